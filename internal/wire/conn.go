@@ -1,0 +1,250 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxMessage is the size of the largest message on any channel, in bytes.
+const MaxMessage = 128 << 10
+
+// MaxDescriptors is the number of descriptors that one message may carry.
+// The kernel's own limit is 253 (unix(7), SCM_RIGHTS).
+const MaxDescriptors = 200
+
+// Pair returns the two ends of a message socket: close-on-exec, non-blocking
+// on neither end. The caller owns both.
+func Pair() (a, b *os.File, err error) {
+	fds, err := socketpair()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a message socket: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "message socket"), os.NewFile(uintptr(fds[1]), "message socket"), nil
+}
+
+// A Conn carries control messages. Send may be called from any goroutine;
+// Recv from one at a time.
+type Conn struct {
+	file *os.File
+	raw  rawConn
+
+	mu     sync.Mutex
+	queue  []outgoing
+	wake   chan struct{}
+	closed bool
+	done   chan struct{} // the writer has ended
+}
+
+type rawConn interface {
+	Read(func(fd uintptr) bool) error
+	Write(func(fd uintptr) bool) error
+}
+
+type outgoing struct {
+	data  []byte
+	files []*os.File
+}
+
+// NewConn takes over f, one end of a [Pair].
+func NewConn(f *os.File) (*Conn, error) {
+	// A duplicate made non-blocking before os.NewFile sees it goes to the
+	// runtime's poller, so that a blocked Recv costs no thread and ends
+	// with Close.
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	f.Close()
+	if err != nil {
+		return nil, fmt.Errorf("take over a message socket: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("take over a message socket: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "control")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("take over a message socket: %w", err)
+	}
+	c := &Conn{file: file, raw: raw, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go c.write()
+	return c, nil
+}
+
+// Send queues v as a JSON message and returns at once, so that a peer that
+// does not read never holds up the caller. It takes over files and closes
+// them once they are sent. That the peer is gone shows in Recv.
+func (c *Conn) Send(v any, files ...*os.File) {
+	data, err := json.Marshal(v)
+	if err == nil && len(data) > MaxMessage {
+		err = fmt.Errorf("message of %d bytes is over the limit of %d", len(data), MaxMessage)
+	}
+	if err != nil {
+		panic("wire: " + err.Error()) // a programming error: the types are ours
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		closeAll(files)
+		return
+	}
+	c.queue = append(c.queue, outgoing{data, files})
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Recv waits for the next message and decodes it into v. The caller owns the
+// files. The error is io.EOF once the peer is gone.
+func (c *Conn) Recv(v any) ([]*os.File, error) {
+	buf := make([]byte, MaxMessage)
+	oob := make([]byte, unix.CmsgSpace(4*MaxDescriptors))
+	var n, oobn int
+	var err error
+	rerr := c.raw.Read(func(fd uintptr) bool {
+		n, oobn, err = recvmsg(int(fd), buf, oob)
+		return err != unix.EAGAIN
+	})
+	if rerr != nil {
+		if errors.Is(rerr, os.ErrClosed) {
+			return nil, io.EOF
+		}
+		return nil, rerr
+	}
+	if err == unix.ECONNRESET {
+		return nil, io.EOF
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("recvmsg", err)
+	}
+	if n == 0 {
+		return nil, io.EOF
+	}
+	files, err := filesOf(oob[:oobn])
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(buf[:n], v); err != nil {
+		closeAll(files)
+		return nil, fmt.Errorf("control message: %w", err)
+	}
+	return files, nil
+}
+
+// Flush waits until everything queued so far is with the kernel, or cannot be.
+// It closes c for further sends.
+func (c *Conn) Flush() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	<-c.done
+}
+
+// Close ends the connection; a Recv that waits returns io.EOF.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	err := c.file.Close()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return err
+}
+
+func (c *Conn) write() {
+	defer close(c.done)
+	for range c.wake {
+		for {
+			c.mu.Lock()
+			if len(c.queue) == 0 {
+				closed := c.closed
+				c.mu.Unlock()
+				if closed {
+					return
+				}
+				break
+			}
+			m := c.queue[0]
+			c.queue = c.queue[1:]
+			c.mu.Unlock()
+			// An error means that the peer or this end is gone: there is
+			// nobody to tell, but the files must still be closed.
+			_ = SendMsg(c.raw, m.data, m.files...)
+			closeAll(m.files)
+		}
+	}
+}
+
+// SendMsg sends one message with descriptors on a non-blocking message
+// socket, waiting for room. It does not close the files.
+func SendMsg(raw rawConn, data []byte, files ...*os.File) error {
+	var oob []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		oob = unix.UnixRights(fds...)
+	}
+	var err error
+	werr := raw.Write(func(fd uintptr) bool {
+		err = unix.Sendmsg(int(fd), data, oob, nil, unix.MSG_NOSIGNAL)
+		return err != unix.EAGAIN && err != unix.ENOBUFS
+	})
+	if werr != nil {
+		return werr
+	}
+	return os.NewSyscallError("sendmsg", err)
+}
+
+func recvmsg(fd int, buf, oob []byte) (n, oobn int, err error) {
+	for {
+		n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, recvFlags)
+		if err != unix.EINTR {
+			return n, oobn, err
+		}
+	}
+}
+
+// filesOf returns the descriptors in the control data of a message, as files
+// that the caller owns.
+func filesOf(oob []byte) ([]*os.File, error) {
+	if len(oob) == 0 {
+		return nil, nil
+	}
+	cmsgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, os.NewSyscallError("recvmsg", err)
+	}
+	var files []*os.File
+	for i := range cmsgs {
+		fds, err := unix.ParseUnixRights(&cmsgs[i])
+		if err != nil {
+			continue // credentials and the like
+		}
+		for _, fd := range fds {
+			setCloexec(fd)
+			files = append(files, os.NewFile(uintptr(fd), "received"))
+		}
+	}
+	return files, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

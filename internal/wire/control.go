@@ -1,0 +1,168 @@
+package wire
+
+// The types of the control messages; docs/protocol.md says what each one means.
+const (
+	// master → front
+	TypeListen     = "listen"
+	TypeGeneration = "generation"
+	TypeWorker     = "worker"
+	TypeActivate   = "activate"
+	TypeRetire     = "retire"
+	TypeGone       = "gone"
+	TypeDrain      = "drain"
+	TypeResume     = "resume"
+	TypeExpire     = "expire"
+	TypeQuit       = "quit"
+	TypePeer       = "peer"
+	TypeLogs       = "logs"
+	TypeTitle      = "title" // also master → spawner
+
+	// front → master
+	TypeReady   = "ready" // also worker → master
+	TypeTimeout = "timeout"
+	TypeSettled = "settled"
+	TypeDrained = "drained"
+
+	// master → spawner
+	TypeConfigure = "configure"
+	TypePrepare   = "prepare"
+	TypeSpawn     = "spawn"
+	TypeSlots     = "slots"
+	TypeHook      = "hook"
+	TypeRelease   = "release"
+	TypeReopen    = "reopen"
+	TypeExit      = "exit"
+
+	// spawner and workers → master
+	TypeOK      = "ok"
+	TypeFailed  = "failed"
+	TypeRecycle = "recycle"
+	TypeExited  = "exited"
+)
+
+// What a front that drains does with connections that the kernel has
+// accepted for it.
+const (
+	AcceptEmpty = "empty" // serve them, then close the listener
+	AcceptStop  = "stop"  // leave them to whoever else accepts on the socket
+)
+
+// ToFront is a message from the master to its front. Only the fields that
+// docs/protocol.md lists for its type are set.
+type ToFront struct {
+	Type       string       `json:"type"`
+	Listeners  []Listener   `json:"listeners,omitempty"`
+	Generation int          `json:"generation,omitempty"`
+	Config     *FrontConfig `json:"config,omitempty"`
+	Worker     int          `json:"worker,omitempty"`
+	Pid        int          `json:"pid,omitempty"`
+	First      int          `json:"first,omitempty"`
+	Handover   bool         `json:"handover,omitempty"`
+	Accept     string       `json:"accept,omitempty"`
+	Access     bool         `json:"access,omitempty"`
+	Error      bool         `json:"error,omitempty"`
+	Title      string       `json:"title,omitempty"`
+}
+
+// A Listener names a listening socket that goes with a message.
+type Listener struct {
+	ID      int    `json:"id"`
+	Bind    string `json:"bind"`    // as the log prints it: 127.0.0.1:8000, [::]:8000, unix:/run/x.sock
+	Network string `json:"network"` // tcp or unix
+}
+
+// FrontConfig is what a front needs of the settings of one generation.
+// Times are in seconds, sizes in bytes; zero means no limit.
+type FrontConfig struct {
+	ProcName        string `json:"proc_name"`
+	Kind            string `json:"kind"` // sync or gthread
+	Multiprocess    bool   `json:"multiprocess"`
+	Timeout         int    `json:"timeout"`
+	GracefulTimeout int    `json:"graceful_timeout"`
+	Keepalive       int    `json:"keepalive"` // 0: close after each response
+	AccessLogFormat string `json:"access_log_format"`
+	LogLevel        string `json:"loglevel"`
+	TmpDir          string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
+
+	LimitRequestLine      int  `json:"limit_request_line"`
+	LimitRequestFields    int  `json:"limit_request_fields"`
+	LimitRequestFieldSize int  `json:"limit_request_field_size"`
+	PermitObsFold         bool `json:"permit_obsolete_folding"`
+	StripHeaderSpaces     bool `json:"strip_header_spaces"`
+	PermitMethod          bool `json:"permit_unconventional_http_method"`
+	PermitVersion         bool `json:"permit_unconventional_http_version"`
+	CasefoldMethod        bool `json:"casefold_http_method"`
+
+	HeaderMap           string            `json:"header_map"` // drop, refuse or dangerous
+	ForwarderHeaders    []string          `json:"forwarder_headers"`
+	ForwardedAllowIPs   string            `json:"forwarded_allow_ips"`
+	SecureSchemeHeaders map[string]string `json:"secure_scheme_headers"`
+	ScriptName          string            `json:"script_name"` // $SCRIPT_NAME of the server
+	Sendfile            bool              `json:"sendfile"`
+}
+
+// FromFront is a message from a front to its master.
+type FromFront struct {
+	Type    string  `json:"type"`
+	Worker  int     `json:"worker,omitempty"`
+	Pid     int     `json:"pid,omitempty"`
+	Method  string  `json:"method,omitempty"`
+	Path    string  `json:"path,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+	Others  int     `json:"others,omitempty"`
+}
+
+// ToSpawner is a message from the master to a spawner.
+type ToSpawner struct {
+	Type       string         `json:"type"`
+	Call       int            `json:"call,omitempty"`
+	Generation int            `json:"generation,omitempty"`
+	ConfigFile string         `json:"config_file,omitempty"`
+	Explicit   bool           `json:"explicit,omitempty"`
+	Chdir      string         `json:"chdir,omitempty"`
+	Settings   map[string]any `json:"settings,omitempty"`
+	App        string         `json:"app,omitempty"`
+	Load       bool           `json:"load,omitempty"`
+	Worker     int            `json:"worker,omitempty"`
+	Hook       string         `json:"hook,omitempty"`
+	Args       []any          `json:"args,omitempty"`
+	Server     *Server        `json:"server,omitempty"`
+	Title      string         `json:"title,omitempty"`
+}
+
+// Server is what hooks see of the master as attributes of `server`.
+type Server struct {
+	Pid        int      `json:"pid"`
+	ProcName   string   `json:"proc_name"`
+	Address    []string `json:"address"`
+	NumWorkers int      `json:"num_workers"`
+	MasterName string   `json:"master_name"` // Master, or Master.2
+	Version    string   `json:"version"`
+}
+
+// FromSpawner is a message from a spawner, or from one of its workers.
+type FromSpawner struct {
+	Type string `json:"type"`
+	Call int    `json:"call,omitempty"`
+
+	// The answer to configure.
+	Settings map[string]any `json:"settings,omitempty"` // by name; values that JSON has no form for come as {"python": repr}
+	Hooks    []string       `json:"hooks,omitempty"`    // names of the hooks that the file defines
+	Lines    map[string]int `json:"lines,omitempty"`    // the line of the file where each name was set last, where it can be told
+	Unknown  []string       `json:"unknown,omitempty"`  // public names that are no setting, module, class or function
+
+	Stage     string `json:"stage,omitempty"`
+	Error     string `json:"error,omitempty"`
+	Traceback string `json:"traceback,omitempty"`
+	Code      int    `json:"code,omitempty"`
+
+	Worker int `json:"worker,omitempty"`
+	Pid    int `json:"pid,omitempty"`
+	Signal int `json:"signal,omitempty"`
+}
+
+// Handover describes a client connection that one front gives to another.
+type Handover struct {
+	Bind    string `json:"bind"`
+	Network string `json:"network"`
+}

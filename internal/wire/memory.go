@@ -1,0 +1,108 @@
+package wire
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const pageSize = 4096
+
+// The layout of the shared page and of a board, in 64-bit words; see
+// docs/protocol.md.
+const (
+	pageRevocations = 0
+	pageRing        = 1
+	pageRingSize    = 64
+
+	boardPromoted = 0
+	boardFirst    = 8
+	boardStride   = 8
+)
+
+// words is a memory file mapped as 64-bit words that several processes share.
+type words struct {
+	mem []byte
+}
+
+func (w words) at(i int) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&w.mem[i*8]))
+}
+
+func mapWords(f *os.File) (words, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return words{}, err
+	}
+	if st.Size() < pageSize {
+		return words{}, fmt.Errorf("shared memory of %d bytes is too small", st.Size())
+	}
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return words{}, os.NewSyscallError("mmap", err)
+	}
+	return words{mem}, nil
+}
+
+func (w words) unmap() {
+	if w.mem != nil {
+		unix.Munmap(w.mem)
+	}
+}
+
+// A Page is the memory that a front and the workers of one generation share:
+// the list of revoked requests. One goroutine at a time may revoke.
+type Page struct{ w words }
+
+// NewPageFile makes the memory of a [Page]. The caller owns the file.
+func NewPageFile() (*os.File, error) { return MemoryFile("indrik-page", pageSize) }
+
+// MapPage maps a page; f may be closed afterwards.
+func MapPage(f *os.File) (*Page, error) {
+	w, err := mapWords(f)
+	return &Page{w}, err
+}
+
+// Revoke puts id on the list. A slot that claims it from now on does not run it.
+func (p *Page) Revoke(id uint32) {
+	n := p.w.at(pageRevocations).Load()
+	p.w.at(pageRing + int(n%pageRingSize)).Store(uint64(id))
+	p.w.at(pageRevocations).Store(n + 1)
+}
+
+// Close unmaps the page.
+func (p *Page) Close() { p.w.unmap() }
+
+// A Board is the memory that one worker shares with the front and the master:
+// what each of its slots is doing.
+type Board struct{ w words }
+
+// NewBoardFile makes the memory of a [Board] for a number of slots. The caller
+// owns the file.
+func NewBoardFile(slots int) (*os.File, error) {
+	size := (boardFirst + boardStride*slots) * 8
+	return MemoryFile("indrik-board", (size+pageSize-1)/pageSize*pageSize)
+}
+
+// MapBoard maps a board; f may be closed afterwards.
+func MapBoard(f *os.File) (*Board, error) {
+	w, err := mapWords(f)
+	return &Board{w}, err
+}
+
+// Slots is the number of cells there is room for.
+func (b *Board) Slots() int { return (len(b.w.mem)/8 - boardFirst) / boardStride }
+
+// Claimed is the id of the request that slot i claimed last, 0 if none.
+func (b *Board) Claimed(i int) uint32 {
+	return uint32(b.w.at(boardFirst + boardStride*i).Load())
+}
+
+// Promote tells the worker that its master is a successor no more.
+func (b *Board) Promote() { b.w.at(boardPromoted).Store(1) }
+
+// Close unmaps the board.
+func (b *Board) Close() { b.w.unmap() }

@@ -1,0 +1,313 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Kind is the first item of every message from a worker's slot.
+type Kind int
+
+// The kinds of messages from slots; docs/protocol.md has their shapes.
+const (
+	KindResponse Kind = iota
+	KindStart
+	KindChunk
+	KindEnd
+	KindFile
+	KindError
+	KindRefused
+	KindHints
+)
+
+// workerKinds has the name of each kind in docs/protocol.md, and how many items
+// its tuple has.
+var workerKinds = [...]struct {
+	name  string
+	items int
+}{
+	KindResponse: {"RESPONSE", 5},
+	KindStart:    {"START", 5},
+	KindChunk:    {"CHUNK", 3},
+	KindEnd:      {"END", 2},
+	KindFile:     {"FILE", 6},
+	KindError:    {"ERROR", 2},
+	KindRefused:  {"REFUSED", 2},
+	KindHints:    {"HINTS", 3},
+}
+
+// String is the name in docs/protocol.md.
+func (k Kind) String() string {
+	if k < 0 || int(k) >= len(workerKinds) {
+		return fmt.Sprintf("Kind(%d)", int(k))
+	}
+	return workerKinds[k].name
+}
+
+// A HeaderField is a name and a value, Latin-1 text.
+type HeaderField struct{ Name, Value []byte }
+
+// A WorkerMessage is a message from a slot. Its slices are parts of the decoded
+// message, or of memory of its own, and are good until either changes. Fields
+// that its kind does not have are empty. Reuse it to avoid allocation.
+type WorkerMessage struct {
+	Kind    Kind
+	ID      uint32 // of the request, 1 to 2³¹−1
+	Status  []byte
+	Headers []HeaderField
+	Body    []byte // a whole body or a part of one
+	Offset  int64  // of the body in a file
+	Count   int64  // bytes of the file from there, −1 for all
+
+	latin1 []byte // what had to be converted, piece after piece
+}
+
+// errShort is a message that ends before its value does.
+var errShort = errors.New("it ends too early")
+
+// DecodeWorkerMessage reads a message into m. It accepts the shapes in
+// docs/protocol.md and nothing else. After an error m has no meaning.
+func DecodeWorkerMessage(b []byte, m *WorkerMessage) error {
+	*m = WorkerMessage{Headers: m.Headers[:0], latin1: m.latin1[:0]}
+	d := decoder{b: b}
+	if err := d.message(m); err != nil {
+		return fmt.Errorf("message of a worker, at byte %d: %w", len(b)-len(d.b), err)
+	}
+	return nil
+}
+
+// A decoder reads from the front of b.
+type decoder struct{ b []byte }
+
+func (d *decoder) message(m *WorkerMessage) error {
+	items, err := d.header(marshalTuple)
+	if err != nil {
+		return err
+	}
+	if items < 2 {
+		return fmt.Errorf("a tuple of %d items is no message", items)
+	}
+	kind, err := d.int()
+	if err != nil {
+		return err
+	}
+	if kind < 0 || kind >= int64(len(workerKinds)) {
+		return fmt.Errorf("unknown kind %d", kind)
+	}
+	m.Kind = Kind(kind)
+	if want := workerKinds[kind].items; items != want {
+		return fmt.Errorf("%v has %d items, not %d", m.Kind, want, items)
+	}
+	id, err := d.int()
+	if err != nil {
+		return err
+	}
+	if id < 1 || id > math.MaxInt32 {
+		return fmt.Errorf("%d is no request id", id)
+	}
+	m.ID = uint32(id)
+	if err := d.rest(m); err != nil {
+		return err
+	}
+	if len(d.b) > 0 {
+		return fmt.Errorf("%d bytes too many", len(d.b))
+	}
+	return nil
+}
+
+// rest reads what follows the id.
+func (d *decoder) rest(m *WorkerMessage) (err error) {
+	switch m.Kind {
+	case KindResponse, KindStart, KindFile:
+		if m.Status, err = d.str(m); err != nil {
+			return err
+		}
+		if err = d.headers(m); err != nil {
+			return err
+		}
+	case KindHints:
+		return d.headers(m)
+	}
+	switch m.Kind {
+	case KindResponse, KindStart, KindChunk:
+		m.Body, err = d.bytes()
+	case KindFile:
+		if m.Offset, err = d.int(); err != nil {
+			return err
+		}
+		if m.Count, err = d.int(); err != nil {
+			return err
+		}
+		if m.Offset < 0 || m.Count < -1 {
+			err = fmt.Errorf("%d bytes from %d are no part of a file", m.Count, m.Offset)
+		}
+	}
+	return err
+}
+
+func (d *decoder) headers(m *WorkerMessage) error {
+	n, err := d.header(marshalList)
+	if err != nil {
+		return err
+	}
+	for range n {
+		items, err := d.header(marshalTuple)
+		if err != nil {
+			return err
+		}
+		if items != 2 {
+			return fmt.Errorf("a header has 2 items, not %d", items)
+		}
+		var f HeaderField
+		if f.Name, err = d.str(m); err != nil {
+			return err
+		}
+		if f.Value, err = d.str(m); err != nil {
+			return err
+		}
+		m.Headers = append(m.Headers, f)
+	}
+	return nil
+}
+
+func (d *decoder) code() (byte, error) {
+	if len(d.b) == 0 {
+		return 0, errShort
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c, nil
+}
+
+// size reads a count of items or bytes. Each of them takes a byte at least, so
+// a larger count than there are bytes is wrong, and no loop runs on it.
+func (d *decoder) size() (int, error) {
+	if len(d.b) < 4 {
+		return 0, errShort
+	}
+	n := binary.LittleEndian.Uint32(d.b)
+	d.b = d.b[4:]
+	if uint64(n) > uint64(len(d.b)) {
+		return 0, errShort
+	}
+	return int(n), nil
+}
+
+func (d *decoder) header(want byte) (int, error) {
+	c, err := d.code()
+	if err != nil {
+		return 0, err
+	}
+	if c != want {
+		return 0, fmt.Errorf("type %q, not %q", c, want)
+	}
+	return d.size()
+}
+
+func (d *decoder) take(n int) []byte {
+	b := d.b[:n:n]
+	d.b = d.b[n:]
+	return b
+}
+
+func (d *decoder) bytes() ([]byte, error) {
+	n, err := d.header(marshalBytes)
+	if err != nil {
+		return nil, err
+	}
+	return d.take(n), nil
+}
+
+func (d *decoder) int() (int64, error) {
+	c, err := d.code()
+	if err != nil {
+		return 0, err
+	}
+	if len(d.b) < 4 {
+		return 0, errShort
+	}
+	n := int32(binary.LittleEndian.Uint32(d.b))
+	d.b = d.b[4:]
+	switch c {
+	case marshalInt:
+		return int64(n), nil
+	case marshalLong:
+		return d.long(n)
+	}
+	return 0, fmt.Errorf("type %q, not an int", c)
+}
+
+// long reads the digits of an int beyond 32 bits; their number has its sign.
+func (d *decoder) long(count int32) (int64, error) {
+	sign := int64(1)
+	if count < 0 {
+		sign, count = -1, -count
+	}
+	const digits = 5 // 63 bits need no more
+	if count < 0 || count > digits {
+		return 0, errors.New("the int has more than 64 bits")
+	}
+	if len(d.b) < 2*int(count) {
+		return 0, errShort
+	}
+	var v int64
+	for i := range count {
+		digit := int64(binary.LittleEndian.Uint16(d.b))
+		d.b = d.b[2:]
+		shift := 15 * i
+		if digit > 0x7fff || digit > math.MaxInt64>>shift {
+			return 0, errors.New("the int has more than 64 bits")
+		}
+		v |= digit << shift
+	}
+	return sign * v, nil
+}
+
+// str reads a str of any form and returns it as Latin-1: a part of the message
+// if it is ASCII, else a copy.
+func (d *decoder) str(m *WorkerMessage) ([]byte, error) {
+	c, err := d.code()
+	if err != nil {
+		return nil, err
+	}
+	var n int
+	switch c {
+	case marshalShortASCII, marshalShortASCIIInterned:
+		size, err := d.code()
+		if err != nil {
+			return nil, err
+		}
+		if n = int(size); n > len(d.b) {
+			return nil, errShort
+		}
+	case marshalUnicode, marshalInterned, marshalASCII, marshalASCIIInterned:
+		if n, err = d.size(); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("type %q, not a str", c)
+	}
+	b := d.take(n)
+	if highBytes(b) == 0 {
+		return b, nil
+	}
+	if c != marshalUnicode && c != marshalInterned {
+		return nil, errors.New("a str that is not ASCII, as it should be")
+	}
+	start := len(m.latin1)
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		if c >= 0x80 {
+			// The two-byte forms of U+0080 to U+00FF begin with C2 or C3.
+			if c&^1 != 0xc2 || i+1 == len(b) || b[i+1]&0xc0 != 0x80 {
+				return nil, fmt.Errorf("the str %q has a character beyond Latin-1", b)
+			}
+			i++
+			c = c<<6 | b[i]&0x3f
+		}
+		m.latin1 = append(m.latin1, c)
+	}
+	return m.latin1[start:len(m.latin1):len(m.latin1)], nil
+}
