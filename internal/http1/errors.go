@@ -1,0 +1,175 @@
+package http1
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Kind is the class of a refused request, named as Gunicorn names its
+// exceptions.
+type Kind int
+
+const (
+	InvalidRequestLine Kind = iota
+	InvalidRequestMethod
+	InvalidHTTPVersion
+	InvalidHeader
+	InvalidHeaderName
+	ObsoleteFolding
+	LimitRequestLine
+	LimitRequestHeaders
+	UnsupportedTransferCoding
+	ExpectationFailed
+	InvalidChunkSize
+	InvalidChunkExtension
+	ChunkMissingTerminator
+	InvalidSchemeHeaders // for the caller: the parser knows no schemes
+	ConfigurationProblem // for the caller: SCRIPT_NAME does not fit the path
+)
+
+// kinds says how each Kind is answered. Text and page have the subject, or
+// the text, in place of their %; an empty page is the text itself. The reason
+// phrases that do not fit the status are Gunicorn's.
+var kinds = [...]struct {
+	status             int
+	reason, text, page string
+}{
+	InvalidRequestLine:        {400, "Bad Request", "Invalid HTTP request line: %", "Invalid Request Line '%'"},
+	InvalidRequestMethod:      {400, "Bad Request", "Invalid HTTP method: %", "Invalid Method '%'"},
+	InvalidHTTPVersion:        {400, "Bad Request", "Invalid HTTP Version: %", "Invalid HTTP Version '%'"},
+	InvalidHeader:             {400, "Bad Request", "Invalid HTTP Header: %", ""},
+	InvalidHeaderName:         {400, "Bad Request", "Invalid HTTP header name: %", ""},
+	ObsoleteFolding:           {400, "Bad Request", "Obsolete line folding is unacceptable: %", ""},
+	LimitRequestLine:          {400, "Bad Request", "Request Line is too large (%)", ""},
+	LimitRequestHeaders:       {431, "Request Header Fields Too Large", "%", "Error parsing headers: '%'"},
+	UnsupportedTransferCoding: {501, "Bad Request", "Unsupported transfer coding: %", ""},
+	ExpectationFailed:         {417, "Expectation Failed", "Unable to comply with expectation: %", ""},
+	InvalidChunkSize:          {400, "Bad Request", "Invalid chunk size: %", ""},
+	InvalidChunkExtension:     {400, "Bad Request", "Invalid chunk extension: %", ""},
+	ChunkMissingTerminator:    {400, "Bad Request", `Invalid chunk terminator is not '\r\n': %`, ""},
+	InvalidSchemeHeaders:      {400, "Bad Request", "Contradictory scheme headers", ""},
+	ConfigurationProblem:      {500, "Bad Request", "Configuration problem: %", ""},
+}
+
+// An Error is why a request is refused, and how.
+type Error struct {
+	Kind    Kind
+	Status  int    // of the response
+	Reason  string // phrase of the response, as Gunicorn has it: 501 says Bad Request
+	Message string // for the page; not escaped yet
+	Text    string // for the log, after `Invalid request from ip=ADDR: `
+}
+
+// Error is the text for the log.
+func (e *Error) Error() string { return e.Text }
+
+// NewError makes an error of a kind about some bytes of the request, which
+// show up quoted in its texts.
+func NewError(kind Kind, subject []byte) *Error { return newError(kind, repr(subject)) }
+
+func newError(kind Kind, subject string) *Error {
+	k := &kinds[kind]
+	e := &Error{Kind: kind, Status: k.status, Reason: k.reason}
+	e.Text = strings.Replace(k.text, "%", subject, 1)
+	e.Message = e.Text
+	if k.page != "" {
+		e.Message = strings.Replace(k.page, "%", e.Text, 1)
+	}
+	return e
+}
+
+// maxSubject bounds what is quoted of a request: a log line is no place for
+// a megabyte of target.
+const maxSubject = 1024
+
+// repr quotes b as Python's repr does the str of the same Latin-1 text.
+func repr(b []byte) string {
+	more := len(b) > maxSubject
+	if more {
+		b = b[:maxSubject]
+	}
+	quote := byte('\'')
+	if s := string(b); strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+		quote = '"'
+	}
+	const hex = "0123456789abcdef"
+	out := append(make([]byte, 0, len(b)+2), quote)
+	for _, c := range b {
+		switch {
+		case c == quote || c == '\\':
+			out = append(out, '\\', c)
+		case c == '\n':
+			out = append(out, '\\', 'n')
+		case c == '\r':
+			out = append(out, '\\', 'r')
+		case c == '\t':
+			out = append(out, '\\', 't')
+		case c < ' ' || c >= 0x7f && c <= 0xa0 || c == 0xad:
+			out = append(out, '\\', 'x', hex[c>>4], hex[c&15])
+		case c >= 0x80:
+			out = append(out, string(rune(c))...)
+		default:
+			out = append(out, c)
+		}
+	}
+	out = append(out, quote)
+	if more {
+		out = append(out, "..."...)
+	}
+	return string(out)
+}
+
+// AppendErrorPage appends a whole response that refuses a request and says
+// that the connection is closed. It is HTTP/1.1 whatever the request was, and
+// has no Server and no Date, as Gunicorn's. The message is escaped here.
+func AppendErrorPage(dst []byte, status int, reason, message string) []byte {
+	const (
+		top    = "<html>\n  <head>\n    <title>"
+		middle = "</title>\n  </head>\n  <body>\n    <h1><p>"
+		bottom = "</p></h1>\n    "
+		end    = "\n  </body>\n</html>\n"
+	)
+	page := make([]byte, 0, len(top)+len(middle)+len(bottom)+len(end)+2*len(reason)+len(message))
+	page = append(page, top...)
+	page = appendEscaped(page, reason)
+	page = append(page, middle...)
+	page = appendEscaped(page, reason)
+	page = append(page, bottom...)
+	page = appendEscaped(page, message)
+	page = append(page, end...)
+
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, reason...)
+	dst = append(dst, "\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(page)), 10)
+	dst = append(dst, "\r\n\r\n"...)
+	return append(dst, page...)
+}
+
+// appendEscaped makes s safe in HTML. What is not ASCII becomes a character
+// reference, because the page names no charset.
+func appendEscaped(dst []byte, s string) []byte {
+	for _, r := range s {
+		switch {
+		case r == '&':
+			dst = append(dst, "&amp;"...)
+		case r == '<':
+			dst = append(dst, "&lt;"...)
+		case r == '>':
+			dst = append(dst, "&gt;"...)
+		case r == '"':
+			dst = append(dst, "&quot;"...)
+		case r == '\'':
+			dst = append(dst, "&#x27;"...)
+		case r >= 0x80:
+			dst = append(dst, "&#"...)
+			dst = strconv.AppendInt(dst, int64(r), 10)
+			dst = append(dst, ';')
+		default:
+			dst = append(dst, byte(r))
+		}
+	}
+	return dst
+}

@@ -1,0 +1,121 @@
+package http1
+
+// interpret draws from the fields what a connection must know of them: where
+// the body ends, and what happens after it. Whatever could make another party
+// see the end elsewhere is refused.
+func (r *Request) interpret() *Error {
+	var host, contentType, close, keep bool
+	var te codings
+	var unmet *Field
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		switch len(f.Name) {
+		case len("host"):
+			if equalFold(f.Name, "host") {
+				if host {
+					return newError(InvalidHeader, "'HOST'")
+				}
+				host = true
+			}
+		case len("expect"):
+			if equalFold(f.Name, "expect") {
+				if equalFold(f.Value, "100-continue") {
+					// RFC 9110 section 10.1.1: ignored from HTTP/1.0.
+					r.Expect100 = r.AtLeast11()
+				} else {
+					unmet = f
+				}
+			}
+		case len("connection"):
+			if equalFold(f.Name, "connection") {
+				c, k := connectionOptions(f.Value)
+				close, keep = close || c, keep || k
+			}
+		case len("content-type"):
+			if equalFold(f.Name, "content-type") {
+				if contentType {
+					return newError(InvalidHeader, "'CONTENT-TYPE'")
+				}
+				contentType = true
+			}
+		case len("content-length"):
+			if equalFold(f.Name, "content-length") {
+				n, ok := digits(f.Value)
+				if !ok || r.ContentLength >= 0 {
+					return newError(InvalidHeader, "'CONTENT-LENGTH'")
+				}
+				r.ContentLength = n
+			}
+		case len("transfer-encoding"):
+			if equalFold(f.Name, "transfer-encoding") {
+				if err := te.add(f.Value); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if te.chunked || te.compressed {
+		// RFC 9112 sections 6.1 and 6.3: from HTTP/1.0, together with a
+		// length, or without chunks on top, nobody knows where the body ends.
+		if !te.chunked || !r.AtLeast11() {
+			return newError(InvalidHeader, "'TRANSFER-ENCODING'")
+		}
+		if r.ContentLength >= 0 {
+			return newError(InvalidHeader, "'CONTENT-LENGTH'")
+		}
+	}
+	if unmet != nil {
+		return NewError(ExpectationFailed, unmet.Value)
+	}
+	r.Chunked, r.ForceClose = te.chunked, te.compressed
+	// RFC 9112 section 9.3, in its order.
+	r.KeepAlive = !close && (keep || r.AtLeast11())
+	return nil
+}
+
+// connectionOptions looks for the two options of a Connection field that
+// decide on the life of the connection.
+func connectionOptions(list []byte) (close, keep bool) {
+	for more := true; more; {
+		var option []byte
+		option, list, more = nextToken(list)
+		close = close || equalFold(option, "close")
+		keep = keep || equalFold(option, "keep-alive")
+	}
+	return close, keep
+}
+
+// codings is what the Transfer-Encoding fields of a request amount to.
+type codings struct {
+	chunked    bool // it is the last one
+	compressed bool
+}
+
+func (t *codings) add(list []byte) *Error {
+	value := list
+	for more := true; more; {
+		var coding []byte
+		coding, list, more = nextToken(list)
+		known := true
+		switch {
+		case equalFold(coding, "chunked"):
+			if !t.chunked {
+				t.chunked = true
+				continue
+			}
+		case equalFold(coding, "identity"): // long gone (RFC 2616), and nothing
+		case equalFold(coding, "gzip"), equalFold(coding, "deflate"), equalFold(coding, "compress"):
+			t.compressed = true
+		default:
+			known = false
+		}
+		if !known {
+			return NewError(UnsupportedTransferCoding, value)
+		}
+		if t.chunked {
+			// Chunked twice, or something on top of the chunks.
+			return newError(InvalidHeader, "'TRANSFER-ENCODING'")
+		}
+	}
+	return nil
+}
