@@ -1,0 +1,108 @@
+// Package cli is the command line of Indrik: it reads the arguments and the
+// environment, finds Python, and hands over to the master. Started with
+// INDRIK_ROLE=front, which only a master does, the program is a front instead.
+//
+// What the program says to people before the master has its log is in
+// messages.go, the codes it ends with are in package exitcode. Try it with
+//
+//	go run ./cmd/indrik --help
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+
+	"indrik/internal/exitcode"
+	"indrik/internal/front"
+	"indrik/internal/master"
+	"indrik/internal/pyfind"
+	"indrik/internal/settings"
+)
+
+const prog = "indrik"
+
+// controlFD is where a master puts the control socket of its front.
+const controlFD = 3
+
+// Main runs the program and returns its exit code.
+func Main() int {
+	if os.Getenv("INDRIK_ROLE") == "front" {
+		return front.Main(os.NewFile(controlFD, "control"))
+	}
+	o, code, ok := options(os.Args, os.LookupEnv, os.Stdout, os.Stderr)
+	if !ok {
+		return code
+	}
+	return master.Run(o)
+}
+
+// options reads what the program was started with. If there is nothing to
+// start, ok is false and code is the exit code.
+func options(argv []string, lookup func(string) (string, bool), stdout, stderr io.Writer) (o master.Options, code int, ok bool) {
+	o = master.Options{Argv: slices.Clone(argv), Stdout: stdout, Stderr: stderr}
+	stop := func(err error) (master.Options, int, bool) {
+		return o, tell(err, stdout, stderr), false
+	}
+	var args []string
+	if len(argv) > 0 { // execve(2) allows none
+		args = argv[1:]
+	}
+	var err error
+	if o.Args, o.App, err = settings.ParseArgs(prog, args); err != nil {
+		return stop(err)
+	}
+	if o.CmdArgs, err = settings.FromCmdArgs(prog, lookup); err != nil {
+		return stop(err)
+	}
+	if o.Env, err = settings.FromEnv(lookup); err != nil {
+		return stop(err)
+	}
+	if o.Dir, err = os.Getwd(); err != nil { // $PWD where it is the same directory
+		return stop(fmt.Errorf("find the current directory: %w", err))
+	}
+	if o.Python, o.PythonTried, err = pyfind.Find(lookup, programs(argv)...); err != nil {
+		return stop(err)
+	}
+	return o, exitcode.OK, true
+}
+
+// programs are the paths by which this program is known: as it was called,
+// and what the system says.
+func programs(argv []string) []string {
+	var paths []string
+	if len(argv) > 0 {
+		if path, err := exec.LookPath(argv[0]); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	if path, err := os.Executable(); err == nil {
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// tell says why there is nothing to start, and returns the exit code.
+func tell(err error, stdout, stderr io.Writer) int {
+	var usage *settings.UsageError
+	var python *pyfind.NotFoundError
+	switch {
+	case errors.Is(err, settings.ErrHelp):
+		io.WriteString(stdout, settings.Help(prog))
+		return exitcode.OK
+	case errors.Is(err, settings.ErrVersion):
+		io.WriteString(stdout, versionText())
+		return exitcode.OK
+	case errors.As(err, &usage):
+		io.WriteString(stderr, settings.Report(err))
+		return exitcode.Usage
+	case errors.As(err, &python):
+		io.WriteString(stderr, noPython(python.Tried))
+		return exitcode.Config
+	}
+	io.WriteString(stderr, settings.Report(err))
+	return exitcode.Config
+}

@@ -1,0 +1,256 @@
+package settings
+
+import (
+	"strings"
+)
+
+// optHelp and optVersion are the options that are no settings.
+var (
+	optHelp    = &Setting{Name: "help", Flags: []string{"-h", "--help"}, Kind: KindBool}
+	optVersion = &Setting{Name: "version", Flags: []string{"-v", "--version"}, Kind: KindBool}
+)
+
+// options are the option strings in the order in which argparse lists them
+// when a prefix is ambiguous.
+var options, byFlag = func() ([]string, map[string]*Setting) {
+	var list []string
+	m := make(map[string]*Setting)
+	add := func(s *Setting) {
+		for _, flag := range s.Flags {
+			list = append(list, flag)
+			m[flag] = s
+		}
+	}
+	add(optHelp)
+	add(optVersion)
+	for i := range Table {
+		add(&Table[i])
+	}
+	return list, m
+}()
+
+// ParseArgs reads a command line, without the name of the program, as
+// Python's argparse does, because its habits are part of the interface that
+// scripts and unit files use: prefixes of long options that fit one option
+// only, values attached to short ones (-w4) or after = , clusters of short
+// options (-Dw4), -- , and an app anywhere between the options.
+//
+// app is the first positional argument; further ones are ignored. The error
+// is a [*UsageError], [ErrHelp] or [ErrVersion].
+func ParseArgs(prog string, args []string) (l Layer, app string, err error) {
+	p := argParser{prog: prog, args: args, layer: Layer{Name: "command line"}}
+	if err := p.parse(); err != nil {
+		return p.layer, "", err
+	}
+	if len(p.positionals) > 0 {
+		app = p.positionals[0]
+	}
+	return p.layer, app, nil
+}
+
+// word is what one argument was taken for.
+type word struct {
+	kind byte     // 'O': option, 'A': argument, '-': the word --
+	opt  *Setting // nil for an option that does not exist
+	flag string   // as it is defined
+	arg  string   // attached value
+	has  bool     // there is one
+}
+
+type argParser struct {
+	prog  string
+	args  []string
+	words []word
+	layer Layer
+
+	positionals []string
+	consumed    bool // the one group of positional arguments is over
+	extras      []string
+}
+
+func (p *argParser) fail(text string) error { return &UsageError{Prog: p.prog, Text: text} }
+
+func (p *argParser) failArg(s *Setting, text string) error {
+	return p.fail("argument " + strings.Join(s.Flags, "/") + ": " + text)
+}
+
+func (p *argParser) parse() error {
+	rest := false
+	last := -1
+	for i, arg := range p.args {
+		switch {
+		case rest:
+			p.words = append(p.words, word{kind: 'A'})
+		case arg == "--":
+			rest = true
+			p.words = append(p.words, word{kind: '-'})
+		default:
+			w, err := p.classify(arg)
+			if err != nil {
+				return err
+			}
+			if w.kind == 'O' {
+				last = i
+			}
+			p.words = append(p.words, w)
+		}
+	}
+	i := 0
+	for i <= last {
+		if p.words[i].kind != 'O' {
+			i = p.takePositionals(i)
+			continue
+		}
+		next, err := p.takeOption(i)
+		if err != nil {
+			return err
+		}
+		i = next
+	}
+	if i < len(p.args) {
+		p.takePositionals(i)
+	}
+	if len(p.extras) > 0 {
+		return p.fail("unrecognized arguments: " + strings.Join(p.extras, " "))
+	}
+	return nil
+}
+
+// classify tells what a word is before anything is known of its place.
+func (p *argParser) classify(arg string) (word, error) {
+	if len(arg) < 2 || arg[0] != '-' {
+		return word{kind: 'A'}, nil
+	}
+	if s := byFlag[arg]; s != nil {
+		return word{kind: 'O', opt: s, flag: arg}, nil
+	}
+	if flag, value, ok := strings.Cut(arg, "="); ok {
+		if s := byFlag[flag]; s != nil {
+			return word{kind: 'O', opt: s, flag: flag, arg: value, has: true}, nil
+		}
+	}
+	var found []word
+	if arg[1] == '-' {
+		prefix, value, ok := strings.Cut(arg, "=")
+		for _, flag := range options {
+			if strings.HasPrefix(flag, prefix) {
+				found = append(found, word{kind: 'O', opt: byFlag[flag], flag: flag, arg: value, has: ok})
+			}
+		}
+	} else if s := byFlag[arg[:2]]; s != nil {
+		found = append(found, word{kind: 'O', opt: s, flag: arg[:2], arg: arg[2:], has: true})
+	}
+	switch {
+	case len(found) > 1:
+		flags := make([]string, len(found))
+		for i, w := range found {
+			flags[i] = w.flag
+		}
+		return word{}, p.fail("ambiguous option: " + arg + " could match " + strings.Join(flags, ", "))
+	case len(found) == 1:
+		return found[0], nil
+	case isNegativeNumber(arg), strings.Contains(arg, " "):
+		return word{kind: 'A'}, nil
+	}
+	return word{kind: 'O'}, nil
+}
+
+// isNegativeNumber tells whether a word is a value that happens to start like
+// an option: -1 or -.5.
+func isNegativeNumber(arg string) bool {
+	whole, fraction, dot := strings.Cut(arg[1:], ".")
+	if strings.Trim(whole, "0123456789") != "" || strings.Trim(fraction, "0123456789") != "" {
+		return false
+	}
+	return dot && fraction != "" || !dot && whole != ""
+}
+
+// takePositionals consumes the arguments from i up to the next option. Only
+// the first such group counts; others are errors.
+func (p *argParser) takePositionals(i int) int {
+	end := i
+	for end < len(p.words) && p.words[end].kind != 'O' {
+		end++
+	}
+	group := p.args[i:end]
+	if p.consumed {
+		p.extras = append(p.extras, group...)
+		return end
+	}
+	p.consumed = true
+	dropped := false
+	for _, arg := range group {
+		if arg == "--" && !dropped {
+			dropped = true
+			continue
+		}
+		p.positionals = append(p.positionals, arg)
+	}
+	return end
+}
+
+// takeOption consumes the option at i and its value, and returns the index
+// after them.
+func (p *argParser) takeOption(i int) (int, error) {
+	w := p.words[i]
+	if w.opt == nil {
+		p.extras = append(p.extras, p.args[i])
+		return i + 1, nil
+	}
+	var flags []*Setting // without a value, clustered in one word
+	for !w.opt.TakesValue() && w.has {
+		if w.flag[1] == '-' || w.arg == "" {
+			return 0, p.failArg(w.opt, "ignored explicit argument "+pyRepr(w.arg))
+		}
+		next := byFlag["-"+w.arg[:1]]
+		if next == nil {
+			return 0, p.failArg(w.opt, "ignored explicit argument "+pyRepr(w.arg))
+		}
+		flags = append(flags, w.opt)
+		w = word{kind: 'O', opt: next, flag: "-" + w.arg[:1], arg: w.arg[1:], has: len(w.arg) > 1}
+	}
+	stop := i + 1
+	if w.opt.TakesValue() && !w.has {
+		if stop == len(p.words) || p.words[stop].kind != 'A' {
+			return 0, p.failArg(w.opt, "expected one argument")
+		}
+		w.arg = p.args[stop]
+		stop++
+	}
+	for _, s := range flags {
+		if err := p.set(s, ""); err != nil {
+			return 0, err
+		}
+	}
+	return stop, p.set(w.opt, w.arg)
+}
+
+func (p *argParser) set(s *Setting, arg string) error {
+	switch {
+	case s == optHelp:
+		return ErrHelp
+	case s == optVersion:
+		return ErrVersion
+	case s.Kind == KindBool:
+		p.layer.set(s.Name, !s.Off)
+	case s.Kind == KindInt:
+		n, err := parseInt(arg, 10)
+		if err != nil {
+			return p.failArg(s, "invalid int value: "+pyRepr(arg))
+		}
+		p.layer.set(s.Name, n)
+	case s.Kind == KindMode:
+		n, err := parseMode(arg)
+		if err != nil {
+			return p.failArg(s, "invalid auto_int value: "+pyRepr(arg))
+		}
+		p.layer.set(s.Name, n)
+	case s.Kind == KindStrings:
+		// Repeats add up within one command line.
+		list, _ := p.layer.Values[s.Name].([]string)
+		p.layer.set(s.Name, append(list, arg))
+	default:
+		p.layer.set(s.Name, arg)
+	}
+	return nil
+}

@@ -1,0 +1,337 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// check turns a value into the type of the setting's kind. base is the
+// directory that a relative path starts from; without it directories are not
+// looked for.
+func check(s *Setting, v any, base string) (any, error) {
+	switch s.Kind {
+	case KindString:
+		return checkString(v)
+	case KindInt:
+		return checkInt(v, func(s string) (int, error) { return parseInt(s, 0) })
+	case KindMode:
+		return checkInt(v, parseMode)
+	case KindBool:
+		return checkBool(v)
+	case KindStrings:
+		list, err := checkStrings(v)
+		if err == nil && s.Name == "raw_env" {
+			err = checkPairs(list)
+		}
+		return list, err
+	case KindCommaList:
+		return checkCommaList(v)
+	case KindNetworks:
+		return checkNetworks(v)
+	case KindMap:
+		return checkMap(v)
+	case KindDirectory:
+		return checkDirectory(v, base)
+	case KindUser:
+		return checkUser(v)
+	case KindGroup:
+		return checkGroup(v)
+	case KindClass:
+		return checkClass(v)
+	case KindHeaderMap:
+		return checkHeaderMap(v)
+	}
+	return v, nil
+}
+
+func checkString(v any) (any, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return strings.TrimSpace(v), nil
+	}
+	return nil, fmt.Errorf("Not a string: %s", pyStr(v))
+}
+
+func checkInt(v any, parse func(string) (int, error)) (any, error) {
+	var n int
+	switch v := v.(type) {
+	case int:
+		n = v
+	case bool: // is an int in Python
+		if v {
+			n = 1
+		}
+	case string:
+		var err error
+		if n, err = parse(v); err != nil {
+			return nil, fmt.Errorf("invalid literal for int() with base 0: %s", pyRepr(v))
+		}
+	default:
+		return nil, fmt.Errorf("Not a whole number: %s", pyStr(v))
+	}
+	if n < 0 {
+		return nil, fmt.Errorf("Value must be positive: %d", n)
+	}
+	return n, nil
+}
+
+func checkBool(v any) (any, error) {
+	switch v := v.(type) {
+	case nil, bool:
+		return v, nil
+	case string:
+		switch strings.TrimSpace(strings.ToLower(v)) {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		}
+		return nil, fmt.Errorf("Invalid boolean: %s", v)
+	}
+	return nil, fmt.Errorf("Invalid type for casting: %s", pyStr(v))
+}
+
+func checkStrings(v any) ([]string, error) {
+	switch v := v.(type) {
+	case []string:
+		list := make([]string, len(v))
+		for i, s := range v {
+			list[i] = strings.TrimSpace(s)
+		}
+		return list, nil
+	case string:
+		if v == "" {
+			return nil, nil
+		}
+		return []string{strings.TrimSpace(v)}, nil
+	case nil:
+		return nil, nil
+	case []any: // plain leaves a list so when an item of it is no string
+		for _, item := range v {
+			if _, ok := item.(string); !ok {
+				return nil, fmt.Errorf("Not a string: %s", pyStr(plain(item)))
+			}
+		}
+	case bool:
+		if !v {
+			return nil, nil
+		}
+	case int:
+		if v == 0 {
+			return nil, nil
+		}
+	}
+	return nil, fmt.Errorf("Not a string: %s", pyStr(v))
+}
+
+// checkPairs refuses what is not KEY=VALUE.
+func checkPairs(list []string) error {
+	for _, s := range list {
+		if !strings.Contains(s, "=") {
+			return fmt.Errorf("environment setting %s invalid", pyRepr(s))
+		}
+	}
+	return nil
+}
+
+func checkCommaList(v any) ([]string, error) {
+	s, err := checkString(v)
+	if err != nil {
+		return nil, err
+	}
+	text, _ := s.(string)
+	var list []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part != "" {
+			list = append(list, strings.TrimSpace(part))
+		}
+	}
+	return list, nil
+}
+
+func checkNetworks(v any) ([]string, error) {
+	list, err := checkCommaList(v)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range list {
+		if s == "*" {
+			continue
+		}
+		if list[i], err = checkNetwork(s); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// checkNetwork accepts what Python's ipaddress.ip_network does, and writes a
+// netmask as a prefix length.
+func checkNetwork(s string) (string, error) {
+	invalid := fmt.Errorf("%s does not appear to be an IPv4 or IPv6 network", pyRepr(s))
+	host, mask, ok := strings.Cut(s, "/")
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return "", invalid
+	}
+	if !ok {
+		return s, nil
+	}
+	bits, err := prefixLength(addr, mask)
+	if err != nil {
+		return "", invalid
+	}
+	prefix := netip.PrefixFrom(addr.WithZone(""), bits)
+	if !prefix.IsValid() {
+		return "", invalid
+	}
+	if prefix.Masked() != prefix {
+		return "", fmt.Errorf("%s has host bits set", s)
+	}
+	return prefix.String(), nil
+}
+
+func prefixLength(addr netip.Addr, mask string) (int, error) {
+	if strings.Trim(mask, "0123456789") == "" {
+		return strconv.Atoi(mask)
+	}
+	m, err := netip.ParseAddr(mask)
+	if err != nil || !m.Is4() || !addr.Is4() {
+		return 0, errNotInt
+	}
+	a := m.As4()
+	n := uint32(a[0])<<24 | uint32(a[1])<<16 | uint32(a[2])<<8 | uint32(a[3])
+	if n != 0 && n&(1<<31) == 0 { // a host mask, such as 0.0.0.255
+		n = ^n
+	}
+	bits := 0
+	for ; n&(1<<31) != 0; n <<= 1 {
+		bits++
+	}
+	if n != 0 {
+		return 0, errNotInt
+	}
+	return bits, nil
+}
+
+func checkMap(v any) (any, error) {
+	switch v := v.(type) {
+	case map[string]string:
+		return v, nil
+	case map[string]any:
+		for key, item := range v {
+			if _, ok := item.(string); !ok {
+				return nil, fmt.Errorf("Not a string: %s, the value of %s", pyStr(plain(item)), pyRepr(key))
+			}
+		}
+	}
+	return nil, fmt.Errorf("Value is not a dictionary: %s ", pyStr(v))
+}
+
+func checkDirectory(v any, base string) (any, error) {
+	s, ok := v.(string)
+	if !ok {
+		return nil, fmt.Errorf("Not a string: %s", pyStr(v))
+	}
+	path := strings.TrimSpace(s)
+	if base == "" {
+		return path, nil
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(base, path)
+	}
+	path = filepath.Clean(path)
+	if st, err := os.Stat(path); err != nil || !st.IsDir() {
+		return nil, fmt.Errorf("can't chdir to %s", pyRepr(strings.TrimSpace(s)))
+	}
+	return path, nil
+}
+
+func checkUser(v any) (any, error) {
+	return checkID(v, os.Geteuid(), "No such user: '%s'", func(name string) (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Uid, nil
+	})
+}
+
+func checkGroup(v any) (any, error) {
+	return checkID(v, os.Getegid(), "No such group: '%s'", func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
+		}
+		return g.Gid, nil
+	})
+}
+
+// identity is a user or a group.
+type identity struct {
+	id   int
+	text string // as it was given, "" for the process's own
+}
+
+func checkID(v any, own int, text string, lookup func(string) (string, error)) (any, error) {
+	switch v := v.(type) {
+	case nil:
+		return identity{id: own}, nil
+	case int:
+		if v >= 0 {
+			return identity{v, strconv.Itoa(v)}, nil
+		}
+	case string:
+		id := v
+		if strings.Trim(v, "0123456789") != "" || v == "" {
+			var err error
+			if id, err = lookup(v); err != nil {
+				return nil, fmt.Errorf(text, v)
+			}
+		}
+		if n, err := strconv.ParseInt(id, 10, 32); err == nil {
+			return identity{int(n), v}, nil
+		}
+	}
+	return nil, fmt.Errorf(text, pyStr(v))
+}
+
+// classes are the names that a kind of worker goes by.
+var classes = map[string]string{
+	"sync":                                  "sync",
+	"gunicorn.workers.sync.SyncWorker":      "sync",
+	"egg:gunicorn#sync":                     "sync",
+	"gthread":                               "gthread",
+	"gunicorn.workers.gthread.ThreadWorker": "gthread",
+	"egg:gunicorn#gthread":                  "gthread",
+}
+
+func checkClass(v any) (any, error) {
+	if s, ok := v.(string); ok {
+		s = strings.TrimSpace(s)
+		if _, ok := classes[s]; ok {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("class uri %s invalid or not found: the kinds of worker are sync and gthread", pyRepr(v))
+}
+
+func checkHeaderMap(v any) (any, error) {
+	s, ok := v.(string)
+	if !ok {
+		return nil, fmt.Errorf("Invalid type for casting: %s", pyStr(v))
+	}
+	switch m := strings.TrimSpace(strings.ToLower(s)); m {
+	case "drop", "refuse", "dangerous":
+		return m, nil
+	}
+	return nil, errors.New("Invalid header map behaviour: " + s)
+}

@@ -1,0 +1,287 @@
+package settings
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"indrik/internal/wire"
+)
+
+// A Config is the value of every setting. It never changes; what its methods
+// return must not be changed either. A method panics when the setting does
+// not exist or has another type: that is a mistake in the program.
+type Config struct {
+	values     map[string]any
+	sources    map[string]string // of those that were given
+	app        string
+	warnings   []string
+	scriptName string
+}
+
+// Resolve puts the layers on each other, from low to high, and checks every
+// value. app is the one that the command line names, "" if none: wsgi_app is
+// used then. A relative chdir starts from the directory that was the current
+// one when the layer of [FromEnv] was made. The error is a [*ValueError].
+func Resolve(app string, layers ...Layer) (*Config, error) {
+	c := &Config{app: app, values: make(map[string]any, len(Table)), sources: make(map[string]string)}
+	dir := startDir(layers)
+	for i := range Table {
+		if s := &Table[i]; s.Kind != KindHook {
+			c.values[s.Name] = s.Default
+		}
+	}
+	c.values["chdir"] = dir
+	c.values["user"], c.values["group"] = identity{id: os.Geteuid()}, identity{id: os.Getegid()}
+
+	for i := range layers {
+		l := &layers[i]
+		for j := range Table {
+			s := &Table[j]
+			if _, ok := l.Values[s.Name]; !ok {
+				continue
+			}
+			c.sources[s.Name] = l.source(s.Name)
+			if s.Kind == KindHook {
+				continue
+			}
+			v, err := l.check(s, dir)
+			if err != nil {
+				return nil, err
+			}
+			c.values[s.Name] = v
+		}
+		if l.scriptName != "" {
+			c.scriptName = l.scriptName
+		}
+		c.warnings = append(c.warnings, l.warnings()...)
+	}
+	if c.app == "" {
+		c.app = c.String("wsgi_app")
+	}
+	if level := c.String("loglevel"); !knownLevel(level) {
+		c.warnings = append(c.warnings, fmt.Sprintf("unknown loglevel %s (%s): info is used", pyRepr(level), c.Source("loglevel")))
+	}
+	return c, nil
+}
+
+func (c *Config) get(name string) any {
+	v, ok := c.values[name]
+	if !ok {
+		panic("settings: there is no setting " + name)
+	}
+	return v
+}
+
+func mistyped(name string, v any) string {
+	return fmt.Sprintf("settings: the value of %s is a %T", name, v)
+}
+
+// String returns the value of a setting, "" for None. That of user and group
+// is the text as it was given.
+func (c *Config) String(name string) string {
+	switch v := c.get(name).(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case identity:
+		return v.text
+	default:
+		panic(mistyped(name, v))
+	}
+}
+
+// Int returns the value of a setting. That of user and group is an id, by
+// default the process's own.
+func (c *Config) Int(name string) int {
+	switch v := c.get(name).(type) {
+	case int:
+		return v
+	case identity:
+		return v.id
+	default:
+		panic(mistyped(name, v))
+	}
+}
+
+// Bool returns the value of a setting, false for None.
+func (c *Config) Bool(name string) bool {
+	switch v := c.get(name).(type) {
+	case nil:
+		return false
+	case bool:
+		return v
+	default:
+		panic(mistyped(name, v))
+	}
+}
+
+// Strings returns the value of a setting.
+func (c *Config) Strings(name string) []string {
+	list, ok := c.get(name).([]string)
+	if !ok {
+		panic(mistyped(name, c.get(name)))
+	}
+	return list
+}
+
+// Map returns the value of a setting.
+func (c *Config) Map(name string) map[string]string {
+	m, ok := c.get(name).(map[string]string)
+	if !ok {
+		panic(mistyped(name, c.get(name)))
+	}
+	return m
+}
+
+// IsSet tells whether any layer gave the setting a value.
+func (c *Config) IsSet(name string) bool {
+	_, ok := c.sources[name]
+	return ok
+}
+
+// Source says where the value of a setting comes from: "default",
+// "WEB_CONCURRENCY", "gunicorn.conf.py, line 3", "GUNICORN_CMD_ARGS",
+// "command line".
+func (c *Config) Source(name string) string {
+	if s, ok := c.sources[name]; ok {
+		return s
+	}
+	return "default"
+}
+
+// Warnings are things in the layers that are no errors but that the operator
+// should know.
+func (c *Config) Warnings() []string { return c.warnings }
+
+// App is the app as it was specified, "" if nothing names one: see [ErrNoApp].
+func (c *Config) App() string { return c.app }
+
+// ProcName is the name in the titles of the processes.
+func (c *Config) ProcName() string {
+	for _, s := range []string{c.String("proc_name"), c.String("default_proc_name"), c.app} {
+		if s != "" {
+			return s
+		}
+	}
+	return "indrik"
+}
+
+// WorkerClass is the kind of worker as the log names it: as configured, but
+// gthread for sync with several threads.
+func (c *Config) WorkerClass() string {
+	name := c.String("worker_class")
+	if classes[name] == "sync" && c.Int("threads") > 1 {
+		return "gthread"
+	}
+	return name
+}
+
+// Kind is the kind of worker: sync or gthread.
+func (c *Config) Kind() string { return classes[c.WorkerClass()] }
+
+// Slots is the number of requests that one worker runs at the same time.
+func (c *Config) Slots() int { return max(1, c.Int("threads")) }
+
+// Sendfile tells whether sendfile(2) may be used.
+func (c *Config) Sendfile() bool { return c.get("sendfile") == nil || c.Bool("sendfile") }
+
+// LogLevel is the least level that is logged, in lower case.
+func (c *Config) LogLevel() string {
+	if level := strings.ToLower(c.String("loglevel")); knownLevel(level) {
+		return level
+	}
+	return "info"
+}
+
+func knownLevel(s string) bool {
+	switch strings.ToLower(s) {
+	case "debug", "info", "warning", "error", "critical":
+		return true
+	}
+	return false
+}
+
+// All is the value of every setting but the hooks, by name, in types that
+// JSON has: what the Python processes get. The names of the process are
+// filled in.
+func (c *Config) All() map[string]any {
+	all := make(map[string]any, len(c.values))
+	for name, v := range c.values {
+		switch v := v.(type) {
+		case identity:
+			all[name] = v.id
+		case []string:
+			all[name] = append([]string{}, v...) // [] and not null
+		default:
+			all[name] = v
+		}
+	}
+	all["proc_name"] = c.ProcName()
+	if c.String("default_proc_name") == "" {
+		all["default_proc_name"] = c.ProcName()
+	}
+	return all
+}
+
+// Print is the value of a setting as --print-config shows it: as Python's str
+// does.
+func (c *Config) Print(name string) string {
+	v := c.get(name)
+	if id, ok := v.(identity); ok {
+		v = id.id
+	}
+	return pyStr(v)
+}
+
+// The greatest limits that can be set, which are Gunicorn's.
+const (
+	maxRequestLine   = 8190
+	maxRequestFields = 32768
+	maxFieldSize     = 8190 // for 0 only
+)
+
+// Front is what the front needs to know.
+func (c *Config) Front() *wire.FrontConfig {
+	f := &wire.FrontConfig{
+		ProcName:        c.ProcName(),
+		Kind:            c.Kind(),
+		Multiprocess:    c.Int("workers") > 1,
+		Timeout:         c.Int("timeout"),
+		GracefulTimeout: c.Int("graceful_timeout"),
+		Keepalive:       c.Int("keepalive"),
+		AccessLogFormat: c.String("access_log_format"),
+		LogLevel:        c.LogLevel(),
+		TmpDir:          c.String("tmp_upload_dir"),
+
+		LimitRequestLine:      min(c.Int("limit_request_line"), maxRequestLine),
+		LimitRequestFields:    min(c.Int("limit_request_fields"), maxRequestFields),
+		LimitRequestFieldSize: c.Int("limit_request_field_size"),
+		PermitObsFold:         c.Bool("permit_obsolete_folding"),
+		StripHeaderSpaces:     c.Bool("strip_header_spaces"),
+		PermitMethod:          c.Bool("permit_unconventional_http_method"),
+		PermitVersion:         c.Bool("permit_unconventional_http_version"),
+		CasefoldMethod:        c.Bool("casefold_http_method"),
+
+		HeaderMap:           c.String("header_map"),
+		ForwarderHeaders:    c.Strings("forwarder_headers"),
+		ForwardedAllowIPs:   strings.Join(c.Strings("forwarded_allow_ips"), ","),
+		SecureSchemeHeaders: c.Map("secure_scheme_headers"),
+		ScriptName:          c.scriptName,
+		Sendfile:            c.Sendfile(),
+	}
+	if f.LimitRequestFields == 0 {
+		f.LimitRequestFields = maxRequestFields
+	}
+	if f.LimitRequestFieldSize == 0 {
+		f.LimitRequestFieldSize = maxFieldSize
+	}
+	// Gunicorn reads SCRIPT_NAME after raw_env went to the environment.
+	for _, pair := range c.Strings("raw_env") {
+		if v, ok := strings.CutPrefix(pair, "SCRIPT_NAME="); ok {
+			f.ScriptName = v
+		}
+	}
+	return f
+}

@@ -1,0 +1,126 @@
+package settings
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"indrik/internal/wire"
+)
+
+func config(t *testing.T, line string) *Config {
+	t.Helper()
+	return resolve(t, layers(t, nil, nil, strings.Fields(line)...))
+}
+
+func TestKind(t *testing.T) {
+	for _, c := range []struct {
+		line, class, kind string
+		slots             int
+	}{
+		{"", "sync", "sync", 1},
+		{"--threads 0", "sync", "sync", 1},
+		{"--threads 4", "gthread", "gthread", 4},
+		{"-k gthread", "gthread", "gthread", 1},
+		{"-k gthread --threads 0", "gthread", "gthread", 1},
+		{"-k gunicorn.workers.sync.SyncWorker", "gunicorn.workers.sync.SyncWorker", "sync", 1},
+		{"-k gunicorn.workers.sync.SyncWorker --threads 2", "gthread", "gthread", 2},
+		{"-k gunicorn.workers.gthread.ThreadWorker", "gunicorn.workers.gthread.ThreadWorker", "gthread", 1},
+	} {
+		conf := config(t, c.line)
+		if conf.WorkerClass() != c.class || conf.Kind() != c.kind || conf.Slots() != c.slots {
+			t.Errorf("%q: %s, %s, %d", c.line, conf.WorkerClass(), conf.Kind(), conf.Slots())
+		}
+	}
+}
+
+func TestFront(t *testing.T) {
+	got := config(t, "").Front()
+	want := &wire.FrontConfig{
+		ProcName: "test:app", Kind: "sync", Timeout: 30, GracefulTimeout: 30, Keepalive: 75,
+		AccessLogFormat: defaultAccessLogFormat, LogLevel: "info",
+		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190,
+		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1",
+		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
+		Sendfile:            true,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+
+	got = config(t, "-w 2 --threads 3 --limit-request-line 99999 --limit-request-fields 99999 --limit-request-field_size 99999 "+
+		"--no-sendfile --log-level DEBUG -e SCRIPT_NAME=/a -e SCRIPT_NAME=/b --permit-obsolete-folding --strip-header-spaces "+
+		"--permit-unconventional-http-method --permit-unconventional-http-version --casefold-http-method").Front()
+	if !got.Multiprocess || got.Kind != "gthread" || got.Sendfile || got.LogLevel != "debug" || got.ScriptName != "/b" ||
+		got.LimitRequestLine != 8190 || got.LimitRequestFields != 32768 || got.LimitRequestFieldSize != 99999 ||
+		!got.PermitObsFold || !got.StripHeaderSpaces || !got.PermitMethod || !got.PermitVersion || !got.CasefoldMethod {
+		t.Errorf("%+v", got)
+	}
+	got = config(t, "--limit-request-line 0 --limit-request-fields 0 --limit-request-field_size 0").Front()
+	if got.LimitRequestLine != 0 || got.LimitRequestFields != 32768 || got.LimitRequestFieldSize != 8190 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAllForPython(t *testing.T) {
+	data, err := json.Marshal(config(t, "-u 7 -e A=1").All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"user":7`, `"raw_env":["A=1"]`, `"pidfile":null`, `"sendfile":null`, `"proc_name":"test:app"`, `"default_proc_name":"test:app"`, `"umask":0`} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("%s is missing from %s", want, data)
+		}
+	}
+	if strings.Contains(string(data), "pre_fork") {
+		t.Error("a hook is among them")
+	}
+	if data, _ := json.Marshal(config(t, "").All()["raw_env"]); string(data) != "[]" {
+		t.Errorf("an empty list becomes %s", data)
+	}
+}
+
+func TestPrint(t *testing.T) {
+	c := config(t, "-b a:1 -b b'c -u 7 -D")
+	for name, want := range map[string]string{
+		"bind": `['a:1', "b'c"]`, "user": "7", "daemon": "True", "pidfile": "None", "loglevel": "info", "workers": "1", "raw_env": "[]",
+		"secure_scheme_headers": "{'X-FORWARDED-PROTO': 'https', 'X-FORWARDED-PROTOCOL': 'ssl', 'X-FORWARDED-SSL': 'on'}",
+	} {
+		if got := c.Print(name); got != want {
+			t.Errorf("%s prints %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestMistakesPanic(t *testing.T) {
+	c := config(t, "")
+	for _, f := range []func(){
+		func() { c.String("worker") },
+		func() { c.String("workers") },
+		func() { c.Int("bind") },
+		func() { c.Bool("bind") },
+		func() { c.Strings("workers") },
+		func() { c.Map("workers") },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"a": "'a'", "it's": `"it's"`, `a"b'c`: `'a"b\'c'`, "a\\b\n\r\t": `'a\\b\n\r\t'`,
+		"\x01\x7f": `'\x01\x7f'`, "é日": "'é日'", "\u00a0\u200b": `'\xa0\u200b'`, "\U000e0001": `'\U000e0001'`,
+	} {
+		if got := pyQuote(in); got != want {
+			t.Errorf("%q is quoted %s, want %s", in, got, want)
+		}
+	}
+}

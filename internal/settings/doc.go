@@ -1,0 +1,31 @@
+// Package settings is the one table of settings and how their values come
+// about.
+//
+// [Table] says of each setting its name, flags, environment variables, kind,
+// default and documentation. Everything else is derived from it: the command
+// line parser, --help, the checks, docs/settings.md.
+//
+// Values come in layers. [Resolve] puts them on each other, from low to high:
+//
+//	defaults                            Table
+//	environment                         FromEnv
+//	config file                         ConfigFile finds it, Python evaluates it, FromFile
+//	INDRIK_CMD_ARGS, GUNICORN_CMD_ARGS  FromCmdArgs
+//	command line                        ParseArgs
+//
+// A value of a higher layer replaces the lower one, lists too. A value that
+// is no good is an error even when a higher layer replaces it. The texts of
+// the errors are Gunicorn's, see [Report].
+//
+// The package opens no file and starts nothing; it looks up users, groups and
+// whether the directory of chdir exists. A [Config] never changes, so that any
+// goroutine may read it.
+//
+// The page docs/settings.md is made from the table by
+//
+//	go run ./internal/settings/gendocs
+//
+// and a test fails when it is not up to date.
+package settings
+
+//go:generate go run ./gendocs -o ../../docs/settings.md

@@ -1,0 +1,245 @@
+package settings
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A Layer is the values that come from one source, not yet checked. It is not
+// changed once it is made.
+type Layer struct {
+	Name   string         // for people: "command line"
+	Values map[string]any // by the setting's name
+
+	// Unknown are names in a config file that are no settings but may have
+	// been meant as such. Resolve makes warnings of them.
+	Unknown []string
+
+	file       bool
+	lines      map[string]int
+	sources    map[string]string // where it is more exact than Name
+	dir        string            // the current directory, if the layer is to tell
+	scriptName string
+}
+
+func (l *Layer) set(name string, v any) {
+	if l.Values == nil {
+		l.Values = make(map[string]any)
+	}
+	l.Values[name] = v
+}
+
+func (l *Layer) source(name string) string {
+	if s, ok := l.sources[name]; ok {
+		return s
+	}
+	return l.Name + lineOf(l.lines, name)
+}
+
+func lineOf(lines map[string]int, name string) string {
+	if n := lines[name]; n > 0 {
+		return fmt.Sprintf(", line %d", n)
+	}
+	return ""
+}
+
+// FromEnv is the layer of the variables that replace a default. lookup is
+// os.LookupEnv, or stands for it. The layer also holds the current directory,
+// so that a relative chdir and the search for a config file start from the
+// same one for as long as the layer is used.
+func FromEnv(lookup func(string) (string, bool)) (Layer, error) {
+	l := Layer{Name: "environment", sources: make(map[string]string)}
+	var err error
+	if l.dir, err = os.Getwd(); err != nil { // $PWD where it is the same one
+		return l, fmt.Errorf("find the current directory: %w", err)
+	}
+	if s, _ := lookup("WEB_CONCURRENCY"); s != "" {
+		l.set("workers", s)
+		l.sources["workers"] = "WEB_CONCURRENCY"
+		if _, err := parseInt(s, 10); err != nil {
+			err = fmt.Errorf("WEB_CONCURRENCY in the environment is no whole number: %s", pyRepr(s))
+			return l, &ValueError{Setting: "workers", Value: s, Source: "WEB_CONCURRENCY", Err: err}
+		}
+	}
+	if s, _ := lookup("PORT"); s != "" {
+		l.set("bind", []string{"0.0.0.0:" + s})
+		l.sources["bind"] = "PORT"
+	}
+	// Set but empty means that no proxy is trusted.
+	if s, ok := lookup("FORWARDED_ALLOW_IPS"); ok {
+		l.set("forwarded_allow_ips", s)
+		l.sources["forwarded_allow_ips"] = "FORWARDED_ALLOW_IPS"
+	}
+	if s, ok := lookup("SENDFILE"); ok {
+		switch strings.ToLower(s) {
+		case "y", "1", "yes", "true":
+			l.set("sendfile", true)
+		default:
+			l.set("sendfile", false)
+		}
+		l.sources["sendfile"] = "SENDFILE"
+	}
+	l.scriptName, _ = lookup("SCRIPT_NAME")
+	return l, nil
+}
+
+// FromCmdArgs is the layer of INDRIK_CMD_ARGS or, where that is not set,
+// GUNICORN_CMD_ARGS: a command line in a variable, quoted as for a shell.
+func FromCmdArgs(prog string, lookup func(string) (string, bool)) (Layer, error) {
+	name := "INDRIK_CMD_ARGS"
+	text, ok := lookup(name)
+	if !ok {
+		name = "GUNICORN_CMD_ARGS"
+		text, _ = lookup(name)
+	}
+	args, err := splitShell(text)
+	if err != nil {
+		return Layer{Name: name}, fmt.Errorf("%s: %w", name, err)
+	}
+	// An app that is named there does not count, as in Gunicorn.
+	l, _, err := ParseArgs(prog, args)
+	if usage, ok := err.(*UsageError); ok {
+		usage.Text += " (in " + name + ")"
+	}
+	l.Name = name
+	return l, err
+}
+
+// FromFile is the layer of a config file that Python has evaluated: values by
+// name, and the lines where they were set, where that is known. Values whose
+// name is no setting are added to Unknown. The others are checked, but for the
+// existence of directories.
+func FromFile(path string, values map[string]any, lines map[string]int) (Layer, error) {
+	l := Layer{Name: shortPath(path), file: true, lines: lines}
+	for name, v := range values {
+		if Lookup(name) == nil {
+			l.Unknown = append(l.Unknown, name)
+			continue
+		}
+		l.set(name, v)
+	}
+	for i := range Table {
+		if _, err := l.check(&Table[i], ""); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// warnings tells of the unknown names, in the order of the file.
+func (l *Layer) warnings() []string {
+	names := slices.Clone(l.Unknown)
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(l.lines[a], l.lines[b]), cmp.Compare(a, b))
+	})
+	var texts []string
+	for _, name := range slices.Compact(names) {
+		texts = append(texts, unknownName(name, l.source(name)))
+	}
+	return texts
+}
+
+// check returns the checked value of a setting, nil if the layer has none.
+func (l *Layer) check(s *Setting, base string) (any, error) {
+	raw, ok := l.Values[s.Name]
+	if !ok || s.Kind == KindHook {
+		return nil, nil
+	}
+	v, err := check(s, plain(raw), base)
+	if err != nil {
+		return nil, &ValueError{Setting: s.Name, Value: plain(raw), Source: l.source(s.Name), InFile: l.file, Err: err}
+	}
+	return v, nil
+}
+
+// shortPath is how messages call a config file: without the directory where
+// it is the current one.
+func shortPath(path string) string {
+	if !filepath.IsAbs(path) {
+		return path
+	}
+	if dir, err := os.Getwd(); err == nil && filepath.Dir(path) == dir {
+		return filepath.Base(path)
+	}
+	return path
+}
+
+// ConfigFile finds the config file that the layers name or, where they name
+// none, indrik.conf.py or gunicorn.conf.py in the current directory. explicit
+// tells whether it was named; path is "" if there is none.
+func ConfigFile(layers ...Layer) (path string, explicit bool) {
+	for i := len(layers) - 1; i >= 0; i-- {
+		if s, _ := layers[i].Values["config"].(string); strings.TrimSpace(s) != "" && !layers[i].file {
+			return strings.TrimSpace(s), true
+		}
+	}
+	dir := startDir(layers)
+	for _, name := range []string{"indrik.conf.py", "gunicorn.conf.py"} {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return path, false
+		}
+	}
+	return "", false
+}
+
+// startDir is the directory that relative paths start from.
+func startDir(layers []Layer) string {
+	for _, l := range layers {
+		if l.dir != "" {
+			return l.dir
+		}
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "." // as good as any: it was removed
+	}
+	return dir
+}
+
+// plain turns what JSON decoding makes of Python values into the types that
+// the checks know: whole numbers become int, lists of strings []string.
+func plain(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if n := int(v); float64(n) == v {
+			return n
+		}
+	case int64:
+		return int(v)
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return int(n)
+		}
+	case []any:
+		list := make([]string, len(v))
+		for i, item := range v {
+			s, ok := item.(string)
+			if !ok {
+				return v
+			}
+			list[i] = s
+		}
+		return list
+	case map[string]any:
+		// {"python": repr} stands for a value that JSON has no form for.
+		if repr, ok := v["python"].(string); ok && len(v) == 1 {
+			return pyObject(repr)
+		}
+		m := make(map[string]string, len(v))
+		for key, item := range v {
+			s, ok := item.(string)
+			if !ok {
+				return v
+			}
+			m[key] = s
+		}
+		return m
+	}
+	return v
+}

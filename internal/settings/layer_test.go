@@ -1,0 +1,364 @@
+package settings
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func env(pairs ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for _, pair := range pairs {
+			if v, ok := strings.CutPrefix(pair, name+"="); ok {
+				return v, true
+			}
+		}
+		return "", false
+	}
+}
+
+// layers makes every layer but the defaults.
+func layers(t *testing.T, vars []string, file map[string]any, args ...string) []Layer {
+	t.Helper()
+	fromEnv, err := FromEnv(env(vars...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmdArgs, err := FromCmdArgs("indrik", env(vars...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromFile, err := FromFile("gunicorn.conf.py", file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromArgs, _, err := ParseArgs("indrik", args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []Layer{fromEnv, fromFile, cmdArgs, fromArgs}
+}
+
+func resolve(t *testing.T, layers []Layer) *Config {
+	t.Helper()
+	c, err := Resolve("test:app", layers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// sample is a value of a setting that is not its default: as a word on the
+// command line, as JSON brings it from the file, and what All has of it.
+func sample(s *Setting, n int) (word string, fromFile, want any) {
+	digit := string(rune('1' + n))
+	switch s.Kind {
+	case KindInt, KindMode, KindUser, KindGroup:
+		return digit, float64(n + 1), n + 1
+	case KindBool:
+		return "", !s.Off, !s.Off
+	case KindStrings:
+		return "K=" + digit, []any{"K=" + digit}, []string{"K=" + digit}
+	case KindCommaList:
+		return "A" + digit, "A" + digit, []string{"A" + digit}
+	case KindNetworks:
+		return "10.0.0." + digit, "10.0.0." + digit, []string{"10.0.0." + digit}
+	case KindMap:
+		return "", map[string]any{"X": digit}, map[string]string{"X": digit}
+	case KindDirectory:
+		dir := []string{"/", "/tmp", "/usr"}[n]
+		return dir, dir, dir
+	case KindClass:
+		name := []string{"gthread", "gunicorn.workers.sync.SyncWorker", "egg:gunicorn#gthread"}[n]
+		return name, name, name
+	case KindHeaderMap:
+		name := []string{"refuse", "dangerous", "drop"}[n]
+		return name, name, name
+	}
+	return "text" + digit, "text" + digit, "text" + digit
+}
+
+// Every setting, from every layer, alone and over the lower ones.
+func TestEverySettingFromEveryLayer(t *testing.T) {
+	for i := range Table {
+		s := &Table[i]
+		if s.Kind == KindHook {
+			continue
+		}
+		_, inFile, wantFile := sample(s, 0)
+		file := map[string]any{s.Name: inFile}
+		c := resolve(t, layers(t, nil, file))
+		if got := c.All()[s.Name]; !reflect.DeepEqual(got, wantFile) || c.Source(s.Name) != "gunicorn.conf.py" {
+			t.Errorf("%s from the file: %#v from %s, want %#v", s.Name, got, c.Source(s.Name), wantFile)
+		}
+		for _, flag := range s.Flags {
+			line := func(word string) string {
+				if s.TakesValue() {
+					return flag + " " + word
+				}
+				return flag
+			}
+			word, _, want := sample(s, 1)
+			vars := []string{"GUNICORN_CMD_ARGS=" + line(word)}
+			c = resolve(t, layers(t, vars, file))
+			if got := c.All()[s.Name]; !reflect.DeepEqual(got, want) || c.Source(s.Name) != "GUNICORN_CMD_ARGS" {
+				t.Errorf("%s from GUNICORN_CMD_ARGS: %#v from %s, want %#v", flag, got, c.Source(s.Name), want)
+			}
+			word, _, want = sample(s, 2)
+			c = resolve(t, layers(t, vars, file, strings.Fields(line(word))...))
+			if got := c.All()[s.Name]; !reflect.DeepEqual(got, want) || c.Source(s.Name) != "command line" {
+				t.Errorf("%s from the command line: %#v from %s, want %#v", flag, got, c.Source(s.Name), want)
+			}
+			if !c.IsSet(s.Name) {
+				t.Errorf("%s is not set", s.Name)
+			}
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := resolve(t, layers(t, nil, nil))
+	for _, s := range Table {
+		if s.Kind != KindHook && (c.IsSet(s.Name) || c.Source(s.Name) != "default") {
+			t.Errorf("%s comes from %s", s.Name, c.Source(s.Name))
+		}
+	}
+	if c.String("chdir") != dir || c.Int("user") != os.Geteuid() || c.Int("group") != os.Getegid() || c.String("user") != "" {
+		t.Errorf("chdir %s, user %d, group %d", c.String("chdir"), c.Int("user"), c.Int("group"))
+	}
+	if _, err := json.Marshal(c.All()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	c := resolve(t, layers(t, []string{"WEB_CONCURRENCY=3", "PORT=5000", "FORWARDED_ALLOW_IPS=10.0.0.0/8", "SENDFILE=no", "SCRIPT_NAME=/x"}, nil))
+	if c.Int("workers") != 3 || c.Source("workers") != "WEB_CONCURRENCY" {
+		t.Errorf("workers: %d from %s", c.Int("workers"), c.Source("workers"))
+	}
+	if got := c.Strings("bind"); !slices.Equal(got, []string{"0.0.0.0:5000"}) || c.Source("bind") != "PORT" {
+		t.Errorf("bind: %q", got)
+	}
+	if got := c.Strings("forwarded_allow_ips"); !slices.Equal(got, []string{"10.0.0.0/8"}) {
+		t.Errorf("forwarded_allow_ips: %q", got)
+	}
+	if c.Sendfile() || c.Front().ScriptName != "/x" {
+		t.Errorf("sendfile %v, script name %q", c.Sendfile(), c.Front().ScriptName)
+	}
+
+	c = resolve(t, layers(t, []string{"WEB_CONCURRENCY=", "PORT=", "FORWARDED_ALLOW_IPS=", "SENDFILE=YES"}, nil))
+	if c.IsSet("workers") || c.IsSet("bind") || !c.Sendfile() {
+		t.Error("an empty variable is a value")
+	}
+	if got := c.Strings("forwarded_allow_ips"); len(got) != 0 {
+		t.Errorf("an empty FORWARDED_ALLOW_IPS trusts %q", got)
+	}
+
+	// Every other layer goes over the environment.
+	c = resolve(t, layers(t, []string{"WEB_CONCURRENCY=3", "PORT=5000", "SENDFILE=no"}, map[string]any{
+		"workers": 4.0, "bind": "x:1", "sendfile": true,
+	}))
+	if c.Int("workers") != 4 || c.Strings("bind")[0] != "x:1" || !c.Sendfile() {
+		t.Error("the environment goes over the file")
+	}
+}
+
+func TestWrongEnvironment(t *testing.T) {
+	_, err := FromEnv(env("WEB_CONCURRENCY=abc"))
+	if err == nil || err.Error() != "WEB_CONCURRENCY in the environment is no whole number: 'abc'" {
+		t.Errorf("%v", err)
+	}
+	_, err = Resolve("", layers(t, []string{"WEB_CONCURRENCY=-1"}, nil)...)
+	var value *ValueError
+	if !errors.As(err, &value) || value.Error() != "Value must be positive: -1" || value.Source != "WEB_CONCURRENCY" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestListsReplace(t *testing.T) {
+	file := map[string]any{"bind": []any{"file:1", "file:2"}}
+	vars := []string{"PORT=1", "GUNICORN_CMD_ARGS=-b env:1 --bind=env:2"}
+	for _, c := range []struct {
+		vars []string
+		args string
+		want []string
+	}{
+		{nil, "", []string{"file:1", "file:2"}},
+		{vars, "", []string{"env:1", "env:2"}},
+		{vars, "-b a:1 -bb:2", []string{"a:1", "b:2"}},
+	} {
+		got := resolve(t, layers(t, c.vars, file, strings.Fields(c.args)...)).Strings("bind")
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q", c.args, got)
+		}
+	}
+}
+
+func TestCmdArgs(t *testing.T) {
+	l, err := FromCmdArgs("indrik", env("INDRIK_CMD_ARGS=-w 2 --access-logformat '%(h)s x'", "GUNICORN_CMD_ARGS=-w 3 -t 4"))
+	if err != nil || l.Values["workers"] != 2 || l.Values["timeout"] != nil || l.Values["access_log_format"] != "%(h)s x" {
+		t.Errorf("%v, %v", l.Values, err)
+	}
+	// Set and empty is set.
+	if l, err = FromCmdArgs("indrik", env("INDRIK_CMD_ARGS=", "GUNICORN_CMD_ARGS=-w 3")); err != nil || l.Values != nil {
+		t.Errorf("%v, %v", l.Values, err)
+	}
+	_, err = FromCmdArgs("indrik", env("GUNICORN_CMD_ARGS=--nope"))
+	if want := "unrecognized arguments: --nope (in GUNICORN_CMD_ARGS)"; err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+	_, err = FromCmdArgs("indrik", env("GUNICORN_CMD_ARGS='"))
+	if want := "GUNICORN_CMD_ARGS: No closing quotation"; err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestApp(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		file map[string]any
+		want string
+	}{
+		{[]string{"-w", "2", "a:b", "-D"}, map[string]any{"wsgi_app": "c:d"}, "a:b"},
+		{[]string{"a:b", "c:d"}, nil, "a:b"},
+		{nil, map[string]any{"wsgi_app": "c:d"}, "c:d"},
+		{nil, nil, ""},
+	} {
+		_, app, err := ParseArgs("indrik", c.args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf, err := Resolve(app, layers(t, nil, c.file, c.args...)...)
+		if err != nil || conf.App() != c.want {
+			t.Errorf("%q, %v: %q, %v", c.args, c.file, conf.App(), err)
+		}
+	}
+}
+
+func TestProcName(t *testing.T) {
+	file := map[string]any{}
+	for _, c := range [][2]string{{"", "test:app"}, {"default_proc_name", "low"}, {"proc_name", "high"}} {
+		if c[0] != "" {
+			file[c[0]] = c[1]
+		}
+		conf := resolve(t, layers(t, nil, file))
+		if conf.ProcName() != c[1] || conf.All()["proc_name"] != c[1] || conf.Front().ProcName != c[1] {
+			t.Errorf("%v: %q", file, conf.ProcName())
+		}
+	}
+}
+
+func TestFileErrors(t *testing.T) {
+	_, err := FromFile("/etc/x.py", map[string]any{"timeout": "soon", "workers": -2.0}, map[string]int{"workers": 7, "timeout": 3})
+	var value *ValueError
+	if !errors.As(err, &value) || value.Setting != "workers" || value.Source != "/etc/x.py, line 7" || !value.InFile {
+		t.Fatalf("%#v", err)
+	}
+	// Even when the command line replaces it.
+	l := Layer{Name: "x.py", Values: map[string]any{"workers": "many"}, file: true}
+	over := Layer{Name: "command line", Values: map[string]any{"workers": 2}}
+	if _, err := Resolve("", l, over); err == nil {
+		t.Error("a wrong value was accepted")
+	}
+	// Whether a directory exists is not asked before the layers are put together.
+	if _, err := FromFile("x.py", map[string]any{"chdir": "/no/such"}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := FromFile(filepath.Join(dir, "gunicorn.conf.py"),
+		map[string]any{"worker": 2.0, "workers": 2.0, "certfile": "x.pem"},
+		map[string]int{"worker": 3, "workers": 4, "certfile": 2, "cores": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Unknown = append(l.Unknown, "cores", "worker", "WORKERS", "time_out", "xyzzy")
+	c, err := Resolve("", l, Layer{Name: "command line", Values: map[string]any{"loglevel": "loud"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"unknown setting 'WORKERS' in gunicorn.conf.py: did you mean 'workers'?",
+		"unknown setting 'time_out' in gunicorn.conf.py: did you mean 'timeout'?",
+		"unknown setting 'xyzzy' in gunicorn.conf.py",
+		"unknown setting 'cores' in gunicorn.conf.py, line 1",
+		"setting 'certfile' in gunicorn.conf.py, line 2 has no effect: Indrik does not have it",
+		"unknown setting 'worker' in gunicorn.conf.py, line 3: did you mean 'workers'?",
+		"unknown loglevel 'loud' (command line): info is used",
+	}
+	if got := c.Warnings(); !slices.Equal(got, want) {
+		t.Errorf("warnings:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if c.LogLevel() != "info" {
+		t.Errorf("log level %q", c.LogLevel())
+	}
+}
+
+func TestConfigFile(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := FromEnv(env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("/") // a daemon, or a chdir of the config: the search stays where it was
+	check := func(want string, explicit bool, layers ...Layer) {
+		t.Helper()
+		got, ok := ConfigFile(append([]Layer{base}, layers...)...)
+		if got != want || ok != explicit {
+			t.Errorf("%q, %v; want %q, %v", got, ok, want, explicit)
+		}
+	}
+	named := func(name string) Layer { return Layer{Values: map[string]any{"config": name}} }
+	write := func(name string) {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("", false)
+	write("gunicorn.conf.py")
+	check(filepath.Join(dir, "gunicorn.conf.py"), false)
+	write("indrik.conf.py")
+	check(filepath.Join(dir, "indrik.conf.py"), false)
+	check("a.py", true, named("a.py"))
+	check("b.py", true, named("a.py"), named(" b.py "))
+	check("python:a.b", true, named("python:a.b"), named(""))
+}
+
+func TestChdirStartsFromTheFirstDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "app"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	base, err := FromEnv(env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := Layer{Name: "x.py", Values: map[string]any{"chdir": "app"}}
+	for range 2 { // as a reload does it
+		c, err := Resolve("", base, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Chdir(c.String("chdir"))
+	}
+}

@@ -1,0 +1,216 @@
+package settings
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+type option struct {
+	Name  string   `json:"name"`
+	Flags []string `json:"flags"`
+	Type  string   `json:"type"`
+}
+
+// outcome is what became of one command line.
+type outcome struct {
+	Error   *string        `json:"error"`
+	Help    *string        `json:"help"`
+	Version *string        `json:"version"`
+	Values  map[string]any `json:"values"`
+	App     string         `json:"app"`
+}
+
+type splitting struct {
+	Error *string  `json:"error"`
+	Words []string `json:"words"`
+}
+
+func optionsOfTable() []option {
+	var list []option
+	for i := range Table {
+		s := &Table[i]
+		if s.FileOnly() {
+			continue
+		}
+		o := option{s.Name, s.Flags, "str"}
+		switch {
+		case s.Off:
+			o.Type = "false"
+		case s.Kind == KindBool:
+			o.Type = "true"
+		case s.Kind == KindInt:
+			o.Type = "int"
+		case s.Kind == KindMode:
+			o.Type = "mode"
+		case s.Kind == KindStrings:
+			o.Type = "list"
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// commandLine makes words that are near to what people write, and some that
+// only argparse could have an opinion on.
+func commandLine(r *rand.Rand) []string {
+	values := []string{
+		"4", "-1", "0", "+5", "1_000", "abc", "", "-", "022", "0x1f", "0o17", "1__0", " 7 ", "1.5", "-.5", "-5.", "-x y",
+		"test:app", "127.0.0.1:80", "unix:/run/x", "A=b", "-D", "it's", "a\"b'c", "日本", "a\nb", "sync", "é\x7f", "9_",
+	}
+	pick := func(list []string) string { return list[r.IntN(len(list))] }
+	var words []string
+	for range 1 + r.IntN(6) {
+		flag := pick(options)
+		for flag[1] == '-' && r.IntN(3) == 0 {
+			flag = pick(options)
+		}
+		// Help and version end the parsing: now and then is enough.
+		if (byFlag[flag] == optHelp || byFlag[flag] == optVersion) && r.IntN(10) > 0 {
+			continue
+		}
+		takes := byFlag[flag].TakesValue()
+		switch r.IntN(12) {
+		case 0, 1, 2, 3:
+			words = append(words, flag)
+			if takes {
+				words = append(words, pick(values))
+			}
+		case 4:
+			words = append(words, flag+"="+pick(values))
+		case 5: // a prefix
+			if len(flag) > 4 {
+				flag = flag[:4+r.IntN(len(flag)-4)]
+			}
+			words = append(words, flag)
+			if takes {
+				words = append(words, pick(values))
+			}
+		case 6:
+			words = append(words, flag[:min(len(flag), 5)]+"="+pick(values))
+		case 7: // a value attached to a short option, or a cluster
+			words = append(words, pick([]string{"-w4", "-wx", "-b:80", "-Dw4", "-Dw", "-DD", "-Dx", "-D4", "-kgthread", "-eA=b", "-m022", "-t-1", "-Dc", "-w=4", "-Dvx"}))
+		case 8, 9:
+			words = append(words, pick(values))
+		case 10:
+			words = append(words, pick([]string{"--nope", "-x", "--nope=1", "-x1", "--with space", "---", "--w", "--l", "-0", "--=", "-="}))
+		case 11:
+			words = append(words, "--")
+		}
+	}
+	return words
+}
+
+// referencePython is a Python whose argparse is the one to compare with: 3.10
+// and 3.11 are alike; older and newer ones differ in what they make of errors
+// in clusters and of a second -- .
+func referencePython(t *testing.T) string {
+	for _, name := range []string{"python3", "python3.11", "python3.10"} {
+		err := exec.Command(name, "-c", "import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))").Run()
+		if err == nil {
+			return name
+		}
+	}
+	t.Skip("no Python 3.10 or 3.11 on PATH")
+	return ""
+}
+
+// The parser must do what argparse does with the same table.
+func TestAgainstArgparse(t *testing.T) {
+	python := referencePython(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	var job struct {
+		Options []option   `json:"options"`
+		Cases   [][]string `json:"cases"`
+		Texts   []string   `json:"texts"`
+	}
+	job.Options = optionsOfTable()
+	for range 20000 {
+		job.Cases = append(job.Cases, commandLine(r))
+	}
+	for range 5000 {
+		var b strings.Builder
+		for range r.IntN(12) {
+			b.WriteString([]string{"a", "b=c", " ", "  ", "\t", "\n", "'", `"`, `\`, "#x", "é", "-w"}[r.IntN(12)])
+		}
+		job.Texts = append(job.Texts, b.String())
+	}
+	in, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	cmd := exec.Command(python, "testdata/argparse_reference.py")
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs.Bytes())
+	}
+	var reference struct {
+		Cases []outcome   `json:"cases"`
+		Texts []splitting `json:"texts"`
+	}
+	if err := json.Unmarshal(out, &reference); err != nil {
+		t.Fatal(err)
+	}
+
+	failures := 0
+	for i, words := range job.Cases {
+		if got, want := outcomeOf(t, words), reference.Cases[i]; !reflect.DeepEqual(got, want) {
+			t.Errorf("%q:\n got %s\nwant %s", words, asJSON(got), asJSON(want))
+			if failures++; failures > 10 {
+				t.FailNow()
+			}
+		}
+	}
+	for i, text := range job.Texts {
+		var got splitting
+		words, err := splitShell(text)
+		if err != nil {
+			got.Error = ptr(err.Error())
+		} else if got.Words = words; words == nil {
+			got.Words = []string{}
+		}
+		if want := reference.Texts[i]; !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: split into %s, shlex makes %s", text, asJSON(got), asJSON(want))
+		}
+	}
+}
+
+func outcomeOf(t *testing.T, words []string) outcome {
+	l, app, err := ParseArgs("indrik", words)
+	var usage *UsageError
+	switch {
+	case errors.Is(err, ErrHelp):
+		return outcome{Help: ptr("")}
+	case errors.Is(err, ErrVersion):
+		return outcome{Version: ptr("")}
+	case errors.As(err, &usage):
+		return outcome{Error: &usage.Text}
+	case err != nil:
+		t.Fatalf("%q: %v", words, err)
+	}
+	// Through JSON, so that numbers and lists have the same types.
+	o := outcome{Values: map[string]any{}, App: app}
+	if l.Values != nil {
+		if err := json.Unmarshal([]byte(asJSON(l.Values)), &o.Values); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o
+}
+
+func ptr(s string) *string { return &s }
+
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,79 @@
+package settings
+
+// Kind says which values a setting takes, and the type they have in a
+// [Config].
+type Kind int
+
+const (
+	KindString    Kind = iota // string, or nil for None
+	KindInt                   // int, not negative
+	KindMode                  // int, not negative, octal allowed: 022
+	KindBool                  // bool, or nil for None
+	KindStrings               // []string: a list, or one string
+	KindCommaList             // []string: one string, parts separated by commas
+	KindNetworks              // []string: the same, IP addresses, networks, or *
+	KindMap                   // map[string]string
+	KindDirectory             // string: an existing directory, made absolute
+	KindUser                  // int: a user id
+	KindGroup                 // int: a group id
+	KindClass                 // string: a kind of worker
+	KindHeaderMap             // string: drop, refuse or dangerous
+	KindHook                  // a Python function; stays in the Python processes
+)
+
+var kindNames = [...]string{
+	KindString:    "string",
+	KindInt:       "whole number",
+	KindMode:      "whole number, octal as 022 or 0o22",
+	KindBool:      "boolean",
+	KindStrings:   "list of strings",
+	KindCommaList: "strings separated by commas",
+	KindNetworks:  "IP addresses and networks separated by commas, or `*`",
+	KindMap:       "dictionary",
+	KindDirectory: "directory",
+	KindUser:      "user name or id",
+	KindGroup:     "group name or id",
+	KindClass:     "kind of worker",
+	KindHeaderMap: "`drop`, `refuse` or `dangerous`",
+	KindHook:      "function",
+}
+
+// String is how the documentation calls the kind.
+func (k Kind) String() string { return kindNames[k] }
+
+// A Setting is one row of the [Table].
+type Setting struct {
+	Name    string
+	Section string
+	Flags   []string // "-w", "--workers"; none: config file only
+	Metavar string   // of the flag's value in --help; "" with a flag that takes none
+	Env     []string // environment variables that give a default
+	Kind    Kind
+
+	// Off: the flag takes no value and sets the setting to false.
+	Off bool
+
+	Default     any
+	DefaultText string // for people, where Default depends on the surroundings
+
+	Args string // of a hook: the parameters it is called with
+	Doc  string // what it does; the first sentence is what --help prints
+	Note string // how Indrik differs from Gunicorn
+}
+
+// TakesValue tells whether the setting's flags want an argument.
+func (s *Setting) TakesValue() bool { return s.Kind != KindBool }
+
+// FileOnly tells whether the setting can be given in a config file only.
+func (s *Setting) FileOnly() bool { return len(s.Flags) == 0 }
+
+var byName = func() map[string]*Setting {
+	m := make(map[string]*Setting, len(Table))
+	for i := range Table {
+		m[Table[i].Name] = &Table[i]
+	}
+	return m
+}()
+
+// Lookup returns the setting of that name, nil if there is none.
+func Lookup(name string) *Setting { return byName[name] }

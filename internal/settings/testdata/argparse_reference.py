@@ -1,0 +1,81 @@
+"""What Python's own argparse and shlex make of the command lines on stdin.
+
+Reads {"options": [...], "cases": [[word, ...], ...], "texts": [...]} and writes
+{"cases": [...], "texts": [...]}.
+"""
+import argparse
+import json
+import re
+import shlex
+import sys
+
+
+class Stop(Exception):
+    pass
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise Stop("error", message)
+
+    def print_help(self, file=None):
+        raise Stop("help", "")
+
+    def exit(self, status=0, message=None):
+        raise Stop("version", "")
+
+    def _print_message(self, message, file=None):
+        pass
+
+
+def auto_int(text):
+    # What Gunicorn calls this type, and what it accepts.
+    if re.match(r"0\d", text):
+        text = "0o" + text[1:]
+    return int(text, 0)
+
+
+TYPES = {"str": str, "int": int, "mode": auto_int}
+
+
+def build(options):
+    parser = Parser(prog="indrik")
+    parser.add_argument("-v", "--version", action="version", version="1", default=argparse.SUPPRESS)
+    parser.add_argument("args", nargs="*")
+    for o in options:
+        kwargs = {"dest": o["name"], "default": None}
+        if o["type"] == "true":
+            kwargs["action"] = "store_true"
+        elif o["type"] == "false":
+            kwargs.update(action="store_const", const=False)
+        elif o["type"] == "list":
+            kwargs["action"] = "append"
+        else:
+            kwargs["type"] = TYPES[o["type"]]
+        parser.add_argument(*o["flags"], **kwargs)
+    return parser
+
+
+def run(parser, words):
+    try:
+        got = vars(parser.parse_args(words))
+    except Stop as stop:
+        kind, text = stop.args
+        return {kind: text}
+    args = got.pop("args")
+    return {"values": {k: v for k, v in got.items() if v is not None}, "app": args[0] if args else ""}
+
+
+def split(text):
+    try:
+        return {"words": shlex.split(text)}
+    except ValueError as e:
+        return {"error": str(e)}
+
+
+job = json.load(sys.stdin)
+parser = build(job["options"])
+json.dump({
+    "cases": [run(parser, words) for words in job["cases"]],
+    "texts": [split(text) for text in job["texts"]],
+}, sys.stdout)

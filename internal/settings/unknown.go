@@ -1,0 +1,70 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+)
+
+// elsewhere are Gunicorn's settings that Indrik does not have.
+var elsewhere = strings.Fields(`
+	asgi_disconnect_grace_period asgi_lifespan asgi_loop ca_certs capture_output cert_reqs certfile ciphers
+	control_socket control_socket_disable control_socket_mode dirty_apps dirty_graceful_timeout dirty_post_fork
+	dirty_threads dirty_timeout dirty_worker_exit dirty_worker_init dirty_workers disable_redirect_access_to_syslog
+	do_handshake_on_connect dogstatsd_tags enable_backlog_metric enable_stdio_inheritance http2_initial_window_size
+	http2_cleartext http2_max_concurrent_streams http2_max_frame_size http2_max_header_list_size http_parser
+	http_protocols keyfile logconfig logconfig_dict logconfig_json logger_class on_dirty_starting paste protocol
+	proxy_allow_ips proxy_protocol raw_paste_global_conf reload reload_engine reload_extra_files reuse_port root_path
+	spew ssl_context ssl_version statsd_host statsd_prefix suppress_ragged_eofs syslog syslog_addr syslog_facility
+	syslog_prefix uwsgi_allow_ips worker_connections worker_tmp_dir`)
+
+// unknownName is the warning about a name in the config file that is no
+// setting.
+func unknownName(name, source string) string {
+	for _, s := range elsewhere {
+		if s == name {
+			return fmt.Sprintf("setting '%s' in %s has no effect: Indrik does not have it", name, source)
+		}
+	}
+	text := fmt.Sprintf("unknown setting '%s' in %s", name, source)
+	if near := nearest(name); near != "" {
+		text += fmt.Sprintf(": did you mean '%s'?", near)
+	}
+	return text
+}
+
+// nearest is the setting whose name is most like name, "" if none is.
+func nearest(name string) string {
+	best, distance := "", max(1, len(name)/3)+1
+	for i := range Table {
+		if d := editDistance(strings.ToLower(name), Table[i].Name); d < distance {
+			best, distance = Table[i].Name, d
+		}
+	}
+	return best
+}
+
+// editDistance is the number of bytes to insert, delete, replace or swap with
+// their neighbour to make a of b.
+func editDistance(a, b string) int {
+	prev2 := make([]int, len(b)+1)
+	prev := make([]int, len(b)+1)
+	cur := make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev, cur = prev, cur, prev2
+	}
+	return prev[len(b)]
+}
