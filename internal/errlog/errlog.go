@@ -1,0 +1,177 @@
+// Package errlog writes the error log, in Gunicorn's format:
+//
+//	[2026-11-24 00:24:03 +0000] [3971] [INFO] Handling signal: hup
+//
+// The time is local, with its offset from UTC. A message of several lines, such
+// as a traceback, is written as it is. Every message is one write(2) on a file
+// opened with O_APPEND, so that the lines of several processes do not mix.
+//
+// A Log may be used by any number of goroutines. What it cannot write is lost:
+// there is nowhere left to say so. Try it with go test ./internal/errlog.
+package errlog
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Level says how important a message is.
+type Level int32
+
+// The levels of Gunicorn, that is of Python's logging.
+const (
+	Debug Level = iota
+	Info
+	Warning
+	Error
+	Critical
+)
+
+var levelNames = [...]string{"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
+
+// String returns the name of the level as it is in the log, such as WARNING.
+func (v Level) String() string {
+	if v < Debug || v > Critical {
+		return "Level(" + strconv.Itoa(int(v)) + ")"
+	}
+	return levelNames[v]
+}
+
+// ParseLevel returns the level with the given name, in any case. An unknown name
+// means Info, as it does for Gunicorn.
+func ParseLevel(name string) Level {
+	for v, n := range levelNames {
+		if strings.EqualFold(n, name) {
+			return Level(v)
+		}
+	}
+	return Info
+}
+
+// A Log writes messages to a file.
+type Log struct {
+	level atomic.Int32
+	pid   string
+
+	mu       sync.Mutex
+	w        io.Writer
+	file     *os.File // w, if that is a file
+	owned    bool     // file is closed when another takes its place
+	path     string   // what Reopen opens; "" if there is nothing to open again
+	uid, gid int
+	buf      []byte
+}
+
+// New returns a log of level Info that writes to w. The caller closes w.
+func New(w io.Writer) *Log {
+	l := &Log{w: w, pid: strconv.Itoa(os.Getpid())}
+	l.file, _ = w.(*os.File)
+	l.level.Store(int32(Info))
+	return l
+}
+
+// Open makes l write to the file at path, see [OpenFile]. On an error, which is
+// an [*UnwritableError], l stays as it is.
+func (l *Log) Open(path string, uid, gid int) error {
+	f, err := OpenFile(path, uid, gid)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setFile(f)
+	l.path, l.uid, l.gid = path, uid, gid
+	return nil
+}
+
+// Reopen opens the file again by its path, after it was renamed by a log
+// rotation. On an error the log goes on in the old file.
+func (l *Log) Reopen() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.path == "" || l.path == "-" {
+		return nil
+	}
+	f, err := OpenFile(l.path, l.uid, l.gid)
+	if err != nil {
+		return err
+	}
+	l.setFile(f)
+	return nil
+}
+
+// SetFile makes l write to f, and takes it over.
+func (l *Log) SetFile(f *os.File) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setFile(f)
+	l.path = ""
+}
+
+func (l *Log) setFile(f *os.File) {
+	if l.owned {
+		l.file.Close()
+	}
+	l.w, l.file, l.owned = f, f, true
+}
+
+// File returns the file that l writes to, nil if that is none. It stays l's, and
+// is closed when l changes to another.
+func (l *Log) File() *os.File {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file
+}
+
+// SetLevel drops messages below the level with this name from now on; see
+// [ParseLevel].
+func (l *Log) SetLevel(name string) { l.level.Store(int32(ParseLevel(name))) }
+
+// Enabled tells whether messages of level v are written.
+func (l *Log) Enabled(v Level) bool { return v >= Level(l.level.Load()) }
+
+// Logf writes a message of level v.
+func (l *Log) Logf(v Level, format string, args ...any) {
+	if !l.Enabled(v) {
+		return
+	}
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := now.AppendFormat(l.buf[:0], "[2006-01-02 15:04:05 -0700] [")
+	b = append(b, l.pid...)
+	b = append(b, "] ["...)
+	b = append(b, v.String()...)
+	b = append(b, "] "...)
+	b = fmt.Appendf(b, format, args...)
+	b = append(b, '\n')
+	_, _ = l.w.Write(b)
+	l.buf = b
+	if cap(b) > maxKept {
+		l.buf = nil
+	}
+}
+
+// maxKept is the size of the largest buffer kept for the next message.
+const maxKept = 64 << 10
+
+// Debugf writes a message of level Debug.
+func (l *Log) Debugf(format string, args ...any) { l.Logf(Debug, format, args...) }
+
+// Infof writes a message of level Info.
+func (l *Log) Infof(format string, args ...any) { l.Logf(Info, format, args...) }
+
+// Warnf writes a message of level Warning.
+func (l *Log) Warnf(format string, args ...any) { l.Logf(Warning, format, args...) }
+
+// Errorf writes a message of level Error.
+func (l *Log) Errorf(format string, args ...any) { l.Logf(Error, format, args...) }
+
+// Criticalf writes a message of level Critical.
+func (l *Log) Criticalf(format string, args ...any) { l.Logf(Critical, format, args...) }

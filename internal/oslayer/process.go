@@ -1,0 +1,117 @@
+package oslayer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// A Command says what process to start.
+type Command struct {
+	Path       string              // the file to execute, not searched for
+	Args       []string            // argv, with argv[0]
+	Env        []string            // nil: that of this process
+	Dir        string              // "": that of this process
+	Files      []*os.File          // become descriptors 0, 1, …; nil: closed
+	Credential *syscall.Credential // who it runs as; nil: as this process
+	Setsid     bool                // in a session of its own
+}
+
+// A Process is a child, or a descendant, that can be signalled.
+type Process struct {
+	Pid int
+	p   *os.Process // holds a pidfd where the system has them
+}
+
+// starting keeps [Reap] away from children that os.StartProcess has to wait for
+// itself: that of its first call, which tries pidfds out, and those whose exec
+// failed.
+var starting sync.Mutex
+
+// Start starts a process. The files stay the caller's.
+func Start(c Command) (*Process, error) {
+	starting.Lock()
+	defer starting.Unlock()
+	p, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{
+		Dir:   c.Dir,
+		Env:   c.Env,
+		Files: c.Files,
+		Sys:   &syscall.SysProcAttr{Credential: c.Credential, Setsid: c.Setsid},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Path, err)
+	}
+	return &Process{p.Pid, p}, nil
+}
+
+// FindProcess returns a process that was started by another one. It is the caller
+// who knows that pid has not been reused so far; from now on that does no harm, if
+// the system has pidfds. A process that is gone already is found too, and cannot be
+// signalled.
+func FindProcess(pid int) *Process {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		p = nil
+	}
+	return &Process{pid, p}
+}
+
+// Signal sends a signal. The error is os.ErrProcessDone once the process has been
+// reaped, whoever has its pid by then.
+func (p *Process) Signal(sig syscall.Signal) error {
+	if p.p == nil {
+		return os.ErrProcessDone
+	}
+	if err := p.p.Signal(sig); err != nil {
+		if errors.Is(err, os.ErrProcessDone) {
+			return os.ErrProcessDone
+		}
+		return fmt.Errorf("send %s to process %d: %w", sig, p.Pid, err)
+	}
+	return nil
+}
+
+// Release gives back the pidfd, once the process has ended. It cannot be signalled
+// after that.
+func (p *Process) Release() {
+	if p.p != nil {
+		_ = p.p.Release()
+		p.p = nil
+	}
+}
+
+// An Exit is the end of a child.
+type Exit struct {
+	Pid    int
+	Status syscall.WaitStatus
+}
+
+// Reap collects all children that have ended, and does not wait for others. Call it
+// at every SIGCHLD: one signal may stand for many of them.
+func Reap() []Exit {
+	starting.Lock()
+	defer starting.Unlock()
+	var exits []Exit
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			return exits
+		}
+		exits = append(exits, Exit{pid, status})
+	}
+}
+
+// executable is the path by which this process was started.
+func executable() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package oslayer
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Subreaper would make orphaned descendants children of this process. Only Linux can.
+func Subreaper() error { return fmt.Errorf("become a subreaper: %w", errors.ErrUnsupported) }
+
+// Executable returns the path of the file that this process was started from.
+func Executable() string { return executable() }

@@ -1,0 +1,7 @@
+package pidfile
+
+import "syscall"
+
+// signalled tells from the result of kill(pid, 0) whether there is such a process;
+// EPERM: it belongs to somebody else.
+func signalled(err error) bool { return err == nil || err == syscall.EPERM }

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package pidfile
+
+import "syscall"
+
+// alive tells whether a process runs under pid.
+func alive(pid int) bool { return signalled(syscall.Kill(pid, 0)) }
