@@ -1,0 +1,97 @@
+package master
+
+import "time"
+
+// want is how many workers there should be now.
+func (m *Master) want() int {
+	if m.state == quitting || (m.state == paused && !m.pausing) {
+		return 0
+	}
+	return m.target
+}
+
+// balance starts and ends workers of the serving generation until there are
+// as many as there should be.
+func (m *Master) balance() {
+	if m.gen == nil || m.state == quitting {
+		return
+	}
+	var pool []member
+	for _, w := range m.workers {
+		if w.gen == m.gen && !w.leaving {
+			pool = append(pool, member{w.age, w.ready, w.recycling})
+		}
+	}
+	start, end := plan(m.want(), pool)
+	for _, age := range end {
+		m.retire(m.workers[age])
+	}
+	if start <= 0 || m.gen.sp.dead {
+		return
+	}
+	if m.respawn.wait(time.Now()) > 0 {
+		m.balanceLater()
+		return
+	}
+	for range start {
+		m.spawn(m.gen)
+	}
+}
+
+// balanceLater runs balance when the pause after early deaths is over.
+func (m *Master) balanceLater() {
+	wait := m.respawn.wait(time.Now())
+	if wait == 0 {
+		m.balance()
+		return
+	}
+	if m.respawner != nil {
+		m.respawner.Stop()
+	}
+	m.respawner = m.after(wait, m.balance)
+}
+
+// setTarget changes the number of workers, and tells the hook.
+func (m *Master) setTarget(n int) { m.setTargetOf(m.gen, n) }
+
+// setTargetOf does so for a generation that is yet to serve.
+func (m *Master) setTargetOf(g *generation, n int) {
+	m.target = n
+	if m.told == n {
+		return
+	}
+	var old any
+	if m.told >= 0 {
+		old = m.told
+	}
+	m.told = n
+	m.hook(g, "nworkers_changed", m.logHook("nworkers_changed"), n, old)
+}
+
+// logHook returns what to do after a hook whose failure changes nothing.
+func (m *Master) logHook(name string) func(*failure) {
+	return func(err *failure) {
+		if err != nil {
+			m.log.Errorf("Exception in %s hook\n%s", name, err.Error())
+		}
+	}
+}
+
+func (m *Master) moreWorkers() {
+	if m.build != nil {
+		m.build.change++
+	}
+	m.setTarget(m.target + 1)
+	m.balance()
+}
+
+func (m *Master) fewerWorkers() {
+	if m.build != nil {
+		m.build.change--
+	}
+	if m.target <= 1 {
+		return
+	}
+	m.setTarget(m.target - 1)
+	m.balance()
+}

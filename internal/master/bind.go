@@ -1,0 +1,127 @@
+package master
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"indrik/internal/listen"
+	"indrik/internal/settings"
+)
+
+const (
+	bindTries = 5
+	bindPause = time.Second
+)
+
+// owner is who log files and unix sockets are to belong to; −1: leave it.
+func owner(cfg *settings.Config) (uid, gid int) {
+	if os.Geteuid() != 0 {
+		return -1, -1
+	}
+	return cfg.Int("user"), cfg.Int("group")
+}
+
+// bind makes the listeners of cfg: those that are open already are kept, and
+// those that a master before this one or the service manager handed over are
+// taken. It goes on with next; on an error nothing has changed, and the error
+// is in the log.
+func (m *Master) bind(cfg *settings.Config, next func(error)) {
+	var addrs []listen.Address
+	for _, b := range cfg.Strings("bind") {
+		a, err := listen.Parse(b)
+		if err != nil {
+			m.log.Errorf("%s", err)
+			next(err)
+			return
+		}
+		addrs = append(addrs, a)
+	}
+	if slices.ContainsFunc(m.listeners, func(l *listen.Listener) bool { return l.Systemd }) {
+		// The service manager decides where to listen; only further
+		// descriptors (fd://) can be added.
+		addrs = slices.DeleteFunc(addrs, func(a listen.Address) bool { return a.Network != "fd" })
+		for _, l := range m.listeners {
+			addrs = append(addrs, l.Address)
+		}
+	}
+	m.bindNext(cfg, addrs, nil, nil, bindTries, next)
+}
+
+// bindNext opens addrs[len(set)] and what comes after it.
+func (m *Master) bindNext(cfg *settings.Config, addrs []listen.Address, set, opened []*listen.Listener, tries int, next func(error)) {
+	for len(set) < len(addrs) {
+		a := addrs[len(set)]
+		if i := slices.IndexFunc(m.listeners, func(l *listen.Listener) bool { return l.Same(a) }); i >= 0 {
+			set = append(set, m.listeners[i])
+			continue
+		}
+		uid, gid := owner(cfg)
+		l, err := listen.Open(a, listen.Options{
+			Backlog: cfg.Int("backlog"), Umask: cfg.Int("umask"), UID: uid, GID: gid,
+		})
+		if err == nil {
+			m.lastID++
+			l.ID = m.lastID
+			set, opened = append(set, l), append(opened, l)
+			continue
+		}
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			m.log.Errorf("Connection in use: %s", a.Python())
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+			m.log.Errorf("Invalid address: %s", a.Python())
+		}
+		m.log.Errorf("connection to %s failed: %s", a.Python(), listen.PythonError(err))
+		if tries--; tries > 0 {
+			m.log.Debugf("Retrying in 1 second.")
+			m.after(bindPause, func() {
+				if m.state == quitting || m.state == draining {
+					closeListeners(opened)
+					return
+				}
+				m.bindNext(cfg, addrs, set, opened, tries, next)
+			})
+			return
+		}
+		m.log.Errorf("Can't connect to %s", a.Python())
+		closeListeners(opened)
+		next(err)
+		return
+	}
+	m.offered = set
+	next(nil)
+}
+
+// spareListeners returns the listeners that were opened for a configuration
+// that is given up, and forgets them.
+func (m *Master) spareListeners() []*listen.Listener {
+	spare := slices.DeleteFunc(m.offered, func(l *listen.Listener) bool { return slices.Contains(m.listeners, l) })
+	m.offered = nil
+	return spare
+}
+
+// commitListeners replaces the listeners by those that bind made.
+func (m *Master) commitListeners() {
+	for _, l := range m.listeners {
+		if !slices.Contains(m.offered, l) {
+			if !m.shared() {
+				l.Unlink()
+			}
+			l.Close()
+		}
+	}
+	m.listeners, m.offered = m.offered, nil
+	if m.front != nil {
+		m.front.sendListeners()
+	}
+}
+
+func closeListeners(ls []*listen.Listener) {
+	for _, l := range ls {
+		l.Unlink()
+		l.Close()
+	}
+}

@@ -1,0 +1,195 @@
+package master
+
+import (
+	"fmt"
+	"indrik/internal/exitcode"
+	"indrik/internal/settings"
+	"indrik/internal/version"
+	"os"
+	"sort"
+	"syscall"
+	"time"
+
+	"indrik/internal/oslayer"
+	"indrik/internal/pidfile"
+)
+
+// boot starts the server; what it has to wait for goes on in callbacks, in
+// Gunicorn's order: configuration, preloaded app, pid file, on_starting,
+// sockets, when_ready, workers.
+func (m *Master) boot() {
+	sp, err := m.startSpawner()
+	if err != nil {
+		m.refuse(err)
+		return
+	}
+	b := &build{m: m, sp: sp}
+	m.build = b
+	b.resolved = func() { m.resolved(b) }
+	b.prepared = func() { m.prepared(b) }
+	b.failed = func(f *failure) { m.fail(f) }
+	b.configure()
+}
+
+// resolved goes on when the settings of the first generation are known.
+func (m *Master) resolved(b *build) {
+	cfg := b.cfg
+	check := cfg.Bool("check_config") || cfg.Bool("print_config")
+	if cfg.App() == "" {
+		m.fail(&failure{text: settings.Report(settings.ErrNoApp), code: exitcode.Config})
+		return
+	}
+	if cfg.Bool("daemon") && !check && m.predecessor == nil && !daemonized() {
+		m.daemonize()
+		return
+	}
+	if err := os.Chdir(cfg.String("chdir")); err != nil {
+		m.fail(&failure{text: fmt.Sprintf("\nError: can't chdir to '%s'", cfg.String("chdir")), code: exitcode.Config})
+		return
+	}
+	m.cfg, m.target, b.target = cfg, cfg.Int("workers"), cfg.Int("workers")
+	if check {
+		m.check(b)
+		return
+	}
+	if daemonized() {
+		syscall.Umask(0o022)
+	}
+	if err := m.openLogs(cfg); err != nil {
+		m.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
+		return
+	}
+	for _, w := range cfg.Warnings() {
+		m.log.Warnf("%s", w)
+	}
+	oslayer.SetTitle(title("master", m.procName()))
+	m.nameSpawner(b.sp)
+	b.prepare(cfg.Bool("preload_app"))
+}
+
+// check ends after the configuration and the app were loaded.
+func (m *Master) check(b *build) {
+	b.failed = func(f *failure) {
+		f.traceback = "\nError while loading the application:\n\n" + f.traceback
+		f.code = exitcode.Config
+		m.fail(f)
+	}
+	b.prepared = func() {
+		if m.cfg.Bool("print_config") {
+			all := m.cfg.All()
+			names := make([]string, 0, len(all))
+			for name := range all {
+				names = append(names, name)
+			}
+			sort.Strings(names)
+			for _, name := range names {
+				fmt.Fprintf(m.opts.Stdout, "%-33s = %s\n", name, m.cfg.Print(name))
+			}
+		}
+		m.code = exitcode.OK
+		m.end()
+	}
+	b.prepare(true)
+}
+
+// prepared goes on when the spawner can fork workers.
+func (m *Master) prepared(b *build) {
+	m.log.Infof("Starting indrik %s", version.Version)
+	if path := m.pidPath(m.cfg); path != "" {
+		pid, err := pidfile.Create(path, os.Getpid())
+		if err != nil {
+			m.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
+			return
+		}
+		m.pid = pid
+	}
+	m.hook(b.gen, "on_starting", func(f *failure) {
+		if b.over {
+			return
+		}
+		if f != nil {
+			m.fail(f)
+			return
+		}
+		m.bind(m.cfg, func(err error) {
+			if b.over {
+				closeListeners(m.spareListeners())
+				return
+			}
+			if err != nil {
+				m.fail(&failure{code: exitcode.Config})
+				return
+			}
+			m.listening(b)
+		})
+	})
+}
+
+// listening goes on when the sockets listen.
+func (m *Master) listening(b *build) {
+	m.commitListeners()
+	m.log.Infof("Listening at: %s (%d)", m.bindNames(), os.Getpid())
+	m.log.Infof("Using worker: %s", m.cfg.WorkerClass())
+	m.setTargetOf(b.gen, m.cfg.Int("workers"))
+	m.hook(b.gen, "when_ready", func(f *failure) {
+		if b.over {
+			return
+		}
+		if f != nil {
+			m.fail(f)
+			return
+		}
+		if err := m.startFront(); err != nil {
+			m.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
+			return
+		}
+		b.over = true
+		m.build, m.gen = nil, b.gen
+		m.front.sendGeneration(b.gen)
+		m.watchdog()
+		m.balance()
+		m.booted()
+	})
+}
+
+// booted ends the boot once every worker is ready.
+func (m *Master) booted() {
+	if m.state != booting {
+		return
+	}
+	ready := 0
+	for _, w := range m.workers {
+		if w.ready && !w.leaving {
+			ready++
+		}
+	}
+	if ready < m.target {
+		return
+	}
+	m.log.Debugf("Booted in %s", time.Since(m.start).Round(time.Millisecond))
+	if m.predecessor != nil {
+		m.predecessor.ready()
+	}
+	m.tell(m.notify.Ready("Indrik serves"))
+	if m.release != nil {
+		m.release(exitcode.OK)
+	}
+	m.enter(running)
+}
+
+// tell notes what could not be told to the service manager.
+func (m *Master) tell(err error) {
+	if err != nil {
+		m.log.Debugf("sd_notify: %s", err)
+	}
+}
+
+// watchdog tells the service manager regularly that the loop runs.
+func (m *Master) watchdog() {
+	every := m.notify.Interval()
+	if every <= 0 {
+		return
+	}
+	m.tell(m.notify.Ping())
+	m.after(every, m.watchdog)
+}

@@ -1,0 +1,197 @@
+package master
+
+import (
+	"indrik/internal/exitcode"
+	"os"
+
+	"indrik/internal/settings"
+	"indrik/internal/wire"
+)
+
+// A build is a generation in the making: its config file is evaluated, the
+// settings are resolved, the app is imported if it is preloaded, and its
+// workers are forked. Nothing of the serving generation is touched until all
+// of that has succeeded.
+type build struct {
+	m      *Master
+	sp     *spawner
+	reused bool // sp serves the generation before it, too (preload_app)
+	cfg    *settings.Config
+	hooks  map[string]bool
+	gen    *generation
+	target int  // how many workers it is to have
+	change int  // by TTIN and TTOU since it was begun
+	over   bool // it took over, or was given up
+
+	resolved func() // the settings are known
+	prepared func() // the spawner can fork workers
+	ready    func() // all of its workers have their app
+	failed   func(*failure)
+}
+
+// configure has the config file evaluated, and resolves the settings.
+func (b *build) configure() {
+	m := b.m
+	path, explicit := settings.ConfigFile(m.opts.Env, m.opts.CmdArgs, m.opts.Args)
+	m.call(b.sp, wire.ToSpawner{
+		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: path, Explicit: explicit, Chdir: m.opts.Dir,
+	}, nil, func(r wire.FromSpawner) {
+		if b.over {
+			return
+		}
+		if r.Type == wire.TypeFailed {
+			b.fail(failed(r))
+			return
+		}
+		file, err := settings.FromFile(path, r.Settings, r.Lines)
+		if err != nil {
+			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
+			return
+		}
+		cfg, err := settings.Resolve(m.opts.App, m.opts.Env, file, m.opts.CmdArgs, m.opts.Args)
+		if err != nil {
+			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
+			return
+		}
+		if b.reused && !keepsApp(m.gen.cfg, cfg) {
+			b.reused = false
+			if b.sp, err = m.startSpawner(); err != nil {
+				b.fail(&failure{text: err.Error(), code: exitcode.Config})
+				return
+			}
+			b.configure()
+			return
+		}
+		b.cfg, b.hooks = cfg, map[string]bool{}
+		for _, name := range r.Hooks {
+			b.hooks[name] = true
+		}
+		b.resolved()
+	})
+}
+
+// keepsApp tells whether a reload goes on with the app that a spawner holds.
+func keepsApp(old, next *settings.Config) bool {
+	if !old.Bool("preload_app") || !next.Bool("preload_app") || old.App() != next.App() {
+		return false
+	}
+	return old.String("chdir") == next.String("chdir") && old.String("pythonpath") == next.String("pythonpath")
+}
+
+// prepare makes the generation, and readies the spawner to fork its workers.
+func (b *build) prepare(load bool) {
+	m := b.m
+	g, err := m.newGeneration()
+	if err != nil {
+		b.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
+		return
+	}
+	g.cfg, g.sp, g.hooks = b.cfg, b.sp, b.hooks
+	b.gen = g
+	m.call(b.sp, wire.ToSpawner{
+		Type: wire.TypePrepare, Generation: g.number, Settings: b.cfg.All(), App: b.cfg.App(),
+		Server: m.server(b.cfg), Load: load,
+	}, []*os.File{g.queueWorker, g.page}, func(r wire.FromSpawner) {
+		if b.over {
+			return
+		}
+		if r.Type == wire.TypeFailed {
+			f := failed(r)
+			f.code = exitcode.Config // as Gunicorn, where the master itself imports the app
+			b.fail(f)
+			return
+		}
+		b.prepared()
+	})
+}
+
+// fork has the workers forked.
+func (b *build) fork() {
+	for range b.target {
+		b.m.spawn(b.gen)
+	}
+	b.workerReady() // there may be none to wait for
+}
+
+// workerReady is called when one more worker of b is ready.
+func (b *build) workerReady() {
+	if b.over || b.ready == nil {
+		return
+	}
+	ready := 0
+	for _, w := range b.m.workers {
+		if w.gen == b.gen && w.ready {
+			ready++
+		}
+	}
+	if ready >= b.target {
+		b.ready()
+	}
+}
+
+func (b *build) fail(f *failure) {
+	if !b.over {
+		b.failed(f)
+	}
+}
+
+// discard gives b up: what was made for it ends.
+func (b *build) discard() {
+	if b.over {
+		return
+	}
+	b.over = true
+	m := b.m
+	if m.build == b {
+		m.build = nil
+	}
+	if b.gen != nil {
+		for _, w := range m.workers {
+			if w.gen == b.gen {
+				m.stop(w)
+			}
+		}
+		m.releaseUnused(b.gen)
+	}
+	closeListeners(m.spareListeners())
+	m.dismissUnused()
+}
+
+// bootFailed is called when a worker could not be forked or ended before it was
+// ready, and tells whether that was the end of more than this worker.
+func (m *Master) bootFailed(w *worker, f *failure) bool {
+	if m.buildGeneration() == w.gen {
+		m.build.fail(f)
+		return true
+	}
+	if m.state != booting {
+		return false
+	}
+	switch f.code {
+	case exitcode.WorkerBoot:
+		m.halt("Worker failed to boot.", exitcode.WorkerBoot)
+	case exitcode.AppLoad:
+		m.halt("App failed to load.", exitcode.AppLoad)
+	default:
+		return false
+	}
+	return true
+}
+
+func (m *Master) openLogs(cfg *settings.Config) error {
+	uid, gid := owner(cfg)
+	m.log.SetLevel(cfg.LogLevel())
+	if err := m.log.Open(cfg.String("errorlog"), uid, gid); err != nil {
+		return err
+	}
+	access, err := openAccessLog(cfg.String("accesslog"), uid, gid)
+	if err != nil {
+		return err
+	}
+	closeFiles([]*os.File{m.access})
+	m.access = access
+	if m.front != nil {
+		m.front.sendLogs()
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package master
+
+import (
+	"indrik/internal/exitcode"
+	"os"
+	"strconv"
+	"syscall"
+
+	"indrik/internal/oslayer"
+)
+
+// daemonized tells whether this process is the daemon itself.
+func daemonized() bool { return os.Getenv(envDaemon) != "" }
+
+// daemonize starts the daemon, a process like this one in a session of its
+// own, and ends this one when the daemon serves, or with its exit code if it
+// does not come to that.
+func (m *Master) daemonize() {
+	m.build.discard()
+	r, w, err := os.Pipe()
+	if err != nil {
+		m.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
+		return
+	}
+	proc, err := oslayer.Start(oslayer.Command{
+		Path: oslayer.Executable(), Args: m.opts.Argv, Dir: m.opts.Dir,
+		Files: []*os.File{devNull(), devNull(), os.Stderr, w},
+		Env:   append(m.childEnv(), envDaemon+"=3"), Setsid: true,
+	})
+	w.Close()
+	if err != nil {
+		m.fail(&failure{text: "Error: cannot start the daemon: " + err.Error(), code: exitcode.Config})
+		return
+	}
+	m.daemon = proc
+	go func() {
+		n, _ := r.Read(make([]byte, 1))
+		m.post(func() {
+			if n == 1 {
+				m.over, m.code = true, exitcode.OK
+			} // else its exit decides
+		})
+	}()
+}
+
+// becomeDaemon takes up the pipe to the command that started this daemon.
+func (m *Master) becomeDaemon() {
+	fd, err := strconv.Atoi(os.Getenv(envDaemon))
+	if err != nil || fd < 3 {
+		return // an upgraded daemon: nobody waits for it
+	}
+	syscall.CloseOnExec(fd)
+	pipe := os.NewFile(uintptr(fd), "daemon")
+	m.release = func(code int) {
+		m.release = nil
+		if code == exitcode.OK {
+			// From here on the terminal belongs to others.
+			if null := devNull(); null != nil {
+				oslayer.Redirect(null, 2)
+			}
+			pipe.Write([]byte{1})
+		}
+		pipe.Close()
+	}
+}

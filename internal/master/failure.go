@@ -1,0 +1,33 @@
+package master
+
+import (
+	"indrik/internal/exitcode"
+	"strings"
+
+	"indrik/internal/wire"
+)
+
+// A failure is why a configuration cannot be used, as an operator reads it.
+type failure struct {
+	text      string // for stderr, or the log
+	traceback string // Python's, if there is one
+	code      int    // the exit code if this is the first start
+}
+
+func (f *failure) Error() string {
+	var parts []string
+	for _, p := range []string{f.text, f.traceback} {
+		if p = strings.TrimRight(p, "\n"); p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+func failed(r wire.FromSpawner) *failure {
+	code := r.Code
+	if code == 0 {
+		code = exitcode.Config
+	}
+	return &failure{text: r.Error, traceback: r.Traceback, code: code}
+}

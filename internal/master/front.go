@@ -1,0 +1,252 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"indrik/internal/oslayer"
+	"indrik/internal/settings"
+	"indrik/internal/wire"
+)
+
+// Environment variables between Indrik processes.
+const (
+	envRole   = "INDRIK_ROLE"   // front: be a front
+	envFront  = "INDRIK_FRONT"  // the number of the front, from 0, modulo 128
+	envPid    = "INDRIK_PID"    // upgrade: the master before this one
+	envFD     = "INDRIK_FD"     // upgrade: its listening sockets
+	envOwned  = "INDRIK_OWNED"  // upgrade: for each of these, what Indrik made itself (1), or got from the service manager (0)
+	envLink   = "INDRIK_LINK"   // upgrade: the message socket between the masters
+	envPeer   = "INDRIK_PEER"   // upgrade: the one between the fronts
+	envDaemon = "INDRIK_DAEMON" // daemon: the pipe that lets the command return
+)
+
+// A front is the process that holds the client connections.
+type front struct {
+	m       *Master
+	proc    *oslayer.Process
+	conn    *wire.Conn
+	born    time.Time
+	ready   bool
+	drained func() // once nothing is left to do
+}
+
+// startFront starts a front, and tells it all that this master has.
+func (m *Master) startFront() error {
+	ours, theirs, err := wire.Pair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	env := append(m.childEnv(), envRole+"=front", fmt.Sprintf("%s=%d", envFront, m.fronts%128))
+	proc, err := oslayer.Start(oslayer.Command{
+		// The file this master runs, also when another has taken its place
+		// on disk: both must speak the same protocol.
+		Path:       oslayer.Executable(),
+		Args:       []string{title("front", m.procName())},
+		Env:        env,
+		Files:      append(m.stdio(), theirs),
+		Credential: credential(m.cfg),
+	})
+	if err != nil {
+		ours.Close()
+		return fmt.Errorf("cannot start the front: %w", err)
+	}
+	conn, err := wire.NewConn(ours)
+	if err != nil {
+		return err
+	}
+	m.fronts++
+	f := &front{m: m, proc: proc, conn: conn, born: time.Now()}
+	m.front = f
+	go func() {
+		for {
+			var msg wire.FromFront
+			files, err := conn.Recv(&msg)
+			closeFiles(files)
+			if err != nil {
+				return
+			}
+			m.post(func() { m.fromFront(f, msg) })
+		}
+	}()
+	f.sendLogs()
+	f.sendListeners()
+	f.sendPeer()
+	return nil
+}
+
+// credential is who the front runs as; nil: as the master.
+func credential(cfg *settings.Config) *syscall.Credential {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	uid, gid := cfg.Int("user"), cfg.Int("group")
+	if uid == os.Geteuid() && gid == os.Getegid() {
+		return nil
+	}
+	cred := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	if cfg.Bool("initgroups") {
+		cred.Groups = oslayer.Groups(cfg.String("user"), gid)
+	}
+	return cred
+}
+
+// send queues a message with duplicates of files; a front that is not there needs none, since the next
+// one is told everything.
+func (f *front) send(msg wire.ToFront, files ...*os.File) {
+	if f != nil {
+		f.m.sendTo(f.conn, msg, files...)
+	}
+}
+
+func (f *front) sendLogs() {
+	msg := wire.ToFront{Type: wire.TypeLogs, Error: true}
+	var files []*os.File
+	if f.m.access != nil {
+		msg.Access = true
+		files = append(files, f.m.access)
+	}
+	f.send(msg, append(files, f.m.log.File())...)
+}
+
+func (f *front) sendListeners() {
+	msg := wire.ToFront{Type: wire.TypeListen, Listeners: []wire.Listener{}}
+	var files []*os.File
+	for _, l := range f.m.listeners {
+		msg.Listeners = append(msg.Listeners, wire.Listener{ID: l.ID, Bind: l.Bind, Network: l.Network})
+		files = append(files, l.File)
+	}
+	f.send(msg, files...)
+}
+
+func (f *front) sendPeer() {
+	for _, l := range []*link{f.m.predecessor, f.m.successor} {
+		if l != nil {
+			f.send(wire.ToFront{Type: wire.TypePeer}, l.peer)
+		}
+	}
+}
+
+func (f *front) sendGeneration(g *generation) {
+	f.send(wire.ToFront{Type: wire.TypeGeneration, Generation: g.number, Config: g.cfg.Front()},
+		g.queueFront, g.queueWorker, g.page)
+}
+
+// announce tells the front of a worker.
+func (m *Master) announce(w *worker) {
+	slots, first := w.slotFiles, 0
+	files := []*os.File{w.board}
+	for {
+		n := min(len(slots), wire.MaxDescriptors-len(files))
+		m.front.send(wire.ToFront{
+			Type: wire.TypeWorker, Generation: w.gen.number, Worker: w.age, Pid: w.pid, First: first,
+		}, append(files, slots[:n]...)...)
+		slots, first, files = slots[n:], first+n, nil
+		if len(slots) == 0 {
+			return
+		}
+	}
+}
+
+func (m *Master) fromFront(f *front, msg wire.FromFront) {
+	if m.front != f {
+		return
+	}
+	switch msg.Type {
+	case wire.TypeReady:
+		f.ready = true
+		m.frontPause.lived()
+	case wire.TypeTimeout:
+		m.timedOut(msg)
+	case wire.TypeSettled:
+		if w := m.workers[msg.Worker]; w != nil && w.settled != nil {
+			w.settled()
+		}
+	case wire.TypeDrained:
+		if f.drained != nil {
+			f.drained()
+		}
+	}
+}
+
+// frontExited is called when the front was reaped.
+func (m *Master) frontExited(status syscall.WaitStatus) {
+	f := m.front
+	f.conn.Close()
+	m.front = nil
+	if m.state == quitting {
+		m.finish()
+		return
+	}
+	m.log.Errorf("Front (pid:%d) %s", f.proc.Pid, describe(status))
+	if f.drained != nil {
+		// Its connections are gone, so there is nothing left to wait for.
+		f.drained()
+	}
+	if m.state == draining || m.state == paused && m.successor != nil {
+		return
+	}
+	pause := time.Duration(0)
+	if !f.ready || time.Since(f.born) < young && !status.Signaled() {
+		pause = m.frontPause.died(time.Now())
+	}
+	m.after(pause, m.replaceFront)
+}
+
+// replaceFront starts a front in the place of one that died.
+func (m *Master) replaceFront() {
+	if m.front != nil || m.state == draining || m.state == quitting {
+		return
+	}
+	if err := m.startFront(); err != nil {
+		m.log.Errorf("%s", err)
+		m.after(max(firstPause, m.frontPause.died(time.Now())), m.replaceFront)
+		return
+	}
+	told := map[*generation]bool{}
+	for _, w := range m.byAge() {
+		if !told[w.gen] {
+			told[w.gen] = true
+			m.front.sendGeneration(w.gen)
+		}
+		if w.pid == 0 {
+			continue // it is announced when its pid is known
+		}
+		m.announce(w)
+		if w.active && !w.leaving {
+			m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age})
+		}
+	}
+	for _, g := range []*generation{m.gen, m.buildGeneration()} {
+		if g != nil && !told[g] {
+			m.front.sendGeneration(g)
+		}
+	}
+}
+
+// sendTitle gives a child its title, say after promotion.
+func (f *front) sendTitle() {
+	f.send(wire.ToFront{Type: wire.TypeTitle, Title: title("front", f.m.procName())})
+}
+
+func (m *Master) nameSpawner(sp *spawner) {
+	if !sp.dead {
+		sp.conn.Send(wire.ToSpawner{Type: wire.TypeTitle, Title: title("spawner", m.procName())})
+	}
+}
+
+func fdList(s string) ([]int, error) {
+	var fds []int
+	for _, part := range splitComma(s) {
+		fd, err := strconv.Atoi(part)
+		if err != nil || fd < 3 {
+			return nil, fmt.Errorf("%q is not a list of descriptors", s)
+		}
+		fds = append(fds, fd)
+	}
+	return fds, nil
+}

@@ -1,0 +1,88 @@
+package master
+
+import (
+	"indrik/internal/version"
+	"os"
+
+	"indrik/internal/settings"
+	"indrik/internal/wire"
+)
+
+// A generation is one configuration with what serves it: a spawner, the queue
+// that its workers read, and the memory they share with the front.
+type generation struct {
+	number int
+	cfg    *settings.Config
+	sp     *spawner
+	hooks  map[string]bool
+
+	queueFront  *os.File // the front's end of the queue
+	queueWorker *os.File // the workers' end
+	page        *os.File
+}
+
+// newGeneration makes the channels of a generation.
+func (m *Master) newGeneration() (*generation, error) {
+	m.lastGen++
+	g := &generation{number: m.lastGen}
+	var err error
+	if g.queueFront, g.queueWorker, err = wire.Pair(); err != nil {
+		return nil, err
+	}
+	if g.page, err = wire.NewPageFile(); err != nil {
+		g.close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// buildGeneration is the generation in the making, if it has come that far.
+func (m *Master) buildGeneration() *generation {
+	if m.build == nil {
+		return nil
+	}
+	return m.build.gen
+}
+
+func (g *generation) close() { closeFiles([]*os.File{g.queueFront, g.queueWorker, g.page}) }
+
+// kind is the kind of its workers; sync with several threads is gthread.
+func (g *generation) kind() string { return g.cfg.Front().Kind }
+
+// slots is how many requests a worker of it runs at a time.
+func (g *generation) slots() int {
+	if g.kind() == "sync" {
+		return 1
+	}
+	return max(1, g.cfg.Int("threads"))
+}
+
+// releaseUnused closes the channels of g if it is over, and ends spawners that
+// nothing needs any more.
+func (m *Master) releaseUnused(g *generation) {
+	if g == m.gen || (m.build != nil && m.build.gen == g) {
+		return
+	}
+	for _, w := range m.workers {
+		if w.gen == g {
+			return
+		}
+	}
+	g.close()
+	if !g.sp.dead {
+		g.sp.conn.Send(wire.ToSpawner{Type: wire.TypeRelease, Generation: g.number})
+	}
+	m.dismissUnused()
+}
+
+// server is what hooks see of this master.
+func (m *Master) server(cfg *settings.Config) *wire.Server {
+	s := &wire.Server{
+		Pid: os.Getpid(), ProcName: m.procNameOf(cfg), NumWorkers: m.target,
+		MasterName: m.name(), Version: version.Version, Address: []string{},
+	}
+	for _, l := range m.listeners {
+		s.Address = append(s.Address, l.Bind)
+	}
+	return s
+}

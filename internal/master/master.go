@@ -1,0 +1,181 @@
+package master
+
+import (
+	"fmt"
+	"indrik/internal/exitcode"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"indrik/internal/errlog"
+	"indrik/internal/listen"
+	"indrik/internal/notify"
+	"indrik/internal/oslayer"
+	"indrik/internal/pidfile"
+	"indrik/internal/settings"
+)
+
+// Master is one master process. All of its fields belong to the goroutine
+// that runs its loop.
+type Master struct {
+	opts  Options
+	log   *errlog.Log
+	state state
+	start time.Time
+
+	events   chan func()
+	deferred []syscall.Signal // to be handled once running
+	over     bool             // the loop ends
+	code     int              // with this exit code
+	reason   string           // and this reason, if it is a failure
+	silent   bool             // why was said already, before there was a log
+	reports  int              // of stacks that are awaited before the end
+
+	cfg       *settings.Config // of the generation that serves
+	target    int              // how many workers there should be
+	told      int              // the target that nworkers_changed heard of last, −1: none
+	gen       *generation      // serves; nil until its workers are being made
+	build     *build           // is being made; nil if none is
+	again     bool             // another reload was asked for
+	rebuild   backoff          // of generations made because their spawner died
+	spawners  map[int]*spawner // by pid
+	workers   map[int]*worker  // by number
+	lastAge   int
+	lastGen   int
+	respawn   backoff
+	respawner *time.Timer // runs balance when the pause is over
+
+	front      *front
+	fronts     int // started so far
+	frontPause backoff
+	access     *os.File // access log
+	listeners  []*listen.Listener
+	offered    []*listen.Listener // by bind, until commitListeners
+	lastID     int
+
+	pid     *pidfile.File
+	notify  *notify.Notifier
+	release func(code int)   // lets the command that started a daemon return
+	daemon  *oslayer.Process // the daemon that this command started
+
+	predecessor *link // the master that started this one, until promotion
+	successor   *link // the master that this one started
+	pausing     bool  // WINCH came, and the front still has requests
+	pauseLater  bool  // WINCH came before the successor was ready
+}
+
+// Run is the whole life of a master process; it returns the exit code.
+func Run(o Options) int {
+	// The master handles a few events a second: a small heap matters more
+	// than the time that collecting it takes.
+	debug.SetGCPercent(20)
+	m := &Master{
+		opts:     o,
+		log:      errlog.New(o.Stderr),
+		start:    time.Now(),
+		events:   make(chan func(), 64),
+		spawners: map[int]*spawner{},
+		workers:  map[int]*worker{},
+		told:     -1,
+		notify:   notify.New(os.Getenv),
+	}
+	if daemonized() {
+		m.becomeDaemon()
+	}
+	return m.run()
+}
+
+func (m *Master) run() int {
+	sigs := make(chan os.Signal, 128)
+	signal.Notify(sigs, syscall.SIGCHLD)
+	for s := range signals {
+		signal.Notify(sigs, s)
+	}
+	if err := oslayer.Subreaper(); err != nil {
+		m.log.Debugf("Workers of a spawner that dies will not be adopted: %s", err)
+	}
+	if err := m.inherit(); err != nil {
+		return m.refuse(err)
+	}
+	m.boot()
+	for !m.over {
+		select {
+		case f := <-m.events:
+			f()
+		case s := <-sigs:
+			if s == syscall.SIGCHLD {
+				m.reap()
+			} else {
+				m.handle(s.(syscall.Signal))
+			}
+		}
+	}
+	return m.code
+}
+
+// post has f run by the loop. It may be called from any goroutine but the loop's.
+func (m *Master) post(f func()) { m.events <- f }
+
+// after has f run by the loop after d.
+func (m *Master) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() { m.post(f) })
+}
+
+// refuse says why the server does not start, and returns the exit code.
+func (m *Master) refuse(err error) int {
+	m.over, m.code = true, exitcode.Config
+	if f, ok := err.(*failure); ok {
+		m.code = f.code
+	}
+	m.say(err.Error())
+	return m.code
+}
+
+// name is how this master calls itself in the log.
+func (m *Master) name() string {
+	if m.predecessor != nil {
+		return "Master.2"
+	}
+	return "Master"
+}
+
+// procName is what titles have in brackets.
+func (m *Master) procName() string { return m.procNameOf(m.cfg) }
+
+func (m *Master) procNameOf(cfg *settings.Config) string {
+	name := cfg.ProcName()
+	if m.predecessor != nil {
+		name += ".2"
+	}
+	return name
+}
+
+func title(role, name string) string { return fmt.Sprintf("indrik: %s [%s]", role, name) }
+
+// pidPath is where this master keeps its pid file, "" for none.
+func (m *Master) pidPath(cfg *settings.Config) string {
+	path := cfg.String("pidfile")
+	if path == "" {
+		return ""
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs // a later chdir must not lose it
+	}
+	if m.predecessor != nil {
+		path += ".2"
+	}
+	return path
+}
+
+// bindNames is what `Listening at:` lists.
+func (m *Master) bindNames() string {
+	var urls []string
+	for _, l := range m.listeners {
+		urls = append(urls, l.URL())
+	}
+	return strings.Join(urls, ",")
+}

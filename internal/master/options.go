@@ -1,0 +1,25 @@
+package master
+
+import (
+	"io"
+
+	"indrik/internal/settings"
+)
+
+// Options is what the command line and the surroundings say. They stay as
+// they are for the life of the process: a reload evaluates the config file
+// anew and puts it between Env and CmdArgs.
+type Options struct {
+	Env     settings.Layer // defaults from the environment
+	CmdArgs settings.Layer // INDRIK_CMD_ARGS or GUNICORN_CMD_ARGS
+	Args    settings.Layer // command line
+	App     string         // the app named on the command line, "" if none
+
+	Argv []string // as the process was started, for the upgrade
+	Dir  string   // working directory at the start; $PWD if it is the same one
+
+	Python      string   // the interpreter
+	PythonTried []string // where it was looked for, the last one being Python
+
+	Stdout, Stderr io.Writer
+}

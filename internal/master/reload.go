@@ -1,0 +1,195 @@
+package master
+
+import (
+	"indrik/internal/exitcode"
+	"os"
+	"time"
+
+	"indrik/internal/oslayer"
+	"indrik/internal/pidfile"
+	"indrik/internal/settings"
+)
+
+// reload makes a new generation beside the one that serves, and puts it in
+// its place when it is ready (HUP).
+func (m *Master) reload() {
+	m.log.Infof("Hang up: %s", m.name())
+	m.renew()
+}
+
+// reloadAgain is HUP during a reload: what is on disk now is what counts. A
+// generation that is still being made is given up for a new one.
+func (m *Master) reloadAgain() {
+	m.log.Infof("Hang up: %s", m.name())
+	m.renew()
+}
+
+// renew makes a new generation from what is on disk now.
+func (m *Master) renew() {
+	if m.build != nil {
+		m.build.discard()
+	}
+	b := &build{m: m, sp: m.gen.sp, reused: m.cfg.Bool("preload_app") && !m.gen.sp.dead}
+	if !b.reused {
+		sp, err := m.startSpawner()
+		if err != nil {
+			m.log.Errorf("Reload failed, nothing was changed: %s", err)
+			return
+		}
+		b.sp = sp
+	}
+	m.build = b
+	from := m.state
+	if from == running {
+		m.enter(reloading)
+		m.tell(m.notify.Reloading())
+	}
+	b.failed = func(f *failure) {
+		m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", f.Error())
+		b.discard()
+		if err := os.Chdir(m.cfg.String("chdir")); err != nil {
+			m.log.Errorf("%s", err)
+		}
+		if m.state == reloading {
+			m.tell(m.notify.Ready("Reload failed, the configuration before it serves"))
+			m.enter(running)
+		}
+		if m.gen.sp.dead {
+			m.spawnerLost()
+		}
+	}
+	b.resolved = func() {
+		if b.cfg.App() == "" {
+			b.fail(&failure{text: settings.Report(settings.ErrNoApp), code: exitcode.Config})
+			return
+		}
+		if err := os.Chdir(b.cfg.String("chdir")); err != nil {
+			b.fail(&failure{text: "Error: can't chdir to '" + b.cfg.String("chdir") + "'", code: exitcode.Config})
+			return
+		}
+		m.nameSpawner(b.sp)
+		b.prepare(b.cfg.Bool("preload_app") && !b.reused)
+	}
+	b.prepared = func() {
+		m.bind(b.cfg, func(err error) {
+			if b.over {
+				closeListeners(m.spareListeners())
+				return
+			}
+			if err != nil {
+				b.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
+				return
+			}
+			m.hook(b.gen, "on_reload", func(f *failure) {
+				if b.over {
+					return
+				}
+				if f != nil {
+					b.fail(f)
+					return
+				}
+				b.target = b.cfg.Int("workers")
+				m.front.sendGeneration(b.gen)
+				b.fork()
+			})
+		})
+	}
+	b.ready = func() { m.takeOver(b) }
+	b.configure()
+}
+
+// takeOver puts a generation that is ready in the place of the one that
+// serves: every new worker takes requests before an old one stops to.
+func (m *Master) takeOver(b *build) {
+	b.over = true
+	old := m.gen
+	before := m.cfg
+	m.build, m.gen, m.cfg = nil, b.gen, b.cfg
+	for _, w := range m.cfg.Warnings() {
+		m.log.Warnf("%s", w)
+	}
+	m.commitListeners()
+	if err := m.openLogs(m.cfg); err != nil {
+		m.log.Errorf("Cannot open the log files of the new configuration, the old ones are kept: %s", err)
+	}
+	m.movePidFile(before)
+	oslayer.SetTitle(title("master", m.procName()))
+	m.front.sendTitle()
+
+	var retiring []*worker
+	for _, w := range m.byAge() {
+		if w.gen != m.gen {
+			retiring = append(retiring, w)
+		}
+	}
+	for _, w := range m.byAge() {
+		if w.gen != m.gen || !w.ready {
+			continue
+		}
+		m.activate(w)
+		if len(retiring) > 0 {
+			m.retire(retiring[0])
+			retiring = retiring[1:]
+		}
+	}
+	for _, w := range retiring {
+		m.retire(w)
+	}
+	m.rebuild.lived()
+	m.respawn.lived()
+	m.releaseUnused(old)
+	m.dismissUnused()
+	if m.state == paused {
+		m.unpause()
+	}
+	m.setTarget(max(1, b.target+b.change))
+	m.tell(m.notify.Ready("Indrik serves"))
+	if m.state == reloading {
+		m.enter(running)
+	}
+	m.balance()
+}
+
+// movePidFile follows a change of the setting pidfile.
+func (m *Master) movePidFile(before *settings.Config) {
+	path := m.pidPath(m.cfg)
+	if path == m.pidPath(before) {
+		return
+	}
+	if m.pid != nil {
+		m.pid.Remove()
+		m.pid = nil
+	}
+	if path == "" {
+		return
+	}
+	pid, err := pidfile.Create(path, os.Getpid())
+	if err != nil {
+		m.log.Errorf("%s", err)
+		return
+	}
+	m.pid = pid
+}
+
+// spawnerLost is called when the spawner of the serving generation died: a new
+// generation takes its place, since only a new spawner can fork workers again.
+// Until then the workers that are there serve.
+func (m *Master) spawnerLost() {
+	switch m.state {
+	case booting:
+		m.halt("The spawner died.", exitcode.WorkerBoot)
+		return
+	case running:
+	default:
+		// paused: a new one is started when the workers come back; reloading:
+		// the generation in the making has one; draining: the workers that
+		// are there will do.
+		return
+	}
+	pause := m.rebuild.died(time.Now())
+	m.after(pause, func() {
+		if m.gen.sp.dead && m.build == nil && m.state == running {
+			m.renew()
+		}
+	})
+}

@@ -1,0 +1,206 @@
+package master
+
+import (
+	"fmt"
+	"syscall"
+
+	"indrik/internal/exitcode"
+	"time"
+
+	"indrik/internal/wire"
+)
+
+// expireGrace is how long the front has to answer what it was told to expire.
+const expireGrace = 2 * time.Second
+
+// shared tells whether another master serves the same sockets.
+func (m *Master) shared() bool { return m.predecessor != nil || m.successor != nil }
+
+// drain ends the server gracefully (TERM): no more connections are taken, what
+// is in flight is finished within graceful_timeout, and then all ends.
+func (m *Master) drain() {
+	if m.gen == nil {
+		m.code = exitcode.OK
+		m.end()
+		return
+	}
+	wasPaused := m.state == paused && !m.pausing
+	if m.build != nil {
+		m.build.discard()
+	}
+	m.tell(m.notify.Stopping())
+	m.enter(draining)
+	if wasPaused {
+		m.target = 0
+	}
+	accept := wire.AcceptEmpty
+	if m.shared() {
+		accept = wire.AcceptStop
+	}
+	for _, l := range m.listeners {
+		if l.Systemd {
+			accept = wire.AcceptStop // the next service takes what is queued
+		}
+		if !m.shared() {
+			l.Unlink()
+		}
+	}
+	m.front.drain(m.shared(), accept, m.quitAll)
+	// The front has copies; with ours open the ports would stay so after it
+	// closed them.
+	for _, l := range m.listeners {
+		l.Close()
+	}
+	m.expireAfter(m.graceful(), func() bool { return m.state == draining })
+}
+
+// quit ends the server at once (INT, QUIT).
+func (m *Master) quit() {
+	m.tell(m.notify.Stopping())
+	m.end()
+}
+
+// hasten is INT or QUIT during a drain.
+func (m *Master) hasten() {
+	m.log.Infof("Quick shutdown requested")
+	m.end()
+}
+
+// quitAll ends a drained server: the workers are idle now, and get SIGTERM, so
+// that they run what is to be run at their end.
+func (m *Master) quitAll() {
+	if m.state != draining {
+		return
+	}
+	m.leave(m.retire)
+}
+
+// end ends a server whose requests do not matter any more.
+func (m *Master) end() {
+	if m.daemon != nil {
+		m.daemon.Signal(syscall.SIGTERM)
+	}
+	if m.build != nil {
+		m.build.discard()
+	}
+	if !m.shared() {
+		for _, l := range m.listeners {
+			l.Unlink()
+		}
+	}
+	for _, l := range m.listeners {
+		l.Close()
+	}
+	m.leave(m.stop)
+}
+
+// halt ends the server because it cannot start.
+func (m *Master) halt(reason string, code int) {
+	if m.state == quitting {
+		return
+	}
+	m.reason, m.code = reason, code
+	m.end()
+}
+
+// fail ends a start that cannot go on, and says why.
+func (m *Master) fail(f *failure) {
+	if m.over || m.state == quitting {
+		return
+	}
+	if text := f.Error(); text != "" {
+		m.say(text)
+	}
+	m.code = f.code
+	m.silent = true
+	m.end()
+}
+
+// leave ends every process, the workers with stop.
+func (m *Master) leave(stop func(*worker)) {
+	m.enter(quitting)
+	if m.respawner != nil {
+		m.respawner.Stop()
+	}
+	for _, w := range m.byAge() {
+		if !w.leaving || w.proc == nil {
+			w.leaving = false
+			stop(w)
+		} else {
+			m.stop(w)
+		}
+	}
+	m.front.send(wire.ToFront{Type: wire.TypeQuit})
+	m.after(quitGrace, m.killAll)
+	m.finish()
+}
+
+// quitGrace bounds the end of all processes once they were told to.
+const quitGrace = 2 * time.Second
+
+// killAll ends what is still there.
+func (m *Master) killAll() {
+	for _, w := range m.workers {
+		m.kill(w)
+	}
+	if m.front != nil {
+		m.front.proc.Signal(sigKill)
+	}
+	if len(m.workers) > 0 {
+		m.after(quitGrace, m.killAll)
+		return
+	}
+	for _, sp := range m.spawners {
+		if !sp.leaving {
+			m.lastWords(sp)
+			continue
+		}
+		sp.proc.Signal(sigKill)
+	}
+	m.after(quitGrace, m.killAll)
+}
+
+// finish goes on with the end of the server whenever a process is gone: after
+// the workers come the hook on_exit and the spawners, after those the master.
+func (m *Master) finish() {
+	if m.state != quitting || m.over || len(m.workers) > 0 || m.reports > 0 {
+		return
+	}
+	for _, sp := range m.spawners {
+		m.lastWords(sp)
+	}
+	if len(m.spawners) > 0 || m.front != nil {
+		return
+	}
+	m.over = true
+	if !m.silent {
+		if m.code == exitcode.OK {
+			m.log.Infof("Shutting down: %s", m.name())
+		} else {
+			m.log.Errorf("Shutting down: %s", m.name())
+			m.log.Errorf("Reason: %s", m.reason)
+		}
+	}
+	if m.pid != nil {
+		m.pid.Remove()
+	}
+	if m.release != nil {
+		m.release(m.code)
+	}
+}
+
+// lastWords runs on_exit in the spawner of the serving generation, and ends it.
+func (m *Master) lastWords(sp *spawner) {
+	if sp.leaving {
+		return
+	}
+	sp.leaving = true
+	if m.gen != nil && m.gen.sp == sp && !m.silent {
+		m.hook(m.gen, "on_exit", m.logHook("on_exit"))
+	}
+	sp.conn.Send(wire.ToSpawner{Type: wire.TypeExit})
+}
+
+// say tells the operator why the server does not start: on standard error, as
+// long as the log is not known.
+func (m *Master) say(text string) { fmt.Fprintln(m.opts.Stderr, text) }

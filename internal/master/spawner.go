@@ -1,0 +1,243 @@
+package master
+
+import (
+	"fmt"
+	"indrik/internal/exitcode"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"indrik/internal/oslayer"
+	"indrik/internal/wire"
+	"indrik/python"
+)
+
+// A spawner is the Python process that evaluates the config file, runs the
+// hooks of the master's side, and forks workers.
+type spawner struct {
+	proc    *oslayer.Process
+	conn    *wire.Conn
+	calls   map[int]func(wire.FromSpawner)
+	last    int
+	dead    bool
+	leaving bool // it was told to end
+	born    time.Time
+}
+
+// startSpawner starts a spawner. It knows nothing yet: see build.
+func (m *Master) startSpawner() (*spawner, error) {
+	if m.opts.Python == "" {
+		return nil, &failure{code: exitcode.Config, text: "\nError: no Python found. Tried: " +
+			strings.Join(m.opts.PythonTried, ", ") + ". Set INDRIK_PYTHON to the interpreter of the app's environment."}
+	}
+	ours, theirs, err := wire.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	source := python.Bundle()
+	bundle, err := wire.MemoryFile("indrik-python", len(source))
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	defer bundle.Close()
+	if _, err := bundle.WriteAt(source, 0); err != nil {
+		ours.Close()
+		return nil, err
+	}
+	proc, err := oslayer.Start(oslayer.Command{
+		Path:  m.opts.Python,
+		Args:  []string{m.opts.Python, "-c", python.Bootstrap},
+		Env:   m.childEnv(),
+		Files: append(m.stdio(), theirs, bundle),
+	})
+	if err != nil {
+		ours.Close()
+		return nil, &failure{code: exitcode.Config, text: fmt.Sprintf("\nError: cannot start Python: %s", err)}
+	}
+	conn, err := wire.NewConn(ours)
+	if err != nil {
+		return nil, err
+	}
+	sp := &spawner{proc: proc, conn: conn, calls: map[int]func(wire.FromSpawner){}, born: time.Now()}
+	m.spawners[proc.Pid] = sp
+	go func() {
+		for {
+			var msg wire.FromSpawner
+			files, err := conn.Recv(&msg)
+			closeFiles(files)
+			if err != nil {
+				// The exit of the process says the rest.
+				return
+			}
+			m.post(func() { m.fromSpawner(sp, msg) })
+		}
+	}()
+	return sp, nil
+}
+
+// childEnv is the environment of the processes that run the app.
+func (m *Master) childEnv() []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		switch name {
+		case envPid, envFD, envOwned, envLink, envPeer, envDaemon, envRole, envFront,
+			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES":
+			continue
+		}
+		env = append(env, kv)
+	}
+	return env
+}
+
+// stdio is what children get as standard input, output and error.
+func (m *Master) stdio() []*os.File {
+	if daemonized() {
+		return []*os.File{devNull(), devNull(), devNull()}
+	}
+	return []*os.File{devNull(), os.Stdout, os.Stderr}
+}
+
+// sendTo sends a message with duplicates of files. Without descriptors left
+// for these, the message is not sent, and the log says so.
+func (m *Master) sendTo(conn *wire.Conn, msg any, files ...*os.File) bool {
+	dups, err := dupAll(files)
+	if err != nil {
+		m.log.Errorf("A message to another process was not sent: %s", err)
+		return false
+	}
+	conn.Send(msg, dups...)
+	return true
+}
+
+// call sends a message that is answered; done gets the answer, also if the
+// spawner dies first.
+func (m *Master) call(sp *spawner, msg wire.ToSpawner, files []*os.File, done func(wire.FromSpawner)) {
+	if sp.dead {
+		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: "the spawner died"})
+		return
+	}
+	sp.last++
+	msg.Call = sp.last
+	sp.calls[msg.Call] = done
+	if !m.sendTo(sp.conn, msg, files...) {
+		delete(sp.calls, msg.Call)
+		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "fork", Error: "no descriptors left"})
+	}
+}
+
+func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
+	switch msg.Type {
+	case wire.TypeOK, wire.TypeFailed:
+		if done := sp.calls[msg.Call]; done != nil {
+			delete(sp.calls, msg.Call)
+			done(msg)
+		}
+	case wire.TypeReady:
+		if w := m.workers[msg.Worker]; w != nil {
+			m.workerReady(w, msg.Pid)
+		}
+	case wire.TypeRecycle:
+		if w := m.workers[msg.Worker]; w != nil && !w.leaving {
+			w.recycling = true
+			m.balance()
+		}
+	case wire.TypeExited:
+		if w := m.workers[msg.Worker]; w != nil {
+			m.workerExited(w, msg.Code, syscall.Signal(msg.Signal))
+		}
+	}
+}
+
+// hook runs a hook of the master's side, then goes on with next; failed is
+// whether it raised.
+func (m *Master) hook(g *generation, name string, next func(err *failure), args ...any) {
+	if g == nil || !g.hooks[name] || g.sp.dead {
+		next(nil)
+		return
+	}
+	m.call(g.sp, wire.ToSpawner{
+		Type: wire.TypeHook, Generation: g.number, Hook: name, Args: args, Server: m.server(g.cfg),
+	}, nil, func(r wire.FromSpawner) {
+		if r.Type == wire.TypeFailed && r.Stage != "spawner" {
+			next(failed(r))
+			return
+		}
+		next(nil)
+	})
+}
+
+// spawnerExited is called when a spawner was reaped.
+func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
+	delete(m.spawners, sp.proc.Pid)
+	sp.dead = true
+	sp.conn.Close()
+	calls := sp.calls
+	sp.calls = map[int]func(wire.FromSpawner){}
+	for _, done := range calls {
+		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: "the spawner " + describe(status)})
+	}
+	if !sp.leaving && m.state != quitting {
+		m.log.Errorf("Spawner (pid:%d) %s", sp.proc.Pid, describe(status))
+		if m.build != nil && m.build.sp == sp {
+			m.build.fail(&failure{text: "the spawner " + describe(status), code: exitcode.WorkerBoot})
+		}
+		if m.gen != nil && m.gen.sp == sp {
+			m.missOrphans(sp)
+			m.spawnerLost()
+		}
+	}
+	m.finish()
+}
+
+// missOrphans finds the workers whose end a spawner collected but did not live
+// to tell. The others are children of this process from now on.
+func (m *Master) missOrphans(sp *spawner) {
+	for _, w := range m.byAge() {
+		if w.gen.sp == sp && w.proc != nil && w.proc.Signal(0) == os.ErrProcessDone {
+			m.workerExited(w, 0, 0)
+		}
+	}
+}
+
+// dismiss ends a spawner that no generation needs any more.
+func (m *Master) dismiss(sp *spawner) {
+	if sp == nil || sp.dead || sp.leaving {
+		return
+	}
+	sp.leaving = true
+	sp.conn.Send(wire.ToSpawner{Type: wire.TypeExit})
+}
+
+// dismissUnused ends the spawners that nothing refers to.
+func (m *Master) dismissUnused() {
+	used := map[*spawner]bool{}
+	if m.gen != nil {
+		used[m.gen.sp] = true
+	}
+	if m.build != nil {
+		used[m.build.sp] = true
+	}
+	for _, w := range m.workers {
+		used[w.gen.sp] = true
+	}
+	for _, sp := range m.spawners {
+		if !used[sp] {
+			m.dismiss(sp)
+		}
+	}
+}
+
+// describe says how a process ended.
+func describe(status syscall.WaitStatus) string {
+	if status.Signaled() {
+		return fmt.Sprintf("was sent %s", signalName(status.Signal()))
+	}
+	return fmt.Sprintf("exited with code %d", status.ExitStatus())
+}
+
+// reopenIn has a spawner open its log files again.
+func (m *Master) reopenIn(sp *spawner) { sp.conn.Send(wire.ToSpawner{Type: wire.TypeReopen}) }

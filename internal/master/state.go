@@ -1,0 +1,113 @@
+package master
+
+import "syscall"
+
+// A state is what the master is doing; it decides what a signal means.
+type state int
+
+const (
+	// booting: until every worker of the first generation is ready.
+	booting state = iota
+	// running: one generation serves.
+	running
+	// reloading: one generation serves, and another is being made.
+	reloading
+	// paused: WINCH ended the workers; the master and its sockets stay.
+	paused
+	// draining: TERM came; what is in flight is finished.
+	draining
+	// quitting: INT or QUIT came, or the drain is over: everything ends.
+	quitting
+)
+
+var stateNames = [...]string{"booting", "running", "reloading", "paused", "draining", "quitting"}
+
+func (s state) String() string { return stateNames[s] }
+
+// An action is what a signal does in a state.
+type action struct {
+	name string
+	do   func(*Master)
+}
+
+// The actions, by the name that docs/signals.md gives them.
+var (
+	ignore   = action{"ignored", func(*Master) {}}
+	deferred = action{"done once running", nil} // the loop keeps the signal
+	drain    = action{"graceful shutdown", (*Master).drain}
+	quit     = action{"quick shutdown", (*Master).quit}
+	hasten   = action{"quick shutdown", (*Master).hasten}
+	reload   = action{"reload", (*Master).reload}
+	restart  = action{"reload again", (*Master).reloadAgain}
+	restore  = action{"workers come back", (*Master).restore}
+	more     = action{"one worker more", (*Master).moreWorkers}
+	fewer    = action{"one worker fewer", (*Master).fewerWorkers}
+	one      = action{"one worker comes back", (*Master).restoreOne}
+	reopen   = action{"log files reopened", (*Master).reopenLogs}
+	upgrade  = action{"upgrade", (*Master).upgrade}
+	pause    = action{"workers leave", (*Master).pause}
+)
+
+// signals is what each signal does in each state. docs/signals.md holds the
+// same table for people; a test compares them. Conditions beyond the state
+// (a successor is alive, the master is a daemon) are checked by the action.
+//
+// Actions lead back here by way of enter, so it cannot be initialized where it
+// is declared.
+var signals map[syscall.Signal][len(stateNames)]action
+
+func init() {
+	signals = map[syscall.Signal][len(stateNames)]action{
+		//                booting   running  reloading paused   draining quitting
+		syscall.SIGTERM:  {drain, drain, drain, drain, ignore, ignore},
+		syscall.SIGINT:   {quit, quit, quit, quit, hasten, ignore},
+		syscall.SIGQUIT:  {quit, quit, quit, quit, hasten, ignore},
+		syscall.SIGHUP:   {deferred, reload, restart, restore, ignore, ignore},
+		syscall.SIGTTIN:  {more, more, more, one, ignore, ignore},
+		syscall.SIGTTOU:  {fewer, fewer, fewer, ignore, ignore, ignore},
+		syscall.SIGUSR1:  {reopen, reopen, reopen, reopen, reopen, reopen},
+		syscall.SIGUSR2:  {deferred, upgrade, upgrade, upgrade, ignore, ignore},
+		syscall.SIGWINCH: {ignore, pause, pause, ignore, ignore, ignore},
+	}
+}
+
+var signalNames = map[syscall.Signal]string{
+	syscall.SIGTERM:  "term",
+	syscall.SIGINT:   "int",
+	syscall.SIGQUIT:  "quit",
+	syscall.SIGHUP:   "hup",
+	syscall.SIGTTIN:  "ttin",
+	syscall.SIGTTOU:  "ttou",
+	syscall.SIGUSR1:  "usr1",
+	syscall.SIGUSR2:  "usr2",
+	syscall.SIGWINCH: "winch",
+}
+
+// handle acts on a signal.
+func (m *Master) handle(sig syscall.Signal) {
+	m.log.Infof("Handling signal: %s", signalNames[sig])
+	a := signals[sig][m.state]
+	if a.do == nil {
+		m.deferred = append(m.deferred, sig)
+		return
+	}
+	a.do(m)
+}
+
+// enter changes the state, and hands out the signals that waited for it.
+func (m *Master) enter(s state) {
+	m.log.Debugf("State: %s", s)
+	m.state = s
+	if s != running {
+		return
+	}
+	waiting := m.deferred
+	m.deferred = nil
+	for _, sig := range waiting {
+		if a := signals[sig][m.state]; a.do != nil {
+			a.do(m)
+		} else {
+			m.deferred = append(m.deferred, sig)
+		}
+	}
+}

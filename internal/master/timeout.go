@@ -1,0 +1,86 @@
+package master
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"indrik/internal/errlog"
+	"indrik/internal/oslayer"
+	"indrik/internal/wire"
+)
+
+const (
+	// reportGrace is how long the front has to report the requests of a worker
+	// that is over its time.
+	reportGrace = 500 * time.Millisecond
+	// dumpPoll is how often the stacks of a worker are looked for, and
+	// dumpGrace how long.
+	dumpPoll  = 20 * time.Millisecond
+	dumpGrace = 500 * time.Millisecond
+)
+
+// timedOut is called when the front has answered a request that ran too long.
+// The worker takes no more requests; when those in its other threads are done,
+// or graceful_timeout is over, it is aborted.
+func (m *Master) timedOut(msg wire.FromFront) {
+	w := m.workers[msg.Worker]
+	if w == nil {
+		return
+	}
+	first := w.settled == nil
+	grace := time.Duration(w.gen.cfg.Int("graceful_timeout")) * time.Second
+	w.settled = func() { m.abort(w) }
+	m.stacks(w, func(stacks string) {
+		text := fmt.Sprintf("WORKER TIMEOUT (pid:%d): %s %s after %.1f s", msg.Pid, msg.Method, msg.Path, msg.Seconds)
+		if stacks != "" {
+			text += "\n" + strings.TrimRight(stacks, "\n")
+		}
+		m.log.Criticalf("%s", text)
+		if !first {
+			return
+		}
+		m.retire(w)
+		m.balance()
+		if msg.Others == 0 {
+			m.abort(w)
+			return
+		}
+		m.after(grace, func() { m.abort(w) })
+	})
+}
+
+// stacks has w write the Python stacks of its threads, and goes on with them;
+// with nothing if it cannot. The end of the server waits for it.
+func (m *Master) stacks(w *worker, next func(string)) {
+	dump, err := errlog.Duplicate(w.dump) // w may end meanwhile
+	if err != nil || w.proc == nil {
+		next("")
+		return
+	}
+	before := fileSize(dump)
+	if w.proc.Signal(oslayer.SignalDump) != nil {
+		dump.Close()
+		next("")
+		return
+	}
+	m.reports++
+	give := time.Now().Add(dumpGrace)
+	last := before
+	var look func()
+	look = func() {
+		size := fileSize(dump)
+		if time.Now().Before(give) && (size == before || size != last) {
+			last = size
+			m.after(dumpPoll, look)
+			return
+		}
+		text := make([]byte, size-before)
+		n, _ := dump.ReadAt(text, before)
+		dump.Close()
+		m.reports--
+		next(string(text[:n]))
+		m.finish()
+	}
+	m.after(dumpPoll, look)
+}

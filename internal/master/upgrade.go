@@ -1,0 +1,282 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"indrik/internal/listen"
+	"indrik/internal/oslayer"
+	"indrik/internal/wire"
+)
+
+// A link joins two masters during an upgrade. Its end tells each that the
+// other is gone, without a poll.
+type link struct {
+	pid     int
+	conn    *wire.Conn
+	peer    *os.File // joins their fronts
+	isReady bool     // the successor's workers are ready
+}
+
+type linkMessage struct {
+	Type string `json:"type"` // ready
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+func (l *link) ready() { l.conn.Send(linkMessage{Type: wire.TypeReady}) }
+
+func (l *link) close() {
+	l.conn.Close()
+	l.peer.Close()
+}
+
+// upgrade starts the binary that is now on disk as a second master on the
+// same sockets (USR2).
+func (m *Master) upgrade() {
+	switch {
+	case m.successor != nil:
+		m.log.Warnf("USR2 signal ignored. Child exists.")
+		return
+	case m.predecessor != nil:
+		m.log.Warnf("USR2 signal ignored. Parent exists.")
+		return
+	}
+	m.hook(m.gen, "pre_exec", func(f *failure) {
+		if f != nil {
+			m.logHook("pre_exec")(f)
+			return
+		}
+		if m.successor != nil || m.state == draining || m.state == quitting {
+			return
+		}
+		if err := m.startSuccessor(); err != nil {
+			m.log.Errorf("Upgrade failed, nothing was changed: %s", err)
+		}
+	})
+}
+
+func (m *Master) startSuccessor() error {
+	path, err := m.executable()
+	if err != nil {
+		return err
+	}
+	ours, theirs, err := wire.Pair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	peer, otherPeer, err := wire.Pair()
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	defer otherPeer.Close()
+
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	var fds, owned []string
+	for _, l := range m.listeners {
+		fds = append(fds, strconv.Itoa(len(files)))
+		owned = append(owned, flag(l.Owned))
+		files = append(files, l.File)
+	}
+	env := append(m.childEnv(),
+		fmt.Sprintf("%s=%d", envPid, os.Getpid()),
+		envFD+"="+strings.Join(fds, ","),
+		envOwned+"="+strings.Join(owned, ","),
+		fmt.Sprintf("%s=%d", envLink, len(files)),
+		fmt.Sprintf("%s=%d", envPeer, len(files)+1))
+	files = append(files, theirs, otherPeer)
+	proc, err := oslayer.Start(oslayer.Command{
+		Path: path, Args: m.opts.Argv, Env: env, Dir: m.opts.Dir, Files: files,
+	})
+	if err != nil {
+		ours.Close()
+		peer.Close()
+		return fmt.Errorf("cannot start %s: %w", path, err)
+	}
+	conn, err := wire.NewConn(ours)
+	if err != nil {
+		peer.Close()
+		return err
+	}
+	l := &link{pid: proc.Pid, conn: conn, peer: peer}
+	m.successor = l
+	m.front.sendPeer()
+	go func() {
+		for {
+			var msg linkMessage
+			files, err := conn.Recv(&msg)
+			closeFiles(files)
+			if err != nil {
+				return // its exit says the rest
+			}
+			m.post(func() { m.successorReady(l) })
+		}
+	}()
+	return nil
+}
+
+// executable is the binary that the command line of this master names now.
+func (m *Master) executable() (string, error) {
+	name := m.opts.Argv[0]
+	if strings.Contains(name, "/") {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(m.opts.Dir, name)
+		}
+		return name, nil
+	}
+	return exec.LookPath(name)
+}
+
+func (m *Master) successorReady(l *link) {
+	if m.successor != l {
+		return
+	}
+	l.isReady = true
+	m.log.Debugf("The successor (pid:%d) is ready", l.pid)
+	if m.pauseLater {
+		m.pauseLater = false
+		if m.state == running || m.state == reloading {
+			m.pause()
+		}
+	}
+}
+
+// successorExited is called when the successor was reaped. If the workers had
+// left in its favour they come back: somebody must serve.
+func (m *Master) successorExited(status syscall.WaitStatus) {
+	l := m.successor
+	l.close()
+	m.successor = nil
+	if status.Signaled() || status.ExitStatus() != 0 || !l.isReady {
+		m.log.Errorf("The successor (pid:%d) %s", l.pid, describe(status))
+	} else {
+		m.log.Debugf("The successor (pid:%d) %s", l.pid, describe(status))
+	}
+	if m.pauseLater {
+		m.pauseLater = false
+		m.log.Warnf("The workers stay: there is no successor to take over")
+	}
+	if m.state == paused && !m.gen.sp.dead {
+		m.log.Warnf("No successor serves any more: the workers come back")
+		m.setTarget(m.cfg.Int("workers"))
+		m.unpause()
+		m.balance()
+	} else if m.state == paused {
+		m.renew()
+	}
+}
+
+// inherit takes over what a master before this one, or the service manager,
+// left in the environment.
+func (m *Master) inherit() error {
+	defer func() {
+		for _, name := range []string{envPid, envFD, envOwned, envLink, envPeer} {
+			os.Unsetenv(name)
+		}
+	}()
+	if os.Getenv(envPid) == "" {
+		files, err := listen.SystemdFDs(os.Getenv, os.Unsetenv, os.Getpid())
+		if err != nil {
+			return fmt.Errorf("\nError: %w", err)
+		}
+		for _, f := range files {
+			if err := m.adopt(f, false); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	pid, err := strconv.Atoi(os.Getenv(envPid))
+	if err != nil {
+		return fmt.Errorf("\nError: %s: %q is not a pid", envPid, os.Getenv(envPid))
+	}
+	fds, err := fdList(os.Getenv(envFD))
+	if err != nil {
+		return fmt.Errorf("\nError: %s: %w", envFD, err)
+	}
+	ends, err := fdList(os.Getenv(envLink) + "," + os.Getenv(envPeer))
+	if err != nil || len(ends) != 2 {
+		return fmt.Errorf("\nError: %s, %s: not two descriptors", envLink, envPeer)
+	}
+	owned := splitComma(os.Getenv(envOwned))
+	for i, fd := range fds {
+		if err := m.adopt(os.NewFile(uintptr(fd), "listener"), i < len(owned) && owned[i] == "1"); err != nil {
+			return err
+		}
+	}
+	syscall.CloseOnExec(ends[0])
+	syscall.CloseOnExec(ends[1])
+	conn, err := wire.NewConn(os.NewFile(uintptr(ends[0]), "link"))
+	if err != nil {
+		return err
+	}
+	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
+	m.predecessor = l
+	go func() {
+		var msg linkMessage
+		for {
+			if _, err := conn.Recv(&msg); err != nil {
+				m.post(m.promote)
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+func (m *Master) adopt(f *os.File, owned bool) error {
+	syscall.CloseOnExec(int(f.Fd()))
+	l, err := listen.Adopt(f)
+	if err != nil {
+		return fmt.Errorf("\nError: %w", err)
+	}
+	m.lastID++
+	l.ID, l.Owned, l.Systemd = m.lastID, owned, !owned
+	m.listeners = append(m.listeners, l)
+	return nil
+}
+
+// promote makes a successor the only master, once the one before it is gone.
+func (m *Master) promote() {
+	if m.predecessor == nil {
+		return
+	}
+	m.predecessor.close()
+	m.predecessor = nil
+	if m.state == draining || m.state == quitting {
+		return
+	}
+	m.log.Infof("Master has been promoted.")
+	if m.cfg == nil {
+		return // it starts as the only one
+	}
+	if m.pid != nil {
+		if err := m.pid.Rename(m.pidPath(m.cfg)); err != nil {
+			m.log.Errorf("%s", err)
+		}
+	}
+	m.tell(m.notify.MainPID(os.Getpid()))
+	oslayer.SetTitle(title("master", m.procName()))
+	m.front.sendTitle()
+	for _, sp := range m.spawners {
+		m.nameSpawner(sp)
+	}
+	for _, w := range m.workers {
+		w.boardMem.Promote()
+		if w.proc != nil {
+			w.proc.Signal(syscall.SIGWINCH)
+		}
+	}
+}

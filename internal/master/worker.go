@@ -1,0 +1,293 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"indrik/internal/oslayer"
+	"indrik/internal/wire"
+)
+
+const (
+	// terminateAgain is how long after a SIGTERM the next one is sent; the
+	// pause then doubles up to terminateSlow. One can be lost: it can come after
+	// the interpreter looked for signals last and before its system call blocks.
+	terminateAgain = 100 * time.Millisecond
+	terminateSlow  = 2 * time.Second
+	// abortGrace is how long an aborted worker has for its worker_abort hook,
+	// and one told to quit for its worker_int hook.
+	abortGrace = 2 * time.Second
+)
+
+// A worker is one process that runs the app.
+type worker struct {
+	age   int
+	pid   int // 0 until the spawner said
+	proc  *oslayer.Process
+	gen   *generation
+	slots int
+
+	board     *os.File
+	boardMem  *wire.Board
+	dump      *os.File
+	slotFiles []*os.File // the front's ends
+
+	ready     bool // it has its app
+	active    bool // the front counts on it
+	recycling bool
+	leaving   bool // it was told to end, or is about to be
+	aborted   bool
+	killed    bool // by this master
+	readyAt   time.Time
+	again     *time.Timer   // the next SIGTERM
+	pause     time.Duration // before it
+	deadline  *time.Timer   // of its drain
+	settled   func()        // once only requests over time are left
+}
+
+// spawn has a worker forked.
+func (m *Master) spawn(g *generation) {
+	m.lastAge++
+	w := &worker{age: m.lastAge, gen: g, slots: g.cfg.Slots()}
+	theirs, err := w.open()
+	defer closeFiles(theirs)
+	if err != nil {
+		w.close()
+		m.log.Errorf("Cannot make the channels of a worker: %s", err)
+		m.respawn.died(time.Now())
+		m.balanceLater()
+		return
+	}
+	m.workers[w.age] = w
+	slots := theirs
+	for len(slots) > wire.MaxDescriptors-2 {
+		m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Worker: w.age},
+			slots[:wire.MaxDescriptors-2]...)
+		slots = slots[wire.MaxDescriptors-2:]
+	}
+	files := append([]*os.File{w.board, w.dump}, slots...)
+	m.call(g.sp, wire.ToSpawner{
+		Type: wire.TypeSpawn, Generation: g.number, Worker: w.age, Server: m.server(g.cfg),
+	}, files, func(r wire.FromSpawner) {
+		if m.workers[w.age] != w {
+			return // it has ended already
+		}
+		if r.Type == wire.TypeOK {
+			m.workerForked(w, r.Pid)
+			return
+		}
+		m.forget(w)
+		if r.Stage == "spawner" {
+			return // what is to be done about that is decided elsewhere
+		}
+		f := failed(r)
+		m.log.Errorf("Cannot start a worker: %s", f.Error())
+		if m.bootFailed(w, f) {
+			return
+		}
+		m.respawn.died(time.Now())
+		m.balanceLater()
+	})
+}
+
+// open makes what w shares with the other processes, and returns the workers'
+// ends of the slots.
+func (w *worker) open() (theirs []*os.File, err error) {
+	if w.board, err = wire.NewBoardFile(w.slots); err != nil {
+		return nil, err
+	}
+	if w.boardMem, err = wire.MapBoard(w.board); err != nil {
+		return nil, err
+	}
+	if w.dump, err = wire.MemoryFile("indrik-stacks", 0); err != nil {
+		return nil, err
+	}
+	for range w.slots {
+		ours, other, err := wire.Pair()
+		if err != nil {
+			return theirs, err
+		}
+		w.slotFiles = append(w.slotFiles, ours)
+		theirs = append(theirs, other)
+	}
+	return theirs, nil
+}
+
+func (w *worker) close() {
+	if w.boardMem != nil {
+		w.boardMem.Close()
+	}
+	closeFiles([]*os.File{w.board, w.dump})
+	closeFiles(w.slotFiles)
+	for _, t := range []*time.Timer{w.again, w.deadline} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// workerForked notes the pid of a worker. The worker's own messages can come
+// before the spawner's answer.
+func (m *Master) workerForked(w *worker, pid int) {
+	if w.pid != 0 {
+		return
+	}
+	w.pid = pid
+	w.proc = oslayer.FindProcess(pid)
+	if w.leaving {
+		m.terminate(w)
+	}
+	m.announce(w)
+}
+
+// workerReady is called when a worker has its app.
+func (m *Master) workerReady(w *worker, pid int) {
+	m.workerForked(w, pid)
+	if w.ready {
+		return
+	}
+	w.ready, w.readyAt = true, time.Now()
+	if m.build != nil && m.build.gen == w.gen {
+		m.build.workerReady()
+		return
+	}
+	m.activate(w)
+	if m.state == booting {
+		m.booted()
+	}
+	m.balance()
+}
+
+// activate lets requests go to w.
+func (m *Master) activate(w *worker) {
+	if w.active || w.leaving {
+		return
+	}
+	w.active = true
+	m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age})
+}
+
+// retire ends w gracefully: it takes no more requests, and leaves when it has
+// finished those it has, at the latest after graceful_timeout.
+func (m *Master) retire(w *worker) {
+	if w.leaving {
+		return
+	}
+	w.leaving = true
+	m.front.send(wire.ToFront{Type: wire.TypeRetire, Worker: w.age})
+	m.terminate(w)
+	grace := time.Duration(w.gen.cfg.Int("graceful_timeout")) * time.Second
+	w.deadline = m.after(grace, func() { m.overdue(w) })
+}
+
+// terminate sends SIGTERM until w is gone.
+func (m *Master) terminate(w *worker) {
+	if w.proc == nil || m.workers[w.age] != w {
+		return
+	}
+	w.proc.Signal(syscall.SIGTERM)
+	if w.again != nil {
+		w.again.Stop()
+	}
+	w.pause = min(max(terminateAgain, 2*w.pause), terminateSlow)
+	w.again = m.after(w.pause, func() { m.terminate(w) })
+}
+
+// overdue is called when w has not left within graceful_timeout.
+func (m *Master) overdue(w *worker) {
+	if m.workers[w.age] != w || w.aborted {
+		return
+	}
+	m.log.Warnf("Worker graceful timeout (pid:%d)", w.pid)
+	m.front.send(wire.ToFront{Type: wire.TypeExpire, Worker: w.age})
+	// The front answers the clients and reports each request; then this
+	// worker is aborted. If it runs none there is no report.
+	m.after(reportGrace, func() { m.abort(w) })
+}
+
+// abort ends w with SIGABRT, then SIGKILL.
+func (m *Master) abort(w *worker) {
+	if w.aborted || m.workers[w.age] != w {
+		return
+	}
+	w.aborted, w.leaving = true, true
+	if w.proc != nil {
+		w.proc.Signal(syscall.SIGABRT)
+	}
+	m.after(abortGrace, func() { m.kill(w) })
+}
+
+// stop ends w at once: SIGQUIT, then SIGKILL.
+func (m *Master) stop(w *worker) {
+	w.leaving = true
+	if w.proc != nil {
+		w.proc.Signal(syscall.SIGQUIT)
+		// A SIGTERM wakes it if it missed that one; see terminateAgain.
+		m.after(terminateAgain, func() { m.terminate(w) })
+	}
+	m.after(min(abortGrace, time.Duration(w.gen.cfg.Int("graceful_timeout"))*time.Second), func() { m.kill(w) })
+}
+
+func (m *Master) kill(w *worker) {
+	if m.workers[w.age] != w {
+		return
+	}
+	w.killed = true
+	if w.proc != nil {
+		w.proc.Signal(syscall.SIGKILL)
+	}
+}
+
+// forget drops all that belongs to a worker whose process is gone.
+func (m *Master) forget(w *worker) {
+	delete(m.workers, w.age)
+	m.front.send(wire.ToFront{Type: wire.TypeGone, Worker: w.age})
+	w.close()
+	m.releaseUnused(w.gen)
+}
+
+// workerExited is called when the process of w was reaped.
+func (m *Master) workerExited(w *worker, code int, sig syscall.Signal) {
+	m.logExit(w, code, sig)
+	m.forget(w)
+	switch {
+	case m.state == quitting:
+		m.finish()
+		return
+	case m.buildGeneration() == w.gen && !w.leaving:
+		m.build.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration ended before it served.", w.pid)})
+		return
+	case !w.ready && !w.leaving && m.bootFailed(w, &failure{code: code}):
+		return
+	}
+	now := time.Now()
+	operator := sig == syscall.SIGTERM || sig == syscall.SIGKILL || (sig == 0 && code == 0)
+	switch {
+	case w.leaving:
+	case !w.ready, now.Sub(w.readyAt) < young && !operator:
+		if pause := m.respawn.died(now); pause > 0 {
+			m.log.Warnf("Workers keep failing: the next one is started in %s", pause)
+		}
+	default:
+		m.respawn.lived()
+	}
+	m.balanceLater()
+}
+
+// logExit writes what Gunicorn writes about the end of a worker.
+func (m *Master) logExit(w *worker, code int, sig syscall.Signal) {
+	switch {
+	case sig == syscall.SIGKILL && !w.killed:
+		m.log.Errorf("Worker (pid:%d) was sent SIGKILL! Perhaps out of memory?", w.pid)
+	case sig == syscall.SIGTERM && w.leaving:
+		// It came while the interpreter was on its way out already.
+	case sig == syscall.SIGTERM:
+		m.log.Infof("Worker (pid:%d) was sent SIGTERM!", w.pid)
+	case sig != 0:
+		m.log.Warnf("Worker (pid:%d) was sent %s!", w.pid, signalName(sig))
+	case code != 0:
+		m.log.Errorf("Worker (pid:%d) exited with code %d.", w.pid, code)
+	}
+}
