@@ -143,7 +143,7 @@ func (m *Master) announce(w *worker) {
 	for {
 		n := min(len(slots), wire.MaxDescriptors-len(files))
 		m.front.send(wire.ToFront{
-			Type: wire.TypeWorker, Generation: w.gen.number, Worker: w.age, Pid: w.pid, First: first,
+			Type: wire.TypeWorker, Generation: w.gen.number, Worker: w.age, First: first,
 		}, append(files, slots[:n]...)...)
 		slots, first, files = slots[n:], first+n, nil
 		if len(slots) == 0 {
@@ -212,9 +212,6 @@ func (m *Master) replaceFront() {
 		if !told[w.gen] {
 			told[w.gen] = true
 			m.front.sendGeneration(w.gen)
-		}
-		if w.pid == 0 {
-			continue // it is announced when its pid is known
 		}
 		m.announce(w)
 		if w.active && !w.leaving {

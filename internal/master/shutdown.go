@@ -140,8 +140,11 @@ const quitGrace = 2 * time.Second
 
 // killAll ends what is still there.
 func (m *Master) killAll() {
-	for _, w := range m.workers {
+	for _, w := range m.byAge() {
 		m.kill(w)
+		if w.pid == 0 && w.gen.sp.dead {
+			m.forget(w) // it was never forked
+		}
 	}
 	if m.front != nil {
 		m.front.proc.Signal(sigKill)

@@ -69,7 +69,7 @@ func (m *Master) startSpawner() (*spawner, error) {
 			files, err := conn.Recv(&msg)
 			closeFiles(files)
 			if err != nil {
-				// The exit of the process says the rest.
+				m.post(func() { m.spawnerSilent(sp) })
 				return
 			}
 			m.post(func() { m.fromSpawner(sp, msg) })
@@ -174,7 +174,6 @@ func (m *Master) hook(g *generation, name string, next func(err *failure), args 
 func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
 	delete(m.spawners, sp.proc.Pid)
 	sp.dead = true
-	sp.conn.Close()
 	calls := sp.calls
 	sp.calls = map[int]func(wire.FromSpawner){}
 	for _, done := range calls {
@@ -188,6 +187,18 @@ func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
 		if m.gen != nil && m.gen.sp == sp {
 			m.missOrphans(sp)
 			m.spawnerLost()
+		}
+	}
+	m.finish()
+}
+
+// spawnerSilent is called when no process holds the other end of the socket of
+// sp any more: it has ended, and so have all workers that it forked.
+func (m *Master) spawnerSilent(sp *spawner) {
+	sp.conn.Close()
+	for _, w := range m.byAge() {
+		if w.gen.sp == sp && w.pid == 0 {
+			m.forget(w)
 		}
 	}
 	m.finish()

@@ -32,7 +32,7 @@ func (m *Master) timedOut(msg wire.FromFront) {
 	grace := time.Duration(w.gen.cfg.Int("graceful_timeout")) * time.Second
 	w.settled = func() { m.abort(w) }
 	m.stacks(w, func(stacks string) {
-		text := fmt.Sprintf("WORKER TIMEOUT (pid:%d): %s %s after %.1f s", msg.Pid, msg.Method, msg.Path, msg.Seconds)
+		text := fmt.Sprintf("WORKER TIMEOUT (pid:%d): %s %s after %.1f s", w.pid, msg.Method, msg.Path, msg.Seconds)
 		if stacks != "" {
 			text += "\n" + strings.TrimRight(stacks, "\n")
 		}

@@ -61,6 +61,7 @@ func (m *Master) spawn(g *generation) {
 		return
 	}
 	m.workers[w.age] = w
+	m.announce(w) // first, so that the front knows whatever takes a request
 	slots := theirs
 	for len(slots) > wire.MaxDescriptors-2 {
 		m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Worker: w.age},
@@ -78,10 +79,13 @@ func (m *Master) spawn(g *generation) {
 			m.workerForked(w, r.Pid)
 			return
 		}
-		m.forget(w)
 		if r.Stage == "spawner" {
-			return // what is to be done about that is decided elsewhere
+			// Nobody knows whether it was forked. If it was it will say that
+			// it is ready, and is ended then; see spawnerSilent.
+			w.leaving = true
+			return
 		}
+		m.forget(w)
 		f := failed(r)
 		m.log.Errorf("Cannot start a worker: %s", f.Error())
 		if m.bootFailed(w, f) {
@@ -139,7 +143,6 @@ func (m *Master) workerForked(w *worker, pid int) {
 	if w.leaving {
 		m.terminate(w)
 	}
-	m.announce(w)
 }
 
 // workerReady is called when a worker has its app.

@@ -55,7 +55,6 @@ type ToFront struct {
 	Generation int          `json:"generation,omitempty"`
 	Config     *FrontConfig `json:"config,omitempty"`
 	Worker     int          `json:"worker,omitempty"`
-	Pid        int          `json:"pid,omitempty"`
 	First      int          `json:"first,omitempty"`
 	Handover   bool         `json:"handover,omitempty"`
 	Accept     string       `json:"accept,omitempty"`
@@ -105,7 +104,6 @@ type FrontConfig struct {
 type FromFront struct {
 	Type    string  `json:"type"`
 	Worker  int     `json:"worker,omitempty"`
-	Pid     int     `json:"pid,omitempty"`
 	Method  string  `json:"method,omitempty"`
 	Path    string  `json:"path,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`

@@ -1,0 +1,113 @@
+package front
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"indrik/internal/oslayer"
+	"indrik/internal/wire"
+)
+
+// obey carries out the master's messages. It returns when this process is to
+// end: when the master says so, or when the master is gone and all requests
+// are done.
+func (s *server) obey(conn *wire.Conn) {
+	for {
+		var m wire.ToFront
+		files, err := conn.Recv(&m)
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				s.log.Errorf("control socket: %s", err)
+			}
+			break
+		}
+		if m.Type == wire.TypeQuit {
+			return
+		}
+		s.carryOut(m, files)
+	}
+	// The master is gone. Nobody will replace workers or stop this process, so
+	// that finishing what is in flight is all there is to do.
+	done := make(chan struct{})
+	s.send = func(m wire.FromFront) {
+		if m.Type == wire.TypeDrained {
+			close(done)
+		}
+	}
+	s.drain(false, wire.AcceptStop)
+	grace := time.Duration(s.config().GracefulTimeout) * time.Second
+	select {
+	case <-done:
+	case <-time.After(grace):
+	}
+}
+
+func (s *server) carryOut(m wire.ToFront, files []*os.File) {
+	switch m.Type {
+	case wire.TypeListen:
+		s.listen(m.Listeners, files)
+	case wire.TypeGeneration:
+		if m.Config == nil || len(files) != 3 {
+			s.log.Errorf("control message %q is incomplete", m.Type)
+			closeAll(files)
+			return
+		}
+		cfg, err := newConfig(m.Config)
+		if err != nil {
+			s.log.Errorf("%s", err)
+		}
+		if err := s.queue.addGeneration(m.Generation, cfg, files[0], files[1], files[2]); err != nil {
+			s.log.Errorf("%s", err)
+		}
+		if s.current.Load() == nil {
+			s.current.Store(cfg)
+		}
+	case wire.TypeWorker:
+		if err := s.queue.addWorker(m, files); err != nil {
+			s.log.Errorf("%s", err)
+		}
+	case wire.TypeActivate:
+		if cfg := s.queue.activate(m.Worker); cfg != nil {
+			s.current.Store(cfg)
+		}
+	case wire.TypeRetire:
+		s.queue.retire(m.Worker)
+	case wire.TypeGone:
+		s.queue.gone(m.Worker)
+	case wire.TypeDrain:
+		s.drain(m.Handover, m.Accept)
+	case wire.TypeResume:
+		s.resume()
+	case wire.TypeExpire:
+		s.expire(m.Worker)
+	case wire.TypePeer:
+		if len(files) == 1 {
+			s.setPeer(files[0])
+		}
+	case wire.TypeLogs:
+		if m.Access && len(files) > 0 {
+			s.accessLog.setFile(files[0])
+			files = files[1:]
+		} else {
+			s.accessLog.setFile(nil)
+		}
+		if m.Error && len(files) > 0 {
+			s.log.SetFile(files[0])
+		}
+	case wire.TypeTitle:
+		oslayer.SetTitle(m.Title)
+	default:
+		s.log.Errorf("control message %q is unknown", m.Type)
+		closeAll(files)
+	}
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}

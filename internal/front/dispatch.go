@@ -1,0 +1,290 @@
+package front
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
+)
+
+const (
+	// prefetch is how many requests may be with a generation for each of its
+	// slots: the one that is run, and one that waits in the kernel, so that a
+	// slot that is done finds the next without asking this process.
+	prefetch = 2
+	// idBits is how many bits of an id count requests; the others tell which
+	// front it is from.
+	idBits = 24
+	// queueBuffer is the size of the socket buffer of a queue, in bytes, as
+	// far as the system grants it.
+	queueBuffer = 4 << 20
+)
+
+// A queue hands requests to workers. Requests wait in it while the workers have
+// enough of them; it knows where each one is until it is answered.
+type queue struct {
+	s     *server
+	first uint32 // bits of the ids
+
+	mu       sync.Mutex
+	waiting  []*exchange
+	inFlight map[uint32]*exchange // handed over
+	lastID   uint32
+	gens     []*generation // the newest first
+	workers  map[int]*worker
+	scanning bool
+}
+
+// A generation is the workers of one configuration, and the queue they read.
+type generation struct {
+	number   int
+	cfg      *config
+	send     *os.File // the end that is written to
+	sendRaw  syscall.RawConn
+	receive  *os.File // the workers' end
+	page     *wire.Page
+	slots    int // of active workers
+	workers  int
+	inFlight int
+	blocked  bool // the kernel takes no more; somebody waits until it does
+}
+
+func newQueue(s *server, number int) *queue {
+	return &queue{
+		s:        s,
+		first:    uint32(number&0x7f) << idBits,
+		inFlight: map[uint32]*exchange{},
+		workers:  map[int]*worker{},
+	}
+}
+
+// pollable returns f for use with the poller of the runtime, in its place.
+func pollable(f *os.File) (*os.File, syscall.RawConn, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	f.Close()
+	if err != nil {
+		return nil, nil, os.NewSyscallError("dup", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, nil, os.NewSyscallError("fcntl", err)
+	}
+	p := os.NewFile(uintptr(fd), "message socket")
+	raw, err := p.SyscallConn()
+	if err != nil {
+		p.Close()
+		return nil, nil, err
+	}
+	return p, raw, nil
+}
+
+func (q *queue) addGeneration(number int, cfg *config, send, receive, pageFile *os.File) error {
+	page, err := wire.MapPage(pageFile)
+	pageFile.Close()
+	if err != nil {
+		closeAll([]*os.File{send, receive})
+		return fmt.Errorf("generation %d: %w", number, err)
+	}
+	for _, opt := range []int{unix.SO_SNDBUF, sndbufForce} {
+		_ = unix.SetsockoptInt(int(send.Fd()), unix.SOL_SOCKET, opt, queueBuffer)
+	}
+	send, raw, err := pollable(send)
+	if err != nil {
+		receive.Close()
+		page.Close()
+		return fmt.Errorf("generation %d: %w", number, err)
+	}
+	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, page: page}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	// What is in there is left over from a front before this one.
+	q.takeBack(g)
+	q.gens = append([]*generation{g}, q.gens...)
+	return nil
+}
+
+// dropUnused forgets generations whose workers are gone, but for the newest.
+func (q *queue) dropUnused() {
+	kept := q.gens[:0]
+	for i, g := range q.gens {
+		if i == 0 || g.workers > 0 || g.inFlight > 0 || g.blocked {
+			kept = append(kept, g)
+			continue
+		}
+		closeAll([]*os.File{g.send, g.receive})
+		g.page.Close()
+	}
+	clear(q.gens[len(kept):])
+	q.gens = kept
+}
+
+// submit takes a request. It is handed over at once if a worker may have it.
+func (q *queue) submit(ex *exchange) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ex.place = waiting
+	q.waiting = append(q.waiting, ex)
+	q.pump()
+}
+
+// pump hands over what workers may have. It is called with the mutex held.
+func (q *queue) pump() {
+	for len(q.waiting) > 0 {
+		g := q.free()
+		if g == nil {
+			break
+		}
+		ex := q.waiting[0]
+		switch err := q.handOver(ex, g); err {
+		case nil:
+			q.waiting[0] = nil
+			q.waiting = q.waiting[1:]
+		case unix.EAGAIN, unix.ENOBUFS:
+			q.waitForRoom(g)
+		default:
+			// Nobody can read this queue any more; say the descriptors ran out.
+			q.s.log.Errorf("a request cannot be handed over: %s", err)
+			q.waiting[0] = nil
+			q.waiting = q.waiting[1:]
+			ex.place = nowhere
+			go ex.answerError(503, "Service Unavailable")
+		}
+	}
+	if len(q.waiting) == 0 {
+		q.waiting = nil // what it grew to need not stay
+	}
+	if len(q.inFlight) > 0 && !q.scanning {
+		q.scanning = true
+		time.AfterFunc(scanEvery, q.scan)
+	}
+}
+
+// free is the generation that takes the next request: the newest that has room.
+func (q *queue) free() *generation {
+	for _, g := range q.gens {
+		if g.slots > 0 && !g.blocked && g.inFlight < prefetch*g.slots {
+			return g
+		}
+	}
+	return nil
+}
+
+func (q *queue) handOver(ex *exchange, g *generation) error {
+	id := q.newID()
+	ex.setID(id)
+	var oob []byte
+	if len(ex.files) > 0 {
+		fds := make([]int, len(ex.files))
+		for i, f := range ex.files {
+			fds[i] = int(f.Fd())
+		}
+		oob = unix.UnixRights(fds...)
+	}
+	var err error
+	cerr := g.sendRaw.Control(func(fd uintptr) {
+		for {
+			err = unix.Sendmsg(int(fd), ex.message, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+			if err != unix.EINTR {
+				return
+			}
+		}
+	})
+	if cerr != nil {
+		return cerr
+	}
+	if err != nil {
+		return err
+	}
+	ex.place, ex.gen, ex.worker = handedOver, g, nil
+	ex.claimedAt = time.Time{}
+	g.inFlight++
+	q.inFlight[id] = ex
+	return nil
+}
+
+func (q *queue) newID() uint32 {
+	for {
+		q.lastID = (q.lastID + 1) & (1<<idBits - 1)
+		id := q.first | q.lastID
+		if id != 0 && q.inFlight[id] == nil {
+			return id
+		}
+	}
+}
+
+// waitForRoom pumps again when the kernel takes more for g.
+func (q *queue) waitForRoom(g *generation) {
+	g.blocked = true
+	go func() {
+		_ = g.sendRaw.Write(func(fd uintptr) bool {
+			// The try itself arms the poller: a look alone could miss the room
+			// that came between.
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			g.blocked = false
+			q.pump()
+			return !g.blocked
+		})
+	}()
+}
+
+// over forgets a request that was answered, or is being. It is called with the
+// mutex held.
+func (q *queue) over(ex *exchange) {
+	if ex.place == handedOver {
+		delete(q.inFlight, ex.id)
+		ex.gen.inFlight--
+	}
+	ex.place = nowhere
+}
+
+// begin finds the request that a message from a slot is for, nil if it is
+// nobody's any more. last: the message ends the response.
+func (q *queue) find(id uint32, last bool) *exchange {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ex := q.inFlight[id]
+	if ex == nil {
+		return nil
+	}
+	ex.answered = true
+	if last {
+		q.over(ex)
+		q.pump()
+	}
+	return ex
+}
+
+// again gives a request that no worker runs to another one, before all that
+// wait. It is called with the mutex held.
+func (q *queue) again(exs ...*exchange) {
+	for _, ex := range exs {
+		q.over(ex)
+		ex.place = waiting
+	}
+	q.waiting = append(append([]*exchange{}, exs...), q.waiting...)
+}
+
+// abandon is called when the client has gone. What no worker has is dropped.
+func (q *queue) abandon(ex *exchange) {
+	q.mu.Lock()
+	if ex.place != waiting {
+		q.mu.Unlock()
+		return // the response goes nowhere
+	}
+	for i, w := range q.waiting {
+		if w == ex {
+			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
+			break
+		}
+	}
+	ex.place = nowhere
+	q.mu.Unlock()
+	ex.release()
+	ex.conn.responseDone(false)
+}

@@ -1,0 +1,241 @@
+package front
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
+)
+
+const (
+	// lameDuck is how long an idle connection is still read when the server
+	// ends: a request that was on its way then is answered.
+	lameDuck = 250 * time.Millisecond
+	// firstRequest is that for a connection which has not had a request yet.
+	firstRequest = time.Second
+)
+
+// A peer is the front of the master before or after this one.
+type peer struct {
+	file *os.File
+	raw  rawConn
+}
+
+type rawConn interface {
+	Control(func(fd uintptr)) error
+	Read(func(fd uintptr) bool) error
+	Write(func(fd uintptr) bool) error
+}
+
+// drain stops accepting and finishes what there is.
+func (s *server) drain(handover bool, accept string) {
+	s.mu.Lock()
+	s.draining, s.drained = true, false
+	s.handover = handover && s.peer != nil
+	s.last.Store(!s.handover)
+	s.drainingNow.Store(true)
+	var ending sync.WaitGroup
+	s.ends++
+	for id, l := range s.listeners {
+		delete(s.listeners, id)
+		ending.Add(1)
+		go func() {
+			defer ending.Done()
+			l.end(accept == wire.AcceptEmpty)
+		}()
+	}
+	s.mu.Unlock()
+	go func() {
+		ending.Wait()
+		s.mu.Lock()
+		s.ends--
+		s.mu.Unlock()
+		s.settleAll()
+		s.checkDrained()
+	}()
+}
+
+// resume takes back a drain. The master gives the listeners again.
+func (s *server) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining, s.drained, s.handover = false, false, false
+	s.last.Store(false)
+	s.drainingNow.Store(false)
+	for c := range s.conns {
+		c.fromPeer.Store(false)
+	}
+}
+
+func (s *server) isDraining() bool { return s.drainingNow.Load() }
+
+// isLast tells whether responses are the last ones of their connections.
+func (s *server) isLast() bool { return s.last.Load() }
+
+// settleAll looks after the idle connections until none is left.
+func (s *server) settleAll() {
+	if !s.isDraining() {
+		return
+	}
+	for _, c := range s.all() {
+		s.settleIdle(c)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining && !s.drained {
+		time.AfterFunc(lameDuck/2, s.settleAll)
+	}
+}
+
+// settleIdle has an idle connection look whether it is to end.
+func (s *server) settleIdle(c *conn) {
+	if phase(c.phase.Load()) == idle && c.outstays() {
+		c.wake()
+	}
+}
+
+// outstays tells whether c, which is idle, is to leave this process.
+func (c *conn) outstays() bool {
+	s := c.s
+	if !s.isDraining() {
+		return false
+	}
+	if !s.isLast() {
+		// Those that came from the peer stay until one of the two has ended:
+		// else they would go to and fro.
+		return !c.fromPeer.Load()
+	}
+	grace := lameDuck
+	if !c.served.Load() {
+		grace = firstRequest
+	}
+	return time.Duration(now()-c.since.Load()) >= grace
+}
+
+// woken decides what becomes of an idle connection of which nothing is read.
+// With nil it goes on.
+func (c *conn) woken() error {
+	c.nc.SetReadDeadline(time.Time{})
+	if c.isEnding() {
+		return errOver
+	}
+	outstays := c.outstays()
+	if !outstays && time.Duration(now()-c.since.Load()) <= c.patience(c.s.config().keepalive) {
+		return nil
+	}
+	if outstays && !c.s.isLast() && c.s.give(c) {
+		c.given = true
+		return errOver
+	}
+	if c.hasBytes() {
+		return nil // a request came in time
+	}
+	return errOver
+}
+
+// hasBytes tells whether the client has sent something that is not read yet.
+func (c *conn) hasBytes() bool {
+	n := 0
+	_ = c.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, _ = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	})
+	return n > 0
+}
+
+// give hands a connection to the peer.
+func (s *server) give(c *conn) bool {
+	s.mu.Lock()
+	p := s.peer
+	s.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	data, err := json.Marshal(wire.Handover{Bind: c.bind, Network: c.network})
+	if err != nil {
+		return false
+	}
+	f, err := c.nc.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return wire.SendMsg(p.raw, data, f) == nil
+}
+
+// setPeer takes over the socket to the other front.
+func (s *server) setPeer(f *os.File) {
+	file, raw, err := pollable(f)
+	if err != nil {
+		s.log.Errorf("the other front cannot be reached: %s", err)
+		return
+	}
+	p := &peer{file, raw}
+	s.mu.Lock()
+	if s.peer != nil {
+		s.peer.file.Close()
+	}
+	s.peer = p
+	s.mu.Unlock()
+	go s.takeOver(p)
+}
+
+// takeOver serves the connections that the peer gives.
+func (s *server) takeOver(p *peer) {
+	buf := make([]byte, 4096)
+	oob := make([]byte, unix.CmsgSpace(4*4))
+	for {
+		var n, oobn int
+		var err error
+		rerr := p.raw.Read(func(fd uintptr) bool {
+			n, oobn, _, _, err = unix.Recvmsg(int(fd), buf, oob, recvFlags)
+			return err != unix.EAGAIN && err != unix.EINTR
+		})
+		if rerr != nil || err != nil || n == 0 {
+			break
+		}
+		var h wire.Handover
+		sl := slot{oob: oob, oobn: oobn}
+		f := sl.received()
+		if f == nil {
+			continue
+		}
+		if json.Unmarshal(buf[:n], &h) == nil {
+			if nc, err := net.FileConn(f); err == nil {
+				s.serve(nc, h.Bind, h.Network, true)
+			}
+		}
+		f.Close()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.peer == p {
+		s.peer = nil
+		if s.handover {
+			s.handover = false
+			s.last.Store(true)
+		}
+	}
+	p.file.Close()
+}
+
+// checkDrained tells the master when nothing is left.
+func (s *server) checkDrained() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.draining || s.drained || s.ends > 0 {
+		return
+	}
+	for c := range s.conns {
+		if !s.handover || !c.fromPeer.Load() {
+			return
+		}
+	}
+	s.drained = true
+	s.send(wire.FromFront{Type: wire.TypeDrained})
+}

@@ -1,0 +1,293 @@
+package front
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"indrik/internal/http1"
+	"indrik/internal/wire"
+)
+
+// The part of the environ that is the same for every request of a connection.
+func (c *conn) describe() {
+	var b []byte
+	str := func(key, value string) {
+		b = wire.AppendKey(b, key)
+		b = wire.AppendLatin1(b, []byte(value))
+	}
+	c.peerAddr = netip.Addr{}
+	if a, ok := c.nc.RemoteAddr().(*net.TCPAddr); ok {
+		c.peerAddr = a.AddrPort().Addr().Unmap()
+		c.remote = c.peerAddr.String()
+		str("REMOTE_ADDR", c.remote)
+		str("REMOTE_PORT", strconv.Itoa(a.Port))
+	} else {
+		str("REMOTE_ADDR", "")
+	}
+	if host, port, err := net.SplitHostPort(c.bind); err == nil && c.network == "tcp" {
+		c.named = true
+		str("SERVER_NAME", host)
+		str("SERVER_PORT", port)
+	}
+	c.constant = b
+}
+
+// Keys of the environ that every request has, ready to be copied.
+var (
+	keyMethod   = wire.AppendKey(nil, "REQUEST_METHOD")
+	keyQuery    = wire.AppendKey(nil, "QUERY_STRING")
+	keyURI      = wire.AppendKey(nil, "RAW_URI")
+	keyProtocol = wire.AppendKey(nil, "SERVER_PROTOCOL")
+	keyPath     = wire.AppendKey(nil, "PATH_INFO")
+	keyScript   = wire.AppendKey(nil, "SCRIPT_NAME")
+	keyScheme   = wire.AppendKey(nil, "wsgi.url_scheme")
+	keyType     = wire.AppendKey(nil, "CONTENT_TYPE")
+	keyLength   = wire.AppendKey(nil, "CONTENT_LENGTH")
+	keyName     = wire.AppendKey(nil, "SERVER_NAME")
+	keyPort     = wire.AppendKey(nil, "SERVER_PORT")
+
+	http10 = wire.AppendLatin1(nil, []byte("HTTP/1.0"))
+	http11 = wire.AppendLatin1(nil, []byte("HTTP/1.1"))
+)
+
+// encode writes the message that a worker gets, all but the body. length is
+// that of the body, −1 if the request has none.
+func (c *conn) encode(ex *exchange, length int64) error {
+	cfg, req := ex.cfg, &c.req
+	trusted := cfg.trusts(c.peerAddr)
+	script := []byte(cfg.ScriptName)
+	scheme, err := c.scheme(cfg, trusted)
+	if err != nil {
+		return err
+	}
+
+	b := beginMessage()
+	b = wire.AppendDict(b)
+	b = append(b, c.constant...)
+	b = append(b, keyMethod...)
+	b = wire.AppendLatin1(b, req.Method)
+	b = append(b, keyQuery...)
+	b = wire.AppendLatin1(b, req.Query)
+	b = append(b, keyURI...)
+	b = wire.AppendLatin1(b, req.Target)
+	b = append(b, keyProtocol...)
+	switch {
+	case req.Major == 1 && req.Minor == 1:
+		b = append(b, http11...)
+	case req.Major == 1 && req.Minor == 0:
+		b = append(b, http10...)
+	default:
+		b = wire.AppendLatin1(b, fmt.Appendf(nil, "HTTP/%d.%d", req.Major, req.Minor))
+	}
+	b = append(b, keyScheme...)
+	b = wire.AppendLatin1(b, scheme)
+	if length >= 0 {
+		// Also for a chunked body: all of it is here, and RFC 3875 section
+		// 4.1.2 wants its length without the transfer coding.
+		var digits [20]byte
+		b = append(b, keyLength...)
+		b = wire.AppendLatin1(b, strconv.AppendInt(digits[:0], length, 10))
+	}
+
+	fields := req.Fields
+	c.seen = c.seen[:0]
+	for i, f := range fields {
+		if bytes.IndexByte(f.Name, '_') >= 0 {
+			switch {
+			case trusted && cfg.mayForward(f.Name):
+				if bytes.EqualFold(f.Name, []byte("SCRIPT_NAME")) {
+					script = f.Value
+				}
+			case cfg.HeaderMap == "refuse":
+				c.drop(b)
+				return http1.NewError(http1.InvalidHeaderName, f.Name)
+			case cfg.HeaderMap != "dangerous":
+				continue
+			}
+		}
+		switch len(f.Name) {
+		case 12:
+			if bytes.EqualFold(f.Name, []byte("Content-Type")) {
+				b = append(b, keyType...)
+				b = wire.AppendLatin1(b, f.Value)
+				continue
+			}
+		case 14:
+			if bytes.EqualFold(f.Name, []byte("Content-Length")) {
+				continue
+			}
+		}
+		b = c.appendField(b, fields, i)
+	}
+	path := c.decodePath(req.Path)
+	if len(script) > 0 {
+		rest, ok := bytes.CutPrefix(path, script)
+		if !ok {
+			c.drop(b)
+			return http1.NewError(http1.ConfigurationProblem, script)
+		}
+		path = rest
+	}
+	ex.path = path
+	b = append(b, keyPath...)
+	b = wire.AppendLatin1(b, path)
+	b = append(b, keyScript...)
+	b = wire.AppendLatin1(b, script)
+	if !c.named {
+		b = c.appendServerOfHost(b, scheme)
+	}
+	ex.message = wire.AppendDictEnd(b)
+	return nil
+}
+
+func (c *conn) drop(b []byte) {
+	b = b[:0]
+	messages.Put(&b)
+}
+
+// scheme is what the client used, as far as a trusted peer knows it.
+func (c *conn) scheme(cfg *config, trusted bool) ([]byte, error) {
+	if !trusted {
+		return []byte("http"), nil
+	}
+	scheme := []byte(nil)
+	for _, f := range c.req.Fields {
+		for _, s := range cfg.schemes {
+			if !bytes.EqualFold(f.Name, s.name) {
+				continue
+			}
+			says := []byte("http")
+			if bytes.Equal(f.Value, s.value) {
+				says = []byte("https")
+			}
+			if scheme != nil && !bytes.Equal(scheme, says) {
+				return nil, http1.NewError(http1.InvalidSchemeHeaders, nil)
+			}
+			scheme = says
+		}
+	}
+	if scheme == nil {
+		scheme = []byte("http")
+	}
+	return scheme, nil
+}
+
+// appendField appends fields[i] as HTTP_*, with the values of later fields of
+// the same name, which are then passed over.
+func (c *conn) appendField(b []byte, fields []http1.Field, i int) []byte {
+	name := environName(c.name[:0], fields[i].Name)
+	c.name = name
+	for _, seen := range c.seen {
+		if bytes.Equal(environName(nil, fields[seen].Name), name) {
+			return b
+		}
+	}
+	value := fields[i].Value
+	first := true
+	for _, later := range fields[i+1:] {
+		if len(later.Name) != len(fields[i].Name) || !sameName(later.Name, fields[i].Name) {
+			continue
+		}
+		if first {
+			value, first = bytes.Clone(value), false
+			c.seen = append(c.seen, i)
+		}
+		value = append(value, ',')
+		value = append(value, later.Value...)
+	}
+	b = wire.AppendKey(b, string(name))
+	return wire.AppendLatin1(b, value)
+}
+
+// sameName tells whether two names are the same in the environ.
+func sameName(a, b []byte) bool {
+	for i := range a {
+		if upper(a[i]) != upper(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func upper(b byte) byte {
+	switch {
+	case 'a' <= b && b <= 'z':
+		return b - 'a' + 'A'
+	case b == '-':
+		return '_'
+	}
+	return b
+}
+
+func environName(dst, name []byte) []byte {
+	dst = append(dst, "HTTP_"...)
+	for _, b := range name {
+		dst = append(dst, upper(b))
+	}
+	return dst
+}
+
+// decodePath undoes the percent encoding, as far as it is one.
+func (c *conn) decodePath(path []byte) []byte {
+	if bytes.IndexByte(path, '%') < 0 {
+		return path
+	}
+	dst := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' && i+2 < len(path) {
+			if v, err := strconv.ParseUint(string(path[i+1:i+3]), 16, 8); err == nil {
+				dst = append(dst, byte(v))
+				i += 2
+				continue
+			}
+		}
+		dst = append(dst, path[i])
+	}
+	return dst
+}
+
+// appendServerOfHost names the server on a unix socket, which has neither name
+// nor port of its own: by the Host field.
+func (c *conn) appendServerOfHost(b, scheme []byte) []byte {
+	name, port := strings.TrimPrefix(c.bind, "unix:"), ""
+	if host := string(c.req.Get("Host")); host != "" {
+		port = "80"
+		if string(scheme) == "https" {
+			port = "443"
+		}
+		name = host
+		if h, p, err := net.SplitHostPort(host); err == nil {
+			name, port = h, p
+		}
+	}
+	b = append(b, keyName...)
+	b = wire.AppendLatin1(b, []byte(name))
+	b = append(b, keyPort...)
+	return wire.AppendLatin1(b, []byte(port))
+}
+
+// spill puts an environ that is too large for a message into a file.
+func (ex *exchange) spill(environ, body []byte) error {
+	content := wire.AppendTuple(nil, 2)
+	content = append(content, environ...)
+	if body == nil {
+		content = wire.AppendNone(content)
+	} else {
+		content = wire.AppendBytes(content, body)
+	}
+	f, err := wire.MemoryFile("indrik-environ", 0)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(content, 0); err != nil {
+		f.Close()
+		return err
+	}
+	ex.files = append([]*os.File{f}, ex.files...)
+	return nil
+}

@@ -1,0 +1,90 @@
+package front
+
+import (
+	"encoding/binary"
+	"os"
+	"sync"
+	"time"
+
+	"indrik/internal/http1"
+	"indrik/internal/wire"
+)
+
+// A place is where an exchange is. It changes under the queue's mutex.
+type place int
+
+const (
+	nowhere    place = iota // not submitted, or over
+	waiting                 // in the queue of this process
+	handedOver              // in the queue of a generation, or run by a worker
+)
+
+// An exchange is a request and its response. Each connection has one, which
+// serves one request after the other.
+type exchange struct {
+	conn *conn
+	cfg  *config // at the time of the request
+
+	// What a worker gets; kept until the response begins, since another one
+	// may have to get it.
+	message []byte
+	files   []*os.File // the environ, if it is too large for a message; the body, if it is
+
+	// The request; method and the rest are parts of the connection's buffer.
+	req   *http1.Request
+	path  []byte // as PATH_INFO
+	start time.Time
+
+	// Where it is: the queue's.
+	place     place
+	id        uint32
+	gen       *generation
+	worker    *worker // claimed it, as far as was seen
+	claimedAt time.Time
+	answered  bool // some of the response was sent, or is about to be
+
+	// The response: of whoever answers it.
+	head      http1.Head
+	fields    []http1.Field // of the head
+	status    int           // 0: no head was sent
+	framing   http1.Framing
+	left      int64 // bytes that may still be sent under Content-Length
+	sent      int64 // bytes of the body
+	discarded bool  // the client gets no more of it
+}
+
+var messages = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+// release gives back what a worker was to get.
+func (ex *exchange) release() {
+	closeAll(ex.files)
+	ex.files = nil
+	if ex.message != nil && cap(ex.message) <= 128<<10 {
+		b := ex.message[:0]
+		messages.Put(&b)
+	}
+	ex.message = nil
+}
+
+// The id stands at a fixed place in the message: a tuple header and the type
+// code of an int come before it.
+const idOffset = 6
+
+func beginMessage() []byte {
+	b := *messages.Get().(*[]byte)
+	b = wire.AppendTuple(b[:0], 3)
+	return wire.AppendInt(b, 1)
+}
+
+func (ex *exchange) setID(id uint32) {
+	ex.id = id
+	binary.LittleEndian.PutUint32(ex.message[idOffset:], id)
+}
+
+// messageID reads the id back from a message that was taken out of a queue.
+func messageID(b []byte) uint32 {
+	if len(b) < idOffset+4 {
+		return 0
+	}
+	return binary.LittleEndian.Uint32(b[idOffset:])
+}

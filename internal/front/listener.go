@@ -1,0 +1,147 @@
+package front
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/listen"
+	"indrik/internal/wire"
+)
+
+const (
+	// acceptPause is how long a listener rests after an error such as "too
+	// many open files", which the next accept would meet again at once.
+	acceptPause = 100 * time.Millisecond
+	// lastHandshakes is how long a listener that is to close waits for
+	// connections whose handshake has begun (see listen.RefuseNew).
+	lastHandshakes = 50 * time.Millisecond
+)
+
+// A listener accepts on one socket.
+type listener struct {
+	wire.Listener
+	file   *os.File
+	ln     net.Listener
+	done   chan struct{} // accepting has ended
+	ending chan bool     // true: empty the queue first
+}
+
+// listen makes the listeners those that the master gave.
+func (s *server) listen(want []wire.Listener, files []*os.File) {
+	if len(files) != len(want) {
+		s.log.Errorf("control message with %d listeners and %d descriptors", len(want), len(files))
+		closeAll(files)
+		return
+	}
+	keep := map[int]bool{}
+	for i, w := range want {
+		keep[w.ID] = true
+		s.mu.Lock()
+		open := s.listeners[w.ID] != nil
+		s.mu.Unlock()
+		if open {
+			files[i].Close()
+			continue
+		}
+		ln, err := net.FileListener(files[i])
+		if err != nil {
+			s.log.Errorf("cannot accept on %s: %s", w.Bind, err)
+			files[i].Close()
+			continue
+		}
+		if u, ok := ln.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false) // the file is the master's
+		}
+		l := &listener{Listener: w, file: files[i], ln: ln, done: make(chan struct{}), ending: make(chan bool, 1)}
+		s.mu.Lock()
+		s.listeners[w.ID] = l
+		s.mu.Unlock()
+		go l.accept(s)
+	}
+	s.mu.Lock()
+	var old []*listener
+	for id, l := range s.listeners {
+		if !keep[id] {
+			old = append(old, l)
+			delete(s.listeners, id)
+		}
+	}
+	s.mu.Unlock()
+	for _, l := range old {
+		go l.end(true)
+	}
+}
+
+func (l *listener) accept(s *server) {
+	defer close(l.done)
+	complained := false
+	for {
+		nc, err := l.ln.Accept()
+		switch {
+		case err == nil:
+			complained = false
+			s.serve(nc, l.Bind, l.Network, false)
+		case errors.Is(err, net.ErrClosed):
+			return
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if <-l.ending {
+				l.acceptQueued(s)
+			}
+			return
+		default:
+			if !complained {
+				s.log.Errorf("accept on %s: %s", l.Bind, err)
+				complained = true
+			}
+			time.Sleep(acceptPause)
+		}
+	}
+}
+
+// acceptQueued accepts what the kernel still holds, without waiting.
+func (l *listener) acceptQueued(s *server) {
+	raw, err := l.ln.(interface {
+		SyscallConn() (syscall.RawConn, error)
+	}).SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		for {
+			nfd, err := accept(int(fd))
+			if err == unix.EINTR || err == unix.ECONNABORTED {
+				continue
+			}
+			if err != nil {
+				return
+			}
+			f := os.NewFile(uintptr(nfd), "connection")
+			nc, err := net.FileConn(f)
+			f.Close()
+			if err == nil {
+				s.serve(nc, l.Bind, l.Network, false)
+			}
+		}
+	})
+}
+
+// end stops accepting and closes the listener. With empty, what the kernel has
+// accepted already is served.
+func (l *listener) end(empty bool) {
+	wait := time.Duration(0)
+	if empty && l.Network == listen.TCP {
+		if err := listen.RefuseNew(l.file); err == nil {
+			wait = lastHandshakes
+		}
+	}
+	l.ending <- empty
+	l.ln.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(wait))
+	<-l.done
+	l.ln.Close()
+	l.file.Close()
+}

@@ -1,0 +1,39 @@
+package front
+
+import (
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+
+	"indrik/internal/errlog"
+	"indrik/internal/oslayer"
+	"indrik/internal/wire"
+)
+
+// Main is the whole life of a front. It returns the exit code of the process.
+// The master's control socket is taken over.
+func Main(control *os.File) int {
+	// The master commands this process. What a terminal or a service manager
+	// sends to every process of the service is for the master to answer.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM,
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGTTIN, syscall.SIGTTOU)
+	// The live heap is small, a few kilobytes for each connection, so that
+	// collecting at twice its size would be all that this process does.
+	debug.SetGCPercent(400)
+
+	number, _ := strconv.Atoi(os.Getenv("INDRIK_FRONT"))
+	conn, err := wire.NewConn(control)
+	if err != nil {
+		return 1
+	}
+	oslayer.SetTitle(os.Args[0])
+	s := newServer(errlog.New(os.Stderr), number)
+	s.send = func(m wire.FromFront) { conn.Send(m) }
+	s.send(wire.FromFront{Type: wire.TypeReady})
+	s.obey(conn)
+	s.accessLog.flush()
+	conn.Flush()
+	return 0
+}

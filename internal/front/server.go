@@ -1,0 +1,99 @@
+package front
+
+import (
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"indrik/internal/errlog"
+	"indrik/internal/wire"
+)
+
+// A server is the state of a front.
+type server struct {
+	log       *errlog.Log
+	send      func(wire.FromFront) // to the master
+	queue     *queue
+	accessLog accessLog
+	current   atomic.Pointer[config] // of the newest generation that serves
+
+	mu        sync.Mutex
+	listeners map[int]*listener
+	conns     map[*conn]struct{}
+	sweeping  bool
+	peer      *peer
+	draining  bool
+	drained   bool // the master has been told
+	handover  bool // idle connections go to the peer
+	ends      int  // drains whose listeners are not closed yet
+
+	drainingNow atomic.Bool // draining, for who does not hold mu
+	last        atomic.Bool // responses say Connection: close
+}
+
+func newServer(log *errlog.Log, number int) *server {
+	s := &server{log: log, listeners: map[int]*listener{}, conns: map[*conn]struct{}{}}
+	s.queue = newQueue(s, number)
+	return s
+}
+
+var noConfig, _ = newConfig(&wire.FrontConfig{LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190})
+
+// config is that of the newest generation that serves.
+func (s *server) config() *config {
+	if c := s.current.Load(); c != nil {
+		return c
+	}
+	return noConfig
+}
+
+// serve takes over a client connection. fromPeer: another front had it.
+func (s *server) serve(nc net.Conn, bind, network string, fromPeer bool) {
+	c, err := newConn(s, nc, bind, network, fromPeer)
+	if err != nil {
+		s.log.Debugf("a new connection is of no use: %s", err)
+		nc.Close()
+		return
+	}
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	if !s.sweeping {
+		s.sweeping = true
+		s.sweepLater()
+	}
+	s.mu.Unlock()
+	go c.run()
+}
+
+// forget is called when a connection has ended.
+func (s *server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.checkDrained()
+}
+
+// all returns the connections there are now.
+func (s *server) all() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// tmpFile makes a file that has no name, for what is too large for memory.
+func (s *server) tmpFile() (*os.File, error) {
+	f, err := os.CreateTemp(s.config().TmpDir, "indrik-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}

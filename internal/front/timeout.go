@@ -1,0 +1,139 @@
+package front
+
+import (
+	"time"
+
+	"indrik/internal/wire"
+)
+
+// scanEvery is how often the claims are looked at while requests are in flight,
+// which is how exact the setting timeout is.
+const scanEvery = 250 * time.Millisecond
+
+// A late request is one whose time is over.
+type late struct {
+	ex      *exchange
+	started bool // some of the response was sent
+	report  wire.FromFront
+}
+
+// scan finds the requests that run for longer than timeout.
+func (q *queue) scan() {
+	now := time.Now()
+	q.mu.Lock()
+	var lates []late
+	again := len(q.inFlight) > 0
+	var settled []int
+	for _, w := range q.workers {
+		if w.dead {
+			continue
+		}
+		running := q.running(w, now)
+		var over []*exchange
+		for _, ex := range running {
+			if t := w.gen.cfg.timeout; t > 0 && now.Sub(ex.claimedAt) >= t {
+				over = append(over, ex)
+			}
+		}
+		lates = append(lates, q.expireOf(w, over, len(running)-len(over), now)...)
+		if w.expired > 0 && !w.settled {
+			if len(running) == len(over) {
+				w.settled = true
+				settled = append(settled, w.number)
+			} else {
+				again = true
+			}
+		}
+	}
+	q.scanning = again
+	if again {
+		time.AfterFunc(scanEvery, q.scan)
+	}
+	q.pump()
+	q.mu.Unlock()
+	q.answerLate(lates)
+	for _, number := range settled {
+		q.s.send(wire.FromFront{Type: wire.TypeSettled, Worker: number})
+	}
+}
+
+// running lists what a worker runs, and notes since when.
+func (q *queue) running(w *worker, now time.Time) []*exchange {
+	var exs []*exchange
+	for i := range w.slots {
+		ex := q.inFlight[w.board.Claimed(i)]
+		if ex == nil || ex.gen != w.gen {
+			continue
+		}
+		if ex.worker == nil {
+			ex.worker, ex.claimedAt = w, now
+		}
+		exs = append(exs, ex)
+	}
+	return exs
+}
+
+// expireOf takes requests away from a worker. It is called with the mutex held.
+func (q *queue) expireOf(w *worker, over []*exchange, others int, now time.Time) []late {
+	var lates []late
+	for _, ex := range over {
+		q.over(ex)
+		lates = append(lates, late{ex, ex.answered, wire.FromFront{
+			Type: wire.TypeTimeout, Worker: w.number, Method: string(ex.req.Method), Path: string(ex.req.Target),
+			Seconds: now.Sub(ex.claimedAt).Seconds(), Others: others,
+		}})
+		w.expired++
+	}
+	return lates
+}
+
+// answerLate answers requests that expireOf took away, and tells the master.
+func (q *queue) answerLate(lates []late) {
+	for _, l := range lates {
+		q.s.send(l.report)
+		if l.started {
+			l.ex.conn.out.kill()
+			continue
+		}
+		l.ex.release()
+		l.ex.failWith(504)
+	}
+}
+
+// expire ends what a worker runs, or, if it is 0, everything.
+func (s *server) expire(number int) {
+	q := s.queue
+	now := time.Now()
+	q.mu.Lock()
+	var lates []late
+	for _, w := range q.workers {
+		if number != 0 && w.number != number {
+			continue
+		}
+		lates = append(lates, q.expireOf(w, q.running(w, now), 0, now)...)
+	}
+	var unserved []*exchange
+	if number == 0 {
+		for _, g := range q.gens {
+			q.again(q.takeBack(g)...)
+		}
+		unserved = q.waiting
+		q.waiting = nil
+		// What is left was taken by a worker that has not claimed it yet.
+		for _, ex := range q.inFlight {
+			if !ex.answered {
+				ex.gen.page.Revoke(ex.id)
+				unserved = append(unserved, ex)
+			}
+		}
+		for _, ex := range unserved {
+			q.over(ex)
+		}
+	}
+	q.mu.Unlock()
+	q.answerLate(lates)
+	for _, ex := range unserved {
+		ex.release()
+		ex.failWith(503)
+	}
+}

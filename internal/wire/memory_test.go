@@ -1,0 +1,129 @@
+package wire
+
+import (
+	"os"
+	"testing"
+)
+
+func TestPage(t *testing.T) {
+	f, err := NewPageFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	front, err := MapPage(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer front.Close()
+	worker, err := mapWords(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer worker.unmap()
+
+	const count = pageRingSize + 10
+	for i := range count {
+		front.Revoke(uint32(1000 + i))
+		if n := worker.at(pageRevocations).Load(); n != uint64(i+1) {
+			t.Fatalf("%d revocations, want %d", n, i+1)
+		}
+	}
+	for n := count - pageRingSize; n < count; n++ {
+		if id := worker.at(pageRing + n%pageRingSize).Load(); id != uint64(1000+n) {
+			t.Errorf("revocation %d is of %d", n, id)
+		}
+	}
+	for i := pageRing + pageRingSize; i < pageSize/8; i++ {
+		if worker.at(i).Load() != 0 {
+			t.Errorf("word %d was written", i)
+		}
+	}
+}
+
+// The count is kept by the page, not by the front, since a front may be
+// replaced while the workers stay.
+func TestPageOutlivesItsFront(t *testing.T) {
+	f, err := NewPageFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for i := range 3 {
+		p, err := MapPage(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Revoke(uint32(i + 1))
+		if n := p.w.at(pageRevocations).Load(); n != uint64(i+1) {
+			t.Errorf("%d revocations, want %d", n, i+1)
+		}
+		p.Close()
+	}
+}
+
+func TestBoard(t *testing.T) {
+	for _, slots := range []int{1, 63, 64, 1000} {
+		f, err := NewBoardFile(slots)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st, err := f.Stat(); err != nil || st.Size()%pageSize != 0 {
+			t.Errorf("%d slots: %d bytes, %v", slots, st.Size(), err)
+		}
+		b, err := MapBoard(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		worker, err := mapWords(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close() // the mappings stay
+		if b.Slots() < slots {
+			t.Errorf("room for %d slots, want %d", b.Slots(), slots)
+		}
+		for i := range slots {
+			if id := b.Claimed(i); id != 0 {
+				t.Errorf("slot %d claimed %d before it began", i, id)
+			}
+			worker.at(boardFirst + boardStride*i).Store(uint64(i + 1))
+		}
+		for i := range slots {
+			if id := b.Claimed(i); id != uint32(i+1) {
+				t.Errorf("slot %d claimed %d", i, id)
+			}
+		}
+		if worker.at(boardPromoted).Load() != 0 {
+			t.Error("promoted from the start")
+		}
+		b.Promote()
+		if worker.at(boardPromoted).Load() != 1 {
+			t.Error("not promoted")
+		}
+		worker.unmap()
+		b.Close()
+	}
+}
+
+func TestMapTooSmall(t *testing.T) {
+	f, err := MemoryFile("indrik-test", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if p, err := MapPage(f); err == nil {
+		p.Close()
+		t.Error("100 bytes were taken for a page")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if b, err := MapBoard(r); err == nil {
+		b.Close()
+		t.Error("a pipe was taken for a board")
+	}
+}

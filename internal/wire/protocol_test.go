@@ -1,0 +1,215 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const protocolFile = "../../docs/protocol.md"
+
+var quoted = regexp.MustCompile("`([^`]+)`")
+
+// section returns the text from the heading that begins so to the next one.
+func section(t *testing.T, doc, heading string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(doc, "\n"+heading)
+	if !ok {
+		t.Fatalf("%s has no section %q", protocolFile, heading)
+	}
+	text, _, _ := strings.Cut(rest, "\n#")
+	return text
+}
+
+// rows returns the cells of the table rows in text, without heads and rules.
+func rows(text string) (rows [][]string) {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if !strings.HasPrefix(line, "|") || strings.HasPrefix(line, "|-") || i+1 < len(lines) && strings.HasPrefix(lines[i+1], "|-") {
+			continue
+		}
+		var cells []string
+		for cell := range strings.SplitSeq(strings.Trim(line, "|"), "|") {
+			cells = append(cells, strings.TrimSpace(cell))
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+func quotedIn(text string) map[string]bool {
+	found := map[string]bool{}
+	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
+		found[m[1]] = true
+	}
+	return found
+}
+
+// jsonNames are the names of v's fields on the wire; nested has those of the
+// structs in its lists too.
+func jsonNames(v any) (names, nested map[string]bool) {
+	names, nested = map[string]bool{}, map[string]bool{}
+	t := reflect.TypeOf(v)
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names[name], nested[name] = true, true
+		if ft := t.Field(i).Type; ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct {
+			inner, _ := jsonNames(reflect.Zero(ft.Elem()).Interface())
+			maps.Copy(nested, inner)
+		}
+	}
+	delete(names, "type")
+	return names, nested
+}
+
+// typeConstants are the values of the constants named Type… in control.go.
+func typeConstants(t *testing.T) map[string]bool {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "control.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Type") {
+			return true
+		}
+		value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[value] = true
+		return true
+	})
+	return found
+}
+
+// docs/protocol.md and this package say the same.
+func TestProtocolDocument(t *testing.T) {
+	text, err := os.ReadFile(protocolFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(text)
+	t.Run("control", func(t *testing.T) { checkControl(t, doc) })
+	t.Run("kinds", func(t *testing.T) { checkKinds(t, doc) })
+	t.Run("memory", func(t *testing.T) { checkMemory(t, doc) })
+	t.Run("limits", func(t *testing.T) {
+		control := section(t, doc, "## Control messages")
+		if !strings.Contains(control, fmt.Sprintf("at most %d KiB with at most %d descriptors", MaxMessage>>10, MaxDescriptors)) {
+			t.Error("the limits of a control message differ")
+		}
+		if !strings.Contains(section(t, doc, "## Slots: responses"), fmt.Sprintf("at most %d KiB", MaxMessage>>10)) {
+			t.Error("the limit of a response differs")
+		}
+	})
+	t.Run("handover", func(t *testing.T) {
+		example := regexp.MustCompile("`({.*})`").FindStringSubmatch(section(t, doc, "## Handover"))
+		if example == nil {
+			t.Fatal("no example")
+		}
+		d := json.NewDecoder(strings.NewReader(example[1]))
+		d.DisallowUnknownFields()
+		var h Handover
+		if err := d.Decode(&h); err != nil {
+			t.Fatal(err)
+		}
+		if out, _ := json.Marshal(h); string(out) != strings.ReplaceAll(strings.ReplaceAll(example[1], `": `, `":`), `, "`, `,"`) {
+			t.Errorf("%s, in the code %s", example[1], out)
+		}
+	})
+}
+
+func checkControl(t *testing.T, doc string) {
+	documented := map[string]bool{}
+	for _, part := range []struct {
+		heading string
+		message any
+		also    string // another section that names fields of this message
+	}{
+		{"### master → front", ToFront{}, ""},
+		{"### front → master", FromFront{}, ""},
+		{"### master → spawner", ToSpawner{}, ""},
+		{"### spawner, and its workers by the same socket → master", FromSpawner{}, "### master → spawner"},
+	} {
+		text := section(t, doc, part.heading)
+		names, nested := jsonNames(part.message)
+		for _, row := range rows(text) {
+			for name := range quotedIn(row[0]) {
+				documented[name] = true
+			}
+			for name := range quotedIn(row[1]) {
+				if !nested[name] {
+					t.Errorf("%s: %s has the field %s, %T has not", part.heading, row[0], name, part.message)
+				}
+			}
+		}
+		if part.also != "" {
+			text += section(t, doc, part.also)
+		}
+		said := quotedIn(text)
+		for name := range names {
+			if !said[name] {
+				t.Errorf("%s: %T has the field %s, the document has not", part.heading, part.message, name)
+			}
+		}
+	}
+	constants := typeConstants(t)
+	if !maps.Equal(documented, constants) {
+		t.Errorf("types in the document: %q\nconstants: %q", slices.Sorted(maps.Keys(documented)), slices.Sorted(maps.Keys(constants)))
+	}
+	for _, accept := range []string{AcceptEmpty, AcceptStop} {
+		if !quotedIn(doc)[accept] {
+			t.Errorf("the document does not have the value %s of accept", accept)
+		}
+	}
+}
+
+func checkKinds(t *testing.T, doc string) {
+	table := rows(section(t, doc, "## Slots: responses"))
+	if len(table) != len(workerKinds) {
+		t.Errorf("%d kinds in the document, %d in the code", len(table), len(workerKinds))
+	}
+	for i, row := range table {
+		kind := Kind(i)
+		if want := fmt.Sprintf("%d `%v`", i, kind); row[0] != want {
+			t.Errorf("%s, in the code %s", row[0], want)
+		}
+		shape := quoted.FindStringSubmatch(row[1])[1]
+		items := strings.Split(strings.Trim(shape, "()"), ", ")
+		if items[0] != fmt.Sprint(i) || i < len(workerKinds) && len(items) != workerKinds[i].items {
+			t.Errorf("%v is %s, in the code it has %d items", kind, shape, workerKinds[i].items)
+		}
+	}
+}
+
+func checkMemory(t *testing.T, doc string) {
+	column := func(heading string) (words []string) {
+		for _, row := range rows(section(t, doc, heading)) {
+			words = append(words, row[0])
+		}
+		return words
+	}
+	page := []string{fmt.Sprint(pageRevocations), fmt.Sprintf("%d–%d", pageRing, pageRing+pageRingSize-1)}
+	if got := column("### Shared page"); !slices.Equal(got, page) {
+		t.Errorf("page: words %q, in the code %q", got, page)
+	}
+	if !strings.Contains(section(t, doc, "### Shared page"), fmt.Sprintf("%d bytes", pageSize)) {
+		t.Errorf("page: it has %d bytes in the code", pageSize)
+	}
+	board := []string{fmt.Sprint(boardPromoted), fmt.Sprintf("%d + %d·*i*", boardFirst, boardStride)}
+	if got := column("### Board"); !slices.Equal(got, board) {
+		t.Errorf("board: words %q, in the code %q", got, board)
+	}
+}

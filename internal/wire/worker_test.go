@@ -1,0 +1,209 @@
+package wire
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// Shorthands for messages as Python writes them.
+func pyTuple(items ...string) string {
+	return string(AppendTuple(nil, len(items))) + strings.Join(items, "")
+}
+func pyList(items ...string) string {
+	return "[" + string(AppendTuple(nil, len(items))[1:]) + strings.Join(items, "")
+}
+func pyInt(v int64) string    { return string(AppendInt(nil, v)) }
+func pyBytes(s string) string { return string(AppendBytes(nil, []byte(s))) }
+func pyStr(s string) string   { return "u" + pyBytes(s)[1:] }
+
+func TestDecodeWorkerMessage(t *testing.T) {
+	headers := pyList(pyTuple(pyStr("A"), pyStr("caf\u00e9 \u00ff\u0080")), pyTuple(pyStr("B"), pyStr("")))
+	var m WorkerMessage
+	input := []byte(pyTuple(pyInt(0), pyInt(5), pyStr("200 OK"), headers, pyBytes("body")))
+	if err := DecodeWorkerMessage(input, &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Kind != KindResponse || m.ID != 5 || string(m.Status) != "200 OK" || len(m.Headers) != 2 || string(m.Body) != "body" {
+		t.Errorf("%+v", m)
+	}
+	if h := m.Headers; string(h[0].Name) != "A" || string(h[0].Value) != "caf\xe9 \xff\x80" || string(h[1].Name) != "B" || len(h[1].Value) != 0 {
+		t.Errorf("headers %q", h)
+	}
+	if &m.Body[0] != &input[len(input)-4] {
+		t.Error("the body was copied")
+	}
+
+	// Nothing of it must be left in the next one.
+	if err := DecodeWorkerMessage([]byte(pyTuple(pyInt(3), pyInt(6))), &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Kind != KindEnd || m.ID != 6 || m.Status != nil || len(m.Headers) != 0 || m.Body != nil {
+		t.Errorf("%+v", m)
+	}
+}
+
+// Python may write a str in any of these forms.
+func TestDecodeStrForms(t *testing.T) {
+	var m WorkerMessage
+	for _, status := range []string{"u\x03\x00\x00\x00200", "t\x03\x00\x00\x00200", "a\x03\x00\x00\x00200", "A\x03\x00\x00\x00200", "z\x03200", "Z\x03200"} {
+		if err := DecodeWorkerMessage([]byte(pyTuple(pyInt(1), pyInt(5), status, pyList(), pyBytes(""))), &m); err != nil || string(m.Status) != "200" {
+			t.Errorf("%q: %q, %v", status, m.Status, err)
+		}
+	}
+}
+
+func TestDecodeWorkerMessageRefuses(t *testing.T) {
+	ok, one := pyStr("200 OK"), pyInt(1)
+	file := func(offset, count string) string { return pyTuple(pyInt(4), one, ok, pyList(), offset, count) }
+	header := func(h string) string { return pyTuple(pyInt(7), one, pyList(h)) }
+	tests := []struct{ name, input, want string }{
+		{"empty", "", "ends too early"},
+		{"no tuple", pyInt(3), "type 'i', not '('"},
+		{"empty tuple", pyTuple(), "no message"},
+		{"one item", pyTuple(one), "no message"},
+		{"kind of another type", pyTuple(ok, one), "not an int"},
+		{"kind -1", pyTuple(pyInt(-1), one), "unknown kind -1"},
+		{"kind 8", pyTuple(pyInt(8), one), "unknown kind 8"},
+		{"too many items", pyTuple(pyInt(3), one, one), "END has 2 items, not 3"},
+		{"too few items", pyTuple(pyInt(2), one), "CHUNK has 3 items, not 2"},
+		{"id 0", pyTuple(pyInt(3), pyInt(0)), "no request id"},
+		{"id -1", pyTuple(pyInt(3), pyInt(-1)), "no request id"},
+		{"id 1<<31", pyTuple(pyInt(3), pyInt(1<<31)), "no request id"},
+		{"id None", pyTuple(pyInt(3), "N"), "ends too early"},
+		{"bytes behind", pyTuple(pyInt(3), one) + "N", "1 bytes too many"},
+		{"status bytes", pyTuple(pyInt(1), one, pyBytes("200"), pyList(), pyBytes("")), "not a str"},
+		{"headers tuple", pyTuple(pyInt(7), one, pyTuple()), "type '(', not '['"},
+		{"header list", header(pyList(ok, ok)), "type '[', not '('"},
+		{"header of one", header(pyTuple(ok)), "2 items, not 1"},
+		{"header of three", header(pyTuple(ok, ok, ok)), "2 items, not 3"},
+		{"header value bytes", header(pyTuple(ok, pyBytes(""))), "not a str"},
+		{"header name int", header(pyTuple(one, ok)), "not a str"},
+		{"beyond Latin-1", header(pyTuple(ok, pyStr("\u0100"))), "beyond Latin-1"},
+		{"euro", header(pyTuple(ok, pyStr("\u20ac"))), "beyond Latin-1"},
+		{"half a character", header(pyTuple(ok, pyStr("a\xc3"))), "beyond Latin-1"},
+		{"continuation alone", header(pyTuple(ok, pyStr("\x80"))), "beyond Latin-1"},
+		{"overlong", header(pyTuple(ok, pyStr("\xc0\x80"))), "beyond Latin-1"},
+		{"no continuation", header(pyTuple(ok, pyStr("\xc3\x28"))), "beyond Latin-1"},
+		{"surrogate", header(pyTuple(ok, pyStr("\xed\xa0\x80"))), "beyond Latin-1"},
+		{"ASCII that is not", header(pyTuple(ok, "z\x01\xe9")), "not ASCII"},
+		{"body str", pyTuple(pyInt(2), one, ok), "type 'u', not 's'"},
+		{"body None", pyTuple(pyInt(2), one, "N"), "type 'N', not 's'"},
+		{"body longer than the message", pyTuple(pyInt(2), one, string(AppendBytesHeader(nil, 1<<31))), "ends too early"},
+		{"list longer than the message", pyTuple(pyInt(7), one, "[\xff\xff\xff\xff"), "ends too early"},
+		{"short str over the end", string(AppendTuple(nil, 5)) + pyInt(1) + one + "z\x03ab", "ends too early"},
+		{"offset -1", file(pyInt(-1), one), "no part of a file"},
+		{"count -2", file(one, pyInt(-2)), "no part of a file"},
+		{"offset None", file("N", "N"), "ends too early"},
+		{"offset bool", file("T", pyInt(1)), "not an int"},
+		{"offset of 64 bits", file("l\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00", one), "64 bits"},
+		{"offset of 90 bits", file("l\x06\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00", one), "64 bits"},
+		{"offset with a sign and no digits", file("l\x00\x00\x00\x80", one), "64 bits"},
+		{"digit of 16 bits", file("l\x01\x00\x00\x00\xff\xff", one), "64 bits"},
+		{"reference", pyTuple(pyInt(3), "r\x00\x00\x00\x00"), "not an int"},
+		{"flagged", "\xa8" + pyTuple(pyInt(3), one)[1:], "not '('"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var m WorkerMessage
+			err := DecodeWorkerMessage([]byte(test.input), &m)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+var typicalResponse = []byte(pyTuple(pyInt(0), pyInt(77), pyStr("200 OK"), pyList(
+	pyTuple(pyStr("Content-Type"), pyStr("text/html; charset=utf-8")),
+	pyTuple(pyStr("Content-Length"), pyStr("13")),
+	pyTuple(pyStr("Vary"), pyStr("Cookie"))), pyBytes("Hello, World!")))
+
+// A message cut short anywhere is an error and nothing worse.
+func TestDecodeTruncated(t *testing.T) {
+	var m WorkerMessage
+	for i := range typicalResponse {
+		if err := DecodeWorkerMessage(typicalResponse[:i:i], &m); err == nil {
+			t.Errorf("%d bytes were accepted", i)
+		}
+	}
+}
+
+func TestDecodeAllocs(t *testing.T) {
+	var m WorkerMessage
+	if n := testing.AllocsPerRun(100, func() {
+		if err := DecodeWorkerMessage(typicalResponse, &m); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkDecodeWorkerMessage(b *testing.B) {
+	var m WorkerMessage
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := DecodeWorkerMessage(typicalResponse, &m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// encode writes m as a worker does.
+func encode(m *WorkerMessage) string {
+	str := func(b []byte) string {
+		var s strings.Builder
+		for _, c := range b {
+			s.WriteRune(rune(c))
+		}
+		return pyStr(s.String())
+	}
+	items := []string{pyInt(int64(m.Kind)), pyInt(int64(m.ID))}
+	var headers []string
+	for _, h := range m.Headers {
+		headers = append(headers, pyTuple(str(h.Name), str(h.Value)))
+	}
+	switch m.Kind {
+	case KindResponse, KindStart:
+		items = append(items, str(m.Status), pyList(headers...), pyBytes(string(m.Body)))
+	case KindChunk:
+		items = append(items, pyBytes(string(m.Body)))
+	case KindFile:
+		items = append(items, str(m.Status), pyList(headers...), pyInt(m.Offset), pyInt(m.Count))
+	case KindHints:
+		items = append(items, pyList(headers...))
+	}
+	return pyTuple(items...)
+}
+
+// FuzzDecodeWorkerMessage checks that what the decoder accepts means the same
+// when it is written anew.
+func FuzzDecodeWorkerMessage(f *testing.F) {
+	f.Add(typicalResponse)
+	headers := pyList(pyTuple(pyStr("A"), pyStr("\u00e9")))
+	for _, s := range []string{
+		pyTuple(pyInt(1), pyInt(1), "z\x03200", headers, pyBytes("")),
+		pyTuple(pyInt(2), pyInt(1<<31-1), pyBytes("chunk")),
+		pyTuple(pyInt(3), pyInt(1)),
+		pyTuple(pyInt(4), pyInt(1), pyStr("200 OK"), headers, pyInt(1<<40), pyInt(-1)),
+		pyTuple(pyInt(5), pyInt(1)),
+		pyTuple(pyInt(6), "l\x01\x00\x00\x00\x01\x00"),
+		pyTuple(pyInt(7), pyInt(1), headers),
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		var m, again WorkerMessage
+		if DecodeWorkerMessage(input, &m) != nil {
+			return
+		}
+		first := encode(&m)
+		if err := DecodeWorkerMessage([]byte(first), &again); err != nil {
+			t.Fatalf("%q: %v", first, err)
+		}
+		if second := encode(&again); !bytes.Equal([]byte(first), []byte(second)) {
+			t.Errorf("%q became %q", first, second)
+		}
+	})
+}

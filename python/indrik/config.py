@@ -1,0 +1,216 @@
+"""The config file: evaluated here, checked and layered by the master, and back
+again as the object that hooks know as server.cfg and worker.cfg."""
+
+import _ast
+import importlib
+import json
+import os
+import sys
+import traceback
+import types
+
+from . import hooks
+
+# The data of one setting, as JSON; more than that is no setting that could be
+# sent in one message.
+MAX_VALUE = 32 << 10
+
+
+class ConfigError(Exception):
+    """The config file cannot be used. Its text is what the operator reads,
+    before the traceback."""
+
+    def __init__(self, text, traceback="", code=1):
+        super().__init__(text)
+        self.traceback = traceback
+        self.code = code
+
+
+class File:
+    """What a config file says."""
+
+    def __init__(self, location=""):
+        self.values = {}  # public names that hold data
+        self.hooks = {}
+        self.lines = {}
+        if location:
+            self._evaluate(location)
+
+    def _evaluate(self, location):
+        if location.startswith("python:"):
+            names = _module(location[len("python:") :])
+        else:
+            path = location[len("file:") :] if location.startswith("file:") else location
+            names, self.lines = _execute(path)
+        for name, value in names.items():
+            if name in hooks.ARITY:
+                try:
+                    self.hooks[name] = hooks.check(name, value)
+                except TypeError as e:
+                    raise ConfigError(
+                        "Invalid value for %s: %s\n\n\nError: %s" % (name, value, e)
+                    ) from None
+            elif not name.startswith("_") and _is_data(name, value):
+                self.values[name] = value
+
+    def plain(self):
+        """Returns the values in a form that JSON has."""
+        return {name: _plain(value) for name, value in self.values.items()}
+
+
+def _is_data(name, value):
+    if isinstance(value, type):
+        return name.endswith("_class")
+    return not isinstance(value, (types.ModuleType, types.FunctionType, types.BuiltinFunctionType))
+
+
+def _plain(value):
+    try:
+        plain = _jsonable(value)
+        if len(json.dumps(plain)) <= MAX_VALUE:
+            return plain
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:
+        text = repr(value)
+    except Exception:
+        text = object.__repr__(value)
+    return {"python": text[:200]}
+
+
+def _jsonable(value):
+    """Returns value made of the types that JSON has alone; raises TypeError for
+    what would come back as something else."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, float) and value - value == 0:  # not infinite
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, dict) and all(type(key) is str for key in value):
+        return {key: _jsonable(item) for key, item in value.items()}
+    raise TypeError("no form in JSON")
+
+
+def _module(name):
+    try:
+        if name in sys.modules:
+            return vars(importlib.reload(sys.modules[name]))
+        return vars(importlib.import_module(name))
+    except ImportError as e:
+        if getattr(e, "name", None) == name:
+            raise ConfigError("\nError: %s" % e) from None
+        raise _broken(name, e) from None
+    except BaseException as e:
+        raise _broken(name, e) from None
+
+
+def _execute(path):
+    if not os.path.exists(path):
+        raise ConfigError("\nError: %r doesn't exist" % path)
+    module = types.ModuleType("__config__")
+    module.__file__ = os.path.abspath(path)
+    lines = {}
+    extension = os.path.splitext(path)[1]
+    try:
+        if extension == ".pyc":
+            from importlib.machinery import SourcelessFileLoader
+
+            code = SourcelessFileLoader("__config__", path).get_code("__config__")
+        else:
+            if extension != ".py":
+                _warn_extension()
+            # Read and compiled here, not imported: an import could find the
+            # bytecode of an older file that was written in the same second.
+            with open(path, "rb") as f:
+                source = f.read()
+            code = compile(source, module.__file__, "exec", dont_inherit=True)
+            lines = _lines(source, module.__file__)
+        sys.modules["__config__"] = module
+        exec(code, module.__dict__)
+    except BaseException as e:
+        raise _broken(path, e) from None
+    return vars(module), lines
+
+
+def _broken(name, e):
+    """The error for a config file that raised e."""
+    code = 1
+    if isinstance(e, SystemExit):
+        code = e.code if isinstance(e.code, int) else int(e.code is not None)
+    # The frames of this module and of the import machinery tell nothing.
+    tb = e.__traceback__
+    while tb is not None and _ours(tb.tb_frame.f_code.co_filename):
+        tb = tb.tb_next
+    text = "".join(traceback.format_exception(type(e), e, tb))
+    return ConfigError("Failed to read config file: %s" % name, text, code)
+
+
+def _ours(filename):
+    return filename == _ours.__code__.co_filename or filename.startswith("<frozen importlib")
+
+
+def _warn_extension():
+    print("!!!\n!!! WARNING: configuration file should have a valid Python extension.\n!!!\n",
+          file=sys.stderr, flush=True)
+
+
+def _lines(source, filename):
+    """Returns the line on which each name is bound last outside of functions.
+    A best effort, for messages."""
+    lines = {}
+    try:
+        tree = compile(source, filename, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
+        _bindings(tree, lines)
+    except (SyntaxError, ValueError, RecursionError):
+        pass
+    return lines
+
+
+def _bindings(node, lines):
+    for statement in getattr(node, "body", ()):
+        targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+        for target in targets:
+            for name in getattr(target, "elts", None) or [target]:
+                if isinstance(name, _ast.Name):
+                    lines[name.id] = statement.lineno
+        if isinstance(statement, (_ast.FunctionDef, _ast.AsyncFunctionDef, _ast.ClassDef)):
+            lines[statement.name] = statement.lineno
+        else:
+            _bindings(statement, lines)
+            for block in ("handlers", "orelse", "finalbody"):
+                for part in getattr(statement, block, ()):
+                    _bindings(_Body([part]), lines)
+
+
+class _Body:
+    def __init__(self, body):
+        self.body = body
+
+
+class Config:
+    """The final settings of a generation, as attributes."""
+
+    def __init__(self, settings, file, app):
+        self.settings = dict(settings)
+        for name, value in file.values.items():
+            # What JSON has no form for never left this process.
+            plain = self.settings.get(name)
+            if isinstance(plain, dict) and list(plain) == ["python"]:
+                self.settings[name] = value
+        self.__dict__.update(self.settings)
+        self.hooks = dict(file.hooks)
+        for name in hooks.ARITY:
+            setattr(self, name, self.hooks.get(name, hooks.nothing))
+        self.app = app
+        self.env = dict(item.split("=", 1) for item in self.get("raw_env") or () if "=" in item)
+        self.address = self.get("bind") or []
+        self.uid = self.get("user")
+        self.gid = self.get("group")
+
+    def get(self, name, default=None):
+        return self.settings.get(name, default)

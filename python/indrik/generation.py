@@ -1,0 +1,94 @@
+"""A generation as its spawner knows it: settings, app, queue, environment."""
+
+import os
+import sys
+
+from . import loader, wire
+
+
+class App:
+    """The app, imported when it is first asked for."""
+
+    def __init__(self, spec):
+        self.app_uri = spec
+        self.callable = None
+
+    def wsgi(self):
+        if self.callable is None:
+            self.callable = loader.load(self.app_uri)
+        return self.callable
+
+
+class Surroundings:
+    """The directory, module path and environment of the process, as the
+    generation that was entered last wants them."""
+
+    def __init__(self):
+        self._start = {}  # the first values of the variables that were set
+        self._paths = []  # what was put on sys.path
+        if sys.path and sys.path[0] == "":
+            del sys.path[0]  # of `python -c`
+
+    def restore(self):
+        """Gives the variables that enter set their first values."""
+        for name, value in self._start.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    def chdir(self, directory, pythonpath=None):
+        for path in self._paths:
+            if path in sys.path:
+                sys.path.remove(path)
+        self._paths = []
+        os.chdir(directory)
+        self._insert(directory)
+        for path in (pythonpath or "").split(","):
+            if path:
+                self._insert(os.path.abspath(path))
+
+    def _insert(self, path):
+        if path not in sys.path:
+            sys.path.insert(0, path)
+            self._paths.append(path)
+
+    def enter(self, cfg):
+        self.restore()
+        self.chdir(cfg.get("chdir") or os.getcwd(), cfg.get("pythonpath"))
+        for name, value in cfg.env.items():
+            self._start.setdefault(name, os.environ.get(name))
+            os.environ[name] = value
+
+
+class Generation:
+    def __init__(self, number, cfg, app, queue, page):
+        self.number = number
+        self.cfg = cfg
+        self.app = app
+        self.queue = wire.adopt(queue)
+        self.page = wire.words(page)
+
+    def close(self):
+        self.queue.close()
+        self.page.release()
+
+
+class Server:
+    """What hooks get as `server`."""
+
+    def __init__(self, log):
+        self.log = log
+        self.cfg = None
+        self.app = None
+        self.pid = os.getppid()
+        self.address = []
+        self.num_workers = 0
+        self.proc_name = ""
+        self.master_name = "Master"
+        self.WORKERS = {}  # pid: worker, of all generations of this spawner
+
+    def update(self, fields):
+        for name in ("pid", "address", "num_workers", "proc_name", "master_name"):
+            if name in fields:
+                setattr(self, name, fields[name])

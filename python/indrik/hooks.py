@@ -1,0 +1,80 @@
+"""The hooks of a config file: which there are, and their checks."""
+
+import types
+
+# The number of positional parameters of each hook. post_request is called
+# with as many as it takes, from 2 to 4.
+ARITY = {
+    "on_starting": 1,
+    "on_reload": 1,
+    "when_ready": 1,
+    "pre_fork": 2,
+    "post_fork": 2,
+    "post_worker_init": 1,
+    "worker_int": 1,
+    "worker_abort": 1,
+    "pre_exec": 1,
+    "pre_request": 2,
+    "post_request": 4,
+    "child_exit": 2,
+    "worker_exit": 2,
+    "nworkers_changed": 3,
+    "on_exit": 1,
+    "ssl_context": 2,
+    "on_dirty_starting": 1,
+    "dirty_post_fork": 2,
+    "dirty_worker_init": 1,
+    "dirty_worker_exit": 2,
+}
+
+
+def nothing(*args):
+    """The hook that is not set."""
+
+
+def check(name, value):
+    """Returns the function for a hook; raises TypeError."""
+    if isinstance(value, str):
+        value = _imported(value)
+    if not callable(value):
+        raise TypeError("Value is not callable: %s" % (value,))
+    arity = positional(value)
+    if name == "post_request" and arity in (2, 3):
+        return _fewer(value, arity)
+    if arity != ARITY[name]:
+        raise TypeError("Value must have an arity of: %s" % ARITY[name])
+    return value
+
+
+def _imported(path):
+    module, dot, name = path.rpartition(".")
+    if not dot:
+        raise TypeError(
+            "Value '%s' is not import string. Format: module[.submodules...].object" % path
+        )
+    try:
+        found = __import__(module, fromlist=[name])
+    except ImportError as e:
+        raise TypeError(str(e)) from None
+    try:
+        return getattr(found, name)
+    except AttributeError:
+        raise TypeError("Can not load '%s' from '%s'" % (name, module)) from None
+
+
+def _fewer(function, count):
+    def post_request(worker, req, environ, resp):
+        return function(*(worker, req, environ, resp)[:count])
+
+    return post_request
+
+
+def positional(function):
+    """Returns the number of positional parameters of a callable."""
+    if type(function) is types.FunctionType and not hasattr(function, "__wrapped__"):
+        return function.__code__.co_argcount
+
+    import inspect  # only here: it costs milliseconds
+
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in kinds for p in inspect.signature(function).parameters.values())

@@ -1,0 +1,99 @@
+"""Finds the app that a specification such as `module:app` names."""
+
+import importlib
+import os
+import traceback
+
+
+class AppImportError(Exception):
+    """The module is there, the app is not: exit code 4."""
+
+
+def load(spec):
+    """Returns the app named by `module`, `module:variable`, `module:a.b` or
+    `module:factory(literal, name=literal)`."""
+    module, colon, expression = spec.partition(":")
+    if not colon:
+        expression = "application"
+    try:
+        found = importlib.import_module(module)
+    except ImportError:
+        if module.endswith(".py") and os.path.exists(module):
+            raise ImportError(
+                "Failed to find application, did you mean '%s:%s'?" % (module[:-3], expression)
+            ) from None
+        raise
+
+    names, call = _parse(expression)
+    app = found
+    for name in names:
+        try:
+            app = getattr(app, name)
+        except AttributeError:
+            raise AppImportError(
+                "Failed to find attribute %r in %r." % (".".join(names), module)
+            ) from None
+    if call is not None:
+        app = _call(app, *call)
+    if app is None:
+        raise AppImportError("Failed to find application object: %r" % expression)
+    if not callable(app):
+        raise AppImportError("Application object must be callable.")
+    return app
+
+
+def _parse(expression):
+    """Returns the names to follow, and the arguments of a factory or None."""
+    if expression.isidentifier():
+        return [expression], None
+
+    import ast  # only here: it costs milliseconds
+
+    try:
+        tree = ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        tree = None
+    names = _names(ast, tree)
+    if names:
+        return names, None
+    if not isinstance(tree, ast.Call):
+        raise AppImportError(
+            "Failed to parse %r as an attribute name or function call." % expression
+        )
+    if not isinstance(tree.func, ast.Name):
+        raise AppImportError("Function reference must be a simple name: %r" % expression)
+    try:
+        args = [ast.literal_eval(a) for a in tree.args]
+        kwargs = {k.arg: ast.literal_eval(k.value) for k in tree.keywords}
+        if None in kwargs:
+            raise ValueError("**")
+    except ValueError:
+        raise AppImportError(
+            "Failed to parse arguments as literal values: %r" % expression
+        ) from None
+    return [tree.func.id], (args, kwargs)
+
+
+def _names(ast, tree):
+    """Returns ["a", "b"] for the expression a.b, None for any other."""
+    names = []
+    while isinstance(tree, ast.Attribute):
+        names.append(tree.attr)
+        tree = tree.value
+    if not isinstance(tree, ast.Name):
+        return None
+    names.append(tree.id)
+    return names[::-1]
+
+
+def _call(factory, args, kwargs):
+    try:
+        return factory(*args, **kwargs)
+    except TypeError as e:
+        # Raised by the call itself, not inside the factory: only this
+        # function is in the traceback.
+        if e.__traceback__.tb_next is None:
+            raise AppImportError(
+                "".join(traceback.format_exception_only(TypeError, e)).strip()
+            ) from None
+        raise

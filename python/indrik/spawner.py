@@ -1,0 +1,275 @@
+"""The spawner: evaluates the config file, runs the hooks of the master's side,
+imports the app if it is preloaded, and forks the workers.
+
+One loop handles commands and the ends of workers, one at a time. The spawner
+obeys its control socket alone: a terminal's Ctrl-C, or a TERM to every process
+of a service, is the master's to answer. When the master is gone it ends.
+"""
+
+import gc
+import os
+import select
+import signal
+import sys
+import traceback
+
+from . import hooks, title, wire
+from .config import Config, ConfigError, File
+from .generation import App, Generation, Server, Surroundings
+from .loader import AppImportError
+from .log import Log, flush
+from .worker import BOOT_ERROR, LOAD_ERROR, Worker
+
+# The exit codes of a worker for which there is no hook child_exit.
+_NOT_STARTED = (BOOT_ERROR, LOAD_ERROR)
+
+# Handled by doing nothing. They are not ignored, since exec(3) hands on what
+# is ignored to whatever the app starts.
+_DEAF = ("SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+
+
+class CallError(Exception):
+    """A call that failed."""
+
+    def __init__(self, stage, error, traceback="", code=1):
+        super().__init__(error)
+        self.fields = {
+            "stage": stage,
+            "error": wire.clip(error),
+            "traceback": wire.clip(traceback),
+            "code": code,
+        }
+
+
+class Spawner:
+    def __init__(self, control):
+        self.control = control
+        self.log = Log()
+        self.server = Server(self.log)
+        self.surroundings = Surroundings()
+        self.files = {}  # generation number: its config file
+        self.generations = {}
+        self.entered = None  # the generation whose surroundings are in place
+        self.early = {}  # worker: descriptors of slots that came before it
+        self.child = None  # in a new worker's process: that worker
+        self.leaving = False
+        self.wake = os.pipe()
+        for fd in self.wake:
+            os.set_blocking(fd, False)
+        self.listen()
+
+    def listen(self):
+        """Directs signals here. Code of the app, which may have directed them
+        elsewhere, runs between the calls."""
+        for name in _DEAF:
+            signal.signal(getattr(signal, name), hooks.nothing)
+        signal.signal(signal.SIGCHLD, hooks.nothing)
+        signal.set_wakeup_fd(self.wake[1], warn_on_full_buffer=False)
+
+    def run(self):
+        """Returns None in the spawner, at its end, and a worker in its process."""
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
+        poll.register(self.wake[0], select.POLLIN)
+        while not (self.leaving and not self.server.WORKERS):
+            poll.poll()
+            self._sleep_again()
+            self.reap()
+            try:
+                message = self.control.receive()
+            except BlockingIOError:
+                continue
+            if message is None:
+                return None
+            self.handle(*message)
+            if self.child:
+                return self.child
+        return None
+
+    def _sleep_again(self):
+        try:
+            while len(os.read(self.wake[0], 4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass
+
+    def handle(self, message, fds):
+        call = message.get("call")
+        try:
+            answer = getattr(self, "on_" + message["type"])(message, fds) or {}
+        except CallError as e:
+            wire.close_all(fds)
+            answer = dict(e.fields, type="failed")
+        if self.child:
+            return
+        self.listen()
+        if call:
+            answer.setdefault("type", "ok")
+            self.control.send(answer.pop("type"), call=call, **answer)
+
+    def on_configure(self, message, fds):
+        self.entered = None
+        self.surroundings.restore()
+        try:
+            if message.get("chdir"):
+                self.surroundings.chdir(message["chdir"])
+            file = File(message.get("config_file"))
+        except ConfigError as e:
+            raise CallError("config", str(e), e.traceback, e.code) from None
+        except OSError as e:
+            raise CallError("config", "\nError: %s" % e) from None
+        kept = {n: f for n, f in self.files.items() if n in self.generations}
+        kept[message["generation"]] = file
+        self.files = kept
+        return {"settings": file.plain(), "hooks": sorted(file.hooks), "lines": file.lines}
+
+    def on_prepare(self, message, fds):
+        number, server = message["generation"], message.get("server") or {}
+        file = self.files.get(number) or File()
+        cfg = Config(message["settings"], file, message.get("app"))
+        if server.get("version"):
+            os.environ["SERVER_SOFTWARE"] = "indrik/" + server["version"]
+        try:
+            self.surroundings.enter(cfg)
+            self.log.setup(cfg)
+        except OSError as e:
+            raise CallError("config", "\nError: %s" % e) from None
+        app = App(message.get("app"))
+        if cfg.get("preload_app"):
+            app = self._preloaded(app, message.get("load"))
+        self.generations[number] = Generation(number, cfg, app, *fds)
+        self.entered = number
+        self.server.update(server)
+        self.server.cfg, self.server.app = cfg, app
+        self._title(self.server.proc_name)
+        # What is there now stays: the collector need not touch it, so that
+        # workers go on sharing its pages.
+        if cfg.get("preload_app"):
+            gc.collect()
+        if hasattr(gc, "freeze"):
+            gc.freeze()
+
+    def _preloaded(self, app, load):
+        if not load:
+            # A reload keeps the app that is held already.
+            for generation in self.generations.values():
+                if generation.app.callable is not None:
+                    return generation.app
+        try:
+            app.wsgi()
+        except AppImportError as e:
+            raise CallError("load", str(e), traceback.format_exc(), LOAD_ERROR) from None
+        except SystemExit as e:
+            code = e.code if isinstance(e.code, int) else int(e.code is not None)
+            raise CallError("load", "the app called sys.exit(%r)" % (e.code,),
+                            traceback.format_exc(), code) from None
+        except BaseException as e:
+            raise CallError("load", str(e), traceback.format_exc(), BOOT_ERROR) from None
+        return app
+
+    def on_slots(self, message, fds):
+        self.early.setdefault(message["worker"], []).extend(fds)
+
+    def on_spawn(self, message, fds):
+        number, age = message["generation"], message["worker"]
+        generation = self.generations[number]
+        self.server.update(message.get("server") or {})
+        self.server.cfg, self.server.app = generation.cfg, generation.app
+        board, dump = fds[:2]
+        slots = self.early.pop(age, []) + fds[2:]
+        fds[:] = [board, dump] + slots  # all of them are closed, whatever happens
+        worker = Worker(age, self.server, generation)
+        self._run_hook(generation.cfg.pre_fork, self.server, worker)
+        flush()
+        try:
+            pid = os.fork()
+        except OSError as e:
+            raise CallError("fork", "cannot fork a worker: %s" % e) from None
+        if pid == 0:
+            self.child = worker
+            self._become(worker, generation, board, dump, slots)
+            return {}
+        wire.close_all(fds)
+        worker.pid = pid
+        self.server.WORKERS[pid] = worker
+        return {"pid": pid}
+
+    def _become(self, worker, generation, board, dump, slots):
+        """Turns the process that was just forked into a worker's: it keeps
+        nothing that belongs to others."""
+        signal.set_wakeup_fd(-1)
+        wire.close_all(self.wake)
+        for fds in self.early.values():
+            wire.close_all(fds)
+        for other in self.generations.values():
+            if other is not generation:
+                other.close()
+        worker.attach(self.control, board, dump, slots)
+        worker.surroundings = None if self.entered == generation.number else self.surroundings
+
+    def on_hook(self, message, fds):
+        self.server.update(message.get("server") or {})
+        generation = self.generations.get(message["generation"])
+        if generation:
+            function = getattr(generation.cfg, message["hook"])
+            self.server.cfg, self.server.app = generation.cfg, generation.app
+        else:
+            function = self.files[message["generation"]].hooks.get(message["hook"], hooks.nothing)
+        self._run_hook(function, self.server, *message.get("args") or ())
+
+    def _run_hook(self, function, *args):
+        try:
+            function(*args)
+        except BaseException as e:
+            code = e.code if isinstance(e, SystemExit) and isinstance(e.code, int) else 1
+            text = str(e) or type(e).__name__
+            raise CallError("hook", text, traceback.format_exc(), code) from None
+
+    def on_release(self, message, fds):
+        generation = self.generations.pop(message["generation"], None)
+        if generation:
+            generation.close()
+        self.files.pop(message["generation"], None)
+
+    def on_reopen(self, message, fds):
+        self.log.reopen_files()
+
+    def on_title(self, message, fds):
+        # All titles of one master have the same name in their brackets.
+        self._title(message["title"].partition("[")[2].rstrip("]"))
+
+    def _title(self, name):
+        self.server.proc_name = name
+        title.set("indrik: spawner [%s]" % name)
+
+    def on_exit(self, message, fds):
+        self.leaving = True
+
+    def reap(self):
+        """Tells the master of each worker that has ended. Other children of
+        this process are the app's, and left to it."""
+        for pid, worker in list(self.server.WORKERS.items()):
+            try:
+                done, status = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                done, status = pid, 0  # the app waited for it
+            if not done:
+                continue
+            del self.server.WORKERS[pid]
+            by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            code = 0 if by else os.WEXITSTATUS(status)
+            if code not in _NOT_STARTED:
+                try:
+                    worker.cfg.child_exit(self.server, worker)
+                except BaseException:
+                    self.log.exception("Exception in child_exit hook")
+                self.listen()
+            self.control.send("exited", worker=worker.age, pid=pid, code=code, signal=by)
+
+
+def main(fd):
+    title.prepare()
+    title.set("indrik: spawner")
+    worker = Spawner(wire.Control(fd)).run()
+    if worker is not None:
+        worker.main()

@@ -1,0 +1,75 @@
+"""The slots of a worker in threads.
+
+The main thread runs no request: it waits for signals, and for the slots to
+end. When the worker is to end, a slot that waits for a request has to be woken
+to see it, which takes a signal to its thread.
+"""
+
+import os
+import select
+import signal
+import sys
+import threading
+
+from . import wsgi
+
+# Sent to threads, and handled by doing nothing.
+NUDGE = signal.SIGURG
+
+# A nudge can come just before the system call that it is to interrupt, and is
+# repeated after so many milliseconds.
+_AGAIN = 50
+
+
+def run(worker, wake):
+    """Serves until all slots have ended. Handlers of signals must write to the
+    pipe wake."""
+    count = len(worker.slots)
+    lock = threading.Lock()
+    running = set()
+    ended = []
+    failures = []
+
+    def slot(index):
+        me = threading.get_ident()
+        with lock:
+            running.add(me)
+        try:
+            worker.serve_slot(index)
+        except BaseException as e:
+            failures.append(e)
+        finally:
+            # Under the lock: a thread that is gone must not be signalled.
+            with lock:
+                running.discard(me)
+            ended.append(index)
+            os.write(wake[1], b"\0")
+
+    for index in range(count):
+        threading.Thread(target=slot, args=(index,), name="slot-%d" % index, daemon=True).start()
+
+    poll = select.poll()
+    poll.register(wake[0], select.POLLIN)
+    while len(ended) < count:
+        poll.poll(_AGAIN if worker.stopping else None)
+        try:
+            os.read(wake[0], 4096)
+        except BlockingIOError:
+            pass
+        if (failures or worker.orphaned) and not worker.stopping:
+            worker.stop()  # the other slots finish what they have
+        if worker.stopping:
+            with lock:
+                _nudge(running)
+    if failures:
+        raise failures[0]
+
+
+def _nudge(running):
+    """Wakes the threads that wait for a request. The others are left alone:
+    a signal would interrupt the system calls of the app's libraries."""
+    frames = sys._current_frames()
+    for ident in running:
+        frame = frames.get(ident)
+        if frame is not None and frame.f_code in wsgi.WAITING:
+            signal.pthread_kill(ident, NUDGE)

@@ -1,0 +1,49 @@
+"""The title that ps(1) shows for this process."""
+
+import os
+
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+_area = None  # (descriptor of this process's memory, address, length)
+_text = ""
+
+
+def prepare():
+    """Readies this process for set(). It must be called once in each process,
+    while it still has its first user: setuid(2) makes /proc/self/mem
+    inaccessible."""
+    global _area
+    old, _area = _area, None
+    if old:
+        os.close(old[0])
+    try:
+        with open("/proc/self/stat", "rb") as f:
+            # proc(5): the name may hold anything, fields are counted behind it.
+            fields = f.read().rpartition(b")")[2].split()
+        start, end = int(fields[45]), int(fields[46])
+        if start and end - start > 1:
+            _area = os.open("/proc/self/mem", os.O_RDWR | _CLOEXEC), start, end - start
+    except (OSError, ValueError, IndexError):
+        pass  # not Linux, or not allowed
+
+
+def get():
+    return _text
+
+
+def set(text):
+    """Sets the title. Does nothing where that is not possible."""
+    global _text
+    _text = text
+    if not _area:
+        return
+    fd, start, size = _area
+    data = text.encode("utf-8", "replace")[: min(size, 4096) - 2]
+    # The kernel shows the arguments up to their first NUL only if their last
+    # byte is not NUL; otherwise the padding would show too.
+    padded = data.ljust(size - 1, b"\0") + b"\1"
+    try:
+        os.pwrite(fd, padded, start)
+        with open("/proc/self/comm", "wb", 0) as f:
+            f.write(data[:15])
+    except OSError:
+        pass

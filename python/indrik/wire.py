@@ -1,0 +1,114 @@
+"""Messages and shared memory: docs/protocol.md says what they mean."""
+
+import json
+import mmap
+import os
+
+# Taken at import time: an app that monkey-patches the module (gevent) must not
+# change what the slots block on.
+from socket import (
+    CMSG_SPACE,
+    MSG_DONTWAIT,
+    SCM_RIGHTS,
+    SOL_SOCKET,
+    getdefaulttimeout,
+    setdefaulttimeout,
+    socket,
+)
+
+try:
+    from socket import MSG_CMSG_CLOEXEC
+except ImportError:  # not Linux
+    MSG_CMSG_CLOEXEC = 0
+
+MAX_MESSAGE = 128 << 10
+MAX_DESCRIPTORS = 200
+
+# Text that can grow without bound, so that a message holds the rest too.
+MAX_TEXT = 48 << 10
+
+# The layout of a board and of a shared page, in 64-bit words.
+BOARD_PROMOTED = 0
+BOARD_FIRST = 8
+BOARD_STRIDE = 8
+PAGE_RING = 1
+PAGE_RING_SIZE = 64
+
+
+def adopt(fd):
+    """Returns a blocking socket that owns fd."""
+    timeout = getdefaulttimeout()
+    # With a default timeout, which is the app's to set, the new object would
+    # make the descriptor non-blocking, and with it that of every other worker.
+    setdefaulttimeout(None)
+    try:
+        sock = socket(fileno=fd)
+    finally:
+        setdefaulttimeout(timeout)
+    os.set_inheritable(fd, False)
+    return sock
+
+
+def descriptors(ancillary):
+    """Returns the descriptors in the control data of a message."""
+    fds = []
+    for level, kind, data in ancillary:
+        if level == SOL_SOCKET and kind == SCM_RIGHTS:
+            usable = len(data) - len(data) % 4
+            fds.extend(memoryview(data[:usable]).cast("i").tolist())
+    if not MSG_CMSG_CLOEXEC:
+        for fd in fds:
+            os.set_inheritable(fd, False)
+    return fds
+
+
+def close_all(fds):
+    for fd in fds:
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+
+
+def words(fd):
+    """Maps a memory file as 64-bit words. Takes fd over."""
+    try:
+        return memoryview(mmap.mmap(fd, 0)).cast("Q")
+    finally:
+        os.close(fd)
+
+
+def clip(text):
+    """Cuts text in the middle so that it fits a message."""
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2
+    return text[:half] + "\n[...]\n" + text[-half:]
+
+
+class Control:
+    """The control socket. Workers share it with their spawner, and only send."""
+
+    def __init__(self, fd):
+        self.sock = adopt(fd)
+        self.fileno = self.sock.fileno
+
+    def receive(self):
+        """Returns the next message and its descriptors; None once the master
+        is gone; raises BlockingIOError if there is no message."""
+        try:
+            data, ancillary, _, _ = self.sock.recvmsg(
+                MAX_MESSAGE, CMSG_SPACE(4 * MAX_DESCRIPTORS), MSG_DONTWAIT | MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:
+            return None
+        if not data:
+            return None
+        return json.loads(data), descriptors(ancillary)
+
+    def send(self, kind, **fields):
+        fields["type"] = kind
+        try:
+            self.sock.send(json.dumps(fields).encode())
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the master is gone, which the next receive tells

@@ -1,0 +1,317 @@
+"""A worker: the life of one process that runs the app.
+
+It is made in the spawner, where the hook pre_fork sees it, and lives in a
+process of its own from the fork on. TERM lets the requests it has taken finish;
+no message that it has taken is ever lost. INT and QUIT end it at once, ABRT
+after the hook worker_abort.
+"""
+
+import faulthandler
+import os
+import signal
+import struct
+import sys
+import threading
+import traceback
+from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
+
+from . import hooks, log, threads, title, wire, wsgi
+from .loader import AppImportError
+
+BOOT_ERROR = 3  # an exception before the worker was ready
+LOAD_ERROR = 4  # the module is there, the app is not
+CRASH = 255  # an exception that escaped the loop
+
+# The slots wait for requests with this time limit, in seconds. It never
+# matters but for one thing: Linux does not restart a receive that has a limit
+# after a signal (signal(7)), so that handlers run at once, even those that
+# must not disturb the system calls of the app.
+_RECEIVE_LIMIT = 86400
+
+_DUMP = getattr(signal, "SIGRTMIN", None)
+_DUMP = getattr(signal, "SIGINFO", None) if _DUMP is None else _DUMP + 1
+
+
+class Heartbeat:
+    """worker.tmp of Gunicorn. The board does its job here."""
+
+    def notify(self):
+        pass
+
+    def close(self):
+        pass
+
+
+class Worker:
+    def __init__(self, age, server, generation):
+        cfg = generation.cfg
+        self.age = age
+        self.server = server
+        self.cfg = cfg
+        self.app = generation.app
+        self.log = server.log
+        self.ppid = server.pid
+        self.pid = "[booting]"
+        self.timeout = cfg.get("timeout")
+        self.tmp = Heartbeat()
+        self.wsgi = None
+        self.nr = 0
+        self.max_requests = _limit(cfg.get("max_requests"), cfg.get("max_requests_jitter"))
+        self.booted = False
+        self.alive = True
+        self.aborted = False
+        self.stopping = False  # alive is for hooks, and may be set by them
+        self.leaving = False  # at once: what the app raises now is no answer
+        self.orphaned = False
+        self._ending = False
+        self.surroundings = None  # to be entered first, if not None
+        self.queue = generation.queue
+        self.page = generation.page
+        self.board = None
+        self.slots = []
+        self.threaded = False
+        self._control = None
+        self._dump = None
+        self._end = None
+        self._wake = None
+        # Locks as flags that are set once, whichever thread comes first.
+        self._recycled = threading.Lock()
+        self._exhausted = threading.Lock()
+
+    def __str__(self):
+        return "<Worker %s>" % self.pid
+
+    def attach(self, control, board, dump, slots):
+        """Takes over what belongs to this worker alone, in its process."""
+        self.pid = os.getpid()
+        self._control = control
+        self._dump = dump
+        self.board = wire.words(board)
+        self.slots = [wire.adopt(fd) for fd in slots]
+        self.threaded = len(slots) > 1 or self.cfg.get("worker_class") == "gthread"
+        # The end of a stream that nobody holds the other end of.
+        mine, other = socketpair(AF_UNIX, SOCK_STREAM)
+        other.close()
+        self._end = mine
+        limit = struct.pack("ll", _RECEIVE_LIMIT, 0)
+        try:
+            self.queue.setsockopt(SOL_SOCKET, SO_RCVTIMEO, limit)
+        except OSError:
+            pass
+
+    def main(self):
+        """Runs the worker, and ends its process."""
+        code = CRASH
+        try:
+            code = self._life()
+        except SystemExit as e:
+            code = e.code
+        finally:
+            self._take_leave()
+        if self.aborted:
+            self._leave_now(1)
+        sys.exit(code)
+
+    def _life(self):
+        """Returns the exit code."""
+        try:
+            self._boot()
+            if not self.stopping:
+                self._control.send("ready", worker=self.age, pid=self.pid)
+                self._serve()
+            return 0
+        except AppImportError as e:
+            self.log.debug("Exception while loading the application", exc_info=True)
+            print("%s" % e, file=sys.stderr, flush=True)
+            return LOAD_ERROR
+        except Exception as e:
+            self.log.exception("Exception in worker process")
+            print("%s" % e, file=sys.stderr, flush=True)
+            return CRASH if self.booted else BOOT_ERROR
+
+    def _boot(self):
+        title.prepare()
+        title.set("indrik: worker [%s]" % self.server.proc_name)
+        if self.surroundings:
+            # The spawner has since readied another generation.
+            self.surroundings.enter(self.cfg)
+            self.log.setup(self.cfg)
+        self.log.info("Booting worker with pid: %s", self.pid)
+        self.cfg.post_fork(self.server, self)
+        _become(self.cfg.uid, self.cfg.gid, self.cfg.get("initgroups"))
+        random = sys.modules.get("random")
+        if random:
+            random.seed()
+        self._listen()
+        self.wsgi = self.app.wsgi()
+        self.cfg.post_worker_init(self)
+        self._listen_for_wake()  # the app may have taken that over
+        self.booted = True
+
+    # Signals
+
+    def _listen(self):
+        handlers = {
+            "SIGTERM": self._here(self._on_term),
+            "SIGINT": self._here(self._on_quit),
+            "SIGQUIT": self._here(self._on_quit),
+            "SIGABRT": self._here(self._on_abort),
+            "SIGUSR1": self._on_usr1,
+            "SIGWINCH": self._on_winch,
+            # Meant for the master. With Gunicorn they end a worker, so that
+            # one `pkill -HUP` ends them all.
+            "SIGHUP": hooks.nothing,
+            "SIGUSR2": hooks.nothing,
+            "SIGCHLD": signal.SIG_DFL,
+        }
+        for name, handler in handlers.items():
+            signal.signal(getattr(signal, name), handler)
+        signal.siginterrupt(signal.SIGUSR1, False)
+        if self.threaded:
+            signal.signal(threads.NUDGE, hooks.nothing)
+            self._wake = os.pipe()
+            for fd in self._wake:
+                os.set_blocking(fd, False)
+            self._listen_for_wake()
+        if _DUMP is not None and hasattr(faulthandler, "register"):
+            faulthandler.register(_DUMP, file=self._dump, all_threads=True, chain=False)
+
+    def _listen_for_wake(self):
+        if self._wake:
+            signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+
+    def _here(self, handler):
+        """Returns handler for this process alone. One that the app forks
+        inherits it, but must end by the signals that end others."""
+
+        def handle(number, frame):
+            if os.getpid() == self.pid:
+                handler(number, frame)
+            else:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+
+        return handle
+
+    def _on_term(self, number, frame):
+        # Comes again and again until this process is gone.
+        self.stop()
+
+    def _on_quit(self, number, frame):
+        if self.leaving or self._ending:
+            return
+        self.alive = False
+        self.leaving = True
+        self.cfg.worker_int(self)
+        if self.threaded and self.booted:
+            self._take_leave()
+            self._leave_now(0)
+        sys.exit(0)
+
+    def _on_abort(self, number, frame):
+        if self._ending:
+            self._leave_now(1)  # the hook worker_exit, or a thread of the app, hangs
+        if self.aborted:
+            return
+        self.alive = False
+        self.leaving = True
+        self.aborted = True
+        self.cfg.worker_abort(self)
+        if self.threaded and self.booted:
+            self._take_leave()
+            self._leave_now(1)
+        sys.exit(1)
+
+    def _on_usr1(self, number, frame):
+        self.log.reopen_files()
+
+    def _on_winch(self, number, frame):
+        if not self.board[wire.BOARD_PROMOTED]:
+            self.log.debug("worker: SIGWINCH ignored.")
+            return
+        name = title.get()
+        if name.endswith(".2]"):
+            title.set(name[:-3] + "]")
+
+    def _take_leave(self):
+        self._ending = True
+        self.log.info("Worker exiting (pid: %s)", self.pid)
+        try:
+            self.cfg.worker_exit(self.server, self)
+        except Exception:
+            self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
+
+    def _leave_now(self, code):
+        """Ends the process although threads may run the app; the interpreter
+        would wait for some of them."""
+        log.flush()
+        os._exit(code)
+
+    # Serving
+
+    def _serve(self):
+        if self.threaded:
+            threads.run(self, self._wake)
+        else:
+            self.serve_slot(0)
+        if self.orphaned:
+            self.log.info("Parent changed, shutting down: %s", self)
+
+    def serve_slot(self, index):
+        try:
+            wsgi.serve(self, index)
+        except wsgi.FrontGone:
+            pass
+        if not self.stopping:
+            self.orphaned = True
+
+    def stop(self):
+        """Lets each slot end after the request that it has."""
+        self.alive = False
+        self.stopping = True
+        # From here on a receive finds the end of the stream instead of a
+        # request. One that a signal interrupted is started again by Python on
+        # the same number (PEP 475); one that has its message already returns it.
+        os.dup2(self._end.fileno(), self.queue.fileno(), inheritable=False)
+
+    def recycle(self):
+        """Asks the master for a successor. The worker serves on until it is
+        told to end."""
+        if self._recycled.acquire(False):
+            self._control.send("recycle", worker=self.age)
+
+    def heed(self):
+        """Does what hooks ask for by setting alive to False."""
+        if not self.alive and not self.stopping:
+            self.alive = True
+            self.recycle()
+
+    def exhausted(self):
+        """max_requests is reached."""
+        if self._exhausted.acquire(False):
+            self.log.info("Autorestarting worker after current request.")
+            self.recycle()
+
+
+def _limit(requests, jitter):
+    """Returns after how many requests a worker is to be replaced."""
+    if not requests:
+        return sys.maxsize
+    # os.urandom and not the random module: the latter costs milliseconds to
+    # import, and its state may be the app's.
+    return requests + int.from_bytes(os.urandom(8), "little") % ((jitter or 0) + 1)
+
+
+def _become(uid, gid, initgroups):
+    """Gives up the first user for good, if another one is configured."""
+    if gid is not None and gid != os.getegid():
+        os.setgid(gid)
+    if initgroups and uid is not None:
+        import pwd
+
+        try:
+            os.initgroups(pwd.getpwuid(uid).pw_name, os.getegid() if gid is None else gid)
+        except KeyError:
+            pass  # a number without a name has no groups
+    if uid is not None and uid != os.geteuid():
+        os.setuid(uid)

@@ -1,0 +1,220 @@
+"""The loop of a slot: takes requests from the queue, claims them, and runs the
+app (PEP 3333).
+
+serve() is the hot path. Whatever a small response does not need is elsewhere.
+"""
+
+import logging
+import os
+import select
+from io import BytesIO
+from marshal import dumps, loads
+
+from . import hookview, wire
+from .exchange import ERROR, FORMAT, MAX_ONE, REFUSED, RESPONSE, Exchange, FileWrapper, FrontGone
+from .log import Errors
+
+# A request comes with the descriptors of its environ and of its body, at most.
+_ANCILLARY = wire.CMSG_SPACE(2 * 4)
+
+
+def constants(worker):
+    """Returns the part of the environ that is the same for all requests."""
+    return {
+        "wsgi.version": (1, 0),
+        "wsgi.errors": Errors(worker.log),
+        "wsgi.multithread": worker.threaded,
+        "wsgi.multiprocess": (worker.cfg.get("workers") or 1) > 1,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input_terminated": True,
+        "SERVER_SOFTWARE": os.environ.get("SERVER_SOFTWARE", "indrik"),
+    }
+
+
+def serve(worker, index):
+    """Serves requests in one slot until the queue ends; raises FrontGone if
+    responses cannot be sent."""
+    sock = worker.slots[index]
+    send = sock.send
+    receive = worker.queue.recvmsg_into
+    cells = worker.board
+    cell = wire.BOARD_FIRST + wire.BOARD_STRIDE * index
+    page = worker.page
+    seen = page[0]
+    app = worker.wsgi
+    common = constants(worker)
+    limit = worker.max_requests
+    hooked = _hooks(worker)
+    buffer = bytearray(wire.MAX_MESSAGE + 4096)
+    buffers = [buffer]
+    flags = wire.MSG_CMSG_CLOEXEC
+    file = None
+
+    class Response(Exchange):
+        pass
+
+    Response.sock = sock
+
+    while True:
+        try:
+            size, ancillary, _, _ = receive(buffers, _ANCILLARY, flags)
+        except BlockingIOError:
+            _wait(worker.queue)
+            continue
+        if not size:
+            return
+        number, environ, body = loads(buffer)
+        # The claim comes before the look at the revocations: the front
+        # revokes first and looks at the claims 2 ms later, which is longer
+        # than a processor holds back a store.
+        cells[cell] = number
+        revoked = page[0]
+        if revoked != seen:
+            seen, before = revoked, seen
+            if _is_revoked(page, number, revoked - before):
+                wire.close_all(wire.descriptors(ancillary))
+                _send(send, dumps((REFUSED, number), FORMAT))
+                environ = body = None
+                continue
+        if ancillary:
+            environ, body, file = _from_files(environ, body, wire.descriptors(ancillary))
+
+        response = Response()
+        response.id = number
+        environ.update(common)
+        environ["wsgi.input"] = BytesIO(body) if file is None else file
+        environ["wsgi.early_hints"] = response.early_hints
+        worker.nr = count = worker.nr + 1
+        if count >= limit:
+            worker.exhausted()
+
+        try:
+            if hooked is not None:
+                data = hooked(response, environ)
+            else:
+                result = app(environ, response.start_response)
+                if (
+                    type(result) is list
+                    and len(result) == 1
+                    and type(result[0]) is bytes
+                    and len(result[0]) <= MAX_ONE
+                    and response.status is not None
+                    and not response.started
+                ):
+                    data = dumps((RESPONSE, number, response.status, response.headers, result[0]), FORMAT)
+                    if len(data) > wire.MAX_MESSAGE:
+                        data = response.respond(result, None)
+                else:
+                    data = response.respond(result, environ["REQUEST_METHOD"])
+        except BaseException:
+            data = _failed(worker, response, environ)
+        if data is not None:
+            _send(send, data)
+        if file is not None:
+            file.close()
+            file = None
+        # An idle worker must not keep what belongs to its last request.
+        environ = body = response = result = data = None
+
+
+def _send(send, data):
+    try:
+        send(data)
+    except OSError as e:
+        raise FrontGone(str(e)) from None
+
+
+def _wait(queue):
+    """Waits for a request when the receive did not: its time limit is over, or
+    another process made the descriptor non-blocking."""
+    poll = select.poll()
+    poll.register(queue, select.POLLIN)
+    poll.poll()
+
+
+# Where a slot can be while it waits for a request.
+WAITING = (serve.__code__, _wait.__code__)
+
+
+def _is_revoked(page, number, new):
+    """Looks for a request among the newest revocations. When there were so
+    many that the list may have lost some, it is taken for revoked: not to run
+    a request is safe, the front gives it to another slot."""
+    if new >= wire.PAGE_RING_SIZE:
+        return True
+    return number in page[wire.PAGE_RING : wire.PAGE_RING + wire.PAGE_RING_SIZE].tolist()
+
+
+def _from_files(environ, body, fds):
+    """Returns the environ, the body and the file of the body of a request of
+    which some came as files."""
+    fds = list(fds)
+    if environ is None:
+        with open(fds.pop(0), "rb") as f:
+            f.seek(0)
+            environ, body = loads(f.read())
+    if body is None:
+        file = open(fds.pop(0), "rb")
+        file.seek(0)
+        return environ, None, file
+    return environ, body, None
+
+
+def _failed(worker, response, environ):
+    """Handles an exception that reached the server: returns the message to the
+    front, or None if there is none to send."""
+    if worker.leaving:
+        raise  # what the caller is handling
+    if response.lost:
+        raise FrontGone()
+    if response.started:
+        worker.log.exception("Error handling request")
+    else:
+        worker.log.exception(
+            "Error handling request %s %s", environ.get("REQUEST_METHOD"), environ.get("RAW_URI")
+        )
+    if response.done:
+        return None
+    response.done = True
+    return dumps((ERROR, response.id), FORMAT)
+
+
+def _hooks(worker):
+    """Returns a function that runs a request with the hooks around it, None if
+    there are none."""
+    log, cfg, app = worker.log, worker.cfg, worker.wsgi
+    before = cfg.hooks.get("pre_request")
+    after = cfg.hooks.get("post_request")
+    if before is None and log.error_log.isEnabledFor(logging.DEBUG):
+
+        def before(worker, req):
+            worker.log.debug("%s %s", req.method, req.path)
+
+    if before is None and after is None:
+        return None
+
+    def run(response, environ):
+        failed = False
+        req = hookview.Request(environ)
+        try:
+            if before is not None:
+                before(worker, req)
+                req.apply(environ)
+            result = app(environ, response.start_response)
+            response.respond(result, environ["REQUEST_METHOD"])
+        except BaseException:
+            failed = True
+            data = _failed(worker, response, environ)
+            if data is not None:
+                _send(response.sock.send, data)
+        finally:
+            result = None
+            if after is not None and not worker.leaving:
+                try:
+                    after(worker, req, environ, hookview.Response(response, failed))
+                except Exception:
+                    log.exception("Exception in post_request hook")
+        worker.heed()
+
+    return run
