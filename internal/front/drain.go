@@ -46,7 +46,7 @@ func (s *server) drain(handover bool, accept string) {
 		ending.Add(1)
 		go func() {
 			defer ending.Done()
-			l.end(accept == wire.AcceptEmpty)
+			l.end(accept == wire.AcceptEmpty, accept == wire.AcceptEmpty)
 		}()
 	}
 	s.mu.Unlock()

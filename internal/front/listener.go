@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,8 @@ type listener struct {
 	ln     net.Listener
 	done   chan struct{} // accepting has ended
 	ending chan bool     // true: empty the queue first
+
+	refusing atomic.Bool // see listen.RefuseNew
 }
 
 // listen makes the listeners those that the master gave.
@@ -73,7 +76,7 @@ func (s *server) listen(want []wire.Listener, files []*os.File) {
 	}
 	s.mu.Unlock()
 	for _, l := range old {
-		go l.end(true)
+		go l.end(true, false)
 	}
 }
 
@@ -85,6 +88,7 @@ func (l *listener) accept(s *server) {
 		switch {
 		case err == nil:
 			complained = false
+			l.admit(nc)
 			s.serve(nc, l.Bind, l.Network, false)
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -100,6 +104,13 @@ func (l *listener) accept(s *server) {
 			}
 			time.Sleep(acceptPause)
 		}
+	}
+}
+
+// admit lets a connection that came while others were refused receive data.
+func (l *listener) admit(nc net.Conn) {
+	if sc, ok := nc.(syscall.Conn); ok && l.refusing.Load() {
+		_ = listen.Admit(sc) // a connection that is gone already will show it
 	}
 }
 
@@ -124,6 +135,7 @@ func (l *listener) acceptQueued(s *server) {
 			nc, err := net.FileConn(f)
 			f.Close()
 			if err == nil {
+				l.admit(nc)
 				s.serve(nc, l.Bind, l.Network, false)
 			}
 		}
@@ -131,12 +143,14 @@ func (l *listener) acceptQueued(s *server) {
 }
 
 // end stops accepting and closes the listener. With empty, what the kernel has
-// accepted already is served.
-func (l *listener) end(empty bool) {
+// accepted already is served; with refuse, the kernel accepts no more meanwhile,
+// for any process that holds the socket.
+func (l *listener) end(empty, refuse bool) {
 	wait := time.Duration(0)
-	if empty && l.Network == listen.TCP {
+	if refuse && l.Network == listen.TCP {
 		if err := listen.RefuseNew(l.file); err == nil {
 			wait = lastHandshakes
+			l.refusing.Store(true)
 		}
 	}
 	l.ending <- empty

@@ -10,16 +10,71 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-func TestRefuseNew(t *testing.T) {
-	binds := []string{"127.0.0.1:0"}
-	if l, err := net.Listen("tcp6", "[::1]:0"); err == nil {
-		l.Close()
-		binds = append(binds, "[::1]:0")
+// ways are how new connections can be refused, whatever this process may do.
+var ways = map[string]func(*os.File) error{
+	"as it may": RefuseNew,
+	"by filter": dropSYNs,
+	"by TTL":    func(f *os.File) error { return requireTTL(int(f.Fd()), domainOf(f), maxTTL) },
+}
+
+// eachWay runs a test with listeners of each kind, in each way.
+func eachWay(t *testing.T, test func(t *testing.T, l *Listener, refuse func(*os.File) error)) {
+	for name, refuse := range ways {
+		for _, bind := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
+			t.Run(name+" "+bind, func(t *testing.T) {
+				l, err := Open(parse(t, bind), defaults)
+				if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL) {
+					t.Skip(err)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+				if bind == "[::]:0" { // IPv4 on a socket for both
+					l.Bind = fmt.Sprintf("127.0.0.1:%d", l.Port)
+				}
+				test(t, l, func(f *os.File) error {
+					err := refuse(f)
+					if name == "by filter" && errors.Is(err, unix.EPERM) {
+						t.Skip("the kernel wants CAP_NET_ADMIN")
+					}
+					return err
+				})
+			})
+		}
 	}
-	for _, bind := range binds {
-		l := open(t, bind)
+}
+
+// acceptAll accepts and answers what is in the queue.
+func acceptAll(t *testing.T, nl net.Listener) (served int) {
+	t.Helper()
+	for {
+		nl.(*net.TCPListener).SetDeadline(time.Now().Add(100 * time.Millisecond))
+		s, err := nl.Accept()
+		if os.IsTimeout(err) {
+			return served
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := Admit(s.(*net.TCPConn)); err != nil {
+			t.Error(err)
+		}
+		served++
+		if _, err := s.Write([]byte("served")); err != nil {
+			t.Fatal(err)
+		}
+		s.(*net.TCPConn).CloseWrite()
+	}
+}
+
+func TestRefuseNew(t *testing.T) {
+	eachWay(t, func(t *testing.T, l *Listener, refuse func(*os.File) error) {
 		const clients = 10
 		var conns []net.Conn
 		for i := range clients {
@@ -33,16 +88,16 @@ func TestRefuseNew(t *testing.T) {
 			}
 			conns = append(conns, c)
 		}
-		for range 2 { // it may be attached twice
-			if err := RefuseNew(l.File); err != nil {
+		for range 2 {
+			if err := refuse(l.File); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if c, err := net.DialTimeout("tcp", l.Bind, 300*time.Millisecond); err == nil {
+		if c, err := net.DialTimeout("tcp", l.Bind, 200*time.Millisecond); err == nil {
 			c.Close()
-			t.Errorf("%s: a new connection is still made", bind)
+			t.Error("a new connection is still made")
 		} else if !os.IsTimeout(err) {
-			t.Errorf("%s: a new connection: %v", bind, err)
+			t.Errorf("a new connection: %v", err)
 		}
 
 		nl, err := net.FileListener(l.File)
@@ -50,25 +105,8 @@ func TestRefuseNew(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nl.Close()
-		served := 0
-		for {
-			nl.(*net.TCPListener).SetDeadline(time.Now().Add(100 * time.Millisecond))
-			s, err := nl.Accept()
-			if os.IsTimeout(err) {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
-			served++
-			if _, err := s.Write([]byte("served")); err != nil {
-				t.Fatal(err)
-			}
-			s.(*net.TCPConn).CloseWrite()
-		}
-		if served != clients {
-			t.Errorf("%s: %d connections were accepted, want %d", bind, served, clients)
+		if n := acceptAll(t, nl); n != clients {
+			t.Errorf("%d connections were accepted, want %d", n, clients)
 		}
 		for i, c := range conns {
 			if i%2 == 1 {
@@ -76,18 +114,62 @@ func TestRefuseNew(t *testing.T) {
 					t.Error(err)
 				}
 			}
+			c.SetReadDeadline(time.Now().Add(5 * time.Second))
 			if b, err := io.ReadAll(c); string(b) != "served" {
-				t.Errorf("%s: client %d got %q, %v", bind, i, b, err)
+				t.Errorf("client %d got %q, %v", i, b, err)
 			}
 		}
-
 		for range 2 {
 			if err := AcceptNew(l.File); err != nil {
 				t.Fatal(err)
 			}
 		}
 		serve(t, l)
-	}
+	})
+}
+
+// A client that was told that it may connect is served, even if its last segment of
+// the handshake was on the way.
+func TestHandshakeUnderWay(t *testing.T) {
+	eachWay(t, func(t *testing.T, l *Listener, refuse func(*os.File) error) {
+		// With this option the handshake is not complete before there is data.
+		if err := unix.SetsockoptInt(int(l.File.Fd()), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 5); err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("tcp", l.Bind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := refuse(l.File); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte("first")); err != nil {
+			t.Fatal(err)
+		}
+		nl, err := net.FileListener(l.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nl.Close()
+		nl.(*net.TCPListener).SetDeadline(time.Now().Add(5 * time.Second))
+		s, err := nl.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := Admit(s.(*net.TCPConn)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte(" second")); err != nil {
+			t.Fatal(err)
+		}
+		c.(*net.TCPConn).CloseWrite()
+		s.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if b, err := io.ReadAll(s); string(b) != "first second" {
+			t.Errorf("the server got %q, %v", b, err)
+		}
+	})
 }
 
 // A connection that was refused for a moment is made when its SYN is sent again.
@@ -138,7 +220,12 @@ func TestRefuseNewUnix(t *testing.T) {
 		t.Error(err)
 	}
 	serve(t, l)
-	if err := AcceptNew(l.File); err != nil {
+	c, err := net.Dial("unix", l.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := errors.Join(Admit(c.(*net.UnixConn)), AcceptNew(l.File)); err != nil {
 		t.Error(err)
 	}
 }

@@ -3,7 +3,6 @@
 package listen
 
 import (
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,9 +28,3 @@ func replace(from, to int) error {
 	}
 	return err
 }
-
-// RefuseNew does nothing: only Linux can filter the segments of one socket.
-func RefuseNew(*os.File) error { return nil }
-
-// AcceptNew takes back [RefuseNew].
-func AcceptNew(*os.File) error { return nil }

@@ -55,7 +55,11 @@ func (m *Master) bindNext(cfg *settings.Config, addrs []listen.Address, set, ope
 	for len(set) < len(addrs) {
 		a := addrs[len(set)]
 		if i := slices.IndexFunc(m.listeners, func(l *listen.Listener) bool { return l.Same(a) }); i >= 0 {
-			set = append(set, m.listeners[i])
+			l := m.listeners[i]
+			if err := l.Listen(cfg.Int("backlog")); err != nil {
+				m.log.Debugf("backlog of %s: %s", l.Bind, err)
+			}
+			set = append(set, l)
 			continue
 		}
 		uid, gid := owner(cfg)

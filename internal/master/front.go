@@ -18,7 +18,7 @@ const (
 	envFront  = "INDRIK_FRONT"  // the number of the front, from 0, modulo 128
 	envPid    = "INDRIK_PID"    // upgrade: the master before this one
 	envFD     = "INDRIK_FD"     // upgrade: its listening sockets
-	envOwned  = "INDRIK_OWNED"  // upgrade: for each of these, what Indrik made itself (1), or got from the service manager (0)
+	envOrigin = "INDRIK_ORIGIN" // upgrade: where each of these is from, see origin
 	envLink   = "INDRIK_LINK"   // upgrade: the message socket between the masters
 	envPeer   = "INDRIK_PEER"   // upgrade: the one between the fronts
 	envDaemon = "INDRIK_DAEMON" // daemon: the pipe that lets the command return

@@ -90,6 +90,8 @@ func Run(o Options) int {
 }
 
 func (m *Master) run() int {
+	// A log whose reader is gone must not end the master (os/signal, SIGPIPE).
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	sigs := make(chan os.Signal, 128)
 	signal.Notify(sigs, syscall.SIGCHLD)
 	for s := range signals {

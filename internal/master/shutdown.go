@@ -28,7 +28,7 @@ func (m *Master) drain() {
 	if m.build != nil {
 		m.build.discard()
 	}
-	m.tell(m.notify.Stopping())
+	m.leaving()
 	m.enter(draining)
 	if wasPaused {
 		m.target = 0
@@ -54,9 +54,18 @@ func (m *Master) drain() {
 	m.expireAfter(m.graceful(), func() bool { return m.state == draining })
 }
 
+// leaving tells the service manager that the server ends, or who goes on.
+func (m *Master) leaving() {
+	if m.successor != nil {
+		m.tell(m.notify.MainPID(m.successor.pid))
+		return
+	}
+	m.tell(m.notify.Stopping())
+}
+
 // quit ends the server at once (INT, QUIT).
 func (m *Master) quit() {
-	m.tell(m.notify.Stopping())
+	m.leaving()
 	m.end()
 }
 

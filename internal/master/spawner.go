@@ -84,7 +84,7 @@ func (m *Master) childEnv() []string {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case envPid, envFD, envOwned, envLink, envPeer, envDaemon, envRole, envFront,
+		case envPid, envFD, envOrigin, envLink, envPeer, envDaemon, envRole, envFront,
 			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES":
 			continue
 		}

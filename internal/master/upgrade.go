@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,11 +28,32 @@ type linkMessage struct {
 	Type string `json:"type"` // ready
 }
 
-func flag(b bool) string {
-	if b {
-		return "1"
+// origin says where a listener is from, for the master that takes it over.
+func origin(l *listen.Listener) string {
+	switch {
+	case l.Systemd:
+		return "systemd"
+	case l.Asked.Network == listen.FD:
+		return strconv.Itoa(l.Asked.FD)
+	case l.Owned:
+		return "file"
 	}
-	return "0"
+	return ""
+}
+
+// setOrigin is the reverse.
+func setOrigin(l *listen.Listener, origin string) {
+	switch origin {
+	case "systemd":
+		l.Systemd = true
+	case "file":
+		l.Owned = true
+	case "":
+	default:
+		if fd, err := strconv.Atoi(origin); err == nil {
+			l.Asked = listen.Address{Network: listen.FD, FD: fd}
+		}
+	}
 }
 
 func (l *link) ready() { l.conn.Send(linkMessage{Type: wire.TypeReady}) }
@@ -84,16 +106,19 @@ func (m *Master) startSuccessor() error {
 	defer otherPeer.Close()
 
 	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
-	var fds, owned []string
+	var fds, origins []string
 	for _, l := range m.listeners {
 		fds = append(fds, strconv.Itoa(len(files)))
-		owned = append(owned, flag(l.Owned))
+		origins = append(origins, origin(l))
 		files = append(files, l.File)
 	}
-	env := append(m.childEnv(),
+	env := slices.DeleteFunc(m.childEnv(), func(kv string) bool {
+		return strings.HasPrefix(kv, "WATCHDOG_PID=") // names this process
+	})
+	env = append(env,
 		fmt.Sprintf("%s=%d", envPid, os.Getpid()),
 		envFD+"="+strings.Join(fds, ","),
-		envOwned+"="+strings.Join(owned, ","),
+		envOrigin+"="+strings.Join(origins, ","),
 		fmt.Sprintf("%s=%d", envLink, len(files)),
 		fmt.Sprintf("%s=%d", envPeer, len(files)+1))
 	files = append(files, theirs, otherPeer)
@@ -182,7 +207,7 @@ func (m *Master) successorExited(status syscall.WaitStatus) {
 // left in the environment.
 func (m *Master) inherit() error {
 	defer func() {
-		for _, name := range []string{envPid, envFD, envOwned, envLink, envPeer} {
+		for _, name := range []string{envPid, envFD, envOrigin, envLink, envPeer} {
 			os.Unsetenv(name)
 		}
 	}()
@@ -192,7 +217,7 @@ func (m *Master) inherit() error {
 			return fmt.Errorf("\nError: %w", err)
 		}
 		for _, f := range files {
-			if err := m.adopt(f, false); err != nil {
+			if err := m.adopt(f, "systemd"); err != nil {
 				return err
 			}
 		}
@@ -210,9 +235,9 @@ func (m *Master) inherit() error {
 	if err != nil || len(ends) != 2 {
 		return fmt.Errorf("\nError: %s, %s: not two descriptors", envLink, envPeer)
 	}
-	owned := splitComma(os.Getenv(envOwned))
+	origins := strings.Split(os.Getenv(envOrigin), ",")
 	for i, fd := range fds {
-		if err := m.adopt(os.NewFile(uintptr(fd), "listener"), i < len(owned) && owned[i] == "1"); err != nil {
+		if err := m.adopt(os.NewFile(uintptr(fd), "listener"), origins[min(i, len(origins)-1)]); err != nil {
 			return err
 		}
 	}
@@ -236,14 +261,15 @@ func (m *Master) inherit() error {
 	return nil
 }
 
-func (m *Master) adopt(f *os.File, owned bool) error {
+func (m *Master) adopt(f *os.File, origin string) error {
 	syscall.CloseOnExec(int(f.Fd()))
 	l, err := listen.Adopt(f)
 	if err != nil {
 		return fmt.Errorf("\nError: %w", err)
 	}
 	m.lastID++
-	l.ID, l.Owned, l.Systemd = m.lastID, owned, !owned
+	l.ID = m.lastID
+	setOrigin(l, origin)
 	m.listeners = append(m.listeners, l)
 	return nil
 }

@@ -123,6 +123,9 @@ func (w *worker) close() {
 	if w.boardMem != nil {
 		w.boardMem.Close()
 	}
+	if w.proc != nil {
+		w.proc.Release()
+	}
 	closeFiles([]*os.File{w.board, w.dump})
 	closeFiles(w.slotFiles)
 	for _, t := range []*time.Timer{w.again, w.deadline} {

@@ -14,6 +14,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A RunningError says that the pid file names a living process.
@@ -53,7 +56,7 @@ func Create(path string, pid int) (*File, error) {
 			return nil, &DirError{dir}
 		}
 	}
-	own, err := check(abs, path, pid)
+	own, err := check(read(abs), pid, path)
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +70,9 @@ func Create(path string, pid int) (*File, error) {
 	return f, nil
 }
 
-// check tells whether the file at path holds pid already. The error is a
-// [*RunningError] if it holds that of another living process.
-func check(path, name string, pid int) (own bool, err error) {
-	old := read(path)
+// check tells whether the file holds pid, as old. The error is a [*RunningError] if it
+// holds that of another living process.
+func check(old, pid int, name string) (own bool, err error) {
 	if old == pid {
 		return true, nil
 	}
@@ -80,10 +82,8 @@ func check(path, name string, pid int) (own bool, err error) {
 	return false, nil
 }
 
-// write puts the file in place. Where there was none it is linked rather than
-// renamed to its name, which fails if another master was faster.
+// write puts the file in place.
 func (f *File) write(name string) error {
-	_, statErr := os.Lstat(f.path)
 	tmp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+"-")
 	if err != nil {
 		return fmt.Errorf("create pid file %s: %w", name, err)
@@ -96,25 +96,67 @@ func (f *File) write(name string) error {
 	if cerr := tmp.Close(); err == nil {
 		err = cerr
 	}
-	if err != nil {
+	if err == nil {
+		err = f.place(tmp.Name(), name)
+	}
+	var running *RunningError
+	if err != nil && !errors.As(err, &running) {
 		return fmt.Errorf("create pid file %s: %w", name, err)
 	}
-	if errors.Is(statErr, os.ErrNotExist) {
-		err := os.Link(tmp.Name(), f.path)
+	return err
+}
+
+const (
+	placeTries = 100
+	placePause = 5 * time.Millisecond
+)
+
+// place gives the finished file its name, so that of several masters that start at once
+// only one succeeds: it is linked, which fails if there is a file by now, and a stale
+// file is replaced by whoever has locked it.
+func (f *File) place(tmp, name string) error {
+	for range placeTries {
+		err := os.Link(tmp, f.path)
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, os.ErrExist) {
-			if _, err := check(f.path, name, f.pid); err != nil {
-				return err
-			}
+		if !errors.Is(err, os.ErrExist) {
+			break // a file system without links
 		}
-		// Some file systems have no links.
+		placed, err := f.replace(tmp, name)
+		if placed || err != nil {
+			return err
+		}
+		time.Sleep(placePause)
 	}
-	if err := os.Rename(tmp.Name(), f.path); err != nil {
-		return fmt.Errorf("create pid file %s: %w", name, err)
+	return os.Rename(tmp, f.path)
+}
+
+// replace puts tmp in the place of a stale file; false: try again.
+func (f *File) replace(tmp, name string) (placed bool, err error) {
+	old, err := os.Open(f.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
 	}
-	return nil
+	if err != nil {
+		return true, os.Rename(tmp, f.path) // it cannot be read, so it is not ours
+	}
+	defer old.Close() // unlocks it
+	if err := unix.Flock(int(old.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == unix.EWOULDBLOCK || err == unix.EINTR {
+		return false, nil
+	}
+	own, err := check(read(f.path), f.pid, name)
+	if own || err != nil {
+		return true, err
+	}
+	then, err := old.Stat()
+	if err != nil {
+		return true, err
+	}
+	if now, err := os.Stat(f.path); err != nil || !os.SameFile(then, now) {
+		return false, nil // somebody had the lock before
+	}
+	return true, os.Rename(tmp, f.path)
 }
 
 // Path returns where the file is, as an absolute path.

@@ -190,8 +190,13 @@ func TestRace(t *testing.T) {
 		children = append(children, cmd)
 	}
 	dir := t.TempDir()
-	for i := range 20 {
+	for i := range 40 {
 		path := filepath.Join(dir, strconv.Itoa(i))
+		if i%2 == 0 { // stale
+			if err := os.WriteFile(path, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		var wg sync.WaitGroup
 		errs := make([]error, len(children))
 		for j, c := range children {
@@ -200,13 +205,16 @@ func TestRace(t *testing.T) {
 		wg.Wait()
 		won := 0
 		for _, err := range errs {
+			var running *RunningError
 			if err == nil {
 				won++
+			} else if !errors.As(err, &running) {
+				t.Error(err)
 			}
 		}
 		if won != 1 {
 			t.Fatalf("%d masters have the file", won)
 		}
 	}
-	count(t, dir, 20)
+	count(t, dir, 40)
 }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -113,7 +112,10 @@ func (c *Conn) Recv(v any) ([]*os.File, error) {
 		return err != unix.EAGAIN
 	})
 	if rerr != nil {
-		if errors.Is(rerr, os.ErrClosed) {
+		c.mu.Lock()
+		closed := c.closed
+		c.mu.Unlock()
+		if closed {
 			return nil, io.EOF
 		}
 		return nil, rerr

@@ -10,7 +10,6 @@ import gc
 import os
 import select
 import signal
-import sys
 import traceback
 
 from . import hooks, title, wire
