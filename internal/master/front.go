@@ -50,6 +50,7 @@ func (m *Master) startFront() error {
 		Env:        env,
 		Files:      append(m.stdio(), theirs),
 		Credential: credential(m.cfg),
+		Setpgid:    true,
 	})
 	if err != nil {
 		ours.Close()

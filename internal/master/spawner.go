@@ -48,10 +48,11 @@ func (m *Master) startSpawner() (*spawner, error) {
 		return nil, err
 	}
 	proc, err := oslayer.Start(oslayer.Command{
-		Path:  m.opts.Python,
-		Args:  []string{m.opts.Python, "-c", python.Bootstrap},
-		Env:   m.childEnv(),
-		Files: append(m.stdio(), theirs, bundle),
+		Path:    m.opts.Python,
+		Args:    []string{m.opts.Python, "-c", python.Bootstrap},
+		Env:     m.childEnv(),
+		Files:   append(m.stdio(), theirs, bundle),
+		Setpgid: true,
 	})
 	if err != nil {
 		ours.Close()

@@ -17,6 +17,7 @@ type Command struct {
 	Files      []*os.File          // become descriptors 0, 1, …; nil: closed
 	Credential *syscall.Credential // who it runs as; nil: as this process
 	Setsid     bool                // in a session of its own
+	Setpgid    bool                // in a process group of its own, which a terminal's Ctrl-C does not reach
 }
 
 // A Process is a child, or a descendant, that can be signalled.
@@ -38,7 +39,7 @@ func Start(c Command) (*Process, error) {
 		Dir:   c.Dir,
 		Env:   c.Env,
 		Files: c.Files,
-		Sys:   &syscall.SysProcAttr{Credential: c.Credential, Setsid: c.Setsid},
+		Sys:   &syscall.SysProcAttr{Credential: c.Credential, Setsid: c.Setsid, Setpgid: c.Setpgid},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Path, err)

@@ -147,7 +147,6 @@ type FromSpawner struct {
 	Settings map[string]any `json:"settings,omitempty"` // by name; values that JSON has no form for come as {"python": repr}
 	Hooks    []string       `json:"hooks,omitempty"`    // names of the hooks that the file defines
 	Lines    map[string]int `json:"lines,omitempty"`    // the line of the file where each name was set last, where it can be told
-	Unknown  []string       `json:"unknown,omitempty"`  // public names that are no setting, module, class or function
 
 	Stage     string `json:"stage,omitempty"`
 	Error     string `json:"error,omitempty"`

@@ -1,0 +1,328 @@
+import marshal
+import os
+
+from .support import CHUNK, END, ERROR, FILE, HINTS, RESPONSE, START, MasterTest, memory
+
+APP = r"""
+import gzip, io, sys, wsgiref.validate
+
+OK, TEXT = "200 OK", [("Content-Type", "text/plain")]
+
+class Closing:
+    def __init__(self, items, log):
+        self.items, self.log = iter(items), log
+    def __iter__(self):
+        return self
+    def __next__(self):
+        item = next(self.items)
+        if isinstance(item, Exception):
+            raise item
+        return item
+    def close(self):
+        self.log.write("closed\n")
+
+class Str(str): pass
+class Bytes(bytes): pass
+
+def one(environ, start):
+    start(OK, TEXT); return [b"one"]
+def several(environ, start):
+    start(OK, TEXT); return (b"one", b"", b"two")
+def none(environ, start):
+    start(OK, TEXT); return []
+def big(environ, start):
+    start(OK, TEXT); return [bytes(300000)]
+def edge(environ, start):
+    start(OK, TEXT); return [bytes(int(environ["QUERY_STRING"]))]
+def generator(environ, start):
+    start(OK, TEXT)
+    yield b""
+    yield b"a"
+    yield b""
+    yield b"b"
+def late(environ, start):
+    # PEP 3333: start_response may come with the first item.
+    def items():
+        start(OK, TEXT)
+        yield b"late"
+    return items()
+def framework(environ, start):
+    start(OK, [("CONTENT-length", "5")]); return Closing([b"12345", b"over"], environ["wsgi.errors"])
+def short(environ, start):
+    start(OK, [("Content-Length", "9")]); return Closing([b"12345", b"6789"], environ["wsgi.errors"])
+def empty_iterator(environ, start):
+    start(OK, TEXT); return Closing([], environ["wsgi.errors"])
+def write(environ, start):
+    w = start(OK, TEXT); w(b"a"); w(b""); w(b"b"); return [b"c"]
+def write_only(environ, start):
+    w = start(OK, TEXT); w(b""); return []
+def early_error(environ, start):
+    start(OK, TEXT); raise ValueError("early")
+def late_error(environ, start):
+    start(OK, TEXT); return Closing([b"a", ValueError("late")], environ["wsgi.errors"])
+def close_error(environ, start):
+    start(OK, [("Content-Length", "1")])
+    class Body(Closing):
+        def close(self): raise ValueError("in close")
+    return Body([b"a"], None)
+def exc_info(environ, start):
+    start(OK, TEXT)
+    try: 1 / 0
+    except ZeroDivisionError: start("500 Oops", [], sys.exc_info())
+    return [b"oops"]
+def exc_info_late(environ, start):
+    w = start(OK, TEXT); w(b"a")
+    try: 1 / 0
+    except ZeroDivisionError: start("500 Oops", [], sys.exc_info())
+def twice(environ, start):
+    start(OK, TEXT); start(OK, TEXT)
+def never(environ, start):
+    return [b"x"]
+def not_bytes(environ, start):
+    start(OK, TEXT); return ["text"]
+def not_bytes_later(environ, start):
+    start(OK, TEXT); return iter([b"a", "text"])
+def bad_status(environ, start):
+    start(200, TEXT)
+def bad_header(environ, start):
+    start(OK, [("X", 1)])
+def wide_header(environ, start):
+    start(OK, [("X", "\u20ac")])
+def none_result(environ, start):
+    start(OK, TEXT)
+def latin1(environ, start):
+    start("200 \xe4", [("X", "\xe9")]); return [b""]
+def subclasses(environ, start):
+    start(Str(OK), (list(p) for p in [(Str("X"), Str("y"))])); return [Bytes(b"z")]
+def huge_head(environ, start):
+    start(OK, [("X", "y" * 140000)]); return [b"z"]
+def large_head(environ, start):
+    start(OK, [("X", "y" * 100000)]); return [bytes(90000)]
+def hints(environ, start):
+    environ["wsgi.early_hints"]([("Link", "</a>"), (b"Link", b"</b>")])
+    start(OK, TEXT)(b"x")
+    environ["wsgi.early_hints"]([("Link", "</late>")])
+    return []
+def errors(environ, start):
+    e = environ["wsgi.errors"]; e.write("to errors \u20ac\n"); e.writelines(["a", "b\n"]); e.flush()
+    start(OK, TEXT); return []
+
+def body(environ, start):
+    i = environ["wsgi.input"]
+    parts = [i.read(2), i.readline(), i.readline(3), next(iter(i)), i.readlines(), i.read(), i.read(5)]
+    start(OK, TEXT); return [repr(parts).encode()]
+def size(environ, start):
+    start(OK, TEXT); return [str(len(environ["wsgi.input"].read())).encode()]
+def echo_environ(environ, start):
+    start(OK, TEXT)
+    return [repr({k: v for k, v in environ.items() if isinstance(v, (str, bool, tuple))}).encode()]
+
+def file(environ, start):
+    f = open(environ["QUERY_STRING"], "rb"); f.read(3)
+    start(OK, TEXT); return environ["wsgi.file_wrapper"](f, 4)
+def file_in_memory(environ, start):
+    start(OK, TEXT); return environ["wsgi.file_wrapper"](io.BytesIO(b"in memory"), 4)
+def file_gzip(environ, start):
+    start(OK, TEXT); return environ["wsgi.file_wrapper"](gzip.open(environ["QUERY_STRING"]))
+def file_wrapped(environ, start):
+    start(OK, TEXT); return (part for part in environ["wsgi.file_wrapper"](open(environ["QUERY_STRING"], "rb")))
+
+@wsgiref.validate.validator
+def valid(environ, start):
+    environ["wsgi.input"].read(1)
+    environ["wsgi.errors"].write("")
+    start(OK, TEXT)
+    return [b"valid"]
+
+def app(environ, start):
+    return globals()[environ["PATH_INFO"][1:]](environ, start)
+"""
+
+TEXT = [("Content-Type", "text/plain")]
+OK = "200 OK"
+
+
+class WSGITest(MasterTest):
+    def setUp(self):
+        super().setUp()
+        self.worker = self.master.up(APP)
+
+    def all(self, path, **kwargs):
+        """Returns the messages of a response, less the id."""
+        number = self.master.request(path, **kwargs)
+        messages = []
+        while True:
+            m = self.master.response(self.worker)
+            self.assertEqual(m[1], number)
+            messages.append(m[:1] + m[2:])
+            if m[0] in (RESPONSE, END, FILE, ERROR):
+                return messages
+
+    def fails(self, path, error, head="Error handling request GET "):
+        self.assertEqual(self.all(path), [(ERROR,)])
+        log = self.master.wait_log(error)
+        self.assertIn("[ERROR] " + head, log)
+        self.assertEqual(self.all("/one")[0][3], b"one")
+
+
+class Bodies(WSGITest):
+    def test_whole(self):
+        self.assertEqual(self.all("/one"), [(RESPONSE, OK, TEXT, b"one")])
+        self.assertEqual(self.all("/several"), [(RESPONSE, OK, TEXT, b"onetwo")])
+        self.assertEqual(self.all("/none"), [(RESPONSE, OK, TEXT, b"")])
+        self.assertEqual(self.all("/exc_info"), [(RESPONSE, "500 Oops", [], b"oops")])
+        self.assertEqual(self.all("/latin1"), [(RESPONSE, "200 \xe4", [("X", "\xe9")], b"")])
+        self.assertEqual(self.all("/subclasses"), [(RESPONSE, OK, [("X", "y")], b"z")])
+        self.assertEqual(self.all("/valid"), [(START, OK, TEXT, b"valid"), (END,)])
+
+    def test_large(self):
+        messages = self.all("/big")
+        self.assertEqual([m[0] for m in messages], [START, CHUNK, CHUNK, CHUNK, END])
+        self.assertEqual(sum(len(m[-1]) for m in messages[:-1]), 300000)
+        self.assertEqual(len(self.all("/edge?102400")), 1)
+        self.assertEqual(len(self.all("/edge?102401")), 3)
+
+    def test_iterators(self):
+        self.assertEqual(self.all("/generator"), [(START, OK, TEXT, b"a"), (CHUNK, b"b"), (END,)])
+        self.assertEqual(self.all("/late"), [(START, OK, TEXT, b"late"), (END,)])
+        self.assertEqual(self.all("/empty_iterator"), [(RESPONSE, OK, TEXT, b"")])
+        self.master.wait_log("closed")
+
+    def test_one_item_with_length_is_whole(self):
+        self.assertEqual(self.all("/framework"), [(RESPONSE, OK, [("CONTENT-length", "5")], b"12345")])
+        self.master.wait_log("closed")
+        self.assertEqual([m[0] for m in self.all("/short")], [START, CHUNK, END])
+
+    def test_write(self):
+        self.assertEqual(self.all("/write"),
+                         [(START, OK, TEXT, b"a"), (CHUNK, b"b"), (CHUNK, b"c"), (END,)])
+        self.assertEqual(self.all("/write_only"), [(START, OK, TEXT, b""), (END,)])
+
+    def test_heads(self):
+        messages = self.all("/large_head")
+        self.assertEqual([m[0] for m in messages], [START, CHUNK, END])
+        self.fails("/huge_head", "response head")
+
+    def test_hints(self):
+        messages = self.all("/hints")
+        self.assertEqual(messages[0], (HINTS, [("Link", "</a>"), ("Link", "</b>")]))
+        self.assertEqual([m[0] for m in messages], [HINTS, START, END])
+
+
+class Failures(WSGITest):
+    def test_before_the_head(self):
+        for path, error in [
+            ("/early_error", "ValueError: early"),
+            ("/twice", "AssertionError: Response headers already set!"),
+            ("/never", "AssertionError: start_response() was not called"),
+            ("/not_bytes", "TypeError: 'text' is not a byte"),
+            ("/bad_status", "TypeError: 200 is not a string"),
+            ("/bad_header", "TypeError: 1 is not a string"),
+            ("/wide_header", "UnicodeEncodeError"),
+            ("/none_result", "TypeError: 'NoneType' object is not iterable"),
+            ("/nix", "KeyError: 'nix'"),
+        ]:
+            with self.subTest(path):
+                self.fails(path, error)
+
+    def test_behind_the_head(self):
+        for path, error in [
+            ("/late_error", "ValueError: late"),
+            ("/exc_info_late", "ZeroDivisionError"),
+            ("/not_bytes_later", "TypeError: 'text' is not a byte"),
+        ]:
+            with self.subTest(path):
+                messages = self.all(path)
+                self.assertEqual(messages, [(START, OK, TEXT, b"a"), (ERROR,)])
+                self.assertIn("[ERROR] Error handling request\n", self.master.wait_log(error))
+        self.master.wait_log("closed")
+
+    def test_behind_the_end(self):
+        self.assertEqual(self.all("/close_error"), [(RESPONSE, OK, [("Content-Length", "1")], b"a")])
+        self.assertEqual(self.all("/one")[0][3], b"one")
+        self.assertIn("ValueError: in close", self.master.wait_log("Error handling request\n"))
+
+
+class Environ(WSGITest):
+    def test_constants(self):
+        got = eval(self.all("/echo_environ")[0][3])
+        wanted = self.master.environ("/echo_environ")
+        wanted.update({
+            "wsgi.version": (1, 0), "wsgi.multithread": False, "wsgi.multiprocess": False,
+            "wsgi.run_once": False, "wsgi.input_terminated": True, "SERVER_SOFTWARE": "indrik/1.2.3",
+        })
+        self.assertEqual(got, wanted)
+
+    def test_threads_and_processes(self):
+        self.master.terminate(self.worker)
+        self.master.prepare("app:app", workers=2)
+        worker = self.master.spawn(slots=2)
+        number = self.master.request("/echo_environ")
+        while number not in (worker.claimed(0), worker.claimed(1)):
+            os.sched_yield()
+        got = eval(self.master.response(worker, [worker.claimed(0), worker.claimed(1)].index(number))[4])
+        self.assertEqual((got["wsgi.multithread"], got["wsgi.multiprocess"]), (True, True))
+
+    def test_errors(self):
+        self.all("/errors")
+        self.assertIn("to errors \u20ac\nab\n", self.master.read_log())
+
+
+class Input(WSGITest):
+    BODY = b"12345\nabcdef\nline\nrest\nend"
+    WANTED = [b"12", b"345\n", b"abc", b"def\n", [b"line\n", b"rest\n", b"end"], b"", b""]
+
+    def test_in_the_message(self):
+        self.assertEqual(eval(self.all("/body", body=self.BODY, method="POST")[0][3]), self.WANTED)
+
+    def test_in_a_file(self):
+        fd = memory(0, self.BODY)
+        os.lseek(fd, 5, os.SEEK_SET)  # left there by whoever wrote it
+        environ = self.master.environ("/body", "POST")
+        self.master.generations[1].put(5, environ, None, [fd])
+        self.assertEqual(eval(self.master.response(self.worker)[4]), self.WANTED)
+        os.close(fd)
+
+    def test_environ_in_a_file(self):
+        environ = self.master.environ("/body", "POST", HTTP_LONG="x" * 200000)
+        head = memory(0, marshal.dumps((environ, self.BODY), 2))
+        self.master.generations[1].put(5, None, None, [head])
+        self.assertEqual(eval(self.master.response(self.worker)[4]), self.WANTED)
+        os.close(head)
+
+    def test_both_in_files(self):
+        environ = self.master.environ("/size", "POST")
+        head, body = memory(0, marshal.dumps((environ, None), 2)), memory(300000)
+        before = len(os.listdir("/proc/%d/fd" % self.worker.pid))
+        for _ in range(3):
+            self.master.generations[1].put(5, None, None, [head, body])
+            self.assertEqual(self.master.response(self.worker)[4], b"300000")
+        self.all("/one")
+        self.assertEqual(len(os.listdir("/proc/%d/fd" % self.worker.pid)), before)
+        os.close(head)
+        os.close(body)
+
+
+class Files(WSGITest):
+    def test_descriptor(self):
+        path = os.path.join(self.dir, "file")
+        self.master.write("file", "0123456789")
+        number = self.master.request("/file?" + path)
+        message = self.master.response(self.worker)
+        self.assertEqual(message[:6], (FILE, number, OK, TEXT, 3, -1))
+        self.assertEqual(os.pread(message[6], 100, 0), b"0123456789")
+        os.close(message[6])
+        self.assertEqual(self.all("/file?" + path, method="HEAD"), [(START, OK, TEXT, b""), (END,)])
+
+    def test_iterated(self):
+        self.assertEqual(self.all("/file_in_memory"), [
+            (START, OK, TEXT, b"in m"), (CHUNK, b"emor"), (CHUNK, b"y"), (END,)])
+        import gzip
+
+        path = os.path.join(self.dir, "file.gz")
+        with gzip.open(path, "wb") as f:
+            f.write(b"unpacked")
+        self.assertEqual(self.all("/file_gzip?" + path)[0], (START, OK, TEXT, b"unpacked"))
+        self.master.write("file", "0123456789")
+        path = os.path.join(self.dir, "file")
+        self.assertEqual(self.all("/file_wrapped?" + path)[0], (START, OK, TEXT, b"0123456789"))
