@@ -1,0 +1,93 @@
+package python_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"indrik/python"
+)
+
+// interpreters are the names that the Python tests are run with, those that
+// are there.
+var interpreters = []string{"python3", "pypy3"}
+
+// loads reads a bundle from standard input as bootstrap.py does, and prints
+// the names of its modules, each with the size of its source.
+const loads = `
+import marshal, sys
+modules = marshal.loads(sys.stdin.buffer.read())
+for name in sorted(modules):
+    compile(modules[name], name, "exec")
+    print(name, len(modules[name]))
+`
+
+func TestBundle(t *testing.T) {
+	bundle := python.Bundle()
+	for _, name := range interpreters {
+		t.Run(name, func(t *testing.T) {
+			cmd := command(t, name, "-c", loads)
+			cmd.Stdin = bytes.NewReader(bundle)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			got := map[string]bool{}
+			for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+				module, _, _ := strings.Cut(line, " ")
+				got[module] = true
+			}
+			files, err := filepath.Glob("indrik/*.py")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range files {
+				want := "indrik." + strings.TrimSuffix(filepath.Base(file), ".py")
+				if want = strings.TrimSuffix(want, ".__init__"); !got[want] {
+					t.Errorf("%s is not in the bundle", want)
+				}
+			}
+			if len(got) != len(files) {
+				t.Errorf("the bundle has %d modules, want %d:\n%s", len(got), len(files), out)
+			}
+		})
+	}
+}
+
+// The program must refuse an old Python, which it can only if that parses it.
+func TestBootstrapChecksFirst(t *testing.T) {
+	if !strings.HasPrefix(python.Bootstrap, "import sys\nif sys.version_info < (3, 8):\n") {
+		t.Error("the version of Python is not checked first")
+	}
+}
+
+func TestPython(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many processes")
+	}
+	for _, name := range interpreters {
+		t.Run(name, func(t *testing.T) {
+			cmd := command(t, name, "-W", "error::ResourceWarning", "-m", "unittest", "discover", "-s", "tests", "-t", ".")
+			cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func command(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skip(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, path, args...)
+}
