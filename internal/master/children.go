@@ -18,6 +18,8 @@ func (m *Master) reap() {
 			m.frontExited(status)
 		case m.spawners[pid] != nil:
 			m.spawnerExited(m.spawners[pid], status)
+		case m.daemon != nil && m.daemon.Pid == pid:
+			m.daemonExited(status)
 		case m.successor != nil && m.successor.pid == pid:
 			m.successorExited(status)
 		case m.workerOf(pid) != nil:

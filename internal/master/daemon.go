@@ -1,6 +1,7 @@
 package master
 
 import (
+	"fmt"
 	"indrik/internal/exitcode"
 	"os"
 	"strconv"
@@ -35,12 +36,19 @@ func (m *Master) daemonize() {
 	m.daemon = proc
 	go func() {
 		n, _ := r.Read(make([]byte, 1))
-		m.post(func() {
-			if n == 1 {
-				m.over, m.code = true, exitcode.OK
-			} // else its exit decides
-		})
+		if n == 1 {
+			m.post(func() { m.over, m.code = true, exitcode.OK })
+		} // else its exit decides
 	}()
+}
+
+// daemonExited is called when the daemon ended before it served. It has said why.
+func (m *Master) daemonExited(status syscall.WaitStatus) {
+	m.over, m.code = true, status.ExitStatus()
+	if status.Signaled() {
+		fmt.Fprintf(m.opts.Stderr, "Error: the daemon %s\n", describe(status))
+		m.code = exitcode.Config
+	}
 }
 
 // becomeDaemon takes up the pipe to the command that started this daemon.
@@ -57,6 +65,9 @@ func (m *Master) becomeDaemon() {
 			// From here on the terminal belongs to others.
 			if null := devNull(); null != nil {
 				oslayer.Redirect(null, 2)
+			}
+			if err := m.openLogs(m.cfg); err != nil {
+				m.log.Errorf("%s", err)
 			}
 			pipe.Write([]byte{1})
 		}

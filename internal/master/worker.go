@@ -277,7 +277,9 @@ func (m *Master) workerExited(w *worker, code int, sig syscall.Signal) {
 			m.log.Warnf("Workers keep failing: the next one is started in %s", pause)
 		}
 	default:
+		// It is replaced at once; if that one dies young there is a pause.
 		m.respawn.lived()
+		m.respawn.died(now)
 	}
 	m.balanceLater()
 }
