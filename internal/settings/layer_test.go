@@ -281,8 +281,8 @@ func TestWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, err := FromFile(filepath.Join(dir, "gunicorn.conf.py"),
-		map[string]any{"worker": 2.0, "workers": 2.0, "certfile": "x.pem"},
-		map[string]int{"worker": 3, "workers": 4, "certfile": 2, "cores": 1})
+		map[string]any{"worker": 2.0, "workers": 2.0, "ciphers": "x.pem"},
+		map[string]int{"worker": 3, "workers": 4, "ciphers": 2, "cores": 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,9 +294,7 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		"unknown setting 'WORKERS' in gunicorn.conf.py: did you mean 'workers'?",
 		"unknown setting 'time_out' in gunicorn.conf.py: did you mean 'timeout'?",
-		"unknown setting 'xyzzy' in gunicorn.conf.py",
-		"unknown setting 'cores' in gunicorn.conf.py, line 1",
-		"setting 'certfile' in gunicorn.conf.py, line 2 has no effect: Indrik does not have it",
+		"setting 'ciphers' in gunicorn.conf.py, line 2 has no effect: Indrik does not have it",
 		"unknown setting 'worker' in gunicorn.conf.py, line 3: did you mean 'workers'?",
 		"unknown loglevel 'loud' (command line): info is used",
 	}
@@ -360,5 +358,17 @@ func TestChdirStartsFromTheFirstDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Chdir(c.String("chdir"))
+	}
+}
+
+func TestFromFileRefusesTLS(t *testing.T) {
+	for _, name := range []string{"certfile", "keyfile"} {
+		_, err := FromFile("gunicorn.conf.py", map[string]any{name: "/etc/x.pem"}, nil)
+		if err == nil || !strings.Contains(Report(err), "Indrik does not serve TLS") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := FromFile("gunicorn.conf.py", map[string]any{name: nil}, nil); err != nil {
+			t.Errorf("%s = None: %v", name, err)
+		}
 	}
 }

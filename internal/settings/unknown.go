@@ -18,18 +18,17 @@ var elsewhere = strings.Fields(`
 	syslog_prefix uwsgi_allow_ips worker_connections worker_tmp_dir`)
 
 // unknownName is the warning about a name in the config file that is no
-// setting.
+// setting, "" if it is like none: config files have variables of their own.
 func unknownName(name, source string) string {
 	for _, s := range elsewhere {
 		if s == name {
 			return fmt.Sprintf("setting '%s' in %s has no effect: Indrik does not have it", name, source)
 		}
 	}
-	text := fmt.Sprintf("unknown setting '%s' in %s", name, source)
 	if near := nearest(name); near != "" {
-		text += fmt.Sprintf(": did you mean '%s'?", near)
+		return fmt.Sprintf("unknown setting '%s' in %s: did you mean '%s'?", name, source, near)
 	}
-	return text
+	return ""
 }
 
 // nearest is the setting whose name is most like name, "" if none is.
