@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"indrik/internal/http1"
 	"indrik/internal/wire"
@@ -53,9 +54,6 @@ func (c *conn) readBody(ex *exchange) error {
 	}
 	if err != nil {
 		body.close()
-		if isTimeout(err) {
-			return errTooSlow
-		}
 		return err
 	}
 	if body.file != nil {
@@ -97,6 +95,21 @@ func (c *conn) finishMessage(ex *exchange, body []byte, file *os.File) error {
 	return nil
 }
 
+// read reads some of a body. That may take long as long as something comes.
+func (c *conn) read(p []byte) (int, error) {
+	for {
+		n, err := c.nc.Read(p)
+		if n > 0 || !isTimeout(err) {
+			c.progress()
+			return n, err
+		}
+		c.nc.SetReadDeadline(time.Time{})
+		if err := c.inTime(stallTime); err != nil {
+			return 0, err
+		}
+	}
+}
+
 // readLength reads a body of n bytes.
 func (c *conn) readLength(n int64, body *spool) error {
 	if n <= inlineBody {
@@ -113,12 +126,11 @@ func (c *conn) readLength(n int64, body *spool) error {
 	}
 	buf := make([]byte, min(n, copyBuffer))
 	for n > 0 {
-		got, err := c.nc.Read(buf[:min(n, int64(len(buf)))])
+		got, err := c.read(buf[:min(n, int64(len(buf)))])
 		if err := body.write(buf[:got]); err != nil {
 			return err
 		}
 		n -= int64(got)
-		c.progress()
 		if err != nil && n > 0 {
 			return err
 		}
@@ -157,9 +169,8 @@ func (c *conn) readChunked(cfg *config, body *spool) error {
 		} else {
 			in = in[:rest]
 		}
-		n, err := c.nc.Read(in[rest:cap(in)])
+		n, err := c.read(in[rest:cap(in)])
 		in = in[:rest+n]
-		c.progress()
 		if n == 0 && err != nil {
 			return err
 		}

@@ -45,8 +45,9 @@ type conn struct {
 	raw      syscall.RawConn
 	bind     string
 	network  string
-	fromPeer atomic.Bool // another front gave it
+	fromPeer atomic.Bool // the peer gave it, and is not to have it back
 	given    bool        // it was given to another front
+	answered bool        // with the last response it was to get
 
 	peerAddr netip.Addr // invalid on a unix socket
 	remote   string     // as REMOTE_ADDR
@@ -62,8 +63,9 @@ type conn struct {
 	buf    []byte // nil while nothing is there
 	r, w   int    // buf[r:w] is unread
 	req    http1.Request
-	name   []byte // scratch
-	seen   []int  // scratch
+	name   []byte            // scratch
+	fields []http1.Field     // scratch: those that the app may see
+	names  map[string][]byte // what is left of a head with many fields
 	readN  int
 	readE  error
 	readFn func(fd uintptr) bool
@@ -122,20 +124,25 @@ func (c *conn) run() {
 		c.over.Wait()
 	}
 	c.mu.Unlock()
-	if !c.given {
+	if c.answered {
 		c.linger()
 	}
-	c.releaseBuffer()
+	if !c.out.broken() {
+		// Who makes a response that was cut off may look at the request yet.
+		c.releaseBuffer()
+	}
 }
 
 // serveOne reads one request and hands it over; false ends the connection.
 func (c *conn) serveOne() bool {
-	cfg := c.s.config()
-	n, err := c.readHead(cfg)
+	n, cfg, err := c.readHead()
 	if err != nil {
 		var bad *http1.Error
-		if errors.As(err, &bad) {
+		switch {
+		case errors.As(err, &bad):
 			c.refuse(bad)
+		case errors.Is(err, errTooSlow):
+			c.answerError(408, "Request Timeout")
 		}
 		return false
 	}
@@ -175,10 +182,17 @@ func (c *conn) awaitNext(keep bool) bool {
 		c.watch()
 		return false
 	}
-	if c.r == c.w && c.w < len(c.buf) {
+	for c.r == c.w && c.w < len(c.buf) {
 		// The usual case: the client sends its next request when it has the
 		// response, and this goroutine waits for that.
-		if err := c.fill(); err != nil {
+		err := c.fill()
+		if isTimeout(err) {
+			if c.isBusy() {
+				continue
+			}
+			break // readHead decides what becomes of an idle connection
+		}
+		if err != nil {
 			c.lost(err)
 			return false
 		}
@@ -194,13 +208,10 @@ func (c *conn) awaitNext(keep bool) bool {
 // watch reads while the last response is being made.
 func (c *conn) watch() {
 	for {
-		c.mu.Lock()
-		busy := c.busy
-		c.mu.Unlock()
-		if !busy || c.w == len(c.buf) {
+		if !c.isBusy() || c.w == len(c.buf) {
 			return
 		}
-		if err := c.fill(); err != nil {
+		if err := c.fill(); err != nil && !isTimeout(err) {
 			c.lost(err)
 			return
 		}
@@ -216,36 +227,65 @@ func (c *conn) lost(err error) {
 	}
 }
 
-// readHead reads one head into c.req, and returns its length.
-func (c *conn) readHead(cfg *config) (int, error) {
+// readHead reads one head into c.req, and returns its length, and the settings
+// that hold for the request.
+func (c *conn) readHead() (int, *config, error) {
+	var cfg *config
 	for {
 		if c.w > c.r {
+			if cfg == nil {
+				<-c.s.known
+				cfg = c.s.config()
+			}
 			n, err := http1.ParseRequest(&cfg.http, c.buf[c.r:c.w], &c.req)
 			if n > 0 || err != nil {
-				return n, err
+				return n, cfg, err
 			}
 			if c.phase.Load() != int32(heading) {
 				c.enter(heading)
 			}
 		} else {
 			if c.isEnding() {
-				return 0, io.EOF
+				return 0, nil, io.EOF
 			}
 			c.r, c.w = 0, 0
+			if c.s.isDraining() {
+				if err := c.stay(); err != nil {
+					return 0, nil, err
+				}
+			}
 		}
 		if c.w == len(c.buf) && c.buf != nil {
 			c.makeRoom(cfg)
 		}
 		err := c.fill()
-		if isTimeout(err) && c.r == c.w && c.phase.Load() == int32(idle) {
-			if err = c.woken(); err == nil {
-				continue
+		if isTimeout(err) {
+			if c.r == c.w {
+				err = c.stay()
+			} else {
+				err = c.inTime(headTime)
 			}
 		}
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 	}
+}
+
+// inTime tells whether the phase has not taken longer than d. A deadline that
+// has passed proves nothing: others set it to have this goroutine look around,
+// and the client may have been faster.
+func (c *conn) inTime(d time.Duration) error {
+	if now()-c.since.Load() > int64(d) {
+		return errTooSlow
+	}
+	return nil
+}
+
+func (c *conn) isBusy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.busy
 }
 
 func (c *conn) isEnding() bool {
@@ -270,9 +310,13 @@ func (c *conn) makeRoom(cfg *config) {
 	c.buf = bigger
 }
 
-// fill waits for bytes and reads them into the buffer.
+// fill waits for bytes and reads them into the buffer. A timeout means only that
+// there may be something else to do.
 func (c *conn) fill() error {
 	if err := c.raw.Read(c.readFn); err != nil {
+		if isTimeout(err) {
+			c.nc.SetReadDeadline(time.Time{})
+		}
 		return err
 	}
 	if c.readE != nil {
@@ -323,13 +367,13 @@ func (c *conn) releaseBuffer() {
 // the kernel. keep: another request may follow.
 func (c *conn) responseDone(keep bool) {
 	c.mu.Lock()
+	c.enter(idle) // before run can enter another phase
 	c.busy = false
 	if !keep {
-		c.ending = true
+		c.ending, c.answered = true, true
 	}
 	c.over.Broadcast()
 	c.mu.Unlock()
-	c.enter(idle)
 	if !keep {
 		c.wake()
 	} else if c.s.isDraining() {
@@ -392,6 +436,7 @@ func (c *conn) answerError(status int, reason string) {
 // write is for short answers of the goroutine run, when nothing else is to be
 // written.
 func (c *conn) write(page []byte) {
+	c.answered = true
 	c.nc.SetWriteDeadline(time.Now().Add(lingering))
 	c.nc.Write(page)
 }

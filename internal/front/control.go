@@ -30,16 +30,14 @@ func (s *server) obey(conn *wire.Conn) {
 	}
 	// The master is gone. Nobody will replace workers or stop this process, so
 	// that finishing what is in flight is all there is to do.
-	done := make(chan struct{})
-	s.send = func(m wire.FromFront) {
-		if m.Type == wire.TypeDrained {
-			close(done)
-		}
+	select {
+	case <-s.empty: // of a drain before
+	default:
 	}
 	s.drain(false, wire.AcceptStop)
 	grace := time.Duration(s.config().GracefulTimeout) * time.Second
 	select {
-	case <-done:
+	case <-s.empty:
 	case <-time.After(grace):
 	}
 }
@@ -62,7 +60,7 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 			s.log.Errorf("%s", err)
 		}
 		if s.current.Load() == nil {
-			s.current.Store(cfg)
+			s.setConfig(cfg)
 		}
 	case wire.TypeWorker:
 		if err := s.queue.addWorker(m, files); err != nil {
@@ -70,7 +68,7 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 		}
 	case wire.TypeActivate:
 		if cfg := s.queue.activate(m.Worker); cfg != nil {
-			s.current.Store(cfg)
+			s.setConfig(cfg)
 		}
 	case wire.TypeRetire:
 		s.queue.retire(m.Worker)

@@ -17,6 +17,12 @@ const (
 	// slots: the one that is run, and one that waits in the kernel, so that a
 	// slot that is done finds the next without asking this process.
 	prefetch = 2
+	// prefetchTime is how long a request may wait in the kernel instead, by the
+	// rate of the answers, and prefetchMost how many may be there for each slot.
+	// With a fast app that spares the workers, and this process, most of the
+	// sleeping and waking. Who waits that short need not be taken out again.
+	prefetchTime = 2 * time.Millisecond
+	prefetchMost = 8
 	// idBits is how many bits of an id count requests; the others tell which
 	// front it is from.
 	idBits = 24
@@ -36,8 +42,10 @@ type queue struct {
 	inFlight map[uint32]*exchange // handed over
 	lastID   uint32
 	gens     []*generation // the newest first
+	served   int           // the newest generation that had an active worker
 	workers  map[int]*worker
 	scanning bool
+	scanned  time.Time // by the last scan
 }
 
 // A generation is the workers of one configuration, and the queue they read.
@@ -46,12 +54,17 @@ type generation struct {
 	cfg      *config
 	send     *os.File // the end that is written to
 	sendRaw  syscall.RawConn
+	sendFD   int      // of send; it is closed under the mutex only
 	receive  *os.File // the workers' end
 	page     *wire.Page
 	slots    int // of active workers
+	leaving  int // slots of workers that were active
 	workers  int
 	inFlight int
+	answered int  // since the last scan
+	quick    int  // requests answered in prefetchTime, as of that scan
 	blocked  bool // the kernel takes no more; somebody waits until it does
+	awaited  bool // a goroutine waits for that
 }
 
 func newQueue(s *server, number int) *queue {
@@ -100,6 +113,7 @@ func (q *queue) addGeneration(number int, cfg *config, send, receive, pageFile *
 		return fmt.Errorf("generation %d: %w", number, err)
 	}
 	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, page: page}
+	_ = raw.Control(func(fd uintptr) { g.sendFD = int(fd) })
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	// What is in there is left over from a front before this one.
@@ -108,11 +122,12 @@ func (q *queue) addGeneration(number int, cfg *config, send, receive, pageFile *
 	return nil
 }
 
-// dropUnused forgets generations whose workers are gone, but for the newest.
+// dropUnused forgets generations whose workers are gone, if a newer one has
+// served: others may get workers yet, say when a reload fails.
 func (q *queue) dropUnused() {
 	kept := q.gens[:0]
-	for i, g := range q.gens {
-		if i == 0 || g.workers > 0 || g.inFlight > 0 || g.blocked {
+	for _, g := range q.gens {
+		if g.number >= q.served || g.workers > 0 || g.inFlight > 0 || g.awaited {
 			kept = append(kept, g)
 			continue
 		}
@@ -127,6 +142,12 @@ func (q *queue) dropUnused() {
 func (q *queue) submit(ex *exchange) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		if g := q.free(); g != nil && q.handOver(ex, g) == nil {
+			q.scanLater()
+			return
+		}
+	}
 	ex.place = waiting
 	q.waiting = append(q.waiting, ex)
 	q.pump()
@@ -152,52 +173,52 @@ func (q *queue) pump() {
 			q.waiting[0] = nil
 			q.waiting = q.waiting[1:]
 			ex.place = nowhere
-			go ex.answerError(503, "Service Unavailable")
+			go func() {
+				ex.release()
+				ex.failWith(503)
+			}()
 		}
 	}
 	if len(q.waiting) == 0 {
 		q.waiting = nil // what it grew to need not stay
 	}
+	q.scanLater()
+}
+
+func (q *queue) scanLater() {
 	if len(q.inFlight) > 0 && !q.scanning {
 		q.scanning = true
+		q.scanned = time.Now()
 		time.AfterFunc(scanEvery, q.scan)
 	}
 }
 
 // free is the generation that takes the next request: the newest that has room.
+// What workers run that are about to leave does not take room from the others.
 func (q *queue) free() *generation {
 	for _, g := range q.gens {
-		if g.slots > 0 && !g.blocked && g.inFlight < prefetch*g.slots {
+		if g.slots > 0 && !g.blocked && g.inFlight < g.room() {
 			return g
 		}
 	}
 	return nil
 }
 
+// room is how many requests may be with g.
+func (g *generation) room() int {
+	return max(prefetch*g.slots, min(g.quick, prefetchMost*g.slots)) + g.leaving
+}
+
+// measure notes how fast g has answered for a time.
+func (g *generation) measure(d time.Duration) {
+	g.quick = int(time.Duration(g.answered) * prefetchTime / max(d, 1))
+	g.answered = 0
+}
+
 func (q *queue) handOver(ex *exchange, g *generation) error {
 	id := q.newID()
 	ex.setID(id)
-	var oob []byte
-	if len(ex.files) > 0 {
-		fds := make([]int, len(ex.files))
-		for i, f := range ex.files {
-			fds[i] = int(f.Fd())
-		}
-		oob = unix.UnixRights(fds...)
-	}
-	var err error
-	cerr := g.sendRaw.Control(func(fd uintptr) {
-		for {
-			err = unix.Sendmsg(int(fd), ex.message, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-			if err != unix.EINTR {
-				return
-			}
-		}
-	})
-	if cerr != nil {
-		return cerr
-	}
-	if err != nil {
+	if err := g.give(ex.message, ex.files); err != nil {
 		return err
 	}
 	ex.place, ex.gen, ex.worker = handedOver, g, nil
@@ -205,6 +226,29 @@ func (q *queue) handOver(ex *exchange, g *generation) error {
 	g.inFlight++
 	q.inFlight[id] = ex
 	return nil
+}
+
+// give sends a message without waiting.
+func (g *generation) give(message []byte, files []*os.File) error {
+	var oob []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		oob = unix.UnixRights(fds...)
+	}
+	for {
+		var err error
+		if oob == nil {
+			_, err = unix.Write(g.sendFD, message) // does not allocate, as sendmsg does
+		} else {
+			err = unix.Sendmsg(g.sendFD, message, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		}
+		if err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 func (q *queue) newID() uint32 {
@@ -220,14 +264,19 @@ func (q *queue) newID() uint32 {
 // waitForRoom pumps again when the kernel takes more for g.
 func (q *queue) waitForRoom(g *generation) {
 	g.blocked = true
+	if g.awaited {
+		return
+	}
+	g.awaited = true
 	go func() {
 		_ = g.sendRaw.Write(func(fd uintptr) bool {
-			// The try itself arms the poller: a look alone could miss the room
-			// that came between.
+			// The try itself comes after the poller was armed: room that came
+			// before shows in it, room that comes after wakes.
 			q.mu.Lock()
 			defer q.mu.Unlock()
 			g.blocked = false
 			q.pump()
+			g.awaited = g.blocked
 			return !g.blocked
 		})
 	}()
@@ -243,17 +292,22 @@ func (q *queue) over(ex *exchange) {
 	ex.place = nowhere
 }
 
-// begin finds the request that a message from a slot is for, nil if it is
-// nobody's any more. last: the message ends the response.
-func (q *queue) find(id uint32, last bool) *exchange {
+// find finds the request that a message from a slot is for, nil if it is
+// nobody's any more. After a message that ends its response it is over.
+func (q *queue) find(id uint32, kind wire.Kind) *exchange {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ex := q.inFlight[id]
 	if ex == nil {
 		return nil
 	}
-	ex.answered = true
-	if last {
+	switch kind {
+	case wire.KindHints:
+	case wire.KindStart, wire.KindChunk:
+		ex.answered = true
+	default:
+		ex.answered = true
+		ex.gen.answered++
 		q.over(ex)
 		q.pump()
 	}

@@ -34,8 +34,12 @@ type rawConn interface {
 
 // drain stops accepting and finishes what there is.
 func (s *server) drain(handover bool, accept string) {
+	if s.current.Load() == nil {
+		s.setConfig(noConfig) // nobody waits for a generation any more
+	}
 	s.mu.Lock()
 	s.draining, s.drained = true, false
+	s.drainedFrom.Store(now())
 	s.handover = handover && s.peer != nil
 	s.last.Store(!s.handover)
 	s.drainingNow.Store(true)
@@ -106,21 +110,18 @@ func (c *conn) outstays() bool {
 		return false
 	}
 	if !s.isLast() {
-		// Those that came from the peer stay until one of the two has ended:
-		// else they would go to and fro.
 		return !c.fromPeer.Load()
 	}
 	grace := lameDuck
 	if !c.served.Load() {
 		grace = firstRequest
 	}
-	return time.Duration(now()-c.since.Load()) >= grace
+	return time.Duration(now()-max(c.since.Load(), s.drainedFrom.Load())) >= grace
 }
 
-// woken decides what becomes of an idle connection of which nothing is read.
+// stay decides what becomes of an idle connection of which nothing is read.
 // With nil it goes on.
-func (c *conn) woken() error {
-	c.nc.SetReadDeadline(time.Time{})
+func (c *conn) stay() error {
 	if c.isEnding() {
 		return errOver
 	}
@@ -128,9 +129,12 @@ func (c *conn) woken() error {
 	if !outstays && time.Duration(now()-c.since.Load()) <= c.patience(c.s.config().keepalive) {
 		return nil
 	}
-	if outstays && !c.s.isLast() && c.s.give(c) {
-		c.given = true
-		return errOver
+	if outstays && !c.s.isLast() {
+		if c.given = c.s.give(c); c.given {
+			return errOver
+		}
+		c.s.endHandover()
+		return nil // as a lame duck
 	}
 	if c.hasBytes() {
 		return nil // a request came in time
@@ -188,40 +192,51 @@ func (s *server) setPeer(f *os.File) {
 // takeOver serves the connections that the peer gives.
 func (s *server) takeOver(p *peer) {
 	buf := make([]byte, 4096)
-	oob := make([]byte, unix.CmsgSpace(4*4))
+	var in receiver
 	for {
-		var n, oobn int
-		var err error
-		rerr := p.raw.Read(func(fd uintptr) bool {
-			n, oobn, _, _, err = unix.Recvmsg(int(fd), buf, oob, recvFlags)
-			return err != unix.EAGAIN && err != unix.EINTR
+		err := p.raw.Read(func(fd uintptr) bool {
+			in.receive(int(fd), buf, recvFlags)
+			return in.err != unix.EAGAIN
 		})
-		if rerr != nil || err != nil || n == 0 {
+		if err != nil || in.err != nil || in.n == 0 {
 			break
 		}
 		var h wire.Handover
-		sl := slot{oob: oob, oobn: oobn}
-		f := sl.received()
+		f := in.file()
 		if f == nil {
 			continue
 		}
-		if json.Unmarshal(buf[:n], &h) == nil {
+		if json.Unmarshal(buf[:in.n], &h) == nil {
 			if nc, err := net.FileConn(f); err == nil {
-				s.serve(nc, h.Bind, h.Network, true)
+				// While this process drains, too, what comes back stays: else
+				// it would go to and fro.
+				s.serve(nc, h.Bind, h.Network, s.isDraining())
 			}
 		}
 		f.Close()
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.peer == p {
+	current := s.peer == p
+	if current {
 		s.peer = nil
-		if s.handover {
-			s.handover = false
-			s.last.Store(true)
-		}
+	}
+	s.mu.Unlock()
+	if current {
+		s.endHandover()
 	}
 	p.file.Close()
+}
+
+// endHandover is called when the peer takes no more connections: those that are
+// left end here.
+func (s *server) endHandover() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handover {
+		s.handover = false
+		s.drainedFrom.Store(now())
+		s.last.Store(true)
+	}
 }
 
 // checkDrained tells the master when nothing is left.
@@ -238,4 +253,8 @@ func (s *server) checkDrained() {
 	}
 	s.drained = true
 	s.send(wire.FromFront{Type: wire.TypeDrained})
+	select {
+	case s.empty <- struct{}{}:
+	default:
+	}
 }

@@ -94,9 +94,8 @@ func (c *conn) encode(ex *exchange, length int64) error {
 		b = wire.AppendLatin1(b, strconv.AppendInt(digits[:0], length, 10))
 	}
 
-	fields := req.Fields
-	c.seen = c.seen[:0]
-	for i, f := range fields {
+	fields := c.fields[:0]
+	for _, f := range req.Fields {
 		if bytes.IndexByte(f.Name, '_') >= 0 {
 			switch {
 			case trusted && cfg.mayForward(f.Name):
@@ -110,6 +109,14 @@ func (c *conn) encode(ex *exchange, length int64) error {
 				continue
 			}
 		}
+		fields = append(fields, f)
+	}
+	c.fields = fields
+	c.names = nil
+	if len(fields) > manyFields {
+		c.names = joinFields(fields)
+	}
+	for i, f := range fields {
 		switch len(f.Name) {
 		case 12:
 			if bytes.EqualFold(f.Name, []byte("Content-Type")) {
@@ -182,30 +189,59 @@ func (c *conn) scheme(cfg *config, trusted bool) ([]byte, error) {
 func (c *conn) appendField(b []byte, fields []http1.Field, i int) []byte {
 	name := environName(c.name[:0], fields[i].Name)
 	c.name = name
-	for _, seen := range c.seen {
-		if bytes.Equal(environName(nil, fields[seen].Name), name) {
+	value := fields[i].Value
+	switch {
+	case c.names != nil:
+		var first bool
+		if value, first = c.names[string(name)]; !first {
 			return b
 		}
-	}
-	value := fields[i].Value
-	first := true
-	for _, later := range fields[i+1:] {
-		if len(later.Name) != len(fields[i].Name) || !sameName(later.Name, fields[i].Name) {
-			continue
+		delete(c.names, string(name))
+	case repeated(fields[:i], fields[i].Name):
+		return b
+	case repeated(fields[i+1:], fields[i].Name):
+		value = bytes.Clone(value)
+		for _, later := range fields[i+1:] {
+			if sameName(later.Name, fields[i].Name) {
+				value = append(append(value, ','), later.Value...)
+			}
 		}
-		if first {
-			value, first = bytes.Clone(value), false
-			c.seen = append(c.seen, i)
-		}
-		value = append(value, ',')
-		value = append(value, later.Value...)
 	}
 	b = wire.AppendKey(b, string(name))
 	return wire.AppendLatin1(b, value)
 }
 
+// manyFields is how many fields are still compared with each other; more are
+// joined by way of a map.
+const manyFields = 64
+
+func joinFields(fields []http1.Field) map[string][]byte {
+	names := map[string][]byte{}
+	for _, f := range fields {
+		name := string(environName(nil, f.Name))
+		if value, ok := names[name]; ok {
+			names[name] = append(append(value, ','), f.Value...)
+		} else {
+			names[name] = bytes.Clone(f.Value)
+		}
+	}
+	return names
+}
+
+func repeated(fields []http1.Field, name []byte) bool {
+	for i := range fields {
+		if len(fields[i].Name) == len(name) && sameName(fields[i].Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // sameName tells whether two names are the same in the environ.
 func sameName(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
 	for i := range a {
 		if upper(a[i]) != upper(b[i]) {
 			return false

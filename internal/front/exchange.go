@@ -51,6 +51,7 @@ type exchange struct {
 	left      int64 // bytes that may still be sent under Content-Length
 	sent      int64 // bytes of the body
 	discarded bool  // the client gets no more of it
+	warned    bool  // of a body where there can be none
 }
 
 var messages = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}

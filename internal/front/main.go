@@ -29,8 +29,7 @@ func Main(control *os.File) int {
 		return 1
 	}
 	oslayer.SetTitle(os.Args[0])
-	s := newServer(errlog.New(os.Stderr), number)
-	s.send = func(m wire.FromFront) { conn.Send(m) }
+	s := newServer(errlog.New(os.Stderr), number, func(m wire.FromFront) { conn.Send(m) })
 	s.send(wire.FromFront{Type: wire.TypeReady})
 	s.obey(conn)
 	s.accessLog.flush()

@@ -15,6 +15,9 @@ const (
 	// Beyond that the worker has to wait.
 	outboxMemory = 256 << 10
 	outboxFile   = 1 << 30
+	// pieceSize is up to which size bytes in memory are joined, so that an app
+	// that gives single bytes does not take many times the room.
+	pieceSize = 16 << 10
 	// filePiece is how much of a file is sent between two looks at progress.
 	filePiece = 1 << 20
 )
@@ -39,8 +42,8 @@ type outbox struct {
 	told     bool  // the connection knows about the end
 
 	spool    *os.File
-	spoolEnd int64 // where the next bytes go
-	spooled  int64 // bytes in it that are still to be sent
+	spoolEnd int64 // where the next bytes go; never beyond outboxFile
+	spooled  int64 // bytes in it that are not sent yet
 
 	p       []byte // of writeFn
 	n       int
@@ -60,6 +63,20 @@ func (o *outbox) init(c *conn) {
 	o.c = c
 	o.room = sync.NewCond(&o.mu)
 	o.writeFn = o.tryWrite
+}
+
+// begin makes o ready for the next response.
+func (o *outbox) begin() {
+	o.mu.Lock()
+	o.finished, o.told = false, false
+	o.mu.Unlock()
+}
+
+// broken tells whether a response was cut off.
+func (o *outbox) broken() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failed != nil
 }
 
 func (o *outbox) tryWrite(fd uintptr) bool {
@@ -87,7 +104,6 @@ func (o *outbox) write(p []byte) {
 	if o.failed != nil {
 		return
 	}
-	o.told, o.finished = false, false
 	if !o.flushing {
 		o.p, o.err = p, nil
 		if err := o.c.raw.Write(o.writeFn); err != nil {
@@ -110,11 +126,10 @@ func (o *outbox) write(p []byte) {
 func (o *outbox) keepBytes(p []byte) {
 	for o.failed == nil {
 		if o.memory+len(p) <= outboxMemory || o.memory == 0 && o.spooled == 0 {
-			o.kept = append(o.kept, piece{data: append([]byte(nil), p...)})
-			o.memory += len(p)
+			o.toMemory(p)
 			return
 		}
-		if o.spooled+int64(len(p)) <= outboxFile && o.toFile(p) {
+		if o.toFile(p) {
 			return
 		}
 		o.flush()
@@ -122,15 +137,30 @@ func (o *outbox) keepBytes(p []byte) {
 	}
 }
 
+func (o *outbox) toMemory(p []byte) {
+	o.memory += len(p)
+	if last := len(o.kept) - 1; last >= 0 && o.kept[last].file == nil && len(o.kept[last].data)+len(p) <= pieceSize {
+		o.kept[last].data = append(o.kept[last].data, p...)
+		return
+	}
+	o.kept = append(o.kept, piece{data: append([]byte(nil), p...)})
+}
+
 // toFile keeps p in the temporary file. When that fails, say because the disk
 // is full, the worker has to wait.
 func (o *outbox) toFile(p []byte) bool {
+	if o.spooled == 0 {
+		o.spoolEnd = 0 // all of it was sent: from the start again
+	}
+	if o.spoolEnd+int64(len(p)) > outboxFile {
+		return false
+	}
 	if o.spool == nil {
 		f, err := o.c.s.tmpFile()
 		if err != nil {
 			return false
 		}
-		o.spool, o.spoolEnd = f, 0
+		o.spool = f
 	}
 	n, err := o.spool.WriteAt(p, o.spoolEnd)
 	if err != nil || n < len(p) {
@@ -163,34 +193,25 @@ func (o *outbox) sendFile(f *os.File, offset, size int64) {
 func (o *outbox) finish(keep bool) {
 	o.mu.Lock()
 	o.finished, o.keep = true, keep
-	tell := o.ended()
+	o.tellAndUnlock()
+}
+
+// tellAndUnlock tells the connection of the end, if it has come, and once.
+func (o *outbox) tellAndUnlock() {
+	tell, keep := o.finished && !o.flushing && !o.told, o.keep && o.failed == nil
+	o.told = o.told || tell
 	o.mu.Unlock()
 	if tell {
-		o.tell()
+		o.c.responseDone(keep)
 	}
 }
-
-// ended tells whether the connection is to be told of the end, once.
-func (o *outbox) ended() bool {
-	if o.finished && !o.flushing && !o.told {
-		o.told = true
-		return true
-	}
-	return false
-}
-
-func (o *outbox) tell() { o.c.responseDone(o.keep && o.failed == nil) }
 
 // kill ends a response that cannot be completed, and the connection with it.
 func (o *outbox) kill() {
 	o.mu.Lock()
 	o.fail(errKilled)
 	o.finished = true
-	tell := o.ended()
-	o.mu.Unlock()
-	if tell {
-		o.tell()
-	}
+	o.tellAndUnlock()
 }
 
 // fail gives up what is kept. It is called with the mutex held.
@@ -233,14 +254,13 @@ func (o *outbox) run() {
 		p := o.kept[0]
 		o.kept[0] = piece{}
 		o.kept = o.kept[1:]
-		if p.file == o.spool && p.file != nil {
-			o.spooled -= p.size
-		}
 		o.mu.Unlock()
 		err := o.send(p)
 		o.mu.Lock()
 		o.memory = max(0, o.memory-len(p.data))
-		if p.file != nil && p.file != o.spool {
+		if p.file != nil && p.file == o.spool {
+			o.spooled = max(0, o.spooled-p.size)
+		} else if p.file != nil {
 			p.file.Close()
 		}
 		if err != nil {
@@ -254,24 +274,12 @@ func (o *outbox) run() {
 	if o.c.phase.Load() == int32(writing) {
 		o.c.enter(running)
 	}
-	tell := o.ended()
-	o.mu.Unlock()
-	if tell {
-		o.tell()
-	}
+	o.tellAndUnlock()
 }
 
 func (o *outbox) send(p piece) error {
 	if p.file == nil {
-		for data := p.data; len(data) > 0; {
-			n, err := o.c.nc.Write(data[:min(len(data), copyBuffer)])
-			data = data[n:]
-			o.c.progress()
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return o.sendBytes(p.data)
 	}
 	for p.size > 0 {
 		n, err := o.sendPiece(p)
@@ -288,6 +296,30 @@ func (o *outbox) send(p piece) error {
 	return nil
 }
 
+// sendBytes sends data, however long it takes as long as the client takes some.
+func (o *outbox) sendBytes(data []byte) error {
+	var err error
+	werr := o.c.raw.Write(func(fd uintptr) bool {
+		for len(data) > 0 {
+			var n int
+			n, err = unix.Write(int(fd), data)
+			switch {
+			case err == nil:
+				data = data[n:]
+				o.c.progress()
+			case err != unix.EINTR:
+				return err != unix.EAGAIN
+			}
+		}
+		err = nil
+		return true
+	})
+	if werr != nil {
+		return werr
+	}
+	return err
+}
+
 // sendPiece sends some of a part of a file. The position of the file's
 // descriptor, which it may share with the app, does not change.
 func (o *outbox) sendPiece(p piece) (int, error) {
@@ -295,9 +327,13 @@ func (o *outbox) sendPiece(p piece) (int, error) {
 	var n int
 	var err error
 	werr := o.c.raw.Write(func(fd uintptr) bool {
-		offset := p.offset
-		n, err = unix.Sendfile(int(fd), int(p.file.Fd()), &offset, count)
-		return err != unix.EAGAIN && err != unix.EINTR
+		for {
+			offset := p.offset
+			n, err = unix.Sendfile(int(fd), int(p.file.Fd()), &offset, count)
+			if err != unix.EINTR {
+				return err != unix.EAGAIN
+			}
+		}
 	})
 	if werr != nil {
 		return 0, werr
@@ -309,7 +345,7 @@ func (o *outbox) sendPiece(p piece) (int, error) {
 		if n == 0 {
 			return 0, err
 		}
-		return o.c.nc.Write(buf[:n])
+		return n, o.sendBytes(buf[:n])
 	}
 	return max(n, 0), err
 }

@@ -2,4 +2,18 @@
 
 package front
 
+import "golang.org/x/sys/unix"
+
 const recvFlags = 0
+
+type recvmsg struct{}
+
+// receive receives one message into buf.
+func (r *receiver) receive(fd int, buf []byte, flags int) {
+	for {
+		r.n, r.oobn, _, _, r.err = unix.Recvmsg(fd, buf, r.oob[:], flags)
+		if r.err != unix.EINTR {
+			return
+		}
+	}
+}

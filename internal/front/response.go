@@ -14,10 +14,11 @@ import (
 func (ex *exchange) begin(cfg *config) {
 	ex.cfg = cfg
 	ex.start = time.Now()
-	ex.answered, ex.discarded = false, false
+	ex.answered, ex.discarded, ex.warned = false, false, false
 	ex.framing, ex.left, ex.sent = http1.FramingNone, 0, 0
 	ex.status = 0
 	ex.path = nil
+	ex.conn.out.begin()
 }
 
 // A cachedDate is the Date field for one second.
@@ -98,11 +99,13 @@ func (ex *exchange) startResponse(m *wire.WorkerMessage) {
 		ex.badHead(err)
 		return
 	}
+	// The log is written at the end, when the message is long gone.
 	if c.s.accessLog.on() {
-		// The log is written at the end, when the message is long gone.
 		for i, f := range ex.fields {
 			ex.fields[i] = http1.Field{Name: bytes.Clone(f.Name), Value: bytes.Clone(f.Value)}
 		}
+	} else {
+		ex.fields = ex.fields[:0] // it may be there by then
 	}
 	c.out.scratch = ex.appendBody(b, m.Body)
 	c.out.write(c.out.scratch)
@@ -131,7 +134,8 @@ func (ex *exchange) appendBody(b, data []byte) []byte {
 func (ex *exchange) allowed(data []byte) []byte {
 	switch ex.framing {
 	case http1.FramingNone:
-		if len(data) > 0 && !ex.head.HeadRequest {
+		if len(data) > 0 && !ex.head.HeadRequest && !ex.warned {
+			ex.warned = true
 			ex.conn.s.log.Warnf("WSGI app sent body bytes on a no-body response (method=%s status=%d); dropping per RFC 9110.",
 				ex.req.Method, ex.status)
 		}
@@ -146,7 +150,7 @@ func (ex *exchange) allowed(data []byte) []byte {
 // end ends a response that came in parts.
 func (ex *exchange) end() {
 	if ex.discarded {
-		ex.conn.out.finish(ex.mayKeep())
+		ex.conn.out.finish(ex.head.KeepAlive)
 		return
 	}
 	if ex.framing == http1.FramingChunked {
@@ -237,20 +241,23 @@ func (ex *exchange) appFailed() { ex.failWith(500) }
 // workerDied answers for a worker that died while it ran the request.
 func (ex *exchange) workerDied() { ex.failWith(502) }
 
-func (ex *exchange) answerError(status int, _ string) { ex.failWith(status) }
-
-// failWith answers with an error if nothing was sent yet, and closes the
-// connection otherwise.
+// failWith answers with an error if nothing was sent yet. Otherwise it ends the
+// connection where the body should go on, after what there was of that.
 func (ex *exchange) failWith(status int) {
-	if ex.status != 0 {
-		if !ex.discarded {
-			ex.conn.s.accessLog.write(ex)
-		}
+	switch {
+	case ex.status == 0:
+		ex.writeError(status)
+		ex.conn.out.finish(ex.head.KeepAlive)
+	case ex.discarded: // another error was sent, all of it
+		ex.conn.out.finish(ex.head.KeepAlive)
+	case ex.framing == http1.FramingClose:
+		// A plain end would pass for the end of the body.
+		ex.conn.s.accessLog.write(ex)
 		ex.conn.out.kill()
-		return
+	default:
+		ex.conn.s.accessLog.write(ex)
+		ex.conn.out.finish(false)
 	}
-	ex.writeError(status)
-	ex.conn.out.finish(ex.head.KeepAlive)
 }
 
 var reasons = map[int]string{

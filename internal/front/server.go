@@ -14,9 +14,11 @@ import (
 type server struct {
 	log       *errlog.Log
 	send      func(wire.FromFront) // to the master
+	empty     chan struct{}        // gets one when a drain has ended
 	queue     *queue
 	accessLog accessLog
 	current   atomic.Pointer[config] // of the newest generation that serves
+	known     chan struct{}          // closed once current is set
 
 	mu        sync.Mutex
 	listeners map[int]*listener
@@ -28,17 +30,28 @@ type server struct {
 	handover  bool // idle connections go to the peer
 	ends      int  // drains whose listeners are not closed yet
 
-	drainingNow atomic.Bool // draining, for who does not hold mu
-	last        atomic.Bool // responses say Connection: close
+	drainingNow atomic.Bool  // draining, for who does not hold mu
+	drainedFrom atomic.Int64 // when the drain began, or its handover ended
+	last        atomic.Bool  // responses say Connection: close
 }
 
-func newServer(log *errlog.Log, number int) *server {
-	s := &server{log: log, listeners: map[int]*listener{}, conns: map[*conn]struct{}{}}
+func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
+	s := &server{
+		log: log, send: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
+		listeners: map[int]*listener{}, conns: map[*conn]struct{}{},
+	}
 	s.queue = newQueue(s, number)
 	return s
 }
 
 var noConfig, _ = newConfig(&wire.FrontConfig{LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190})
+
+// setConfig makes cfg the settings from now on. The control goroutine calls it.
+func (s *server) setConfig(cfg *config) {
+	if s.current.Swap(cfg) == nil {
+		close(s.known)
+	}
+}
 
 // config is that of the newest generation that serves.
 func (s *server) config() *config {

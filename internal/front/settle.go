@@ -27,6 +27,9 @@ func (q *queue) died(w *worker) {
 	}
 	q.settle(w.gen)
 	w.gen.workers--
+	if w.leaving {
+		w.gen.leaving -= len(w.slots)
+	}
 	q.pump()
 	q.dropUnused()
 	q.mu.Unlock()
@@ -60,11 +63,21 @@ func (q *queue) settle(g *generation) {
 	for i, ex := range suspects {
 		ids[i] = ex.id
 	}
+	q.acquitLater(g, suspects, ids)
+}
+
+// acquitLater gives revoked requests to other workers, once it is certain that
+// no slot has claimed them.
+func (q *queue) acquitLater(g *generation, suspects []*exchange, ids []uint32) {
 	time.AfterFunc(revocationDelay, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		var free []*exchange
 		claimed := q.claimed(g)
+		if !q.caughtUp(g) {
+			q.acquitLater(g, suspects, ids)
+			return
+		}
+		var free []*exchange
 		for i, ex := range suspects {
 			// A slot that has claimed it runs it, or will refuse it.
 			if q.inFlight[ids[i]] == ex && !ex.answered && !claimed[ids[i]] {
@@ -74,6 +87,26 @@ func (q *queue) settle(g *generation) {
 		q.again(free...)
 		q.pump()
 	})
+}
+
+// caughtUp tells whether every answer that a slot of g gave before its last
+// claim is known here. Otherwise a request could look unclaimed because its
+// slot has answered it, claimed another since, and the answer is still unread.
+func (q *queue) caughtUp(g *generation) bool {
+	for _, w := range q.workers {
+		if w.gen != g || w.dead {
+			continue
+		}
+		for i, sl := range w.slots {
+			if ex := q.inFlight[w.board.Claimed(i)]; ex != nil && ex.answered {
+				continue // so is all that came before that answer
+			}
+			if !sl.caughtUp() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // suspects are the requests that a generation was given and that no live slot
@@ -107,21 +140,17 @@ func (q *queue) claimed(g *generation) map[uint32]bool {
 // called with the mutex held; the caller gives the requests to another worker.
 func (q *queue) takeBack(g *generation) []*exchange {
 	var exs []*exchange
-	buf := make([]byte, idOffset+4)
-	oob := make([]byte, unix.CmsgSpace(4*4))
+	var in receiver
+	buf := make([]byte, idOffset+4) // the rest of a message is not needed
 	for {
-		n, oobn, _, _, err := unix.Recvmsg(int(g.receive.Fd()), buf, oob, recvFlags|unix.MSG_DONTWAIT)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || n == 0 {
+		in.receive(int(g.receive.Fd()), buf, recvFlags|unix.MSG_DONTWAIT)
+		if in.err != nil || in.n == 0 {
 			return exs
 		}
-		sl := slot{oob: oob, oobn: oobn}
-		if f := sl.received(); f != nil {
+		if f := in.file(); f != nil {
 			f.Close()
 		}
-		if ex := q.inFlight[messageID(buf[:n])]; ex != nil && !ex.answered {
+		if ex := q.inFlight[messageID(buf[:in.n])]; ex != nil && !ex.answered {
 			exs = append(exs, ex)
 		}
 	}

@@ -10,6 +10,10 @@ import (
 // which is how exact the setting timeout is.
 const scanEvery = 250 * time.Millisecond
 
+// reportedPath is how much of a target the master is told. In JSON a byte takes
+// up to six, and a message has room for so many only.
+const reportedPath = 4 << 10
+
 // A late request is one whose time is over.
 type late struct {
 	ex      *exchange
@@ -45,7 +49,10 @@ func (q *queue) scan() {
 			}
 		}
 	}
-	q.scanning = again
+	for _, g := range q.gens {
+		g.measure(now.Sub(q.scanned))
+	}
+	q.scanning, q.scanned = again, now
 	if again {
 		time.AfterFunc(scanEvery, q.scan)
 	}
@@ -79,7 +86,8 @@ func (q *queue) expireOf(w *worker, over []*exchange, others int, now time.Time)
 	for _, ex := range over {
 		q.over(ex)
 		lates = append(lates, late{ex, ex.answered, wire.FromFront{
-			Type: wire.TypeTimeout, Worker: w.number, Method: string(ex.req.Method), Path: string(ex.req.Target),
+			Type: wire.TypeTimeout, Worker: w.number, Method: string(ex.req.Method),
+			Path:    string(ex.req.Target[:min(len(ex.req.Target), reportedPath)]),
 			Seconds: now.Sub(ex.claimedAt).Seconds(), Others: others,
 		}})
 		w.expired++

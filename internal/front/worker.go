@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"indrik/internal/wire"
 )
@@ -20,28 +17,10 @@ type worker struct {
 	slots   []*slot
 	reading atomic.Int32 // slots whose goroutine runs
 	active  bool
+	leaving bool // was active, and may still run requests
 	dead    bool
 	expired int  // requests of it that ran too long
 	settled bool // the master knows that nothing else runs
-}
-
-// A slot is the socket by which one thread of a worker answers.
-type slot struct {
-	q      *queue
-	w      *worker
-	index  int
-	file   *os.File
-	raw    syscall.RawConn
-	broken bool // it sent what is no message
-
-	// Of its goroutine.
-	buf    []byte
-	oob    []byte
-	n      int
-	oobn   int
-	err    error
-	readFn func(fd uintptr) bool
-	msg    wire.WorkerMessage
 }
 
 func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
@@ -75,14 +54,9 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		if err != nil {
 			return fmt.Errorf("worker %d: %w", m.Worker, err)
 		}
-		sl := &slot{
-			q: q, w: w, index: len(w.slots), file: file, raw: raw,
-			buf: make([]byte, wire.MaxMessage+1), oob: make([]byte, unix.CmsgSpace(4*4)),
-		}
-		sl.readFn = sl.tryRead
-		w.slots = append(w.slots, sl)
+		w.slots = append(w.slots, newSlot(q, w, len(w.slots), file, raw))
 		w.reading.Add(1)
-		go sl.run()
+		go w.slots[len(w.slots)-1].run()
 	}
 	return nil
 }
@@ -98,6 +72,7 @@ func (q *queue) activate(number int) *config {
 	}
 	w.active = true
 	w.gen.slots += len(w.slots)
+	q.served = max(q.served, w.gen.number)
 	q.pump()
 	for _, g := range q.gens {
 		if g.slots > 0 {
@@ -122,35 +97,11 @@ func (q *queue) deactivate(w *worker) {
 	if !w.active {
 		return
 	}
-	w.active = false
+	w.active, w.leaving = false, true
 	w.gen.slots -= len(w.slots)
+	w.gen.leaving += len(w.slots)
 	if w.gen.slots == 0 {
 		q.again(q.takeBack(w.gen)...)
-	}
-}
-
-// run reads what the worker says in this slot until it is gone.
-func (sl *slot) run() {
-	for sl.raw.Read(sl.readFn) == nil && sl.err == nil && sl.n > 0 {
-		sl.handle()
-	}
-	// A deadline (see gone) ends the waiting; what is there is read all the same.
-	_ = sl.raw.Control(func(fd uintptr) {
-		for sl.tryRead(fd) && sl.err == nil && sl.n > 0 {
-			sl.handle()
-		}
-	})
-	if sl.w.reading.Add(-1) == 0 {
-		sl.q.died(sl.w)
-	}
-}
-
-func (sl *slot) tryRead(fd uintptr) bool {
-	for {
-		sl.n, sl.oobn, _, _, sl.err = unix.Recvmsg(int(fd), sl.buf, sl.oob, recvFlags)
-		if sl.err != unix.EINTR {
-			return sl.err != unix.EAGAIN
-		}
 	}
 }
 
@@ -166,81 +117,4 @@ func (q *queue) gone(number int) {
 	for _, sl := range w.slots {
 		sl.file.SetReadDeadline(time.Unix(1, 0))
 	}
-}
-
-// handle acts on one message.
-func (sl *slot) handle() {
-	file := sl.received()
-	defer func() {
-		if file != nil {
-			file.Close()
-		}
-	}()
-	if sl.broken {
-		return
-	}
-	m := &sl.msg
-	if err := wire.DecodeWorkerMessage(sl.buf[:sl.n], m); err != nil {
-		sl.q.s.log.Errorf("worker %d sent what is no response: %s", sl.w.number, err)
-		sl.broken = true
-		sl.q.failClaimed(sl.w, sl.index)
-		return
-	}
-	if m.Kind == wire.KindRefused {
-		sl.q.refused(m.ID)
-		return
-	}
-	last := m.Kind != wire.KindStart && m.Kind != wire.KindChunk && m.Kind != wire.KindHints
-	ex := sl.q.find(m.ID, last)
-	if ex == nil {
-		return
-	}
-	if ex.message != nil && m.Kind != wire.KindHints {
-		ex.release()
-	}
-	switch m.Kind {
-	case wire.KindResponse:
-		ex.respond(m)
-	case wire.KindStart:
-		ex.startResponse(m)
-	case wire.KindChunk:
-		ex.chunk(m.Body)
-	case wire.KindEnd:
-		ex.end()
-	case wire.KindFile:
-		f := file
-		file = nil
-		ex.sendFile(m, f)
-	case wire.KindError:
-		ex.appFailed()
-	case wire.KindHints:
-		ex.hints(m)
-	}
-}
-
-// received is the descriptor that came with the message, nil if none did.
-func (sl *slot) received() *os.File {
-	if sl.oobn == 0 {
-		return nil
-	}
-	cmsgs, err := unix.ParseSocketControlMessage(sl.oob[:sl.oobn])
-	if err != nil {
-		return nil
-	}
-	var file *os.File
-	for i := range cmsgs {
-		fds, err := unix.ParseUnixRights(&cmsgs[i])
-		if err != nil {
-			continue
-		}
-		for _, fd := range fds {
-			if file == nil {
-				unix.CloseOnExec(fd)
-				file = os.NewFile(uintptr(fd), "response")
-			} else {
-				unix.Close(fd)
-			}
-		}
-	}
-	return file
 }

@@ -1,0 +1,151 @@
+package front
+
+import (
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
+)
+
+// A slot is the socket by which one thread of a worker answers.
+type slot struct {
+	q     *queue
+	w     *worker
+	index int
+	file  *os.File
+	raw   syscall.RawConn
+
+	mu sync.Mutex // held from a message's receipt until it has been acted on
+
+	// Of its goroutine.
+	in     receiver
+	buf    *[]byte // nil while nothing is there
+	msg    wire.WorkerMessage
+	readFn func(fd uintptr) bool
+}
+
+// messageBuffers are for messages of slots: a worker may have hundreds of
+// threads, few of which answer at the same time.
+var messageBuffers = sync.Pool{New: func() any { b := make([]byte, wire.MaxMessage+1); return &b }}
+
+func newSlot(q *queue, w *worker, index int, file *os.File, raw syscall.RawConn) *slot {
+	sl := &slot{q: q, w: w, index: index, file: file, raw: raw}
+	sl.readFn = sl.tryRead
+	return sl
+}
+
+// run reads what the worker says in this slot until it is gone.
+func (sl *slot) run() {
+	for sl.raw.Read(sl.readFn) == nil && sl.act() {
+	}
+	// A deadline (see gone) ends the waiting; what is there is read all the same.
+	_ = sl.raw.Control(func(fd uintptr) {
+		for sl.tryRead(fd) && sl.act() {
+		}
+	})
+	if sl.w.reading.Add(-1) == 0 {
+		sl.q.died(sl.w)
+	}
+}
+
+// tryRead receives a message, or the end, if there is one. Then it returns with
+// the mutex held, for act.
+func (sl *slot) tryRead(fd uintptr) bool {
+	sl.mu.Lock()
+	if sl.buf == nil {
+		sl.buf = messageBuffers.Get().(*[]byte)
+	}
+	if sl.in.receive(int(fd), *sl.buf, recvFlags); sl.in.err == unix.EAGAIN {
+		sl.releaseBuffer()
+		sl.mu.Unlock()
+		return false
+	}
+	return true
+}
+
+// act acts on what tryRead received; false at the end.
+func (sl *slot) act() bool {
+	defer sl.mu.Unlock()
+	if sl.in.err != nil || sl.in.n == 0 {
+		sl.releaseBuffer()
+		return false
+	}
+	sl.handle((*sl.buf)[:sl.in.n])
+	return true
+}
+
+func (sl *slot) releaseBuffer() {
+	messageBuffers.Put(sl.buf)
+	sl.buf = nil
+}
+
+// caughtUp tells whether all that the worker had said in this slot when the
+// caller looked at its claims has been acted on.
+func (sl *slot) caughtUp() bool {
+	if !sl.mu.TryLock() {
+		return false
+	}
+	defer sl.mu.Unlock()
+	empty := true
+	_ = sl.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		empty = err != nil
+	})
+	return empty
+}
+
+// handle acts on one message.
+func (sl *slot) handle(b []byte) {
+	file := sl.in.file()
+	defer func() {
+		if file != nil {
+			file.Close()
+		}
+	}()
+	m := &sl.msg
+	if err := wire.DecodeWorkerMessage(b, m); err != nil {
+		sl.q.s.log.Errorf("worker %d sent what is no response: %s", sl.w.number, err)
+		sl.q.failClaimed(sl.w, sl.index)
+		return
+	}
+	if m.Kind == wire.KindRefused {
+		sl.q.refused(m.ID)
+		return
+	}
+	more := m.Kind == wire.KindStart || m.Kind == wire.KindChunk
+	ex := sl.q.find(m.ID, m.Kind)
+	if ex == nil {
+		if more {
+			sl.w.board.Dismiss(sl.index, m.ID)
+		}
+		return
+	}
+	if ex.message != nil && m.Kind != wire.KindHints {
+		ex.release()
+	}
+	switch m.Kind {
+	case wire.KindResponse:
+		ex.respond(m)
+	case wire.KindStart:
+		ex.startResponse(m)
+	case wire.KindChunk:
+		ex.chunk(m.Body)
+	case wire.KindEnd:
+		ex.end()
+	case wire.KindFile:
+		f := file
+		file = nil
+		ex.sendFile(m, f)
+	case wire.KindError:
+		ex.appFailed()
+	case wire.KindHints:
+		ex.hints(m)
+	}
+	if more && ex.conn.out.broken() {
+		sl.w.board.Dismiss(sl.index, m.ID)
+	}
+}
