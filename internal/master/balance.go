@@ -57,7 +57,7 @@ func (m *Master) setTarget(n int) { m.setTargetOf(m.gen, n) }
 // setTargetOf does so for a generation that is yet to serve.
 func (m *Master) setTargetOf(g *generation, n int) {
 	m.target = n
-	if m.told == n {
+	if g == nil || m.told == n {
 		return
 	}
 	var old any

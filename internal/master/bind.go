@@ -118,7 +118,7 @@ func (m *Master) commitListeners() {
 		}
 	}
 	m.listeners, m.offered = m.offered, nil
-	if m.front != nil {
+	if m.front != nil && m.serving {
 		m.front.sendListeners()
 	}
 }

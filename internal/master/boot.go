@@ -39,7 +39,7 @@ func (m *Master) resolved(b *build) {
 		m.fail(&failure{text: settings.Report(settings.ErrNoApp), code: exitcode.Config})
 		return
 	}
-	if cfg.Bool("daemon") && !check && m.predecessor == nil && !daemonized() {
+	if cfg.Bool("daemon") && !check && !m.upgraded && !daemonized() {
 		m.daemonize()
 		return
 	}
@@ -47,7 +47,10 @@ func (m *Master) resolved(b *build) {
 		m.fail(&failure{text: fmt.Sprintf("\nError: can't chdir to '%s'", cfg.String("chdir")), code: exitcode.Config})
 		return
 	}
-	m.cfg, m.target, b.target = cfg, cfg.Int("workers"), cfg.Int("workers")
+	m.cfg, m.target = cfg, cfg.Int("workers")
+	if b.change != 0 { // TTIN and TTOU came already
+		m.target = max(1, m.target+b.change)
+	}
 	if check {
 		m.check(b)
 		return
@@ -86,7 +89,7 @@ func (m *Master) check(b *build) {
 				fmt.Fprintf(m.opts.Stdout, "%-33s = %s\n", name, m.cfg.Print(name))
 			}
 		}
-		m.code = exitcode.OK
+		m.code, m.silent = exitcode.OK, true
 		m.end()
 	}
 	b.prepare(true)
@@ -130,7 +133,7 @@ func (m *Master) listening(b *build) {
 	m.commitListeners()
 	m.log.Infof("Listening at: %s (%d)", m.bindNames(), os.Getpid())
 	m.log.Infof("Using worker: %s", m.cfg.WorkerClass())
-	m.setTargetOf(b.gen, m.cfg.Int("workers"))
+	m.setTargetOf(b.gen, m.target)
 	m.hook(b.gen, "when_ready", func(f *failure) {
 		if b.over {
 			return
@@ -165,6 +168,12 @@ func (m *Master) booted() {
 	}
 	if ready < m.target {
 		return
+	}
+	// Only now are connections taken. A master that cannot boot must not take
+	// any from one before it, which serves the same sockets.
+	m.serving = true
+	if m.front != nil {
+		m.front.sendListeners()
 	}
 	m.log.Debugf("Booted in %s", time.Since(m.start).Round(time.Millisecond))
 	if m.predecessor != nil {

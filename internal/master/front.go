@@ -75,7 +75,9 @@ func (m *Master) startFront() error {
 		}
 	}()
 	f.sendLogs()
-	f.sendListeners()
+	if m.serving {
+		f.sendListeners()
+	}
 	f.sendPeer()
 	return nil
 }
@@ -164,8 +166,8 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 	case wire.TypeTimeout:
 		m.timedOut(msg)
 	case wire.TypeSettled:
-		if w := m.workers[msg.Worker]; w != nil && w.settled != nil {
-			w.settled()
+		if w := m.workers[msg.Worker]; w != nil {
+			m.settled(w)
 		}
 	case wire.TypeDrained:
 		if f.drained != nil {

@@ -5,7 +5,6 @@ import (
 	"indrik/internal/exitcode"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -49,6 +48,7 @@ type Master struct {
 	respawn   backoff
 	respawner *time.Timer // runs balance when the pause is over
 
+	serving    bool // workers are ready, or were: the front may accept
 	front      *front
 	fronts     int // started so far
 	frontPause backoff
@@ -62,7 +62,8 @@ type Master struct {
 	release func(code int)   // lets the command that started a daemon return
 	daemon  *oslayer.Process // the daemon that this command started
 
-	predecessor *link // the master that started this one, until promotion
+	upgraded    bool  // another master started this one
+	predecessor *link // that one, until promotion
 	successor   *link // the master that this one started
 	pausing     bool  // WINCH came, and the front still has requests
 	pauseLater  bool  // WINCH came before the successor was ready
@@ -163,9 +164,6 @@ func (m *Master) pidPath(cfg *settings.Config) string {
 	path := cfg.String("pidfile")
 	if path == "" {
 		return ""
-	}
-	if abs, err := filepath.Abs(path); err == nil {
-		path = abs // a later chdir must not lose it
 	}
 	if m.predecessor != nil {
 		path += ".2"

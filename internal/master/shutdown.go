@@ -119,6 +119,9 @@ func (m *Master) fail(f *failure) {
 	}
 	if text := f.Error(); text != "" {
 		m.say(text)
+		if m.predecessor != nil {
+			m.predecessor.failed(text)
+		}
 	}
 	m.code = f.code
 	m.silent = true

@@ -20,6 +20,7 @@ type spawner struct {
 	conn    *wire.Conn
 	calls   map[int]func(wire.FromSpawner)
 	last    int
+	heard   bool // it has said something, so that it is Python
 	dead    bool
 	leaving bool // it was told to end
 	born    time.Time
@@ -131,6 +132,7 @@ func (m *Master) call(sp *spawner, msg wire.ToSpawner, files []*os.File, done fu
 }
 
 func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
+	sp.heard = true
 	switch msg.Type {
 	case wire.TypeOK, wire.TypeFailed:
 		if done := sp.calls[msg.Call]; done != nil {
@@ -178,7 +180,11 @@ func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
 	calls := sp.calls
 	sp.calls = map[int]func(wire.FromSpawner){}
 	for _, done := range calls {
-		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: "the spawner " + describe(status)})
+		text := "the spawner " + describe(status)
+		if !sp.heard {
+			text = fmt.Sprintf("\nError: '%s' is not a Python that can run the app: it %s", m.opts.Python, describe(status))
+		}
+		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: text})
 	}
 	if !sp.leaving && m.state != quitting {
 		m.log.Errorf("Spawner (pid:%d) %s", sp.proc.Pid, describe(status))

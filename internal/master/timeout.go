@@ -28,9 +28,8 @@ func (m *Master) timedOut(msg wire.FromFront) {
 	if w == nil {
 		return
 	}
-	first := w.settled == nil
-	grace := time.Duration(w.gen.cfg.Int("graceful_timeout")) * time.Second
-	w.settled = func() { m.abort(w) }
+	first := !w.late
+	w.late = true
 	m.stacks(w, func(stacks string) {
 		text := fmt.Sprintf("WORKER TIMEOUT (pid:%d): %s %s after %.1f s", w.pid, msg.Method, msg.Path, msg.Seconds)
 		if stacks != "" {
@@ -42,35 +41,58 @@ func (m *Master) timedOut(msg wire.FromFront) {
 		}
 		m.retire(w)
 		m.balance()
-		if msg.Others == 0 {
+		if msg.Others == 0 || w.settled {
 			m.abort(w)
 			return
 		}
+		// When the others are done, see settled, or:
+		grace := time.Duration(w.gen.cfg.Int("graceful_timeout")) * time.Second
 		m.after(grace, func() { m.abort(w) })
 	})
 }
 
+// settled is called when a worker runs nothing but requests that are over time.
+func (m *Master) settled(w *worker) {
+	w.settled = true
+	if w.late && len(w.awaiting) == 0 {
+		m.abort(w)
+	}
+}
+
 // stacks has w write the Python stacks of its threads, and goes on with them;
 // with nothing if it cannot. The end of the server waits for it.
+//
+// Requests that are over time at once are given the same stacks.
 func (m *Master) stacks(w *worker, next func(string)) {
+	w.awaiting = append(w.awaiting, next)
+	if len(w.awaiting) > 1 {
+		return
+	}
+	give := func(text string) {
+		awaiting := w.awaiting
+		w.awaiting = nil
+		for _, next := range awaiting {
+			next(text)
+		}
+	}
 	dump, err := errlog.Duplicate(w.dump) // w may end meanwhile
 	if err != nil || w.proc == nil {
-		next("")
+		give("")
 		return
 	}
 	before := fileSize(dump)
 	if w.proc.Signal(oslayer.SignalDump) != nil {
 		dump.Close()
-		next("")
+		give("")
 		return
 	}
 	m.reports++
-	give := time.Now().Add(dumpGrace)
+	until := time.Now().Add(dumpGrace)
 	last := before
 	var look func()
 	look = func() {
 		size := fileSize(dump)
-		if time.Now().Before(give) && (size == before || size != last) {
+		if time.Now().Before(until) && (size == before || size != last) {
 			last = size
 			m.after(dumpPoll, look)
 			return
@@ -79,7 +101,7 @@ func (m *Master) stacks(w *worker, next func(string)) {
 		n, _ := dump.ReadAt(text, before)
 		dump.Close()
 		m.reports--
-		next(string(text[:n]))
+		give(string(text[:n]))
 		m.finish()
 	}
 	m.after(dumpPoll, look)

@@ -12,6 +12,7 @@ import (
 
 	"indrik/internal/listen"
 	"indrik/internal/oslayer"
+	"indrik/internal/pidfile"
 	"indrik/internal/wire"
 )
 
@@ -25,7 +26,14 @@ type link struct {
 }
 
 type linkMessage struct {
-	Type string `json:"type"` // ready
+	Type  string `json:"type"` // ready or failed
+	Error string `json:"error,omitempty"`
+}
+
+// failed tells the predecessor, whose log is open, why this master cannot start.
+func (l *link) failed(text string) {
+	l.conn.Send(linkMessage{Type: wire.TypeFailed, Error: text})
+	l.conn.Flush()
 }
 
 // origin says where a listener is from, for the master that takes it over.
@@ -146,7 +154,13 @@ func (m *Master) startSuccessor() error {
 			if err != nil {
 				return // its exit says the rest
 			}
-			m.post(func() { m.successorReady(l) })
+			m.post(func() {
+				if msg.Type == wire.TypeReady {
+					m.successorReady(l)
+				} else {
+					m.log.Errorf("Upgrade failed, nothing was changed: %s", strings.TrimSpace(msg.Error))
+				}
+			})
 		}
 	}()
 	return nil
@@ -188,6 +202,9 @@ func (m *Master) successorExited(status syscall.WaitStatus) {
 		m.log.Errorf("The successor (pid:%d) %s", l.pid, describe(status))
 	} else {
 		m.log.Debugf("The successor (pid:%d) %s", l.pid, describe(status))
+	}
+	if path := m.pidPath(m.cfg); path != "" {
+		pidfile.Of(path+".2", l.pid).Remove()
 	}
 	if m.pauseLater {
 		m.pauseLater = false
@@ -248,7 +265,7 @@ func (m *Master) inherit() error {
 		return err
 	}
 	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
-	m.predecessor = l
+	m.predecessor, m.upgraded = l, true
 	go func() {
 		var msg linkMessage
 		for {

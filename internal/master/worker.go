@@ -41,10 +41,12 @@ type worker struct {
 	aborted   bool
 	killed    bool // by this master
 	readyAt   time.Time
-	again     *time.Timer   // the next SIGTERM
-	pause     time.Duration // before it
-	deadline  *time.Timer   // of its drain
-	settled   func()        // once only requests over time are left
+	again     *time.Timer    // the next SIGTERM
+	pause     time.Duration  // before it
+	deadline  *time.Timer    // of its drain
+	late      bool           // a request of it is over time
+	settled   bool           // and it runs no others
+	awaiting  []func(string) // who waits for its stacks
 }
 
 // spawn has a worker forked.

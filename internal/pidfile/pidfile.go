@@ -167,6 +167,10 @@ func (f *File) Path() string {
 	return f.path
 }
 
+// Of returns the pid file at path of another process, which has ended and may
+// have left it: Remove then removes it.
+func Of(path string, pid int) *File { return &File{path, pid} }
+
 // Remove removes the file, unless another process has taken it over.
 func (f *File) Remove() {
 	if f == nil || read(f.path) != f.pid {

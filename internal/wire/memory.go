@@ -20,6 +20,7 @@ const (
 
 	boardPromoted = 0
 	boardFirst    = 8
+	boardGone     = 1 // of a slot's words
 	boardStride   = 8
 )
 
@@ -99,6 +100,12 @@ func (b *Board) Slots() int { return (len(b.w.mem)/8 - boardFirst) / boardStride
 // Claimed is the id of the request that slot i claimed last, 0 if none.
 func (b *Board) Claimed(i int) uint32 {
 	return uint32(b.w.at(boardFirst + boardStride*i).Load())
+}
+
+// Dismiss tells slot i that the client of a request has gone, so that it need not
+// make the rest of the response.
+func (b *Board) Dismiss(i int, id uint32) {
+	b.w.at(boardFirst + boardStride*i + boardGone).Store(uint64(id))
 }
 
 // Promote tells the worker that its master is a successor no more.

@@ -6,10 +6,10 @@ import importlib
 import json
 import os
 import sys
-import traceback
 import types
 
 from . import hooks
+from .log import app_traceback
 
 # The data of one setting, as JSON; more than that is no setting that could be
 # sent in one message.
@@ -142,16 +142,7 @@ def _broken(name, e):
     code = 1
     if isinstance(e, SystemExit):
         code = e.code if isinstance(e.code, int) else int(e.code is not None)
-    # The frames of this module and of the import machinery tell nothing.
-    tb = e.__traceback__
-    while tb is not None and _ours(tb.tb_frame.f_code.co_filename):
-        tb = tb.tb_next
-    text = "".join(traceback.format_exception(type(e), e, tb))
-    return ConfigError("Failed to read config file: %s" % name, text, code)
-
-
-def _ours(filename):
-    return filename == _ours.__code__.co_filename or filename.startswith("<frozen importlib")
+    return ConfigError("Failed to read config file: %s" % name, app_traceback(e), code)
 
 
 def _warn_extension():

@@ -1,6 +1,7 @@
 """One response: what PEP 3333 lets the app do to it, and the messages to the
 front that come of it."""
 
+import errno
 import io
 import os
 import stat
@@ -23,6 +24,10 @@ MAX_CHUNK = 120 << 10
 
 class FrontGone(Exception):
     """The front cannot be reached: there is nobody to serve."""
+
+
+class ClientGone(BrokenPipeError):
+    """The client has closed the connection."""
 
 
 class FileWrapper:
@@ -63,6 +68,8 @@ class Exchange:
     lost = False  # the front is gone
     sent = 0  # bytes of the body
     sock = None
+    board = None
+    gone = 0  # the word of the board that names a request whose client has gone
 
     def start_response(self, status, headers, exc_info=None):
         if exc_info is not None:
@@ -127,6 +134,8 @@ class Exchange:
 
     def put(self, data):
         """Sends a part of the body at once, with the head if it is the first."""
+        if self.board[self.gone] == self.id:
+            raise ClientGone(errno.EPIPE, "the client has gone")
         at = 0
         if not self.started:
             if self._sent_in_one(START, data):

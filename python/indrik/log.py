@@ -7,6 +7,7 @@ opens the error log for appending, and again when it is told to.
 import logging
 import os
 import sys
+import traceback
 
 FORMAT = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
 DATE_FORMAT = "[%Y-%m-%d %H:%M:%S %z]"
@@ -18,6 +19,27 @@ LEVELS = {
     "info": logging.INFO,
     "debug": logging.DEBUG,
 }
+
+
+def app_traceback(exception):
+    """Formats an exception like traceback.format_exc, without the frames of this
+    package and of the import system that lead to the app's: an operator looks
+    for a mistake in the app."""
+    tb = exception.__traceback__
+    while tb is not None and _ours(tb.tb_frame.f_code.co_filename):
+        tb = tb.tb_next
+    return "".join(traceback.format_exception(type(exception), exception, tb))
+
+
+def _ours(filename):
+    return filename.startswith(("<indrik>", "<frozen importlib")) or filename.endswith(
+        os.path.join("importlib", "__init__.py")
+    )
+
+
+class _Formatter(logging.Formatter):
+    def formatException(self, ei):
+        return app_traceback(ei[1]).rstrip("\n")
 
 
 class Stream:
@@ -107,7 +129,7 @@ class Log:
             old.close()
         if self._handler is None:
             self._handler = logging.StreamHandler(self.stream)
-            self._handler.setFormatter(logging.Formatter(FORMAT, DATE_FORMAT))
+            self._handler.setFormatter(_Formatter(FORMAT, DATE_FORMAT))
             self.error_log.addHandler(self._handler)
         self.cfg = cfg
         for logger in (self.error_log, self.access_log):

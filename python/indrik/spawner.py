@@ -10,13 +10,12 @@ import gc
 import os
 import select
 import signal
-import traceback
 
 from . import hooks, title, wire
 from .config import Config, ConfigError, File
 from .generation import App, Generation, Server, Surroundings
 from .loader import AppImportError
-from .log import Log, flush
+from .log import Log, app_traceback, flush
 from .worker import BOOT_ERROR, LOAD_ERROR, Worker
 
 # The exit codes of a worker for which there is no hook child_exit.
@@ -24,7 +23,9 @@ _NOT_STARTED = (BOOT_ERROR, LOAD_ERROR)
 
 # Handled by doing nothing. They are not ignored, since exec(3) hands on what
 # is ignored to whatever the app starts.
-_DEAF = ("SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+_DEAF = (
+    "SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTTIN", "SIGTTOU",
+)
 
 
 class CallError(Exception):
@@ -157,13 +158,13 @@ class Spawner:
         try:
             app.wsgi()
         except AppImportError as e:
-            raise CallError("load", str(e), traceback.format_exc(), LOAD_ERROR) from None
+            raise CallError("load", str(e), app_traceback(e), LOAD_ERROR) from None
         except SystemExit as e:
             code = e.code if isinstance(e.code, int) else int(e.code is not None)
             raise CallError("load", "the app called sys.exit(%r)" % (e.code,),
-                            traceback.format_exc(), code) from None
+                            app_traceback(e), code) from None
         except BaseException as e:
-            raise CallError("load", str(e), traceback.format_exc(), BOOT_ERROR) from None
+            raise CallError("load", str(e), app_traceback(e), BOOT_ERROR) from None
         return app
 
     def on_slots(self, message, fds):
@@ -222,7 +223,7 @@ class Spawner:
         except BaseException as e:
             code = e.code if isinstance(e, SystemExit) and isinstance(e.code, int) else 1
             text = str(e) or type(e).__name__
-            raise CallError("hook", text, traceback.format_exc(), code) from None
+            raise CallError("hook", text, app_traceback(e), code) from None
 
     def on_release(self, message, fds):
         generation = self.generations.pop(message["generation"], None)

@@ -30,6 +30,7 @@ MAX_TEXT = 48 << 10
 # The layout of a board and of a shared page, in 64-bit words.
 BOARD_PROMOTED = 0
 BOARD_FIRST = 8
+BOARD_GONE = 1  # of a slot's words
 BOARD_STRIDE = 8
 PAGE_RING = 1
 PAGE_RING_SIZE = 64

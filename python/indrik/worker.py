@@ -12,7 +12,6 @@ import signal
 import struct
 import sys
 import threading
-import traceback
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
 from . import hooks, log, threads, title, wire, wsgi
@@ -162,11 +161,12 @@ class Worker:
             # one `pkill -HUP` ends them all.
             "SIGHUP": hooks.nothing,
             "SIGUSR2": hooks.nothing,
+            "SIGTTIN": hooks.nothing,
+            "SIGTTOU": hooks.nothing,
             "SIGCHLD": signal.SIG_DFL,
         }
         for name, handler in handlers.items():
             signal.signal(getattr(signal, name), handler)
-        signal.siginterrupt(signal.SIGUSR1, False)
         if self.threaded:
             signal.signal(threads.NUDGE, hooks.nothing)
             self._wake = os.pipe()
@@ -238,8 +238,8 @@ class Worker:
         self.log.info("Worker exiting (pid: %s)", self.pid)
         try:
             self.cfg.worker_exit(self.server, self)
-        except Exception:
-            self.log.warning("Exception during worker exit:\n%s", traceback.format_exc())
+        except Exception as e:
+            self.log.warning("Exception during worker exit:\n%s", log.app_traceback(e))
 
     def _leave_now(self, code):
         """Ends the process although threads may run the app; the interpreter

@@ -7,11 +7,12 @@ serve() is the hot path. Whatever a small response does not need is elsewhere.
 import logging
 import os
 import select
+import sys
 from io import BytesIO
 from marshal import dumps, loads
 
 from . import hookview, wire
-from .exchange import ERROR, FORMAT, MAX_ONE, REFUSED, RESPONSE, Exchange, FileWrapper, FrontGone
+from .exchange import END, ERROR, FORMAT, MAX_ONE, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone
 from .log import Errors
 
 # A request comes with the descriptors of its environ and of its body, at most.
@@ -55,6 +56,8 @@ def serve(worker, index):
         pass
 
     Response.sock = sock
+    Response.board = cells
+    Response.gone = cell + wire.BOARD_GONE
 
     while True:
         try:
@@ -168,6 +171,10 @@ def _failed(worker, response, environ):
         raise  # what the caller is handling
     if response.lost:
         raise FrontGone()
+    if isinstance(sys.exc_info()[1], ClientGone):
+        worker.log.debug("Ignoring EPIPE")
+        response.done = True
+        return dumps((END if response.started else ERROR, response.id), FORMAT)
     if response.started:
         worker.log.exception("Error handling request")
     else:

@@ -264,7 +264,7 @@ class Boot(MasterTest):
     def test_no_module(self):
         code, log = self.boot("nix:app")
         self.assertEqual(code, 3)
-        self.assertIn("[ERROR] Exception in worker process\nTraceback", log)
+        self.assertIn("[ERROR] Exception in worker process\nModuleNotFoundError: No module named 'nix'\n", log)
         self.assertIn("\nNo module named 'nix'\n", log)
 
     def test_no_attribute(self):
@@ -277,8 +277,7 @@ class Boot(MasterTest):
         code, log = self.boot("app", "def application(): pass\n1 / 0")
         self.assertEqual(code, 3)
         self.assertIn('app.py", line 2, in <module>', log)
-        # Frames of ours show their source.
-        self.assertRegex(log, r'File "<indrik>/worker.py", line \d+, in _boot\n    self.wsgi = ')
+        self.assertNotIn("<indrik>", log)
 
     def test_exit(self):
         self.assertEqual(self.boot("app", "import sys; sys.exit(9)")[0], 9)
