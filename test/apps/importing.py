@@ -1,0 +1,7 @@
+"""Waits at the gate "import" while it is imported, then answers as gated does."""
+
+import gate
+
+gate.wait("import")
+
+from gated import app  # noqa: E402,F401

@@ -1,0 +1,1 @@
+"""A package, for app specs with a dot."""

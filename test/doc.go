@@ -1,0 +1,18 @@
+// Package test starts the real binary and looks at it as an operator and as a
+// client do: log lines, exit codes, processes, sockets, files, and every byte
+// of every response.
+//
+// Each test has a server of its own, in a directory of its own, on a port of
+// its own. At its end the server must have left nothing behind: no process, no
+// socket, no pid file, no temporary file; harness_server_test.go checks that,
+// and prints the log of a server whose test failed. Tests wait for events (a
+// line of the log, a response, the end of a process), never for time to pass.
+// What an app does between two events is governed by gates, named pipes that
+// it opens and the test releases; see apps/gate.py.
+//
+// Environment:
+//
+//	INDRIK_TEST_SERVER  the command to test instead of the binary built from this tree
+//	INDRIK_TEST_RACE=0  build without the race detector
+//	INDRIK_TEST_LONG=1  the crash loops last their full minute
+package test

@@ -1,0 +1,120 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// other is the command of INDRIK_TEST_SERVER, empty if there is none.
+var other = strings.Fields(os.Getenv("INDRIK_TEST_SERVER"))
+
+// name is what the program calls itself.
+func name() string {
+	if len(other) > 0 {
+		return filepath.Base(other[0])
+	}
+	return "indrik"
+}
+
+var build = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(scratch, "indrik")
+	args := []string{"build", "-o", path}
+	if raceWanted() {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "./cmd/indrik")...)
+	cmd.Dir = repository
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build ./cmd/indrik: %w\n%s", err, out)
+	}
+	os.Chmod(scratch, 0o755) // some tests run it as another user
+	return path, nil
+})
+
+// raceWanted says whether the binary gets the race detector, which needs a C compiler.
+func raceWanted() bool {
+	if os.Getenv("INDRIK_TEST_RACE") == "0" {
+		return false
+	}
+	out, err := exec.Command("go", "env", "CGO_ENABLED").Output()
+	return err == nil && strings.TrimSpace(string(out)) == "1"
+}
+
+// command is how to run the server under test.
+func command(t testing.TB) []string {
+	t.Helper()
+	if len(other) > 0 {
+		return other
+	}
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{path}
+}
+
+// python finds the interpreter behind python3: a version manager's wrapper
+// script costs each start a good part of a second.
+var python = sync.OnceValue(func() string {
+	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	if err != nil {
+		return "python3"
+	}
+	return strings.TrimSpace(string(out))
+})
+
+// systemPython is an interpreter that every user can run, empty if there is none.
+func systemPython() string {
+	if st, err := os.Stat("/usr/bin/python3"); err == nil && st.Mode()&0o005 != 0 {
+		return "/usr/bin/python3"
+	}
+	return ""
+}
+
+var nextPort atomic.Int32
+
+func init() { nextPort.Store(int32(20000 + os.Getpid()%1000*12)) }
+
+// freePort finds a port that nobody uses. It is below the range from which the
+// kernel takes the ports of outgoing connections: otherwise the load of one
+// test could take the port of the next.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 2000 {
+		p := int(nextPort.Add(1))
+		if p >= 32700 {
+			nextPort.Store(20000)
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf(":%d", p))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		return p
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+// tempDir is like t.TempDir with a path short enough for unix sockets, and
+// open to other users.
+func tempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "server-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Chmod(dir, 0o755)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}

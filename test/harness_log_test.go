@@ -1,0 +1,202 @@
+//go:build linux
+
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for an event that should come soon. It is
+// long because the machine may be busy with other tests; nothing depends on it.
+const patience = 30 * time.Second
+
+// A transcript is what the processes of a server have written, by lines. A
+// cursor moves over it: expect looks only at what follows the last match.
+type transcript struct {
+	mu      sync.Mutex
+	lines   []string
+	partial string
+	cursor  int
+	changed chan struct{} // closed and replaced with each new line
+	eof     bool
+}
+
+func newTranscript() *transcript { return &transcript{changed: make(chan struct{})} }
+
+// read collects lines from r until its end, which comes when the last process
+// that holds the other end is gone.
+func (tr *transcript) read(r io.ReadCloser) {
+	defer r.Close()
+	br := bufio.NewReader(r)
+	for {
+		line, err := br.ReadString('\n')
+		tr.mu.Lock()
+		if line != "" {
+			tr.lines = append(tr.lines, strings.TrimSuffix(line, "\n"))
+		}
+		tr.eof = err != nil
+		close(tr.changed)
+		tr.changed = make(chan struct{})
+		tr.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// follow collects lines from a file that others append to, as tail -F does.
+func (tr *transcript) follow(path string, stop <-chan struct{}) {
+	var f *os.File
+	defer func() {
+		if f != nil {
+			f.Close()
+		}
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		if f == nil {
+			f, _ = os.Open(path)
+		}
+		n := 0
+		if f != nil {
+			n, _ = f.Read(buf)
+		}
+		if n > 0 {
+			tr.add(buf[:n])
+			continue
+		}
+		if f != nil {
+			// A file renamed by a rotation: what was written to it
+			// after the rename has been read by now, the rest is in
+			// the new one.
+			now, err := os.Stat(path)
+			was, werr := f.Stat()
+			if err == nil && werr == nil && !os.SameFile(now, was) {
+				f.Close()
+				f = nil
+				continue
+			}
+		}
+		select {
+		case <-stop:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (tr *transcript) add(b []byte) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.partial += string(b)
+	for {
+		line, rest, ok := strings.Cut(tr.partial, "\n")
+		if !ok {
+			break
+		}
+		tr.lines = append(tr.lines, line)
+		tr.partial = rest
+	}
+	close(tr.changed)
+	tr.changed = make(chan struct{})
+}
+
+// wait returns the submatches of the first line from index from on that
+// matches, and the index after that line.
+func (tr *transcript) wait(from int, re string, limit time.Duration) ([]string, int, bool) {
+	r := regexp.MustCompile(re)
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	for {
+		tr.mu.Lock()
+		for ; from < len(tr.lines); from++ {
+			if m := r.FindStringSubmatch(tr.lines[from]); m != nil {
+				tr.mu.Unlock()
+				return m, from + 1, true
+			}
+		}
+		changed, eof := tr.changed, tr.eof
+		tr.mu.Unlock()
+		if eof {
+			return nil, from, false
+		}
+		select {
+		case <-changed:
+		case <-deadline.C:
+			return nil, from, false
+		}
+	}
+}
+
+// expect waits for a line that matches re after the line that the last expect
+// found, and returns its submatches.
+func (tr *transcript) expect(t testing.TB, re string) []string {
+	t.Helper()
+	tr.mu.Lock()
+	from := tr.cursor
+	tr.mu.Unlock()
+	m, next, ok := tr.wait(from, re, patience)
+	if !ok {
+		t.Fatalf("the log has no line that matches %q after line %d", re, from)
+	}
+	tr.mu.Lock()
+	tr.cursor = next
+	tr.mu.Unlock()
+	return m
+}
+
+// mark is the index of the next line to come.
+func (tr *transcript) mark() int {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return len(tr.lines)
+}
+
+// expectFrom waits for a line that matches re, from a mark on; it leaves the cursor alone.
+func (tr *transcript) expectFrom(t testing.TB, mark int, re string) []string {
+	t.Helper()
+	m, _, ok := tr.wait(mark, re, patience)
+	if !ok {
+		t.Fatalf("the log has no line that matches %q from line %d on", re, mark)
+	}
+	return m
+}
+
+// count is the number of lines so far that match re.
+func (tr *transcript) count(re string) int { return len(tr.all(re)) }
+
+// all returns the submatches of each line so far that matches re.
+func (tr *transcript) all(re string) [][]string {
+	r := regexp.MustCompile(re)
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	var found [][]string
+	for _, line := range tr.lines {
+		if m := r.FindStringSubmatch(line); m != nil {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+func (tr *transcript) String() string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	var b bytes.Buffer
+	lines := tr.lines
+	if n := len(lines); n > 400 {
+		b.WriteString(strings.Join(lines[:150], "\n"))
+		b.WriteString("\n[...]\n")
+		lines = lines[n-250:]
+	}
+	b.WriteString(strings.Join(lines, "\n"))
+	return b.String()
+}

@@ -1,0 +1,137 @@
+package test
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers lists, for each package of the program, the packages of the program
+// that it may import: imports point from the command line down to what knows
+// nothing of the rest. A package that is not listed is a mistake too.
+var layers = map[string][]string{
+	"cmd/indrik": {"internal/cli"},
+
+	"internal/cli": {
+		"internal/exitcode", "internal/front", "internal/master", "internal/oslayer", "internal/pyfind",
+		"internal/settings", "internal/version", "internal/wire",
+	},
+	"internal/master": {
+		"internal/errlog", "internal/exitcode", "internal/listen", "internal/notify", "internal/oslayer",
+		"internal/pidfile", "internal/settings", "internal/version", "internal/wire", "python",
+	},
+	"internal/front": {
+		"internal/accesslog", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/version",
+		"internal/wire",
+	},
+	"internal/settings":         {"internal/listen", "internal/oslayer", "internal/version", "internal/wire"},
+	"internal/settings/gendocs": {"internal/settings"},
+	"internal/pyfind":           {},
+	"internal/notify":           {},
+	"internal/pidfile":          {},
+	"internal/listen":           {},
+	"internal/oslayer":          {},
+	"python":                    {"internal/wire"},
+
+	"internal/accesslog": {},
+	"internal/errlog":    {},
+	"internal/exitcode":  {},
+	"internal/http1":     {},
+	"internal/version":   {},
+	"internal/wire":      {},
+
+	"test": {},
+}
+
+// dependencies are the modules that go.mod may require directly.
+var dependencies = []string{
+	"github.com/spf13/pflag", "golang.org/x/sys", "golang.org/x/net", "golang.org/x/term", "github.com/coder/websocket",
+	"github.com/fsnotify/fsnotify", "github.com/klauspost/compress", "github.com/prometheus/client_golang",
+	"github.com/prometheus/procfs", "github.com/coreos/go-systemd/v22", "github.com/pires/go-proxyproto",
+	"github.com/rogpeppe/go-internal", "github.com/google/go-cmp", "pgregory.net/rapid",
+}
+
+type goPackage struct {
+	ImportPath string
+	Doc        string
+	Imports    []string
+}
+
+func packages(t *testing.T, goos string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,Imports", "./...")
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "GOOS="+goos)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var found []goPackage
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p goPackage
+		if err := dec.Decode(&p); err == io.EOF {
+			return found
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, p)
+	}
+}
+
+func TestLayers(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin"} {
+		for _, p := range packages(t, goos) {
+			name := strings.TrimPrefix(p.ImportPath, "indrik/")
+			may, known := layers[name]
+			if !known {
+				t.Errorf("package %s has no place among the layers: add it to the table in layers_test.go", name)
+				continue
+			}
+			for _, path := range p.Imports {
+				if own, ok := strings.CutPrefix(path, "indrik/"); ok && !slices.Contains(may, own) {
+					t.Errorf("%s must not import %s", name, own)
+				}
+			}
+		}
+	}
+}
+
+func TestPackageComments(t *testing.T) {
+	for _, p := range packages(t, "linux") {
+		if p.Doc == "" {
+			t.Errorf("package %s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+func TestDependencies(t *testing.T) {
+	cmd := exec.Command("go", "mod", "edit", "-json")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go mod edit: %v", err)
+	}
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+		Replace []any
+	}
+	if err := json.Unmarshal(out, &mod); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range mod.Require {
+		if !r.Indirect && !slices.Contains(dependencies, r.Path) {
+			t.Errorf("go.mod requires %s, which is not in the list of dependencies", r.Path)
+		}
+	}
+	if len(mod.Replace) > 0 {
+		t.Error("go.mod replaces a module")
+	}
+}

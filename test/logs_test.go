@@ -1,0 +1,70 @@
+//go:build linux
+
+package test
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestReopenLogs(t *testing.T) {
+	s := start(t, options{app: "validated:app", args: []string{"--workers", "2", "--error-logfile", "err.log", "--access-logfile", "acc.log"}})
+	s.get("/before")
+	eventually(t, "the request is logged", func() bool {
+		return strings.Contains(s.read("acc.log"), "/before") && strings.Contains(s.read("err.log"), "seen /before")
+	})
+	for _, f := range []string{"err.log", "acc.log"} {
+		must(t, os.Rename(s.path(f), s.path(f+".1")))
+	}
+	s.signal(syscall.SIGUSR1)
+	eventually(t, "no process has the old files open", func() bool {
+		for _, p := range s.tree() {
+			if holds(p.pid, s.path("err.log.1")) || holds(p.pid, s.path("acc.log.1")) {
+				return false
+			}
+		}
+		return true
+	})
+	for range 10 {
+		s.get("/after")
+	}
+	eventually(t, "requests are logged in the new files", func() bool {
+		return strings.Count(s.read("acc.log"), "/after") == 10 && strings.Count(s.read("err.log"), "seen /after") == 10
+	})
+	for _, f := range []string{"err.log.1", "acc.log.1"} {
+		if strings.Contains(s.read(f), "/after") {
+			t.Errorf("%s was written to after the rotation", f)
+		}
+	}
+	s.terminate()
+	if !strings.Contains(s.read("err.log"), "Shutting down: Master") {
+		t.Error("the master writes elsewhere")
+	}
+}
+
+func TestReopenLogsWhileDraining(t *testing.T) {
+	s := start(t, options{app: "gated:app", args: []string{"--error-logfile", "err.log", "--access-logfile", "acc.log"}})
+	m := inFlight(s)
+	s.signal(syscall.SIGTERM)
+	eventually(t, "the drain has begun", func() bool { return strings.Contains(s.read("err.log"), "Handling signal: term") })
+	for _, f := range []string{"err.log", "acc.log"} {
+		must(t, os.Rename(s.path(f), s.path(f+".1")))
+	}
+	s.signal(syscall.SIGUSR1)
+	eventually(t, "no process has the old files open", func() bool {
+		for _, p := range s.tree() {
+			if holds(p.pid, s.path("err.log.1")) || holds(p.pid, s.path("acc.log.1")) {
+				return false
+			}
+		}
+		return true
+	})
+	m.run.release()
+	m.flight.expect(200)
+	s.expectExit(0)
+	if !strings.Contains(s.read("acc.log"), "GET /run ") || !strings.Contains(s.read("err.log"), "Shutting down: Master") {
+		t.Error("the new files lack what came after the rotation")
+	}
+}

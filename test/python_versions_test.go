@@ -1,0 +1,97 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// interpreters are the Pythons that Indrik promises to run on.
+var interpreters = []string{"3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "pypy3"}
+
+// findInterpreter looks for a version on PATH and among those of pyenv; it
+// returns "" if it is not installed.
+func findInterpreter(version string) string {
+	command := "python" + version
+	if strings.HasPrefix(version, "pypy") {
+		command = version
+	}
+	root := os.Getenv("PYENV_ROOT")
+	if root == "" {
+		home, _ := os.UserHomeDir()
+		root = filepath.Join(home, ".pyenv")
+	}
+	candidates, _ := filepath.Glob(filepath.Join(root, "versions", strings.TrimSuffix(version, "3")+"*", "bin", command))
+	if path, err := exec.LookPath(command); err == nil {
+		candidates = append(candidates, path)
+	}
+	for _, path := range candidates {
+		// A version manager's wrapper is on PATH even if the version is not there.
+		out, err := exec.Command(path, "-c", "import sys; print(sys.executable)").Output()
+		if err == nil {
+			return strings.TrimSpace(string(out))
+		}
+	}
+	return ""
+}
+
+func TestPythonVersions(t *testing.T) {
+	for _, version := range interpreters {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			path := findInterpreter(version)
+			if path == "" {
+				t.Skip("not installed here")
+			}
+			out, _ := exec.Command(path, "--version").CombinedOutput()
+			t.Logf("%s: %s", path, strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", " "))
+			smoke(t, path)
+		})
+	}
+}
+
+// smoke does with one interpreter a little of everything that depends on it.
+func smoke(t *testing.T, path string) {
+	s := start(t, options{app: "validated:app", python: path, args: []string{"--workers", "2", "--threads", "2"}})
+	s.workers(2)
+	c := s.client()
+	for i := range 30 {
+		if r := c.do(t, "GET", fmt.Sprint("/", i), ""); r.body != fmt.Sprintf("/%d\n", i) {
+			t.Fatalf("%v", r)
+		}
+	}
+	body := strings.Repeat("a line of the body\n", 10000)
+	if r := c.do(t, "POST", "/post", body, "Content-Type: text/plain"); r.body != "/post\n"+body {
+		t.Errorf("POST: %v", r)
+	}
+	if r := c.do(t, "GET", "/write", ""); r.body != "written returned" {
+		t.Errorf("write(): %v", r)
+	}
+	s.reload(2)
+	s.get("/")
+	pid := s.workers(2)[0]
+	kill(t, pid, syscall.SIGKILL)
+	waitGone(t, pid)
+	s.workers(2)
+	s.get("/")
+	s.terminate()
+
+	s = start(t, options{app: "stuck:app", python: path, args: []string{"--timeout", "1", "--preload"}})
+	if r, err := s.request("GET", "/stuck", ""); err != nil || r.status != 504 {
+		t.Errorf("%v, %v, want 504", r, err)
+	}
+	s.log.expect(t, `WORKER TIMEOUT`)
+	s.log.expect(t, `stuck_here`)
+	s.get("/")
+	s.terminate()
+
+	s = launch(t, options{app: "unimportable:app", python: path})
+	s.expectExit(3)
+	s.log.expect(t, `RuntimeError: this module cannot be imported`)
+}

@@ -1,0 +1,371 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// versioned is an app whose answers tell which text it was loaded from, and
+// which load clients accept.
+func versioned(version string) string {
+	return fmt.Sprintf(`VERSION = %q
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/version":
+        body = VERSION.encode()
+    else:
+        body = environ["PATH_INFO"].encode("latin-1") + b"\n" + environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+`, version)
+}
+
+func TestReloadUnderLoad(t *testing.T) {
+	for n, args := range map[int]string{2: "--workers 2", 1: "--threads 4"} {
+		t.Run(args, func(t *testing.T) {
+			s := start(t, options{app: "webapp:app", args: strings.Fields(args), files: map[string]string{"webapp.py": versioned("0")}})
+			k, o := s.bothLoads(4)
+			for i := range 5 {
+				s.write("webapp.py", versioned(fmt.Sprint(i+1)))
+				s.reload(n)
+				if got := s.get("/version"); got != fmt.Sprint(i+1) {
+					t.Errorf("after reload %d the app is version %s", i+1, got)
+				}
+				k.progress(20)
+				o.progress(20)
+			}
+			expectNoneLost(t, k, o)
+			if n := s.log.count(`\[INFO\] Hang up: Master$`); n != 5 {
+				t.Errorf("%d reloads in the log", n)
+			}
+			if n := len(s.role("front")); n != 1 {
+				t.Errorf("%d fronts", n)
+			}
+			eventually(t, "one spawner is left", func() bool { return len(s.role("spawner")) == 1 })
+			s.terminate()
+		})
+	}
+}
+
+func TestBrokenReloads(t *testing.T) {
+	config := "workers = 2\nraw_env = ['FROM=first']\n"
+	s := start(t, options{app: "webapp:app", conf: config, files: map[string]string{"webapp.py": versioned("good")}})
+	before := s.workers(2)
+	k, o := s.bothLoads(3)
+	still := func(want string) {
+		t.Helper()
+		k.progress(20)
+		o.progress(20)
+		if got := s.get("/version"); got != "good" {
+			t.Errorf("the app is version %s", got)
+		}
+		s.log.expect(t, want)
+		eventually(t, "the old workers are the only ones", func() bool {
+			now := s.role("worker")
+			return len(now) == 2 && now[0].pid == before[0] && now[1].pid == before[1] && len(s.role("spawner")) == 1
+		})
+	}
+
+	s.write("gunicorn.conf.py", "workers = 2 +\n")
+	s.signal(syscall.SIGHUP)
+	still(`SyntaxError`)
+
+	s.write("gunicorn.conf.py", "workers = 'many'\n")
+	s.signal(syscall.SIGHUP)
+	still(`Invalid value for workers: many`)
+
+	s.write("gunicorn.conf.py", config)
+	s.write("webapp.py", versioned("bad")+"\nraise RuntimeError('broken at import')\n")
+	s.signal(syscall.SIGHUP)
+	still(`RuntimeError: broken at import`)
+
+	s.write("webapp.py", "# no app here\n")
+	s.signal(syscall.SIGHUP)
+	still(`Failed to find attribute 'app' in 'webapp'\.`)
+
+	s.write("webapp.py", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+	s.signal(syscall.SIGHUP)
+	still(`was sent SIGKILL!`)
+
+	s.write("webapp.py", versioned("good"))
+	s.write("gunicorn.conf.py", config+"def on_reload(server):\n    raise RuntimeError('hook broken')\n")
+	s.signal(syscall.SIGHUP)
+	still(`hook broken`)
+
+	s.write("gunicorn.conf.py", "workers = 1\n")
+	s.write("webapp.py", versioned("better"))
+	s.signal(syscall.SIGHUP)
+	s.replaced(before, 1)
+	if got := s.get("/version"); got != "better" {
+		t.Errorf("the app is version %s", got)
+	}
+	expectNoneLost(t, k, o)
+	s.terminate()
+}
+
+func TestSlowImport(t *testing.T) {
+	// New workers take two seconds to import the app: no client waits for them.
+	slow := func(version string) string {
+		return "import os, time\nif os.environ['RELOADED'] == 'yes':\n    time.sleep(2)\n" + versioned(version)
+	}
+	s := start(t, options{app: "webapp:app", conf: "raw_env = ['RELOADED=no']\n", files: map[string]string{"webapp.py": slow("1")}})
+	k, o := s.bothLoads(2)
+	s.write("gunicorn.conf.py", "raw_env = ['RELOADED=yes']\nmax_requests = 0\n")
+	s.write("webapp.py", slow("2"))
+	s.reload(1)
+	if got := s.get("/version"); got != "2" {
+		t.Errorf("the app is version %s", got)
+	}
+	// The same for a worker that is replaced because it was told to end.
+	pid := s.workers(1)[0]
+	expectNoneLost(t, k, o)
+	for _, l := range []*load{k, o} {
+		if sum := l.now(); sum.slowest > time.Second {
+			t.Errorf("a client waited: %v", sum)
+		}
+	}
+	kill(t, pid, syscall.SIGTERM) // there is no other: this one client waits, and is served
+	if got := s.get("/version"); got != "2" {
+		t.Errorf("the app is version %s", got)
+	}
+	s.terminate()
+}
+
+func TestReloadChangesSettings(t *testing.T) {
+	s := start(t, options{
+		app:  "showenviron:app",
+		conf: "workers = 1\nraw_env = ['A=1']\n",
+	})
+	s.write("gunicorn.conf.py", "threads = 3\nworkers = 2\nproc_name = 'other'\nlimit_request_line = 100\nkeepalive = 0\n")
+	old := s.workers(1)
+	s.signal(syscall.SIGHUP)
+	s.replaced(old, 2)
+	c := s.client()
+	if r := c.do(t, "GET", "/", ""); !strings.Contains(r.body, `"wsgi.multithread": true`) || !r.closes() {
+		t.Errorf("%v", r)
+	}
+	if r, err := s.request("GET", "/"+strings.Repeat("x", 200), ""); err != nil || r.status != 400 {
+		t.Errorf("the new limit is not in force: %v, %v", r, err)
+	}
+	for _, role := range []string{"master", "front", "spawner", "worker"} {
+		eventually(t, "the "+role+" has the new name", func() bool {
+			for _, p := range s.role(role) {
+				if !strings.HasSuffix(p.title, "[other]") {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	s.terminate()
+}
+
+func TestReloadForgetsEnvironment(t *testing.T) {
+	s := start(t, options{
+		app:  "webapp:app",
+		conf: "raw_env = ['ONE=1']\n",
+		files: map[string]string{"webapp.py": `import os
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [repr([os.environ.get("ONE"), os.environ.get("TWO")]).encode()]
+`},
+	})
+	if got := s.get("/"); got != "['1', None]" {
+		t.Errorf("%s", got)
+	}
+	s.write("gunicorn.conf.py", "raw_env = ['TWO=2']\n")
+	s.reload(1)
+	if got := s.get("/"); got != "[None, '2']" {
+		t.Errorf("after the reload: %s", got)
+	}
+	s.terminate()
+}
+
+func TestReloadWithPreload(t *testing.T) {
+	s := start(t, options{app: "webapp:app", args: []string{"--preload", "--workers", "2"}, files: map[string]string{"webapp.py": versioned("1")}})
+	k, o := s.bothLoads(3)
+	s.write("webapp.py", versioned("2"))
+	for range 3 {
+		s.reload(2)
+		if got := s.get("/version"); got != "1" {
+			t.Errorf("HUP loaded version %s of a preloaded app", got)
+		}
+	}
+	s.write("webapp.py", "raise RuntimeError('must not be imported')\n")
+	s.reload(2)
+	k.progress(20)
+	expectNoneLost(t, k, o)
+	s.terminate()
+}
+
+func TestReloadChangesBind(t *testing.T) {
+	first, second := freePort(t), freePort(t)
+	conf := func(binds ...string) string {
+		for i, b := range binds {
+			binds[i] = fmt.Sprintf("%q", b)
+		}
+		return "bind = [" + strings.Join(binds, ", ") + "]\n"
+	}
+	one, two := fmt.Sprintf("127.0.0.1:%d", first), fmt.Sprintf("127.0.0.1:%d", second)
+	s := start(t, options{app: "echo:app", bind: []string{}, conf: conf(one), noProbe: true})
+	s.o.bind = []string{one}
+	s.ready()
+	k := s.keepAliveLoad(2)
+	k.progress(5)
+	s.write("gunicorn.conf.py", conf(one, two))
+	s.reload(1)
+	for _, addr := range []string{one, two} {
+		c, err := dial("tcp", addr)
+		must(t, err)
+		c.do(t, "GET", "/", "")
+		c.Close()
+	}
+	expectNoneLost(t, k)
+	s.log.expect(t, `Listening at: http://`+one+` `)
+	s.log.expect(t, `Listening at: http://`+one+`,http://`+two+`$`)
+
+	// A new address that cannot be had changes nothing.
+	s.write("gunicorn.conf.py", conf("192.0.2.1:80"))
+	old := s.workers(1)
+	s.signal(syscall.SIGHUP)
+	s.log.expect(t, `Can't connect to \('192\.0\.2\.1', 80\)`)
+	s.get("/")
+	if got := s.workers(1); got[0] != old[0] {
+		t.Errorf("the worker is %d, was %d", got[0], old[0])
+	}
+
+	s.write("gunicorn.conf.py", conf(two))
+	s.reload(1)
+	eventually(t, "the old address is closed", func() bool { return !listening(first) })
+	s.o.bind = []string{two}
+	s.get("/")
+	s.terminate()
+	if listening(second) {
+		t.Error("the port is still open")
+	}
+}
+
+func TestIdleConnectionsSurviveReloads(t *testing.T) {
+	n := 1000
+	if testing.Short() {
+		n = 100
+	}
+	s := start(t, options{app: "echo:app"})
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = s.client()
+		clients[i].do(t, "GET", fmt.Sprint("/", i), "")
+	}
+	for i := range 20 {
+		s.reload(1)
+		if i == 9 {
+			for _, c := range clients[:n/2] {
+				c.SetDeadline(time.Now().Add(patience))
+				c.do(t, "GET", "/between", "")
+			}
+		}
+	}
+	closed := 0
+	for _, c := range clients {
+		if closedByPeer(c) {
+			closed++
+		}
+	}
+	if closed > 0 {
+		t.Fatalf("%d of %d idle connections were closed", closed, n)
+	}
+	for i, c := range clients {
+		c.SetDeadline(time.Now().Add(patience))
+		if r := c.do(t, "GET", fmt.Sprint("/", i), ""); r.body != fmt.Sprintf("/%d\n", i) {
+			t.Fatalf("connection %d: %v", i, r)
+		}
+	}
+	s.terminate()
+}
+
+func TestReloadWhileRequestsRun(t *testing.T) {
+	// Requests that began before the reload end as if there had been none,
+	// after the new workers have taken over.
+	s := start(t, options{app: "gated:app", args: []string{"--threads", "2", "--graceful-timeout", "60"}})
+	m := inFlight(s)
+	old := s.workers(1)[0]
+	s.signal(syscall.SIGHUP)
+	eventually(t, "a new worker serves", func() bool { return !strings.HasPrefix(s.get("/"), fmt.Sprint(old, " ")) })
+	if !alive(old) {
+		t.Error("the old worker did not wait for its request")
+	}
+	m.run.release()
+	if r := m.flight.expect(200); !strings.HasPrefix(r.body, fmt.Sprint(old, " ")) {
+		t.Errorf("%v", r)
+	}
+	s.replaced([]int{old}, 1)
+	s.terminate()
+}
+
+func TestReloadReachesGracefulTimeout(t *testing.T) {
+	s := start(t, options{app: "gated:app", args: []string{"--graceful-timeout", "1"}})
+	m := inFlight(s)
+	old := s.workers(1)[0]
+	s.signal(syscall.SIGHUP)
+	m.flight.expect(504)
+	s.replaced([]int{old}, 1)
+	s.get("/")
+	s.terminate()
+}
+
+func TestHooks(t *testing.T) {
+	conf := `
+import os
+
+def on_starting(server):
+    server.log.info("hook on_starting")
+def when_ready(server):
+    server.log.info("hook when_ready")
+def on_reload(server):
+    server.log.info("hook on_reload")
+def pre_fork(server, worker):
+    server.log.info("hook pre_fork %s", worker.age)
+def post_fork(server, worker):
+    server.log.info("hook post_fork %s %s", worker.age, worker.pid == os.getpid())
+def post_worker_init(worker):
+    worker.log.info("hook post_worker_init %s", worker.pid == os.getpid())
+def worker_exit(server, worker):
+    server.log.info("hook worker_exit %s", worker.pid == os.getpid())
+def worker_int(worker):
+    worker.log.info("hook worker_int")
+def child_exit(server, worker):
+    server.log.info("hook child_exit %s", worker.pid)
+def pre_request(worker, req):
+    worker.log.info("hook pre_request %s %s", req.method, req.path)
+def post_request(worker, req, environ, resp):
+    worker.log.info("hook post_request %s %s", req.path, resp.status)
+def on_exit(server):
+    server.log.info("hook on_exit")
+`
+	s := start(t, options{conf: conf})
+	pid := s.workers(1)[0]
+	s.get("/path")
+	for _, want := range []string{
+		"hook on_starting", "hook when_ready", "hook pre_fork 1", "hook post_fork 1 True",
+		fmt.Sprintf("Booting worker with pid: %d", pid), "hook post_worker_init True",
+		"hook pre_request GET /path", "hook post_request /path 200 OK",
+	} {
+		if s.log.count(want) == 0 {
+			s.log.expectFrom(t, 0, want)
+		}
+	}
+	s.reload(1)
+	s.log.expect(t, "hook on_reload")
+	s.log.expectFrom(t, 0, "hook worker_exit True")
+	s.log.expectFrom(t, 0, fmt.Sprintf("hook child_exit %d", pid))
+	kill(t, s.workers(1)[0], syscall.SIGINT)
+	s.log.expectFrom(t, 0, "hook worker_int")
+	s.get("/")
+	s.terminate()
+	s.log.expectFrom(t, 0, "hook on_exit")
+}
