@@ -1,0 +1,97 @@
+// Package load is a small closed-loop HTTP/1.1 load generator.
+//
+// One thread drives all connections with epoll, so that it takes as little as
+// can be of the processors it shares with the server. Each client sends a
+// request, waits for the whole answer, checks its status and every byte of its
+// body, and only then sends the next one. Nothing is tried twice: a request
+// that was sent, or could not be, and got no right answer is an error and is
+// counted by kind.
+//
+// The time of a request runs from before its first byte is written (before
+// the connection is opened, if it needs a new one) to its last byte's
+// arrival. Requests still waiting when the measurement ends are waited for, so
+// that the slowest ones are not lost to the figures.
+//
+// It needs Linux. To try it: go test ./bench/load
+package load
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Group is a number of clients that all do the same.
+type Group struct {
+	Name    string
+	Clients int
+	// Request is sent as it is. It must ask for Connection: close if OneShot.
+	Request []byte
+	// Want is the body of the right answer. Its status is 200.
+	Want []byte
+	// OneShot: a new connection for each request.
+	OneShot bool
+	// Pause is the time between an answer and the client's next request.
+	Pause time.Duration
+}
+
+// Plan is one run.
+type Plan struct {
+	Server netip.AddrPort // IPv4
+	Groups []Group
+	// Source numbers the run. Clients connect from addresses 127.x.y.z that
+	// follow from it, so that no run meets connections in TIME_WAIT of another.
+	Source int
+	// Answers during Warm are not measured; errors are.
+	Warm, Measure time.Duration
+	// Timeout is how long a client waits for an answer.
+	Timeout time.Duration
+	// Started and Ended, if set, are called at the start and the end of the
+	// measurement, between two events: they must be quick.
+	Started, Ended func()
+}
+
+// Kind is what went wrong with a request.
+type Kind string
+
+const (
+	Refused   Kind = "refused"   // no connection
+	Lost      Kind = "lost"      // the connection ended before a byte of the answer
+	Truncated Kind = "truncated" // it ended within the answer
+	TimedOut  Kind = "timeout"   // no whole answer within Timeout
+	Wrong     Kind = "wrong"     // another status or body than wanted
+	Malformed Kind = "malformed" // not HTTP, or more bytes than the answer has
+)
+
+// Tally is what the clients of one group saw.
+type Tally struct {
+	Clients int
+	// Answers were complete and right within the measurement.
+	Answers int
+	// Latencies of all right answers since the measurement began, ascending;
+	// those that came after its end are here though not in Answers.
+	Latencies []time.Duration
+	Errors    map[Kind]int
+	// FirstError describes one of the errors.
+	FirstError string
+	// Connections opened in the whole run.
+	Connections int
+	// Starved is the number of clients that got no answer at all within the
+	// measurement.
+	Starved int
+}
+
+// Failed is the number of requests that got no right answer.
+func (t *Tally) Failed() int {
+	sum := 0
+	for _, n := range t.Errors {
+		sum += n
+	}
+	return sum
+}
+
+// Result is a finished run.
+type Result struct {
+	Groups []Tally // as in the plan
+	// Elapsed is the real length of the measurement.
+	Elapsed time.Duration
+}

@@ -1,0 +1,229 @@
+package load
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+const (
+	get     = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
+	getOnce = "GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
+	hello   = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+)
+
+// serve answers every connection by handle, which gets one request after the
+// other until it returns false.
+func serve(t *testing.T, handle func(c net.Conn, r *http.Request, body []byte) bool) netip.AddrPort {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				in := bufio.NewReader(c)
+				for {
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					body, err := io.ReadAll(r.Body)
+					if err != nil || !handle(c, r, body) {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return netip.MustParseAddrPort(listener.Addr().String())
+}
+
+func run(t *testing.T, server netip.AddrPort, groups ...Group) *Result {
+	t.Helper()
+	r, err := Run(t.Context(), Plan{
+		Server: server, Groups: groups, Warm: 50 * time.Millisecond, Measure: 200 * time.Millisecond, Timeout: 300 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func helloGroup(request string) Group {
+	return Group{Clients: 4, Request: []byte(request), Want: []byte("hello"), OneShot: request == getOnce}
+}
+
+func TestKeepAlive(t *testing.T) {
+	server := serve(t, func(c net.Conn, _ *http.Request, _ []byte) bool {
+		_, err := io.WriteString(c, hello)
+		return err == nil
+	})
+	tally := run(t, server, helloGroup(get)).Groups[0]
+	if tally.Failed() > 0 || tally.Starved > 0 || tally.Answers == 0 {
+		t.Errorf("%d answers, %v (%s), %d starved", tally.Answers, tally.Errors, tally.FirstError, tally.Starved)
+	}
+	if tally.Connections != 4 {
+		t.Errorf("%d connections for 4 clients", tally.Connections)
+	}
+	if n := len(tally.Latencies); n < tally.Answers || n > tally.Answers+4 {
+		t.Errorf("%d latencies of %d answers", n, tally.Answers)
+	}
+}
+
+func TestOneShot(t *testing.T) {
+	server := serve(t, func(c net.Conn, r *http.Request, _ []byte) bool {
+		if r.Close {
+			_, _ = io.WriteString(c, hello)
+		}
+		return false
+	})
+	tally := run(t, server, helloGroup(getOnce)).Groups[0]
+	if tally.Failed() > 0 || tally.Answers == 0 || tally.Connections < tally.Answers {
+		t.Errorf("%d answers on %d connections, %v (%s)", tally.Answers, tally.Connections, tally.Errors, tally.FirstError)
+	}
+}
+
+func TestEcho(t *testing.T) {
+	server := serve(t, func(c net.Conn, _ *http.Request, body []byte) bool {
+		_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n"+string(body)+"\r\n0\r\n\r\n")
+		return err == nil
+	})
+	request := "POST /echo HTTP/1.1\r\nHost: bench\r\nContent-Length: 4\r\n\r\nbody"
+	tally := run(t, server, Group{Clients: 1, Request: []byte(request), Want: []byte("body"), Pause: 10 * time.Millisecond}).Groups[0]
+	if tally.Failed() > 0 || tally.Answers == 0 || tally.Answers > 20 {
+		t.Errorf("%d answers, %v (%s)", tally.Answers, tally.Errors, tally.FirstError)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for _, c := range []struct {
+		kind   Kind
+		answer string
+		stay   bool
+	}{
+		{Lost, "", false},
+		{Truncated, hello[:20], false},
+		{Truncated, hello[:len(hello)-1], false},
+		{TimedOut, "", true},
+		{TimedOut, hello[:20], true},
+		{Wrong, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello", true},
+		{Wrong, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 5\r\n\r\nhello", true},
+		{Malformed, "hello, I am not HTTP\r\n\r\n", true},
+		{Malformed, hello + "h", true},
+	} {
+		server := serve(t, func(conn net.Conn, _ *http.Request, _ []byte) bool {
+			_, _ = io.WriteString(conn, c.answer)
+			return c.stay
+		})
+		tally := run(t, server, helloGroup(get)).Groups[0]
+		if tally.Answers > 0 || tally.Errors[c.kind] < 4 || tally.Errors[c.kind] != tally.Failed() || tally.Starved != 4 {
+			t.Errorf("%q: %d answers, %v (%s), %d starved; want %s", c.answer, tally.Answers, tally.Errors, tally.FirstError, tally.Starved, c.kind)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := netip.MustParseAddrPort(listener.Addr().String())
+	listener.Close()
+	tally := run(t, server, helloGroup(get)).Groups[0]
+	if tally.Errors[Refused] == 0 || tally.Errors[Refused] != tally.Failed() {
+		t.Errorf("%v (%s)", tally.Errors, tally.FirstError)
+	}
+}
+
+// A server that serves one connection and lets the others wait gives a fine
+// number of answers a second: only the starved clients tell.
+func TestStarved(t *testing.T) {
+	turn := make(chan struct{}, 1)
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				turn <- struct{}{}
+				defer func() { <-turn }()
+				in := bufio.NewReader(c)
+				for {
+					if _, err := http.ReadRequest(in); err != nil {
+						return
+					}
+					if _, err := io.WriteString(c, hello); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	tally := run(t, netip.MustParseAddrPort(listener.Addr().String()), helloGroup(get)).Groups[0]
+	if tally.Starved != 3 || tally.Failed() > 0 {
+		t.Errorf("%d starved, %v (%s)", tally.Starved, tally.Errors, tally.FirstError)
+	}
+	if slowest := tally.Latencies[len(tally.Latencies)-1]; slowest < 200*time.Millisecond {
+		t.Errorf("slowest answer took %v: those that came after the end are missing", slowest)
+	}
+}
+
+func TestGroupsAndMarks(t *testing.T) {
+	server := serve(t, func(c net.Conn, r *http.Request, _ []byte) bool {
+		if r.URL.Path == "/slow" {
+			time.Sleep(50 * time.Millisecond)
+		}
+		_, err := io.WriteString(c, hello)
+		return err == nil
+	})
+	slow := helloGroup("GET /slow HTTP/1.1\r\nHost: bench\r\n\r\n")
+	var marks []string
+	r, err := Run(t.Context(), Plan{
+		Server: server, Groups: []Group{helloGroup(get), slow}, Measure: 200 * time.Millisecond, Timeout: time.Second,
+		Started: func() { marks = append(marks, "started") }, Ended: func() { marks = append(marks, "ended") },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(marks) != 2 || marks[0] != "started" || marks[1] != "ended" {
+		t.Errorf("marks %v", marks)
+	}
+	if fast, slow := r.Groups[0].Answers, r.Groups[1].Answers; fast <= slow || slow == 0 || slow > 16 {
+		t.Errorf("%d fast and %d slow answers", fast, slow)
+	}
+	if r.Elapsed < 200*time.Millisecond || r.Elapsed > time.Second {
+		t.Errorf("elapsed %v", r.Elapsed)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	server := serve(t, func(net.Conn, *http.Request, []byte) bool { return true })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	_, err := Run(ctx, Plan{Server: server, Groups: []Group{helloGroup(get)}, Measure: time.Minute, Timeout: time.Minute})
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 2*time.Second {
+		t.Errorf("error %v after %v", err, time.Since(begin))
+	}
+}

@@ -1,0 +1,168 @@
+// Command bench compares Indrik with the servers that people run today, all on
+// this machine, and says where the figures come from.
+//
+// Each workload is run for every server in turn, and then again: A B C A B C.
+// A server is started for each of its runs and is the only one alive. All of
+// them run the same app (apps/hello.py) in the same Python with two workers and
+// no access log. The clients are those of package load; they share the machine
+// with the server, so that the processor time a request takes in the server
+// stands beside the requests a second. What cannot be trusted is marked in
+// the tables, never left out: errors, clients that were not served, rounds
+// that differ by more than a fifth, a machine that others use.
+//
+// The other servers come from PyPI at the versions in packages.go, into a
+// virtual environment in the directory -dir. One that does not install is
+// reported as absent. The bench ends every process that it started, also on
+// Ctrl-C. It needs Linux.
+//
+//	make bench
+//	make bench BENCHFLAGS='-peers indrik -workloads hello -rounds 5'
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// What the bench exits with.
+const (
+	exitFailed      = 1 // nothing, or not everything, could be measured
+	exitUsage       = 2
+	exitInterrupted = 130 // as a shell says of SIGINT
+)
+
+// options are the flags.
+type options struct {
+	Indrik    string
+	Python    string
+	Dir       string
+	Apps      string
+	Peers     string
+	Workloads string
+	Rounds    int
+	Warm      time.Duration
+	Measure   time.Duration
+	Limit     time.Duration
+}
+
+func init() {
+	// Servers get a signal when the thread that started them ends (prctl(2),
+	// PR_SET_PDEATHSIG): that must be the main thread, which lives to the end.
+	runtime.LockOSThread()
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.Indrik, "indrik", "bin/indrik", "the `program` to measure")
+	flag.StringVar(&o.Python, "python", "python3", "the `interpreter` to make the virtual environment with")
+	flag.StringVar(&o.Dir, "dir", ".cache/bench", "`directory` of the virtual environment, the logs and latest.json")
+	flag.StringVar(&o.Apps, "apps", "bench/apps", "`directory` of the apps")
+	flag.StringVar(&o.Peers, "peers", "", "measure only servers whose name holds one of these `words`, separated by commas")
+	flag.StringVar(&o.Workloads, "workloads", "", "measure only these `names`, separated by commas")
+	flag.IntVar(&o.Rounds, "rounds", 3, "how often each server meets each workload")
+	flag.DurationVar(&o.Warm, "warm", 200*time.Millisecond, "load before each measurement")
+	flag.DurationVar(&o.Measure, "duration", time.Second, "length of a measurement; mixed and reload take twice as long")
+	flag.DurationVar(&o.Limit, "limit", 290*time.Second, "stop measuring after this long")
+	flag.Parse()
+	if flag.NArg() > 0 || o.Rounds < 1 || o.Measure <= 0 || o.Warm < 0 {
+		flag.Usage()
+		os.Exit(exitUsage)
+	}
+	os.Exit(bench(o))
+}
+
+func bench(o options) (code int) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if err := adoptOrphans(); err != nil {
+		return failed(err)
+	}
+	defer endAll()
+	// The clients allocate little, and a collection takes a core from the server.
+	debug.SetGCPercent(400)
+
+	for _, path := range []*string{&o.Indrik, &o.Dir, &o.Apps} {
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return failed(err)
+		}
+		*path = absolute
+	}
+	peers, err := choose(allPeers, o.Peers, func(p peer, word string) bool { return strings.Contains(p.Name, word) })
+	if err != nil {
+		return failed(fmt.Errorf("servers: %w", err))
+	}
+	works, err := choose(allWorkloads, o.Workloads, func(w workload, word string) bool { return w.Name == word })
+	if err != nil {
+		return failed(fmt.Errorf("workloads: %w", err))
+	}
+	for _, name := range []string{"logs", "home"} {
+		if err := os.MkdirAll(filepath.Join(o.Dir, name), 0o755); err != nil {
+			return failed(err)
+		}
+	}
+	env, err := install(ctx, o)
+	if ctx.Err() != nil {
+		return exitInterrupted
+	}
+	if err != nil {
+		return failed(err)
+	}
+
+	report := newReport(o, env, peers)
+	limited, cancel := context.WithTimeoutCause(ctx, o.Limit, fmt.Errorf("stopped after %v (-limit)", o.Limit))
+	defer cancel()
+	err = measureAll(limited, o, env, peers, works, report)
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "bench: interrupted: no report")
+		return exitInterrupted
+	}
+	report.finish(err)
+	fmt.Print(report.markdown(works))
+	if err := errors.Join(err, report.save(filepath.Join(o.Dir, "latest.json"))); err != nil {
+		return failed(err)
+	}
+	return 0
+}
+
+// choose returns those of all that one of the words stands for, or all of
+// them if there are no words. A word that stands for none is an error.
+func choose[T any](all []T, words string, matches func(T, string) bool) ([]T, error) {
+	if words == "" {
+		return all, nil
+	}
+	wanted := make([]bool, len(all))
+	for word := range strings.SplitSeq(words, ",") {
+		found := false
+		for i, one := range all {
+			if matches(one, word) {
+				wanted[i], found = true, true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("%q is none of them", word)
+		}
+	}
+	var chosen []T
+	for i, one := range all {
+		if wanted[i] {
+			chosen = append(chosen, one)
+		}
+	}
+	return chosen, nil
+}
+
+func failed(err error) int {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	return exitFailed
+}

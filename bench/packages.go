@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// requirement is a package of PyPI at the version that is measured.
+type requirement struct{ name, version string }
+
+// requirements are installed one by one, so that one that cannot be built does
+// not keep the others away. gunicorn_h1c is Gunicorn's parser in C, which
+// Gunicorn uses wherever it is installed.
+var requirements = []requirement{
+	{"gunicorn", "26.1.0"},
+	{"gunicorn_h1c", "0.6.10"},
+	{"granian", "2.8.7"},
+	{"uWSGI", "2.0.31"},
+}
+
+// installTimeout bounds one package: uWSGI compiles for half a minute.
+const installTimeout = 3 * time.Minute
+
+// environment is where servers run.
+type environment struct {
+	bin      string // of the virtual environment
+	home     string
+	apps     string
+	indrik   string
+	versions map[string]string // of Python and the packages that are there
+	absent   map[string]string // package: why it is not
+}
+
+func (e *environment) python() string { return filepath.Join(e.bin, "python") }
+
+// vars is all that a server finds in its environment: nothing that was set for
+// the shell of whoever runs the bench changes a figure. HOME is one of its own,
+// because Gunicorn keeps a control socket there.
+func (e *environment) vars() []string {
+	return []string{
+		"PATH=" + e.bin + ":/usr/local/bin:/usr/bin:/bin",
+		"HOME=" + e.home,
+		"LANG=C.UTF-8",
+		"PYTHONDONTWRITEBYTECODE=1",
+		"INDRIK_PYTHON=" + e.python(),
+	}
+}
+
+// install makes the virtual environment, or completes it.
+func install(ctx context.Context, o options) (*environment, error) {
+	if info, err := os.Stat(o.Indrik); err != nil || info.IsDir() {
+		return nil, fmt.Errorf("no program %s: build Indrik first (make build)", o.Indrik)
+	}
+	venv := filepath.Join(o.Dir, "venv")
+	e := &environment{
+		bin: filepath.Join(venv, "bin"), home: filepath.Join(o.Dir, "home"), apps: o.Apps, indrik: o.Indrik,
+		versions: make(map[string]string), absent: make(map[string]string),
+	}
+	if _, err := os.Stat(e.python()); err != nil {
+		progress("making %s", venv)
+		if _, err := output(ctx, o.Python, "-m", "venv", "--clear", venv); err != nil {
+			return nil, fmt.Errorf("making a virtual environment: %w", err)
+		}
+	}
+	installed, err := e.installed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range requirements {
+		if installed[normal(r.name)] == r.version {
+			continue
+		}
+		progress("installing %s %s", r.name, r.version)
+		limited, cancel := context.WithTimeout(ctx, installTimeout)
+		_, err := output(limited, e.python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1",
+			r.name+"=="+r.version)
+		cancel()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			e.absent[r.name] = err.Error()
+			progress("%s is absent: %v", r.name, err)
+		}
+	}
+	if installed, err = e.installed(ctx); err != nil {
+		return nil, err
+	}
+	for _, r := range requirements {
+		if e.absent[r.name] == "" {
+			e.versions[r.name] = installed[normal(r.name)]
+		}
+	}
+	version, err := output(ctx, e.python(), "--version")
+	if err != nil {
+		return nil, err
+	}
+	e.versions["Python"] = strings.TrimPrefix(version, "Python ")
+	version, err = output(ctx, o.Indrik, "--version")
+	if err != nil {
+		return nil, err
+	}
+	// `indrik (version 1.2.3)`, as argparse says it.
+	_, version, _ = strings.Cut(strings.TrimSuffix(version, ")"), "(version ")
+	e.versions["indrik"] = version
+	return e, nil
+}
+
+// installed is what the virtual environment has, by normal name.
+func (e *environment) installed(ctx context.Context) (map[string]string, error) {
+	text, err := output(ctx, e.python(), "-m", "pip", "list", "--format=json", "--disable-pip-version-check")
+	if err != nil {
+		return nil, err
+	}
+	var list []struct{ Name, Version string }
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		return nil, fmt.Errorf("list of installed packages: %w", err)
+	}
+	installed := make(map[string]string)
+	for _, p := range list {
+		installed[normal(p.Name)] = p.Version
+	}
+	return installed, nil
+}
+
+// normal is the name of a package as PEP 503 compares it.
+func normal(name string) string {
+	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+}
+
+// output runs a program to its end. Its error holds the last line that the
+// program said.
+func output(ctx context.Context, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		lines := strings.Split(strings.TrimSpace(complaints.String()), "\n")
+		return "", fmt.Errorf("%s: %w: %s", filepath.Base(program), err, lines[len(lines)-1])
+	}
+	return strings.TrimSpace(out.String()), nil
+}
+
+// progress goes to standard error: standard output is the report.
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+}

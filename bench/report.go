@@ -1,0 +1,167 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"indrik/bench/stats"
+)
+
+// What makes a row suspect.
+const (
+	maxSpread = 0.20
+	maxOthers = 0.15
+)
+
+// report is what latest.json holds.
+type report struct {
+	Machine  machine           `json:"machine"`
+	Versions map[string]string `json:"versions"`
+	Absent   map[string]string `json:"absent,omitempty"`
+	Options  map[string]string `json:"options"`
+	Commands map[string]string `json:"commands"`
+	Order    []string          `json:"servers"`
+	Runs     []*run            `json:"runs"`
+	Rows     []row             `json:"rows"`
+	// Incomplete says why not everything was measured.
+	Incomplete string `json:"incomplete,omitempty"`
+}
+
+// row is a server's runs of one workload, summed up.
+type row struct {
+	Workload  string                   `json:"workload"`
+	Peer      string                   `json:"server"`
+	Rounds    int                      `json:"rounds"`
+	PerSecond stats.Summary            `json:"requests_per_second"`
+	Ratio     float64                  `json:"ratio_to_anchor"` // 0: unknown
+	ServerCPU stats.Summary            `json:"server_cpu_microseconds_per_request"`
+	Millis    map[string]stats.Summary `json:"milliseconds"`
+	Longest   stats.Summary            `json:"longest_wait_milliseconds"`
+	Lost      []int                    `json:"failed_requests"` // by round
+	// Notes are what a reader should know of a figure, Marks why not to trust it.
+	Notes []string `json:"notes,omitempty"`
+	Marks []string `json:"marks,omitempty"`
+}
+
+func newReport(o options, e *environment, peers []peer) *report {
+	r := &report{
+		Machine: describeMachine(o.Indrik), Versions: e.versions, Absent: e.absent,
+		Options: map[string]string{
+			"rounds": fmt.Sprint(o.Rounds), "warm": o.Warm.String(), "duration": o.Measure.String(), "workers": fmt.Sprint(workers),
+		},
+		Commands: make(map[string]string),
+	}
+	for _, p := range peers {
+		r.Order = append(r.Order, p.Name)
+		r.Commands[p.Name] = commandLine(p.command(e, "127.0.0.1:8000", "hello"))
+	}
+	return r
+}
+
+// commandLine shows how a server was started, without the directories of this
+// machine.
+func commandLine(args []string) string {
+	line := filepath.Base(args[0])
+	for _, arg := range args[1:] {
+		line += " " + arg
+	}
+	return line
+}
+
+// finish sums up the runs; err is why there are no more of them.
+func (r *report) finish(err error) {
+	if err != nil {
+		r.Incomplete = err.Error()
+	}
+	for _, w := range allWorkloads {
+		anchored := summarize(r.find(w.Name, anchor), w)
+		for _, name := range r.Order {
+			runs := r.find(w.Name, name)
+			if len(runs) == 0 {
+				continue
+			}
+			one := summarize(runs, w)
+			if anchored.PerSecond.Median > 0 {
+				one.Ratio = one.PerSecond.Median / anchored.PerSecond.Median
+			}
+			r.Rows = append(r.Rows, one)
+		}
+	}
+}
+
+func (r *report) find(workload, peer string) []*run {
+	var found []*run
+	for _, one := range r.Runs {
+		if one.Workload == workload && one.Peer == peer {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+// summarize makes a row of the runs of one server.
+func summarize(runs []*run, w workload) row {
+	var one row
+	var perSecond, cpu, longest, others []float64
+	byName := make(map[string][]float64)
+	lost, starved, answers, connections := 0, 0, 0, 0
+	firstError := ""
+	for _, r := range runs {
+		one.Workload, one.Peer = r.Workload, r.Peer
+		if r.Failure != "" {
+			one.Marks = append(one.Marks, fmt.Sprintf("round %d failed: %s", r.Round, r.Failure))
+			continue
+		}
+		one.Rounds++
+		perSecond, cpu = append(perSecond, r.PerSecond), append(cpu, r.ServerCPU)
+		longest, others = append(longest, r.MaxMillis), append(others, r.OthersCPU)
+		for name, ms := range r.Millis {
+			byName[name] = append(byName[name], ms)
+		}
+		one.Lost = append(one.Lost, r.Failed)
+		lost, starved = lost+r.Failed, max(starved, r.Starved)
+		answers, connections = answers+r.Answers, connections+r.Connections
+		if firstError == "" {
+			firstError = r.FirstError
+		}
+		if r.Trouble != "" {
+			one.Marks = append(one.Marks, fmt.Sprintf("round %d: %s", r.Round, r.Trouble))
+		}
+	}
+	one.PerSecond, one.ServerCPU, one.Longest = stats.Summarize(perSecond), stats.Summarize(cpu), stats.Summarize(longest)
+	one.Millis = make(map[string]stats.Summary)
+	for name, values := range byName {
+		one.Millis[name] = stats.Summarize(values)
+	}
+	if !w.Groups[0].OneShot && w.Table != reload && 2*connections > answers {
+		one.Notes = append(one.Notes, "does not keep connections")
+	}
+	if lost > 0 {
+		one.Marks = append(one.Marks, fmt.Sprintf("%d errors (first: %s)", lost, firstError))
+	}
+	if starved > 0 {
+		one.Marks = append(one.Marks, fmt.Sprintf("%d of %d clients got no answer while it was measured", starved, runs[0].Clients))
+	}
+	if s := one.PerSecond.Spread(); s > maxSpread {
+		one.Marks = append(one.Marks, fmt.Sprintf("spread %.0f %%", 100*s))
+	}
+	if o := stats.Summarize(others); o.Max > maxOthers {
+		one.Marks = append(one.Marks, fmt.Sprintf("others used up to %.0f %% of the machine", 100*o.Max))
+	}
+	return one
+}
+
+// save replaces path at once: a reader finds the old report or the new one.
+func (r *report) save(path string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return os.Rename(temporary, path)
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary play a server: `serve kind address`.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == "serve" {
+		fakeServer(os.Args[2], os.Args[3])
+	}
+	if err := adoptOrphans(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func fakeServer(kind, bind string) {
+	switch kind {
+	case "broken":
+		fmt.Println("I cannot | start")
+		os.Exit(3)
+	case "orphan": // leaves a process behind that is not its child any more
+		cmd := exec.Command("sh", "-c", "sleep 60 & sleep 0.3")
+		if err := cmd.Run(); err != nil {
+			panic(err)
+		}
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+	}
+	text := string(hello)
+	if kind == "wrong" {
+		text = "another app"
+	}
+	panic(http.ListenAndServe(bind, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, text)
+	})))
+}
+
+func fakePeer(kind string) peer {
+	return peer{Name: kind, command: func(_ *environment, bind, _ string) []string {
+		return []string{os.Args[0], "serve", kind, bind}
+	}}
+}
+
+func startFake(t *testing.T, ctx context.Context, kind string) (*server, error) {
+	t.Helper()
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+	dir := t.TempDir()
+	if err := os.Mkdir(dir+"/logs", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return startServer(ctx, &environment{apps: dir}, fakePeer(kind), "hello", dir)
+}
+
+func TestServerStops(t *testing.T) {
+	for _, c := range []struct {
+		kind  string
+		error string
+	}{
+		{"plain", ""},
+		{"orphan", "1 processes were killed"},
+		{"stubborn", "1 processes were killed"},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			s, err := startFake(t, t.Context(), c.kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch err := s.stop(); {
+			case c.error == "" && err != nil:
+				t.Error(err)
+			case c.error != "" && (err == nil || !strings.Contains(err.Error(), c.error)):
+				t.Errorf("error %v, want %q", err, c.error)
+			}
+			if left := remaining(); len(left) > 0 {
+				t.Errorf("processes %v are left", left)
+			}
+		})
+	}
+}
+
+func TestServerDoesNotStart(t *testing.T) {
+	for _, c := range []struct{ kind, error string }{
+		{"broken", `it ended at once; the end of its log: "I cannot | start"`},
+		{"wrong", "another app"},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := startFake(t, ctx, c.kind); err == nil || !strings.Contains(err.Error(), c.error) {
+				t.Errorf("error %v, want %q", err, c.error)
+			}
+			if left := remaining(); len(left) > 0 {
+				t.Errorf("processes %v are left", left)
+			}
+		})
+	}
+}
+
+// A whole run against a server of the test's own: the figures fit together.
+func TestMeasure(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	dir := t.TempDir()
+	if err := os.Mkdir(dir+"/logs", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	o := options{Dir: dir, Rounds: 1, Measure: 300 * time.Millisecond, Limit: time.Minute}
+	works, err := choose(allWorkloads, "oneshot", func(w workload, word string) bool { return w.Name == word })
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &environment{apps: dir, absent: map[string]string{"gone": "not there"}}
+	peers := []peer{fakePeer("plain"), {Name: "absent", Needs: "gone"}, fakePeer("broken")}
+	r := &report{Order: []string{"plain", "absent", "broken"}}
+	if err := measureAll(t.Context(), o, e, peers, works, r); err != nil {
+		t.Fatal(err)
+	}
+	r.finish(nil)
+	if len(r.Rows) != 2 || r.Rows[0].Peer != "plain" || r.Rows[1].Peer != "broken" {
+		t.Fatalf("rows %+v", r.Rows)
+	}
+	plain := r.Runs[0]
+	if plain.Failed > 0 || plain.Starved > 0 || plain.Answers == 0 || plain.ServerCPU <= 0 || plain.ClientCPU <= 0 {
+		t.Errorf("%+v", plain)
+	}
+	if plain.Millis["p50"] > plain.Millis["p99"] || plain.Millis["p99"] > plain.Millis["max"] || plain.Millis["max"] > plain.MaxMillis {
+		t.Errorf("percentiles %v", plain.Millis)
+	}
+	if marks := strings.Join(r.Rows[1].Marks, " "); !strings.Contains(marks, "round 1 failed") {
+		t.Errorf("marks of a server that does not start: %q", marks)
+	}
+}
