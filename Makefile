@@ -44,7 +44,7 @@ $(TOOLS)/$(subst /,-,$(STATICCHECK)):
 	touch $@
 
 unit:
-	go test $(RACE) ./internal/... ./python/...
+	go test $(RACE) ./internal/... ./python/... ./bench/...
 
 python:
 	$(PYTHON) -m unittest discover -s python/tests -t python

@@ -103,7 +103,7 @@ func TestPortInUse(t *testing.T) {
 		t.Skip("takes five seconds")
 	}
 	t.Parallel()
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer l.Close()
 	port := l.Addr().(*net.TCPAddr).Port
@@ -113,7 +113,6 @@ func TestPortInUse(t *testing.T) {
 	for re, want := range map[string]int{
 		`\[ERROR\] Connection in use: ` + addr + `$`:                                         5,
 		`\[ERROR\] connection to ` + addr + ` failed: \[Errno \d+\] Address already in use$`: 5,
-		`\[DEBUG\] Retrying in 1 second\.$`:                                                  5,
 		`\[ERROR\] Can't connect to ` + addr + `$`:                                           1,
 		`Listening at|Booting worker`:                                                        0,
 	} {
@@ -124,7 +123,7 @@ func TestPortInUse(t *testing.T) {
 }
 
 func TestPortBecomesFree(t *testing.T) {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	s := launch(t, options{bind: []string{l.Addr().String()}})
 	s.log.expect(t, `Connection in use`)
@@ -135,7 +134,7 @@ func TestPortBecomesFree(t *testing.T) {
 }
 
 func TestStopWhilePortIsInUse(t *testing.T) {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer l.Close()
 	s := launch(t, options{bind: []string{l.Addr().String()}})

@@ -44,6 +44,11 @@ var layers = map[string][]string{
 	"internal/version":   {},
 	"internal/wire":      {},
 
+	"bench":          {"bench/load", "bench/proctree", "bench/stats"},
+	"bench/load":     {},
+	"bench/proctree": {},
+	"bench/stats":    {},
+
 	"test": {},
 }
 
@@ -88,6 +93,15 @@ func TestLayers(t *testing.T) {
 		for _, p := range packages(t, goos) {
 			name := strings.TrimPrefix(p.ImportPath, "indrik/")
 			may, known := layers[name]
+			if name == "bench" || strings.HasPrefix(name, "bench/") {
+				// A program of its own, which looks at servers from outside.
+				for _, path := range p.Imports {
+					if strings.HasPrefix(path, "indrik/") && !strings.HasPrefix(path, "indrik/bench/") {
+						t.Errorf("%s must not import %s", name, path)
+					}
+				}
+				continue
+			}
 			if !known {
 				t.Errorf("package %s has no place among the layers: add it to the table in layers_test.go", name)
 				continue

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -19,14 +20,7 @@ func TestReopenLogs(t *testing.T) {
 		must(t, os.Rename(s.path(f), s.path(f+".1")))
 	}
 	s.signal(syscall.SIGUSR1)
-	eventually(t, "no process has the old files open", func() bool {
-		for _, p := range s.tree() {
-			if holds(p.pid, s.path("err.log.1")) || holds(p.pid, s.path("acc.log.1")) {
-				return false
-			}
-		}
-		return true
-	})
+	s.expectNobodyHolds("err.log.1", "acc.log.1")
 	for range 10 {
 		s.get("/after")
 	}
@@ -53,18 +47,31 @@ func TestReopenLogsWhileDraining(t *testing.T) {
 		must(t, os.Rename(s.path(f), s.path(f+".1")))
 	}
 	s.signal(syscall.SIGUSR1)
-	eventually(t, "no process has the old files open", func() bool {
-		for _, p := range s.tree() {
-			if holds(p.pid, s.path("err.log.1")) || holds(p.pid, s.path("acc.log.1")) {
-				return false
-			}
-		}
-		return true
-	})
+	s.expectNobodyHolds("err.log.1", "acc.log.1")
 	m.run.release()
 	m.flight.expect(200)
 	s.expectExit(0)
 	if !strings.Contains(s.read("acc.log"), "GET /run ") || !strings.Contains(s.read("err.log"), "Shutting down: Master") {
 		t.Error("the new files lack what came after the rotation")
+	}
+}
+
+// expectNobodyHolds waits until no process of the server has a file open.
+func (s *server) expectNobodyHolds(files ...string) {
+	s.t.Helper()
+	var holders []string
+	free := within(patience, func() bool {
+		holders = nil
+		for _, p := range s.tree() {
+			for _, f := range files {
+				if holds(p.pid, s.path(f)) {
+					holders = append(holders, fmt.Sprintf("%s: %v", f, p))
+				}
+			}
+		}
+		return len(holders) == 0
+	})
+	if !free {
+		s.t.Fatalf("still open after the rotation:\n%s", strings.Join(holders, "\n"))
 	}
 }

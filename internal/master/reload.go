@@ -108,7 +108,11 @@ func (m *Master) takeOver(b *build) {
 	for _, w := range m.cfg.Warnings() {
 		m.log.Warnf("%s", w)
 	}
+	binds := m.bindNames()
 	m.commitListeners()
+	if m.bindNames() != binds {
+		m.log.Infof("Listening at: %s", m.bindNames())
+	}
 	if err := m.openLogs(m.cfg); err != nil {
 		m.log.Errorf("Cannot open the log files of the new configuration, the old ones are kept: %s", err)
 	}

@@ -28,7 +28,10 @@ def app_traceback(exception):
     tb = exception.__traceback__
     while tb is not None and _ours(tb.tb_frame.f_code.co_filename):
         tb = tb.tb_next
-    return "".join(traceback.format_exception(type(exception), exception, tb))
+    text = "".join(traceback.format_exception(type(exception), exception, tb))
+    if tb is None and exception.__cause__ is None and exception.__context__ is None:
+        text = "Traceback (most recent call last):\n" + text  # so that it is found as one
+    return text
 
 
 def _ours(filename):

@@ -264,7 +264,7 @@ class Boot(MasterTest):
     def test_no_module(self):
         code, log = self.boot("nix:app")
         self.assertEqual(code, 3)
-        self.assertIn("[ERROR] Exception in worker process\nModuleNotFoundError: No module named 'nix'\n", log)
+        self.assertIn("[ERROR] Exception in worker process\nTraceback (most recent call last):\nModuleNotFoundError: No module named 'nix'\n", log)
         self.assertIn("\nNo module named 'nix'\n", log)
 
     def test_no_attribute(self):

@@ -28,12 +28,16 @@ def app(environ, start_response):
     if path == "/twice":
         start_response("200 OK", headers)
         start_response("200 OK", headers)
+        return []
     if path == "/bad-name":
         start_response("200 OK", [("Bad Name", "x")])
+        return [b"unreachable"]
     if path == "/bad-value":
         start_response("200 OK", [("X-Value", "a\r\nX-Injected: b")])
+        return [b"unreachable"]
     if path == "/bad-status":
         start_response("200 OK\r\nX-Injected: b", headers)
+        return [b"unreachable"]
     if path == "/never":
         return [b"no start_response"]
     if path == "/too-short":
