@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"indrik/internal/http1"
@@ -13,9 +14,14 @@ import (
 const (
 	// inlineBody is the largest body that goes with its request in one message.
 	inlineBody = 64 << 10
-	// copyBuffer is how much of a larger one is read at a time.
-	copyBuffer = 64 << 10
+	// copyBuffer is how much of a body is read at a time.
+	copyBuffer = 32 << 10
+	// firstPiece is how much memory a body gets before any of it has come: what
+	// a client promises costs it nothing.
+	firstPiece = 16 << 10
 )
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
 
 var (
 	errTooSlow = errors.New("the client sends too slowly")
@@ -37,9 +43,13 @@ func (c *conn) readBody(ex *exchange) error {
 	}
 	c.enter(reading)
 	if req.Expect100 && c.r == c.w {
+		// A client that has read none of the responses so far must not hold
+		// this goroutine for ever.
+		c.nc.SetWriteDeadline(time.Now().Add(stallTime))
 		if _, err := c.nc.Write(continueLine); err != nil {
 			return err
 		}
+		c.nc.SetWriteDeadline(time.Time{})
 	}
 	var body spool
 	body.s = c.s
@@ -112,9 +122,7 @@ func (c *conn) read(p []byte) (int, error) {
 
 // readLength reads a body of n bytes.
 func (c *conn) readLength(n int64, body *spool) error {
-	if n <= inlineBody {
-		body.mem = make([]byte, 0, n)
-	}
+	body.mem = make([]byte, 0, min(n, firstPiece))
 	take := min(int64(c.w-c.r), n)
 	if err := body.write(c.buf[c.r : c.r+int(take)]); err != nil {
 		return err
@@ -124,10 +132,11 @@ func (c *conn) readLength(n int64, body *spool) error {
 	if n == 0 {
 		return nil
 	}
-	buf := make([]byte, min(n, copyBuffer))
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
 	for n > 0 {
-		got, err := c.read(buf[:min(n, int64(len(buf)))])
-		if err := body.write(buf[:got]); err != nil {
+		got, err := c.read((*buf)[:min(n, copyBuffer)])
+		if err := body.write((*buf)[:got]); err != nil {
 			return err
 		}
 		n -= int64(got)
@@ -142,12 +151,14 @@ func (c *conn) readLength(n int64, body *spool) error {
 func (c *conn) readChunked(cfg *config, body *spool) error {
 	var decoder http1.Chunked
 	decoder.Reset(&cfg.http)
-	in := append(make([]byte, 0, copyBuffer), c.buf[c.r:c.w]...)
-	head := c.r // the head stays where it is
-	out := make([]byte, copyBuffer)
+	buf, out := copyBuffers.Get().(*[]byte), copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	defer copyBuffers.Put(out)
+	head := c.r // it stays where it is
+	in := append((*buf)[:0], c.buf[c.r:c.w]...)
 	for {
-		nd, ns, done, err := decoder.Decode(out, in)
-		if err := body.write(out[:nd]); err != nil {
+		nd, ns, done, err := decoder.Decode(*out, in)
+		if err := body.write((*out)[:nd]); err != nil {
 			return err
 		}
 		in = in[ns:]
@@ -158,22 +169,14 @@ func (c *conn) readChunked(cfg *config, body *spool) error {
 			c.putBack(head, in)
 			return nil
 		}
-		if nd == len(out) || nd > 0 && len(in) > 0 {
-			continue
+		if len(in) > 0 {
+			continue // out was full
 		}
-		rest := copy(in[:cap(in)], in)
-		if rest == cap(in) {
-			grown := make([]byte, rest, 2*rest+copyBuffer)
-			copy(grown, in)
-			in = grown
-		} else {
-			in = in[:rest]
-		}
-		n, err := c.read(in[rest:cap(in)])
-		in = in[:rest+n]
+		n, err := c.read(*buf)
 		if n == 0 && err != nil {
 			return err
 		}
+		in = (*buf)[:n]
 	}
 }
 

@@ -207,6 +207,7 @@ func TestHandover(t *testing.T) {
 	busy.get("/busy")
 	q := wo.take(0)
 	old.tell(wire.ToFront{Type: wire.TypeDrain, Handover: true, Accept: wire.AcceptStop})
+	eventually(t, "the idle ones are given away", func() bool { return len(old.s.all()) == 1 })
 	idle.get("/after")
 	idle.expect(200, "young")
 	fresh.get("/first")

@@ -53,6 +53,9 @@ var (
 
 	http10 = wire.AppendLatin1(nil, []byte("HTTP/1.0"))
 	http11 = wire.AppendLatin1(nil, []byte("HTTP/1.1"))
+
+	schemeHTTP  = []byte("http")
+	schemeHTTPS = []byte("https")
 )
 
 // encode writes the message that a worker gets, all but the body. length is
@@ -66,7 +69,7 @@ func (c *conn) encode(ex *exchange, length int64) error {
 		return err
 	}
 
-	b := beginMessage()
+	b := ex.beginMessage()
 	b = wire.AppendDict(b)
 	b = append(b, c.constant...)
 	b = append(b, keyMethod...)
@@ -103,7 +106,6 @@ func (c *conn) encode(ex *exchange, length int64) error {
 					script = f.Value
 				}
 			case cfg.HeaderMap == "refuse":
-				c.drop(b)
 				return http1.NewError(http1.InvalidHeaderName, f.Name)
 			case cfg.HeaderMap != "dangerous":
 				continue
@@ -135,7 +137,6 @@ func (c *conn) encode(ex *exchange, length int64) error {
 	if len(script) > 0 {
 		rest, ok := bytes.CutPrefix(path, script)
 		if !ok {
-			c.drop(b)
 			return http1.NewError(http1.ConfigurationProblem, script)
 		}
 		path = rest
@@ -152,15 +153,10 @@ func (c *conn) encode(ex *exchange, length int64) error {
 	return nil
 }
 
-func (c *conn) drop(b []byte) {
-	b = b[:0]
-	messages.Put(&b)
-}
-
 // scheme is what the client used, as far as a trusted peer knows it.
 func (c *conn) scheme(cfg *config, trusted bool) ([]byte, error) {
 	if !trusted {
-		return []byte("http"), nil
+		return schemeHTTP, nil
 	}
 	scheme := []byte(nil)
 	for _, f := range c.req.Fields {
@@ -168,9 +164,9 @@ func (c *conn) scheme(cfg *config, trusted bool) ([]byte, error) {
 			if !bytes.EqualFold(f.Name, s.name) {
 				continue
 			}
-			says := []byte("http")
+			says := schemeHTTP
 			if bytes.Equal(f.Value, s.value) {
-				says = []byte("https")
+				says = schemeHTTPS
 			}
 			if scheme != nil && !bytes.Equal(scheme, says) {
 				return nil, http1.NewError(http1.InvalidSchemeHeaders, nil)
@@ -179,7 +175,7 @@ func (c *conn) scheme(cfg *config, trusted bool) ([]byte, error) {
 		}
 	}
 	if scheme == nil {
-		scheme = []byte("http")
+		scheme = schemeHTTP
 	}
 	return scheme, nil
 }

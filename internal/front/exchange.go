@@ -28,6 +28,7 @@ type exchange struct {
 	// What a worker gets; kept until the response begins, since another one
 	// may have to get it.
 	message []byte
+	buffer  *[]byte    // that message is in, of messages
 	files   []*os.File // the environ, if it is too large for a message; the body, if it is
 
 	// The request; method and the rest are parts of the connection's buffer.
@@ -60,21 +61,23 @@ var messages = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b
 func (ex *exchange) release() {
 	closeAll(ex.files)
 	ex.files = nil
-	if ex.message != nil && cap(ex.message) <= 128<<10 {
-		b := ex.message[:0]
-		messages.Put(&b)
+	if ex.buffer != nil && cap(ex.message) <= 128<<10 {
+		*ex.buffer = ex.message[:0]
+		messages.Put(ex.buffer)
 	}
-	ex.message = nil
+	ex.message, ex.buffer = nil, nil
 }
 
 // The id stands at a fixed place in the message: a tuple header and the type
 // code of an int come before it.
 const idOffset = 6
 
-func beginMessage() []byte {
-	b := *messages.Get().(*[]byte)
-	b = wire.AppendTuple(b[:0], 3)
-	return wire.AppendInt(b, 1)
+// beginMessage returns the start of ex.message; the rest is appended to it. Until
+// the end of that, release gives the buffer back all the same.
+func (ex *exchange) beginMessage() []byte {
+	ex.buffer = messages.Get().(*[]byte)
+	ex.message = (*ex.buffer)[:0]
+	return wire.AppendInt(wire.AppendTuple(ex.message, 3), 1)
 }
 
 func (ex *exchange) setID(id uint32) {

@@ -3,6 +3,7 @@ package front
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"syscall"
@@ -22,6 +23,11 @@ func Main(control *os.File) int {
 	// The live heap is small, a few kilobytes for each connection, so that
 	// collecting at twice its size would be all that this process does.
 	debug.SetGCPercent(400)
+	// The workers need processors, too. Were there more threads here than half of
+	// them, most would but wake, find nothing to steal from each other, and sleep.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS((runtime.GOMAXPROCS(0) + 1) / 2)
+	}
 
 	number, _ := strconv.Atoi(os.Getenv("INDRIK_FRONT"))
 	conn, err := wire.NewConn(control)

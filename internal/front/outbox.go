@@ -152,7 +152,7 @@ func (o *outbox) toFile(p []byte) bool {
 	if o.spooled == 0 {
 		o.spoolEnd = 0 // all of it was sent: from the start again
 	}
-	if o.spoolEnd+int64(len(p)) > outboxFile {
+	if max(o.spooled, o.spoolEnd)+int64(len(p)) > outboxFile {
 		return false
 	}
 	if o.spool == nil {

@@ -208,7 +208,8 @@ func checkMemory(t *testing.T, doc string) {
 	if !strings.Contains(section(t, doc, "### Shared page"), fmt.Sprintf("%d bytes", pageSize)) {
 		t.Errorf("page: it has %d bytes in the code", pageSize)
 	}
-	board := []string{fmt.Sprint(boardPromoted), fmt.Sprintf("%d + %d·*i*", boardFirst, boardStride)}
+	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", boardFirst+word, boardStride) }
+	board := []string{fmt.Sprint(boardPromoted), slot(0), slot(boardGone)}
 	if got := column("### Board"); !slices.Equal(got, board) {
 		t.Errorf("board: words %q, in the code %q", got, board)
 	}

@@ -1,0 +1,65 @@
+package front
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Whatever its chunks, and however they come, a body is what was sent, and what
+// follows it is the next request.
+func TestChunksAndWhatFollows(t *testing.T) {
+	r := newRig(t, 0)
+	r.listen()
+	w := r.worker(r.generation(1, testConfig()), 2)
+	for _, sizes := range [][]int{{1}, {1, 2, 3}, {copyBuffer}, {copyBuffer - 1, 2}, {3 * copyBuffer}, {10, inlineBody, 10}, {inlineBody + 1}} {
+		for _, piece := range []int{1 << 20, 5000} {
+			t.Run(fmt.Sprint(sizes, piece), func(t *testing.T) {
+				var body, sent strings.Builder
+				for i, n := range sizes {
+					data := strings.Repeat(string(rune('a'+i)), n)
+					body.WriteString(data)
+					fmt.Fprintf(&sent, "%x;ext\r\n%s\r\n", n, data)
+				}
+				sent.WriteString("0\r\nX-Trailer: 1\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+				c := r.dial()
+				c.send("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n")
+				for s := sent.String(); len(s) > 0; {
+					n := min(piece, len(s))
+					_, err := c.nc.Write([]byte(s[:n]))
+					must(t, err)
+					s = s[n:]
+				}
+				q := w.take(0)
+				if string(q.body) != body.String() || q.environ["CONTENT_LENGTH"] != fmt.Sprint(body.Len()) {
+					t.Errorf("%d bytes of %d, CONTENT_LENGTH %s", len(q.body), body.Len(), q.environ["CONTENT_LENGTH"])
+				}
+				if q.file != (body.Len() > inlineBody) {
+					t.Errorf("in a file: %v", q.file)
+				}
+				w.say(0, response(q.id, "200 OK", nil, "first"))
+				c.expect(200, "first")
+				w.say(0, echo(w.take(0)))
+				c.expect(200, "GET /next ")
+			})
+		}
+	}
+}
+
+// The rate of its answers decides how many requests may be with a generation.
+func TestRoomOfGeneration(t *testing.T) {
+	g := &generation{slots: 2}
+	for _, test := range []struct{ answered, room int }{
+		{0, 2 * prefetch}, {100, 2 * prefetch}, {1500, 12}, {100000, 2 * prefetchMost},
+	} {
+		g.answered = test.answered
+		g.measure(scanEvery)
+		if g.room() != test.room || g.answered != 0 {
+			t.Errorf("%d answers in %s: room for %d, want %d", test.answered, scanEvery, g.room(), test.room)
+		}
+	}
+	g.slots, g.leaving = 0, 3
+	if g.room() != 3 {
+		t.Errorf("room for %d with nobody but leaving workers", g.room())
+	}
+}

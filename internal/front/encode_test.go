@@ -1,0 +1,37 @@
+package front
+
+import (
+	"net"
+	"testing"
+
+	"indrik/internal/http1"
+)
+
+// BenchmarkEncode encodes what a browser sends.
+func BenchmarkEncode(b *testing.B) {
+	head := []byte("GET /some/path/of%20it?with=a&query=string HTTP/1.1\r\nHost: www.example.com\r\n" +
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n" +
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n" +
+		"Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n" +
+		"X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\nX-Request-Id: 0123456789abcdef\r\n" +
+		"Connection: keep-alive\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\r\n")
+	cfg, err := newConfig(testConfig())
+	must(b, err)
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	defer theirs.Close()
+	c := &conn{s: &server{}, nc: ours, bind: "127.0.0.1:8000", network: "tcp"}
+	c.ex.conn, c.ex.req, c.ex.cfg = c, &c.req, cfg
+	c.describe()
+	if _, err := http1.ParseRequest(&cfg.http, head, &c.req); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetBytes(int64(len(head)))
+	for b.Loop() {
+		if err := c.encode(&c.ex, -1); err != nil {
+			b.Fatal(err)
+		}
+		c.ex.release()
+	}
+}

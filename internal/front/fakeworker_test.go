@@ -1,0 +1,306 @@
+package front
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
+)
+
+// A fakeWorker is a worker as the front sees it.
+type fakeWorker struct {
+	t      testing.TB
+	r      *rig
+	g      *fakeGeneration
+	age    int
+	board  *os.File
+	mem    []byte
+	slots  []*os.File
+	closed chan struct{}
+	once   sync.Once
+	loops  sync.WaitGroup
+}
+
+// worker makes a worker with a number of slots, which counts at once.
+func (r *rig) worker(g *fakeGeneration, slots int) *fakeWorker {
+	r.t.Helper()
+	w := r.quietWorker(g, slots)
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age})
+	return w
+}
+
+func (r *rig) quietWorker(g *fakeGeneration, slots int) *fakeWorker {
+	r.t.Helper()
+	r.lastAge++
+	board, err := wire.NewBoardFile(slots)
+	must(r.t, err)
+	st, err := board.Stat()
+	must(r.t, err)
+	mem, err := unix.Mmap(int(board.Fd()), 0, int(st.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	must(r.t, err)
+	w := &fakeWorker{t: r.t, r: r, g: g, age: r.lastAge, board: board, mem: mem, closed: make(chan struct{})}
+	files := []*os.File{dup(r.t, board)}
+	for range slots {
+		ours, theirs, err := wire.Pair()
+		must(r.t, err)
+		files = append(files, ours)
+		w.slots = append(w.slots, theirs)
+	}
+	r.tell(wire.ToFront{Type: wire.TypeWorker, Generation: g.number, Worker: w.age}, files...)
+	// The master announces a worker before it is forked.
+	eventually(r.t, "the front knows the worker", func() bool {
+		r.s.queue.mu.Lock()
+		defer r.s.queue.mu.Unlock()
+		return r.s.queue.workers[w.age] != nil
+	})
+	r.t.Cleanup(w.kill)
+	return w
+}
+
+// kill ends the worker as SIGKILL does: its sockets close.
+func (w *fakeWorker) kill() {
+	w.once.Do(func() {
+		close(w.closed)
+		w.loops.Wait()
+		closeAll(w.slots)
+	})
+}
+
+// A request is what a worker gets.
+type request struct {
+	id      uint32
+	environ map[string]string
+	body    []byte
+	file    bool // the body came as a file
+}
+
+// receive takes a request without claiming it; ok is false when the worker is
+// gone or nothing comes in time.
+func (w *fakeWorker) receive(wait time.Duration) (q request, ok bool) {
+	buf := make([]byte, wire.MaxMessage)
+	oob := make([]byte, 128)
+	for end := time.Now().Add(wait); time.Now().Before(end); {
+		select {
+		case <-w.closed:
+			return q, false
+		default:
+		}
+		n, oobn, _, _, err := unix.Recvmsg(int(w.g.receive.Fd()), buf, oob, unix.MSG_DONTWAIT)
+		if err == nil {
+			return decodeRequest(w.t, buf[:n], oob[:oobn]), true
+		}
+		unix.Poll([]unix.PollFd{{Fd: int32(w.g.receive.Fd()), Events: unix.POLLIN}}, 20)
+	}
+	return q, false
+}
+
+// claim writes the id into the cell of a slot, and tells whether the request
+// may be run.
+func (w *fakeWorker) claim(slot int, id uint32) bool {
+	binary.NativeEndian.PutUint64(w.mem[64+64*slot:], uint64(id))
+	page := make([]byte, 4096)
+	_, err := w.g.page.ReadAt(page, 0)
+	must(w.t, err)
+	for i := range 64 {
+		if binary.NativeEndian.Uint64(page[8+8*i:]) == uint64(id) {
+			return false
+		}
+	}
+	return true
+}
+
+// take receives and claims a request, which must come.
+func (w *fakeWorker) take(slot int) request {
+	w.t.Helper()
+	for {
+		q, ok := w.receive(5 * time.Second)
+		if !ok {
+			w.t.Fatal("no request came")
+		}
+		if w.claim(slot, q.id) {
+			return q
+		}
+		w.say(slot, refused(q.id))
+	}
+}
+
+// say sends a message from a slot.
+func (w *fakeWorker) say(slot int, msg []byte, files ...*os.File) {
+	var oob []byte
+	for _, f := range files {
+		oob = unix.UnixRights(int(f.Fd()))
+	}
+	if err := unix.Sendmsg(int(w.slots[slot].Fd()), msg, oob, nil, unix.MSG_NOSIGNAL); err != nil {
+		w.t.Errorf("slot %d: %s", slot, err)
+	}
+}
+
+// serve answers requests in every slot until the worker is gone.
+func (w *fakeWorker) serve(answer func(q request) []byte) {
+	for i := range w.slots {
+		w.loops.Go(func() {
+			for {
+				q, ok := w.receive(time.Hour)
+				if !ok {
+					return
+				}
+				msg := refused(q.id)
+				if w.claim(i, q.id) {
+					msg = answer(q)
+				}
+				if unix.Sendmsg(int(w.slots[i].Fd()), msg, nil, nil, unix.MSG_NOSIGNAL) != nil {
+					return
+				}
+			}
+		})
+	}
+}
+
+// echo answers with the method, the path and the body.
+func echo(q request) []byte {
+	return response(q.id, "200 OK", nil, q.environ["REQUEST_METHOD"]+" "+q.environ["PATH_INFO"]+" "+string(q.body))
+}
+
+// Messages from slots.
+
+type header [2]string
+
+func message(kind wire.Kind, items int, id uint32) []byte {
+	b := wire.AppendTuple(nil, items)
+	b = wire.AppendInt(b, int64(kind))
+	return wire.AppendInt(b, int64(id))
+}
+
+func appendHead(b []byte, status string, headers []header) []byte {
+	b = wire.AppendLatin1(b, []byte(status))
+	b = append(b, '[')
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(headers)))
+	for _, h := range headers {
+		b = wire.AppendTuple(b, 2)
+		b = wire.AppendLatin1(b, []byte(h[0]))
+		b = wire.AppendLatin1(b, []byte(h[1]))
+	}
+	return b
+}
+
+func response(id uint32, status string, headers []header, body string) []byte {
+	return wire.AppendBytes(appendHead(message(wire.KindResponse, 5, id), status, headers), []byte(body))
+}
+
+func start(id uint32, status string, headers []header, body string) []byte {
+	return wire.AppendBytes(appendHead(message(wire.KindStart, 5, id), status, headers), []byte(body))
+}
+
+func chunk(id uint32, body string) []byte {
+	return wire.AppendBytes(message(wire.KindChunk, 3, id), []byte(body))
+}
+
+func end(id uint32) []byte     { return message(wire.KindEnd, 2, id) }
+func failed(id uint32) []byte  { return message(wire.KindError, 2, id) }
+func refused(id uint32) []byte { return message(wire.KindRefused, 2, id) }
+
+func fromFile(id uint32, status string, headers []header, offset, count int64) []byte {
+	b := appendHead(message(wire.KindFile, 6, id), status, headers)
+	return wire.AppendInt(wire.AppendInt(b, offset), count)
+}
+
+func hints(id uint32, headers []header) []byte {
+	b := message(wire.KindHints, 3, id)
+	b = append(b, '[')
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(headers)))
+	for _, h := range headers {
+		b = wire.AppendTuple(b, 2)
+		b = wire.AppendLatin1(b, []byte(h[0]))
+		b = wire.AppendLatin1(b, []byte(h[1]))
+	}
+	return b
+}
+
+// decodeRequest reads a message of the queue as Python's marshal does.
+func decodeRequest(t testing.TB, msg, oob []byte) request {
+	var files []*os.File
+	if cmsgs, err := unix.ParseSocketControlMessage(oob); err == nil {
+		for i := range cmsgs {
+			fds, _ := unix.ParseUnixRights(&cmsgs[i])
+			for _, fd := range fds {
+				files = append(files, os.NewFile(uintptr(fd), "body"))
+			}
+		}
+	}
+	defer closeAll(files)
+	v, _ := unmarshal(t, msg)
+	items := v.([]any)
+	q := request{id: uint32(items[0].(int64))}
+	environ, body := items[1], items[2]
+	if environ == nil {
+		content, err := io.ReadAll(io.NewSectionReader(files[0], 0, 1<<30))
+		must(t, err)
+		files[0].Close()
+		files = files[1:]
+		v, _ := unmarshal(t, content)
+		environ, body = v.([]any)[0], v.([]any)[1]
+	}
+	q.environ = environ.(map[string]string)
+	if body == nil {
+		content, err := io.ReadAll(io.NewSectionReader(files[0], 0, 1<<40))
+		must(t, err)
+		q.body, q.file = content, true
+	} else {
+		q.body = body.([]byte)
+	}
+	return q
+}
+
+func unmarshal(t testing.TB, b []byte) (any, []byte) {
+	code := b[0]
+	b = b[1:]
+	size := func() int {
+		n := int(binary.LittleEndian.Uint32(b))
+		b = b[4:]
+		return n
+	}
+	switch code {
+	case 'N':
+		return nil, b
+	case 'i':
+		return int64(int32(size())), b
+	case 's':
+		n := size()
+		return bytes.Clone(b[:n]), b[n:]
+	case 'z', 'Z':
+		n := int(b[0])
+		return string(b[1 : 1+n]), b[1+n:]
+	case 'a', 'A', 'u', 't':
+		n := size()
+		return string(b[:n]), b[n:]
+	case '(':
+		var items []any
+		for range size() {
+			var v any
+			v, b = unmarshal(t, b)
+			items = append(items, v)
+		}
+		return items, b
+	case '{':
+		d := map[string]string{}
+		for b[0] != '0' {
+			var k, v any
+			k, b = unmarshal(t, b)
+			v, b = unmarshal(t, b)
+			if _, twice := d[k.(string)]; twice {
+				t.Errorf("the environ has %q twice", k)
+			}
+			d[k.(string)] = v.(string)
+		}
+		return d, b[1:]
+	}
+	t.Errorf("marshal: type %q", code)
+	return nil, nil
+}

@@ -1,0 +1,196 @@
+package front
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"indrik/internal/wire"
+)
+
+// onlyConn is the connection there is.
+func (r *rig) onlyConn() *conn {
+	r.t.Helper()
+	var c *conn
+	eventually(r.t, "one connection is there", func() bool {
+		all := r.s.all()
+		if len(all) == 1 {
+			c = all[0]
+		}
+		return len(all) == 1
+	})
+	return c
+}
+
+func (r *rig) noConns() {
+	r.t.Helper()
+	eventually(r.t, "no connection is left", func() bool { return len(r.s.all()) == 0 })
+}
+
+// A response can be given up before any of it was written, also when the
+// connection has served others before.
+func TestGivenUpBeforeItsHead(t *testing.T) {
+	r, w := answering(t)
+	c := r.dial()
+	for range 2 {
+		c.get("/")
+		w.say(0, echo(w.take(0)))
+		c.expect(200, "*")
+	}
+	have := r.onlyConn()
+	c.get("/given-up")
+	q := w.take(0)
+	have.out.kill()
+	c.closed()
+	r.noConns()
+	w.say(0, echo(q)) // is for nobody
+	eventually(t, "nothing is in flight", func() bool { return r.inFlight() == 0 })
+}
+
+// What the app gave before it failed reaches the client, however slow, and then
+// the end that is none.
+func TestCutOffAfterWhatWasGiven(t *testing.T) {
+	r, w := answering(t)
+	c := r.dial()
+	c.get("/")
+	q := w.take(0)
+	part := strings.Repeat("x", 100<<10)
+	w.say(0, start(q.id, "200 OK", nil, part))
+	const parts = 100
+	for range parts - 1 {
+		w.say(0, chunk(q.id, part))
+	}
+	w.say(0, failed(q.id))
+	eventually(t, "the app's failure is known", func() bool { return r.inFlight() == 0 })
+	resp, err := http.ReadResponse(c.br, nil)
+	must(t, err)
+	body, err := io.ReadAll(resp.Body)
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the body ends with %v", err)
+	}
+	if len(body) != parts*len(part) {
+		t.Errorf("%d bytes came, of %d", len(body), parts*len(part))
+	}
+	c.nc.Close()
+	r.noConns()
+}
+
+// Without a length or chunks only a reset tells a body that was cut off from one
+// that is complete.
+func TestCutOffWithoutFraming(t *testing.T) {
+	r, w := answering(t)
+	c := r.dial()
+	c.send("GET / HTTP/1.0\n\n")
+	q := w.take(0)
+	w.say(0, start(q.id, "200 OK", nil, "some"))
+	resp, err := http.ReadResponse(c.br, nil)
+	must(t, err)
+	must(t, readFull(resp.Body, "some"))
+	w.say(0, failed(q.id))
+	if _, err := resp.Body.Read(make([]byte, 1)); err == nil || err == io.EOF {
+		t.Errorf("%v: the body looks complete", err)
+	}
+}
+
+func readFull(r io.Reader, want string) error {
+	b := make([]byte, len(want))
+	if _, err := io.ReadFull(r, b); err != nil {
+		return err
+	}
+	if string(b) != want {
+		return errors.New("got " + string(b))
+	}
+	return nil
+}
+
+// A head that cannot be sent is answered with 500. That the app fails afterwards,
+// too, takes nothing from the client.
+func TestFailureAfterBadHead(t *testing.T) {
+	r, w := answering(t)
+	c := r.dial()
+	c.get("/")
+	q := w.take(0)
+	w.say(0, start(q.id, "200 OK", []header{{"X-Bad", "a\nb"}}, "body"))
+	w.say(0, chunk(q.id, "more"))
+	w.say(0, failed(q.id))
+	c.expect(500, "*")
+	c.get("/next")
+	w.say(0, echo(w.take(0)))
+	c.expect(200, "GET /next ")
+}
+
+// The app may send bytes where there can be none; one line says so.
+func TestOneWarningForBytesWithoutBody(t *testing.T) {
+	r, w := answering(t)
+	c := r.dial()
+	c.get("/")
+	q := w.take(0)
+	w.say(0, start(q.id, "204 No Content", nil, "a"))
+	for range 3 {
+		w.say(0, chunk(q.id, "b"))
+	}
+	w.say(0, end(q.id))
+	c.expect(204, "")
+	c.get("/next")
+	w.say(0, echo(w.take(0)))
+	c.expect(200, "*")
+	if n := strings.Count(r.log.String(), "dropping per RFC 9110"); n != 1 {
+		t.Errorf("%d warnings", n)
+	}
+}
+
+// The temporary file does not grow without end while a client is a little slower
+// than its app.
+func TestSpoolIsBounded(t *testing.T) {
+	r, _ := answering(t)
+	o := &outbox{c: &conn{s: r.s}}
+	o.init(o.c)
+	o.spoolEnd, o.spooled = outboxFile-10, 5
+	if o.toFile(make([]byte, 20)) {
+		t.Error("the file grew beyond its bound")
+	}
+	o.spooled = 0
+	if !o.toFile(make([]byte, 20)) || o.spoolEnd != 20 {
+		t.Errorf("its end is at %d, after all of it was sent", o.spoolEnd)
+	}
+	o.spool.Close()
+}
+
+// Single bytes take about as much memory as they are.
+func TestSmallPiecesAreJoined(t *testing.T) {
+	var o outbox
+	var want []byte
+	for i := range 3 * pieceSize {
+		want = append(want, byte(i))
+		o.toMemory(want[i:])
+	}
+	if len(o.kept) != 3 || o.memory != len(want) {
+		t.Errorf("%d pieces of %d bytes", len(o.kept), o.memory)
+	}
+	var got []byte
+	for _, p := range o.kept {
+		got = append(got, p.data...)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("they are not what was written")
+	}
+}
+
+// However long a target is, the master can be told of it.
+func TestTimeoutOfLongTarget(t *testing.T) {
+	cfg := testConfig()
+	cfg.Timeout, cfg.LimitRequestLine = 1, 0
+	r := newRig(t, 0)
+	r.listen()
+	w := r.worker(r.generation(1, cfg), 1)
+	c := r.dial()
+	c.get("/" + strings.Repeat("<", 200<<10))
+	w.take(0)
+	if m := r.hear(wire.TypeTimeout); m.Worker != w.age || len(m.Path) != reportedPath {
+		t.Errorf("%s of worker %d with a path of %d bytes", m.Type, m.Worker, len(m.Path))
+	}
+	c.expect(504, "*")
+}
