@@ -44,7 +44,7 @@ type style struct {
 // plain is the style of %(x)s.
 var plain = style{precision: -1}
 
-var numberOnly = errors.New("a number is required")
+var errNumberOnly = errors.New("a number is required")
 
 // Compile reads a format: the text with %(atom)s in it and %% for a percent sign, with
 // the flags, width and precision of Python's % operator. An atom that does not exist
@@ -111,7 +111,7 @@ func compileAtom(s string) (p part, n int, err error) {
 	p = lookup(name)
 	p.style = st
 	if st.number && !isNumber(name) {
-		return part{}, 0, fmt.Errorf("atom %s: %w", name, numberOnly)
+		return part{}, 0, fmt.Errorf("atom %s: %w", name, errNumberOnly)
 	}
 	return p, end + 1 + n, nil
 }

@@ -46,17 +46,6 @@ func (m *Master) buildGeneration() *generation {
 
 func (g *generation) close() { closeFiles([]*os.File{g.queueFront, g.queueWorker, g.page}) }
 
-// kind is the kind of its workers; sync with several threads is gthread.
-func (g *generation) kind() string { return g.cfg.Front().Kind }
-
-// slots is how many requests a worker of it runs at a time.
-func (g *generation) slots() int {
-	if g.kind() == "sync" {
-		return 1
-	}
-	return max(1, g.cfg.Int("threads"))
-}
-
 // releaseUnused closes the channels of g if it is over, and ends spawners that
 // nothing needs any more.
 func (m *Master) releaseUnused(g *generation) {

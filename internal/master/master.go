@@ -39,7 +39,6 @@ type Master struct {
 	told      int              // the target that nworkers_changed heard of last, −1: none
 	gen       *generation      // serves; nil until its workers are being made
 	build     *build           // is being made; nil if none is
-	again     bool             // another reload was asked for
 	rebuild   backoff          // of generations made because their spawner died
 	spawners  map[int]*spawner // by pid
 	workers   map[int]*worker  // by number

@@ -7,7 +7,7 @@ import (
 )
 
 // ErrNoApp says that neither the command line nor wsgi_app names an app.
-var ErrNoApp = errors.New("No application module specified.") //nolint:staticcheck // Gunicorn's text
+var ErrNoApp = errors.New("No application module specified.")
 
 var errNoTLS = errors.New("Indrik does not serve TLS. Put a TLS proxy in front of it, and remove certfile and keyfile")
 
