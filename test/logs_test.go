@@ -75,3 +75,11 @@ func (s *server) expectNobodyHolds(files ...string) {
 		s.t.Fatalf("still open after the rotation:\n%s", strings.Join(holders, "\n"))
 	}
 }
+
+func TestAccessLogNamesTheWorker(t *testing.T) {
+	s := start(t, options{args: []string{"--access-logfile", "acc.log", "--access-logformat", "%(p)s %(r)s"}})
+	s.get("/")
+	want := fmt.Sprintf("<%d> GET / HTTP/1.1", s.workers(1)[0])
+	eventually(t, "the log names the worker", func() bool { return strings.Contains(s.read("acc.log"), want) })
+	s.terminate()
+}

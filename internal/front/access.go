@@ -58,7 +58,7 @@ func (a *accessLog) write(ex *exchange) {
 		BodyBytes:  ex.sent,
 		Start:      ex.start,
 		Duration:   time.Since(ex.start),
-		Pid:        os.Getpid(),
+		Pid:        ex.pid,
 		Request:    func(name string) []byte { return lastField(ex.req.Fields, name) },
 		Response:   func(name string) []byte { return lastField(ex.fields, name) },
 		Environ:    ex.variable,

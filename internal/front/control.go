@@ -67,7 +67,7 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 			s.log.Errorf("%s", err)
 		}
 	case wire.TypeActivate:
-		if cfg := s.queue.activate(m.Worker); cfg != nil {
+		if cfg := s.queue.activate(m.Worker, m.Pid); cfg != nil {
 			s.setConfig(cfg)
 		}
 	case wire.TypeRetire:

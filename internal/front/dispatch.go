@@ -292,15 +292,16 @@ func (q *queue) over(ex *exchange) {
 	ex.place = nowhere
 }
 
-// find finds the request that a message from a slot is for, nil if it is
+// find finds the request that a message from a slot of w is for, nil if it is
 // nobody's any more. After a message that ends its response it is over.
-func (q *queue) find(id uint32, kind wire.Kind) *exchange {
+func (q *queue) find(id uint32, kind wire.Kind, w *worker) *exchange {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ex := q.inFlight[id]
 	if ex == nil {
 		return nil
 	}
+	ex.pid = w.pid
 	switch kind {
 	case wire.KindHints:
 	case wire.KindStart, wire.KindChunk:

@@ -48,6 +48,7 @@ type exchange struct {
 	head      http1.Head
 	fields    []http1.Field // of the head
 	status    int           // 0: no head was sent
+	pid       int           // of the worker, or of this process if it answers itself
 	framing   http1.Framing
 	left      int64 // bytes that may still be sent under Content-Length
 	sent      int64 // bytes of the body

@@ -46,7 +46,6 @@ type outbox struct {
 	spooled  int64 // bytes in it that are not sent yet
 
 	p       []byte // of writeFn
-	n       int
 	err     error
 	writeFn func(fd uintptr) bool
 }

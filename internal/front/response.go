@@ -17,6 +17,7 @@ func (ex *exchange) begin(cfg *config) {
 	ex.answered, ex.discarded, ex.warned = false, false, false
 	ex.framing, ex.left, ex.sent = http1.FramingNone, 0, 0
 	ex.status = 0
+	ex.pid = os.Getpid()
 	ex.path = nil
 	ex.conn.out.begin()
 }

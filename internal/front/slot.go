@@ -117,7 +117,7 @@ func (sl *slot) handle(b []byte) {
 		return
 	}
 	more := m.Kind == wire.KindStart || m.Kind == wire.KindChunk
-	ex := sl.q.find(m.ID, m.Kind)
+	ex := sl.q.find(m.ID, m.Kind, sl.w)
 	if ex == nil {
 		if more {
 			sl.w.board.Dismiss(sl.index, m.ID)

@@ -12,6 +12,7 @@ import (
 // A worker is a process that runs the app, as its slots and its board show it.
 type worker struct {
 	number  int
+	pid     int // 0 until it is active
 	gen     *generation
 	board   *wire.Board
 	slots   []*slot
@@ -63,14 +64,14 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 
 // activate counts the slots of a worker, and returns the settings of its
 // generation if it is the newest.
-func (q *queue) activate(number int) *config {
+func (q *queue) activate(number, pid int) *config {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := q.workers[number]
 	if w == nil || w.active || w.dead {
 		return nil
 	}
-	w.active = true
+	w.active, w.pid = true, pid
 	w.gen.slots += len(w.slots)
 	q.served = max(q.served, w.gen.number)
 	q.pump()

@@ -218,7 +218,7 @@ func (m *Master) replaceFront() {
 		}
 		m.announce(w)
 		if w.active && !w.leaving {
-			m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age})
+			m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid})
 		}
 	}
 	for _, g := range []*generation{m.gen, m.buildGeneration()} {

@@ -174,7 +174,7 @@ func (m *Master) activate(w *worker) {
 		return
 	}
 	w.active = true
-	m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age})
+	m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid})
 }
 
 // retire ends w gracefully: it takes no more requests, and leaves when it has

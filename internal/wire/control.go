@@ -55,6 +55,7 @@ type ToFront struct {
 	Generation int          `json:"generation,omitempty"`
 	Config     *FrontConfig `json:"config,omitempty"`
 	Worker     int          `json:"worker,omitempty"`
+	Pid        int          `json:"pid,omitempty"`
 	First      int          `json:"first,omitempty"`
 	Handover   bool         `json:"handover,omitempty"`
 	Accept     string       `json:"accept,omitempty"`
