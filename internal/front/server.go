@@ -48,6 +48,9 @@ var noConfig, _ = newConfig(&wire.FrontConfig{LimitRequestLine: 4094, LimitReque
 
 // setConfig makes cfg the settings from now on. The control goroutine calls it.
 func (s *server) setConfig(cfg *config) {
+	if cfg.LogLevel != "" {
+		s.log.SetLevel(cfg.LogLevel)
+	}
 	if s.current.Swap(cfg) == nil {
 		close(s.known)
 	}

@@ -15,6 +15,10 @@ const revocationDelay = 2 * time.Millisecond
 // been read.
 func (q *queue) died(w *worker) {
 	q.mu.Lock()
+	if w.dead || w.reading.Load() > 0 {
+		q.mu.Unlock()
+		return // more slots came since its last one ended
+	}
 	w.dead = true
 	delete(q.workers, w.number)
 	q.deactivate(w)

@@ -110,6 +110,7 @@ func (sl *slot) handle(b []byte) {
 	if err := wire.DecodeWorkerMessage(b, m); err != nil {
 		sl.q.s.log.Errorf("worker %d sent what is no response: %s", sl.w.number, err)
 		sl.q.failClaimed(sl.w, sl.index)
+		sl.q.s.send(wire.FromFront{Type: wire.TypeBroken, Worker: sl.w.number})
 		return
 	}
 	if m.Kind == wire.KindRefused {

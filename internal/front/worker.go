@@ -28,6 +28,10 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := q.workers[m.Worker]
+	if w == nil && m.First > 0 {
+		closeAll(files) // it has ended since the message with its first slots
+		return nil
+	}
 	if w == nil {
 		var g *generation
 		for _, have := range q.gens {
@@ -50,16 +54,24 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		q.workers[m.Worker] = w
 		g.workers++
 	}
-	for _, f := range files {
-		file, raw, err := pollable(f)
-		if err != nil {
-			return fmt.Errorf("worker %d: %w", m.Worker, err)
+	before := len(w.slots)
+	var err error
+	for i, f := range files {
+		file, raw, perr := pollable(f)
+		if perr != nil {
+			closeAll(files[i+1:])
+			err = fmt.Errorf("worker %d: %w", m.Worker, perr)
+			break
 		}
 		w.slots = append(w.slots, newSlot(q, w, len(w.slots), file, raw))
-		w.reading.Add(1)
-		go w.slots[len(w.slots)-1].run()
 	}
-	return nil
+	// All are counted before one runs: of a worker that is dead already, each
+	// would take itself for the last.
+	w.reading.Add(int32(len(w.slots) - before))
+	for _, sl := range w.slots[before:] {
+		go sl.run()
+	}
+	return err
 }
 
 // activate counts the slots of a worker, and returns the settings of its

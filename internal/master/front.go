@@ -169,6 +169,12 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 		if w := m.workers[msg.Worker]; w != nil {
 			m.settled(w)
 		}
+	case wire.TypeBroken:
+		if w := m.workers[msg.Worker]; w != nil {
+			m.retire(w)
+			m.balance()
+			m.abort(w)
+		}
 	case wire.TypeDrained:
 		if f.drained != nil {
 			f.drained()

@@ -135,11 +135,12 @@ func (m *Master) leave(stop func(*worker)) {
 		m.respawner.Stop()
 	}
 	for _, w := range m.byAge() {
-		if !w.leaving || w.proc == nil {
+		switch {
+		case w.leaving && w.proc != nil, !w.ready:
+			m.stop(w) // it runs nothing that could be waited for
+		default:
 			w.leaving = false
 			stop(w)
-		} else {
-			m.stop(w)
 		}
 	}
 	m.front.send(wire.ToFront{Type: wire.TypeQuit})

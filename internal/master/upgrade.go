@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"indrik/internal/listen"
 	"indrik/internal/oslayer"
@@ -278,6 +280,26 @@ func (m *Master) inherit() error {
 	return nil
 }
 
+// pidFileGrace is how long a predecessor may still count as running after its end
+// of the link has closed: a process that is killed closes its files first.
+const pidFileGrace = 2 * time.Second
+
+// takePidFile renames the pid file to what it is called without a predecessor.
+func (m *Master) takePidFile(until time.Time) {
+	if m.pid == nil || m.state == quitting {
+		return
+	}
+	err := m.pid.Rename(m.pidPath(m.cfg))
+	var running *pidfile.RunningError
+	switch {
+	case err == nil:
+	case errors.As(err, &running) && time.Now().Before(until):
+		m.after(20*time.Millisecond, func() { m.takePidFile(until) })
+	default:
+		m.log.Errorf("%s", err)
+	}
+}
+
 func (m *Master) adopt(f *os.File, origin string) error {
 	syscall.CloseOnExec(int(f.Fd()))
 	l, err := listen.Adopt(f)
@@ -305,11 +327,7 @@ func (m *Master) promote() {
 	if m.cfg == nil {
 		return // it starts as the only one
 	}
-	if m.pid != nil {
-		if err := m.pid.Rename(m.pidPath(m.cfg)); err != nil {
-			m.log.Errorf("%s", err)
-		}
-	}
+	m.takePidFile(time.Now().Add(pidFileGrace))
 	m.tell(m.notify.MainPID(os.Getpid()))
 	oslayer.SetTitle(title("master", m.procName()))
 	m.front.sendTitle()

@@ -21,6 +21,7 @@ const (
 	TypeReady   = "ready" // also worker → master
 	TypeTimeout = "timeout"
 	TypeSettled = "settled"
+	TypeBroken  = "broken"
 	TypeDrained = "drained"
 
 	// master → spawner
