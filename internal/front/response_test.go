@@ -152,6 +152,9 @@ func TestAppErrors(t *testing.T) {
 	w.take(0)
 	w.say(0, []byte("nonsense"))
 	c.expect(502, "*")
+	if m := r.hear(wire.TypeBroken); m.Worker != 1 {
+		t.Errorf("the master was told %+v", m)
+	}
 	c.get("/after")
 	w.say(0, echo(w.take(0)))
 	c.expect(200, "GET /after ")
