@@ -118,9 +118,7 @@ func (m *Master) commitListeners() {
 		}
 	}
 	m.listeners, m.offered = m.offered, nil
-	if m.front != nil && m.serving {
-		m.front.sendListeners()
-	}
+	m.front.sendListeners()
 }
 
 func closeListeners(ls []*listen.Listener) {

@@ -172,9 +172,7 @@ func (m *Master) booted() {
 	// Only now are connections taken. A master that cannot boot must not take
 	// any from one before it, which serves the same sockets.
 	m.serving = true
-	if m.front != nil {
-		m.front.sendListeners()
-	}
+	m.front.sendListeners()
 	m.log.Debugf("Booted in %s", time.Since(m.start).Round(time.Millisecond))
 	if m.predecessor != nil {
 		m.predecessor.ready()

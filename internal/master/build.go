@@ -190,8 +190,6 @@ func (m *Master) openLogs(cfg *settings.Config) error {
 	}
 	closeFiles([]*os.File{m.access})
 	m.access = access
-	if m.front != nil {
-		m.front.sendLogs()
-	}
+	m.front.sendLogs()
 	return nil
 }

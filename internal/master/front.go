@@ -75,9 +75,7 @@ func (m *Master) startFront() error {
 		}
 	}()
 	f.sendLogs()
-	if m.serving {
-		f.sendListeners()
-	}
+	f.sendListeners()
 	f.sendPeer()
 	return nil
 }
@@ -107,6 +105,9 @@ func (f *front) send(msg wire.ToFront, files ...*os.File) {
 }
 
 func (f *front) sendLogs() {
+	if f == nil {
+		return
+	}
 	msg := wire.ToFront{Type: wire.TypeLogs, Error: true}
 	var files []*os.File
 	if f.m.access != nil {
@@ -117,6 +118,9 @@ func (f *front) sendLogs() {
 }
 
 func (f *front) sendListeners() {
+	if f == nil || !f.m.serving {
+		return
+	}
 	msg := wire.ToFront{Type: wire.TypeListen, Listeners: []wire.Listener{}}
 	var files []*os.File
 	for _, l := range f.m.listeners {
@@ -127,6 +131,9 @@ func (f *front) sendListeners() {
 }
 
 func (f *front) sendPeer() {
+	if f == nil {
+		return
+	}
 	for _, l := range []*link{f.m.predecessor, f.m.successor} {
 		if l != nil {
 			f.send(wire.ToFront{Type: wire.TypePeer}, l.peer)
@@ -236,6 +243,9 @@ func (m *Master) replaceFront() {
 
 // sendTitle gives a child its title, say after promotion.
 func (f *front) sendTitle() {
+	if f == nil {
+		return
+	}
 	f.send(wire.ToFront{Type: wire.TypeTitle, Title: title("front", f.m.procName())})
 }
 

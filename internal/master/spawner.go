@@ -105,14 +105,15 @@ func (m *Master) stdio() []*os.File {
 
 // sendTo sends a message with duplicates of files. Without descriptors left
 // for these, the message is not sent, and the log says so.
-func (m *Master) sendTo(conn *wire.Conn, msg any, files ...*os.File) bool {
+func (m *Master) sendTo(conn *wire.Conn, msg any, files ...*os.File) error {
 	dups, err := dupAll(files)
+	if err == nil {
+		err = conn.Send(msg, dups...)
+	}
 	if err != nil {
 		m.log.Errorf("A message to another process was not sent: %s", err)
-		return false
 	}
-	conn.Send(msg, dups...)
-	return true
+	return err
 }
 
 // call sends a message that is answered; done gets the answer, also if the
@@ -125,9 +126,9 @@ func (m *Master) call(sp *spawner, msg wire.ToSpawner, files []*os.File, done fu
 	sp.last++
 	msg.Call = sp.last
 	sp.calls[msg.Call] = done
-	if !m.sendTo(sp.conn, msg, files...) {
+	if err := m.sendTo(sp.conn, msg, files...); err != nil {
 		delete(sp.calls, msg.Call)
-		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "fork", Error: "no descriptors left"})
+		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "send", Error: err.Error()})
 	}
 }
 

@@ -77,20 +77,22 @@ func NewConn(f *os.File) (*Conn, error) {
 
 // Send queues v as a JSON message and returns at once, so that a peer that
 // does not read never holds up the caller. It takes over files and closes
-// them once they are sent. That the peer is gone shows in Recv.
-func (c *Conn) Send(v any, files ...*os.File) {
+// them once they are sent. That the peer is gone shows in Recv; the error is
+// about v, which is too large for a message.
+func (c *Conn) Send(v any, files ...*os.File) error {
 	data, err := json.Marshal(v)
 	if err == nil && len(data) > MaxMessage {
-		err = fmt.Errorf("message of %d bytes is over the limit of %d", len(data), MaxMessage)
+		err = fmt.Errorf("a message of %d bytes is over the limit of %d", len(data), MaxMessage)
 	}
 	if err != nil {
-		panic("wire: " + err.Error()) // a programming error: the types are ours
+		closeAll(files)
+		return err
 	}
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		closeAll(files)
-		return
+		return nil
 	}
 	c.queue = append(c.queue, outgoing{data, files})
 	c.mu.Unlock()
@@ -98,6 +100,7 @@ func (c *Conn) Send(v any, files ...*os.File) {
 	case c.wake <- struct{}{}:
 	default:
 	}
+	return nil
 }
 
 // Recv waits for the next message and decodes it into v. The caller owns the

@@ -218,10 +218,10 @@ func TestConnTooLarge(t *testing.T) {
 	if _, err := b.Recv(&m); err != nil || m.Path != path {
 		t.Errorf("%d bytes, %v", len(m.Path), err)
 	}
-	defer func() {
-		if recover() == nil {
-			t.Error("a message over the limit was sent")
-		}
-	}()
-	a.Send(FromFront{Type: TypeTimeout, Path: path + path})
+	if err := a.Send(FromFront{Type: TypeTimeout, Path: path + path}); err == nil {
+		t.Error("a message over the limit was sent")
+	}
+	if err := a.Send(FromFront{Type: TypeReady}); err != nil {
+		t.Errorf("after that: %v", err)
+	}
 }
