@@ -28,7 +28,7 @@ var layers = map[string][]string{
 		"internal/accesslog", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/version",
 		"internal/wire",
 	},
-	"internal/settings":         {"internal/listen", "internal/oslayer", "internal/version", "internal/wire"},
+	"internal/settings":         {"internal/accesslog", "internal/listen", "internal/oslayer", "internal/version", "internal/wire"},
 	"internal/settings/gendocs": {"internal/settings"},
 	"internal/pyfind":           {},
 	"internal/notify":           {},

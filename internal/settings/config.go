@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"indrik/internal/accesslog"
 	"indrik/internal/wire"
 )
 
@@ -58,6 +59,11 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 	}
 	if c.app == "" {
 		c.app = c.String("wsgi_app")
+	}
+	if _, err := accesslog.Compile(c.String("access_log_format")); err != nil {
+		return nil, &ValueError{
+			Setting: "access_log_format", Value: c.String("access_log_format"), Source: c.Source("access_log_format"), Err: err,
+		}
 	}
 	if level := c.String("loglevel"); !knownLevel(level) {
 		c.warnings = append(c.warnings, fmt.Sprintf("unknown loglevel %s (%s): info is used", pyRepr(level), c.Source("loglevel")))

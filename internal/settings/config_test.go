@@ -2,6 +2,7 @@ package settings
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -122,5 +123,13 @@ func TestQuote(t *testing.T) {
 		if got := pyQuote(in); got != want {
 			t.Errorf("%q is quoted %s, want %s", in, got, want)
 		}
+	}
+}
+
+func TestResolveChecksTheAccessLogFormat(t *testing.T) {
+	_, err := Resolve("app", Layer{Name: "command line", Values: map[string]any{"access_log_format": "%(h"}})
+	var value *ValueError
+	if !errors.As(err, &value) || value.Setting != "access_log_format" {
+		t.Errorf("%v", err)
 	}
 }
