@@ -33,6 +33,8 @@ type Conn struct {
 	file *os.File
 	raw  rawConn
 
+	buf, oob []byte // of Recv
+
 	mu     sync.Mutex
 	queue  []outgoing
 	wake   chan struct{}
@@ -106,8 +108,11 @@ func (c *Conn) Send(v any, files ...*os.File) error {
 // Recv waits for the next message and decodes it into v. The caller owns the
 // files. The error is io.EOF once the peer is gone.
 func (c *Conn) Recv(v any) ([]*os.File, error) {
-	buf := make([]byte, MaxMessage)
-	oob := make([]byte, unix.CmsgSpace(4*MaxDescriptors))
+	if c.buf == nil {
+		c.buf = make([]byte, MaxMessage)
+		c.oob = make([]byte, unix.CmsgSpace(4*MaxDescriptors))
+	}
+	buf, oob := c.buf, c.oob
 	var n, oobn int
 	var err error
 	rerr := c.raw.Read(func(fd uintptr) bool {
