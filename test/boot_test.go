@@ -69,10 +69,7 @@ func TestBadInput(t *testing.T) {
 				c.o.app = "hello:app"
 			}
 			s := launch(t, c.o)
-			if code := s.exit(); code != c.code {
-				t.Errorf("exit code %d, want %d", code, c.code)
-			}
-			eventually(t, "every process has ended", func() bool { return len(s.tree()) == 0 })
+			s.expectExit(c.code)
 			for _, want := range c.want {
 				if s.log.count(want) == 0 {
 					t.Errorf("no line that matches %q", want)

@@ -136,6 +136,16 @@ func (tr *transcript) wait(from int, re string, limit time.Duration) ([]string, 
 	}
 }
 
+// end waits until nobody can write any more, and all has been read.
+func (tr *transcript) end(t testing.TB) {
+	t.Helper()
+	eventually(t, "the log has ended", func() bool {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		return tr.eof
+	})
+}
+
 // expect waits for a line that matches re after the line that the last expect
 // found, and returns its submatches.
 func (tr *transcript) expect(t testing.TB, re string) []string {

@@ -283,6 +283,9 @@ func (s *server) expectExit(code int) {
 		s.t.Errorf("exit code %d, want %d", got, code)
 	}
 	eventually(s.t, "every process has ended", func() bool { return len(s.tree()) == 0 })
+	if !s.o.daemon {
+		s.log.end(s.t) // what they said last may still be in the pipe
+	}
 }
 
 // terminate stops the server as an operator does, and expects a clean end.

@@ -68,6 +68,7 @@ var states = []state{
 	{"stopping quickly", func(t *testing.T) *moment {
 		m := inFlight(start(t, options{app: "gated:app", args: []string{"--threads", "2", "--graceful-timeout", "60"}}))
 		m.signal(syscall.SIGINT)
+		m.log.expect(t, handling(syscall.SIGINT)) // before the next signal, which could overtake it
 		return m
 	}},
 }

@@ -154,6 +154,7 @@ func (m *Master) startSuccessor() error {
 			files, err := conn.Recv(&msg)
 			closeFiles(files)
 			if err != nil {
+				conn.Close()
 				return // its exit says the rest
 			}
 			m.post(func() {
@@ -198,7 +199,7 @@ func (m *Master) successorReady(l *link) {
 // left in its favour they come back: somebody must serve.
 func (m *Master) successorExited(status syscall.WaitStatus) {
 	l := m.successor
-	l.close()
+	l.peer.Close() // the link is read to its end: what it said last may still be in it
 	m.successor = nil
 	if status.Signaled() || status.ExitStatus() != 0 || !l.isReady {
 		m.log.Errorf("The successor (pid:%d) %s", l.pid, describe(status))
