@@ -21,6 +21,7 @@ import (
 	"indrik/internal/master"
 	"indrik/internal/pyfind"
 	"indrik/internal/settings"
+	"indrik/internal/wire"
 )
 
 const prog = "indrik"
@@ -30,7 +31,7 @@ const controlFD = 3
 
 // Main runs the program and returns its exit code.
 func Main() int {
-	if os.Getenv("INDRIK_ROLE") == "front" {
+	if os.Getenv(wire.EnvRole) == wire.RoleFront {
 		return front.Main(os.NewFile(controlFD, "control"))
 	}
 	o, code, ok := options(os.Args, os.LookupEnv, os.Stdout, os.Stderr)
@@ -64,7 +65,7 @@ func options(argv []string, lookup func(string) (string, bool), stdout, stderr i
 	if o.Dir, err = os.Getwd(); err != nil { // $PWD where it is the same directory
 		return stop(fmt.Errorf("find the current directory: %w", err))
 	}
-	if o.Python, o.PythonTried, err = pyfind.Find(lookup, programs(argv)...); err != nil {
+	if o.Python, _, err = pyfind.Find(lookup, programs(argv)...); err != nil {
 		return stop(err)
 	}
 	return o, exitcode.OK, true

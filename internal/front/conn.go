@@ -137,13 +137,7 @@ func (c *conn) run() {
 func (c *conn) serveOne() bool {
 	n, cfg, err := c.readHead()
 	if err != nil {
-		var bad *http1.Error
-		switch {
-		case errors.As(err, &bad):
-			c.refuse(bad)
-		case errors.Is(err, errTooSlow):
-			c.answerError(408, "Request Timeout")
-		}
+		c.giveUp(err)
 		return false
 	}
 	c.served.Store(true)
@@ -157,21 +151,27 @@ func (c *conn) serveOne() bool {
 	if err := c.readBody(ex); err != nil {
 		ex.release()
 		c.idleAgain()
-		var bad *http1.Error
-		switch {
-		case errors.As(err, &bad):
-			c.refuse(bad)
-		case errors.Is(err, errTooSlow):
-			c.answerError(408, "Request Timeout")
-		case errors.Is(err, errSpool):
-			c.s.log.Errorf("%s", err)
-			c.answerError(503, "Service Unavailable")
-		}
+		c.giveUp(err)
 		return false
 	}
 	c.enter(running)
 	c.s.queue.submit(ex)
 	return c.awaitNext(keep)
+}
+
+// giveUp answers a request that cannot be read, as far as there is somebody to
+// answer.
+func (c *conn) giveUp(err error) {
+	var bad *http1.Error
+	switch {
+	case errors.As(err, &bad):
+		c.refuse(bad)
+	case errors.Is(err, errTooSlow):
+		c.answerError(408, "Request Timeout")
+	case errors.Is(err, errSpool):
+		c.s.log.Errorf("%s", err)
+		c.answerError(503, "Service Unavailable")
+	}
 }
 
 // awaitNext waits until the response is complete and more bytes are there;

@@ -29,7 +29,7 @@ func Main(control *os.File) int {
 		runtime.GOMAXPROCS((runtime.GOMAXPROCS(0) + 1) / 2)
 	}
 
-	number, _ := strconv.Atoi(os.Getenv("INDRIK_FRONT"))
+	number, _ := strconv.Atoi(os.Getenv(wire.EnvFront))
 	conn, err := wire.NewConn(control)
 	if err != nil {
 		return 1

@@ -2,16 +2,16 @@ package master
 
 import (
 	"fmt"
-	"indrik/internal/exitcode"
-	"indrik/internal/settings"
-	"indrik/internal/version"
 	"os"
 	"sort"
 	"syscall"
 	"time"
 
+	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
 	"indrik/internal/pidfile"
+	"indrik/internal/settings"
+	"indrik/internal/version"
 )
 
 // boot starts the server; what it has to wait for goes on in callbacks, in

@@ -1,9 +1,9 @@
 package master
 
 import (
-	"indrik/internal/exitcode"
 	"os"
 
+	"indrik/internal/exitcode"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
 )
@@ -32,9 +32,9 @@ type build struct {
 // configure has the config file evaluated, and resolves the settings.
 func (b *build) configure() {
 	m := b.m
-	path, explicit := settings.ConfigFile(m.opts.Env, m.opts.CmdArgs, m.opts.Args)
+	path, _ := settings.ConfigFile(m.opts.Env, m.opts.CmdArgs, m.opts.Args)
 	m.call(b.sp, wire.ToSpawner{
-		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: path, Explicit: explicit, Chdir: m.opts.Dir,
+		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: path, Chdir: m.opts.Dir,
 	}, nil, func(r wire.FromSpawner) {
 		if b.over {
 			return

@@ -1,12 +1,8 @@
 package master
 
 import (
-	"syscall"
-
 	"indrik/internal/oslayer"
 )
-
-const sigKill = syscall.SIGKILL
 
 // reap collects the children that ended: those it started, workers whose
 // spawner died, and, as process 1, whatever was orphaned in the container.

@@ -2,11 +2,11 @@ package master
 
 import (
 	"fmt"
-	"indrik/internal/exitcode"
 	"os"
 	"strconv"
 	"syscall"
 
+	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
 )
 

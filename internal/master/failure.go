@@ -1,9 +1,9 @@
 package master
 
 import (
-	"indrik/internal/exitcode"
 	"strings"
 
+	"indrik/internal/exitcode"
 	"indrik/internal/wire"
 )
 

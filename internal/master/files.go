@@ -2,13 +2,14 @@ package master
 
 import (
 	"fmt"
-	"indrik/internal/errlog"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/errlog"
 )
 
 func closeFiles(files []*os.File) {

@@ -12,10 +12,8 @@ import (
 	"indrik/internal/wire"
 )
 
-// Environment variables between Indrik processes.
+// Environment variables between masters; those for a front are in package wire.
 const (
-	envRole   = "INDRIK_ROLE"   // front: be a front
-	envFront  = "INDRIK_FRONT"  // the number of the front, from 0, modulo 128
 	envPid    = "INDRIK_PID"    // upgrade: the master before this one
 	envFD     = "INDRIK_FD"     // upgrade: its listening sockets
 	envOrigin = "INDRIK_ORIGIN" // upgrade: where each of these is from, see origin
@@ -41,7 +39,7 @@ func (m *Master) startFront() error {
 		return err
 	}
 	defer theirs.Close()
-	env := append(m.childEnv(), envRole+"=front", fmt.Sprintf("%s=%d", envFront, m.fronts%128))
+	env := append(m.childEnv(), wire.EnvRole+"="+wire.RoleFront, fmt.Sprintf("%s=%d", wire.EnvFront, m.fronts%128))
 	proc, err := oslayer.Start(oslayer.Command{
 		// The file this master runs, also when another has taken its place
 		// on disk: both must speak the same protocol.
@@ -63,17 +61,7 @@ func (m *Master) startFront() error {
 	m.fronts++
 	f := &front{m: m, proc: proc, conn: conn, born: time.Now()}
 	m.front = f
-	go func() {
-		for {
-			var msg wire.FromFront
-			files, err := conn.Recv(&msg)
-			closeFiles(files)
-			if err != nil {
-				return
-			}
-			m.post(func() { m.fromFront(f, msg) })
-		}
-	}()
+	hear(m, conn, func(msg wire.FromFront) { m.fromFront(f, msg) }, nil)
 	f.sendLogs()
 	f.sendListeners()
 	f.sendPeer()

@@ -1,10 +1,11 @@
 package master
 
 import (
-	"indrik/internal/version"
 	"os"
+	"time"
 
 	"indrik/internal/settings"
+	"indrik/internal/version"
 	"indrik/internal/wire"
 )
 
@@ -34,6 +35,11 @@ func (m *Master) newGeneration() (*generation, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// graceful is its graceful_timeout.
+func (g *generation) graceful() time.Duration {
+	return time.Duration(g.cfg.Int("graceful_timeout")) * time.Second
 }
 
 // buildGeneration is the generation in the making, if it has come that far.

@@ -2,7 +2,6 @@ package master
 
 import (
 	"fmt"
-	"indrik/internal/exitcode"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -11,11 +10,13 @@ import (
 	"time"
 
 	"indrik/internal/errlog"
+	"indrik/internal/exitcode"
 	"indrik/internal/listen"
 	"indrik/internal/notify"
 	"indrik/internal/oslayer"
 	"indrik/internal/pidfile"
 	"indrik/internal/settings"
+	"indrik/internal/wire"
 )
 
 // Master is one master process. All of its fields belong to the goroutine
@@ -121,6 +122,26 @@ func (m *Master) run() int {
 
 // post has f run by the loop. It may be called from any goroutine but the loop's.
 func (m *Master) post(f func()) { m.events <- f }
+
+// hear has the loop act on each message that comes over conn, and then on its
+// end, which is when no process holds the other end any more.
+func hear[T any](m *Master, conn *wire.Conn, act func(T), end func()) {
+	go func() {
+		defer conn.Close()
+		for {
+			var msg T
+			files, err := conn.Recv(&msg)
+			closeFiles(files) // nobody sends the master any
+			if err != nil {
+				break
+			}
+			m.post(func() { act(msg) })
+		}
+		if end != nil {
+			m.post(end)
+		}
+	}()
+}
 
 // after has f run by the loop after d.
 func (m *Master) after(d time.Duration, f func()) *time.Timer {

@@ -18,8 +18,7 @@ type Options struct {
 	Argv []string // as the process was started, for the upgrade
 	Dir  string   // working directory at the start; $PWD if it is the same one
 
-	Python      string   // the interpreter
-	PythonTried []string // where it was looked for, the last one being Python
+	Python string // the interpreter
 
 	Stdout, Stderr io.Writer
 }

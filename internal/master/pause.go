@@ -35,7 +35,7 @@ func (m *Master) pause() {
 		m.pausing = false
 		m.balance()
 	})
-	m.expireAfter(m.graceful(), func() bool { return m.pausing })
+	m.expireAfter(m.gen.graceful(), func() bool { return m.pausing })
 }
 
 // restore brings the workers back (HUP while paused). With a successor alive
@@ -87,11 +87,6 @@ func (f *front) drain(handover bool, accept string, done func()) {
 		done()
 	}
 	f.send(wire.ToFront{Type: wire.TypeDrain, Handover: handover, Accept: accept})
-}
-
-// graceful is graceful_timeout.
-func (m *Master) graceful() time.Duration {
-	return time.Duration(m.cfg.Int("graceful_timeout")) * time.Second
 }
 
 // expireAfter has the front answer what is still running after d with 504,

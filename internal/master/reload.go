@@ -1,25 +1,19 @@
 package master
 
 import (
-	"indrik/internal/exitcode"
 	"os"
 	"time"
 
+	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
 	"indrik/internal/pidfile"
 	"indrik/internal/settings"
 )
 
 // reload makes a new generation beside the one that serves, and puts it in
-// its place when it is ready (HUP).
+// its place when it is ready (HUP). One that is being made is given up for it:
+// what is on disk now is what counts.
 func (m *Master) reload() {
-	m.log.Infof("Hang up: %s", m.name())
-	m.renew()
-}
-
-// reloadAgain is HUP during a reload: what is on disk now is what counts. A
-// generation that is still being made is given up for a new one.
-func (m *Master) reloadAgain() {
 	m.log.Infof("Hang up: %s", m.name())
 	m.renew()
 }
@@ -39,8 +33,7 @@ func (m *Master) renew() {
 		b.sp = sp
 	}
 	m.build = b
-	from := m.state
-	if from == running {
+	if m.state == running {
 		m.enter(reloading)
 		m.tell(m.notify.Reloading())
 	}
@@ -142,7 +135,6 @@ func (m *Master) takeOver(b *build) {
 	m.rebuild.lived()
 	m.respawn.lived()
 	m.releaseUnused(old)
-	m.dismissUnused()
 	if m.state == paused {
 		m.unpause()
 	}

@@ -3,10 +3,9 @@ package master
 import (
 	"fmt"
 	"syscall"
-
-	"indrik/internal/exitcode"
 	"time"
 
+	"indrik/internal/exitcode"
 	"indrik/internal/wire"
 )
 
@@ -51,7 +50,7 @@ func (m *Master) drain() {
 	for _, l := range m.listeners {
 		l.Close()
 	}
-	m.expireAfter(m.graceful(), func() bool { return m.state == draining })
+	m.expireAfter(m.gen.graceful(), func() bool { return m.state == draining })
 }
 
 // leaving tells the service manager that the server ends, or who goes on.
@@ -160,7 +159,7 @@ func (m *Master) killAll() {
 		}
 	}
 	if m.front != nil {
-		m.front.proc.Signal(sigKill)
+		m.front.proc.Signal(syscall.SIGKILL)
 	}
 	if len(m.workers) > 0 {
 		m.after(quitGrace, m.killAll)
@@ -171,7 +170,7 @@ func (m *Master) killAll() {
 			m.lastWords(sp)
 			continue
 		}
-		sp.proc.Signal(sigKill)
+		sp.proc.Signal(syscall.SIGKILL)
 	}
 	m.after(quitGrace, m.killAll)
 }
@@ -210,11 +209,10 @@ func (m *Master) lastWords(sp *spawner) {
 	if sp.leaving {
 		return
 	}
-	sp.leaving = true
 	if m.gen != nil && m.gen.sp == sp && !m.silent {
 		m.hook(m.gen, "on_exit", m.logHook("on_exit"))
 	}
-	sp.conn.Send(wire.ToSpawner{Type: wire.TypeExit})
+	m.dismiss(sp)
 }
 
 // say tells the operator why the server does not start: on standard error, as

@@ -2,12 +2,11 @@ package master
 
 import (
 	"fmt"
-	"indrik/internal/exitcode"
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
+	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
 	"indrik/internal/wire"
 	"indrik/python"
@@ -23,15 +22,10 @@ type spawner struct {
 	heard   bool // it has said something, so that it is Python
 	dead    bool
 	leaving bool // it was told to end
-	born    time.Time
 }
 
 // startSpawner starts a spawner. It knows nothing yet: see build.
 func (m *Master) startSpawner() (*spawner, error) {
-	if m.opts.Python == "" {
-		return nil, &failure{code: exitcode.Config, text: "\nError: no Python found. Tried: " +
-			strings.Join(m.opts.PythonTried, ", ") + ". Set INDRIK_PYTHON to the interpreter of the app's environment."}
-	}
 	ours, theirs, err := wire.Pair()
 	if err != nil {
 		return nil, err
@@ -63,20 +57,9 @@ func (m *Master) startSpawner() (*spawner, error) {
 	if err != nil {
 		return nil, err
 	}
-	sp := &spawner{proc: proc, conn: conn, calls: map[int]func(wire.FromSpawner){}, born: time.Now()}
+	sp := &spawner{proc: proc, conn: conn, calls: map[int]func(wire.FromSpawner){}}
 	m.spawners[proc.Pid] = sp
-	go func() {
-		for {
-			var msg wire.FromSpawner
-			files, err := conn.Recv(&msg)
-			closeFiles(files)
-			if err != nil {
-				m.post(func() { m.spawnerSilent(sp) })
-				return
-			}
-			m.post(func() { m.fromSpawner(sp, msg) })
-		}
-	}()
+	hear(m, conn, func(msg wire.FromSpawner) { m.fromSpawner(sp, msg) }, func() { m.spawnerSilent(sp) })
 	return sp, nil
 }
 
@@ -86,7 +69,7 @@ func (m *Master) childEnv() []string {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case envPid, envFD, envOrigin, envLink, envPeer, envDaemon, envRole, envFront,
+		case envPid, envFD, envOrigin, envLink, envPeer, envDaemon, wire.EnvRole, wire.EnvFront,
 			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES":
 			continue
 		}
@@ -203,7 +186,6 @@ func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
 // spawnerSilent is called when no process holds the other end of the socket of
 // sp any more: it has ended, and so have all workers that it forked.
 func (m *Master) spawnerSilent(sp *spawner) {
-	sp.conn.Close()
 	for _, w := range m.byAge() {
 		if w.gen.sp == sp && w.pid == 0 {
 			m.forget(w)
@@ -224,7 +206,7 @@ func (m *Master) missOrphans(sp *spawner) {
 
 // dismiss ends a spawner that no generation needs any more.
 func (m *Master) dismiss(sp *spawner) {
-	if sp == nil || sp.dead || sp.leaving {
+	if sp.dead || sp.leaving {
 		return
 	}
 	sp.leaving = true

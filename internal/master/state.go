@@ -38,7 +38,7 @@ var (
 	quit     = action{"quick shutdown", (*Master).quit}
 	hasten   = action{"quick shutdown", (*Master).hasten}
 	reload   = action{"reload", (*Master).reload}
-	restart  = action{"reload again", (*Master).reloadAgain}
+	restart  = action{"reload again", (*Master).reload}
 	restore  = action{"workers come back", (*Master).restore}
 	more     = action{"one worker more", (*Master).moreWorkers}
 	fewer    = action{"one worker fewer", (*Master).fewerWorkers}

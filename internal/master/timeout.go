@@ -46,8 +46,7 @@ func (m *Master) timedOut(msg wire.FromFront) {
 			return
 		}
 		// When the others are done, see settled, or:
-		grace := time.Duration(w.gen.cfg.Int("graceful_timeout")) * time.Second
-		m.after(grace, func() { m.abort(w) })
+		m.after(w.gen.graceful(), func() { m.abort(w) })
 	})
 }
 

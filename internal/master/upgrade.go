@@ -68,11 +68,6 @@ func setOrigin(l *listen.Listener, origin string) {
 
 func (l *link) ready() { l.conn.Send(linkMessage{Type: wire.TypeReady}) }
 
-func (l *link) close() {
-	l.conn.Close()
-	l.peer.Close()
-}
-
 // upgrade starts the binary that is now on disk as a second master on the
 // same sockets (USR2).
 func (m *Master) upgrade() {
@@ -148,24 +143,13 @@ func (m *Master) startSuccessor() error {
 	l := &link{pid: proc.Pid, conn: conn, peer: peer}
 	m.successor = l
 	m.front.sendPeer()
-	go func() {
-		for {
-			var msg linkMessage
-			files, err := conn.Recv(&msg)
-			closeFiles(files)
-			if err != nil {
-				conn.Close()
-				return // its exit says the rest
-			}
-			m.post(func() {
-				if msg.Type == wire.TypeReady {
-					m.successorReady(l)
-				} else {
-					m.log.Errorf("Upgrade failed, nothing was changed: %s", strings.TrimSpace(msg.Error))
-				}
-			})
+	hear(m, conn, func(msg linkMessage) {
+		if msg.Type == wire.TypeReady {
+			m.successorReady(l)
+		} else {
+			m.log.Errorf("Upgrade failed, nothing was changed: %s", strings.TrimSpace(msg.Error))
 		}
-	}()
+	}, nil) // its exit says the rest
 	return nil
 }
 
@@ -269,15 +253,7 @@ func (m *Master) inherit() error {
 	}
 	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
 	m.predecessor, m.upgraded = l, true
-	go func() {
-		var msg linkMessage
-		for {
-			if _, err := conn.Recv(&msg); err != nil {
-				m.post(m.promote)
-				return
-			}
-		}
-	}()
+	hear(m, conn, func(linkMessage) {}, m.promote)
 	return nil
 }
 
@@ -319,7 +295,7 @@ func (m *Master) promote() {
 	if m.predecessor == nil {
 		return
 	}
-	m.predecessor.close()
+	m.predecessor.peer.Close()
 	m.predecessor = nil
 	if m.state == draining || m.state == quitting {
 		return

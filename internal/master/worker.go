@@ -186,8 +186,7 @@ func (m *Master) retire(w *worker) {
 	w.leaving = true
 	m.front.send(wire.ToFront{Type: wire.TypeRetire, Worker: w.age})
 	m.terminate(w)
-	grace := time.Duration(w.gen.cfg.Int("graceful_timeout")) * time.Second
-	w.deadline = m.after(grace, func() { m.overdue(w) })
+	w.deadline = m.after(w.gen.graceful(), func() { m.overdue(w) })
 }
 
 // terminate sends SIGTERM until w is gone.
@@ -235,7 +234,7 @@ func (m *Master) stop(w *worker) {
 		// A SIGTERM wakes it if it missed that one; see terminateAgain.
 		m.after(terminateAgain, func() { m.terminate(w) })
 	}
-	m.after(min(abortGrace, time.Duration(w.gen.cfg.Int("graceful_timeout"))*time.Second), func() { m.kill(w) })
+	m.after(min(abortGrace, w.gen.graceful()), func() { m.kill(w) })
 }
 
 func (m *Master) kill(w *worker) {

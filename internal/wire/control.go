@@ -41,6 +41,14 @@ const (
 	TypeExited  = "exited"
 )
 
+// The environment of a front: what makes the program one, and its number, from 0
+// and modulo 128.
+const (
+	EnvRole   = "INDRIK_ROLE"
+	RoleFront = "front"
+	EnvFront  = "INDRIK_FRONT"
+)
+
 // What a front that drains does with connections that the kernel has
 // accepted for it.
 const (
@@ -118,7 +126,6 @@ type ToSpawner struct {
 	Call       int            `json:"call,omitempty"`
 	Generation int            `json:"generation,omitempty"`
 	ConfigFile string         `json:"config_file,omitempty"`
-	Explicit   bool           `json:"explicit,omitempty"`
 	Chdir      string         `json:"chdir,omitempty"`
 	Settings   map[string]any `json:"settings,omitempty"`
 	App        string         `json:"app,omitempty"`
