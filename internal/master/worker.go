@@ -73,20 +73,24 @@ func (m *Master) spawn(g *generation) {
 	files := append([]*os.File{w.board, w.dump}, slots...)
 	m.call(g.sp, wire.ToSpawner{
 		Type: wire.TypeSpawn, Generation: g.number, Worker: w.age, Server: m.server(g.cfg),
-	}, files, func(r wire.FromSpawner) {
-		if m.workers[w.age] != w {
-			return // it has ended already
-		}
-		if r.Type == wire.TypeOK {
-			m.workerForked(w, r.Pid)
-			return
-		}
-		if r.Stage == "spawner" {
-			// Nobody knows whether it was forked. If it was it will say that
-			// it is ready, and is ended then; see spawnerSilent.
-			w.leaving = true
-			return
-		}
+	}, files, func(r wire.FromSpawner) { m.spawnAnswered(w, r) })
+}
+
+// spawnAnswered acts on what the spawner said of the fork of w.
+func (m *Master) spawnAnswered(w *worker, r wire.FromSpawner) {
+	switch {
+	case m.workers[w.age] != w:
+		// It has ended already.
+	case r.Type == wire.TypeOK:
+		m.workerForked(w, r.Pid)
+	case r.Stage == "spawner" && w.pid != 0:
+		// The spawner died before it could answer, but the worker itself has
+		// said that it is there.
+	case r.Stage == "spawner":
+		// Nobody knows whether it was forked. If it was it will say that
+		// it is ready, and is ended then; see spawnerSilent.
+		w.leaving = true
+	default:
 		m.forget(w)
 		f := failed(r)
 		m.log.Errorf("Cannot start a worker: %s", f.Error())
@@ -95,7 +99,7 @@ func (m *Master) spawn(g *generation) {
 		}
 		m.respawn.died(time.Now())
 		m.balanceLater()
-	})
+	}
 }
 
 // open makes what w shares with the other processes, and returns the workers'
