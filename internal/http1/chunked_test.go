@@ -165,26 +165,3 @@ func TestChunkedNoRoom(t *testing.T) {
 		t.Fatal(nd, ns, done, err)
 	}
 }
-
-func BenchmarkChunked(b *testing.B) {
-	cfg := DefaultConfig()
-	for _, size := range []int{16, 4096} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			var input []byte
-			for len(input) < 64<<10 {
-				input = AppendChunk(input, make([]byte, size))
-			}
-			input = append(input, LastChunk...)
-			dst := make([]byte, len(input))
-			var c Chunked
-			b.SetBytes(int64(len(input)))
-			b.ReportAllocs()
-			for b.Loop() {
-				c.Reset(&cfg)
-				if _, _, done, err := c.Decode(dst, input); !done || err != nil {
-					b.Fatal(done, err)
-				}
-			}
-		})
-	}
-}

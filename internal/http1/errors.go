@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -23,8 +24,15 @@ const (
 	InvalidChunkSize
 	InvalidChunkExtension
 	ChunkMissingTerminator
-	InvalidSchemeHeaders // for the caller: the parser knows no schemes
-	ConfigurationProblem // for the caller: SCRIPT_NAME does not fit the path
+
+	// For the caller: the parser knows no schemes, no paths of apps, no sizes
+	// of bodies and no PROXY protocol.
+	InvalidSchemeHeaders
+	ConfigurationProblem  // SCRIPT_NAME does not fit the path
+	RequestBodyTooLarge   // see [NewBodyTooLarge]
+	InvalidProxyLine      // of PROXY protocol version 1
+	InvalidProxyHeader    // of version 2
+	ForbiddenProxyRequest // from an address that may not send one
 )
 
 // kinds says how each Kind is answered. Text and page have the subject, or
@@ -49,6 +57,10 @@ var kinds = [...]struct {
 	ChunkMissingTerminator:    {400, "Bad Request", `Invalid chunk terminator is not '\r\n': %`, ""},
 	InvalidSchemeHeaders:      {400, "Bad Request", "Contradictory scheme headers", ""},
 	ConfigurationProblem:      {500, "Bad Request", "Configuration problem: %", ""},
+	RequestBodyTooLarge:       {413, "Content Too Large", "Request body is too large (%)", ""},
+	InvalidProxyLine:          {400, "Bad Request", "Invalid PROXY line: %", "'%'"},
+	InvalidProxyHeader:        {400, "Bad Request", "Invalid PROXY header: %", "'%'"},
+	ForbiddenProxyRequest:     {403, "Forbidden", "Request forbidden", ""},
 }
 
 // An Error is why a request is refused, and how.
@@ -66,6 +78,12 @@ func (e *Error) Error() string { return e.Text }
 // NewError makes an error of a kind about some bytes of the request, which
 // show up quoted in its texts.
 func NewError(kind Kind, subject []byte) *Error { return newError(kind, repr(subject)) }
+
+// NewBodyTooLarge makes the error about a body of size bytes, or at least so
+// many, where limit are allowed.
+func NewBodyTooLarge(size, limit int64) *Error {
+	return newError(RequestBodyTooLarge, fmt.Sprintf("%d > %d", size, limit))
+}
 
 func newError(kind Kind, subject string) *Error {
 	k := &kinds[kind]

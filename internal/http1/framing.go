@@ -1,21 +1,25 @@
 package http1
 
+var hostName = []byte("Host")
+
 // interpret draws from the fields what a connection must know of them: where
 // the body ends, and what happens after it. Whatever could make another party
-// see the end elsewhere is refused.
+// see the end elsewhere is refused, and what leaves open whom the request is
+// for.
 func (r *Request) interpret() *Error {
-	var host, contentType, close, keep bool
+	var contentType, close, keep bool
 	var te codings
-	var unmet *Field
+	var host, unmet *Field
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		switch len(f.Name) {
 		case len("host"):
 			if equalFold(f.Name, "host") {
-				if host {
+				// RFC 9112 section 3.2; an empty one is valid there.
+				if host != nil || len(f.Value) > 0 && !ValidHost(f.Value) {
 					return newError(InvalidHeader, "'HOST'")
 				}
-				host = true
+				host = f
 			}
 		case len("expect"):
 			if equalFold(f.Name, "expect") {
@@ -54,18 +58,24 @@ func (r *Request) interpret() *Error {
 			}
 		}
 	}
-	if te.chunked || te.compressed {
-		// RFC 9112 sections 6.1 and 6.3: from HTTP/1.0, together with a
-		// length, or without chunks on top, nobody knows where the body ends.
-		if !te.chunked || !r.AtLeast11() {
-			return newError(InvalidHeader, "'TRANSFER-ENCODING'")
-		}
-		if r.ContentLength >= 0 {
-			return newError(InvalidHeader, "'CONTENT-LENGTH'")
-		}
+	// RFC 9112 sections 6.1 and 6.3: from HTTP/1.0, without chunks on top, or
+	// together with a length, nobody knows where the body ends.
+	if te.present && !r.AtLeast11() || te.compressed && !te.chunked {
+		return newError(InvalidHeader, "'TRANSFER-ENCODING'")
+	}
+	if te.chunked && r.ContentLength >= 0 {
+		return newError(InvalidHeader, "'CONTENT-LENGTH'")
 	}
 	if unmet != nil {
 		return NewError(ExpectationFailed, unmet.Value)
+	}
+	if r.Authority != nil {
+		// RFC 9112 section 3.2.2: what the target says goes before the field.
+		if host == nil {
+			r.Fields = append(r.Fields, Field{hostName, r.Authority})
+		} else {
+			host.Value = r.Authority
+		}
 	}
 	r.Chunked, r.ForceClose = te.chunked, te.compressed
 	// RFC 9112 section 9.3, in its order.
@@ -87,11 +97,13 @@ func connectionOptions(list []byte) (close, keep bool) {
 
 // codings is what the Transfer-Encoding fields of a request amount to.
 type codings struct {
+	present    bool // there is at least one
 	chunked    bool // it is the last one
 	compressed bool
 }
 
 func (t *codings) add(list []byte) *Error {
+	t.present = true
 	value := list
 	for more := true; more; {
 		var coding []byte

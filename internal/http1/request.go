@@ -30,11 +30,10 @@ type Request struct {
 	foldField int    // the field whose value ends folded, -1 if none
 	foldStart int    // where that value starts
 
-	// What the last call saw, if it ended in want of bytes: a call with no
-	// line end after seen and no more than until bytes has nothing new to
-	// look at. It keeps a client that sends single bytes from having its
-	// whole head parsed for each.
-	seen, until int
+	// What the calls so far saw, if the head is incomplete: bytes up to seen,
+	// of which the parser had those up to parsed. Before until there is
+	// nothing new to say without another line.
+	seen, parsed, until int
 }
 
 // Reset forgets an incomplete head. It is needed only before r is used for
@@ -46,7 +45,7 @@ func (r *Request) Reset() {
 	r.ContentLength = -1
 	r.Chunked, r.ForceClose, r.KeepAlive, r.Expect100 = false, false, false, false
 	r.folded, r.foldField = r.folded[:0], -1
-	r.seen, r.until = 0, 0
+	r.seen, r.parsed, r.until = 0, 0, 0
 }
 
 // Get returns the value of the first field of that name in any case, nil if
@@ -82,12 +81,12 @@ func (r *Request) AtLeast11() bool {
 // length, so that buf[n:] is the start of the body. With 0 and no error it
 // needs more bytes: call it again with the same r and all bytes so far. An
 // error is always an [*Error]; it comes as soon as it can be told, so that a
-// limit holds for an incomplete head too.
+// limit holds for an incomplete head too. Only in a head of several KiB that
+// comes in small pieces other errors may be told a little later.
 //
 // Empty lines before the request line are not skipped.
 func ParseRequest(cfg *Config, buf []byte, r *Request) (n int, err error) {
-	if r.seen > 0 && len(buf) >= r.seen && len(buf) < r.until && bytes.IndexByte(buf[r.seen:], '\n') < 0 {
-		r.seen = len(buf)
+	if r.nothingNew(buf) {
 		return 0, nil
 	}
 	r.Reset()
@@ -97,6 +96,30 @@ func ParseRequest(cfg *Config, buf []byte, r *Request) (n int, err error) {
 	}
 	return n, nil
 }
+
+// promptHead is the size up to which each line of a head is looked at as soon
+// as it is there.
+const promptHead = 4096
+
+// nothingNew reports whether buf may wait for more bytes. A head is parsed from
+// its start each time; so that a client that sends it in small pieces does not
+// have that done for each of them, a large head must first grow by a part of
+// itself, or end.
+func (r *Request) nothingNew(buf []byte) bool {
+	if r.seen == 0 || len(buf) < r.seen {
+		return false
+	}
+	news := len(buf) >= r.until || bytes.IndexByte(buf[r.seen:], '\n') >= 0
+	if news && len(buf)-r.parsed < (len(buf)-promptHead)/16 {
+		news = bytes.Contains(buf[max(0, r.seen-len("\n\r")):], headEnd)
+	}
+	if !news {
+		r.seen = len(buf)
+	}
+	return !news
+}
+
+var headEnd = []byte("\n\r\n")
 
 func (r *Request) parse(cfg *Config, buf []byte) (int, *Error) {
 	limit := cfg.lineLimit()
@@ -125,7 +148,7 @@ func (r *Request) parse(cfg *Config, buf []byte) (int, *Error) {
 }
 
 func (r *Request) wait(buf []byte, until int) (int, *Error) {
-	r.seen, r.until = len(buf), until
+	r.seen, r.parsed, r.until = len(buf), len(buf), until
 	return 0, nil
 }
 

@@ -13,16 +13,16 @@ const Server = "indrik"
 type Framing int
 
 const (
-	FramingNone    Framing = iota // no body: HEAD, 1xx, 204, 304
+	FramingNone    Framing = iota // no body: HEAD, 1xx, 204, 205, 304
 	FramingLength                 // Content-Length bytes
-	FramingChunked                // until LastChunk
+	FramingChunked                // until LastChunk; in HTTP/2 until the stream ends
 	FramingClose                  // until the connection closes
 )
 
 // Head is the head of a response, and what decides on its form. Reuse it to
 // avoid allocation.
 type Head struct {
-	Minor       int     // of the request's version 1.x: 0 gives HTTP/1.0 200 OK and no chunks
+	Minor       int     // of the request's version 1.x: 0 gives HTTP/1.0 200 OK and no chunks; 1 for HTTP/2
 	HeadRequest bool    // the request's method is HEAD
 	Status      []byte  // of the app: 200 OK
 	Fields      []Field // of the app
@@ -43,42 +43,90 @@ type Head struct {
 	// gave it, it may differ from KnownLength: a longer body must be cut to
 	// it, after a shorter one the connection must be closed.
 	ContentLength int64
+
+	// LengthAdded is, coming out, whether ContentLength is the server's: then
+	// a Content-Length among the fields does not count.
+	LengthAdded bool
 }
 
-// AppendResponseHead appends the head with its empty line: status line, Server,
-// Date, Connection, Transfer-Encoding, an added Content-Length, then the app's
-// fields in their order and case. Left out, as Gunicorn does, are the app's
-// own Server and Date and the hop-by-hop fields, which are the server's
-// business (PEP 3333), and Content-Length where RFC 9110 section 8.6 forbids
-// it. With an error, which says what the app did wrong, dst comes back as it was.
-func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
-	length := int64(-1)
+// Check examines the status and the fields and decides on the form of the
+// response: it sets Code, ContentLength, LengthAdded and KeepAlive. An error
+// says what the app did wrong. Of the fields, the client is not to see those
+// that [IsHopByHop] names, and Content-Length only once, and not if
+// ContentLength is -1.
+func (h *Head) Check() (Framing, error) {
 	code, err := statusCode(h.Status)
 	if err != nil {
-		return dst, FramingNone, err
+		return FramingNone, err
 	}
+	if code < 200 && h.Minor == 0 {
+		return FramingNone, fmt.Errorf("status %d of the response: HTTP/1.0 has no interim responses (RFC 9110 section 15.2)", code)
+	}
+	length := int64(-1)
 	for i := range h.Fields {
 		f := &h.Fields[i]
 		if err := checkField(f); err != nil {
-			return dst, FramingNone, err
+			return FramingNone, err
 		}
-		if isContentLength(f) {
+		if isContentLength(f.Name) {
 			n, ok := digits(trim(f.Value))
 			if !ok {
-				return dst, FramingNone, fmt.Errorf("invalid content-length of the response: %s", repr(f.Value))
+				return FramingNone, fmt.Errorf("invalid content-length of the response: %s", repr(f.Value))
 			}
 			if length >= 0 && length != n {
-				return dst, FramingNone, fmt.Errorf("two values for content-length of the response: %d, %d", length, n)
+				return FramingNone, fmt.Errorf("two values for content-length of the response: %d, %d", length, n)
 			}
 			length = n
 		}
 	}
-	if code < 200 || code == 204 {
-		length = -1
-	}
-	h.Code, h.ContentLength = code, length
-	framing, added := h.framing()
+	h.Code, h.ContentLength, h.LengthAdded = code, length, false
+	return h.framing(), nil
+}
 
+// framing decides how the body ends, and with it on KeepAlive.
+func (h *Head) framing() Framing {
+	switch {
+	case h.Code < 200:
+		// The client goes on waiting for the real response. Only the end
+		// of the connection tells it that there is none.
+		h.ContentLength, h.KeepAlive = -1, false
+		return FramingNone
+	case h.Code == 204:
+		h.ContentLength = -1 // RFC 9110 section 8.6
+		return FramingNone
+	case h.Code == 205:
+		// RFC 9110 section 15.3.6: there is no body, but a client that does
+		// not know the status looks for its end.
+		h.ContentLength, h.LengthAdded = 0, true
+		return FramingNone
+	case h.HeadRequest || h.Code == 304:
+		return FramingNone
+	case h.ContentLength >= 0:
+		if h.KnownLength >= 0 && h.KnownLength < h.ContentLength {
+			h.KeepAlive = false
+		}
+		return FramingLength
+	case h.KnownLength >= 0:
+		h.ContentLength, h.LengthAdded = h.KnownLength, true
+		return FramingLength
+	case h.Minor > 0:
+		return FramingChunked
+	}
+	h.KeepAlive = false
+	return FramingClose
+}
+
+// AppendResponseHead checks the head (see [Head.Check]) and appends it with its
+// empty line: status line, Server, Date, Connection, Transfer-Encoding, an
+// added Content-Length, then the app's fields in their order and case. Left
+// out, as Gunicorn does, are the app's own Server and Date and the hop-by-hop
+// fields, which are the server's business (PEP 3333), and Content-Length where
+// RFC 9110 section 8.6 forbids it. With an error dst comes back as it was.
+func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
+	framing, err := h.Check()
+	if err != nil {
+		return dst, framing, err
+	}
 	start := "HTTP/1.1 "
 	if h.Minor == 0 {
 		start = "HTTP/1.0 "
@@ -102,52 +150,26 @@ func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
 	if framing == FramingChunked {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	}
-	if added {
+	if h.LengthAdded {
 		dst = append(dst, "Content-Length: "...)
 		dst = strconv.AppendInt(dst, h.ContentLength, 10)
 		dst = append(dst, '\r', '\n')
 	}
-	seen := false
+	length := h.ContentLength >= 0 && !h.LengthAdded
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if isHopByHop(f.Name) {
+		if IsHopByHop(f.Name) {
 			continue
 		}
-		if isContentLength(f) {
-			if length < 0 || seen {
+		if isContentLength(f.Name) {
+			if !length {
 				continue
 			}
-			seen = true
+			length = false
 		}
 		dst = appendField(dst, f)
 	}
 	return append(dst, '\r', '\n'), framing, nil
-}
-
-// framing decides how the body ends, and with it on KeepAlive. added means that
-// ContentLength was not the app's.
-func (h *Head) framing() (f Framing, added bool) {
-	switch {
-	case h.Code < 200:
-		// The client goes on waiting for the real response. Only the end
-		// of the connection tells it that there is none.
-		h.KeepAlive = false
-		return FramingNone, false
-	case h.HeadRequest || h.Code == 204 || h.Code == 304:
-		return FramingNone, false
-	case h.ContentLength >= 0:
-		if h.KnownLength >= 0 && h.KnownLength < h.ContentLength {
-			h.KeepAlive = false
-		}
-		return FramingLength, false
-	case h.KnownLength >= 0:
-		h.ContentLength = h.KnownLength
-		return FramingLength, true
-	case h.Minor > 0:
-		return FramingChunked, false
-	}
-	h.KeepAlive = false
-	return FramingClose, false
 }
 
 // statusCode reads the number of a status such as 200 OK.
@@ -179,13 +201,15 @@ func appendField(dst []byte, f *Field) []byte {
 	return append(dst, '\r', '\n')
 }
 
-func isContentLength(f *Field) bool {
-	return len(f.Name) == len("content-length") && equalFold(f.Name, "content-length")
+func isContentLength(name []byte) bool {
+	return len(name) == len("content-length") && equalFold(name, "content-length")
 }
 
-// isHopByHop reports whether the server, not the app, has a say in a field.
-// The list is Gunicorn's.
-func isHopByHop(name []byte) bool {
+// IsHopByHop reports whether the server, not the app, has a say in a field of
+// a response. The list is Gunicorn's, with Trailer, since none are sent, and
+// Proxy-Connection, which HTTP/2 forbids like the others (RFC 9113 section
+// 8.2.2).
+func IsHopByHop(name []byte) bool {
 	switch len(name) {
 	case 2:
 		return equalFold(name, "te")
@@ -194,11 +218,13 @@ func isHopByHop(name []byte) bool {
 	case 6:
 		return equalFold(name, "server")
 	case 7:
-		return equalFold(name, "upgrade")
+		return equalFold(name, "upgrade") || equalFold(name, "trailer")
 	case 8:
 		return equalFold(name, "trailers")
 	case 10:
 		return equalFold(name, "connection") || equalFold(name, "keep-alive")
+	case 16:
+		return equalFold(name, "proxy-connection")
 	case 17:
 		return equalFold(name, "transfer-encoding")
 	case 18:
@@ -260,7 +286,7 @@ func AppendInterim(dst []byte, code int, fields []Field) ([]byte, error) {
 		return dst, fmt.Errorf("no interim response has the status %d", code)
 	}
 	for i := range fields {
-		if f := &fields[i]; !isHopByHop(f.Name) && !isContentLength(f) {
+		if f := &fields[i]; !IsHopByHop(f.Name) && !isContentLength(f.Name) {
 			dst = appendField(dst, f)
 		}
 	}

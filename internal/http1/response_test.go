@@ -152,34 +152,3 @@ func TestAppendInterim(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
-
-func typicalHead() *Head {
-	return &Head{Minor: 1, Status: []byte("200 OK"), Date: testDate, KnownLength: 13, KeepAlive: true,
-		Fields: fieldsOf("Content-Type", "text/html; charset=utf-8", "X-Frame-Options", "DENY", "Vary", "Cookie", "Content-Length", "13")}
-}
-
-func TestAppendResponseHeadAllocs(t *testing.T) {
-	h := typicalHead()
-	dst := make([]byte, 0, 4096)
-	if n := testing.AllocsPerRun(100, func() {
-		h.KeepAlive = true
-		if _, _, err := AppendResponseHead(dst, h); err != nil {
-			t.Fatal(err)
-		}
-		AppendChunk(dst, h.Date)
-		AppendInterim(dst, 100, nil)
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkAppendResponseHead(b *testing.B) {
-	h := typicalHead()
-	dst := make([]byte, 0, 4096)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, _, err := AppendResponseHead(dst, h); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

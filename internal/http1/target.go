@@ -3,7 +3,6 @@ package http1
 import (
 	"bytes"
 	"net/netip"
-	"strings"
 )
 
 var (
@@ -23,9 +22,9 @@ func (r *Request) parseTarget(t []byte) bool {
 	case len(t) == 0:
 		return false
 	case string(r.Method) == "CONNECT":
-		host, port, ok := splitPort(t)
 		r.Authority = t
-		return ok && validHost(host) && len(port) > 0
+		colon := bytes.LastIndexByte(t, ':') // before a port, which must be there
+		return ValidHost(t) && colon > bytes.LastIndexByte(t, ']') && colon < len(t)-1
 	case t[0] == '/':
 		r.splitPath(t)
 		return true
@@ -48,8 +47,7 @@ func (r *Request) parseTarget(t []byte) bool {
 	}
 	// RFC 9110 section 4.2.1: without a host it is not valid. A user name
 	// is not either here (section 4.2.4).
-	host, _, ok := splitPort(r.Authority)
-	return ok && validHost(host)
+	return ValidHost(r.Authority)
 }
 
 // splitPath splits path and query and drops the fragment, which no client
@@ -71,42 +69,50 @@ func validScheme(b []byte) bool {
 	return len(b) > 0
 }
 
-// splitPort takes the port off an authority; the colon of an IPv6 address
-// stands in brackets.
-func splitPort(b []byte) (host, port []byte, ok bool) {
-	colon := bytes.LastIndexByte(b, ':')
-	if colon < 0 || bytes.LastIndexByte(b, ']') > colon {
-		return b, nil, true
-	}
-	host, port = b[:colon], b[colon+1:]
-	for _, c := range port {
-		if !isDigit(c) {
-			return nil, nil, false
-		}
-	}
-	return host, port, true
-}
-
-func validHost(b []byte) bool {
-	if len(b) > 0 && b[0] == '[' {
-		if b[len(b)-1] != ']' {
-			return false
-		}
-		addr, err := netip.ParseAddr(string(b[1 : len(b)-1]))
-		return err == nil && addr.Is6() && addr.Zone() == ""
-	}
-	for i, c := range b {
-		switch {
-		case c|0x20 >= 'a' && c|0x20 <= 'z' || isDigit(c):
-		case c == '%':
-			if len(b)-i < 3 || unhex(b[i+1]) < 0 || unhex(b[i+2]) < 0 {
+// ValidHost reports whether b is a host, with or without a port (RFC 9110
+// section 7.2, RFC 3986 section 3.2.2): what a Host field holds, or :authority
+// in HTTP/2. The host must not be empty, as http does not allow it to be, and a
+// port must be one that TCP has.
+func ValidHost(b []byte) bool {
+	host := b
+	// The colons of an IPv6 address stand in brackets.
+	if colon := bytes.LastIndexByte(b, ':'); colon > bytes.LastIndexByte(b, ']') {
+		host = b[:colon]
+		port := 0
+		for _, c := range b[colon+1:] {
+			port = port*10 + int(c-'0')
+			if !isDigit(c) || port > 65535 {
 				return false
 			}
-		case strings.IndexByte("-._~!$&'()*+,;=", c) < 0:
+		}
+	}
+	if len(host) > 0 && host[0] == '[' {
+		return validIPv6(host)
+	}
+	for i, c := range host {
+		if hostChars[c] {
+			continue
+		}
+		if c != '%' || len(host)-i < 3 || unhex(host[i+1]) < 0 || unhex(host[i+2]) < 0 {
 			return false
 		}
 	}
-	return len(b) > 0
+	return len(host) > 0
+}
+
+// hostChars are the bytes of a reg-name but for the percent sign (RFC 3986
+// section 3.2.2).
+var hostChars = charTable("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~!$&'()*+,;=")
+
+// validIPv6 is about an address in brackets, which must not have a zone. Other
+// things than IPv6 addresses in brackets are for a future that has not come
+// (IPvFuture).
+func validIPv6(b []byte) bool {
+	if b[len(b)-1] != ']' || len(b) > len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]") {
+		return false
+	}
+	addr, err := netip.ParseAddr(string(b[1 : len(b)-1]))
+	return err == nil && addr.Is6() && addr.Zone() == ""
 }
 
 // unhex is the value of a hexadecimal digit, -1 for anything else.
