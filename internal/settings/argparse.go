@@ -211,11 +211,15 @@ func (p *argParser) takeOption(i int) (int, error) {
 	}
 	stop := i + 1
 	if w.opt.TakesValue() && !w.has {
-		if stop == len(p.words) || p.words[stop].kind != 'A' {
+		switch {
+		case stop < len(p.words) && p.words[stop].kind == 'A':
+			w.arg = p.args[stop]
+			stop++
+		case w.opt.Bare != "":
+			w.arg = w.opt.Bare
+		default:
 			return 0, p.failArg(w.opt, "expected one argument")
 		}
-		w.arg = p.args[stop]
-		stop++
 	}
 	for _, s := range flags {
 		if err := p.set(s, ""); err != nil {

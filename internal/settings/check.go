@@ -18,10 +18,10 @@ func check(s *Setting, v any, base string) (any, error) {
 	switch s.Kind {
 	case KindString:
 		return checkString(v)
-	case KindInt:
-		return checkInt(v, func(s string) (int, error) { return parseInt(s, 0) })
+	case KindInt, KindCertReqs:
+		return checkInt(s, v, parseAnyBase)
 	case KindMode:
-		return checkInt(v, parseMode)
+		return checkInt(s, v, parseMode)
 	case KindBool:
 		return checkBool(v)
 	case KindStrings:
@@ -46,6 +46,18 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkClass(v)
 	case KindHeaderMap:
 		return checkHeaderMap(v)
+	case KindProxyProtocol:
+		return checkProxyProtocol(v)
+	case KindCiphers:
+		return checkCiphers(v)
+	case KindTLSVersion:
+		return checkTLSVersion(v)
+	case KindProtocols:
+		return checkProtocols(v)
+	case KindCleartext:
+		return checkCleartext(v)
+	case KindAny:
+		return checkAny(v)
 	}
 	return v, nil
 }
@@ -60,27 +72,39 @@ func checkString(v any) (any, error) {
 	return nil, fmt.Errorf("Not a string: %s", pyStr(v))
 }
 
-func checkInt(v any, parse func(string) (int, error)) (any, error) {
-	var n int
-	switch v := v.(type) {
-	case int:
-		n = v
-	case bool: // is an int in Python
-		if v {
-			n = 1
-		}
-	case string:
-		var err error
-		if n, err = parse(v); err != nil {
-			return nil, fmt.Errorf("invalid literal for int() with base 0: %s", pyRepr(v))
-		}
-	default:
-		return nil, fmt.Errorf("Not a whole number: %s", pyStr(v))
-	}
-	if n < 0 {
+// parseAnyBase reads a number with Python's prefixes.
+func parseAnyBase(s string) (int, error) { return parseInt(s, 0) }
+
+func checkInt(s *Setting, v any, parse func(string) (int, error)) (any, error) {
+	n, err := wholeNumber(v, parse)
+	switch {
+	case err != nil:
+		return nil, err
+	case n < 0 && s.Min == 0:
 		return nil, fmt.Errorf("Value must be positive: %d", n)
+	case n < s.Min || s.Max > 0 && n > s.Max:
+		return nil, fmt.Errorf("%s must be between %d and %d, got %d", s.Name, s.Min, s.Max, n)
 	}
 	return n, nil
+}
+
+func wholeNumber(v any, parse func(string) (int, error)) (int, error) {
+	switch v := v.(type) {
+	case int:
+		return v, nil
+	case bool: // is an int in Python
+		if v {
+			return 1, nil
+		}
+		return 0, nil
+	case string:
+		n, err := parse(v)
+		if err != nil {
+			return 0, fmt.Errorf("invalid literal for int() with base 0: %s", pyRepr(v))
+		}
+		return n, nil
+	}
+	return 0, fmt.Errorf("Not a whole number: %s", pyStr(v))
 }
 
 func checkBool(v any) (any, error) {

@@ -73,6 +73,57 @@ func TestCheckGood(t *testing.T) {
 		{"worker_class", "gthread", "gthread"},
 		{"worker_class", "gunicorn.workers.sync.SyncWorker", "gunicorn.workers.sync.SyncWorker"},
 		{"header_map", " Refuse ", "refuse"},
+		{"proxy_protocol", nil, "off"},
+		{"proxy_protocol", true, "auto"},
+		{"proxy_protocol", false, "off"},
+		{"proxy_protocol", " V1 ", "v1"},
+		{"proxy_protocol", "v2", "v2"},
+		{"proxy_protocol", "True", "auto"},
+		{"proxy_protocol", "1", "auto"},
+		{"proxy_protocol", "None", "off"},
+		{"proxy_protocol", "0", "off"},
+		{"proxy_allow_ips", "10.0.0.0/8,*", []string{"10.0.0.0/8", "*"}},
+		{"certfile", " a.pem ", "a.pem"},
+		{"cert_reqs", 2.0, 2},
+		{"cert_reqs", "0x1", 1},
+		{"ssl_version", 2.0, 2},
+		{"ssl_version", "TLSv1_2", "TLSv1_2"},
+		{"ssl_version", nil, nil},
+		{"ssl_version", map[string]any{"python": "<_SSLMethod.PROTOCOL_TLS: 2>"}, "<_SSLMethod.PROTOCOL_TLS: 2>"},
+		{"suppress_ragged_eofs", false, false},
+		{"do_handshake_on_connect", "true", true},
+		{"ciphers", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"},
+		{"ciphers", "", ""},
+		{"ciphers", nil, nil},
+		{"tls_min_version", "1.2", "1.2"},
+		{"tls_min_version", " 1.3 ", "1.3"},
+		{"tls_min_version", 1.3, "1.3"},
+		{"http_protocols", "h2,h1", []string{"h2", "h1"}},
+		{"http_protocols", " H2 ,, h1 ", []string{"h2", "h1"}},
+		{"http_protocols", fromJSON("h1", "h2"), []string{"h1", "h2"}},
+		{"http_protocols", "", []string{"h1"}},
+		{"http_protocols", ",", []string{"h1"}},
+		{"http_protocols", fromJSON(), []string{"h1"}},
+		{"http_protocols", nil, []string{"h1"}},
+		{"http2_cleartext", "Prior-Knowledge", "prior-knowledge"},
+		{"http2_cleartext", " off ", "off"},
+		{"http2_cleartext", "", "off"},
+		{"http2_cleartext", nil, "off"},
+		{"http2_max_concurrent_streams", 1.0, 1},
+		{"http2_initial_window_size", "0x7fffffff", 1<<31 - 1},
+		{"http2_max_frame_size", 16384.0, 16384},
+		{"http2_max_frame_size", 16777215.0, 16777215},
+		{"http2_max_header_list_size", 0.0, 0},
+		{"http2_idle_timeout", 0.0, 0},
+		{"limit_connections", 0.0, 0},
+		{"limit_request_body", "0x100000000", 1 << 32},
+		{"queue_limit", 0.0, 0},
+		{"queue_timeout", 0.0, 0},
+		{"handshake_timeout", 1.0, 1},
+		{"header_timeout", 1.0, 1},
+		{"body_timeout", 1.0, 1},
+		{"body_min_rate", 0.0, 0},
+		{"write_timeout", 1.0, 1},
 	} {
 		got, err := check(Lookup(c.name), plain(c.in), dir)
 		if err != nil || !reflect.DeepEqual(got, c.want) {
@@ -135,6 +186,48 @@ func TestCheckBad(t *testing.T) {
 		{"worker_class", object, "class uri <object object at 0x7f> invalid or not found: the kinds of worker are sync and gthread"},
 		{"header_map", "keep", "Invalid header map behaviour: keep"},
 		{"header_map", true, "Invalid type for casting: True"},
+		{"proxy_protocol", "v3", "proxy_protocol must be: off, v1, v2, or auto"},
+		{"proxy_protocol", "", "proxy_protocol must be: off, v1, v2, or auto"},
+		{"proxy_protocol", 1.0, "proxy_protocol must be string or bool"},
+		{"proxy_allow_ips", "10.0.0.1/8", "10.0.0.1/8 has host bits set"},
+		{"certfile", 1.0, "Not a string: 1"},
+		{"keyfile", "key.pem", "keyfile is set but certfile is not: without a certificate there is no TLS"},
+		{"ca_certs", true, "Not a string: True"},
+		{"cert_reqs", 3.0, "cert_reqs must be between 0 and 2, got 3"},
+		{"cert_reqs", -1.0, "Value must be positive: -1"},
+		{"cert_reqs", "CERT_REQUIRED", "invalid literal for int() with base 0: 'CERT_REQUIRED'"},
+		{"cert_reqs", 1.0, "cert_reqs is 1 but ca_certs is not set: it has to name the CAs that the certificates of clients may come from"},
+		{"cert_reqs", 2.0, "cert_reqs is 2 but ca_certs is not set: it has to name the CAs that the certificates of clients may come from"},
+		{"suppress_ragged_eofs", "maybe", "Invalid boolean: maybe"},
+		{"do_handshake_on_connect", 1.0, "Invalid type for casting: 1"},
+		{"ciphers", 1.0, "Not a string: 1"},
+		{"tls_min_version", nil, "Not a string: None"},
+		{"http_protocols", "h1,h4", "Invalid protocol 'h4'. Valid protocols: h1, h2, h3"},
+		{"http_protocols", fromJSON("h2", "spdy"), "Invalid protocol 'spdy'. Valid protocols: h1, h2, h3"},
+		{"http_protocols", "h1,h3", "http_protocols: HTTP/3 is not available; remove h3"},
+		{"http_protocols", "h1,h2,H1", "Duplicate protocols specified"},
+		{"http_protocols", 1.0, "http_protocols must be a string or a list of strings"},
+		{"http_protocols", fromJSON("h1", 2.0), "http_protocols must be a string or a list of strings"},
+		{"http2_cleartext", "upgrade", h2cGone("upgrade")},
+		{"http2_cleartext", " Both ", h2cGone("both")},
+		{"http2_cleartext", "yes", "Invalid http2_cleartext: yes"},
+		{"http2_cleartext", true, "Invalid http2_cleartext: True"},
+		{"http2_max_concurrent_streams", 0.0, "http2_max_concurrent_streams must be between 1 and 2147483647, got 0"},
+		{"http2_initial_window_size", 2147483648.0, "http2_initial_window_size must be between 1 and 2147483647, got 2147483648"},
+		{"http2_max_frame_size", 16383.0, "http2_max_frame_size must be between 16384 and 16777215, got 16383"},
+		{"http2_max_frame_size", 16777216.0, "http2_max_frame_size must be between 16384 and 16777215, got 16777216"},
+		{"http2_max_frame_size", -1.0, "http2_max_frame_size must be between 16384 and 16777215, got -1"},
+		{"http2_max_header_list_size", -1.0, "Value must be positive: -1"},
+		{"http2_idle_timeout", -1.0, "Value must be positive: -1"},
+		{"limit_connections", -1.0, "Value must be positive: -1"},
+		{"limit_request_body", "1G", "invalid literal for int() with base 0: '1G'"},
+		{"queue_limit", "many", "invalid literal for int() with base 0: 'many'"},
+		{"queue_timeout", 0.5, "Not a whole number: 0.5"},
+		{"handshake_timeout", nil, "Not a whole number: None"},
+		{"header_timeout", -1.0, "Value must be positive: -1"},
+		{"body_timeout", -1.0, "Value must be positive: -1"},
+		{"body_min_rate", 2.5, "Not a whole number: 2.5"},
+		{"write_timeout", "", "invalid literal for int() with base 0: ''"},
 	} {
 		// From a file, with Gunicorn's two messages.
 		l := Layer{Name: "x.py", Values: map[string]any{c.name: c.in}, file: true}
@@ -146,6 +239,21 @@ func TestCheckBad(t *testing.T) {
 		want := "Invalid value for " + c.name + ": " + pyStr(plain(c.in)) + "\n\n\nError: " + c.want + "\n"
 		if got := Report(err); got != want {
 			t.Errorf("%s: report %q, want %q", c.name, got, want)
+		}
+	}
+}
+
+func h2cGone(mode string) string {
+	return "http2_cleartext: '" + mode + "' is not available, since RFC 9113 section 3.1 has removed the upgrade from HTTP/1.1 to h2c; use prior-knowledge"
+}
+
+// What package tlsconf refuses is an error of the setting.
+func TestTLSNames(t *testing.T) {
+	for name, value := range map[string]string{"ciphers": "NO-SUCH-CIPHER", "tls_min_version": "1.1"} {
+		_, err := Resolve("", Layer{Name: "command line", Values: map[string]any{name: value}})
+		var wrong *ValueError
+		if !errors.As(err, &wrong) || wrong.Setting != name || wrong.Value != value || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), value) {
+			t.Errorf("%s = %s: %v", name, value, err)
 		}
 	}
 }

@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-
-	"indrik/internal/accesslog"
-	"indrik/internal/wire"
 )
 
 // A Config is the value of every setting. It never changes; what its methods
@@ -15,6 +12,7 @@ import (
 type Config struct {
 	values     map[string]any
 	sources    map[string]string // of those that were given
+	inFile     map[string]bool   // those whose source is the config file
 	app        string
 	warnings   []string
 	scriptName string
@@ -25,7 +23,7 @@ type Config struct {
 // used then. A relative chdir starts from the directory that was the current
 // one when the layer of [FromEnv] was made. The error is a [*ValueError].
 func Resolve(app string, layers ...Layer) (*Config, error) {
-	c := &Config{app: app, values: make(map[string]any, len(Table)), sources: make(map[string]string)}
+	c := &Config{app: app, values: make(map[string]any, len(Table)), sources: make(map[string]string), inFile: make(map[string]bool)}
 	dir := startDir(layers)
 	for i := range Table {
 		if s := &Table[i]; s.Kind != KindHook {
@@ -42,7 +40,7 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 			if _, ok := l.Values[s.Name]; !ok {
 				continue
 			}
-			c.sources[s.Name] = l.source(s.Name)
+			c.sources[s.Name], c.inFile[s.Name] = l.source(s.Name), l.file
 			if s.Kind == KindHook {
 				continue
 			}
@@ -60,13 +58,8 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 	if c.app == "" {
 		c.app = c.String("wsgi_app")
 	}
-	if _, err := accesslog.Compile(c.String("access_log_format")); err != nil {
-		return nil, &ValueError{
-			Setting: "access_log_format", Value: c.String("access_log_format"), Source: c.Source("access_log_format"), Err: err,
-		}
-	}
-	if level := c.String("loglevel"); !knownLevel(level) {
-		c.warnings = append(c.warnings, fmt.Sprintf("unknown loglevel %s (%s): info is used", pyRepr(level), c.Source("loglevel")))
+	if err := c.together(layers); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -239,55 +232,4 @@ func (c *Config) Print(name string) string {
 		v = id.id
 	}
 	return pyStr(v)
-}
-
-// The greatest limits that can be set, which are Gunicorn's.
-const (
-	maxRequestLine   = 8190
-	maxRequestFields = 32768
-	maxFieldSize     = 8190 // for 0 only
-)
-
-// Front is what the front needs to know.
-func (c *Config) Front() *wire.FrontConfig {
-	f := &wire.FrontConfig{
-		ProcName:        c.ProcName(),
-		Kind:            c.Kind(),
-		Multiprocess:    c.Int("workers") > 1,
-		Timeout:         c.Int("timeout"),
-		GracefulTimeout: c.Int("graceful_timeout"),
-		Keepalive:       c.Int("keepalive"),
-		AccessLogFormat: c.String("access_log_format"),
-		LogLevel:        c.LogLevel(),
-		TmpDir:          c.String("tmp_upload_dir"),
-
-		LimitRequestLine:      min(c.Int("limit_request_line"), maxRequestLine),
-		LimitRequestFields:    min(c.Int("limit_request_fields"), maxRequestFields),
-		LimitRequestFieldSize: c.Int("limit_request_field_size"),
-		PermitObsFold:         c.Bool("permit_obsolete_folding"),
-		StripHeaderSpaces:     c.Bool("strip_header_spaces"),
-		PermitMethod:          c.Bool("permit_unconventional_http_method"),
-		PermitVersion:         c.Bool("permit_unconventional_http_version"),
-		CasefoldMethod:        c.Bool("casefold_http_method"),
-
-		HeaderMap:           c.String("header_map"),
-		ForwarderHeaders:    c.Strings("forwarder_headers"),
-		ForwardedAllowIPs:   strings.Join(c.Strings("forwarded_allow_ips"), ","),
-		SecureSchemeHeaders: c.Map("secure_scheme_headers"),
-		ScriptName:          c.scriptName,
-		Sendfile:            c.Sendfile(),
-	}
-	if f.LimitRequestFields == 0 {
-		f.LimitRequestFields = maxRequestFields
-	}
-	if f.LimitRequestFieldSize == 0 {
-		f.LimitRequestFieldSize = maxFieldSize
-	}
-	// Gunicorn reads SCRIPT_NAME after raw_env went to the environment.
-	for _, pair := range c.Strings("raw_env") {
-		if v, ok := strings.CutPrefix(pair, "SCRIPT_NAME="); ok {
-			f.ScriptName = v
-		}
-	}
-	return f
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -39,21 +40,26 @@ func TestKind(t *testing.T) {
 func TestFront(t *testing.T) {
 	got := config(t, "").Front()
 	want := &wire.FrontConfig{
-		ProcName: "test:app", Kind: "sync", Timeout: 30, GracefulTimeout: 30, Keepalive: 75,
+		Timeout: 30, GracefulTimeout: 30, Keepalive: 75,
 		AccessLogFormat: defaultAccessLogFormat, LogLevel: "info",
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190,
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1",
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
 		Sendfile:            true,
+
+		LimitRequestBody: 1 << 30, QueueLimit: 2048, QueueTimeout: 30,
+		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60,
+		ProxyProtocol: "off", ProxyAllowIPs: "127.0.0.1,::1",
+		HTTP1: true, HTTP2Streams: 100, HTTP2Window: 65535, HTTP2Frame: 16384, HTTP2HeaderList: 65536, HTTP2IdleTimeout: 75,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
 	}
 
-	got = config(t, "-w 2 --threads 3 --limit-request-line 99999 --limit-request-fields 99999 --limit-request-field_size 99999 "+
+	got = config(t, "--limit-request-line 99999 --limit-request-fields 99999 --limit-request-field_size 99999 "+
 		"--no-sendfile --log-level DEBUG -e SCRIPT_NAME=/a -e SCRIPT_NAME=/b --permit-obsolete-folding --strip-header-spaces "+
 		"--permit-unconventional-http-method --permit-unconventional-http-version --casefold-http-method").Front()
-	if !got.Multiprocess || got.Kind != "gthread" || got.Sendfile || got.LogLevel != "debug" || got.ScriptName != "/b" ||
+	if got.Sendfile || got.LogLevel != "debug" || got.ScriptName != "/b" ||
 		got.LimitRequestLine != 8190 || got.LimitRequestFields != 32768 || got.LimitRequestFieldSize != 99999 ||
 		!got.PermitObsFold || !got.StripHeaderSpaces || !got.PermitMethod || !got.PermitVersion || !got.CasefoldMethod {
 		t.Errorf("%+v", got)
@@ -61,6 +67,43 @@ func TestFront(t *testing.T) {
 	got = config(t, "--limit-request-line 0 --limit-request-fields 0 --limit-request-field_size 0").Front()
 	if got.LimitRequestLine != 0 || got.LimitRequestFields != 32768 || got.LimitRequestFieldSize != 8190 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Every setting of the front reaches its field, and no other.
+func TestFrontHTTP(t *testing.T) {
+	got := config(t, "--limit-connections 1 --limit-request-body 2 --queue-limit 3 --queue-timeout 4 --handshake-timeout 5 "+
+		"--header-timeout 6 --body-timeout 7 --body-min-rate 8 --write-timeout 9 --proxy-protocol=v2 --proxy-allow-from 10.0.0.0/8,::1 "+
+		"--http-protocols h2 --http2-cleartext prior-knowledge --http2-max-concurrent-streams 10 --http2-initial-window-size 11 "+
+		"--http2-max-frame-size 20000 --http2-max-header-list-size 13 --http2-idle-timeout 14").Front()
+	want := config(t, "").Front()
+	want.LimitConnections, want.LimitRequestBody, want.QueueLimit, want.QueueTimeout, want.HandshakeTimeout = 1, 2, 3, 4, 5
+	want.HeaderTimeout, want.BodyTimeout, want.BodyMinRate, want.WriteTimeout = 6, 7, 8, 9
+	want.ProxyProtocol, want.ProxyAllowIPs = "v2", "10.0.0.0/8,::1"
+	want.HTTP1, want.HTTP2, want.HTTP2Cleartext = false, true, true
+	want.HTTP2Streams, want.HTTP2Window, want.HTTP2Frame, want.HTTP2HeaderList, want.HTTP2IdleTimeout = 10, 11, 20000, 13, 14
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+	if got := config(t, "--http2-cleartext prior-knowledge").Front(); got.HTTP2 || got.HTTP2Cleartext {
+		t.Error("HTTP/2 without h2 in http_protocols")
+	}
+}
+
+func TestFrontTLS(t *testing.T) {
+	for line, want := range map[string]*wire.TLS{
+		"": nil,
+		"--ciphers ECDHE-RSA-AES128-GCM-SHA256 --tls-min-version 1.3": nil,
+		"--certfile a.pem":                 {MinVersion: tls.VersionTLS12},
+		"--certfile a.pem --keyfile b.pem": {MinVersion: tls.VersionTLS12},
+		"--certfile a.pem --cert-reqs 2 --ca-certs c.pem --tls-min-version 1.3": {MinVersion: tls.VersionTLS13, CertReqs: 2},
+		"--certfile a.pem --ciphers ECDHE-RSA-AES128-GCM-SHA256": {
+			MinVersion: tls.VersionTLS12, Ciphers: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256},
+		},
+	} {
+		if got := config(t, line).Front().TLS; !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v, want %+v", line, got, want)
+		}
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 // ErrNoApp says that neither the command line nor wsgi_app names an app.
 var ErrNoApp = errors.New("No application module specified.")
 
-var errNoTLS = errors.New("Indrik does not serve TLS. Put a TLS proxy in front of it, and remove certfile and keyfile")
-
 // ErrHelp and ErrVersion are what [ParseArgs] returns for --help and --version.
 var (
 	ErrHelp    = errors.New("help was asked for")

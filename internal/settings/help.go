@@ -37,9 +37,7 @@ func Help(prog string) string {
 
 func helpOption(b *strings.Builder, s *Setting, text string) {
 	head := "  " + strings.Join(s.Flags, ", ")
-	if s.TakesValue() {
-		head += " " + s.Metavar
-	}
+	head += s.argument()
 	if len(head) > helpColumn-2 {
 		fmt.Fprintln(b, head)
 		head = ""
@@ -48,6 +46,17 @@ func helpOption(b *strings.Builder, s *Setting, text string) {
 		fmt.Fprintf(b, "%-*s%s\n", helpColumn, head, line)
 		head = ""
 	}
+}
+
+// argument is what follows a flag, with the space before it.
+func (s *Setting) argument() string {
+	switch {
+	case !s.TakesValue():
+		return ""
+	case s.Bare != "":
+		return " [" + s.Metavar + "]"
+	}
+	return " " + s.Metavar
 }
 
 // defaultText is the default for people.

@@ -117,10 +117,6 @@ func FromCmdArgs(prog string, lookup func(string) (string, bool)) (Layer, error)
 func FromFile(path string, values map[string]any, lines map[string]int) (Layer, error) {
 	l := Layer{Name: shortPath(path), file: true, lines: lines}
 	for name, v := range values {
-		if v != nil && (name == "certfile" || name == "keyfile") {
-			// A warning would not do: what was to be secret would go in clear text.
-			return l, &ValueError{Setting: name, Value: v, Source: l.source(name), InFile: true, Err: errNoTLS}
-		}
 		if Lookup(name) == nil {
 			l.Unknown = append(l.Unknown, name)
 			continue

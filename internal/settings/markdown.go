@@ -44,17 +44,17 @@ func markdownSetting(b *strings.Builder, s *Setting) {
 	} else {
 		forms := make([]string, len(s.Flags))
 		for i, flag := range s.Flags {
-			forms[i] = "`" + flag + "`"
-			if s.TakesValue() {
-				forms[i] = "`" + flag + " " + s.Metavar + "`"
-			}
+			forms[i] = "`" + flag + s.argument() + "`"
 		}
 		fmt.Fprintf(b, "- command line: %s\n", strings.Join(forms, ", "))
 	}
 	for _, name := range s.Env {
 		fmt.Fprintf(b, "- environment: `%s`\n", name)
 	}
-	fmt.Fprintf(b, "- value: %s\n", s.Kind)
+	if s.Bare != "" {
+		fmt.Fprintf(b, "- the option without a value: `%s`\n", s.Bare)
+	}
+	fmt.Fprintf(b, "- value: %s%s\n", s.Kind, s.bounds())
 	if s.DefaultText != "" {
 		fmt.Fprintf(b, "- default: %s\n", s.DefaultText)
 	} else if text := pyStr(s.Default); text == "" {
@@ -62,8 +62,19 @@ func markdownSetting(b *strings.Builder, s *Setting) {
 	} else {
 		fmt.Fprintf(b, "- default: `%s`\n", text)
 	}
+	if s.Added {
+		b.WriteString("- addition: Gunicorn does not have it\n")
+	}
 	fmt.Fprintf(b, "\n%s\n", s.Doc)
 	if s.Note != "" {
 		fmt.Fprintf(b, "\nDifference from Gunicorn: %s\n", s.Note)
 	}
+}
+
+// bounds says which whole numbers a setting takes, if not all.
+func (s *Setting) bounds() string {
+	if s.Max == 0 || s.Kind != KindInt {
+		return ""
+	}
+	return fmt.Sprintf(" from %d to %d", s.Min, s.Max)
 }

@@ -15,6 +15,7 @@ type option struct {
 	Name  string   `json:"name"`
 	Flags []string `json:"flags"`
 	Type  string   `json:"type"`
+	Bare  string   `json:"bare"`
 }
 
 // outcome is what became of one command line.
@@ -38,7 +39,7 @@ func optionsOfTable() []option {
 		if s.FileOnly() {
 			continue
 		}
-		o := option{s.Name, s.Flags, "str"}
+		o := option{s.Name, s.Flags, "str", s.Bare}
 		switch {
 		case s.Off:
 			o.Type = "false"
@@ -98,7 +99,7 @@ func commandLine(r *rand.Rand) []string {
 		case 8, 9:
 			words = append(words, pick(values))
 		case 10:
-			words = append(words, pick([]string{"--nope", "-x", "--nope=1", "-x1", "--with space", "---", "--w", "--l", "-0", "--=", "-="}))
+			words = append(words, pick([]string{"--proxy-protocol", "--proxy-protocol=", "--proxy-p=v1", "--nope", "-x", "--nope=1", "-x1", "--with space", "---", "--w", "--l", "-0", "--=", "-="}))
 		case 11:
 			words = append(words, "--")
 		}

@@ -5,37 +5,51 @@ package settings
 type Kind int
 
 const (
-	KindString    Kind = iota // string, or nil for None
-	KindInt                   // int, not negative
-	KindMode                  // int, not negative, octal allowed: 022
-	KindBool                  // bool, or nil for None
-	KindStrings               // []string: a list, or one string
-	KindCommaList             // []string: one string, parts separated by commas
-	KindNetworks              // []string: the same, IP addresses, networks, or *
-	KindMap                   // map[string]string
-	KindDirectory             // string: an existing directory, made absolute
-	KindUser                  // int: a user id
-	KindGroup                 // int: a group id
-	KindClass                 // string: a kind of worker
-	KindHeaderMap             // string: drop, refuse or dangerous
-	KindHook                  // a Python function; stays in the Python processes
+	KindString        Kind = iota // string, or nil for None
+	KindInt                       // int, not negative
+	KindMode                      // int, not negative, octal allowed: 022
+	KindBool                      // bool, or nil for None
+	KindStrings                   // []string: a list, or one string
+	KindCommaList                 // []string: one string, parts separated by commas
+	KindNetworks                  // []string: the same, IP addresses, networks, or *
+	KindMap                       // map[string]string
+	KindDirectory                 // string: an existing directory, made absolute
+	KindUser                      // int: a user id
+	KindGroup                     // int: a group id
+	KindClass                     // string: a kind of worker
+	KindHeaderMap                 // string: drop, refuse or dangerous
+	KindProxyProtocol             // string: off, v1, v2 or auto
+	KindCertReqs                  // int: 0, 1 or 2
+	KindCiphers                   // string, or nil for None: an OpenSSL cipher list
+	KindTLSVersion                // string: 1.2 or 1.3
+	KindProtocols                 // []string: h1, h2
+	KindCleartext                 // string: off or prior-knowledge
+	KindAny                       // int, string, or nil for None; of no consequence
+	KindHook                      // a Python function; stays in the Python processes
 )
 
 var kindNames = [...]string{
-	KindString:    "string",
-	KindInt:       "whole number",
-	KindMode:      "whole number, octal as 022 or 0o22",
-	KindBool:      "boolean",
-	KindStrings:   "list of strings",
-	KindCommaList: "strings separated by commas",
-	KindNetworks:  "IP addresses and networks separated by commas, or `*`",
-	KindMap:       "dictionary",
-	KindDirectory: "directory",
-	KindUser:      "user name or id",
-	KindGroup:     "group name or id",
-	KindClass:     "kind of worker",
-	KindHeaderMap: "`drop`, `refuse` or `dangerous`",
-	KindHook:      "function",
+	KindString:        "string",
+	KindInt:           "whole number",
+	KindMode:          "whole number, octal as 022 or 0o22",
+	KindBool:          "boolean",
+	KindStrings:       "list of strings",
+	KindCommaList:     "strings separated by commas",
+	KindNetworks:      "IP addresses and networks separated by commas, or `*`",
+	KindMap:           "dictionary",
+	KindDirectory:     "directory",
+	KindUser:          "user name or id",
+	KindGroup:         "group name or id",
+	KindClass:         "kind of worker",
+	KindHeaderMap:     "`drop`, `refuse` or `dangerous`",
+	KindProxyProtocol: "`off`, `v1`, `v2` or `auto`; in a config file also `False` for `off` and `True` for `auto`",
+	KindCertReqs:      "0, 1 or 2",
+	KindCiphers:       "OpenSSL cipher list",
+	KindTLSVersion:    "`1.2` or `1.3`",
+	KindProtocols:     "`h1` and `h2`, separated by commas",
+	KindCleartext:     "`off` or `prior-knowledge`",
+	KindAny:           "any",
+	KindHook:          "function",
 }
 
 // String is how the documentation calls the kind.
@@ -47,8 +61,12 @@ type Setting struct {
 	Section string
 	Flags   []string // "-w", "--workers"; none: config file only
 	Metavar string   // of the flag's value in --help; "" with a flag that takes none
+	Bare    string   // the value that the flag has without one; "": it needs one
 	Env     []string // environment variables that give a default
 	Kind    Kind
+
+	// Min and Max bound a whole number. Max 0 is no bound.
+	Min, Max int
 
 	// Off: the flag takes no value and sets the setting to false.
 	Off bool
@@ -59,9 +77,12 @@ type Setting struct {
 	Args string // of a hook: the parameters it is called with
 	Doc  string // what it does; the first sentence is what --help prints
 	Note string // how Indrik differs from Gunicorn
+
+	// Added: Gunicorn does not have it.
+	Added bool
 }
 
-// TakesValue tells whether the setting's flags want an argument.
+// TakesValue tells whether the setting's flags take an argument.
 func (s *Setting) TakesValue() bool { return s.Kind != KindBool }
 
 // FileOnly tells whether the setting can be given in a config file only.

@@ -1,5 +1,7 @@
 package settings
 
+import "slices"
+
 // The sections, in the order of the documentation.
 const (
 	sectionFile     = "Config File"
@@ -10,6 +12,8 @@ const (
 	sectionServer   = "Server Mechanics"
 	sectionLogging  = "Logging"
 	sectionNaming   = "Process Naming"
+	sectionTLS      = "SSL"
+	sectionHTTP2    = "HTTP/2"
 	sectionHooks    = "Server Hooks"
 )
 
@@ -17,7 +21,9 @@ const defaultAccessLogFormat = `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f
 
 // Table holds every setting. Its order is that of --help, and the order in
 // which the values of a layer are checked.
-var Table = append([]Setting{
+var Table = slices.Concat(general, tlsSettings, http2Settings, hooks)
+
+var general = []Setting{
 	{
 		Name: "config", Section: sectionFile,
 		Flags: []string{"-c", "--config"}, Metavar: "CONFIG", Kind: KindString,
@@ -87,6 +93,16 @@ var Table = append([]Setting{
 		Note: "The default is 75, Gunicorn's is 2: here an idle client holds no worker. It works with every kind of worker, `sync` too.",
 	},
 	{
+		Name: "queue_limit", Section: sectionWorkers, Added: true,
+		Flags: []string{"--queue-limit"}, Metavar: "INT", Kind: KindInt, Default: 2048,
+		Doc: "How many requests may wait for a worker; 0 means no limit. The client of one more gets a 503 with Retry-After at once.",
+	},
+	{
+		Name: "queue_timeout", Section: sectionWorkers, Added: true,
+		Flags: []string{"--queue-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 30,
+		Doc: "How long a request may wait for a worker; 0 means no limit. Then its client gets a 503 with Retry-After.",
+	},
+	{
 		Name: "limit_request_line", Section: sectionSecurity,
 		Flags: []string{"--limit-request-line"}, Metavar: "INT", Kind: KindInt, Default: 4094,
 		Doc: "The longest request line, in bytes. More than 8190 means 8190, 0 means no limit.",
@@ -100,6 +116,43 @@ var Table = append([]Setting{
 		Name: "limit_request_field_size", Section: sectionSecurity,
 		Flags: []string{"--limit-request-field_size"}, Metavar: "INT", Kind: KindInt, Default: 8190,
 		Doc: "The longest header field of a request, in bytes. 0 means 8190.",
+	},
+	{
+		Name: "limit_request_body", Section: sectionSecurity, Added: true,
+		Flags: []string{"--limit-request-body"}, Metavar: "BYTES", Kind: KindInt, Default: 1 << 30,
+		Doc: "The largest request body; 0 means no limit. The client of a larger one gets a 413.",
+	},
+	{
+		Name: "limit_connections", Section: sectionSecurity, Added: true,
+		Flags: []string{"--limit-connections"}, Metavar: "INT", Kind: KindInt, Default: 0,
+		Doc: "How many client connections may be open at a time; 0 means as many as the limit of file descriptors has room for. " +
+			"At the limit the connection that has been idle longest is closed for a new one; when none is idle, new ones wait in the backlog.",
+	},
+	{
+		Name: "handshake_timeout", Section: sectionSecurity, Added: true,
+		Flags: []string{"--handshake-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 10,
+		Doc: "How long a client may take for the TLS handshake, and for its PROXY header; 0 means no limit.",
+	},
+	{
+		Name: "header_timeout", Section: sectionSecurity, Added: true,
+		Flags: []string{"--header-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 60,
+		Doc: "How long a client may take for the head of a request, from its first byte to its last; 0 means no limit. " +
+			"A new connection may be silent for as long before the first byte.",
+	},
+	{
+		Name: "body_timeout", Section: sectionSecurity, Added: true,
+		Flags: []string{"--body-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 0,
+		Doc: "How long a client may take for the body of a request; 0 means no limit.",
+	},
+	{
+		Name: "body_min_rate", Section: sectionSecurity, Added: true,
+		Flags: []string{"--body-min-rate"}, Metavar: "BYTES", Kind: KindInt, Default: 240,
+		Doc: "How many bytes of a request body must come in a second, on average over 20 seconds; 0 means no limit.",
+	},
+	{
+		Name: "write_timeout", Section: sectionSecurity, Added: true,
+		Flags: []string{"--write-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 60,
+		Doc: "How long a client may take nothing of a response that waits for it; 0 means no limit.",
 	},
 	{
 		Name: "check_config", Section: sectionDebug,
@@ -189,6 +242,17 @@ var Table = append([]Setting{
 		Doc: "Directories, separated by commas, to put in front of Python's module path.",
 	},
 	{
+		Name: "proxy_protocol", Section: sectionServer,
+		Flags: []string{"--proxy-protocol"}, Metavar: "MODE", Bare: "auto", Kind: KindProxyProtocol, Default: "off",
+		Doc: "Expect a PROXY protocol header at the start of each connection, and take the address of the client from it. " +
+			"The versions are `v1`, which is text, and `v2`, which is binary; `auto` takes both.",
+	},
+	{
+		Name: "proxy_allow_ips", Section: sectionServer,
+		Flags: []string{"--proxy-allow-from"}, Metavar: "STRING", Kind: KindNetworks, Default: []string{"127.0.0.1", "::1"},
+		Doc: "The proxies that may send PROXY protocol headers. `*` means everybody.",
+	},
+	{
 		Name: "permit_obsolete_folding", Section: sectionServer,
 		Flags: []string{"--permit-obsolete-folding"}, Kind: KindBool, Default: false,
 		Doc: "Accept header fields folded over several lines.",
@@ -254,7 +318,7 @@ var Table = append([]Setting{
 		Name: "default_proc_name", Section: sectionNaming, Kind: KindString, DefaultText: "the app",
 		Doc: "The same, of lower rank than `proc_name`.",
 	},
-}, hooks...)
+}
 
 var hooks = []Setting{
 	hook("on_starting", "server", "Called in the beginning, before the sockets are opened."),

@@ -31,6 +31,11 @@ func TestTable(t *testing.T) {
 		if !s.FileOnly() && s.TakesValue() != (s.Metavar != "") {
 			t.Errorf("%s: metavar %q", s.Name, s.Metavar)
 		}
+		if s.Bare != "" {
+			if _, err := check(&s, s.Bare, "/"); err != nil {
+				t.Errorf("%s: the value of the flag alone: %v", s.Name, err)
+			}
+		}
 		if !strings.HasSuffix(s.Doc, ".") || s.Note != "" && !strings.HasSuffix(s.Note, ".") {
 			t.Errorf("%s: the documentation is no sentence: %q %q", s.Name, s.Doc, s.Note)
 		}
@@ -76,6 +81,22 @@ func TestGunicornsDefaults(t *testing.T) {
 		{"limit_request_line", "--limit-request-line", 4094},
 		{"limit_request_fields", "--limit-request-fields", 100},
 		{"limit_request_field_size", "--limit-request-field_size", 8190},
+		{"keyfile", "--keyfile", nil},
+		{"certfile", "--certfile", nil},
+		{"ssl_version", "--ssl-version", nil}, // Gunicorn: ssl.PROTOCOL_TLS, which is ignored too
+		{"cert_reqs", "--cert-reqs", 0},
+		{"ca_certs", "--ca-certs", nil},
+		{"suppress_ragged_eofs", "--suppress-ragged-eofs", true},
+		{"do_handshake_on_connect", "--do-handshake-on-connect", false},
+		{"ciphers", "--ciphers", nil},
+		{"http_protocols", "--http-protocols", []string{"h1"}},
+		{"http2_cleartext", "--http2-cleartext", "off"},
+		{"http2_max_concurrent_streams", "--http2-max-concurrent-streams", 100},
+		{"http2_initial_window_size", "--http2-initial-window-size", 65535},
+		{"http2_max_frame_size", "--http2-max-frame-size", 16384},
+		{"http2_max_header_list_size", "--http2-max-header-list-size", 65536},
+		{"proxy_protocol", "--proxy-protocol", "off"},
+		{"proxy_allow_ips", "--proxy-allow-from", []string{"127.0.0.1", "::1"}},
 		{"check_config", "--check-config", false},
 		{"print_config", "--print-config", false},
 		{"preload_app", "--preload", false},
@@ -117,9 +138,31 @@ func TestGunicornsDefaults(t *testing.T) {
 		}
 	}
 	for _, s := range Table {
-		if s.Kind != KindHook && !known[s.Name] {
-			t.Errorf("%s is not compared", s.Name)
+		if s.Kind != KindHook && known[s.Name] == s.Added {
+			t.Errorf("%s: added %v, compared %v", s.Name, s.Added, known[s.Name])
 		}
+	}
+}
+
+// The settings that Gunicorn does not have.
+func TestAdditions(t *testing.T) {
+	want := map[string]any{
+		"queue_limit": 2048, "queue_timeout": 30, "limit_request_body": 1 << 30, "limit_connections": 0,
+		"handshake_timeout": 10, "header_timeout": 60, "body_timeout": 0, "body_min_rate": 240, "write_timeout": 60,
+		"tls_min_version": "1.2", "http2_idle_timeout": 75,
+	}
+	for _, s := range Table {
+		v, ok := want[s.Name]
+		if ok != s.Added {
+			t.Errorf("%s: added %v, wanted %v", s.Name, s.Added, ok)
+		}
+		if flag := "--" + strings.ReplaceAll(s.Name, "_", "-"); ok && (s.Default != v || len(s.Flags) != 1 || s.Flags[0] != flag) {
+			t.Errorf("%s: flags %q, default %v", s.Name, s.Flags, s.Default)
+		}
+		delete(want, s.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("missing: %v", want)
 	}
 }
 

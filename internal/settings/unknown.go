@@ -7,15 +7,13 @@ import (
 
 // elsewhere are Gunicorn's settings that Indrik does not have.
 var elsewhere = strings.Fields(`
-	asgi_disconnect_grace_period asgi_lifespan asgi_loop ca_certs capture_output cert_reqs certfile ciphers
-	control_socket control_socket_disable control_socket_mode dirty_apps dirty_graceful_timeout dirty_post_fork
-	dirty_threads dirty_timeout dirty_worker_exit dirty_worker_init dirty_workers disable_redirect_access_to_syslog
-	do_handshake_on_connect dogstatsd_tags enable_backlog_metric enable_stdio_inheritance http2_initial_window_size
-	http2_cleartext http2_max_concurrent_streams http2_max_frame_size http2_max_header_list_size http_parser
-	http_protocols keyfile logconfig logconfig_dict logconfig_json logger_class on_dirty_starting paste protocol
-	proxy_allow_ips proxy_protocol raw_paste_global_conf reload reload_engine reload_extra_files reuse_port root_path
-	spew ssl_context ssl_version statsd_host statsd_prefix suppress_ragged_eofs syslog syslog_addr syslog_facility
-	syslog_prefix uwsgi_allow_ips worker_connections worker_tmp_dir`)
+	asgi_disconnect_grace_period asgi_lifespan asgi_loop capture_output control_socket control_socket_disable
+	control_socket_mode dirty_apps dirty_graceful_timeout dirty_post_fork dirty_threads dirty_timeout
+	dirty_worker_exit dirty_worker_init dirty_workers disable_redirect_access_to_syslog dogstatsd_tags
+	enable_backlog_metric enable_stdio_inheritance http_parser logconfig logconfig_dict logconfig_json logger_class
+	on_dirty_starting paste protocol raw_paste_global_conf reload reload_engine reload_extra_files reuse_port
+	root_path spew ssl_context statsd_host statsd_prefix syslog syslog_addr syslog_facility syslog_prefix
+	uwsgi_allow_ips worker_connections worker_tmp_dir`)
 
 // unknownName is the warning about a name in the config file that is no
 // setting, "" if it is like none: config files have variables of their own.

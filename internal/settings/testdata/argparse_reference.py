@@ -52,6 +52,8 @@ def build(options):
             kwargs["action"] = "append"
         else:
             kwargs["type"] = TYPES[o["type"]]
+        if o["bare"]:
+            kwargs.update(nargs="?", const=o["bare"])
         parser.add_argument(*o["flags"], **kwargs)
     return parser
 

@@ -1,0 +1,93 @@
+package settings
+
+import (
+	"strings"
+
+	"indrik/internal/tlsconf"
+	"indrik/internal/wire"
+)
+
+// The greatest limits that can be set, which are Gunicorn's.
+const (
+	maxRequestLine   = 8190
+	maxRequestFields = 32768
+	maxFieldSize     = 8190 // for 0 only
+)
+
+// Front is what the front needs to know.
+func (c *Config) Front() *wire.FrontConfig {
+	f := &wire.FrontConfig{
+		Timeout:         c.Int("timeout"),
+		GracefulTimeout: c.Int("graceful_timeout"),
+		Keepalive:       c.Int("keepalive"),
+		AccessLogFormat: c.String("access_log_format"),
+		LogLevel:        c.LogLevel(),
+		TmpDir:          c.String("tmp_upload_dir"),
+
+		LimitConnections: c.Int("limit_connections"),
+		LimitRequestBody: int64(c.Int("limit_request_body")),
+		QueueLimit:       c.Int("queue_limit"),
+		QueueTimeout:     c.Int("queue_timeout"),
+		HandshakeTimeout: c.Int("handshake_timeout"),
+		HeaderTimeout:    c.Int("header_timeout"),
+		BodyTimeout:      c.Int("body_timeout"),
+		BodyMinRate:      c.Int("body_min_rate"),
+		WriteTimeout:     c.Int("write_timeout"),
+
+		LimitRequestLine:      min(c.Int("limit_request_line"), maxRequestLine),
+		LimitRequestFields:    min(c.Int("limit_request_fields"), maxRequestFields),
+		LimitRequestFieldSize: c.Int("limit_request_field_size"),
+		PermitObsFold:         c.Bool("permit_obsolete_folding"),
+		StripHeaderSpaces:     c.Bool("strip_header_spaces"),
+		PermitMethod:          c.Bool("permit_unconventional_http_method"),
+		PermitVersion:         c.Bool("permit_unconventional_http_version"),
+		CasefoldMethod:        c.Bool("casefold_http_method"),
+
+		HeaderMap:           c.String("header_map"),
+		ForwarderHeaders:    c.Strings("forwarder_headers"),
+		ForwardedAllowIPs:   strings.Join(c.Strings("forwarded_allow_ips"), ","),
+		SecureSchemeHeaders: c.Map("secure_scheme_headers"),
+		ScriptName:          c.scriptName,
+		Sendfile:            c.Sendfile(),
+
+		ProxyProtocol: c.String("proxy_protocol"),
+		ProxyAllowIPs: strings.Join(c.Strings("proxy_allow_ips"), ","),
+
+		TLS:              c.frontTLS(),
+		HTTP1:            c.speaks("h1"),
+		HTTP2:            c.speaks("h2"),
+		HTTP2Cleartext:   c.speaks("h2") && c.String("http2_cleartext") == prior,
+		HTTP2Streams:     c.Int("http2_max_concurrent_streams"),
+		HTTP2Window:      c.Int("http2_initial_window_size"),
+		HTTP2Frame:       c.Int("http2_max_frame_size"),
+		HTTP2HeaderList:  c.Int("http2_max_header_list_size"),
+		HTTP2IdleTimeout: c.Int("http2_idle_timeout"),
+	}
+	if f.LimitRequestFields == 0 {
+		f.LimitRequestFields = maxRequestFields
+	}
+	if f.LimitRequestFieldSize == 0 {
+		f.LimitRequestFieldSize = maxFieldSize
+	}
+	// Gunicorn reads SCRIPT_NAME after raw_env went to the environment.
+	for _, pair := range c.Strings("raw_env") {
+		if v, ok := strings.CutPrefix(pair, "SCRIPT_NAME="); ok {
+			f.ScriptName = v
+		}
+	}
+	return f
+}
+
+// frontTLS is nil without TLS. What the names stand for was checked with the
+// values, so that there are no errors left.
+func (c *Config) frontTLS() *wire.TLS {
+	if !c.TLS() {
+		return nil
+	}
+	t := &wire.TLS{CertReqs: c.Int("cert_reqs")}
+	t.MinVersion, _ = tlsconf.MinVersion(c.String("tls_min_version"))
+	if spec := c.String("ciphers"); spec != "" {
+		t.Ciphers, _, _ = tlsconf.Ciphers(spec)
+	}
+	return t
+}

@@ -1,0 +1,97 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"indrik/internal/accesslog"
+	"indrik/internal/tlsconf"
+)
+
+// prior is the http2_cleartext for HTTP/2 without TLS.
+const prior = "prior-knowledge"
+
+// together checks the values against each other.
+func (c *Config) together(layers []Layer) error {
+	if _, err := accesslog.Compile(c.String("access_log_format")); err != nil {
+		return c.wrong("access_log_format", err)
+	}
+	if level := c.String("loglevel"); !knownLevel(level) {
+		c.warn("unknown loglevel %s (%s): info is used", pyRepr(level), c.Source("loglevel"))
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
+	}
+	c.checkHTTP2()
+	return c.checkContext(layers)
+}
+
+func (c *Config) warn(format string, args ...any) {
+	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+}
+
+// wrong is the error that the value of a setting is no good.
+func (c *Config) wrong(name string, err error) error {
+	return &ValueError{Setting: name, Value: c.get(name), Source: c.Source(name), InFile: c.inFile[name], Err: err}
+}
+
+// TLS tells whether the server speaks TLS.
+func (c *Config) TLS() bool { return c.String("certfile") != "" }
+
+// checkTLS sees to it that TLS, or a part of it, is never silently off.
+func (c *Config) checkTLS() error {
+	if !c.TLS() && c.String("keyfile") != "" {
+		return c.wrong("keyfile", errors.New("keyfile is set but certfile is not: without a certificate there is no TLS"))
+	}
+	if n := c.Int("cert_reqs"); n > 0 && c.String("ca_certs") == "" {
+		return c.wrong("cert_reqs", fmt.Errorf("cert_reqs is %d but ca_certs is not set: "+
+			"it has to name the CAs that the certificates of clients may come from", n))
+	}
+	for _, name := range []string{"cert_reqs", "ca_certs", "ciphers", "tls_min_version"} {
+		if !c.TLS() && c.IsSet(name) && c.Print(name) != pyStr(Lookup(name).Default) {
+			c.warn("%s (%s) has no effect: without certfile there is no TLS", name, c.Source(name))
+		}
+	}
+	if spec := c.String("ciphers"); spec != "" {
+		if _, dropped, _ := tlsconf.Ciphers(spec); len(dropped) > 0 {
+			c.warn("ciphers (%s): left out, for Go does not have them: %s", c.Source("ciphers"), strings.Join(dropped, ", "))
+		}
+	}
+	// 2 is what Python's ssl.PROTOCOL_TLS comes as.
+	if v := c.get("ssl_version"); v != nil && v != 2 {
+		c.warn("option `ssl_version` is deprecated and it is ignored (%s). Use tls_min_version instead.", c.Source("ssl_version"))
+	}
+	return nil
+}
+
+// checkContext refuses a hook that may be all that asks clients for a
+// certificate, where a warning would leave the door open.
+func (c *Config) checkContext(layers []Layer) error {
+	for i := range layers {
+		l := &layers[i]
+		if c.TLS() && slices.Contains(l.Unknown, "ssl_context") {
+			return &ValueError{Setting: "ssl_context", Source: l.source("ssl_context"), Err: fmt.Errorf(
+				"ssl_context in %s is not called: Indrik does not serve TLS by Python's ssl module. "+
+					"Remove it, and use tls_min_version, ciphers, cert_reqs and ca_certs", l.source("ssl_context"))}
+		}
+	}
+	return nil
+}
+
+// checkHTTP2 warns of settings that do not reach what they ask for.
+func (c *Config) checkHTTP2() {
+	h2 := c.speaks("h2")
+	switch {
+	case h2 && !c.TLS() && c.String("http2_cleartext") != prior:
+		c.warn("h2 in http_protocols (%s) has no effect: HTTP/2 needs TLS, see certfile, or http2_cleartext = '%s'",
+			c.Source("http_protocols"), prior)
+	case !h2 && c.String("http2_cleartext") == prior:
+		c.warn("http2_cleartext (%s) has no effect: h2 is not in http_protocols", c.Source("http2_cleartext"))
+	}
+}
+
+func (c *Config) speaks(protocol string) bool {
+	return slices.Contains(c.Strings("http_protocols"), protocol)
+}
