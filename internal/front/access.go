@@ -46,9 +46,8 @@ func (a *accessLog) write(ex *exchange) {
 	if !a.on() || ex.cfg.format == nil {
 		return
 	}
-	c := ex.conn
 	r := accesslog.Record{
-		RemoteAddr: c.remote,
+		RemoteAddr: ex.from.remote,
 		Method:     ex.req.Method,
 		RawURI:     ex.req.Target,
 		Path:       ex.path,
@@ -63,7 +62,10 @@ func (a *accessLog) write(ex *exchange) {
 		Response:   func(name string) []byte { return lastField(ex.fields, name) },
 		Environ:    ex.variable,
 	}
-	if ex.req.Minor == 0 {
+	switch {
+	case ex.req.Major == 2:
+		r.Proto = "HTTP/2.0"
+	case ex.req.Minor == 0:
 		r.Proto = "HTTP/1.0"
 	}
 	a.mu.Lock()
@@ -107,7 +109,7 @@ func lastField(fields []http1.Field, name string) []byte {
 func (ex *exchange) variable(name string) []byte {
 	switch name {
 	case "REMOTE_ADDR":
-		return []byte(ex.conn.remote)
+		return []byte(ex.from.remote)
 	case "REQUEST_METHOD":
 		return ex.req.Method
 	case "PATH_INFO":

@@ -1,7 +1,6 @@
 package front
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -23,99 +22,122 @@ const (
 
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
 
+// A statusError ends a request with an answer of the server's own.
+type statusError struct {
+	code int
+	text string
+	log  bool // the operator should know
+}
+
+func (e statusError) Error() string { return e.text }
+
 var (
-	errTooSlow = errors.New("the client sends too slowly")
-	errSpool   = errors.New("cannot keep a request body")
+	errTooSlow = statusError{code: 408, text: "the client sends too slowly"}
+	errBusy    = statusError{code: 503, text: "too many requests wait for a worker"}
 )
+
+func errSpool(err error) error {
+	return statusError{code: 503, text: fmt.Sprintf("cannot keep a request body: %s", err), log: true}
+}
+
+// hasBody tells whether a body follows the head.
+func hasBody(req *http1.Request) bool { return req.Chunked || req.ContentLength > 0 }
 
 // readBody reads the body of c.req, and makes the message for the worker.
 func (c *conn) readBody(ex *exchange) error {
 	req := &c.req
-	switch {
-	case req.Chunked:
-	case req.ContentLength > 0:
-	default:
-		length := req.ContentLength // 0 or −1
-		if err := c.encode(ex, length); err != nil {
-			return err
-		}
-		return c.finishMessage(ex, []byte{}, nil)
+	if !hasBody(req) {
+		return ex.pack(nil, req.ContentLength)
 	}
+	if err := ex.wanted(req.ContentLength); err != nil {
+		return err
+	}
+	c.upload.begin()
 	c.enter(reading)
 	if req.Expect100 && c.r == c.w {
-		// A client that has read none of the responses so far must not hold
-		// this goroutine for ever.
-		c.nc.SetWriteDeadline(time.Now().Add(stallTime))
-		if _, err := c.nc.Write(continueLine); err != nil {
-			return err
-		}
-		c.nc.SetWriteDeadline(time.Time{})
+		c.out.write(continueLine)
 	}
-	var body spool
-	body.s = c.s
+	body := &spool{s: c.s, limit: ex.cfg.LimitRequestBody}
 	var err error
 	if req.Chunked {
-		err = c.readChunked(ex.cfg, &body)
+		err = c.readChunked(ex.cfg, body)
 	} else {
-		err = c.readLength(req.ContentLength, &body)
-	}
-	if err == nil {
-		err = c.encode(ex, body.size)
+		err = c.readLength(req.ContentLength, body)
 	}
 	if err != nil {
 		body.close()
 		return err
 	}
-	if body.file != nil {
-		return c.finishMessage(ex, nil, body.file)
+	return ex.pack(body, body.size)
+}
+
+// wanted tells whether a body is to be received at all. size is −1 if it is not
+// known yet.
+func (ex *exchange) wanted(size int64) error {
+	if limit := ex.cfg.LimitRequestBody; limit > 0 && size > limit {
+		return http1.NewBodyTooLarge(size, limit)
 	}
-	return c.finishMessage(ex, body.mem, nil)
+	if full, depth := ex.s.queue.isFull(ex.cfg); full {
+		ex.s.overload.full(depth)
+		return errBusy
+	}
+	return nil
 }
 
 var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
-// finishMessage completes ex.message, which has the id and the environ, with
-// the body, or the file that holds it.
-func (c *conn) finishMessage(ex *exchange, body []byte, file *os.File) error {
-	if file != nil {
-		ex.files = append(ex.files, file)
+// pack makes the message for the worker. body, which it takes over, is nil if
+// the request has none; length is its size, or −1 if there is none at all.
+func (ex *exchange) pack(body *spool, length int64) error {
+	if body == nil {
+		body = &noBody
 	}
-	if len(ex.message)+len(body)+16 > wire.MaxMessage {
-		environ := ex.message[idOffset+4:]
-		if file != nil {
-			body = nil
+	if err := ex.encode(length); err != nil {
+		body.close()
+		return err
+	}
+	if body.file != nil {
+		ex.files = append(ex.files, body.file)
+	}
+	if len(ex.message)+len(body.mem)+16 > wire.MaxMessage {
+		// The file of the environ holds a small body, too.
+		inline := body.mem
+		if body.file == nil && inline == nil {
+			inline = []byte{}
 		}
-		if err := ex.spill(environ, body); err != nil {
-			return fmt.Errorf("%w: %w", errSpool, err)
+		if err := ex.spill(ex.message[idOffset+4:], inline); err != nil {
+			return errSpool(err)
 		}
 		ex.message = wire.AppendNone(ex.message[:idOffset+4])
-		// The file of the environ holds a small body, too.
-		if file == nil {
+		if body.file == nil {
 			ex.message = wire.AppendBytes(ex.message, nil)
 			return nil
 		}
 		ex.message = wire.AppendNone(ex.message)
 		return nil
 	}
-	if file != nil {
+	if body.file != nil {
 		ex.message = wire.AppendNone(ex.message)
 	} else {
-		ex.message = wire.AppendBytes(ex.message, body)
+		ex.message = wire.AppendBytes(ex.message, body.mem)
 	}
 	return nil
 }
 
-// read reads some of a body. That may take long as long as something comes.
+var noBody spool
+
+// read reads some of a body. That may take long as long as enough comes; the
+// sweep sees to that.
 func (c *conn) read(p []byte) (int, error) {
 	for {
 		n, err := c.nc.Read(p)
 		if n > 0 || !isTimeout(err) {
-			c.progress()
+			c.upload.bytes.Add(int64(n))
 			return n, err
 		}
-		c.nc.SetReadDeadline(time.Time{})
-		if err := c.inTime(stallTime); err != nil {
-			return 0, err
+		c.sock.SetReadDeadline(time.Time{})
+		if c.upload.late.Load() {
+			return 0, errTooSlow
 		}
 	}
 }
@@ -195,13 +217,17 @@ func (c *conn) putBack(at int, extra []byte) {
 // A spool keeps bytes in memory, and in an unlinked temporary file once they
 // are many.
 type spool struct {
-	s    *server
-	mem  []byte
-	file *os.File
-	size int64
+	s     *server
+	limit int64 // of size; 0: none
+	mem   []byte
+	file  *os.File
+	size  int64
 }
 
 func (b *spool) write(p []byte) error {
+	if size := b.size + int64(len(p)); b.limit > 0 && size > b.limit {
+		return http1.NewBodyTooLarge(size, b.limit)
+	}
 	if b.file == nil && len(b.mem)+len(p) <= inlineBody {
 		b.mem = append(b.mem, p...)
 		b.size += int64(len(p))
@@ -210,17 +236,17 @@ func (b *spool) write(p []byte) error {
 	if b.file == nil {
 		f, err := b.s.tmpFile()
 		if err != nil {
-			return fmt.Errorf("%w: %w", errSpool, err)
+			return errSpool(err)
 		}
 		b.file = f
 		p0 := b.mem
 		b.mem = nil
 		if _, err := f.Write(p0); err != nil {
-			return fmt.Errorf("%w: %w", errSpool, err)
+			return errSpool(err)
 		}
 	}
 	if _, err := b.file.Write(p); err != nil {
-		return fmt.Errorf("%w: %w", errSpool, err)
+		return errSpool(err)
 	}
 	b.size += int64(len(p))
 	return nil

@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,6 +11,8 @@ import (
 
 	"indrik/internal/accesslog"
 	"indrik/internal/http1"
+	"indrik/internal/proxyproto"
+	"indrik/internal/tlsconf"
 	"indrik/internal/wire"
 )
 
@@ -19,11 +22,18 @@ type config struct {
 	*wire.FrontConfig
 	http      http1.Config
 	format    *accesslog.Format
-	keepalive time.Duration
-	timeout   time.Duration
 	maxHead   int // bytes
-	trustAll  bool
-	trusted   []netip.Prefix
+	maxConns  int
+	forwarded networks // who may say who its client is
+	proxy     proxyproto.Mode
+	proxies   networks // who may send a PROXY header
+	tls       *tlsconf.Server
+
+	// 0: no limit, but for keepalive.
+	keepalive, timeout, queueTimeout             time.Duration
+	handshakeTimeout, headerTimeout, bodyTimeout time.Duration
+	writeTimeout, http2IdleTimeout               time.Duration
+
 	forwarder [][]byte // names a trusted peer may give, in the environ's spelling
 	anyName   bool     // forwarder_headers has *
 	schemes   []schemeField
@@ -31,8 +41,8 @@ type config struct {
 
 type schemeField struct{ name, value []byte }
 
-// newConfig makes a config. With a format of the access log that is malformed it
-// returns one without, and the error.
+// newConfig makes a config. What is malformed the master should have refused: it is
+// left out, and the error says so.
 func newConfig(w *wire.FrontConfig) (*config, error) {
 	c := &config{
 		FrontConfig: w,
@@ -46,28 +56,23 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 			PermitVersion:         w.PermitVersion,
 			CasefoldMethod:        w.CasefoldMethod,
 		},
-		keepalive: time.Duration(w.Keepalive) * time.Second,
-		timeout:   time.Duration(w.Timeout) * time.Second,
+		forwarded:        parseNetworks(w.ForwardedAllowIPs),
+		proxies:          parseNetworks(w.ProxyAllowIPs),
+		keepalive:        seconds(w.Keepalive),
+		timeout:          seconds(w.Timeout),
+		queueTimeout:     seconds(w.QueueTimeout),
+		handshakeTimeout: seconds(w.HandshakeTimeout),
+		headerTimeout:    seconds(w.HeaderTimeout),
+		bodyTimeout:      seconds(w.BodyTimeout),
+		writeTimeout:     seconds(w.WriteTimeout),
+		http2IdleTimeout: seconds(w.HTTP2IdleTimeout),
 	}
+	c.maxConns = c.limit()
 	line, fields, size := w.LimitRequestLine, w.LimitRequestFields, w.LimitRequestFieldSize
 	if line == 0 {
 		line = 1 << 20
 	}
 	c.maxHead = line + fields*(size+2) + 8
-	for _, part := range strings.Split(w.ForwardedAllowIPs, ",") {
-		part = strings.TrimSpace(part)
-		switch {
-		case part == "":
-		case part == "*":
-			c.trustAll = true
-		default:
-			if p, err := netip.ParsePrefix(part); err == nil {
-				c.trusted = append(c.trusted, p)
-			} else if a, err := netip.ParseAddr(part); err == nil {
-				c.trusted = append(c.trusted, netip.PrefixFrom(a, a.BitLen()))
-			}
-		}
-	}
 	for _, name := range w.ForwarderHeaders {
 		if name == "*" {
 			c.anyName = true
@@ -77,21 +82,57 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 	for name, value := range w.SecureSchemeHeaders {
 		c.schemes = append(c.schemes, schemeField{[]byte(name), []byte(value)})
 	}
+	var errs []error
 	var err error
-	if c.format, err = accesslog.Compile(w.AccessLogFormat); err != nil {
-		return c, fmt.Errorf("access_log_format: %w", err)
+	if w.TLS != nil {
+		c.tls = tlsconf.NewServer(w.TLS, tlsconf.Protocols(w))
 	}
-	return c, nil
+	if c.format, err = accesslog.Compile(w.AccessLogFormat); err != nil {
+		errs = append(errs, fmt.Errorf("access_log_format: %w", err))
+	}
+	if c.proxy, err = proxyproto.ParseMode(w.ProxyProtocol); err != nil {
+		errs = append(errs, fmt.Errorf("proxy_protocol: %w", err))
+	}
+	return c, errors.Join(errs...)
 }
 
-// trusts tells whether a peer may say who its client is. Those on a unix
-// socket may: who can reach it is decided by its mode.
-func (c *config) trusts(addr netip.Addr) bool {
-	if c.trustAll || !addr.IsValid() {
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// trusts tells whether a peer may say who its client is.
+func (c *config) trusts(addr netip.Addr) bool { return c.forwarded.contain(addr) }
+
+// mayProxy tells whether a peer may send a PROXY header.
+func (c *config) mayProxy(addr netip.Addr) bool { return c.proxies.contain(addr) }
+
+// networks are the addresses that a setting lists.
+type networks struct {
+	all      bool
+	prefixes []netip.Prefix
+}
+
+func parseNetworks(list string) networks {
+	var n networks
+	for _, part := range strings.Split(list, ",") {
+		part = strings.TrimSpace(part)
+		if part == "*" {
+			n.all = true
+		} else if p, err := netip.ParsePrefix(part); err == nil {
+			n.prefixes = append(n.prefixes, p)
+		} else if a, err := netip.ParseAddr(part); err == nil {
+			n.prefixes = append(n.prefixes, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	return n
+}
+
+// contain tells whether addr is one of them. The peers on a unix socket, which
+// have none, always are: who can reach it is decided by its mode.
+func (n *networks) contain(addr netip.Addr) bool {
+	if n.all || !addr.IsValid() {
 		return true
 	}
 	addr = addr.Unmap()
-	return slices.ContainsFunc(c.trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
+	return slices.ContainsFunc(n.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // mayForward tells whether a trusted peer may give the field name, which has an

@@ -1,10 +1,10 @@
 package front
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -18,54 +18,56 @@ import (
 
 const (
 	readBuffer = 8 << 10
-	// lingering is how long a connection is read after the last response, so
-	// that the client can read that before a reset comes for what it still
-	// sends (RFC 9112 section 9.6); and at most so many bytes of it.
-	lingering      = 2 * time.Second
-	lingeringBytes = 256 << 10
+	// A connection is read after the last response, so that the client can read
+	// that before a reset comes for what it still sends (RFC 9112 section 9.6):
+	// until it closes, sends nothing for lingerIdle, or lingerMost is over; while
+	// the server ends, for lingerBytes at most.
+	lingerIdle  = 2 * time.Second
+	lingerMost  = 30 * time.Second
+	lingerBytes = 256 << 10
 )
 
 // A phase is what a connection waits for. The sweep gives each its time.
 type phase int32
 
 const (
-	idle    phase = iota // the first byte of a request
-	heading              // the rest of a head
-	reading              // the rest of a body
-	running              // a worker
-	writing              // the client, to take the response
-	closing              // the client, to close after the last response
+	greeting    phase = iota // the PROXY header, or TLS
+	idle                     // the first byte of a request
+	heading                  // the rest of a head
+	reading                  // the rest of a body
+	running                  // a worker
+	writing                  // the client, to take the response
+	closing                  // the client, to close after the last response
+	multiplexed              // nothing that can be said of all of it: HTTP/2
 )
 
 // A conn is a client connection. Its goroutine, run, reads requests; responses
 // are written by whoever has them, one at a time.
 type conn struct {
 	s        *server
-	nc       net.Conn
-	raw      syscall.RawConn
-	bind     string
-	network  string
+	sock     net.Conn
+	raw      syscall.RawConn // of sock
+	nc       net.Conn        // what requests are read from: sock, or TLS
+	tls      *tls.Conn       // nil: plain text
+	tlsSock  *tlsSocket
+	origin   origin
 	fromPeer atomic.Bool // the peer gave it, and is not to have it back
+	greeted  bool        // by the peer
 	given    bool        // it was given to another front
 	answered bool        // with the last response it was to get
-
-	peerAddr netip.Addr // invalid on a unix socket
-	remote   string     // as REMOTE_ADDR
-	named    bool       // constant has SERVER_NAME
-	constant []byte
+	http2    bool        // HTTP/2 was agreed on
 
 	phase   atomic.Int32
 	since   atomic.Int64 // when the phase began, or last made progress: nanoseconds of the monotonic clock
 	served  atomic.Bool  // it has had a request
 	holding atomic.Bool  // it has a buffer while it waits
+	evicted atomic.Bool  // another connection is to have its place
+	upload  upload       // of the body that is being read
 
 	// Of the goroutine run.
 	buf    []byte // nil while nothing is there
 	r, w   int    // buf[r:w] is unread
 	req    http1.Request
-	name   []byte            // scratch
-	fields []http1.Field     // scratch: those that the app may see
-	names  map[string][]byte // what is left of a head with many fields
 	readN  int
 	readE  error
 	readFn func(fd uintptr) bool
@@ -75,29 +77,39 @@ type conn struct {
 	busy   bool       // a request is being answered
 	ending bool       // no request is read any more
 
-	ex  exchange
-	out outbox
+	ex    exchange
+	out   outbox
+	plain plainLine
+
+	// Of whoever answers.
+	chunked     bool
+	scratch     []byte // goes out with the next write
+	scratchFrom *[]byte
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, readBuffer); return &b }}
 
-func newConn(s *server, nc net.Conn, bind, network string, fromPeer bool) (*conn, error) {
+var errNoSocket = errors.New("not a socket")
+
+func newConn(s *server, nc net.Conn, bind, network string) (*conn, error) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
-		return nil, errors.New("not a socket")
+		return nil, errNoSocket
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{s: s, nc: nc, raw: raw, bind: bind, network: network}
-	c.fromPeer.Store(fromPeer)
+	c := &conn{s: s, sock: nc, nc: nc, raw: raw}
 	c.over = sync.NewCond(&c.mu)
-	c.ex.conn, c.ex.req = c, &c.req
-	c.out.init(c)
+	c.origin = origin{bind: bind, network: network}
+	c.origin.of(nc)
+	c.ex.s, c.ex.from, c.ex.to, c.ex.req = s, &c.origin, c, &c.req
+	c.plain.c = c
+	c.plain.tryFn = c.plain.tryWrite
+	c.out.init(&c.plain, c)
 	c.readFn = c.tryRead
-	c.describe()
-	c.enter(idle)
+	c.enter(greeting)
 	return c, nil
 }
 
@@ -115,15 +127,17 @@ func (c *conn) progress() { c.since.Store(now()) }
 // run reads requests until the connection is over.
 func (c *conn) run() {
 	defer c.s.forget(c)
-	defer c.nc.Close()
-	for c.serveOne() {
+	defer func() { c.nc.Close() }()
+	if c.greeted || c.greet() {
+		c.serve()
 	}
 	c.mu.Lock()
 	c.ending = true
-	for c.busy {
-		c.over.Wait()
-	}
+	busy := c.busy
 	c.mu.Unlock()
+	if busy {
+		c.awaitAnswer()
+	}
 	if c.answered {
 		c.linger()
 	}
@@ -133,9 +147,29 @@ func (c *conn) run() {
 	}
 }
 
+// serve reads requests, in the version of HTTP that was agreed on.
+func (c *conn) serve() {
+	if !c.http2 {
+		if c.tls != nil {
+			c.tlsSock.setAsync()
+			c.out.line = &tlsLine{tls: c.tls, sock: c.tlsSock}
+		}
+		c.enter(idle)
+		for c.serveOne() {
+		}
+	}
+	if c.http2 {
+		c.s.serveHTTP2(c)
+	}
+}
+
 // serveOne reads one request and hands it over; false ends the connection.
 func (c *conn) serveOne() bool {
 	n, cfg, err := c.readHead()
+	if err == errHTTP2 {
+		c.http2 = true
+		return false
+	}
 	if err != nil {
 		c.giveUp(err)
 		return false
@@ -146,11 +180,11 @@ func (c *conn) serveOne() bool {
 	c.mu.Unlock()
 	ex := &c.ex
 	ex.begin(cfg)
+	c.out.begin()
 	c.r += n
 	keep := c.req.KeepAlive && !c.req.ForceClose
 	if err := c.readBody(ex); err != nil {
 		ex.release()
-		c.idleAgain()
 		c.giveUp(err)
 		return false
 	}
@@ -163,14 +197,26 @@ func (c *conn) serveOne() bool {
 // answer.
 func (c *conn) giveUp(err error) {
 	var bad *http1.Error
+	var status statusError
 	switch {
 	case errors.As(err, &bad):
-		c.refuse(bad)
-	case errors.Is(err, errTooSlow):
-		c.answerError(408, "Request Timeout")
-	case errors.Is(err, errSpool):
-		c.s.log.Errorf("%s", err)
-		c.answerError(503, "Service Unavailable")
+		c.s.log.Warnf("Invalid request from ip=%s: %s", c.origin.remote, bad.Text)
+		c.answer(http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message))
+	case errors.As(err, &status):
+		if status.log {
+			c.s.log.Errorf("%s", err)
+		}
+		if c.isBusy() { // it has a head
+			c.ex.last = true
+			c.ex.writeError(status.code)
+			c.out.finish(false)
+		} else {
+			c.answer(http1.AppendErrorPage(nil, status.code, reasons[status.code], ""))
+		}
+	default:
+		c.mu.Lock()
+		c.busy = false
+		c.mu.Unlock()
 	}
 }
 
@@ -220,11 +266,44 @@ func (c *conn) watch() {
 
 // lost is called when reading failed while a request is in progress. The end of
 // what the client sends does not mean that it does not want its response; a
-// reset does.
+// reset does, and the end of TLS without notice.
 func (c *conn) lost(err error) {
-	if errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) {
+	if err != io.EOF {
+		c.s.queue.abandon(&c.ex)
+		return
+	}
+	if c.tls == nil {
+		c.s.queue.probeLater(&c.ex, c)
+	}
+}
+
+// awaitAnswer waits for the end of the last response. It notices when the client
+// is not even there to take it.
+func (c *conn) awaitAnswer() {
+	for c.isBusy() {
+		err := c.raw.Read(func(fd uintptr) bool { return hasHungUp(fd) || !c.isBusy() })
+		if isTimeout(err) {
+			c.sock.SetReadDeadline(time.Time{})
+			continue
+		}
+		break
+	}
+	if c.isBusy() {
 		c.s.queue.abandon(&c.ex)
 	}
+	c.mu.Lock()
+	for c.busy {
+		c.over.Wait()
+	}
+	c.mu.Unlock()
+}
+
+// hasHungUp tells whether the other side of a socket has neither anything to say
+// nor an ear any more.
+func hasHungUp(fd uintptr) bool {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	_, err := unix.Poll(fds, 0)
+	return err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
 }
 
 // readHead reads one head into c.req, and returns its length, and the settings
@@ -237,7 +316,12 @@ func (c *conn) readHead() (int, *config, error) {
 				<-c.s.known
 				cfg = c.s.config()
 			}
-			n, err := http1.ParseRequest(&cfg.http, c.buf[c.r:c.w], &c.req)
+			n, err := 0, error(nil)
+			if begins := cfg.HTTP2Cleartext && c.tls == nil && !c.served.Load() && beginsHTTP2(c.buf[c.r:c.w]); !begins {
+				n, err = http1.ParseRequest(&cfg.http, c.buf[c.r:c.w], &c.req)
+			} else if c.w-c.r >= len(http2Preface) {
+				err = errHTTP2
+			}
 			if n > 0 || err != nil {
 				return n, cfg, err
 			}
@@ -263,7 +347,7 @@ func (c *conn) readHead() (int, *config, error) {
 			if c.r == c.w {
 				err = c.stay()
 			} else {
-				err = c.inTime(headTime)
+				err = c.inTime(cfg.headerTimeout)
 			}
 		}
 		if err != nil {
@@ -276,7 +360,7 @@ func (c *conn) readHead() (int, *config, error) {
 // has passed proves nothing: others set it to have this goroutine look around,
 // and the client may have been faster.
 func (c *conn) inTime(d time.Duration) error {
-	if now()-c.since.Load() > int64(d) {
+	if d > 0 && now()-c.since.Load() > int64(d) {
 		return errTooSlow
 	}
 	return nil
@@ -313,9 +397,12 @@ func (c *conn) makeRoom(cfg *config) {
 // fill waits for bytes and reads them into the buffer. A timeout means only that
 // there may be something else to do.
 func (c *conn) fill() error {
+	if c.tls != nil {
+		return c.fillTLS()
+	}
 	if err := c.raw.Read(c.readFn); err != nil {
 		if isTimeout(err) {
-			c.nc.SetReadDeadline(time.Time{})
+			c.sock.SetReadDeadline(time.Time{})
 		}
 		return err
 	}
@@ -326,6 +413,32 @@ func (c *conn) fill() error {
 		return io.EOF
 	}
 	c.w += c.readN
+	return nil
+}
+
+// fillTLS does so through TLS. What it has decrypted is out of sight, so that an
+// idle connection waits for a single byte, for which it needs no buffer.
+func (c *conn) fillTLS() error {
+	if c.r == c.w && !c.isBusy() {
+		c.releaseBuffer()
+	}
+	var first [1]byte
+	p := first[:]
+	if c.buf != nil {
+		p = c.buf[c.w:]
+	}
+	n, err := c.nc.Read(p)
+	if isTimeout(err) {
+		c.sock.SetReadDeadline(time.Time{})
+	}
+	if n == 0 {
+		return err
+	}
+	if c.buf == nil {
+		c.buf = *buffers.Get().(*[]byte)
+		c.buf[0] = first[0]
+	}
+	c.w += n
 	return nil
 }
 
@@ -363,82 +476,30 @@ func (c *conn) releaseBuffer() {
 	c.buf, c.r, c.w = nil, 0, 0
 }
 
-// responseDone is called by whoever answered, when all of the response is with
-// the kernel. keep: another request may follow.
-func (c *conn) responseDone(keep bool) {
-	c.mu.Lock()
-	c.enter(idle) // before run can enter another phase
-	c.busy = false
-	if !keep {
-		c.ending, c.answered = true, true
-	}
-	c.over.Broadcast()
-	c.mu.Unlock()
-	if !keep {
-		c.wake()
-	} else if c.s.isDraining() {
-		c.s.settleIdle(c)
-	}
-}
-
-func (c *conn) idleAgain() {
-	c.mu.Lock()
-	c.busy = false
-	c.mu.Unlock()
-}
-
 // wake has run look at what has changed, instead of waiting for the client.
-func (c *conn) wake() { c.nc.SetReadDeadline(time.Unix(1, 0)) }
+func (c *conn) wake() { c.sock.SetReadDeadline(time.Unix(1, 0)) }
 
 // linger ends the connection in a way that the client can read the last
 // response: by closing the sending side, and reading what still comes.
 func (c *conn) linger() {
 	c.enter(closing)
-	if hc, ok := c.nc.(interface{ CloseWrite() error }); !ok || hc.CloseWrite() != nil {
+	if c.tls != nil {
+		c.tls.CloseWrite()
+	}
+	if hc, ok := c.sock.(interface{ CloseWrite() error }); !ok || hc.CloseWrite() != nil {
 		return
 	}
-	c.nc.SetReadDeadline(time.Now().Add(lingering))
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
-	for total := 0; total < lingeringBytes; {
-		n, err := c.nc.Read(*b)
-		total += n
+	end, total := time.Now().Add(lingerMost), 0
+	for time.Now().Before(end) && (total < lingerBytes || !c.s.isDraining()) {
+		c.sock.SetReadDeadline(time.Now().Add(lingerIdle))
+		n, err := c.sock.Read(*b)
 		if err != nil {
 			return
 		}
+		total += n
 	}
-}
-
-// abort closes the connection at once. The client sees that its response is
-// not complete.
-func (c *conn) abort() {
-	c.mu.Lock()
-	c.ending = true
-	c.mu.Unlock()
-	if l, ok := c.nc.(interface{ SetLinger(int) error }); ok {
-		l.SetLinger(0)
-	}
-	c.nc.Close()
-}
-
-// refuse answers a request that is malformed.
-func (c *conn) refuse(e *http1.Error) {
-	c.s.log.Warnf("Invalid request from ip=%s: %s", c.remote, e.Text)
-	c.write(http1.AppendErrorPage(nil, e.Status, e.Reason, e.Message))
-}
-
-// answerError answers with a page of the server's own, and without a next
-// request.
-func (c *conn) answerError(status int, reason string) {
-	c.write(http1.AppendErrorPage(nil, status, reason, ""))
-}
-
-// write is for short answers of the goroutine run, when nothing else is to be
-// written.
-func (c *conn) write(page []byte) {
-	c.answered = true
-	c.nc.SetWriteDeadline(time.Now().Add(lingering))
-	c.nc.Write(page)
 }
 
 var errOver = errors.New("the connection is over")

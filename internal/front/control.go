@@ -47,7 +47,7 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 	case wire.TypeListen:
 		s.listen(m.Listeners, files)
 	case wire.TypeGeneration:
-		if m.Config == nil || len(files) != 3 {
+		if m.Config == nil || len(files) != 3 && (m.Config.TLS == nil || len(files) != 4) {
 			s.log.Errorf("control message %q is incomplete", m.Type)
 			closeAll(files)
 			return
@@ -56,11 +56,28 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 		if err != nil {
 			s.log.Errorf("%s", err)
 		}
+		if len(files) == 4 {
+			if err := cfg.setSecrets(files[3]); err != nil {
+				s.log.Errorf("%s", err)
+			}
+		}
 		if err := s.queue.addGeneration(m.Generation, cfg, files[0], files[1], files[2]); err != nil {
 			s.log.Errorf("%s", err)
 		}
 		if s.current.Load() == nil {
 			s.setConfig(cfg)
+		}
+	case wire.TypeSecrets:
+		if len(files) != 1 {
+			s.log.Errorf("control message %q is incomplete", m.Type)
+			closeAll(files)
+			return
+		}
+		cfg := s.queue.configOf(m.Generation)
+		if cfg == nil {
+			closeAll(files) // the generation is gone already
+		} else if err := cfg.setSecrets(files[0]); err != nil {
+			s.log.Errorf("%s", err)
 		}
 	case wire.TypeWorker:
 		if err := s.queue.addWorker(m, files); err != nil {

@@ -63,6 +63,7 @@ type generation struct {
 	inFlight int
 	answered int  // since the last scan
 	quick    int  // requests answered in prefetchTime, as of that scan
+	revoked  int  // requests withdrawn, and not refused by a slot yet
 	blocked  bool // the kernel takes no more; somebody waits until it does
 	awaited  bool // a goroutine waits for that
 }
@@ -122,6 +123,18 @@ func (q *queue) addGeneration(number int, cfg *config, send, receive, pageFile *
 	return nil
 }
 
+// configOf is the settings of a generation, nil if there is none of that number.
+func (q *queue) configOf(number int) *config {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, g := range q.gens {
+		if g.number == number {
+			return g.cfg
+		}
+	}
+	return nil
+}
+
 // dropUnused forgets generations whose workers are gone, if a newer one has
 // served: others may get workers yet, say when a reload fails.
 func (q *queue) dropUnused() {
@@ -141,16 +154,33 @@ func (q *queue) dropUnused() {
 // submit takes a request. It is handed over at once if a worker may have it.
 func (q *queue) submit(ex *exchange) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	ex.queued = time.Now()
 	if len(q.waiting) == 0 {
 		if g := q.free(); g != nil && q.handOver(ex, g) == nil {
 			q.scanLater()
+			q.mu.Unlock()
 			return
 		}
+	}
+	if limit := ex.cfg.QueueLimit; limit > 0 && len(q.waiting) >= limit {
+		depth := len(q.waiting)
+		q.mu.Unlock()
+		q.s.overload.full(depth)
+		ex.release()
+		ex.failWith(503)
+		return
 	}
 	ex.place = waiting
 	q.waiting = append(q.waiting, ex)
 	q.pump()
+	q.mu.Unlock()
+}
+
+// isFull tells whether a request that is to be received would find no place.
+func (q *queue) isFull(cfg *config) (bool, int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return cfg.QueueLimit > 0 && len(q.waiting) >= cfg.QueueLimit, len(q.waiting)
 }
 
 // pump hands over what workers may have. It is called with the mutex held.
@@ -186,7 +216,7 @@ func (q *queue) pump() {
 }
 
 func (q *queue) scanLater() {
-	if len(q.inFlight) > 0 && !q.scanning {
+	if len(q.inFlight)+len(q.waiting) > 0 && !q.scanning {
 		q.scanning = true
 		q.scanned = time.Now()
 		time.AfterFunc(scanEvery, q.scan)
@@ -318,28 +348,15 @@ func (q *queue) find(id uint32, kind wire.Kind, w *worker) *exchange {
 // again gives a request that no worker runs to another one, before all that
 // wait. It is called with the mutex held.
 func (q *queue) again(exs ...*exchange) {
+	wanted := make([]*exchange, 0, len(exs)+len(q.waiting))
 	for _, ex := range exs {
 		q.over(ex)
-		ex.place = waiting
-	}
-	q.waiting = append(append([]*exchange{}, exs...), q.waiting...)
-}
-
-// abandon is called when the client has gone. What no worker has is dropped.
-func (q *queue) abandon(ex *exchange) {
-	q.mu.Lock()
-	if ex.place != waiting {
-		q.mu.Unlock()
-		return // the response goes nowhere
-	}
-	for i, w := range q.waiting {
-		if w == ex {
-			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
-			break
+		if ex.gone {
+			ex.release()
+			continue
 		}
+		ex.place = waiting
+		wanted = append(wanted, ex)
 	}
-	ex.place = nowhere
-	q.mu.Unlock()
-	ex.release()
-	ex.conn.responseDone(false)
+	q.waiting = append(wanted, q.waiting...)
 }

@@ -3,7 +3,9 @@ package front
 import (
 	"encoding/json"
 	"net"
+	"net/netip"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -44,13 +46,14 @@ func (s *server) drain(handover bool, accept string) {
 	s.last.Store(!s.handover)
 	s.drainingNow.Store(true)
 	var ending sync.WaitGroup
+	s.endHTTP2()
 	s.ends++
 	for id, l := range s.listeners {
 		delete(s.listeners, id)
 		ending.Add(1)
 		go func() {
 			defer ending.Done()
-			l.end(accept == wire.AcceptEmpty, accept == wire.AcceptEmpty)
+			l.end(s, accept == wire.AcceptEmpty, accept == wire.AcceptEmpty)
 		}()
 	}
 	s.mu.Unlock()
@@ -98,7 +101,7 @@ func (s *server) settleAll() {
 
 // settleIdle has an idle connection look whether it is to end.
 func (s *server) settleIdle(c *conn) {
-	if phase(c.phase.Load()) == idle && c.outstays() {
+	if p := phase(c.phase.Load()); (p == idle || p == greeting) && c.outstays() {
 		c.wake()
 	}
 }
@@ -109,7 +112,7 @@ func (c *conn) outstays() bool {
 	if !s.isDraining() {
 		return false
 	}
-	if !s.isLast() {
+	if !c.isLast() {
 		return !c.fromPeer.Load()
 	}
 	grace := lameDuck
@@ -119,17 +122,26 @@ func (c *conn) outstays() bool {
 	return time.Duration(now()-max(c.since.Load(), s.drainedFrom.Load())) >= grace
 }
 
+// isLast tells whether a draining server will end c, instead of giving it to the
+// peer: what there is of TLS cannot be given.
+func (c *conn) isLast() bool {
+	return c.s.isLast() || c.tls != nil || phase(c.phase.Load()) == greeting
+}
+
+// lastFor tells whether responses are the last ones of a connection.
+func (s *server) lastFor(o *origin) bool { return s.isLast() || o.secure && s.isDraining() }
+
 // stay decides what becomes of an idle connection of which nothing is read.
 // With nil it goes on.
 func (c *conn) stay() error {
 	if c.isEnding() {
 		return errOver
 	}
-	outstays := c.outstays()
-	if !outstays && time.Duration(now()-c.since.Load()) <= c.patience(c.s.config().keepalive) {
+	outstays := c.outstays() || c.evicted.Load()
+	if !outstays && !exceeds(time.Duration(now()-c.since.Load()), c.patience(c.s.config())) {
 		return nil
 	}
-	if outstays && !c.s.isLast() {
+	if outstays && !c.isLast() && c.s.isDraining() {
 		if c.given = c.s.give(c); c.given {
 			return errOver
 		}
@@ -160,11 +172,17 @@ func (s *server) give(c *conn) bool {
 	if p == nil {
 		return false
 	}
-	data, err := json.Marshal(wire.Handover{Bind: c.bind, Network: c.network})
+	o := &c.origin
+	h := wire.Handover{Bind: o.bind, Network: o.network}
+	if o.proxied {
+		h.Client = netip.AddrPortFrom(o.peer, uint16(o.port)).String()
+		h.Server = net.JoinHostPort(o.proxy, strconv.Itoa(o.proxyFor))
+	}
+	data, err := json.Marshal(h)
 	if err != nil {
 		return false
 	}
-	f, err := c.nc.(interface{ File() (*os.File, error) }).File()
+	f, err := c.sock.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
 		return false
 	}
@@ -210,7 +228,17 @@ func (s *server) takeOver(p *peer) {
 			if nc, err := net.FileConn(f); err == nil {
 				// While this process drains, too, what comes back stays: else
 				// it would go to and fro.
-				s.serve(nc, h.Bind, h.Network, s.isDraining())
+				s.serve(nc, h.Bind, h.Network, func(c *conn) {
+					c.greeted = true
+					c.fromPeer.Store(s.isDraining())
+					client, err := netip.ParseAddrPort(h.Client)
+					server, err2 := netip.ParseAddrPort(h.Server)
+					if err == nil && err2 == nil {
+						c.origin.through(client, server)
+					}
+					c.origin.describe(nil)
+					c.enter(idle)
+				})
 			}
 		}
 		f.Close()

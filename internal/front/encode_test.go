@@ -1,7 +1,6 @@
 package front
 
 import (
-	"net"
 	"testing"
 
 	"indrik/internal/http1"
@@ -17,21 +16,18 @@ func BenchmarkEncode(b *testing.B) {
 		"Connection: keep-alive\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\r\n")
 	cfg, err := newConfig(testConfig())
 	must(b, err)
-	ours, theirs := net.Pipe()
-	defer ours.Close()
-	defer theirs.Close()
-	c := &conn{s: &server{}, nc: ours, bind: "127.0.0.1:8000", network: "tcp"}
-	c.ex.conn, c.ex.req, c.ex.cfg = c, &c.req, cfg
-	c.describe()
-	if _, err := http1.ParseRequest(&cfg.http, head, &c.req); err != nil {
+	from := &origin{bind: "127.0.0.1:8000", network: "tcp"}
+	from.describe(nil)
+	ex := &exchange{from: from, req: &http1.Request{}, cfg: cfg}
+	if _, err := http1.ParseRequest(&cfg.http, head, ex.req); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(head)))
 	for b.Loop() {
-		if err := c.encode(&c.ex, -1); err != nil {
+		if err := ex.encode(-1); err != nil {
 			b.Fatal(err)
 		}
-		c.ex.release()
+		ex.release()
 	}
 }

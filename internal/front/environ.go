@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -12,30 +11,6 @@ import (
 	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
-
-// The part of the environ that is the same for every request of a connection.
-func (c *conn) describe() {
-	var b []byte
-	str := func(key, value string) {
-		b = wire.AppendKey(b, key)
-		b = wire.AppendLatin1(b, []byte(value))
-	}
-	c.peerAddr = netip.Addr{}
-	if a, ok := c.nc.RemoteAddr().(*net.TCPAddr); ok {
-		c.peerAddr = a.AddrPort().Addr().Unmap()
-		c.remote = c.peerAddr.String()
-		str("REMOTE_ADDR", c.remote)
-		str("REMOTE_PORT", strconv.Itoa(a.Port))
-	} else {
-		str("REMOTE_ADDR", "")
-	}
-	if host, port, err := net.SplitHostPort(c.bind); err == nil && c.network == "tcp" {
-		c.named = true
-		str("SERVER_NAME", host)
-		str("SERVER_PORT", port)
-	}
-	c.constant = b
-}
 
 // Keys of the environ that every request has, ready to be copied.
 var (
@@ -53,6 +28,7 @@ var (
 
 	http10 = wire.AppendLatin1(nil, []byte("HTTP/1.0"))
 	http11 = wire.AppendLatin1(nil, []byte("HTTP/1.1"))
+	http20 = wire.AppendLatin1(nil, []byte("HTTP/2.0"))
 
 	schemeHTTP  = []byte("http")
 	schemeHTTPS = []byte("https")
@@ -60,18 +36,18 @@ var (
 
 // encode writes the message that a worker gets, all but the body. length is
 // that of the body, −1 if the request has none.
-func (c *conn) encode(ex *exchange, length int64) error {
-	cfg, req := ex.cfg, &c.req
-	trusted := cfg.trusts(c.peerAddr)
+func (ex *exchange) encode(length int64) error {
+	cfg, req, from := ex.cfg, ex.req, ex.from
+	trusted := cfg.trusts(from.peer)
 	script := []byte(cfg.ScriptName)
-	scheme, err := c.scheme(cfg, trusted)
+	scheme, err := ex.scheme(trusted)
 	if err != nil {
 		return err
 	}
 
 	b := ex.beginMessage()
 	b = wire.AppendDict(b)
-	b = append(b, c.constant...)
+	b = append(b, from.constant...)
 	b = append(b, keyMethod...)
 	b = wire.AppendLatin1(b, req.Method)
 	b = append(b, keyQuery...)
@@ -84,6 +60,8 @@ func (c *conn) encode(ex *exchange, length int64) error {
 		b = append(b, http11...)
 	case req.Major == 1 && req.Minor == 0:
 		b = append(b, http10...)
+	case req.Major == 2 && req.Minor == 0:
+		b = append(b, http20...)
 	default:
 		b = wire.AppendLatin1(b, fmt.Appendf(nil, "HTTP/%d.%d", req.Major, req.Minor))
 	}
@@ -97,7 +75,7 @@ func (c *conn) encode(ex *exchange, length int64) error {
 		b = wire.AppendLatin1(b, strconv.AppendInt(digits[:0], length, 10))
 	}
 
-	fields := c.fields[:0]
+	fields := ex.passed[:0]
 	for _, f := range req.Fields {
 		if bytes.IndexByte(f.Name, '_') >= 0 {
 			switch {
@@ -113,10 +91,10 @@ func (c *conn) encode(ex *exchange, length int64) error {
 		}
 		fields = append(fields, f)
 	}
-	c.fields = fields
-	c.names = nil
+	ex.passed = fields
+	ex.names = nil
 	if len(fields) > manyFields {
-		c.names = joinFields(fields)
+		ex.names = joinFields(fields)
 	}
 	for i, f := range fields {
 		switch len(f.Name) {
@@ -131,9 +109,9 @@ func (c *conn) encode(ex *exchange, length int64) error {
 				continue
 			}
 		}
-		b = c.appendField(b, fields, i)
+		b = ex.appendField(b, fields, i)
 	}
-	path := c.decodePath(req.Path)
+	path := decodePath(req.Path)
 	if len(script) > 0 {
 		rest, ok := bytes.CutPrefix(path, script)
 		if !ok {
@@ -146,21 +124,25 @@ func (c *conn) encode(ex *exchange, length int64) error {
 	b = wire.AppendLatin1(b, path)
 	b = append(b, keyScript...)
 	b = wire.AppendLatin1(b, script)
-	if !c.named {
-		b = c.appendServerOfHost(b, scheme)
+	if !from.named {
+		b = ex.appendServerOfHost(b, scheme)
 	}
 	ex.message = wire.AppendDictEnd(b)
 	return nil
 }
 
 // scheme is what the client used, as far as a trusted peer knows it.
-func (c *conn) scheme(cfg *config, trusted bool) ([]byte, error) {
+func (ex *exchange) scheme(trusted bool) ([]byte, error) {
+	own := schemeHTTP
+	if ex.from.secure {
+		own = schemeHTTPS
+	}
 	if !trusted {
-		return schemeHTTP, nil
+		return own, nil
 	}
 	scheme := []byte(nil)
-	for _, f := range c.req.Fields {
-		for _, s := range cfg.schemes {
+	for _, f := range ex.req.Fields {
+		for _, s := range ex.cfg.schemes {
 			if !bytes.EqualFold(f.Name, s.name) {
 				continue
 			}
@@ -175,24 +157,24 @@ func (c *conn) scheme(cfg *config, trusted bool) ([]byte, error) {
 		}
 	}
 	if scheme == nil {
-		scheme = schemeHTTP
+		scheme = own
 	}
 	return scheme, nil
 }
 
 // appendField appends fields[i] as HTTP_*, with the values of later fields of
 // the same name, which are then passed over.
-func (c *conn) appendField(b []byte, fields []http1.Field, i int) []byte {
-	name := environName(c.name[:0], fields[i].Name)
-	c.name = name
+func (ex *exchange) appendField(b []byte, fields []http1.Field, i int) []byte {
+	name := environName(ex.name[:0], fields[i].Name)
+	ex.name = name
 	value := fields[i].Value
 	switch {
-	case c.names != nil:
+	case ex.names != nil:
 		var first bool
-		if value, first = c.names[string(name)]; !first {
+		if value, first = ex.names[string(name)]; !first {
 			return b
 		}
-		delete(c.names, string(name))
+		delete(ex.names, string(name))
 	case repeated(fields[:i], fields[i].Name):
 		return b
 	case repeated(fields[i+1:], fields[i].Name):
@@ -265,7 +247,7 @@ func environName(dst, name []byte) []byte {
 }
 
 // decodePath undoes the percent encoding, as far as it is one.
-func (c *conn) decodePath(path []byte) []byte {
+func decodePath(path []byte) []byte {
 	if bytes.IndexByte(path, '%') < 0 {
 		return path
 	}
@@ -285,9 +267,9 @@ func (c *conn) decodePath(path []byte) []byte {
 
 // appendServerOfHost names the server on a unix socket, which has neither name
 // nor port of its own: by the Host field.
-func (c *conn) appendServerOfHost(b, scheme []byte) []byte {
-	name, port := strings.TrimPrefix(c.bind, "unix:"), ""
-	if host := string(c.req.Get("Host")); host != "" {
+func (ex *exchange) appendServerOfHost(b, scheme []byte) []byte {
+	name, port := strings.TrimPrefix(ex.from.bind, "unix:"), ""
+	if host := string(ex.req.Get("Host")); host != "" {
 		port = "80"
 		if string(scheme) == "https" {
 			port = "443"

@@ -159,11 +159,13 @@ func TestRequestBeforeGeneration(t *testing.T) {
 }
 
 func TestConfigTrusts(t *testing.T) {
-	c, err := newConfig(&wire.FrontConfig{ForwardedAllowIPs: "127.0.0.1,::1,10.0.0.0/8", AccessLogFormat: "%"})
+	c, err := newConfig(&wire.FrontConfig{
+		ForwardedAllowIPs: "127.0.0.1,::1,10.0.0.0/8", ProxyAllowIPs: "*", ProxyProtocol: "off", AccessLogFormat: "%",
+	})
 	if err == nil {
 		t.Error("the format is no format")
 	}
-	if len(c.trusted) != 3 || c.trustAll {
-		t.Errorf("trusts %v", c.trusted)
+	if n := c.forwarded; len(n.prefixes) != 3 || n.all || !c.proxies.all {
+		t.Errorf("trusts %v", n)
 	}
 }

@@ -19,10 +19,12 @@ const (
 	handedOver              // in the queue of a generation, or run by a worker
 )
 
-// An exchange is a request and its response. Each connection has one, which
-// serves one request after the other.
+// An exchange is a request and its response. Each connection of HTTP/1 has one,
+// which serves one request after the other, and each stream of HTTP/2.
 type exchange struct {
-	conn *conn
+	s    *server
+	from *origin
+	to   sink
 	cfg  *config // at the time of the request
 
 	// What a worker gets; kept until the response begins, since another one
@@ -35,9 +37,17 @@ type exchange struct {
 	req   *http1.Request
 	path  []byte // as PATH_INFO
 	start time.Time
+	last  bool // the connection serves no other request after it
+
+	// Scratch of encode.
+	name   []byte
+	passed []http1.Field     // the fields that the app may see
+	names  map[string][]byte // what is left of a head with many fields
 
 	// Where it is: the queue's.
 	place     place
+	queued    time.Time // when it was submitted
+	gone      bool      // the client has left
 	id        uint32
 	gen       *generation
 	worker    *worker // claimed it, as far as was seen
@@ -50,11 +60,36 @@ type exchange struct {
 	status    int           // 0: no head was sent
 	pid       int           // of the worker, or of this process if it answers itself
 	framing   http1.Framing
-	left      int64 // bytes that may still be sent under Content-Length
+	room      int64 // bytes that may still be sent under Content-Length
 	sent      int64 // bytes of the body
 	discarded bool  // the client gets no more of it
 	warned    bool  // of a body where there can be none
 }
+
+// A sink takes a response to the client: over a connection of HTTP/1, or as a
+// stream of HTTP/2. One goroutine at a time calls it. It waits for the client
+// only where the bounds of the outbox say so.
+type sink interface {
+	// start checks the head and notes it; it goes out with what follows.
+	start(h *http1.Head) (http1.Framing, error)
+	// body sends bytes of the body, which stay the caller's; last: all of
+	// it is there now.
+	body(p []byte, last bool)
+	// file sends a part of a file as the body. It takes f over.
+	file(f *os.File, offset, size int64)
+	// hints sends an interim response 103.
+	hints(fields []http1.Field) error
+	// finish says that the response is complete. keep: the connection is good
+	// for another one.
+	finish(keep bool)
+	// kill ends a response in a way that nobody takes for its end.
+	kill()
+	// broken tells whether the response was cut off.
+	broken() bool
+}
+
+// maxPooled is how large a buffer may have grown and still be kept for others.
+const maxPooled = 128 << 10
 
 var messages = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
@@ -62,7 +97,7 @@ var messages = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b
 func (ex *exchange) release() {
 	closeAll(ex.files)
 	ex.files = nil
-	if ex.buffer != nil && cap(ex.message) <= 128<<10 {
+	if ex.buffer != nil && cap(ex.message) <= maxPooled {
 		*ex.buffer = ex.message[:0]
 		messages.Put(ex.buffer)
 	}

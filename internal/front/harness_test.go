@@ -57,11 +57,12 @@ func (l *logBuffer) String() string {
 
 func testConfig() *wire.FrontConfig {
 	return &wire.FrontConfig{
-		ProcName: "test:app", Kind: "sync", Timeout: 30, GracefulTimeout: 2, Keepalive: 75,
+		Timeout: 30, GracefulTimeout: 2, Keepalive: 75,
 		AccessLogFormat:  `%(h)s "%(r)s" %(s)s %(b)s "%({x-out}o)s"`,
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190,
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"},
-		ForwardedAllowIPs: "10.0.0.1", Sendfile: true,
+		ForwardedAllowIPs: "10.0.0.1", Sendfile: true, ProxyProtocol: "off",
+		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60, QueueLimit: 2048, QueueTimeout: 30,
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTO": "https"},
 	}
 }

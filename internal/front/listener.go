@@ -32,6 +32,7 @@ type listener struct {
 	ending chan bool     // true: empty the queue first
 
 	refusing atomic.Bool // see listen.RefuseNew
+	over     atomic.Bool // it is not to accept for long
 }
 
 // listen makes the listeners those that the master gave.
@@ -76,7 +77,7 @@ func (s *server) listen(want []wire.Listener, files []*os.File) {
 	}
 	s.mu.Unlock()
 	for _, l := range old {
-		go l.end(true, false)
+		go l.end(s, true, false)
 	}
 }
 
@@ -84,12 +85,13 @@ func (l *listener) accept(s *server) {
 	defer close(l.done)
 	complained := false
 	for {
+		s.makePlace(l)
 		nc, err := l.ln.Accept()
 		switch {
 		case err == nil:
 			complained = false
 			l.admit(nc)
-			s.serve(nc, l.Bind, l.Network, false)
+			s.serve(nc, l.Bind, l.Network, nil)
 		case errors.Is(err, net.ErrClosed):
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -136,7 +138,7 @@ func (l *listener) acceptQueued(s *server) {
 			f.Close()
 			if err == nil {
 				l.admit(nc)
-				s.serve(nc, l.Bind, l.Network, false)
+				s.serve(nc, l.Bind, l.Network, nil)
 			}
 		}
 	})
@@ -145,7 +147,7 @@ func (l *listener) acceptQueued(s *server) {
 // end stops accepting and closes the listener. With empty, what the kernel has
 // accepted already is served; with refuse, the kernel accepts no more meanwhile,
 // for any process that holds the socket.
-func (l *listener) end(empty, refuse bool) {
+func (l *listener) end(s *server, empty, refuse bool) {
 	wait := time.Duration(0)
 	if refuse && l.Network == listen.TCP {
 		if err := listen.RefuseNew(l.file); err == nil {
@@ -154,6 +156,10 @@ func (l *listener) end(empty, refuse bool) {
 		}
 	}
 	l.ending <- empty
+	s.mu.Lock()
+	l.over.Store(true)
+	s.place.Broadcast()
+	s.mu.Unlock()
 	l.ln.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(wait))
 	<-l.done
 	l.ln.Close()

@@ -5,8 +5,6 @@ import (
 	"io"
 	"os"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -25,11 +23,11 @@ const (
 var errKilled = errors.New("the connection was closed")
 
 // An outbox writes responses to a client. The worker's side never waits for the
-// client within the bounds above: what the kernel does not take at once is kept,
-// and written by a goroutine of its own.
+// client within the bounds above: what the line does not take at once is kept,
+// and written by another goroutine.
 type outbox struct {
-	c       *conn
-	scratch []byte // for whoever answers
+	line  line
+	owner outboxOwner
 
 	mu       sync.Mutex
 	room     *sync.Cond // less is kept, or the end
@@ -44,24 +42,30 @@ type outbox struct {
 	spool    *os.File
 	spoolEnd int64 // where the next bytes go; never beyond outboxFile
 	spooled  int64 // bytes in it that are not sent yet
-
-	p       []byte // of writeFn
-	err     error
-	writeFn func(fd uintptr) bool
 }
 
-// A piece is bytes in memory, or a part of a file.
+// An outboxOwner is whom an outbox writes for.
+type outboxOwner interface {
+	tmpFile() (*os.File, error)
+	startWriting()          // something waits for the client: another goroutine is to call run
+	stopWriting()           // nothing does any more
+	responseDone(keep bool) // all of a response is with the kernel; keep: another may follow
+	abort()                 // close the connection at once
+}
+
+// A piece is bytes in memory, a part of a file, or something to be done between
+// these.
 type piece struct {
+	do     func() error
 	data   []byte
 	file   *os.File
 	offset int64
 	size   int64
 }
 
-func (o *outbox) init(c *conn) {
-	o.c = c
+func (o *outbox) init(line line, owner outboxOwner) {
+	o.line, o.owner = line, owner
 	o.room = sync.NewCond(&o.mu)
-	o.writeFn = o.tryWrite
 }
 
 // begin makes o ready for the next response.
@@ -78,21 +82,6 @@ func (o *outbox) broken() bool {
 	return o.failed != nil
 }
 
-func (o *outbox) tryWrite(fd uintptr) bool {
-	for len(o.p) > 0 {
-		n, err := unix.Write(int(fd), o.p)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			o.err = err
-			return true
-		}
-		o.p = o.p[n:]
-	}
-	return true
-}
-
 // write sends p, or keeps what cannot be sent now. p stays the caller's.
 func (o *outbox) write(p []byte) {
 	if len(p) == 0 {
@@ -104,18 +93,18 @@ func (o *outbox) write(p []byte) {
 		return
 	}
 	if !o.flushing {
-		o.p, o.err = p, nil
-		if err := o.c.raw.Write(o.writeFn); err != nil {
-			o.err = err
-		}
-		p, o.p = o.p, nil
-		if o.err != nil && o.err != unix.EAGAIN {
-			o.fail(o.err)
+		rest, err := o.line.try(p)
+		if err != nil {
+			o.fail(err)
 			return
 		}
-		if len(p) == 0 {
+		if len(rest) == 0 {
+			if o.line.waits() {
+				o.flush()
+			}
 			return
 		}
+		p = rest
 	}
 	o.keepBytes(p)
 	o.flush()
@@ -138,7 +127,7 @@ func (o *outbox) keepBytes(p []byte) {
 
 func (o *outbox) toMemory(p []byte) {
 	o.memory += len(p)
-	if last := len(o.kept) - 1; last >= 0 && o.kept[last].file == nil && len(o.kept[last].data)+len(p) <= pieceSize {
+	if last := len(o.kept) - 1; last >= 0 && o.kept[last].data != nil && len(o.kept[last].data)+len(p) <= pieceSize {
 		o.kept[last].data = append(o.kept[last].data, p...)
 		return
 	}
@@ -155,7 +144,7 @@ func (o *outbox) toFile(p []byte) bool {
 		return false
 	}
 	if o.spool == nil {
-		f, err := o.c.s.tmpFile()
+		f, err := o.owner.tmpFile()
 		if err != nil {
 			return false
 		}
@@ -201,7 +190,7 @@ func (o *outbox) tellAndUnlock() {
 	o.told = o.told || tell
 	o.mu.Unlock()
 	if tell {
-		o.c.responseDone(keep)
+		o.owner.responseDone(keep)
 	}
 }
 
@@ -227,7 +216,7 @@ func (o *outbox) fail(err error) {
 	o.kept, o.memory, o.spooled = nil, 0, 0
 	o.closeSpool()
 	o.room.Broadcast()
-	o.c.abort()
+	o.owner.abort()
 }
 
 func (o *outbox) closeSpool() {
@@ -243,13 +232,53 @@ func (o *outbox) flush() {
 		return
 	}
 	o.flushing = true
-	o.c.enter(writing)
-	go o.run()
+	o.owner.startWriting()
 }
 
+// wake has what is kept written.
+func (o *outbox) wake() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.kept) > 0 {
+		o.flush()
+	}
+}
+
+// push keeps something to be done after what was written, once [outbox.wake] or
+// more to write comes.
+func (o *outbox) push(do func() error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failed == nil {
+		o.kept = append(o.kept, piece{do: do})
+	}
+}
+
+// run writes what is kept until nothing is.
 func (o *outbox) run() {
 	o.mu.Lock()
-	for o.failed == nil && len(o.kept) > 0 {
+	flushed := false
+	for o.failed == nil {
+		if len(o.kept) == 0 {
+			wait := o.line.waits()
+			if !wait && (flushed || o.finished) {
+				break
+			}
+			o.mu.Unlock()
+			var err error
+			if wait {
+				err = o.line.send(nil)
+			} else {
+				err = o.line.flush()
+				flushed = true
+			}
+			o.mu.Lock()
+			if err != nil {
+				o.fail(err)
+			}
+			continue
+		}
+		flushed = false
 		p := o.kept[0]
 		o.kept[0] = piece{}
 		o.kept = o.kept[1:]
@@ -270,18 +299,19 @@ func (o *outbox) run() {
 	o.flushing = false
 	o.kept = nil
 	o.closeSpool()
-	if o.c.phase.Load() == int32(writing) {
-		o.c.enter(running)
-	}
+	o.owner.stopWriting()
 	o.tellAndUnlock()
 }
 
 func (o *outbox) send(p piece) error {
-	if p.file == nil {
-		return o.sendBytes(p.data)
+	switch {
+	case p.do != nil:
+		return p.do()
+	case p.file == nil:
+		return o.line.send(p.data)
 	}
 	for p.size > 0 {
-		n, err := o.sendPiece(p)
+		n, err := o.line.sendFile(p)
 		if err != nil {
 			return err
 		}
@@ -290,61 +320,6 @@ func (o *outbox) send(p piece) error {
 		}
 		p.offset += int64(n)
 		p.size -= int64(n)
-		o.c.progress()
 	}
 	return nil
-}
-
-// sendBytes sends data, however long it takes as long as the client takes some.
-func (o *outbox) sendBytes(data []byte) error {
-	var err error
-	werr := o.c.raw.Write(func(fd uintptr) bool {
-		for len(data) > 0 {
-			var n int
-			n, err = unix.Write(int(fd), data)
-			switch {
-			case err == nil:
-				data = data[n:]
-				o.c.progress()
-			case err != unix.EINTR:
-				return err != unix.EAGAIN
-			}
-		}
-		err = nil
-		return true
-	})
-	if werr != nil {
-		return werr
-	}
-	return err
-}
-
-// sendPiece sends some of a part of a file. The position of the file's
-// descriptor, which it may share with the app, does not change.
-func (o *outbox) sendPiece(p piece) (int, error) {
-	count := int(min(p.size, filePiece))
-	var n int
-	var err error
-	werr := o.c.raw.Write(func(fd uintptr) bool {
-		for {
-			offset := p.offset
-			n, err = unix.Sendfile(int(fd), int(p.file.Fd()), &offset, count)
-			if err != unix.EINTR {
-				return err != unix.EAGAIN
-			}
-		}
-	})
-	if werr != nil {
-		return 0, werr
-	}
-	if err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP {
-		// Not every file system can.
-		buf := make([]byte, min(count, copyBuffer))
-		n, err = p.file.ReadAt(buf, p.offset)
-		if n == 0 {
-			return 0, err
-		}
-		return n, o.sendBytes(buf[:n])
-	}
-	return max(n, 0), err
 }

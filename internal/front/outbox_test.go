@@ -146,8 +146,8 @@ func TestOneWarningForBytesWithoutBody(t *testing.T) {
 // than its app.
 func TestSpoolIsBounded(t *testing.T) {
 	r, _ := answering(t)
-	o := &outbox{c: &conn{s: r.s}}
-	o.init(o.c)
+	o := &outbox{}
+	o.init(nil, &conn{s: r.s})
 	o.spoolEnd, o.spooled = outboxFile-10, 5
 	if o.toFile(make([]byte, 20)) {
 		t.Error("the file grew beyond its bound")

@@ -14,12 +14,11 @@ import (
 func (ex *exchange) begin(cfg *config) {
 	ex.cfg = cfg
 	ex.start = time.Now()
-	ex.answered, ex.discarded, ex.warned = false, false, false
-	ex.framing, ex.left, ex.sent = http1.FramingNone, 0, 0
+	ex.answered, ex.discarded, ex.warned, ex.gone, ex.last = false, false, false, false, false
+	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0
 	ex.status = 0
 	ex.pid = os.Getpid()
 	ex.path = nil
-	ex.conn.out.begin()
 }
 
 // A cachedDate is the Date field for one second.
@@ -40,9 +39,8 @@ func date() []byte {
 	return d.value
 }
 
-// appendHead appends the head of the response that the app gave. With an error
-// dst is as it was.
-func (ex *exchange) appendHead(dst []byte, status []byte, fields []wire.HeaderField, known int64) ([]byte, error) {
+// startWith gives the sink the head of the response that the app gave.
+func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known int64) error {
 	ex.fields = ex.fields[:0]
 	for _, f := range fields {
 		ex.fields = append(ex.fields, http1.Field(f))
@@ -60,75 +58,54 @@ func (ex *exchange) appendHead(dst []byte, status []byte, fields []wire.HeaderFi
 	if ex.req.Major != 1 {
 		h.Minor = 1
 	}
-	dst, framing, err := http1.AppendResponseHead(dst, h)
-	ex.framing, ex.left, ex.status = framing, h.ContentLength, h.Code
-	return dst, err
+	framing, err := ex.to.start(h)
+	ex.framing, ex.room, ex.status = framing, h.ContentLength, h.Code
+	return err
 }
 
 // mayKeep tells whether the connection may serve another request.
 func (ex *exchange) mayKeep() bool {
-	return ex.req.KeepAlive && !ex.req.ForceClose && ex.cfg.keepalive > 0 && !ex.conn.s.isLast()
+	return ex.req.KeepAlive && !ex.req.ForceClose && !ex.last && ex.cfg.keepalive > 0 && !ex.s.lastFor(ex.from)
 }
 
 // respond sends a whole response.
 func (ex *exchange) respond(m *wire.WorkerMessage) {
-	c := ex.conn
-	b, err := ex.appendHead(c.out.scratch[:0], m.Status, m.Headers, int64(len(m.Body)))
-	if err != nil {
+	if err := ex.startWith(m.Status, m.Headers, int64(len(m.Body))); err != nil {
 		ex.badHead(err)
 		return
 	}
-	body := ex.allowed(m.Body)
-	ex.sent = int64(len(body))
-	switch ex.framing {
-	case http1.FramingChunked:
-		b = http1.AppendChunk(b, body)
-		b = append(b, http1.LastChunk...)
-	default:
-		b = append(b, body...)
-	}
-	c.out.scratch = b
-	c.out.write(b)
+	ex.sendBody(m.Body, true)
 	ex.complete()
 }
 
 // startResponse sends a head and the first part of a body.
 func (ex *exchange) startResponse(m *wire.WorkerMessage) {
-	c := ex.conn
-	b, err := ex.appendHead(c.out.scratch[:0], m.Status, m.Headers, -1)
-	if err != nil {
+	if err := ex.startWith(m.Status, m.Headers, -1); err != nil {
 		ex.badHead(err)
 		return
 	}
+	ex.sendBody(m.Body, false)
 	// The log is written at the end, when the message is long gone.
-	if c.s.accessLog.on() {
+	if ex.s.accessLog.on() {
 		for i, f := range ex.fields {
 			ex.fields[i] = http1.Field{Name: bytes.Clone(f.Name), Value: bytes.Clone(f.Value)}
 		}
 	} else {
 		ex.fields = ex.fields[:0] // it may be there by then
 	}
-	c.out.scratch = ex.appendBody(b, m.Body)
-	c.out.write(c.out.scratch)
 }
 
 // chunk sends more of a body.
 func (ex *exchange) chunk(data []byte) {
-	if ex.discarded {
-		return
+	if !ex.discarded {
+		ex.sendBody(data, false)
 	}
-	c := ex.conn
-	c.out.scratch = ex.appendBody(c.out.scratch[:0], data)
-	c.out.write(c.out.scratch)
 }
 
-func (ex *exchange) appendBody(b, data []byte) []byte {
+func (ex *exchange) sendBody(data []byte, last bool) {
 	data = ex.allowed(data)
 	ex.sent += int64(len(data))
-	if ex.framing == http1.FramingChunked {
-		return http1.AppendChunk(b, data)
-	}
-	return append(b, data...)
+	ex.to.body(data, last)
 }
 
 // allowed is as much of data as the framing has room for.
@@ -137,13 +114,13 @@ func (ex *exchange) allowed(data []byte) []byte {
 	case http1.FramingNone:
 		if len(data) > 0 && !ex.head.HeadRequest && !ex.warned {
 			ex.warned = true
-			ex.conn.s.log.Warnf("WSGI app sent body bytes on a no-body response (method=%s status=%d); dropping per RFC 9110.",
+			ex.s.log.Warnf("WSGI app sent body bytes on a no-body response (method=%s status=%d); dropping per RFC 9110.",
 				ex.req.Method, ex.status)
 		}
 		return nil
 	case http1.FramingLength:
-		data = data[:min(int64(len(data)), ex.left)]
-		ex.left -= int64(len(data))
+		data = data[:min(int64(len(data)), ex.room)]
+		ex.room -= int64(len(data))
 	}
 	return data
 }
@@ -151,12 +128,10 @@ func (ex *exchange) allowed(data []byte) []byte {
 // end ends a response that came in parts.
 func (ex *exchange) end() {
 	if ex.discarded {
-		ex.conn.out.finish(ex.head.KeepAlive)
+		ex.to.finish(ex.head.KeepAlive)
 		return
 	}
-	if ex.framing == http1.FramingChunked {
-		ex.conn.out.write([]byte(http1.LastChunk))
-	}
+	ex.to.body(nil, true)
 	ex.complete()
 }
 
@@ -173,24 +148,20 @@ func (ex *exchange) sendFile(m *wire.WorkerMessage, f *os.File) {
 			size = rest
 		}
 	}
-	c := ex.conn
-	b, err := ex.appendHead(c.out.scratch[:0], m.Status, m.Headers, size)
-	if err != nil {
+	if err := ex.startWith(m.Status, m.Headers, size); err != nil {
 		f.Close()
 		ex.badHead(err)
 		return
 	}
-	c.out.scratch = b
 	switch ex.framing {
 	case http1.FramingNone:
 		size = 0
 	case http1.FramingLength:
-		size = min(size, ex.left)
-		ex.left -= size
+		size = min(size, ex.room)
+		ex.room -= size
 	}
 	ex.sent = size
-	c.out.write(b)
-	c.out.sendFile(f, m.Offset, size)
+	ex.to.file(f, m.Offset, size)
 	ex.complete()
 }
 
@@ -203,35 +174,32 @@ func (ex *exchange) hints(m *wire.WorkerMessage) {
 	for i, f := range m.Headers {
 		fields[i] = http1.Field(f)
 	}
-	b, err := http1.AppendInterim(nil, 103, fields)
-	if err != nil {
-		ex.conn.s.log.Warnf("Early hints dropped: %s", err)
-		return
+	if err := ex.to.hints(fields); err != nil {
+		ex.s.log.Warnf("Early hints dropped: %s", err)
 	}
-	ex.conn.out.write(b)
 }
 
 // complete ends a response that was sent as far as there is one.
 func (ex *exchange) complete() {
 	keep := ex.head.KeepAlive
-	if ex.framing == http1.FramingLength && ex.left > 0 {
-		ex.conn.s.log.Warnf("Response to %s %s is %d bytes shorter than its Content-Length: the connection is closed",
-			ex.req.Method, ex.req.Target, ex.left)
+	if ex.framing == http1.FramingLength && ex.room > 0 {
+		ex.s.log.Warnf("Response to %s %s is %d bytes shorter than its Content-Length: the connection is closed",
+			ex.req.Method, ex.req.Target, ex.room)
 		keep = false
 	}
-	ex.conn.s.accessLog.write(ex)
-	ex.conn.out.finish(keep)
+	ex.s.accessLog.write(ex)
+	ex.to.finish(keep)
 }
 
 // badHead answers for an app whose head cannot be sent.
 func (ex *exchange) badHead(err error) {
-	ex.conn.s.log.Errorf("Error handling request %s %s: %s", ex.req.Method, ex.req.Target, err)
+	ex.s.log.Errorf("Error handling request %s %s: %s", ex.req.Method, ex.req.Target, err)
 	// The rest of the response, if it comes in parts, is for nobody.
 	ex.discarded = true
 	last := ex.place == nowhere
 	ex.writeError(500)
 	if last {
-		ex.conn.out.finish(ex.head.KeepAlive)
+		ex.to.finish(ex.head.KeepAlive)
 	}
 }
 
@@ -248,28 +216,28 @@ func (ex *exchange) failWith(status int) {
 	switch {
 	case ex.status == 0:
 		ex.writeError(status)
-		ex.conn.out.finish(ex.head.KeepAlive)
+		ex.to.finish(ex.head.KeepAlive)
 	case ex.discarded: // another error was sent, all of it
-		ex.conn.out.finish(ex.head.KeepAlive)
+		ex.to.finish(ex.head.KeepAlive)
 	case ex.framing == http1.FramingClose:
 		// A plain end would pass for the end of the body.
-		ex.conn.s.accessLog.write(ex)
-		ex.conn.out.kill()
+		ex.s.accessLog.write(ex)
+		ex.to.kill()
 	default:
-		ex.conn.s.accessLog.write(ex)
-		ex.conn.out.finish(false)
+		ex.s.accessLog.write(ex)
+		ex.to.finish(false)
 	}
 }
 
 var reasons = map[int]string{
+	408: "Request Timeout",
 	500: "Internal Server Error",
 	502: "Bad Gateway",
 	503: "Service Unavailable",
 	504: "Gateway Timeout",
 }
 
-// writeError writes an error of the server's own. All of the request was read,
-// so that the connection can go on.
+// writeError writes an error of the server's own.
 func (ex *exchange) writeError(status int) {
 	reason := reasons[status]
 	page := http1.AppendErrorPage(nil, status, reason, "")
@@ -278,17 +246,16 @@ func (ex *exchange) writeError(status int) {
 	if status == 503 {
 		fields = append(fields, wire.HeaderField{Name: []byte("Retry-After"), Value: []byte("1")})
 	}
-	b, err := ex.appendHead(nil, append(page[9:12:12], " "+reason...), fields, int64(len(body)))
-	if err != nil {
-		ex.conn.s.log.Errorf("%s", err)
-		ex.conn.out.kill()
+	if err := ex.startWith(append(page[9:12:12], " "+reason...), fields, int64(len(body))); err != nil {
+		ex.s.log.Errorf("%s", err)
+		ex.to.kill()
 		return
 	}
 	if ex.framing == http1.FramingNone {
 		body = nil
 	}
-	ex.left = 0
+	ex.room = 0
 	ex.sent = int64(len(body))
-	ex.conn.out.write(append(b, body...))
-	ex.conn.s.accessLog.write(ex)
+	ex.to.body(body, true)
+	ex.s.accessLog.write(ex)
 }

@@ -16,6 +16,7 @@ type server struct {
 	send      func(wire.FromFront) // to the master
 	empty     chan struct{}        // gets one when a drain has ended
 	queue     *queue
+	overload  overload
 	accessLog accessLog
 	current   atomic.Pointer[config] // of the newest generation that serves
 	known     chan struct{}          // closed once current is set
@@ -23,6 +24,9 @@ type server struct {
 	mu        sync.Mutex
 	listeners map[int]*listener
 	conns     map[*conn]struct{}
+	place     *sync.Cond // there may be place for a connection, or no need of one
+	crowded   bool       // there was none when last looked
+	http2     []*http2Server
 	sweeping  bool
 	peer      *peer
 	draining  bool
@@ -41,10 +45,15 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 		listeners: map[int]*listener{}, conns: map[*conn]struct{}{},
 	}
 	s.queue = newQueue(s, number)
+	s.overload.log = log
+	s.place = sync.NewCond(&s.mu)
 	return s
 }
 
-var noConfig, _ = newConfig(&wire.FrontConfig{LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190})
+var noConfig, _ = newConfig(&wire.FrontConfig{
+	LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, ProxyProtocol: "off",
+	HeaderTimeout: 60, WriteTimeout: 60,
+})
 
 // setConfig makes cfg the settings from now on. The control goroutine calls it.
 func (s *server) setConfig(cfg *config) {
@@ -64,13 +73,17 @@ func (s *server) config() *config {
 	return noConfig
 }
 
-// serve takes over a client connection. fromPeer: another front had it.
-func (s *server) serve(nc net.Conn, bind, network string, fromPeer bool) {
-	c, err := newConn(s, nc, bind, network, fromPeer)
+// serve takes over a client connection. prepare, which may be nil, is called
+// before anything is read.
+func (s *server) serve(nc net.Conn, bind, network string, prepare func(*conn)) {
+	c, err := newConn(s, nc, bind, network)
 	if err != nil {
 		s.log.Debugf("a new connection is of no use: %s", err)
 		nc.Close()
 		return
+	}
+	if prepare != nil {
+		prepare(c)
 	}
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
@@ -86,6 +99,7 @@ func (s *server) serve(nc net.Conn, bind, network string, fromPeer bool) {
 func (s *server) forget(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
+	s.place.Broadcast()
 	s.mu.Unlock()
 	s.checkDrained()
 }

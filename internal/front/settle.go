@@ -63,22 +63,29 @@ func (q *queue) settle(g *generation) {
 	for _, ex := range suspects {
 		g.page.Revoke(ex.id)
 	}
-	ids := make([]uint32, len(suspects))
-	for i, ex := range suspects {
-		ids[i] = ex.id
-	}
-	q.acquitLater(g, suspects, ids)
+	q.acquitLater(g, suspects, idsOf(suspects), func(free []*exchange) {
+		q.again(free...)
+		q.pump()
+	})
 }
 
-// acquitLater gives revoked requests to other workers, once it is certain that
-// no slot has claimed them.
-func (q *queue) acquitLater(g *generation, suspects []*exchange, ids []uint32) {
+func idsOf(exs []*exchange) []uint32 {
+	ids := make([]uint32, len(exs))
+	for i, ex := range exs {
+		ids[i] = ex.id
+	}
+	return ids
+}
+
+// acquitLater finds out which revoked requests no slot has claimed, once it is
+// certain, and has then called for them with the mutex held.
+func (q *queue) acquitLater(g *generation, suspects []*exchange, ids []uint32, then func(free []*exchange)) {
 	time.AfterFunc(revocationDelay, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		claimed := q.claimed(g)
 		if !q.caughtUp(g) {
-			q.acquitLater(g, suspects, ids)
+			q.acquitLater(g, suspects, ids, then)
 			return
 		}
 		var free []*exchange
@@ -88,8 +95,7 @@ func (q *queue) acquitLater(g *generation, suspects []*exchange, ids []uint32) {
 				free = append(free, ex)
 			}
 		}
-		q.again(free...)
-		q.pump()
+		then(free)
 	})
 }
 
@@ -154,7 +160,10 @@ func (q *queue) takeBack(g *generation) []*exchange {
 		if f := in.file(); f != nil {
 			f.Close()
 		}
-		if ex := q.inFlight[messageID(buf[:in.n])]; ex != nil && !ex.answered {
+		ex := q.inFlight[messageID(buf[:in.n])]
+		if ex == nil {
+			g.revoked = max(0, g.revoked-1) // withdrawn
+		} else if !ex.answered {
 			exs = append(exs, ex)
 		}
 	}
@@ -162,9 +171,10 @@ func (q *queue) takeBack(g *generation) []*exchange {
 
 // refused is called when a slot did not run a request because it was revoked.
 // If it was not given to another worker yet, it is now.
-func (q *queue) refused(id uint32) {
+func (q *queue) refused(g *generation, id uint32) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	g.revoked = max(0, g.revoked-1)
 	if ex := q.inFlight[id]; ex != nil && !ex.answered {
 		q.again(ex)
 		q.pump()

@@ -114,7 +114,7 @@ func (sl *slot) handle(b []byte) {
 		return
 	}
 	if m.Kind == wire.KindRefused {
-		sl.q.refused(m.ID)
+		sl.q.refused(sl.w.gen, m.ID)
 		return
 	}
 	more := m.Kind == wire.KindStart || m.Kind == wire.KindChunk
@@ -146,7 +146,7 @@ func (sl *slot) handle(b []byte) {
 	case wire.KindHints:
 		ex.hints(m)
 	}
-	if more && ex.conn.out.broken() {
+	if more && ex.to.broken() {
 		sl.w.board.Dismiss(sl.index, m.ID)
 	}
 }

@@ -4,12 +4,6 @@ import "time"
 
 const (
 	sweepEvery = time.Second
-	// headTime is how long a head may take from its first byte on, and a new
-	// connection to send that.
-	headTime = 60 * time.Second
-	// stallTime is how long a client may neither send nor take anything, while
-	// it should.
-	stallTime = 60 * time.Second
 	// bufferTime is how long an idle connection keeps its buffer.
 	bufferTime = time.Second
 )
@@ -19,25 +13,30 @@ func (s *server) sweepLater() { time.AfterFunc(sweepEvery, s.sweep) }
 // sweep ends what takes too long. One timer for all connections costs less than
 // a deadline set for each request.
 func (s *server) sweep() {
-	keepalive := s.config().keepalive
+	cfg := s.config()
 	t := now()
 	for _, c := range s.all() {
 		since := time.Duration(t - c.since.Load())
 		switch phase(c.phase.Load()) {
+		case greeting:
+			if exceeds(since, cfg.handshakeTimeout) {
+				c.wake()
+			}
 		case idle:
-			if since > c.patience(keepalive) || since > bufferTime && c.holding.Load() {
+			if exceeds(since, c.patience(cfg)) || since > bufferTime && c.holding.Load() {
 				c.wake()
 			}
 		case heading:
-			if since > headTime {
+			if exceeds(since, cfg.headerTimeout) {
 				c.wake()
 			}
 		case reading:
-			if since > stallTime {
+			if c.upload.judge(t, cfg.bodyTimeout, cfg.BodyMinRate) {
+				c.upload.late.Store(true)
 				c.wake()
 			}
 		case writing:
-			if since > stallTime {
+			if exceeds(since, cfg.writeTimeout) {
 				c.out.kill()
 			}
 		}
@@ -50,10 +49,13 @@ func (s *server) sweep() {
 	}
 }
 
+// exceeds tells whether d is longer than a limit, of which 0 is none.
+func exceeds(d, limit time.Duration) bool { return limit > 0 && d > limit }
+
 // patience is how long an idle connection is kept.
-func (c *conn) patience(keepalive time.Duration) time.Duration {
-	if keepalive == 0 || !c.served.Load() {
-		return max(keepalive, headTime)
+func (c *conn) patience(cfg *config) time.Duration {
+	if cfg.keepalive == 0 || !c.served.Load() {
+		return max(cfg.keepalive, cfg.headerTimeout)
 	}
-	return keepalive
+	return cfg.keepalive
 }

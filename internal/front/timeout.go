@@ -26,8 +26,8 @@ func (q *queue) scan() {
 	now := time.Now()
 	q.mu.Lock()
 	var lates []late
-	again := len(q.inFlight) > 0
 	var settled []int
+	again := false
 	for _, w := range q.workers {
 		if w.dead {
 			continue
@@ -52,6 +52,8 @@ func (q *queue) scan() {
 	for _, g := range q.gens {
 		g.measure(now.Sub(q.scanned))
 	}
+	q.dropLate(now)
+	again = again || len(q.inFlight)+len(q.waiting) > 0
 	q.scanning, q.scanned = again, now
 	if again {
 		time.AfterFunc(scanEvery, q.scan)
@@ -100,7 +102,7 @@ func (q *queue) answerLate(lates []late) {
 	for _, l := range lates {
 		q.s.send(l.report)
 		if l.started {
-			l.ex.conn.out.kill()
+			l.ex.to.kill()
 			continue
 		}
 		l.ex.release()

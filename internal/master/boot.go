@@ -67,11 +67,17 @@ func (m *Master) resolved(b *build) {
 	}
 	oslayer.SetTitle(title("master", m.procName()))
 	m.nameSpawner(b.sp)
+	if !b.readCertificates() {
+		return
+	}
 	b.prepare(cfg.Bool("preload_app"))
 }
 
 // check ends after the configuration and the app were loaded.
 func (m *Master) check(b *build) {
+	if m.cfg.Bool("check_config") && !b.readCertificates() {
+		return
+	}
 	b.failed = func(f *failure) {
 		f.traceback = "\nError while loading the application:\n\n" + f.traceback
 		f.code = exitcode.Config
@@ -149,6 +155,8 @@ func (m *Master) listening(b *build) {
 		b.over = true
 		m.build, m.gen = nil, b.gen
 		m.front.sendGeneration(b.gen)
+		m.watchCertificates()
+		m.rotateTickets()
 		m.watchdog()
 		m.balance()
 		m.booted()

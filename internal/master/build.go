@@ -18,6 +18,7 @@ type build struct {
 	reused bool // sp serves the generation before it, too (preload_app)
 	cfg    *settings.Config
 	hooks  map[string]bool
+	certs  *certificates // nil without TLS
 	gen    *generation
 	target int  // how many workers it is to have
 	change int  // by TTIN and TTOU since it was begun
@@ -78,6 +79,17 @@ func keepsApp(old, next *settings.Config) bool {
 	return old.String("chdir") == next.String("chdir") && old.String("pythonpath") == next.String("pythonpath")
 }
 
+// readCertificates reads the certificate files and tells whether they are good;
+// b has failed if they are not.
+func (b *build) readCertificates() bool {
+	var err error
+	if b.certs, err = b.m.readCertificates(b.cfg); err != nil {
+		b.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
+		return false
+	}
+	return true
+}
+
 // prepare makes the generation, and readies the spawner to fork its workers.
 func (b *build) prepare(load bool) {
 	m := b.m
@@ -86,7 +98,7 @@ func (b *build) prepare(load bool) {
 		b.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
 		return
 	}
-	g.cfg, g.sp, g.hooks = b.cfg, b.sp, b.hooks
+	g.cfg, g.sp, g.hooks, g.certs = b.cfg, b.sp, b.hooks, b.certs
 	b.gen = g
 	m.call(b.sp, wire.ToSpawner{
 		Type: wire.TypePrepare, Generation: g.number, Settings: b.cfg.All(), App: b.cfg.App(),

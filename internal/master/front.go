@@ -14,12 +14,13 @@ import (
 
 // Environment variables between masters; those for a front are in package wire.
 const (
-	envPid    = "INDRIK_PID"    // upgrade: the master before this one
-	envFD     = "INDRIK_FD"     // upgrade: its listening sockets
-	envOrigin = "INDRIK_ORIGIN" // upgrade: where each of these is from, see origin
-	envLink   = "INDRIK_LINK"   // upgrade: the message socket between the masters
-	envPeer   = "INDRIK_PEER"   // upgrade: the one between the fronts
-	envDaemon = "INDRIK_DAEMON" // daemon: the pipe that lets the command return
+	envPid     = "INDRIK_PID"     // upgrade: the master before this one
+	envFD      = "INDRIK_FD"      // upgrade: its listening sockets
+	envOrigin  = "INDRIK_ORIGIN"  // upgrade: where each of these is from, see origin
+	envLink    = "INDRIK_LINK"    // upgrade: the message socket between the masters
+	envPeer    = "INDRIK_PEER"    // upgrade: the one between the fronts
+	envTickets = "INDRIK_TICKETS" // upgrade: the session ticket keys, a memory file
+	envDaemon  = "INDRIK_DAEMON"  // daemon: the pipe that lets the command return
 )
 
 // A front is the process that holds the client connections.
@@ -130,8 +131,21 @@ func (f *front) sendPeer() {
 }
 
 func (f *front) sendGeneration(g *generation) {
-	f.send(wire.ToFront{Type: wire.TypeGeneration, Generation: g.number, Config: g.cfg.Front()},
-		g.queueFront, g.queueWorker, g.page)
+	g.announced = true
+	if f == nil {
+		return
+	}
+	files := []*os.File{g.queueFront, g.queueWorker, g.page}
+	if g.certs != nil {
+		secrets, err := f.m.secretsFile(g)
+		if err != nil {
+			f.m.log.Errorf("The front cannot serve TLS: %s", err)
+			return
+		}
+		defer secrets.Close()
+		files = append(files, secrets)
+	}
+	f.send(wire.ToFront{Type: wire.TypeGeneration, Generation: g.number, Config: g.cfg.Front()}, files...)
 }
 
 // announce tells the front of a worker.

@@ -16,6 +16,9 @@ type generation struct {
 	cfg    *settings.Config
 	sp     *spawner
 	hooks  map[string]bool
+	certs  *certificates // nil without TLS
+
+	announced bool // the front knows it
 
 	queueFront  *os.File // the front's end of the queue
 	queueWorker *os.File // the workers' end

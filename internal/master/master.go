@@ -52,7 +52,10 @@ type Master struct {
 	front      *front
 	fronts     int // started so far
 	frontPause backoff
-	access     *os.File // access log
+	tickets    tickets
+	watcher    *time.Timer // runs watchCertificates
+	rotator    *time.Timer // runs rotateTickets
+	access     *os.File    // access log
 	listeners  []*listen.Listener
 	offered    []*listen.Listener // by bind, until commitListeners
 	lastID     int
@@ -195,7 +198,11 @@ func (m *Master) pidPath(cfg *settings.Config) string {
 func (m *Master) bindNames() string {
 	var urls []string
 	for _, l := range m.listeners {
-		urls = append(urls, l.URL())
+		url := l.URL()
+		if rest, ok := strings.CutPrefix(url, "http:"); ok && m.cfg.TLS() {
+			url = "https:" + rest
+		}
+		urls = append(urls, url)
 	}
 	return strings.Join(urls, ",")
 }

@@ -60,6 +60,9 @@ func (m *Master) renew() {
 			b.fail(&failure{text: "Error: can't chdir to '" + b.cfg.String("chdir") + "'", code: exitcode.Config})
 			return
 		}
+		if !b.readCertificates() {
+			return
+		}
 		m.nameSpawner(b.sp)
 		b.prepare(b.cfg.Bool("preload_app") && !b.reused)
 	}
@@ -97,11 +100,11 @@ func (m *Master) takeOver(b *build) {
 	b.over = true
 	old := m.gen
 	before := m.cfg
+	binds := m.bindNames()
 	m.build, m.gen, m.cfg = nil, b.gen, b.cfg
 	for _, w := range m.cfg.Warnings() {
 		m.log.Warnf("%s", w)
 	}
-	binds := m.bindNames()
 	m.commitListeners()
 	if m.bindNames() != binds {
 		m.log.Infof("Listening at: %s", m.bindNames())
@@ -132,6 +135,8 @@ func (m *Master) takeOver(b *build) {
 	for _, w := range retiring {
 		m.retire(w)
 	}
+	m.watchCertificates()
+	m.rotateTickets()
 	m.rebuild.lived()
 	m.respawn.lived()
 	m.releaseUnused(old)

@@ -127,6 +127,17 @@ func (m *Master) startSuccessor() error {
 		fmt.Sprintf("%s=%d", envLink, len(files)),
 		fmt.Sprintf("%s=%d", envPeer, len(files)+1))
 	files = append(files, theirs, otherPeer)
+	if len(m.tickets.keys) > 0 {
+		keys, err := m.tickets.file()
+		if err != nil {
+			ours.Close()
+			peer.Close()
+			return fmt.Errorf("hand over the session ticket keys: %w", err)
+		}
+		defer keys.Close()
+		env = append(env, fmt.Sprintf("%s=%d", envTickets, len(files)))
+		files = append(files, keys)
+	}
 	proc, err := oslayer.Start(oslayer.Command{
 		Path: path, Args: m.opts.Argv, Env: env, Dir: m.opts.Dir, Files: files,
 	})
@@ -211,7 +222,7 @@ func (m *Master) successorExited(status syscall.WaitStatus) {
 // left in the environment.
 func (m *Master) inherit() error {
 	defer func() {
-		for _, name := range []string{envPid, envFD, envOrigin, envLink, envPeer} {
+		for _, name := range []string{envPid, envFD, envOrigin, envLink, envPeer, envTickets} {
 			os.Unsetenv(name)
 		}
 	}()
@@ -245,6 +256,9 @@ func (m *Master) inherit() error {
 			return err
 		}
 	}
+	if err := m.inheritTickets(); err != nil {
+		return err
+	}
 	syscall.CloseOnExec(ends[0])
 	syscall.CloseOnExec(ends[1])
 	conn, err := wire.NewConn(os.NewFile(uintptr(ends[0]), "link"))
@@ -254,6 +268,24 @@ func (m *Master) inherit() error {
 	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
 	m.predecessor, m.upgraded = l, true
 	hear(m, conn, func(linkMessage) {}, m.promote)
+	return nil
+}
+
+// inheritTickets takes over the session ticket keys. A predecessor without TLS has
+// none; those of one that keeps them otherwise are lost, and with them nothing but
+// the time that a whole handshake takes.
+func (m *Master) inheritTickets() error {
+	fds, err := fdList(os.Getenv(envTickets))
+	if err != nil {
+		return fmt.Errorf("\nError: %s: %w", envTickets, err)
+	}
+	for _, fd := range fds {
+		f := os.NewFile(uintptr(fd), "tickets")
+		if err := m.tickets.load(f); err != nil {
+			m.log.Warnf("TLS sessions of the server before this one are not resumed: %s", err)
+		}
+		f.Close()
+	}
 	return nil
 }
 

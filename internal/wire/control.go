@@ -16,6 +16,7 @@ const (
 	TypePeer       = "peer"
 	TypeLogs       = "logs"
 	TypeTitle      = "title" // also master → spawner
+	TypeSecrets    = "secrets"
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -83,15 +84,22 @@ type Listener struct {
 // FrontConfig is what a front needs of the settings of one generation.
 // Times are in seconds, sizes in bytes; zero means no limit.
 type FrontConfig struct {
-	ProcName        string `json:"proc_name"`
-	Kind            string `json:"kind"` // sync or gthread
-	Multiprocess    bool   `json:"multiprocess"`
 	Timeout         int    `json:"timeout"`
 	GracefulTimeout int    `json:"graceful_timeout"`
 	Keepalive       int    `json:"keepalive"` // 0: close after each response
 	AccessLogFormat string `json:"access_log_format"`
 	LogLevel        string `json:"loglevel"`
 	TmpDir          string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
+
+	LimitConnections int   `json:"limit_connections"` // 0: as many as there are descriptors for
+	LimitRequestBody int64 `json:"limit_request_body"`
+	QueueLimit       int   `json:"queue_limit"`
+	QueueTimeout     int   `json:"queue_timeout"`
+	HandshakeTimeout int   `json:"handshake_timeout"`
+	HeaderTimeout    int   `json:"header_timeout"`
+	BodyTimeout      int   `json:"body_timeout"`
+	BodyMinRate      int   `json:"body_min_rate"` // bytes per second
+	WriteTimeout     int   `json:"write_timeout"`
 
 	LimitRequestLine      int  `json:"limit_request_line"`
 	LimitRequestFields    int  `json:"limit_request_fields"`
@@ -108,6 +116,27 @@ type FrontConfig struct {
 	SecureSchemeHeaders map[string]string `json:"secure_scheme_headers"`
 	ScriptName          string            `json:"script_name"` // $SCRIPT_NAME of the server
 	Sendfile            bool              `json:"sendfile"`
+
+	ProxyProtocol string `json:"proxy_protocol"`  // off, v1, v2 or auto
+	ProxyAllowIPs string `json:"proxy_allow_ips"` // as ForwardedAllowIPs
+
+	TLS              *TLS `json:"tls,omitempty"`   // nil: plain text
+	HTTP1            bool `json:"http1"`           // by ALPN; always served in plain text
+	HTTP2            bool `json:"http2"`           // by ALPN
+	HTTP2Cleartext   bool `json:"http2_cleartext"` // with prior knowledge
+	HTTP2Streams     int  `json:"http2_max_concurrent_streams"`
+	HTTP2Window      int  `json:"http2_initial_window_size"`
+	HTTP2Frame       int  `json:"http2_max_frame_size"`
+	HTTP2HeaderList  int  `json:"http2_max_header_list_size"`
+	HTTP2IdleTimeout int  `json:"http2_idle_timeout"`
+}
+
+// TLS is what a front needs to know about TLS besides the secrets, which go in
+// a memory file: see package tlsconf.
+type TLS struct {
+	MinVersion uint16   `json:"min_version"` // as crypto/tls numbers them
+	Ciphers    []uint16 `json:"ciphers"`     // likewise, up to TLS 1.2; empty: the defaults of crypto/tls
+	CertReqs   int      `json:"cert_reqs"`   // 0 no client certificate, 1 if there is one, 2 required
 }
 
 // FromFront is a message from a front to its master.
@@ -171,4 +200,8 @@ type FromSpawner struct {
 type Handover struct {
 	Bind    string `json:"bind"`
 	Network string `json:"network"`
+
+	// What a PROXY header said, as host:port; empty if there was none.
+	Client string `json:"client,omitempty"`
+	Server string `json:"server,omitempty"`
 }

@@ -16,13 +16,17 @@ const pageSize = 4096
 const (
 	pageRevocations = 0
 	pageRing        = 1
-	pageRingSize    = 64
+	pageRingSize    = MaxRevoked
 
 	boardPromoted = 0
 	boardFirst    = 8
 	boardGone     = 1 // of a slot's words
 	boardStride   = 8
 )
+
+// MaxRevoked is how many revocations a [Page] has room for: a newer one takes the
+// place of the oldest.
+const MaxRevoked = 64
 
 // words is a memory file mapped as 64-bit words that several processes share.
 type words struct {

@@ -54,8 +54,9 @@ class File:
                 self.values[name] = value
 
     def plain(self):
-        """Returns the values in a form that JSON has."""
-        return {name: _plain(value) for name, value in self.values.items()}
+        """Returns the values and hooks in a form that JSON has: the master warns of
+        those that it does not know, hooks too."""
+        return {name: _plain(value) for name, value in {**self.values, **self.hooks}.items()}
 
 
 def _is_data(name, value):

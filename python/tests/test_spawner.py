@@ -15,7 +15,7 @@ def app(environ, start_response):
 class Configure(MasterTest):
     def test_values_hooks_and_lines(self):
         answer = self.master.configure(textwrap.dedent("""\
-            import os
+            import os, ssl
             workers = 3
             bind = ["127.0.0.1:1"]
             class Thing: pass
@@ -27,14 +27,17 @@ class Configure(MasterTest):
             worker_class = Thing
             tuples = (1, 2)
             odd = {1: 2}
+            cert_reqs = ssl.CERT_REQUIRED
             def on_starting(server): pass
             def post_request(worker, req): pass
             """))
         self.assertEqual(answer["type"], "ok")
         settings = answer["settings"]
         self.assertEqual(settings.pop("worker_class")["python"][:20], "<class '__config__.T")
+        for hook in answer["hooks"]:
+            self.assertEqual(settings.pop(hook)["python"][:10], "<function ")
         self.assertEqual(settings, {
-            "workers": 3, "bind": ["127.0.0.1:1"], "timeout": 6, "tuples": [1, 2],
+            "workers": 3, "bind": ["127.0.0.1:1"], "timeout": 6, "tuples": [1, 2], "cert_reqs": 2,
             "odd": {"python": "{1: 2}"},
         })
         self.assertEqual(answer["hooks"], ["on_starting", "post_request"])

@@ -1,0 +1,171 @@
+package front
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/http1"
+	"indrik/internal/proxyproto"
+	"indrik/internal/tlsconf"
+)
+
+var errNoTLS = errors.New("TLS is not configured as it should be")
+
+// greet does what comes before the first request: the PROXY header, and TLS. It
+// tells whether there is HTTP to be read.
+func (c *conn) greet() bool {
+	<-c.s.known
+	cfg := c.s.config()
+	if cfg.proxy == proxyproto.Off && cfg.TLS == nil {
+		c.origin.describe(nil)
+		return true
+	}
+	c.enter(greeting)
+	if cfg.proxy != proxyproto.Off {
+		if err := c.readProxy(cfg); err != nil {
+			c.giveUp(err)
+			return false
+		}
+	}
+	var vars [][2]string
+	if cfg.TLS != nil {
+		if err := c.handshake(cfg); err != nil {
+			c.refuseTLS(err)
+			return false
+		}
+		state := c.tls.ConnectionState()
+		c.origin.secure = true
+		c.http2 = state.NegotiatedProtocol == "h2"
+		vars = tlsconf.Vars(&state)
+	}
+	c.origin.describe(vars)
+	c.enter(idle)
+	return true
+}
+
+// readProxy reads the PROXY header, if there is one, and nothing behind it.
+func (c *conn) readProxy(cfg *config) error {
+	var buf [proxyproto.MaxLen]byte
+	var header proxyproto.Header
+	var n int
+	var perr error
+	for {
+		seen := 0
+		err := c.raw.Read(func(fd uintptr) bool {
+			for {
+				var err error
+				seen, _, err = unix.Recvfrom(int(fd), buf[:], unix.MSG_PEEK)
+				if err == unix.EINTR {
+					continue
+				}
+				if err == unix.EAGAIN {
+					return false
+				}
+				if err != nil || seen == 0 {
+					seen, perr = 0, io.EOF
+					return true
+				}
+				header, n, perr = proxyproto.Parse(cfg.proxy, buf[:seen])
+				// What was looked at stays there: only more of it wakes.
+				return n > 0 || perr != nil
+			}
+		})
+		if isTimeout(err) {
+			c.nc.SetReadDeadline(time.Time{})
+			if err = c.inTime(cfg.handshakeTimeout); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		break
+	}
+	switch {
+	case errors.Is(perr, proxyproto.ErrNone):
+		return nil
+	case perr == io.EOF:
+		return perr
+	case !cfg.mayProxy(c.origin.peer):
+		return http1.NewError(http1.ForbiddenProxyRequest, nil)
+	case perr != nil:
+		if buf[0] == 'P' {
+			return http1.NewError(http1.InvalidProxyLine, []byte(perr.Error()))
+		}
+		return http1.NewError(http1.InvalidProxyHeader, []byte(perr.Error()))
+	}
+	if _, err := io.ReadFull(c.nc, buf[:n]); err != nil {
+		return err
+	}
+	if !header.Local {
+		c.origin.through(header.Source, header.Dest)
+	}
+	return nil
+}
+
+// through notes what a PROXY header says.
+func (o *origin) through(source, dest netip.AddrPort) {
+	o.from(source)
+	o.proxied = true
+	o.proxy, o.proxyFor = dest.Addr().Unmap().String(), int(dest.Port())
+}
+
+// handshake puts TLS between the socket and HTTP.
+func (c *conn) handshake(cfg *config) error {
+	if cfg.tls == nil {
+		return errNoTLS // never in plain text instead
+	}
+	c.tlsSock = &tlsSocket{Conn: c.sock, c: c}
+	c.tls = tls.Server(c.tlsSock, cfg.tls.Config())
+	if err := c.tls.Handshake(); err != nil {
+		return err
+	}
+	c.nc = c.tls
+	return nil
+}
+
+// refuseTLS is called when there is no TLS with a client. One that speaks plain
+// HTTP is told so.
+func (c *conn) refuseTLS(err error) {
+	var header tls.RecordHeaderError
+	if errors.As(err, &header) && header.Conn != nil && looksLikeHTTP(header.RecordHeader) {
+		c.s.log.Warnf("Invalid request from ip=%s: plain HTTP on a port for HTTPS", c.origin.remote)
+		c.tls = nil
+		c.answer(http1.AppendErrorPage(nil, 400, "Bad Request", "This port is for HTTPS, the request was sent in plain HTTP"))
+		return
+	}
+	c.s.log.Debugf("TLS handshake with ip=%s: %s", c.origin.remote, err)
+}
+
+// looksLikeHTTP tells whether what should have been a TLS record begins as a
+// request does.
+func looksLikeHTTP(header [5]byte) bool {
+	switch string(header[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH", "PRI *":
+		return true
+	}
+	return false
+}
+
+// setSecrets gives cfg its certificates and session ticket keys. It takes f over.
+func (cfg *config) setSecrets(f *os.File) error {
+	defer f.Close()
+	secrets, err := tlsconf.Load(f)
+	if err == nil && cfg.tls == nil {
+		err = errNoTLS
+	}
+	if err == nil {
+		err = cfg.tls.Update(secrets)
+	}
+	if err != nil {
+		return fmt.Errorf("secrets for TLS: %w", err)
+	}
+	return nil
+}

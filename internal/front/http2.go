@@ -1,0 +1,225 @@
+package front
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// http2Preface is what a client of HTTP/2 sends first (RFC 9113 section 3.4).
+const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// http2Ping is how long a connection may be silent before the client is asked
+// whether it is there, and how long it has to answer.
+const http2Ping = 15 * time.Second
+
+var errHTTP2 = errors.New("the client speaks HTTP/2")
+
+// beginsHTTP2 tells whether b is the start of the preface, or starts with it.
+func beginsHTTP2(b []byte) bool {
+	n := min(len(b), len(http2Preface))
+	return string(b[:n]) == http2Preface[:n]
+}
+
+// An http2Server speaks HTTP/2 on the connections it is given. The protocol is
+// net/http's, the requests become exchanges as those of HTTP/1 do.
+type http2Server struct {
+	params http2Params
+	http   *http.Server
+	conns  *handedConns
+}
+
+// http2Params are the settings that hold for a connection as a whole.
+type http2Params struct {
+	streams, window, frame, headers int
+	idle, write                     time.Duration
+}
+
+// serveHTTP2 serves a connection until it is closed.
+func (s *server) serveHTTP2(c *conn) {
+	c.enter(multiplexed)
+	over := make(chan struct{})
+	closed := sync.OnceFunc(func() { close(over) })
+	var nc net.Conn
+	if c.tls != nil {
+		c.tlsSock.over = closed
+		nc = c.tls
+	} else {
+		nc = &http2Conn{Conn: c.sock, c: c, read: c.buf[c.r:c.w], closed: closed}
+		c.buf, c.r, c.w = nil, 0, 0
+	}
+	if !s.http2For(s.config()).conns.give(nc) {
+		return
+	}
+	<-over
+}
+
+// http2For is the server for new connections.
+func (s *server) http2For(cfg *config) *http2Server {
+	p := http2Params{
+		streams: cfg.HTTP2Streams, window: cfg.HTTP2Window, frame: cfg.HTTP2Frame, headers: cfg.HTTP2HeaderList,
+		idle: cfg.http2IdleTimeout, write: cfg.writeTimeout,
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.http2 {
+		if h.params == p {
+			return h
+		}
+	}
+	h := &http2Server{params: p, conns: newHandedConns()}
+	var protocols http.Protocols
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	h.http = &http.Server{
+		Handler:     http.HandlerFunc(s.serveStream),
+		ConnContext: withConn,
+		Protocols:   &protocols,
+		IdleTimeout: p.idle,
+		// The limit that is announced is larger by the overhead of ten fields.
+		MaxHeaderBytes: max(1, p.headers-10*32),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          p.streams,
+			MaxReadFrameSize:              p.frame,
+			MaxReceiveBufferPerStream:     p.window,
+			MaxReceiveBufferPerConnection: max(1<<20, p.window),
+			SendPingTimeout:               http2Ping,
+			PingTimeout:                   http2Ping,
+			WriteByteTimeout:              p.write,
+		},
+		ErrorLog: log.New(debugWriter{s}, "", 0),
+	}
+	s.http2 = append(s.http2, h)
+	go h.http.Serve(h.conns)
+	return h
+}
+
+// endHTTP2 has all clients of HTTP/2 finish what they have begun. It is called with
+// the mutex held.
+func (s *server) endHTTP2() {
+	for _, h := range s.http2 {
+		go h.http.Shutdown(context.Background())
+	}
+	s.http2 = nil
+}
+
+// debugWriter is where net/http complains.
+type debugWriter struct{ s *server }
+
+func (w debugWriter) Write(p []byte) (int, error) {
+	w.s.log.Debugf("%s", bytes.TrimSpace(p))
+	return len(p), nil
+}
+
+type connKey struct{}
+
+// withConn makes the connection known to its requests.
+func withConn(ctx context.Context, nc net.Conn) context.Context {
+	var c *conn
+	switch nc := nc.(type) {
+	case *tls.Conn:
+		c = nc.NetConn().(*tlsSocket).c
+	case *http2Conn:
+		c = nc.c
+	}
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// An http2Conn is a connection without TLS of which some has been read.
+type http2Conn struct {
+	net.Conn
+	c      *conn
+	read   []byte
+	closed func()
+}
+
+func (h *http2Conn) Read(p []byte) (int, error) {
+	if len(h.read) > 0 {
+		n := copy(p, h.read)
+		if h.read = h.read[n:]; len(h.read) == 0 {
+			h.read = nil
+		}
+		return n, nil
+	}
+	return h.Conn.Read(p)
+}
+
+func (h *http2Conn) Close() error {
+	h.closed()
+	return h.Conn.Close()
+}
+
+// handedConns is a listener that accepts the connections it is given.
+type handedConns struct {
+	conns chan net.Conn
+	done  chan struct{}
+	close func()
+}
+
+func newHandedConns() *handedConns {
+	l := &handedConns{conns: make(chan net.Conn), done: make(chan struct{})}
+	l.close = sync.OnceFunc(func() { close(l.done) })
+	return l
+}
+
+// give hands a connection over; false if nobody takes it any more.
+func (l *handedConns) give(nc net.Conn) bool {
+	select {
+	case l.conns <- nc:
+		return true
+	case <-l.done:
+		return false
+	}
+}
+
+func (l *handedConns) Accept() (net.Conn, error) {
+	select {
+	case nc := <-l.conns:
+		return nc, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *handedConns) Close() error {
+	l.close()
+	return nil
+}
+
+func (l *handedConns) Addr() net.Addr { return &net.UnixAddr{Name: "http2", Net: "unix"} }
+
+// appendRequest writes a request as HTTP/1.1 would have it, so that the same
+// rules hold for it.
+func appendRequest(b []byte, r *http.Request) []byte {
+	b = append(b, r.Method...)
+	b = append(b, ' ')
+	b = append(b, r.RequestURI...)
+	b = append(b, " HTTP/1.1\r\n"...)
+	field := func(name, value string) {
+		b = append(b, name...)
+		b = append(b, ": "...)
+		b = append(b, value...)
+		b = append(b, "\r\n"...)
+	}
+	if r.Host != "" {
+		field("Host", r.Host)
+	}
+	names := make([]string, 0, len(r.Header))
+	for name := range r.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range r.Header[name] {
+			field(name, value)
+		}
+	}
+	return append(b, "\r\n"...)
+}

@@ -1,0 +1,57 @@
+package front
+
+import (
+	"sync"
+	"time"
+
+	"indrik/internal/errlog"
+)
+
+// overloadEvery is how often, at most, the log speaks of refused requests.
+const overloadEvery = time.Second
+
+// An overload counts requests that are answered with 503 because the workers do
+// not keep up, and tells the operator.
+type overload struct {
+	log *errlog.Log
+
+	mu      sync.Mutex
+	filled  int           // refused because the queue was full
+	waited  int           // because they had waited for too long
+	depth   int           // of the queue, the most that was seen
+	longest time.Duration // that one has waited
+	pending bool
+}
+
+// full notes a request that found no place in the queue.
+func (o *overload) full(depth int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.filled++
+	o.note(depth, 0)
+}
+
+// late notes a request that has waited for too long.
+func (o *overload) late(depth int, wait time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waited++
+	o.note(depth, wait)
+}
+
+func (o *overload) note(depth int, wait time.Duration) {
+	o.depth = max(o.depth, depth)
+	o.longest = max(o.longest, wait)
+	if !o.pending {
+		o.pending = true
+		time.AfterFunc(overloadEvery, o.tell)
+	}
+}
+
+func (o *overload) tell() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.log.Warnf("Overload: %d requests answered 503 in %s (queue full: %d, waited too long: %d); up to %d were waiting, up to %s",
+		o.filled+o.waited, overloadEvery, o.filled, o.waited, o.depth, o.longest.Round(time.Millisecond))
+	o.filled, o.waited, o.depth, o.longest, o.pending = 0, 0, 0, 0, false
+}

@@ -1,0 +1,135 @@
+package front
+
+import (
+	"os"
+
+	"indrik/internal/http1"
+)
+
+// This file is what makes a conn the sink of its responses: how they look in
+// HTTP/1.
+
+// start notes the head, so that it goes out in one piece with what follows.
+func (c *conn) start(h *http1.Head) (http1.Framing, error) {
+	b := c.takeScratch()
+	b, framing, err := http1.AppendResponseHead(b, h)
+	if err != nil {
+		c.scratch = b
+		c.dropScratch()
+		return framing, err
+	}
+	c.scratch = b
+	c.chunked = framing == http1.FramingChunked
+	return framing, nil
+}
+
+func (c *conn) body(p []byte, last bool) {
+	b := c.takeScratch()
+	if c.chunked {
+		b = http1.AppendChunk(b, p)
+		if last {
+			b = append(b, http1.LastChunk...)
+		}
+	} else {
+		b = append(b, p...)
+	}
+	c.scratch = b
+	c.out.write(b)
+	c.dropScratch()
+}
+
+func (c *conn) file(f *os.File, offset, size int64) {
+	if c.scratch != nil {
+		c.out.write(c.scratch)
+		c.dropScratch()
+	}
+	c.out.sendFile(f, offset, size)
+}
+
+func (c *conn) hints(fields []http1.Field) error {
+	b, err := http1.AppendInterim(nil, 103, fields)
+	if err == nil {
+		c.out.write(b)
+	}
+	return err
+}
+
+func (c *conn) finish(keep bool) { c.out.finish(keep) }
+
+func (c *conn) kill() { c.out.kill() }
+
+func (c *conn) broken() bool { return c.out.broken() }
+
+// takeScratch returns the bytes that are to go out next. Connections share the
+// memory for them: most have nothing to say most of the time.
+func (c *conn) takeScratch() []byte {
+	if c.scratchFrom == nil {
+		c.scratchFrom = messages.Get().(*[]byte)
+		c.scratch = (*c.scratchFrom)[:0]
+	}
+	return c.scratch
+}
+
+func (c *conn) dropScratch() {
+	if cap(c.scratch) <= maxPooled {
+		*c.scratchFrom = c.scratch[:0]
+		messages.Put(c.scratchFrom)
+	}
+	c.scratch, c.scratchFrom = nil, nil
+}
+
+// tmpFile makes a file for what is too large for memory.
+func (c *conn) tmpFile() (*os.File, error) { return c.s.tmpFile() }
+
+func (c *conn) startWriting() {
+	c.enter(writing)
+	go c.out.run()
+}
+
+func (c *conn) stopWriting() {
+	if c.phase.Load() == int32(writing) {
+		c.enter(running)
+	}
+}
+
+// responseDone is called when all of a response is with the kernel. keep:
+// another request may follow.
+func (c *conn) responseDone(keep bool) {
+	c.mu.Lock()
+	c.enter(idle) // before run can enter another phase
+	c.busy = false
+	ending := c.ending
+	if !keep {
+		c.ending, c.answered = true, true
+	}
+	c.over.Broadcast()
+	c.mu.Unlock()
+	if !keep || ending {
+		c.wake()
+	} else if c.s.isDraining() {
+		c.s.settleIdle(c)
+	}
+}
+
+// abort closes the connection at once. The client sees that its response is
+// not complete.
+func (c *conn) abort() {
+	c.mu.Lock()
+	c.ending = true
+	c.mu.Unlock()
+	if l, ok := c.sock.(interface{ SetLinger(int) error }); ok {
+		l.SetLinger(0)
+	}
+	c.sock.Close()
+}
+
+// answer sends a page of the server's own, to a request that was not read as
+// far as it should have been.
+func (c *conn) answer(page []byte) {
+	c.mu.Lock()
+	c.busy = true
+	c.mu.Unlock()
+	c.out.begin()
+	c.out.write(page)
+	c.out.finish(false)
+}

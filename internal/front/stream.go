@@ -1,0 +1,325 @@
+package front
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"indrik/internal/http1"
+)
+
+// streamPatience is how much of a response may be sent before a deadline is set
+// for the client to take it: smaller ones fit the window of any stream.
+const streamPatience = 32 << 10
+
+// A stream is a request of HTTP/2 and the sink of its response. Only its own
+// goroutine, which net/http started for it, uses w and r: others leave in the
+// outbox what is to be written.
+type stream struct {
+	s       *server
+	w       http.ResponseWriter
+	r       *http.Request
+	control *http.ResponseController
+	req     http1.Request
+	ex      exchange
+	out     outbox
+
+	work    chan struct{} // run is to be called
+	over    chan struct{} // closed when all is written
+	aborted atomic.Bool   // the client must see that it is not complete
+	ended   atomic.Bool   // all of the body is in the outbox
+
+	// Of whoever answers.
+	head http2Head
+	left int64 // bytes of the body that are missing; -1: unknown
+
+	sent int // of the body, by send
+}
+
+// An http2Head is the head of a response that was not written yet.
+type http2Head struct {
+	waits  bool
+	code   int
+	fields [][2]string
+}
+
+func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
+	c := r.Context().Value(connKey{}).(*conn)
+	c.served.Store(true)
+	st := &stream{
+		s: s, w: w, r: r, control: http.NewResponseController(w),
+		work: make(chan struct{}, 1), over: make(chan struct{}),
+	}
+	st.ex.s, st.ex.from, st.ex.to, st.ex.req = s, &c.origin, st, &st.req
+	st.out.init(st, st)
+	st.ex.begin(s.config())
+	if err := st.read(); err != nil {
+		st.ex.release()
+		st.giveUp(err)
+	} else {
+		s.queue.submit(&st.ex)
+	}
+	st.write()
+}
+
+// read reads the request, and makes the message for the worker.
+func (st *stream) read() error {
+	cfg := st.ex.cfg
+	if _, err := http1.ParseRequest(&cfg.http, appendRequest(nil, st.r), &st.req); err != nil {
+		return err
+	}
+	st.req.Major, st.req.Minor = 2, 0
+	if st.r.ContentLength == 0 { // −1 is that of a body without a declared size
+		return st.ex.pack(nil, st.req.ContentLength)
+	}
+	if err := st.ex.wanted(st.req.ContentLength); err != nil {
+		return err
+	}
+	body := &spool{s: st.s, limit: cfg.LimitRequestBody}
+	if err := st.readBody(body); err != nil {
+		body.close()
+		return err
+	}
+	return st.ex.pack(body, body.size)
+}
+
+func (st *stream) readBody(body *spool) error {
+	cfg := st.ex.cfg
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	var u upload
+	u.begin()
+	begun, set := time.Now(), time.Time{}
+	for {
+		if t := time.Now(); (cfg.bodyTimeout > 0 || cfg.BodyMinRate > 0) && t.Sub(set) > rateWindow/8 {
+			set = t
+			deadline := t.Add(rateWindow)
+			if end := begun.Add(cfg.bodyTimeout); cfg.bodyTimeout > 0 && end.Before(deadline) {
+				deadline = end
+			}
+			_ = st.control.SetReadDeadline(deadline) // if that fails, reading does
+		}
+		n, err := st.r.Body.Read(*buf)
+		u.bytes.Add(int64(n))
+		if werr := body.write((*buf)[:n]); werr != nil {
+			return werr
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case isTimeout(err), u.judge(now(), cfg.bodyTimeout, cfg.BodyMinRate):
+			return errTooSlow
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// giveUp answers a request that cannot be read.
+func (st *stream) giveUp(err error) {
+	var bad *http1.Error
+	var status statusError
+	switch {
+	case errors.As(err, &bad):
+		st.s.log.Warnf("Invalid request from ip=%s: %s", st.ex.from.remote, bad.Text)
+		page := http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message)
+		_, body, _ := bytes.Cut(page, []byte("\r\n\r\n"))
+		st.head = http2Head{waits: true, code: bad.Status, fields: [][2]string{
+			{"Content-Type", "text/html"}, {"Content-Length", strconv.Itoa(len(body))},
+		}}
+		st.left = int64(len(body))
+		st.body(body, true)
+		st.finish(false)
+	case errors.As(err, &status):
+		if status.log {
+			st.s.log.Errorf("%s", err)
+		}
+		st.ex.writeError(status.code)
+		st.finish(false)
+	default:
+		st.kill() // the client has gone
+	}
+}
+
+// write writes the response as it comes.
+func (st *stream) write() {
+	gone := st.r.Context().Done()
+	for {
+		select {
+		case <-st.work:
+			st.out.run()
+		case <-gone:
+			gone = nil
+			st.s.queue.abandon(&st.ex)
+		case <-st.over:
+			if st.aborted.Load() {
+				panic(http.ErrAbortHandler) // resets the stream
+			}
+			return
+		}
+	}
+}
+
+func (st *stream) start(h *http1.Head) (http1.Framing, error) {
+	framing, err := h.Check()
+	if err != nil {
+		return framing, err
+	}
+	head := http2Head{waits: true, code: h.Code, fields: make([][2]string, 0, len(h.Fields)+3)}
+	add := func(name, value string) { head.fields = append(head.fields, [2]string{name, value}) }
+	add("Server", http1.Server)
+	add("Date", string(h.Date))
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		// A Trailer field would announce what there is no way to send.
+		if http1.IsHopByHop(f.Name) || named(f, "Content-Length") || named(f, "Trailer") {
+			continue
+		}
+		add(string(f.Name), string(f.Value))
+	}
+	st.left = -1
+	if h.ContentLength >= 0 {
+		add("Content-Length", strconv.FormatInt(h.ContentLength, 10))
+		if framing == http1.FramingLength {
+			st.left = h.ContentLength
+		}
+	}
+	st.head = head
+	return framing, nil
+}
+
+func named(f *http1.Field, name string) bool { return bytes.EqualFold(f.Name, []byte(name)) }
+
+func (st *stream) body(p []byte, last bool) {
+	if last {
+		st.ended.Store(true)
+	}
+	st.pushHead()
+	if st.left >= 0 {
+		st.left -= int64(len(p))
+	}
+	if len(p) > 0 {
+		st.out.write(p)
+	} else {
+		st.out.wake()
+	}
+}
+
+func (st *stream) file(f *os.File, offset, size int64) {
+	st.ended.Store(true)
+	st.pushHead()
+	if st.left >= 0 {
+		st.left -= size
+	}
+	st.out.sendFile(f, offset, size)
+	st.out.wake()
+}
+
+func (st *stream) hints(fields []http1.Field) error {
+	names := make([]string, 0, len(fields))
+	values := make([]string, 0, len(fields))
+	if _, err := http1.AppendInterim(nil, http.StatusEarlyHints, fields); err != nil {
+		return err // what holds for one version holds for the other
+	}
+	for i := range fields {
+		if f := &fields[i]; !http1.IsHopByHop(f.Name) && !named(f, "Content-Length") {
+			names, values = append(names, string(f.Name)), append(values, string(f.Value))
+		}
+	}
+	st.out.push(func() error {
+		header := st.w.Header()
+		for i, name := range names {
+			header.Add(name, values[i])
+		}
+		st.w.WriteHeader(http.StatusEarlyHints)
+		clear(header)
+		return nil
+	})
+	st.out.wake()
+	return nil
+}
+
+func (st *stream) pushHead() {
+	if !st.head.waits {
+		return
+	}
+	head := st.head
+	st.head.waits = false
+	st.out.push(func() error {
+		if head.code < 200 {
+			return errInterim
+		}
+		header := st.w.Header()
+		header["Content-Type"] = nil // none is made up
+		for _, f := range head.fields {
+			if name := http.CanonicalHeaderKey(f[0]); name == "Content-Type" {
+				header[name] = append(header[name], f[1])
+			} else {
+				header.Add(f[0], f[1])
+			}
+		}
+		st.w.WriteHeader(head.code)
+		return nil
+	})
+}
+
+var errInterim = errors.New("an interim status is no response")
+
+func (st *stream) finish(keep bool) {
+	if !st.ended.Load() || st.left > 0 {
+		st.aborted.Store(true)
+	}
+	st.out.finish(keep)
+}
+
+func (st *stream) kill() { st.out.kill() }
+
+func (st *stream) broken() bool { return st.out.broken() }
+
+// A stream is the owner of its outbox.
+
+func (st *stream) tmpFile() (*os.File, error) { return st.s.tmpFile() }
+
+func (st *stream) startWriting() {
+	select {
+	case st.work <- struct{}{}:
+	default:
+	}
+}
+
+func (st *stream) stopWriting() {}
+
+func (st *stream) responseDone(bool) { close(st.over) }
+
+func (st *stream) abort() { st.aborted.Store(true) }
+
+// A stream is the line of its outbox: nothing can be sent without waiting, since
+// only one goroutine may.
+
+func (st *stream) try(p []byte) ([]byte, error) { return p, nil }
+
+func (st *stream) waits() bool { return false }
+
+func (st *stream) send(p []byte) error {
+	if st.sent += len(p); st.sent > streamPatience && st.ex.cfg.writeTimeout > 0 {
+		if err := st.control.SetWriteDeadline(time.Now().Add(st.ex.cfg.writeTimeout)); err != nil {
+			return err
+		}
+	}
+	_, err := st.w.Write(p)
+	return err
+}
+
+func (st *stream) sendFile(p piece) (int, error) { return copyPiece(p, st.send) }
+
+func (st *stream) flush() error {
+	if st.ended.Load() {
+		return nil // the end comes with it
+	}
+	return st.control.Flush()
+}

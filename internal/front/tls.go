@@ -1,0 +1,122 @@
+package front
+
+import (
+	"crypto/tls"
+	"net"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// A tlsSocket is the socket below TLS. Once it is async, writing never waits for
+// the client: what the kernel does not take is kept, for send.
+type tlsSocket struct {
+	net.Conn
+	c *conn
+
+	mu    sync.Mutex
+	async bool
+	left  []byte // encrypted, and not yet with the kernel
+	over  func() // called by Close, if not nil
+}
+
+func (t *tlsSocket) setAsync() {
+	t.mu.Lock()
+	t.async = true
+	t.mu.Unlock()
+}
+
+func (t *tlsSocket) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.async {
+		return t.Conn.Write(p)
+	}
+	rest := p
+	if len(t.left) == 0 {
+		var err error
+		werr := t.c.raw.Write(func(fd uintptr) bool {
+			for len(rest) > 0 {
+				var n int
+				if n, err = unix.Write(int(fd), rest); err == nil {
+					rest = rest[n:]
+				} else if err != unix.EINTR {
+					break
+				}
+			}
+			return true
+		})
+		if werr != nil {
+			return 0, werr
+		}
+		if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+			return 0, err
+		}
+	}
+	t.left = append(t.left, rest...)
+	return len(p), nil
+}
+
+func (t *tlsSocket) Close() error {
+	if t.over != nil {
+		t.over()
+	}
+	return t.Conn.Close()
+}
+
+// take returns what is kept, and keeps it no more.
+func (t *tlsSocket) take() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.left
+	t.left = nil
+	return left
+}
+
+// tlsPiece is how much is encrypted at a time for a client that has to be waited
+// for: one TLS record.
+const tlsPiece = 16 << 10
+
+// A tlsLine sends through TLS.
+type tlsLine struct {
+	tls  *tls.Conn
+	sock *tlsSocket
+}
+
+func (l *tlsLine) try(p []byte) ([]byte, error) {
+	_, err := l.tls.Write(p)
+	return nil, err
+}
+
+func (l *tlsLine) waits() bool {
+	l.sock.mu.Lock()
+	defer l.sock.mu.Unlock()
+	return len(l.sock.left) > 0
+}
+
+func (l *tlsLine) send(p []byte) error {
+	for {
+		if left := l.sock.take(); len(left) > 0 {
+			if err := sendRaw(l.sock.c.raw, left, l.sock.c.progress); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(p) == 0 {
+			return nil
+		}
+		n, err := l.tls.Write(p[:min(len(p), tlsPiece)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+}
+
+func (l *tlsLine) sendFile(p piece) (int, error) {
+	n, err := copyPiece(p, l.send)
+	l.sock.c.progress()
+	return n, err
+}
+
+func (l *tlsLine) flush() error { return nil }

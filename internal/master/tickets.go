@@ -1,0 +1,126 @@
+package master
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"indrik/internal/wire"
+)
+
+const (
+	// ticketPeriod is how long session tickets are encrypted with one key. It
+	// bounds what can be decrypted with a key that becomes known.
+	ticketPeriod = 12 * time.Hour
+	// ticketLife is how long they can be decrypted with it.
+	ticketLife = 3 * ticketPeriod
+	// ticketRetry is how long a change of keys that must wait is put off.
+	ticketRetry = time.Minute
+)
+
+// tickets are the keys of TLS session tickets, the newest first. They belong to
+// the master, not to a generation or a front, and go to its successor: sessions
+// are resumed whatever is reloaded, crashes or is upgraded.
+type tickets struct {
+	keys []ticketKey
+}
+
+type ticketKey struct {
+	Key  [32]byte  `json:"key"`
+	Made time.Time `json:"made"`
+}
+
+// secrets are the keys as crypto/tls takes them; the first is made if there is none.
+func (t *tickets) secrets(now time.Time) [][32]byte {
+	if len(t.keys) == 0 {
+		t.rotate(now)
+	}
+	var keys [][32]byte
+	for _, k := range t.keys {
+		keys = append(keys, k.Key)
+	}
+	return keys
+}
+
+// rotate makes a new key and forgets those that are too old.
+func (t *tickets) rotate(now time.Time) {
+	fresh := ticketKey{Made: now}
+	rand.Read(fresh.Key[:]) // does not fail (crypto/rand)
+	keys := []ticketKey{fresh}
+	for _, k := range t.keys {
+		if now.Sub(k.Made) < ticketLife {
+			keys = append(keys, k)
+		}
+	}
+	t.keys = keys
+}
+
+// due is how long the newest key is still good for.
+func (t *tickets) due(now time.Time) time.Duration {
+	if len(t.keys) == 0 {
+		return ticketPeriod // it will be made when it is needed
+	}
+	return max(0, t.keys[0].Made.Add(ticketPeriod).Sub(now))
+}
+
+// file holds the keys, for a successor.
+func (t *tickets) file() (*os.File, error) {
+	data, err := json.Marshal(t.keys)
+	if err != nil {
+		return nil, err
+	}
+	f, err := wire.MemoryFile("indrik-tickets", len(data))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.WriteAt(data, 0); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// load reads what file wrote.
+func (t *tickets) load(f *os.File) error {
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, fileSize(f)))
+	if err != nil {
+		return err
+	}
+	var keys []ticketKey
+	if err := json.Unmarshal(data, &keys); err != nil {
+		return fmt.Errorf("session ticket keys: %w", err)
+	}
+	t.keys = keys
+	return nil
+}
+
+// rotateTickets changes the session ticket keys when it is time to, from now on.
+//
+// With another master on the same sockets they stay, since each must be able to
+// go on with the sessions of the other.
+func (m *Master) rotateTickets() {
+	if m.rotator != nil {
+		m.rotator.Stop()
+	}
+	if m.gen.certs == nil || m.state == draining || m.state == quitting {
+		return
+	}
+	now := time.Now()
+	wait := m.tickets.due(now)
+	if wait == 0 && m.shared() {
+		wait = ticketRetry
+	} else if wait == 0 {
+		m.tickets.rotate(now)
+		for _, g := range []*generation{m.gen, m.buildGeneration()} {
+			if g != nil && g.certs != nil && g.announced {
+				m.front.sendSecrets(g)
+			}
+		}
+		m.log.Debugf("New session ticket key")
+		wait = ticketPeriod
+	}
+	m.rotator = m.after(wait, m.rotateTickets)
+}
