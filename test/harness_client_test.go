@@ -66,7 +66,16 @@ type client struct {
 	r *bufio.Reader
 }
 
+// connect makes a connection, with TLS if the server was started with it.
 func (s *server) connect() (*client, error) {
+	c, err := s.connectPlain()
+	if err != nil || s.o.tls == nil {
+		return c, err
+	}
+	return secure(c, s.o.tls)
+}
+
+func (s *server) connectPlain() (*client, error) {
 	if s.port == 0 {
 		bind := strings.ReplaceAll(s.o.bind[0], "DIR", s.dir)
 		if path, ok := strings.CutPrefix(bind, "unix:"); ok {

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -240,7 +241,12 @@ func (l *load) lose(reason string) {
 // closedByPeer looks, without reading, whether the server has closed a
 // connection on which nothing is outstanding.
 func closedByPeer(c *client) bool {
-	raw, err := c.Conn.(syscall.Conn).SyscallConn()
+	conn := c.Conn
+	tc, secure := conn.(*tls.Conn)
+	if secure {
+		conn = tc.NetConn()
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return true
 	}
@@ -248,7 +254,7 @@ func closedByPeer(c *client) bool {
 	err = raw.Read(func(fd uintptr) bool {
 		var b [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		closed = !(err == syscall.EAGAIN || err == syscall.EINTR) && n <= 0
+		closed = !(err == syscall.EAGAIN || err == syscall.EINTR) && (n <= 0 || secure) // what comes over TLS then is a close_notify
 		return true
 	})
 	return closed || err != nil

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"os"
@@ -63,6 +64,7 @@ type options struct {
 	noProbe  bool              // do not wait until it answers
 	gates    []string          // gates that exist before the start
 	mayLeave bool              // the test leaves files behind on purpose
+	tls      *tls.Config       // how clients connect; see withTLS
 }
 
 // A server is a running server under test.

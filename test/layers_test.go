@@ -22,19 +22,23 @@ var layers = map[string][]string{
 	},
 	"internal/master": {
 		"internal/errlog", "internal/exitcode", "internal/listen", "internal/notify", "internal/oslayer",
-		"internal/pidfile", "internal/settings", "internal/version", "internal/wire", "python",
+		"internal/pidfile", "internal/settings", "internal/tlsconf", "internal/version", "internal/wire", "python",
 	},
 	"internal/front": {
-		"internal/accesslog", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/version",
-		"internal/wire",
+		"internal/accesslog", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer",
+		"internal/proxyproto", "internal/tlsconf", "internal/version", "internal/wire",
 	},
-	"internal/settings":         {"internal/accesslog", "internal/listen", "internal/oslayer", "internal/version", "internal/wire"},
+	"internal/settings": {
+		"internal/accesslog", "internal/listen", "internal/oslayer", "internal/tlsconf", "internal/version", "internal/wire",
+	},
 	"internal/settings/gendocs": {"internal/settings"},
 	"internal/pyfind":           {},
 	"internal/notify":           {},
 	"internal/pidfile":          {},
 	"internal/listen":           {},
 	"internal/oslayer":          {},
+	"internal/proxyproto":       {},
+	"internal/tlsconf":          {"internal/wire"},
 	"python":                    {"internal/wire"},
 
 	"internal/accesslog": {},

@@ -1,0 +1,89 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestBodyLimit(t *testing.T) {
+	s := start(t, options{app: "digest:app", args: []string{"--limit-request-body", "1000"}})
+	chunked := func(n int) string {
+		return fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", n, strings.Repeat("b", n))
+	}
+	length := func(n int) string {
+		return fmt.Sprintf("Content-Length: %d\r\n\r\n%s", n, strings.Repeat("b", n))
+	}
+	for name, test := range map[string]struct {
+		rest   string
+		status int
+	}{
+		"none":                         {"\r\n", 200},
+		"as large as may be":           {length(1000), 200},
+		"as large, in a chunk":         {chunked(1000), 200},
+		"as large, in many chunks":     {"Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nb\r\n", 1000) + "0\r\n\r\n", 200},
+		"larger":                       {length(1001), 413},
+		"larger, nothing of it sent":   {"Content-Length: 1001\r\n\r\n", 413},
+		"huge, nothing of it sent":     {"Content-Length: 9223372036854775807\r\n\r\n", 413},
+		"larger, with Expect":          {"Expect: 100-continue\r\nContent-Length: 1001\r\n\r\n", 413},
+		"larger, in a chunk":           {chunked(1001), 413},
+		"larger, in many chunks":       {"Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nb\r\n", 1001) + "0\r\n\r\n", 413},
+		"larger, in chunks that go on": {"Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("100\r\n"+strings.Repeat("b", 256)+"\r\n", 5), 413},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := s.client()
+			c.send(t, "POST /read HTTP/1.1\r\nHost: test\r\n"+test.rest)
+			r, err := readHead(c.r) // no 100 before a 413
+			if err == nil {
+				err = readBody(c.r, r, "POST")
+			}
+			if err != nil || r.status != test.status || r.closes() != (test.status == 413) {
+				t.Errorf("%v, %v, want status %d", r, err, test.status)
+			}
+			if test.status == 413 {
+				c.expectEOF(t)
+			} else if r := c.do(t, "GET", "/read", ""); r.status != 200 {
+				t.Errorf("after it: %v", r)
+			}
+		})
+	}
+	s.terminate()
+
+	s = start(t, options{app: "digest:app", args: []string{"--limit-request-body", "0"}})
+	if r, err := s.request("POST", "/read", strings.Repeat("b", 3<<20)); err != nil || r.status != 200 {
+		t.Errorf("without a limit: %v, %v", r, err)
+	}
+	s.terminate()
+}
+
+func TestAnswerWhileTheClientSends(t *testing.T) {
+	// A client that writes all of its body before it reads gets the answer that
+	// was given long before: the connection is not reset meanwhile.
+	s := start(t, options{app: "digest:app", args: []string{"--limit-request-body", "1000"}})
+	body := strings.Repeat("b", 16<<20)
+	for name, text := range map[string]string{
+		"Content-Length": fmt.Sprintf("POST /read HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", len(body), body),
+		"chunked":        fmt.Sprintf("POST /read HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body),
+	} {
+		c := s.client()
+		c.send(t, text)
+		if r := c.receive(t, "POST"); r.status != 413 || !r.closes() {
+			t.Errorf("%s: %v", name, r)
+		}
+		c.expectEOF(t)
+	}
+	for name, text := range map[string]string{
+		"a bad head":  "GET / HTTP/1.1\r\nBad Name: x\r\n\r\n" + body,
+		"a bad chunk": "POST /read HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\n" + body,
+	} {
+		c := s.client()
+		c.send(t, text)
+		if r := c.receive(t, "POST"); r.status != 400 || !r.closes() {
+			t.Errorf("%s: %v", name, r)
+		}
+		c.expectEOF(t)
+	}
+	s.terminate()
+}

@@ -1,0 +1,167 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestForwardedAllowIPs(t *testing.T) {
+	for _, test := range []struct {
+		ips, env, scheme string
+		host             string
+	}{
+		{ips: "", scheme: "https"}, // the default
+		{ips: "127.0.0.1", scheme: "https"},
+		{ips: "*", scheme: "https"},
+		{ips: "192.0.2.1,127.0.0.0/8", scheme: "https"},
+		{ips: "192.0.2.1, 127.0.0.1", scheme: "https"},
+		{ips: "192.0.2.1", scheme: "http"},
+		{ips: "128.0.0.0/8,::1", scheme: "http"},
+		{ips: "::1", scheme: "https", host: "::1"},
+		{ips: "::/64", scheme: "https", host: "::1"},
+		{ips: "127.0.0.1", scheme: "http", host: "::1"},
+		{env: "192.0.2.1", scheme: "http"},
+		{env: "127.0.0.1", scheme: "https"},
+		{env: "192.0.2.1", ips: "127.0.0.1", scheme: "https"},
+	} {
+		t.Run(fmt.Sprintf("%s %s %s", test.ips, test.env, test.host), func(t *testing.T) {
+			o := options{app: "showenviron:app"}
+			if test.host != "" {
+				bind, _ := onPort(t, test.host)
+				o.bind = []string{bind}
+			}
+			if test.ips != "" {
+				o.args = []string{"--forwarded-allow-ips", test.ips}
+			}
+			if test.env != "" {
+				o.env = []string{"FORWARDED_ALLOW_IPS=" + test.env}
+			}
+			s := start(t, o)
+			c := s.client()
+			variablesOf(t, c.do(t, "GET", "/", "", "X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.9")).expect(t, variables{
+				"wsgi.url_scheme": test.scheme, "HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "192.0.2.9",
+			})
+			s.terminate()
+		})
+	}
+	// Nobody on TCP is trusted.
+	s := start(t, options{app: "showenviron:app", conf: "forwarded_allow_ips = ''\n"})
+	variablesOf(t, s.client().do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
+	s.terminate()
+}
+
+func TestSecureSchemeHeaders(t *testing.T) {
+	const refused = ""
+	tests := map[string]string{
+		"X-Nothing: x":                                          "http",
+		"X-Forwarded-Proto: https":                              "https",
+		"x-forwarded-proto: https":                              "https",
+		"X-Forwarded-Proto: HTTPS":                              "http",
+		"X-Forwarded-Proto: http":                               "http",
+		"X-Forwarded-Proto: https,http":                         "http",
+		"X-Forwarded-Protocol: ssl":                             "https",
+		"X-Forwarded-Protocol: https":                           "http",
+		"X-Forwarded-Ssl: on":                                   "https",
+		"X-Forwarded-Ssl: off":                                  "http",
+		"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: on":       "https",
+		"X-Forwarded-Proto: http\r\nX-Forwarded-Ssl: off":       "http",
+		"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: https":  "https",
+		"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off":      refused,
+		"X-Forwarded-Proto: http\r\nX-Forwarded-Protocol: ssl":  refused,
+		"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http":   refused,
+		"X-Forwarded-Ssl: on\r\nA: b\r\nX-Forwarded-Proto: wss": refused,
+	}
+	s := start(t, options{app: "showenviron:app"})
+	untrusting := start(t, options{app: "showenviron:app", args: []string{"--forwarded-allow-ips", "192.0.2.1"}})
+	for fields, scheme := range tests {
+		c := s.client()
+		r := c.do(t, "GET", "/", "", strings.Split(fields, "\r\n")...)
+		if scheme != refused {
+			variablesOf(t, r).expect(t, variables{"wsgi.url_scheme": scheme})
+		} else {
+			if r.status != 400 || !r.closes() || !strings.Contains(r.body, "Contradictory scheme headers") {
+				t.Errorf("%q: %v", fields, r)
+			}
+			c.expectEOF(t)
+		}
+		variablesOf(t, untrusting.client().do(t, "GET", "/", "", strings.Split(fields, "\r\n")...)).expect(t, variables{"wsgi.url_scheme": "http"})
+		if t.Failed() {
+			t.Fatalf("%q", fields)
+		}
+	}
+	s.terminate()
+	untrusting.terminate()
+
+	s = start(t, options{app: "showenviron:app", conf: "secure_scheme_headers = {'X-SCHEME': 'tls'}\n"})
+	variablesOf(t, s.client().do(t, "GET", "/", "", "X-Scheme: tls", "X-Forwarded-Proto: http")).expect(t, variables{"wsgi.url_scheme": "https"})
+	variablesOf(t, s.client().do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
+	s.terminate()
+}
+
+func TestSchemeUnderTLS(t *testing.T) {
+	// A trusted proxy that reencrypts knows what the client used.
+	s := start(t, withTLS(t, options{app: "showenviron:app"}))
+	for field, scheme := range map[string]string{
+		"X-Nothing: x": "https", "X-Forwarded-Proto: https": "https", "X-Forwarded-Proto: http": "http", "X-Forwarded-Ssl: off": "http",
+	} {
+		variablesOf(t, s.client().do(t, "GET", "/", "", field)).expect(t, variables{"wsgi.url_scheme": scheme})
+	}
+	s.terminate()
+	s = start(t, withTLS(t, options{app: "showenviron:app", args: []string{"--forwarded-allow-ips", "192.0.2.1"}}))
+	variablesOf(t, s.client().do(t, "GET", "/", "", "X-Forwarded-Proto: http")).expect(t, variables{"wsgi.url_scheme": "https"})
+	s.terminate()
+}
+
+func TestTrustIsInThePeerBehindProxyProtocol(t *testing.T) {
+	// A proxy that sends the PROXY header and sets header fields is trusted, as
+	// in Gunicorn, by its own address: that of its client is never listed.
+	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol"}})
+	for _, h := range proxyHeaders() {
+		c := s.client()
+		c.send(t, h.text)
+		for range 2 {
+			variablesOf(t, c.do(t, "GET", "/app/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /app")).expect(t, variables{
+				"wsgi.url_scheme": "https", "SCRIPT_NAME": "/app", "PATH_INFO": "/x",
+			})
+		}
+	}
+	s.terminate()
+
+	s = start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol", "--forwarded-allow-ips", "192.0.2.1"}})
+	c := s.client()
+	c.send(t, proxyHeaders()[0].text) // of 192.0.2.1
+	variablesOf(t, c.do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
+	s.terminate()
+}
+
+func TestScriptName(t *testing.T) {
+	s := start(t, options{app: "showenviron:app"})
+	c := s.client()
+	for target, want := range map[string]variables{
+		"/app/x?y":   {"SCRIPT_NAME": "/app", "PATH_INFO": "/x", "QUERY_STRING": "y", "RAW_URI": "/app/x?y", "HTTP_SCRIPT_NAME": nil},
+		"/app":       {"SCRIPT_NAME": "/app", "PATH_INFO": ""},
+		"/app/":      {"SCRIPT_NAME": "/app", "PATH_INFO": "/"},
+		"/app/a%20b": {"SCRIPT_NAME": "/app", "PATH_INFO": "/a b"},
+	} {
+		variablesOf(t, c.do(t, "GET", target, "", "SCRIPT_NAME: /app")).expect(t, want)
+	}
+	variablesOf(t, c.do(t, "GET", "/app/x", "")).expect(t, variables{"SCRIPT_NAME": "", "PATH_INFO": "/app/x"})
+	if r := c.do(t, "GET", "/other", "", "SCRIPT_NAME: /app"); r.status != 500 || !r.closes() {
+		t.Errorf("a path outside of SCRIPT_NAME: %v", r)
+	}
+	c.expectEOF(t)
+	s.terminate()
+
+	s = start(t, options{app: "showenviron:app", args: []string{"--forwarded-allow-ips", "192.0.2.1"}})
+	variablesOf(t, s.client().do(t, "GET", "/app/x", "", "SCRIPT_NAME: /app")).expect(t, variables{"SCRIPT_NAME": "", "PATH_INFO": "/app/x", "HTTP_SCRIPT_NAME": nil})
+	s.terminate()
+
+	s = start(t, options{app: "showenviron:app", env: []string{"SCRIPT_NAME=/env"}, noProbe: true})
+	eventually(t, "the server listens", func() bool { return listening(s.port) })
+	variablesOf(t, s.client().do(t, "GET", "/env/x", "")).expect(t, variables{"SCRIPT_NAME": "/env", "PATH_INFO": "/x"})
+	variablesOf(t, s.client().do(t, "GET", "/app/x", "", "SCRIPT_NAME: /app")).expect(t, variables{"SCRIPT_NAME": "/app", "PATH_INFO": "/x"})
+	s.terminate()
+}
