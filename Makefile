@@ -1,6 +1,7 @@
 # make run       serve examples/hello
 # make build     bin/indrik, one static file
 # make test      every check there is
+# make venv      .cache/venv, the packages that tests need
 # make fuzz      each fuzz target for FUZZTIME
 # make bench     Indrik beside Gunicorn, Granian and uWSGI, in under five minutes
 # make clean
@@ -13,8 +14,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 TOOLS := $(CURDIR)/.cache/bin
+VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: build run test format vet staticcheck unit python blackbox fuzz bench clean
+.PHONY: build run test format vet staticcheck unit python venv blackbox fuzz bench clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -49,9 +51,17 @@ unit:
 python:
 	$(PYTHON) -m unittest discover -s python/tests -t python
 
+# The copy of the requirements says what is installed: with it nothing is
+# downloaded. Without an interpreter that runs it is of no use.
+venv:
+	@cmp -s test/requirements.txt $(VENV)/requirements.txt && $(VENV)/bin/python -c '' || { \
+		$(PYTHON) -m venv --clear $(VENV) && \
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r test/requirements.txt && \
+		cp test/requirements.txt $(VENV)/; }
+
 # What these tests look at is a binary that go test knows nothing of: their
 # results must not come from its cache.
-blackbox:
+blackbox: venv
 	go test -count=1 -timeout 20m ./test/...
 
 fuzz:

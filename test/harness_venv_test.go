@@ -1,0 +1,35 @@
+//go:build linux
+
+package test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// venv returns the interpreter of the environment that `make venv` made of
+// requirements.txt, for tests of what comes from PyPI. `make test` always has
+// it; without it, or when it is not of these requirements, the test is skipped.
+func venv(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(repository, ".cache", "venv")
+	want, err := os.ReadFile("requirements.txt")
+	must(t, err)
+	// The copy is made last, so it says what is installed.
+	have, err := os.ReadFile(filepath.Join(dir, "requirements.txt"))
+	if err != nil {
+		t.Skip("needs packages from PyPI: run `make venv` first")
+	}
+	if !bytes.Equal(have, want) {
+		t.Skip("requirements.txt has changed: run `make venv` first")
+	}
+	return filepath.Join(dir, "bin", "python")
+}
+
+// venvProgram returns a program that a package in that environment installed.
+func venvProgram(t testing.TB, name string) string {
+	t.Helper()
+	return filepath.Join(filepath.Dir(venv(t)), name)
+}
