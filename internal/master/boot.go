@@ -62,9 +62,7 @@ func (m *Master) resolved(b *build) {
 		m.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
 		return
 	}
-	for _, w := range cfg.Warnings() {
-		m.log.Warnf("%s", w)
-	}
+	m.tellSettings(cfg)
 	oslayer.SetTitle(title("master", m.procName()))
 	m.nameSpawner(b.sp)
 	if !b.readCertificates() {
@@ -190,6 +188,16 @@ func (m *Master) booted() {
 		m.release(exitcode.OK)
 	}
 	m.enter(running)
+}
+
+// tellSettings logs what there is to say about the settings.
+func (m *Master) tellSettings(cfg *settings.Config) {
+	for _, text := range cfg.Warnings() {
+		m.log.Warnf("%s", text)
+	}
+	for _, text := range cfg.Notes() {
+		m.log.Debugf("%s", text)
+	}
 }
 
 // tell notes what could not be told to the service manager.

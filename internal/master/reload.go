@@ -102,9 +102,7 @@ func (m *Master) takeOver(b *build) {
 	before := m.cfg
 	binds := m.bindNames()
 	m.build, m.gen, m.cfg = nil, b.gen, b.cfg
-	for _, w := range m.cfg.Warnings() {
-		m.log.Warnf("%s", w)
-	}
+	m.tellSettings(m.cfg)
 	m.commitListeners()
 	if m.bindNames() != binds {
 		m.log.Infof("Listening at: %s", m.bindNames())

@@ -249,7 +249,7 @@ func (p *argParser) set(s *Setting, arg string) error {
 			return p.failArg(s, "invalid auto_int value: "+pyRepr(arg))
 		}
 		p.layer.set(s.Name, n)
-	case s.Kind == KindStrings:
+	case s.Repeats():
 		// Repeats add up within one command line.
 		list, _ := p.layer.Values[s.Name].([]string)
 		p.layer.set(s.Name, append(list, arg))

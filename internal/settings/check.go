@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -44,8 +45,20 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkGroup(v)
 	case KindClass:
 		return checkClass(v)
-	case KindHeaderMap:
-		return checkHeaderMap(v)
+	case KindChoice:
+		return checkChoice(s, v)
+	case KindFiles:
+		return checkFiles(v, base)
+	case KindDict:
+		return checkDict(v)
+	case KindObject:
+		return checkObject(v)
+	case KindSyslogAddr:
+		return checkSyslogAddr(v)
+	case KindFacility:
+		return checkFacility(v)
+	case KindStatsdAddr:
+		return checkStatsdAddr(v)
 	case KindProxyProtocol:
 		return checkProxyProtocol(v)
 	case KindCiphers:
@@ -348,14 +361,28 @@ func checkClass(v any) (any, error) {
 	return nil, fmt.Errorf("class uri %s invalid or not found: the kinds of worker are sync and gthread", pyRepr(v))
 }
 
-func checkHeaderMap(v any) (any, error) {
-	s, ok := v.(string)
+// checkChoice takes None for the default, as Gunicorn does.
+func checkChoice(s *Setting, v any) (any, error) {
+	if v == nil {
+		return s.Default, nil
+	}
+	text, ok := v.(string)
 	if !ok {
 		return nil, fmt.Errorf("Invalid type for casting: %s", pyStr(v))
 	}
-	switch m := strings.TrimSpace(strings.ToLower(s)); m {
-	case "drop", "refuse", "dangerous":
-		return m, nil
+	if word := strings.TrimSpace(strings.ToLower(text)); slices.Contains(s.Choices, word) {
+		return word, nil
 	}
-	return nil, errors.New("Invalid header map behaviour: " + s)
+	return nil, errors.New(strings.NewReplacer("%s", text, "%r", pyRepr(text)).Replace(s.BadChoice))
+}
+
+// checkObject takes a dotted name, or a Python object, which stays where it is.
+func checkObject(v any) (any, error) {
+	switch v := v.(type) {
+	case string:
+		return strings.TrimSpace(v), nil
+	case pyObject:
+		return v, nil
+	}
+	return nil, fmt.Errorf("Not a string: %s", pyStr(v))
 }

@@ -102,6 +102,11 @@ func checkCleartext(v any) (any, error) {
 	switch v := v.(type) {
 	case nil:
 		return "off", nil
+	case bool:
+		if v {
+			return prior, nil
+		}
+		return "off", nil
 	case string:
 		switch mode := strings.TrimSpace(strings.ToLower(v)); mode {
 		case "":

@@ -15,6 +15,7 @@ type Config struct {
 	inFile     map[string]bool   // those whose source is the config file
 	app        string
 	warnings   []string
+	notes      []string
 	scriptName string
 }
 
@@ -58,7 +59,7 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 	if c.app == "" {
 		c.app = c.String("wsgi_app")
 	}
-	if err := c.together(layers); err != nil {
+	if err := c.together(); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -154,6 +155,10 @@ func (c *Config) Source(name string) string {
 // should know.
 func (c *Config) Warnings() []string { return c.warnings }
 
+// Notes are things that are of no consequence, but that explain what somebody
+// might wonder about.
+func (c *Config) Notes() []string { return c.notes }
+
 // App is the app as it was specified, "" if nothing names one: see [ErrNoApp].
 func (c *Config) App() string { return c.app }
 
@@ -211,6 +216,8 @@ func (c *Config) All() map[string]any {
 		switch v := v.(type) {
 		case identity:
 			all[name] = v.id
+		case pyObject:
+			all[name] = map[string]any{"python": string(v)} // as it came
 		case []string:
 			all[name] = append([]string{}, v...) // [] and not null
 		default:

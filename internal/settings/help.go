@@ -67,6 +67,11 @@ func (s *Setting) defaultText() string {
 	switch v := s.Default.(type) {
 	case nil:
 		return "none"
+	case string:
+		if v == "" {
+			return "empty"
+		}
+		return v
 	case []string:
 		if len(v) == 0 {
 			return "none"

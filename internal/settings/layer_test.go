@@ -95,11 +95,48 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 	case KindClass:
 		name := []string{"gthread", "gunicorn.workers.sync.SyncWorker", "egg:gunicorn#gthread"}[n]
 		return name, name, name
-	case KindHeaderMap:
-		name := []string{"refuse", "dangerous", "drop"}[n]
-		return name, name, name
+	case KindChoice:
+		word := s.Choices[(n+1)%len(s.Choices)]
+		return word, word, word
+	case KindFiles:
+		name := []string{"/*", "/tmp", "/"}[n]
+		return name, []any{name}, []string{name}
+	case KindDict:
+		return "", map[string]any{"version": 1.0}, map[string]any{"version": 1.0}
+	case KindSyslogAddr:
+		addr := []string{"udp://host", "tcp://host:514", "unix:///dev/log#dgram"}[n]
+		return addr, addr, addr
+	case KindFacility:
+		return "local" + digit, "local" + digit, "local" + digit
+	case KindStatsdAddr:
+		addr := []string{"host", "host:8126", "unix:///run/statsd"}[n]
+		return addr, addr, addr
 	}
 	return "text" + digit, "text" + digit, "text" + digit
+}
+
+// A value other than the default is refused, from every layer.
+func testRefused(t *testing.T, s *Setting) {
+	word, inFile, _ := sample(s, 0)
+	line := s.Flags[0] + " " + word
+	for source, layers := range map[string][]Layer{
+		"gunicorn.conf.py":  layers(t, nil, map[string]any{s.Name: inFile}),
+		"GUNICORN_CMD_ARGS": layers(t, []string{"GUNICORN_CMD_ARGS=" + line}, nil),
+		"command line":      layers(t, nil, nil, strings.Fields(line)...),
+	} {
+		_, err := Resolve("", layers...)
+		var wrong *ValueError
+		if !errors.As(err, &wrong) || wrong.Setting != s.Name || wrong.Source != source {
+			t.Errorf("%s from %s: %v", s.Name, source, err)
+		}
+	}
+	text := pyStr(s.Default)
+	if s.Default == nil {
+		text = ""
+	}
+	if _, err := Resolve("", layers(t, nil, nil, s.Flags[0], text)...); err != nil {
+		t.Errorf("the default of %s: %v", s.Name, err)
+	}
 }
 
 // Every setting, from every layer, alone and over the lower ones.
@@ -107,6 +144,10 @@ func TestEverySettingFromEveryLayer(t *testing.T) {
 	for i := range Table {
 		s := &Table[i]
 		if s.Kind == KindHook {
+			continue
+		}
+		if s.Effect == Refused {
+			testRefused(t, s)
 			continue
 		}
 		_, inFile, wantFile := sample(s, 0)
@@ -306,8 +347,8 @@ func TestWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, err := FromFile(filepath.Join(dir, "gunicorn.conf.py"),
-		map[string]any{"worker": 2.0, "workers": 2.0, "statsd_host": "x:1"},
-		map[string]int{"worker": 3, "workers": 4, "statsd_host": 2, "cores": 1})
+		map[string]any{"worker": 2.0, "workers": 2.0, "reuse_port": true, "worker_tmp_dir": "/dev/shm", "http_parser": "auto"},
+		map[string]int{"worker": 3, "workers": 4, "reuse_port": 2, "cores": 1, "worker_tmp_dir": 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,12 +360,16 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		"unknown setting 'WORKERS' in gunicorn.conf.py: did you mean 'workers'?",
 		"unknown setting 'time_out' in gunicorn.conf.py: did you mean 'timeout'?",
-		"setting 'statsd_host' in gunicorn.conf.py, line 2 has no effect: Indrik does not have it",
 		"unknown setting 'worker' in gunicorn.conf.py, line 3: did you mean 'workers'?",
 		"unknown loglevel 'loud' (command line): info is used",
+		"reuse_port (gunicorn.conf.py, line 2) has no effect: " + Lookup("reuse_port").Why,
 	}
 	if got := c.Warnings(); !slices.Equal(got, want) {
 		t.Errorf("warnings:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	want = []string{"worker_tmp_dir (gunicorn.conf.py, line 5) has no effect: " + Lookup("worker_tmp_dir").Why}
+	if got := c.Notes(); !slices.Equal(got, want) {
+		t.Errorf("notes %q, want %q", got, want)
 	}
 	if c.LogLevel() != "info" {
 		t.Errorf("log level %q", c.LogLevel())

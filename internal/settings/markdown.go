@@ -20,6 +20,8 @@ Every setting can be given in the config file, as a variable of its name; most o
 4. the command line
 
 A value of a higher source replaces a lower one, lists too. HUP reads the config file again.
+
+Settings that Indrik accepts but has no use for say so here, and in the log when they are set: at level debug where nothing is lost, as a warning where it is.
 A boolean can be written as ` + "`\"true\"` or `\"false\"`, a number as `\"10\"` or `\"0x1f\"`" + `.
 `)
 	section := ""
@@ -34,11 +36,12 @@ A boolean can be written as ` + "`\"true\"` or `\"false\"`, a number as `\"10\"`
 }
 
 func markdownSetting(b *strings.Builder, s *Setting) {
+	fmt.Fprintf(b, "\n### %s\n\n", s.Name)
 	if s.Kind == KindHook {
-		fmt.Fprintf(b, "\n### %s\n\n`def %s(%s)`\n\n%s\n", s.Name, s.Name, s.Args, s.Doc)
+		fmt.Fprintf(b, "`def %s(%s)`\n\n", s.Name, s.Args)
+		markdownEffect(b, s)
 		return
 	}
-	fmt.Fprintf(b, "\n### %s\n\n", s.Name)
 	if s.FileOnly() {
 		b.WriteString("- config file only\n")
 	} else {
@@ -54,7 +57,7 @@ func markdownSetting(b *strings.Builder, s *Setting) {
 	if s.Bare != "" {
 		fmt.Fprintf(b, "- the option without a value: `%s`\n", s.Bare)
 	}
-	fmt.Fprintf(b, "- value: %s%s\n", s.Kind, s.bounds())
+	fmt.Fprintf(b, "- value: %s\n", s.values())
 	if s.DefaultText != "" {
 		fmt.Fprintf(b, "- default: %s\n", s.DefaultText)
 	} else if text := pyStr(s.Default); text == "" {
@@ -65,16 +68,22 @@ func markdownSetting(b *strings.Builder, s *Setting) {
 	if s.Added {
 		b.WriteString("- addition: Gunicorn does not have it\n")
 	}
-	fmt.Fprintf(b, "\n%s\n", s.Doc)
+	b.WriteByte('\n')
+	markdownEffect(b, s)
+}
+
+// markdownEffect says what the setting does, or why it does nothing.
+func markdownEffect(b *strings.Builder, s *Setting) {
+	fmt.Fprintf(b, "%s\n", s.Doc)
+	switch s.Effect {
+	case Needless:
+		fmt.Fprintf(b, "\n**Accepted, without effect:** %s.\n", s.Why)
+	case Missing:
+		fmt.Fprintf(b, "\n**Accepted, without effect, with a warning:** %s.\n", s.Why)
+	case Refused:
+		fmt.Fprintf(b, "\n**Refused, unless it is the default:** %s.\n", s.Why)
+	}
 	if s.Note != "" {
 		fmt.Fprintf(b, "\nDifference from Gunicorn: %s\n", s.Note)
 	}
-}
-
-// bounds says which whole numbers a setting takes, if not all.
-func (s *Setting) bounds() string {
-	if s.Max == 0 || s.Kind != KindInt {
-		return ""
-	}
-	return fmt.Sprintf(" from %d to %d", s.Min, s.Max)
 }

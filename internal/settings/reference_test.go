@@ -49,7 +49,7 @@ func optionsOfTable() []option {
 			o.Type = "int"
 		case s.Kind == KindMode:
 			o.Type = "mode"
-		case s.Kind == KindStrings:
+		case s.Repeats():
 			o.Type = "list"
 		}
 		list = append(list, o)

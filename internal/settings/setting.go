@@ -1,5 +1,10 @@
 package settings
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Kind says which values a setting takes, and the type they have in a
 // [Config].
 type Kind int
@@ -17,7 +22,13 @@ const (
 	KindUser                      // int: a user id
 	KindGroup                     // int: a group id
 	KindClass                     // string: a kind of worker
-	KindHeaderMap                 // string: drop, refuse or dangerous
+	KindChoice                    // string: one of Choices
+	KindFiles                     // []string: existing files, or patterns
+	KindDict                      // map[string]any, or what only Python has a form for
+	KindObject                    // string: where to import it from; or what only Python has a form for
+	KindSyslogAddr                // string
+	KindFacility                  // string, of syslog
+	KindStatsdAddr                // string, or nil for None
 	KindProxyProtocol             // string: off, v1, v2 or auto
 	KindCertReqs                  // int: 0, 1 or 2
 	KindCiphers                   // string, or nil for None: an OpenSSL cipher list
@@ -41,7 +52,12 @@ var kindNames = [...]string{
 	KindUser:          "user name or id",
 	KindGroup:         "group name or id",
 	KindClass:         "kind of worker",
-	KindHeaderMap:     "`drop`, `refuse` or `dangerous`",
+	KindFiles:         "list of files, or of patterns with `*`, `?` or `[`",
+	KindDict:          "dictionary",
+	KindObject:        "name of a class, or the class",
+	KindSyslogAddr:    "`udp://HOST:PORT`, `tcp://HOST:PORT` or `unix://PATH`",
+	KindFacility:      "syslog facility",
+	KindStatsdAddr:    "`HOST:PORT` or `unix://PATH`",
 	KindProxyProtocol: "`off`, `v1`, `v2` or `auto`; in a config file also `False` for `off` and `True` for `auto`",
 	KindCertReqs:      "0, 1 or 2",
 	KindCiphers:       "OpenSSL cipher list",
@@ -52,8 +68,15 @@ var kindNames = [...]string{
 	KindHook:          "function",
 }
 
-// String is how the documentation calls the kind.
-func (k Kind) String() string { return kindNames[k] }
+// Effect says what becomes of a setting.
+type Effect int
+
+const (
+	Works    Effect = iota // it does what its documentation says
+	Needless               // accepted; there is nothing to do for it here, and nothing is lost
+	Missing                // accepted, and what it asks for does not happen: that is worth a warning
+	Refused                // a value other than the default is an error, for the server would not be what was asked for
+)
 
 // A Setting is one row of the [Table].
 type Setting struct {
@@ -68,6 +91,11 @@ type Setting struct {
 	// Min and Max bound a whole number. Max 0 is no bound.
 	Min, Max int
 
+	// Choices are the words that a choice takes, in lower case. BadChoice is
+	// the error for others; in it %s stands for the value, %r for its repr.
+	Choices   []string
+	BadChoice string
+
 	// Off: the flag takes no value and sets the setting to false.
 	Off bool
 
@@ -78,12 +106,36 @@ type Setting struct {
 	Doc  string // what it does; the first sentence is what --help prints
 	Note string // how Indrik differs from Gunicorn
 
+	// Effect is what becomes of it, Why the reason unless it works.
+	Effect Effect
+	Why    string
+
 	// Added: Gunicorn does not have it.
 	Added bool
 }
 
+// values says which values the setting takes.
+func (s *Setting) values() string {
+	switch {
+	case s.Kind == KindChoice:
+		words := make([]string, len(s.Choices))
+		for i, word := range s.Choices {
+			words[i] = "`" + word + "`"
+		}
+		last := len(words) - 1
+		return strings.Join(words[:last], ", ") + " or " + words[last]
+	case s.Kind == KindInt && s.Max != 0:
+		return fmt.Sprintf("%s from %d to %d", kindNames[s.Kind], s.Min, s.Max)
+	}
+	return kindNames[s.Kind]
+}
+
 // TakesValue tells whether the setting's flags take an argument.
 func (s *Setting) TakesValue() bool { return s.Kind != KindBool }
+
+// Repeats tells whether the setting's flags may be given several times, each
+// time with one more value.
+func (s *Setting) Repeats() bool { return s.Kind == KindStrings || s.Kind == KindFiles }
 
 // FileOnly tells whether the setting can be given in a config file only.
 func (s *Setting) FileOnly() bool { return len(s.Flags) == 0 }

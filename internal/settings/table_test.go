@@ -1,8 +1,9 @@
 package settings
 
 import (
+	"encoding/json"
 	"os"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,12 @@ func TestTable(t *testing.T) {
 		if !strings.HasSuffix(s.Doc, ".") || s.Note != "" && !strings.HasSuffix(s.Note, ".") {
 			t.Errorf("%s: the documentation is no sentence: %q %q", s.Name, s.Doc, s.Note)
 		}
+		if (s.Effect == Works) != (s.Why == "") || strings.HasSuffix(s.Why, ".") {
+			t.Errorf("%s: effect %d, because %q", s.Name, s.Effect, s.Why)
+		}
+		if s.Kind == KindChoice && (len(s.Choices) < 2 || s.BadChoice == "") {
+			t.Errorf("%s: choices %q, %q", s.Name, s.Choices, s.BadChoice)
+		}
 		if s.Kind == KindHook {
 			if s.Args == "" {
 				t.Errorf("%s: no parameters", s.Name)
@@ -53,94 +60,86 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: the default becomes %v, %v", s.Name, v, err)
 		}
 	}
-	for _, name := range elsewhere {
-		if names[name] {
-			t.Errorf("%s is in the table, and in the list of what is not", name)
-		}
-	}
 }
 
-// The names, flags and defaults that scripts and config files rely on.
-func TestGunicornsDefaults(t *testing.T) {
-	want := []struct {
-		name, flags string
-		value       any
-	}{
-		{"config", "-c --config", nil},
-		{"wsgi_app", "", nil},
-		{"bind", "-b --bind", []string{"127.0.0.1:8000"}},
-		{"backlog", "--backlog", 2048},
-		{"workers", "-w --workers", 1},
-		{"worker_class", "-k --worker-class", "sync"},
-		{"threads", "--threads", 1},
-		{"max_requests", "--max-requests", 0},
-		{"max_requests_jitter", "--max-requests-jitter", 0},
-		{"timeout", "-t --timeout", 30},
-		{"graceful_timeout", "--graceful-timeout", 30},
-		{"keepalive", "--keep-alive", 75}, // Gunicorn: 2
-		{"limit_request_line", "--limit-request-line", 4094},
-		{"limit_request_fields", "--limit-request-fields", 100},
-		{"limit_request_field_size", "--limit-request-field_size", 8190},
-		{"keyfile", "--keyfile", nil},
-		{"certfile", "--certfile", nil},
-		{"ssl_version", "--ssl-version", nil}, // Gunicorn: ssl.PROTOCOL_TLS, which is ignored too
-		{"cert_reqs", "--cert-reqs", 0},
-		{"ca_certs", "--ca-certs", nil},
-		{"suppress_ragged_eofs", "--suppress-ragged-eofs", true},
-		{"do_handshake_on_connect", "--do-handshake-on-connect", false},
-		{"ciphers", "--ciphers", nil},
-		{"http_protocols", "--http-protocols", []string{"h1"}},
-		{"http2_cleartext", "--http2-cleartext", "off"},
-		{"http2_max_concurrent_streams", "--http2-max-concurrent-streams", 100},
-		{"http2_initial_window_size", "--http2-initial-window-size", 65535},
-		{"http2_max_frame_size", "--http2-max-frame-size", 16384},
-		{"http2_max_header_list_size", "--http2-max-header-list-size", 65536},
-		{"proxy_protocol", "--proxy-protocol", "off"},
-		{"proxy_allow_ips", "--proxy-allow-from", []string{"127.0.0.1", "::1"}},
-		{"check_config", "--check-config", false},
-		{"print_config", "--print-config", false},
-		{"preload_app", "--preload", false},
-		{"sendfile", "--no-sendfile", nil},
-		{"chdir", "--chdir", nil},
-		{"daemon", "-D --daemon", false},
-		{"raw_env", "-e --env", []string(nil)},
-		{"pidfile", "-p --pid", nil},
-		{"user", "-u --user", nil},
-		{"group", "-g --group", nil},
-		{"umask", "-m --umask", 0},
-		{"initgroups", "--initgroups", false},
-		{"tmp_upload_dir", "", nil},
-		{"secure_scheme_headers", "", map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"}},
-		{"forwarded_allow_ips", "--forwarded-allow-ips", []string{"127.0.0.1", "::1"}},
-		{"pythonpath", "--pythonpath", nil},
-		{"permit_obsolete_folding", "--permit-obsolete-folding", false},
-		{"strip_header_spaces", "--strip-header-spaces", false},
-		{"permit_unconventional_http_method", "--permit-unconventional-http-method", false},
-		{"permit_unconventional_http_version", "--permit-unconventional-http-version", false},
-		{"casefold_http_method", "--casefold-http-method", false},
-		{"forwarder_headers", "--forwarder-headers", []string{"SCRIPT_NAME", "PATH_INFO"}},
-		{"header_map", "--header-map", "drop"},
-		{"accesslog", "--access-logfile", nil},
-		{"access_log_format", "--access-logformat", `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`},
-		{"errorlog", "--error-logfile --log-file", "-"},
-		{"loglevel", "--log-level", "info"},
-		{"proc_name", "-n --name", nil},
-		{"default_proc_name", "", nil},
+// otherDefaults are the settings whose default is not Gunicorn's, and why.
+var otherDefaults = map[string]string{
+	"config":            "indrik.conf.py goes before gunicorn.conf.py",
+	"default_proc_name": "Gunicorn replaces it by the app before anybody sees it",
+	"keepalive":         "an idle client holds no worker",
+}
+
+// The names, flags and defaults that scripts and config files rely on. The
+// file is made from Gunicorn's own table; it has nothing for defaults that
+// depend on the surroundings.
+func TestGunicornsSettings(t *testing.T) {
+	data, err := os.ReadFile("testdata/gunicorn_settings.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gunicorn struct {
+		Settings []struct {
+			Name, Section, Action, Type, Nargs, Metavar string
+			Flags                                       []string
+			Default, Const                              any
+		}
+	}
+	if err := json.Unmarshal(data, &gunicorn); err != nil {
+		t.Fatal(err)
 	}
 	known := map[string]bool{}
-	for _, w := range want {
-		known[w.name] = true
-		s := Lookup(w.name)
+	for _, g := range gunicorn.Settings {
+		known[g.Name] = true
+		s := Lookup(g.Name)
 		if s == nil {
-			t.Errorf("%s is missing", w.name)
-		} else if flags := strings.Join(s.Flags, " "); flags != w.flags || !reflect.DeepEqual(s.Default, w.value) {
-			t.Errorf("%s: flags %q, default %#v; want %q, %#v", w.name, flags, s.Default, w.flags, w.value)
+			t.Errorf("%s is missing", g.Name)
+			continue
+		}
+		if !slices.Equal(s.Flags, g.Flags) {
+			t.Errorf("%s: flags %q, Gunicorn has %q", g.Name, s.Flags, g.Flags)
+		}
+		if section := strings.TrimSuffix(g.Section, " Arbiter Hooks"); section != g.Section {
+			g.Section = section + " Arbiters"
+		}
+		if s.Section != g.Section {
+			t.Errorf("%s: section %q, Gunicorn has %q", g.Name, s.Section, g.Section)
+		}
+		def := plain(g.Default)
+		if _, ok := def.(string); ok && s.Kind != KindString {
+			if def, err = check(s, def, ""); err != nil {
+				t.Errorf("%s: Gunicorn's default: %v", g.Name, err)
+			}
+		}
+		if _, ok := otherDefaults[g.Name]; ok == (pyRepr(s.Default) == pyRepr(def)) {
+			t.Errorf("%s: default %#v, Gunicorn has %#v", g.Name, s.Default, def)
+		}
+		if s.FileOnly() {
+			continue
+		}
+		action := "store"
+		switch {
+		case s.Off:
+			action = "store_const"
+		case s.Kind == KindBool:
+			action = "store_true"
+		case s.Repeats():
+			action = "append"
+		}
+		kind := map[Kind]string{KindInt: "int", KindMode: "auto_int"}[s.Kind]
+		if action != g.Action || kind != g.Type || (s.Bare != "") != (g.Nargs == "?") || s.Off != (g.Const == false) {
+			t.Errorf("%s: %s %q %q, Gunicorn has %s %q, %q %v", g.Name, action, kind, s.Bare, g.Action, g.Type, g.Nargs, g.Const)
+		}
+		if g.Metavar != "" && g.Metavar != s.Metavar {
+			t.Errorf("%s: metavar %s, Gunicorn has %s", g.Name, s.Metavar, g.Metavar)
 		}
 	}
 	for _, s := range Table {
-		if s.Kind != KindHook && known[s.Name] == s.Added {
-			t.Errorf("%s: added %v, compared %v", s.Name, s.Added, known[s.Name])
+		if known[s.Name] == s.Added {
+			t.Errorf("%s: added %v, in Gunicorn %v", s.Name, s.Added, known[s.Name])
 		}
+	}
+	if len(known) < 119 {
+		t.Errorf("only %d settings", len(known))
 	}
 }
 

@@ -15,8 +15,9 @@ var tlsSettings = []Setting{
 	},
 	{
 		Name: "ssl_version", Section: sectionTLS,
-		Flags: []string{"--ssl-version"}, Metavar: "SSL_VERSION", Kind: KindAny,
-		Doc: "Ignored, as in Gunicorn, with a warning. `tls_min_version` sets the oldest version of TLS.",
+		Flags: []string{"--ssl-version"}, Metavar: "SSL_VERSION", Kind: KindAny, Default: 2,
+		Effect: Missing, Why: "it is deprecated and ignored, as in Gunicorn; `tls_min_version` is for that",
+		Doc: "The version of TLS, as a constant of Python's ssl module.",
 	},
 	{
 		Name: "cert_reqs", Section: sectionTLS,
@@ -33,14 +34,14 @@ var tlsSettings = []Setting{
 	{
 		Name: "suppress_ragged_eofs", Section: sectionTLS,
 		Flags: []string{"--suppress-ragged-eofs"}, Kind: KindBool, Default: true,
-		Doc:  "Without effect.",
-		Note: "There is nothing to choose: a request that the client cuts short is never given to the app as if it were whole.",
+		Effect: Needless, Why: "there is nothing to choose: a request that the client cuts short is never given to the app as if it were whole",
+		Doc: "Whether a TLS connection that ends without a closing message counts as closed in an orderly way.",
 	},
 	{
 		Name: "do_handshake_on_connect", Section: sectionTLS,
 		Flags: []string{"--do-handshake-on-connect"}, Kind: KindBool, Default: false,
-		Doc:  "Without effect.",
-		Note: "There is nothing to choose: no handshake holds up other connections or a worker, see `handshake_timeout`.",
+		Effect: Needless, Why: "there is nothing to choose: no handshake holds up other connections or a worker, see `handshake_timeout`",
+		Doc: "Whether the TLS handshake is made when a connection is accepted.",
 	},
 	{
 		Name: "ciphers", Section: sectionTLS,

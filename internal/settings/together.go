@@ -14,7 +14,7 @@ import (
 const prior = "prior-knowledge"
 
 // together checks the values against each other.
-func (c *Config) together(layers []Layer) error {
+func (c *Config) together() error {
 	if _, err := accesslog.Compile(c.String("access_log_format")); err != nil {
 		return c.wrong("access_log_format", err)
 	}
@@ -25,7 +25,7 @@ func (c *Config) together(layers []Layer) error {
 		return err
 	}
 	c.checkHTTP2()
-	return c.checkContext(layers)
+	return c.checkEffects()
 }
 
 func (c *Config) warn(format string, args ...any) {
@@ -59,23 +59,13 @@ func (c *Config) checkTLS() error {
 			c.warn("ciphers (%s): left out, for Go does not have them: %s", c.Source("ciphers"), strings.Join(dropped, ", "))
 		}
 	}
-	// 2 is what Python's ssl.PROTOCOL_TLS comes as.
-	if v := c.get("ssl_version"); v != nil && v != 2 {
-		c.warn("option `ssl_version` is deprecated and it is ignored (%s). Use tls_min_version instead.", c.Source("ssl_version"))
-	}
-	return nil
-}
-
-// checkContext refuses a hook that may be all that asks clients for a
-// certificate, where a warning would leave the door open.
-func (c *Config) checkContext(layers []Layer) error {
-	for i := range layers {
-		l := &layers[i]
-		if c.TLS() && slices.Contains(l.Unknown, "ssl_context") {
-			return &ValueError{Setting: "ssl_context", Source: l.source("ssl_context"), Err: fmt.Errorf(
-				"ssl_context in %s is not called: Indrik does not serve TLS by Python's ssl module. "+
-					"Remove it, and use tls_min_version, ciphers, cert_reqs and ca_certs", l.source("ssl_context"))}
-		}
+	// The hook may be all that asks clients for a certificate: a warning would
+	// leave the door open.
+	if c.TLS() && c.IsSet("ssl_context") {
+		source := c.Source("ssl_context")
+		return &ValueError{Setting: "ssl_context", Source: source, Err: fmt.Errorf(
+			"ssl_context in %s is not called: Indrik does not serve TLS by Python's ssl module. "+
+				"Remove it, and use tls_min_version, ciphers, cert_reqs and ca_certs", source)}
 	}
 	return nil
 }

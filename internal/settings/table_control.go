@@ -1,0 +1,72 @@
+package settings
+
+var controlSettings = []Setting{
+	{
+		Name: "control_socket", Section: sectionControl,
+		Flags: []string{"--control-socket"}, Metavar: "PATH", Kind: KindString,
+		Effect: Missing, Why: "there is no control socket; signals do what its commands do, see docs/signals.md",
+		Doc:  "The unix socket on which the server takes commands.",
+		Note: "There is none; in Gunicorn there is one by default.",
+	},
+	{
+		Name: "control_socket_mode", Section: sectionControl,
+		Flags: []string{"--control-socket-mode"}, Metavar: "INT", Kind: KindMode, Default: 0o600,
+		Effect: Needless, Why: "there is no control socket",
+		Doc: "The file mode of the control socket.",
+	},
+	{
+		Name: "control_socket_disable", Section: sectionControl,
+		Flags: []string{"--no-control-socket"}, Kind: KindBool, Default: false,
+		Effect: Needless, Why: "there is no control socket",
+		Doc: "Make no control socket.",
+	},
+}
+
+const noDirty = "there are no dirty workers"
+
+// Dirty workers are a second pool of processes, for long jobs, that apps call
+// through a package of Gunicorn's. An app that needs them cannot do without:
+// dirty_workers, which turns them on, is refused, so that the others are of no
+// consequence.
+var dirtySettings = []Setting{
+	{
+		Name: "dirty_apps", Section: sectionDirty,
+		Flags: []string{"--dirty-app"}, Metavar: "STRING", Kind: KindStrings, Default: []string(nil),
+		Effect: Needless, Why: noDirty,
+		Doc: "An app for dirty workers: `module:Class` or `module:Class:N`. May be given several times.",
+	},
+	{
+		Name: "dirty_workers", Section: sectionDirty,
+		Flags: []string{"--dirty-workers"}, Metavar: "INT", Kind: KindInt, Default: 0,
+		Effect: Refused, Why: "Indrik has no dirty workers: give long jobs to a task queue",
+		Doc: "How many dirty workers to start.",
+	},
+	{
+		Name: "dirty_timeout", Section: sectionDirty,
+		Flags: []string{"--dirty-timeout"}, Metavar: "INT", Kind: KindInt, Default: 300,
+		Effect: Needless, Why: noDirty,
+		Doc: "How many seconds a job of a dirty worker may take.",
+	},
+	{
+		Name: "dirty_threads", Section: sectionDirty,
+		Flags: []string{"--dirty-threads"}, Metavar: "INT", Kind: KindInt, Default: 1,
+		Effect: Needless, Why: noDirty,
+		Doc: "How many jobs one dirty worker runs at the same time.",
+	},
+	{
+		Name: "dirty_graceful_timeout", Section: sectionDirty,
+		Flags: []string{"--dirty-graceful-timeout"}, Metavar: "INT", Kind: KindInt, Default: 30,
+		Effect: Needless, Why: noDirty,
+		Doc: "How many seconds the jobs of a dirty worker have to finish when it is told to end.",
+	},
+	dirtyHook("on_dirty_starting", "arbiter", "Called before the dirty workers are started."),
+	dirtyHook("dirty_post_fork", "arbiter, worker", "Called in a dirty worker that has just been forked."),
+	dirtyHook("dirty_worker_init", "worker", "Called in a dirty worker that has loaded its apps."),
+	dirtyHook("dirty_worker_exit", "arbiter, worker", "Called in a dirty worker that is about to end."),
+}
+
+func dirtyHook(name, args, doc string) Setting {
+	s := hook(name, args, doc)
+	s.Section, s.Effect, s.Why = sectionDirty, Needless, noDirty
+	return s
+}

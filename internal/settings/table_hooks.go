@@ -1,0 +1,29 @@
+package settings
+
+var hookSettings = []Setting{
+	hook("on_starting", "server", "Called in the beginning, before the sockets are opened."),
+	hook("on_reload", "server", "Called on HUP, before the new workers are forked."),
+	hook("when_ready", "server", "Called when the sockets listen, before the first worker is forked."),
+	hook("pre_fork", "server, worker", "Called before a worker is forked."),
+	hook("post_fork", "server, worker", "Called in a worker that has just been forked, with the rights of the master."),
+	hook("post_worker_init", "worker", "Called in a worker that has loaded the app."),
+	hook("worker_int", "worker", "Called in a worker that got INT or QUIT."),
+	hook("worker_abort", "worker", "Called in a worker that got ABRT, which is how a timeout ends it."),
+	hook("pre_exec", "server", "Called before the master of an upgrade is started."),
+	hook("pre_request", "worker, req", "Called before a request is given to the app."),
+	hook("post_request", "worker, req, environ, resp", "Called after a request. It may take 2, 3 or 4 parameters."),
+	hook("child_exit", "server, worker", "Called after a worker has ended, in its parent."),
+	hook("worker_exit", "server, worker", "Called in a worker that is about to end."),
+	hook("nworkers_changed", "server, new_value, old_value", "Called when the number of workers that should run changes. The first time `old_value` is None."),
+	hook("on_exit", "server", "Called last, before the master ends."),
+	{
+		Name: "ssl_context", Section: sectionHooks, Kind: KindHook, Args: "config, default_ssl_context_factory",
+		Effect: Missing, Why: "TLS is not served by Python's ssl module; `tls_min_version`, `ciphers`, `cert_reqs` and `ca_certs` configure it",
+		Doc:  "Called to make the `ssl.SSLContext` of a TLS connection.",
+		Note: "With `certfile` it is an error, since it may be all that asks clients for a certificate.",
+	},
+}
+
+func hook(name, args, doc string) Setting {
+	return Setting{Name: name, Section: sectionHooks, Kind: KindHook, Args: args, Doc: doc}
+}

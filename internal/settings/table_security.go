@@ -1,0 +1,94 @@
+package settings
+
+var securitySettings = []Setting{
+	{
+		Name: "limit_request_line", Section: sectionSecurity,
+		Flags: []string{"--limit-request-line"}, Metavar: "INT", Kind: KindInt, Default: 4094,
+		Doc: "The longest request line, in bytes. More than 8190 means 8190, 0 means no limit.",
+	},
+	{
+		Name: "limit_request_fields", Section: sectionSecurity,
+		Flags: []string{"--limit-request-fields"}, Metavar: "INT", Kind: KindInt, Default: 100,
+		Doc: "How many header fields a request may have. The most that can be set is 32768, which is also what 0 means.",
+	},
+	{
+		Name: "limit_request_field_size", Section: sectionSecurity,
+		Flags: []string{"--limit-request-field_size"}, Metavar: "INT", Kind: KindInt, Default: 8190,
+		Doc: "The longest header field of a request, in bytes. 0 means 8190.",
+	},
+	{
+		Name: "limit_request_body", Section: sectionSecurity, Added: true,
+		Flags: []string{"--limit-request-body"}, Metavar: "BYTES", Kind: KindInt, Default: 1 << 30,
+		Doc: "The largest request body; 0 means no limit. The client of a larger one gets a 413.",
+	},
+	{
+		Name: "limit_connections", Section: sectionSecurity, Added: true,
+		Flags: []string{"--limit-connections"}, Metavar: "INT", Kind: KindInt, Default: 0,
+		Doc: "How many client connections may be open at a time; 0 means as many as the limit of file descriptors has room for. " +
+			"At the limit the connection that has been idle longest is closed for a new one; when none is idle, new ones wait in the backlog.",
+	},
+	{
+		Name: "handshake_timeout", Section: sectionSecurity, Added: true,
+		Flags: []string{"--handshake-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 10,
+		Doc: "How long a client may take for the TLS handshake, and for its PROXY header; 0 means no limit.",
+	},
+	{
+		Name: "header_timeout", Section: sectionSecurity, Added: true,
+		Flags: []string{"--header-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 60,
+		Doc: "How long a client may take for the head of a request, from its first byte to its last; 0 means no limit. " +
+			"A new connection may be silent for as long before the first byte.",
+	},
+	{
+		Name: "body_timeout", Section: sectionSecurity, Added: true,
+		Flags: []string{"--body-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 0,
+		Doc: "How long a client may take for the body of a request; 0 means no limit.",
+	},
+	{
+		Name: "body_min_rate", Section: sectionSecurity, Added: true,
+		Flags: []string{"--body-min-rate"}, Metavar: "BYTES", Kind: KindInt, Default: 240,
+		Doc: "How many bytes of a request body must come in a second, on average over 20 seconds; 0 means no limit.",
+	},
+	{
+		Name: "write_timeout", Section: sectionSecurity, Added: true,
+		Flags: []string{"--write-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 60,
+		Doc: "How long a client may take nothing of a response that waits for it; 0 means no limit.",
+	},
+}
+
+var debugSettings = []Setting{
+	{
+		Name: "reload", Section: sectionDebug,
+		Flags: []string{"--reload"}, Kind: KindBool, Default: false,
+		Effect: Missing, Why: notYet + "; HUP reloads",
+		Doc: "Reload when the code of the app changes. It is meant for development.",
+	},
+	{
+		Name: "reload_engine", Section: sectionDebug,
+		Flags: []string{"--reload-engine"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
+		Choices: []string{"auto", "poll", "inotify"}, BadChoice: "Invalid reload_engine: %r",
+		Effect: Missing, Why: notYet,
+		Doc: "How `reload` finds changes: `inotify` is told of them by the kernel, `poll` looks at the files every second, `auto` takes what is there.",
+	},
+	{
+		Name: "reload_extra_files", Section: sectionDebug,
+		Flags: []string{"--reload-extra-file"}, Metavar: "FILES", Kind: KindFiles, Default: []string(nil),
+		Effect: Missing, Why: notYet,
+		Doc: "Other files whose change means a reload: a path or a pattern such as `templates/*.html`. May be given several times.",
+	},
+	{
+		Name: "spew", Section: sectionDebug,
+		Flags: []string{"--spew"}, Kind: KindBool, Default: false,
+		Effect: Missing, Why: notYet,
+		Doc: "Print every line of Python that is executed. It is very slow.",
+	},
+	{
+		Name: "check_config", Section: sectionDebug,
+		Flags: []string{"--check-config"}, Kind: KindBool, Default: false,
+		Doc: "Check the configuration, load the app and exit.",
+	},
+	{
+		Name: "print_config", Section: sectionDebug,
+		Flags: []string{"--print-config"}, Kind: KindBool, Default: false,
+		Doc: "Print the value of every setting, load the app and exit.",
+	},
+}

@@ -1,0 +1,175 @@
+package settings
+
+var serverSettings = []Setting{
+	{
+		Name: "preload_app", Section: sectionServer,
+		Flags: []string{"--preload"}, Kind: KindBool, Default: false,
+		Doc: "Load the app once, before the workers are forked. HUP then keeps the loaded app; USR2 loads the new one.",
+	},
+	{
+		Name: "sendfile", Section: sectionServer,
+		Flags: []string{"--no-sendfile"}, Env: []string{"SENDFILE"}, Kind: KindBool, Off: true, DefaultText: "on",
+		Doc:  "Do not use sendfile(2) for files that the app returns. `SENDFILE` in the environment, if there, turns it on by `y`, `1`, `yes`, `true` and off by anything else.",
+		Note: "`sendfile = True` turns it on; in Gunicorn any value turns it off.",
+	},
+	{
+		Name: "reuse_port", Section: sectionServer,
+		Flags: []string{"--reuse-port"}, Kind: KindBool, Default: false,
+		Effect: Missing, Why: "connections are accepted in one place, so that there is nothing to spread over workers; " +
+			"a second server on the same port is refused",
+		Doc: "Let the kernel spread connections over several sockets on the same port (SO_REUSEPORT).",
+	},
+	{
+		Name: "chdir", Section: sectionServer,
+		Flags: []string{"--chdir"}, Metavar: "DIR", Kind: KindDirectory, DefaultText: "the current directory",
+		Doc: "Change to this directory before the app is loaded.",
+	},
+	{
+		Name: "daemon", Section: sectionServer,
+		Flags: []string{"-D", "--daemon"}, Kind: KindBool, Default: false,
+		Doc: "Run in the background.",
+	},
+	{
+		Name: "raw_env", Section: sectionServer,
+		Flags: []string{"-e", "--env"}, Metavar: "ENV", Kind: KindStrings, Default: []string(nil),
+		Doc: "Set a variable in the environment of the app: `KEY=VALUE`. May be given several times.",
+	},
+	{
+		Name: "pidfile", Section: sectionServer,
+		Flags: []string{"-p", "--pid"}, Metavar: "FILE", Kind: KindString,
+		Doc: "Write the process id of the master to this file.",
+	},
+	{
+		Name: "worker_tmp_dir", Section: sectionServer,
+		Flags: []string{"--worker-tmp-dir"}, Metavar: "DIR", Kind: KindString,
+		Effect: Needless, Why: "the heartbeat of a worker is in shared memory and needs no file",
+		Doc: "Where workers put the files of their heartbeat.",
+	},
+	{
+		Name: "user", Section: sectionServer,
+		Flags: []string{"-u", "--user"}, Metavar: "USER", Kind: KindUser, DefaultText: "the user that started it",
+		Doc:  "Run the workers, and all that talks to clients, as this user.",
+		Note: "The front runs as this user too; the master keeps its own.",
+	},
+	{
+		Name: "group", Section: sectionServer,
+		Flags: []string{"-g", "--group"}, Metavar: "GROUP", Kind: KindGroup, DefaultText: "the group that started it",
+		Doc: "Run the workers, and all that talks to clients, as this group.",
+	},
+	{
+		Name: "umask", Section: sectionServer,
+		Flags: []string{"-m", "--umask"}, Metavar: "INT", Kind: KindMode, Default: 0,
+		Doc: "The file mode mask of unix sockets: `007` keeps others out.",
+	},
+	{
+		Name: "initgroups", Section: sectionServer,
+		Flags: []string{"--initgroups"}, Kind: KindBool, Default: false,
+		Doc: "Give the workers all the groups that `user` is a member of.",
+	},
+	{
+		Name: "tmp_upload_dir", Section: sectionServer, Metavar: "DIR", Kind: KindString, DefaultText: "$TMPDIR or /tmp",
+		Doc:  "Where request bodies go that are too large for memory. The files have no name and are gone when the request is.",
+		Note: "Gunicorn has the setting but makes no use of it.",
+	},
+	{
+		Name: "secure_scheme_headers", Section: sectionServer, Kind: KindMap,
+		Default: map[string]string{
+			"X-FORWARDED-PROTOCOL": "ssl",
+			"X-FORWARDED-PROTO":    "https",
+			"X-FORWARDED-SSL":      "on",
+		},
+		Doc: "Header fields, upper case, and the value by which a trusted proxy says that the client used HTTPS.",
+	},
+	{
+		Name: "forwarded_allow_ips", Section: sectionServer,
+		Flags: []string{"--forwarded-allow-ips"}, Metavar: "STRING", Env: []string{"FORWARDED_ALLOW_IPS"}, Kind: KindNetworks,
+		Default: []string{"127.0.0.1", "::1"},
+		Doc:     "The proxies whose `secure_scheme_headers` and `forwarder_headers` are trusted. `*` trusts everybody.",
+	},
+	{
+		Name: "pythonpath", Section: sectionServer,
+		Flags: []string{"--pythonpath"}, Metavar: "STRING", Kind: KindString,
+		Doc: "Directories, separated by commas, to put in front of Python's module path.",
+	},
+	{
+		Name: "paste", Section: sectionServer,
+		Flags: []string{"--paste", "--paster"}, Metavar: "STRING", Kind: KindString,
+		Effect: Refused, Why: "PasteDeploy is not supported yet: name the app by `module:variable`",
+		Doc: "Load the app, and settings, from a PasteDeploy file: `FILE` or `FILE#SECTION`.",
+	},
+	{
+		Name: "raw_paste_global_conf", Section: sectionServer,
+		Flags: []string{"--paste-global"}, Metavar: "CONF", Kind: KindStrings, Default: []string(nil),
+		Effect: Missing, Why: notYet,
+		Doc: "Set a global variable of the PasteDeploy file: `KEY=VALUE`. May be given several times.",
+	},
+	{
+		Name: "proxy_protocol", Section: sectionServer,
+		Flags: []string{"--proxy-protocol"}, Metavar: "MODE", Bare: "auto", Kind: KindProxyProtocol, Default: "off",
+		Doc: "Expect a PROXY protocol header at the start of each connection, and take the address of the client from it. " +
+			"The versions are `v1`, which is text, and `v2`, which is binary; `auto` takes both.",
+	},
+	{
+		Name: "proxy_allow_ips", Section: sectionServer,
+		Flags: []string{"--proxy-allow-from"}, Metavar: "STRING", Kind: KindNetworks, Default: []string{"127.0.0.1", "::1"},
+		Doc: "The proxies that may send PROXY protocol headers. `*` means everybody.",
+	},
+	{
+		Name: "protocol", Section: sectionServer,
+		Flags: []string{"--protocol"}, Metavar: "STRING", Kind: KindChoice, Default: "http",
+		Choices: []string{"http", "uwsgi"}, BadChoice: "protocol must be one of: http, uwsgi",
+		Effect: Refused, Why: "Indrik does not speak the uWSGI protocol: let the proxy in front of it use HTTP " +
+			"(nginx: `proxy_pass http://ADDRESS` in place of `uwsgi_pass ADDRESS`)",
+		Doc:  "The protocol of connections: `http` or `uwsgi`.",
+		Note: "Another word is an error; Gunicorn takes it for `http`.",
+	},
+	{
+		Name: "uwsgi_allow_ips", Section: sectionServer,
+		Flags: []string{"--uwsgi-allow-from"}, Metavar: "STRING", Kind: KindNetworks, Default: []string{"127.0.0.1", "::1"},
+		Effect: Needless, Why: "there is no uWSGI protocol",
+		Doc: "The proxies that may use the uWSGI protocol. `*` means everybody.",
+	},
+	{
+		Name: "permit_obsolete_folding", Section: sectionServer,
+		Flags: []string{"--permit-obsolete-folding"}, Kind: KindBool, Default: false,
+		Doc: "Accept header fields folded over several lines.",
+	},
+	{
+		Name: "strip_header_spaces", Section: sectionServer,
+		Flags: []string{"--strip-header-spaces"}, Kind: KindBool, Default: false,
+		Doc: "Accept spaces between the name of a header field and its colon.",
+	},
+	{
+		Name: "permit_unconventional_http_method", Section: sectionServer,
+		Flags: []string{"--permit-unconventional-http-method"}, Kind: KindBool, Default: false,
+		Doc: "Accept methods that are lower case, contain `#`, or are shorter than 3 or longer than 20 characters.",
+	},
+	{
+		Name: "permit_unconventional_http_version", Section: sectionServer,
+		Flags: []string{"--permit-unconventional-http-version"}, Kind: KindBool, Default: false,
+		Doc: "Accept HTTP versions other than 1.0 and 1.1.",
+	},
+	{
+		Name: "casefold_http_method", Section: sectionServer,
+		Flags: []string{"--casefold-http-method"}, Kind: KindBool, Default: false,
+		Doc: "Change the method of a request to upper case.",
+	},
+	{
+		Name: "forwarder_headers", Section: sectionServer,
+		Flags: []string{"--forwarder-headers"}, Metavar: "STRING", Kind: KindCommaList,
+		Default: []string{"SCRIPT_NAME", "PATH_INFO"},
+		Doc:     "Header fields with an underscore, upper case, that a trusted proxy may use. `*` means all.",
+	},
+	{
+		Name: "header_map", Section: sectionServer,
+		Flags: []string{"--header-map"}, Metavar: "STRING", Kind: KindChoice, Default: "drop",
+		Choices: []string{"drop", "refuse", "dangerous"}, BadChoice: "Invalid header map behaviour: %s",
+		Doc: "What to do with other header fields that have an underscore in their name: `drop` them, `refuse` the request, or pass them on, which is `dangerous`.",
+	},
+	{
+		Name: "root_path", Section: sectionServer,
+		Flags: []string{"--root-path"}, Metavar: "STRING", Kind: KindString, Default: "",
+		Effect: Missing, Why: notYet,
+		Doc: "The `root_path` of ASGI apps: where the app is mounted, such as `/api`.",
+	},
+}

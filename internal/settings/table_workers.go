@@ -1,0 +1,127 @@
+package settings
+
+var fileSettings = []Setting{
+	{
+		Name: "config", Section: sectionFile,
+		Flags: []string{"-c", "--config"}, Metavar: "CONFIG", Kind: KindString,
+		DefaultText: "./indrik.conf.py or ./gunicorn.conf.py",
+		Doc:         "The config file. `PATH` or `file:PATH` is a file of Python, `python:MODULE` a module to import.",
+		Note:        "`indrik.conf.py` goes before `gunicorn.conf.py`. A name in the file that is no setting gives a warning.",
+	},
+	{
+		Name: "wsgi_app", Section: sectionFile, Kind: KindString,
+		Doc: "The app to run when the command line names none: `module.path:variable` or `module.path:factory(arguments)`.",
+	},
+}
+
+var socketSettings = []Setting{
+	{
+		Name: "bind", Section: sectionSocket,
+		Flags: []string{"-b", "--bind"}, Metavar: "ADDRESS", Env: []string{"PORT"}, Kind: KindStrings,
+		Default: []string{"127.0.0.1:8000"},
+		Doc: "The address to listen on. May be given several times. The forms are `HOST`, `HOST:PORT`, `[IPV6]:PORT`, " +
+			"`unix:PATH` and `fd://N`. With `PORT` in the environment the default is `0.0.0.0:$PORT`.",
+	},
+	{
+		Name: "backlog", Section: sectionSocket,
+		Flags: []string{"--backlog"}, Metavar: "INT", Kind: KindInt, Default: 2048,
+		Doc: "How many connections may wait to be accepted.",
+	},
+}
+
+var workerSettings = []Setting{
+	{
+		Name: "workers", Section: sectionWorkers,
+		Flags: []string{"-w", "--workers"}, Metavar: "INT", Env: []string{"WEB_CONCURRENCY"}, Kind: KindInt, Default: 1,
+		Doc:  "The number of worker processes.",
+		Note: "A `WEB_CONCURRENCY` that is no number gives an error that names it.",
+	},
+	{
+		Name: "worker_class", Section: sectionWorkers,
+		Flags: []string{"-k", "--worker-class"}, Metavar: "STRING", Kind: KindClass, Default: "sync",
+		Doc:  "The kind of worker: `sync` or `gthread`. `sync` with more than one thread is `gthread`.",
+		Note: "Kinds are built in; classes of your own are not loaded.",
+	},
+	{
+		Name: "threads", Section: sectionWorkers,
+		Flags: []string{"--threads"}, Metavar: "INT", Kind: KindInt, Default: 1,
+		Doc: "The number of requests that one worker runs at the same time, each in a thread.",
+	},
+	{
+		Name: "worker_connections", Section: sectionWorkers,
+		Flags: []string{"--worker-connections"}, Metavar: "INT", Kind: KindInt, Default: 1000,
+		Effect: Missing, Why: notYet + "; `limit_connections` limits the clients of the whole server",
+		Doc: "How many clients one worker may have at the same time.",
+	},
+	{
+		Name: "max_requests", Section: sectionWorkers,
+		Flags: []string{"--max-requests"}, Metavar: "INT", Kind: KindInt, Default: 0,
+		Doc:  "Replace a worker after this many requests; 0 means never.",
+		Note: "The successor is ready before the worker leaves, and no connection is closed.",
+	},
+	{
+		Name: "max_requests_jitter", Section: sectionWorkers,
+		Flags: []string{"--max-requests-jitter"}, Metavar: "INT", Kind: KindInt, Default: 0,
+		Doc: "Add a random number up to this one to `max_requests`, for each worker anew, so that they are not all replaced at once.",
+	},
+	{
+		Name: "timeout", Section: sectionWorkers,
+		Flags: []string{"-t", "--timeout"}, Metavar: "INT", Kind: KindInt, Default: 30,
+		Doc:  "End a worker whose request has run for more than this many seconds; 0 means never.",
+		Note: "It bounds every request, in threads too. The client gets a 504, and the log names the request and shows where every thread is.",
+	},
+	{
+		Name: "graceful_timeout", Section: sectionWorkers,
+		Flags: []string{"--graceful-timeout"}, Metavar: "INT", Kind: KindInt, Default: 30,
+		Doc: "How many seconds the requests in flight have to finish when their worker is told to end.",
+	},
+	{
+		Name: "keepalive", Section: sectionWorkers,
+		Flags: []string{"--keep-alive"}, Metavar: "INT", Kind: KindInt, Default: 75,
+		Doc:  "How many seconds an idle connection is kept for the next request; 0 closes it after each response.",
+		Note: "The default is 75, Gunicorn's is 2: here an idle client holds no worker. It works with every kind of worker, `sync` too.",
+	},
+	{
+		Name: "asgi_loop", Section: sectionWorkers,
+		Flags: []string{"--asgi-loop"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
+		Choices: []string{"auto", "asyncio", "uvloop"}, BadChoice: "Invalid ASGI loop: %s",
+		Effect: Missing, Why: notYet,
+		Doc: "The event loop of ASGI workers: `asyncio`, `uvloop`, or `auto`, which is uvloop where it is installed.",
+	},
+	{
+		Name: "asgi_lifespan", Section: sectionWorkers,
+		Flags: []string{"--asgi-lifespan"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
+		Choices: []string{"auto", "on", "off"}, BadChoice: "Invalid ASGI lifespan: %s",
+		Effect: Missing, Why: notYet,
+		Doc: "Whether an ASGI app is told of the start and the end of its worker; with `auto` it is if it knows that protocol.",
+	},
+	{
+		Name: "asgi_disconnect_grace_period", Section: sectionWorkers,
+		Flags: []string{"--asgi-disconnect-grace-period"}, Metavar: "INT", Kind: KindInt, Default: 3,
+		Effect: Missing, Why: notYet,
+		Doc: "How many seconds an ASGI app has to clean up after a client has gone, before its task is cancelled; 0 cancels it at once.",
+	},
+	{
+		Name: "http_parser", Section: sectionWorkers,
+		Flags: []string{"--http-parser"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
+		Choices: []string{"auto", "fast", "python"}, BadChoice: "http_parser must be one of: auto, fast, python",
+		Effect: Needless, Why: "there is one parser, which is built in",
+		Doc: "The parser of HTTP requests: `auto`, `fast` or `python`.",
+	},
+	{
+		Name: "websocket_max_message_size", Section: sectionWorkers,
+		Flags: []string{"--websocket-max-message-size"}, Metavar: "INT", Kind: KindInt, Default: 16 << 20,
+		Effect: Missing, Why: notYet,
+		Doc: "The largest WebSocket message that a client may send, in bytes; 0 means no limit. A larger one closes the connection with code 1009.",
+	},
+	{
+		Name: "queue_limit", Section: sectionWorkers, Added: true,
+		Flags: []string{"--queue-limit"}, Metavar: "INT", Kind: KindInt, Default: 2048,
+		Doc: "How many requests may wait for a worker; 0 means no limit. The client of one more gets a 503 with Retry-After at once.",
+	},
+	{
+		Name: "queue_timeout", Section: sectionWorkers, Added: true,
+		Flags: []string{"--queue-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 30,
+		Doc: "How long a request may wait for a worker; 0 means no limit. Then its client gets a 503 with Retry-After.",
+	},
+}
