@@ -272,9 +272,7 @@ func (c *conn) lost(err error) {
 		c.s.queue.abandon(&c.ex)
 		return
 	}
-	if c.tls == nil {
-		c.s.queue.probeLater(&c.ex, c)
-	}
+	c.s.queue.probeLater(&c.ex, c)
 }
 
 // awaitAnswer waits for the end of the last response. It notices when the client

@@ -252,7 +252,7 @@ func (q *queue) handOver(ex *exchange, g *generation) error {
 		return err
 	}
 	ex.place, ex.gen, ex.worker = handedOver, g, nil
-	ex.claimedAt = time.Time{}
+	ex.claimedAt, ex.deadline = time.Time{}, time.Time{}
 	g.inFlight++
 	q.inFlight[id] = ex
 	return nil

@@ -52,7 +52,8 @@ type exchange struct {
 	gen       *generation
 	worker    *worker // claimed it, as far as was seen
 	claimedAt time.Time
-	answered  bool // some of the response was sent, or is about to be
+	deadline  time.Time // by timeout; zero if there is none, or it was not seen yet
+	answered  bool      // some of the response was sent, or is about to be
 
 	// The response: of whoever answers it.
 	head      http1.Head

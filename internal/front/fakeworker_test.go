@@ -116,6 +116,11 @@ func (w *fakeWorker) claim(slot int, id uint32) bool {
 	return true
 }
 
+// deadline is the request whose deadline a slot was told last.
+func (w *fakeWorker) deadline(slot int) uint32 {
+	return uint32(binary.NativeEndian.Uint64(w.mem[64+64*slot+16:]) >> 32)
+}
+
 // take receives and claims a request, which must come.
 func (w *fakeWorker) take(slot int) request {
 	w.t.Helper()
@@ -205,6 +210,10 @@ func chunk(id uint32, body string) []byte {
 func end(id uint32) []byte     { return message(wire.KindEnd, 2, id) }
 func failed(id uint32) []byte  { return message(wire.KindError, 2, id) }
 func refused(id uint32) []byte { return message(wire.KindRefused, 2, id) }
+
+func extend(id uint32, milliseconds int64) []byte {
+	return wire.AppendInt(message(wire.KindExtend, 3, id), milliseconds)
+}
 
 func fromFile(id uint32, status string, headers []header, offset, count int64) []byte {
 	b := appendHead(message(wire.KindFile, 6, id), status, headers)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -115,6 +116,10 @@ func (sl *slot) handle(b []byte) {
 	}
 	if m.Kind == wire.KindRefused {
 		sl.q.refused(sl.w.gen, m.ID)
+		return
+	}
+	if m.Kind == wire.KindExtend {
+		sl.q.extend(m.ID, sl.w, sl.index, time.Duration(m.Count)*time.Millisecond)
 		return
 	}
 	more := m.Kind == wire.KindStart || m.Kind == wire.KindChunk

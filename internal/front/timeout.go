@@ -35,7 +35,7 @@ func (q *queue) scan() {
 		running := q.running(w, now)
 		var over []*exchange
 		for _, ex := range running {
-			if t := w.gen.cfg.timeout; t > 0 && now.Sub(ex.claimedAt) >= t {
+			if !ex.deadline.IsZero() && !now.Before(ex.deadline) {
 				over = append(over, ex)
 			}
 		}
@@ -74,12 +74,38 @@ func (q *queue) running(w *worker, now time.Time) []*exchange {
 		if ex == nil || ex.gen != w.gen {
 			continue
 		}
-		if ex.worker == nil {
-			ex.worker, ex.claimedAt = w, now
-		}
+		q.began(ex, w, i, now)
 		exs = append(exs, ex)
 	}
 	return exs
+}
+
+// began notes that a slot runs a request, and tells it until when it may.
+func (q *queue) began(ex *exchange, w *worker, slot int, now time.Time) {
+	if ex.worker != nil {
+		return
+	}
+	ex.worker, ex.claimedAt = w, now
+	if t := w.gen.cfg.timeout; t > 0 {
+		ex.deadline = now.Add(t)
+		w.board.SetDeadline(slot, ex.id, ex.deadline)
+	}
+}
+
+// extend lets a slot run a request for d from now at least, as the app asks.
+func (q *queue) extend(id uint32, w *worker, slot int, d time.Duration) {
+	now := time.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ex := q.inFlight[id]
+	if ex == nil || ex.gen != w.gen {
+		return
+	}
+	q.began(ex, w, slot, now)
+	if until := now.Add(d); !ex.deadline.IsZero() && until.After(ex.deadline) {
+		ex.deadline = until
+		w.board.SetDeadline(slot, id, until)
+	}
 }
 
 // expireOf takes requests away from a worker. It is called with the mutex held.

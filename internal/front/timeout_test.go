@@ -126,3 +126,36 @@ func TestExpireAll(t *testing.T) {
 		t.Error("something is left")
 	}
 }
+
+// A request whose app asked for more time has it, and no other has.
+func TestExtend(t *testing.T) {
+	r, w := hasty(t)
+	long, short := r.dial(), r.dial()
+	long.get("/long")
+	q := w.take(0)
+	w.say(0, extend(q.id, 60000))
+	eventually(t, "the slot knows its deadline", func() bool { return w.deadline(0) == q.id })
+	w.say(0, extend(q.id, 1)) // takes nothing back
+	short.get("/short")
+	w.take(1)
+	short.expect(504, "*")
+	if m := r.hear(wire.TypeTimeout); m.Path != "/short" || m.Others != 1 {
+		t.Errorf("told %+v", m)
+	}
+	w.say(0, extend(q.id+1000, 60000)) // of a request that does not exist
+	w.say(0, echo(q))
+	long.expect(200, "GET /long ")
+}
+
+func TestExtendedTimeEndsToo(t *testing.T) {
+	r, w := hasty(t)
+	c := r.dial()
+	c.get("/")
+	q := w.take(0)
+	eventually(t, "the slot knows its deadline", func() bool { return w.deadline(0) == q.id })
+	w.say(0, extend(q.id, 1500))
+	c.expect(504, "*")
+	if m := r.hear(wire.TypeTimeout); m.Seconds < 1.4 {
+		t.Errorf("it ended after %g s", m.Seconds)
+	}
+}

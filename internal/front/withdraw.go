@@ -8,7 +8,8 @@ import (
 )
 
 // probeAfter is how long after the end of what a client sends its request must
-// have waited for a worker, to be worth asking whether the client is still there.
+// have gone without an answer, to be worth asking whether the client is still
+// there: a request that waits for a worker need not be run, and the app may stop.
 const probeAfter = 500 * time.Millisecond
 
 // abandon is called when the client has gone. What no worker runs is dropped, what
@@ -137,8 +138,8 @@ func (q *queue) probeLater(ex *exchange, c *conn) {
 	time.AfterFunc(probeAfter, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		queued := ex.place == waiting || ex.place == handedOver && !ex.answered && !q.claimed(ex.gen)[ex.id]
-		if queued && !ex.gone {
+		unanswered := ex.place == waiting || ex.place == handedOver && !ex.answered
+		if unanswered && !ex.gone {
 			c.out.write(continueLine)
 		}
 	})

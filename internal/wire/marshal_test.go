@@ -117,6 +117,7 @@ for m in [
     (5, 7),
     (6, 7),
     (7, 7, headers),
+    (8, 7, 30000),
 ]:
     b = marshal.dumps(m, 2)
     sys.stdout.buffer.write(struct.pack("<I", len(b)) + b)
@@ -131,6 +132,7 @@ for m in [
 		"ERROR 7  0 0 0 0",
 		"REFUSED 7  0 0 0 0",
 		"HINTS 7  3 0 0 0",
+		"EXTEND 7  0 0 0 30000",
 	}
 	var latin []byte
 	for i := range 256 {

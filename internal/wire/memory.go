@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ const (
 	boardPromoted = 0
 	boardFirst    = 8
 	boardGone     = 1 // of a slot's words
+	boardDeadline = 2
 	boardStride   = 8
 )
 
@@ -110,6 +112,11 @@ func (b *Board) Claimed(i int) uint32 {
 // make the rest of the response.
 func (b *Board) Dismiss(i int, id uint32) {
 	b.w.at(boardFirst + boardStride*i + boardGone).Store(uint64(id))
+}
+
+// SetDeadline tells slot i until when it may run the request id.
+func (b *Board) SetDeadline(i int, id uint32, t time.Time) {
+	b.w.at(boardFirst + boardStride*i + boardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
 }
 
 // Promote tells the worker that its master is a successor no more.

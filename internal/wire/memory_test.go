@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"encoding/binary"
 	"os"
 	"testing"
+	"time"
 )
 
 func TestPage(t *testing.T) {
@@ -103,6 +105,34 @@ func TestBoard(t *testing.T) {
 		}
 		worker.unmap()
 		b.Close()
+	}
+}
+
+// Python reads the word that SetDeadline writes, by its own clock.
+func TestDeadlineByPythonsClock(t *testing.T) {
+	f, err := NewBoardFile(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := MapBoard(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	const script = `
+import struct, sys, time
+word, = struct.unpack("=Q", sys.stdin.buffer.read())
+assert word >> 32 == 77, word
+left = (word - int(time.monotonic() * 1000) + 2**31) % 2**32 - 2**31
+print(left)
+assert 0 < left <= 60000, left
+`
+	for _, path := range interpreters(t) {
+		b.SetDeadline(1, 77, time.Now().Add(time.Minute))
+		word := make([]byte, 8)
+		binary.NativeEndian.PutUint64(word, b.w.at(boardFirst+boardStride+boardDeadline).Load())
+		runPython(t, path, script, word)
 	}
 }
 

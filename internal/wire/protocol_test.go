@@ -209,7 +209,7 @@ func checkMemory(t *testing.T, doc string) {
 		t.Errorf("page: it has %d bytes in the code", pageSize)
 	}
 	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", boardFirst+word, boardStride) }
-	board := []string{fmt.Sprint(boardPromoted), slot(0), slot(boardGone)}
+	board := []string{fmt.Sprint(boardPromoted), slot(0), slot(boardGone), slot(boardDeadline)}
 	if got := column("### Board"); !slices.Equal(got, board) {
 		t.Errorf("board: words %q, in the code %q", got, board)
 	}

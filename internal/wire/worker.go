@@ -20,6 +20,7 @@ const (
 	KindError
 	KindRefused
 	KindHints
+	KindExtend
 )
 
 // workerKinds has the name of each kind in docs/protocol.md, and how many items
@@ -36,6 +37,7 @@ var workerKinds = [...]struct {
 	KindError:    {"ERROR", 2},
 	KindRefused:  {"REFUSED", 2},
 	KindHints:    {"HINTS", 3},
+	KindExtend:   {"EXTEND", 3},
 }
 
 // String is the name in docs/protocol.md.
@@ -59,7 +61,7 @@ type WorkerMessage struct {
 	Headers []HeaderField
 	Body    []byte // a whole body or a part of one
 	Offset  int64  // of the body in a file
-	Count   int64  // bytes of the file from there, −1 for all
+	Count   int64  // bytes of the file from there, −1 for all; milliseconds of an extension
 
 	latin1 []byte // what had to be converted, piece after piece
 }
@@ -133,6 +135,10 @@ func (d *decoder) rest(m *WorkerMessage) (err error) {
 	switch m.Kind {
 	case KindResponse, KindStart, KindChunk:
 		m.Body, err = d.bytes()
+	case KindExtend:
+		if m.Count, err = d.int(); err == nil && (m.Count < 0 || m.Count > math.MaxInt32) {
+			err = fmt.Errorf("an extension of %d ms", m.Count)
+		}
 	case KindFile:
 		if m.Offset, err = d.int(); err != nil {
 			return err

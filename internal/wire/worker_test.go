@@ -64,7 +64,7 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 		{"one item", pyTuple(one), "no message"},
 		{"kind of another type", pyTuple(ok, one), "not an int"},
 		{"kind -1", pyTuple(pyInt(-1), one), "unknown kind -1"},
-		{"kind 8", pyTuple(pyInt(8), one), "unknown kind 8"},
+		{"kind 99", pyTuple(pyInt(99), one), "unknown kind 99"},
 		{"too many items", pyTuple(pyInt(3), one, one), "END has 2 items, not 3"},
 		{"too few items", pyTuple(pyInt(2), one), "CHUNK has 3 items, not 2"},
 		{"id 0", pyTuple(pyInt(3), pyInt(0)), "no request id"},
@@ -100,6 +100,8 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 		{"offset of 90 bits", file("l\x06\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00", one), "64 bits"},
 		{"offset with a sign and no digits", file("l\x00\x00\x00\x80", one), "64 bits"},
 		{"digit of 16 bits", file("l\x01\x00\x00\x00\xff\xff", one), "64 bits"},
+		{"extension into the past", pyTuple(pyInt(8), one, pyInt(-1)), "extension"},
+		{"extension without end", pyTuple(pyInt(8), one, pyInt(1<<40)), "extension"},
 		{"reference", pyTuple(pyInt(3), "r\x00\x00\x00\x00"), "not an int"},
 		{"flagged", "\xa8" + pyTuple(pyInt(3), one)[1:], "not '('"},
 	}
@@ -173,6 +175,8 @@ func encode(m *WorkerMessage) string {
 		items = append(items, str(m.Status), pyList(headers...), pyInt(m.Offset), pyInt(m.Count))
 	case KindHints:
 		items = append(items, pyList(headers...))
+	case KindExtend:
+		items = append(items, pyInt(m.Count))
 	}
 	return pyTuple(items...)
 }
@@ -190,6 +194,7 @@ func FuzzDecodeWorkerMessage(f *testing.F) {
 		pyTuple(pyInt(5), pyInt(1)),
 		pyTuple(pyInt(6), "l\x01\x00\x00\x00\x01\x00"),
 		pyTuple(pyInt(7), pyInt(1), headers),
+		pyTuple(pyInt(8), pyInt(1), pyInt(60000)),
 	} {
 		f.Add([]byte(s))
 	}

@@ -14,7 +14,7 @@ from .wire import MAX_MESSAGE, SCM_RIGHTS, SOL_SOCKET
 FORMAT = 2
 
 # The kinds of messages.
-RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS = range(8)
+RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS, EXTEND = range(9)
 
 # The largest body that goes in one message with its head, and the largest part
 # of a larger one, in bytes.

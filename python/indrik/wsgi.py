@@ -11,7 +11,7 @@ import sys
 from io import BytesIO
 from marshal import dumps, loads
 
-from . import hookview, wire
+from . import deadline, hookview, wire
 from .exchange import END, ERROR, FORMAT, MAX_ONE, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone
 from .log import Errors
 
@@ -45,6 +45,7 @@ def serve(worker, index):
     seen = page[0]
     app = worker.wsgi
     common = constants(worker)
+    common.update(deadline.functions(worker.timeout, cells, cell, sock))
     limit = worker.max_requests
     hooked = _hooks(worker)
     buffer = bytearray(wire.MAX_MESSAGE + 4096)

@@ -22,7 +22,7 @@ LIMIT = 20  # seconds that a test waits for anything
 
 PYTHON_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS = range(8)
+RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS, EXTEND = range(9)
 
 
 def bootstrap():

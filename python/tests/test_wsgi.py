@@ -1,7 +1,8 @@
 import marshal
 import os
+import time
 
-from .support import CHUNK, END, ERROR, FILE, HINTS, RESPONSE, START, MasterTest, memory
+from .support import CHUNK, END, ERROR, EXTEND, FILE, HINTS, RESPONSE, START, MasterTest, memory
 
 APP = r"""
 import gzip, io, sys, wsgiref.validate
@@ -301,6 +302,80 @@ class Input(WSGITest):
         self.assertEqual(len(os.listdir("/proc/%d/fd" % self.worker.pid)), before)
         os.close(head)
         os.close(body)
+
+
+class Asking(MasterTest):
+    """The functions that tell an app about its request."""
+
+    APP = """
+import time
+def app(environ, start):
+    names = {name: environ["indrik." + name] for name in ("deadline", "extend_deadline", "disconnected")}
+    names["now"] = time.monotonic
+    say = start("200 OK", [])
+    for line in environ["QUERY_STRING"].split(";"):
+        while line.startswith("until:") and not eval(line[6:], names):
+            time.sleep(0.001)
+        if not line.startswith("until:"):
+            say(repr(eval(line, names)).encode())
+    return []
+"""
+
+    def answers(self, worker, query, meanwhile=None):
+        number = self.master.request("/?" + query)
+        values = []
+        while True:
+            message = self.master.response(worker)
+            if message[0] == END:
+                return values
+            if message[0] in (START, CHUNK) and message[-1]:
+                values.append(eval(message[-1]))
+            elif message[0] == EXTEND:
+                values.append(message)
+            if meanwhile:
+                meanwhile(worker, number)
+                meanwhile = None
+
+    def test_deadline(self):
+        worker = self.master.up(self.APP, timeout=30)
+        left, = self.answers(worker, "deadline()-now()")
+        self.assertTrue(29.9 < left <= 30.1, left)  # nobody has noted anything yet
+
+        def note(worker, number):
+            # Also across the wrap of the word, which holds some 50 days.
+            worker.board[10] = number << 32 | int((time.monotonic() + 5) * 1000) & 0xFFFFFFFF
+
+        values = self.answers(worker, "1;until:deadline()-now()<20;deadline()-now()", note)
+        self.assertTrue(3 < values[1] <= 5, values)
+
+    def test_extension(self):
+        worker = self.master.up(self.APP, timeout=2)
+        values = self.answers(worker, "extend_deadline(60)-now();deadline()-now();extend_deadline(1)-now()")
+        self.assertEqual(values[0], (EXTEND, 1, 60001))
+        for value in values[1], values[2], values[4]:
+            self.assertTrue(59 < value <= 60.01, values)
+        self.assertEqual(values[3], (EXTEND, 1, 1001))
+        # It is no other request's, and has a bound.
+        values = self.answers(worker, "deadline()-now();extend_deadline(1e9)-now()")
+        self.assertTrue(1 < values[0] <= 2.01, values)
+        self.assertEqual(values[1], (EXTEND, 2, 3600001))
+        for nonsense in ("0", "-1", "float('nan')"):
+            number = self.master.request("/?extend_deadline(%s)" % nonsense)
+            self.assertEqual(self.master.response(worker)[:2], (ERROR, number))
+            self.master.wait_log("an extension of")
+
+    def test_no_timeout(self):
+        worker = self.master.up(self.APP, timeout=0)
+        self.assertEqual(self.answers(worker, "deadline();extend_deadline(5);deadline()"), [None, None, None])
+
+    def test_disconnected(self):
+        worker = self.master.up(self.APP)
+        self.assertEqual(self.answers(worker, "disconnected()"), [False])
+        number = self.master.request("/?disconnected();until:disconnected();disconnected()")
+        self.assertEqual(self.master.response(worker)[-1], b"False")
+        worker.board[9] = number
+        self.assertEqual(self.master.response(worker), (END, number))  # what it writes then is dropped
+        self.assertEqual(self.answers(worker, "disconnected()"), [False])
 
 
 class Files(WSGITest):

@@ -1,0 +1,29 @@
+//go:build linux
+
+package test
+
+import "testing"
+
+// A kind is a kind of WSGI worker with what a test needs to start it.
+type kind struct {
+	name string
+	args []string
+}
+
+// kinds are those that tests which are the same for all of them are run with.
+var kinds = []kind{
+	{name: "sync"},
+	{name: "gthread", args: []string{"--threads", "4"}},
+}
+
+// forEachKind runs a test for each kind of WSGI worker.
+func forEachKind(t *testing.T, test func(t *testing.T, k kind)) {
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { test(t, k) })
+	}
+}
+
+// options are those of a server with workers of that kind.
+func (k kind) options(app string, args ...string) options {
+	return options{app: app, args: append(append([]string{}, k.args...), args...)}
+}
