@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	},
 	"internal/front": {
 		"internal/accesslog", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer",
-		"internal/proxyproto", "internal/tlsconf", "internal/version", "internal/wire",
+		"internal/proxyproto", "internal/tlsconf", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/settings": {
 		"internal/accesslog", "internal/listen", "internal/oslayer", "internal/tlsconf", "internal/version", "internal/wire",
@@ -46,6 +46,7 @@ var layers = map[string][]string{
 	"internal/exitcode":  {},
 	"internal/http1":     {},
 	"internal/version":   {},
+	"internal/websocket": {"internal/http1"},
 	"internal/wire":      {},
 
 	"bench":          {"bench/load", "bench/proctree", "bench/stats"},
@@ -58,7 +59,7 @@ var layers = map[string][]string{
 
 // dependencies are the modules that go.mod may require directly.
 var dependencies = []string{
-	"github.com/spf13/pflag", "golang.org/x/sys", "golang.org/x/net", "golang.org/x/term", "github.com/coder/websocket",
+	"github.com/spf13/pflag", "golang.org/x/sys", "golang.org/x/net", "golang.org/x/term",
 	"github.com/fsnotify/fsnotify", "github.com/klauspost/compress", "github.com/prometheus/client_golang",
 	"github.com/prometheus/procfs", "github.com/coreos/go-systemd/v22", "github.com/pires/go-proxyproto",
 	"github.com/rogpeppe/go-internal", "github.com/google/go-cmp", "pgregory.net/rapid",
