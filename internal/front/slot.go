@@ -1,6 +1,7 @@
 package front
 
 import (
+	"fmt"
 	"os"
 	"sync"
 	"syscall"
@@ -108,7 +109,11 @@ func (sl *slot) handle(b []byte) {
 		}
 	}()
 	m := &sl.msg
-	if err := wire.DecodeWorkerMessage(b, m); err != nil {
+	rest, err := wire.DecodeWorkerMessage(b, m)
+	if err == nil && (len(rest) > 0 || m.Kind.ASGI()) {
+		err = fmt.Errorf("%v, and %d bytes more", m.Kind, len(rest))
+	}
+	if err != nil {
 		sl.q.s.log.Errorf("worker %d sent what is no response: %s", sl.w.number, err)
 		sl.q.failClaimed(sl.w, sl.index)
 		sl.q.s.send(wire.FromFront{Type: wire.TypeBroken, Worker: sl.w.number})

@@ -57,6 +57,9 @@ const (
 	AcceptStop  = "stop"  // leave them to whoever else accepts on the socket
 )
 
+// KindASGI is the kind of a worker that gets its requests by its first slot.
+const KindASGI = "asgi"
+
 // ToFront is a message from the master to its front. Only the fields that
 // docs/protocol.md lists for its type are set.
 type ToFront struct {
@@ -66,6 +69,7 @@ type ToFront struct {
 	Config     *FrontConfig `json:"config,omitempty"`
 	Worker     int          `json:"worker,omitempty"`
 	Pid        int          `json:"pid,omitempty"`
+	Kind       string       `json:"kind,omitempty"`
 	First      int          `json:"first,omitempty"`
 	Handover   bool         `json:"handover,omitempty"`
 	Accept     string       `json:"accept,omitempty"`
@@ -147,6 +151,7 @@ type FromFront struct {
 	Path    string  `json:"path,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`
 	Others  int     `json:"others,omitempty"`
+	Blocked int     `json:"blocked,omitempty"`
 }
 
 // ToSpawner is a message from the master to a spawner.
@@ -191,9 +196,10 @@ type FromSpawner struct {
 	Traceback string `json:"traceback,omitempty"`
 	Code      int    `json:"code,omitempty"`
 
-	Worker int `json:"worker,omitempty"`
-	Pid    int `json:"pid,omitempty"`
-	Signal int `json:"signal,omitempty"`
+	Worker int    `json:"worker,omitempty"`
+	Pid    int    `json:"pid,omitempty"`
+	Kind   string `json:"kind,omitempty"`
+	Signal int    `json:"signal,omitempty"`
 }
 
 // Handover describes a client connection that one front gives to another.

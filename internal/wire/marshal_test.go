@@ -143,7 +143,7 @@ for m in [
 		var m WorkerMessage
 		for _, want := range want {
 			n := int(out[0]) | int(out[1])<<8 | int(out[2])<<16
-			if err := DecodeWorkerMessage(out[4:4+n], &m); err != nil {
+			if _, err := DecodeWorkerMessage(out[4:4+n], &m); err != nil {
 				t.Fatalf("%s: %s: %v", path, want, err)
 			}
 			out = out[4+n:]

@@ -20,6 +20,10 @@ const (
 	pageRingSize    = MaxRevoked
 
 	boardPromoted = 0
+	boardFront    = 1
+	boardPing     = 2
+	boardLag      = 3
+	boardMostLag  = 4
 	boardFirst    = 8
 	boardGone     = 1 // of a slot's words
 	boardDeadline = 2
@@ -117,6 +121,23 @@ func (b *Board) Dismiss(i int, id uint32) {
 // SetDeadline tells slot i until when it may run the request id.
 func (b *Board) SetDeadline(i int, id uint32, t time.Time) {
 	b.w.at(boardFirst + boardStride*i + boardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
+}
+
+// Serve lets an ASGI worker begin the requests of the front with a number, and no
+// others.
+func (b *Board) Serve(front int) { b.w.at(boardFront).Store(uint64(front) + 1) }
+
+// Stop lets an ASGI worker begin no more requests.
+func (b *Board) Stop() { b.w.at(boardFront).Store(0) }
+
+// Pinged is the number of the last [EventPing] that an ASGI worker has read.
+func (b *Board) Pinged() uint32 { return uint32(b.w.at(boardPing).Load()) }
+
+// Lag is how late the event loop of an ASGI worker was at the last
+// [EventPing], and at most since its start.
+func (b *Board) Lag() (last, most time.Duration) {
+	micros := func(word int) time.Duration { return time.Duration(b.w.at(word).Load()) * time.Microsecond }
+	return micros(boardLag), micros(boardMostLag)
 }
 
 // Promote tells the worker that its master is a successor no more.

@@ -177,21 +177,42 @@ func checkControl(t *testing.T, doc string) {
 }
 
 func checkKinds(t *testing.T, doc string) {
-	table := rows(section(t, doc, "## Slots: responses"))
-	if len(table) != len(workerKinds) {
-		t.Errorf("%d kinds in the document, %d in the code", len(table), len(workerKinds))
+	table := slices.Concat(rows(section(t, doc, "## Slots: responses")), rows(section(t, doc, "### Worker → front")))
+	known := 0
+	for i := range workerKinds {
+		if Kind(i).known() {
+			known++
+		}
 	}
-	for i, row := range table {
-		kind := Kind(i)
-		if want := fmt.Sprintf("%d `%v`", i, kind); row[0] != want {
+	if len(table) != known {
+		t.Errorf("%d kinds in the document, %d in the code", len(table), known)
+	}
+	for _, row := range table {
+		n, items := shapeOf(t, row)
+		kind := Kind(n)
+		if want := fmt.Sprintf("%d `%v`", n, kind); row[0] != want {
 			t.Errorf("%s, in the code %s", row[0], want)
-		}
-		shape := quoted.FindStringSubmatch(row[1])[1]
-		items := strings.Split(strings.Trim(shape, "()"), ", ")
-		if items[0] != fmt.Sprint(i) || i < len(workerKinds) && len(items) != workerKinds[i].items {
-			t.Errorf("%v is %s, in the code it has %d items", kind, shape, workerKinds[i].items)
+		} else if items != workerKinds[n].items {
+			t.Errorf("%v has %d items, in the code %d", kind, items, workerKinds[n].items)
 		}
 	}
+	for i, row := range rows(section(t, doc, "### Front → worker")) {
+		n, items := shapeOf(t, row)
+		if want := fmt.Sprintf("%d `%v`", i, Event(i)); n != i || row[0] != want || items != 4 {
+			t.Errorf("%s with %d items, in the code %s with 4", row[0], items, want)
+		}
+	}
+}
+
+// shapeOf reads the kind of a message and the number of its items off a row.
+func shapeOf(t *testing.T, row []string) (kind, items int) {
+	t.Helper()
+	shape := strings.Split(strings.Trim(quoted.FindStringSubmatch(row[1])[1], "()"), ", ")
+	kind, err := strconv.Atoi(shape[0])
+	if err != nil {
+		t.Fatalf("%q has no kind", row)
+	}
+	return kind, len(shape)
 }
 
 func checkMemory(t *testing.T, doc string) {
@@ -209,7 +230,10 @@ func checkMemory(t *testing.T, doc string) {
 		t.Errorf("page: it has %d bytes in the code", pageSize)
 	}
 	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", boardFirst+word, boardStride) }
-	board := []string{fmt.Sprint(boardPromoted), slot(0), slot(boardGone), slot(boardDeadline)}
+	board := []string{slot(0), slot(boardGone), slot(boardDeadline)}
+	for _, word := range []int{boardMostLag, boardLag, boardPing, boardFront, boardPromoted} {
+		board = slices.Insert(board, 0, fmt.Sprint(word))
+	}
 	if got := column("### Board"); !slices.Equal(got, board) {
 		t.Errorf("board: words %q, in the code %q", got, board)
 	}

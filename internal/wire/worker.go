@@ -21,6 +21,13 @@ const (
 	KindRefused
 	KindHints
 	KindExtend
+
+	// Those of ASGI workers only.
+	KindLeave
+	KindWant
+	KindTrailers
+	KindPart
+	KindFail
 )
 
 // workerKinds has the name of each kind in docs/protocol.md, and how many items
@@ -38,15 +45,25 @@ var workerKinds = [...]struct {
 	KindRefused:  {"REFUSED", 2},
 	KindHints:    {"HINTS", 3},
 	KindExtend:   {"EXTEND", 3},
+	KindLeave:    {"LEAVE", 2},
+	KindWant:     {"WANT", 3},
+	KindTrailers: {"TRAILERS", 3},
+	KindPart:     {"PART", 4},
+	KindFail:     {"FAIL", 3},
 }
 
 // String is the name in docs/protocol.md.
 func (k Kind) String() string {
-	if k < 0 || int(k) >= len(workerKinds) {
+	if !k.known() {
 		return fmt.Sprintf("Kind(%d)", int(k))
 	}
 	return workerKinds[k].name
 }
+
+func (k Kind) known() bool { return k >= 0 && int(k) < len(workerKinds) && workerKinds[k].items > 0 }
+
+// ASGI tells whether only ASGI workers say such a thing.
+func (k Kind) ASGI() bool { return k > KindExtend }
 
 // A HeaderField is a name and a value, Latin-1 text.
 type HeaderField struct{ Name, Value []byte }
@@ -57,11 +74,12 @@ type HeaderField struct{ Name, Value []byte }
 type WorkerMessage struct {
 	Kind    Kind
 	ID      uint32 // of the request, 1 to 2³¹−1
-	Status  []byte
+	Status  []byte // empty if it came as a number
+	Code    int    // the status if it came as a number
 	Headers []HeaderField
 	Body    []byte // a whole body or a part of one
 	Offset  int64  // of the body in a file
-	Count   int64  // bytes of the file from there, −1 for all; milliseconds of an extension
+	Count   int64  // bytes of the file from there, −1 for all; bytes that are wanted; milliseconds of an extension
 
 	latin1 []byte // what had to be converted, piece after piece
 }
@@ -69,15 +87,16 @@ type WorkerMessage struct {
 // errShort is a message that ends before its value does.
 var errShort = errors.New("it ends too early")
 
-// DecodeWorkerMessage reads a message into m. It accepts the shapes in
+// DecodeWorkerMessage reads the message at the start of b into m, and returns
+// what follows it: ASGI workers send several at a time. It accepts the shapes in
 // docs/protocol.md and nothing else. After an error m has no meaning.
-func DecodeWorkerMessage(b []byte, m *WorkerMessage) error {
+func DecodeWorkerMessage(b []byte, m *WorkerMessage) (rest []byte, err error) {
 	*m = WorkerMessage{Headers: m.Headers[:0], latin1: m.latin1[:0]}
 	d := decoder{b: b}
 	if err := d.message(m); err != nil {
-		return fmt.Errorf("message of a worker, at byte %d: %w", len(b)-len(d.b), err)
+		return nil, fmt.Errorf("message of a worker, at byte %d: %w", len(b)-len(d.b), err)
 	}
-	return nil
+	return d.b, nil
 }
 
 // A decoder reads from the front of b.
@@ -95,10 +114,10 @@ func (d *decoder) message(m *WorkerMessage) error {
 	if err != nil {
 		return err
 	}
-	if kind < 0 || kind >= int64(len(workerKinds)) {
+	m.Kind = Kind(kind)
+	if !m.Kind.known() {
 		return fmt.Errorf("unknown kind %d", kind)
 	}
-	m.Kind = Kind(kind)
 	if want := workerKinds[kind].items; items != want {
 		return fmt.Errorf("%v has %d items, not %d", m.Kind, want, items)
 	}
@@ -110,26 +129,20 @@ func (d *decoder) message(m *WorkerMessage) error {
 		return fmt.Errorf("%d is no request id", id)
 	}
 	m.ID = uint32(id)
-	if err := d.rest(m); err != nil {
-		return err
-	}
-	if len(d.b) > 0 {
-		return fmt.Errorf("%d bytes too many", len(d.b))
-	}
-	return nil
+	return d.rest(m)
 }
 
 // rest reads what follows the id.
 func (d *decoder) rest(m *WorkerMessage) (err error) {
 	switch m.Kind {
 	case KindResponse, KindStart, KindFile:
-		if m.Status, err = d.str(m); err != nil {
+		if err = d.status(m); err != nil {
 			return err
 		}
 		if err = d.headers(m); err != nil {
 			return err
 		}
-	case KindHints:
+	case KindHints, KindTrailers:
 		return d.headers(m)
 	}
 	switch m.Kind {
@@ -139,7 +152,7 @@ func (d *decoder) rest(m *WorkerMessage) (err error) {
 		if m.Count, err = d.int(); err == nil && (m.Count < 0 || m.Count > math.MaxInt32) {
 			err = fmt.Errorf("an extension of %d ms", m.Count)
 		}
-	case KindFile:
+	case KindFile, KindPart:
 		if m.Offset, err = d.int(); err != nil {
 			return err
 		}
@@ -149,17 +162,44 @@ func (d *decoder) rest(m *WorkerMessage) (err error) {
 		if m.Offset < 0 || m.Count < -1 {
 			err = fmt.Errorf("%d bytes from %d are no part of a file", m.Count, m.Offset)
 		}
+	case KindWant:
+		if m.Count, err = d.int(); err == nil && m.Count < 1 {
+			err = fmt.Errorf("%d bytes cannot be wanted", m.Count)
+		}
+	case KindFail:
+		err = d.statusNumber(m)
 	}
 	return err
 }
 
+// status reads a status such as 200 OK, or its number.
+func (d *decoder) status(m *WorkerMessage) (err error) {
+	if len(d.b) > 0 && d.b[0] == marshalInt {
+		return d.statusNumber(m)
+	}
+	m.Status, err = d.str(m)
+	return err
+}
+
+func (d *decoder) statusNumber(m *WorkerMessage) error {
+	n, err := d.int()
+	if err != nil {
+		return err
+	}
+	if n < 100 || n > 999 {
+		return fmt.Errorf("%d is no status", n)
+	}
+	m.Code = int(n)
+	return nil
+}
+
 func (d *decoder) headers(m *WorkerMessage) error {
-	n, err := d.header(marshalList)
+	n, err := d.sequence()
 	if err != nil {
 		return err
 	}
 	for range n {
-		items, err := d.header(marshalTuple)
+		items, err := d.sequence()
 		if err != nil {
 			return err
 		}
@@ -167,15 +207,35 @@ func (d *decoder) headers(m *WorkerMessage) error {
 			return fmt.Errorf("a header has 2 items, not %d", items)
 		}
 		var f HeaderField
-		if f.Name, err = d.str(m); err != nil {
+		if f.Name, err = d.text(m); err != nil {
 			return err
 		}
-		if f.Value, err = d.str(m); err != nil {
+		if f.Value, err = d.text(m); err != nil {
 			return err
 		}
 		m.Headers = append(m.Headers, f)
 	}
 	return nil
+}
+
+// sequence begins a list or a tuple.
+func (d *decoder) sequence() (int, error) {
+	c, err := d.code()
+	if err != nil {
+		return 0, err
+	}
+	if c != marshalList && c != marshalTuple {
+		return 0, fmt.Errorf("type %q, neither list nor tuple", c)
+	}
+	return d.size()
+}
+
+// text reads a str or the bytes of one.
+func (d *decoder) text(m *WorkerMessage) ([]byte, error) {
+	if len(d.b) > 0 && d.b[0] == marshalBytes {
+		return d.bytes()
+	}
+	return d.str(m)
 }
 
 func (d *decoder) code() (byte, error) {

@@ -21,7 +21,7 @@ func TestDecodeWorkerMessage(t *testing.T) {
 	headers := pyList(pyTuple(pyStr("A"), pyStr("caf\u00e9 \u00ff\u0080")), pyTuple(pyStr("B"), pyStr("")))
 	var m WorkerMessage
 	input := []byte(pyTuple(pyInt(0), pyInt(5), pyStr("200 OK"), headers, pyBytes("body")))
-	if err := DecodeWorkerMessage(input, &m); err != nil {
+	if _, err := DecodeWorkerMessage(input, &m); err != nil {
 		t.Fatal(err)
 	}
 	if m.Kind != KindResponse || m.ID != 5 || string(m.Status) != "200 OK" || len(m.Headers) != 2 || string(m.Body) != "body" {
@@ -35,7 +35,7 @@ func TestDecodeWorkerMessage(t *testing.T) {
 	}
 
 	// Nothing of it must be left in the next one.
-	if err := DecodeWorkerMessage([]byte(pyTuple(pyInt(3), pyInt(6))), &m); err != nil {
+	if _, err := DecodeWorkerMessage([]byte(pyTuple(pyInt(3), pyInt(6))), &m); err != nil {
 		t.Fatal(err)
 	}
 	if m.Kind != KindEnd || m.ID != 6 || m.Status != nil || len(m.Headers) != 0 || m.Body != nil {
@@ -43,11 +43,34 @@ func TestDecodeWorkerMessage(t *testing.T) {
 	}
 }
 
+// An ASGI worker sends what the app gave it, and several messages at a time.
+func TestDecodeASGIMessages(t *testing.T) {
+	input := []byte(pyTuple(pyInt(0), pyInt(5), pyInt(404), pyTuple(
+		pyList(pyBytes("a"), pyBytes("caf\xe9")), pyTuple(pyBytes("b"), pyStr("\u00e9"))), pyBytes("body")) +
+		pyTuple(pyInt(10), pyInt(6), pyInt(1<<40)) + pyTuple(pyInt(13), pyInt(7), pyInt(504)))
+	var m WorkerMessage
+	rest, err := DecodeWorkerMessage(input, &m)
+	if err != nil || m.Code != 404 || m.Status != nil || len(m.Headers) != 2 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if h := m.Headers; string(h[0].Name) != "a" || string(h[0].Value) != "caf\xe9" || string(h[1].Value) != "\xe9" {
+		t.Errorf("headers %q", h)
+	}
+	rest, err = DecodeWorkerMessage(rest, &m)
+	if err != nil || m.Kind != KindWant || m.ID != 6 || m.Count != 1<<40 || m.Code != 0 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	rest, err = DecodeWorkerMessage(rest, &m)
+	if err != nil || m.Kind != KindFail || m.Code != 504 || len(rest) > 0 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+}
+
 // Python may write a str in any of these forms.
 func TestDecodeStrForms(t *testing.T) {
 	var m WorkerMessage
 	for _, status := range []string{"u\x03\x00\x00\x00200", "t\x03\x00\x00\x00200", "a\x03\x00\x00\x00200", "A\x03\x00\x00\x00200", "z\x03200", "Z\x03200"} {
-		if err := DecodeWorkerMessage([]byte(pyTuple(pyInt(1), pyInt(5), status, pyList(), pyBytes(""))), &m); err != nil || string(m.Status) != "200" {
+		if _, err := DecodeWorkerMessage([]byte(pyTuple(pyInt(1), pyInt(5), status, pyList(), pyBytes(""))), &m); err != nil || string(m.Status) != "200" {
 			t.Errorf("%q: %q, %v", status, m.Status, err)
 		}
 	}
@@ -64,20 +87,26 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 		{"one item", pyTuple(one), "no message"},
 		{"kind of another type", pyTuple(ok, one), "not an int"},
 		{"kind -1", pyTuple(pyInt(-1), one), "unknown kind -1"},
-		{"kind 99", pyTuple(pyInt(99), one), "unknown kind 99"},
+		{"kind 15", pyTuple(pyInt(15), one), "unknown kind 15"},
+		{"kind 1<<30", pyTuple(pyInt(1<<30), one), "unknown kind 1073741824"},
 		{"too many items", pyTuple(pyInt(3), one, one), "END has 2 items, not 3"},
 		{"too few items", pyTuple(pyInt(2), one), "CHUNK has 3 items, not 2"},
 		{"id 0", pyTuple(pyInt(3), pyInt(0)), "no request id"},
 		{"id -1", pyTuple(pyInt(3), pyInt(-1)), "no request id"},
 		{"id 1<<31", pyTuple(pyInt(3), pyInt(1<<31)), "no request id"},
 		{"id None", pyTuple(pyInt(3), "N"), "ends too early"},
-		{"bytes behind", pyTuple(pyInt(3), one) + "N", "1 bytes too many"},
 		{"status bytes", pyTuple(pyInt(1), one, pyBytes("200"), pyList(), pyBytes("")), "not a str"},
-		{"headers tuple", pyTuple(pyInt(7), one, pyTuple()), "type '(', not '['"},
-		{"header list", header(pyList(ok, ok)), "type '[', not '('"},
+		{"status 99", pyTuple(pyInt(1), one, pyInt(99), pyList(), pyBytes("")), "no status"},
+		{"status 1000", pyTuple(pyInt(13), one, pyInt(1000)), "no status"},
+		{"status None", pyTuple(pyInt(13), one, "NNNNN"), "not an int"},
+		{"headers dict", pyTuple(pyInt(7), one, "{00000"), "neither list nor tuple"},
+		{"header str", header(ok), "neither list nor tuple"},
+		{"0 wanted", pyTuple(pyInt(10), one, pyInt(0)), "cannot be wanted"},
+		{"less than 0 wanted", pyTuple(pyInt(10), one, pyInt(-5)), "cannot be wanted"},
+		{"part of a file from -1", pyTuple(pyInt(12), one, pyInt(-1), one), "no part of a file"},
 		{"header of one", header(pyTuple(ok)), "2 items, not 1"},
 		{"header of three", header(pyTuple(ok, ok, ok)), "2 items, not 3"},
-		{"header value bytes", header(pyTuple(ok, pyBytes(""))), "not a str"},
+		{"header value None", header(pyTuple(ok, "NNNNN")), "not a str"},
 		{"header name int", header(pyTuple(one, ok)), "not a str"},
 		{"beyond Latin-1", header(pyTuple(ok, pyStr("\u0100"))), "beyond Latin-1"},
 		{"euro", header(pyTuple(ok, pyStr("\u20ac"))), "beyond Latin-1"},
@@ -108,7 +137,7 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var m WorkerMessage
-			err := DecodeWorkerMessage([]byte(test.input), &m)
+			_, err := DecodeWorkerMessage([]byte(test.input), &m)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
@@ -125,7 +154,7 @@ var typicalResponse = []byte(pyTuple(pyInt(0), pyInt(77), pyStr("200 OK"), pyLis
 func TestDecodeTruncated(t *testing.T) {
 	var m WorkerMessage
 	for i := range typicalResponse {
-		if err := DecodeWorkerMessage(typicalResponse[:i:i], &m); err == nil {
+		if _, err := DecodeWorkerMessage(typicalResponse[:i:i], &m); err == nil {
 			t.Errorf("%d bytes were accepted", i)
 		}
 	}
@@ -134,7 +163,7 @@ func TestDecodeTruncated(t *testing.T) {
 func TestDecodeAllocs(t *testing.T) {
 	var m WorkerMessage
 	if n := testing.AllocsPerRun(100, func() {
-		if err := DecodeWorkerMessage(typicalResponse, &m); err != nil {
+		if _, err := DecodeWorkerMessage(typicalResponse, &m); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -146,7 +175,7 @@ func BenchmarkDecodeWorkerMessage(b *testing.B) {
 	var m WorkerMessage
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := DecodeWorkerMessage(typicalResponse, &m); err != nil {
+		if _, err := DecodeWorkerMessage(typicalResponse, &m); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -166,17 +195,25 @@ func encode(m *WorkerMessage) string {
 	for _, h := range m.Headers {
 		headers = append(headers, pyTuple(str(h.Name), str(h.Value)))
 	}
+	status := str(m.Status)
+	if m.Code != 0 {
+		status = pyInt(int64(m.Code))
+	}
 	switch m.Kind {
 	case KindResponse, KindStart:
-		items = append(items, str(m.Status), pyList(headers...), pyBytes(string(m.Body)))
+		items = append(items, status, pyList(headers...), pyBytes(string(m.Body)))
 	case KindChunk:
 		items = append(items, pyBytes(string(m.Body)))
 	case KindFile:
-		items = append(items, str(m.Status), pyList(headers...), pyInt(m.Offset), pyInt(m.Count))
-	case KindHints:
+		items = append(items, status, pyList(headers...), pyInt(m.Offset), pyInt(m.Count))
+	case KindPart:
+		items = append(items, pyInt(m.Offset), pyInt(m.Count))
+	case KindHints, KindTrailers:
 		items = append(items, pyList(headers...))
-	case KindExtend:
+	case KindExtend, KindWant:
 		items = append(items, pyInt(m.Count))
+	case KindFail:
+		items = append(items, status)
 	}
 	return pyTuple(items...)
 }
@@ -195,16 +232,25 @@ func FuzzDecodeWorkerMessage(f *testing.F) {
 		pyTuple(pyInt(6), "l\x01\x00\x00\x00\x01\x00"),
 		pyTuple(pyInt(7), pyInt(1), headers),
 		pyTuple(pyInt(8), pyInt(1), pyInt(60000)),
+		pyTuple(pyInt(0), pyInt(1), pyInt(404), pyTuple(pyList(pyBytes("a"), pyBytes("b\xff"))), pyBytes("x")),
+		pyTuple(pyInt(9), pyInt(1)) + pyTuple(pyInt(10), pyInt(1), pyInt(1<<40)),
+		pyTuple(pyInt(11), pyInt(1), headers),
+		pyTuple(pyInt(12), pyInt(1), pyInt(5), pyInt(-1)),
+		pyTuple(pyInt(13), pyInt(1), pyInt(504)),
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		var m, again WorkerMessage
-		if DecodeWorkerMessage(input, &m) != nil {
+		rest, err := DecodeWorkerMessage(input, &m)
+		if err != nil {
 			return
 		}
+		if len(rest) >= len(input) {
+			t.Fatal("nothing was read")
+		}
 		first := encode(&m)
-		if err := DecodeWorkerMessage([]byte(first), &again); err != nil {
+		if _, err := DecodeWorkerMessage([]byte(first), &again); err != nil {
 			t.Fatalf("%q: %v", first, err)
 		}
 		if second := encode(&again); !bytes.Equal([]byte(first), []byte(second)) {

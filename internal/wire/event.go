@@ -1,0 +1,71 @@
+package wire
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// An Event is the first item of every message from a front to an ASGI worker.
+type Event int
+
+// The kinds of events; docs/protocol.md has their shapes.
+const (
+	EventRequest Event = iota
+	EventUpload
+	EventBody
+	EventGone
+	EventGrant
+	EventPing
+	EventReset
+)
+
+var eventNames = [...]string{
+	EventRequest: "REQUEST", EventUpload: "UPLOAD", EventBody: "BODY", EventGone: "GONE",
+	EventGrant: "GRANT", EventPing: "PING", EventReset: "RESET",
+}
+
+// String is the name in docs/protocol.md.
+func (e Event) String() string { return eventNames[e] }
+
+// EventIDOffset is where in an event its id stands: a tuple header, the kind and
+// the type code of an int come before it.
+const EventIDOffset = 5 + 5 + 1
+
+// AppendEvent begins an event; its two other items follow.
+func AppendEvent(dst []byte, e Event, id uint32) []byte {
+	return AppendInt(AppendInt(AppendTuple(dst, 4), int64(e)), int64(id))
+}
+
+// AppendBody appends an [EventBody].
+func AppendBody(dst []byte, id uint32, data []byte, more bool) []byte {
+	last := int64(0)
+	if more {
+		last = 1
+	}
+	return AppendInt(AppendBytes(AppendEvent(dst, EventBody, id), data), last)
+}
+
+// AppendGone appends an [EventGone].
+func AppendGone(dst []byte, id uint32) []byte {
+	return AppendNone(AppendNone(AppendEvent(dst, EventGone, id)))
+}
+
+// AppendGrant appends an [EventGrant].
+func AppendGrant(dst []byte, id uint32, bytes int64) []byte {
+	return AppendNone(AppendInt(AppendEvent(dst, EventGrant, id), bytes))
+}
+
+// AppendPing appends an [EventPing] that is sent at t.
+func AppendPing(dst []byte, number uint32, t time.Time) []byte {
+	return AppendNone(AppendInt(AppendEvent(dst, EventPing, number), int64(monotonic(t))))
+}
+
+// AppendReset appends an [EventReset].
+func AppendReset(dst []byte, front int) []byte {
+	return AppendNone(AppendNone(AppendEvent(dst, EventReset, uint32(front))))
+}
+
+// SetEventID changes the id of an event.
+func SetEventID(event []byte, id uint32) {
+	binary.LittleEndian.PutUint32(event[EventIDOffset:], id)
+}
