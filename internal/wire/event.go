@@ -17,11 +17,14 @@ const (
 	EventGrant
 	EventPing
 	EventReset
+	EventMessage
+	EventClosed
 )
 
 var eventNames = [...]string{
 	EventRequest: "REQUEST", EventUpload: "UPLOAD", EventBody: "BODY", EventGone: "GONE",
 	EventGrant: "GRANT", EventPing: "PING", EventReset: "RESET",
+	EventMessage: "MESSAGE", EventClosed: "CLOSED",
 }
 
 // String is the name in docs/protocol.md.
@@ -38,11 +41,14 @@ func AppendEvent(dst []byte, e Event, id uint32) []byte {
 
 // AppendBody appends an [EventBody].
 func AppendBody(dst []byte, id uint32, data []byte, more bool) []byte {
-	last := int64(0)
-	if more {
-		last = 1
+	return appendFlag(AppendBytes(AppendEvent(dst, EventBody, id), data), more)
+}
+
+func appendFlag(dst []byte, set bool) []byte {
+	if set {
+		return AppendInt(dst, 1)
 	}
-	return AppendInt(AppendBytes(AppendEvent(dst, EventBody, id), data), last)
+	return AppendInt(dst, 0)
 }
 
 // AppendGone appends an [EventGone].
@@ -63,6 +69,22 @@ func AppendPing(dst []byte, number uint32, t time.Time) []byte {
 // AppendReset appends an [EventReset].
 func AppendReset(dst []byte, front int) []byte {
 	return AppendNone(AppendNone(AppendEvent(dst, EventReset, uint32(front))))
+}
+
+// AppendMessage appends an [EventMessage]; text must be valid UTF-8.
+func AppendMessage(dst []byte, id uint32, text bool, data []byte, more bool) []byte {
+	dst = AppendEvent(dst, EventMessage, id)
+	if text {
+		dst = AppendUTF8(dst, data)
+	} else {
+		dst = AppendBytes(dst, data)
+	}
+	return appendFlag(dst, more)
+}
+
+// AppendClosed appends an [EventClosed]; reason must be valid UTF-8.
+func AppendClosed(dst []byte, id uint32, code int, reason []byte) []byte {
+	return AppendUTF8(AppendInt(AppendEvent(dst, EventClosed, id), int64(code)), reason)
 }
 
 // SetEventID changes the id of an event.

@@ -82,6 +82,19 @@ func AppendKey(dst []byte, s string) []byte {
 // AppendLatin1 appends a str; b is Latin-1 text, so any bytes will do.
 func AppendLatin1(dst, b []byte) []byte { return appendLatin1(dst, b) }
 
+// AppendUTF8 appends a str; b must be valid UTF-8.
+func AppendUTF8(dst, b []byte) []byte {
+	switch {
+	case highBytes(b) > 0:
+		dst = appendHeader(dst, marshalUnicode, len(b))
+	case len(b) <= math.MaxUint8:
+		dst = append(dst, marshalShortASCII, byte(len(b)))
+	default:
+		dst = appendHeader(dst, marshalASCII, len(b))
+	}
+	return append(dst, b...)
+}
+
 func appendLatin1[T string | []byte](dst []byte, s T) []byte {
 	high := highBytes(s)
 	switch {

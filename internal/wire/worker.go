@@ -28,6 +28,9 @@ const (
 	KindTrailers
 	KindPart
 	KindFail
+	KindAccept
+	KindMessage
+	KindClose
 )
 
 // workerKinds has the name of each kind in docs/protocol.md, and how many items
@@ -50,6 +53,9 @@ var workerKinds = [...]struct {
 	KindTrailers: {"TRAILERS", 3},
 	KindPart:     {"PART", 4},
 	KindFail:     {"FAIL", 3},
+	KindAccept:   {"ACCEPT", 4},
+	KindMessage:  {"MESSAGE", 5},
+	KindClose:    {"CLOSE", 4},
 }
 
 // String is the name in docs/protocol.md.
@@ -75,11 +81,15 @@ type WorkerMessage struct {
 	Kind    Kind
 	ID      uint32 // of the request, 1 to 2³¹−1
 	Status  []byte // empty if it came as a number
-	Code    int    // the status if it came as a number
+	Code    int    // the status if it came as a number; of a close
 	Headers []HeaderField
-	Body    []byte // a whole body or a part of one
+	Body    []byte // a whole body, or a part of one or of a WebSocket message; the reason of a close
 	Offset  int64  // of the body in a file
 	Count   int64  // bytes of the file from there, −1 for all; bytes that are wanted; milliseconds of an extension
+
+	Protocol []byte // the subprotocol; empty: none
+	Text     bool   // the WebSocket message is a text
+	More     bool   // more of it follows
 
 	latin1 []byte // what had to be converted, piece after piece
 }
@@ -144,6 +154,8 @@ func (d *decoder) rest(m *WorkerMessage) (err error) {
 		}
 	case KindHints, KindTrailers:
 		return d.headers(m)
+	case KindAccept, KindMessage, KindClose:
+		return d.webSocket(m)
 	}
 	switch m.Kind {
 	case KindResponse, KindStart, KindChunk:
@@ -170,6 +182,44 @@ func (d *decoder) rest(m *WorkerMessage) (err error) {
 		err = d.statusNumber(m)
 	}
 	return err
+}
+
+// webSocket reads what follows the id in the kinds of WebSocket.
+func (d *decoder) webSocket(m *WorkerMessage) (err error) {
+	switch m.Kind {
+	case KindAccept:
+		if m.Protocol, err = d.str(m); err != nil {
+			return err
+		}
+		return d.headers(m)
+	case KindMessage:
+		if m.Text, err = d.flag(); err != nil {
+			return err
+		}
+		if m.Body, err = d.bytes(); err != nil {
+			return err
+		}
+		m.More, err = d.flag()
+		return err
+	}
+	code, err := d.int()
+	if err != nil {
+		return err
+	}
+	if code < 1000 || code > 4999 {
+		return fmt.Errorf("%d is no close code", code)
+	}
+	m.Code = int(code)
+	m.Body, err = d.bytes()
+	return err
+}
+
+func (d *decoder) flag() (bool, error) {
+	n, err := d.int()
+	if err == nil && n != 0 && n != 1 {
+		err = fmt.Errorf("%d is neither 0 nor 1", n)
+	}
+	return n == 1, err
 }
 
 // status reads a status such as 200 OK, or its number.

@@ -66,6 +66,30 @@ func TestDecodeASGIMessages(t *testing.T) {
 	}
 }
 
+func TestDecodeWebSocketMessages(t *testing.T) {
+	input := []byte(pyTuple(pyInt(14), pyInt(5), pyStr("chat"), pyList(pyTuple(pyBytes("x-a"), pyBytes("1")))) +
+		pyTuple(pyInt(15), pyInt(6), pyInt(1), pyBytes("hé"), pyInt(0)) +
+		pyTuple(pyInt(15), pyInt(7), pyInt(0), pyBytes("\xff"), pyInt(1)) +
+		pyTuple(pyInt(16), pyInt(8), pyInt(4999), pyBytes("bye")))
+	var m WorkerMessage
+	rest, err := DecodeWorkerMessage(input, &m)
+	if err != nil || m.Kind != KindAccept || m.ID != 5 || string(m.Protocol) != "chat" || len(m.Headers) != 1 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	rest, err = DecodeWorkerMessage(rest, &m)
+	if err != nil || m.Kind != KindMessage || m.ID != 6 || !m.Text || m.More || string(m.Body) != "hé" || m.Protocol != nil {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	rest, err = DecodeWorkerMessage(rest, &m)
+	if err != nil || m.Text || !m.More || string(m.Body) != "\xff" {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	rest, err = DecodeWorkerMessage(rest, &m)
+	if err != nil || m.Kind != KindClose || m.Code != 4999 || string(m.Body) != "bye" || len(rest) > 0 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+}
+
 // Python may write a str in any of these forms.
 func TestDecodeStrForms(t *testing.T) {
 	var m WorkerMessage
@@ -87,7 +111,7 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 		{"one item", pyTuple(one), "no message"},
 		{"kind of another type", pyTuple(ok, one), "not an int"},
 		{"kind -1", pyTuple(pyInt(-1), one), "unknown kind -1"},
-		{"kind 15", pyTuple(pyInt(15), one), "unknown kind 15"},
+		{"kind 17", pyTuple(pyInt(17), one), "unknown kind 17"},
 		{"kind 1<<30", pyTuple(pyInt(1<<30), one), "unknown kind 1073741824"},
 		{"too many items", pyTuple(pyInt(3), one, one), "END has 2 items, not 3"},
 		{"too few items", pyTuple(pyInt(2), one), "CHUNK has 3 items, not 2"},
@@ -104,6 +128,12 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 		{"0 wanted", pyTuple(pyInt(10), one, pyInt(0)), "cannot be wanted"},
 		{"less than 0 wanted", pyTuple(pyInt(10), one, pyInt(-5)), "cannot be wanted"},
 		{"part of a file from -1", pyTuple(pyInt(12), one, pyInt(-1), one), "no part of a file"},
+		{"flag 2", pyTuple(pyInt(15), one, pyInt(2), pyBytes(""), one), "neither 0 nor 1"},
+		{"message str", pyTuple(pyInt(15), one, one, ok, one), "type 'u', not 's'"},
+		{"close code 999", pyTuple(pyInt(16), one, pyInt(999), pyBytes("")), "no close code"},
+		{"close code 5000", pyTuple(pyInt(16), one, pyInt(5000), pyBytes("")), "no close code"},
+		{"reason str", pyTuple(pyInt(16), one, pyInt(1000), ok), "type 'u', not 's'"},
+		{"subprotocol None", pyTuple(pyInt(14), one, "N", pyList()), "not a str"},
 		{"header of one", header(pyTuple(ok)), "2 items, not 1"},
 		{"header of three", header(pyTuple(ok, ok, ok)), "2 items, not 3"},
 		{"header value None", header(pyTuple(ok, "NNNNN")), "not a str"},
