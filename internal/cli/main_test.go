@@ -78,7 +78,6 @@ func TestErrors(t *testing.T) {
 		{python, []string{"-w", "abc"}, 2, usage + "argument -w/--workers: invalid int value: 'abc'\n"},
 		{with("GUNICORN_CMD_ARGS", "-w abc"), nil, 2, usage + "argument -w/--workers: invalid int value: 'abc' (in GUNICORN_CMD_ARGS)\n"},
 		{with("INDRIK_CMD_ARGS", "-w 'abc"), nil, 1, "\nError: INDRIK_CMD_ARGS: No closing quotation\n"},
-		{with("WEB_CONCURRENCY", "abc"), nil, 1, "\nError: WEB_CONCURRENCY in the environment is no whole number: 'abc'\n"},
 		{map[string]string{"INDRIK_PYTHON": "/no/python"}, nil, 1, "\nError: no Python found. Tried:\n  INDRIK_PYTHON=/no/python\n"},
 	} {
 		code, out, errs, ok := start(t, c.vars, c.args...)

@@ -44,11 +44,7 @@ func (b *build) configure() {
 			b.fail(failed(r))
 			return
 		}
-		file, err := settings.FromFile(path, r.Settings, r.Lines)
-		if err != nil {
-			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
-			return
-		}
+		file := settings.FromFile(path, r.Settings, r.Lines)
 		cfg, err := settings.Resolve(m.opts.App, m.opts.Env, file, m.opts.CmdArgs, m.opts.Args)
 		if err != nil {
 			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})

@@ -10,11 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"indrik/internal/listen"
 )
 
 // check turns a value into the type of the setting's kind. base is the
-// directory that a relative path starts from; without it directories are not
-// looked for.
+// directory that a relative path starts from.
 func check(s *Setting, v any, base string) (any, error) {
 	switch s.Kind {
 	case KindString:
@@ -26,11 +27,13 @@ func check(s *Setting, v any, base string) (any, error) {
 	case KindBool:
 		return checkBool(v)
 	case KindStrings:
-		list, err := checkStrings(v)
-		if err == nil && s.Name == "raw_env" {
-			err = checkPairs(list)
-		}
-		return list, err
+		return checkStrings(v)
+	case KindPairs:
+		return checkPairs(v)
+	case KindAddresses:
+		return checkAddresses(v)
+	case KindLogFormat:
+		return checkLogFormat(v)
 	case KindCommaList:
 		return checkCommaList(v)
 	case KindNetworks:
@@ -71,6 +74,8 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkCleartext(v)
 	case KindAny:
 		return checkAny(v)
+	case KindHook:
+		return checkHook(v)
 	}
 	return v, nil
 }
@@ -170,13 +175,24 @@ func checkStrings(v any) ([]string, error) {
 }
 
 // checkPairs refuses what is not KEY=VALUE.
-func checkPairs(list []string) error {
+func checkPairs(v any) ([]string, error) {
+	list, err := checkStrings(v)
 	for _, s := range list {
 		if !strings.Contains(s, "=") {
-			return fmt.Errorf("environment setting %s invalid", pyRepr(s))
+			return nil, fmt.Errorf("environment setting %s invalid", pyRepr(s))
 		}
 	}
-	return nil
+	return list, err
+}
+
+func checkAddresses(v any) ([]string, error) {
+	list, err := checkStrings(v)
+	for _, s := range list {
+		if _, err := listen.Parse(s); err != nil {
+			return nil, err
+		}
+	}
+	return list, err
 }
 
 func checkCommaList(v any) ([]string, error) {
@@ -279,9 +295,6 @@ func checkDirectory(v any, base string) (any, error) {
 		return nil, fmt.Errorf("Not a string: %s", pyStr(v))
 	}
 	path := strings.TrimSpace(s)
-	if base == "" {
-		return path, nil
-	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(base, path)
 	}
@@ -374,6 +387,19 @@ func checkChoice(s *Setting, v any) (any, error) {
 		return word, nil
 	}
 	return nil, errors.New(strings.NewReplacer("%s", text, "%r", pyRepr(text)).Replace(s.BadChoice))
+}
+
+// A badHook is a hook that the Python processes have found to be none.
+type badHook struct {
+	value pyObject
+	text  string
+}
+
+func checkHook(v any) (any, error) {
+	if hook, ok := v.(badHook); ok {
+		return nil, errors.New(hook.text)
+	}
+	return v, nil
 }
 
 // checkObject takes a dotted name, or a Python object, which stays where it is.

@@ -11,9 +11,6 @@ import (
 // files later. Relative ones start from base.
 func checkFiles(v any, base string) (any, error) {
 	list, err := checkStrings(v)
-	if err != nil || base == "" {
-		return list, err
-	}
 	for _, name := range list {
 		if IsPattern(name) {
 			continue
@@ -26,7 +23,7 @@ func checkFiles(v any, base string) (any, error) {
 			return nil, fmt.Errorf("File %s does not exists.", name)
 		}
 	}
-	return list, nil
+	return list, err
 }
 
 // IsPattern tells whether a file of reload_extra_files is a pattern.

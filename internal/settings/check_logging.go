@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"indrik/internal/accesslog"
 )
 
 // checkDict takes any dictionary. One that holds what JSON has no form for,
@@ -27,6 +29,14 @@ func checkDict(v any) (any, error) {
 		}
 	}
 	return nil, fmt.Errorf("Value is not a dictionary: %s ", pyStr(v))
+}
+
+func checkLogFormat(v any) (any, error) {
+	s, err := checkString(v)
+	if text, _ := s.(string); err == nil {
+		_, err = accesslog.Compile(text)
+	}
+	return s, err
 }
 
 var errSyslogAddr = errors.New("invalid syslog address")

@@ -260,9 +260,9 @@ func TestCheckBad(t *testing.T) {
 		{"statsd_host", "unix://", "Value must be one of ('host:port', 'unix://PATH')"},
 		{"worker_connections", -1.0, "Value must be positive: -1"},
 		{"control_socket_mode", "0o9", "invalid literal for int() with base 0: '0o9'"},
-		{"protocol", "uwsgi", "protocol = 'uwsgi' (x.py) is refused: Indrik does not speak the uWSGI protocol: " +
+		{"protocol", "uwsgi", "Indrik does not speak the uWSGI protocol: " +
 			"let the proxy in front of it use HTTP (nginx: proxy_pass http://ADDRESS in place of uwsgi_pass ADDRESS)"},
-		{"dirty_workers", 1.0, "dirty_workers = 1 (x.py) is refused: Indrik has no dirty workers: give long jobs to a task queue"},
+		{"dirty_workers", 1.0, "Indrik has no dirty workers: give long jobs to a task queue"},
 		{"http2_max_concurrent_streams", 0.0, "http2_max_concurrent_streams must be between 1 and 2147483647, got 0"},
 		{"http2_initial_window_size", 2147483648.0, "http2_initial_window_size must be between 1 and 2147483647, got 2147483648"},
 		{"http2_max_frame_size", 16383.0, "http2_max_frame_size must be between 16384 and 16777215, got 16383"},
@@ -287,8 +287,9 @@ func TestCheckBad(t *testing.T) {
 			t.Errorf("%s = %v: error %q, want %q", c.name, c.in, err, c.want)
 			continue
 		}
-		want := "Invalid value for " + c.name + ": " + pyStr(plain(c.in)) + "\n\n\nError: " + c.want + "\n"
-		if got := Report(err); got != want {
+		v := plain(c.in)
+		want := "Invalid value for " + c.name + ": " + pyStr(v) + "\n\n\nError: " + c.want + "\n  " + c.name + " = " + pyRepr(v) + " (x.py)"
+		if got := Report(err); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "\n") {
 			t.Errorf("%s: report %q, want %q", c.name, got, want)
 		}
 	}
@@ -311,7 +312,7 @@ func TestTLSNames(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	_, err := Resolve("", Layer{Name: "command line", Values: map[string]any{"workers": -1}})
-	if got := Report(err); got != "\nError: Value must be positive: -1\n" {
+	if got := Report(err); got != "\nError: Value must be positive: -1\n  workers = -1 (command line); accepted: whole number\n" {
 		t.Errorf("%q", got)
 	}
 	var value *ValueError

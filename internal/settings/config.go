@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -22,7 +23,11 @@ type Config struct {
 // Resolve puts the layers on each other, from low to high, and checks every
 // value. app is the one that the command line names, "" if none: wsgi_app is
 // used then. A relative chdir starts from the directory that was the current
-// one when the layer of [FromEnv] was made. The error is a [*ValueError].
+// one when the layer of [FromEnv] was made.
+//
+// The error joins all that is wrong, each a [*ValueError]. The Config is there
+// even so, with the value of the layer below for each that is no good: it is
+// fit for finding out what else is wrong.
 func Resolve(app string, layers ...Layer) (*Config, error) {
 	c := &Config{app: app, values: make(map[string]any, len(Table)), sources: make(map[string]string), inFile: make(map[string]bool)}
 	dir := startDir(layers)
@@ -34,6 +39,7 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 	c.values["chdir"] = dir
 	c.values["user"], c.values["group"] = identity{id: os.Geteuid()}, identity{id: os.Getegid()}
 
+	var errs []error
 	for i := range layers {
 		l := &layers[i]
 		for j := range Table {
@@ -41,15 +47,15 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 			if _, ok := l.Values[s.Name]; !ok {
 				continue
 			}
-			c.sources[s.Name], c.inFile[s.Name] = l.source(s.Name), l.file
-			if s.Kind == KindHook {
-				continue
-			}
 			v, err := l.check(s, dir)
 			if err != nil {
-				return nil, err
+				errs = append(errs, err)
+				continue
 			}
-			c.values[s.Name] = v
+			c.sources[s.Name], c.inFile[s.Name] = l.source(s.Name), l.file
+			if s.Kind != KindHook {
+				c.values[s.Name] = v
+			}
 		}
 		if l.scriptName != "" {
 			c.scriptName = l.scriptName
@@ -59,10 +65,14 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 	if c.app == "" {
 		c.app = c.String("wsgi_app")
 	}
-	if err := c.together(); err != nil {
-		return nil, err
+	errs = append(errs, c.checkEffects()...)
+	if len(errs) == 0 {
+		// What one of them says of another would only confuse.
+		if err := c.together(); err != nil {
+			errs = append(errs, err)
+		}
 	}
-	return c, nil
+	return c, errors.Join(errs...)
 }
 
 func (c *Config) get(name string) any {

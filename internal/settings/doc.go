@@ -15,8 +15,8 @@
 //
 // A value of a higher layer replaces the lower one, lists too. A value that
 // is no good is an error even when a higher layer replaces it. Last the values
-// are checked against each other. The texts of the errors are Gunicorn's where
-// it has the setting, see [Report].
+// are checked against each other. All errors are told together; their texts
+// are Gunicorn's where it has the setting, see [Report].
 //
 // The package opens no file and starts nothing; it looks up users, groups and
 // whether the directory of chdir exists. A [Config] never changes, so that any

@@ -1,12 +1,13 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
 
 // checkEffects tells of the settings that were set and do not do what they say.
-func (c *Config) checkEffects() error {
+func (c *Config) checkEffects() (errs []error) {
 	for i := range Table {
 		s := &Table[i]
 		if s.Effect == Works || !c.changed(s) {
@@ -15,14 +16,14 @@ func (c *Config) checkEffects() error {
 		why := strings.ReplaceAll(s.Why, "`", "")
 		switch s.Effect {
 		case Refused:
-			return c.wrong(s.Name, fmt.Errorf("%s = %s (%s) is refused: %s", s.Name, pyRepr(c.get(s.Name)), c.Source(s.Name), why))
+			errs = append(errs, c.wrong(s.Name, errors.New(why)))
 		case Missing:
 			c.warn("%s (%s) has no effect: %s", s.Name, c.Source(s.Name), why)
 		case Needless:
 			c.notes = append(c.notes, fmt.Sprintf("%s (%s) has no effect: %s", s.Name, c.Source(s.Name), why))
 		}
 	}
-	return nil
+	return errs
 }
 
 // changed tells whether a setting has another value than by default.

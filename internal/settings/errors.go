@@ -31,6 +31,7 @@ type ValueError struct {
 	Value   any
 	Source  string // as in Config.Source
 	InFile  bool   // it stands in the config file
+	Accepts string // which values the setting takes; "" if that is not what is wrong
 	Err     error  // what is wrong with it; Gunicorn's text where it has one
 }
 
@@ -39,17 +40,33 @@ func (e *ValueError) Error() string { return e.Err.Error() }
 func (e *ValueError) Unwrap() error { return e.Err }
 
 // Report is the text for standard error that tells err to the operator, in
-// Gunicorn's form, with the line end.
+// Gunicorn's form, with the line end. Below Gunicorn's text of a value that is
+// no good there is a line that says where it stands and what is accepted.
+// Errors that were joined are reported one after the other.
 func Report(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var b strings.Builder
+		for _, err := range joined.Unwrap() {
+			b.WriteString(Report(err))
+		}
+		return b.String()
+	}
 	var usage *UsageError
 	if errors.As(err, &usage) {
 		return fmt.Sprintf("%s\n%s: error: %s\n", Usage(usage.Prog), usage.Prog, usage.Text)
 	}
 	var b strings.Builder
 	var value *ValueError
-	if errors.As(err, &value) && value.InFile {
+	if !errors.As(err, &value) {
+		return fmt.Sprintf("\nError: %s\n", err)
+	}
+	if value.InFile {
 		fmt.Fprintf(&b, "Invalid value for %s: %s\n\n", value.Setting, pyStr(value.Value))
 	}
-	fmt.Fprintf(&b, "\nError: %s\n", err)
+	fmt.Fprintf(&b, "\nError: %s\n  %s = %s (%s)", err, value.Setting, pyRepr(value.Value), value.Source)
+	if value.Accepts != "" {
+		fmt.Fprintf(&b, "; accepted: %s", value.Accepts)
+	}
+	b.WriteByte('\n')
 	return b.String()
 }

@@ -8,11 +8,7 @@ import (
 
 // The higher layer wins, and a Config knows where each value comes from.
 func Example() {
-	file, err := settings.FromFile("gunicorn.conf.py", map[string]any{"workers": 4.0, "timeout": 60.0}, map[string]int{"timeout": 2})
-	if err != nil {
-		fmt.Print(settings.Report(err))
-		return
-	}
+	file := settings.FromFile("gunicorn.conf.py", map[string]any{"workers": 4.0, "timeout": 60.0}, map[string]int{"timeout": 2})
 	args, app, err := settings.ParseArgs("indrik", []string{"-w8", "test:app"})
 	if err != nil {
 		fmt.Print(settings.Report(err))

@@ -61,10 +61,6 @@ func FromEnv(lookup func(string) (string, bool)) (Layer, error) {
 	if s, _ := lookup("WEB_CONCURRENCY"); s != "" {
 		l.set("workers", s)
 		l.sources["workers"] = "WEB_CONCURRENCY"
-		if _, err := parseInt(s, 10); err != nil {
-			err = fmt.Errorf("WEB_CONCURRENCY in the environment is no whole number: %s", pyRepr(s))
-			return l, &ValueError{Setting: "workers", Value: s, Source: "WEB_CONCURRENCY", Err: err}
-		}
 	}
 	if s, _ := lookup("PORT"); s != "" {
 		l.set("bind", []string{"0.0.0.0:" + s})
@@ -112,9 +108,8 @@ func FromCmdArgs(prog string, lookup func(string) (string, bool)) (Layer, error)
 
 // FromFile is the layer of a config file that Python has evaluated: values by
 // name, and the lines where they were set, where that is known. Values whose
-// name is no setting are added to Unknown. The others are checked, but for the
-// existence of directories.
-func FromFile(path string, values map[string]any, lines map[string]int) (Layer, error) {
+// name is no setting are added to Unknown.
+func FromFile(path string, values map[string]any, lines map[string]int) Layer {
 	l := Layer{Name: shortPath(path), file: true, lines: lines}
 	for name, v := range values {
 		if Lookup(name) == nil {
@@ -123,12 +118,7 @@ func FromFile(path string, values map[string]any, lines map[string]int) (Layer, 
 		}
 		l.set(name, v)
 	}
-	for i := range Table {
-		if _, err := l.check(&Table[i], ""); err != nil {
-			return l, err
-		}
-	}
-	return l, nil
+	return l
 }
 
 // warnings tells of the unknown names, in the order of the file.
@@ -146,15 +136,20 @@ func (l *Layer) warnings() []string {
 	return texts
 }
 
-// check returns the checked value of a setting, nil if the layer has none.
+// check returns the checked value of a setting that the layer has. base is
+// the directory that a relative path starts from.
 func (l *Layer) check(s *Setting, base string) (any, error) {
-	raw, ok := l.Values[s.Name]
-	if !ok || s.Kind == KindHook {
-		return nil, nil
-	}
-	v, err := check(s, plain(raw), base)
+	raw := plain(l.Values[s.Name])
+	v, err := check(s, raw, base)
 	if err != nil {
-		return nil, &ValueError{Setting: s.Name, Value: plain(raw), Source: l.source(s.Name), InFile: l.file, Err: err}
+		wrong := &ValueError{
+			Setting: s.Name, Value: raw, Source: l.source(s.Name), InFile: l.file,
+			Accepts: strings.ReplaceAll(s.values(), "`", ""), Err: err,
+		}
+		if hook, ok := raw.(badHook); ok {
+			wrong.Value = hook.value
+		}
+		return nil, wrong
 	}
 	return v, nil
 }
@@ -229,9 +224,12 @@ func plain(v any) any {
 		}
 		return list
 	case map[string]any:
-		// {"python": repr} stands for a value that JSON has no form for.
+		// {"python": repr} stands for a value that JSON has no form for, and
+		// with an error for a hook that is none.
 		if repr, ok := v["python"].(string); ok && len(v) == 1 {
 			return pyObject(repr)
+		} else if text, bad := v["error"].(string); ok && bad && len(v) == 2 {
+			return badHook{pyObject(repr), text}
 		}
 		m := make(map[string]string, len(v))
 		for key, item := range v {

@@ -34,10 +34,7 @@ func layers(t *testing.T, vars []string, file map[string]any, args ...string) []
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromFile, err := FromFile("gunicorn.conf.py", file, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fromFile := FromFile("gunicorn.conf.py", file, nil)
 	fromArgs, _, err := ParseArgs("indrik", args)
 	if err != nil {
 		t.Fatal(err)
@@ -81,8 +78,10 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 		return mode, mode, mode
 	case KindBool:
 		return "", !s.Off, !s.Off
-	case KindStrings:
+	case KindStrings, KindPairs:
 		return "K=" + digit, []any{"K=" + digit}, []string{"K=" + digit}
+	case KindAddresses:
+		return "host:" + digit, []any{"host:" + digit}, []string{"host:" + digit}
 	case KindCommaList:
 		return "A" + digit, "A" + digit, []string{"A" + digit}
 	case KindNetworks:
@@ -239,14 +238,15 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestWrongEnvironment(t *testing.T) {
-	_, err := FromEnv(env("WEB_CONCURRENCY=abc"))
-	if err == nil || err.Error() != "WEB_CONCURRENCY in the environment is no whole number: 'abc'" {
-		t.Errorf("%v", err)
-	}
-	_, err = Resolve("", layers(t, []string{"WEB_CONCURRENCY=-1"}, nil)...)
-	var value *ValueError
-	if !errors.As(err, &value) || value.Error() != "Value must be positive: -1" || value.Source != "WEB_CONCURRENCY" {
-		t.Errorf("%v", err)
+	for text, want := range map[string]string{
+		"abc": "invalid literal for int() with base 0: 'abc'",
+		"-1":  "Value must be positive: -1",
+	} {
+		_, err := Resolve("", layers(t, []string{"WEB_CONCURRENCY=" + text}, nil)...)
+		var value *ValueError
+		if !errors.As(err, &value) || value.Error() != want || value.Source != "WEB_CONCURRENCY" {
+			t.Errorf("%v", err)
+		}
 	}
 }
 
@@ -324,7 +324,8 @@ func TestProcName(t *testing.T) {
 }
 
 func TestFileErrors(t *testing.T) {
-	_, err := FromFile("/etc/x.py", map[string]any{"timeout": "soon", "workers": -2.0}, map[string]int{"workers": 7, "timeout": 3})
+	file := FromFile("/etc/x.py", map[string]any{"timeout": "soon", "workers": -2.0}, map[string]int{"workers": 7, "timeout": 3})
+	_, err := Resolve("", file)
 	var value *ValueError
 	if !errors.As(err, &value) || value.Setting != "workers" || value.Source != "/etc/x.py, line 7" || !value.InFile {
 		t.Fatalf("%#v", err)
@@ -335,9 +336,40 @@ func TestFileErrors(t *testing.T) {
 	if _, err := Resolve("", l, over); err == nil {
 		t.Error("a wrong value was accepted")
 	}
-	// Whether a directory exists is not asked before the layers are put together.
-	if _, err := FromFile("x.py", map[string]any{"chdir": "/no/such"}, nil); err != nil {
-		t.Error(err)
+}
+
+// Every mistake is told, in the order of the layers, and what is right counts.
+func TestAllErrors(t *testing.T) {
+	file := FromFile("x.py", map[string]any{
+		"workers": "many", "threads": 4.0, "chdir": "/no/such", "daemon": "maybe",
+		"pre_fork": map[string]any{"python": "<function pre_fork>", "error": "Value must have an arity of: 2"},
+	}, map[string]int{"workers": 1, "chdir": 2, "daemon": 3, "pre_fork": 4})
+	fromEnv, err := FromEnv(env("WEB_CONCURRENCY=3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, _, err := ParseArgs("indrik", []string{"-t", "-1", "--dirty-workers", "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Resolve("", fromEnv, file, args)
+	want := "Invalid value for workers: many\n\n\nError: invalid literal for int() with base 0: 'many'\n" +
+		"  workers = 'many' (x.py, line 1); accepted: whole number\n" +
+		"Invalid value for chdir: /no/such\n\n\nError: can't chdir to '/no/such'\n" +
+		"  chdir = '/no/such' (x.py, line 2); accepted: directory\n" +
+		"Invalid value for daemon: maybe\n\n\nError: Invalid boolean: maybe\n" +
+		"  daemon = 'maybe' (x.py, line 3); accepted: boolean\n" +
+		"Invalid value for pre_fork: <function pre_fork>\n\n\nError: Value must have an arity of: 2\n" +
+		"  pre_fork = <function pre_fork> (x.py, line 4); accepted: function with the parameters server, worker\n" +
+		"\nError: Value must be positive: -1\n" +
+		"  timeout = -1 (command line); accepted: whole number\n" +
+		"\nError: Indrik has no dirty workers: give long jobs to a task queue\n" +
+		"  dirty_workers = 2 (command line)\n"
+	if got := Report(err); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if c.Int("workers") != 3 || c.Source("workers") != "WEB_CONCURRENCY" || c.Int("threads") != 4 || c.Int("timeout") != 30 {
+		t.Errorf("workers %d from %s, threads %d, timeout %d", c.Int("workers"), c.Source("workers"), c.Int("threads"), c.Int("timeout"))
 	}
 }
 
@@ -346,12 +378,9 @@ func TestWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := FromFile(filepath.Join(dir, "gunicorn.conf.py"),
+	l := FromFile(filepath.Join(dir, "gunicorn.conf.py"),
 		map[string]any{"worker": 2.0, "workers": 2.0, "reuse_port": true, "worker_tmp_dir": "/dev/shm", "http_parser": "auto"},
 		map[string]int{"worker": 3, "workers": 4, "reuse_port": 2, "cores": 1, "worker_tmp_dir": 5})
-	if err != nil {
-		t.Fatal(err)
-	}
 	l.Unknown = append(l.Unknown, "cores", "worker", "WORKERS", "time_out", "xyzzy")
 	c, err := Resolve("", l, Layer{Name: "command line", Values: map[string]any{"loglevel": "loud"}})
 	if err != nil {
@@ -361,8 +390,8 @@ func TestWarnings(t *testing.T) {
 		"unknown setting 'WORKERS' in gunicorn.conf.py: did you mean 'workers'?",
 		"unknown setting 'time_out' in gunicorn.conf.py: did you mean 'timeout'?",
 		"unknown setting 'worker' in gunicorn.conf.py, line 3: did you mean 'workers'?",
-		"unknown loglevel 'loud' (command line): info is used",
 		"reuse_port (gunicorn.conf.py, line 2) has no effect: " + Lookup("reuse_port").Why,
+		"unknown loglevel 'loud' (command line): info is used",
 	}
 	if got := c.Warnings(); !slices.Equal(got, want) {
 		t.Errorf("warnings:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

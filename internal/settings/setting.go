@@ -15,6 +15,8 @@ const (
 	KindMode                      // int, not negative, octal allowed: 022
 	KindBool                      // bool, or nil for None
 	KindStrings                   // []string: a list, or one string
+	KindPairs                     // []string: KEY=VALUE
+	KindAddresses                 // []string: where to listen
 	KindCommaList                 // []string: one string, parts separated by commas
 	KindNetworks                  // []string: the same, IP addresses, networks, or *
 	KindMap                       // map[string]string
@@ -26,6 +28,7 @@ const (
 	KindFiles                     // []string: existing files, or patterns
 	KindDict                      // map[string]any, or what only Python has a form for
 	KindObject                    // string: where to import it from; or what only Python has a form for
+	KindLogFormat                 // string, or nil for None
 	KindSyslogAddr                // string
 	KindFacility                  // string, of syslog
 	KindStatsdAddr                // string, or nil for None
@@ -45,6 +48,8 @@ var kindNames = [...]string{
 	KindMode:          "whole number, octal as 022 or 0o22",
 	KindBool:          "boolean",
 	KindStrings:       "list of strings",
+	KindPairs:         "list of `KEY=VALUE`",
+	KindAddresses:     "list of addresses",
 	KindCommaList:     "strings separated by commas",
 	KindNetworks:      "IP addresses and networks separated by commas, or `*`",
 	KindMap:           "dictionary",
@@ -55,6 +60,7 @@ var kindNames = [...]string{
 	KindFiles:         "list of files, or of patterns with `*`, `?` or `[`",
 	KindDict:          "dictionary",
 	KindObject:        "name of a class, or the class",
+	KindLogFormat:     "format of a line, with `%(ATOM)s`",
 	KindSyslogAddr:    "`udp://HOST:PORT`, `tcp://HOST:PORT` or `unix://PATH`",
 	KindFacility:      "syslog facility",
 	KindStatsdAddr:    "`HOST:PORT` or `unix://PATH`",
@@ -124,6 +130,8 @@ func (s *Setting) values() string {
 		}
 		last := len(words) - 1
 		return strings.Join(words[:last], ", ") + " or " + words[last]
+	case s.Kind == KindHook:
+		return "function with the parameters " + s.Args
 	case s.Kind == KindInt && s.Max != 0:
 		return fmt.Sprintf("%s from %d to %d", kindNames[s.Kind], s.Min, s.Max)
 	}
@@ -135,7 +143,13 @@ func (s *Setting) TakesValue() bool { return s.Kind != KindBool }
 
 // Repeats tells whether the setting's flags may be given several times, each
 // time with one more value.
-func (s *Setting) Repeats() bool { return s.Kind == KindStrings || s.Kind == KindFiles }
+func (s *Setting) Repeats() bool {
+	switch s.Kind {
+	case KindStrings, KindPairs, KindAddresses, KindFiles:
+		return true
+	}
+	return false
+}
 
 // FileOnly tells whether the setting can be given in a config file only.
 func (s *Setting) FileOnly() bool { return len(s.Flags) == 0 }

@@ -14,7 +14,7 @@ var loggingSettings = []Setting{
 	},
 	{
 		Name: "access_log_format", Section: sectionLogging,
-		Flags: []string{"--access-logformat"}, Metavar: "STRING", Kind: KindString, Default: defaultAccessLogFormat,
+		Flags: []string{"--access-logformat"}, Metavar: "STRING", Kind: KindLogFormat, Default: defaultAccessLogFormat,
 		Doc: "The format of the lines of the access log.",
 	},
 	{

@@ -31,7 +31,7 @@ var serverSettings = []Setting{
 	},
 	{
 		Name: "raw_env", Section: sectionServer,
-		Flags: []string{"-e", "--env"}, Metavar: "ENV", Kind: KindStrings, Default: []string(nil),
+		Flags: []string{"-e", "--env"}, Metavar: "ENV", Kind: KindPairs, Default: []string(nil),
 		Doc: "Set a variable in the environment of the app: `KEY=VALUE`. May be given several times.",
 	},
 	{

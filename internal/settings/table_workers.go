@@ -17,7 +17,7 @@ var fileSettings = []Setting{
 var socketSettings = []Setting{
 	{
 		Name: "bind", Section: sectionSocket,
-		Flags: []string{"-b", "--bind"}, Metavar: "ADDRESS", Env: []string{"PORT"}, Kind: KindStrings,
+		Flags: []string{"-b", "--bind"}, Metavar: "ADDRESS", Env: []string{"PORT"}, Kind: KindAddresses,
 		Default: []string{"127.0.0.1:8000"},
 		Doc: "The address to listen on. May be given several times. The forms are `HOST`, `HOST:PORT`, `[IPV6]:PORT`, " +
 			"`unix:PATH` and `fd://N`. With `PORT` in the environment the default is `0.0.0.0:$PORT`.",

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"indrik/internal/accesslog"
 	"indrik/internal/tlsconf"
 )
 
@@ -15,17 +14,11 @@ const prior = "prior-knowledge"
 
 // together checks the values against each other.
 func (c *Config) together() error {
-	if _, err := accesslog.Compile(c.String("access_log_format")); err != nil {
-		return c.wrong("access_log_format", err)
-	}
 	if level := c.String("loglevel"); !knownLevel(level) {
 		c.warn("unknown loglevel %s (%s): info is used", pyRepr(level), c.Source("loglevel"))
 	}
-	if err := c.checkTLS(); err != nil {
-		return err
-	}
 	c.checkHTTP2()
-	return c.checkEffects()
+	return c.checkTLS()
 }
 
 func (c *Config) warn(format string, args ...any) {

@@ -65,10 +65,7 @@ func TestTogetherAcrossLayers(t *testing.T) {
 
 func TestContextHook(t *testing.T) {
 	function := map[string]any{"python": "<function ssl_context at 0x7f>"}
-	file, err := FromFile("x.py", map[string]any{"ssl_context": function, "pre_fork": function}, map[string]int{"ssl_context": 4})
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := FromFile("x.py", map[string]any{"ssl_context": function, "pre_fork": function}, map[string]int{"ssl_context": 4})
 	c, err := Resolve("", file)
 	if err != nil {
 		t.Fatal(err)

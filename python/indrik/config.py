@@ -32,6 +32,7 @@ class File:
     def __init__(self, location=""):
         self.values = {}  # public names that hold data
         self.hooks = {}
+        self.wrong = {}  # name of a hook: its value and what is wrong with it
         self.lines = {}
         if location:
             self._evaluate(location)
@@ -47,16 +48,17 @@ class File:
                 try:
                     self.hooks[name] = hooks.check(name, value)
                 except TypeError as e:
-                    raise ConfigError(
-                        "Invalid value for %s: %s\n\n\nError: %s" % (name, value, e)
-                    ) from None
+                    self.wrong[name] = value, str(e)
             elif not name.startswith("_") and _is_data(name, value):
                 self.values[name] = value
 
     def plain(self):
         """Returns the values and hooks in a form that JSON has: the master warns of
         those that it does not know, hooks too."""
-        return {name: _plain(value) for name, value in {**self.values, **self.hooks}.items()}
+        plain = {name: _plain(value) for name, value in {**self.values, **self.hooks}.items()}
+        for name, (value, error) in self.wrong.items():
+            plain[name] = {"python": _repr(value), "error": error}
+        return plain
 
 
 def _is_data(name, value):
@@ -72,11 +74,15 @@ def _plain(value):
             return plain
     except (TypeError, ValueError, RecursionError):
         pass
+    return {"python": _repr(value)}
+
+
+def _repr(value):
     try:
         text = repr(value)
     except Exception:
         text = object.__repr__(value)
-    return {"python": text[:200]}
+    return text[:200]
 
 
 def _jsonable(value):
