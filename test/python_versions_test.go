@@ -13,7 +13,7 @@ import (
 )
 
 // interpreters are the Pythons that Indrik promises to run on.
-var interpreters = []string{"3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "pypy3"}
+var interpreters = []string{"3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.13t", "3.14t", "pypy3"}
 
 // findInterpreter looks for a version on PATH and among those of pyenv; it
 // returns "" if it is not installed.
@@ -72,6 +72,9 @@ func smoke(t *testing.T, path string) {
 	}
 	if r := c.do(t, "GET", "/write", ""); r.body != "written returned" {
 		t.Errorf("write(): %v", r)
+	}
+	if strings.HasSuffix(filepath.Base(path), "t") {
+		s.log.expect(t, `\[INFO\] The GIL is off: the threads of this worker run in parallel$`)
 	}
 	s.reload(2)
 	s.get("/")

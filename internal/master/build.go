@@ -97,7 +97,7 @@ func (b *build) prepare(load bool) {
 	g.cfg, g.sp, g.hooks, g.certs = b.cfg, b.sp, b.hooks, b.certs
 	b.gen = g
 	m.call(b.sp, wire.ToSpawner{
-		Type: wire.TypePrepare, Generation: g.number, Settings: b.cfg.All(), App: b.cfg.App(),
+		Type: wire.TypePrepare, Generation: g.number, Settings: b.cfg.All(), App: b.cfg.App(), Kind: b.cfg.Kind(),
 		Server: m.server(b.cfg), Load: load,
 	}, []*os.File{g.queueWorker, g.page}, func(r wire.FromSpawner) {
 		if b.over {

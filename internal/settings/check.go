@@ -354,26 +354,6 @@ func checkID(v any, own int, text string, lookup func(string) (string, error)) (
 	return nil, fmt.Errorf(text, pyStr(v))
 }
 
-// classes are the names that a kind of worker goes by.
-var classes = map[string]string{
-	"sync":                                  "sync",
-	"gunicorn.workers.sync.SyncWorker":      "sync",
-	"egg:gunicorn#sync":                     "sync",
-	"gthread":                               "gthread",
-	"gunicorn.workers.gthread.ThreadWorker": "gthread",
-	"egg:gunicorn#gthread":                  "gthread",
-}
-
-func checkClass(v any) (any, error) {
-	if s, ok := v.(string); ok {
-		s = strings.TrimSpace(s)
-		if _, ok := classes[s]; ok {
-			return s, nil
-		}
-	}
-	return nil, fmt.Errorf("class uri %s invalid or not found: the kinds of worker are sync and gthread", pyRepr(v))
-}
-
 // checkChoice takes None for the default, as Gunicorn does.
 func checkChoice(s *Setting, v any) (any, error) {
 	if v == nil {

@@ -182,22 +182,6 @@ func (c *Config) ProcName() string {
 	return "indrik"
 }
 
-// WorkerClass is the kind of worker as the log names it: as configured, but
-// gthread for sync with several threads.
-func (c *Config) WorkerClass() string {
-	name := c.String("worker_class")
-	if classes[name] == "sync" && c.Int("threads") > 1 {
-		return "gthread"
-	}
-	return name
-}
-
-// Kind is the kind of worker: sync or gthread.
-func (c *Config) Kind() string { return classes[c.WorkerClass()] }
-
-// Slots is the number of requests that one worker runs at the same time.
-func (c *Config) Slots() int { return max(1, c.Int("threads")) }
-
 // Sendfile tells whether sendfile(2) may be used.
 func (c *Config) Sendfile() bool { return c.get("sendfile") == nil || c.Bool("sendfile") }
 

@@ -40,7 +40,7 @@ var workerSettings = []Setting{
 		Name: "worker_class", Section: sectionWorkers,
 		Flags: []string{"-k", "--worker-class"}, Metavar: "STRING", Kind: KindClass, Default: "sync",
 		Doc:  "The kind of worker: `sync` or `gthread`. `sync` with more than one thread is `gthread`.",
-		Note: "Kinds are built in; classes of your own are not loaded.",
+		Note: "Kinds are built in; classes of your own are not loaded. The names of Gunicorn's own classes, and these themselves, mean the kind they are.",
 	},
 	{
 		Name: "threads", Section: sectionWorkers,

@@ -163,6 +163,7 @@ type ToSpawner struct {
 	Chdir      string         `json:"chdir,omitempty"`
 	Settings   map[string]any `json:"settings,omitempty"`
 	App        string         `json:"app,omitempty"`
+	Kind       string         `json:"kind,omitempty"`
 	Load       bool           `json:"load,omitempty"`
 	Worker     int            `json:"worker,omitempty"`
 	Hook       string         `json:"hook,omitempty"`

@@ -193,7 +193,7 @@ class _Body:
 class Config:
     """The final settings of a generation, as attributes."""
 
-    def __init__(self, settings, file, app):
+    def __init__(self, settings, file, app, kind):
         self.settings = dict(settings)
         for name, value in file.values.items():
             # What JSON has no form for never left this process.
@@ -205,6 +205,7 @@ class Config:
         for name in hooks.ARITY:
             setattr(self, name, self.hooks.get(name, hooks.nothing))
         self.app = app
+        self.kind = kind  # of worker, whatever name worker_class gives it
         self.env = dict(item.split("=", 1) for item in self.get("raw_env") or () if "=" in item)
         self.address = self.get("bind") or []
         self.uid = self.get("user")

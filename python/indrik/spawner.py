@@ -126,7 +126,7 @@ class Spawner:
     def on_prepare(self, message, fds):
         number, server = message["generation"], message.get("server") or {}
         file = self.files.get(number) or File()
-        cfg = Config(message["settings"], file, message.get("app"))
+        cfg = Config(message["settings"], file, message.get("app"), message.get("kind"))
         if server.get("version"):
             os.environ["SERVER_SOFTWARE"] = "indrik/" + server["version"]
         try:

@@ -65,6 +65,18 @@ def run(worker, wake):
         raise failures[0]
 
 
+def tell_of_gil(log):
+    """Says what an operator of a free-threaded Python wants to know: an
+    extension module can turn the GIL on for all, when it is imported."""
+    if "free-threading" not in sys.version:
+        return
+    if sys._is_gil_enabled():
+        log.warning("The GIL is on, by PYTHON_GIL or for an extension module of the app:"
+                    " the threads of this worker take turns")
+    else:
+        log.info("The GIL is off: the threads of this worker run in parallel")
+
+
 def _nudge(running):
     """Wakes the threads that wait for a request. The others are left alone:
     a signal would interrupt the system calls of the app's libraries."""

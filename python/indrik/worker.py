@@ -52,6 +52,8 @@ class Worker:
         self.ppid = server.pid
         self.pid = "[booting]"
         self.timeout = cfg.get("timeout")
+        # TTIN and TTOU make it another number than the setting.
+        self.processes = max(cfg.get("workers") or 1, server.num_workers)
         self.tmp = Heartbeat()
         self.wsgi = None
         self.nr = 0
@@ -87,7 +89,7 @@ class Worker:
         self._dump = dump
         self.board = wire.words(board)
         self.slots = [wire.adopt(fd) for fd in slots]
-        self.threaded = len(slots) > 1 or self.cfg.get("worker_class") == "gthread"
+        self.threaded = len(slots) > 1 or self.cfg.kind == "gthread"
         # The end of a stream that nobody holds the other end of.
         mine, other = socketpair(AF_UNIX, SOCK_STREAM)
         other.close()
@@ -143,6 +145,8 @@ class Worker:
             random.seed()
         self._listen()
         self.wsgi = self.app.wsgi()
+        if self.threaded:
+            threads.tell_of_gil(self.log)
         self.cfg.post_worker_init(self)
         self._listen_for_wake()  # the app may have taken that over
         self.booted = True

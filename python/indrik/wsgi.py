@@ -25,7 +25,7 @@ def constants(worker):
         "wsgi.version": (1, 0),
         "wsgi.errors": Errors(worker.log),
         "wsgi.multithread": worker.threaded,
-        "wsgi.multiprocess": (worker.cfg.get("workers") or 1) > 1,
+        "wsgi.multiprocess": worker.processes > 1,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
         "wsgi.input_terminated": True,

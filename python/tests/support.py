@@ -200,19 +200,19 @@ class Master:
 
     # messages
 
-    def message(self, kind, fds=(), **fields):
-        send(self.control, json.dumps(dict(fields, type=kind)).encode(), fds)
+    def message(self, what, fds=(), **fields):
+        send(self.control, json.dumps(dict(fields, type=what)).encode(), fds)
 
-    def start(self, kind, fds=(), **fields):
+    def start(self, what, fds=(), **fields):
         self.last += 1
-        self.message(kind, fds, call=self.last, **fields)
+        self.message(what, fds, call=self.last, **fields)
         return self.last
 
     def answer(self, call):
         return self.expect(lambda e: e.get("call") == call)
 
-    def call(self, kind, fds=(), **fields):
-        return self.answer(self.start(kind, fds, **fields))
+    def call(self, what, fds=(), **fields):
+        return self.answer(self.start(what, fds, **fields))
 
     def expect(self, wanted):
         """Returns the first event for which wanted is true. Others stay."""
@@ -256,8 +256,11 @@ class Master:
             self.generations[generation].close()
         g = Generation(generation)
         self.generations[generation] = g
+        kind = values["worker_class"]
+        if kind == "sync" and values["threads"] > 1:
+            kind = "gthread"
         return self.call("prepare", [g.workers_end.fileno(), g.page_fd], generation=generation,
-                         settings=values, app=app, server=self.server(), load=load)
+                         settings=values, app=app, kind=kind, server=self.server(), load=load)
 
     def server(self):
         return {"pid": os.getpid(), "proc_name": self.name, "address": ["127.0.0.1:8000"],

@@ -103,7 +103,7 @@ class Config(unittest.TestCase):
     def test_values_without_json(self):
         file = config.File()
         file.values = {"logger_class": int, "workers": 1}
-        cfg = config.Config({"logger_class": {"python": "int"}, "workers": 2, "raw_env": ["A=b=c"]}, file, "m:a")
+        cfg = config.Config({"logger_class": {"python": "int"}, "workers": 2, "raw_env": ["A=b=c"]}, file, "m:a", "sync")
         self.assertIs(cfg.logger_class, int)
         self.assertEqual((cfg.workers, cfg.env, cfg.app), (2, {"A": "b=c"}, "m:a"))
         self.assertIs(cfg.on_exit(None), None)
@@ -168,7 +168,7 @@ class Log(unittest.TestCase):
         self.path = os.path.join(self.dir, "log")
 
     def setting(self, **settings):
-        return config.Config(dict({"errorlog": self.path, "loglevel": "info"}, **settings), config.File(), None)
+        return config.Config(dict({"errorlog": self.path, "loglevel": "info"}, **settings), config.File(), None, "sync")
 
     def read(self, path=None):
         with open(path or self.path) as f:
@@ -220,3 +220,19 @@ class Limits(unittest.TestCase):
 
     def test_nudge_is_harmless(self):
         self.assertEqual(threads.NUDGE, signal.SIGURG)  # ignored unless handled
+
+
+class GIL(unittest.TestCase):
+    def told(self, version, enabled):
+        said = mock.Mock()
+        with mock.patch.object(threads, "sys", mock.Mock(version=version, _is_gil_enabled=lambda: enabled)):
+            threads.tell_of_gil(said)
+        return [(name, args[0]) for name, args, _ in said.mock_calls]
+
+    def test_what_the_log_says(self):
+        self.assertEqual(self.told("3.13.0 (main) [GCC]", True), [])
+        self.assertEqual(self.told("3.13.0 experimental free-threading build (main) [GCC]", False),
+                         [("info", "The GIL is off: the threads of this worker run in parallel")])
+        (level, text), = self.told("3.14.0 free-threading build (main) [GCC]", True)
+        self.assertEqual(level, "warning")
+        self.assertIn("The GIL is on", text)

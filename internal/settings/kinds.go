@@ -1,0 +1,68 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The kinds of worker.
+const (
+	WorkerSync   = "sync"
+	WorkerThread = "gthread"
+)
+
+// kinds are all kinds, in the order in which messages name them.
+var kinds = []string{WorkerSync, WorkerThread}
+
+// classes are the names that a kind of worker goes by, but for its own:
+// Gunicorn's classes.
+var classes = map[string]string{
+	"gunicorn.workers.sync.SyncWorker":      WorkerSync,
+	"gunicorn.workers.gthread.ThreadWorker": WorkerThread,
+}
+
+// kindOf is the kind of worker that a name means, "" if it means none.
+func kindOf(name string) string {
+	name = strings.TrimPrefix(name, "egg:gunicorn#")
+	if slices.Contains(kinds, name) {
+		return name
+	}
+	return classes[name]
+}
+
+// checkClass accepts the name of a kind of worker, and Gunicorn's own classes by
+// name or as objects. Others are not loaded: a worker here takes its requests
+// from the front, which no class made for another server does.
+func checkClass(v any) (any, error) {
+	name, isText := v.(string)
+	if !isText {
+		name = strings.TrimSuffix(strings.TrimPrefix(pyRepr(v), "<class '"), "'>")
+	}
+	name = strings.TrimSpace(name)
+	if kindOf(name) != "" {
+		return name, nil
+	}
+	last := len(kinds) - 1
+	hint := "the kinds of worker are " + strings.Join(kinds[:last], ", ") + " and " + kinds[last]
+	if !isText || strings.ContainsAny(name, ".:") {
+		hint = "classes of your own are not loaded, " + hint
+	}
+	return nil, fmt.Errorf("class uri %s invalid or not found: %s", pyRepr(v), hint)
+}
+
+// WorkerClass is the kind of worker as the log names it: as configured, but
+// gthread for sync with several threads.
+func (c *Config) WorkerClass() string {
+	name := c.String("worker_class")
+	if kindOf(name) == WorkerSync && c.Int("threads") > 1 {
+		return WorkerThread
+	}
+	return name
+}
+
+// Kind is the kind of worker.
+func (c *Config) Kind() string { return kindOf(c.WorkerClass()) }
+
+// Slots is the number of requests that one worker runs at the same time.
+func (c *Config) Slots() int { return max(1, c.Int("threads")) }
