@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 
 	"indrik/internal/exitcode"
 	"indrik/internal/front"
@@ -34,7 +35,7 @@ func Main() int {
 	if os.Getenv(wire.EnvRole) == wire.RoleFront {
 		return front.Main(os.NewFile(controlFD, "control"))
 	}
-	o, code, ok := options(os.Args, os.LookupEnv, os.Stdout, os.Stderr)
+	o, code, ok := options(os.Args, os.Environ(), os.Stdout, os.Stderr)
 	if !ok {
 		return code
 	}
@@ -43,7 +44,15 @@ func Main() int {
 
 // options reads what the program was started with. If there is nothing to
 // start, ok is false and code is the exit code.
-func options(argv []string, lookup func(string) (string, bool), stdout, stderr io.Writer) (o master.Options, code int, ok bool) {
+func options(argv, environ []string, stdout, stderr io.Writer) (o master.Options, code int, ok bool) {
+	lookup := func(name string) (string, bool) {
+		for _, pair := range environ {
+			if value, ok := strings.CutPrefix(pair, name+"="); ok {
+				return value, true
+			}
+		}
+		return "", false
+	}
 	o = master.Options{Argv: slices.Clone(argv), Stdout: stdout, Stderr: stderr}
 	stop := func(err error) (master.Options, int, bool) {
 		return o, tell(err, stdout, stderr), false
@@ -62,6 +71,7 @@ func options(argv []string, lookup func(string) (string, bool), stdout, stderr i
 	if o.Env, err = settings.FromEnv(lookup); err != nil {
 		return stop(err)
 	}
+	o.Vars = settings.FromVariables(environ)
 	if o.Dir, err = os.Getwd(); err != nil { // $PWD where it is the same directory
 		return stop(fmt.Errorf("find the current directory: %w", err))
 	}

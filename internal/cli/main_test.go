@@ -22,12 +22,12 @@ func start(t *testing.T, vars map[string]string, args ...string) (code int, stdo
 		}
 		vars = map[string]string{"INDRIK_PYTHON": python}
 	}
-	lookup := func(name string) (string, bool) {
-		v, ok := vars[name]
-		return v, ok
+	var environ []string
+	for name, value := range vars {
+		environ = append(environ, name+"="+value)
 	}
 	var out, errs bytes.Buffer
-	o, code, ok := options(append([]string{"indrik"}, args...), lookup, &out, &errs)
+	o, code, ok := options(append([]string{"indrik"}, args...), environ, &out, &errs)
 	if ok && (o.Python == "" || o.Dir == "" || !slices.Equal(o.Argv[1:], args)) {
 		t.Errorf("options are incomplete: %+v", o)
 	}

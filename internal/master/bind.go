@@ -31,12 +31,7 @@ func owner(cfg *settings.Config) (uid, gid int) {
 func (m *Master) bind(cfg *settings.Config, next func(error)) {
 	var addrs []listen.Address
 	for _, b := range cfg.Strings("bind") {
-		a, err := listen.Parse(b)
-		if err != nil {
-			m.log.Errorf("%s", err)
-			next(err)
-			return
-		}
+		a, _ := listen.Parse(b) // it was checked with the settings
 		addrs = append(addrs, a)
 	}
 	if slices.ContainsFunc(m.listeners, func(l *listen.Listener) bool { return l.Systemd }) {

@@ -33,7 +33,7 @@ type build struct {
 // configure has the config file evaluated, and resolves the settings.
 func (b *build) configure() {
 	m := b.m
-	path, _ := settings.ConfigFile(m.opts.Env, m.opts.CmdArgs, m.opts.Args)
+	path, _ := settings.ConfigFile(m.opts.Env, m.opts.Vars, m.opts.CmdArgs, m.opts.Args)
 	m.call(b.sp, wire.ToSpawner{
 		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: path, Chdir: m.opts.Dir,
 	}, nil, func(r wire.FromSpawner) {
@@ -45,7 +45,7 @@ func (b *build) configure() {
 			return
 		}
 		file := settings.FromFile(path, r.Settings, r.Lines)
-		cfg, err := settings.Resolve(m.opts.App, m.opts.Env, file, m.opts.CmdArgs, m.opts.Args)
+		cfg, err := settings.Resolve(m.opts.App, m.opts.Env, file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args)
 		if err != nil {
 			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
 			return

@@ -14,13 +14,13 @@ import (
 
 // Environment variables between masters; those for a front are in package wire.
 const (
-	envPid     = "INDRIK_PID"     // upgrade: the master before this one
-	envFD      = "INDRIK_FD"      // upgrade: its listening sockets
-	envOrigin  = "INDRIK_ORIGIN"  // upgrade: where each of these is from, see origin
-	envLink    = "INDRIK_LINK"    // upgrade: the message socket between the masters
-	envPeer    = "INDRIK_PEER"    // upgrade: the one between the fronts
-	envTickets = "INDRIK_TICKETS" // upgrade: the session ticket keys, a memory file
-	envDaemon  = "INDRIK_DAEMON"  // daemon: the pipe that lets the command return
+	envPid     = "INDRIK_PID"        // upgrade: the master before this one
+	envFD      = "INDRIK_FD"         // upgrade: its listening sockets
+	envOrigin  = "INDRIK_ORIGIN"     // upgrade: where each of these is from, see origin
+	envLink    = "INDRIK_LINK"       // upgrade: the message socket between the masters
+	envPeer    = "INDRIK_PEER"       // upgrade: the one between the fronts
+	envTickets = "INDRIK_TICKETS"    // upgrade: the session ticket keys, a memory file
+	envDaemon  = "INDRIK_DAEMONIZED" // daemon: the pipe that lets the command return
 )
 
 // A front is the process that holds the client connections.

@@ -8,9 +8,10 @@ import (
 
 // Options is what the command line and the surroundings say. They stay as
 // they are for the life of the process: a reload evaluates the config file
-// anew and puts it between Env and CmdArgs.
+// anew and puts it between Env and Vars.
 type Options struct {
 	Env     settings.Layer // defaults from the environment
+	Vars    settings.Layer // INDRIK_WORKERS and so on
 	CmdArgs settings.Layer // INDRIK_CMD_ARGS or GUNICORN_CMD_ARGS
 	Args    settings.Layer // command line
 	App     string         // the app named on the command line, "" if none

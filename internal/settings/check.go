@@ -17,6 +17,9 @@ import (
 // check turns a value into the type of the setting's kind. base is the
 // directory that a relative path starts from.
 func check(s *Setting, v any, base string) (any, error) {
+	if bad, ok := v.(badValue); ok {
+		return nil, errors.New(bad.text)
+	}
 	switch s.Kind {
 	case KindString:
 		return checkString(v)
@@ -74,8 +77,6 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkCleartext(v)
 	case KindAny:
 		return checkAny(v)
-	case KindHook:
-		return checkHook(v)
 	}
 	return v, nil
 }
@@ -369,17 +370,10 @@ func checkChoice(s *Setting, v any) (any, error) {
 	return nil, errors.New(strings.NewReplacer("%s", text, "%r", pyRepr(text)).Replace(s.BadChoice))
 }
 
-// A badHook is a hook that the Python processes have found to be none.
-type badHook struct {
-	value pyObject
-	text  string
-}
-
-func checkHook(v any) (any, error) {
-	if hook, ok := v.(badHook); ok {
-		return nil, errors.New(hook.text)
-	}
-	return v, nil
+// A badValue is a value that was found to be no good where it was read.
+type badValue struct {
+	value any
+	text  string // what is wrong with it
 }
 
 // checkObject takes a dotted name, or a Python object, which stays where it is.

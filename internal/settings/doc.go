@@ -10,6 +10,7 @@
 //	defaults                            Table
 //	environment                         FromEnv
 //	config file                         ConfigFile finds it, Python evaluates it, FromFile
+//	INDRIK_WORKERS and so on            FromVariables
 //	INDRIK_CMD_ARGS, GUNICORN_CMD_ARGS  FromCmdArgs
 //	command line                        ParseArgs
 //

@@ -22,7 +22,7 @@ func Help(prog string) string {
 	section := ""
 	for i := range Table {
 		s := &Table[i]
-		if s.FileOnly() {
+		if !s.HasFlag() {
 			continue
 		}
 		if s.Section != section {

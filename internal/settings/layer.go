@@ -20,6 +20,7 @@ type Layer struct {
 	// been meant as such. Resolve makes warnings of them.
 	Unknown []string
 
+	remarks    []string // warnings that are made already
 	file       bool
 	lines      map[string]int
 	sources    map[string]string // where it is more exact than Name
@@ -121,13 +122,13 @@ func FromFile(path string, values map[string]any, lines map[string]int) Layer {
 	return l
 }
 
-// warnings tells of the unknown names, in the order of the file.
+// warnings tells of unknown names, in the order of the file.
 func (l *Layer) warnings() []string {
 	names := slices.Clone(l.Unknown)
 	slices.SortFunc(names, func(a, b string) int {
 		return cmp.Or(cmp.Compare(l.lines[a], l.lines[b]), cmp.Compare(a, b))
 	})
-	var texts []string
+	texts := slices.Clone(l.remarks)
 	for _, name := range slices.Compact(names) {
 		if text := unknownName(name, l.source(name)); text != "" {
 			texts = append(texts, text)
@@ -146,8 +147,8 @@ func (l *Layer) check(s *Setting, base string) (any, error) {
 			Setting: s.Name, Value: raw, Source: l.source(s.Name), InFile: l.file,
 			Accepts: strings.ReplaceAll(s.values(), "`", ""), Err: err,
 		}
-		if hook, ok := raw.(badHook); ok {
-			wrong.Value = hook.value
+		if bad, ok := raw.(badValue); ok {
+			wrong.Value = bad.value
 		}
 		return nil, wrong
 	}
@@ -229,7 +230,7 @@ func plain(v any) any {
 		if repr, ok := v["python"].(string); ok && len(v) == 1 {
 			return pyObject(repr)
 		} else if text, bad := v["error"].(string); ok && bad && len(v) == 2 {
-			return badHook{pyObject(repr), text}
+			return badValue{pyObject(repr), text}
 		}
 		m := make(map[string]string, len(v))
 		for key, item := range v {

@@ -39,7 +39,7 @@ func layers(t *testing.T, vars []string, file map[string]any, args ...string) []
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []Layer{fromEnv, fromFile, cmdArgs, fromArgs}
+	return []Layer{fromEnv, fromFile, FromVariables(vars), cmdArgs, fromArgs}
 }
 
 func resolve(t *testing.T, layers []Layer) *Config {
@@ -119,6 +119,7 @@ func testRefused(t *testing.T, s *Setting) {
 	word, inFile, _ := sample(s, 0)
 	line := s.Flags[0] + " " + word
 	for source, layers := range map[string][]Layer{
+		s.Variable():        layers(t, []string{s.Variable() + "=" + word}, nil),
 		"gunicorn.conf.py":  layers(t, nil, map[string]any{s.Name: inFile}),
 		"GUNICORN_CMD_ARGS": layers(t, []string{"GUNICORN_CMD_ARGS=" + line}, nil),
 		"command line":      layers(t, nil, nil, strings.Fields(line)...),
@@ -161,6 +162,12 @@ func TestEverySettingFromEveryLayer(t *testing.T) {
 		if got := c.All()[s.Name]; !reflect.DeepEqual(got, wantFile) || c.Source(s.Name) != "gunicorn.conf.py" {
 			t.Errorf("%s from the file: %#v from %s, want %#v", s.Name, got, c.Source(s.Name), wantFile)
 		}
+		delete(file, s.Name)
+		c = resolve(t, layers(t, []string{s.Variable() + "=" + inVariable(t, inFile)}, file))
+		file[s.Name] = inFile
+		if got := c.All()[s.Name]; !reflect.DeepEqual(got, wantFile) || c.Source(s.Name) != s.Variable() {
+			t.Errorf("%s: %#v from %s, want %#v", s.Variable(), got, c.Source(s.Name), wantFile)
+		}
 		for _, flag := range s.Flags {
 			line := func(word string) string {
 				if s.TakesValue() {
@@ -169,7 +176,7 @@ func TestEverySettingFromEveryLayer(t *testing.T) {
 				return flag
 			}
 			word, _, want := sample(s, 1)
-			vars := []string{"GUNICORN_CMD_ARGS=" + line(word)}
+			vars := []string{"GUNICORN_CMD_ARGS=" + line(word), s.Variable() + "=" + inVariable(t, inFile)}
 			c = resolve(t, layers(t, vars, file))
 			if got := c.All()[s.Name]; !reflect.DeepEqual(got, want) || c.Source(s.Name) != "GUNICORN_CMD_ARGS" {
 				t.Errorf("%s from GUNICORN_CMD_ARGS: %#v from %s, want %#v", flag, got, c.Source(s.Name), want)

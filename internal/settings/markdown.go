@@ -12,17 +12,10 @@ func Markdown() string {
 
 <!-- Made from internal/settings by: go run ./internal/settings/gendocs -->
 
-Every setting can be given in the config file, as a variable of its name; most of them on the command line too. From low to high:
-
-1. the defaults, some of them from environment variables
-2. the config file: the one that ` + "`--config`" + ` names, else ` + "`indrik.conf.py`, else `gunicorn.conf.py`" + ` in the current directory
-3. ` + "`INDRIK_CMD_ARGS`, or `GUNICORN_CMD_ARGS`" + ` if that is not set: options as on the command line, quoted as for a shell
-4. the command line
-
-A value of a higher source replaces a lower one, lists too. HUP reads the config file again.
+Every setting can be given in the config file and as an environment variable, most of them on the command line too.
+[configuration.md](configuration.md) says where the file is looked for, what goes before what, and how values are written.
 
 Settings that Indrik accepts but has no use for say so here, and in the log when they are set: at level debug where nothing is lost, as a warning where it is.
-A boolean can be written as ` + "`\"true\"` or `\"false\"`, a number as `\"10\"` or `\"0x1f\"`" + `.
 `)
 	section := ""
 	for i := range Table {
@@ -42,18 +35,18 @@ func markdownSetting(b *strings.Builder, s *Setting) {
 		markdownEffect(b, s)
 		return
 	}
-	if s.FileOnly() {
-		b.WriteString("- config file only\n")
-	} else {
+	if s.HasFlag() {
 		forms := make([]string, len(s.Flags))
 		for i, flag := range s.Flags {
 			forms[i] = "`" + flag + s.argument() + "`"
 		}
 		fmt.Fprintf(b, "- command line: %s\n", strings.Join(forms, ", "))
 	}
+	fmt.Fprintf(b, "- environment: `%s`", s.Variable())
 	for _, name := range s.Env {
-		fmt.Fprintf(b, "- environment: `%s`\n", name)
+		fmt.Fprintf(b, "; `%s` gives a default", name)
 	}
+	b.WriteByte('\n')
 	if s.Bare != "" {
 		fmt.Fprintf(b, "- the option without a value: `%s`\n", s.Bare)
 	}

@@ -36,7 +36,7 @@ func optionsOfTable() []option {
 	var list []option
 	for i := range Table {
 		s := &Table[i]
-		if s.FileOnly() {
+		if !s.HasFlag() {
 			continue
 		}
 		o := option{s.Name, s.Flags, "str", s.Bare}

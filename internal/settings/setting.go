@@ -151,8 +151,8 @@ func (s *Setting) Repeats() bool {
 	return false
 }
 
-// FileOnly tells whether the setting can be given in a config file only.
-func (s *Setting) FileOnly() bool { return len(s.Flags) == 0 }
+// HasFlag tells whether the setting can be given on the command line.
+func (s *Setting) HasFlag() bool { return len(s.Flags) > 0 }
 
 var byName = func() map[string]*Setting {
 	m := make(map[string]*Setting, len(Table))

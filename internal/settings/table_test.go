@@ -29,7 +29,7 @@ func TestTable(t *testing.T) {
 			}
 			flags[flag] = true
 		}
-		if !s.FileOnly() && s.TakesValue() != (s.Metavar != "") {
+		if s.HasFlag() && s.TakesValue() != (s.Metavar != "") {
 			t.Errorf("%s: metavar %q", s.Name, s.Metavar)
 		}
 		if s.Bare != "" {
@@ -113,7 +113,7 @@ func TestGunicornsSettings(t *testing.T) {
 		if _, ok := otherDefaults[g.Name]; ok == (pyRepr(s.Default) == pyRepr(def)) {
 			t.Errorf("%s: default %#v, Gunicorn has %#v", g.Name, s.Default, def)
 		}
-		if s.FileOnly() {
+		if !s.HasFlag() {
 			continue
 		}
 		action := "store"
