@@ -3,12 +3,15 @@
 # make test      every check there is
 # make venv      .cache/venv, the packages that tests need
 # make fuzz      each fuzz target for FUZZTIME
-# make bench     Indrik beside Gunicorn, Granian and uWSGI, in under five minutes
+# make bench     Indrik beside other servers, in under ten minutes
+# make bench-full  all of it, into bench/results and docs/benchmarks.md
+# make micro     benchmarks of the parts; make benchstat compares two of them
 # make clean
 
 PYTHON      ?= python3
 FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # The race detector needs cgo, and so a C compiler.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -16,7 +19,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: build run test format vet staticcheck unit python venv blackbox fuzz bench clean
+.PHONY: build run test format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-docs micro benchstat clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -73,9 +76,36 @@ fuzz:
 	done
 
 # BENCHFLAGS: see .cache/bench/bench -help
+BENCH := .cache/bench/bench -indrik bin/indrik -python "$(PYTHON)"
+
 bench: build
 	go build -o .cache/bench/bench ./bench
-	@exec .cache/bench/bench -indrik bin/indrik -python "$(PYTHON)" $(BENCHFLAGS)
+	@exec $(BENCH) $(BENCHFLAGS)
+
+bench-full: build
+	go build -o .cache/bench/bench ./bench
+	@exec $(BENCH) -full -rounds 5 -limit 2h -results bench/results/latest.json -docs docs $(BENCHFLAGS)
+
+# docs/benchmarks.md of the results that are there.
+bench-docs:
+	go run ./bench -from bench/results/latest.json -docs docs
+
+# The parts by themselves, Go's and Python's. MICRO is where the figures go;
+# `make micro MICRO=before`, a change, `make micro MICRO=after`, make benchstat.
+MICRO ?= after
+micro:
+	mkdir -p .cache/micro
+	go test -run '^$$' -bench . -benchmem -count 6 ./internal/http1 ./internal/wire ./internal/front | tee .cache/micro/$(MICRO).txt
+	$(PYTHON) bench/micro/worker.py | tee -a .cache/micro/$(MICRO).txt
+
+benchstat: $(TOOLS)/benchstat
+	$(TOOLS)/benchstat .cache/micro/before.txt .cache/micro/after.txt
+
+$(TOOLS)/benchstat: $(TOOLS)/$(subst /,-,$(BENCHSTAT))
+$(TOOLS)/$(subst /,-,$(BENCHSTAT)):
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install $(BENCHSTAT)
+	touch $@
 
 clean:
 	rm -rf bin .cache

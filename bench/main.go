@@ -11,11 +11,12 @@
 // that differ by more than a fifth, a machine that others use.
 //
 // The other servers come from PyPI at the versions in packages.go, into a
-// virtual environment in the directory -dir. One that does not install is
-// reported as absent. The bench ends every process that it started, also on
-// Ctrl-C. It needs Linux.
+// virtual environment in the directory -dir, and nginx from the system. One that
+// is not there is reported as absent. The bench ends every process that it
+// started, also on Ctrl-C. It needs Linux.
 //
-//	make bench
+//	make bench                       a short form
+//	make bench-full                  all of it, for docs/benchmarks.md
 //	make bench BENCHFLAGS='-peers indrik -workloads hello -rounds 5'
 package main
 
@@ -29,6 +30,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -53,6 +55,10 @@ type options struct {
 	Warm      time.Duration
 	Measure   time.Duration
 	Limit     time.Duration
+	Full      bool
+	Results   string
+	Docs      string
+	From      string
 }
 
 func init() {
@@ -68,17 +74,36 @@ func main() {
 	flag.StringVar(&o.Dir, "dir", ".cache/bench", "`directory` of the virtual environment, the logs and latest.json")
 	flag.StringVar(&o.Apps, "apps", "bench/apps", "`directory` of the apps")
 	flag.StringVar(&o.Peers, "peers", "", "measure only servers whose name holds one of these `words`, separated by commas")
-	flag.StringVar(&o.Workloads, "workloads", "", "measure only these `names`, separated by commas")
-	flag.IntVar(&o.Rounds, "rounds", 3, "how often each server meets each workload")
+	flag.StringVar(&o.Workloads, "workloads", "", "measure only these `names`, separated by commas; without them a short list, or all with -full")
+	flag.IntVar(&o.Rounds, "rounds", 2, "how often each server meets each workload")
 	flag.DurationVar(&o.Warm, "warm", 200*time.Millisecond, "load before each measurement")
-	flag.DurationVar(&o.Measure, "duration", time.Second, "length of a measurement; mixed and reload take twice as long")
-	flag.DurationVar(&o.Limit, "limit", 290*time.Second, "stop measuring after this long")
+	flag.DurationVar(&o.Measure, "duration", time.Second, "length of a measurement; some take longer")
+	flag.DurationVar(&o.Limit, "limit", 570*time.Second, "stop measuring after this long")
+	flag.BoolVar(&o.Full, "full", false, "measure all workloads")
+	flag.StringVar(&o.Results, "results", "", "`file` for the results, besides latest.json in -dir")
+	flag.StringVar(&o.Docs, "docs", "", "`directory` for benchmarks.md and its charts")
+	flag.StringVar(&o.From, "from", "", "measure nothing, and take the results of this `file`")
 	flag.Parse()
 	if flag.NArg() > 0 || o.Rounds < 1 || o.Measure <= 0 || o.Warm < 0 {
 		flag.Usage()
 		os.Exit(exitUsage)
 	}
+	if o.From != "" {
+		os.Exit(render(o))
+	}
 	os.Exit(bench(o))
+}
+
+// render makes the docs of results that are there.
+func render(o options) int {
+	r, err := readReport(o.From)
+	if err == nil {
+		err = r.writeDocs(o.Docs)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return 0
 }
 
 func bench(o options) (code int) {
@@ -106,10 +131,16 @@ func bench(o options) (code int) {
 	if err != nil {
 		return failed(fmt.Errorf("workloads: %w", err))
 	}
+	if o.Workloads == "" && !o.Full {
+		works = slices.DeleteFunc(slices.Clone(works), func(w workload) bool { return !w.Short })
+	}
 	for _, name := range []string{"logs", "home"} {
 		if err := os.MkdirAll(filepath.Join(o.Dir, name), 0o755); err != nil {
 			return failed(err)
 		}
+	}
+	if err := os.WriteFile(filepath.Join(o.Dir, "50k.txt"), fileContent, 0o644); err != nil {
+		return failed(err)
 	}
 	env, err := install(ctx, o)
 	if ctx.Err() != nil {
@@ -129,7 +160,14 @@ func bench(o options) (code int) {
 	}
 	report.finish(err)
 	fmt.Print(report.markdown(works))
-	if err := errors.Join(err, report.save(filepath.Join(o.Dir, "latest.json"))); err != nil {
+	err = errors.Join(err, report.save(filepath.Join(o.Dir, "latest.json")))
+	if o.Results != "" {
+		err = errors.Join(err, report.save(o.Results))
+	}
+	if o.Docs != "" {
+		err = errors.Join(err, report.writeDocs(o.Docs))
+	}
+	if err != nil {
 		return failed(err)
 	}
 	return 0

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"syscall"
 	"time"
 
@@ -24,7 +22,7 @@ type run struct {
 	// Of the first group of clients.
 	Answers   int                `json:"answers"`
 	PerSecond float64            `json:"requests_per_second"`
-	Millis    map[string]float64 `json:"milliseconds"` // by percentile, and "max"
+	Millis    map[string]float64 `json:"milliseconds,omitempty"` // by percentile, and "max"
 
 	// Of all clients.
 	Clients     int               `json:"clients"`
@@ -39,6 +37,9 @@ type run struct {
 	// OthersCPU is the part of all processors that neither the server nor the
 	// clients used: work of the kernel for them, and whoever else is there.
 	OthersCPU float64 `json:"others_cpu_share"`
+
+	// Values are the figures of workloads that are not about requests.
+	Values map[string]float64 `json:"values,omitempty"`
 	// Trouble is what else went wrong with it.
 	Trouble string `json:"trouble,omitempty"`
 }
@@ -48,15 +49,17 @@ type run struct {
 // ctx's end.
 func measureAll(ctx context.Context, o options, e *environment, peers []peer, works []workload, report *report) error {
 	source := 0
-	for _, w := range works {
+	for i := range works {
+		w := &works[i]
 		for round := 1; round <= o.Rounds; round++ {
-			for _, p := range peers {
+			for j := range peers {
+				p := &peers[j]
 				if _, absent := e.absent[p.Needs]; absent || !w.suits(p) {
 					continue
 				}
 				source++
-				progress("%-8s round %d  %s", w.Name, round, p.Name)
-				r, err := measure(ctx, o, e, p, w, source)
+				progress("%-14s round %d  %s", w.Name, round, p.Name)
+				r, err := measure(ctx, &bed{o: &o, e: e, p: p, w: w, source: source})
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
@@ -72,8 +75,34 @@ func measureAll(ctx context.Context, o options, e *environment, peers []peer, wo
 	return nil
 }
 
-func measure(ctx context.Context, o options, e *environment, p peer, w workload, source int) (r *run, err error) {
-	s, err := startServer(ctx, e, p, w.App, o.Dir)
+// A bed is what one measurement is made with.
+type bed struct {
+	o      *options
+	e      *environment
+	p      *peer
+	w      *workload
+	source int // as load.Plan has it
+}
+
+func measure(ctx context.Context, b *bed) (*run, error) {
+	if b.w.Run != nil {
+		return b.w.Run(ctx, b)
+	}
+	return runLoad(ctx, b)
+}
+
+// setup is how the workload wants the server.
+func (b *bed) setup() *setup {
+	s := &setup{App: b.w.app(b.p), Workers: workers, Threads: threads, Dir: b.o.Dir}
+	if b.w.Setup != nil {
+		b.w.Setup(s)
+	}
+	return s
+}
+
+// withServer starts the server, has f measure something, and stops it.
+func (b *bed) withServer(ctx context.Context, config *setup, f func(s *server) (*run, error)) (r *run, err error) {
+	s, err := startServer(ctx, b.e, b.p, config)
 	if err != nil {
 		return nil, err
 	}
@@ -82,50 +111,63 @@ func measure(ctx context.Context, o options, e *environment, p peer, w workload,
 			r.Trouble = join(r.Trouble, err.Error())
 		}
 	}()
-	before, err := s.processes()
-	if err != nil {
-		return nil, err
-	}
-	var m meter
-	plan := load.Plan{
-		Server: s.address, Groups: w.Groups, Source: source, Timeout: timeout,
-		Warm: o.Warm, Measure: max(o.Measure*time.Duration(w.Lengths), w.AtLeast),
+	return f(s)
+}
+
+func (b *bed) length() time.Duration {
+	return max(b.o.Measure*time.Duration(max(b.w.Lengths, 1)), b.w.AtLeast)
+}
+
+// runLoad is HTTP/1.1 without TLS.
+func runLoad(ctx context.Context, b *bed) (*run, error) {
+	return b.withServer(ctx, b.setup(), func(s *server) (*run, error) { return b.load(ctx, s, nil) })
+}
+
+// load has the clients of the workload ask the server. started is called when
+// the measurement begins, if it is not nil.
+func (b *bed) load(ctx context.Context, s *server, started func()) (*run, error) {
+	m := meter{pid: s.cmd.Process.Pid}
+	result, err := load.Run(ctx, load.Plan{
+		Server: s.address, Groups: b.w.Groups, Source: b.source, Timeout: timeout, Warm: b.o.Warm, Measure: b.length(),
 		Started: func() {
-			m.start(s.cmd.Process.Pid)
-			if w.Table == reload {
-				time.AfterFunc(hupAfter, func() { _ = s.cmd.Process.Signal(syscall.SIGHUP) })
+			m.start()
+			if started != nil {
+				started()
 			}
 		},
 		Ended: m.stop,
-	}
-	result, err := load.Run(ctx, plan)
-	if err != nil {
-		return nil, err
-	}
-	if m.err != nil {
-		return nil, m.err
-	}
-	r = figures(result, &m)
-	if w.Table == reload {
-		after, err := s.processes()
-		if err != nil {
-			return nil, err
-		}
-		if fresh := newIDs(before, after); fresh < workers {
-			r.Trouble = join(r.Trouble, fmt.Sprintf("%d new processes after HUP: it has not reloaded", fresh))
-		}
-	}
-	return r, nil
+	})
+	return figures(result, &m, err)
 }
 
-func newIDs(before, after []int) int {
-	n := 0
-	for _, pid := range after {
-		if !slices.Contains(before, pid) {
-			n++
-		}
-	}
-	return n
+// runClients is what other protocols have in common.
+func runClients(ctx context.Context, b *bed, clients int, target load.Target, protocol func(load.Target) (func(int) (load.Client, error), func())) (*run, error) {
+	return b.withServer(ctx, b.setup(), func(s *server) (*run, error) {
+		target.Server, target.Source = s.address, b.source
+		newClient, end := protocol(target)
+		defer end()
+		m := meter{pid: s.cmd.Process.Pid}
+		result, err := load.RunClients(ctx, load.ClientPlan{
+			Clients: clients, New: newClient, Warm: b.o.Warm, Measure: b.length(), Timeout: timeout, Started: m.start, Ended: m.stop,
+		})
+		return figures(result, &m, err)
+	})
+}
+
+func runTLS(ctx context.Context, b *bed) (*run, error) {
+	target := load.Target{Request: request("GET", "/", nil, false), Want: hello}
+	return runClients(ctx, b, 64, target, func(t load.Target) (func(int) (load.Client, error), func()) { return load.TLS(t), func() {} })
+}
+
+func runHTTP2(ctx context.Context, b *bed) (*run, error) {
+	target := load.Target{Request: []byte("/"), Want: hello}
+	return runClients(ctx, b, 64, target, func(t load.Target) (func(int) (load.Client, error), func()) { return load.HTTP2(t, 8) })
+}
+
+func runWebSocket(ctx context.Context, b *bed) (*run, error) {
+	message := tenKilobytes[:64]
+	target := load.Target{Path: "/", Request: message, Want: message}
+	return runClients(ctx, b, 64, target, func(t load.Target) (func(int) (load.Client, error), func()) { return load.WebSocket(t), func() {} })
 }
 
 func join(a, b string) string {
@@ -136,7 +178,10 @@ func join(a, b string) string {
 }
 
 // figures makes one run of what the clients and the meter saw.
-func figures(result *load.Result, m *meter) *run {
+func figures(result *load.Result, m *meter, err error) (*run, error) {
+	if err = errors.Join(err, m.err); err != nil {
+		return nil, err
+	}
 	first := &result.Groups[0]
 	r := &run{
 		Answers:   first.Answers,
@@ -168,7 +213,7 @@ func figures(result *load.Result, m *meter) *run {
 		r.ClientCPU = float64(m.client.Microseconds()) / float64(answers)
 	}
 	r.OthersCPU = m.others
-	return r
+	return r, nil
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -183,8 +228,8 @@ type meter struct {
 	err                  error
 }
 
-func (m *meter) start(pid int) {
-	m.pid, m.began = pid, time.Now()
+func (m *meter) start() {
+	m.began = time.Now()
 	m.server, m.client, m.busy = m.read()
 }
 

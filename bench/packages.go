@@ -16,13 +16,27 @@ import (
 type requirement struct{ name, version string }
 
 // requirements are installed one by one, so that one that cannot be built does
-// not keep the others away. gunicorn_h1c is Gunicorn's parser in C, which
-// Gunicorn uses wherever it is installed.
+// not keep the others away. Gunicorn uses gunicorn_h1c, its parser in C,
+// wherever that is installed, and speaks HTTP/2 with h2; hypercorn brings that
+// along. Servers of asyncio use uvloop, uvicorn also httptools and websockets.
 var requirements = []requirement{
 	{"gunicorn", "26.1.0"},
 	{"gunicorn_h1c", "0.6.10"},
+	{"packaging", "26.4"}, // of Gunicorn's worker class gevent
+	{"gevent", "26.9.0"},
+	{"uvloop", "0.23.0"},
+	{"httptools", "0.9.0"},
+	{"websockets", "17.4"},
+	{"uvicorn", "0.54.0"},
+	{"hypercorn", "0.18.0"},
 	{"granian", "2.8.7"},
 	{"uWSGI", "2.0.31"},
+	{"waitress", "3.0.2"},
+	{"bjoern", "3.2.2"},
+	{"fastpysgi", "0.6"},
+	{"flask", "3.1.3"},
+	{"django", "5.2.19"},
+	{"fastapi", "0.165.0"},
 }
 
 // installTimeout bounds one package: uWSGI compiles for half a minute.
@@ -34,6 +48,9 @@ type environment struct {
 	home     string
 	apps     string
 	indrik   string
+	file     string // that apps send
+	certFile string // of a certificate of the bench's own, and its key
+	keyFile  string
 	versions map[string]string // of Python and the packages that are there
 	absent   map[string]string // package: why it is not
 }
@@ -45,11 +62,12 @@ func (e *environment) python() string { return filepath.Join(e.bin, "python") }
 // because Gunicorn keeps a control socket there.
 func (e *environment) vars() []string {
 	return []string{
-		"PATH=" + e.bin + ":/usr/local/bin:/usr/bin:/bin",
+		"PATH=" + e.bin + ":/usr/local/bin:/usr/bin:/bin:/usr/sbin",
 		"HOME=" + e.home,
 		"LANG=C.UTF-8",
 		"PYTHONDONTWRITEBYTECODE=1",
 		"INDRIK_PYTHON=" + e.python(),
+		"BENCH_FILE=" + e.file,
 	}
 }
 
@@ -61,7 +79,12 @@ func install(ctx context.Context, o options) (*environment, error) {
 	venv := filepath.Join(o.Dir, "venv")
 	e := &environment{
 		bin: filepath.Join(venv, "bin"), home: filepath.Join(o.Dir, "home"), apps: o.Apps, indrik: o.Indrik,
+		file:     filepath.Join(o.Dir, "50k.txt"),
 		versions: make(map[string]string), absent: make(map[string]string),
+	}
+	var err error
+	if e.certFile, e.keyFile, err = certificate(o.Dir); err != nil {
+		return nil, err
 	}
 	if _, err := os.Stat(e.python()); err != nil {
 		progress("making %s", venv)
@@ -97,6 +120,11 @@ func install(ctx context.Context, o options) (*environment, error) {
 		if e.absent[r.name] == "" {
 			e.versions[r.name] = installed[normal(r.name)]
 		}
+	}
+	if version, err := nginxVersion(ctx); err != nil {
+		e.absent["nginx"] = err.Error()
+	} else {
+		e.versions["nginx"] = version
 	}
 	version, err := output(ctx, e.python(), "--version")
 	if err != nil {
@@ -147,6 +175,12 @@ func output(ctx context.Context, program string, args ...string) (string, error)
 		return "", fmt.Errorf("%s: %w: %s", filepath.Base(program), err, lines[len(lines)-1])
 	}
 	return strings.TrimSpace(out.String()), nil
+}
+
+// complaint runs a program to its end, and returns what it said on standard error.
+func complaint(ctx context.Context, program string, args ...string) (string, error) {
+	text, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	return string(text), err
 }
 
 // progress goes to standard error: standard output is the report.

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
+	"slices"
 )
 
 const (
@@ -11,58 +13,192 @@ const (
 	threads = 4
 )
 
-// anchor is the server that ratios are given to.
-const anchor = "gunicorn gthread"
+// The protocols between server and app.
+const (
+	wsgi = "WSGI"
+	asgi = "ASGI"
+)
+
+// exampleAddress is in the command lines that are shown.
+var exampleAddress = netip.MustParseAddrPort("127.0.0.1:8000")
+
+// A setup is what a workload asks of a server beyond its own command line.
+type setup struct {
+	Bind    netip.AddrPort
+	App     string // a module with the variable app
+	Workers int
+	Threads int // of the servers that have more than one a worker
+	TLS     bool
+	HTTP2   bool // by TLS
+	Preload bool // the app is imported once, before the workers are made
+	Idle    bool // connections are kept for a minute at least
+	Hasty   bool // it is not given time after its first answer
+	Dir     string
+}
+
+func (s *setup) address() string { return s.Bind.String() }
+func (s *setup) host() string    { return s.Bind.Addr().String() }
+func (s *setup) port() string    { return fmt.Sprint(s.Bind.Port()) }
+
+// file is the name of a file that the server needs for itself.
+func (s *setup) file(name string) string { return filepath.Join(s.Dir, name) }
+
+// ability is what a server can be asked for, beyond HTTP/1.1 without TLS.
+type ability string
+
+const (
+	reloads  ability = "reload"    // it loads the app again on SIGHUP without closing its sockets
+	encrypts ability = "TLS"       // it has TLS
+	http2    ability = "HTTP/2"    // it has HTTP/2
+	preloads ability = "preload"   // it can import the app before it forks
+	holds    ability = "idle"      // it does not give a connection a worker or a thread of its own
+	sockets  ability = "WebSocket" // it has WebSocket
+	overlaps ability = "overlap"   // a worker runs several requests at once
+	scales   ability = "workers"   // the number of its workers can be chosen
+)
 
 // peer is a server and the way it is set up.
 type peer struct {
 	Name string
 	// Needs is the package it comes from; "": Indrik itself.
-	Needs string
-	// Threads of a worker.
-	Threads int
-	// Mixed: it runs only the workload that needs slots to spare, for which it is
+	Needs     string
+	Interface string
+	Can       []ability
+	// Mixed: it runs only the workloads that need slots to spare, for which it is
 	// set up differently from the peer of the same kind.
-	Mixed bool
-	// HUP: it loads the app again on SIGHUP without closing its sockets.
-	HUP     bool
-	command func(e *environment, bind, app string) []string
+	Mixed   bool
+	command func(e *environment, s *setup) []string
 }
 
-var allPeers = []peer{
-	{Name: "indrik sync", Threads: 1, HUP: true, command: gunicornLike("", "sync", 1)},
-	{Name: "indrik gthread", Threads: threads, HUP: true, command: gunicornLike("", "gthread", threads)},
-	{Name: "gunicorn sync", Needs: "gunicorn", Threads: 1, HUP: true, command: gunicornLike("gunicorn", "sync", 1)},
-	{Name: "gunicorn gthread", Needs: "gunicorn", Threads: threads, HUP: true, command: gunicornLike("gunicorn", "gthread", threads)},
-	{Name: "granian", Needs: "granian", Threads: 1, command: granian(1)},
-	{Name: "granian threads", Needs: "granian", Threads: threads, Mixed: true, command: granian(threads)},
-	{Name: "uwsgi", Needs: "uWSGI", Threads: 1, command: uwsgi(1)},
-	{Name: "uwsgi threads", Needs: "uWSGI", Threads: threads, Mixed: true, command: uwsgi(threads)},
+func (p *peer) can(wanted ...ability) bool {
+	for _, a := range wanted {
+		if !slices.Contains(p.Can, a) {
+			return false
+		}
+	}
+	return true
 }
+
+var (
+	canIndrik   = []ability{reloads, encrypts, http2, preloads, holds, scales}
+	canGunicorn = []ability{reloads, encrypts, preloads, scales}
+)
+
+func with(list []ability, more ...ability) []ability { return append(slices.Clone(list), more...) }
+
+var allPeers = []peer{
+	{Name: "indrik sync", Interface: wsgi, Can: canIndrik, command: gunicornLike("", "sync")},
+	{Name: "indrik gthread", Interface: wsgi, Can: with(canIndrik, overlaps), command: gunicornLike("", "gthread")},
+	{Name: "gunicorn sync", Needs: "gunicorn", Interface: wsgi, Can: canGunicorn, command: gunicornLike("gunicorn", "sync")},
+	{
+		Name: "gunicorn gthread", Needs: "gunicorn", Interface: wsgi, Can: with(canGunicorn, http2, holds, overlaps),
+		command: gunicornLike("gunicorn", "gthread"),
+	},
+	{
+		Name: "gunicorn gevent", Needs: "gevent", Interface: wsgi, Can: with(canGunicorn, holds, overlaps),
+		command: gunicornLike("gunicorn", "gevent"),
+	},
+	{
+		Name: "nginx + gunicorn gthread", Needs: "nginx", Interface: wsgi, Can: with(canGunicorn, http2, holds, overlaps),
+		command: behindNginx,
+	},
+	{
+		Name: "uwsgi", Needs: "uWSGI", Interface: wsgi, Can: []ability{reloads, preloads, scales}, command: uwsgi(false),
+	},
+	{
+		Name: "uwsgi router", Needs: "uWSGI", Interface: wsgi, Can: []ability{reloads, preloads, scales, holds}, command: uwsgiRouter,
+	},
+	{
+		Name: "uwsgi threads", Needs: "uWSGI", Interface: wsgi, Can: []ability{overlaps}, Mixed: true, command: uwsgi(true),
+	},
+	{
+		Name: "granian", Needs: "granian", Interface: wsgi, Can: []ability{reloads, encrypts, http2, holds, scales},
+		command: granian(wsgi, false),
+	},
+	{
+		Name: "granian threads", Needs: "granian", Interface: wsgi, Can: []ability{overlaps}, Mixed: true,
+		command: granian(wsgi, true),
+	},
+	{Name: "waitress", Needs: "waitress", Interface: wsgi, Can: []ability{overlaps, holds}, command: waitress},
+	{Name: "bjoern", Needs: "bjoern", Interface: wsgi, Can: []ability{preloads, scales, holds}, command: script("serve_bjoern.py")},
+	{Name: "fastpysgi", Needs: "fastpysgi", Interface: wsgi, Can: []ability{preloads, scales, holds}, command: script("serve_fastpysgi.py")},
+
+	{Name: "indrik asgi", Interface: asgi, Can: with(canIndrik, overlaps, sockets), command: gunicornLike("", "asgi")},
+	{
+		Name: "gunicorn asgi", Needs: "gunicorn", Interface: asgi, Can: with(canGunicorn, http2, holds, overlaps, sockets),
+		command: gunicornLike("gunicorn", "asgi"),
+	},
+	{
+		Name: "uvicorn", Needs: "uvicorn", Interface: asgi,
+		Can:     []ability{reloads, encrypts, holds, overlaps, sockets, scales},
+		command: uvicorn,
+	},
+	{
+		Name: "granian asgi", Needs: "granian", Interface: asgi,
+		Can:     []ability{reloads, encrypts, http2, holds, overlaps, sockets, scales},
+		command: granian(asgi, false),
+	},
+	{
+		Name: "hypercorn", Needs: "hypercorn", Interface: asgi,
+		Can:     []ability{encrypts, http2, holds, overlaps, sockets, scales},
+		command: hypercorn,
+	},
+}
+
+// anchors are the servers that ratios are given to.
+var anchors = map[string]string{wsgi: "gunicorn gthread", asgi: "uvicorn"}
 
 // gunicornLike starts Gunicorn, or Indrik if program is "", by the command line
 // that both have.
-func gunicornLike(program, class string, threads int) func(*environment, string, string) []string {
-	return func(e *environment, bind, app string) []string {
+func gunicornLike(program, class string) func(*environment, *setup) []string {
+	return func(e *environment, s *setup) []string {
 		path := e.indrik
 		if program != "" {
 			path = e.bin + "/" + program
 		}
-		args := []string{path, "--workers", fmt.Sprint(workers), "--worker-class", class}
-		if threads > 1 {
-			args = append(args, "--threads", fmt.Sprint(threads))
-		}
-		return append(args, "--bind", bind, app+":app")
+		return append([]string{path}, gunicornArgs(e, s, class, s.address())...)
 	}
 }
 
-func granian(threads int) func(*environment, string, string) []string {
-	return func(e *environment, bind, app string) []string {
-		address := netip.MustParseAddrPort(bind)
-		return []string{
-			e.bin + "/granian", "--interface", "wsgi", "--host", address.Addr().String(), "--port", fmt.Sprint(address.Port()),
-			"--workers", fmt.Sprint(workers), "--blocking-threads", fmt.Sprint(threads), "--no-ws", app + ":app",
+func gunicornArgs(e *environment, s *setup, class, bind string) []string {
+	args := []string{"--workers", fmt.Sprint(s.Workers), "--worker-class", class}
+	if class == "gthread" {
+		args = append(args, "--threads", fmt.Sprint(s.Threads))
+	}
+	if s.TLS {
+		args = append(args, "--certfile", e.certFile, "--keyfile", e.keyFile)
+	}
+	if s.HTTP2 {
+		args = append(args, "--http-protocols", "h2,h1")
+	}
+	if s.Preload {
+		args = append(args, "--preload")
+	}
+	if s.Idle {
+		// Of its workers; Indrik does not count connections of workers.
+		args = append(args, "--keep-alive", "75", "--worker-connections", "20000")
+	}
+	return append(args, "--bind", bind, s.App+":app")
+}
+
+func granian(kind string, several bool) func(*environment, *setup) []string {
+	return func(e *environment, s *setup) []string {
+		args := []string{
+			e.bin + "/granian", "--interface", "wsgi", "--host", s.host(), "--port", s.port(), "--workers", fmt.Sprint(s.Workers),
 		}
+		switch {
+		case kind == asgi:
+			args[2] = "asgi"
+			args = append(args, "--loop", "uvloop")
+		case several:
+			args = append(args, "--blocking-threads", fmt.Sprint(s.Threads), "--no-ws")
+		default:
+			args = append(args, "--blocking-threads", "1", "--no-ws")
+		}
+		if s.TLS {
+			args = append(args, "--ssl-certificate", e.certFile, "--ssl-keyfile", e.keyFile)
+		}
+		return append(args, s.App+":app")
 	}
 }
 
@@ -70,15 +206,73 @@ func granian(threads int) func(*environment, string, string) []string {
 // after an answer on an http-socket it closes the connection, without saying
 // so in the answer. A worker then serves one connection until its client
 // closes it, and the others wait: the bench counts them.
-func uwsgi(threads int) func(*environment, string, string) []string {
-	return func(e *environment, bind, app string) []string {
+func uwsgi(several bool) func(*environment, *setup) []string {
+	return func(e *environment, s *setup) []string {
 		args := []string{
-			e.bin + "/uwsgi", "--http11-socket", bind, "--master", "--processes", fmt.Sprint(workers),
-			"--listen", "1024", "--disable-logging", "--die-on-term", "--need-app", "--module", app + ":app",
+			e.bin + "/uwsgi", "--http11-socket", s.address(), "--master", "--processes", fmt.Sprint(s.Workers),
+			"--listen", "1024", "--disable-logging", "--die-on-term", "--need-app", "--module", s.App + ":app",
 		}
-		if threads > 1 {
-			args = append(args, "--threads", fmt.Sprint(threads))
+		if !s.Preload {
+			args = append(args, "--lazy-apps")
+		}
+		if several {
+			args = append(args, "--threads", fmt.Sprint(s.Threads))
 		}
 		return args
 	}
+}
+
+// uwsgiRouter has uWSGI's own proxy in front, which keeps the connections of
+// all clients.
+func uwsgiRouter(e *environment, s *setup) []string {
+	args := uwsgi(false)(e, s)
+	args[1] = "--http"
+	return append(args, "--http-keepalive")
+}
+
+// waitress has one process: it gets the threads that others have in all their
+// workers.
+func waitress(e *environment, s *setup) []string {
+	args := []string{
+		e.bin + "/waitress-serve", "--listen=" + s.address(), fmt.Sprintf("--threads=%d", s.Workers*s.Threads), "--backlog=2048",
+	}
+	if s.Idle {
+		args = append(args, "--connection-limit=20000", "--channel-timeout=75", "--asyncore-use-poll")
+	}
+	return append(args, s.App+":app")
+}
+
+// script starts a server that has no command line by a script beside the apps.
+func script(name string) func(*environment, *setup) []string {
+	return func(e *environment, s *setup) []string {
+		return []string{e.python(), name, s.host(), s.port(), fmt.Sprint(s.Workers), s.App}
+	}
+}
+
+func uvicorn(e *environment, s *setup) []string {
+	args := []string{
+		e.bin + "/uvicorn", "--host", s.host(), "--port", s.port(), "--workers", fmt.Sprint(s.Workers),
+		"--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning",
+	}
+	if s.TLS {
+		args = append(args, "--ssl-certfile", e.certFile, "--ssl-keyfile", e.keyFile)
+	}
+	if s.Idle {
+		args = append(args, "--timeout-keep-alive", "75")
+	}
+	return append(args, s.App+":app")
+}
+
+func hypercorn(e *environment, s *setup) []string {
+	args := []string{
+		e.bin + "/hypercorn", "--bind", s.address(), "--workers", fmt.Sprint(s.Workers), "--worker-class", "uvloop",
+		"--log-level", "WARNING",
+	}
+	if s.TLS {
+		args = append(args, "--certfile", e.certFile, "--keyfile", e.keyFile)
+	}
+	if s.Idle {
+		args = append(args, "--keep-alive", "75")
+	}
+	return append(args, s.App+":app")
 }

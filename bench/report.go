@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 
 	"indrik/bench/stats"
 )
@@ -15,7 +17,7 @@ const (
 	maxOthers = 0.15
 )
 
-// report is what latest.json holds.
+// report is what a file in results holds.
 type report struct {
 	Machine  machine           `json:"machine"`
 	Versions map[string]string `json:"versions"`
@@ -40,6 +42,7 @@ type row struct {
 	Millis    map[string]stats.Summary `json:"milliseconds"`
 	Longest   stats.Summary            `json:"longest_wait_milliseconds"`
 	Lost      []int                    `json:"failed_requests"` // by round
+	Values    map[string]stats.Summary `json:"values,omitempty"`
 	// Notes are what a reader should know of a figure, Marks why not to trust it.
 	Notes []string `json:"notes,omitempty"`
 	Marks []string `json:"marks,omitempty"`
@@ -55,17 +58,26 @@ func newReport(o options, e *environment, peers []peer) *report {
 	}
 	for _, p := range peers {
 		r.Order = append(r.Order, p.Name)
-		r.Commands[p.Name] = commandLine(p.command(e, "127.0.0.1:8000", "hello"))
+		r.Commands[p.Name] = e.commandLine(&p, o.Dir)
 	}
 	return r
 }
 
-// commandLine shows how a server was started, without the directories of this
+// commandLine shows how a server is started, without the directories of this
 // machine.
-func commandLine(args []string) string {
-	line := filepath.Base(args[0])
-	for _, arg := range args[1:] {
-		line += " " + arg
+func (e *environment) commandLine(p *peer, dir string) string {
+	app := "hello"
+	if p.Interface == asgi {
+		app = "hello_asgi"
+	}
+	config := &setup{Bind: exampleAddress, App: app, Workers: workers, Threads: threads, Dir: dir}
+	args := p.command(e, config)
+	if p.Needs == "nginx" {
+		args = append([]string{"nginx -c nginx.conf &"}, args[6:]...)
+	}
+	line := strings.Join(args, " ")
+	for _, directory := range []string{e.bin + "/", strings.TrimSuffix(e.indrik, "indrik"), dir + "/"} {
+		line = strings.ReplaceAll(line, directory, "")
 	}
 	return line
 }
@@ -75,20 +87,30 @@ func (r *report) finish(err error) {
 	if err != nil {
 		r.Incomplete = err.Error()
 	}
-	for _, w := range allWorkloads {
-		anchored := summarize(r.find(w.Name, anchor), w)
+	for i := range allWorkloads {
+		w := &allWorkloads[i]
 		for _, name := range r.Order {
 			runs := r.find(w.Name, name)
 			if len(runs) == 0 {
 				continue
 			}
 			one := summarize(runs, w)
-			if anchored.PerSecond.Median > 0 {
+			if anchored := summarize(r.find(w.Name, anchorOf(name)), w); anchored.PerSecond.Median > 0 {
 				one.Ratio = one.PerSecond.Median / anchored.PerSecond.Median
 			}
 			r.Rows = append(r.Rows, one)
 		}
 	}
+}
+
+// anchorOf is the server that a server's ratio is to.
+func anchorOf(name string) string {
+	for i := range allPeers {
+		if allPeers[i].Name == name {
+			return anchors[allPeers[i].Interface]
+		}
+	}
+	return anchors[wsgi]
 }
 
 func (r *report) find(workload, peer string) []*run {
@@ -101,11 +123,21 @@ func (r *report) find(workload, peer string) []*run {
 	return found
 }
 
+// row finds a row, nil if it was not measured.
+func (r *report) row(workload, peer string) *row {
+	for i := range r.Rows {
+		if one := &r.Rows[i]; one.Workload == workload && one.Peer == peer && one.Rounds > 0 {
+			return one
+		}
+	}
+	return nil
+}
+
 // summarize makes a row of the runs of one server.
-func summarize(runs []*run, w workload) row {
+func summarize(runs []*run, w *workload) row {
 	var one row
 	var perSecond, cpu, longest, others []float64
-	byName := make(map[string][]float64)
+	byName, values := make(map[string][]float64), make(map[string][]float64)
 	lost, starved, answers, connections := 0, 0, 0, 0
 	firstError := ""
 	for _, r := range runs {
@@ -120,6 +152,9 @@ func summarize(runs []*run, w workload) row {
 		for name, ms := range r.Millis {
 			byName[name] = append(byName[name], ms)
 		}
+		for name, value := range r.Values {
+			values[name] = append(values[name], value)
+		}
 		one.Lost = append(one.Lost, r.Failed)
 		lost, starved = lost+r.Failed, max(starved, r.Starved)
 		answers, connections = answers+r.Answers, connections+r.Connections
@@ -131,11 +166,8 @@ func summarize(runs []*run, w workload) row {
 		}
 	}
 	one.PerSecond, one.ServerCPU, one.Longest = stats.Summarize(perSecond), stats.Summarize(cpu), stats.Summarize(longest)
-	one.Millis = make(map[string]stats.Summary)
-	for name, values := range byName {
-		one.Millis[name] = stats.Summarize(values)
-	}
-	if !w.Groups[0].OneShot && w.Table != reload && 2*connections > answers {
+	one.Millis, one.Values = summaries(byName), summaries(values)
+	if len(w.Groups) > 0 && !w.Groups[0].OneShot && w.Name != "reload" && 2*connections > answers && answers > 0 {
 		one.Notes = append(one.Notes, "does not keep connections")
 	}
 	if lost > 0 {
@@ -147,21 +179,51 @@ func summarize(runs []*run, w workload) row {
 	if s := one.PerSecond.Spread(); s > maxSpread {
 		one.Marks = append(one.Marks, fmt.Sprintf("spread %.0f %%", 100*s))
 	}
+	for _, name := range slices.Sorted(maps.Keys(one.Values)) {
+		if s := one.Values[name].Spread(); s > maxSpread && name != valueOld {
+			one.Marks = append(one.Marks, fmt.Sprintf("spread of %s %.0f %%", strings.ReplaceAll(name, "_", " "), 100*s))
+		}
+	}
 	if o := stats.Summarize(others); o.Max > maxOthers {
 		one.Marks = append(one.Marks, fmt.Sprintf("others used up to %.0f %% of the machine", 100*o.Max))
 	}
 	return one
 }
 
+func summaries(values map[string][]float64) map[string]stats.Summary {
+	m := make(map[string]stats.Summary)
+	for name, list := range values {
+		m[name] = stats.Summarize(list)
+	}
+	return m
+}
+
 // save replaces path at once: a reader finds the old report or the new one.
 func (r *report) save(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
+	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
+	return replace(path, append(text, '\n'))
+}
+
+func replace(path string, text []byte) error {
 	temporary := path + ".new"
-	if err := os.WriteFile(temporary, append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(temporary, text, 0o644); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return os.Rename(temporary, path)
+}
+
+// readReport reads what save has written.
+func readReport(path string) (*report, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	r := new(report)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
 }

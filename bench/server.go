@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,11 +28,16 @@ const (
 	// settle is how long a server stays idle between its first answer and the
 	// load, for workers that are not up yet.
 	settle = 150 * time.Millisecond
+	// askEvery is how often a server that starts is asked.
+	askEvery = 2 * time.Millisecond
 )
 
 // server is one that runs.
 type server struct {
 	address netip.AddrPort
+	want    []byte // the answer to a GET of /
+	tls     bool
+	started time.Duration // from exec to the first right answer
 	cmd     *exec.Cmd
 	log     string
 	ended   chan struct{} // closed when the first process has been reaped
@@ -39,15 +45,21 @@ type server struct {
 
 // startServer returns when the server has given its first right answer. It must
 // be called from the main thread, and what it returns stopped.
-func startServer(ctx context.Context, e *environment, p peer, app, dir string) (*server, error) {
+func startServer(ctx context.Context, e *environment, p *peer, config *setup) (*server, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	command := p.command(e, address.String(), app)
+	config.Bind = address
+	if p.Needs == "nginx" {
+		if err := writeNginxConfig(e, config); err != nil {
+			return nil, err
+		}
+	}
+	command := p.command(e, config)
 	s := &server{
-		address: address, ended: make(chan struct{}),
-		log: filepath.Join(dir, "logs", strings.ReplaceAll(p.Name, " ", "-")+".log"),
+		address: address, ended: make(chan struct{}), want: answerOf(config.App), tls: config.TLS,
+		log: filepath.Join(config.Dir, "logs", strings.ReplaceAll(p.Name, " ", "-")+".log"),
 	}
 	log, err := os.Create(s.log)
 	if err != nil {
@@ -58,6 +70,7 @@ func startServer(ctx context.Context, e *environment, p peer, app, dir string) (
 	s.cmd.Dir, s.cmd.Env = e.apps, e.vars()
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.SysProcAttr = attributes()
+	begun := time.Now()
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", p.Name, err)
 	}
@@ -65,7 +78,12 @@ func startServer(ctx context.Context, e *environment, p peer, app, dir string) (
 		_ = s.cmd.Wait() // how it ended is told by its log
 		close(s.ended)
 	}()
-	if err := s.ready(ctx); err != nil {
+	err = s.ready(ctx)
+	s.started = time.Since(begun)
+	if err == nil && !config.Hasty {
+		err = sleep(ctx, settle)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w; the end of its log: %s", p.Name, err, s.lastWords()), s.stop())
 	}
 	return s, nil
@@ -87,53 +105,53 @@ func (s *server) ready(ctx context.Context) error {
 	for {
 		err := s.ask()
 		if err == nil {
-			return sleep(ctx, settle)
+			return nil
 		}
 		select {
 		case <-s.ended:
 			return errors.New("it ended at once")
 		case <-ctx.Done():
 			return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(askEvery):
 		}
 	}
 }
 
 // ask sends one request on a connection of its own.
 func (s *server) ask() error {
-	c, err := net.DialTimeout("tcp4", s.address.String(), time.Second)
-	if err != nil {
-		return err
+	text, err := s.get("/")
+	if err == nil && !bytes.Equal(text, s.want) {
+		err = fmt.Errorf("answer %.40q", text)
 	}
-	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(startTimeout)); err != nil {
-		return err
-	}
-	if _, err := c.Write(request("GET", "/", nil, true)); err != nil {
-		return err
-	}
-	r, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		return err
-	}
-	defer r.Body.Close()
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return err
-	}
-	if r.StatusCode != http.StatusOK || !bytes.Equal(body, hello) {
-		return fmt.Errorf("answer %s %.40q", r.Status, body)
-	}
-	return nil
+	return err
 }
 
-// processes are those of the server.
-func (s *server) processes() ([]int, error) {
-	t, err := proctree.Read("/proc")
+// get asks for a path on a connection of its own.
+func (s *server) get(path string) ([]byte, error) {
+	c, err := net.DialTimeout("tcp4", s.address.String(), time.Second)
 	if err != nil {
 		return nil, err
 	}
-	return append(t.Below(s.cmd.Process.Pid), s.cmd.Process.Pid), nil
+	defer c.Close()
+	if s.tls {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	}
+	if err := c.SetDeadline(time.Now().Add(startTimeout)); err != nil {
+		return nil, err
+	}
+	if _, err := c.Write(request("GET", path, nil, true)); err != nil {
+		return nil, err
+	}
+	r, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err == nil && r.StatusCode != http.StatusOK {
+		err = fmt.Errorf("answer %s %.40q", r.Status, body)
+	}
+	return body, err
 }
 
 // stop ends the server as its operator would, and kills what is left after

@@ -49,8 +49,8 @@ func fakeServer(kind, bind string) {
 }
 
 func fakePeer(kind string) peer {
-	return peer{Name: kind, command: func(_ *environment, bind, _ string) []string {
-		return []string{os.Args[0], "serve", kind, bind}
+	return peer{Name: kind, Interface: wsgi, command: func(_ *environment, s *setup) []string {
+		return []string{os.Args[0], "serve", kind, s.address()}
 	}}
 }
 
@@ -62,7 +62,8 @@ func startFake(t *testing.T, ctx context.Context, kind string) (*server, error) 
 	if err := os.Mkdir(dir+"/logs", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return startServer(ctx, &environment{apps: dir}, fakePeer(kind), "hello", dir)
+	p := fakePeer(kind)
+	return startServer(ctx, &environment{apps: dir}, &p, &setup{App: "hello", Dir: dir})
 }
 
 func TestServerStops(t *testing.T) {
@@ -119,7 +120,7 @@ func TestMeasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options{Dir: dir, Rounds: 1, Measure: 300 * time.Millisecond, Limit: time.Minute}
-	works, err := choose(allWorkloads, "oneshot", func(w workload, word string) bool { return w.Name == word })
+	works, err := choose(allWorkloads, "hello-oneshot", func(w workload, word string) bool { return w.Name == word })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,35 +2,38 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"time"
 
 	"indrik/bench/load"
 )
 
-// table is the form in which a workload's figures are shown.
-type table int
-
-const (
-	throughput table = iota
-	latency
-	reload
-)
-
-// workload is what the clients do. The first of its groups is the one that the
-// latencies in the table are those of.
+// workload is what is done to a server. The first of its groups of clients is
+// the one that the latencies in the table are those of.
 type workload struct {
 	Name, Title, Text string
-	App               string
-	Groups            []load.Group
-	Table             table
+	// Modules of the app, for the two interfaces; "": not for those servers.
+	WSGI, ASGI string
+	Groups     []load.Group
+	Table      table
 	// Lengths of the measurement, in units of -duration, and the least it must
-	// be to show what it is about.
+	// be to show what it is about. 0 is 1.
 	Lengths int
 	AtLeast time.Duration
-	// Suits says which servers it makes sense for; nil: those that are not
-	// there for the mixed workload only.
-	Suits func(peer) bool
+	// Needs is what a server must be able to do.
+	Needs []ability
+	// Slots: it is for servers that run several requests in a worker, or for
+	// those of one; nil: all, but not those that are there for Slots only.
+	Slots bool
+	// Setup changes how the server is started.
+	Setup func(*setup)
+	// Run does it. nil is runLoad.
+	Run func(ctx context.Context, b *bed) (*run, error)
+	// Short: it is part of the short form.
+	Short bool
+	// Chart: what its figure in docs shows; "": it has none.
+	Chart chart
 }
 
 // hupAfter is when, from the start of the measurement, a server is told to
@@ -41,67 +44,239 @@ const hupAfter = 300 * time.Millisecond
 // fault, short enough to end a run.
 const timeout = 5 * time.Second
 
+// openRate is the rate of the open loop, in requests a second: what the slowest
+// of the servers can do without falling behind.
+const openRate = 3000
+
 var (
 	hello        = []byte("Hello, World!\n")
 	tenKilobytes = bytes.Repeat([]byte("0123456789abcdef"), 640)
+	megabyte     = bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	fileContent  = bytes.Repeat([]byte("0123456789abcdef"), 50<<10/16)
+	flaskJSON    = []byte("{\"message\":\"Hello, World!\"}\n")
+	fastapiJSON  = []byte(`{"message":"Hello, World!"}`)
 )
 
 var allWorkloads = []workload{
 	{
-		Name: "hello", Title: "hello, keep-alive", App: "hello", Lengths: 1,
-		Text:   "64 clients, each on a connection that it keeps.",
-		Groups: []load.Group{{Name: "hello", Clients: 64, Request: request("GET", "/", nil, false), Want: hello}},
+		Name: "hello", Title: "Hello, WSGI", WSGI: "hello", Table: throughput, Short: true, Chart: chartRate,
+		Text: "64 clients, each on a connection that it keeps.", Groups: get(64, "/", hello),
 	},
 	{
-		Name: "oneshot", Title: "hello, a connection for each request", App: "hello", Lengths: 1,
-		Text:   "16 clients; each request says `Connection: close`.",
-		Groups: []load.Group{{Name: "hello", Clients: 16, Request: request("GET", "/", nil, true), Want: hello, OneShot: true}},
+		Name: "hello-oneshot", Title: "Hello, WSGI, a connection for each request", WSGI: "hello", Table: throughput, Short: true,
+		Text: "16 clients; each request says `Connection: close`.", Groups: once(16, "/", hello),
 	},
 	{
-		Name: "10k", Title: "10 KB response", App: "hello", Lengths: 1,
-		Text:   "64 clients, keep-alive.",
-		Groups: []load.Group{{Name: "10k", Clients: 64, Request: request("GET", "/10k", nil, false), Want: tenKilobytes}},
+		Name: "hello-open", Title: "Hello, WSGI, at a fixed rate", WSGI: "hello", Table: latency, Chart: chartP99,
+		Text: openText, Groups: open(64, "/", hello), Lengths: 2,
 	},
 	{
-		Name: "echo", Title: "10 KB POST, echoed", App: "hello", Lengths: 1,
-		Text:   "64 clients, keep-alive.",
-		Groups: []load.Group{{Name: "echo", Clients: 64, Request: request("POST", "/echo", tenKilobytes, false), Want: tenKilobytes}},
+		Name: "hello-one", Title: "Hello, WSGI, a single client", WSGI: "hello", Table: latency,
+		Text: "One client: what a request takes when nothing else happens.", Groups: get(1, "/", hello),
 	},
-	mixed("mixed", "a quarter", 2),
-	mixed("mixed-half", "half", 4),
 	{
-		Name: "reload", Title: "reload under load", App: "slow_import", Lengths: 2, AtLeast: 2 * time.Second, Table: reload,
-		Text: "HUP, with an app that takes 1 s to import; 16 clients on keep-alive connections and 4 with a connection for each " +
-			"request, each with a pause of 5 ms after an answer. A request is lost when it gets no whole and right answer.",
+		Name: "10k", Title: "10 KB response, WSGI", WSGI: "hello", Table: throughput, Short: true,
+		Text: "64 clients, keep-alive.", Groups: get(64, "/10k", tenKilobytes),
+	},
+	{
+		Name: "echo", Title: "10 KB POST, echoed, WSGI", WSGI: "hello", Table: throughput, Short: true,
+		Text: "64 clients, keep-alive.", Groups: post(64, "/echo", tenKilobytes),
+	},
+	{
+		Name: "echo-1m", Title: "1 MB POST, echoed, WSGI", WSGI: "hello", Table: throughput, Chart: chartRate,
+		Text: "16 clients, keep-alive.", Groups: post(16, "/echo", megabyte),
+	},
+	{
+		Name: "file", Title: "50 KB file, wsgi.file_wrapper", WSGI: "hello", Table: throughput,
+		Text: "64 clients, keep-alive.", Groups: get(64, "/file", fileContent),
+	},
+	{
+		Name: "flask", Title: "JSON from Flask", WSGI: "flask_app", Table: throughput, Short: true, Chart: chartRate,
+		Text: "64 clients, keep-alive.", Groups: get(64, "/", flaskJSON),
+	},
+	{
+		Name: "django", Title: "Hello from Django", WSGI: "django_app", Table: throughput, Short: true, Chart: chartRate,
+		Text: "64 clients, keep-alive.", Groups: get(64, "/", hello),
+	},
+	sleeping(64), sleeping(512),
+	mixed("mixed", "a quarter", 2, true),
+	mixed("mixed-half", "half", 4, false),
+	{
+		Name: "slow-clients", Title: "Hello, WSGI, beside slow clients", WSGI: "hello", Table: latency, Lengths: 2, AtLeast: 2 * time.Second,
+		Text: "16 clients send their request byte by byte, in a second and a half; 16 others ask for hello, keep-alive. Latencies are those of the others.",
+		Groups: []load.Group{
+			{Name: "hello", Clients: 16, Request: request("GET", "/", nil, false), Want: hello},
+			{Name: "slow", Clients: 16, Request: request("GET", "/", nil, false), Want: hello, Trickle: 18 * time.Millisecond},
+		},
+	},
+
+	{
+		Name: "asgi", Title: "Hello, ASGI", ASGI: "hello_asgi", Table: throughput, Short: true, Chart: chartRate,
+		Text: "64 clients, each on a connection that it keeps.", Groups: get(64, "/", hello),
+	},
+	{
+		Name: "asgi-oneshot", Title: "Hello, ASGI, a connection for each request", ASGI: "hello_asgi", Table: throughput,
+		Text: "16 clients; each request says `Connection: close`.", Groups: once(16, "/", hello),
+	},
+	{
+		Name: "asgi-open", Title: "Hello, ASGI, at a fixed rate", ASGI: "hello_asgi", Table: latency, Chart: chartP99,
+		Text: openText, Groups: open(64, "/", hello), Lengths: 2,
+	},
+	{
+		Name: "asgi-one", Title: "Hello, ASGI, a single client", ASGI: "hello_asgi", Table: latency,
+		Text: "One client: what a request takes when nothing else happens.", Groups: get(1, "/", hello),
+	},
+	{
+		Name: "asgi-10k", Title: "10 KB response, ASGI", ASGI: "hello_asgi", Table: throughput,
+		Text: "64 clients, keep-alive.", Groups: get(64, "/10k", tenKilobytes),
+	},
+	{
+		Name: "asgi-echo", Title: "10 KB POST, echoed, ASGI", ASGI: "hello_asgi", Table: throughput,
+		Text: "64 clients, keep-alive.", Groups: post(64, "/echo", tenKilobytes),
+	},
+	{
+		Name: "asgi-echo-1m", Title: "1 MB POST, echoed, ASGI", ASGI: "hello_asgi", Table: throughput,
+		Text: "16 clients, keep-alive.", Groups: post(16, "/echo", megabyte),
+	},
+	{
+		Name: "fastapi", Title: "JSON from FastAPI", ASGI: "fastapi_app", Table: throughput, Short: true, Chart: chartRate,
+		Text: "64 clients, keep-alive.", Groups: get(64, "/", fastapiJSON),
+	},
+	{
+		Name: "asgi-sleep-64", Title: "10 ms sleep, ASGI, 64 clients", ASGI: "hello_asgi", Table: throughput,
+		Text: "The app awaits a timer of 10 ms.", Groups: get(64, "/sleep", hello),
+	},
+	{
+		Name: "asgi-sleep-512", Title: "10 ms sleep, ASGI, 512 clients", ASGI: "hello_asgi", Table: throughput,
+		Text: "The app awaits a timer of 10 ms.", Groups: get(512, "/sleep", hello),
+	},
+	{
+		Name: "websocket", Title: "WebSocket, messages echoed", ASGI: "hello_asgi", Table: throughput, Needs: []ability{sockets}, Chart: chartRate,
+		Text: "64 clients; each sends a message of 64 bytes when the one before has come back.", Run: runWebSocket,
+	},
+
+	{
+		Name: "https", Title: "Hello by HTTPS", WSGI: "hello", ASGI: "hello_asgi", Table: throughput, Needs: []ability{encrypts},
+		Text:  "64 clients, keep-alive, TLS 1.3. The clients take more of the machine than the others do.",
+		Setup: func(s *setup) { s.TLS = true }, Run: runTLS,
+	},
+	{
+		Name: "http2", Title: "Hello by HTTP/2", WSGI: "hello", ASGI: "hello_asgi", Table: throughput, Needs: []ability{http2},
+		Text:  "64 clients on 8 connections with TLS. The clients take more of the machine than the server does.",
+		Setup: func(s *setup) { s.TLS, s.HTTP2 = true, true }, Run: runHTTP2,
+	},
+	{
+		Name: "start", Title: "From start to first answer", WSGI: "hello", ASGI: "hello_asgi", Table: starting, Short: true,
+		Text: "One worker, hello: from exec to the last byte of the first right answer.", Needs: []ability{scales},
+		Setup: func(s *setup) { s.Workers = 1 }, Run: runStart, Chart: chartStart,
+	},
+	{
+		Name: "memory", Title: "Memory", WSGI: "hello", ASGI: "hello_asgi", Table: memory, Needs: []ability{scales}, Run: runMemory,
+		Text: "Hello. PSS (what a process has to itself, and its share of what it shares) of all processes of the server with 2 workers; and what each " +
+			"more takes: the difference between 6 and 2 workers, divided by 4.",
+	},
+	{
+		Name: "memory-flask", Title: "Memory, Flask", WSGI: "flask_app", Table: memory, Needs: []ability{scales}, Run: runMemory,
+		Text: "As before, with Flask.",
+	},
+	{
+		Name: "memory-preload", Title: "Memory, Flask, preloaded", WSGI: "flask_app", Table: memory, Needs: []ability{scales, preloads},
+		Text: "As before, with the app imported once, before the workers are forked.", Run: runMemory,
+		Setup: func(s *setup) { s.Preload = true },
+	},
+	{
+		Name: "idle", Title: "10 000 idle connections", WSGI: "hello", ASGI: "hello_asgi", Table: idle, Needs: []ability{holds}, Run: runIdle,
+		Text:  "Each has had one answer; keep-alive of 75 s where that can be set. PSS of the server with and without them; what the kernel needs is not in it.",
+		Setup: func(s *setup) { s.Idle = true },
+	},
+	{
+		Name: "reload", Title: "Reload under load", WSGI: "slow_import", ASGI: "slow_import_asgi", Lengths: 4, AtLeast: 4 * time.Second,
+		Table: reloading, Short: true, Needs: []ability{reloads}, Run: runReload,
+		Text: "HUP, with an app that takes 2 s to import; 16 clients on keep-alive connections and 4 with a connection for each " +
+			"request, each with a pause of 5 ms after an answer. A request is lost when it gets no whole and right answer. " +
+			"Times are from HUP to the first answer of a new process, and to the last of an old one.",
 		Groups: []load.Group{
 			{Name: "keep-alive", Clients: 16, Request: request("GET", "/", nil, false), Want: hello, Pause: 5 * time.Millisecond},
 			{Name: "one-shot", Clients: 4, Request: request("GET", "/", nil, true), Want: hello, OneShot: true, Pause: 5 * time.Millisecond},
 		},
-		Suits: func(p peer) bool { return p.HUP },
 	},
+}
+
+// answerOf is what an app answers to a GET of /.
+func answerOf(app string) []byte {
+	switch app {
+	case "flask_app":
+		return flaskJSON
+	case "fastapi_app":
+		return fastapiJSON
+	}
+	return hello
+}
+
+var openText = fmt.Sprintf("64 clients, each with a request every %.1f ms whatever has become of the one before: %d requests/s. "+
+	"Times are from when a request was due.", 64e3/openRate, openRate)
+
+func get(clients int, path string, want []byte) []load.Group {
+	return []load.Group{{Name: path, Clients: clients, Request: request("GET", path, nil, false), Want: want}}
+}
+
+func once(clients int, path string, want []byte) []load.Group {
+	return []load.Group{{Name: path, Clients: clients, Request: request("GET", path, nil, true), Want: want, OneShot: true}}
+}
+
+func open(clients int, path string, want []byte) []load.Group {
+	groups := get(clients, path, want)
+	groups[0].Every = time.Duration(clients) * time.Second / openRate
+	return groups
+}
+
+func post(clients int, path string, body []byte) []load.Group {
+	return []load.Group{{Name: path, Clients: clients, Request: request("POST", path, body, false), Want: body}}
+}
+
+// sleeperThreads is for apps that wait: as many as such servers are usually
+// given.
+const sleeperThreads = 32
+
+func sleeping(clients int) workload {
+	return workload{
+		Name: fmt.Sprintf("sleep-%d", clients), Title: fmt.Sprintf("10 ms sleep, WSGI, %d clients", clients), WSGI: "hello", Table: throughput,
+		Text: fmt.Sprintf("The app sleeps for 10 ms. %d threads a worker, where there are threads: %d requests/s at most.",
+			sleeperThreads, workers*sleeperThreads*100),
+		Groups: get(clients, "/sleep", hello), Needs: []ability{overlaps}, Slots: true,
+		Setup: func(s *setup) { s.Threads = sleeperThreads },
+	}
 }
 
 // mixed keeps a part of the slots of 2 workers of 4 threads busy. With a quarter
 // each worker has threads to spare wherever the slow requests land; with half
 // of them one worker may have got them all.
-func mixed(name, part string, slow int) workload {
-	return workload{
-		Name: name, Title: "hello, with " + part + " of the slots busy", App: "hello", Lengths: 2, Table: latency,
+func mixed(name, part string, slow int, short bool) workload {
+	w := workload{
+		Name: name, Title: "Hello, WSGI, with " + part + " of the slots busy", WSGI: "hello", Lengths: 2, Table: latency,
 		Text: fmt.Sprintf("%d slots (%d workers of %d threads): %d clients keep %s of them busy with requests of 200 ms, 16 others ask "+
 			"for hello; keep-alive. Latencies are those of hello.", workers*threads, workers, threads, slow, part),
 		Groups: []load.Group{
 			{Name: "hello", Clients: 16, Request: request("GET", "/", nil, false), Want: hello},
 			{Name: "slow", Clients: slow, Request: request("GET", "/slow", nil, false), Want: hello},
 		},
-		Suits: func(p peer) bool { return p.Threads > 1 },
+		Needs: []ability{overlaps}, Slots: true, Short: short,
 	}
+	if short {
+		w.Chart = chartP999
+	}
+	return w
 }
 
-func (w *workload) suits(p peer) bool {
-	if w.Suits != nil {
-		return w.Suits(p)
+func (w *workload) app(p *peer) string {
+	if p.Interface == asgi {
+		return w.ASGI
 	}
-	return !p.Mixed
+	return w.WSGI
+}
+
+func (w *workload) suits(p *peer) bool {
+	return w.app(p) != "" && p.can(w.Needs...) && (w.Slots || !p.Mixed)
 }
 
 // request is what a browser's would be without its cookies.

@@ -1,10 +1,13 @@
 """The WSGI app that every server of the bench runs."""
 
+import os
 import time
 
 HELLO = b"Hello, World!\n"
 TEN_KILOBYTES = b"0123456789abcdef" * 640
+FILE = os.environ.get("BENCH_FILE")
 SLOW_SECONDS = 0.2
+SLEEP_SECONDS = 0.01
 
 
 def hello(environ):
@@ -24,11 +27,36 @@ def slow(environ):
     return HELLO
 
 
-ROUTES = {"/": hello, "/10k": ten_kilobytes, "/echo": echo, "/slow": slow}
+def sleep(environ):
+    time.sleep(SLEEP_SECONDS)
+    return HELLO
+
+
+def pid(environ):
+    return b"%d" % os.getpid()
+
+
+ROUTES = {"/": hello, "/10k": ten_kilobytes, "/echo": echo, "/slow": slow, "/sleep": sleep, "/pid": pid}
+
+
+def send_file(environ, start_response):
+    file = open(FILE, "rb")
+    start_response("200 OK", [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(os.fstat(file.fileno()).st_size)),
+    ])
+    wrapper = environ.get("wsgi.file_wrapper")
+    if wrapper is None:
+        with file:
+            return [file.read()]
+    return wrapper(file)
 
 
 def app(environ, start_response):
-    body = ROUTES[environ["PATH_INFO"]](environ)
+    path = environ["PATH_INFO"]
+    if path == "/file":
+        return send_file(environ, start_response)
+    body = ROUTES[path](environ)
     start_response("200 OK", [
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Length", str(len(body))),

@@ -1,15 +1,21 @@
-// Package load is a small closed-loop HTTP/1.1 load generator.
+// Package load is a small load generator.
 //
-// One thread drives all connections with epoll, so that it takes as little as
-// can be of the processors it shares with the server. Each client sends a
-// request, waits for the whole answer, checks its status and every byte of its
-// body, and only then sends the next one. Nothing is tried twice: a request
-// that was sent, or could not be, and got no right answer is an error and is
-// counted by kind.
+// Run speaks HTTP/1.1. One thread drives all connections with epoll, so that it
+// takes as little as can be of the processors it shares with the server. Each
+// client sends a request, waits for the whole answer, checks its status and
+// every byte of its body, and only then sends the next one: a closed loop, which
+// finds out how much a server can do. A group with Every is an open loop: its
+// requests are due at fixed times, however slow the server is.
+//
+// RunClients does the same with clients that are Go code in goroutines, for
+// TLS, HTTP/2 and WebSocket.
+//
+// Nothing is tried twice: a request that was sent, or could not be, and got no
+// right answer is an error and is counted by kind.
 //
 // The time of a request runs from before its first byte is written (before
-// the connection is opened, if it needs a new one) to its last byte's
-// arrival. Requests still waiting when the measurement ends are waited for, so
+// the connection is opened, if it needs a new one), or from when it was due, to
+// its last byte's arrival. Requests still waiting when the measurement ends are waited for, so
 // that the slowest ones are not lost to the figures.
 //
 // It needs Linux. To try it: go test ./bench/load
@@ -32,6 +38,12 @@ type Group struct {
 	OneShot bool
 	// Pause is the time between an answer and the client's next request.
 	Pause time.Duration
+	// Every, if not 0, is the time from one request of a client to its next. One
+	// that is due before the last has been answered is sent late; its time
+	// counts from when it was due.
+	Every time.Duration
+	// Trickle, if not 0, is the pause before each byte of a request.
+	Trickle time.Duration
 }
 
 // Plan is one run.
@@ -43,12 +55,17 @@ type Plan struct {
 	Source int
 	// Answers during Warm are not measured; errors are.
 	Warm, Measure time.Duration
+	// Ramp spreads the first requests of the clients over a time.
+	Ramp time.Duration
 	// Timeout is how long a client waits for an answer.
 	Timeout time.Duration
 	// Started and Ended, if set, are called at the start and the end of the
 	// measurement, between two events: they must be quick.
 	Started, Ended func()
 }
+
+// errorPause keeps a client from spinning on a server that is down.
+const errorPause = 5 * time.Millisecond
 
 // Kind is what went wrong with a request.
 type Kind string
@@ -75,6 +92,9 @@ type Tally struct {
 	FirstError string
 	// Connections opened in the whole run.
 	Connections int
+	// Held is the number of connections that were open at the end of the
+	// measurement.
+	Held int
 	// Starved is the number of clients that got no answer at all within the
 	// measurement.
 	Starved int

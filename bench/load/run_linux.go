@@ -11,12 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// errorPause keeps a client from spinning on a server that is down.
-	errorPause = 5 * time.Millisecond
-	// sweepEvery is how often clients are looked at for timeouts.
-	sweepEvery = 50 * time.Millisecond
-)
+// sweepEvery is how often clients are looked at for timeouts.
+const sweepEvery = 50 * time.Millisecond
 
 type phase int
 
@@ -38,15 +34,18 @@ type client struct {
 	buf      []byte
 	n        int // bytes of the answer in buf
 	began    time.Time
-	wake     time.Time
-	answered bool // within the measurement
+	wake     time.Time // of a rest, or of the next byte
+	due      time.Time // of the next request, with Every
+	answered bool      // within the measurement
 }
 
 type loop struct {
 	plan      *Plan
 	epoll     int
+	timer     *timer
 	clients   []client
 	dials     int
+	trickling bool // some clients send byte by byte
 	measuring bool
 	draining  bool
 	now       time.Time
@@ -67,24 +66,32 @@ func Run(ctx context.Context, plan Plan) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create: %w", err)
 	}
+	timer, err := newTimer(epoll)
+	if err != nil {
+		unix.Close(epoll)
+		return nil, err
+	}
 	result := &Result{Groups: make([]Tally, len(plan.Groups))}
-	l := &loop{plan: &plan, epoll: epoll}
+	l := &loop{plan: &plan, epoll: epoll, timer: timer}
 	defer func() {
 		for i := range l.clients {
 			l.clients[i].disconnect()
 		}
+		timer.close()
 		unix.Close(epoll)
 	}()
 	for i := range plan.Groups {
 		group, tally := &plan.Groups[i], &result.Groups[i]
+		l.trickling = l.trickling || group.Trickle > 0
 		tally.Clients = group.Clients
 		tally.Errors = make(map[Kind]int)
 		tally.Latencies = make([]time.Duration, 0, 1<<16)
 		for range group.Clients {
-			l.clients = append(l.clients, client{index: len(l.clients), group: group, tally: tally, fd: -1, buf: make([]byte, 32<<10)})
+			l.clients = append(l.clients, client{index: len(l.clients), group: group, tally: tally, fd: -1})
 		}
 	}
 	l.open, l.resting = len(l.clients), len(l.clients)
+	l.schedule(time.Now())
 	if err := l.run(ctx, result); err != nil {
 		return nil, err
 	}
@@ -92,6 +99,19 @@ func Run(ctx context.Context, plan Plan) (*Result, error) {
 		slices.Sort(result.Groups[i].Latencies)
 	}
 	return result, nil
+}
+
+// schedule spreads the first requests over the ramp, and those of an open loop
+// over the time from one request of a client to its next.
+func (l *loop) schedule(now time.Time) {
+	seen := make(map[*Group]int)
+	for i := range l.clients {
+		c := &l.clients[i]
+		spread := max(l.plan.Ramp, c.group.Every)
+		c.wake = now.Add(spread * time.Duration(seen[c.group]) / time.Duration(c.group.Clients))
+		c.due = c.wake
+		seen[c.group]++
+	}
 }
 
 func (l *loop) run(ctx context.Context, result *Result) error {
@@ -120,8 +140,11 @@ func (l *loop) run(ctx context.Context, result *Result) error {
 			l.measuring, l.draining = false, true
 			for i := range l.clients {
 				c := &l.clients[i]
-				if !c.answered {
+				if !c.answered && c.group.Trickle == 0 {
 					c.tally.Starved++
+				}
+				if c.fd >= 0 {
+					c.tally.Held++
 				}
 				if c.phase == resting {
 					l.finish(c)
@@ -133,38 +156,47 @@ func (l *loop) run(ctx context.Context, result *Result) error {
 			sweep = l.now.Add(sweepEvery)
 		}
 		wait := sweep.Sub(l.now)
-		if l.resting > 0 {
+		precise := l.resting > 0 || l.trickling
+		if precise {
 			wait = min(wait, l.wakeUp())
 		}
 		if !l.draining {
 			wait = min(wait, end.Sub(l.now))
 		}
-		// Round up: a wait of 0 ms for what is due in 0.4 ms would spin.
+		if precise && wait > 0 {
+			l.timer.set(wait)
+		}
+		// Rounded up: a wait of 0 ms for what is due in 0.4 ms would spin.
 		n, err := unix.EpollWait(l.epoll, events, int((max(wait, 0)+time.Millisecond-1)/time.Millisecond))
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("epoll_wait: %w", err)
 		}
 		l.now = time.Now()
 		for i := range max(n, 0) {
-			l.event(&l.clients[events[i].Fd], events[i].Events)
+			if events[i].Fd != timerEvent {
+				l.event(&l.clients[events[i].Fd], events[i].Events)
+			}
 		}
 	}
 	return nil
 }
 
-// wakeUp starts the requests of the clients whose pause is over, and returns
-// how long the next one still rests.
+// wakeUp lets the clients go on whose pause is over, and returns how long the
+// next one still rests.
 func (l *loop) wakeUp() time.Duration {
 	next := sweepEvery
 	for i := range l.clients {
 		c := &l.clients[i]
-		if c.phase != resting {
+		if c.phase != resting && (c.phase != writing || c.group.Trickle == 0) {
 			continue
 		}
 		if left := c.wake.Sub(l.now); left > 0 {
 			next = min(next, left)
-		} else {
+		} else if c.phase == resting {
 			l.start(c)
+		} else {
+			l.write(c)
+			next = min(next, c.group.Trickle)
 		}
 	}
 	return next
@@ -192,6 +224,9 @@ func (l *loop) event(c *client, events uint32) {
 		c.phase = writing
 		l.write(c)
 	case writing:
+		if c.group.Trickle > 0 {
+			return // at its own time
+		}
 		if events&(unix.EPOLLIN|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 			// An answer or an end before the request is out.
 			c.phase = reading
@@ -216,6 +251,9 @@ func (l *loop) start(c *client) {
 		l.resting--
 	}
 	c.began, c.sent, c.n = time.Now(), 0, 0
+	if c.group.Every > 0 {
+		c.began, c.due = c.due, c.due.Add(c.group.Every)
+	}
 	if c.fd >= 0 {
 		c.phase = writing
 		l.write(c)
@@ -271,6 +309,16 @@ func (l *loop) dial() (int, error) {
 }
 
 func (l *loop) write(c *client) {
+	if c.group.Trickle > 0 && c.sent < len(c.group.Request)-1 {
+		if _, err := unix.Write(c.fd, c.group.Request[c.sent:c.sent+1]); err == nil {
+			c.sent++
+		} else if !errors.Is(err, unix.EAGAIN) {
+			l.fail(c, Lost, fmt.Sprintf("write: %v", err))
+			return
+		}
+		c.wake = time.Now().Add(c.group.Trickle)
+		return
+	}
 	for c.sent < len(c.group.Request) {
 		n, err := unix.Write(c.fd, c.group.Request[c.sent:])
 		if errors.Is(err, unix.EAGAIN) {
@@ -288,7 +336,7 @@ func (l *loop) write(c *client) {
 func (l *loop) read(c *client, events uint32) {
 	for {
 		if c.n == len(c.buf) {
-			c.buf = append(c.buf, make([]byte, len(c.buf))...)
+			c.buf = append(c.buf, make([]byte, max(len(c.buf), len(c.group.Want)+1024))...)
 		}
 		n, err := unix.Read(c.fd, c.buf[c.n:])
 		if errors.Is(err, unix.EAGAIN) {
@@ -341,6 +389,8 @@ func (l *loop) answer(c *client, h head, body []byte, closed bool) {
 	switch {
 	case l.draining:
 		l.finish(c)
+	case c.group.Every > 0:
+		l.rest(c, time.Until(c.due))
 	case c.group.Pause > 0:
 		l.rest(c, c.group.Pause)
 	default:

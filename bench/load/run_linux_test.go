@@ -54,8 +54,13 @@ func serve(t *testing.T, handle func(c net.Conn, r *http.Request, body []byte) b
 
 func run(t *testing.T, server netip.AddrPort, groups ...Group) *Result {
 	t.Helper()
+	return runFor(t, 10*time.Second, server, groups...)
+}
+
+func runFor(t *testing.T, patience time.Duration, server netip.AddrPort, groups ...Group) *Result {
+	t.Helper()
 	r, err := Run(t.Context(), Plan{
-		Server: server, Groups: groups, Warm: 50 * time.Millisecond, Measure: 200 * time.Millisecond, Timeout: 300 * time.Millisecond,
+		Server: server, Groups: groups, Warm: 50 * time.Millisecond, Measure: 200 * time.Millisecond, Timeout: patience,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +134,7 @@ func TestErrors(t *testing.T) {
 			_, _ = io.WriteString(conn, c.answer)
 			return c.stay
 		})
-		tally := run(t, server, helloGroup(get)).Groups[0]
+		tally := runFor(t, 300*time.Millisecond, server, helloGroup(get)).Groups[0]
 		if tally.Answers > 0 || tally.Errors[c.kind] < 4 || tally.Errors[c.kind] != tally.Failed() || tally.Starved != 4 {
 			t.Errorf("%q: %d answers, %v (%s), %d starved; want %s", c.answer, tally.Answers, tally.Errors, tally.FirstError, tally.Starved, c.kind)
 		}
@@ -180,7 +185,7 @@ func TestStarved(t *testing.T) {
 			}()
 		}
 	}()
-	tally := run(t, netip.MustParseAddrPort(listener.Addr().String()), helloGroup(get)).Groups[0]
+	tally := runFor(t, 300*time.Millisecond, netip.MustParseAddrPort(listener.Addr().String()), helloGroup(get)).Groups[0]
 	if tally.Starved != 3 || tally.Failed() > 0 {
 		t.Errorf("%d starved, %v (%s)", tally.Starved, tally.Errors, tally.FirstError)
 	}

@@ -131,3 +131,39 @@ func (t Table) CPU(root int) time.Duration {
 	}
 	return sum
 }
+
+// PSS is the memory of root and all its descendants, in bytes: what is theirs
+// alone, and of what they share with others the proportional part.
+func PSS(dir string, root int) (int64, error) {
+	table, err := Read(dir)
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, pid := range append(table.Below(root), root) {
+		text, err := os.ReadFile(filepath.Join(dir, strconv.Itoa(pid), "smaps_rollup"))
+		if err != nil {
+			continue // it has ended since
+		}
+		kib, err := pss(text)
+		if err != nil {
+			return 0, fmt.Errorf("process %d: %w", pid, err)
+		}
+		sum += kib << 10
+	}
+	return sum, nil
+}
+
+// pss reads smaps_rollup of proc_pid_smaps(5), in KiB. That of a zombie is empty.
+func pss(text []byte) (int64, error) {
+	if len(text) == 0 {
+		return 0, nil
+	}
+	for line := range bytes.Lines(text) {
+		if value, found := bytes.CutPrefix(line, []byte("Pss:")); found {
+			number, _, _ := bytes.Cut(bytes.TrimSpace(value), []byte(" "))
+			return strconv.ParseInt(string(number), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("no Pss in %.80q", text)
+}

@@ -91,3 +91,19 @@ func TestReadSelf(t *testing.T) {
 		t.Errorf("parent = %d, want %d", p.Parent, os.Getppid())
 	}
 }
+
+func TestPSS(t *testing.T) {
+	for text, want := range map[string]int64{
+		"": 0,
+		"55d-7ff ---p 00000000 00:00 0 [rollup]\nRss:  8000 kB\nPss:      1234 kB\nPss_Dirty: 99 kB\n": 1234,
+		"Rss:  8000 kB\n": -1,
+	} {
+		got, err := pss([]byte(text))
+		if (err != nil) != (want < 0) || err == nil && got != want {
+			t.Errorf("%q: %d, %v", text, got, err)
+		}
+	}
+	if n, err := PSS("/proc", os.Getpid()); err != nil || n < 1<<20 {
+		t.Errorf("PSS of this process: %d, %v", n, err)
+	}
+}

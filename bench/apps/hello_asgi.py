@@ -1,0 +1,77 @@
+"""hello.py as an ASGI app."""
+
+import asyncio
+import os
+
+from hello import HELLO, SLEEP_SECONDS, SLOW_SECONDS, TEN_KILOBYTES
+
+
+async def hello(receive):
+    return HELLO
+
+
+async def ten_kilobytes(receive):
+    return TEN_KILOBYTES
+
+
+async def echo(receive):
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def slow(receive):
+    await asyncio.sleep(SLOW_SECONDS)
+    return HELLO
+
+
+async def sleep(receive):
+    await asyncio.sleep(SLEEP_SECONDS)
+    return HELLO
+
+
+async def pid(receive):
+    return b"%d" % os.getpid()
+
+
+ROUTES = {"/": hello, "/10k": ten_kilobytes, "/echo": echo, "/slow": slow, "/sleep": sleep, "/pid": pid}
+
+
+async def websocket(receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        message = await receive()
+        if message["type"] != "websocket.receive":
+            return
+        if message.get("bytes") is not None:
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+        else:
+            await send({"type": "websocket.send", "text": message["text"]})
+
+
+async def lifespan(receive, send):
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        await (websocket if scope["type"] == "websocket" else lifespan)(receive, send)
+        return
+    body = await ROUTES[scope["path"]](receive)
+    await send({
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(body)),
+        ],
+    })
+    await send({"type": "http.response.body", "body": body})

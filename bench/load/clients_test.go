@@ -1,0 +1,188 @@
+package load
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func secureServer(t *testing.T, answer string) netip.AddrPort {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wrong" {
+			io.WriteString(w, "another")
+			return
+		}
+		io.WriteString(w, answer)
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return netip.MustParseAddrPort(s.Listener.Addr().String())
+}
+
+func runClients(t *testing.T, newClient func(int) (Client, error)) *Tally {
+	t.Helper()
+	r, err := RunClients(t.Context(), ClientPlan{
+		Clients: 4, New: newClient, Warm: 50 * time.Millisecond, Measure: 200 * time.Millisecond, Timeout: 10 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &r.Groups[0]
+}
+
+func TestTLS(t *testing.T) {
+	server := secureServer(t, "hello")
+	tally := runClients(t, TLS(Target{Server: server, Request: []byte(get), Want: []byte("hello")}))
+	if len(tally.Latencies) == 0 || tally.Failed() > 0 || tally.Connections != 4 {
+		t.Errorf("%+v", tally)
+	}
+	wrong := strings.Replace(get, "/ ", "/wrong ", 1)
+	tally = runClients(t, TLS(Target{Server: server, Request: []byte(wrong), Want: []byte("hello")}))
+	if tally.Answers > 0 || tally.Errors[Wrong] == 0 || tally.Starved != 4 {
+		t.Errorf("%+v", tally)
+	}
+}
+
+func TestHTTP2(t *testing.T) {
+	server := secureServer(t, "hello")
+	newClient, end := HTTP2(Target{Server: server, Request: []byte("/"), Want: []byte("hello")}, 2)
+	defer end()
+	if tally := runClients(t, newClient); len(tally.Latencies) == 0 || tally.Failed() > 0 {
+		t.Errorf("%+v", tally)
+	}
+	newClient, end = HTTP2(Target{Server: server, Request: []byte("/wrong"), Want: []byte("hello")}, 2)
+	defer end()
+	if tally := runClients(t, newClient); tally.Answers > 0 || tally.Errors[Wrong] == 0 {
+		t.Errorf("%+v", tally)
+	}
+}
+
+// echo is a WebSocket server that pings once.
+func echo(t *testing.T, change func(payload []byte) []byte) netip.AddrPort {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				in := bufio.NewReader(c)
+				if _, err := http.ReadRequest(in); err != nil {
+					return
+				}
+				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+				c.Write([]byte{0x89, 0})
+				for {
+					var head [4]byte
+					if _, err := io.ReadFull(in, head[:]); err != nil {
+						return
+					}
+					payload := make([]byte, binary.BigEndian.Uint16(head[2:]))
+					io.ReadFull(in, make([]byte, 4)) // the mask, which is 0
+					if _, err := io.ReadFull(in, payload); err != nil {
+						return
+					}
+					payload = change(payload)
+					c.Write(append(binary.BigEndian.AppendUint16([]byte{0x82, 126}, uint16(len(payload))), payload...))
+				}
+			}()
+		}
+	}()
+	return netip.MustParseAddrPort(listener.Addr().String())
+}
+
+func TestWebSocket(t *testing.T) {
+	message := []byte(strings.Repeat("0123456789", 20))
+	target := Target{Server: echo(t, func(p []byte) []byte { return p }), Path: "/", Request: message, Want: message}
+	if tally := runClients(t, WebSocket(target)); len(tally.Latencies) == 0 || tally.Failed() > 0 {
+		t.Errorf("%+v", tally)
+	}
+	target.Server = echo(t, func(p []byte) []byte { return p[1:] })
+	if tally := runClients(t, WebSocket(target)); tally.Answers > 0 || tally.Errors[Wrong] == 0 {
+		t.Errorf("%+v", tally)
+	}
+}
+
+// In an open loop the rate is the clients', and a request that is sent late has
+// waited since it was due.
+func TestOpenLoop(t *testing.T) {
+	var slow atomic.Bool
+	slow.Store(true)
+	server := serve(t, func(c net.Conn, _ *http.Request, _ []byte) bool {
+		if slow.Swap(false) {
+			time.Sleep(100 * time.Millisecond)
+		}
+		_, err := io.WriteString(c, hello)
+		return err == nil
+	})
+	r, err := Run(t.Context(), Plan{
+		Server: server, Measure: 400 * time.Millisecond, Timeout: 5 * time.Second,
+		Groups: []Group{{Clients: 1, Request: []byte(get), Want: []byte("hello"), Every: 10 * time.Millisecond}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tally := &r.Groups[0]
+	if tally.Failed() > 0 || len(tally.Latencies) < 30 {
+		t.Errorf("%d answers, %d errors in 400 ms at 100/s", len(tally.Latencies), tally.Failed())
+	}
+	late := 0
+	for _, d := range tally.Latencies {
+		if d > 20*time.Millisecond {
+			late++
+		}
+	}
+	if late < 7 {
+		t.Errorf("%d requests were late, behind one of 100 ms: %v", late, tally.Latencies)
+	}
+}
+
+func TestTrickle(t *testing.T) {
+	answer := func(c net.Conn, _ *http.Request, _ []byte) bool {
+		_, err := io.WriteString(c, hello)
+		return err == nil
+	}
+	r := run(t, serve(t, answer), Group{
+		Clients: 2, Request: []byte(get), Want: []byte("hello"), Trickle: 2 * time.Millisecond,
+	})
+	tally := &r.Groups[0]
+	least := time.Duration(len(get)-1) * 2 * time.Millisecond
+	if tally.Failed() > 0 || len(tally.Latencies) == 0 || tally.Latencies[0] < least {
+		t.Errorf("%+v, want no answer before %v", tally, least)
+	}
+}
+
+// Clients that rest keep their connections to the end.
+func TestHeld(t *testing.T) {
+	server := serve(t, func(c net.Conn, _ *http.Request, _ []byte) bool {
+		_, err := io.WriteString(c, hello)
+		return err == nil
+	})
+	r, err := Run(t.Context(), Plan{
+		Server: server, Measure: time.Second, Ramp: 100 * time.Millisecond, Timeout: 5 * time.Second,
+		Groups: []Group{{Clients: 50, Request: []byte(get), Want: []byte("hello"), Pause: time.Hour}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held := r.Groups[0].Held; held != 50 || len(r.Groups[0].Latencies) != 50 {
+		t.Errorf("%d of 50 connections held, %d answers", held, r.Groups[0].Answers)
+	}
+}

@@ -1,0 +1,114 @@
+"""Benchmarks of the worker's loop, in the form of `go test -bench`.
+
+memory: messages come from memory and answers go nowhere, so that the time is
+Python's alone. sockets: with the system calls, in batches that wait already. It is
+processor time, so that others on the machine do not matter much.
+"""
+
+import gc
+import logging
+import marshal
+import os
+import socket
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+
+from indrik import wire, wsgi  # noqa: E402
+
+ENVIRON = {
+    "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "40000", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000",
+    "REQUEST_METHOD": "GET", "QUERY_STRING": "", "RAW_URI": "/", "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.url_scheme": "http", "HTTP_HOST": "127.0.0.1", "HTTP_USER_AGENT": "bench", "HTTP_ACCEPT": "*/*",
+    "PATH_INFO": "/", "SCRIPT_NAME": "",
+}
+ROUNDS = 6
+BATCH = 100
+
+
+def app(environ, start_response):
+    body = b"Hello, World!\n"
+    start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+class Log:
+    error_log = logging.getLogger("bench")
+
+    def exception(self, *args):
+        raise SystemExit("an error in the loop: %r" % (sys.exc_info()[1],))
+
+
+class Config(dict):
+    class hooks(dict):
+        get = staticmethod(lambda name: None)
+
+
+class Worker:
+    threaded = leaving = False
+    max_requests = sys.maxsize
+    nr = 0
+    log = Log()
+    cfg = Config()
+    wsgi = staticmethod(app)
+
+    def __init__(self, queue, slot):
+        self.queue, self.slots = queue, [slot]
+        self.board = memoryview(bytearray(4096)).cast("Q")
+        self.page = memoryview(bytearray(4096)).cast("Q")
+
+
+class Memory:
+    """A queue and a slot without system calls."""
+
+    def __init__(self, message, count):
+        self.message, self.size, self.left = message, len(message), count
+
+    def recvmsg_into(self, buffers, ancillary, flags):
+        if not self.left:
+            return 0, [], 0, None
+        self.left -= 1
+        buffers[0][: self.size] = self.message
+        return self.size, [], 0, None
+
+    def send(self, data):
+        return len(data)
+
+
+def in_memory(message, count):
+    memory = Memory(message, count)
+    worker = Worker(memory, memory)
+    begun = time.process_time()
+    wsgi.serve(worker, 0)
+    assert worker.nr == count
+    return time.process_time() - begun
+
+
+def by_sockets(message, count):
+    spent = 0.0
+    for _ in range(count // BATCH):
+        front, queue = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        answers, slot = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for _ in range(BATCH):
+            front.send(message)
+        front.close()
+        begun = time.process_time()
+        wsgi.serve(Worker(queue, slot), 0)
+        spent += time.process_time() - begun
+        for one in (queue, answers, slot):
+            one.close()
+    return spent
+
+
+def main():
+    message = marshal.dumps((1 << 20, ENVIRON, b""), 2)
+    gc.freeze()
+    for name, measure, count in (("memory", in_memory, 50_000), ("sockets", by_sockets, 20_000)):
+        for _ in range(ROUNDS):
+            seconds = measure(message, count)
+            print("BenchmarkWorkerLoop/%s \t%8d\t%10.1f ns/op" % (name, count, seconds / count * 1e9))
+
+
+if __name__ == "__main__":
+    main()
