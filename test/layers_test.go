@@ -59,7 +59,7 @@ var layers = map[string][]string{
 
 // dependencies are the modules that go.mod may require directly.
 var dependencies = []string{
-	"github.com/spf13/pflag", "golang.org/x/sys", "golang.org/x/net", "golang.org/x/term",
+	"github.com/pelletier/go-toml/v2", "github.com/spf13/pflag", "golang.org/x/sys", "golang.org/x/net", "golang.org/x/term",
 	"github.com/fsnotify/fsnotify", "github.com/klauspost/compress", "github.com/prometheus/client_golang",
 	"github.com/prometheus/procfs", "github.com/coreos/go-systemd/v22", "github.com/pires/go-proxyproto",
 	"github.com/rogpeppe/go-internal", "github.com/google/go-cmp", "pgregory.net/rapid",

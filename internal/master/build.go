@@ -1,7 +1,11 @@
 package master
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"indrik/internal/exitcode"
 	"indrik/internal/settings"
@@ -34,8 +38,18 @@ type build struct {
 func (b *build) configure() {
 	m := b.m
 	path, _ := settings.ConfigFile(m.opts.Env, m.opts.Vars, m.opts.CmdArgs, m.opts.Args)
+	var file settings.Layer
+	python := path
+	if settings.IsTOML(path) {
+		var err error
+		if file, err = m.readTOML(path); err != nil {
+			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
+			return
+		}
+		python = ""
+	}
 	m.call(b.sp, wire.ToSpawner{
-		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: path, Chdir: m.opts.Dir,
+		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir,
 	}, nil, func(r wire.FromSpawner) {
 		if b.over {
 			return
@@ -44,7 +58,9 @@ func (b *build) configure() {
 			b.fail(failed(r))
 			return
 		}
-		file := settings.FromFile(path, r.Settings, r.Lines)
+		if python != "" {
+			file = settings.FromFile(path, r.Settings, r.Lines)
+		}
 		cfg, err := settings.Resolve(m.opts.App, m.opts.Env, file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args)
 		if err != nil {
 			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
@@ -65,6 +81,22 @@ func (b *build) configure() {
 		}
 		b.resolved()
 	})
+}
+
+// readTOML reads a config file that needs no Python.
+func (m *Master) readTOML(path string) (settings.Layer, error) {
+	path = strings.TrimPrefix(path, "file:")
+	full := path
+	if !filepath.IsAbs(path) {
+		full = filepath.Join(m.opts.Dir, path)
+	}
+	data, err := os.ReadFile(full)
+	if errors.Is(err, os.ErrNotExist) {
+		return settings.Layer{}, fmt.Errorf("'%s' doesn't exist", path)
+	} else if err != nil {
+		return settings.Layer{}, err
+	}
+	return settings.FromTOML(path, data)
 }
 
 // keepsApp tells whether a reload goes on with the app that a spawner holds.

@@ -9,7 +9,7 @@
 //
 //	defaults                            Table
 //	environment                         FromEnv
-//	config file                         ConfigFile finds it, Python evaluates it, FromFile
+//	config file                         ConfigFile finds it, Python evaluates it, FromFile; FromTOML
 //	INDRIK_WORKERS and so on            FromVariables
 //	INDRIK_CMD_ARGS, GUNICORN_CMD_ARGS  FromCmdArgs
 //	command line                        ParseArgs
@@ -19,8 +19,8 @@
 // are checked against each other. All errors are told together; their texts
 // are Gunicorn's where it has the setting, see [Report].
 //
-// The package opens no file and starts nothing; it looks up users, groups and
-// whether the directory of chdir exists. A [Config] never changes, so that any
+// The package starts nothing and opens no file but pyproject.toml, to see
+// whether it has settings; it looks up users, groups, and whether files exist. A [Config] never changes, so that any
 // goroutine may read it.
 //
 // The page docs/settings.md is made from the table by

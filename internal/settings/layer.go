@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -168,8 +169,9 @@ func shortPath(path string) string {
 }
 
 // ConfigFile finds the config file that the layers name or, where they name
-// none, indrik.conf.py or gunicorn.conf.py in the current directory. explicit
-// tells whether it was named; path is "" if there is none.
+// none, indrik.conf.py, gunicorn.conf.py, or a pyproject.toml that may have
+// settings, in the current directory. explicit tells whether it was named;
+// path is "" if there is none.
 func ConfigFile(layers ...Layer) (path string, explicit bool) {
 	for i := len(layers) - 1; i >= 0; i-- {
 		if s, _ := layers[i].Values["config"].(string); strings.TrimSpace(s) != "" && !layers[i].file {
@@ -182,6 +184,12 @@ func ConfigFile(layers ...Layer) (path string, explicit bool) {
 		if _, err := os.Stat(path); err == nil {
 			return path, false
 		}
+	}
+	// Most pyproject.toml have nothing to do with this program: those are not
+	// its to complain about.
+	path = filepath.Join(dir, "pyproject.toml")
+	if data, err := os.ReadFile(path); err == nil && bytes.Contains(data, []byte("indrik")) {
+		return path, false
 	}
 	return "", false
 }
