@@ -81,6 +81,22 @@ func TestPython(t *testing.T) {
 	}
 }
 
+// Workers of kind gevent are tested with the interpreter that has it.
+func TestPythonWithGevent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many processes")
+	}
+	path := filepath.Join("..", ".cache", "venv", "bin", "python")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("needs packages from PyPI: run `make venv` first")
+	}
+	cmd := command(t, path, "-W", "error::ResourceWarning", "-m", "unittest", "tests.test_green")
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func command(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := exec.LookPath(name)

@@ -36,15 +36,12 @@ def functions(timeout, cells, cell, sock):
         return max(until, extended[1]) if extended[0] == number else until
 
     def extend_deadline(seconds):
-        seconds = float(seconds)
-        if not seconds > 0:
-            raise ValueError("an extension of %r seconds" % seconds)
+        seconds = checked(seconds)
         if timeout:
-            number, seconds = cells[cell], min(seconds, LONGEST)
-            until = max(deadline(), monotonic() + seconds)
-            extended[:] = number, until
+            number = cells[cell]
+            extended[:] = number, max(deadline(), monotonic() + seconds)
             try:
-                sock.send(dumps((EXTEND, number, int(seconds * 1000) + 1), FORMAT))
+                sock.send(extension(number, seconds))
             except OSError:
                 pass  # the front is gone, and with it the request
         return deadline()
@@ -54,3 +51,16 @@ def functions(timeout, cells, cell, sock):
         "indrik.deadline": deadline,
         "indrik.extend_deadline": extend_deadline,
     }
+
+
+def checked(seconds):
+    """Returns how long an extension is, in seconds."""
+    seconds = float(seconds)
+    if not seconds > 0:
+        raise ValueError("an extension of %r seconds" % seconds)
+    return min(seconds, LONGEST)
+
+
+def extension(number, seconds):
+    """Returns the message to the front."""
+    return dumps((EXTEND, number, int(seconds * 1000) + 1), FORMAT)

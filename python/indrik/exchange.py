@@ -30,6 +30,11 @@ class ClientGone(BrokenPipeError):
     """The client has closed the connection."""
 
 
+class Late(BaseException):
+    """The time of the request is over, and its client was answered. It is raised
+    wherever the app happens to be, to clean up."""
+
+
 class FileWrapper:
     """wsgi.file_wrapper."""
 
@@ -132,9 +137,13 @@ class Exchange:
             raise AssertionError("start_response() was not called")
         return self.status, self.headers
 
+    def has_gone(self):
+        """Tells whether the client has."""
+        return self.board[self.gone] == self.id
+
     def put(self, data):
         """Sends a part of the body at once, with the head if it is the first."""
-        if self.board[self.gone] == self.id:
+        if self.has_gone():
             raise ClientGone(errno.EPIPE, "the client has gone")
         at = 0
         if not self.started:

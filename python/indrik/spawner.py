@@ -8,10 +8,16 @@ of a service, is the master's to answer. When the master is gone it ends.
 
 import gc
 import os
-import select
+
+# Taken at import time: workers of kind gevent need a standard library that is
+# patched, and this process must not become a greenlet.
+from os import fork, waitpid
+from select import POLLIN, poll
+from signal import set_wakeup_fd
+from signal import signal as on_signal
 import signal
 
-from . import hooks, title, wire
+from . import hooks, monkey, title, wire
 from .config import Config, ConfigError, File
 from .generation import App, Generation, Server, Surroundings
 from .loader import AppImportError
@@ -62,17 +68,17 @@ class Spawner:
         """Directs signals here. Code of the app, which may have directed them
         elsewhere, runs between the calls."""
         for name in _DEAF:
-            signal.signal(getattr(signal, name), hooks.nothing)
-        signal.signal(signal.SIGCHLD, hooks.nothing)
-        signal.set_wakeup_fd(self.wake[1], warn_on_full_buffer=False)
+            on_signal(getattr(signal, name), hooks.nothing)
+        on_signal(signal.SIGCHLD, hooks.nothing)
+        set_wakeup_fd(self.wake[1], warn_on_full_buffer=False)
 
     def run(self):
         """Returns None in the spawner, at its end, and a worker in its process."""
-        poll = select.poll()
-        poll.register(self.control, select.POLLIN)
-        poll.register(self.wake[0], select.POLLIN)
+        waits = poll()
+        waits.register(self.control, POLLIN)
+        waits.register(self.wake[0], POLLIN)
         while not (self.leaving and not self.server.WORKERS):
-            poll.poll()
+            waits.poll()
             self._sleep_again()
             self.reap()
             try:
@@ -113,6 +119,8 @@ class Spawner:
         try:
             if message.get("chdir"):
                 self.surroundings.chdir(message["chdir"])
+            if message.get("kind") == "gevent":
+                self._patch("gevent")  # the config file imports things, too
             file = File(message.get("config_file"))
         except ConfigError as e:
             raise CallError("config", str(e), e.traceback, e.code) from None
@@ -127,6 +135,8 @@ class Spawner:
         number, server = message["generation"], message.get("server") or {}
         file = self.files.get(number) or File()
         cfg = Config(message["settings"], file, message.get("app"), message.get("kind"))
+        if cfg.kind == "gevent":
+            self._patch(cfg.get("worker_class"))
         if server.get("version"):
             os.environ["SERVER_SOFTWARE"] = "indrik/" + server["version"]
         try:
@@ -148,6 +158,12 @@ class Spawner:
             gc.collect()
         if hasattr(gc, "freeze"):
             gc.freeze()
+
+    def _patch(self, name):
+        try:
+            monkey.patch(name)
+        except monkey.PatchError as e:
+            raise CallError("config", str(e)) from None
 
     def _preloaded(self, app, load):
         if not load:
@@ -182,7 +198,7 @@ class Spawner:
         self._run_hook(generation.cfg.pre_fork, self.server, worker)
         flush()
         try:
-            pid = os.fork()
+            pid = fork()
         except OSError as e:
             raise CallError("fork", "cannot fork a worker: %s" % e) from None
         if pid == 0:
@@ -197,7 +213,7 @@ class Spawner:
     def _become(self, worker, generation, board, dump, slots):
         """Turns the process that was just forked into a worker's: it keeps
         nothing that belongs to others."""
-        signal.set_wakeup_fd(-1)
+        set_wakeup_fd(-1)
         wire.close_all(self.wake)
         for fds in self.early.values():
             wire.close_all(fds)
@@ -250,7 +266,7 @@ class Spawner:
         this process are the app's, and left to it."""
         for pid, worker in list(self.server.WORKERS.items()):
             try:
-                done, status = os.waitpid(pid, os.WNOHANG)
+                done, status = waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 done, status = pid, 0  # the app waited for it
             if not done:

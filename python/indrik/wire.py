@@ -29,11 +29,19 @@ MAX_TEXT = 48 << 10
 
 # The layout of a board and of a shared page, in 64-bit words.
 BOARD_PROMOTED = 0
+BOARD_FRONT = 1
+BOARD_PING = 2
+BOARD_LAG = 3
+BOARD_MOST_LAG = 4
 BOARD_FIRST = 8
 BOARD_GONE = 1  # of a slot's words
 BOARD_DEADLINE = 2
 BOARD_STRIDE = 8
 PAGE_RING = 1
+
+# How many bits of an id count; those above are the front's number.
+ID_BITS = 24
+
 PAGE_RING_SIZE = 64
 
 

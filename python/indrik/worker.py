@@ -14,7 +14,7 @@ import sys
 import threading
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import hooks, log, threads, title, wire, wsgi
+from . import hooks, log, monkey, threads, title, wire, wsgi
 from .loader import AppImportError
 
 BOOT_ERROR = 3  # an exception before the worker was ready
@@ -71,6 +71,7 @@ class Worker:
         self.board = None
         self.slots = []
         self.threaded = False
+        self.green = False  # its requests are greenlets
         self._control = None
         self._dump = None
         self._end = None
@@ -90,6 +91,7 @@ class Worker:
         self.board = wire.words(board)
         self.slots = [wire.adopt(fd) for fd in slots]
         self.threaded = len(slots) > 1 or self.cfg.kind == "gthread"
+        self.green = self.cfg.kind == "gevent"
         # The end of a stream that nobody holds the other end of.
         mine, other = socketpair(AF_UNIX, SOCK_STREAM)
         other.close()
@@ -131,6 +133,8 @@ class Worker:
             return CRASH if self.booted else BOOT_ERROR
 
     def _boot(self):
+        if self.green:
+            monkey.after_fork()
         title.prepare()
         title.set("indrik: worker [%s]" % self.server.proc_name)
         if self.surroundings:
@@ -173,6 +177,7 @@ class Worker:
             signal.signal(getattr(signal, name), handler)
         if self.threaded:
             signal.signal(threads.NUDGE, hooks.nothing)
+        if self.threaded or self.green:
             self._wake = os.pipe()
             for fd in self._wake:
                 os.set_blocking(fd, False)
@@ -206,11 +211,7 @@ class Worker:
             return
         self.alive = False
         self.leaving = True
-        self.cfg.worker_int(self)
-        if self.threaded and self.booted:
-            self._take_leave()
-            self._leave_now(0)
-        sys.exit(0)
+        self._break_off(self.cfg.worker_int, 0)
 
     def _on_abort(self, number, frame):
         if self._ending:
@@ -220,11 +221,24 @@ class Worker:
         self.alive = False
         self.leaving = True
         self.aborted = True
-        self.cfg.worker_abort(self)
-        if self.threaded and self.booted:
-            self._take_leave()
-            self._leave_now(1)
-        sys.exit(1)
+        self._break_off(self.cfg.worker_abort, 1)
+
+    def _break_off(self, hook, code):
+        """Ends the process at once, whatever it does."""
+        if self.green and self.booted:
+            from . import green
+
+            green.here_or_beside_the_hub(self._leave_with, hook, code)
+        elif self.threaded and self.booted:
+            self._leave_with(hook, code)
+        else:
+            hook(self)
+            sys.exit(code)
+
+    def _leave_with(self, hook, code):
+        hook(self)
+        self._take_leave()
+        self._leave_now(code)
 
     def _on_usr1(self, number, frame):
         self.log.reopen_files()
@@ -256,6 +270,10 @@ class Worker:
     def _serve(self):
         if self.threaded:
             threads.run(self, self._wake)
+        elif self.green:
+            from . import green  # not before, as it needs gevent
+
+            green.Server(self).run(self._wake)
         else:
             self.serve_slot(0)
         if self.orphaned:

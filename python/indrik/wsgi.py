@@ -12,7 +12,7 @@ from io import BytesIO
 from marshal import dumps, loads
 
 from . import deadline, hookview, wire
-from .exchange import END, ERROR, FORMAT, MAX_ONE, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone
+from .exchange import END, ERROR, FORMAT, MAX_ONE, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone, Late
 from .log import Errors
 
 # A request comes with the descriptors of its environ and of its body, at most.
@@ -24,7 +24,7 @@ def constants(worker):
     return {
         "wsgi.version": (1, 0),
         "wsgi.errors": Errors(worker.log),
-        "wsgi.multithread": worker.threaded,
+        "wsgi.multithread": worker.threaded or worker.green,
         "wsgi.multiprocess": worker.processes > 1,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
@@ -47,7 +47,7 @@ def serve(worker, index):
     common = constants(worker)
     common.update(deadline.functions(worker.timeout, cells, cell, sock))
     limit = worker.max_requests
-    hooked = _hooks(worker)
+    hooked = with_hooks(worker)
     buffer = bytearray(wire.MAX_MESSAGE + 4096)
     buffers = [buffer]
     flags = wire.MSG_CMSG_CLOEXEC
@@ -76,13 +76,13 @@ def serve(worker, index):
         revoked = page[0]
         if revoked != seen:
             seen, before = revoked, seen
-            if _is_revoked(page, number, revoked - before):
+            if is_revoked(page, number, revoked - before):
                 wire.close_all(wire.descriptors(ancillary))
                 _send(send, dumps((REFUSED, number), FORMAT))
                 environ = body = None
                 continue
         if ancillary:
-            environ, body, file = _from_files(environ, body, wire.descriptors(ancillary))
+            environ, body, file = from_files(environ, body, wire.descriptors(ancillary))
 
         response = Response()
         response.id = number
@@ -122,6 +122,20 @@ def serve(worker, index):
         environ = body = response = result = data = None
 
 
+def run(worker, hooked, response, environ):
+    """Runs one request, whose environ is complete, wherever speed is not all."""
+    try:
+        if hooked is not None:
+            data = hooked(response, environ)
+        else:
+            result = worker.wsgi(environ, response.start_response)
+            data = response.respond(result, environ["REQUEST_METHOD"])
+    except BaseException:
+        data = _failed(worker, response, environ)
+    if data is not None:
+        _send(response.sock.send, data)
+
+
 def _send(send, data):
     try:
         send(data)
@@ -141,7 +155,7 @@ def _wait(queue):
 WAITING = (serve.__code__, _wait.__code__)
 
 
-def _is_revoked(page, number, new):
+def is_revoked(page, number, new):
     """Looks for a request among the newest revocations. When there were so
     many that the list may have lost some, it is taken for revoked: not to run
     a request is safe, the front gives it to another slot."""
@@ -150,7 +164,7 @@ def _is_revoked(page, number, new):
     return number in page[wire.PAGE_RING : wire.PAGE_RING + wire.PAGE_RING_SIZE].tolist()
 
 
-def _from_files(environ, body, fds):
+def from_files(environ, body, fds):
     """Returns the environ, the body and the file of the body of a request of
     which some came as files."""
     fds = list(fds)
@@ -172,6 +186,8 @@ def _failed(worker, response, environ):
         raise  # what the caller is handling
     if response.lost:
         raise FrontGone()
+    if isinstance(sys.exc_info()[1], Late):
+        return None
     if isinstance(sys.exc_info()[1], ClientGone):
         worker.log.debug("Ignoring EPIPE")
         response.done = True
@@ -188,7 +204,7 @@ def _failed(worker, response, environ):
     return dumps((ERROR, response.id), FORMAT)
 
 
-def _hooks(worker):
+def with_hooks(worker):
     """Returns a function that runs a request with the hooks around it, None if
     there are none."""
     log, cfg, app = worker.log, worker.cfg, worker.wsgi

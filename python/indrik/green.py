@@ -1,0 +1,285 @@
+"""The worker of kind gevent: many requests at once, each in a greenlet.
+
+It gets them as an ASGI worker does, by its own socket, with the environ in
+place of the scope. The hub reads that socket and never waits; what may wait
+runs in a greenlet. Only this module imports gevent: `patch` has been called
+by then.
+"""
+
+import os
+import traceback
+from io import BytesIO
+from marshal import dumps, loads
+from time import monotonic, monotonic_ns
+
+import gevent
+from gevent.event import Event
+from gevent.socket import wait_write
+
+from . import deadline, wire, wsgi
+from .exchange import FORMAT, MAX_CHUNK, REFUSED, Exchange, FrontGone, Late
+
+# The kinds of events.
+REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED, LATE = range(10)
+
+# A kind of message.
+LEAVE = 9
+
+# How many bytes of the body of a response may be on their way to the client.
+ROOM = 256 << 10
+
+# How many events are handled before the greenlets have a turn.
+_AT_ONCE = 64
+
+_ANCILLARY = wire.CMSG_SPACE(2 * 4)
+
+
+class Line:
+    """The socket to the front, for greenlets: a send waits for room there, and
+    lets others run meanwhile."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        self._fd = sock.fileno()
+
+    def send(self, data):
+        self.sendmsg([data])
+
+    def sendmsg(self, buffers, ancillary=()):
+        while True:
+            try:
+                self._sock.sendmsg(buffers, ancillary, wire.MSG_DONTWAIT)
+                return
+            except BlockingIOError:
+                wait_write(self._fd)
+
+
+class GreenExchange(Exchange):
+    """The response to one request, with what the app can ask about that."""
+
+    def __init__(self, number, timeout):
+        self.id = number
+        self.greenlet = None
+        self.environ = {}
+        self.left = False  # the client has
+        self.room = ROOM
+        self.waiting = None  # an Event, while the app waits for room
+        self.timeout = timeout
+        self.began = monotonic()
+        self.until = self.began + timeout if timeout else None
+
+    def has_gone(self):
+        return self.left
+
+    def put(self, data):
+        if len(data) <= MAX_CHUNK:
+            self._put(data)
+        else:
+            for at in range(0, len(data), MAX_CHUNK):
+                self._put(data[at : at + MAX_CHUNK])
+
+    def _put(self, data):
+        while self.room <= 0 and not self.left:
+            self.waiting = Event()
+            self.waiting.wait()
+        Exchange.put(self, data)
+        self.room -= len(data)
+
+    def grant(self, size):
+        self.room += size
+        self._wake()
+
+    def leave(self):
+        """The client has gone."""
+        self.left = True
+        self._wake()
+
+    def _wake(self):
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting.set()
+
+    def deadline(self):
+        return self.until
+
+    def extend_deadline(self, seconds):
+        if self.until is not None:
+            seconds = deadline.checked(seconds)
+            self.until = max(self.until, monotonic() + seconds)
+            self._send(deadline.extension(self.id, seconds))
+        return self.until
+
+
+def here_or_beside_the_hub(function, *args):
+    """Calls a function that may wait from the handler of a signal. The hub may
+    not; if something else runs, perhaps for ever, there is no time to lose."""
+    if gevent.getcurrent() is gevent.get_hub():
+        gevent.spawn(function, *args)
+    else:
+        function(*args)
+
+
+class Server:
+    """What a worker serves requests with."""
+
+    def __init__(self, worker):
+        sock = worker.slots[0]
+        self.worker = worker
+        self.page = worker.page
+        self.seen = worker.page[0]
+        self.cells = worker.board
+        self.requests = {}  # id: exchange
+        self.poked = Event()  # something has changed that the main greenlet waits for
+        self.receive = sock.recvmsg_into
+        self.buffers = [bytearray(wire.MAX_MESSAGE + 4096)]
+        self.common = wsgi.constants(worker)
+        self.hooked = wsgi.with_hooks(worker)
+        self.handlers = {
+            REQUEST: self.on_request, GONE: self.on_gone, GRANT: self.on_grant, PING: self.on_ping,
+            RESET: self.on_reset, LATE: self.on_late,
+        }
+
+        class Response(GreenExchange):
+            pass
+
+        Response.sock = Line(sock)
+        self.make = Response
+
+    def run(self, wake):
+        """Serves until the worker is told to end and all requests are done.
+        Handlers of signals must write to the pipe wake."""
+        loop = gevent.get_hub().loop
+        signals = loop.io(wake[0], 1)
+        signals.start(self._signalled, wake[0])
+        events = loop.io(self.worker.slots[0].fileno(), 1)
+        events.start(self._read)
+        while not (self.worker.stopping and not self.requests):
+            self.poked.wait()
+            self.poked.clear()
+        events.stop()
+        signals.stop()
+
+    def _signalled(self, fd):
+        try:
+            os.read(fd, 4096)
+        except BlockingIOError:
+            pass
+        self.poked.set()
+
+    def _read(self):
+        """Runs in the hub."""
+        for _ in range(_AT_ONCE):
+            try:
+                size, ancillary, _, _ = self.receive(self.buffers, _ANCILLARY, wire.MSG_DONTWAIT | wire.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                return
+            except OSError:
+                size = 0
+            if not size:
+                self._orphaned()
+                return
+            kind, number, a, b = loads(self.buffers[0])
+            self.handlers[kind](number, a, b, ancillary)
+
+    def _orphaned(self):
+        """Neither front nor master is there any more."""
+        if not self.worker.stopping:
+            self.worker.orphaned = True
+            self.worker.stop()
+        for exchange in self.requests.values():
+            exchange.leave()
+        self.requests.clear()
+        self.poked.set()
+
+    def on_request(self, number, environ, body, ancillary):
+        fds = wire.descriptors(ancillary) if ancillary else ()
+        if self.worker.stopping:
+            return self._decline(LEAVE, number, fds)
+        # The claim comes before the look at the revocations, as in wsgi.serve.
+        self.cells[wire.BOARD_FIRST] = number
+        if self.cells[wire.BOARD_FRONT] != 1 + (number >> wire.ID_BITS):
+            wire.close_all(fds)
+            return
+        revoked = self.page[0]
+        if revoked != self.seen:
+            self.seen, before = revoked, self.seen
+            if wsgi.is_revoked(self.page, number, revoked - before):
+                return self._decline(REFUSED, number, fds)
+        exchange = self.make(number, self.worker.timeout)
+        self.requests[number] = exchange
+        exchange.greenlet = gevent.spawn(self.serve, exchange, environ, body, fds)
+
+    def _decline(self, kind, number, fds):
+        wire.close_all(fds)
+        message = dumps((kind, number), FORMAT)
+        gevent.spawn(self._say, message)  # this is the hub, which must not wait
+
+    def _say(self, message):
+        try:
+            self.make.sock.send(message)
+        except OSError:
+            pass  # the front is gone, which the next receive tells
+
+    def on_gone(self, number, a, b, ancillary):
+        exchange = self.requests.get(number)
+        if exchange is not None:
+            exchange.leave()
+
+    def on_grant(self, number, size, b, ancillary):
+        exchange = self.requests.get(number)
+        if exchange is not None:
+            exchange.grant(size)
+
+    def on_ping(self, number, sent, b, ancillary):
+        lag = max(0, monotonic_ns() - sent) // 1000
+        self.cells[wire.BOARD_LAG] = lag
+        self.cells[wire.BOARD_MOST_LAG] = max(lag, self.cells[wire.BOARD_MOST_LAG])
+        self.cells[wire.BOARD_PING] = number
+
+    def on_reset(self, front, a, b, ancillary):
+        for number, exchange in self.requests.items():
+            if number >> wire.ID_BITS != front:
+                exchange.leave()
+
+    def on_late(self, number, a, b, ancillary):
+        exchange = self.requests.pop(number, None)
+        if exchange is not None:
+            exchange.leave()
+            gevent.spawn(self._end, exchange)  # logging may wait
+
+    def _end(self, exchange):
+        """Ends a request whose time is over. The others, and this worker, go on."""
+        frame = exchange.greenlet.gr_frame
+        self.worker.log.critical(
+            "WORKER TIMEOUT (pid:%s): %s %s after %.1f s\n%s", self.worker.pid, exchange.environ.get("REQUEST_METHOD"),
+            exchange.environ.get("RAW_URI"), monotonic() - exchange.began,
+            "".join(traceback.format_stack(frame)).rstrip("\n") if frame else "It was not running",
+        )
+        exchange.greenlet.kill(Late, block=False)
+        self.poked.set()
+
+    def serve(self, exchange, environ, body, fds):
+        """Serves a request, in its greenlet."""
+        worker, file = self.worker, None
+        try:
+            if fds:
+                environ, body, file = wsgi.from_files(environ, body, fds)
+            exchange.environ = environ
+            environ.update(self.common)
+            environ["wsgi.input"] = BytesIO(body) if file is None else file
+            environ["wsgi.early_hints"] = exchange.early_hints
+            environ["indrik.disconnected"] = exchange.has_gone
+            environ["indrik.deadline"] = exchange.deadline
+            environ["indrik.extend_deadline"] = exchange.extend_deadline
+            worker.nr = count = worker.nr + 1
+            if count >= worker.max_requests:
+                worker.exhausted()
+            wsgi.run(worker, self.hooked, exchange, environ)
+        except (FrontGone, Late):
+            pass
+        finally:
+            if file is not None:
+                file.close()
+            self.requests.pop(exchange.id, None)
+            if worker.stopping:
+                self.poked.set()

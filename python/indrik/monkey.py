@@ -1,0 +1,47 @@
+"""What workers of kind gevent need before anything else is imported: the
+standard library patched, so that what waits in it lets other greenlets run.
+
+It is done in the spawner, which itself keeps the functions that it had: its
+loop is no greenlet.
+"""
+
+import traceback
+
+OLDEST = [24, 10, 1]
+
+
+class PatchError(Exception):
+    """gevent is not there, or too old."""
+
+
+def patch(name):
+    """Patches the standard library; name is what worker_class says. Doing it
+    again does nothing."""
+    try:
+        _patch()
+    except (ImportError, RuntimeError):
+        raise PatchError(
+            "\nError: class uri %r invalid or not found: \n\n[%s]" % (name, traceback.format_exc().rstrip("\n"))
+        ) from None
+
+
+def _patch():
+    try:
+        import gevent
+    except ImportError:
+        found = []
+    else:
+        found = [int(part) for part in gevent.__version__.split(".") if part.isdigit()]  # 24.11.1, 25.4.1.dev0
+    if found < OLDEST:
+        raise RuntimeError("gevent worker requires gevent %s or higher" % ".".join(map(str, OLDEST)))
+    from gevent import monkey
+
+    if not monkey.is_module_patched("socket"):
+        monkey.patch_all()
+
+
+def after_fork():
+    """Readies gevent for a new process."""
+    import gevent
+
+    gevent.reinit()

@@ -1,0 +1,328 @@
+"""Workers of kind gevent. They need gevent in the interpreter that runs these
+tests: otherwise these are skipped."""
+
+import importlib.util
+import marshal
+import os
+import signal
+import socket
+import time
+import unittest
+
+from .support import CHUNK, END, ERROR, EXTEND, FILE, REFUSED, RESPONSE, MasterTest, memory, send
+
+REQUEST, _, _, GONE, GRANT, PING, RESET, _, _, LATE = range(10)
+LEAVE = 9
+
+APP = r"""
+import gevent, os, threading, time
+from gevent.event import Event
+
+go = Event()
+at_import = time.sleep.__module__
+
+def app(environ, start):
+    path, say = environ["PATH_INFO"], environ["wsgi.errors"].write
+    if path == "/wait":
+        say("waits\n")
+        try:
+            go.wait()
+        finally:
+            say("waited\n")
+    if path == "/go":
+        go.set()
+    if path == "/patched":
+        start("200 OK", [])
+        return [repr((at_import, threading.Lock.__module__, environ["wsgi.multithread"])).encode()]
+    if path == "/large":
+        write = start("200 OK", [])
+        for i in range(20):
+            write(bytes(50000))
+        return []
+    if path == "/gone":
+        say("begun\n")
+        while not environ["indrik.disconnected"]():
+            time.sleep(0.001)
+        say("seen\n")
+    if path == "/stubborn":
+        say("waits\n")
+        while True:
+            try:
+                go.wait()
+                break
+            except BaseException:
+                say("swallowed\n")
+    if path == "/spin":
+        say("spins\n")
+        while True:
+            pass
+    if path == "/deadline":
+        start("200 OK", [])
+        now = time.monotonic()
+        values = environ["indrik.deadline"](), environ["indrik.extend_deadline"](100), environ["indrik.deadline"]()
+        return [repr([v and v - now for v in values]).encode()]
+    if path == "/sub":
+        import subprocess
+        start("200 OK", [])
+        return [subprocess.check_output(["echo", "child"])]
+    if path == "/file":
+        start("200 OK", [])
+        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
+    body = environ["wsgi.input"].read()
+    start("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+@unittest.skipUnless(importlib.util.find_spec("gevent"), "needs gevent")
+class Green(MasterTest):
+    def start(self, front=0, **settings):
+        self.worker = self.master.up(APP, worker_class="gevent", **settings)
+        self.addCleanup(self.hang_up, self.worker)
+        self.front = front
+        self.worker.board[1] = 1 + front
+        self.tell(RESET, front)
+        self.number = 0
+
+    def hang_up(self, worker):
+        """Does what the end of the front and of the master does to a worker."""
+        try:
+            worker.slots[0].shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it was done, or the worker has ended
+
+    def tell(self, kind, number, a=None, b=None, fds=()):
+        send(self.worker.slots[0], marshal.dumps((kind, number, a, b), 2), fds)
+
+    def begin(self, path, body=b"", method="GET"):
+        self.number += 1
+        number = self.front << 24 | self.number
+        self.tell(REQUEST, number, self.master.environ(path, method, body), body)
+        return number
+
+    def hear(self):
+        return self.master.response(self.worker)
+
+    def test_many_at_once(self):
+        self.start()
+        waiting = [self.begin("/wait") for _ in range(50)]
+        self.master.wait_log("waits", 50)
+        self.assertEqual(self.worker.claimed(), waiting[-1])
+        last = self.begin("/go")
+        answered = [self.hear() for _ in range(51)]
+        self.assertEqual(sorted(m[1] for m in answered), waiting + [last])
+        self.assertEqual({m[0] for m in answered}, {RESPONSE})
+
+    def test_patched_before_the_app(self):
+        for preload in (False, True):
+            with self.subTest(preload=preload):
+                self.start(preload_app=preload)
+                self.begin("/patched")
+                self.assertEqual(eval(self.hear()[4]), ("gevent.hub", "gevent.thread", True))
+                self.assertNotIn("MonkeyPatchWarning", self.master.read_log())
+                self.begin("/sub")
+                self.assertEqual(self.hear()[4], b"child\n")
+                self.master.terminate(self.worker)
+
+    def test_bodies_in_files(self):
+        self.start()
+        environ = self.master.environ("/", "POST", HTTP_LONG="x" * 200000)
+        head, body = memory(0, marshal.dumps((environ, None), 2)), memory(0, b"y" * 70000)
+        before = len(os.listdir("/proc/%d/fd" % self.worker.pid))
+        for _ in range(3):
+            self.number += 1
+            self.tell(REQUEST, self.number, None, None, [head, body])
+            self.assertEqual(self.hear()[4], b"y" * 70000)
+        self.begin("/")
+        self.hear()
+        self.assertEqual(len(os.listdir("/proc/%d/fd" % self.worker.pid)), before)
+        self.begin("/file")
+        message = self.hear()
+        self.assertEqual(message[0], FILE)
+        for fd in (head, body, message[6]):
+            os.close(fd)
+
+    def test_room(self):
+        self.start()
+        number = self.begin("/large")
+        got = 0
+        while got < 300000:  # 256 KiB, and a part that goes beyond
+            got += len(self.hear()[-1])
+        other = self.begin("/", b"others go on", "POST")
+        self.assertEqual(self.hear()[1], other)
+        self.tell(GRANT, number, 1 << 30)
+        while True:
+            message = self.hear()
+            if message[0] == END:
+                break
+            got += len(message[-1])
+        self.assertEqual(got, 1000000)
+
+    def test_client_that_leaves(self):
+        self.start()
+        number = self.begin("/gone")
+        self.master.wait_log("begun")
+        self.tell(GONE, number)
+        self.master.wait_log("seen")
+        self.hear()
+        number = self.begin("/large")
+        while self.hear()[0] != CHUNK:
+            pass
+        self.tell(GONE, number)
+        while self.hear()[0] != END:
+            pass
+        self.assertNotIn("Traceback", self.master.read_log())
+
+    def test_deadline(self):
+        self.start(timeout=20)
+        number = self.begin("/deadline")
+        self.assertEqual(self.hear(), (EXTEND, number, 100001))
+        first, second, third = eval(self.hear()[4])
+        self.assertTrue(first <= 20 and 99 < second <= 100.1 and second == third, (first, second, third))
+        self.tell(RESET, self.front)
+        self.master.terminate(self.worker)
+        self.start(timeout=0)
+        self.begin("/deadline")
+        self.assertEqual(eval(self.hear()[4]), [None, None, None])
+
+    def test_late(self):
+        self.start()
+        late, other = self.begin("/wait"), self.begin("/wait")
+        self.master.wait_log("waits", 2)
+        self.tell(LATE, late)
+        self.master.wait_log("waited")
+        log = self.master.wait_log("WORKER TIMEOUT (pid:%d): GET /wait after " % self.worker.pid)
+        self.assertIn("[CRITICAL]", log)
+        self.assertIn("go.wait()", log)
+        self.assertNotIn("Error handling", log)
+        self.begin("/go")
+        self.assertEqual({self.hear()[1], self.hear()[1]}, {other, self.number})
+        stubborn = self.begin("/stubborn")
+        self.assertEqual(self.hear()[1], stubborn)  # the way is free
+        self.assertEqual(self.master.terminate(self.worker)["code"], 0)
+
+    def test_a_late_one_that_goes_on_does_not_hold_the_end(self):
+        self.start()
+        stubborn = self.begin("/stubborn")
+        self.master.wait_log("waits")
+        self.tell(LATE, stubborn)
+        self.master.wait_log("swallowed")
+        self.assertEqual(self.master.terminate(self.worker)["code"], 0)
+
+    def test_graceful_end(self):
+        self.start()
+        number = self.begin("/wait")
+        self.master.wait_log("waits")
+        os.kill(self.worker.pid, signal.SIGTERM)
+        # From here on it begins nothing.
+        while True:
+            new = self.begin("/")
+            message = self.hear()
+            self.assertEqual(message[1], new)
+            if message[0] == LEAVE:
+                break
+        self.assertNotIn("Worker exiting", self.master.read_log())
+        self.tell(GONE, number)
+        self.tell(LATE, number)
+        self.assertEqual(self.master.exited(self.worker)["code"], 0)
+        self.master.wait_log("Worker exiting (pid: %d)" % self.worker.pid)
+
+    def test_quick_ends(self):
+        config = ("import time\n"
+                  "def worker_int(w): time.sleep(0.01); w.log.info('hook int')\n"
+                  "def worker_abort(w): time.sleep(0.01); w.log.info('hook abort')\n"
+                  "def worker_exit(s, w): w.log.info('hook exit')\n")
+        for sig, path, hook, code in [
+            (signal.SIGQUIT, "/wait", "int", 0), (signal.SIGABRT, "/wait", "abort", 1),
+            (signal.SIGQUIT, "/spin", "int", 0), (signal.SIGABRT, "/spin", "abort", 1),
+        ]:
+            with self.subTest(path=path, sig=sig):
+                self.start(config=config)
+                self.begin(path)
+                self.master.wait_log("waits" if path == "/wait" else "spins")
+                os.kill(self.worker.pid, sig)
+                self.assertEqual(self.master.exited(self.worker)["code"], code)
+                log = self.master.read_log()
+                self.assertIn("hook " + hook, log)
+                self.assertIn("hook exit", log)
+                with open(self.master.log, "w"):
+                    pass
+
+    def test_ping(self):
+        self.start()
+        self.tell(PING, 77, time.monotonic_ns() - 5000000)
+        self.begin("/")
+        self.hear()
+        self.assertEqual(self.worker.board[2], 77)
+        self.assertGreaterEqual(self.worker.board[3], 5000)
+        self.assertEqual(self.worker.board[4], self.worker.board[3])
+        self.tell(PING, 78, time.monotonic_ns())
+        self.begin("/")
+        self.hear()
+        self.assertEqual(self.worker.board[2], 78)
+        self.assertGreaterEqual(self.worker.board[4], 5000)
+
+    def test_claims(self):
+        self.start()
+        self.begin("/")
+        self.hear()
+        self.master.generations[1].revoke(2)
+        self.assertEqual(self.hear_of(self.begin("/")), REFUSED)
+        self.assertEqual(self.hear_of(self.begin("/")), RESPONSE)
+
+    def hear_of(self, number):
+        message = self.hear()
+        self.assertEqual(message[1], number)
+        return message[0]
+
+    def test_another_front(self):
+        self.start(front=3)
+        old = self.begin("/gone")
+        self.master.wait_log("begun")
+        # The next one takes over: what comes of the old one is passed over.
+        self.worker.board[1] = 1 + 4
+        stale = self.begin("/")
+        self.front = 4
+        self.tell(RESET, 4)
+        self.master.wait_log("seen")
+        self.assertEqual(self.hear_of(old), RESPONSE)
+        self.assertEqual(self.hear_of(self.begin("/")), RESPONSE)
+        self.assertNotEqual(self.worker.claimed(), stale)
+
+    def test_max_requests(self):
+        self.start(max_requests=2)
+        self.begin("/")
+        self.hear()
+        self.begin("/")
+        self.hear()
+        self.master.expect("recycle")
+        self.master.wait_log("Autorestarting worker after current request.")
+        self.begin("/")
+        self.hear()
+
+    def test_hooks(self):
+        self.start(config="def pre_request(w, req): w.log.info('hook before %s', req.path)\n"
+                          "def post_request(w, req, environ, resp): w.log.info('hook after %s', resp.status)\n")
+        self.begin("/go")
+        self.hear()
+        self.master.wait_log("hook after 200 OK")
+        self.assertIn("hook before /go", self.master.read_log())
+
+    def test_the_front_is_gone(self):
+        self.start()
+        self.begin("/wait")
+        self.master.wait_log("waits")
+        self.hang_up(self.worker)
+        self.assertEqual(self.master.exited(self.worker)["code"], 0)
+        self.master.wait_log("Parent changed, shutting down: <Worker ")
+
+
+class Missing(MasterTest):
+    def test_too_old(self):
+        self.master.write("gevent.py", "__version__ = '24.2.1'\n")
+        self.master.configure()
+        # The name of the directory of the app comes first on sys.path.
+        answer = self.master.prepare("app:app", worker_class="gevent")
+        self.assertEqual((answer["type"], answer["stage"]), ("failed", "config"))
+        self.assertTrue(answer["error"].startswith("\nError: class uri 'gevent' invalid or not found: \n\n[Traceback"))
+        self.assertIn("RuntimeError: gevent worker requires gevent 24.10.1 or higher", answer["error"])
