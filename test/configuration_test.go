@@ -3,6 +3,8 @@
 package test
 
 import (
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -52,4 +54,98 @@ func TestVariables(t *testing.T) {
 		}
 	}
 	s.terminate()
+}
+
+// --check-config says everything that is wrong: in each source, and the app.
+func TestCheckConfig(t *testing.T) {
+	t.Parallel()
+	bad := "workers = 'many'\ntimeout = -5\nworker = 3\ndef when_ready():\n    pass\n"
+	wrong := []string{
+		`^Invalid value for workers: many$`, `^  workers = 'many' \(gunicorn\.conf\.py, line 1\); accepted: whole number`,
+		`^Error: Value must be positive: -5$`, `^  timeout = -5 \(gunicorn\.conf\.py, line 2\)`,
+		`^Error: Value must have an arity of: 1$`, `^  when_ready = <function when_ready at .*> \(gunicorn\.conf\.py, line 4\)`,
+		`^  backlog = 'x' \(INDRIK_BACKLOG\)`, `^  threads = -1 \(GUNICORN_CMD_ARGS\)`, `^  dirty_workers = 1 \(command line\)`,
+	}
+	warned := `^Warning: unknown setting 'worker' in gunicorn\.conf\.py, line 3: did you mean 'workers'\?$`
+	environ := []string{"INDRIK_BACKLOG=x", "GUNICORN_CMD_ARGS=--threads -1"}
+	loading := []string{`^Error while loading the application:$`, `^ModuleNotFoundError: No module named 'no_such_module'$`}
+	for _, c := range []struct {
+		name string
+		o    options
+		code int
+		want []string
+	}{
+		{"good", options{conf: "workers = 3\n"}, 0, nil},
+		{"good, but for a name", options{conf: "worker = 3\n"}, 0, []string{`^Warning: unknown setting 'worker' in gunicorn\.conf\.py, line 1`}},
+		{"app", options{app: "no_such_module:app"}, 1, loading},
+		{"everything", options{app: "no_such_module:app", conf: bad, env: environ, args: []string{"--dirty-workers", "1"}}, 1, append(append([]string{warned}, wrong...), loading...)},
+		{"settings", options{conf: bad, env: environ, args: []string{"--dirty-workers", "1"}}, 1, wrong},
+		{"no app", options{app: "-", conf: "workers = -1\n"}, 1, []string{`^Error: Value must be positive: -1$`, `^Error: No application module specified\.$`}},
+		{"certificate", options{app: "no_such_module:app", args: []string{"--certfile", "no.pem"}}, 1, append([]string{`certfile "no\.pem" does not exist`}, loading...)},
+		{"chdir", options{args: []string{"--chdir", "/no/such"}}, 1, []string{`^Error: can't chdir to '/no/such'$`}},
+		{"broken file", options{conf: "workers = \n", env: environ}, 1, []string{`^Failed to read config file: `, `SyntaxError`, wrong[6], wrong[7]}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.o.args = append(c.o.args, "--check-config")
+			s := launch(t, c.o)
+			s.expectExit(c.code)
+			for _, want := range c.want {
+				if s.log.count(want) != 1 {
+					t.Errorf("%d lines match %q", s.log.count(want), want)
+				}
+			}
+			if text := s.log.String(); c.want == nil && text != "" {
+				t.Errorf("a good configuration says %q", text)
+			}
+			if c.name == "chdir" && s.log.count("loading") > 0 {
+				t.Error("the app was loaded from another directory")
+			}
+		})
+	}
+}
+
+// Without --check-config the same is told, and no app is loaded.
+func TestEveryMistakeAtTheStart(t *testing.T) {
+	t.Parallel()
+	s := launch(t, options{conf: "workers = 'many'\ntimeout = -5\n", env: []string{"INDRIK_BACKLOG=x"}, app: "no_such_module:app"})
+	s.expectExit(1)
+	for _, want := range []string{`^Invalid value for workers: many$`, `^Invalid value for timeout: -5$`, `^  backlog = 'x' \(INDRIK_BACKLOG\)`} {
+		if s.log.count(want) != 1 {
+			t.Errorf("%d lines match %q", s.log.count(want), want)
+		}
+	}
+	if s.log.count(`no_such_module|Starting`) > 0 {
+		t.Error("the start went on")
+	}
+}
+
+func TestPrintConfig(t *testing.T) {
+	t.Parallel()
+	s := launch(t, options{
+		conf: "timeout = 7\n\ndef post_fork(server, worker):\n    pass\n",
+		env:  []string{"WEB_CONCURRENCY=3", "INDRIK_BACKLOG=9", "GUNICORN_CMD_ARGS=--threads 4"},
+		args: []string{"--name", "two words", "--print-config"},
+	})
+	s.expectExit(0)
+	for _, want := range []string{
+		`^timeout {27}= 7 +  # gunicorn\.conf\.py, line 1$`,
+		`^post_fork {25}= <post_fork\(\)> +  # gunicorn\.conf\.py, line 3$`,
+		`^workers {27}= 3 +  # WEB_CONCURRENCY$`,
+		`^backlog {27}= 9 +  # INDRIK_BACKLOG$`,
+		`^threads {27}= 4 +  # GUNICORN_CMD_ARGS$`,
+		`^proc_name {25}= two words +  # command line$`,
+		`^pre_fork {26}= None +  # default$`,
+		`^keepalive {25}= 75 +  # default$`,
+	} {
+		if s.log.count(want) != 1 {
+			t.Errorf("%d lines match %q", s.log.count(want), want)
+		}
+	}
+	var names []string
+	for _, m := range s.log.all(`^(\S+) += .*  # \S.*$`) {
+		names = append(names, m[1])
+	}
+	if len(names) < 130 || !slices.IsSorted(names) || len(names) != len(strings.Split(strings.TrimSpace(s.log.String()), "\n")) {
+		t.Errorf("%d settings, sorted %v", len(names), slices.IsSorted(names))
+	}
 }

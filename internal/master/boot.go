@@ -3,7 +3,6 @@ package master
 import (
 	"fmt"
 	"os"
-	"sort"
 	"syscall"
 	"time"
 
@@ -34,8 +33,8 @@ func (m *Master) boot() {
 // resolved goes on when the settings of the first generation are known.
 func (m *Master) resolved(b *build) {
 	cfg := b.cfg
-	check := cfg.Bool("check_config") || cfg.Bool("print_config")
-	if cfg.App() == "" {
+	check := checks(cfg)
+	if cfg.App() == "" && !check {
 		m.fail(&failure{text: settings.Report(settings.ErrNoApp), code: exitcode.Config})
 		return
 	}
@@ -69,34 +68,6 @@ func (m *Master) resolved(b *build) {
 		return
 	}
 	b.prepare(cfg.Bool("preload_app"))
-}
-
-// check ends after the configuration and the app were loaded.
-func (m *Master) check(b *build) {
-	if m.cfg.Bool("check_config") && !b.readCertificates() {
-		return
-	}
-	b.failed = func(f *failure) {
-		f.traceback = "\nError while loading the application:\n\n" + f.traceback
-		f.code = exitcode.Config
-		m.fail(f)
-	}
-	b.prepared = func() {
-		if m.cfg.Bool("print_config") {
-			all := m.cfg.All()
-			names := make([]string, 0, len(all))
-			for name := range all {
-				names = append(names, name)
-			}
-			sort.Strings(names)
-			for _, name := range names {
-				fmt.Fprintf(m.opts.Stdout, "%-33s = %s\n", name, m.cfg.Print(name))
-			}
-		}
-		m.code, m.silent = exitcode.OK, true
-		m.end()
-	}
-	b.prepare(true)
 }
 
 // prepared goes on when the spawner can fork workers.

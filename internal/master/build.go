@@ -21,6 +21,7 @@ type build struct {
 	sp     *spawner
 	reused bool // sp serves the generation before it, too (preload_app)
 	cfg    *settings.Config
+	wrong  error // what is wrong with the settings, when they are only looked at
 	hooks  map[string]bool
 	certs  *certificates // nil without TLS
 	gen    *generation
@@ -55,7 +56,11 @@ func (b *build) configure() {
 			return
 		}
 		if r.Type == wire.TypeFailed {
-			b.fail(failed(r))
+			f := failed(r)
+			if _, err := settings.Resolve(m.opts.App, m.opts.Env, m.opts.Vars, m.opts.CmdArgs, m.opts.Args); err != nil {
+				f.traceback += "\n" + settings.Report(err) // what is known to be wrong besides
+			}
+			b.fail(f)
 			return
 		}
 		if python != "" {
@@ -63,8 +68,11 @@ func (b *build) configure() {
 		}
 		cfg, err := settings.Resolve(m.opts.App, m.opts.Env, file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args)
 		if err != nil {
-			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
-			return
+			if m.state != booting || !checks(cfg) {
+				b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
+				return
+			}
+			b.wrong = err
 		}
 		if b.reused && !keepsApp(m.gen.cfg, cfg) {
 			b.reused = false

@@ -32,9 +32,7 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 	c := &Config{app: app, values: make(map[string]any, len(Table)), sources: make(map[string]string), inFile: make(map[string]bool)}
 	dir := startDir(layers)
 	for i := range Table {
-		if s := &Table[i]; s.Kind != KindHook {
-			c.values[s.Name] = s.Default
-		}
+		c.values[Table[i].Name] = Table[i].Default
 	}
 	c.values["chdir"] = dir
 	c.values["user"], c.values["group"] = identity{id: os.Geteuid()}, identity{id: os.Getegid()}
@@ -53,9 +51,7 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 				continue
 			}
 			c.sources[s.Name], c.inFile[s.Name] = l.source(s.Name), l.file
-			if s.Kind != KindHook {
-				c.values[s.Name] = v
-			}
+			c.values[s.Name] = v
 		}
 		if l.scriptName != "" {
 			c.scriptName = l.scriptName
@@ -207,6 +203,9 @@ func knownLevel(s string) bool {
 func (c *Config) All() map[string]any {
 	all := make(map[string]any, len(c.values))
 	for name, v := range c.values {
+		if Lookup(name).Kind == KindHook {
+			continue // it is where it was made
+		}
 		switch v := v.(type) {
 		case identity:
 			all[name] = v.id
@@ -223,14 +222,4 @@ func (c *Config) All() map[string]any {
 		all["default_proc_name"] = c.ProcName()
 	}
 	return all
-}
-
-// Print is the value of a setting as --print-config shows it: as Python's str
-// does.
-func (c *Config) Print(name string) string {
-	v := c.get(name)
-	if id, ok := v.(identity); ok {
-		v = id.id
-	}
-	return pyStr(v)
 }

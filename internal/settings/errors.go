@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,16 @@ type ValueError struct {
 func (e *ValueError) Error() string { return e.Err.Error() }
 
 func (e *ValueError) Unwrap() error { return e.Err }
+
+// Concerns tells whether err, which may join several, says that the value of
+// one of these settings is no good.
+func Concerns(err error, names ...string) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return Concerns(err, names...) })
+	}
+	var value *ValueError
+	return errors.As(err, &value) && slices.Contains(names, value.Setting)
+}
 
 // Report is the text for standard error that tells err to the operator, in
 // Gunicorn's form, with the line end. Below Gunicorn's text of a value that is

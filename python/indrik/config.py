@@ -55,7 +55,9 @@ class File:
     def plain(self):
         """Returns the values and hooks in a form that JSON has: the master warns of
         those that it does not know, hooks too."""
-        plain = {name: _plain(value) for name, value in {**self.values, **self.hooks}.items()}
+        plain = {name: _plain(value) for name, value in self.values.items()}
+        for name, function in self.hooks.items():
+            plain[name] = {"python": "<%s()>" % getattr(function, "__qualname__", type(function).__name__)}
         for name, (value, error) in self.wrong.items():
             plain[name] = {"python": _repr(value), "error": error}
         return plain

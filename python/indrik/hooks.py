@@ -66,6 +66,7 @@ def _fewer(function, count):
     def post_request(worker, req, environ, resp):
         return function(*(worker, req, environ, resp)[:count])
 
+    post_request.__qualname__ = getattr(function, "__qualname__", type(function).__name__)
     return post_request
 
 

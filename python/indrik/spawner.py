@@ -145,7 +145,7 @@ class Spawner:
         except OSError as e:
             raise CallError("config", "\nError: %s" % e) from None
         app = App(message.get("app"))
-        if cfg.get("preload_app"):
+        if cfg.get("preload_app") or message.get("load"):
             app = self._preloaded(app, message.get("load"))
         self.generations[number] = Generation(number, cfg, app, *fds)
         self.entered = number

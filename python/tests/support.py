@@ -244,7 +244,7 @@ class Master:
         return self.call("configure", generation=generation, config_file=path,
                          explicit=False, chdir=self.dir)
 
-    def prepare(self, app, generation=1, load=True, **settings):
+    def prepare(self, app, generation=1, load=None, **settings):
         values = {
             "chdir": self.dir, "errorlog": "-", "loglevel": "info", "workers": 1, "threads": 1,
             "worker_class": "sync", "max_requests": 0, "max_requests_jitter": 0, "raw_env": [],
@@ -252,6 +252,8 @@ class Master:
             "bind": ["127.0.0.1:8000"],
         }
         values.update(settings)
+        if load is None:
+            load = values["preload_app"]
         if generation in self.generations:
             self.generations[generation].close()
         g = Generation(generation)

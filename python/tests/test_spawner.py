@@ -35,7 +35,7 @@ class Configure(MasterTest):
         settings = answer["settings"]
         self.assertEqual(settings.pop("worker_class")["python"][:20], "<class '__config__.T")
         for hook in answer["hooks"]:
-            self.assertEqual(settings.pop(hook)["python"][:10], "<function ")
+            self.assertEqual(settings.pop(hook), {"python": "<%s()>" % hook})
         self.assertEqual(settings, {
             "workers": 3, "bind": ["127.0.0.1:1"], "timeout": 6, "tuples": [1, 2], "cert_reqs": 2,
             "odd": {"python": "{1: 2}"},
@@ -43,6 +43,12 @@ class Configure(MasterTest):
         self.assertEqual(answer["hooks"], ["on_starting", "post_request"])
         self.assertEqual(answer["lines"]["workers"], 2)
         self.assertEqual(answer["lines"]["timeout"], 9)
+
+    def test_load(self):
+        # As --check-config does, whatever preload_app says.
+        answer = self.master.prepare("no_such_module:app", load=True)
+        self.assertEqual((answer["type"], answer["stage"]), ("failed", "load"))
+        self.assertEqual(self.master.prepare("no_such_module:app")["type"], "ok")
 
     def test_no_file(self):
         answer = self.master.configure()
