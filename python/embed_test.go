@@ -81,8 +81,9 @@ func TestPython(t *testing.T) {
 	}
 }
 
-// Workers of kind gevent are tested with the interpreter that has it.
-func TestPythonWithGevent(t *testing.T) {
+// Workers of the kinds gevent and tornado are tested with the interpreter that
+// has these packages.
+func TestPythonWithPackages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
@@ -90,7 +91,7 @@ func TestPythonWithGevent(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("needs packages from PyPI: run `make venv` first")
 	}
-	cmd := command(t, path, "-W", "error::ResourceWarning", "-m", "unittest", "tests.test_green")
+	cmd := command(t, path, "-W", "error::ResourceWarning", "-m", "unittest", "tests.test_green", "tests.test_tornado")
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -1,0 +1,319 @@
+"""Tornado applications, as ASGI has apps.
+
+Tornado brings a server of its own, for sockets of its own, of which there are
+none here. But an Application asks for no more than a connection object to
+answer to (tornado.httputil.HTTPConnection), and that can be one of ASGI: so it
+runs in the same worker as ASGI apps do, on the same loop.
+"""
+
+import asyncio
+from collections import deque
+
+from tornado import httputil, web, websocket
+from tornado.iostream import StreamClosedError
+
+from .loader import AppImportError
+
+
+def wrap(app, spec):
+    """Returns a Tornado application as an app of ASGI."""
+    if not isinstance(app, httputil.HTTPServerConnectionDelegate):
+        raise AppImportError(
+            "'%s' is no tornado.web.Application: use the worker class gthread for WSGI, asgi for ASGI." % spec
+        )
+    return App(app)
+
+
+class App:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            await Exchange(scope, receive, send).run(self.app)
+        elif scope["type"] == "websocket":
+            await Talk(scope, receive, send).run(self.app)
+        else:
+            raise ValueError("Tornado has no %s" % scope["type"])
+
+
+class Context:
+    """Who the client is, as HTTPServerRequest asks for it."""
+
+    def __init__(self, scope):
+        self.remote_ip = scope["client"][0] if scope.get("client") else None
+        self.protocol = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+
+    def __str__(self):
+        return str(self.remote_ip)
+
+
+class Exchange(httputil.HTTPConnection):
+    """A request, and what the handler answers. It writes whenever it wants; what
+    it writes is sent by run()."""
+
+    prefix = "http.response."
+
+    def __init__(self, scope, receive, send):
+        self.scope, self.receive, self.send = scope, receive, send
+        self.context = Context(scope)
+        self.out = deque()  # messages, each with a future
+        self.more = None  # a future, while there are none
+        self.finished = self.closed = False
+        self.on_close = None
+
+    async def run(self, app):
+        delegate = app.start_request(self, self)
+        helper = None
+        try:
+            event = await self.receive()
+            if event["type"] != "http.request":
+                return
+            try:
+                ready = delegate.headers_received(*self.head())
+            except httputil.HTTPInputError as e:
+                await self.refuse(e)
+                return
+            if ready is None and not event["more_body"]:
+                if event["body"]:
+                    delegate.data_received(event["body"])
+                delegate.finish()
+                await asyncio.sleep(0)  # what a plain handler needs to answer
+                if not self.finished:
+                    helper = asyncio.ensure_future(self.watch())
+            else:
+                helper = asyncio.ensure_future(self.read(delegate, ready, event))
+            await self.deliver()
+        finally:
+            if helper is not None:
+                helper.cancel()
+            self.close()
+
+    def head(self):
+        scope = self.scope
+        target = scope["raw_path"].decode("latin-1")
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("latin-1")
+        headers = httputil.HTTPHeaders()
+        for name, value in scope["headers"]:
+            headers.add(name.decode("latin-1"), value.decode("latin-1"))
+        version = scope["http_version"]
+        line = httputil.RequestStartLine(scope.get("method", "GET"), target, "HTTP/" + (version if "." in version else version + ".0"))
+        return line, headers
+
+    async def read(self, delegate, ready, event):
+        """Feeds a handler that takes its body in parts, or a body that comes so."""
+        try:
+            if ready is not None:
+                await ready
+            while event["type"] == "http.request":
+                if event["body"]:
+                    taken = delegate.data_received(event["body"])
+                    if taken is not None:
+                        await taken
+                if not event["more_body"]:
+                    delegate.finish()
+                    await self.watch()
+                    return
+                event = await self.receive()
+            delegate.on_connection_close()
+        except httputil.HTTPInputError as e:
+            await self.refuse(e)
+            self.finished = True
+        self.close()
+
+    async def watch(self):
+        """Waits until the client has gone."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        self.close()
+
+    async def refuse(self, error):
+        await self.send({"type": self.prefix + "start", "status": 400, "headers": []})
+        await self.send({"type": self.prefix + "body", "body": str(error).encode(), "more_body": False})
+
+    def close(self):
+        if self.closed:
+            return
+        self.closed = True
+        if not self.finished and self.on_close is not None:
+            callback, self.on_close = self.on_close, None
+            callback()
+        while self.out:
+            _fail(self.out.popleft()[1])
+        self.wake()
+
+    def wake(self):
+        if self.more is not None and not self.more.done():
+            self.more.set_result(None)
+
+    async def deliver(self):
+        """Sends what is written until it is all."""
+        while True:
+            while self.out and not self.closed:
+                message, future = self.out.popleft()
+                try:
+                    await self.send(message)
+                except OSError:  # the client has gone
+                    _fail(future)
+                    return
+                if not future.done():
+                    future.set_result(None)
+            if self.finished or self.closed:
+                return
+            self.more = asyncio.get_running_loop().create_future()
+            await self.more
+
+    def put(self, message):
+        future = asyncio.get_running_loop().create_future()
+        if self.closed:
+            _fail(future)
+        else:
+            self.out.append((message, future))
+            self.wake()
+        return future
+
+    # What a handler calls.
+
+    def write_headers(self, start_line, headers, chunk=None):
+        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.get_all()]
+        future = self.put({"type": self.prefix + "start", "status": start_line.code, "headers": pairs})
+        return self.write(chunk) if chunk else future
+
+    def write(self, chunk):
+        return self.put({"type": self.prefix + "body", "body": bytes(chunk), "more_body": True})
+
+    def finish(self):
+        if self.out and self.out[-1][0]["type"] == self.prefix + "body":
+            self.out[-1][0]["more_body"] = False
+        else:
+            self.put({"type": self.prefix + "body", "body": b"", "more_body": False})
+        self.finished = True
+        self.wake()
+
+    def set_close_callback(self, callback):
+        self.on_close = callback
+
+    def set_max_body_size(self, size):
+        """The front bounds what comes."""
+
+    set_body_timeout = set_max_body_size
+
+    def detach(self):
+        raise web.HTTPError(501, "the connection belongs to the front: it cannot be detached")
+
+
+class Talk(Exchange):
+    """A WebSocket connection; a response to its handshake denies it."""
+
+    prefix = "websocket.http.response."
+
+    async def run(self, app):
+        delegate = app.start_request(self, self)
+        await self.receive()  # websocket.connect
+        line, headers = self.head()
+        # HTTP/2 has other words for it (RFC 8441 section 4).
+        headers["Upgrade"], headers["Connection"] = "websocket", "Upgrade"
+        try:
+            delegate.headers_received(line, headers)
+            delegate.finish()
+            await self.deliver()
+        except httputil.HTTPInputError as e:
+            await self.refuse(e)
+        finally:
+            self.close()
+
+    def detach(self):
+        return None  # WebSocketHandler does it where it begins to talk
+
+
+class Protocol(websocket.WebSocketProtocol):
+    """What a WebSocketHandler talks by. Frames, pings and the closing handshake are
+    the front's."""
+
+    def __init__(self, handler):
+        super().__init__(handler)
+        self.talk = handler.request.connection
+        self.subprotocol = None
+
+    @property
+    def selected_subprotocol(self):
+        return self.subprotocol
+
+    async def accept_connection(self, handler):
+        offered = handler.request.headers.get("Sec-WebSocket-Protocol", "")
+        self.subprotocol = handler.select_subprotocol([word.strip() for word in offered.split(",") if word.strip()])
+        # What a response has by default has no place in a handshake.
+        for name in ("Server", "Content-Type", "Date"):
+            handler.clear_header(name)
+        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in handler._headers.get_all()]
+        if hasattr(handler, "_new_cookie"):
+            pairs += [(b"Set-Cookie", cookie.OutputString(None).encode("latin-1"))
+                      for cookie in handler._new_cookie.values()]
+        handler.set_status(101)
+        handler._detach_stream()
+        self.talk.put({"type": "websocket.accept", "subprotocol": self.subprotocol, "headers": pairs})
+        opened = self._run_callback(handler.open, *handler.open_args, **handler.open_kwargs)
+        if opened is not None:
+            await opened
+        await self._receive_frame_loop()
+
+    async def _receive_frame_loop(self):
+        while True:
+            event = await self.talk.receive()
+            if event["type"] != "websocket.receive":
+                break
+            if not self.is_closing():
+                text = event.get("text")
+                done = self._run_callback(self.handler.on_message, event["bytes"] if text is None else text)
+                if done is not None:
+                    await done
+        self.client_terminated = self.server_terminated = True
+        self.handler.on_ws_connection_close(event.get("code"), event.get("reason") or None)
+        self.talk.finished = True
+        self.talk.wake()
+
+    def write_message(self, message, binary=False):
+        if self.is_closing():
+            raise websocket.WebSocketClosedError()
+        if binary:
+            content = {"bytes": message.encode() if isinstance(message, str) else bytes(message)}
+        else:
+            content = {"text": message if isinstance(message, str) else bytes(message).decode()}
+        return self.talk.put(dict(content, type="websocket.send"))
+
+    def close(self, code=None, reason=None):
+        if not self.server_terminated:
+            self.server_terminated = True
+            self.talk.put({"type": "websocket.close", "code": code or 1000, "reason": reason or ""})
+
+    def is_closing(self):
+        return self.client_terminated or self.server_terminated
+
+    def write_ping(self, data):
+        """The front asks by itself whether the client is there."""
+
+    def start_pinging(self):
+        pass
+
+    def set_nodelay(self, value):
+        pass
+
+    def _process_server_headers(self, key, headers):
+        raise NotImplementedError  # of clients
+
+
+def _fail(future):
+    if not future.done():
+        future.set_exception(StreamClosedError())
+        future.exception()  # it need not be asked for
+
+
+def _protocol_of(handler):
+    if isinstance(handler.request.connection, Talk):
+        return Protocol(handler)
+    return _protocol_of_tornado(handler)
+
+
+_protocol_of_tornado = websocket.WebSocketHandler.get_websocket_protocol
+websocket.WebSocketHandler.get_websocket_protocol = _protocol_of
