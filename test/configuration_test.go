@@ -4,6 +4,7 @@ package test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -148,4 +149,22 @@ func TestPrintConfig(t *testing.T) {
 	if len(names) < 130 || !slices.IsSorted(names) || len(names) != len(strings.Split(strings.TrimSpace(s.log.String()), "\n")) {
 		t.Errorf("%d settings, sorted %v", len(names), slices.IsSorted(names))
 	}
+}
+
+// The number of workers is left to the machine, and the log says why it is what it is.
+func TestAutoWorkers(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{conf: "workers = 'auto'\n"})
+	m := s.log.expect(t, `\[INFO\] Workers: (\d+), .*\d CPUs`)
+	n, err := strconv.Atoi(m[1])
+	must(t, err)
+	old := s.workers(n)
+	s.write("gunicorn.conf.py", "workers = 'auto'\nthreads = 2\n")
+	mark := s.log.mark()
+	s.signal(syscall.SIGHUP)
+	m = s.log.expectFrom(t, mark, `\[INFO\] Workers: (\d+), one for each of .*\d CPUs`)
+	n, err = strconv.Atoi(m[1])
+	must(t, err)
+	s.replaced(old, n)
+	s.terminate()
 }

@@ -21,7 +21,7 @@ var layers = map[string][]string{
 		"internal/settings", "internal/version", "internal/wire",
 	},
 	"internal/master": {
-		"internal/errlog", "internal/exitcode", "internal/listen", "internal/notify", "internal/oslayer",
+		"internal/capacity", "internal/errlog", "internal/exitcode", "internal/listen", "internal/notify", "internal/oslayer",
 		"internal/pidfile", "internal/settings", "internal/tlsconf", "internal/version", "internal/wire", "python",
 	},
 	"internal/front": {
@@ -42,6 +42,7 @@ var layers = map[string][]string{
 	"python":                    {"internal/wire"},
 
 	"internal/accesslog": {},
+	"internal/capacity":  {},
 	"internal/errlog":    {},
 	"internal/exitcode":  {},
 	"internal/http1":     {},

@@ -108,6 +108,7 @@ func (m *Master) listening(b *build) {
 	m.commitListeners()
 	m.log.Infof("Listening at: %s (%d)", m.bindNames(), os.Getpid())
 	m.log.Infof("Using worker: %s", m.cfg.WorkerClass())
+	b.tellWorkers()
 	m.setTargetOf(b.gen, m.target)
 	m.hook(b.gen, "when_ready", func(f *failure) {
 		if b.over {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
+	"indrik/internal/capacity"
 	"indrik/internal/exitcode"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
@@ -21,7 +23,8 @@ type build struct {
 	sp     *spawner
 	reused bool // sp serves the generation before it, too (preload_app)
 	cfg    *settings.Config
-	wrong  error // what is wrong with the settings, when they are only looked at
+	sizing string // why it has as many workers as it has, if they were not told
+	wrong  error  // what is wrong with the settings, when they are only looked at
 	hooks  map[string]bool
 	certs  *certificates // nil without TLS
 	gen    *generation
@@ -74,6 +77,7 @@ func (b *build) configure() {
 			}
 			b.wrong = err
 		}
+		cfg, b.sizing = sized(cfg)
 		if b.reused && !keepsApp(m.gen.cfg, cfg) {
 			b.reused = false
 			if b.sp, err = m.startSpawner(); err != nil {
@@ -105,6 +109,25 @@ func (m *Master) readTOML(path string) (settings.Layer, error) {
 		return settings.Layer{}, err
 	}
 	return settings.FromTOML(path, data)
+}
+
+// sized fills in the number of workers where that is left to the machine, and
+// says why it is that number.
+func sized(cfg *settings.Config) (*settings.Config, string) {
+	if !cfg.AutoWorkers() {
+		return cfg, ""
+	}
+	kind := cfg.Kind()
+	concurrent := cfg.Slots() > 1 || kind != settings.WorkerSync && kind != settings.WorkerThread
+	n, why := capacity.Read(os.DirFS("/"), runtime.NumCPU()).Workers(concurrent)
+	return cfg.WithWorkers(n), why
+}
+
+// tellWorkers logs how the number of workers came about.
+func (b *build) tellWorkers() {
+	if b.sizing != "" {
+		b.m.log.Infof("Workers: %d, %s", b.cfg.Int("workers"), b.sizing)
+	}
 }
 
 // keepsApp tells whether a reload goes on with the app that a spawner holds.

@@ -103,6 +103,7 @@ func (m *Master) takeOver(b *build) {
 	binds := m.bindNames()
 	m.build, m.gen, m.cfg = nil, b.gen, b.cfg
 	m.tellSettings(m.cfg)
+	b.tellWorkers()
 	m.commitListeners()
 	if m.bindNames() != binds {
 		m.log.Infof("Listening at: %s", m.bindNames())

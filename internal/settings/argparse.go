@@ -237,7 +237,9 @@ func (p *argParser) set(s *Setting, arg string) error {
 		return ErrVersion
 	case s.Kind == KindBool:
 		p.layer.set(s.Name, !s.Off)
-	case s.Kind == KindInt:
+	case s.Kind == KindCount && arg == auto:
+		p.layer.set(s.Name, arg)
+	case s.Kind == KindInt, s.Kind == KindCount:
 		n, err := parseInt(arg, 10)
 		if err != nil {
 			return p.failArg(s, "invalid int value: "+pyRepr(arg))

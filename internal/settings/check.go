@@ -25,6 +25,8 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkString(v)
 	case KindInt, KindCertReqs:
 		return checkInt(s, v, parseAnyBase)
+	case KindCount:
+		return checkCount(s, v)
 	case KindMode:
 		return checkInt(s, v, parseMode)
 	case KindBool:

@@ -316,7 +316,7 @@ func TestTLSNames(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	_, err := Resolve("", Layer{Name: "command line", Values: map[string]any{"workers": -1}})
-	if got := Report(err); got != "\nError: Value must be positive: -1\n  workers = -1 (command line); accepted: whole number\n" {
+	if got := Report(err); got != "\nError: Value must be positive: -1\n  workers = -1 (command line); accepted: whole number, or auto\n" {
 		t.Errorf("%q", got)
 	}
 	var value *ValueError

@@ -15,6 +15,7 @@ type Config struct {
 	sources    map[string]string // of those that were given
 	inFile     map[string]bool   // those whose source is the config file
 	app        string
+	auto       bool // the number of workers is left to the machine
 	warnings   []string
 	notes      []string
 	scriptName string
@@ -60,6 +61,9 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 	}
 	if c.app == "" {
 		c.app = c.String("wsgi_app")
+	}
+	if c.values["workers"] == auto {
+		c.values["workers"], c.auto = 1, true
 	}
 	errs = append(errs, c.checkEffects()...)
 	if len(errs) == 0 {

@@ -56,7 +56,7 @@ func resolve(t *testing.T, layers []Layer) *Config {
 func sample(s *Setting, n int) (word string, fromFile, want any) {
 	digit := string(rune('1' + n))
 	switch s.Kind {
-	case KindInt, KindMode, KindUser, KindGroup:
+	case KindInt, KindCount, KindMode, KindUser, KindGroup:
 		n += max(1, s.Min)
 		return strconv.Itoa(n), float64(n), n
 	case KindCertReqs:
@@ -361,7 +361,7 @@ func TestAllErrors(t *testing.T) {
 	}
 	c, err := Resolve("", fromEnv, file, args)
 	want := "Invalid value for workers: many\n\n\nError: invalid literal for int() with base 0: 'many'\n" +
-		"  workers = 'many' (x.py, line 1); accepted: whole number\n" +
+		"  workers = 'many' (x.py, line 1); accepted: whole number, or auto\n" +
 		"Invalid value for chdir: /no/such\n\n\nError: can't chdir to '/no/such'\n" +
 		"  chdir = '/no/such' (x.py, line 2); accepted: directory\n" +
 		"Invalid value for daemon: maybe\n\n\nError: Invalid boolean: maybe\n" +

@@ -45,6 +45,8 @@ func optionsOfTable() []option {
 			o.Type = "false"
 		case s.Kind == KindBool:
 			o.Type = "true"
+		case s.Kind == KindCount:
+			o.Type = "count"
 		case s.Kind == KindInt:
 			o.Type = "int"
 		case s.Kind == KindMode:
@@ -62,7 +64,7 @@ func optionsOfTable() []option {
 func commandLine(r *rand.Rand) []string {
 	values := []string{
 		"4", "-1", "0", "+5", "1_000", "abc", "", "-", "022", "0x1f", "0o17", "1__0", " 7 ", "1.5", "-.5", "-5.", "-x y",
-		"test:app", "127.0.0.1:80", "unix:/run/x", "A=b", "-D", "it's", "a\"b'c", "日本", "a\nb", "sync", "é\x7f", "9_",
+		"auto", "test:app", "127.0.0.1:80", "unix:/run/x", "A=b", "-D", "it's", "a\"b'c", "日本", "a\nb", "sync", "é\x7f", "9_",
 	}
 	pick := func(list []string) string { return list[r.IntN(len(list))] }
 	var words []string

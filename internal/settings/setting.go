@@ -12,6 +12,7 @@ type Kind int
 const (
 	KindString        Kind = iota // string, or nil for None
 	KindInt                       // int, not negative
+	KindCount                     // int, not negative; or auto
 	KindMode                      // int, not negative, octal allowed: 022
 	KindBool                      // bool, or nil for None
 	KindStrings                   // []string: a list, or one string
@@ -45,6 +46,7 @@ const (
 var kindNames = [...]string{
 	KindString:        "string",
 	KindInt:           "whole number",
+	KindCount:         "whole number, or `auto`",
 	KindMode:          "whole number, octal as 022 or 0o22",
 	KindBool:          "boolean",
 	KindStrings:       "list of strings",

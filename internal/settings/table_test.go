@@ -125,7 +125,7 @@ func TestGunicornsSettings(t *testing.T) {
 		case s.Repeats():
 			action = "append"
 		}
-		kind := map[Kind]string{KindInt: "int", KindMode: "auto_int"}[s.Kind]
+		kind := map[Kind]string{KindInt: "int", KindCount: "int", KindMode: "auto_int"}[s.Kind]
 		if action != g.Action || kind != g.Type || (s.Bare != "") != (g.Nargs == "?") || s.Off != (g.Const == false) {
 			t.Errorf("%s: %s %q %q, Gunicorn has %s %q, %q %v", g.Name, action, kind, s.Bare, g.Action, g.Type, g.Nargs, g.Const)
 		}

@@ -32,9 +32,10 @@ var socketSettings = []Setting{
 var workerSettings = []Setting{
 	{
 		Name: "workers", Section: sectionWorkers,
-		Flags: []string{"-w", "--workers"}, Metavar: "INT", Env: []string{"WEB_CONCURRENCY"}, Kind: KindInt, Default: 1,
-		Doc:  "The number of worker processes.",
-		Note: "A `WEB_CONCURRENCY` that is no number gives an error that names it.",
+		Flags: []string{"-w", "--workers"}, Metavar: "INT", Env: []string{"WEB_CONCURRENCY"}, Kind: KindCount, Default: 1,
+		Doc: "The number of worker processes; `auto` is as many as the machine is good for: by the CPU quota, the affinity and the memory limit of the server. " +
+			"The log of the start says how the number came about.",
+		Note: "`auto`. A `WEB_CONCURRENCY` that is no number gives an error that names it.",
 	},
 	{
 		Name: "worker_class", Section: sectionWorkers,

@@ -35,7 +35,13 @@ def auto_int(text):
     return int(text, 0)
 
 
-TYPES = {"str": str, "int": int, "mode": auto_int}
+def count(text):
+    return text if text == "auto" else int(text)
+
+
+count.__name__ = "int"  # as the message calls it
+
+TYPES = {"str": str, "int": int, "mode": auto_int, "count": count}
 
 
 def build(options):
