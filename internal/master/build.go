@@ -54,6 +54,7 @@ func (b *build) configure() {
 	}
 	m.call(b.sp, wire.ToSpawner{
 		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir,
+		Kind: settings.EarlyKind(m.opts.Vars, m.opts.CmdArgs, m.opts.Args),
 	}, nil, func(r wire.FromSpawner) {
 		if b.over {
 			return

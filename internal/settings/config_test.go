@@ -37,6 +37,23 @@ func TestKind(t *testing.T) {
 	}
 }
 
+func TestEarlyKind(t *testing.T) {
+	for _, c := range []struct {
+		low, high map[string]any
+		want      string
+	}{
+		{nil, nil, ""},
+		{map[string]any{"workers": 2}, nil, ""},
+		{map[string]any{"worker_class": " gthread"}, map[string]any{"workers": 2}, "gthread"},
+		{map[string]any{"worker_class": "gthread"}, map[string]any{"worker_class": "gunicorn.workers.sync.SyncWorker"}, "sync"},
+		{map[string]any{"worker_class": "gthread"}, map[string]any{"worker_class": "nope"}, ""},
+	} {
+		if got := EarlyKind(Layer{Values: c.low}, Layer{Values: c.high}); got != c.want {
+			t.Errorf("%v below %v: %q, want %q", c.low, c.high, got, c.want)
+		}
+	}
+}
+
 func TestFront(t *testing.T) {
 	got := config(t, "").Front()
 	want := &wire.FrontConfig{

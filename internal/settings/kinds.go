@@ -66,3 +66,15 @@ func (c *Config) Kind() string { return kindOf(c.WorkerClass()) }
 
 // Slots is the number of requests that one worker runs at the same time.
 func (c *Config) Slots() int { return max(1, c.Int("threads")) }
+
+// EarlyKind is the kind of worker as far as it is certain before the config file,
+// a layer below these, is known; "" if it is not.
+func EarlyKind(layers ...Layer) string {
+	for i := len(layers) - 1; i >= 0; i-- {
+		if v, ok := layers[i].Values["worker_class"]; ok {
+			name, _ := v.(string)
+			return kindOf(strings.TrimSpace(name))
+		}
+	}
+	return ""
+}
