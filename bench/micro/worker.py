@@ -46,6 +46,7 @@ class Config(dict):
 
 
 class Worker:
+    processes = 2
     threaded = leaving = False
     max_requests = sys.maxsize
     nr = 0
