@@ -84,3 +84,33 @@ func TestDaemonThatCannotStart(t *testing.T) {
 		t.Error("the log does not say why")
 	}
 }
+
+// With -R what the app prints stays visible.
+func TestDaemonKeepsItsOutput(t *testing.T) {
+	app := `
+import sys
+def app(environ, start_response):
+    print("printed", flush=True)
+    print("complained", file=sys.stderr, flush=True)
+    start_response("200 OK", [])
+    return [b"ok"]
+`
+	for _, keep := range []bool{true, false} {
+		o := options{app: "webapp:app", daemon: true, files: map[string]string{"webapp.py": app},
+			wrap: []string{"sh", "-c", `exec "$@" >out.log 2>err.out`, "sh"}}
+		if keep {
+			o.args = []string{"-R"}
+		}
+		s := start(t, o)
+		s.get("/")
+		if keep {
+			eventually(t, "the app's output is there", func() bool {
+				return strings.Contains(s.read("out.log"), "printed") && strings.Contains(s.read("err.out"), "complained")
+			})
+		}
+		s.terminate()
+		if !keep && s.read("out.log")+s.read("err.out") != "" {
+			t.Errorf("the output of the app: %q %q", s.read("out.log"), s.read("err.out"))
+		}
+	}
+}

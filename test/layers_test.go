@@ -22,11 +22,12 @@ var layers = map[string][]string{
 	},
 	"internal/master": {
 		"internal/capacity", "internal/errlog", "internal/exitcode", "internal/listen", "internal/notify", "internal/oslayer",
+		"internal/outlets",
 		"internal/pidfile", "internal/settings", "internal/tlsconf", "internal/version", "internal/wire", "python",
 	},
 	"internal/front": {
-		"internal/accesslog", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer",
-		"internal/proxyproto", "internal/tlsconf", "internal/version", "internal/websocket", "internal/wire",
+		"internal/accesslog", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outlets",
+		"internal/proxyproto", "internal/syslog", "internal/tlsconf", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/settings": {
 		"internal/accesslog", "internal/listen", "internal/oslayer", "internal/tlsconf", "internal/version", "internal/wire",
@@ -37,12 +38,16 @@ var layers = map[string][]string{
 	"internal/pidfile":          {},
 	"internal/listen":           {},
 	"internal/oslayer":          {},
+	"internal/outlets":          {"internal/errlog", "internal/statsd", "internal/syslog", "internal/wire"},
+	"internal/statsd":           {"internal/courier"},
+	"internal/syslog":           {"internal/courier"},
 	"internal/proxyproto":       {},
 	"internal/tlsconf":          {"internal/wire"},
 	"python":                    {"internal/wire"},
 
 	"internal/accesslog": {},
 	"internal/capacity":  {},
+	"internal/courier":   {},
 	"internal/errlog":    {},
 	"internal/exitcode":  {},
 	"internal/http1":     {},

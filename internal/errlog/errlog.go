@@ -6,6 +6,8 @@
 // as a traceback, is written as it is. Every message is one write(2) on a file
 // opened with O_APPEND, so that the lines of several processes do not mix.
 //
+// Messages may go elsewhere besides ([Log.SetTaps]) or instead ([Log.SetRelay]).
+//
 // A Log may be used by any number of goroutines. What it cannot write is lost:
 // there is nowhere left to say so. Try it with go test ./internal/errlog.
 package errlog
@@ -58,6 +60,8 @@ func ParseLevel(name string) Level {
 type Log struct {
 	level atomic.Int32
 	pid   string
+	relay atomic.Pointer[Tap]
+	taps  atomic.Pointer[[]Tap]
 
 	mu       sync.Mutex
 	w        io.Writer
@@ -133,6 +137,21 @@ func (l *Log) File() *os.File {
 // [ParseLevel].
 func (l *Log) SetLevel(name string) { l.level.Store(int32(ParseLevel(name))) }
 
+// A Tap gets messages. It is called by any goroutine, must not wait, and must not log.
+type Tap func(v Level, text string)
+
+// SetTaps has every message that is written given to taps too.
+func (l *Log) SetTaps(taps ...Tap) { l.taps.Store(&taps) }
+
+// SetRelay has every message given to relay and not to the file, until relay is nil.
+func (l *Log) SetRelay(relay Tap) {
+	if relay == nil {
+		l.relay.Store(nil)
+		return
+	}
+	l.relay.Store(&relay)
+}
+
 // Enabled tells whether messages of level v are written.
 func (l *Log) Enabled(v Level) bool { return v >= Level(l.level.Load()) }
 
@@ -140,6 +159,19 @@ func (l *Log) Enabled(v Level) bool { return v >= Level(l.level.Load()) }
 func (l *Log) Logf(v Level, format string, args ...any) {
 	if !l.Enabled(v) {
 		return
+	}
+	relay, taps := l.relay.Load(), l.taps.Load()
+	if relay != nil || taps != nil && len(*taps) > 0 {
+		text := fmt.Sprintf(format, args...)
+		if taps != nil {
+			for _, tap := range *taps {
+				tap(v, text)
+			}
+		}
+		if relay != nil {
+			(*relay)(v, text)
+			return
+		}
 	}
 	now := time.Now()
 	l.mu.Lock()

@@ -63,6 +63,26 @@ func TestLevels(t *testing.T) {
 	}
 }
 
+func TestTapsAndRelay(t *testing.T) {
+	var b bytes.Buffer
+	var tapped, relayed []string
+	l := New(&b)
+	l.SetTaps(func(v Level, text string) { tapped = append(tapped, v.String()+" "+text) })
+	l.Infof("a%d", 1)
+	l.Debugf("not this")
+	l.SetRelay(func(v Level, text string) { relayed = append(relayed, v.String()+" "+text) })
+	l.Errorf("b")
+	l.SetRelay(nil)
+	l.SetTaps()
+	l.Warnf("c")
+	if got := fmt.Sprint(tapped, relayed); got != "[INFO a1 ERROR b] [ERROR b]" {
+		t.Errorf("%s", got)
+	}
+	if got := strings.Count(b.String(), "\n"); got != 2 {
+		t.Errorf("the file has %q", b.String())
+	}
+}
+
 func messages(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)

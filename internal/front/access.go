@@ -2,13 +2,20 @@ package front
 
 import (
 	"bytes"
+	"net"
+	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"indrik/internal/accesslog"
 	"indrik/internal/http1"
+	"indrik/internal/outlets"
+	"indrik/internal/syslog"
+	"indrik/internal/wire"
 )
 
 const (
@@ -18,16 +25,23 @@ const (
 	accessDelay  = 100 * time.Millisecond
 )
 
-// An accessLog writes a line for each response.
+// An accessLog tells of each response: by a line in a file, to syslog or to Python's
+// logging, and by metrics.
 type accessLog struct {
-	enabled atomic.Bool
+	outlets *outlets.Outlets
+	lines   atomic.Bool // there is a file
+
 	mu      sync.Mutex
 	file    *os.File
 	buf     []byte
 	waiting bool
 }
 
-func (a *accessLog) on() bool { return a.enabled.Load() }
+// on tells whether the header of a response is needed once it was sent.
+func (a *accessLog) on() bool {
+	v := a.outlets.View()
+	return a.lines.Load() || v.Access || v.Relay != nil
+}
 
 // setFile changes the file, nil for none.
 func (a *accessLog) setFile(f *os.File) {
@@ -38,12 +52,20 @@ func (a *accessLog) setFile(f *os.File) {
 		a.file.Close()
 	}
 	a.file = f
-	a.enabled.Store(f != nil)
+	a.lines.Store(f != nil)
 }
 
-// write adds the line for a response that was sent.
+// write tells of a response that was sent.
 func (a *accessLog) write(ex *exchange) {
-	if !a.on() || ex.cfg.format == nil {
+	v := a.outlets.View()
+	if v.Statsd != nil {
+		v.Statsd.Request(ex.status, time.Since(ex.start))
+	}
+	if v.Relay != nil {
+		a.outlets.Record(v.Relay, ex.record(), true)
+		return
+	}
+	if ex.cfg.format == nil || !v.Access && !a.lines.Load() {
 		return
 	}
 	r := accesslog.Record{
@@ -52,7 +74,7 @@ func (a *accessLog) write(ex *exchange) {
 		RawURI:     ex.req.Target,
 		Path:       ex.path,
 		Query:      ex.req.Query,
-		Proto:      "HTTP/1.1",
+		Proto:      ex.proto(),
 		Status:     ex.status,
 		BodyBytes:  ex.sent,
 		Start:      ex.start,
@@ -62,21 +84,88 @@ func (a *accessLog) write(ex *exchange) {
 		Response:   func(name string) []byte { return lastField(ex.fields, name) },
 		Environ:    ex.variable,
 	}
-	switch {
-	case ex.req.Major == 2:
-		r.Proto = "HTTP/2.0"
-	case ex.req.Minor == 0:
-		r.Proto = "HTTP/1.0"
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.buf = append(ex.cfg.format.Append(a.buf, &r), '\n')
+	start := len(a.buf)
+	a.buf = ex.cfg.format.Append(a.buf, &r)
+	if v.Access {
+		v.Syslog.Send(syslog.Info, "access", ex.pid, string(a.buf[start:]))
+	}
+	if a.file == nil {
+		a.buf = a.buf[:start]
+		return
+	}
+	a.buf = append(a.buf, '\n')
 	if len(a.buf) >= accessBuffer {
 		a.flushLocked()
 	} else if !a.waiting {
 		a.waiting = true
 		time.AfterFunc(accessDelay, a.flush)
 	}
+}
+
+func (ex *exchange) proto() string {
+	switch {
+	case ex.req.Major == 2:
+		return "HTTP/2.0"
+	case ex.req.Minor == 0:
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
+
+// record is what Python's logging gets of a request.
+func (ex *exchange) record() *wire.LogRecord {
+	scheme := string(schemeHTTP)
+	if ex.from.secure {
+		scheme = string(schemeHTTPS)
+	}
+	environ := map[string]string{
+		"REMOTE_ADDR":     ex.from.remote,
+		"REQUEST_METHOD":  latin1(ex.req.Method),
+		"RAW_URI":         latin1(ex.req.Target),
+		"PATH_INFO":       latin1(ex.path),
+		"QUERY_STRING":    latin1(ex.req.Query),
+		"SERVER_PROTOCOL": ex.proto(),
+		"wsgi.url_scheme": scheme,
+	}
+	if ex.from.peer.IsValid() {
+		environ["REMOTE_PORT"] = strconv.Itoa(ex.from.port)
+	}
+	if host, port, err := net.SplitHostPort(ex.from.bind); err == nil && ex.from.network == "tcp" {
+		environ["SERVER_NAME"], environ["SERVER_PORT"] = host, port
+	}
+	return &wire.LogRecord{
+		Pid:      ex.pid,
+		Environ:  environ,
+		Request:  pairs(ex.req.Fields),
+		Response: pairs(ex.fields),
+		Status:   strings.TrimSpace(strconv.Itoa(ex.status) + " " + http.StatusText(ex.status)),
+		Sent:     ex.sent,
+		Micros:   time.Since(ex.start).Microseconds(),
+	}
+}
+
+func pairs(fields []http1.Field) [][2]string {
+	list := make([][2]string, len(fields))
+	for i, f := range fields {
+		list[i] = [2]string{latin1(f.Name), latin1(f.Value)}
+	}
+	return list
+}
+
+// latin1 reads bytes as WSGI does: each is the character of that number.
+func latin1(b []byte) string {
+	for _, c := range b {
+		if c >= 0x80 {
+			runes := make([]rune, len(b))
+			for i, c := range b {
+				runes[i] = rune(c)
+			}
+			return string(runes)
+		}
+	}
+	return string(b)
 }
 
 func (a *accessLog) flush() {

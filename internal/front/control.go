@@ -102,21 +102,36 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 			s.setPeer(files[0])
 		}
 	case wire.TypeLogs:
-		if m.Access && len(files) > 0 {
-			s.accessLog.setFile(files[0])
-			files = files[1:]
-		} else {
-			s.accessLog.setFile(nil)
-		}
-		if m.Error && len(files) > 0 {
-			s.log.SetFile(files[0])
-		}
+		s.setLogs(m, files)
 	case wire.TypeTitle:
 		oslayer.SetTitle(m.Title)
 	default:
 		s.log.Errorf("control message %q is unknown", m.Type)
 		closeAll(files)
 	}
+}
+
+// setLogs changes where the logs go.
+func (s *server) setLogs(m wire.ToFront, files []*os.File) {
+	next := func(wanted bool) *os.File {
+		if !wanted || len(files) == 0 {
+			return nil
+		}
+		f := files[0]
+		files = files[1:]
+		return f
+	}
+	access, errors, relay := next(m.Access), next(m.Error), next(m.Relay)
+	closeAll(files)
+	if errors != nil {
+		s.log.SetFile(errors)
+	}
+	s.log.SetLevel(m.Level)
+	s.outlets.Set(m.Syslog, m.Statsd)
+	if _, err := s.outlets.SetRelay(relay); err != nil {
+		s.log.Errorf("%s", err)
+	}
+	s.accessLog.setFile(access)
 }
 
 func closeAll(files []*os.File) {

@@ -39,6 +39,7 @@ func Main(control *os.File) int {
 	s.send(wire.FromFront{Type: wire.TypeReady})
 	s.obey(conn)
 	s.accessLog.flush()
+	s.outlets.Close()
 	conn.Flush()
 	return 0
 }

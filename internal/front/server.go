@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"indrik/internal/errlog"
+	"indrik/internal/outlets"
 	"indrik/internal/wire"
 )
 
@@ -17,6 +18,7 @@ type server struct {
 	empty     chan struct{}        // gets one when a drain has ended
 	queue     *queue
 	overload  overload
+	outlets   *outlets.Outlets
 	accessLog accessLog
 	current   atomic.Pointer[config] // of the newest generation that serves
 	known     chan struct{}          // closed once current is set
@@ -42,8 +44,9 @@ type server struct {
 func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s := &server{
 		log: log, send: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
-		listeners: map[int]*listener{}, conns: map[*conn]struct{}{},
+		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, outlets: outlets.New(log, "front"),
 	}
+	s.accessLog.outlets = s.outlets
 	s.queue = newQueue(s, number)
 	s.overload.log = log
 	s.place = sync.NewCond(&s.mu)
@@ -57,9 +60,6 @@ var noConfig, _ = newConfig(&wire.FrontConfig{
 
 // setConfig makes cfg the settings from now on. The control goroutine calls it.
 func (s *server) setConfig(cfg *config) {
-	if cfg.LogLevel != "" {
-		s.log.SetLevel(cfg.LogLevel)
-	}
 	if s.current.Swap(cfg) == nil {
 		close(s.known)
 	}

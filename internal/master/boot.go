@@ -39,7 +39,7 @@ func (m *Master) resolved(b *build) {
 		return
 	}
 	if cfg.Bool("daemon") && !check && !m.upgraded && !daemonized() {
-		m.daemonize()
+		m.daemonize(cfg.Bool("enable_stdio_inheritance"))
 		return
 	}
 	if err := os.Chdir(cfg.String("chdir")); err != nil {
@@ -72,6 +72,7 @@ func (m *Master) resolved(b *build) {
 
 // prepared goes on when the spawner can fork workers.
 func (m *Master) prepared(b *build) {
+	m.setRelay(b.gen.relay)
 	m.log.Infof("Starting indrik %s", version.Version)
 	if path := m.pidPath(m.cfg); path != "" {
 		pid, err := pidfile.Create(path, os.Getpid())
@@ -128,6 +129,7 @@ func (m *Master) listening(b *build) {
 		m.watchCertificates()
 		m.rotateTickets()
 		m.watchdog()
+		m.watchBacklog()
 		m.balance()
 		m.booted()
 	})

@@ -173,7 +173,20 @@ func (b *build) prepare(load bool) {
 			b.fail(f)
 			return
 		}
-		b.prepared()
+		if !r.Relay {
+			b.prepared()
+			return
+		}
+		m.startRelay(b.gen, func(f *failure) {
+			switch {
+			case b.over:
+				b.gen.relay.close()
+			case f != nil:
+				b.fail(f)
+			default:
+				b.prepared()
+			}
+		})
 	})
 }
 
@@ -223,6 +236,7 @@ func (b *build) discard() {
 				m.stop(w)
 			}
 		}
+		b.gen.relay.close()
 		m.releaseUnused(b.gen)
 	}
 	closeListeners(m.spareListeners())
@@ -248,20 +262,4 @@ func (m *Master) bootFailed(w *worker, f *failure) bool {
 		return false
 	}
 	return true
-}
-
-func (m *Master) openLogs(cfg *settings.Config) error {
-	uid, gid := owner(cfg)
-	m.log.SetLevel(cfg.LogLevel())
-	if err := m.log.Open(cfg.String("errorlog"), uid, gid); err != nil {
-		return err
-	}
-	access, err := openAccessLog(cfg.String("accesslog"), uid, gid)
-	if err != nil {
-		return err
-	}
-	closeFiles([]*os.File{m.access})
-	m.access = access
-	m.front.sendLogs()
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"indrik/internal/exitcode"
@@ -13,20 +14,39 @@ import (
 // daemonized tells whether this process is the daemon itself.
 func daemonized() bool { return os.Getenv(envDaemon) != "" }
 
+// withStdio, in envDaemon, says that the daemon keeps its standard output and error
+// (enable_stdio_inheritance). A daemon has to know before it knows its settings.
+const withStdio = ",stdio"
+
+// keepsStdio tells whether this process is such a daemon.
+func keepsStdio() bool { return strings.HasSuffix(os.Getenv(envDaemon), withStdio) }
+
+// inheritable is f, or /dev/null in the place of a terminal: that is left behind.
+func inheritable(f *os.File) *os.File {
+	if st, err := f.Stat(); err != nil || st.Mode()&os.ModeCharDevice != 0 {
+		return devNull()
+	}
+	return f
+}
+
 // daemonize starts the daemon, a process like this one in a session of its
 // own, and ends this one when the daemon serves, or with its exit code if it
-// does not come to that.
-func (m *Master) daemonize() {
+// does not come to that. keep: it keeps standard output and error.
+func (m *Master) daemonize(keep bool) {
 	m.build.discard()
 	r, w, err := os.Pipe()
 	if err != nil {
 		m.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
 		return
 	}
+	stdout, value := devNull(), "3"
+	if keep {
+		stdout, value = inheritable(os.Stdout), value+withStdio
+	}
 	proc, err := oslayer.Start(oslayer.Command{
 		Path: oslayer.Executable(), Args: m.opts.Argv, Dir: m.opts.Dir,
-		Files: []*os.File{devNull(), devNull(), os.Stderr, w},
-		Env:   append(m.childEnv(), envDaemon+"=3"), Setsid: true,
+		Files: []*os.File{devNull(), stdout, os.Stderr, w},
+		Env:   append(m.childEnv(), envDaemon+"="+value), Setsid: true,
 	})
 	w.Close()
 	if err != nil {
@@ -53,7 +73,7 @@ func (m *Master) daemonExited(status syscall.WaitStatus) {
 
 // becomeDaemon takes up the pipe to the command that started this daemon.
 func (m *Master) becomeDaemon() {
-	fd, err := strconv.Atoi(os.Getenv(envDaemon))
+	fd, err := strconv.Atoi(strings.TrimSuffix(os.Getenv(envDaemon), withStdio))
 	if err != nil || fd < 3 {
 		return // an upgraded daemon: nobody waits for it
 	}
@@ -63,7 +83,11 @@ func (m *Master) becomeDaemon() {
 		m.release = nil
 		if code == exitcode.OK {
 			// From here on the terminal belongs to others.
-			if null := devNull(); null != nil {
+			null := devNull()
+			if keepsStdio() {
+				null = inheritable(os.Stderr)
+			}
+			if null != nil && null != os.Stderr {
 				oslayer.Redirect(null, 2)
 			}
 			if err := m.openLogs(m.cfg); err != nil {

@@ -52,37 +52,6 @@ func fileSize(f *os.File) int64 {
 	return st.Size()
 }
 
-// openAccessLog opens the access log, nil for none.
-func openAccessLog(path string, uid, gid int) (*os.File, error) {
-	switch path {
-	case "":
-		return nil, nil
-	case "-":
-		return errlog.Duplicate(os.Stdout)
-	}
-	return errlog.OpenFile(path, uid, gid)
-}
-
-// reopenLogs opens every log file again, here and in every process (USR1).
-func (m *Master) reopenLogs() {
-	if m.cfg == nil {
-		return
-	}
-	if err := m.openLogs(m.cfg); err != nil {
-		m.log.Errorf("Cannot open the log files again, the old ones are kept: %s", err)
-	}
-	for _, sp := range m.spawners {
-		if !sp.leaving {
-			m.reopenIn(sp)
-		}
-	}
-	for _, w := range m.workers {
-		if w.proc != nil {
-			w.proc.Signal(syscall.SIGUSR1)
-		}
-	}
-}
-
 func splitComma(s string) []string {
 	if s == "" {
 		return nil

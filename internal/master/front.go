@@ -93,19 +93,6 @@ func (f *front) send(msg wire.ToFront, files ...*os.File) {
 	}
 }
 
-func (f *front) sendLogs() {
-	if f == nil {
-		return
-	}
-	msg := wire.ToFront{Type: wire.TypeLogs, Error: true}
-	var files []*os.File
-	if f.m.access != nil {
-		msg.Access = true
-		files = append(files, f.m.access)
-	}
-	f.send(msg, append(files, f.m.log.File())...)
-}
-
 func (f *front) sendListeners() {
 	if f == nil || !f.m.serving {
 		return

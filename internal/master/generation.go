@@ -17,6 +17,7 @@ type generation struct {
 	sp     *spawner
 	hooks  map[string]bool
 	certs  *certificates // nil without TLS
+	relay  *relay        // nil if log lines need none
 
 	announced bool // the front knows it
 

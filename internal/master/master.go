@@ -14,6 +14,7 @@ import (
 	"indrik/internal/listen"
 	"indrik/internal/notify"
 	"indrik/internal/oslayer"
+	"indrik/internal/outlets"
 	"indrik/internal/pidfile"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
@@ -56,6 +57,13 @@ type Master struct {
 	watcher    *time.Timer // runs watchCertificates
 	rotator    *time.Timer // runs rotateTickets
 	access     *os.File    // access log
+	outlets    *outlets.Outlets
+	relay      *relay       // through which log lines go, nil: none
+	relays     map[int]bool // by pid
+	relayPause backoff
+	relayEnds  bool // it was told to, at the end of this process
+	said       bool // the last line of the log
+	counted    int  // workers, when told last
 	listeners  []*listen.Listener
 	offered    []*listen.Listener // by bind, until commitListeners
 	lastID     int
@@ -84,9 +92,12 @@ func Run(o Options) int {
 		events:   make(chan func(), 64),
 		spawners: map[int]*spawner{},
 		workers:  map[int]*worker{},
+		relays:   map[int]bool{},
 		told:     -1,
 		notify:   notify.New(os.Getenv),
 	}
+	m.outlets = outlets.New(m.log, "master")
+	defer m.outlets.Close()
 	if daemonized() {
 		m.becomeDaemon()
 	}

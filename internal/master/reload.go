@@ -108,6 +108,7 @@ func (m *Master) takeOver(b *build) {
 	if m.bindNames() != binds {
 		m.log.Infof("Listening at: %s", m.bindNames())
 	}
+	m.setRelay(m.gen.relay)
 	if err := m.openLogs(m.cfg); err != nil {
 		m.log.Errorf("Cannot open the log files of the new configuration, the old ones are kept: %s", err)
 	}

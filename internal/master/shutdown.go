@@ -187,8 +187,21 @@ func (m *Master) finish() {
 	if len(m.spawners) > 0 || m.front != nil {
 		return
 	}
+	if m.over || !m.sayEnd() {
+		return
+	}
 	m.over = true
-	if !m.silent {
+	if m.pid != nil {
+		m.pid.Remove()
+	}
+	if m.release != nil {
+		m.release(m.code)
+	}
+}
+
+// sayEnd writes the last lines of the log, and tells whether they have arrived.
+func (m *Master) sayEnd() bool {
+	if !m.silent && !m.said {
 		if m.code == exitcode.OK {
 			m.log.Infof("Shutting down: %s", m.name())
 		} else {
@@ -196,12 +209,8 @@ func (m *Master) finish() {
 			m.log.Errorf("Reason: %s", m.reason)
 		}
 	}
-	if m.pid != nil {
-		m.pid.Remove()
-	}
-	if m.release != nil {
-		m.release(m.code)
-	}
+	m.said = true
+	return !m.endRelay()
 }
 
 // lastWords runs on_exit in the spawner of the serving generation, and ends it.

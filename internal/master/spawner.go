@@ -8,6 +8,7 @@ import (
 
 	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
+	"indrik/internal/version"
 	"indrik/internal/wire"
 	"indrik/python"
 )
@@ -45,7 +46,7 @@ func (m *Master) startSpawner() (*spawner, error) {
 	proc, err := oslayer.Start(oslayer.Command{
 		Path:    m.opts.Python,
 		Args:    []string{m.opts.Python, "-c", python.Bootstrap},
-		Env:     m.childEnv(),
+		Env:     append(m.childEnv(), "SERVER_SOFTWARE=indrik/"+version.Version),
 		Files:   append(m.stdio(), theirs, bundle),
 		Setpgid: true,
 	})
@@ -80,6 +81,9 @@ func (m *Master) childEnv() []string {
 
 // stdio is what children get as standard input, output and error.
 func (m *Master) stdio() []*os.File {
+	if keepsStdio() {
+		return []*os.File{devNull(), os.Stdout, inheritable(os.Stderr)}
+	}
 	if daemonized() {
 		return []*os.File{devNull(), devNull(), devNull()}
 	}

@@ -149,6 +149,7 @@ func (m *Master) workerForked(w *worker, pid int) {
 	}
 	w.pid = pid
 	w.proc = oslayer.FindProcess(pid)
+	m.countWorkers()
 	if w.leaving {
 		m.terminate(w)
 	}
@@ -256,6 +257,7 @@ func (m *Master) forget(w *worker) {
 	delete(m.workers, w.age)
 	m.front.send(wire.ToFront{Type: wire.TypeGone, Worker: w.age})
 	w.close()
+	m.countWorkers()
 	m.releaseUnused(w.gen)
 }
 

@@ -58,7 +58,7 @@ func TestFront(t *testing.T) {
 	got := config(t, "").Front()
 	want := &wire.FrontConfig{
 		Timeout: 30, GracefulTimeout: 30, Keepalive: 75,
-		AccessLogFormat: defaultAccessLogFormat, LogLevel: "info",
+		AccessLogFormat:  defaultAccessLogFormat,
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190,
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1",
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
@@ -74,9 +74,9 @@ func TestFront(t *testing.T) {
 	}
 
 	got = config(t, "--limit-request-line 99999 --limit-request-fields 99999 --limit-request-field_size 99999 "+
-		"--no-sendfile --log-level DEBUG -e SCRIPT_NAME=/a -e SCRIPT_NAME=/b --permit-obsolete-folding --strip-header-spaces "+
+		"--no-sendfile -e SCRIPT_NAME=/a -e SCRIPT_NAME=/b --permit-obsolete-folding --strip-header-spaces "+
 		"--permit-unconventional-http-method --permit-unconventional-http-version --casefold-http-method").Front()
-	if got.Sendfile || got.LogLevel != "debug" || got.ScriptName != "/b" ||
+	if got.Sendfile || got.ScriptName != "/b" ||
 		got.LimitRequestLine != 8190 || got.LimitRequestFields != 32768 || got.LimitRequestFieldSize != 99999 ||
 		!got.PermitObsFold || !got.StripHeaderSpaces || !got.PermitMethod || !got.PermitVersion || !got.CasefoldMethod {
 		t.Errorf("%+v", got)

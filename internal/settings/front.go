@@ -21,7 +21,6 @@ func (c *Config) Front() *wire.FrontConfig {
 		GracefulTimeout: c.Int("graceful_timeout"),
 		Keepalive:       c.Int("keepalive"),
 		AccessLogFormat: c.String("access_log_format"),
-		LogLevel:        c.LogLevel(),
 		TmpDir:          c.String("tmp_upload_dir"),
 
 		LimitConnections: c.Int("limit_connections"),

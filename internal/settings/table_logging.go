@@ -9,7 +9,6 @@ var loggingSettings = []Setting{
 	{
 		Name: "disable_redirect_access_to_syslog", Section: sectionLogging,
 		Flags: []string{"--disable-redirect-access-to-syslog"}, Kind: KindBool, Default: false,
-		Effect: Missing, Why: notYet,
 		Doc: "Do not send the access log to syslog.",
 	},
 	{
@@ -31,84 +30,70 @@ var loggingSettings = []Setting{
 	{
 		Name: "capture_output", Section: sectionLogging,
 		Flags: []string{"--capture-output"}, Kind: KindBool, Default: false,
-		Effect: Missing, Why: notYet,
 		Doc: "Put what the app prints into the error log.",
 	},
 	{
 		Name: "logger_class", Section: sectionLogging,
 		Flags: []string{"--logger-class"}, Metavar: "STRING", Kind: KindObject, Default: "gunicorn.glogging.Logger",
-		Effect: Missing, Why: notYet,
 		Doc: "The class that logs in the app's processes: `module.Class`, or in a config file the class itself.",
 	},
 	{
 		Name: "logconfig", Section: sectionLogging,
 		Flags: []string{"--log-config"}, Metavar: "FILE", Kind: KindString,
-		Effect: Missing, Why: notYet,
 		Doc: "Configure Python's logging from this file, in the format of `logging.config.fileConfig`.",
 	},
 	{
 		Name: "logconfig_dict", Section: sectionLogging, Kind: KindDict, Default: map[string]any{},
-		Effect: Missing, Why: notYet,
 		Doc: "Configure Python's logging by this dictionary, as `logging.config.dictConfig` does. It goes before `logconfig_json` and `logconfig`.",
 	},
 	{
 		Name: "logconfig_json", Section: sectionLogging,
 		Flags: []string{"--log-config-json"}, Metavar: "FILE", Kind: KindString,
-		Effect: Missing, Why: notYet,
 		Doc: "Configure Python's logging by the dictionary in this JSON file. It goes before `logconfig`.",
 	},
 	{
 		Name: "syslog_addr", Section: sectionLogging,
 		Flags: []string{"--log-syslog-to"}, Metavar: "SYSLOG_ADDR", Kind: KindSyslogAddr, Default: "udp://localhost:514",
-		Effect: Missing, Why: notYet,
 		Doc: "Where syslog listens: `udp://HOST:PORT`, `tcp://HOST:PORT`, `unix://PATH#dgram` or `unix://PATH#stream`.",
 	},
 	{
 		Name: "syslog", Section: sectionLogging,
 		Flags: []string{"--log-syslog"}, Kind: KindBool, Default: false,
-		Effect: Missing, Why: notYet,
 		Doc: "Send the logs to syslog too.",
 	},
 	{
 		Name: "syslog_prefix", Section: sectionLogging,
 		Flags: []string{"--log-syslog-prefix"}, Metavar: "SYSLOG_PREFIX", Kind: KindString,
-		Effect: Missing, Why: notYet,
 		Doc: "What syslog messages begin with. By default it is the name of the process.",
 	},
 	{
 		Name: "syslog_facility", Section: sectionLogging,
 		Flags: []string{"--log-syslog-facility"}, Metavar: "SYSLOG_FACILITY", Kind: KindFacility, Default: "user",
-		Effect: Missing, Why: notYet,
 		Doc: "The facility of syslog messages, such as `daemon` or `local0`.",
 	},
 	{
 		Name: "enable_stdio_inheritance", Section: sectionLogging,
 		Flags: []string{"-R", "--enable-stdio-inheritance"}, Kind: KindBool, Default: false,
-		Effect: Missing, Why: notYet,
 		Doc: "Keep standard output and standard error in the background, see `daemon`.",
 	},
 	{
 		Name: "statsd_host", Section: sectionLogging,
 		Flags: []string{"--statsd-host"}, Metavar: "STATSD_ADDR", Kind: KindStatsdAddr,
-		Effect: Missing, Why: notYet,
 		Doc: "Send metrics to the StatsD server at `HOST`, `HOST:PORT` or `unix://PATH`. The port is 8125 unless it is given.",
 	},
 	{
 		Name: "dogstatsd_tags", Section: sectionLogging,
 		Flags: []string{"--dogstatsd-tags"}, Metavar: "DOGSTATSD_TAGS", Kind: KindString, Default: "",
-		Effect: Missing, Why: notYet,
 		Doc: "Tags for each metric, as Datadog's StatsD knows them: `tag:value`, separated by commas.",
 	},
 	{
 		Name: "statsd_prefix", Section: sectionLogging,
 		Flags: []string{"--statsd-prefix"}, Metavar: "STATSD_PREFIX", Kind: KindString, Default: "",
-		Effect: Missing, Why: notYet,
 		Doc: "What the names of metrics begin with; a dot is put after it.",
 	},
 	{
 		Name: "enable_backlog_metric", Section: sectionLogging,
 		Flags: []string{"--enable-backlog-metric"}, Kind: KindBool, Default: false,
-		Effect: Missing, Why: notYet,
 		Doc: "Send a metric of how many connections wait to be accepted.",
 	},
 }

@@ -54,27 +54,36 @@ type outgoing struct {
 
 // NewConn takes over f, one end of a [Pair].
 func NewConn(f *os.File) (*Conn, error) {
+	file, raw, err := takeOver(f)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{file: file, raw: raw, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go c.write()
+	return c, nil
+}
+
+// takeOver makes of f a file that the runtime's poller knows.
+func takeOver(f *os.File) (*os.File, rawConn, error) {
 	// A duplicate made non-blocking before os.NewFile sees it goes to the
 	// runtime's poller, so that a blocked Recv costs no thread and ends
 	// with Close.
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	f.Close()
 	if err != nil {
-		return nil, fmt.Errorf("take over a message socket: %w", err)
+		return nil, nil, fmt.Errorf("take over a message socket: %w", err)
 	}
 	if err := unix.SetNonblock(fd, true); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("take over a message socket: %w", err)
+		return nil, nil, fmt.Errorf("take over a message socket: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "control")
 	raw, err := file.SyscallConn()
 	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("take over a message socket: %w", err)
+		return nil, nil, fmt.Errorf("take over a message socket: %w", err)
 	}
-	c := &Conn{file: file, raw: raw, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	go c.write()
-	return c, nil
+	return file, raw, nil
 }
 
 // Send queues v as a JSON message and returns at once, so that a peer that

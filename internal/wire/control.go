@@ -33,6 +33,7 @@ const (
 	TypeHook      = "hook"
 	TypeRelease   = "release"
 	TypeReopen    = "reopen"
+	TypeRelay     = "relay"
 	TypeExit      = "exit"
 
 	// spawner and workers → master
@@ -75,6 +76,10 @@ type ToFront struct {
 	Accept     string       `json:"accept,omitempty"`
 	Access     bool         `json:"access,omitempty"`
 	Error      bool         `json:"error,omitempty"`
+	Relay      bool         `json:"relay,omitempty"`
+	Level      string       `json:"level,omitempty"`
+	Syslog     *Syslog      `json:"syslog,omitempty"`
+	Statsd     *Statsd      `json:"statsd,omitempty"`
 	Title      string       `json:"title,omitempty"`
 }
 
@@ -92,7 +97,6 @@ type FrontConfig struct {
 	GracefulTimeout int    `json:"graceful_timeout"`
 	Keepalive       int    `json:"keepalive"` // 0: close after each response
 	AccessLogFormat string `json:"access_log_format"`
-	LogLevel        string `json:"loglevel"`
 	TmpDir          string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 
 	LimitConnections int   `json:"limit_connections"` // 0: as many as there are descriptors for
@@ -133,6 +137,21 @@ type FrontConfig struct {
 	HTTP2Frame       int  `json:"http2_max_frame_size"`
 	HTTP2HeaderList  int  `json:"http2_max_header_list_size"`
 	HTTP2IdleTimeout int  `json:"http2_idle_timeout"`
+}
+
+// Syslog says where log lines go besides their files: the settings of these names.
+type Syslog struct {
+	Addr     string `json:"addr"`
+	Facility string `json:"facility"`
+	Prefix   string `json:"prefix"`
+	Access   bool   `json:"access,omitempty"` // lines of the access log too
+}
+
+// Statsd says where metrics go: the settings of these names.
+type Statsd struct {
+	Addr   string `json:"addr"`
+	Prefix string `json:"prefix"`
+	Tags   string `json:"tags"`
 }
 
 // TLS is what a front needs to know about TLS besides the secrets, which go in
@@ -201,6 +220,9 @@ type FromSpawner struct {
 	Pid    int    `json:"pid,omitempty"`
 	Kind   string `json:"kind,omitempty"`
 	Signal int    `json:"signal,omitempty"`
+
+	Relay bool `json:"relay,omitempty"` // the answer to prepare: log lines must go through Python
+	Level int  `json:"level,omitempty"` // the answer to relay: the least level that is logged, as Python numbers it
 }
 
 // Handover describes a client connection that one front gives to another.

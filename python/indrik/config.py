@@ -4,12 +4,15 @@ again as the object that hooks know as server.cfg and worker.cfg."""
 import _ast
 import importlib
 import json
+import logging
 import os
 import sys
 import types
 
 from . import hooks
+from .absent import CONFIG, Advice
 from .log import app_traceback
+from .view import parse_address
 
 # The data of one setting, as JSON; more than that is no setting that could be
 # sent in one message.
@@ -192,26 +195,87 @@ class _Body:
         self.body = body
 
 
-class Config:
+# The settings that Python reads after the hooks that may change them.
+_READ_LATE = {"user", "group", "initgroups", "max_requests", "max_requests_jitter"}
+
+
+class Setting:
+    """One of cfg.settings."""
+
+    def __init__(self, name, value):
+        self.name, self.value = name, value
+
+    def get(self):
+        return self.value
+
+
+class Config(Advice):
     """The final settings of a generation, as attributes."""
 
+    _ABSENT = CONFIG
+
     def __init__(self, settings, file, app, kind):
-        self.settings = dict(settings)
+        values = dict(settings)
         for name, value in file.values.items():
             # What JSON has no form for never left this process.
-            plain = self.settings.get(name)
+            plain = values.get(name)
             if isinstance(plain, dict) and list(plain) == ["python"]:
-                self.settings[name] = value
-        self.__dict__.update(self.settings)
+                values[name] = value
+        self._values = values
         self.hooks = dict(file.hooks)
         for name in hooks.ARITY:
-            setattr(self, name, self.hooks.get(name, hooks.nothing))
+            values[name] = self.hooks.get(name, hooks.nothing)
+        self.__dict__.update(values)
         self.app = app
         self.kind = kind  # of worker, whatever name worker_class gives it
         self.env = dict(item.split("=", 1) for item in self.get("raw_env") or () if "=" in item)
-        self.address = self.get("bind") or []
-        self.uid = self.get("user")
-        self.gid = self.get("group")
+        self.env_orig = os.environ.copy()
 
     def get(self, name, default=None):
-        return self.settings.get(name, default)
+        return self._values.get(name, default)
+
+    def set(self, name, value):
+        """Changes a setting for what reads it in this process from now on."""
+        if name not in self._values:
+            raise AttributeError("No configuration setting for: %s" % name)
+        if name in hooks.ARITY:
+            self.hooks[name] = value = hooks.check(name, value)
+        elif name not in _READ_LATE:
+            logging.getLogger("gunicorn.error").warning(
+                "cfg.set(%r) changes what hooks and the app see; the master and the front go on "
+                "with the value of the config file: set it there", name)
+        self._values[name] = value
+        self.__dict__[name] = value
+
+    def __setattr__(self, name, value):
+        if name in self.__dict__.get("_values", ()):
+            raise AttributeError("Invalid access!")  # set() it is
+        object.__setattr__(self, name, value)
+
+    @property
+    def settings(self):
+        return {name: Setting(name, value) for name, value in self._values.items()}
+
+    @property
+    def address(self):
+        return [parse_address(bind) for bind in self.get("bind") or ()]
+
+    @property
+    def uid(self):
+        return self.get("user")
+
+    @property
+    def gid(self):
+        return self.get("group")
+
+    @property
+    def is_ssl(self):
+        return bool(self.get("certfile") or self.get("keyfile"))
+
+    @property
+    def worker_class_str(self):
+        return "gthread" if self.kind == "gthread" else str(self.get("worker_class"))
+
+    def __str__(self):
+        width = max(map(len, self._values))
+        return "\n".join("%-*s = %s" % (width, n, v) for n, v in sorted(self._values.items()))

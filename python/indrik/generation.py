@@ -72,23 +72,3 @@ class Generation:
     def close(self):
         self.queue.close()
         self.page.release()
-
-
-class Server:
-    """What hooks get as `server`."""
-
-    def __init__(self, log):
-        self.log = log
-        self.cfg = None
-        self.app = None
-        self.pid = os.getppid()
-        self.address = []
-        self.num_workers = 0
-        self.proc_name = ""
-        self.master_name = "Master"
-        self.WORKERS = {}  # pid: worker, of all generations of this spawner
-
-    def update(self, fields):
-        for name in ("pid", "address", "num_workers", "proc_name", "master_name"):
-            if name in fields:
-                setattr(self, name, fields[name])

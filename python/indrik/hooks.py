@@ -28,6 +28,13 @@ ARITY = {
 }
 
 
+# What a terminal, a service manager or an operator sends to every process of the
+# server, and only the master is to obey.
+MASTER_SIGNALS = (
+    "SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTTIN", "SIGTTOU",
+)
+
+
 def nothing(*args):
     """The hook that is not set."""
 

@@ -1,7 +1,7 @@
-"""The error log: Gunicorn's logger names, format and levels.
+"""What the loggers write with: streams onto files, tracebacks.
 
-The master creates the files, and the front writes the access log; a worker
-opens the error log for appending, and again when it is told to.
+The master creates the files of errorlog and accesslog; a Python process opens
+them for appending, and again when it is told to.
 """
 
 import logging
@@ -9,16 +9,7 @@ import os
 import sys
 import traceback
 
-FORMAT = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
-DATE_FORMAT = "[%Y-%m-%d %H:%M:%S %z]"
-
-LEVELS = {
-    "critical": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warning": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-}
+from .absent import import_hint
 
 
 def app_traceback(exception):
@@ -31,7 +22,8 @@ def app_traceback(exception):
     text = "".join(traceback.format_exception(type(exception), exception, tb))
     if tb is None and exception.__cause__ is None and exception.__context__ is None:
         text = "Traceback (most recent call last):\n" + text  # so that it is found as one
-    return text
+    hint = import_hint(exception)
+    return text + hint + "\n" if hint else text
 
 
 def _ours(filename):
@@ -40,7 +32,7 @@ def _ours(filename):
     )
 
 
-class _Formatter(logging.Formatter):
+class TraceFormatter(logging.Formatter):
     def formatException(self, ei):
         return app_traceback(ei[1]).rstrip("\n")
 
@@ -52,9 +44,9 @@ class Stream:
 
     encoding = "utf-8"
 
-    def __init__(self, path):
-        self.path = path  # None: standard error
-        self.fd = 2 if path is None else _open(path)
+    def __init__(self, path, fd=2):
+        self.path = path  # None: fd is there already
+        self.fd = fd if path is None else _open(path)
 
     def write(self, text):
         data = text.encode("utf-8", "backslashreplace")
@@ -80,24 +72,33 @@ class Stream:
         os.close(fd)
 
     def close(self):
-        if self.path is not None:
+        if self.path is not None and self.fd >= 0:
             os.close(self.fd)
+            self.fd = -1
 
 
 def _open(path):
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
 
 
-class Errors:
-    """wsgi.errors."""
+class Handler(logging.StreamHandler):
+    """Writes to a Stream, and closes it at its own end."""
 
-    def __init__(self, log):
-        self._log = log
+    def close(self):
+        super().close()
+        self.stream.close()
+
+
+class Errors:
+    """wsgi.errors: writes where the handlers of the error log do."""
 
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError("%r is not a string" % (text,))
-        self._log.stream.write(text)
+        streams = [h.stream for h in _ERROR_LOG.handlers if hasattr(h, "stream")]
+        for stream in streams or [sys.stderr]:
+            stream.write(text)
+            stream.flush()
 
     def writelines(self, lines):
         self.write("".join(lines))
@@ -106,57 +107,7 @@ class Errors:
         pass
 
 
-class Log:
-    """What hooks know as server.log and worker.log."""
-
-    def __init__(self):
-        self.error_log = logging.getLogger("gunicorn.error")
-        self.access_log = logging.getLogger("gunicorn.access")
-        self.stream = Stream(None)
-        self.cfg = None
-        self._handler = None
-
-    def setup(self, cfg):
-        """Logs as cfg says from now on; raises OSError, and changes nothing, if
-        the file cannot be opened."""
-        path = cfg.errorlog
-        if path is None or path == "-":
-            path = None
-        else:
-            path = os.path.abspath(path)
-        if path != self.stream.path:
-            stream, old = Stream(path), self.stream
-            if self._handler:
-                self._handler.setStream(stream)
-            self.stream = stream
-            old.close()
-        if self._handler is None:
-            self._handler = logging.StreamHandler(self.stream)
-            self._handler.setFormatter(_Formatter(FORMAT, DATE_FORMAT))
-            self.error_log.addHandler(self._handler)
-        self.cfg = cfg
-        for logger in (self.error_log, self.access_log):
-            logger.propagate = False
-        self.error_log.setLevel(LEVELS.get(str(cfg.loglevel).lower(), logging.INFO))
-        self.access_log.setLevel(logging.INFO)
-        for name in ("critical", "error", "warning", "info", "debug", "exception"):
-            setattr(self, name, getattr(self.error_log, name))
-
-    @property
-    def loglevel(self):
-        return self.error_log.level
-
-    def log(self, level, message, *args, **kwargs):
-        if isinstance(level, str):
-            level = LEVELS.get(level.lower(), logging.INFO)
-        self.error_log.log(level, message, *args, **kwargs)
-
-    def reopen_files(self):
-        try:
-            self.stream.reopen()
-        except OSError as e:
-            # A worker may not be allowed to: it goes on with the file it has.
-            self.error_log.warning("cannot open the error log again: %s", e)
+_ERROR_LOG = logging.getLogger("gunicorn.error")
 
 
 def flush():

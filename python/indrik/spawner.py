@@ -17,21 +17,17 @@ from signal import set_wakeup_fd
 from signal import signal as on_signal
 import signal
 
-from . import hooks, monkey, title, wire
+from . import glogging, hooks, monkey, title, wire
 from .config import Config, ConfigError, File
-from .generation import App, Generation, Server, Surroundings
+from .generation import App, Generation, Surroundings
 from .loader import AppImportError
-from .log import Log, app_traceback, flush
-from .worker import BOOT_ERROR, LOAD_ERROR, Worker
+from .log import app_traceback, flush
+from .relay import Relay
+from .view import OtherWorker, Server
+from .worker import BOOT_ERROR, LOAD_ERROR, Worker, become
 
 # The exit codes of a worker for which there is no hook child_exit.
 _NOT_STARTED = (BOOT_ERROR, LOAD_ERROR)
-
-# Handled by doing nothing. They are not ignored, since exec(3) hands on what
-# is ignored to whatever the app starts.
-_DEAF = (
-    "SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTTIN", "SIGTTOU",
-)
 
 
 class CallError(Exception):
@@ -50,14 +46,14 @@ class CallError(Exception):
 class Spawner:
     def __init__(self, control):
         self.control = control
-        self.log = Log()
-        self.server = Server(self.log)
+        self.server = Server()
         self.surroundings = Surroundings()
         self.files = {}  # generation number: its config file
         self.generations = {}
         self.entered = None  # the generation whose surroundings are in place
         self.early = {}  # worker: descriptors of slots that came before it
-        self.child = None  # in a new worker's process: that worker
+        self.child = None  # in a new process: the worker or relay that it is
+        self.relays = set()  # pids
         self.leaving = False
         self.wake = os.pipe()
         for fd in self.wake:
@@ -67,13 +63,16 @@ class Spawner:
     def listen(self):
         """Directs signals here. Code of the app, which may have directed them
         elsewhere, runs between the calls."""
-        for name in _DEAF:
+        # Handled by doing nothing. They are not ignored, since exec(3) hands on
+        # what is ignored to whatever the app starts.
+        for name in hooks.MASTER_SIGNALS:
             on_signal(getattr(signal, name), hooks.nothing)
         on_signal(signal.SIGCHLD, hooks.nothing)
         set_wakeup_fd(self.wake[1], warn_on_full_buffer=False)
 
     def run(self):
-        """Returns None in the spawner, at its end, and a worker in its process."""
+        """Returns None in the spawner, at its end, and in a new process what that
+        is to be."""
         waits = poll()
         waits.register(self.control, POLLIN)
         waits.register(self.wake[0], POLLIN)
@@ -137,12 +136,10 @@ class Spawner:
         cfg = Config(message["settings"], file, message.get("app"), message.get("kind"))
         if cfg.kind == "gevent":
             self._patch(cfg.get("worker_class"))
-        if server.get("version"):
-            os.environ["SERVER_SOFTWARE"] = "indrik/" + server["version"]
         try:
             self.surroundings.enter(cfg)
-            self.log.setup(cfg)
-        except OSError as e:
+            self.server.log = glogging.make(cfg, self.server.log)
+        except (OSError, glogging.LogConfigError) as e:
             raise CallError("config", "\nError: %s" % e) from None
         app = App(message.get("app"))
         if cfg.get("preload_app") or message.get("load"):
@@ -158,6 +155,7 @@ class Spawner:
             gc.collect()
         if hasattr(gc, "freeze"):
             gc.freeze()
+        return {"relay": glogging.in_python(self.server.log)}
 
     def _patch(self, name):
         try:
@@ -210,9 +208,8 @@ class Spawner:
         self.server.WORKERS[pid] = worker
         return {"pid": pid}
 
-    def _become(self, worker, generation, board, dump, slots):
-        """Turns the process that was just forked into a worker's: it keeps
-        nothing that belongs to others."""
+    def _leave_family(self, generation=None):
+        """Closes, in a process that was just forked, what belongs to others."""
         set_wakeup_fd(-1)
         wire.close_all(self.wake)
         for fds in self.early.values():
@@ -220,8 +217,30 @@ class Spawner:
         for other in self.generations.values():
             if other is not generation:
                 other.close()
+
+    def _become(self, worker, generation, board, dump, slots):
+        """Turns the process that was just forked into a worker's."""
+        self._leave_family(generation)
         worker.attach(self.control, board, dump, slots)
         worker.surroundings = None if self.entered == generation.number else self.surroundings
+
+    def on_relay(self, message, fds):
+        """Forks the process that writes the lines of the master and the front."""
+        cfg = self.generations[message["generation"]].cfg
+        flush()
+        try:
+            pid = fork()
+        except OSError as e:
+            raise CallError("fork", "cannot fork the logger: %s" % e) from None
+        if pid == 0:
+            self.child = Relay(fds[0], self.server, cfg)
+            self._leave_family()
+            self.control.sock.close()
+            become(cfg)
+            return {}
+        wire.close_all(fds)
+        self.relays.add(pid)
+        return {"pid": pid, "level": self.server.log.error_log.getEffectiveLevel()}
 
     def on_hook(self, message, fds):
         self.server.update(message.get("server") or {})
@@ -248,7 +267,8 @@ class Spawner:
         self.files.pop(message["generation"], None)
 
     def on_reopen(self, message, fds):
-        self.log.reopen_files()
+        if self.server.log:
+            self.server.log.reopen_files()
 
     def on_title(self, message, fds):
         # All titles of one master have the same name in their brackets.
@@ -278,14 +298,20 @@ class Spawner:
                 try:
                     worker.cfg.child_exit(self.server, worker)
                 except BaseException:
-                    self.log.exception("Exception in child_exit hook")
+                    self.server.log.exception("Exception in child_exit hook")
                 self.listen()
             self.control.send("exited", worker=worker.age, pid=pid, code=code, signal=by)
+        for pid in list(self.relays):
+            try:
+                if waitpid(pid, os.WNOHANG)[0]:
+                    self.relays.discard(pid)
+            except ChildProcessError:
+                self.relays.discard(pid)
 
 
 def main(fd):
     title.prepare()
     title.set("indrik: spawner")
-    worker = Spawner(wire.Control(fd)).run()
-    if worker is not None:
-        worker.main()
+    child = Spawner(wire.Control(fd)).run()
+    if child is not None:
+        child.main()

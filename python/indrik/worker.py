@@ -14,8 +14,10 @@ import sys
 import threading
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import hooks, log, monkey, threads, title, wire, wsgi
+from . import glogging, hooks, log, monkey, threads, title, wire, wsgi
+from .absent import WORKER, Advice
 from .loader import AppImportError
+from .view import Heartbeat
 
 BOOT_ERROR = 3  # an exception before the worker was ready
 LOAD_ERROR = 4  # the module is there, the app is not
@@ -31,17 +33,9 @@ _RECEIVE_LIMIT = 86400
 _DUMP = 40 if sys.platform == "linux" else getattr(signal, "SIGINFO", None)
 
 
-class Heartbeat:
-    """worker.tmp of Gunicorn. The board does its job here."""
+class Worker(Advice):
+    _ABSENT = WORKER
 
-    def notify(self):
-        pass
-
-    def close(self):
-        pass
-
-
-class Worker:
     def __init__(self, age, server, generation):
         cfg = generation.cfg
         self.age = age
@@ -52,6 +46,8 @@ class Worker:
         self.ppid = server.pid
         self.pid = "[booting]"
         self.timeout = cfg.get("timeout")
+        self.sockets = server.LISTENERS
+        self.reloader = None
         # TTIN and TTOU make it another number than the setting.
         self.processes = max(cfg.get("workers") or 1, server.num_workers)
         self.tmp = Heartbeat()
@@ -82,6 +78,10 @@ class Worker:
 
     def __str__(self):
         return "<Worker %s>" % self.pid
+
+    def notify(self):
+        """Gunicorn's heartbeat: whoever calls it need not."""
+        self.tmp.notify()
 
     def attach(self, control, board, dump, slots):
         """Takes over what belongs to this worker alone, in its process."""
@@ -140,10 +140,10 @@ class Worker:
         if self.surroundings:
             # The spawner has since readied another generation.
             self.surroundings.enter(self.cfg)
-            self.log.setup(self.cfg)
+            self.log = self.server.log = glogging.make(self.cfg, self.log)
         self.log.info("Booting worker with pid: %s", self.pid)
         self.cfg.post_fork(self.server, self)
-        _become(self.cfg.uid, self.cfg.gid, self.cfg.get("initgroups"))
+        become(self.cfg)
         random = sys.modules.get("random")
         if random:
             random.seed()
@@ -324,8 +324,9 @@ def _limit(requests, jitter):
     return requests + int.from_bytes(os.urandom(8), "little") % ((jitter or 0) + 1)
 
 
-def _become(uid, gid, initgroups):
+def become(cfg):
     """Gives up the first user for good, if another one is configured."""
+    uid, gid, initgroups = cfg.uid, cfg.gid, cfg.get("initgroups")
     if gid is not None and gid != os.getegid():
         os.setgid(gid)
     if initgroups and uid is not None:

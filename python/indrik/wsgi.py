@@ -23,7 +23,7 @@ def constants(worker):
     """Returns the part of the environ that is the same for all requests."""
     return {
         "wsgi.version": (1, 0),
-        "wsgi.errors": Errors(worker.log),
+        "wsgi.errors": Errors(),
         "wsgi.multithread": worker.threaded or worker.green,
         "wsgi.multiprocess": worker.processes > 1,
         "wsgi.run_once": False,

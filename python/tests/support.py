@@ -176,7 +176,7 @@ class Master:
             os.dup2(high[0], 3)
             os.dup2(high[1], 4)
 
-        env = dict(os.environ)
+        env = dict(os.environ, SERVER_SOFTWARE="indrik/1.2.3")
         env.pop("PYTHONPATH", None)
         self.process = subprocess.Popen(
             [sys.executable, "-c", bootstrap()],
@@ -246,7 +246,7 @@ class Master:
 
     def prepare(self, app, generation=1, load=None, **settings):
         values = {
-            "chdir": self.dir, "errorlog": "-", "loglevel": "info", "workers": 1, "threads": 1,
+            "chdir": self.dir, "errorlog": "-", "accesslog": None, "proc_name": self.name, "loglevel": "info", "workers": 1, "threads": 1,
             "worker_class": "sync", "max_requests": 0, "max_requests_jitter": 0, "raw_env": [],
             "preload_app": False, "user": os.geteuid(), "group": os.getegid(), "timeout": 30,
             "bind": ["127.0.0.1:8000"],

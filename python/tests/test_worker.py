@@ -244,7 +244,7 @@ def app(environ, start_response):
         os.kill(worker.pid, signal.SIGUSR1)
         self.assertEqual(self.master.get(worker)[0], RESPONSE)
         with open(log + ".1") as f:
-            self.assertIn("[WARNING] cannot open the error log again", f.read())
+            self.assertIn("[WARNING] cannot open the log %s again" % log, f.read())
         worker.board[0] = 1
         os.kill(worker.pid, signal.SIGWINCH)
         self.assertEqual(self.master.get(worker)[0], RESPONSE)

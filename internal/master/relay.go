@@ -1,0 +1,163 @@
+package master
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/errlog"
+	"indrik/internal/oslayer"
+	"indrik/internal/outlets"
+	"indrik/internal/wire"
+)
+
+// A relay is the process through which log lines go where Python code decides
+// what becomes of them: the spawner forks it from its own state, in which logging is
+// configured. It ends when nobody holds its socket any more.
+type relay struct {
+	proc  *oslayer.Process
+	level string
+	file  *os.File // our end of its socket; the front has a copy
+	conn  *wire.Conn
+	gone  bool
+}
+
+// startRelay has the relay of a generation forked.
+func (m *Master) startRelay(g *generation, done func(*failure)) {
+	ours, theirs, err := wire.Pair()
+	if err != nil {
+		done(&failure{text: "Error: " + err.Error()})
+		return
+	}
+	m.call(g.sp, wire.ToSpawner{Type: wire.TypeRelay, Generation: g.number}, []*os.File{theirs}, func(r wire.FromSpawner) {
+		theirs.Close()
+		if r.Type == wire.TypeFailed {
+			ours.Close()
+			done(failed(r))
+			return
+		}
+		end, err := errlog.Duplicate(ours)
+		if err != nil {
+			ours.Close()
+			done(&failure{text: "Error: " + err.Error()})
+			return
+		}
+		conn, err := wire.NewConn(end)
+		if err != nil {
+			ours.Close()
+			done(&failure{text: "Error: " + err.Error()})
+			return
+		}
+		rl := &relay{proc: oslayer.FindProcess(r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
+		g.relay = rl
+		m.relays[r.Pid] = true
+		hear(m, conn, func(struct{}) {}, func() { m.relayGone(g, rl) })
+		done(nil)
+	})
+}
+
+// setRelay has the lines of all processes go through r from now on, nil: into the
+// files.
+func (m *Master) setRelay(r *relay) {
+	before := m.relay
+	if r == before {
+		return
+	}
+	m.relay = r
+	var end *os.File
+	var err error
+	if r != nil {
+		end, err = errlog.Duplicate(r.file)
+	}
+	if err == nil {
+		_, err = m.outlets.SetRelay(end)
+	}
+	if err != nil {
+		m.log.Errorf("The logger cannot be reached: %s", err)
+	}
+	m.setLogLevel(m.cfg)
+	m.front.sendLogs()
+	before.close()
+}
+
+// close lets go of r, which ends when the front has done so too.
+func (r *relay) close() {
+	if r == nil || r.gone {
+		return
+	}
+	r.gone = true
+	r.file.Close()
+	r.conn.Close()
+}
+
+// relayGone is called when the process of r has ended.
+func (m *Master) relayGone(g *generation, r *relay) {
+	if r.gone {
+		return // it was told to
+	}
+	r.gone = true
+	r.file.Close()
+	if m.relay != r {
+		return
+	}
+	m.setRelay(nil)
+	if m.state == quitting {
+		m.finish()
+		return
+	}
+	m.log.Errorf("The logger (pid:%d) has ended: until there is another one, lines go to errorlog and accesslog", r.proc.Pid)
+	m.after(m.relayPause.died(time.Now()), func() { m.replaceRelay(g) })
+}
+
+// replaceRelay starts another relay for g, if that still serves.
+func (m *Master) replaceRelay(g *generation) {
+	if m.gen != g || g.sp.dead || m.relay != nil || m.state == quitting {
+		return
+	}
+	m.startRelay(g, func(f *failure) {
+		switch {
+		case f != nil:
+			m.log.Errorf("The logger cannot be started: %s", f.Error())
+		case m.gen == g && m.relay == nil && m.state != quitting:
+			m.setRelay(g.relay)
+		default:
+			g.relay.close()
+		}
+	})
+}
+
+// endRelay has the relay write what it has and end, and tells whether that is to be
+// waited for. What was said last must not be lost.
+func (m *Master) endRelay() bool {
+	if m.relay == nil {
+		return false
+	}
+	if m.relayEnds {
+		return true
+	}
+	m.relayEnds = true
+	end, err := errlog.Duplicate(m.relay.file)
+	sent, _ := m.outlets.SetRelay(nil)
+	if err != nil || sent == nil {
+		return false
+	}
+	go func() {
+		<-sent.Done()
+		unix.Shutdown(int(end.Fd()), syscall.SHUT_WR)
+		end.Close()
+	}()
+	m.after(quitGrace, func() {
+		m.relay = nil
+		m.finish()
+	})
+	return true
+}
+
+// reopen has it open its files again.
+func (r *relay) reopen() {
+	if r != nil && r.proc != nil {
+		r.proc.Signal(syscall.SIGUSR1)
+	}
+}

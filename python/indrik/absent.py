@@ -1,0 +1,90 @@
+"""What Gunicorn's objects have and those of Indrik cannot offer: an attribute of
+these gives an error that says what to do instead."""
+
+_SIGNAL = "send the master a signal instead: os.kill(server.pid, signal.%s)"
+_SOCKETS = "the sockets belong to the master and the front; server.address has the addresses"
+_MASTER = "that is the business of the master, which is a Go process"
+_WORKER = "workers are built in: there is no class to derive from or method to call"
+
+SERVER = {
+    "manage_workers": "the master does so by itself",
+    "spawn_worker": _SIGNAL % "SIGTTIN",
+    "spawn_workers": _SIGNAL % "SIGTTIN",
+    "kill_workers": "send signals to the pids in server.WORKERS: os.kill(pid, signal.SIGTERM)",
+    "murder_workers": _MASTER,
+    "reap_workers": _MASTER,
+    "reload": _SIGNAL % "SIGHUP",
+    "reexec": _SIGNAL % "SIGUSR2",
+    "stop": _SIGNAL % "SIGTERM",
+    "halt": _SIGNAL % "SIGTERM",
+    "run": _MASTER,
+    "start": _MASTER,
+    "setup": _MASTER,
+    "init_signals": _MASTER,
+    "wakeup": _MASTER,
+    "SIG_QUEUE": _MASTER,
+    "SIGNALS": _MASTER,
+    "PIPE": _MASTER,
+    "START_CTX": _MASTER,
+    "pidfile": "its path is server.cfg.pidfile",
+    "dirty_arbiter_pid": "there are no dirty workers",
+}
+
+WORKER = {
+    "PIPE": "there is no pipe to the master",
+    "rfd": "there is no pipe to the master",
+    "wfd": "there is no pipe to the master",
+    "init_process": _WORKER,
+    "init_signals": _WORKER,
+    "load_wsgi": _WORKER,
+    "run": _WORKER,
+    "handle": _WORKER,
+    "handle_request": _WORKER,
+    "handle_error": _WORKER,
+    "accept": _SOCKETS,
+    "poller": _SOCKETS,
+    "tpool": "the threads of the worker run no pool of futures",
+}
+
+LISTENER = {name: _SOCKETS for name in ("sock", "fileno", "accept", "close", "set_options", "bind")}
+
+CONFIG = {
+    "worker_class_class": _WORKER,
+    "parser": "the command line is read by the master; the values are attributes of this object",
+    "ssl_options": "the certificates are read by the master: see certfile, keyfile, ca_certs and ciphers",
+    "paste_global_conf": "see raw_paste_global_conf",
+}
+
+
+class Advice:
+    """Gives a class an error text for what it has not."""
+
+    _ABSENT = {}
+
+    def __getattr__(self, name):
+        advice = self._ABSENT.get(name)
+        if advice is None:
+            raise AttributeError("%r object has no attribute %r" % (type(self).__name__, name))
+        raise AttributeError("Indrik has no %s.%s: %s" % (type(self).__name__.lower(), name, advice))
+
+
+def import_hint(exception):
+    """Returns what to change where gunicorn was imported and is not installed,
+    "" otherwise."""
+    while exception is not None:
+        name = getattr(exception, "name", None) or ""
+        if isinstance(exception, ImportError) and name.partition(".")[0] == "gunicorn":
+            return _HINTS.get(name, _HINT % name)
+        exception = exception.__cause__
+    return ""
+
+
+_HINT = (
+    "Hint: %s is imported, and the package gunicorn is not installed: Indrik does not need it, "
+    "so remove the import, or use what the package indrik has "
+    "(indrik.glogging.Logger, indrik.__version__)"
+)
+_HINTS = {
+    "gunicorn": _HINT % "gunicorn",
+    "gunicorn.glogging": "Hint: write `from indrik.glogging import Logger` for `from gunicorn.glogging import Logger`",
+}

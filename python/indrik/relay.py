@@ -1,0 +1,99 @@
+"""The process that writes the lines of the master and the front, where the logging
+is configured by Python code: handlers, formatters and filters of one's own then see
+every line of the server.
+
+It is forked by the spawner once the logging is configured, reads records from a
+socket (docs/protocol.md), and ends when nobody holds the other end any more.
+"""
+
+import json
+import logging
+import os
+import signal
+from datetime import timedelta
+
+from . import hooks, log, title, wire
+from .absent import Advice
+from .hookview import Request
+
+_METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+
+
+class Response(Advice):
+    """What Logger.access gets of a response."""
+
+    def __init__(self, fields):
+        self.status = fields["status"]
+        code = self.status.partition(" ")[0]
+        self.status_code = int(code) if code.isdigit() else None
+        self.headers = [tuple(pair) for pair in fields["response"]]
+        self.sent = fields["sent"]
+        self.pid = fields["pid"]
+        self.response_length = None
+        self.headers_sent = True
+
+
+class Relay:
+    def __init__(self, fd, server, cfg):
+        self.sock = wire.adopt(fd)
+        self.server = server
+        self.cfg = cfg
+        self.log = server.log
+        self.stamp = {}  # what the record that is being made is to have
+
+    def main(self):
+        title.prepare()
+        title.set("indrik: logger [%s]" % self.server.proc_name)
+        for name in hooks.MASTER_SIGNALS:
+            signal.signal(getattr(signal, name), hooks.nothing)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, lambda number, frame: self.log.reopen_files())
+        if getattr(self.log, "sock", None) is not None:
+            self.log.sock = None  # the master and the front count their lines themselves
+        self._stamp_records()
+        while True:
+            data = self.sock.recv(wire.MAX_MESSAGE)
+            if not data:
+                break
+            try:
+                self.write(json.loads(data))
+            except Exception as e:
+                logging.getLogger("gunicorn.error").error(
+                    "Exception in the logger\n%s", log.app_traceback(e)
+                )
+        logging.shutdown()
+        log.flush()
+        os._exit(0)
+
+    def _stamp_records(self):
+        """Records have the process and the time of those who sent them."""
+        make = logging.getLogRecordFactory()
+
+        def factory(*args, **kwargs):
+            record = make(*args, **kwargs)
+            if self.stamp:
+                record.process = self.stamp["pid"]
+                record.processName = self.stamp["role"]
+                created = self.stamp["time"]
+                record.created = created
+                record.msecs = (created - int(created)) * 1000
+            return record
+
+        logging.setLogRecordFactory(factory)
+
+    def write(self, fields):
+        self.stamp = fields
+        if "message" in fields:
+            getattr(self.log, _METHODS.get(fields["level"], "info"))(fields["message"])
+            return
+        environ = fields["environ"]
+        for name, value in fields["request"]:
+            key = name.upper().replace("-", "_")
+            if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                key = "HTTP_" + key
+            environ[key] = environ[key] + "," + value if key in environ else value
+        environ["wsgi.input"] = None
+        request = Request(environ)
+        request.headers = [(name.upper(), value) for name, value in fields["request"]]
+        took = timedelta(microseconds=fields["micros"])
+        self.log.access(Response(fields), request, environ, took)

@@ -1,0 +1,84 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestStatsd(t *testing.T) {
+	app := `
+import logging
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/fail":
+        raise RuntimeError("failed")
+    start_response("404 Not Found" if path == "/missing" else "200 OK", [])
+    return [b"ok"]
+`
+	conf := `
+def post_worker_init(worker):
+    worker.log.warning("a warning")
+    worker.log.critical("a critical one")
+    worker.log.info("", extra={"metric": "app.depth", "value": 7, "mtype": "gauge"})
+    worker.log.info("jobs", extra={"metric": "app.jobs", "value": 2, "mtype": "counter"})
+    worker.log.debug("", extra={"metric": "app.size", "value": 0, "mtype": "histogram"})
+    worker.log.debug("", extra={"metric": "app.took", "value": 1.5, "mtype": "timer"})
+`
+	for network, prefix := range map[string]string{"udp": "", "unixgram": "unix://"} {
+		t.Run(network, func(t *testing.T) {
+			got, addr := listenPackets(t, network)
+			s := start(t, options{app: "webapp:app", conf: conf, files: map[string]string{"webapp.py": app}, args: []string{
+				"--statsd-host", prefix + addr, "--statsd-prefix", "web.one", "--dogstatsd-tags", "env:test,zone:a", "--enable-backlog-metric"}})
+			expect := func(metric string) {
+				t.Helper()
+				got.expectFrom(t, 0, fmt.Sprintf(`^web\.one\.%s\|#env:test,zone:a$`, metric))
+			}
+			for _, m := range []string{
+				`gunicorn\.log\.warning:1\|c\|@1\.0`, `gunicorn\.log\.critical:1\|c\|@1\.0`, `app\.depth:7\|g`, `app\.jobs:2\|c\|@1\.0`,
+				`app\.size:0\|h`, `app\.took:1\.5\|ms`, `gunicorn\.workers:1\|g`, `gunicorn\.requests:1\|c\|@1\.0`,
+				`gunicorn\.request\.status\.200:1\|c\|@1\.0`, `gunicorn\.request\.duration:\d+\.\d+\|ms`, `gunicorn\.backlog:\d+\|h`,
+			} {
+				expect(m)
+			}
+			s.log.expectFrom(t, 0, `\[INFO\] jobs$`)
+			before := got.count(`gunicorn\.requests:`)
+			for _, path := range []string{"/a", "/missing", "/fail"} {
+				if _, err := s.request("GET", path, ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+			expect(`gunicorn\.request\.status\.404:1\|c\|@1\.0`)
+			expect(`gunicorn\.request\.status\.500:1\|c\|@1\.0`)
+			expect(`gunicorn\.log\.exception:1\|c\|@1\.0`)
+			eventually(t, "each request is counted", func() bool { return got.count(`gunicorn\.requests:`) == before+3 })
+			s.signal(syscall.SIGTTIN)
+			expect(`gunicorn\.workers:2\|g`)
+			kill(t, s.workers(2)[0], syscall.SIGKILL)
+			expect(`gunicorn\.log\.error:1\|c\|@1\.0`) // said by the master
+			s.terminate()
+			expect(`gunicorn\.workers:0\|g`)
+			if n := got.count(`gunicorn\.requests:`); n != before+3 {
+				t.Errorf("%d requests were counted", n)
+			}
+		})
+	}
+}
+
+// With a logger of one's own each line is counted once, whoever writes it.
+func TestStatsdWithRelay(t *testing.T) {
+	got, addr := listenPackets(t, "udp")
+	s := start(t, options{conf: jsonLogs, args: []string{"--statsd-host", addr}})
+	s.get("/")
+	kill(t, s.workers(1)[0], syscall.SIGKILL)
+	got.expectFrom(t, 0, `^gunicorn\.log\.error:1\|c\|@1\.0$`)
+	s.get("/")
+	s.terminate()
+	got.expectFrom(t, 0, `^gunicorn\.workers:0\|g$`)
+	if n := strings.Count(s.read("err.json"), `"level": "ERROR"`); n != got.count(`^gunicorn\.log\.error`) {
+		t.Errorf("%d errors in the log, %d counted", n, got.count(`^gunicorn\.log\.error`))
+	}
+}
