@@ -21,9 +21,9 @@ var layers = map[string][]string{
 		"internal/settings", "internal/version", "internal/wire",
 	},
 	"internal/master": {
-		"internal/capacity", "internal/errlog", "internal/exitcode", "internal/listen", "internal/notify", "internal/oslayer",
-		"internal/outlets",
-		"internal/pidfile", "internal/settings", "internal/tlsconf", "internal/version", "internal/wire", "python",
+		"internal/capacity", "internal/codewatch", "internal/errlog", "internal/exitcode", "internal/listen", "internal/notify",
+		"internal/oslayer", "internal/outlets", "internal/pidfile", "internal/settings", "internal/tlsconf", "internal/version",
+		"internal/wire", "python",
 	},
 	"internal/front": {
 		"internal/accesslog", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outlets",
@@ -34,6 +34,7 @@ var layers = map[string][]string{
 	},
 	"internal/settings/gendocs": {"internal/settings"},
 	"internal/pyfind":           {},
+	"internal/codewatch":        {},
 	"internal/notify":           {},
 	"internal/pidfile":          {},
 	"internal/listen":           {},

@@ -28,6 +28,7 @@ func (s *server) obey(conn *wire.Conn) {
 		}
 		s.carryOut(m, files)
 	}
+	s.queue.unwatched()
 	// The master is gone. Nobody will replace workers or stop this process, so
 	// that finishing what is in flight is all there is to do.
 	select {
@@ -103,6 +104,8 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 		}
 	case wire.TypeLogs:
 		s.setLogs(m, files)
+	case wire.TypeLooked:
+		s.queue.looked(m.Look)
 	case wire.TypeTitle:
 		oslayer.SetTitle(m.Title)
 	default:

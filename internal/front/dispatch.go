@@ -46,6 +46,7 @@ type queue struct {
 	workers  map[int]*worker
 	scanning bool
 	scanned  time.Time // by the last scan
+	lookout  lookout
 }
 
 // A generation is the workers of one configuration, and the queue they read.
@@ -74,6 +75,7 @@ func newQueue(s *server, number int) *queue {
 		first:    uint32(number&0x7f) << idBits,
 		inFlight: map[uint32]*exchange{},
 		workers:  map[int]*worker{},
+		lookout:  lookout{send: func(m wire.FromFront) { s.send(m) }},
 	}
 }
 
@@ -155,7 +157,11 @@ func (q *queue) dropUnused() {
 func (q *queue) submit(ex *exchange) {
 	q.mu.Lock()
 	ex.queued = time.Now()
-	if len(q.waiting) == 0 {
+	ex.look = 0
+	if ex.cfg.Reload {
+		ex.look = q.lookout.await()
+	}
+	if len(q.waiting) == 0 && !q.lookout.holds(ex.look) {
 		if g := q.free(); g != nil && q.handOver(ex, g) == nil {
 			q.scanLater()
 			q.mu.Unlock()
@@ -185,7 +191,7 @@ func (q *queue) isFull(cfg *config) (bool, int) {
 
 // pump hands over what workers may have. It is called with the mutex held.
 func (q *queue) pump() {
-	for len(q.waiting) > 0 {
+	for len(q.waiting) > 0 && !q.lookout.holds(q.waiting[0].look) {
 		g := q.free()
 		if g == nil {
 			break

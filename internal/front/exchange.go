@@ -47,6 +47,7 @@ type exchange struct {
 	// Where it is: the queue's.
 	place     place
 	queued    time.Time // when it was submitted
+	look      int       // the question that it waits for; see lookout
 	gone      bool      // the client has left
 	id        uint32
 	gen       *generation

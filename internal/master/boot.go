@@ -127,6 +127,7 @@ func (m *Master) listening(b *build) {
 		m.build, m.gen = nil, b.gen
 		m.front.sendGeneration(b.gen)
 		m.watchCertificates()
+		m.watchCode()
 		m.rotateTickets()
 		m.watchdog()
 		m.watchBacklog()
@@ -162,6 +163,9 @@ func (m *Master) booted() {
 		m.release(exitcode.OK)
 	}
 	m.enter(running)
+	if m.reloader.due {
+		m.reloadCode()
+	}
 }
 
 // tellSettings logs what there is to say about the settings.

@@ -22,6 +22,7 @@ type build struct {
 	m      *Master
 	sp     *spawner
 	reused bool // sp serves the generation before it, too (preload_app)
+	anew   bool // because code has changed
 	cfg    *settings.Config
 	sizing string // why it has as many workers as it has, if they were not told
 	wrong  error  // what is wrong with the settings, when they are only looked at
@@ -162,7 +163,7 @@ func (b *build) prepare(load bool) {
 	b.gen = g
 	m.call(b.sp, wire.ToSpawner{
 		Type: wire.TypePrepare, Generation: g.number, Settings: b.cfg.All(), App: b.cfg.App(), Kind: b.cfg.Kind(),
-		Server: m.server(b.cfg), Load: load,
+		Server: m.server(b.cfg), Load: load, StandIn: b.standIn(),
 	}, []*os.File{g.queueWorker, g.page}, func(r wire.FromSpawner) {
 		if b.over {
 			return
@@ -188,6 +189,12 @@ func (b *build) prepare(load bool) {
 			}
 		})
 	})
+}
+
+// standIn tells whether an app that does not compile is replaced by one that shows
+// why, until it does: with reload, as long as there is nothing better to serve.
+func (b *build) standIn() bool {
+	return b.cfg.Bool("reload") && b.m.predecessor == nil && (b.m.gen == nil || b.m.gen.standIn)
 }
 
 // fork has the workers forked.

@@ -60,6 +60,7 @@ func (m *Master) startFront() error {
 		return err
 	}
 	m.fronts++
+	m.reloader.look = 0 // of the one before
 	f := &front{m: m, proc: proc, conn: conn, born: time.Now()}
 	m.front = f
 	hear(m, conn, func(msg wire.FromFront) { m.fromFront(f, msg) }, nil)
@@ -171,6 +172,8 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 			m.balance()
 			m.abort(w)
 		}
+	case wire.TypeLook:
+		m.lookAtCode(msg.Look)
 	case wire.TypeDrained:
 		if f.drained != nil {
 			f.drained()

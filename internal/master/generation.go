@@ -20,6 +20,8 @@ type generation struct {
 	relay  *relay        // nil if log lines need none
 
 	announced bool // the front knows it
+	standIn   bool // its app is one that shows why there is none
+	loads     []load
 
 	queueFront  *os.File // the front's end of the queue
 	queueWorker *os.File // the workers' end

@@ -55,6 +55,7 @@ type Master struct {
 	frontPause backoff
 	tickets    tickets
 	watcher    *time.Timer // runs watchCertificates
+	reloader   reloader
 	rotator    *time.Timer // runs rotateTickets
 	access     *os.File    // access log
 	outlets    *outlets.Outlets

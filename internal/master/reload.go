@@ -19,11 +19,16 @@ func (m *Master) reload() {
 }
 
 // renew makes a new generation from what is on disk now.
-func (m *Master) renew() {
+func (m *Master) renew() { m.replace(false) }
+
+// replace makes a new generation; anew: with new code, also where the app is
+// preloaded.
+func (m *Master) replace(anew bool) {
 	if m.build != nil {
+		anew = anew || m.build.anew
 		m.build.discard()
 	}
-	b := &build{m: m, sp: m.gen.sp, reused: m.cfg.Bool("preload_app") && !m.gen.sp.dead}
+	b := &build{m: m, sp: m.gen.sp, anew: anew, reused: m.cfg.Bool("preload_app") && !m.gen.sp.dead && !anew}
 	if !b.reused {
 		sp, err := m.startSpawner()
 		if err != nil {
@@ -47,6 +52,7 @@ func (m *Master) renew() {
 			m.tell(m.notify.Ready("Reload failed, the configuration before it serves"))
 			m.enter(running)
 		}
+		m.answerLook()
 		if m.gen.sp.dead {
 			m.spawnerLost()
 		}
@@ -120,6 +126,9 @@ func (m *Master) takeOver(b *build) {
 	for _, w := range m.byAge() {
 		if w.gen != m.gen {
 			retiring = append(retiring, w)
+			if b.anew {
+				w.boardMem.Reload()
+			}
 		}
 	}
 	for _, w := range m.byAge() {
@@ -136,6 +145,7 @@ func (m *Master) takeOver(b *build) {
 		m.retire(w)
 	}
 	m.watchCertificates()
+	m.watchCode()
 	m.rotateTickets()
 	m.rebuild.lived()
 	m.respawn.lived()
@@ -149,6 +159,7 @@ func (m *Master) takeOver(b *build) {
 		m.enter(running)
 	}
 	m.balance()
+	m.answerLook()
 }
 
 // movePidFile follows a change of the setting pidfile.

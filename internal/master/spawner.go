@@ -129,8 +129,11 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 		}
 	case wire.TypeReady:
 		if w := m.workers[msg.Worker]; w != nil {
+			w.gen.standIn = msg.StandIn
 			m.workerReady(w, msg.Pid)
 		}
+	case wire.TypeFiles:
+		m.imported(msg)
 	case wire.TypeRecycle:
 		if w := m.workers[msg.Worker]; w != nil && !w.leaving {
 			w.recycling = true

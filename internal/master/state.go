@@ -98,6 +98,7 @@ func (m *Master) handle(sig syscall.Signal) {
 func (m *Master) enter(s state) {
 	m.log.Debugf("State: %s", s)
 	m.state = s
+	m.answerLook()
 	if s != running {
 		return
 	}

@@ -48,6 +48,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		SecureSchemeHeaders: c.Map("secure_scheme_headers"),
 		ScriptName:          c.scriptName,
 		Sendfile:            c.Sendfile(),
+		Reload:              c.Bool("reload"),
 
 		ProxyProtocol: c.String("proxy_protocol"),
 		ProxyAllowIPs: strings.Join(c.Strings("proxy_allow_ips"), ","),

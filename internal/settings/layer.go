@@ -179,7 +179,7 @@ func ConfigFile(layers ...Layer) (path string, explicit bool) {
 		}
 	}
 	dir := startDir(layers)
-	for _, name := range []string{"indrik.conf.py", "gunicorn.conf.py"} {
+	for _, name := range configFiles {
 		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err == nil {
 			return path, false
@@ -192,6 +192,29 @@ func ConfigFile(layers ...Layer) (path string, explicit bool) {
 		return path, false
 	}
 	return "", false
+}
+
+// configFiles are the names of a config file that nobody needs to name.
+var configFiles = []string{"indrik.conf.py", "gunicorn.conf.py"}
+
+// ConfigFiles are the files that ConfigFile looks at, whether they are there or
+// not.
+func ConfigFiles(layers ...Layer) []string {
+	dir, names := startDir(layers), append(slices.Clone(configFiles), "pyproject.toml")
+	if path, explicit := ConfigFile(layers...); explicit {
+		if strings.HasPrefix(path, "python:") {
+			return nil // a module, as those that it imports
+		}
+		names = []string{strings.TrimPrefix(path, "file:")}
+	}
+	var paths []string
+	for _, name := range names {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		paths = append(paths, name)
+	}
+	return paths
 }
 
 // startDir is the directory that relative paths start from.

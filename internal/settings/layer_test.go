@@ -445,6 +445,20 @@ func TestConfigFile(t *testing.T) {
 	check("a.py", true, named("a.py"))
 	check("b.py", true, named("a.py"), named(" b.py "))
 	check("python:a.b", true, named("python:a.b"), named(""))
+
+	all := func(layers ...Layer) []string { return ConfigFiles(append([]Layer{base}, layers...)...) }
+	for _, name := range []string{"indrik.conf.py", "gunicorn.conf.py", "pyproject.toml"} {
+		if path := filepath.Join(dir, name); !slices.Contains(all(), path) {
+			t.Errorf("%v lacks %s", all(), path)
+		}
+	}
+	for name, want := range map[string][]string{
+		"a.py": {filepath.Join(dir, "a.py")}, "file:/b.py": {"/b.py"}, "python:a.b": nil,
+	} {
+		if got := all(named(name)); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
 }
 
 func TestChdirStartsFromTheFirstDirectory(t *testing.T) {

@@ -59,26 +59,25 @@ var debugSettings = []Setting{
 	{
 		Name: "reload", Section: sectionDebug,
 		Flags: []string{"--reload"}, Kind: KindBool, Default: false,
-		Effect: Missing, Why: notYet + "; HUP reloads",
-		Doc: "Reload when the code of the app changes. It is meant for development.",
+		Doc:  "Reload when the code of the app or the config file changes. It is meant for development.",
+		Note: "The old workers serve until the new code is ready, requests that come meanwhile wait for it, and `preload_app` is reloaded too. See reload.md.",
 	},
 	{
 		Name: "reload_engine", Section: sectionDebug,
 		Flags: []string{"--reload-engine"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
 		Choices: []string{"auto", "poll", "inotify"}, BadChoice: "Invalid reload_engine: %r",
-		Effect: Missing, Why: notYet,
-		Doc: "How `reload` finds changes: `inotify` is told of them by the kernel, `poll` looks at the files every second, `auto` takes what is there.",
+		Doc:  "How `reload` finds changes: `inotify` is told of them by the kernel, `poll` looks at the files every second, `auto` takes what is there.",
+		Note: "With either of them each request looks first. Nothing needs to be installed.",
 	},
 	{
 		Name: "reload_extra_files", Section: sectionDebug,
 		Flags: []string{"--reload-extra-file"}, Metavar: "FILES", Kind: KindFiles, Default: []string(nil),
-		Effect: Missing, Why: notYet,
-		Doc: "Other files whose change means a reload: a path or a pattern such as `templates/*.html`. May be given several times.",
+		Doc:  "Other files whose change means a reload: a path or a pattern such as `templates/*.html`. May be given several times.",
+		Note: "`**` stands for any number of directories, and a directory for all files below it.",
 	},
 	{
 		Name: "spew", Section: sectionDebug,
 		Flags: []string{"--spew"}, Kind: KindBool, Default: false,
-		Effect: Missing, Why: notYet,
 		Doc: "Print every line of Python that is executed. It is very slow.",
 	},
 	{

@@ -17,6 +17,7 @@ const (
 	TypeLogs       = "logs"
 	TypeTitle      = "title" // also master → spawner
 	TypeSecrets    = "secrets"
+	TypeLooked     = "looked"
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -24,6 +25,7 @@ const (
 	TypeSettled = "settled"
 	TypeBroken  = "broken"
 	TypeDrained = "drained"
+	TypeLook    = "look"
 
 	// master → spawner
 	TypeConfigure = "configure"
@@ -41,6 +43,7 @@ const (
 	TypeFailed  = "failed"
 	TypeRecycle = "recycle"
 	TypeExited  = "exited"
+	TypeFiles   = "files"
 )
 
 // The environment of a front: what makes the program one, and its number, from 0
@@ -81,6 +84,7 @@ type ToFront struct {
 	Syslog     *Syslog      `json:"syslog,omitempty"`
 	Statsd     *Statsd      `json:"statsd,omitempty"`
 	Title      string       `json:"title,omitempty"`
+	Look       int          `json:"look,omitempty"`
 }
 
 // A Listener names a listening socket that goes with a message.
@@ -124,6 +128,7 @@ type FrontConfig struct {
 	SecureSchemeHeaders map[string]string `json:"secure_scheme_headers"`
 	ScriptName          string            `json:"script_name"` // $SCRIPT_NAME of the server
 	Sendfile            bool              `json:"sendfile"`
+	Reload              bool              `json:"reload"` // each request asks first whether code has changed
 
 	ProxyProtocol string `json:"proxy_protocol"`  // off, v1, v2 or auto
 	ProxyAllowIPs string `json:"proxy_allow_ips"` // as ForwardedAllowIPs
@@ -171,6 +176,7 @@ type FromFront struct {
 	Seconds float64 `json:"seconds,omitempty"`
 	Others  int     `json:"others,omitempty"`
 	Blocked int     `json:"blocked,omitempty"`
+	Look    int     `json:"look,omitempty"`
 }
 
 // ToSpawner is a message from the master to a spawner.
@@ -184,6 +190,7 @@ type ToSpawner struct {
 	App        string         `json:"app,omitempty"`
 	Kind       string         `json:"kind,omitempty"`
 	Load       bool           `json:"load,omitempty"`
+	StandIn    bool           `json:"stand_in,omitempty"`
 	Worker     int            `json:"worker,omitempty"`
 	Hook       string         `json:"hook,omitempty"`
 	Args       []any          `json:"args,omitempty"`
@@ -223,6 +230,10 @@ type FromSpawner struct {
 
 	Relay bool `json:"relay,omitempty"` // the answer to prepare: log lines must go through Python
 	Level int  `json:"level,omitempty"` // the answer to relay: the least level that is logged, as Python numbers it
+
+	Files   []string `json:"files,omitempty"`    // of modules that were imported
+	Since   float64  `json:"since,omitempty"`    // when that was, at the earliest: seconds since 1970
+	StandIn bool     `json:"stand_in,omitempty"` // an app that shows why there is none
 }
 
 // Handover describes a client connection that one front gives to another.

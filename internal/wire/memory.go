@@ -24,6 +24,7 @@ const (
 	boardPing     = 2
 	boardLag      = 3
 	boardMostLag  = 4
+	boardReloaded = 5
 	boardFirst    = 8
 	boardGone     = 1 // of a slot's words
 	boardDeadline = 2
@@ -142,6 +143,9 @@ func (b *Board) Lag() (last, most time.Duration) {
 
 // Promote tells the worker that its master is a successor no more.
 func (b *Board) Promote() { b.w.at(boardPromoted).Store(1) }
+
+// Reload tells the worker that it is to end because code has changed.
+func (b *Board) Reload() { b.w.at(boardReloaded).Store(1) }
 
 // Close unmaps the board.
 func (b *Board) Close() { b.w.unmap() }

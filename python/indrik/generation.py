@@ -4,19 +4,45 @@ import os
 import sys
 
 from . import loader, wire
+from .log import app_traceback
 
 
 class App:
-    """The app, imported when it is first asked for."""
+    """The app, imported when it is first asked for. With stand_in, one that does
+    not compile is replaced by one that shows why."""
 
-    def __init__(self, spec):
+    def __init__(self, spec, log, stand_in=False):
         self.app_uri = spec
         self.callable = None
+        self.error = None  # the exception that it is replaced for
+        self._log = log
+        self._stand_in = stand_in
 
     def wsgi(self):
         if self.callable is None:
-            self.callable = loader.load(self.app_uri)
+            try:
+                self.callable = loader.load(self.app_uri)
+            except SyntaxError as e:
+                if not self._stand_in:
+                    raise
+                self._log.exception("%s", e)
+                self.error = e
+                self.callable = _shows(app_traceback(e))
         return self.callable
+
+
+def _shows(text):
+    """Returns an app that answers every request with a text."""
+    body = text.encode("utf-8", "backslashreplace")
+
+    def app(environ, start_response):
+        start_response(
+            "500 Internal Server Error",
+            [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))],
+        )
+        return [body]
+
+    return app
 
 
 class Surroundings:
@@ -62,8 +88,9 @@ class Surroundings:
 
 
 class Generation:
-    def __init__(self, number, cfg, app, queue, page):
+    def __init__(self, number, cfg, app, since, queue, page):
         self.number = number
+        self.since = since  # what its spawner has imported was imported after that
         self.cfg = cfg
         self.app = app
         self.queue = wire.adopt(queue)

@@ -16,10 +16,12 @@ from select import POLLIN, poll
 from signal import set_wakeup_fd
 from signal import signal as on_signal
 import signal
+import time
 
-from . import glogging, hooks, monkey, title, wire
+from . import glogging, hooks, monkey, spew, title, wire
 from .config import Config, ConfigError, File
 from .generation import App, Generation, Surroundings
+from .imported import Imported
 from .loader import AppImportError
 from .log import app_traceback, flush
 from .relay import Relay
@@ -55,6 +57,7 @@ class Spawner:
         self.child = None  # in a new process: the worker or relay that it is
         self.relays = set()  # pids
         self.leaving = False
+        self.started = time.time()
         self.wake = os.pipe()
         for fd in self.wake:
             os.set_blocking(fd, False)
@@ -104,6 +107,8 @@ class Spawner:
             answer = getattr(self, "on_" + message["type"])(message, fds) or {}
         except CallError as e:
             wire.close_all(fds)
+            # A change of these may mend it.
+            Imported(self.control, 0, self.started).tell_failure(e)
             answer = dict(e.fields, type="failed")
         if self.child:
             return
@@ -141,10 +146,12 @@ class Spawner:
             self.server.log = glogging.make(cfg, self.server.log)
         except (OSError, glogging.LogConfigError) as e:
             raise CallError("config", "\nError: %s" % e) from None
-        app = App(message.get("app"))
+        app = App(message.get("app"), self.server.log, message.get("stand_in"))
         if cfg.get("preload_app") or message.get("load"):
+            if cfg.get("spew"):
+                spew.install()
             app = self._preloaded(app, message.get("load"))
-        self.generations[number] = Generation(number, cfg, app, *fds)
+        self.generations[number] = Generation(number, cfg, app, self.started, *fds)
         self.entered = number
         self.server.update(server)
         self.server.cfg, self.server.app = cfg, app

@@ -14,8 +14,9 @@ import sys
 import threading
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import glogging, hooks, log, monkey, threads, title, wire, wsgi
+from . import glogging, hooks, log, monkey, spew, threads, title, wire, wsgi
 from .absent import WORKER, Advice
+from .imported import Imported
 from .loader import AppImportError
 from .view import Heartbeat
 
@@ -62,6 +63,7 @@ class Worker(Advice):
         self.orphaned = False
         self._ending = False
         self.surroundings = None  # to be entered first, if not None
+        self.since = generation.since
         self.queue = generation.queue
         self.page = generation.page
         self.board = None
@@ -120,7 +122,7 @@ class Worker(Advice):
         try:
             self._boot()
             if not self.stopping:
-                self._control.send("ready", worker=self.age, pid=self.pid)
+                self._control.send("ready", worker=self.age, pid=self.pid, stand_in=bool(self.app.error))
                 self._serve()
             return 0
         except AppImportError as e:
@@ -148,12 +150,28 @@ class Worker(Advice):
         if random:
             random.seed()
         self._listen()
-        self.wsgi = self.app.wsgi()
+        if self.cfg.get("spew"):
+            spew.install()
+        self._load()
         if self.threaded:
             threads.tell_of_gil(self.log)
         self.cfg.post_worker_init(self)
         self._listen_for_wake()  # the app may have taken that over
         self.booted = True
+
+    def _load(self):
+        """Imports the app; with reload the master hears of what was imported."""
+        if not self.cfg.get("reload"):
+            self.wsgi = self.app.wsgi()
+            return
+        imported = Imported(self._control, self.age, self.since)
+        try:
+            self.wsgi = self.app.wsgi()
+        except BaseException as e:
+            imported.tell_failure(e)
+            raise
+        imported.tell_failure(self.app.error)
+        imported.keep_telling()
 
     # Signals
 
@@ -204,7 +222,10 @@ class Worker(Advice):
 
     def _on_term(self, number, frame):
         # Comes again and again until this process is gone.
+        new = not self.stopping
         self.stop()
+        if new and self.board[wire.BOARD_RELOADED]:
+            self.cfg.worker_int(self)  # as Gunicorn does when code has changed
 
     def _on_quit(self, number, frame):
         if self.leaving or self._ending:

@@ -1,0 +1,171 @@
+package master
+
+import (
+	"path/filepath"
+	"slices"
+	"time"
+
+	"indrik/internal/codewatch"
+	"indrik/internal/settings"
+	"indrik/internal/wire"
+)
+
+const (
+	// lookMost is how long a request waits for a reload that is under way;
+	// then the workers that are there get it.
+	lookMost = 20 * time.Second
+	// quiet is how long there must have been no change for the next one to be
+	// answered by a reload at once.
+	quiet = 2 * time.Second
+)
+
+// A reloader is what the master does about code that changes (the setting reload).
+type reloader struct {
+	watcher *codewatch.Watcher // nil: the setting is off
+	options codewatch.Options
+	look    int       // the question of the front that waits for an answer; 0: none
+	changed time.Time // when the last change was told
+	pause   backoff   // of files that change all the time, say because the app writes them when it is imported
+	due     bool      // a reload begins soon
+}
+
+// watchCode watches, or watches no longer, as the configuration that serves wants it.
+func (m *Master) watchCode() {
+	r := &m.reloader
+	if !m.cfg.Bool("reload") {
+		m.unwatchCode()
+		return
+	}
+	o := m.watchOptions()
+	if r.watcher != nil && o.Engine == r.options.Engine && slices.Equal(o.Extra, r.options.Extra) && slices.Equal(o.Sources, r.options.Sources) {
+		return
+	}
+	if r.watcher == nil {
+		m.log.Warnf("Reloader is on. Use in development only!")
+	}
+	m.unwatchCode()
+	var w *codewatch.Watcher
+	current := func(f func()) { // what w says once it is closed is of no interest
+		m.post(func() {
+			if m.reloader.watcher == w {
+				f()
+			}
+		})
+	}
+	o.Changed = func(change codewatch.Change) { current(func() { m.codeChanged(change) }) }
+	o.Fallback = func(err error) {
+		current(func() { m.log.Warnf("Reloader cannot use inotify, and polls: %s", err) })
+	}
+	w = codewatch.New(o)
+	r.watcher, r.options = w, o
+	// Its workers said already what they have imported.
+	for _, l := range m.gen.loads {
+		w.Add(l.files, l.since)
+	}
+}
+
+func (m *Master) unwatchCode() {
+	if m.reloader.watcher != nil {
+		m.reloader.watcher.Close()
+		m.reloader.watcher = nil
+	}
+	m.answerLook()
+}
+
+func (m *Master) watchOptions() codewatch.Options {
+	dir := m.cfg.String("chdir")
+	o := codewatch.Options{Engine: m.cfg.String("reload_engine"), Sources: []string{dir}}
+	// A config file that was not there may come to be.
+	o.Extra = settings.ConfigFiles(m.opts.Env, m.opts.CmdArgs, m.opts.Args)
+	o.Extra = append(o.Extra, m.cfg.Strings("reload_extra_files")...)
+	for i, path := range o.Extra {
+		if !filepath.IsAbs(path) {
+			o.Extra[i] = filepath.Join(dir, path)
+		}
+	}
+	return o
+}
+
+// A load is what a process has imported.
+type load struct {
+	files []string
+	since time.Time
+}
+
+// imported is called when a process says what it has imported.
+func (m *Master) imported(msg wire.FromSpawner) {
+	l := load{msg.Files, time.UnixMicro(int64(msg.Since * 1e6))}
+	if w := m.workers[msg.Worker]; w != nil {
+		w.gen.loads = append(w.gen.loads, l)
+	}
+	if m.reloader.watcher != nil {
+		m.reloader.watcher.Add(l.files, l.since)
+	}
+}
+
+// codeChanged makes a generation of the new code. Requests wait for it; see looked.
+func (m *Master) codeChanged(change codewatch.Change) {
+	r := &m.reloader
+	now := time.Now()
+	if now.Sub(r.changed) > quiet {
+		r.pause.lived()
+	}
+	r.changed = now
+	if r.due {
+		return
+	}
+	r.due = true
+	m.log.Infof("Worker reloading: %s %s", change.Path, change.What)
+	if m.state == booting {
+		return
+	}
+	if pause := r.pause.died(now); pause > 0 {
+		m.after(pause, m.reloadCode)
+		return
+	}
+	m.reloadCode()
+}
+
+// reloadCode reloads, preloaded apps too.
+func (m *Master) reloadCode() {
+	m.reloader.due = false
+	if m.state == running || m.state == reloading {
+		m.replace(true)
+	}
+}
+
+// lookAtCode is called when the front asks whether code has changed, before
+// it gives requests to workers.
+func (m *Master) lookAtCode(n int) {
+	r := &m.reloader
+	r.look = n
+	f := m.front
+	m.after(lookMost, func() {
+		if r.look == n && m.front == f {
+			m.sendLooked()
+		}
+	})
+	if r.watcher == nil {
+		m.answerLook()
+		return
+	}
+	r.watcher.Look(func() {
+		m.post(func() {
+			if r.look == n {
+				m.answerLook()
+			}
+		})
+	})
+}
+
+// answerLook lets the front go on, unless newer code is on its way.
+func (m *Master) answerLook() {
+	if m.reloader.look != 0 && m.build == nil && !m.reloader.due {
+		m.sendLooked()
+	}
+}
+
+func (m *Master) sendLooked() {
+	m.front.send(wire.ToFront{Type: wire.TypeLooked, Look: m.reloader.look})
+	m.reloader.look = 0
+}
