@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"indrik/internal/http1"
-	"indrik/internal/wire"
 )
 
 const (
@@ -85,46 +84,6 @@ func (ex *exchange) wanted(size int64) error {
 }
 
 var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
-
-// pack makes the message for the worker. body, which it takes over, is nil if
-// the request has none; length is its size, or −1 if there is none at all.
-func (ex *exchange) pack(body *spool, length int64) error {
-	if body == nil {
-		body = &noBody
-	}
-	if err := ex.encode(length); err != nil {
-		body.close()
-		return err
-	}
-	if body.file != nil {
-		ex.files = append(ex.files, body.file)
-	}
-	if len(ex.message)+len(body.mem)+16 > wire.MaxMessage {
-		// The file of the environ holds a small body, too.
-		inline := body.mem
-		if body.file == nil && inline == nil {
-			inline = []byte{}
-		}
-		if err := ex.spill(ex.message[idOffset+4:], inline); err != nil {
-			return errSpool(err)
-		}
-		ex.message = wire.AppendNone(ex.message[:idOffset+4])
-		if body.file == nil {
-			ex.message = wire.AppendBytes(ex.message, nil)
-			return nil
-		}
-		ex.message = wire.AppendNone(ex.message)
-		return nil
-	}
-	if body.file != nil {
-		ex.message = wire.AppendNone(ex.message)
-	} else {
-		ex.message = wire.AppendBytes(ex.message, body.mem)
-	}
-	return nil
-}
-
-var noBody spool
 
 // read reads some of a body. That may take long as long as enough comes; the
 // sweep sees to that.

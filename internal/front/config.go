@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"indrik/internal/accesslog"
@@ -28,6 +29,7 @@ type config struct {
 	proxy     proxyproto.Mode
 	proxies   networks // who may send a PROXY header
 	tls       *tlsconf.Server
+	asgi      atomic.Bool // requests are most likely for ASGI
 
 	// 0: no limit, but for keepalive.
 	keepalive, timeout, queueTimeout             time.Duration
@@ -67,6 +69,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		writeTimeout:     seconds(w.WriteTimeout),
 		http2IdleTimeout: seconds(w.HTTP2IdleTimeout),
 	}
+	c.asgi.Store(w.ASGI)
 	c.maxConns = c.limit()
 	line, fields, size := w.LimitRequestLine, w.LimitRequestFields, w.LimitRequestFieldSize
 	if line == 0 {

@@ -57,12 +57,13 @@ type conn struct {
 	answered bool        // with the last response it was to get
 	http2    bool        // HTTP/2 was agreed on
 
-	phase   atomic.Int32
-	since   atomic.Int64 // when the phase began, or last made progress: nanoseconds of the monotonic clock
-	served  atomic.Bool  // it has had a request
-	holding atomic.Bool  // it has a buffer while it waits
-	evicted atomic.Bool  // another connection is to have its place
-	upload  upload       // of the body that is being read
+	phase     atomic.Int32
+	since     atomic.Int64 // when the phase began, or last made progress: nanoseconds of the monotonic clock
+	served    atomic.Bool  // it has had a request
+	holding   atomic.Bool  // it has a buffer while it waits
+	evicted   atomic.Bool  // another connection is to have its place
+	upload    upload       // of the body that is being read
+	uploading atomic.Bool  // while a worker answers: the client is waited for
 
 	// Of the goroutine run.
 	buf    []byte // nil while nothing is there
@@ -183,13 +184,22 @@ func (c *conn) serveOne() bool {
 	c.out.begin()
 	c.r += n
 	keep := c.req.KeepAlive && !c.req.ForceClose
-	if err := c.readBody(ex); err != nil {
+	var f *feed
+	if ex.asgi && hasBody(&c.req) && !whole(&c.req) {
+		f, err = c.beginFeed(ex)
+	} else {
+		err = c.readBody(ex)
+	}
+	if err != nil {
 		ex.release()
 		c.giveUp(err)
 		return false
 	}
 	c.enter(running)
 	c.s.queue.submit(ex)
+	if f != nil && !c.feedAll(f) {
+		return false
+	}
 	return c.awaitNext(keep)
 }
 
@@ -266,9 +276,11 @@ func (c *conn) watch() {
 
 // lost is called when reading failed while a request is in progress. The end of
 // what the client sends does not mean that it does not want its response; a
-// reset does, and the end of TLS without notice.
+// reset does, and the end of TLS without notice. Only of a response of ASGI that has
+// begun nobody would know for how long it is sent to nobody: there may be nothing to
+// send for hours.
 func (c *conn) lost(err error) {
-	if err != io.EOF {
+	if err != io.EOF || c.s.queue.streams(&c.ex) {
 		c.s.queue.abandon(&c.ex)
 		return
 	}

@@ -85,7 +85,7 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 			s.log.Errorf("%s", err)
 		}
 	case wire.TypeActivate:
-		if cfg := s.queue.activate(m.Worker, m.Pid); cfg != nil {
+		if cfg := s.queue.activate(m.Worker, m.Pid, m.Kind); cfg != nil {
 			s.setConfig(cfg)
 		}
 	case wire.TypeRetire:

@@ -34,8 +34,9 @@ const (
 // A queue hands requests to workers. Requests wait in it while the workers have
 // enough of them; it knows where each one is until it is answered.
 type queue struct {
-	s     *server
-	first uint32 // bits of the ids
+	s      *server
+	number int    // of this front
+	first  uint32 // bits of the ids
 
 	mu       sync.Mutex
 	waiting  []*exchange
@@ -61,17 +62,20 @@ type generation struct {
 	slots    int // of active workers
 	leaving  int // slots of workers that were active
 	workers  int
-	inFlight int
-	answered int  // since the last scan
-	quick    int  // requests answered in prefetchTime, as of that scan
-	revoked  int  // requests withdrawn, and not refused by a slot yet
-	blocked  bool // the kernel takes no more; somebody waits until it does
-	awaited  bool // a goroutine waits for that
+	inFlight int       // of the requests given to the queue
+	asgi     []*worker // active ones, which get their requests themselves
+	turn     int       // which of these is asked first
+	answered int       // since the last scan
+	quick    int       // requests answered in prefetchTime, as of that scan
+	revoked  int       // requests withdrawn, and not refused by a slot yet
+	blocked  bool      // the kernel takes no more; somebody waits until it does
+	awaited  bool      // a goroutine waits for that
 }
 
 func newQueue(s *server, number int) *queue {
 	return &queue{
 		s:        s,
+		number:   number & 0x7f,
 		first:    uint32(number&0x7f) << idBits,
 		inFlight: map[uint32]*exchange{},
 		workers:  map[int]*worker{},
@@ -162,7 +166,7 @@ func (q *queue) submit(ex *exchange) {
 		ex.look = q.lookout.await()
 	}
 	if len(q.waiting) == 0 && !q.lookout.holds(ex.look) {
-		if g := q.free(); g != nil && q.handOver(ex, g) == nil {
+		if g, w := q.free(); g != nil && q.handOver(ex, g, w) == nil {
 			q.scanLater()
 			q.mu.Unlock()
 			return
@@ -192,17 +196,19 @@ func (q *queue) isFull(cfg *config) (bool, int) {
 // pump hands over what workers may have. It is called with the mutex held.
 func (q *queue) pump() {
 	for len(q.waiting) > 0 && !q.lookout.holds(q.waiting[0].look) {
-		g := q.free()
+		g, w := q.free()
 		if g == nil {
 			break
 		}
 		ex := q.waiting[0]
-		switch err := q.handOver(ex, g); err {
+		switch err := q.handOver(ex, g, w); err {
 		case nil:
 			q.waiting[0] = nil
 			q.waiting = q.waiting[1:]
 		case unix.EAGAIN, unix.ENOBUFS:
-			q.waitForRoom(g)
+			if w == nil {
+				q.waitForRoom(g)
+			}
 		default:
 			// Nobody can read this queue any more; say the descriptors ran out.
 			q.s.log.Errorf("a request cannot be handed over: %s", err)
@@ -221,6 +227,12 @@ func (q *queue) pump() {
 	q.scanLater()
 }
 
+func (q *queue) pumpNow() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pump()
+}
+
 func (q *queue) scanLater() {
 	if len(q.inFlight)+len(q.waiting) > 0 && !q.scanning {
 		q.scanning = true
@@ -229,16 +241,23 @@ func (q *queue) scanLater() {
 	}
 }
 
-// free is the generation that takes the next request: the newest that has room.
-// What workers run that are about to leave does not take room from the others.
-func (q *queue) free() *generation {
+// free is the generation that takes the next request, the newest that has room, and
+// with ASGI the worker. What workers run that are about to leave does not take
+// room from the others.
+func (q *queue) free() (*generation, *worker) {
 	for _, g := range q.gens {
 		if g.slots > 0 && !g.blocked && g.inFlight < g.room() {
-			return g
+			return g, nil
+		}
+		if w := g.leastBusy(); w != nil {
+			return g, w
 		}
 	}
-	return nil
+	return nil, nil
 }
+
+// serves tells whether g has active workers.
+func (g *generation) serves() bool { return g.slots > 0 || len(g.asgi) > 0 }
 
 // room is how many requests may be with g.
 func (g *generation) room() int {
@@ -251,40 +270,32 @@ func (g *generation) measure(d time.Duration) {
 	g.answered = 0
 }
 
-func (q *queue) handOver(ex *exchange, g *generation) error {
-	id := q.newID()
-	ex.setID(id)
-	if err := g.give(ex.message, ex.files); err != nil {
+// handOver gives a request to w, or, if that is nil, to the queue of g.
+func (q *queue) handOver(ex *exchange, g *generation, w *worker) error {
+	if err := ex.suit(w != nil); err != nil {
 		return err
 	}
-	ex.place, ex.gen, ex.worker = handedOver, g, nil
+	id := q.newID()
+	ex.setID(id)
+	var err error
+	if w != nil {
+		err = w.post.try(ex.message, ex.files)
+	} else {
+		err = sendMessage(g.sendFD, ex.message, ex.files)
+	}
+	if err != nil {
+		return err
+	}
+	ex.place, ex.gen, ex.at, ex.worker = handedOver, g, w, nil
 	ex.claimedAt, ex.deadline = time.Time{}, time.Time{}
-	g.inFlight++
+	if w != nil {
+		w.inFlight++
+		w.last = id
+	} else {
+		g.inFlight++
+	}
 	q.inFlight[id] = ex
 	return nil
-}
-
-// give sends a message without waiting.
-func (g *generation) give(message []byte, files []*os.File) error {
-	var oob []byte
-	if len(files) > 0 {
-		fds := make([]int, len(files))
-		for i, f := range files {
-			fds[i] = int(f.Fd())
-		}
-		oob = unix.UnixRights(fds...)
-	}
-	for {
-		var err error
-		if oob == nil {
-			_, err = unix.Write(g.sendFD, message) // does not allocate, as sendmsg does
-		} else {
-			err = unix.Sendmsg(g.sendFD, message, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		}
-		if err != unix.EINTR {
-			return err
-		}
-	}
 }
 
 func (q *queue) newID() uint32 {
@@ -323,7 +334,11 @@ func (q *queue) waitForRoom(g *generation) {
 func (q *queue) over(ex *exchange) {
 	if ex.place == handedOver {
 		delete(q.inFlight, ex.id)
-		ex.gen.inFlight--
+		if ex.at != nil {
+			ex.at.inFlight--
+		} else {
+			ex.gen.inFlight--
+		}
 	}
 	ex.place = nowhere
 }
@@ -339,8 +354,8 @@ func (q *queue) find(id uint32, kind wire.Kind, w *worker) *exchange {
 	}
 	ex.pid = w.pid
 	switch kind {
-	case wire.KindHints:
-	case wire.KindStart, wire.KindChunk:
+	case wire.KindHints, wire.KindWant:
+	case wire.KindStart, wire.KindChunk, wire.KindPart:
 		ex.answered = true
 	default:
 		ex.answered = true
@@ -361,7 +376,7 @@ func (q *queue) again(exs ...*exchange) {
 			ex.release()
 			continue
 		}
-		ex.place = waiting
+		ex.place, ex.at = waiting, nil
 		wanted = append(wanted, ex)
 	}
 	q.waiting = append(wanted, q.waiting...)

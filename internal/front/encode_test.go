@@ -25,7 +25,7 @@ func BenchmarkEncode(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(head)))
 	for b.Loop() {
-		if err := ex.encode(-1); err != nil {
+		if err := ex.pack(nil, -1); err != nil {
 			b.Fatal(err)
 		}
 		ex.release()

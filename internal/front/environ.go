@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 
@@ -34,18 +33,56 @@ var (
 	schemeHTTPS = []byte("https")
 )
 
-// encode writes the message that a worker gets, all but the body. length is
-// that of the body, −1 if the request has none.
-func (ex *exchange) encode(length int64) error {
-	cfg, req, from := ex.cfg, ex.req, ex.from
-	trusted := cfg.trusts(from.peer)
-	script := []byte(cfg.ScriptName)
-	scheme, err := ex.scheme(trusted)
-	if err != nil {
-		return err
-	}
+// A sifted request is what the rules about peers and fields leave of one, for
+// every kind of app; its fields are in ex.passed.
+type sifted struct {
+	scheme []byte
+	script []byte // the path that the app is mounted at
+	path   []byte // without percent encoding, and with script
+}
 
-	b := ex.beginMessage()
+// sift applies the rules about peers and fields to a request.
+func (ex *exchange) sift() (sifted, error) {
+	cfg, req := ex.cfg, ex.req
+	trusted := cfg.trusts(ex.from.peer)
+	s := sifted{script: []byte(cfg.ScriptName)}
+	var err error
+	if s.scheme, err = ex.scheme(trusted); err != nil {
+		return s, err
+	}
+	fields := ex.passed[:0]
+	for _, f := range req.Fields {
+		if bytes.IndexByte(f.Name, '_') >= 0 {
+			switch {
+			case trusted && cfg.mayForward(f.Name):
+				if bytes.EqualFold(f.Name, []byte("SCRIPT_NAME")) {
+					s.script = f.Value
+				}
+			case cfg.HeaderMap == "refuse":
+				return s, http1.NewError(http1.InvalidHeaderName, f.Name)
+			case cfg.HeaderMap != "dangerous":
+				continue
+			}
+		}
+		fields = append(fields, f)
+	}
+	ex.passed = fields
+	s.path = decodePath(req.Path)
+	if !bytes.HasPrefix(s.path, s.script) {
+		return s, http1.NewError(http1.ConfigurationProblem, s.script)
+	}
+	ex.path = s.path[len(s.script):]
+	return s, nil
+}
+
+// appendEnviron appends the environ of WSGI. length is that of the body, −1 if
+// the request has none.
+func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
+	req, from := ex.req, ex.from
+	s, err := ex.sift()
+	if err != nil {
+		return b, err
+	}
 	b = wire.AppendDict(b)
 	b = append(b, from.constant...)
 	b = append(b, keyMethod...)
@@ -66,7 +103,7 @@ func (ex *exchange) encode(length int64) error {
 		b = wire.AppendLatin1(b, fmt.Appendf(nil, "HTTP/%d.%d", req.Major, req.Minor))
 	}
 	b = append(b, keyScheme...)
-	b = wire.AppendLatin1(b, scheme)
+	b = wire.AppendLatin1(b, s.scheme)
 	if length >= 0 {
 		// Also for a chunked body: all of it is here, and RFC 3875 section
 		// 4.1.2 wants its length without the transfer coding.
@@ -74,24 +111,7 @@ func (ex *exchange) encode(length int64) error {
 		b = append(b, keyLength...)
 		b = wire.AppendLatin1(b, strconv.AppendInt(digits[:0], length, 10))
 	}
-
-	fields := ex.passed[:0]
-	for _, f := range req.Fields {
-		if bytes.IndexByte(f.Name, '_') >= 0 {
-			switch {
-			case trusted && cfg.mayForward(f.Name):
-				if bytes.EqualFold(f.Name, []byte("SCRIPT_NAME")) {
-					script = f.Value
-				}
-			case cfg.HeaderMap == "refuse":
-				return http1.NewError(http1.InvalidHeaderName, f.Name)
-			case cfg.HeaderMap != "dangerous":
-				continue
-			}
-		}
-		fields = append(fields, f)
-	}
-	ex.passed = fields
+	fields := ex.passed
 	ex.names = nil
 	if len(fields) > manyFields {
 		ex.names = joinFields(fields)
@@ -111,24 +131,14 @@ func (ex *exchange) encode(length int64) error {
 		}
 		b = ex.appendField(b, fields, i)
 	}
-	path := decodePath(req.Path)
-	if len(script) > 0 {
-		rest, ok := bytes.CutPrefix(path, script)
-		if !ok {
-			return http1.NewError(http1.ConfigurationProblem, script)
-		}
-		path = rest
-	}
-	ex.path = path
 	b = append(b, keyPath...)
-	b = wire.AppendLatin1(b, path)
+	b = wire.AppendLatin1(b, ex.path)
 	b = append(b, keyScript...)
-	b = wire.AppendLatin1(b, script)
+	b = wire.AppendLatin1(b, s.script)
 	if !from.named {
-		b = ex.appendServerOfHost(b, scheme)
+		b = ex.appendServerOfHost(b, s.scheme)
 	}
-	ex.message = wire.AppendDictEnd(b)
-	return nil
+	return wire.AppendDictEnd(b), nil
 }
 
 // scheme is what the client used, as far as a trusted peer knows it.
@@ -283,25 +293,4 @@ func (ex *exchange) appendServerOfHost(b, scheme []byte) []byte {
 	b = wire.AppendLatin1(b, []byte(name))
 	b = append(b, keyPort...)
 	return wire.AppendLatin1(b, []byte(port))
-}
-
-// spill puts an environ that is too large for a message into a file.
-func (ex *exchange) spill(environ, body []byte) error {
-	content := wire.AppendTuple(nil, 2)
-	content = append(content, environ...)
-	if body == nil {
-		content = wire.AppendNone(content)
-	} else {
-		content = wire.AppendBytes(content, body)
-	}
-	f, err := wire.MemoryFile("indrik-environ", 0)
-	if err != nil {
-		return err
-	}
-	if _, err := f.WriteAt(content, 0); err != nil {
-		f.Close()
-		return err
-	}
-	ex.files = append([]*os.File{f}, ex.files...)
-	return nil
 }

@@ -1,13 +1,12 @@
 package front
 
 import (
-	"encoding/binary"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"indrik/internal/http1"
-	"indrik/internal/wire"
 )
 
 // A place is where an exchange is. It changes under the queue's mutex.
@@ -29,9 +28,13 @@ type exchange struct {
 
 	// What a worker gets; kept until the response begins, since another one
 	// may have to get it.
+	asgi    bool // it is an event of ASGI, and not a message of the queue
 	message []byte
 	buffer  *[]byte    // that message is in, of messages
-	files   []*os.File // the environ, if it is too large for a message; the body, if it is
+	files   []*os.File // the head, if it is too large for a message; the body, if it is
+	body    *spool     // that is in the message, or its start
+	length  int64      // of the body, as pack got it
+	feed    *feed      // more of the body is fed to an ASGI worker
 
 	// The request; method and the rest are parts of the connection's buffer.
 	req   *http1.Request
@@ -51,6 +54,7 @@ type exchange struct {
 	gone      bool      // the client has left
 	id        uint32
 	gen       *generation
+	at        *worker // with ASGI: it was given to this one
 	worker    *worker // claimed it, as far as was seen
 	claimedAt time.Time
 	deadline  time.Time // by timeout; zero if there is none, or it was not seen yet
@@ -62,10 +66,13 @@ type exchange struct {
 	status    int           // 0: no head was sent
 	pid       int           // of the worker, or of this process if it answers itself
 	framing   http1.Framing
-	room      int64 // bytes that may still be sent under Content-Length
-	sent      int64 // bytes of the body
-	discarded bool  // the client gets no more of it
-	warned    bool  // of a body where there can be none
+	room      int64        // bytes that may still be sent under Content-Length
+	sent      int64        // bytes of the body
+	discarded bool         // the client gets no more of it
+	warned    bool         // of a body where there can be none
+	trailers  bool         // the client takes trailers
+	dismissed atomic.Bool  // the ASGI worker knows that the client has gone
+	owed      atomic.Int64 // bytes of a response of ASGI that are not granted again
 }
 
 // A sink takes a response to the client: over a connection of HTTP/1, or as a
@@ -77,8 +84,9 @@ type sink interface {
 	// body sends bytes of the body, which stay the caller's; last: all of
 	// it is there now.
 	body(p []byte, last bool)
-	// file sends a part of a file as the body. It takes f over.
-	file(f *os.File, offset, size int64)
+	// file sends a part of a file as the body, or, if it is not the last of it, as
+	// more of the body. It takes f over.
+	file(f *os.File, offset, size int64, last bool)
 	// hints sends an interim response 103.
 	hints(fields []http1.Field) error
 	// finish says that the response is complete. keep: the connection is good
@@ -88,6 +96,12 @@ type sink interface {
 	kill()
 	// broken tells whether the response was cut off.
 	broken() bool
+	// trail ends a chunked body, or one of HTTP/2, with trailers, which were
+	// checked.
+	trail(fields []http1.Field)
+	// whenLow calls f once little of what was sent waits for the client: at once,
+	// or from another goroutine.
+	whenLow(f func())
 }
 
 // maxPooled is how large a buffer may have grown and still be kept for others.
@@ -103,30 +117,5 @@ func (ex *exchange) release() {
 		*ex.buffer = ex.message[:0]
 		messages.Put(ex.buffer)
 	}
-	ex.message, ex.buffer = nil, nil
-}
-
-// The id stands at a fixed place in the message: a tuple header and the type
-// code of an int come before it.
-const idOffset = 6
-
-// beginMessage returns the start of ex.message; the rest is appended to it. Until
-// the end of that, release gives the buffer back all the same.
-func (ex *exchange) beginMessage() []byte {
-	ex.buffer = messages.Get().(*[]byte)
-	ex.message = (*ex.buffer)[:0]
-	return wire.AppendInt(wire.AppendTuple(ex.message, 3), 1)
-}
-
-func (ex *exchange) setID(id uint32) {
-	ex.id = id
-	binary.LittleEndian.PutUint32(ex.message[idOffset:], id)
-}
-
-// messageID reads the id back from a message that was taken out of a queue.
-func messageID(b []byte) uint32 {
-	if len(b) < idOffset+4 {
-		return 0
-	}
-	return binary.LittleEndian.Uint32(b[idOffset:])
+	ex.message, ex.buffer, ex.body = nil, nil, nil
 }

@@ -24,6 +24,7 @@ type origin struct {
 
 	named    bool   // constant has SERVER_NAME
 	constant []byte // this part of the environ, encoded
+	ends     []byte // and this of the scope
 }
 
 // of takes the addresses of a connection.
@@ -64,6 +65,7 @@ func (o *origin) describe(more [][2]string) {
 		str(v[0], v[1])
 	}
 	o.constant = b
+	o.describeEnds()
 }
 
 // proxyProtocol is the name of the address family as a PROXY header has it.

@@ -16,6 +16,9 @@ const (
 	// pieceSize is up to which size bytes in memory are joined, so that an app
 	// that gives single bytes does not take many times the room.
 	pieceSize = 16 << 10
+	// outboxLow is how little of a response is kept when an ASGI worker may send
+	// more of it.
+	outboxLow = 64 << 10
 	// filePiece is how much of a file is sent between two looks at progress.
 	filePiece = 1 << 20
 )
@@ -42,6 +45,9 @@ type outbox struct {
 	spool    *os.File
 	spoolEnd int64 // where the next bytes go; never beyond outboxFile
 	spooled  int64 // bytes in it that are not sent yet
+
+	files int64  // bytes of other files that are not sent yet
+	low   func() // to be called when little is kept
 }
 
 // An outboxOwner is whom an outbox writes for.
@@ -71,7 +77,7 @@ func (o *outbox) init(line line, owner outboxOwner) {
 // begin makes o ready for the next response.
 func (o *outbox) begin() {
 	o.mu.Lock()
-	o.finished, o.told = false, false
+	o.finished, o.told, o.low = false, false, nil
 	o.mu.Unlock()
 }
 
@@ -174,8 +180,24 @@ func (o *outbox) sendFile(f *os.File, offset, size int64) {
 		return
 	}
 	o.kept = append(o.kept, piece{file: f, offset: offset, size: size})
+	o.files += size
 	o.flush()
 }
+
+// whenLow calls f when little is kept: at once, or when it is so.
+func (o *outbox) whenLow(f func()) {
+	o.mu.Lock()
+	if o.failed == nil && !o.isLow() {
+		o.low = f
+		f = nil
+	}
+	o.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+func (o *outbox) isLow() bool { return int64(o.memory)+o.spooled+o.files <= outboxLow }
 
 // finish says that the response is complete.
 func (o *outbox) finish(keep bool) {
@@ -213,7 +235,7 @@ func (o *outbox) fail(err error) {
 			p.file.Close()
 		}
 	}
-	o.kept, o.memory, o.spooled = nil, 0, 0
+	o.kept, o.memory, o.spooled, o.files, o.low = nil, 0, 0, 0, nil
 	o.closeSpool()
 	o.room.Broadcast()
 	o.owner.abort()
@@ -290,11 +312,18 @@ func (o *outbox) run() {
 			o.spooled = max(0, o.spooled-p.size)
 		} else if p.file != nil {
 			p.file.Close()
+			o.files = max(0, o.files-p.size)
 		}
 		if err != nil {
 			o.fail(err)
 		}
 		o.room.Broadcast()
+		if low := o.low; low != nil && o.isLow() {
+			o.low = nil
+			o.mu.Unlock()
+			low()
+			o.mu.Lock()
+		}
 	}
 	o.flushing = false
 	o.kept = nil

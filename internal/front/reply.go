@@ -38,13 +38,33 @@ func (c *conn) body(p []byte, last bool) {
 	c.dropScratch()
 }
 
-func (c *conn) file(f *os.File, offset, size int64) {
+func (c *conn) file(f *os.File, offset, size int64, last bool) {
+	chunk := c.chunked && size > 0
+	if chunk {
+		c.scratch = http1.AppendChunkSize(c.takeScratch(), size)
+	}
 	if c.scratch != nil {
 		c.out.write(c.scratch)
 		c.dropScratch()
 	}
 	c.out.sendFile(f, offset, size)
+	if chunk {
+		c.out.write([]byte("\r\n"))
+	}
 }
+
+// trail is called for chunked bodies only.
+func (c *conn) trail(fields []http1.Field) {
+	b, err := http1.AppendTrailers(c.takeScratch(), fields)
+	if err != nil { // they were checked
+		b = append(b, http1.LastChunk...)
+	}
+	c.scratch = b
+	c.out.write(b)
+	c.dropScratch()
+}
+
+func (c *conn) whenLow(f func()) { c.out.whenLow(f) }
 
 func (c *conn) hints(fields []http1.Field) error {
 	b, err := http1.AppendInterim(nil, 103, fields)
@@ -96,6 +116,7 @@ func (c *conn) stopWriting() {
 // another request may follow.
 func (c *conn) responseDone(keep bool) {
 	c.mu.Lock()
+	f := c.ex.feed
 	c.enter(idle) // before run can enter another phase
 	c.busy = false
 	ending := c.ending
@@ -104,6 +125,9 @@ func (c *conn) responseDone(keep bool) {
 	}
 	c.over.Broadcast()
 	c.mu.Unlock()
+	if f != nil {
+		f.stop()
+	}
 	if !keep || ending {
 		c.wake()
 	} else if c.s.isDraining() {

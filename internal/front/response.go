@@ -2,7 +2,9 @@ package front
 
 import (
 	"bytes"
+	"net/http"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +17,9 @@ func (ex *exchange) begin(cfg *config) {
 	ex.cfg = cfg
 	ex.start = time.Now()
 	ex.answered, ex.discarded, ex.warned, ex.gone, ex.last = false, false, false, false, false
+	ex.asgi, ex.feed, ex.at, ex.trailers = cfg.asgi.Load(), nil, nil, false
+	ex.dismissed.Store(false)
+	ex.owed.Store(0)
 	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0
 	ex.status = 0
 	ex.pid = os.Getpid()
@@ -47,13 +52,14 @@ func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known in
 	}
 	h := &ex.head
 	*h = http1.Head{
+		Trailers:    ex.trailers,
 		Minor:       min(ex.req.Minor, 1),
 		HeadRequest: string(ex.req.Method) == "HEAD",
 		Status:      status,
 		Fields:      ex.fields,
 		Date:        date(),
 		KnownLength: known,
-		KeepAlive:   ex.mayKeep(),
+		KeepAlive:   ex.mayKeep() && (ex.feed == nil || ex.feed.ends()),
 	}
 	if ex.req.Major != 1 {
 		h.Minor = 1
@@ -161,7 +167,56 @@ func (ex *exchange) sendFile(m *wire.WorkerMessage, f *os.File) {
 		ex.room -= size
 	}
 	ex.sent = size
-	ex.to.file(f, m.Offset, size)
+	ex.to.file(f, m.Offset, size, true)
+	ex.complete()
+}
+
+// part sends a part of a file as more of the body, and returns its size. It takes
+// f over.
+func (ex *exchange) part(m *wire.WorkerMessage, f *os.File) int64 {
+	if f == nil {
+		return 0
+	}
+	size := m.Count
+	if st, err := f.Stat(); err == nil {
+		rest := max(0, st.Size()-m.Offset)
+		if size < 0 || size > rest {
+			size = rest
+		}
+	}
+	if ex.discarded || ex.status == 0 {
+		f.Close()
+		return size
+	}
+	send := size
+	switch ex.framing {
+	case http1.FramingNone:
+		send = 0
+	case http1.FramingLength:
+		send = min(size, ex.room)
+		ex.room -= send
+	}
+	ex.sent += send
+	ex.to.file(f, m.Offset, send, false)
+	return size
+}
+
+// trail ends a response with trailers.
+func (ex *exchange) trail(m *wire.WorkerMessage) {
+	if ex.discarded || !ex.trailers || ex.framing != http1.FramingChunked {
+		ex.end()
+		return
+	}
+	fields := make([]http1.Field, len(m.Headers))
+	for i, f := range m.Headers {
+		fields[i] = http1.Field(f)
+	}
+	if err := http1.CheckTrailers(fields); err != nil {
+		ex.s.log.Warnf("Trailers of %s %s dropped: %s", ex.req.Method, ex.req.Target, err)
+		ex.end()
+		return
+	}
+	ex.to.trail(fields)
 	ex.complete()
 }
 
@@ -227,6 +282,21 @@ func (ex *exchange) failWith(status int) {
 		ex.s.accessLog.write(ex)
 		ex.to.finish(false)
 	}
+}
+
+var statuses [1000]atomic.Pointer[[]byte]
+
+// statusOf is a status with its reason, such as 200 OK.
+func statusOf(code int) []byte {
+	if s := statuses[code].Load(); s != nil {
+		return *s
+	}
+	s := strconv.AppendInt(nil, int64(code), 10)
+	if reason := http.StatusText(code); reason != "" {
+		s = append(append(s, ' '), reason...)
+	}
+	statuses[code].Store(&s)
+	return s
 }
 
 var reasons = map[int]string{

@@ -23,17 +23,27 @@ func (q *queue) died(w *worker) {
 	delete(q.workers, w.number)
 	q.deactivate(w)
 	var lost []*exchange
-	for i := range w.slots {
-		if ex := q.inFlight[w.board.Claimed(i)]; ex != nil && ex.gen == w.gen {
+	if w.asgi.Load() {
+		w.post.close()
+		begun, unbegun := q.givenTo(w)
+		for _, ex := range begun {
 			q.over(ex)
-			lost = append(lost, ex)
+		}
+		lost = begun
+		q.again(unbegun...)
+	} else {
+		for i := range w.slots {
+			if ex := q.inFlight[w.board.Claimed(i)]; ex != nil && ex.gen == w.gen {
+				q.over(ex)
+				lost = append(lost, ex)
+			}
+		}
+		q.settle(w.gen)
+		if w.leaving {
+			w.gen.leaving -= len(w.slots)
 		}
 	}
-	q.settle(w.gen)
 	w.gen.workers--
-	if w.leaving {
-		w.gen.leaving -= len(w.slots)
-	}
 	q.pump()
 	q.dropUnused()
 	q.mu.Unlock()
@@ -91,7 +101,7 @@ func (q *queue) acquitLater(g *generation, suspects []*exchange, ids []uint32, t
 		var free []*exchange
 		for i, ex := range suspects {
 			// A slot that has claimed it runs it, or will refuse it.
-			if q.inFlight[ids[i]] == ex && !ex.answered && !claimed[ids[i]] {
+			if q.inFlight[ids[i]] == ex && !ex.answered && !ex.isBegun(claimed) {
 				free = append(free, ex)
 			}
 		}
@@ -104,7 +114,7 @@ func (q *queue) acquitLater(g *generation, suspects []*exchange, ids []uint32, t
 // slot has answered it, claimed another since, and the answer is still unread.
 func (q *queue) caughtUp(g *generation) bool {
 	for _, w := range q.workers {
-		if w.gen != g || w.dead {
+		if w.gen != g || w.dead || w.asgi.Load() {
 			continue
 		}
 		for i, sl := range w.slots {
@@ -125,12 +135,16 @@ func (q *queue) suspects(g *generation) []*exchange {
 	var exs []*exchange
 	claimed := q.claimed(g)
 	for id, ex := range q.inFlight {
-		if ex.gen == g && !ex.answered && !claimed[id] {
+		if ex.gen == g && ex.at == nil && !ex.answered && !claimed[id] {
 			exs = append(exs, ex)
 		}
 	}
-	slices.SortFunc(exs, func(a, b *exchange) int { return a.start.Compare(b.start) })
+	inOrder(exs)
 	return exs
+}
+
+func inOrder(exs []*exchange) {
+	slices.SortFunc(exs, func(a, b *exchange) int { return a.start.Compare(b.start) })
 }
 
 func (q *queue) claimed(g *generation) map[uint32]bool {

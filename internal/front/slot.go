@@ -27,6 +27,7 @@ type slot struct {
 	buf    *[]byte // nil while nothing is there
 	msg    wire.WorkerMessage
 	readFn func(fd uintptr) bool
+	broken bool // what it says is not heard any more
 }
 
 // messageBuffers are for messages of slots: a worker may have hundreds of
@@ -103,6 +104,10 @@ func (sl *slot) caughtUp() bool {
 // handle acts on one message.
 func (sl *slot) handle(b []byte) {
 	file := sl.in.file()
+	if sl.w.asgi.Load() {
+		sl.handleASGI(b, file)
+		return
+	}
 	defer func() {
 		if file != nil {
 			file.Close()

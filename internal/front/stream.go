@@ -30,6 +30,7 @@ type stream struct {
 	out     outbox
 
 	work    chan struct{} // run is to be called
+	wanted  chan struct{} // the feed is to look
 	over    chan struct{} // closed when all is written
 	aborted atomic.Bool   // the client must see that it is not complete
 	ended   atomic.Bool   // all of the body is in the outbox
@@ -63,6 +64,9 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 		st.giveUp(err)
 	} else {
 		s.queue.submit(&st.ex)
+		if st.ex.feed != nil {
+			go st.runFeed(st.ex.feed)
+		}
 	}
 	st.write()
 }
@@ -79,6 +83,10 @@ func (st *stream) read() error {
 	}
 	if err := st.ex.wanted(st.req.ContentLength); err != nil {
 		return err
+	}
+	if st.ex.asgi && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
+		st.beginFeed()
+		return st.ex.pack(nil, st.req.ContentLength)
 	}
 	body := &spool{s: st.s, limit: cfg.LimitRequestBody}
 	if err := st.readBody(body); err != nil {
@@ -176,8 +184,13 @@ func (st *stream) start(h *http1.Head) (http1.Framing, error) {
 	add("Date", string(h.Date))
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		// A Trailer field would announce what there is no way to send.
-		if http1.IsHopByHop(f.Name) || named(f, "Content-Length") || named(f, "Trailer") {
+		if named(f, "Trailer") {
+			if h.Trailers && framing == http1.FramingChunked {
+				add(string(f.Name), string(f.Value))
+			}
+			continue
+		}
+		if http1.IsHopByHop(f.Name) || named(f, "Content-Length") {
 			continue
 		}
 		add(string(f.Name), string(f.Value))
@@ -210,8 +223,10 @@ func (st *stream) body(p []byte, last bool) {
 	}
 }
 
-func (st *stream) file(f *os.File, offset, size int64) {
-	st.ended.Store(true)
+func (st *stream) file(f *os.File, offset, size int64, last bool) {
+	if last {
+		st.ended.Store(true)
+	}
 	st.pushHead()
 	if st.left >= 0 {
 		st.left -= size
@@ -243,6 +258,25 @@ func (st *stream) hints(fields []http1.Field) error {
 	st.out.wake()
 	return nil
 }
+
+func (st *stream) trail(fields []http1.Field) {
+	st.pushHead()
+	st.ended.Store(true)
+	type trailer struct{ name, value string }
+	trailers := make([]trailer, len(fields))
+	for i, f := range fields {
+		trailers[i] = trailer{http.TrailerPrefix + http.CanonicalHeaderKey(string(f.Name)), string(f.Value)}
+	}
+	st.out.push(func() error {
+		for _, t := range trailers {
+			st.w.Header().Add(t.name, t.value)
+		}
+		return nil
+	})
+	st.out.wake()
+}
+
+func (st *stream) whenLow(f func()) { st.out.whenLow(f) }
 
 func (st *stream) pushHead() {
 	if !st.head.waits {
@@ -294,7 +328,12 @@ func (st *stream) startWriting() {
 
 func (st *stream) stopWriting() {}
 
-func (st *stream) responseDone(bool) { close(st.over) }
+func (st *stream) responseDone(bool) {
+	if f := st.ex.feed; f != nil {
+		f.stop()
+	}
+	close(st.over)
+}
 
 func (st *stream) abort() { st.aborted.Store(true) }
 

@@ -16,6 +16,10 @@ func (s *server) sweep() {
 	cfg := s.config()
 	t := now()
 	for _, c := range s.all() {
+		if c.uploading.Load() && c.upload.judge(t, cfg.bodyTimeout, cfg.BodyMinRate) {
+			c.upload.late.Store(true)
+			c.wake()
+		}
 		since := time.Duration(t - c.since.Load())
 		switch phase(c.phase.Load()) {
 		case greeting:

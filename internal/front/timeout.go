@@ -16,9 +16,9 @@ const reportedPath = 4 << 10
 
 // A late request is one whose time is over.
 type late struct {
-	ex      *exchange
-	started bool // some of the response was sent
-	report  wire.FromFront
+	ex      *exchange      // nil: there is only the report
+	started bool           // some of the response was sent
+	report  wire.FromFront // for the master, if it has a type
 }
 
 // scan finds the requests that run for longer than timeout.
@@ -28,8 +28,16 @@ func (q *queue) scan() {
 	var lates []late
 	var settled []int
 	again := false
+	q.noteBegun(now)
 	for _, w := range q.workers {
 		if w.dead {
+			continue
+		}
+		if w.asgi.Load() {
+			d := q.watch(w, now)
+			if t := w.gen.cfg.timeout; t > 0 && d >= t && !w.loop.blocked {
+				lates = append(lates, q.blocked(w, d, now)...)
+			}
 			continue
 		}
 		running := q.running(w, now)
@@ -68,6 +76,10 @@ func (q *queue) scan() {
 
 // running lists what a worker runs, and notes since when.
 func (q *queue) running(w *worker, now time.Time) []*exchange {
+	if w.asgi.Load() {
+		begun, _ := q.givenTo(w)
+		return begun
+	}
 	var exs []*exchange
 	for i := range w.slots {
 		ex := q.inFlight[w.board.Claimed(i)]
@@ -113,6 +125,13 @@ func (q *queue) expireOf(w *worker, over []*exchange, others int, now time.Time)
 	var lates []late
 	for _, ex := range over {
 		q.over(ex)
+		if ex.at != nil {
+			// Many requests of one loop are one thing to report, see blocked,
+			// or the end of streams that are in nobody's way.
+			ex.dismiss()
+			lates = append(lates, late{ex: ex, started: ex.answered})
+			continue
+		}
 		lates = append(lates, late{ex, ex.answered, wire.FromFront{
 			Type: wire.TypeTimeout, Worker: w.number, Method: string(ex.req.Method),
 			Path:    string(ex.req.Target[:min(len(ex.req.Target), reportedPath)]),
@@ -126,7 +145,12 @@ func (q *queue) expireOf(w *worker, over []*exchange, others int, now time.Time)
 // answerLate answers requests that expireOf took away, and tells the master.
 func (q *queue) answerLate(lates []late) {
 	for _, l := range lates {
-		q.s.send(l.report)
+		if l.report.Type != "" {
+			q.s.send(l.report)
+		}
+		if l.ex == nil {
+			continue
+		}
 		if l.started {
 			l.ex.to.kill()
 			continue

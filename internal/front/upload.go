@@ -45,3 +45,9 @@ func (u *upload) judge(t int64, most time.Duration, rate int) bool {
 	}
 	return false
 }
+
+// excuse makes up for a time in which the client was not read.
+func (u *upload) excuse(d int64) {
+	u.start.Add(d)
+	u.window.Add(d)
+}

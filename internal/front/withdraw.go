@@ -21,13 +21,15 @@ func (q *queue) abandon(ex *exchange) {
 		q.mu.Unlock()
 		return // the response goes nowhere
 	case ex.place == waiting:
-		if i := slices.Index(q.waiting, ex); i >= 0 {
-			q.waiting = slices.Delete(q.waiting, i, i+1)
-		}
+		q.unqueue(ex)
 		ex.place = nowhere
 		ex.release()
 	default:
-		q.dismiss(ex)
+		if ex.at != nil {
+			ex.dismiss()
+		} else {
+			q.dismiss(ex)
+		}
 		q.withdraw(ex.gen, []*exchange{ex}, func(free []*exchange) {
 			for _, ex := range free {
 				q.over(ex)
@@ -40,6 +42,13 @@ func (q *queue) abandon(ex *exchange) {
 	q.mu.Unlock()
 	q.s.log.Debugf("The client of %s %s has gone", ex.req.Method, ex.req.Target)
 	ex.to.kill()
+}
+
+// unqueue takes a request out of those that wait. It is called with the mutex held.
+func (q *queue) unqueue(ex *exchange) {
+	if i := slices.Index(q.waiting, ex); i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+	}
 }
 
 // dismiss tells the slot that runs a request that its client has gone. It is
@@ -65,7 +74,7 @@ func (q *queue) withdraw(g *generation, exs []*exchange, free func([]*exchange))
 	var mine []*exchange
 	for _, ex := range exs {
 		// A revocation must stay on the list until the slot has seen it.
-		if ex.answered || claimed[ex.id] || g.revoked >= wire.MaxRevoked {
+		if ex.answered || ex.isBegun(claimed) || g.revoked >= wire.MaxRevoked {
 			continue
 		}
 		g.page.Revoke(ex.id)

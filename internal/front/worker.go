@@ -3,6 +3,7 @@ package front
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,12 @@ type worker struct {
 	dead    bool
 	expired int  // requests of it that ran too long
 	settled bool // the master knows that nothing else runs
+
+	asgi     atomic.Bool // it gets its requests by its first slot
+	post     *post       // to its first slot
+	inFlight int
+	last     uint32 // the id of the request given last
+	loop     loop
 }
 
 func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
@@ -51,6 +58,7 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 			return fmt.Errorf("worker %d: %w", m.Worker, err)
 		}
 		w = &worker{number: m.Worker, gen: g, board: board}
+		board.Serve(q.number)
 		q.workers[m.Worker] = w
 		g.workers++
 	}
@@ -63,6 +71,9 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 			err = fmt.Errorf("worker %d: %w", m.Worker, perr)
 			break
 		}
+		if len(w.slots) == 0 {
+			w.post = newPost(raw, q.pumpNow)
+		}
 		w.slots = append(w.slots, newSlot(q, w, len(w.slots), file, raw))
 	}
 	// All are counted before one runs: of a worker that is dead already, each
@@ -71,12 +82,15 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 	for _, sl := range w.slots[before:] {
 		go sl.run()
 	}
+	if m.Kind == wire.KindASGI {
+		q.reset(w) // of a front before this one
+	}
 	return err
 }
 
 // activate counts the slots of a worker, and returns the settings of its
 // generation if it is the newest.
-func (q *queue) activate(number, pid int) *config {
+func (q *queue) activate(number, pid int, kind string) *config {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := q.workers[number]
@@ -84,11 +98,17 @@ func (q *queue) activate(number, pid int) *config {
 		return nil
 	}
 	w.active, w.pid = true, pid
-	w.gen.slots += len(w.slots)
+	w.gen.cfg.asgi.Store(kind == wire.KindASGI)
+	if kind == wire.KindASGI {
+		q.reset(w)
+		w.gen.asgi = append(w.gen.asgi, w)
+	} else {
+		w.gen.slots += len(w.slots)
+	}
 	q.served = max(q.served, w.gen.number)
 	q.pump()
 	for _, g := range q.gens {
-		if g.slots > 0 {
+		if g.serves() {
 			return g.cfg
 		}
 	}
@@ -111,6 +131,10 @@ func (q *queue) deactivate(w *worker) {
 		return
 	}
 	w.active, w.leaving = false, true
+	if w.asgi.Load() {
+		w.gen.asgi = slices.DeleteFunc(w.gen.asgi, func(other *worker) bool { return other == w })
+		return // what it has not begun it refuses, or leaves unread
+	}
 	w.gen.slots -= len(w.slots)
 	w.gen.leaving += len(w.slots)
 	if w.gen.slots == 0 {

@@ -32,6 +32,10 @@ type Head struct {
 	// else -1. It becomes the Content-Length if the app gave none.
 	KnownLength int64
 
+	// Trailers tells whether trailers may follow a chunked body. Then the
+	// client gets to see a Trailer field.
+	Trailers bool
+
 	// KeepAlive is, going in, whether the connection may stay open, and
 	// coming out, whether the head says so.
 	KeepAlive bool
@@ -158,7 +162,7 @@ func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
 	length := h.ContentLength >= 0 && !h.LengthAdded
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if IsHopByHop(f.Name) {
+		if IsHopByHop(f.Name) && !(h.Trailers && framing == FramingChunked && equalFold(f.Name, "trailer")) {
 			continue
 		}
 		if isContentLength(f.Name) {
@@ -242,6 +246,34 @@ func AppendDate(dst []byte, t time.Time) []byte {
 
 // LastChunk ends a chunked body, without trailers.
 const LastChunk = "0\r\n\r\n"
+
+// AppendTrailers ends a chunked body with trailers (RFC 9112 section 7.1.2). With an
+// error dst comes back as it was.
+func AppendTrailers(dst []byte, fields []Field) ([]byte, error) {
+	if err := CheckTrailers(fields); err != nil {
+		return dst, err
+	}
+	dst = append(dst, "0\r\n"...)
+	for i := range fields {
+		dst = appendField(dst, &fields[i])
+	}
+	return append(dst, '\r', '\n'), nil
+}
+
+// CheckTrailers examines trailers. Fields that say how a message is to be framed or
+// where it goes are none (RFC 9110 section 6.5.1).
+func CheckTrailers(fields []Field) error {
+	for i := range fields {
+		f := &fields[i]
+		if err := checkField(f); err != nil {
+			return err
+		}
+		if IsHopByHop(f.Name) || isContentLength(f.Name) || equalFold(f.Name, "host") {
+			return fmt.Errorf("%s cannot be a trailer", f.Name)
+		}
+	}
+	return nil
+}
 
 // AppendChunk appends data as one chunk, and nothing if there is no data, since
 // an empty chunk would end the body.

@@ -143,7 +143,7 @@ func (m *Master) announce(w *worker) {
 	for {
 		n := min(len(slots), wire.MaxDescriptors-len(files))
 		m.front.send(wire.ToFront{
-			Type: wire.TypeWorker, Generation: w.gen.number, Worker: w.age, First: first,
+			Type: wire.TypeWorker, Generation: w.gen.number, Worker: w.age, First: first, Kind: w.kind,
 		}, append(files, slots[:n]...)...)
 		slots, first, files = slots[n:], first+n, nil
 		if len(slots) == 0 {
@@ -223,7 +223,7 @@ func (m *Master) replaceFront() {
 		}
 		m.announce(w)
 		if w.active && !w.leaving {
-			m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid})
+			m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid, Kind: w.kind})
 		}
 	}
 	for _, g := range []*generation{m.gen, m.buildGeneration()} {

@@ -22,6 +22,7 @@ type generation struct {
 	announced bool // the front knows it
 	standIn   bool // its app is one that shows why there is none
 	loads     []load
+	toldKind  bool // the log says that its app is one of ASGI
 
 	queueFront  *os.File // the front's end of the queue
 	queueWorker *os.File // the workers' end

@@ -130,7 +130,7 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 	case wire.TypeReady:
 		if w := m.workers[msg.Worker]; w != nil {
 			w.gen.standIn = msg.StandIn
-			m.workerReady(w, msg.Pid)
+			m.workerReady(w, msg.Pid, msg.Kind)
 		}
 	case wire.TypeFiles:
 		m.imported(msg)

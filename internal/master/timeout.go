@@ -20,7 +20,8 @@ const (
 	dumpGrace = 500 * time.Millisecond
 )
 
-// timedOut is called when the front has answered a request that ran too long.
+// timedOut is called when the front has answered a request that ran too long, or all
+// those of a blocked event loop.
 // The worker takes no more requests; when those in its other threads are done,
 // or graceful_timeout is over, it is aborted.
 func (m *Master) timedOut(msg wire.FromFront) {
@@ -32,6 +33,9 @@ func (m *Master) timedOut(msg wire.FromFront) {
 	w.late = true
 	m.stacks(w, func(stacks string) {
 		text := fmt.Sprintf("WORKER TIMEOUT (pid:%d): %s %s after %.1f s", w.pid, msg.Method, msg.Path, msg.Seconds)
+		if msg.Method == "" {
+			text = fmt.Sprintf("WORKER TIMEOUT (pid:%d): the event loop has been blocked for %.1f s, with %d requests", w.pid, msg.Seconds, msg.Blocked)
+		}
 		if stacks != "" {
 			text += "\n" + strings.TrimRight(stacks, "\n")
 		}

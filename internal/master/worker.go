@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"indrik/internal/oslayer"
+	"indrik/internal/settings"
 	"indrik/internal/wire"
 )
 
@@ -34,8 +35,9 @@ type worker struct {
 	dump      *os.File
 	slotFiles []*os.File // the front's ends
 
-	ready     bool // it has its app
-	active    bool // the front counts on it
+	ready     bool   // it has its app
+	kind      string // once it is ready: asgi, or empty
+	active    bool   // the front counts on it
 	recycling bool
 	leaving   bool // it was told to end, or is about to be
 	aborted   bool
@@ -156,12 +158,13 @@ func (m *Master) workerForked(w *worker, pid int) {
 }
 
 // workerReady is called when a worker has its app.
-func (m *Master) workerReady(w *worker, pid int) {
+func (m *Master) workerReady(w *worker, pid int, kind string) {
 	m.workerForked(w, pid)
 	if w.ready {
 		return
 	}
-	w.ready, w.readyAt = true, time.Now()
+	w.ready, w.readyAt, w.kind = true, time.Now(), kind
+	m.tellKind(w)
 	if m.build != nil && m.build.gen == w.gen {
 		m.build.workerReady()
 		return
@@ -179,7 +182,19 @@ func (m *Master) activate(w *worker) {
 		return
 	}
 	w.active = true
-	m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid})
+	m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid, Kind: w.kind})
+}
+
+// tellKind tells, once a generation, that its app turned out to be one of ASGI.
+func (m *Master) tellKind(w *worker) {
+	if w.kind != wire.KindASGI || w.gen.cfg.Kind() == settings.WorkerASGI || w.gen.toldKind {
+		return
+	}
+	w.gen.toldKind = true
+	m.log.Infof("Using worker: %s, since %s is an ASGI app", w.kind, w.gen.cfg.App())
+	if w.slots > 1 {
+		m.log.Warnf("ASGI worker does not use threads configuration. Use worker_connections instead.")
+	}
 }
 
 // retire ends w gracefully: it takes no more requests, and leaves when it has

@@ -63,6 +63,7 @@ func TestFront(t *testing.T) {
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1",
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
 		Sendfile:            true,
+		WorkerConnections:   1000,
 
 		LimitRequestBody: 1 << 30, QueueLimit: 2048, QueueTimeout: 30,
 		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60,

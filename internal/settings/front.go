@@ -50,6 +50,10 @@ func (c *Config) Front() *wire.FrontConfig {
 		Sendfile:            c.Sendfile(),
 		Reload:              c.Bool("reload"),
 
+		ASGI:              c.Kind() == WorkerASGI,
+		WorkerConnections: c.Int("worker_connections"),
+		RootPath:          c.String("root_path"),
+
 		ProxyProtocol: c.String("proxy_protocol"),
 		ProxyAllowIPs: strings.Join(c.Strings("proxy_allow_ips"), ","),
 

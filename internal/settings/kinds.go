@@ -10,16 +10,29 @@ import (
 const (
 	WorkerSync   = "sync"
 	WorkerThread = "gthread"
+	WorkerASGI   = "asgi"
 )
 
 // kinds are all kinds, in the order in which messages name them.
-var kinds = []string{WorkerSync, WorkerThread}
+var kinds = []string{WorkerSync, WorkerThread, WorkerASGI}
 
 // classes are the names that a kind of worker goes by, but for its own:
 // Gunicorn's classes.
 var classes = map[string]string{
 	"gunicorn.workers.sync.SyncWorker":      WorkerSync,
 	"gunicorn.workers.gthread.ThreadWorker": WorkerThread,
+	"gunicorn.workers.gasgi.ASGIWorker":     WorkerASGI,
+}
+
+// foreign are classes that others made for Gunicorn, and the kind of worker that does
+// their job here.
+var foreign = map[string]string{
+	"uvicorn.workers.UvicornWorker":            WorkerASGI,
+	"uvicorn.workers.UvicornH11Worker":         WorkerASGI,
+	"uvicorn_worker.UvicornWorker":             WorkerASGI,
+	"uvicorn_worker.UvicornH11Worker":          WorkerASGI,
+	"uvicorn_worker._workers.UvicornWorker":    WorkerASGI,
+	"uvicorn_worker._workers.UvicornH11Worker": WorkerASGI,
 }
 
 // kindOf is the kind of worker that a name means, "" if it means none.
@@ -27,6 +40,9 @@ func kindOf(name string) string {
 	name = strings.TrimPrefix(name, "egg:gunicorn#")
 	if slices.Contains(kinds, name) {
 		return name
+	}
+	if kind, ok := foreign[name]; ok {
+		return kind
 	}
 	return classes[name]
 }
@@ -55,17 +71,32 @@ func checkClass(v any) (any, error) {
 // gthread for sync with several threads.
 func (c *Config) WorkerClass() string {
 	name := c.String("worker_class")
-	if kindOf(name) == WorkerSync && c.Int("threads") > 1 {
-		return WorkerThread
+	if c.Kind() != kindOf(name) {
+		return c.Kind()
+	}
+	if kind, ok := foreign[name]; ok {
+		return kind + ", which does the job of " + name
 	}
 	return name
 }
 
 // Kind is the kind of worker.
-func (c *Config) Kind() string { return kindOf(c.WorkerClass()) }
+func (c *Config) Kind() string {
+	kind := kindOf(c.String("worker_class"))
+	if kind == WorkerSync && c.Int("threads") > 1 {
+		return WorkerThread
+	}
+	return kind
+}
 
-// Slots is the number of requests that one worker runs at the same time.
-func (c *Config) Slots() int { return max(1, c.Int("threads")) }
+// Slots is the number of requests that one worker runs at the same time, each in a
+// slot of its own.
+func (c *Config) Slots() int {
+	if c.Kind() == WorkerASGI {
+		return 1 // all are run by one thread
+	}
+	return max(1, c.Int("threads"))
+}
 
 // EarlyKind is the kind of worker as far as it is certain before the config file,
 // a layer below these, is known; "" if it is not.

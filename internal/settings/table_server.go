@@ -169,7 +169,6 @@ var serverSettings = []Setting{
 	{
 		Name: "root_path", Section: sectionServer,
 		Flags: []string{"--root-path"}, Metavar: "STRING", Kind: KindString, Default: "",
-		Effect: Missing, Why: notYet,
 		Doc: "The `root_path` of ASGI apps: where the app is mounted, such as `/api`.",
 	},
 }

@@ -40,8 +40,8 @@ var workerSettings = []Setting{
 	{
 		Name: "worker_class", Section: sectionWorkers,
 		Flags: []string{"-k", "--worker-class"}, Metavar: "STRING", Kind: KindClass, Default: "sync",
-		Doc:  "The kind of worker: `sync` or `gthread`. `sync` with more than one thread is `gthread`.",
-		Note: "Kinds are built in; classes of your own are not loaded. The names of Gunicorn's own classes, and these themselves, mean the kind they are.",
+		Doc:  "The kind of worker: `sync`, `gthread` or `asgi`. `sync` with more than one thread is `gthread`. Without this setting an ASGI app is recognized, and served by `asgi`.",
+		Note: "Kinds are built in; classes of your own are not loaded. The names of Gunicorn's own classes, and these themselves, mean the kind they are; those of Uvicorn's workers mean `asgi`.",
 	},
 	{
 		Name: "threads", Section: sectionWorkers,
@@ -51,8 +51,8 @@ var workerSettings = []Setting{
 	{
 		Name: "worker_connections", Section: sectionWorkers,
 		Flags: []string{"--worker-connections"}, Metavar: "INT", Kind: KindInt, Default: 1000,
-		Effect: Missing, Why: notYet + "; `limit_connections` limits the clients of the whole server",
-		Doc: "How many clients one worker may have at the same time.",
+		Doc:  "How many requests one ASGI worker may run at the same time; 0 means no limit. Others wait, see `queue_limit`.",
+		Note: "It is a limit, Gunicorn's ASGI worker has none. `limit_connections` limits the clients of the whole server.",
 	},
 	{
 		Name: "max_requests", Section: sectionWorkers,
@@ -86,20 +86,18 @@ var workerSettings = []Setting{
 		Name: "asgi_loop", Section: sectionWorkers,
 		Flags: []string{"--asgi-loop"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
 		Choices: []string{"auto", "asyncio", "uvloop"}, BadChoice: "Invalid ASGI loop: %s",
-		Effect: Missing, Why: notYet,
 		Doc: "The event loop of ASGI workers: `asyncio`, `uvloop`, or `auto`, which is uvloop where it is installed.",
 	},
 	{
 		Name: "asgi_lifespan", Section: sectionWorkers,
 		Flags: []string{"--asgi-lifespan"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
 		Choices: []string{"auto", "on", "off"}, BadChoice: "Invalid ASGI lifespan: %s",
-		Effect: Missing, Why: notYet,
-		Doc: "Whether an ASGI app is told of the start and the end of its worker; with `auto` it is if it knows that protocol.",
+		Doc:  "Whether an ASGI app is told of the start and the end of its worker: `on`, `off`, or `auto`, where an app that does not know that protocol is served all the same.",
+		Note: "An app that reports that it cannot start does not start, with `auto` too.",
 	},
 	{
 		Name: "asgi_disconnect_grace_period", Section: sectionWorkers,
 		Flags: []string{"--asgi-disconnect-grace-period"}, Metavar: "INT", Kind: KindInt, Default: 3,
-		Effect: Missing, Why: notYet,
 		Doc: "How many seconds an ASGI app has to clean up after a client has gone, before its task is cancelled; 0 cancels it at once.",
 	},
 	{

@@ -17,6 +17,9 @@ func (c *Config) together() error {
 	if level := c.String("loglevel"); !knownLevel(level) {
 		c.warn("unknown loglevel %s (%s): info is used", pyRepr(level), c.Source("loglevel"))
 	}
+	if c.Kind() == WorkerASGI && c.Int("threads") > 1 {
+		c.warn("ASGI worker does not use threads configuration. Use worker_connections instead.")
+	}
 	c.checkHTTP2()
 	return c.checkTLS()
 }

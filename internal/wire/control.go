@@ -130,6 +130,10 @@ type FrontConfig struct {
 	Sendfile            bool              `json:"sendfile"`
 	Reload              bool              `json:"reload"` // each request asks first whether code has changed
 
+	ASGI              bool   `json:"asgi"` // by worker_class; otherwise the workers tell
+	WorkerConnections int    `json:"worker_connections"`
+	RootPath          string `json:"root_path"`
+
 	ProxyProtocol string `json:"proxy_protocol"`  // off, v1, v2 or auto
 	ProxyAllowIPs string `json:"proxy_allow_ips"` // as ForwardedAllowIPs
 

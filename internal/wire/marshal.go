@@ -28,6 +28,9 @@ const (
 // AppendTuple begins a tuple; its n items follow.
 func AppendTuple(dst []byte, n int) []byte { return appendHeader(dst, marshalTuple, n) }
 
+// AppendList begins a list; its n items follow.
+func AppendList(dst []byte, n int) []byte { return appendHeader(dst, marshalList, n) }
+
 // AppendDict begins a dict; keys and values follow in turn, then
 // [AppendDictEnd].
 func AppendDict(dst []byte) []byte { return append(dst, marshalDict) }

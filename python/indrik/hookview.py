@@ -33,6 +33,49 @@ class Request:
             environ[key] = ",".join(values)
 
 
+    def apply_to(self, scope):
+        """The same for a scope of ASGI."""
+        if self.headers != self._first:
+            scope["headers"] = [
+                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers
+            ]
+
+
+def environ(scope):
+    """Returns what hooks get as the environ of a request of ASGI."""
+    path = scope["raw_path"].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    host, port = scope["client"] or ("", "")
+    values = {
+        "REQUEST_METHOD": scope["method"],
+        "RAW_URI": path + "?" + query if query else path,
+        "PATH_INFO": scope["path"],
+        "SCRIPT_NAME": scope["root_path"],
+        "QUERY_STRING": query,
+        "SERVER_PROTOCOL": "HTTP/" + (scope["http_version"] if "." in scope["http_version"] else "2.0"),
+        "REMOTE_ADDR": host,
+        "REMOTE_PORT": str(port),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": None,  # the app receives the body
+    }
+    for name, value in scope["headers"]:
+        key, value = _key(name.decode("latin-1")), value.decode("latin-1")
+        values[key] = values[key] + "," + value if key in values else value
+    return values
+
+
+class Sent:
+    """What an app of ASGI has sent, for Response."""
+
+    def __init__(self, request):
+        self.started = request.sent is not None
+        self.sent = request.sent or 0
+        self.status = None if request.status is None else str(request.status)
+        self.headers = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers or ()
+        ]
+
+
 def _key(name):
     name = name.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name

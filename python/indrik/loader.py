@@ -9,6 +9,10 @@ class AppImportError(Exception):
     """The module is there, the app is not: exit code 4."""
 
 
+class BootError(Exception):
+    """The app does not want to start, and says why: exit code 3."""
+
+
 def load(spec):
     """Returns the app named by `module`, `module:variable`, `module:a.b` or
     `module:factory(literal, name=literal)`."""

@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import struct
 
 # Taken at import time: an app that monkey-patches the module (gevent) must not
 # change what the slots block on.
@@ -73,6 +74,11 @@ def descriptors(ancillary):
     return fds
 
 
+def rights(fd):
+    """Returns control data that sends a descriptor."""
+    return SOL_SOCKET, SCM_RIGHTS, struct.pack("i", fd)
+
+
 def close_all(fds):
     for fd in fds:
         try:
@@ -117,8 +123,8 @@ class Control:
             return None
         return json.loads(data), descriptors(ancillary)
 
-    def send(self, kind, **fields):
-        fields["type"] = kind
+    def send(self, what, **fields):
+        fields["type"] = what
         try:
             self.sock.send(json.dumps(fields).encode())
         except (BrokenPipeError, ConnectionResetError):

@@ -14,10 +14,10 @@ import sys
 import threading
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import glogging, hooks, log, monkey, spew, threads, title, wire, wsgi
+from . import appkind, glogging, hooks, log, monkey, spew, threads, title, wire, wsgi
 from .absent import WORKER, Advice
 from .imported import Imported
-from .loader import AppImportError
+from .loader import AppImportError, BootError
 from .view import Heartbeat
 
 BOOT_ERROR = 3  # an exception before the worker was ready
@@ -70,6 +70,7 @@ class Worker(Advice):
         self.slots = []
         self.threaded = False
         self.green = False  # its requests are greenlets
+        self.asgi = None  # what serves an app of ASGI
         self._control = None
         self._dump = None
         self._end = None
@@ -122,13 +123,22 @@ class Worker(Advice):
         try:
             self._boot()
             if not self.stopping:
-                self._control.send("ready", worker=self.age, pid=self.pid, stand_in=bool(self.app.error))
+                kind = {} if self.asgi is None else {"kind": "asgi"}
+                self._control.send("ready", worker=self.age, pid=self.pid, stand_in=bool(self.app.error), **kind)
+            if self.asgi is not None:
+                self.asgi.serve()  # also if it is to end: so the app is told
+                self._tell_orphaned()
+            elif not self.stopping:
                 self._serve()
             return 0
         except AppImportError as e:
             self.log.debug("Exception while loading the application", exc_info=True)
             print("%s" % e, file=sys.stderr, flush=True)
             return LOAD_ERROR
+        except BootError as e:
+            self.log.error("%s", e, exc_info=e.__cause__)
+            print("%s" % e, file=sys.stderr, flush=True)
+            return BOOT_ERROR
         except Exception as e:
             self.log.exception("Exception in worker process")
             print("%s" % e, file=sys.stderr, flush=True)
@@ -153,11 +163,33 @@ class Worker(Advice):
         if self.cfg.get("spew"):
             spew.install()
         self._load()
+        asgi = self._is_asgi()
         if self.threaded:
             threads.tell_of_gil(self.log)
         self.cfg.post_worker_init(self)
-        self._listen_for_wake()  # the app may have taken that over
+        if asgi:
+            self._start_asgi()
+        else:
+            self._listen_for_wake()  # the app may have taken that over
         self.booted = True
+
+    def _is_asgi(self):
+        """Tells whether the app is one of ASGI, as which it is served then."""
+        if self.app.error or self.cfg.kind != "asgi" and not appkind.is_asgi(self.wsgi):
+            return False  # what shows an error of the import is one of WSGI
+        if self.cfg.kind not in ("sync", "gthread", "asgi"):
+            raise AppImportError("'%s' is an application of ASGI: the worker class %s cannot run it."
+                                 % (self.app.app_uri, self.cfg.kind))
+        self.wsgi = appkind.asgi3(self.wsgi, self.app.app_uri)
+        self.threaded = False
+        signal.set_wakeup_fd(-1)  # the loop has means of its own
+        return True
+
+    def _start_asgi(self):
+        from . import asgi  # only here: asyncio is large
+
+        self.asgi = asgi.Server(self)
+        self.asgi.start()
 
     def _load(self):
         """Imports the app; with reload the master hears of what was imported."""
@@ -232,7 +264,11 @@ class Worker(Advice):
             return
         self.alive = False
         self.leaving = True
-        self._break_off(self.cfg.worker_int, 0)
+        if self.asgi is not None and self.booted:
+            self.cfg.worker_int(self)
+            self.asgi.call(self.asgi.quit)
+        else:
+            self._break_off(self.cfg.worker_int, 0)
 
     def _on_abort(self, number, frame):
         if self._ending:
@@ -250,7 +286,7 @@ class Worker(Advice):
             from . import green
 
             green.here_or_beside_the_hub(self._leave_with, hook, code)
-        elif self.threaded and self.booted:
+        elif (self.threaded or self.asgi is not None) and self.booted:
             self._leave_with(hook, code)
         else:
             hook(self)
@@ -297,6 +333,9 @@ class Worker(Advice):
             green.Server(self).run(self._wake)
         else:
             self.serve_slot(0)
+        self._tell_orphaned()
+
+    def _tell_orphaned(self):
         if self.orphaned:
             self.log.info("Parent changed, shutting down: %s", self)
 
@@ -312,6 +351,9 @@ class Worker(Advice):
         """Lets each slot end after the request that it has."""
         self.alive = False
         self.stopping = True
+        if self.asgi is not None:
+            self.asgi.call(self.asgi.stop)
+            return
         # From here on a receive finds the end of the stream instead of a
         # request. One that a signal interrupted is started again by Python on
         # the same number (PEP 475); one that has its message already returns it.

@@ -1,0 +1,233 @@
+package front
+
+import (
+	"os"
+
+	"indrik/internal/wire"
+)
+
+// This file is about ASGI workers, each of which runs many requests and gets them
+// one by one instead of reading the queue of its generation.
+
+// grantAfter is how many bytes of a response must have gone to the client for the
+// worker to be told. It is less than the room that the worker has by far.
+const grantAfter = 64 << 10
+
+// A load is how much an ASGI worker has to do.
+type load struct {
+	requests int  // in flight
+	behind   bool // it has not begun all of them: its loop is busy at this moment
+}
+
+// less tells whether a worker with load l is to get a request before one with o.
+func (l load) less(o load) bool {
+	if l.behind != o.behind {
+		return o.behind
+	}
+	return l.requests < o.requests
+}
+
+// leastBusy is the ASGI worker that takes the next request, nil if none has room.
+// Among equals they take turns.
+func (g *generation) leastBusy() *worker {
+	var best *worker
+	var least load
+	n := len(g.asgi)
+	for i := range n {
+		w := g.asgi[(g.turn+i)%n]
+		if most := g.cfg.WorkerConnections; most > 0 && w.inFlight >= most || w.post.isFull() {
+			continue
+		}
+		l := load{w.inFlight, w.inFlight > 0 && w.board.Claimed(0) != w.last}
+		if best == nil || l.less(least) {
+			best, least = w, l
+		}
+	}
+	g.turn++
+	return best
+}
+
+// reset makes w an ASGI worker. What an earlier front gave it is over. It is called
+// with the mutex held.
+func (q *queue) reset(w *worker) {
+	if len(w.slots) > 0 && !w.asgi.Swap(true) {
+		w.post.send(wire.AppendReset(nil, q.number))
+	}
+}
+
+// has tells whether an ASGI worker has begun a request that it was given. It reads
+// them in order, and ids grow by one: so the last that it has begun tells of all,
+// but of those that are half a turn old. These have been seen by the scan.
+func (w *worker) has(ex *exchange) bool {
+	const half = 1 << (idBits - 1)
+	return ex.worker == w || ex.answered || (w.board.Claimed(0)-ex.id)&(1<<idBits-1) < half && w.board.Claimed(0) != 0
+}
+
+// isBegun tells whether a request was claimed; claimed has what the slots claim
+// that read queues.
+func (ex *exchange) isBegun(claimed map[uint32]bool) bool {
+	if ex.at != nil {
+		return ex.at.has(ex)
+	}
+	return claimed[ex.id]
+}
+
+// givenTo lists what an ASGI worker was given and has not answered. It is called
+// with the mutex held.
+func (q *queue) givenTo(w *worker) (begun, unbegun []*exchange) {
+	for _, ex := range q.inFlight {
+		switch {
+		case ex.at != w:
+		case w.has(ex):
+			begun = append(begun, ex)
+		default:
+			unbegun = append(unbegun, ex)
+		}
+	}
+	inOrder(unbegun)
+	return begun, unbegun
+}
+
+// left is called when an ASGI worker has said that it begins no more requests, in
+// answer to this one.
+func (q *queue) left(w *worker, id uint32) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.deactivate(w)
+	if ex := q.inFlight[id]; ex != nil && ex.at == w && !ex.answered {
+		q.again(ex)
+	}
+	q.pump()
+}
+
+// dismiss tells the worker that the client of a request has gone. It is called with
+// the mutex of the queue held, or by the goroutine of the worker's slot.
+func (ex *exchange) dismiss() {
+	if !ex.dismissed.Swap(true) {
+		ex.at.post.send(wire.AppendGone(nil, ex.id))
+	}
+}
+
+// retract takes a request from its worker, for an answer of this process; false if
+// the worker has begun to answer.
+func (q *queue) retract(ex *exchange) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if ex.place == nowhere || ex.answered {
+		return false
+	}
+	if ex.place == waiting {
+		q.unqueue(ex)
+	} else if ex.at != nil {
+		ex.dismiss()
+	}
+	q.over(ex)
+	ex.release()
+	q.pump()
+	return true
+}
+
+// streams tells whether an ASGI worker has begun to answer a request.
+func (q *queue) streams(ex *exchange) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return ex.place == handedOver && ex.at != nil && ex.answered
+}
+
+// handleASGI acts on the messages of an ASGI worker. It takes the file that came
+// with them over.
+func (sl *slot) handleASGI(b []byte, file *os.File) {
+	defer func() {
+		if file != nil {
+			file.Close()
+		}
+	}()
+	m := &sl.msg
+	for len(b) > 0 && !sl.broken {
+		var err error
+		if b, err = wire.DecodeWorkerMessage(b, m); err != nil {
+			sl.broken = true // its end settles what it runs
+			sl.q.s.log.Errorf("worker %d sent what is no response: %s", sl.w.number, err)
+			sl.q.s.send(wire.FromFront{Type: wire.TypeBroken, Worker: sl.w.number})
+			return
+		}
+		if sl.actOn(m, file) {
+			file = nil
+		}
+	}
+}
+
+// actOn acts on one message of an ASGI worker, and tells whether it has taken the
+// file over.
+func (sl *slot) actOn(m *wire.WorkerMessage, file *os.File) (taken bool) {
+	switch m.Kind {
+	case wire.KindRefused:
+		sl.q.refused(sl.w.gen, m.ID)
+		return false
+	case wire.KindLeave:
+		sl.q.left(sl.w, m.ID)
+		return false
+	}
+	ex := sl.q.find(m.ID, m.Kind, sl.w)
+	if ex == nil {
+		return false
+	}
+	if m.Kind == wire.KindWant {
+		if ex.feed != nil {
+			ex.feed.want(m.Count)
+		}
+		return false
+	}
+	if ex.message != nil && m.Kind != wire.KindHints {
+		ex.release()
+	}
+	if m.Code != 0 {
+		m.Status = statusOf(m.Code)
+	}
+	switch m.Kind {
+	case wire.KindResponse:
+		ex.respond(m)
+	case wire.KindStart:
+		ex.startResponse(m)
+		ex.owe(int64(len(m.Body)))
+	case wire.KindChunk:
+		ex.chunk(m.Body)
+		ex.owe(int64(len(m.Body)))
+	case wire.KindPart:
+		ex.owe(ex.part(m, file))
+		taken = true
+	case wire.KindEnd:
+		ex.end()
+	case wire.KindTrailers:
+		ex.trail(m)
+	case wire.KindFile:
+		ex.sendFile(m, file)
+		taken = true
+	case wire.KindError:
+		ex.appFailed()
+	case wire.KindFail:
+		ex.failWith(m.Code)
+	case wire.KindHints:
+		ex.hints(m)
+	}
+	if m.Kind == wire.KindStart || m.Kind == wire.KindChunk || m.Kind == wire.KindPart {
+		if ex.to.broken() {
+			ex.dismiss()
+		}
+	}
+	return taken
+}
+
+// owe notes bytes of a response that are on their way to the client, and has them
+// granted again once they have gone.
+func (ex *exchange) owe(n int64) {
+	if ex.owed.Add(n) >= grantAfter {
+		ex.to.whenLow(ex.grant)
+	}
+}
+
+func (ex *exchange) grant() {
+	if n := ex.owed.Swap(0); n > 0 {
+		ex.at.post.send(wire.AppendGrant(nil, ex.id, n))
+	}
+}

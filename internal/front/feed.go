@@ -1,0 +1,384 @@
+package front
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"indrik/internal/http1"
+	"indrik/internal/wire"
+)
+
+const (
+	// feedPiece is how much of a body is sent to an ASGI worker at a time, at most.
+	feedPiece = 32 << 10
+	// feedRest is how much of a body that the app did not want is read for the sake
+	// of the connection.
+	feedRest = 64 << 10
+)
+
+// A feed gives the body of a request to an ASGI worker, as far as the worker wants
+// it. One goroutine reads the body: fill tells it how much may be read.
+type feed struct {
+	ex     *exchange
+	source io.Reader // gives io.EOF at the end of the body
+	limit  int64     // of the whole body; 0: none
+
+	mu    sync.Mutex
+	room  int64  // bytes that the worker wants
+	left  int64  // bytes that are to be read; −1: not known
+	size  int64  // bytes that were read
+	over  bool   // nobody wants any more
+	waits bool   // the client waits for 100 Continue
+	wake  func() // has the goroutine look
+}
+
+// want is called when the worker wants n more bytes.
+func (f *feed) want(n int64) {
+	f.mu.Lock()
+	f.room += n
+	f.mu.Unlock()
+	f.wake()
+}
+
+// stop is called when the response is complete: the body is for nobody.
+func (f *feed) stop() {
+	f.mu.Lock()
+	f.over = true
+	all := f.left == 0
+	f.mu.Unlock()
+	if !all {
+		f.wake()
+	}
+}
+
+// wanted is how many bytes the worker wants now, and whether nobody will want any.
+func (f *feed) wanted() (room int64, over bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.room, f.over
+}
+
+// ends tells whether the connection can serve another request after this body: the
+// end of it is here, or near.
+func (f *feed) ends() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.left >= 0 && f.left <= feedRest && !f.waits
+}
+
+// proceed tells whether the client is to be told now that its body is wanted.
+func (f *feed) proceed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	waits := f.waits
+	f.waits = false
+	return waits
+}
+
+// took notes what was read; err is what came with it.
+func (f *feed) took(n int, err error) (end bool, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.size += int64(n)
+	if f.left > 0 {
+		f.left = max(0, f.left-int64(n))
+	}
+	if f.limit > 0 && f.size > f.limit {
+		return false, http1.NewBodyTooLarge(f.size, f.limit)
+	}
+	if err == io.EOF {
+		f.left = 0
+		return true, nil
+	}
+	return false, err
+}
+
+// pass sends to the worker what was read; err is what came with it.
+func (f *feed) pass(data []byte, err error) (end bool, _ error) {
+	end, err = f.took(len(data), err)
+	if err != nil || len(data) == 0 && !end {
+		return false, err
+	}
+	f.mu.Lock()
+	f.room -= int64(len(data))
+	over := f.over
+	f.mu.Unlock()
+	if !over {
+		ex := f.ex
+		ex.at.post.send(wire.AppendBody(make([]byte, 0, len(data)+32), ex.id, data, !end))
+	}
+	return end, nil
+}
+
+// whole tells whether a body is received before its request is handed over, even to
+// an ASGI worker: it is small, and the client has not asked whether it is wanted.
+func whole(req *http1.Request) bool {
+	return !req.Expect100 && !req.Chunked && req.ContentLength <= inlineBody
+}
+
+// beginFeed reads what of the body is there already, and makes the message. There is
+// no feed if that was all of it.
+func (c *conn) beginFeed(ex *exchange) (*feed, error) {
+	req := &c.req
+	if err := ex.wanted(req.ContentLength); err != nil {
+		return nil, err
+	}
+	body := c.bodyReader()
+	f := &feed{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake}
+	f.waits = req.Expect100 && c.r == c.w
+	first := &spool{s: c.s}
+	for body.buffered() {
+		buf := copyBuffers.Get().(*[]byte)
+		n, err := body.Read(*buf)
+		werr := first.write((*buf)[:n])
+		copyBuffers.Put(buf)
+		end, err := f.took(n, err)
+		switch {
+		case werr != nil:
+			return nil, werr
+		case err != nil:
+			return nil, err
+		case end:
+			body.putBack()
+			return nil, ex.pack(first, first.size)
+		}
+	}
+	ex.feed = f
+	if err := ex.pack(first, req.ContentLength); err != nil {
+		ex.feed = nil
+		return nil, err
+	}
+	c.upload.begin()
+	return f, nil
+}
+
+// runFeed feeds the rest of a body to the worker; false if the connection cannot go
+// on after the response. With an error the request cannot be completed.
+func (c *conn) runFeed(f *feed) (bool, error) {
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	for {
+		room, over, err := c.awaitRoom(f)
+		if err != nil {
+			return false, err
+		}
+		if over {
+			if !f.ends() || c.isEnding() {
+				return false, nil
+			}
+			room = feedRest
+		}
+		if f.proceed() {
+			c.out.write(continueLine)
+		}
+		n, err := c.readSome(f, (*buf)[:min(room, feedPiece)])
+		switch end, err := f.pass((*buf)[:n], err); {
+		case err == errFeedOver:
+		case err != nil:
+			return false, err
+		case end:
+			f.source.(*bodyReader).putBack()
+			return true, nil
+		}
+	}
+}
+
+var errFeedOver = errors.New("the body is for nobody")
+
+// awaitRoom waits until the worker wants more, or nobody does. Meanwhile it notices
+// when the client goes.
+func (c *conn) awaitRoom(f *feed) (room int64, over bool, err error) {
+	if room, over = f.wanted(); room > 0 || over {
+		return room, over, nil
+	}
+	since := now()
+	defer func() { c.upload.excuse(now() - since) }()
+	for {
+		gone := false
+		err := c.raw.Read(func(fd uintptr) bool {
+			room, over = f.wanted()
+			gone = hasHungUp(fd)
+			return room > 0 || over || gone
+		})
+		switch {
+		case isTimeout(err):
+			c.sock.SetReadDeadline(time.Time{})
+			if room, over = f.wanted(); room > 0 || over {
+				return room, over, nil
+			}
+		case err != nil:
+			return 0, false, err
+		case room > 0 || over:
+			return room, over, nil
+		case gone:
+			return 0, false, io.ErrUnexpectedEOF
+		}
+	}
+}
+
+// readSome reads some of a body. It gives up when nobody wants it any more and the
+// connection is to end.
+func (c *conn) readSome(f *feed, p []byte) (int, error) {
+	c.uploading.Store(true)
+	defer c.uploading.Store(false)
+	for {
+		n, err := f.source.Read(p)
+		if n > 0 || !isTimeout(err) {
+			c.upload.bytes.Add(int64(n))
+			return n, err
+		}
+		c.sock.SetReadDeadline(time.Time{})
+		if c.upload.late.Load() {
+			return 0, errTooSlow
+		}
+		if _, over := f.wanted(); over {
+			return 0, errFeedOver
+		}
+	}
+}
+
+// A bodyReader reads the body of c.req, without what its transfer coding adds.
+type bodyReader struct {
+	c       *conn
+	left    int64 // by Content-Length
+	chunked bool
+	decoder http1.Chunked
+	in      []byte // that was read and not decoded
+	buf     []byte // that in is a part of
+	head    int    // where in the buffer of c what follows the body goes
+	end     bool
+}
+
+func (c *conn) bodyReader() *bodyReader {
+	b := &bodyReader{c: c, left: c.req.ContentLength, chunked: c.req.Chunked}
+	if b.chunked {
+		b.decoder.Reset(&c.ex.cfg.http)
+		b.head = c.r
+		b.buf = make([]byte, copyBuffer)
+		b.in = append(b.buf[:0], c.buf[c.r:c.w]...)
+	}
+	return b
+}
+
+// buffered tells whether Read need not wait for the client.
+func (b *bodyReader) buffered() bool {
+	if b.end {
+		return false
+	}
+	if b.chunked {
+		return len(b.in) > 0
+	}
+	return b.c.r < b.c.w && b.left > 0
+}
+
+func (b *bodyReader) Read(p []byte) (n int, err error) {
+	if b.chunked {
+		return b.readChunked(p)
+	}
+	c := b.c
+	p = p[:min(int64(len(p)), b.left)]
+	if c.r < c.w {
+		n = copy(p, c.buf[c.r:c.w])
+		c.r += n
+	} else if len(p) > 0 {
+		n, err = c.nc.Read(p)
+	}
+	b.left -= int64(n)
+	if b.left == 0 {
+		b.end = true
+		return n, io.EOF
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func (b *bodyReader) readChunked(p []byte) (int, error) {
+	for {
+		if len(b.in) > 0 {
+			nd, ns, done, err := b.decoder.Decode(p, b.in)
+			b.in = b.in[ns:]
+			if err == nil && done {
+				b.end = true
+				err = io.EOF
+			}
+			if nd > 0 || err != nil {
+				return nd, err
+			}
+			if len(b.in) > 0 {
+				continue
+			}
+		}
+		n, err := b.c.nc.Read(b.buf)
+		if n == 0 && err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+		b.in = b.buf[:n]
+	}
+}
+
+// putBack gives back what was read beyond the body.
+func (b *bodyReader) putBack() {
+	if b.chunked {
+		b.c.putBack(b.head, b.in)
+	}
+}
+
+// feedAll feeds a body to the worker, and tells whether the connection may serve
+// another request after the response.
+func (c *conn) feedAll(f *feed) bool {
+	ok, err := c.runFeed(f)
+	if err == nil {
+		return ok
+	}
+	ex := &c.ex
+	var bad *http1.Error
+	var status statusError
+	if !errors.As(err, &bad) && !errors.As(err, &status) {
+		c.s.queue.abandon(ex) // the client has gone
+		return false
+	}
+	if !c.s.queue.retract(ex) {
+		c.s.queue.abandon(ex) // the response has begun, and is cut
+		return false
+	}
+	c.giveUp(err)
+	return false
+}
+
+// feedFile feeds a body that was received already. It takes the file over.
+func (ex *exchange) feedFile(body *spool) {
+	wake := make(chan struct{}, 1)
+	f := &feed{ex: ex, source: io.NewSectionReader(body.file, 0, body.size), left: body.size, wake: func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	}}
+	ex.feed = f
+	go func() {
+		defer body.file.Close()
+		buf := make([]byte, feedPiece)
+		for end := false; !end; {
+			room, over := f.wanted()
+			if over {
+				return
+			}
+			if room <= 0 {
+				<-wake
+				continue
+			}
+			n, err := f.source.Read(buf[:min(room, feedPiece)])
+			if end, err = f.pass(buf[:n], err); err != nil {
+				ex.s.queue.abandon(ex)
+				return
+			}
+		}
+	}()
+}

@@ -1,0 +1,78 @@
+package front
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"indrik/internal/http1"
+)
+
+// beginFeed makes the feed of a request of HTTP/2.
+func (st *stream) beginFeed() {
+	wake := make(chan struct{}, 1)
+	st.ex.feed = &feed{
+		ex: &st.ex, source: st.r.Body, limit: st.ex.cfg.LimitRequestBody, left: st.req.ContentLength,
+		wake: func() {
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		},
+	}
+	st.wanted = wake
+}
+
+// runFeed feeds the body to the worker. What the worker does not want stays with the
+// client: the window of the stream is not made larger.
+func (st *stream) runFeed(f *feed) {
+	err := st.feedBody(f)
+	if err == nil {
+		return
+	}
+	var bad *http1.Error
+	var status statusError
+	if (errors.As(err, &bad) || errors.As(err, &status)) && st.s.queue.retract(&st.ex) {
+		st.giveUp(err)
+		return
+	}
+	st.s.queue.abandon(&st.ex)
+}
+
+func (st *stream) feedBody(f *feed) error {
+	cfg := st.ex.cfg
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	var u upload
+	u.begin()
+	for {
+		room, over := f.wanted()
+		for since := now(); room <= 0 && !over; u.excuse(now() - since) {
+			since = now()
+			<-st.wanted
+			room, over = f.wanted()
+		}
+		if over {
+			return nil
+		}
+		if cfg.bodyTimeout > 0 || cfg.BodyMinRate > 0 {
+			deadline := time.Now().Add(rateWindow)
+			if left := cfg.bodyTimeout - time.Duration(now()-u.start.Load()); cfg.bodyTimeout > 0 && left < rateWindow {
+				deadline = time.Now().Add(left)
+			}
+			_ = st.control.SetReadDeadline(deadline) // if that fails, reading does
+		}
+		n, err := f.source.Read((*buf)[:min(room, feedPiece)])
+		u.bytes.Add(int64(n))
+		if _, over := f.wanted(); over {
+			return nil
+		}
+		if isTimeout(err) || err == nil && u.judge(now(), cfg.bodyTimeout, cfg.BodyMinRate) {
+			return errTooSlow
+		}
+		end, err := f.pass((*buf)[:n], err)
+		if end || err != nil && err != io.EOF {
+			return err
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package front
+
+import (
+	"time"
+
+	"indrik/internal/wire"
+)
+
+const (
+	// pingAfter is how long after an answer an ASGI worker is asked again whether
+	// its loop turns.
+	pingAfter = time.Second
+	// muchLag is from when on the log speaks of it.
+	muchLag = 100 * time.Millisecond
+)
+
+// A loop is what is known of the event loop of an ASGI worker.
+type loop struct {
+	ping     uint32    // the number of the last one
+	sent     time.Time // when
+	answered bool      // it was
+	blocked  bool      // it has not turned for longer than timeout
+}
+
+// watch asks an ASGI worker that runs requests whether its loop turns, and returns
+// for how long it has not. It is called with the mutex held.
+func (q *queue) watch(w *worker, now time.Time) time.Duration {
+	l := &w.loop
+	if w.board.Pinged() != l.ping {
+		return now.Sub(l.sent)
+	}
+	if !l.answered {
+		l.answered = true
+		if lag, _ := w.board.Lag(); lag >= muchLag {
+			q.s.log.Debugf("The event loop of worker (pid:%d) was %s late", w.pid, lag)
+		}
+	}
+	if w.inFlight > 0 && now.Sub(l.sent) >= pingAfter {
+		l.ping, l.sent, l.answered = l.ping+1, now, false
+		w.post.send(wire.AppendPing(nil, l.ping, now))
+	}
+	return 0
+}
+
+// blocked is called when the loop of an ASGI worker has not turned for longer than
+// timeout, and takes its requests away: what it has begun is answered, what it
+// has not goes to another. It is called with the mutex held.
+func (q *queue) blocked(w *worker, d time.Duration, now time.Time) []late {
+	w.loop.blocked = true
+	q.deactivate(w)
+	begun, _ := q.givenTo(w)
+	lates := q.expireOf(w, begun, 0, now)
+	w.board.Stop()
+	// By then it has in memory what it began before it saw that.
+	time.AfterFunc(revocationDelay, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		_, unbegun := q.givenTo(w)
+		q.again(unbegun...)
+		q.pump()
+	})
+	return append(lates, late{report: wire.FromFront{
+		Type: wire.TypeTimeout, Worker: w.number, Seconds: d.Seconds(), Blocked: len(begun),
+	}})
+}
+
+// noteBegun notes which requests ASGI workers have begun. It is called with the
+// mutex held.
+func (q *queue) noteBegun(now time.Time) {
+	for _, ex := range q.inFlight {
+		if ex.at != nil && ex.worker == nil && ex.at.has(ex) {
+			ex.worker, ex.claimedAt = ex.at, now
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package front
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+
+	"indrik/internal/wire"
+)
+
+// This file makes the message that a worker gets of a request: one of the queue for
+// WSGI, an event for ASGI.
+
+// The id stands at a fixed place in a message of the queue: a tuple header and the
+// type code of an int come before it.
+const idOffset = 6
+
+// headAt is where in the message the environ or the scope begins.
+func (ex *exchange) headAt() int { return ex.idAt() + 4 }
+
+func (ex *exchange) idAt() int {
+	if ex.asgi {
+		return wire.EventIDOffset
+	}
+	return idOffset
+}
+
+func (ex *exchange) setID(id uint32) {
+	ex.id = id
+	binary.LittleEndian.PutUint32(ex.message[ex.idAt():], id)
+}
+
+// messageID reads the id back from a message that was taken out of a queue.
+func messageID(b []byte) uint32 {
+	if len(b) < idOffset+4 {
+		return 0
+	}
+	return binary.LittleEndian.Uint32(b[idOffset:])
+}
+
+// beginMessage returns the start of ex.message; the rest is appended to it. Until
+// the end of that, release gives the buffer back all the same.
+func (ex *exchange) beginMessage() []byte {
+	ex.buffer = messages.Get().(*[]byte)
+	ex.message = (*ex.buffer)[:0]
+	switch {
+	case !ex.asgi:
+		return wire.AppendInt(wire.AppendTuple(ex.message, 3), 1)
+	case ex.feed != nil:
+		return wire.AppendEvent(ex.message, wire.EventUpload, 1)
+	}
+	return wire.AppendEvent(ex.message, wire.EventRequest, 1)
+}
+
+// pack makes the message for the worker. body, which it takes over, is nil if
+// the request has none, and its start if more of it is fed to the worker; length
+// is its size, or −1 if there is none at all.
+func (ex *exchange) pack(body *spool, length int64) error {
+	if body == nil {
+		body = &noBody
+	}
+	head, err := ex.beginMessage(), error(nil)
+	if ex.asgi {
+		head, err = ex.appendScope(head, "http")
+	} else {
+		head, err = ex.appendEnviron(head, length)
+	}
+	if err != nil {
+		body.close()
+		return err
+	}
+	ex.message, ex.body, ex.length = head, body, length
+	if body.file != nil {
+		ex.files = append(ex.files, body.file)
+	}
+	if len(ex.message)+len(body.mem)+16 > wire.MaxMessage {
+		// The file of the head holds a small body, too.
+		inline := body.mem
+		if body.file == nil && inline == nil {
+			inline = []byte{}
+		}
+		if err := ex.spill(ex.message[ex.headAt():], inline); err != nil {
+			return errSpool(err)
+		}
+		ex.message = wire.AppendNone(ex.message[:ex.headAt()])
+		if body.file == nil {
+			ex.message = wire.AppendBytes(ex.message, nil)
+			return nil
+		}
+		ex.message = wire.AppendNone(ex.message)
+		return nil
+	}
+	if body.file != nil {
+		ex.message = wire.AppendNone(ex.message)
+	} else {
+		ex.message = wire.AppendBytes(ex.message, body.mem)
+	}
+	return nil
+}
+
+var noBody spool
+
+// spill puts a head that is too large for a message into a file.
+func (ex *exchange) spill(head, body []byte) error {
+	content := wire.AppendTuple(nil, 2)
+	content = append(content, head...)
+	if body == nil {
+		content = wire.AppendNone(content)
+	} else {
+		content = wire.AppendBytes(content, body)
+	}
+	f, err := wire.MemoryFile("indrik-head", 0)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(content, 0); err != nil {
+		f.Close()
+		return err
+	}
+	ex.files = append([]*os.File{f}, ex.files...)
+	return nil
+}
+
+// suit makes the message anew if it is not for that kind of worker: a reload may
+// have made an app of ASGI of one of WSGI. It is called with the mutex of the queue
+// held.
+func (ex *exchange) suit(asgi bool) error {
+	if ex.asgi == asgi {
+		return nil
+	}
+	body, length := ex.body, ex.length
+	if ex.feed != nil {
+		return errOtherKind
+	}
+	for _, f := range ex.files {
+		if f != body.file {
+			f.Close()
+		}
+	}
+	ex.files = nil
+	ex.release()
+	ex.asgi = asgi
+	if asgi && body.file != nil {
+		ex.feedFile(body)
+		body = nil
+	}
+	return ex.pack(body, length)
+}
+
+var errOtherKind = errors.New("its body is on its way to an app of another kind")

@@ -1,0 +1,141 @@
+package front
+
+import (
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A post sends messages to an ASGI worker, and waits for it never. Its mutex comes
+// after the queue's.
+type post struct {
+	raw  syscall.RawConn
+	fd   int
+	room func() // the worker has read some of what did not fit; called without the mutex
+
+	mu      sync.Mutex
+	waiting [][]byte // events that did not fit
+	full    bool     // a message did not fit; somebody waits until it does
+	awaited bool     // a goroutine waits for that
+	closed  bool
+}
+
+func newPost(raw syscall.RawConn, room func()) *post {
+	p := &post{raw: raw, room: room}
+	_ = raw.Control(func(fd uintptr) { p.fd = int(fd) })
+	return p
+}
+
+// try sends a message if it fits, and after all others.
+func (p *post) try(message []byte, files []*os.File) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return unix.EPIPE
+	}
+	if p.full {
+		return unix.EAGAIN
+	}
+	err := sendMessage(p.fd, message, files)
+	if err == unix.EAGAIN || err == unix.ENOBUFS {
+		p.await()
+	}
+	return err
+}
+
+// send sends an event, which it keeps until it fits.
+func (p *post) send(event []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	if !p.full {
+		switch sendMessage(p.fd, event, nil) {
+		case unix.EAGAIN, unix.ENOBUFS:
+		default:
+			return // sent, or the worker is gone
+		}
+	}
+	p.waiting = append(p.waiting, event)
+	p.await()
+}
+
+// isFull tells whether the last message did not fit.
+func (p *post) isFull() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.full
+}
+
+// await has what waits sent when it fits.
+func (p *post) await() {
+	p.full = true
+	if p.awaited {
+		return
+	}
+	p.awaited = true
+	go func() {
+		_ = p.raw.Write(func(fd uintptr) bool {
+			// The try itself comes after the poller was armed: room that came
+			// before shows in it, room that comes after wakes.
+			p.flush()
+			if p.isFull() {
+				return false
+			}
+			p.room()
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.awaited = p.full
+			return !p.full
+		})
+	}()
+}
+
+func (p *post) flush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.full = false
+	for len(p.waiting) > 0 && !p.closed {
+		switch sendMessage(p.fd, p.waiting[0], nil) {
+		case unix.EAGAIN, unix.ENOBUFS:
+			p.full = true
+			return
+		}
+		p.waiting[0] = nil
+		p.waiting = p.waiting[1:]
+	}
+	p.waiting = nil
+}
+
+// close ends the sending. It is to be called before the socket is closed.
+func (p *post) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed, p.full, p.waiting = true, false, nil
+}
+
+// sendMessage sends a message without waiting.
+func sendMessage(fd int, message []byte, files []*os.File) error {
+	var oob []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		oob = unix.UnixRights(fds...)
+	}
+	for {
+		var err error
+		if oob == nil {
+			_, err = unix.Write(fd, message) // does not allocate, as sendmsg does
+		} else {
+			err = unix.Sendmsg(fd, message, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		}
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}

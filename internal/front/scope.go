@@ -1,0 +1,187 @@
+package front
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"indrik/internal/http1"
+	"indrik/internal/wire"
+)
+
+// This file makes the connection scope of ASGI, as the app gets it but for what
+// the worker adds. Its specification is
+// https://asgi.readthedocs.io/en/latest/specs/www.html.
+
+// The keys of a scope, and the values that are always the same, ready to be copied.
+var (
+	scopeType    = wire.AppendKey(nil, "type")
+	scopeASGI    = scopeVersions()
+	scopeVersion = wire.AppendKey(nil, "http_version")
+	scopeMethod  = wire.AppendKey(nil, "method")
+	scopeScheme  = wire.AppendKey(nil, "scheme")
+	scopePath    = wire.AppendKey(nil, "path")
+	scopeRawPath = wire.AppendKey(nil, "raw_path")
+	scopeQuery   = wire.AppendKey(nil, "query_string")
+	scopeRoot    = wire.AppendKey(nil, "root_path")
+	scopeHeaders = wire.AppendKey(nil, "headers")
+	scopeClient  = wire.AppendKey(nil, "client")
+	scopeServer  = wire.AppendKey(nil, "server")
+
+	version10 = wire.AppendKey(nil, "1.0")
+	version11 = wire.AppendKey(nil, "1.1")
+	version2  = wire.AppendKey(nil, "2")
+
+	// By whether there are interim responses, and whether the client takes trailers.
+	extensions = [2][2][]byte{
+		{scopeExtensions(false, false), scopeExtensions(false, true)},
+		{scopeExtensions(true, false), scopeExtensions(true, true)},
+	}
+)
+
+func scopeVersions() []byte {
+	b := wire.AppendDict(wire.AppendKey(nil, "asgi"))
+	b = wire.AppendKey(wire.AppendKey(b, "version"), "3.0")
+	b = wire.AppendKey(wire.AppendKey(b, "spec_version"), "2.4")
+	return wire.AppendDictEnd(b)
+}
+
+func scopeExtensions(interim, trailers bool) []byte {
+	b := wire.AppendDict(wire.AppendKey(nil, "extensions"))
+	add := func(name string) { b = wire.AppendDictEnd(wire.AppendDict(wire.AppendKey(b, name))) }
+	add("http.response.pathsend")
+	add("http.response.zerocopysend")
+	if interim {
+		add("http.response.early_hint")
+	}
+	if trailers {
+		add("http.response.trailers")
+	}
+	return wire.AppendDictEnd(b)
+}
+
+// appendScope appends the scope of a request. typ is http or websocket.
+func (ex *exchange) appendScope(b []byte, typ string) ([]byte, error) {
+	req, from := ex.req, ex.from
+	s, err := ex.sift()
+	if err != nil {
+		return b, err
+	}
+	b = wire.AppendDict(b)
+	b = append(b, scopeType...)
+	b = wire.AppendKey(b, typ)
+	b = append(b, scopeASGI...)
+	b = append(b, scopeVersion...)
+	b = appendHTTPVersion(b, req)
+	b = append(b, scopeMethod...)
+	method := req.Method
+	if ex.cfg.PermitMethod {
+		method = bytes.ToUpper(method) // the specification wants that
+	}
+	b = wire.AppendLatin1(b, method)
+	b = append(b, scopeScheme...)
+	b = wire.AppendLatin1(b, s.scheme)
+	b = append(b, scopePath...)
+	b = appendText(b, s.path)
+	b = append(b, scopeRawPath...)
+	b = wire.AppendBytes(b, req.Path)
+	b = append(b, scopeQuery...)
+	b = wire.AppendBytes(b, req.Query)
+	b = append(b, scopeRoot...)
+	root := s.script
+	if len(root) == 0 {
+		root = []byte(ex.cfg.RootPath)
+	}
+	b = appendText(b, root)
+	b = append(b, scopeHeaders...)
+	b = wire.AppendList(b, len(ex.passed))
+	for i := range ex.passed {
+		f := &ex.passed[i]
+		b = wire.AppendTuple(b, 2)
+		b = wire.AppendBytesHeader(b, len(f.Name))
+		for _, c := range f.Name {
+			if 'A' <= c && c <= 'Z' {
+				c |= 0x20
+			}
+			b = append(b, c)
+		}
+		b = wire.AppendBytes(b, f.Value)
+	}
+	b = append(b, from.ends...)
+	ex.trailers = req.AtLeast11() && takesTrailers(req)
+	b = append(b, extensions[index(req.AtLeast11())][index(ex.trailers)]...)
+	return wire.AppendDictEnd(b), nil
+}
+
+func index(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func appendHTTPVersion(b []byte, req *http1.Request) []byte {
+	switch {
+	case req.Major == 1 && req.Minor == 1:
+		return append(b, version11...)
+	case req.Major == 1 && req.Minor == 0:
+		return append(b, version10...)
+	case req.Major == 2 && req.Minor == 0:
+		return append(b, version2...)
+	}
+	return wire.AppendLatin1(b, fmt.Appendf(nil, "%d.%d", req.Major, req.Minor))
+}
+
+// appendText appends UTF-8. What is none becomes U+FFFD.
+func appendText(b, text []byte) []byte {
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
+	}
+	return wire.AppendUTF8(b, text)
+}
+
+// takesTrailers tells whether the client has said that it takes trailers (RFC 9110
+// section 10.1.4).
+func takesTrailers(req *http1.Request) bool {
+	for i := range req.Fields {
+		f := &req.Fields[i]
+		if len(f.Name) != 2 || !bytes.EqualFold(f.Name, []byte("TE")) {
+			continue
+		}
+		for coding := range bytes.SplitSeq(f.Value, []byte(",")) {
+			coding, _, _ = bytes.Cut(coding, []byte(";"))
+			if bytes.EqualFold(bytes.TrimSpace(coding), []byte("trailers")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// describeEnds encodes the part of the scope that says between whom the
+// connection is.
+func (o *origin) describeEnds() {
+	b := append([]byte(nil), scopeClient...)
+	if o.peer.IsValid() {
+		b = wire.AppendTuple(b, 2)
+		b = wire.AppendLatin1(b, []byte(o.remote))
+		b = wire.AppendInt(b, int64(o.port))
+	} else {
+		b = wire.AppendNone(b)
+	}
+	b = append(b, scopeServer...)
+	b = wire.AppendTuple(b, 2)
+	host, port, err := net.SplitHostPort(o.bind)
+	number, perr := strconv.Atoi(port)
+	if err == nil && perr == nil && o.network == "tcp" {
+		b = wire.AppendLatin1(b, []byte(host))
+		b = wire.AppendInt(b, int64(number))
+	} else {
+		b = appendText(b, []byte(strings.TrimPrefix(o.bind, "unix:")))
+		b = wire.AppendNone(b)
+	}
+	o.ends = b
+}

@@ -1,0 +1,383 @@
+"""An ASGI worker: its event loop, the messages of the front, and the requests.
+
+read() is the hot path: it takes as many messages as there are, and starts a task
+for each request. What the app answers until all of them have run goes to the
+front in one message.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections import deque
+from marshal import dumps, loads
+
+from . import wire, wsgi
+from .asgihttp import Request
+from .exchange import FORMAT, LEAVE, REFUSED
+from .lifespan import Lifespan
+
+# The kinds of messages from the front, and the methods of a conversation for those
+# that concern one.
+REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET = range(7)
+METHODS = {BODY: "on_body", GONE: "on_gone", GRANT: "on_grant"}
+
+# What runs an app, by the type of the scope.
+CONVERSATIONS = {"http": Request}
+
+# How many messages are read before the loop looks at something else.
+_AT_A_TIME = 64
+
+_ANCILLARY = wire.CMSG_SPACE(4)
+
+_FRONT_SHIFT = 24  # of an id: above are the bits of the front's number
+
+# The part of graceful_timeout that is kept for what the app does at its end, at
+# most so many seconds.
+_LAST_PART = 0.1
+_LAST_MOST = 3.0
+
+# How long the app may take for its end when it is to end at once.
+_QUICK = 1.0
+
+
+class Server:
+    """What serves an app in this process. There is one."""
+
+    def __init__(self, worker):
+        self.worker = worker
+        self.log = worker.log
+        self.app = worker.wsgi
+        self.sock = worker.slots[0]
+        self.cells = worker.board
+        self.page = worker.page
+        self.seen = self.page[0]
+        self.requests = {}  # conversations that run, by their number
+        self.state = {}  # of the lifespan
+        self.hooks = None
+        self.stopping = False
+        self.expired = False  # graceful_timeout is about to end
+        self.grace = worker.cfg.get("asgi_disconnect_grace_period")
+        if self.grace is None:
+            self.grace = 3
+        self.begun = 0.0  # the stop
+        self.over = None  # a future: nothing is left to do
+        self.loop = None
+        self.eager = False
+        self.lifespan = None
+        # What goes to the front.
+        self.corked = False  # it is kept until the messages that came were handled
+        self.out = []
+        self.size = 0
+        self.backlog = deque()  # what the kernel did not take: data and perhaps a descriptor
+        self.drained = []  # futures of who waits for that
+        self.lost = False  # the front cannot be reached
+        self.conversations = {}
+        for name, kind in CONVERSATIONS.items():
+            self.conversations[name] = type(kind.__name__, (kind,), {"server": self, "log": worker.log})
+        self.buffer = bytearray(wire.MAX_MESSAGE + 4096)
+
+    # Life
+
+    def start(self):
+        """Makes the loop, and starts the app."""
+        worker = self.worker
+        self.loop = loop = _new_loop(worker.cfg.get("asgi_loop") or "auto", worker.log)
+        asyncio.set_event_loop(loop)
+        self.over = loop.create_future()
+        mode = worker.cfg.get("asgi_lifespan") or "auto"
+        if mode != "off":
+            self.lifespan = Lifespan(self.app, self.state, worker.log, mode)
+            loop.run_until_complete(self.lifespan.startup())
+        # A task factory of the app's has its reasons.
+        self.eager = sys.version_info >= (3, 12) and loop.get_task_factory() is None
+        if worker.cfg.hooks or worker.log.error_log.isEnabledFor(logging.DEBUG):
+            from . import asgihooks
+
+            self.hooks = asgihooks.of(worker)
+
+    def serve(self):
+        """Serves until the worker is to end, and ends the app."""
+        loop = self.loop
+        self.sock.setblocking(False)
+        loop.add_reader(self.sock, self.read)
+        if self.worker.stopping:
+            self.stop()
+        try:
+            loop.run_until_complete(self.over)
+            loop.run_until_complete(self._end())
+        finally:
+            self._close()
+
+    def call(self, function):
+        """Has the loop call function. For signal handlers."""
+        try:
+            self.loop.call_soon_threadsafe(function)
+        except (AttributeError, RuntimeError):
+            pass  # there is none yet, or it is closed
+
+    def stop(self):
+        """Begins no more requests, and ends when those that run are done."""
+        if self.stopping:
+            return
+        self.stopping = True
+        self.begun = self.loop.time()
+        graceful = self.worker.cfg.get("graceful_timeout") or 0
+        limit = graceful - min(_LAST_MOST, graceful * _LAST_PART)
+        self.loop.call_later(limit, self.expire)
+        self._look()
+
+    def quit(self):
+        """Ends at once, as far as the app lets it."""
+        self.stopping = True
+        self.begun = 0.0
+        self.expire(quick=True)
+
+    def expire(self, quick=False):
+        if self.expired or self.over.done():
+            return
+        self.expired = True
+        if not quick:
+            self.log.warning("Worker graceful timeout (pid:%s)", self.worker.pid)
+        for conversation in list(self.requests.values()):
+            conversation.task.cancel()
+        # One that does not heed that is left behind.
+        self.loop.call_later(_QUICK / 2, self._finish)
+        self._look()
+
+    def _look(self):
+        if self.stopping and not self.requests:
+            self._finish()
+
+    def _finish(self):
+        if not self.over.done():
+            self.over.set_result(None)
+
+    async def _end(self):
+        self.loop.remove_reader(self.sock)
+        # What was sent must reach the front. It reads always, so this is short.
+        while self.backlog and not self.lost:
+            await self.room()
+        # The front gives to others what was not read.
+        self.sock.close()
+        if self.lifespan:
+            limit = _QUICK
+            if self.begun:
+                graceful = self.worker.cfg.get("graceful_timeout") or 0
+                limit = max(_QUICK / 2, graceful - (self.loop.time() - self.begun) - _QUICK / 4)
+            await self.lifespan.shutdown(limit)
+
+    def _close(self):
+        """Ends what the app has left running."""
+        loop = self.loop
+        try:
+            left = [task for task in asyncio.all_tasks(loop) if not task.done()]
+            for task in left:
+                task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.wait(left, timeout=_QUICK / 2))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            asyncio.set_event_loop(None)
+            if not loop.is_running():
+                loop.close()
+
+    # Messages from the front
+
+    def read(self):
+        receive = self.sock.recvmsg_into
+        buffer = self.buffer
+        buffers = [buffer]
+        flags = wire.MSG_CMSG_CLOEXEC
+        requests = self.requests
+        self.corked = True
+        for _ in range(_AT_A_TIME):
+            try:
+                size, ancillary, _, _ = receive(buffers, _ANCILLARY, flags)
+            except BlockingIOError:
+                break
+            except OSError:
+                size = 0
+            if not size:
+                self._orphaned()
+                break
+            kind, number, a, b = loads(buffer)
+            if kind <= UPLOAD:
+                self.begin(kind, number, a, b, ancillary)
+                a = b = None
+            elif kind == PING:
+                self._pong(number, a)
+            elif kind == RESET:
+                self._reset(number)
+            else:
+                conversation = requests.get(number)
+                if conversation is not None:
+                    getattr(conversation, METHODS[kind])(a, b)
+        if self.eager:
+            self.uncork()
+        else:
+            # The tasks take their first steps before that, in the same turn.
+            self.loop.call_soon(self.uncork)
+
+    def begin(self, kind, number, scope, body, ancillary):
+        cells = self.cells
+        if self.stopping:
+            self.put(dumps((LEAVE, number), FORMAT))
+            wire.close_all(wire.descriptors(ancillary))
+            return
+        # The claim comes first: see docs/protocol.md.
+        cells[wire.BOARD_FIRST] = number
+        revoked = self.page[0]
+        if revoked != self.seen:
+            before, self.seen = self.seen, revoked
+            if wsgi.is_revoked(self.page, number, revoked - before):
+                wire.close_all(wire.descriptors(ancillary))
+                self.put(dumps((REFUSED, number), FORMAT))
+                return
+        if number >> _FRONT_SHIFT != cells[wire.BOARD_FRONT] - 1:
+            wire.close_all(wire.descriptors(ancillary))
+            return
+        if ancillary:
+            with open(wire.descriptors(ancillary)[0], "rb") as f:
+                f.seek(0)
+                scope, body = loads(f.read())
+        scope["state"] = self.state.copy()
+        conversation = self.conversations[scope["type"]]()
+        conversation.number = number
+        conversation.body = body
+        if kind == UPLOAD:
+            conversation.more = True
+        self.requests[number] = conversation
+        worker = self.worker
+        worker.nr = count = worker.nr + 1
+        if count >= worker.max_requests:
+            worker.exhausted()
+        if self.hooks is not None:
+            run = conversation.run(self.hooks(conversation), scope)
+        else:
+            run = conversation.run(self.app, scope)
+        if self.eager:
+            task = asyncio.Task(run, loop=self.loop, eager_start=True)
+        else:
+            task = self.loop.create_task(run)
+        conversation.task = task
+
+    def ended(self, conversation):
+        """A conversation is over."""
+        del self.requests[conversation.number]
+        if self.stopping:
+            self._look()
+
+    def _pong(self, number, sent):
+        cells = self.cells
+        cells[wire.BOARD_PING] = number
+        cells[wire.BOARD_LAG] = lag = max(0, time.monotonic_ns() - sent) // 1000
+        if lag > cells[wire.BOARD_MOST_LAG]:
+            cells[wire.BOARD_MOST_LAG] = lag
+
+    def _reset(self, front):
+        """The clients of other fronts have gone."""
+        for number, conversation in list(self.requests.items()):
+            if number >> _FRONT_SHIFT != front:
+                conversation.on_gone()
+
+    def _orphaned(self):
+        """There is neither a front nor a master that could start one."""
+        self.lost = True
+        self.loop.remove_reader(self.sock)
+        if not self.worker.stopping:
+            self.worker.orphaned = True
+        for conversation in list(self.requests.values()):
+            conversation.on_gone()
+        self.stop()
+
+    # Messages to the front
+
+    def put(self, data):
+        """Sends a message, or keeps it for a moment to send it with others."""
+        if self.corked:
+            if self.size + len(data) > wire.MAX_MESSAGE:
+                self.flush()
+            self.out.append(data)
+            self.size += len(data)
+        else:
+            self.write(data)
+
+    def put_file(self, data, fd):
+        """Sends a message with a descriptor, which stays the caller's."""
+        self.flush()
+        self.write(data, fd)
+
+    def uncork(self):
+        self.corked = False
+        self.flush()
+
+    def flush(self):
+        out = self.out
+        if out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self.out = []
+            self.size = 0
+            self.write(data)
+
+    def write(self, data, fd=None):
+        if self.lost:
+            return
+        if not self.backlog:
+            try:
+                self._send(data, fd)
+                return
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as e:
+                self._unreachable(e)
+                return
+            self.loop.add_writer(self.sock, self._drain)
+        self.backlog.append((data, None if fd is None else os.dup(fd)))
+
+    def _send(self, data, fd):
+        if fd is None:
+            self.sock.send(data)
+        else:
+            self.sock.sendmsg([data], [wire.rights(fd)])
+
+    def _unreachable(self, error):
+        self.log.debug("A message to the front was not sent: %s", error)
+
+    def _drain(self):
+        while self.backlog:
+            data, fd = self.backlog[0]
+            try:
+                self._send(data, fd)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as e:
+                self._unreachable(e)
+            self.backlog.popleft()
+            if fd is not None:
+                wire.close_all([fd])
+        self.loop.remove_writer(self.sock)
+        drained, self.drained = self.drained, []
+        for future in drained:
+            if not future.done():
+                future.set_result(None)
+
+    async def room(self):
+        """Waits until the kernel takes more."""
+        if self.backlog:
+            future = self.loop.create_future()
+            self.drained.append(future)
+            await future
+
+
+def _new_loop(name, log):
+    if name != "asyncio":
+        try:
+            import uvloop
+
+            return uvloop.new_event_loop()
+        except ImportError:
+            if name == "uvloop":
+                log.warning("uvloop not available, falling back to asyncio")
+    return asyncio.new_event_loop()

@@ -1,0 +1,46 @@
+"""The hooks pre_request and post_request around a request of ASGI."""
+
+import logging
+
+from . import hookview
+
+
+def of(worker):
+    """Returns a function that makes an app, with the hooks around it, for a request;
+    None if there are no hooks."""
+    log, hooks, app = worker.log, worker.cfg.hooks, worker.wsgi
+    before = hooks.get("pre_request")
+    after = hooks.get("post_request")
+    if before is None and log.error_log.isEnabledFor(logging.DEBUG):
+
+        def before(worker, req):
+            worker.log.debug("%s %s", req.method, req.path)
+
+    if before is None and after is None:
+        return None
+
+    def hooked(conversation):
+        async def application(scope, receive, send):
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            environ = hookview.environ(scope)
+            req = hookview.Request(environ)
+            failed = True
+            try:
+                if before is not None:
+                    before(worker, req)
+                    req.apply_to(scope)
+                await app(scope, receive, send)
+                failed = False
+            finally:
+                if after is not None:
+                    try:
+                        after(worker, req, environ, hookview.Response(hookview.Sent(conversation), failed))
+                    except Exception:
+                        log.exception("Exception in post_request hook")
+                worker.heed()
+
+        return application
+
+    return hooked

@@ -1,0 +1,278 @@
+"""A request of HTTP and its response, as ASGI has them:
+https://asgi.readthedocs.io/en/latest/specs/www.html and .../extensions.html."""
+
+import os
+import stat
+from collections import deque
+from marshal import dumps
+
+from .conversation import ROOM, Conversation
+from .exchange import (
+    CHUNK, END, FILE, FORMAT, HINTS, MAX_CHUNK, MAX_ONE, PART, RESPONSE, START, TRAILERS, WANT, ClientGone,
+)
+from .wire import MAX_MESSAGE
+
+# How far the response is.
+NEW, HEAD, BODY, TRAILING, DONE = range(5)
+
+
+class Request(Conversation):
+    phase = NEW
+    status = None
+    headers = None
+    trailing = False  # the app has announced trailers
+    trailers = ()
+    sent = None  # bytes of the body, once the response has begun; for hooks
+    more = False  # parts of the body are to come
+    parts = None  # those that came
+    room = 0  # bytes of the body that were wanted and have not come
+    held = 0  # bytes that came and were not given to the app
+
+    # Receiving
+
+    async def receive(self):
+        body = self.body
+        if body is not None and not self.gone and self.phase != DONE:
+            self.body = None
+            return {"type": "http.request", "body": body, "more_body": self.more}
+        return await self._receive()
+
+    async def _receive(self):
+        while not self.gone and self.phase != DONE:
+            if self.parts:
+                body = self.parts.popleft() if len(self.parts) == 1 else b"".join(self.parts)
+                self.parts.clear()
+                self.held = 0
+                return {"type": "http.request", "body": body, "more_body": self.more}
+            if self.more:
+                self._want()
+            await self.wait_reader()
+        return {"type": "http.disconnect"}
+
+    def _want(self):
+        if self.room <= ROOM // 2:
+            self.server.put(dumps((WANT, self.number, ROOM - self.room), FORMAT))
+            self.room = ROOM
+
+    def on_body(self, data, more):
+        self.room -= len(data)
+        self.more = bool(more)
+        if self.parts is None:
+            self.parts = deque()
+        self.parts.append(data)
+        self.wake_readers()
+
+    # Sending
+
+    async def send(self, message):
+        kind = message["type"]
+        if self.gone:
+            raise ClientGone("the client has gone")
+        phase = self.phase
+        if phase == NEW and kind == "http.response.start":
+            status = message["status"]
+            if type(status) is not int or not 100 <= status <= 999:
+                status = _status(status)
+            self.status = status
+            self.headers = _headers(message.get("headers", ()))
+            self.trailing = message.get("trailers", False)
+            self.phase = HEAD
+            return
+        if (
+            phase == HEAD
+            and kind == "http.response.body"
+            and not self.trailing
+            and not message.get("more_body")
+        ):
+            body = message.get("body", b"")
+            if type(body) is not bytes:
+                body = _body(body)
+            if len(body) <= MAX_ONE:
+                data = dumps((RESPONSE, self.number, self.status, self.headers, body), FORMAT)
+                if len(data) <= MAX_MESSAGE:
+                    self.phase = DONE
+                    self.sent = len(body)
+                    self.finish(data)
+                    return
+        await self._send(kind, message)
+
+    async def _send(self, kind, message):
+        phase = self.phase
+        if kind == "http.response.body" and phase in (HEAD, BODY):
+            await self._send_body(_body(message.get("body", b"")), message.get("more_body", False))
+        elif kind == "http.response.pathsend" and phase == HEAD:
+            await self._send_path(message["path"])
+        elif kind == "http.response.zerocopysend" and phase in (HEAD, BODY):
+            await self._send_file(message)
+        elif kind == "http.response.early_hint" and phase != DONE:
+            if phase <= HEAD:
+                links = [(b"link", bytes(link)) for link in message["links"]]
+                self.server.put(_head(dumps((HINTS, self.number, links), FORMAT)))
+        elif kind == "http.response.trailers" and phase == TRAILING:
+            self.trailers += tuple(_headers(message.get("headers", ())))
+            if not message.get("more_trailers"):
+                self._finish(dumps((TRAILERS, self.number, self.trailers), FORMAT))
+        elif phase != DONE:  # after that the specification has it ignored
+            raise RuntimeError("%r is not expected %s" % (kind, _PHASES[phase]))
+
+    async def _send_body(self, body, more):
+        size = len(body)
+        at = 0
+        if self.phase == HEAD:
+            await self.await_window()
+            at = min(size, MAX_ONE)
+            self._start(body[:at] if at < size else body)
+        if size > at:
+            view = memoryview(body)
+            while at < size:
+                await self.await_window()
+                part = view[at : at + MAX_CHUNK]
+                self.window -= len(part)
+                self.sent += len(part)
+                self.server.put(dumps((CHUNK, self.number, part), FORMAT))
+                at += len(part)
+        if not more:
+            self._end()
+        elif self.window <= 0:
+            await self.await_window()
+
+    def _start(self, body):
+        """Sends the head and a part of the body."""
+        data = dumps((START, self.number, self.status, self.headers, body), FORMAT)
+        if len(data) > MAX_MESSAGE:
+            # They do not fit into one message.
+            self.server.put(_head(dumps((START, self.number, self.status, self.headers, b""), FORMAT)))
+            data = dumps((CHUNK, self.number, body), FORMAT)
+        self.phase = BODY
+        self.sent = len(body)
+        self.window -= len(body)
+        self.server.put(data)
+
+    def _end(self):
+        if self.trailing:
+            self.phase = TRAILING
+        else:
+            self._finish(dumps((END, self.number), FORMAT))
+
+    def _finish(self, data):
+        self.phase = DONE
+        self.finish(data)
+
+    async def _send_path(self, path):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise ValueError("%r is not a regular file" % (path,))
+            self._send_all(fd, 0, -1)
+        finally:
+            os.close(fd)
+
+    def _send_all(self, fd, offset, count):
+        """Sends a response whose body is a part of a file."""
+        if self.trailing:
+            self._start(b"")
+            self._send_part(fd, offset, count)
+            self._end()
+            return
+        data = _head(dumps((FILE, self.number, self.status, self.headers, offset, count), FORMAT))
+        self.phase = DONE
+        self.done = True
+        self.sent = 0
+        self.server.put_file(data, fd)
+        self.wake_readers()
+
+    def _send_part(self, fd, offset, count):
+        rest = max(0, os.fstat(fd).st_size - offset)
+        self.window -= rest if count < 0 else min(count, rest)
+        self.server.put_file(dumps((PART, self.number, offset, count), FORMAT), fd)
+
+    async def _send_file(self, message):
+        file = message["file"]
+        fd = file if isinstance(file, int) else file.fileno()
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            raise ValueError("%r is not a regular file" % (file,))
+        offset, count = message.get("offset"), message.get("count")
+        if count is None:
+            count = -1
+        if offset is None:
+            # As sendfile(2) does without one.
+            offset = os.lseek(fd, 0, os.SEEK_CUR)
+            rest = max(0, info.st_size - offset)
+            os.lseek(fd, rest if count < 0 else min(count, rest), os.SEEK_CUR)
+        if not 0 <= offset < 1 << 62 or not -1 <= count < 1 << 62:
+            raise ValueError("%d bytes from %d are no part of a file" % (count, offset))
+        more = message.get("more_body", False)
+        if self.phase == HEAD:
+            if not more:
+                self._send_all(fd, offset, count)
+                return
+            await self.await_window()
+            self._start(b"")
+        await self.await_window()
+        self._send_part(fd, offset, count)
+        if not more:
+            self._end()
+
+    # The end
+
+    def unfinished(self):
+        if self.phase == TRAILING:
+            self._finish(dumps((TRAILERS, self.number, self.trailers), FORMAT))
+            return
+        if not self.gone:
+            self.log.error("Error in ASGI application: it returned without %s", _MISSING[self.phase])
+        self.fail()
+
+
+_PHASES = {
+    NEW: "before http.response.start",
+    HEAD: "after http.response.start",
+    BODY: "while the body is sent",
+    TRAILING: "after the body",
+}
+
+_MISSING = {
+    NEW: "a response",
+    HEAD: "the body of its response",
+    BODY: "the end of its response",
+}
+
+
+def _status(value):
+    """Returns a status as an exact int: http.HTTPStatus is none."""
+    status = int(value)
+    if status != value or not 100 <= status <= 999:
+        raise ValueError("%r is not a status" % (value,))
+    return status
+
+
+def _body(data):
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError("%r is not made of bytes" % (data,))
+    return bytes(data)
+
+
+def _headers(headers):
+    """Returns headers in a form that the front reads."""
+    if type(headers) is list or type(headers) is tuple:
+        for pair in headers:
+            if type(pair) is not tuple and type(pair) is not list:
+                break
+            name, value = pair
+            if type(name) is not bytes or type(value) is not bytes:
+                break
+        else:
+            return headers
+    pairs = []
+    for name, value in headers:
+        if not isinstance(name, bytes) or not isinstance(value, bytes):
+            raise TypeError("the header (%r, %r) is not made of bytes" % (name, value))
+        pairs.append((bytes(name), bytes(value)))
+    return pairs
+
+
+def _head(data):
+    if len(data) > MAX_MESSAGE:
+        raise ValueError("response head of %d bytes is too large" % len(data))
+    return data
