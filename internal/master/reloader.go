@@ -78,6 +78,9 @@ func (m *Master) watchOptions() codewatch.Options {
 	// A config file that was not there may come to be.
 	o.Extra = settings.ConfigFiles(m.opts.Env, m.opts.CmdArgs, m.opts.Args)
 	o.Extra = append(o.Extra, m.cfg.Strings("reload_extra_files")...)
+	if path := m.cfg.PasteFile(); path != "" {
+		o.Extra = append(o.Extra, path)
+	}
 	for i, path := range o.Extra {
 		if !filepath.IsAbs(path) {
 			o.Extra[i] = filepath.Join(dir, path)

@@ -62,6 +62,7 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 	if c.app == "" {
 		c.app = c.String("wsgi_app")
 	}
+	errs = append(errs, c.findPaste(dir)...)
 	if c.values["workers"] == auto {
 		c.values["workers"], c.auto = 1, true
 	}
@@ -174,7 +175,7 @@ func (c *Config) App() string { return c.app }
 
 // ProcName is the name in the titles of the processes.
 func (c *Config) ProcName() string {
-	for _, s := range []string{c.String("proc_name"), c.String("default_proc_name"), c.app} {
+	for _, s := range []string{c.String("proc_name"), c.String("default_proc_name"), c.PasteFile(), c.app} {
 		if s != "" {
 			return s
 		}

@@ -94,13 +94,12 @@ var serverSettings = []Setting{
 	{
 		Name: "paste", Section: sectionServer,
 		Flags: []string{"--paste", "--paster"}, Metavar: "STRING", Kind: KindString,
-		Effect: Refused, Why: "PasteDeploy is not supported yet: name the app by `module:variable`",
-		Doc: "Load the app, and settings, from a PasteDeploy file: `FILE` or `FILE#SECTION`.",
+		Doc:  "Load the app from a PasteDeploy file: `FILE` or `FILE#SECTION`. The environment of the app needs the package PasteDeploy.",
+		Note: "A `[loggers]` section of the file is its `logconfig`, unless another one is set. Server sections are not read, as with `gunicorn --paste`.",
 	},
 	{
 		Name: "raw_paste_global_conf", Section: sectionServer,
 		Flags: []string{"--paste-global"}, Metavar: "CONF", Kind: KindStrings, Default: []string(nil),
-		Effect: Missing, Why: notYet,
 		Doc: "Set a global variable of the PasteDeploy file: `KEY=VALUE`. May be given several times.",
 	},
 	{

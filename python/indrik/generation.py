@@ -11,8 +11,9 @@ class App:
     """The app, imported when it is first asked for. With stand_in, one that does
     not compile is replaced by one that shows why."""
 
-    def __init__(self, spec, log, stand_in=False):
+    def __init__(self, spec, log, stand_in=False, load=loader.load):
         self.app_uri = spec
+        self._load = load
         self.callable = None
         self.error = None  # the exception that it is replaced for
         self._log = log
@@ -21,7 +22,7 @@ class App:
     def wsgi(self):
         if self.callable is None:
             try:
-                self.callable = loader.load(self.app_uri)
+                self.callable = self._load(self.app_uri)
             except SyntaxError as e:
                 if not self._stand_in:
                     raise

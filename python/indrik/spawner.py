@@ -17,8 +17,9 @@ from signal import set_wakeup_fd
 from signal import signal as on_signal
 import signal
 import time
+from functools import partial
 
-from . import glogging, hooks, monkey, spew, title, wire
+from . import glogging, hooks, loader, monkey, paste, spew, title, wire
 from .config import Config, ConfigError, File
 from .generation import App, Generation, Surroundings
 from .imported import Imported
@@ -138,7 +139,11 @@ class Spawner:
     def on_prepare(self, message, fds):
         number, server = message["generation"], message.get("server") or {}
         file = self.files.get(number) or File()
-        cfg = Config(message["settings"], file, message.get("app"), message.get("kind"))
+        settings = message["settings"]
+        ini = settings.get("paste") and message["app"].partition("#")[0]
+        if ini and not settings.get("logconfig") and paste.configures_logging(ini):
+            settings["logconfig"] = ini
+        cfg = Config(settings, file, message.get("app"), message.get("kind"))
         if cfg.kind == "gevent":
             self._patch(cfg.get("worker_class"))
         try:
@@ -146,7 +151,10 @@ class Spawner:
             self.server.log = glogging.make(cfg, self.server.log)
         except (OSError, glogging.LogConfigError) as e:
             raise CallError("config", "\nError: %s" % e) from None
-        app = App(message.get("app"), self.server.log, message.get("stand_in"))
+        load = loader.load
+        if ini:
+            load = partial(paste.load, global_conf=cfg.get("raw_paste_global_conf") or ())
+        app = App(message.get("app"), self.server.log, message.get("stand_in"), load)
         if cfg.get("preload_app") or message.get("load"):
             if cfg.get("spew"):
                 spew.install()

@@ -1,0 +1,34 @@
+"""Apps that a PasteDeploy file describes (the setting paste)."""
+
+import re
+
+from .loader import AppImportError
+
+
+def load(location, global_conf):
+    """Returns the app of `FILE` or `FILE#SECTION`."""
+    try:
+        from paste.deploy import loadapp
+    except ImportError as e:
+        raise AppImportError(
+            "--paste needs the package PasteDeploy in the environment of the app: "
+            "pip install PasteDeploy (%s)" % e
+        ) from None
+    return loadapp("config:" + location, global_conf=_pairs(global_conf))
+
+
+def _pairs(items):
+    """Splits each `KEY=VALUE` at the first = that no backslash precedes."""
+    pairs = (re.split(r"(?<!\\)=", item, maxsplit=1) for item in items)
+    return {key.replace("\\=", "="): value.replace("\\=", "=") for key, value in pairs}
+
+
+def configures_logging(file):
+    import configparser  # only here: it costs milliseconds
+
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read([file])
+    except (configparser.Error, UnicodeDecodeError):
+        return False  # PasteDeploy says what is wrong with it
+    return parser.has_section("loggers")
