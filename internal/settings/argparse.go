@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,9 @@ var options, byFlag = func() ([]string, map[string]*Setting) {
 // Python's argparse does, because its habits are part of the interface that
 // scripts and unit files use: prefixes of long options that fit one option
 // only, values attached to short ones (-w4) or after = , clusters of short
-// options (-Dw4), -- , and an app anywhere between the options.
+// options (-Dw4), -- , and an app anywhere between the options. Only options
+// that Gunicorn does not have are left out of account where a prefix would
+// otherwise be ambiguous.
 //
 // app is the first positional argument; further ones are ignored. The error
 // is a [*UsageError], [ErrHelp] or [ErrVersion].
@@ -139,6 +142,12 @@ func (p *argParser) classify(arg string) (word, error) {
 		}
 	} else if s := byFlag[arg[:2]]; s != nil {
 		found = append(found, word{kind: 'O', opt: s, flag: arg[:2], arg: arg[2:], has: true})
+	}
+	// What Indrik has added must not make an abbreviation ambiguous that works
+	// with Gunicorn.
+	theirs := slices.DeleteFunc(slices.Clone(found), func(w word) bool { return w.opt.Added })
+	if len(theirs) == 1 {
+		found = theirs
 	}
 	switch {
 	case len(found) > 1:

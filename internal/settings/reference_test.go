@@ -16,6 +16,7 @@ type option struct {
 	Flags []string `json:"flags"`
 	Type  string   `json:"type"`
 	Bare  string   `json:"bare"`
+	Added bool     `json:"added"`
 }
 
 // outcome is what became of one command line.
@@ -39,7 +40,7 @@ func optionsOfTable() []option {
 		if !s.HasFlag() {
 			continue
 		}
-		o := option{s.Name, s.Flags, "str", s.Bare}
+		o := option{s.Name, s.Flags, "str", s.Bare, s.Added}
 		switch {
 		case s.Off:
 			o.Type = "false"
@@ -61,7 +62,7 @@ func optionsOfTable() []option {
 
 // commandLine makes words that are near to what people write, and some that
 // only argparse could have an opinion on.
-func commandLine(r *rand.Rand) []string {
+func commandLine(r *rand.Rand, options []string) []string {
 	values := []string{
 		"4", "-1", "0", "+5", "1_000", "abc", "", "-", "022", "0x1f", "0o17", "1__0", " 7 ", "1.5", "-.5", "-5.", "-x y",
 		"auto", "test:app", "127.0.0.1:80", "unix:/run/x", "A=b", "-D", "it's", "a\"b'c", "日本", "a\nb", "sync", "é\x7f", "9_",
@@ -123,18 +124,43 @@ func referencePython(t *testing.T) string {
 	return ""
 }
 
+// A job is what argparse and shlex are asked.
+type job struct {
+	Options []option   `json:"options"`
+	Cases   [][]string `json:"cases"`
+	Texts   []string   `json:"texts"`
+}
+
+type answers struct {
+	Cases []outcome   `json:"cases"`
+	Texts []splitting `json:"texts"`
+}
+
+func (j *job) ask(t *testing.T) (a answers) {
+	t.Helper()
+	in, err := json.Marshal(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	cmd := exec.Command(referencePython(t), "testdata/argparse_reference.py")
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs.Bytes())
+	}
+	if err := json.Unmarshal(out, &a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // The parser must do what argparse does with the same table.
 func TestAgainstArgparse(t *testing.T) {
-	python := referencePython(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	var job struct {
-		Options []option   `json:"options"`
-		Cases   [][]string `json:"cases"`
-		Texts   []string   `json:"texts"`
-	}
-	job.Options = optionsOfTable()
-	for range 20000 {
-		job.Cases = append(job.Cases, commandLine(r))
+	job := job{Options: optionsOfTable()}
+	for range 15000 {
+		job.Cases = append(job.Cases, commandLine(r, options))
 	}
 	for range 5000 {
 		var b strings.Builder
@@ -143,24 +169,7 @@ func TestAgainstArgparse(t *testing.T) {
 		}
 		job.Texts = append(job.Texts, b.String())
 	}
-	in, err := json.Marshal(job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var errs bytes.Buffer
-	cmd := exec.Command(python, "testdata/argparse_reference.py")
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &errs
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, errs.Bytes())
-	}
-	var reference struct {
-		Cases []outcome   `json:"cases"`
-		Texts []splitting `json:"texts"`
-	}
-	if err := json.Unmarshal(out, &reference); err != nil {
-		t.Fatal(err)
-	}
+	reference := job.ask(t)
 
 	failures := 0
 	for i, words := range job.Cases {
@@ -183,6 +192,65 @@ func TestAgainstArgparse(t *testing.T) {
 			t.Errorf("%q: split into %s, shlex makes %s", text, asJSON(got), asJSON(want))
 		}
 	}
+}
+
+// Every command line that Gunicorn's own parser takes means the same here,
+// abbreviations too, whatever options were added.
+func TestAgainstGunicorn(t *testing.T) {
+	job := job{Options: gunicornsOptions(t)}
+	var flags []string
+	for _, o := range job.Options {
+		flags = append(flags, o.Flags...)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 8000 {
+		job.Cases = append(job.Cases, commandLine(r, flags))
+	}
+	for _, flag := range flags { // each prefix of each option
+		for n := 3; n < len(flag); n++ {
+			job.Cases = append(job.Cases, []string{flag[:n], "1"})
+		}
+	}
+	taken := 0
+	for i, want := range job.ask(t).Cases {
+		if want.Error != nil {
+			continue
+		}
+		taken++
+		if got := outcomeOf(t, job.Cases[i]); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q:\n got %s\nwant %s", job.Cases[i], asJSON(got), asJSON(want))
+		}
+	}
+	if taken < 2000 {
+		t.Errorf("only %d of %d command lines were taken", taken, len(job.Cases))
+	}
+}
+
+// gunicornsOptions are the options of Gunicorn's own table.
+func gunicornsOptions(t *testing.T) []option {
+	var list []option
+	for _, g := range gunicornsSettings(t) {
+		if len(g.Flags) == 0 {
+			continue
+		}
+		o := option{Name: g.Name, Flags: g.Flags, Type: "str"}
+		switch g.Action {
+		case "store_true":
+			o.Type = "true"
+		case "store_const":
+			o.Type = "false"
+		case "append":
+			o.Type = "list"
+		}
+		if kind := map[string]string{"int": "int", "auto_int": "mode"}[g.Type]; kind != "" {
+			o.Type = kind
+		}
+		if g.Nargs == "?" {
+			o.Bare = g.Const.(string)
+		}
+		list = append(list, o)
+	}
+	return list
 }
 
 func outcomeOf(t *testing.T, words []string) outcome {

@@ -69,26 +69,30 @@ var otherDefaults = map[string]string{
 	"keepalive":         "an idle client holds no worker",
 }
 
-// The names, flags and defaults that scripts and config files rely on. The
-// file is made from Gunicorn's own table; it has nothing for defaults that
-// depend on the surroundings.
-func TestGunicornsSettings(t *testing.T) {
+// gunicornsSetting is a row of Gunicorn's own table.
+type gunicornsSetting struct {
+	Name, Section, Action, Type, Nargs, Metavar string
+	Flags                                       []string
+	Default, Const                              any // null where they depend on the surroundings
+}
+
+func gunicornsSettings(t *testing.T) []gunicornsSetting {
+	t.Helper()
 	data, err := os.ReadFile("testdata/gunicorn_settings.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var gunicorn struct {
-		Settings []struct {
-			Name, Section, Action, Type, Nargs, Metavar string
-			Flags                                       []string
-			Default, Const                              any
-		}
-	}
+	var gunicorn struct{ Settings []gunicornsSetting }
 	if err := json.Unmarshal(data, &gunicorn); err != nil {
 		t.Fatal(err)
 	}
+	return gunicorn.Settings
+}
+
+// The names, flags and defaults that scripts and config files rely on.
+func TestGunicornsSettings(t *testing.T) {
 	known := map[string]bool{}
-	for _, g := range gunicorn.Settings {
+	for _, g := range gunicornsSettings(t) {
 		known[g.Name] = true
 		s := Lookup(g.Name)
 		if s == nil {
@@ -106,6 +110,7 @@ func TestGunicornsSettings(t *testing.T) {
 		}
 		def := plain(g.Default)
 		if _, ok := def.(string); ok && s.Kind != KindString {
+			var err error
 			if def, err = check(s, def, ""); err != nil {
 				t.Errorf("%s: Gunicorn's default: %v", g.Name, err)
 			}

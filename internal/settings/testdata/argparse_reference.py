@@ -24,6 +24,12 @@ class Parser(argparse.ArgumentParser):
     def exit(self, status=0, message=None):
         raise Stop("version", "")
 
+    def _get_option_tuples(self, option_string):
+        # Options that were added make no abbreviation ambiguous.
+        found = super()._get_option_tuples(option_string)
+        theirs = [f for f in found if f[0].dest not in self.added]
+        return theirs if len(theirs) == 1 else found
+
     def _print_message(self, message, file=None):
         pass
 
@@ -46,6 +52,7 @@ TYPES = {"str": str, "int": int, "mode": auto_int, "count": count}
 
 def build(options):
     parser = Parser(prog="indrik")
+    parser.added = {o["name"] for o in options if o["added"]}
     parser.add_argument("-v", "--version", action="version", version="1", default=argparse.SUPPRESS)
     parser.add_argument("args", nargs="*")
     for o in options:
@@ -85,5 +92,5 @@ job = json.load(sys.stdin)
 parser = build(job["options"])
 json.dump({
     "cases": [run(parser, words) for words in job["cases"]],
-    "texts": [split(text) for text in job["texts"]],
+    "texts": [split(text) for text in job["texts"] or ()],
 }, sys.stdout)
