@@ -99,6 +99,7 @@ func programs(argv []string) []string {
 // tell says why there is nothing to start, and returns the exit code.
 func tell(err error, stdout, stderr io.Writer) int {
 	var usage *settings.UsageError
+	var completion *settings.CompletionRequest
 	var python *pyfind.NotFoundError
 	switch {
 	case errors.Is(err, settings.ErrHelp):
@@ -106,6 +107,14 @@ func tell(err error, stdout, stderr io.Writer) int {
 		return exitcode.OK
 	case errors.Is(err, settings.ErrVersion):
 		io.WriteString(stdout, versionText())
+		return exitcode.OK
+	case errors.As(err, &completion):
+		script, err := settings.Completion(completion.Shell, prog)
+		if err != nil {
+			io.WriteString(stderr, settings.Report(err))
+			return exitcode.Usage
+		}
+		io.WriteString(stdout, script)
 		return exitcode.OK
 	case errors.As(err, &usage):
 		io.WriteString(stderr, settings.Report(err))

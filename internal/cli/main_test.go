@@ -62,6 +62,15 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+func TestPrintCompletion(t *testing.T) {
+	for shell, want := range map[string]string{"bash": "complete -F _indrik indrik\n", "zsh": "#compdef indrik\n", "fish": "complete -c indrik -f\n"} {
+		code, out, errs, ok := start(t, nil, "--print-completion", shell)
+		if ok || code != exitcode.OK || errs != "" || !strings.Contains(out, want) {
+			t.Errorf("%s: code %d, %q %q", shell, code, out, errs)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	python := map[string]string{"INDRIK_PYTHON": "/bin/sh"}
 	with := func(name, value string) map[string]string {
@@ -75,6 +84,7 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		{python, []string{"--x"}, 2, usage + "unrecognized arguments: --x\n"},
+		{python, []string{"--print-completion", "tcsh"}, 2, usage + "argument --print-completion: invalid choice: 'tcsh' (choose from 'bash', 'zsh', 'fish')\n"},
 		{python, []string{"-w", "abc"}, 2, usage + "argument -w/--workers: invalid int value: 'abc'\n"},
 		{with("GUNICORN_CMD_ARGS", "-w abc"), nil, 2, usage + "argument -w/--workers: invalid int value: 'abc' (in GUNICORN_CMD_ARGS)\n"},
 		{with("INDRIK_CMD_ARGS", "-w 'abc"), nil, 1, "\nError: INDRIK_CMD_ARGS: No closing quotation\n"},

@@ -7,8 +7,12 @@ import (
 
 // optHelp and optVersion are the options that are no settings.
 var (
-	optHelp    = &Setting{Name: "help", Flags: []string{"-h", "--help"}, Kind: KindBool}
-	optVersion = &Setting{Name: "version", Flags: []string{"-v", "--version"}, Kind: KindBool}
+	optHelp       = &Setting{Name: "help", Flags: []string{"-h", "--help"}, Kind: KindBool, Doc: "Show this help and exit."}
+	optVersion    = &Setting{Name: "version", Flags: []string{"-v", "--version"}, Kind: KindBool, Doc: "Show the version and exit."}
+	optCompletion = &Setting{
+		Name: "print_completion", Flags: []string{"--print-completion"}, Metavar: "SHELL", Kind: KindChoice, Choices: shells, Added: true,
+		Doc: "Print the script by which bash, zsh or fish completes options, and exit.",
+	}
 )
 
 // options are the option strings in the order in which argparse lists them
@@ -24,6 +28,7 @@ var options, byFlag = func() ([]string, map[string]*Setting) {
 	}
 	add(optHelp)
 	add(optVersion)
+	add(optCompletion)
 	for i := range Table {
 		add(&Table[i])
 	}
@@ -39,7 +44,7 @@ var options, byFlag = func() ([]string, map[string]*Setting) {
 // otherwise be ambiguous.
 //
 // app is the first positional argument; further ones are ignored. The error
-// is a [*UsageError], [ErrHelp] or [ErrVersion].
+// is a [*UsageError], [ErrHelp], [ErrVersion] or a [*CompletionRequest].
 func ParseArgs(prog string, args []string) (l Layer, app string, err error) {
 	p := argParser{prog: prog, args: args, layer: Layer{Name: "command line"}}
 	if err := p.parse(); err != nil {
@@ -244,6 +249,11 @@ func (p *argParser) set(s *Setting, arg string) error {
 		return ErrHelp
 	case s == optVersion:
 		return ErrVersion
+	case s == optCompletion:
+		if !slices.Contains(shells, arg) {
+			return p.failArg(s, "invalid choice: "+pyRepr(arg)+" (choose from '"+strings.Join(shells, "', '")+"')")
+		}
+		return &CompletionRequest{arg}
 	case s.Kind == KindBool:
 		p.layer.set(s.Name, !s.Off)
 	case s.Kind == KindCount && arg == auto:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -194,13 +195,10 @@ func (c *Config) LogLevel() string {
 	return "info"
 }
 
-func knownLevel(s string) bool {
-	switch strings.ToLower(s) {
-	case "debug", "info", "warning", "error", "critical":
-		return true
-	}
-	return false
-}
+// levels are the levels of the error log.
+var levels = []string{"debug", "info", "warning", "error", "critical"}
+
+func knownLevel(s string) bool { return slices.Contains(levels, strings.ToLower(s)) }
 
 // All is the value of every setting but the hooks, by name, in types that
 // JSON has: what the Python processes get. The names of the process are

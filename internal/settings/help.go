@@ -17,8 +17,9 @@ const (
 func Help(prog string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nServe the Python app APP_MODULE, such as module.path:variable.\n\nOptions:\n", Usage(prog))
-	helpOption(&b, optHelp, "show this help and exit")
-	helpOption(&b, optVersion, "show the version and exit")
+	for _, s := range []*Setting{optHelp, optVersion, optCompletion} {
+		helpOption(&b, s, s.Doc)
+	}
 	section := ""
 	for i := range Table {
 		s := &Table[i]

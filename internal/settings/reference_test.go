@@ -24,6 +24,7 @@ type outcome struct {
 	Error   *string        `json:"error"`
 	Help    *string        `json:"help"`
 	Version *string        `json:"version"`
+	Shell   *string        `json:"shell"`
 	Values  map[string]any `json:"values"`
 	App     string         `json:"app"`
 }
@@ -35,6 +36,7 @@ type splitting struct {
 
 func optionsOfTable() []option {
 	var list []option
+	list = append(list, option{optCompletion.Name, optCompletion.Flags, "shell", "", true})
 	for i := range Table {
 		s := &Table[i]
 		if !s.HasFlag() {
@@ -65,7 +67,7 @@ func optionsOfTable() []option {
 func commandLine(r *rand.Rand, options []string) []string {
 	values := []string{
 		"4", "-1", "0", "+5", "1_000", "abc", "", "-", "022", "0x1f", "0o17", "1__0", " 7 ", "1.5", "-.5", "-5.", "-x y",
-		"auto", "test:app", "127.0.0.1:80", "unix:/run/x", "A=b", "-D", "it's", "a\"b'c", "日本", "a\nb", "sync", "é\x7f", "9_",
+		"auto", "fish", "test:app", "127.0.0.1:80", "unix:/run/x", "A=b", "-D", "it's", "a\"b'c", "日本", "a\nb", "sync", "é\x7f", "9_",
 	}
 	pick := func(list []string) string { return list[r.IntN(len(list))] }
 	var words []string
@@ -75,7 +77,7 @@ func commandLine(r *rand.Rand, options []string) []string {
 			flag = pick(options)
 		}
 		// Help and version end the parsing: now and then is enough.
-		if (byFlag[flag] == optHelp || byFlag[flag] == optVersion) && r.IntN(10) > 0 {
+		if (byFlag[flag] == optHelp || byFlag[flag] == optVersion || byFlag[flag] == optCompletion) && r.IntN(10) > 0 {
 			continue
 		}
 		takes := byFlag[flag].TakesValue()
@@ -256,7 +258,10 @@ func gunicornsOptions(t *testing.T) []option {
 func outcomeOf(t *testing.T, words []string) outcome {
 	l, app, err := ParseArgs("indrik", words)
 	var usage *UsageError
+	var completion *CompletionRequest
 	switch {
+	case errors.As(err, &completion):
+		return outcome{Shell: &completion.Shell}
 	case errors.Is(err, ErrHelp):
 		return outcome{Help: ptr("")}
 	case errors.Is(err, ErrVersion):

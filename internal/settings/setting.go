@@ -99,8 +99,9 @@ type Setting struct {
 	// Min and Max bound a whole number. Max 0 is no bound.
 	Min, Max int
 
-	// Choices are the words that a choice takes, in lower case. BadChoice is
-	// the error for others; in it %s stands for the value, %r for its repr.
+	// Choices are the words that a choice takes, in lower case, or that a
+	// shell offers for another kind. BadChoice is the error of a choice for
+	// others; in it %s stands for the value, %r for its repr.
 	Choices   []string
 	BadChoice string
 

@@ -24,8 +24,9 @@ var loggingSettings = []Setting{
 	{
 		Name: "loglevel", Section: sectionLogging,
 		Flags: []string{"--log-level"}, Metavar: "LEVEL", Kind: KindString, Default: "info",
-		Doc:  "The least level to log: `debug`, `info`, `warning`, `error` or `critical`.",
-		Note: "Another word means `info`, as in Gunicorn, but gives a warning.",
+		Choices: levels,
+		Doc:     "The least level to log: `debug`, `info`, `warning`, `error` or `critical`.",
+		Note:    "Another word means `info`, as in Gunicorn, but gives a warning.",
 	},
 	{
 		Name: "capture_output", Section: sectionLogging,

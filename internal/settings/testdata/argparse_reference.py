@@ -47,6 +47,11 @@ def count(text):
 
 count.__name__ = "int"  # as the message calls it
 
+class Shell(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        raise Stop("shell", values)
+
+
 TYPES = {"str": str, "int": int, "mode": auto_int, "count": count}
 
 
@@ -61,6 +66,8 @@ def build(options):
             kwargs["action"] = "store_true"
         elif o["type"] == "false":
             kwargs.update(action="store_const", const=False)
+        elif o["type"] == "shell":
+            kwargs.update(action=Shell, choices=["bash", "zsh", "fish"])
         elif o["type"] == "list":
             kwargs["action"] = "append"
         else:
