@@ -72,6 +72,7 @@ type conn struct {
 	readN  int
 	readE  error
 	readFn func(fd uintptr) bool
+	quick  bool // tryRead may hand over a request that is there as a whole
 
 	mu     sync.Mutex
 	over   *sync.Cond // busy became false
@@ -167,8 +168,13 @@ func (c *conn) serve() {
 // serveOne reads one request and hands it over; false ends the connection.
 func (c *conn) serveOne() bool {
 	n, cfg, err := c.readHead()
-	if err == errHTTP2 {
+	switch err {
+	case errHTTP2:
 		c.http2 = true
+		return false
+	case errInProgress:
+		return c.awaitNext(true)
+	case errLost:
 		return false
 	}
 	if err != nil {
@@ -176,12 +182,8 @@ func (c *conn) serveOne() bool {
 		return false
 	}
 	c.served.Store(true)
-	c.mu.Lock()
-	c.busy = true
-	c.mu.Unlock()
+	c.takeOver(cfg)
 	ex := &c.ex
-	ex.begin(cfg)
-	c.out.begin()
 	c.r += n
 	keep := c.req.KeepAlive && !c.req.ForceClose
 	var f *feed
@@ -201,6 +203,13 @@ func (c *conn) serveOne() bool {
 		return false
 	}
 	return c.awaitNext(keep)
+}
+
+// takeOver begins the exchange of a request whose head is there.
+func (c *conn) takeOver(cfg *config) {
+	c.setBusy(true)
+	c.ex.begin(cfg)
+	c.out.begin()
 }
 
 // giveUp answers a request that cannot be read, as far as there is somebody to
@@ -224,9 +233,7 @@ func (c *conn) giveUp(err error) {
 			c.answer(http1.AppendErrorPage(nil, status.code, reasons[status.code], ""))
 		}
 	default:
-		c.mu.Lock()
-		c.busy = false
-		c.mu.Unlock()
+		c.setBusy(false)
 	}
 }
 
@@ -241,7 +248,7 @@ func (c *conn) awaitNext(keep bool) bool {
 	for c.r == c.w && c.w < len(c.buf) {
 		// The usual case: the client sends its next request when it has the
 		// response, and this goroutine waits for that.
-		err := c.fill()
+		err := c.fillNext()
 		if isTimeout(err) {
 			if c.isBusy() {
 				continue
@@ -352,7 +359,14 @@ func (c *conn) readHead() (int, *config, error) {
 		if c.w == len(c.buf) && c.buf != nil {
 			c.makeRoom(cfg)
 		}
-		err := c.fill()
+		var err error
+		if c.r == c.w {
+			if err = c.fillNext(); c.isBusy() {
+				return 0, nil, c.inProgress(err)
+			}
+		} else {
+			err = c.fill()
+		}
 		if isTimeout(err) {
 			if c.r == c.w {
 				err = c.stay()
@@ -382,108 +396,16 @@ func (c *conn) isBusy() bool {
 	return c.busy
 }
 
+func (c *conn) setBusy(busy bool) {
+	c.mu.Lock()
+	c.busy = busy
+	c.mu.Unlock()
+}
+
 func (c *conn) isEnding() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ending
-}
-
-// makeRoom moves the unread bytes to the start of the buffer, or to a larger
-// one. The parser bounds how large a head gets.
-func (c *conn) makeRoom(cfg *config) {
-	if c.r > 0 {
-		c.w = copy(c.buf, c.buf[c.r:c.w])
-		c.r = 0
-		return
-	}
-	bigger := make([]byte, min(2*len(c.buf), cfg.maxHead+readBuffer))
-	if len(bigger) <= len(c.buf) {
-		bigger = make([]byte, 2*len(c.buf))
-	}
-	copy(bigger, c.buf[:c.w])
-	c.buf = bigger
-}
-
-// fill waits for bytes and reads them into the buffer. A timeout means only that
-// there may be something else to do.
-func (c *conn) fill() error {
-	if c.tls != nil {
-		return c.fillTLS()
-	}
-	if err := c.raw.Read(c.readFn); err != nil {
-		if isTimeout(err) {
-			c.sock.SetReadDeadline(time.Time{})
-		}
-		return err
-	}
-	if c.readE != nil {
-		return c.readE
-	}
-	if c.readN == 0 {
-		return io.EOF
-	}
-	c.w += c.readN
-	return nil
-}
-
-// fillTLS does so through TLS. What it has decrypted is out of sight, so that an
-// idle connection waits for a single byte, for which it needs no buffer.
-func (c *conn) fillTLS() error {
-	if c.r == c.w && !c.isBusy() {
-		c.releaseBuffer()
-	}
-	var first [1]byte
-	p := first[:]
-	if c.buf != nil {
-		p = c.buf[c.w:]
-	}
-	n, err := c.nc.Read(p)
-	if isTimeout(err) {
-		c.sock.SetReadDeadline(time.Time{})
-	}
-	if n == 0 {
-		return err
-	}
-	if c.buf == nil {
-		c.buf = *buffers.Get().(*[]byte)
-		c.buf[0] = first[0]
-	}
-	c.w += n
-	return nil
-}
-
-// tryRead reads without waiting. A connection that waits for its next request
-// holds no buffer.
-func (c *conn) tryRead(fd uintptr) bool {
-	if c.buf == nil {
-		c.buf = *buffers.Get().(*[]byte)
-		c.r, c.w = 0, 0
-	}
-	for {
-		c.readN, c.readE = unix.Read(int(fd), c.buf[c.w:])
-		if c.readE != unix.EINTR {
-			break
-		}
-	}
-	if c.readE == unix.EAGAIN {
-		c.mu.Lock()
-		free := !c.busy && c.r == c.w
-		c.mu.Unlock()
-		if free {
-			c.releaseBuffer()
-		}
-		c.holding.Store(!free)
-		return false
-	}
-	return true
-}
-
-func (c *conn) releaseBuffer() {
-	if len(c.buf) == readBuffer {
-		b := c.buf
-		buffers.Put(&b)
-	}
-	c.buf, c.r, c.w = nil, 0, 0
 }
 
 // wake has run look at what has changed, instead of waiting for the client.

@@ -150,9 +150,7 @@ func (c *conn) abort() {
 // answer sends a page of the server's own, to a request that was not read as
 // far as it should have been.
 func (c *conn) answer(page []byte) {
-	c.mu.Lock()
-	c.busy = true
-	c.mu.Unlock()
+	c.setBusy(true)
 	c.out.begin()
 	c.out.write(page)
 	c.out.finish(false)

@@ -12,6 +12,9 @@ import (
 	"indrik/internal/wire"
 )
 
+// ownPID is asked for once: Go makes a system call of it each time.
+var ownPID = os.Getpid()
+
 // begin makes ex ready for the next request of its connection.
 func (ex *exchange) begin(cfg *config) {
 	ex.cfg = cfg
@@ -22,7 +25,7 @@ func (ex *exchange) begin(cfg *config) {
 	ex.owed.Store(0)
 	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0
 	ex.status = 0
-	ex.pid = os.Getpid()
+	ex.pid = ownPID
 	ex.path = nil
 }
 

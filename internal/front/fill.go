@@ -1,0 +1,176 @@
+package front
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/http1"
+)
+
+// This file is how the bytes of a client get into the buffer of its connection.
+
+var (
+	errInProgress = errors.New("a request is in progress")
+	errLost       = errors.New("the client was lost during its request")
+)
+
+// fill waits for bytes and reads them into the buffer. A timeout means only that
+// there may be something else to do.
+func (c *conn) fill() error {
+	if c.tls != nil {
+		return c.fillTLS()
+	}
+	if err := c.raw.Read(c.readFn); err != nil {
+		if isTimeout(err) {
+			c.sock.SetReadDeadline(time.Time{})
+		}
+		return err
+	}
+	if c.readE != nil {
+		return c.readE
+	}
+	if c.readN == 0 {
+		return io.EOF
+	}
+	c.w += c.readN
+	return nil
+}
+
+// fillNext is fill for the first bytes of a request after others. Those that come
+// as a whole are handed over on the way, and it goes on waiting: so it returns
+// with a request in progress, perhaps, and the bytes of another.
+func (c *conn) fillNext() error {
+	c.quick = c.tls == nil && c.served.Load()
+	defer func() { c.quick = false }()
+	return c.fill()
+}
+
+// inProgress is what becomes of a connection of which fillNext said err while a
+// request is in progress.
+func (c *conn) inProgress(err error) error {
+	if err != nil && !isTimeout(err) {
+		c.lost(err)
+		return errLost
+	}
+	return errInProgress
+}
+
+// takeWhole takes what was just read, if it is one request and nothing else, hands
+// it over, and tells whether it did. The usual request is: no body, and the
+// client waits for the answer.
+//
+// The read has left nothing in the socket. So there is no need to try it again
+// before the poller says that there is more: it does, since it was reset before
+// that read. That saves a system call for each request. (The end that came in
+// one packet with a request is found by the sweep.)
+func (c *conn) takeWhole() bool {
+	cfg, end := c.s.config(), c.w+c.readN
+	n, err := http1.ParseRequest(&cfg.http, c.buf[c.w:end], &c.req)
+	if err != nil || c.w+n != end || hasBody(&c.req) || !c.req.KeepAlive || c.req.ForceClose || len(c.req.Get("Upgrade")) > 0 {
+		return false // serveOne parses it again
+	}
+	c.takeOver(cfg)
+	if c.ex.pack(nil, c.req.ContentLength) != nil {
+		c.ex.release()
+		c.setBusy(false)
+		return false // so serveOne finds, too
+	}
+	c.r, c.w = end, end
+	c.holding.Store(true)
+	c.enter(running)
+	c.s.queue.submit(&c.ex)
+	return true
+}
+
+// isFree tells whether a request may begin.
+func (c *conn) isFree() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.busy && !c.ending && !c.s.isDraining()
+}
+
+// fillTLS does so through TLS. What it has decrypted is out of sight, so that an
+// idle connection waits for a single byte, for which it needs no buffer.
+func (c *conn) fillTLS() error {
+	if c.r == c.w && !c.isBusy() {
+		c.releaseBuffer()
+	}
+	var first [1]byte
+	p := first[:]
+	if c.buf != nil {
+		p = c.buf[c.w:]
+	}
+	n, err := c.nc.Read(p)
+	if isTimeout(err) {
+		c.sock.SetReadDeadline(time.Time{})
+	}
+	if n == 0 {
+		return err
+	}
+	if c.buf == nil {
+		c.buf = *buffers.Get().(*[]byte)
+		c.buf[0] = first[0]
+	}
+	c.w += n
+	return nil
+}
+
+// tryRead reads without waiting. A connection that waits for its next request
+// holds no buffer.
+func (c *conn) tryRead(fd uintptr) bool {
+	if c.buf == nil {
+		c.buf = *buffers.Get().(*[]byte)
+		c.r, c.w = 0, 0
+	}
+	quick := c.quick && c.r == c.w && c.isFree()
+	if quick {
+		c.r, c.w = 0, 0 // the request that was there is over
+	}
+	for {
+		c.readN, c.readE = unix.Read(int(fd), c.buf[c.w:])
+		if c.readE != unix.EINTR {
+			break
+		}
+	}
+	if c.readE == nil && c.readN > 0 && c.readN < len(c.buf)-c.w && quick && c.takeWhole() {
+		return false
+	}
+	if c.readE == unix.EAGAIN {
+		c.mu.Lock()
+		free := !c.busy && c.r == c.w
+		c.mu.Unlock()
+		if free {
+			c.releaseBuffer()
+		}
+		c.holding.Store(!free)
+		return false
+	}
+	return true
+}
+
+func (c *conn) releaseBuffer() {
+	if len(c.buf) == readBuffer {
+		b := c.buf
+		buffers.Put(&b)
+	}
+	c.buf, c.r, c.w = nil, 0, 0
+}
+
+// makeRoom moves the unread bytes to the start of the buffer, or to a larger
+// one. The parser bounds how large a head gets.
+func (c *conn) makeRoom(cfg *config) {
+	if c.r > 0 {
+		c.w = copy(c.buf, c.buf[c.r:c.w])
+		c.r = 0
+		return
+	}
+	bigger := make([]byte, min(2*len(c.buf), cfg.maxHead+readBuffer))
+	if len(bigger) <= len(c.buf) {
+		bigger = make([]byte, 2*len(c.buf))
+	}
+	copy(bigger, c.buf[:c.w])
+	c.buf = bigger
+}
