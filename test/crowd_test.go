@@ -229,6 +229,24 @@ func TestConnectionLimit(t *testing.T) {
 	s.terminate()
 }
 
+// Connections that never say anything keep nobody out.
+func TestSilentConnectionsGiveWay(t *testing.T) {
+	s := start(t, options{args: []string{"--limit-connections", "3", "--keep-alive", "60"}})
+	eventually(t, "no connection is open", func() bool { return !connected(s.port) })
+	var silent []*client
+	for range 3 {
+		silent = append(silent, s.client())
+	}
+	c := s.client()
+	for range 3 {
+		if r := c.do(t, "GET", "/", ""); r.status != 200 {
+			t.Errorf("beside three that are silent: %v", r)
+		}
+	}
+	eventually(t, "one of them is closed", func() bool { return slices.ContainsFunc(silent, closedByPeer) })
+	s.terminate()
+}
+
 func TestConnectionLimitUnderLoad(t *testing.T) {
 	// More clients than connections: all are served, though not on kept ones.
 	s := start(t, options{app: "echo:app", args: []string{"--limit-connections", "4", "--workers", "2", "--keep-alive", "60"}})

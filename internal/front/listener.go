@@ -85,12 +85,12 @@ func (l *listener) accept(s *server) {
 	defer close(l.done)
 	complained := false
 	for {
-		s.makePlace(l)
 		nc, err := l.ln.Accept()
 		switch {
 		case err == nil:
 			complained = false
 			l.admit(nc)
+			s.makePlace(l)
 			s.serve(nc, l.Bind, l.Network, nil)
 		case errors.Is(err, net.ErrClosed):
 			return

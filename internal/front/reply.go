@@ -132,6 +132,8 @@ func (c *conn) responseDone(keep bool) {
 		c.wake()
 	} else if c.s.isDraining() {
 		c.s.settleIdle(c)
+	} else {
+		c.s.placeChanged()
 	}
 }
 

@@ -26,8 +26,9 @@ type server struct {
 	mu        sync.Mutex
 	listeners map[int]*listener
 	conns     map[*conn]struct{}
-	place     *sync.Cond // there may be place for a connection, or no need of one
-	crowded   bool       // there was none when last looked
+	place     *sync.Cond   // there may be place for a connection, or no need of one
+	crowded   bool         // there was none when last looked
+	placeless atomic.Int32 // connections that wait for a place
 	http2     []*http2Server
 	sweeping  bool
 	peer      *peer

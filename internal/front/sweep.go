@@ -45,6 +45,7 @@ func (s *server) sweep() {
 			}
 		}
 	}
+	s.placeChanged()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweeping = len(s.conns) > 0
