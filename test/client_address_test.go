@@ -202,7 +202,7 @@ func sendBytes(t testing.TB, c *client, text string) {
 
 func TestProxyProtocolAbsent(t *testing.T) {
 	// The header may be left out, as in Gunicorn; and it can come only once.
-	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol"}})
+	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}})
 	c := s.client()
 	addr, port := c.peer()
 	for range 3 {
@@ -250,7 +250,7 @@ func TestProxyProtocolOfAnotherVersion(t *testing.T) {
 }
 
 func TestProxyProtocolRefused(t *testing.T) {
-	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol"}})
+	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}})
 	for _, test := range []struct{ text, log string }{
 		{"PROXY TCP4 192.0.2.1 198.51.100.2 1\r\n", "Invalid PROXY line: "},
 		{"PROXY TCP4 192.0.2.1 198.51.100.2 1 65536\r\n", "Invalid PROXY line: "},
@@ -280,7 +280,7 @@ func TestProxyProtocolRefused(t *testing.T) {
 
 func TestProxyProtocolFromUntrusted(t *testing.T) {
 	for _, from := range []string{"192.0.2.1", "127.0.0.2,192.0.2.0/24", "::1"} {
-		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol", "--proxy-allow-from", from}})
+		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--proxy-allow-from", from}})
 		for _, h := range proxyHeaders() {
 			mark := s.log.mark()
 			c := s.client()
@@ -300,14 +300,14 @@ func TestProxyProtocolFromUntrusted(t *testing.T) {
 func TestProxyProtocolFromTrusted(t *testing.T) {
 	h := proxyHeaders()[0]
 	for _, from := range []string{"127.0.0.1", "*", "192.0.2.1,127.0.0.0/8"} {
-		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol", "--proxy-allow-from", from}})
+		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--proxy-allow-from", from}})
 		c := s.client()
 		c.send(t, h.text)
 		variablesOf(t, c.do(t, "GET", "/", "")).expect(t, h.want)
 		s.terminate()
 	}
 	// Who can open a unix socket is trusted.
-	s := start(t, options{app: "showenviron:app", bind: []string{"unix:DIR/web.sock"}, args: []string{"--proxy-protocol", "--proxy-allow-from", "192.0.2.1"}})
+	s := start(t, options{app: "showenviron:app", bind: []string{"unix:DIR/web.sock"}, args: []string{"--proxy-protocol=auto", "--proxy-allow-from", "192.0.2.1"}})
 	c := s.client()
 	c.send(t, h.text)
 	for range 2 {
@@ -319,7 +319,7 @@ func TestProxyProtocolFromTrusted(t *testing.T) {
 }
 
 func TestProxyHeaderThatDoesNotEnd(t *testing.T) {
-	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol", "--handshake-timeout", "2"}})
+	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--handshake-timeout", "2"}})
 	for _, text := range []string{"PROXY TCP4 192.0.2.1 ", "P", "\r\n\r\n", proxyHeaders()[3].text[:20]} {
 		c := s.client()
 		began := time.Now()
@@ -333,7 +333,7 @@ func TestProxyHeaderThatDoesNotEnd(t *testing.T) {
 	c := s.client()
 	began := time.Now()
 	for _, b := range []byte(proxyHeaders()[0].text) {
-		if _, err := c.Write([]byte{b}); err != nil || closedByPeer(c) {
+		if _, err := c.Write([]byte{b}); err != nil || closedByPeer(c) || answered(c) {
 			break
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -344,7 +344,7 @@ func TestProxyHeaderThatDoesNotEnd(t *testing.T) {
 	s.terminate()
 
 	// One whose client has stopped sending will not get longer.
-	s = start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol", "--handshake-timeout", "60"}})
+	s = start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--handshake-timeout", "60"}})
 	c = s.client()
 	began = time.Now()
 	c.send(t, "PROXY TCP4 192.0.2.1 ")
@@ -370,7 +370,7 @@ func expectEnd(t testing.TB, c *client, status int) {
 }
 
 func TestProxyProtocolBeforeTLS(t *testing.T) {
-	s := start(t, withTLS(t, options{app: "showenviron:app", args: []string{"--proxy-protocol"}}))
+	s := start(t, withTLS(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}}))
 	for _, h := range proxyHeaders() {
 		for _, pieces := range []bool{false, true} {
 			c, err := s.connectPlain()

@@ -57,7 +57,7 @@ func (c *conn) readProxy(cfg *config) error {
 	var n int
 	var perr error
 	for {
-		seen := 0
+		seen, ended := 0, false
 		err := c.raw.Read(func(fd uintptr) bool {
 			for {
 				var err error
@@ -73,8 +73,18 @@ func (c *conn) readProxy(cfg *config) error {
 					return true
 				}
 				header, n, perr = proxyproto.Parse(cfg.proxy, buf[:seen])
-				// What was looked at stays there: only more of it wakes.
-				return n > 0 || perr != nil
+				if n > 0 || perr != nil {
+					return true
+				}
+				if ended {
+					perr = io.EOF
+					return true
+				}
+				// What was looked at stays there, so that its end does not show
+				// by itself.
+				if ended = hasEnded(fd); !ended {
+					return false
+				}
 			}
 		})
 		if isTimeout(err) {

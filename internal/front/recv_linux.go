@@ -35,3 +35,7 @@ func (r *receiver) receive(fd int, buf []byte, flags int) {
 		return
 	}
 }
+
+// hasEnded tells whether the other side of a socket sends no more than what is
+// there already.
+func hasEnded(fd uintptr) bool { return polls(fd, unix.POLLRDHUP) }

@@ -17,3 +17,7 @@ func (r *receiver) receive(fd int, buf []byte, flags int) {
 		}
 	}
 }
+
+// hasEnded tells whether the other side of a socket sends no more than what is
+// there already.
+func hasEnded(fd uintptr) bool { return polls(fd, unix.POLLHUP) }
