@@ -118,7 +118,7 @@ func TestSchemeUnderTLS(t *testing.T) {
 func TestTrustIsInThePeerBehindProxyProtocol(t *testing.T) {
 	// A proxy that sends the PROXY header and sets header fields is trusted, as
 	// in Gunicorn, by its own address: that of its client is never listed.
-	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol"}})
+	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}})
 	for _, h := range proxyHeaders() {
 		c := s.client()
 		c.send(t, h.text)
@@ -130,7 +130,7 @@ func TestTrustIsInThePeerBehindProxyProtocol(t *testing.T) {
 	}
 	s.terminate()
 
-	s = start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol", "--forwarded-allow-ips", "192.0.2.1"}})
+	s = start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--forwarded-allow-ips", "192.0.2.1"}})
 	c := s.client()
 	c.send(t, proxyHeaders()[0].text) // of 192.0.2.1
 	variablesOf(t, c.do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
@@ -141,7 +141,7 @@ func TestScriptName(t *testing.T) {
 	s := start(t, options{app: "showenviron:app"})
 	c := s.client()
 	for target, want := range map[string]variables{
-		"/app/x?y":   {"SCRIPT_NAME": "/app", "PATH_INFO": "/x", "QUERY_STRING": "y", "RAW_URI": "/app/x?y", "HTTP_SCRIPT_NAME": nil},
+		"/app/x?y":   {"SCRIPT_NAME": "/app", "PATH_INFO": "/x", "QUERY_STRING": "y", "RAW_URI": "/app/x?y", "HTTP_SCRIPT_NAME": "/app"},
 		"/app":       {"SCRIPT_NAME": "/app", "PATH_INFO": ""},
 		"/app/":      {"SCRIPT_NAME": "/app", "PATH_INFO": "/"},
 		"/app/a%20b": {"SCRIPT_NAME": "/app", "PATH_INFO": "/a b"},

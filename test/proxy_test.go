@@ -323,7 +323,7 @@ func TestBehindHAProxyOnIPv6(t *testing.T) {
 
 func TestBehindHAProxyWithTLS(t *testing.T) {
 	// haproxy relays what it cannot read.
-	s := start(t, withTLS(t, options{app: "both:app", files: map[string]string{"both.py": echoEnviron}, args: []string{"--workers", "2", "--keep-alive", "75", "--proxy-protocol"}}))
+	s := start(t, withTLS(t, options{app: "both:app", files: map[string]string{"both.py": echoEnviron}, args: []string{"--workers", "2", "--keep-alive", "75", "--proxy-protocol=auto"}}))
 	port := freePort(t)
 	haproxy(t, "tcp", fmt.Sprintf("127.0.0.1:%d", port), s.addr(), "send-proxy-v2")
 	c, err := secure(from(t, "127.0.0.3", port), s.o.tls)

@@ -175,7 +175,7 @@ func (s *server) give(c *conn) bool {
 	o := &c.origin
 	h := wire.Handover{Bind: o.bind, Network: o.network}
 	if o.proxied {
-		h.Client = netip.AddrPortFrom(o.peer, uint16(o.port)).String()
+		h.Client = netip.AddrPortFrom(o.client, uint16(o.port)).String()
 		h.Server = net.JoinHostPort(o.proxy, strconv.Itoa(o.proxyFor))
 	}
 	data, err := json.Marshal(h)

@@ -15,7 +15,8 @@ type origin struct {
 	network string // tcp or unix
 	secure  bool   // TLS
 
-	peer     netip.Addr // who is there, or who a trusted PROXY header says; invalid on a unix socket
+	peer     netip.Addr // who is at the other end of the socket; invalid on a unix socket
+	client   netip.Addr // the same, or who a trusted PROXY header says
 	remote   string     // as REMOTE_ADDR
 	port     int
 	proxied  bool   // there was a PROXY header with addresses
@@ -31,12 +32,13 @@ type origin struct {
 func (o *origin) of(nc net.Conn) {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		o.from(a.AddrPort())
+		o.peer = o.client
 	}
 }
 
 func (o *origin) from(a netip.AddrPort) {
-	o.peer = a.Addr().Unmap()
-	o.remote, o.port = o.peer.String(), int(a.Port())
+	o.client = a.Addr().Unmap()
+	o.remote, o.port = o.client.String(), int(a.Port())
 }
 
 // describe encodes the part of the environ that is the same for every request.
@@ -48,7 +50,7 @@ func (o *origin) describe(more [][2]string) {
 		b = wire.AppendLatin1(b, []byte(value))
 	}
 	str("REMOTE_ADDR", o.remote)
-	if o.peer.IsValid() {
+	if o.client.IsValid() {
 		str("REMOTE_PORT", strconv.Itoa(o.port))
 	}
 	if o.proxied {
@@ -70,7 +72,7 @@ func (o *origin) describe(more [][2]string) {
 
 // proxyProtocol is the name of the address family as a PROXY header has it.
 func (o *origin) proxyProtocol() string {
-	if o.peer.Is4() {
+	if o.client.Is4() {
 		return "TCP4"
 	}
 	return "TCP6"
