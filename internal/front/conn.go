@@ -317,10 +317,13 @@ func (c *conn) awaitAnswer() {
 
 // hasHungUp tells whether the other side of a socket has neither anything to say
 // nor an ear any more.
-func hasHungUp(fd uintptr) bool {
-	fds := []unix.PollFd{{Fd: int32(fd)}}
+func hasHungUp(fd uintptr) bool { return polls(fd, unix.POLLHUP|unix.POLLERR) }
+
+// polls tells whether one of some events of poll(2) holds.
+func polls(fd uintptr, events int16) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
 	_, err := unix.Poll(fds, 0)
-	return err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+	return err == nil && fds[0].Revents&events != 0
 }
 
 // readHead reads one head into c.req, and returns its length, and the settings
@@ -332,6 +335,9 @@ func (c *conn) readHead() (int, *config, error) {
 			if cfg == nil {
 				<-c.s.known
 				cfg = c.s.config()
+				if c.evicted.Load() {
+					c.keepPlace()
+				}
 			}
 			n, err := 0, error(nil)
 			if begins := cfg.HTTP2Cleartext && c.tls == nil && !c.served.Load() && beginsHTTP2(c.buf[c.r:c.w]); !begins {
@@ -350,7 +356,7 @@ func (c *conn) readHead() (int, *config, error) {
 				return 0, nil, io.EOF
 			}
 			c.r, c.w = 0, 0
-			if c.s.isDraining() {
+			if c.s.isDraining() || c.evicted.Load() {
 				if err := c.stay(); err != nil {
 					return 0, nil, err
 				}
