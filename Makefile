@@ -11,6 +11,7 @@
 PYTHON      ?= python3
 FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+H2SPEC      := github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # The race detector needs cgo, and so a C compiler.
@@ -48,6 +49,12 @@ $(TOOLS)/$(subst /,-,$(STATICCHECK)):
 	GOBIN=$(TOOLS) go install $(STATICCHECK)
 	touch $@
 
+$(TOOLS)/h2spec: $(TOOLS)/$(subst /,-,$(H2SPEC))
+$(TOOLS)/$(subst /,-,$(H2SPEC)):
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install $(H2SPEC)
+	touch $@
+
 unit:
 	go test $(RACE) ./internal/... ./python/... ./bench/...
 
@@ -64,8 +71,8 @@ venv:
 
 # What these tests look at is a binary that go test knows nothing of: their
 # results must not come from its cache.
-blackbox: venv
-	go test -count=1 -timeout 20m ./test/...
+blackbox: venv $(TOOLS)/h2spec
+	INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 20m ./test/...
 
 fuzz:
 	@for package in $$(go list ./...); do \

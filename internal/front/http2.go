@@ -3,7 +3,6 @@ package front
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"log"
 	"net"
@@ -46,15 +45,7 @@ type http2Params struct {
 func (s *server) serveHTTP2(c *conn) {
 	c.enter(multiplexed)
 	over := make(chan struct{})
-	closed := sync.OnceFunc(func() { close(over) })
-	var nc net.Conn
-	if c.tls != nil {
-		c.tlsSock.over = closed
-		nc = c.tls
-	} else {
-		nc = &http2Conn{Conn: c.sock, c: c, read: c.buf[c.r:c.w], closed: closed}
-		c.buf, c.r, c.w = nil, 0, 0
-	}
+	nc := newHTTP2Conn(c, sync.OnceFunc(func() { close(over) }))
 	if !s.http2For(s.config()).conns.give(nc) {
 		return
 	}
@@ -122,38 +113,7 @@ type connKey struct{}
 
 // withConn makes the connection known to its requests.
 func withConn(ctx context.Context, nc net.Conn) context.Context {
-	var c *conn
-	switch nc := nc.(type) {
-	case *tls.Conn:
-		c = nc.NetConn().(*tlsSocket).c
-	case *http2Conn:
-		c = nc.c
-	}
-	return context.WithValue(ctx, connKey{}, c)
-}
-
-// An http2Conn is a connection without TLS of which some has been read.
-type http2Conn struct {
-	net.Conn
-	c      *conn
-	read   []byte
-	closed func()
-}
-
-func (h *http2Conn) Read(p []byte) (int, error) {
-	if len(h.read) > 0 {
-		n := copy(p, h.read)
-		if h.read = h.read[n:]; len(h.read) == 0 {
-			h.read = nil
-		}
-		return n, nil
-	}
-	return h.Conn.Read(p)
-}
-
-func (h *http2Conn) Close() error {
-	h.closed()
-	return h.Conn.Close()
+	return context.WithValue(ctx, connKey{}, nc.(*http2Conn).c)
 }
 
 // handedConns is a listener that accepts the connections it is given.

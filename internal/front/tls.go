@@ -17,7 +17,6 @@ type tlsSocket struct {
 	mu    sync.Mutex
 	async bool
 	left  []byte // encrypted, and not yet with the kernel
-	over  func() // called by Close, if not nil
 }
 
 func (t *tlsSocket) setAsync() {
@@ -55,13 +54,6 @@ func (t *tlsSocket) Write(p []byte) (int, error) {
 	}
 	t.left = append(t.left, rest...)
 	return len(p), nil
-}
-
-func (t *tlsSocket) Close() error {
-	if t.over != nil {
-		t.over()
-	}
-	return t.Conn.Close()
 }
 
 // take returns what is kept, and keeps it no more.

@@ -1,0 +1,76 @@
+package front
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// http2Buffer is how much is read at a time of HTTP/2.
+const http2Buffer = 4 << 10
+
+var errFlood = errors.New("too many HTTP/2 frames that ask for nothing")
+
+// An http2Conn is a connection of HTTP/2, with TLS or without, as net/http gets it.
+// It looks at the frames that pass by and ends a connection that is a flood.
+type http2Conn struct {
+	net.Conn
+	c      *conn
+	closed func()
+
+	in   http2Filter
+	buf  []byte
+	left []byte // filtered, not yet given to the reader
+	err  error  // comes after left
+
+	out    frameScanner
+	limits floodLimits
+}
+
+// newHTTP2Conn takes over what c has read already. closed is called with Close.
+func newHTTP2Conn(c *conn, closed func()) *http2Conn {
+	h := &http2Conn{Conn: c.nc, c: c, closed: closed, buf: make([]byte, http2Buffer)}
+	h.limits.begin(now())
+	h.in.limits = &h.limits
+	h.left, h.err = h.in.filter(nil, c.buf[c.r:c.w])
+	c.buf, c.r, c.w = nil, 0, 0
+	return h
+}
+
+// Read is called by one goroutine.
+func (h *http2Conn) Read(p []byte) (int, error) {
+	for len(h.left) == 0 {
+		if h.err != nil {
+			return 0, h.err
+		}
+		n, err := h.Conn.Read(h.buf)
+		var flood error
+		h.left, flood = h.in.filter(h.left[:0], h.buf[:n])
+		if flood != nil {
+			h.c.s.log.Warnf("Closing the connection of ip=%s: %s", h.c.origin.remote, flood)
+			h.left, err = nil, flood
+			h.c.sock.SetWriteDeadline(time.Unix(1, 0)) // nothing waits for such a client
+		}
+		if isTimeout(err) && len(h.left) > 0 {
+			err = nil
+		}
+		if isTimeout(err) {
+			return 0, err // of the reader, who may come again
+		}
+		h.err = err
+	}
+	n := copy(p, h.left)
+	h.left = h.left[n:]
+	return n, nil
+}
+
+// Write is called by one goroutine at a time.
+func (h *http2Conn) Write(p []byte) (int, error) {
+	h.out.scan(p, func(f *frame) { h.limits.sent(f, now()) })
+	return h.Conn.Write(p)
+}
+
+func (h *http2Conn) Close() error {
+	h.closed()
+	return h.Conn.Close()
+}
