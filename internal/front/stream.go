@@ -39,7 +39,8 @@ type stream struct {
 	head http2Head
 	left int64 // bytes of the body that are missing; -1: unknown
 
-	sent int // of the body, by send
+	sent  int  // of the body, by send
+	begun bool // the head was written
 }
 
 // An http2Head is the head of a response that was not written yet.
@@ -140,6 +141,9 @@ func (st *stream) giveUp(err error) {
 		st.head = http2Head{waits: true, code: bad.Status, fields: [][2]string{
 			{"Content-Type", "text/html"}, {"Content-Length", strconv.Itoa(len(body))},
 		}}
+		if st.req.Major == 2 { // it has a head
+			st.ex.logRefusal(bad.Status, len(body))
+		}
 		st.left = int64(len(body))
 		st.body(body, true)
 		st.finish(false)
@@ -166,6 +170,7 @@ func (st *stream) write() {
 			st.s.queue.abandon(&st.ex)
 		case <-st.over:
 			if st.aborted.Load() {
+				st.flushBegun()
 				panic(http.ErrAbortHandler) // resets the stream
 			}
 			return
@@ -298,8 +303,20 @@ func (st *stream) pushHead() {
 			}
 		}
 		st.w.WriteHeader(head.code)
+		st.begun = true
 		return nil
 	})
+}
+
+// flushBegun has the client see what there was of a response that is cut off, as
+// one of HTTP/1 does, if it takes that soon.
+func (st *stream) flushBegun() {
+	if !st.begun || st.out.broken() {
+		return
+	}
+	if st.control.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
+		_ = st.control.Flush() // what comes next ends the stream anyway
+	}
 }
 
 var errInterim = errors.New("an interim status is no response")
