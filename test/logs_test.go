@@ -83,3 +83,30 @@ func TestAccessLogNamesTheWorker(t *testing.T) {
 	eventually(t, "the log names the worker", func() bool { return strings.Contains(s.read("acc.log"), want) })
 	s.terminate()
 }
+
+// A refused request is in the access log if its head could be read.
+func TestRefusedRequestsInTheAccessLog(t *testing.T) {
+	s := start(t, options{app: "echo:app", args: []string{"--access-logfile", "acc.log", "--access-logformat", "%(r)s %(s)s %(B)s %(U)s", "--limit-request-body", "10", "--header-map", "refuse"}})
+	var want []string
+	for _, c := range []struct{ request, line string }{
+		{"nonsense\r\n\r\n", ""},
+		{"GET /bad HTTP/1.1\r\nA b\r\n\r\n", ""},
+		{format("POST", "/large", "12345678901"), "POST /large HTTP/1.1 413 SIZE /large"},
+		{"POST /chunk HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx", "POST /chunk HTTP/1.1 400 SIZE /chunk"},
+		{format("GET", "/other%20path", "", "SCRIPT_NAME: /app"), "GET /other%20path HTTP/1.1 500 SIZE /other path"},
+		{format("GET", "/name", "", "A_B: c"), "GET /name HTTP/1.1 400 SIZE /name"},
+	} {
+		client := s.client()
+		client.send(t, c.request)
+		r := client.receive(t, "GET")
+		client.expectEOF(t)
+		if c.line != "" {
+			want = append(want, strings.Replace(c.line, "SIZE", r.get("Content-Length"), 1))
+		}
+	}
+	s.terminate()
+	log := s.read("acc.log")
+	if i := strings.Index(log, "POST "); i < 0 || strings.TrimSpace(log[i:]) != strings.Join(want, "\n") {
+		t.Errorf("the log is\n%s\nwant\n%s", log, strings.Join(want, "\n"))
+	}
+}

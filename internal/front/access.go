@@ -72,7 +72,7 @@ func (a *accessLog) write(ex *exchange) {
 		RemoteAddr: ex.from.remote,
 		Method:     ex.req.Method,
 		RawURI:     ex.req.Target,
-		Path:       ex.path,
+		Path:       ex.pathInfo(),
 		Query:      ex.req.Query,
 		Proto:      ex.proto(),
 		Status:     ex.status,
@@ -104,6 +104,22 @@ func (a *accessLog) write(ex *exchange) {
 	}
 }
 
+// pathInfo is the path as the app gets it, or would get it if the request had not
+// been refused before that was known.
+func (ex *exchange) pathInfo() []byte {
+	if ex.path == nil {
+		return decodePath(ex.req.Path)
+	}
+	return ex.path
+}
+
+// logRefusal adds the line for a request that is refused by a page of so many
+// bytes although its head was read.
+func (ex *exchange) logRefusal(status, page int) {
+	ex.status, ex.sent, ex.fields = status, int64(page), ex.fields[:0]
+	ex.s.accessLog.write(ex)
+}
+
 func (ex *exchange) proto() string {
 	switch {
 	case ex.req.Major == 2:
@@ -124,12 +140,12 @@ func (ex *exchange) record() *wire.LogRecord {
 		"REMOTE_ADDR":     ex.from.remote,
 		"REQUEST_METHOD":  latin1(ex.req.Method),
 		"RAW_URI":         latin1(ex.req.Target),
-		"PATH_INFO":       latin1(ex.path),
+		"PATH_INFO":       latin1(ex.pathInfo()),
 		"QUERY_STRING":    latin1(ex.req.Query),
 		"SERVER_PROTOCOL": ex.proto(),
 		"wsgi.url_scheme": scheme,
 	}
-	if ex.from.peer.IsValid() {
+	if ex.from.client.IsValid() {
 		environ["REMOTE_PORT"] = strconv.Itoa(ex.from.port)
 	}
 	if host, port, err := net.SplitHostPort(ex.from.bind); err == nil && ex.from.network == "tcp" {
@@ -202,7 +218,7 @@ func (ex *exchange) variable(name string) []byte {
 	case "REQUEST_METHOD":
 		return ex.req.Method
 	case "PATH_INFO":
-		return ex.path
+		return ex.pathInfo()
 	case "QUERY_STRING":
 		return ex.req.Query
 	case "RAW_URI":

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -220,7 +221,12 @@ func (c *conn) giveUp(err error) {
 	switch {
 	case errors.As(err, &bad):
 		c.s.log.Warnf("Invalid request from ip=%s: %s", c.origin.remote, bad.Text)
-		c.answer(http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message))
+		page := http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message)
+		if c.isBusy() { // it has a head
+			_, body, _ := bytes.Cut(page, []byte("\r\n\r\n"))
+			c.ex.logRefusal(bad.Status, len(body))
+		}
+		c.answer(page)
 	case errors.As(err, &status):
 		if status.log {
 			c.s.log.Errorf("%s", err)
