@@ -52,20 +52,23 @@ func (m *Master) balanceLater() {
 }
 
 // setTarget changes the number of workers, and tells the hook.
-func (m *Master) setTarget(n int) { m.setTargetOf(m.gen, n) }
-
-// setTargetOf does so for a generation that is yet to serve.
-func (m *Master) setTargetOf(g *generation, n int) {
-	m.target = n
-	if g == nil || m.told == n {
+func (m *Master) setTarget(n int) {
+	if m.gen == nil {
+		m.target = n // the hook is told when there is one
 		return
 	}
+	m.tellTarget(m.gen, n, m.logHook("nworkers_changed"))
+}
+
+// tellTarget does so, also for a generation that is yet to serve; next is given what
+// the hook raised.
+func (m *Master) tellTarget(g *generation, n int, next func(*failure)) {
 	var old any
 	if m.told >= 0 {
 		old = m.told
 	}
-	m.told = n
-	m.hook(g, "nworkers_changed", m.logHook("nworkers_changed"), n, old)
+	m.target, m.told = n, n
+	m.hook(g, "nworkers_changed", next, n, old)
 }
 
 // logHook returns what to do after a hook whose failure changes nothing.

@@ -82,7 +82,7 @@ func (m *Master) prepared(b *build) {
 		}
 		m.pid = pid
 	}
-	m.hook(b.gen, "on_starting", func(f *failure) {
+	m.tellTarget(b.gen, m.target, func(f *failure) {
 		if b.over {
 			return
 		}
@@ -90,17 +90,29 @@ func (m *Master) prepared(b *build) {
 			m.fail(f)
 			return
 		}
-		m.bind(m.cfg, func(err error) {
-			if b.over {
-				closeListeners(m.spareListeners())
-				return
-			}
-			if err != nil {
-				m.fail(&failure{code: exitcode.Config})
-				return
-			}
-			m.listening(b)
-		})
+		m.hook(b.gen, "on_starting", func(f *failure) { m.starting(b, f) })
+	})
+}
+
+// starting goes on after the hook on_starting.
+func (m *Master) starting(b *build, f *failure) {
+	if b.over {
+		return
+	}
+	if f != nil {
+		m.fail(f)
+		return
+	}
+	m.bind(m.cfg, func(err error) {
+		if b.over {
+			closeListeners(m.spareListeners())
+			return
+		}
+		if err != nil {
+			m.fail(&failure{code: exitcode.Config})
+			return
+		}
+		m.listening(b)
 	})
 }
 
@@ -110,7 +122,9 @@ func (m *Master) listening(b *build) {
 	m.log.Infof("Listening at: %s (%d)", m.bindNames(), os.Getpid())
 	m.log.Infof("Using worker: %s", m.cfg.WorkerClass())
 	b.tellWorkers()
-	m.setTargetOf(b.gen, m.target)
+	if m.target != m.told { // TTIN and TTOU came meanwhile
+		m.tellTarget(b.gen, m.target, m.logHook("nworkers_changed"))
+	}
 	m.hook(b.gen, "when_ready", func(f *failure) {
 		if b.over {
 			return

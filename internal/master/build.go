@@ -79,22 +79,56 @@ func (b *build) configure() {
 			}
 			b.wrong = err
 		}
-		cfg, b.sizing = sized(cfg)
-		if b.reused && !keepsApp(m.gen.cfg, cfg) {
-			b.reused = false
-			if b.sp, err = m.startSpawner(); err != nil {
-				b.fail(&failure{text: err.Error(), code: exitcode.Config})
-				return
-			}
-			b.configure()
+		if cfg.TLS() && cfg.IsSet("ssl_context") && b.wrong == nil {
+			b.askTLSHook(cfg, r, file)
 			return
 		}
-		b.cfg, b.hooks = cfg, map[string]bool{}
-		for _, name := range r.Hooks {
-			b.hooks[name] = true
-		}
-		b.resolved()
+		b.settle(cfg, r.Hooks)
 	})
+}
+
+// askTLSHook has the hook ssl_context called, and goes on with the settings that it
+// asks for.
+func (b *build) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer) {
+	m := b.m
+	m.call(b.sp, wire.ToSpawner{
+		Type: wire.TypeTLSHook, Generation: m.lastGen + 1, Settings: cfg.All(), App: cfg.App(), Kind: cfg.Kind(),
+	}, nil, func(r wire.FromSpawner) {
+		if b.over {
+			return
+		}
+		if r.Type == wire.TypeFailed {
+			b.fail(failed(r))
+			return
+		}
+		cfg, err := settings.Resolve(m.opts.App, m.opts.Env, file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args, settings.FromHook(r.Settings))
+		if err != nil {
+			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
+			return
+		}
+		b.settle(cfg, configured.Hooks)
+	})
+}
+
+// settle goes on when the settings are known.
+func (b *build) settle(cfg *settings.Config, hooks []string) {
+	m := b.m
+	var err error
+	cfg, b.sizing = sized(cfg)
+	if b.reused && !keepsApp(m.gen.cfg, cfg) {
+		b.reused = false
+		if b.sp, err = m.startSpawner(); err != nil {
+			b.fail(&failure{text: err.Error(), code: exitcode.Config})
+			return
+		}
+		b.configure()
+		return
+	}
+	b.cfg, b.hooks = cfg, map[string]bool{}
+	for _, name := range hooks {
+		b.hooks[name] = true
+	}
+	b.resolved()
 }
 
 // readTOML reads a config file that needs no Python.

@@ -105,6 +105,11 @@ func (m *Master) countWorkers() {
 		return
 	}
 	m.counted = n
+	for _, sp := range m.spawners {
+		if sp.lingers {
+			m.tellWorkers(sp)
+		}
+	}
 	m.log.Debugf("%d workers", n)
 	m.outlets.View().Statsd.Gauge("gunicorn.workers", n)
 }

@@ -23,6 +23,7 @@ type spawner struct {
 	heard   bool // it has said something, so that it is Python
 	dead    bool
 	leaving bool // it was told to end
+	lingers bool // it serves no generation, but hooks left something running in it
 }
 
 // startSpawner starts a spawner. It knows nothing yet: see build.
@@ -220,7 +221,8 @@ func (m *Master) dismiss(sp *spawner) {
 	sp.conn.Send(wire.ToSpawner{Type: wire.TypeExit})
 }
 
-// dismissUnused ends the spawners that nothing refers to.
+// dismissUnused ends the spawners that nothing refers to, unless hooks have left
+// something running in them: a thread that when_ready started is to outlive a reload.
 func (m *Master) dismissUnused() {
 	used := map[*spawner]bool{}
 	if m.gen != nil {
@@ -233,10 +235,31 @@ func (m *Master) dismissUnused() {
 		used[w.gen.sp] = true
 	}
 	for _, sp := range m.spawners {
-		if !used[sp] {
-			m.dismiss(sp)
+		if used[sp] || sp.lingers || sp.dead || sp.leaving {
+			continue
+		}
+		sp.leaving = true
+		m.call(sp, wire.ToSpawner{Type: wire.TypeExit, Linger: true}, nil, func(r wire.FromSpawner) {
+			if !r.Lingers {
+				return
+			}
+			sp.leaving, sp.lingers = false, true
+			m.tellWorkers(sp)
+			m.finish()
+		})
+	}
+}
+
+// tellWorkers tells a spawner that lingers of the workers of the others, for the
+// hooks' server.WORKERS.
+func (m *Master) tellWorkers(sp *spawner) {
+	msg := wire.ToSpawner{Type: wire.TypeWorkers, Workers: [][2]int{}, Server: m.server(m.cfg)}
+	for _, w := range m.byAge() {
+		if w.pid != 0 && w.gen.sp != sp {
+			msg.Workers = append(msg.Workers, [2]int{w.pid, w.age})
 		}
 	}
+	sp.conn.Send(msg)
 }
 
 // describe says how a process ended.

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
@@ -96,6 +97,10 @@ func (m *Master) spawnAnswered(w *worker, r wire.FromSpawner) {
 		m.forget(w)
 		f := failed(r)
 		m.log.Errorf("Cannot start a worker: %s", f.Error())
+		if r.Stage == "hook" && m.state == booting && m.build == nil {
+			m.halt("The hook pre_fork raised.", exitcode.Internal)
+			return
+		}
 		if m.bootFailed(w, f) {
 			return
 		}

@@ -138,6 +138,11 @@ func (l *Layer) warnings() []string {
 	return texts
 }
 
+// FromHook is the layer of what the hook ssl_context asks for.
+func FromHook(values map[string]any) Layer {
+	return Layer{Name: "the hook ssl_context", Values: values}
+}
+
 // check returns the checked value of a setting that the layer has. base is
 // the directory that a relative path starts from.
 func (l *Layer) check(s *Setting, base string) (any, error) {

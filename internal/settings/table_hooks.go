@@ -18,9 +18,9 @@ var hookSettings = []Setting{
 	hook("on_exit", "server", "Called last, before the master ends."),
 	{
 		Name: "ssl_context", Section: sectionHooks, Kind: KindHook, Args: "config, default_ssl_context_factory",
-		Effect: Missing, Why: "TLS is not served by Python's ssl module; `tls_min_version`, `ciphers`, `cert_reqs` and `ca_certs` configure it",
-		Doc:  "Called to make the `ssl.SSLContext` of a TLS connection.",
-		Note: "With `certfile` it is an error, since it may be all that asks clients for a certificate.",
+		Doc: "Called with `certfile` to make an `ssl.SSLContext`, once for each configuration. The certificate, CAs, ciphers, least version and " +
+			"whether clients need a certificate are taken from it.",
+		Note: "TLS is not served by Python's ssl module: what cannot be taken over from the context is an error, see hooks.md.",
 	},
 }
 

@@ -55,14 +55,6 @@ func (c *Config) checkTLS() error {
 			c.warn("ciphers (%s): left out, for Go does not have them: %s", c.Source("ciphers"), strings.Join(dropped, ", "))
 		}
 	}
-	// The hook may be all that asks clients for a certificate: a warning would
-	// leave the door open.
-	if c.TLS() && c.IsSet("ssl_context") {
-		source := c.Source("ssl_context")
-		return &ValueError{Setting: "ssl_context", Source: source, Err: fmt.Errorf(
-			"ssl_context in %s is not called: Indrik does not serve TLS by Python's ssl module. "+
-				"Remove it, and use tls_min_version, ciphers, cert_reqs and ca_certs", source)}
-	}
 	return nil
 }
 

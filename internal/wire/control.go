@@ -36,6 +36,8 @@ const (
 	TypeRelease   = "release"
 	TypeReopen    = "reopen"
 	TypeRelay     = "relay"
+	TypeTLSHook   = "ssl_context"
+	TypeWorkers   = "workers"
 	TypeExit      = "exit"
 
 	// spawner and workers → master
@@ -199,6 +201,8 @@ type ToSpawner struct {
 	Hook       string         `json:"hook,omitempty"`
 	Args       []any          `json:"args,omitempty"`
 	Server     *Server        `json:"server,omitempty"`
+	Linger     bool           `json:"linger,omitempty"`
+	Workers    [][2]int       `json:"workers,omitempty"` // pid and number of each
 	Title      string         `json:"title,omitempty"`
 }
 
@@ -231,6 +235,8 @@ type FromSpawner struct {
 	Pid    int    `json:"pid,omitempty"`
 	Kind   string `json:"kind,omitempty"`
 	Signal int    `json:"signal,omitempty"`
+
+	Lingers bool `json:"lingers,omitempty"` // the answer to exit: something of the hooks still runs
 
 	Relay bool `json:"relay,omitempty"` // the answer to prepare: log lines must go through Python
 	Level int  `json:"level,omitempty"` // the answer to relay: the least level that is logged, as Python numbers it

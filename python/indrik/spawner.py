@@ -7,7 +7,9 @@ of a service, is the master's to answer. When the master is gone it ends.
 """
 
 import gc
+import glob
 import os
+import sys
 
 # Taken at import time: workers of kind gevent need a standard library that is
 # patched, and this process must not become a greenlet.
@@ -135,6 +137,20 @@ class Spawner:
         kept[message["generation"]] = file
         self.files = kept
         return {"settings": file.plain(), "hooks": sorted(file.hooks), "lines": file.lines}
+
+    def on_ssl_context(self, message, fds):
+        from . import tlshook  # only here: ssl costs milliseconds
+
+        file = self.files[message["generation"]]
+        cfg = Config(message["settings"], file, message.get("app"), message.get("kind"))
+        try:
+            self.surroundings.enter(cfg)
+            values = tlshook.evaluate(file.hooks["ssl_context"], cfg)
+        except tlshook.TLSHookError as e:
+            raise CallError("config", "\nError: %s" % e, e.traceback) from None
+        except OSError as e:
+            raise CallError("config", "\nError: %s" % e) from None
+        return {"settings": values}
 
     def on_prepare(self, message, fds):
         number, server = message["generation"], message.get("server") or {}
@@ -294,12 +310,47 @@ class Spawner:
         title.set("indrik: spawner [%s]" % name)
 
     def on_exit(self, message, fds):
+        if message.get("linger") and self.lingers():
+            return {"lingers": True}
+        # A worker that is told of here is another spawner's.
+        self.server.WORKERS = {
+            pid: w for pid, w in self.server.WORKERS.items() if type(w) is not OtherWorker
+        }
         self.leaving = True
+        return None
+
+    def lingers(self):
+        """Tells whether hooks have left something behind that goes on running
+        here: threads, say a watchdog, or processes."""
+        if len(sys._current_frames()) > 1:
+            return True
+        self.reap()
+        children = set()
+        for path in glob.glob("/proc/self/task/*/children"):
+            try:
+                with open(path) as f:
+                    children.update(map(int, f.read().split()))
+            except OSError:
+                pass
+        return bool(children - self.relays)
+
+    def on_workers(self, message, fds):
+        """Takes note of the workers of other spawners."""
+        self.server.update(message.get("server") or {})
+        others = dict(message.get("workers") or ())
+        for pid, worker in list(self.server.WORKERS.items()):
+            if type(worker) is OtherWorker and pid not in others:
+                del self.server.WORKERS[pid]
+        for pid, age in others.items():
+            if pid not in self.server.WORKERS:
+                self.server.WORKERS[pid] = OtherWorker(self.server, pid, age)
 
     def reap(self):
         """Tells the master of each worker that has ended. Other children of
         this process are the app's, and left to it."""
         for pid, worker in list(self.server.WORKERS.items()):
+            if type(worker) is OtherWorker:
+                continue
             try:
                 done, status = waitpid(pid, os.WNOHANG)
             except ChildProcessError:

@@ -1,0 +1,435 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// recording is a config file that notes each call of a hook: its name, the process
+// and the arguments. One line is one write.
+const recording = `
+import os
+
+def _note(name, *args):
+    def show(a):
+        if a is None or isinstance(a, int):
+            return str(a)
+        if hasattr(a, "WORKERS"):
+            return "server"
+        if hasattr(a, "age"):
+            return "worker%s" % a.age
+        return type(a).__name__
+    with open(os.environ["RECORD"], "a") as f:
+        f.write("%s %d %s\n" % (name, os.getpid(), " ".join(map(show, args))))
+
+def on_starting(server): _note("on_starting", server)
+def on_reload(server): _note("on_reload", server)
+def when_ready(server): _note("when_ready", server)
+def on_exit(server): _note("on_exit", server)
+def nworkers_changed(server, new, old): _note("nworkers_changed", server, new, old)
+def pre_exec(server): _note("pre_exec", server)
+def pre_fork(server, worker): _note("pre_fork", server, worker)
+def child_exit(server, worker): _note("child_exit", server, worker)
+def post_fork(server, worker): _note("post_fork", server, worker)
+def post_worker_init(worker): _note("post_worker_init", worker)
+def worker_int(worker): _note("worker_int", worker)
+def worker_abort(worker): _note("worker_abort", worker)
+def worker_exit(server, worker): _note("worker_exit", server, worker)
+def pre_request(worker, req): _note("pre_request", worker, req)
+def post_request(worker, req, environ, resp): _note("post_request", worker, req, environ, resp)
+`
+
+// A call is one line of the record.
+type call struct {
+	name, args string
+	pid        int
+}
+
+// recorder follows the record of a server.
+type recorder struct {
+	s    *server
+	seen int
+}
+
+// calls are those since the last look, of hooks that are not about requests.
+func (r *recorder) calls() []call {
+	var list []call
+	for line := range strings.Lines(r.s.read("record")) {
+		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		pid, args, _ := strings.Cut(rest, " ")
+		if strings.HasSuffix(name, "_request") {
+			continue
+		}
+		n, _ := strconv.Atoi(pid)
+		list = append(list, call{name, args, n})
+	}
+	return list[r.seen:]
+}
+
+// expect waits until what came since the last look is, worker by worker and for the
+// master's side, what the patterns say. The order between processes is chance, and
+// that within one is not, so the calls are told apart by who makes them.
+func (r *recorder) expect(what string, side []string, workers map[int][]string) []call {
+	r.s.t.Helper()
+	total := len(side)
+	for _, w := range workers {
+		total += len(w)
+	}
+	eventually(r.s.t, fmt.Sprintf("%s: %d hooks were called", what, total), func() bool { return len(r.calls()) >= total })
+	got := r.calls()
+	r.seen += len(got)
+	var master []string
+	of := map[int][]string{}
+	for _, c := range got {
+		age := 0
+		switch c.name {
+		case "post_fork", "post_worker_init", "worker_int", "worker_abort", "worker_exit":
+			fmt.Sscanf(c.args[strings.Index(c.args, "worker"):], "worker%d", &age)
+			of[age] = append(of[age], c.name)
+		default:
+			master = append(master, c.name+" "+c.args)
+		}
+	}
+	if fmt.Sprint(master) != fmt.Sprint(side) {
+		r.s.t.Errorf("%s: the hooks of the master's side\n got %q\nwant %q", what, master, side)
+	}
+	if fmt.Sprint(of) != fmt.Sprint(workers) {
+		r.s.t.Errorf("%s: the hooks of the workers\n got %v\nwant %v", what, of, workers)
+	}
+	return got
+}
+
+var (
+	booted = []string{"post_fork", "post_worker_init"}
+	exits  = []string{"worker_exit"}
+	whole  = []string{"post_fork", "post_worker_init", "worker_exit"}
+)
+
+func forks(ages ...int) (calls []string) {
+	for _, age := range ages {
+		calls = append(calls, fmt.Sprintf("pre_fork server worker%d", age))
+	}
+	return calls
+}
+
+func children(ages ...int) (calls []string) {
+	for _, age := range ages {
+		calls = append(calls, fmt.Sprintf("child_exit server worker%d", age))
+	}
+	return calls
+}
+
+func both(lists ...[]string) (all []string) {
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
+
+func recorded(t *testing.T, args ...string) (*server, *recorder) {
+	t.Helper()
+	s := start(t, options{conf: recording, env: []string{"RECORD=DIR/record"}, args: append([]string{"--pid", "srv.pid"}, args...)})
+	return s, &recorder{s: s}
+}
+
+// Each hook is called as often as it should, where it should and with what it should.
+func TestHookSequence(t *testing.T) {
+	s, r := recorded(t, "--workers", "2")
+	s.workers(2)
+	got := r.expect("start", both(
+		[]string{"nworkers_changed server 2 None", "on_starting server", "when_ready server"}, forks(1, 2),
+	), map[int][]string{1: booted, 2: booted})
+	spawner := s.role("spawner")[0].pid
+	for _, c := range got {
+		inWorker := strings.HasPrefix(c.name, "post_")
+		if inWorker == (c.pid == spawner) {
+			t.Errorf("%s was called in process %d; the spawner is %d", c.name, c.pid, spawner)
+		}
+	}
+
+	s.signal(syscall.SIGTTIN)
+	s.workers(3)
+	r.expect("TTIN", both([]string{"nworkers_changed server 3 2"}, forks(3)), map[int][]string{3: booted})
+	s.signal(syscall.SIGTTOU)
+	s.workers(2)
+	r.expect("TTOU", both([]string{"nworkers_changed server 2 3"}, children(1)), map[int][]string{1: exits})
+
+	// A reload forks all the new ones, and only then ends the old.
+	s.reload(2)
+	got = r.expect("HUP", both(
+		[]string{"on_reload server"}, forks(4, 5), []string{"nworkers_changed server 2 2"}, ends(r, 2, 3),
+	), map[int][]string{2: exits, 3: exits, 4: booted, 5: booted})
+	for _, c := range got {
+		if c.name == "child_exit" != (c.pid == spawner) && !strings.HasPrefix(c.name, "worker_") {
+			t.Errorf("%s was called in process %d; the spawner before was %d", c.name, c.pid, spawner)
+		}
+	}
+
+	// A worker that is killed calls nothing more; one that was told to quit does.
+	for i, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGABRT} {
+		pids := s.workers(2)
+		kill(t, pids[0], sig)
+		waitGone(t, pids[0])
+		s.workers(2)
+		s.get("/")
+		own := map[syscall.Signal][]string{
+			syscall.SIGKILL: nil, syscall.SIGTERM: exits,
+			syscall.SIGQUIT: {"worker_int", "worker_exit"}, syscall.SIGABRT: {"worker_abort", "worker_exit"},
+		}[sig]
+		next := 6 + i
+		eventually(t, "the worker is replaced", func() bool { return len(r.calls()) >= len(own)+4 })
+		dead := 0
+		for _, c := range r.calls() {
+			if c.name == "child_exit" {
+				fmt.Sscanf(c.args, "server worker%d", &dead)
+			}
+		}
+		workers := map[int][]string{next: booted}
+		if own != nil {
+			workers[dead] = own
+		}
+		r.expect(sig.String(), both(children(dead), forks(next)), workers)
+	}
+
+	s.terminate()
+	eventually(t, "the last hook was called", func() bool { return strings.Contains(s.read("record"), "on_exit") })
+	var names []string
+	for _, c := range r.calls() {
+		names = append(names, c.name)
+	}
+	if counts := count(names); counts["worker_exit"] != 2 || counts["child_exit"] != 2 || counts["on_exit"] != 1 || len(names) != 5 || names[4] != "on_exit" {
+		t.Errorf("at the end: %q", names)
+	}
+}
+
+// ends gives the calls of child_exit in the order in which they came, which is
+// chance, after a check that there is one for each.
+func ends(r *recorder, ages ...int) []string {
+	r.s.t.Helper()
+	want := count(children(ages...))
+	var got []string
+	eventually(r.s.t, "the old workers have ended", func() bool {
+		got = nil
+		for _, c := range r.calls() {
+			if c.name == "child_exit" {
+				got = append(got, c.name+" "+c.args)
+			}
+		}
+		return len(got) >= len(ages)
+	})
+	if fmt.Sprint(count(got)) != fmt.Sprint(want) {
+		r.s.t.Errorf("child_exit: %q", got)
+	}
+	return got
+}
+
+func count(names []string) map[string]int {
+	n := map[string]int{}
+	for _, name := range names {
+		n[name]++
+	}
+	return n
+}
+
+func TestHooksOfRequests(t *testing.T) {
+	s, r := recorded(t, "--max-requests", "3")
+	first := s.workers(1)[0]
+	for range 6 {
+		s.get("/")
+	}
+	waitGone(t, first)
+	s.get("/")
+	eventually(t, "each request was recorded", func() bool { return strings.Count(s.read("record"), "post_request ") >= 8 })
+	text := s.read("record")
+	// start's own request is one of them.
+	if a, b := strings.Count(text, "pre_request "), strings.Count(text, "post_request "); a != b || a < 8 {
+		t.Errorf("pre_request was called %d times, post_request %d times", a, b)
+	}
+	if !regexp.MustCompile(`(?m)^pre_request \d+ worker\d+ Request$`).MatchString(text) ||
+		!regexp.MustCompile(`(?m)^post_request \d+ worker\d+ Request dict Response$`).MatchString(text) {
+		t.Errorf("%s", text)
+	}
+	s.terminate()
+	// Each worker that max_requests replaced was booted and has ended once.
+	ages := map[string]map[string]int{}
+	for _, c := range r.calls() {
+		if i := strings.Index(c.args, "worker"); i >= 0 {
+			if ages[c.args[i:]] == nil {
+				ages[c.args[i:]] = map[string]int{}
+			}
+			ages[c.args[i:]][c.name]++
+		}
+	}
+	if len(ages) < 2 {
+		t.Errorf("there were %d workers", len(ages))
+	}
+	for age, n := range ages {
+		for _, name := range []string{"pre_fork", "post_fork", "worker_exit", "child_exit"} {
+			if n[name] != 1 {
+				t.Errorf("%s: %s was called %d times", age, name, n[name])
+			}
+		}
+	}
+}
+
+func TestHooksOfAnUpgrade(t *testing.T) {
+	s, r := recorded(t)
+	s.workers(1)
+	r.expect("start", both([]string{"nworkers_changed server 1 None", "on_starting server", "when_ready server"}, forks(1)),
+		map[int][]string{1: booted})
+	u := s.upgrade(1)
+	got := r.expect("USR2", both(
+		[]string{"pre_exec server", "nworkers_changed server 1 None", "on_starting server", "when_ready server"}, forks(1),
+	), map[int][]string{1: booted})
+	if got[0].pid == got[1].pid {
+		t.Errorf("pre_exec was called in the new server: %+v", got)
+	}
+	s.signal(syscall.SIGTERM)
+	waitGone(t, s.pid())
+	u.become()
+	r.expect("TERM", both(children(1), []string{"on_exit server"}), map[int][]string{1: exits})
+	kill(t, u.successor, syscall.SIGTERM)
+	waitGone(t, u.successor)
+	r.expect("the end", both(children(1), []string{"on_exit server"}), map[int][]string{1: exits})
+}
+
+// A hook that raises is told with its traceback. What happens then is Gunicorn's
+// where that loses nothing, see docs/hooks.md.
+func TestHooksThatRaise(t *testing.T) {
+	raising := func(name, args string) string {
+		return fmt.Sprintf("def %s(%s):\n    raise RuntimeError('broken %s')\n", name, args, name)
+	}
+	for name, c := range map[string]struct {
+		args string
+		code int
+	}{
+		"nworkers_changed": {"server, new, old", 1}, "on_starting": {"server", 1}, "when_ready": {"server", 1},
+		"pre_fork": {"server, worker", 255}, "post_fork": {"server, worker", 3}, "post_worker_init": {"worker", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := launch(t, options{conf: raising(name, c.args), args: []string{"--pid", "srv.pid"}})
+			s.expectExit(c.code)
+			if s.log.count(`RuntimeError: broken `+name) == 0 || s.log.count(`Traceback`) == 0 {
+				t.Errorf("the log does not say why:\n%s", s.log)
+			}
+		})
+	}
+
+	// Later they cost nothing but what they were to do.
+	conf := "import os\nLATE = os.path.exists('late')\nif LATE:\n"
+	for name, args := range map[string]string{
+		"on_reload": "server", "pre_fork": "server, worker", "post_fork": "server, worker",
+	} {
+		t.Run("reload "+name, func(t *testing.T) {
+			s := start(t, options{conf: conf + "    " + strings.ReplaceAll(raising(name, args), "\n    ", "\n        ")})
+			before := s.workers(1)
+			s.write("late", "")
+			s.signal(syscall.SIGHUP)
+			s.log.expect(t, `Reload failed, nothing was changed`)
+			s.log.expectFrom(t, 0, `RuntimeError: broken `+name)
+			if got := s.workers(1); got[0] != before[0] {
+				t.Error("the worker was replaced")
+			}
+			s.get("/")
+			s.terminate()
+		})
+	}
+	t.Run("running", func(t *testing.T) {
+		s := start(t, options{args: []string{"--pid", "srv.pid"}, conf: raising("child_exit", "server, worker") + raising("worker_exit", "server, worker") +
+			raising("pre_exec", "server") + raising("on_exit", "server") + raising("post_request", "worker, req") + `
+import os
+def nworkers_changed(server, new, old):
+    if new == 2:
+        raise RuntimeError('broken nworkers_changed')
+def pre_request(worker, req):
+    if req.path == "/fail":
+        raise RuntimeError('broken pre_request')
+def pre_fork(server, worker):
+    if os.path.exists("late"):
+        os.unlink("late")
+        raise RuntimeError('broken pre_fork')
+`})
+		if r, err := s.request("GET", "/fail", ""); err != nil || r.status != 500 {
+			t.Errorf("%v, %v", r, err)
+		}
+		s.log.expectFrom(t, 0, `RuntimeError: broken pre_request`)
+		s.log.expectFrom(t, 0, `\[ERROR\] Exception in post_request hook`)
+		s.signal(syscall.SIGTTIN)
+		s.workers(2)
+		s.log.expectFrom(t, 0, `\[ERROR\] Exception in nworkers_changed hook`)
+		s.write("late", "")
+		pids := s.workers(2)
+		kill(t, pids[0], syscall.SIGTERM)
+		waitGone(t, pids[0])
+		s.log.expectFrom(t, 0, `\[ERROR\] Cannot start a worker: broken pre_fork`)
+		s.log.expectFrom(t, 0, `\[WARNING\] Exception during worker exit:`)
+		s.log.expectFrom(t, 0, `\[ERROR\] Exception in child_exit hook`)
+		s.workers(2)
+		s.signal(syscall.SIGUSR2)
+		s.log.expectFrom(t, 0, `\[ERROR\] Exception in pre_exec hook`)
+		s.get("/")
+		s.terminate()
+		s.log.expectFrom(t, 0, `\[ERROR\] Exception in on_exit hook`)
+		s.log.expectFrom(t, 0, `Shutting down: Master$`)
+	})
+}
+
+// What when_ready started goes on after a reload, and sees the new workers.
+func TestThreadsOfHooksOutliveReloads(t *testing.T) {
+	conf := `
+import os, threading, time
+
+def when_ready(server):
+    def watch():
+        while True:
+            with open("seen.new", "w") as f:
+                f.write("%d %s %d" % (os.getpid(), sorted(server.WORKERS), server.num_workers))
+            os.rename("seen.new", "seen")
+            time.sleep(0.02)
+    threading.Thread(target=watch, daemon=True).start()
+
+def on_exit(server):
+    server.log.info("hook on_exit")
+`
+	s := start(t, options{conf: conf, mayLeave: true})
+	watches := func(pids []int) {
+		t.Helper()
+		want := strings.ReplaceAll(fmt.Sprint(pids), " ", ", ")
+		eventually(t, "the thread sees the worker", func() bool { return strings.Contains(s.read("seen"), want) })
+	}
+	watches(s.workers(1))
+	first, _, _ := strings.Cut(s.read("seen"), " ")
+	for range 2 {
+		s.reload(1)
+		watches(s.workers(1))
+	}
+	s.signal(syscall.SIGTTIN)
+	s.workers(2)
+	eventually(t, "the thread sees both workers", func() bool { return strings.HasSuffix(s.read("seen"), "] 2") })
+	if got, _, _ := strings.Cut(s.read("seen"), " "); got != first {
+		t.Errorf("the thread is in process %s, was in %s", got, first)
+	}
+	if n := len(s.role("spawner")); n != 2 {
+		t.Errorf("there are %d spawners", n)
+	}
+	s.terminate()
+	if n := s.log.count(`hook on_exit`); n != 1 {
+		t.Errorf("on_exit was called %d times", n)
+	}
+}
+
+func TestHooksAsStrings(t *testing.T) {
+	s := start(t, options{
+		conf:  "on_starting = 'myhooks.started'\npost_fork = 'myhooks.forked'\n",
+		files: map[string]string{"myhooks.py": "def started(server): server.log.info('hook started')\ndef forked(server, worker): worker.log.info('hook forked')\n"},
+	})
+	s.log.expectFrom(t, 0, `hook started$`)
+	s.log.expectFrom(t, 0, `hook forked$`)
+	s.terminate()
+}
