@@ -28,13 +28,15 @@ type Master struct {
 	state state
 	start time.Time
 
-	events   chan func()
-	deferred []syscall.Signal // to be handled once running
-	over     bool             // the loop ends
-	code     int              // with this exit code
-	reason   string           // and this reason, if it is a failure
-	silent   bool             // why was said already, before there was a log
-	reports  int              // of stacks that are awaited before the end
+	events     chan func()
+	deferred   []syscall.Signal // to be handled once running
+	over       bool             // the loop ends
+	code       int              // with this exit code
+	reason     string           // and this reason, if it is a failure
+	silent     bool             // why was said already, before there was a log
+	reports    int              // of stacks that are awaited before the end
+	drainUntil time.Time        // when a drain is to be over
+	patient    bool             // in quitting: workers have time for what is to be run at their end
 
 	cfg       *settings.Config // of the generation that serves
 	target    int              // how many workers there should be

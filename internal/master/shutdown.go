@@ -50,6 +50,7 @@ func (m *Master) drain() {
 	for _, l := range m.listeners {
 		l.Close()
 	}
+	m.drainUntil = time.Now().Add(m.gen.graceful())
 	m.expireAfter(m.gen.graceful(), func() bool { return m.state == draining })
 }
 
@@ -68,8 +69,12 @@ func (m *Master) quit() {
 	m.end()
 }
 
-// hasten is INT or QUIT during a drain.
+// hasten is INT or QUIT during a drain, or while workers run what is to be run at
+// their end.
 func (m *Master) hasten() {
+	if m.state == quitting && !m.patient {
+		return
+	}
 	m.log.Infof("Quick shutdown requested")
 	m.end()
 }
@@ -80,7 +85,8 @@ func (m *Master) quitAll() {
 	if m.state != draining {
 		return
 	}
-	m.leave(m.retire)
+	m.patient = true
+	m.leave(m.retire, max(quitGrace, time.Until(m.drainUntil)))
 }
 
 // end ends a server whose requests do not matter any more.
@@ -99,7 +105,8 @@ func (m *Master) end() {
 	for _, l := range m.listeners {
 		l.Close()
 	}
-	m.leave(m.stop)
+	m.patient = false
+	m.leave(m.stop, quitGrace)
 }
 
 // halt ends the server because it cannot start.
@@ -127,27 +134,33 @@ func (m *Master) fail(f *failure) {
 	m.end()
 }
 
-// leave ends every process, the workers with stop.
-func (m *Master) leave(stop func(*worker)) {
+// leave ends every process, the workers with stop. They have so long for what is to be
+// run at their end.
+func (m *Master) leave(stop func(*worker), grace time.Duration) {
 	m.enter(quitting)
 	if m.respawner != nil {
 		m.respawner.Stop()
 	}
 	for _, w := range m.byAge() {
 		switch {
-		case w.leaving && w.proc != nil, !w.ready:
+		case !w.ready:
 			m.stop(w) // it runs nothing that could be waited for
+		case w.leaving && w.proc != nil && m.patient:
+			// It is on its way: see its deadline.
+		case w.leaving && w.proc != nil:
+			m.stop(w)
 		default:
 			w.leaving = false
 			stop(w)
 		}
 	}
 	m.front.send(wire.ToFront{Type: wire.TypeQuit})
-	m.after(quitGrace, m.killAll)
+	m.after(grace, m.killAll)
 	m.finish()
 }
 
-// quitGrace bounds the end of all processes once they were told to.
+// quitGrace bounds the end of all processes once they were told to, if they have no
+// more time than that.
 const quitGrace = 2 * time.Second
 
 // killAll ends what is still there.

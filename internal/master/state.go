@@ -60,8 +60,8 @@ func init() {
 	signals = map[syscall.Signal][len(stateNames)]action{
 		//                booting   running  reloading paused   draining quitting
 		syscall.SIGTERM:  {drain, drain, drain, drain, ignore, ignore},
-		syscall.SIGINT:   {quit, quit, quit, quit, hasten, ignore},
-		syscall.SIGQUIT:  {quit, quit, quit, quit, hasten, ignore},
+		syscall.SIGINT:   {quit, quit, quit, quit, hasten, hasten},
+		syscall.SIGQUIT:  {quit, quit, quit, quit, hasten, hasten},
 		syscall.SIGHUP:   {deferred, reload, restart, restore, ignore, ignore},
 		syscall.SIGTTIN:  {more, more, more, one, ignore, ignore},
 		syscall.SIGTTOU:  {fewer, fewer, fewer, ignore, ignore, ignore},
