@@ -210,7 +210,7 @@ func (c *conn) serveOne() bool {
 func (c *conn) takeOver(cfg *config) {
 	c.setBusy(true)
 	c.ex.begin(cfg)
-	c.out.begin()
+	c.out.begin(c.ex.asgi)
 }
 
 // giveUp answers a request that cannot be read, as far as there is somebody to

@@ -16,6 +16,9 @@ const (
 	// pieceSize is up to which size bytes in memory are joined, so that an app
 	// that gives single bytes does not take many times the room.
 	pieceSize = 16 << 10
+	// outboxBounded is how much waits in memory of what is bounded by its sender: the
+	// room of an ASGI worker, a part that goes beyond it, and what was there before.
+	outboxBounded = 512 << 10
 	// outboxLow is how little of a response is kept when an ASGI worker may send
 	// more of it.
 	outboxLow = 64 << 10
@@ -46,6 +49,8 @@ type outbox struct {
 	spoolEnd int64 // where the next bytes go; never beyond outboxFile
 	spooled  int64 // bytes in it that are not sent yet
 
+	bounded bool // the sender sees to it that not much is kept
+
 	files int64  // bytes of other files that are not sent yet
 	low   func() // to be called when little is kept
 }
@@ -74,9 +79,11 @@ func (o *outbox) init(line line, owner outboxOwner) {
 	o.room = sync.NewCond(&o.mu)
 }
 
-// begin makes o ready for the next response.
-func (o *outbox) begin() {
+// begin makes o ready for the next response. bounded: its sender sees to it that not
+// much is kept.
+func (o *outbox) begin(bounded bool) {
 	o.mu.Lock()
+	o.bounded = bounded
 	o.finished, o.told, o.low = false, false, nil
 	o.mu.Unlock()
 }
@@ -119,7 +126,7 @@ func (o *outbox) write(p []byte) {
 // keepBytes keeps a copy of p, and waits if too much is kept.
 func (o *outbox) keepBytes(p []byte) {
 	for o.failed == nil {
-		if o.memory+len(p) <= outboxMemory || o.memory == 0 && o.spooled == 0 {
+		if o.memory+len(p) <= o.most() || o.memory == 0 && o.spooled == 0 {
 			o.toMemory(p)
 			return
 		}
@@ -129,6 +136,13 @@ func (o *outbox) keepBytes(p []byte) {
 		o.flush()
 		o.room.Wait()
 	}
+}
+
+func (o *outbox) most() int {
+	if o.bounded {
+		return outboxBounded
+	}
+	return outboxMemory
 }
 
 func (o *outbox) toMemory(p []byte) {

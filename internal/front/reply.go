@@ -153,7 +153,7 @@ func (c *conn) abort() {
 // far as it should have been.
 func (c *conn) answer(page []byte) {
 	c.setBusy(true)
-	c.out.begin()
+	c.out.begin(false)
 	c.out.write(page)
 	c.out.finish(false)
 }

@@ -60,6 +60,7 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 	st.ex.s, st.ex.from, st.ex.to, st.ex.req = s, &c.origin, st, &st.req
 	st.out.init(st, st)
 	st.ex.begin(s.config())
+	st.out.begin(st.ex.asgi)
 	if err := st.read(); err != nil {
 		st.ex.release()
 		st.giveUp(err)

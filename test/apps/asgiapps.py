@@ -88,3 +88,174 @@ async def gated(scope, receive, send):
     """Waits at the gate that the path names, then answers with the pid."""
     await gate_wait(scope["path"].strip("/") or "none")
     await respond(send, b"%d\n" % os.getpid())
+
+
+@http
+async def streaming(scope, receive, send):
+    """Sends one part, waits at the gate that the path names, sends another."""
+    await start(send, headers=[(b"content-type", b"text/event-stream")])
+    await body(send, b"first", more=True)
+    await gate_wait(scope["path"].strip("/") or "none")
+    await body(send, b"second", more=True)
+    await body(send)
+
+
+@http
+async def reactions(scope, receive, send):
+    """Answers in the way that the path names."""
+    await globals()["react_" + scope["path"].strip("/")](scope, receive, send)
+
+
+async def react_(scope, receive, send):
+    await respond(send, b"ok")
+
+
+async def react_whole_large(scope, receive, send):
+    await respond(send, b"0123456789" * 500_000)
+
+
+async def react_head_only(scope, receive, send):
+    await start(send, headers=[(b"content-length", b"5")])
+    await body(send)
+
+
+async def react_no_content(scope, receive, send):
+    await respond(send, b"", status=204)
+
+
+async def react_odd_types(scope, receive, send):
+    import http as standard
+
+    await send({
+        "type": "http.response.start",
+        "status": standard.HTTPStatus.CREATED,
+        "headers": (pair for pair in [(b"x-a", b"1"), [b"x-b", b"2"]]),
+    })
+    await send({"type": "http.response.body", "body": bytearray(b"bytearray,"), "more_body": True})
+    await send({"type": "http.response.body", "body": memoryview(b"memoryview")})
+
+
+async def react_trailers(scope, receive, send):
+    if "http.response.trailers" not in scope["extensions"]:
+        await respond(send, b"no trailers")
+        return
+    await start(send, headers=[(b"trailer", b"x-sum, x-more")], trailers=True)
+    await body(send, b"data", more=True)
+    await body(send, b"more")
+    await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"8")], "more_trailers": True})
+    await send({"type": "http.response.trailers", "headers": [(b"x-more", b"yes")]})
+
+
+async def react_bad_trailers(scope, receive, send):
+    await start(send, trailers=True)
+    await body(send, b"data")
+    await send({"type": "http.response.trailers", "headers": [(b"content-length", b"8")]})
+
+
+async def react_path(scope, receive, send):
+    await start(send, headers=[(b"content-type", b"text/x-python")])
+    await send({"type": "http.response.pathsend", "path": __file__})
+
+
+async def react_no_path(scope, receive, send):
+    await start(send)
+    try:
+        await send({"type": "http.response.pathsend", "path": __file__ + ".none"})
+    except FileNotFoundError:
+        await body(send, b"there is no such file")
+
+
+async def react_zerocopy(scope, receive, send):
+    with open(os.path.join(os.environ["GATES"], "..", "data"), "rb") as f:
+        await start(send)
+        await body(send, b"<", more=True)
+        await send({"type": "http.response.zerocopysend", "file": f, "count": 3, "more_body": True})
+        await send({"type": "http.response.zerocopysend", "file": f.fileno(), "count": 2, "more_body": True})
+        await send({"type": "http.response.zerocopysend", "file": f, "offset": 8, "more_body": True})
+        await body(send, b">")
+
+
+async def react_zerocopy_whole(scope, receive, send):
+    with open(os.path.join(os.environ["GATES"], "..", "data"), "rb") as f:
+        await start(send)
+        await send({"type": "http.response.zerocopysend", "file": f, "offset": 2})
+
+
+async def react_hints(scope, receive, send):
+    await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]})
+    await start(send)
+    await send({"type": "http.response.early_hint", "links": [b"</b.css>; rel=preload"]})
+    await body(send, b"hinted", more=True)
+    await send({"type": "http.response.early_hint", "links": [b"</c.css>; rel=preload"]})
+    await body(send)
+
+
+async def react_after_end(scope, receive, send):
+    await respond(send, b"end")
+    await body(send, b"ignored")
+    message = await receive()
+    while message["type"] != "http.disconnect":
+        message = await receive()
+    print("after the end: %s" % message["type"], flush=True)
+
+
+async def react_raise(scope, receive, send):
+    raise ValueError("raised before the start")
+
+
+async def react_raise_after_start(scope, receive, send):
+    await start(send)
+    raise ValueError("raised after the start")
+
+
+async def react_raise_in_body(scope, receive, send):
+    await start(send)
+    await body(send, b"some", more=True)
+    raise ValueError("raised in the body")
+
+
+async def react_exit(scope, receive, send):
+    raise SystemExit(7)
+
+
+async def react_return(scope, receive, send):
+    pass
+
+
+async def react_return_after_start(scope, receive, send):
+    await start(send)
+
+
+async def react_return_in_body(scope, receive, send):
+    await start(send)
+    await body(send, b"some", more=True)
+
+
+async def react_bad_header(scope, receive, send):
+    await respond(send, b"", headers=[(b"x", b"a\r\nset-cookie: b")])
+
+
+async def react_text_header(scope, receive, send):
+    await respond(send, b"", headers=[("x", 1)])
+
+
+async def react_text_body(scope, receive, send):
+    await start(send)
+    await send({"type": "http.response.body", "body": "text"})
+
+
+async def react_bad_status(scope, receive, send):
+    await start(send, status=42)
+
+
+async def react_twice(scope, receive, send):
+    await start(send)
+    await start(send)
+
+
+async def react_body_first(scope, receive, send):
+    await body(send, b"x")
+
+
+async def react_cancelled(scope, receive, send):
+    raise asyncio.CancelledError()

@@ -1,0 +1,247 @@
+//go:build linux
+
+package test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What an app of ASGI may send, and what the client gets of it.
+func TestASGIResponses(t *testing.T) {
+	s := start(t, options{app: "asgiapps:reactions", files: map[string]string{"data": "0123456789"}})
+	source, err := os.ReadFile(filepath.Join(repository, "test", "apps", "asgiapps.py"))
+	must(t, err)
+	c := s.client()
+	for _, test := range []struct {
+		path, method, framing string
+		status                int
+		body                  string
+	}{
+		{"/", "GET", "length", 200, "ok"},
+		{"/", "HEAD", "none", 200, ""},
+		{"/whole_large", "GET", "length", 200, strings.Repeat("0123456789", 500_000)},
+		{"/head_only", "HEAD", "none", 200, ""},
+		{"/no_content", "GET", "none", 204, ""},
+		{"/odd_types", "GET", "chunked", 201, "bytearray,memoryview"},
+		{"/trailers", "GET", "length", 200, "no trailers"},
+		{"/path", "GET", "length", 200, string(source)},
+		{"/path", "HEAD", "none", 200, ""},
+		{"/no_path", "GET", "length", 200, "there is no such file"},
+		{"/zerocopy", "GET", "chunked", 200, "<0123489>"},
+		{"/zerocopy_whole", "GET", "length", 200, "23456789"},
+		{"/zerocopy_whole", "HEAD", "none", 200, ""},
+		{"/hints", "GET", "chunked", 200, "hinted"},
+		{"/after_end", "GET", "length", 200, "end"},
+	} {
+		if test.path == "/whole_large" {
+			test.framing = "chunked" // it came in parts
+		}
+		r := c.do(t, test.method, test.path, "")
+		if r.status != test.status || r.framing != test.framing || r.body != test.body {
+			t.Errorf("%s %s: %v", test.method, test.path, r)
+		}
+		if r.closes() {
+			c = s.client()
+		}
+	}
+	s.log.expect(t, `^after the end: http\.disconnect$`)
+	if n := s.log.count(`ERROR`); n > 0 {
+		t.Errorf("%d errors", n)
+	}
+	s.terminate()
+}
+
+// The mistakes of an app are answered as far as they can be, and logged.
+func TestASGIMistakes(t *testing.T) {
+	s := start(t, options{app: "asgiapps:reactions"})
+	worker := s.workers(1)[0]
+	for _, test := range []struct {
+		path   string
+		status int
+		log    string
+	}{
+		{"/raise", 500, `ValueError: raised before the start`},
+		{"/raise_after_start", 500, `ValueError: raised after the start`},
+		{"/raise_in_body", 0, `ValueError: raised in the body`},
+		{"/exit", 500, `SystemExit: 7`},
+		{"/return", 500, `Error in ASGI application: it returned without a response`},
+		{"/return_after_start", 500, `it returned without the body of its response`},
+		{"/return_in_body", 0, `it returned without the end of its response`},
+		{"/bad_header", 500, `invalid value of the response's header x`},
+		{"/text_header", 500, `TypeError: the header \('x', 1\) is not made of bytes`},
+		{"/text_body", 500, `TypeError: 'text' is not made of bytes`},
+		{"/bad_status", 500, `ValueError: 42 is not a status`},
+		{"/twice", 500, `RuntimeError: 'http\.response\.start' is not expected after http\.response\.start`},
+		{"/body_first", 500, `RuntimeError: 'http\.response\.body' is not expected before http\.response\.start`},
+		{"/cancelled", 500, `Error in ASGI application: its task was cancelled`},
+		{"/unknown", 500, `KeyError: 'react_unknown'`},
+	} {
+		from := s.log.mark()
+		r, err := s.request("GET", test.path, "")
+		if test.status == 0 && (err == nil || r == nil || r.status != 200) || test.status != 0 && (err != nil || r.status != test.status) {
+			t.Errorf("%s: %v, %v", test.path, r, err)
+		}
+		s.log.expectFrom(t, from, test.log)
+	}
+	s.log.expect(t, `\[ERROR\] Error in ASGI application$`)
+	if got := s.workers(1)[0]; got != worker {
+		t.Error("the worker was replaced")
+	}
+	s.get("/")
+	s.terminate()
+}
+
+func TestASGIStream(t *testing.T) {
+	eachLine(t, options{app: "asgiapps:streaming"}, func(t *testing.T, s *server) {
+		g := s.gate("second")
+		c := s.client()
+		c.send(t, "GET /second HTTP/1.1\r\nHost: x\r\n\r\n")
+		r, err := readHead(c.r)
+		must(t, err)
+		if r.status != 200 || r.get("Transfer-Encoding") != "chunked" {
+			t.Fatalf("%v", r)
+		}
+		if chunk, err := readChunk(c.r); err != nil || chunk != "first" {
+			t.Fatalf("%q, %v", chunk, err)
+		}
+		g.entered()
+		s.get("/") // the worker is not held up
+		g.release()
+		if chunk, err := readChunk(c.r); err != nil || chunk != "second" {
+			t.Fatalf("%q, %v", chunk, err)
+		}
+		if chunk, err := readChunk(c.r); err != nil || chunk != "" {
+			t.Fatalf("%q, %v", chunk, err)
+		}
+		if r := c.do(t, "GET", "/", ""); r.status != 200 {
+			t.Errorf("%v", r)
+		}
+		s.terminate()
+	})
+}
+
+func TestASGITrailers(t *testing.T) {
+	s := start(t, options{app: "asgiapps:reactions"})
+	c := s.client()
+	c.send(t, "GET /trailers HTTP/1.1\r\nHost: x\r\nTE: deflate;q=0.5, Trailers\r\nConnection: TE\r\n\r\n")
+	r, err := readHead(c.r)
+	must(t, err)
+	if r.get("Trailer") != "x-sum, x-more" {
+		t.Errorf("%v", r)
+	}
+	if got := untilEmptyLine(t, c.r); got != "4\r\ndata\r\n4\r\nmore\r\n0\r\nx-sum: 8\r\nx-more: yes\r\n" {
+		t.Errorf("%q", got)
+	}
+	c.send(t, "GET /bad_trailers HTTP/1.1\r\nHost: x\r\nTE: trailers\r\n\r\n")
+	if r := c.receive(t, "GET"); r.body != "data" {
+		t.Errorf("%v", r)
+	}
+	s.log.expect(t, `\[WARNING\] Trailers of GET /bad_trailers dropped: content-length cannot be a trailer`)
+	// HTTP/1.0 has none, whatever the client says.
+	c.send(t, "GET /trailers HTTP/1.0\r\nTE: trailers\r\n\r\n")
+	if r := c.receive(t, "GET"); r.body != "no trailers" {
+		t.Errorf("%v", r)
+	}
+	s.terminate()
+}
+
+func untilEmptyLine(t *testing.T, r *bufio.Reader) string {
+	t.Helper()
+	var b strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		must(t, err)
+		if line == "\r\n" {
+			return b.String()
+		}
+		b.WriteString(line)
+	}
+}
+
+func TestASGIEarlyHints(t *testing.T) {
+	s := start(t, options{app: "asgiapps:reactions"})
+	c := s.client()
+	c.send(t, "GET /hints HTTP/1.1\r\nHost: x\r\n\r\n")
+	for _, want := range []string{"</a.css>; rel=preload", "</b.css>; rel=preload"} {
+		r, err := readHead(c.r)
+		if err != nil || r.status != 103 || r.get("link") != want {
+			t.Fatalf("%v, %v, want %s", r, err, want)
+		}
+	}
+	if r := c.receive(t, "GET"); r.status != 200 || r.body != "hinted" {
+		t.Errorf("%v", r)
+	}
+	s.terminate()
+}
+
+// A client that reads slowly costs the front no more than a window, and holds up
+// nobody.
+func TestASGISlowReader(t *testing.T) {
+	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": `
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
+    if scope["path"] == "/":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    sent = 0
+    part = bytes(50_000)
+    for _ in range(2000):
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        sent += len(part)
+        if sent % 1_000_000 == 0:
+            print("sent %d" % sent, flush=True)
+    await send({"type": "http.response.body", "body": b"end"})
+`}})
+	front := s.role("front")[0].pid
+	c := s.client()
+	c.send(t, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+	r, err := readHead(c.r)
+	if err != nil || r.status != 200 {
+		t.Fatalf("%v, %v", r, err)
+	}
+	// It comes to rest long before all is sent: 100 MB.
+	quiet, last := 0, -1
+	eventually(t, "the app waits", func() bool {
+		n := s.log.count(`^sent \d+$`)
+		if n == last {
+			quiet++
+		} else {
+			quiet, last = 0, n
+		}
+		s.get("/") // others are served
+		return quiet > 50
+	})
+	if last > 30 {
+		t.Errorf("the app has sent %d MB to a client that does not read", last)
+	}
+	if files, err := filepath.Glob(s.path("tmp/*")); err != nil || len(files) > 0 {
+		t.Errorf("files %q", files)
+	}
+	for _, fd := range openTemporaries(front) {
+		t.Errorf("the front keeps %s", fd)
+	}
+	if err := readBody(c.r, r, "GET"); err != nil || len(r.body) != 100_000_003 {
+		t.Errorf("%d bytes, %v", len(r.body), err)
+	}
+	s.terminate()
+}
+
+// openTemporaries lists the unlinked temporary files that a process has open.
+func openTemporaries(pid int) (names []string) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if name, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && strings.Contains(name, "/indrik-") && strings.HasPrefix(name, "/") && !strings.HasPrefix(name, "/memfd:") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
