@@ -39,6 +39,7 @@ func TestBadInput(t *testing.T) {
 		{"bad GUNICORN_CMD_ARGS", options{env: []string{"GUNICORN_CMD_ARGS=--workers abc"}}, 2, []string{`invalid int value: 'abc'`}},
 
 		{"config file missing", options{args: []string{"-c", "nowhere.py"}}, 1, []string{`^Error: 'nowhere\.py' doesn't exist$`}},
+		{"config module missing", options{args: []string{"-c", "python:no.where"}}, 1, []string{`^Error: No module named 'no'$`}},
 		{"config file broken", options{conf: "workers = 1 +\n"}, 1, []string{`^Failed to read config file: .*gunicorn\.conf\.py`, `SyntaxError`}},
 		{"config file raises", options{conf: "def boom():\n    return 1 / 0\n\nboom()\n"}, 1, []string{`^Failed to read config file: .*gunicorn\.conf\.py`, `^Traceback`, `line 2, in boom`, `^ZeroDivisionError`}},
 		{"config file with a bad value", options{conf: "workers = 'many'\n"}, 1, []string{`Invalid value for workers: many`, `^Error: `}},

@@ -31,6 +31,27 @@ func TestPyproject(t *testing.T) {
 	s.terminate()
 }
 
+// The three ways to name a config file: each says where a mistake is.
+func TestConfigLocations(t *testing.T) {
+	t.Parallel()
+	const text = "import os\nworkers = 1\ntimeout = 9\nworker = 2\n\ndef pre_forks(server, worker):\n    pass\n"
+	for _, location := range []string{"conf/site.py", "file:conf/site.py", "python:conf.site"} {
+		s := launch(t, options{files: map[string]string{"conf/site.py": text, "conf/__init__.py": ""}, args: []string{"-c", location, "--print-config"}})
+		s.expectExit(0)
+		file := strings.TrimPrefix(location, "file:")
+		for _, want := range []string{
+			`^timeout += 9 +  # ` + file + `, line 3$`,
+			`^config += ` + location + ` +  # command line$`,
+			`^Warning: unknown setting 'worker' in ` + file + `, line 4: did you mean 'workers'\?$`,
+			`^Warning: unknown setting 'pre_forks' in ` + file + `, line 6: did you mean 'pre_fork'\?$`,
+		} {
+			if s.log.count(want) != 1 {
+				t.Errorf("%s: %d lines match %q", location, s.log.count(want), want)
+			}
+		}
+	}
+}
+
 // A container's variables go over the file of its image, options over both.
 func TestVariables(t *testing.T) {
 	t.Parallel()

@@ -55,10 +55,13 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 			c.sources[s.Name], c.inFile[s.Name] = l.source(s.Name), l.file
 			c.values[s.Name] = v
 		}
+		if l.path != "" && !c.IsSet("config") {
+			c.values["config"] = l.path // that of the default
+		}
 		if l.scriptName != "" {
 			c.scriptName = l.scriptName
 		}
-		c.warnings = append(c.warnings, l.warnings()...)
+		c.warnings = append(c.warnings, l.remarks...)
 	}
 	if c.app == "" {
 		c.app = c.String("wsgi_app")

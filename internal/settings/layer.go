@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,12 +18,9 @@ type Layer struct {
 	Name   string         // for people: "command line"
 	Values map[string]any // by the setting's name
 
-	// Unknown are names in a config file that are no settings but may have
-	// been meant as such. Resolve makes warnings of them.
-	Unknown []string
-
-	remarks    []string // warnings that are made already
+	remarks    []string // what is odd about it, for warnings
 	file       bool
+	path       string // of a file
 	lines      map[string]int
 	sources    map[string]string // where it is more exact than Name
 	dir        string            // the current directory, if the layer is to tell
@@ -108,34 +106,22 @@ func FromCmdArgs(prog string, lookup func(string) (string, bool)) (Layer, error)
 	return l, err
 }
 
-// FromFile is the layer of a config file that Python has evaluated: values by
-// name, and the lines where they were set, where that is known. Values whose
-// name is no setting are added to Unknown.
+// FromFile is the layer of a config file that was evaluated: values by name,
+// and the lines where they were set, where that is known. A name that is no
+// setting, but may have been meant as one, gives a warning.
 func FromFile(path string, values map[string]any, lines map[string]int) Layer {
-	l := Layer{Name: shortPath(path), file: true, lines: lines}
-	for name, v := range values {
-		if Lookup(name) == nil {
-			l.Unknown = append(l.Unknown, name)
-			continue
+	l := Layer{Name: shortPath(path), path: path, file: true, lines: lines}
+	names := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
+		return cmp.Or(cmp.Compare(lines[a], lines[b]), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		if Lookup(name) != nil {
+			l.set(name, values[name])
+		} else if text := unknownName(name, values[name], l.source(name)); text != "" {
+			l.remarks = append(l.remarks, text)
 		}
-		l.set(name, v)
 	}
 	return l
-}
-
-// warnings tells of unknown names, in the order of the file.
-func (l *Layer) warnings() []string {
-	names := slices.Clone(l.Unknown)
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(l.lines[a], l.lines[b]), cmp.Compare(a, b))
-	})
-	texts := slices.Clone(l.remarks)
-	for _, name := range slices.Compact(names) {
-		if text := unknownName(name, l.source(name)); text != "" {
-			texts = append(texts, text)
-		}
-	}
-	return texts
 }
 
 // FromHook is the layer of what the hook ssl_context asks for.
@@ -164,6 +150,7 @@ func (l *Layer) check(s *Setting, base string) (any, error) {
 // shortPath is how messages call a config file: without the directory where
 // it is the current one.
 func shortPath(path string) string {
+	path = strings.TrimPrefix(path, "file:")
 	if !filepath.IsAbs(path) {
 		return path
 	}

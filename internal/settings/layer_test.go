@@ -390,15 +390,16 @@ func TestWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := FromFile(filepath.Join(dir, "gunicorn.conf.py"),
-		map[string]any{"worker": 2.0, "workers": 2.0, "reuse_port": true, "worker_tmp_dir": "/dev/shm", "http_parser": "auto"},
+		map[string]any{"worker": 2.0, "WORKERS": 1.0, "cores": 8.0, "time_out": nil, "xyzzy": "x", "workers": 2.0,
+			"pre_forks": map[string]any{"python": "<pre_forks()>"}, "time_it": map[string]any{"python": "<time_it()>"}, "reuse_port": true, "worker_tmp_dir": "/dev/shm", "http_parser": "auto"},
 		map[string]int{"worker": 3, "workers": 4, "reuse_port": 2, "cores": 1, "worker_tmp_dir": 5})
-	l.Unknown = append(l.Unknown, "cores", "worker", "WORKERS", "time_out", "xyzzy")
 	c, err := Resolve("", l, Layer{Name: "command line", Values: map[string]any{"loglevel": "loud"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		"unknown setting 'WORKERS' in gunicorn.conf.py: did you mean 'workers'?",
+		"unknown setting 'pre_forks' in gunicorn.conf.py: did you mean 'pre_fork'?",
 		"unknown setting 'time_out' in gunicorn.conf.py: did you mean 'timeout'?",
 		"unknown setting 'worker' in gunicorn.conf.py, line 3: did you mean 'workers'?",
 		"reuse_port (gunicorn.conf.py, line 2) has no effect: " + Lookup("reuse_port").Why,

@@ -58,7 +58,6 @@ var kindNames = [...]string{
 	KindDirectory:     "directory",
 	KindUser:          "user name or id",
 	KindGroup:         "group name or id",
-	KindClass:         "kind of worker",
 	KindFiles:         "list of files, or of patterns with `*`, `?` or `[`",
 	KindDict:          "dictionary",
 	KindObject:        "name of a class, or the class",
@@ -127,18 +126,21 @@ type Setting struct {
 func (s *Setting) values() string {
 	switch {
 	case s.Kind == KindChoice:
-		words := make([]string, len(s.Choices))
-		for i, word := range s.Choices {
-			words[i] = "`" + word + "`"
-		}
-		last := len(words) - 1
-		return strings.Join(words[:last], ", ") + " or " + words[last]
+		return oneOf(s.Choices)
+	case s.Kind == KindClass:
+		return oneOf(kinds)
 	case s.Kind == KindHook:
 		return "function with the parameters " + s.Args
 	case s.Kind == KindInt && s.Max != 0:
 		return fmt.Sprintf("%s from %d to %d", kindNames[s.Kind], s.Min, s.Max)
 	}
 	return kindNames[s.Kind]
+}
+
+// oneOf writes a choice of words as Markdown.
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return "`" + strings.Join(words[:last], "`, `") + "` or `" + words[last] + "`"
 }
 
 // TakesValue tells whether the setting's flags take an argument.

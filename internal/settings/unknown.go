@@ -5,21 +5,27 @@ import (
 	"strings"
 )
 
-// unknownName is the warning about a name in the config file that is no
-// setting, "" if it is like none: config files have variables of their own.
-func unknownName(name, source string) string {
-	if near := nearest(name); near != "" {
-		return fmt.Sprintf("unknown setting '%s' in %s: did you mean '%s'?", name, source, near)
+// unknownName is the warning about a name in a config file that is no setting,
+// "" if it is like none: config files have variables and functions of their
+// own. A function can only have been meant as a hook.
+func unknownName(name string, v any, source string) string {
+	object, _ := plain(v).(pyObject)
+	function := strings.HasSuffix(string(object), "()>")
+	near := nearest(name, func(s *Setting) bool { return !function || s.Kind == KindHook })
+	if near == nil {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("unknown setting '%s' in %s: did you mean '%s'?", name, source, near.Name)
 }
 
-// nearest is the setting whose name is most like name, "" if none is.
-func nearest(name string) string {
-	best, distance := "", max(1, len(name)/3)+1
+// nearest is the setting whose name is most like name, nil if none is.
+func nearest(name string, eligible func(*Setting) bool) *Setting {
+	var best *Setting
+	distance := max(1, len(name)/3) + 1
 	for i := range Table {
-		if d := editDistance(strings.ToLower(name), Table[i].Name); d < distance {
-			best, distance = Table[i].Name, d
+		s := &Table[i]
+		if d := editDistance(strings.ToLower(name), s.Name); d < distance && eligible(s) {
+			best, distance = s, d
 		}
 	}
 	return best

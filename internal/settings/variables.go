@@ -62,7 +62,7 @@ func unknownVariable(variable, name string) string {
 	if s := Lookup(strings.ToLower(name)); s != nil && s.Kind == KindHook {
 		return variable + " has no effect: hooks can be set in a config file only"
 	}
-	if near := Lookup(nearest(name)); near != nil && near.Variable() != "" {
+	if near := nearest(name, func(s *Setting) bool { return s.Variable() != "" }); near != nil {
 		return fmt.Sprintf("unknown variable %s in the environment: did you mean %s?", variable, near.Variable())
 	}
 	return ""

@@ -35,6 +35,7 @@ class File:
     def __init__(self, location=""):
         self.values = {}  # public names that hold data
         self.hooks = {}
+        self.functions = {}  # public ones that are no hooks, but may be meant as such
         self.wrong = {}  # name of a hook: its value and what is wrong with it
         self.lines = {}
         if location:
@@ -42,7 +43,7 @@ class File:
 
     def _evaluate(self, location):
         if location.startswith("python:"):
-            names = _module(location[len("python:") :])
+            names, self.lines = _module(location[len("python:") :])
         else:
             path = location[len("file:") :] if location.startswith("file:") else location
             names, self.lines = _execute(path)
@@ -52,14 +53,18 @@ class File:
                     self.hooks[name] = hooks.check(name, value)
                 except TypeError as e:
                     self.wrong[name] = value, str(e)
-            elif not name.startswith("_") and _is_data(name, value):
+            elif name.startswith("_"):
+                continue
+            elif _is_data(name, value):
                 self.values[name] = value
+            elif type(value) is types.FunctionType and value.__module__ == names["__name__"]:
+                self.functions[name] = value
 
     def plain(self):
         """Returns the values and hooks in a form that JSON has: the master warns of
         those that it does not know, hooks too."""
         plain = {name: _plain(value) for name, value in self.values.items()}
-        for name, function in self.hooks.items():
+        for name, function in {**self.functions, **self.hooks}.items():
             plain[name] = {"python": "<%s()>" % getattr(function, "__qualname__", type(function).__name__)}
         for name, (value, error) in self.wrong.items():
             plain[name] = {"python": _repr(value), "error": error}
@@ -111,10 +116,13 @@ def _jsonable(value):
 def _module(name):
     try:
         if name in sys.modules:
-            return vars(importlib.reload(sys.modules[name]))
-        return vars(importlib.import_module(name))
+            module = importlib.reload(sys.modules[name])
+        else:
+            module = importlib.import_module(name)
+        return vars(module), _lines_of(getattr(module, "__file__", None))
     except ImportError as e:
-        if getattr(e, "name", None) == name:
+        missing = getattr(e, "name", None)
+        if missing and (name + ".").startswith(missing + "."):  # it, or its package
             raise ConfigError("\nError: %s" % e) from None
         raise _broken(name, e) from None
     except BaseException as e:
@@ -172,6 +180,16 @@ def _lines(source, filename):
     except (SyntaxError, ValueError, RecursionError):
         pass
     return lines
+
+
+def _lines_of(path):
+    if path is None or not path.endswith(".py"):
+        return {}
+    try:
+        with open(path, "rb") as f:
+            return _lines(f.read(), path)
+    except OSError:
+        return {}  # in a zip file
 
 
 def _bindings(node, lines):

@@ -38,7 +38,7 @@ class Configure(MasterTest):
             self.assertEqual(settings.pop(hook), {"python": "<%s()>" % hook})
         self.assertEqual(settings, {
             "workers": 3, "bind": ["127.0.0.1:1"], "timeout": 6, "tuples": [1, 2], "cert_reqs": 2,
-            "odd": {"python": "{1: 2}"},
+            "odd": {"python": "{1: 2}"}, "helper": {"python": "<helper()>"},
         })
         self.assertEqual(answer["hooks"], ["on_starting", "post_request"])
         self.assertEqual(answer["lines"]["workers"], 2)
