@@ -1,14 +1,8 @@
 package master
 
 import (
-	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
 
-	"indrik/internal/capacity"
 	"indrik/internal/exitcode"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
@@ -37,133 +31,6 @@ type build struct {
 	prepared func() // the spawner can fork workers
 	ready    func() // all of its workers have their app
 	failed   func(*failure)
-}
-
-// configure has the config file evaluated, and resolves the settings.
-func (b *build) configure() {
-	m := b.m
-	path, _ := settings.ConfigFile(m.opts.Env, m.opts.Vars, m.opts.CmdArgs, m.opts.Args)
-	var file settings.Layer
-	python := path
-	if settings.IsTOML(path) {
-		var err error
-		if file, err = m.readTOML(path); err != nil {
-			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
-			return
-		}
-		python = ""
-	}
-	m.call(b.sp, wire.ToSpawner{
-		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir,
-		Kind: settings.EarlyKind(m.opts.Vars, m.opts.CmdArgs, m.opts.Args),
-	}, nil, func(r wire.FromSpawner) {
-		if b.over {
-			return
-		}
-		if r.Type == wire.TypeFailed {
-			f := failed(r)
-			if _, err := settings.Resolve(m.opts.App, m.opts.Env, m.opts.Vars, m.opts.CmdArgs, m.opts.Args); err != nil {
-				f.traceback += "\n" + settings.Report(err) // what is known to be wrong besides
-			}
-			b.fail(f)
-			return
-		}
-		if python != "" {
-			file = settings.FromFile(path, r.Settings, r.Lines)
-		}
-		cfg, err := settings.Resolve(m.opts.App, m.opts.Env, file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args)
-		if err != nil {
-			if m.state != booting || !checks(cfg) {
-				b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
-				return
-			}
-			b.wrong = err
-		}
-		if cfg.TLS() && cfg.IsSet("ssl_context") && b.wrong == nil {
-			b.askTLSHook(cfg, r, file)
-			return
-		}
-		b.settle(cfg, r.Hooks)
-	})
-}
-
-// askTLSHook has the hook ssl_context called, and goes on with the settings that it
-// asks for.
-func (b *build) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer) {
-	m := b.m
-	m.call(b.sp, wire.ToSpawner{
-		Type: wire.TypeTLSHook, Generation: m.lastGen + 1, Settings: cfg.All(), App: cfg.App(), Kind: cfg.Kind(),
-	}, nil, func(r wire.FromSpawner) {
-		if b.over {
-			return
-		}
-		if r.Type == wire.TypeFailed {
-			b.fail(failed(r))
-			return
-		}
-		cfg, err := settings.Resolve(m.opts.App, m.opts.Env, file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args, settings.FromHook(r.Settings))
-		if err != nil {
-			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
-			return
-		}
-		b.settle(cfg, configured.Hooks)
-	})
-}
-
-// settle goes on when the settings are known.
-func (b *build) settle(cfg *settings.Config, hooks []string) {
-	m := b.m
-	var err error
-	cfg, b.sizing = sized(cfg)
-	if b.reused && !keepsApp(m.gen.cfg, cfg) {
-		b.reused = false
-		if b.sp, err = m.startSpawner(); err != nil {
-			b.fail(&failure{text: err.Error(), code: exitcode.Config})
-			return
-		}
-		b.configure()
-		return
-	}
-	b.cfg, b.hooks = cfg, map[string]bool{}
-	for _, name := range hooks {
-		b.hooks[name] = true
-	}
-	b.resolved()
-}
-
-// readTOML reads a config file that needs no Python.
-func (m *Master) readTOML(path string) (settings.Layer, error) {
-	path = strings.TrimPrefix(path, "file:")
-	full := path
-	if !filepath.IsAbs(path) {
-		full = filepath.Join(m.opts.Dir, path)
-	}
-	data, err := os.ReadFile(full)
-	if errors.Is(err, os.ErrNotExist) {
-		return settings.Layer{}, fmt.Errorf("'%s' doesn't exist", path)
-	} else if err != nil {
-		return settings.Layer{}, err
-	}
-	return settings.FromTOML(path, data)
-}
-
-// sized fills in the number of workers where that is left to the machine, and
-// says why it is that number.
-func sized(cfg *settings.Config) (*settings.Config, string) {
-	if !cfg.AutoWorkers() {
-		return cfg, ""
-	}
-	kind := cfg.Kind()
-	concurrent := cfg.Slots() > 1 || kind != settings.WorkerSync && kind != settings.WorkerThread
-	n, why := capacity.Read(os.DirFS("/"), runtime.NumCPU()).Workers(concurrent)
-	return cfg.WithWorkers(n), why
-}
-
-// tellWorkers logs how the number of workers came about.
-func (b *build) tellWorkers() {
-	if b.sizing != "" {
-		b.m.log.Infof("Workers: %d, %s", b.cfg.Int("workers"), b.sizing)
-	}
 }
 
 // keepsApp tells whether a reload goes on with the app that a spawner holds.
