@@ -57,7 +57,9 @@ var layers = map[string][]string{
 	"internal/wire":      {},
 
 	"bench":          {"bench/load", "bench/proctree", "bench/stats"},
+	"bench/idle":     {},
 	"bench/load":     {},
+	"bench/overload": {"bench/stats"},
 	"bench/proctree": {},
 	"bench/stats":    {},
 

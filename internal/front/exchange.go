@@ -119,3 +119,20 @@ func (ex *exchange) release() {
 	}
 	ex.message, ex.buffer, ex.body = nil, nil, nil
 }
+
+// keptFields is how many fields an idle connection keeps room for.
+const keptFields = 32
+
+// forget lets go of what the last request was made of, so that it does not stay in
+// memory because the connection does.
+func (ex *exchange) forget() {
+	for _, fields := range []*[]http1.Field{&ex.passed, &ex.fields} {
+		if cap(*fields) > keptFields {
+			*fields = nil
+		}
+		clear((*fields)[:cap(*fields)])
+	}
+	ex.head = http1.Head{}
+	ex.path, ex.names = nil, nil
+	ex.gen, ex.at, ex.worker = nil, nil, nil
+}

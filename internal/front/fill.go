@@ -157,6 +157,8 @@ func (c *conn) releaseBuffer() {
 		buffers.Put(&b)
 	}
 	c.buf, c.r, c.w = nil, 0, 0
+	c.req.Forget()
+	c.ex.forget()
 }
 
 // makeRoom moves the unread bytes to the start of the buffer, or to a larger

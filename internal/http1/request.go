@@ -48,6 +48,20 @@ func (r *Request) Reset() {
 	r.seen, r.parsed, r.until = 0, 0, 0
 }
 
+// keptFields is how many fields a Request keeps room for when it is idle.
+const keptFields = 32
+
+// Forget lets go of the buffer that was parsed, so that it does not stay in
+// memory because of r.
+func (r *Request) Forget() {
+	r.Reset()
+	if cap(r.Fields) > keptFields {
+		r.Fields = nil
+	}
+	clear(r.Fields[:cap(r.Fields)])
+	r.folded = nil
+}
+
 // Get returns the value of the first field of that name in any case, nil if
 // there is none.
 func (r *Request) Get(name string) []byte {

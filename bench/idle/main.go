@@ -1,0 +1,154 @@
+// Command idle measures how much memory of the front an idle connection costs:
+// plain HTTP/1.1, over TLS, and HTTP/2. Each connection makes one request and
+// then stays. Linux only: it reads /proc.
+//
+//	go run ./bench/idle -indrik bin/indrik -connections 10000
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// settle is how long the connections are idle before the memory is looked at:
+// Go's collector runs every two minutes if nothing else makes it run.
+const settle = 150 * time.Second
+
+// A kind of connection.
+type kind struct {
+	name string
+	args []string // of the server, besides those for TLS
+	tls  bool
+	open func(address string) (net.Conn, error) // with one request made
+}
+
+var kinds = []kind{
+	{"HTTP/1.1", nil, false, func(address string) (net.Conn, error) { return requested(net.Dial("tcp", address)) }},
+	{"HTTP/1.1 over TLS", nil, true, func(address string) (net.Conn, error) {
+		return requested(tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true}))
+	}},
+	{"HTTP/2 over TLS", []string{"--http-protocols", "h1,h2"}, true, openHTTP2},
+}
+
+func requested(c net.Conn, err error) (net.Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		return nil, err
+	}
+	var b [1024]byte
+	for got := ""; ; {
+		n, err := c.Read(b[:])
+		if err != nil {
+			return nil, err
+		}
+		if got += string(b[:n]); strings.HasSuffix(got, "\r\n\r\nok\n") {
+			return c, nil
+		}
+	}
+}
+
+func openHTTP2(address string) (net.Conn, error) {
+	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		return nil, err
+	}
+	cc, err := (&http2.Transport{}).NewClientConn(c)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequest(http.MethodGet, "https://"+address+"/", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := cc.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return c, err
+}
+
+func main() {
+	indrik := flag.String("indrik", "bin/indrik", "the server")
+	n := flag.Int("connections", 10000, "how many")
+	flag.Parse()
+	fmt.Printf("| connection | memory of the front, each of %d |\n|---|---|\n", *n)
+	for _, k := range kinds {
+		each, err := measure(*indrik, k, *n)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "idle: %s: %s\n", k.name, err)
+			os.Exit(1)
+		}
+		fmt.Printf("| %s | %.1f KiB |\n", k.name, each/1024)
+	}
+}
+
+// measure returns the bytes of memory that each connection costs.
+func measure(indrik string, k kind, n int) (float64, error) {
+	s, err := startServer(indrik, k)
+	if err != nil {
+		return 0, err
+	}
+	defer s.stop()
+	front, err := s.front()
+	if err != nil {
+		return 0, err
+	}
+	// Some connections first, so that what is there only once is there.
+	if err := open(k, s.address, min(n, 100), func() error { return nil }); err != nil {
+		return 0, err
+	}
+	time.Sleep(time.Second)
+	before, err := resident(front)
+	if err != nil {
+		return 0, err
+	}
+	var after int64
+	err = open(k, s.address, n, func() error {
+		time.Sleep(settle)
+		after, err = resident(front)
+		return err
+	})
+	return float64(after-before) / float64(n), err
+}
+
+// open opens connections, a few at a time, and calls then while they are open.
+func open(k kind, address string, n int, then func() error) error {
+	const atATime = 8
+	conns := make([]net.Conn, n)
+	errs := make([]error, atATime)
+	var all sync.WaitGroup
+	for w := range atATime {
+		all.Go(func() {
+			for i := w; i < n && errs[w] == nil; i += atATime {
+				conns[i], errs[w] = k.open(address)
+			}
+		})
+	}
+	all.Wait()
+	defer func() {
+		for _, c := range conns {
+			if c != nil {
+				c.Close()
+			}
+		}
+	}()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return then()
+}
