@@ -150,14 +150,14 @@ func TestPrintConfig(t *testing.T) {
 	})
 	s.expectExit(0)
 	for _, want := range []string{
-		`^timeout {27}= 7 +  # gunicorn\.conf\.py, line 1$`,
-		`^post_fork {25}= <post_fork\(\)> +  # gunicorn\.conf\.py, line 3$`,
-		`^workers {27}= 3 +  # WEB_CONCURRENCY$`,
-		`^backlog {27}= 9 +  # INDRIK_BACKLOG$`,
-		`^threads {27}= 4 +  # GUNICORN_CMD_ARGS$`,
-		`^proc_name {25}= two words +  # command line$`,
-		`^pre_fork {26}= None +  # default$`,
-		`^keepalive {25}= 75 +  # default$`,
+		`^timeout {28}= 7 +  # gunicorn\.conf\.py, line 1$`,
+		`^post_fork {26}= <post_fork\(\)> +  # gunicorn\.conf\.py, line 3$`,
+		`^workers {28}= 3 +  # WEB_CONCURRENCY$`,
+		`^backlog {28}= 9 +  # INDRIK_BACKLOG$`,
+		`^threads {28}= 4 +  # GUNICORN_CMD_ARGS$`,
+		`^proc_name {26}= two words +  # command line$`,
+		`^pre_fork {27}= None +  # default$`,
+		`^keepalive {26}= 75 +  # default$`,
 	} {
 		if s.log.count(want) != 1 {
 			t.Errorf("%d lines match %q", s.log.count(want), want)

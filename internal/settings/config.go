@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -67,6 +68,9 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 		c.app = c.String("wsgi_app")
 	}
 	errs = append(errs, c.findPaste(dir)...)
+	if name := cmp.Or(c.String("default_proc_name"), c.PasteFile(), c.app); name != "" {
+		c.values["default_proc_name"] = name
+	}
 	if c.values["workers"] == auto {
 		c.values["workers"], c.auto = 1, true
 	}
@@ -179,12 +183,7 @@ func (c *Config) App() string { return c.app }
 
 // ProcName is the name in the titles of the processes.
 func (c *Config) ProcName() string {
-	for _, s := range []string{c.String("proc_name"), c.String("default_proc_name"), c.PasteFile(), c.app} {
-		if s != "" {
-			return s
-		}
-	}
-	return "indrik"
+	return cmp.Or(c.String("proc_name"), c.String("default_proc_name"), "indrik")
 }
 
 // Sendfile tells whether sendfile(2) may be used.

@@ -11,8 +11,10 @@ import (
 // where it comes from.
 func (c *Config) Text() string {
 	names := make([]string, 0, len(Table))
+	width := 0
 	for i := range Table {
 		names = append(names, Table[i].Name)
+		width = max(width, len(Table[i].Name))
 	}
 	slices.Sort(names)
 	var b strings.Builder
@@ -21,7 +23,7 @@ func (c *Config) Text() string {
 		if strings.ContainsAny(text, "\n\r") {
 			text = pyRepr(text) // one line for each
 		}
-		fmt.Fprintf(&b, "%-33s = %-30s  # %s\n", name, text, c.Source(name))
+		fmt.Fprintf(&b, "%-*s = %-30s  # %s\n", width, name, text, c.Source(name))
 	}
 	return b.String()
 }
