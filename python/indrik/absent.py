@@ -74,17 +74,13 @@ def import_hint(exception):
     while exception is not None:
         name = getattr(exception, "name", None) or ""
         if isinstance(exception, ImportError) and name.partition(".")[0] == "gunicorn":
-            return _HINTS.get(name, _HINT % name)
+            return _HINT
         exception = exception.__cause__
     return ""
 
 
 _HINT = (
-    "Hint: %s is imported, and the package gunicorn is not installed: Indrik does not need it, "
-    "so remove the import, or use what the package indrik has "
-    "(indrik.glogging.Logger, indrik.__version__)"
+    "Hint: the package gunicorn is not installed, and Indrik does not need it: "
+    "write `from indrik.glogging import Logger` for `from gunicorn.glogging import Logger` "
+    "and indrik.__version__ for gunicorn.__version__, and remove what else is imported of it"
 )
-_HINTS = {
-    "gunicorn": _HINT % "gunicorn",
-    "gunicorn.glogging": "Hint: write `from indrik.glogging import Logger` for `from gunicorn.glogging import Logger`",
-}

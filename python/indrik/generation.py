@@ -13,6 +13,7 @@ class App:
 
     def __init__(self, spec, log, stand_in=False, load=loader.load):
         self.app_uri = spec
+        self.cfg = None  # for hooks: server.app.cfg
         self._load = load
         self.callable = None
         self.error = None  # the exception that it is replaced for

@@ -175,6 +175,7 @@ class Spawner:
             if cfg.get("spew"):
                 spew.install()
             app = self._preloaded(app, message.get("load"))
+        app.cfg = cfg
         self.generations[number] = Generation(number, cfg, app, self.started, *fds)
         self.entered = number
         self.server.update(server)

@@ -340,7 +340,7 @@ class Log(unittest.TestCase):
                 return log.app_traceback(e)
 
         with mock.patch.dict(sys.modules, {"gunicorn": None}):
-            self.assertIn("\nHint: gunicorn is imported", text("import gunicorn"))
+            self.assertIn("\nHint: the package gunicorn is not installed", text("import gunicorn"))
             self.assertIn("write `from indrik.glogging import Logger`", text("from gunicorn.glogging import Logger"))
         self.assertNotIn("Hint", text("import nix_gunicorn"))
 
