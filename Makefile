@@ -20,7 +20,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: build run test format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-docs micro benchstat clean
+.PHONY: build run test format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -92,6 +92,11 @@ bench: build
 bench-full: build
 	go build -o .cache/bench/bench ./bench
 	@exec $(BENCH) -full -rounds 5 -limit 2h -results bench/results/latest.json -docs docs $(BENCHFLAGS)
+
+# The kinds of worker against each other, for docs/workers.md.
+bench-kinds: build
+	go build -o .cache/bench/bench ./bench
+	@exec $(BENCH) -kinds docs/workers.md $(BENCHFLAGS)
 
 # docs/benchmarks.md of the results that are there.
 bench-docs:

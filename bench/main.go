@@ -59,6 +59,7 @@ type options struct {
 	Results   string
 	Docs      string
 	From      string
+	Kinds     string
 }
 
 func init() {
@@ -83,6 +84,7 @@ func main() {
 	flag.StringVar(&o.Results, "results", "", "`file` for the results, besides latest.json in -dir")
 	flag.StringVar(&o.Docs, "docs", "", "`directory` for benchmarks.md and its charts")
 	flag.StringVar(&o.From, "from", "", "measure nothing, and take the results of this `file`")
+	flag.StringVar(&o.Kinds, "kinds", "", "measure Indrik's kinds of worker, and nothing else, for the table in this `file`")
 	flag.Parse()
 	if flag.NArg() > 0 || o.Rounds < 1 || o.Measure <= 0 || o.Warm < 0 {
 		flag.Usage()
@@ -150,6 +152,12 @@ func bench(o options) (code int) {
 		return failed(err)
 	}
 
+	if o.Kinds != "" {
+		if err := benchKinds(ctx, o, env); err != nil {
+			return failed(err)
+		}
+		return 0
+	}
 	report := newReport(o, env, peers)
 	limited, cancel := context.WithTimeoutCause(ctx, o.Limit, fmt.Errorf("stopped after %v (-limit)", o.Limit))
 	defer cancel()

@@ -37,6 +37,7 @@ var requirements = []requirement{
 	{"flask", "3.1.3"},
 	{"django", "5.2.19"},
 	{"fastapi", "0.165.0"},
+	{"tornado", "6.6.1"}, // of Indrik's worker class tornado
 }
 
 // installTimeout bounds one package: uWSGI compiles for half a minute.

@@ -8,6 +8,12 @@ TEN_KILOBYTES = b"0123456789abcdef" * 640
 FILE = os.environ.get("BENCH_FILE")
 SLOW_SECONDS = 0.2
 SLEEP_SECONDS = 0.01
+LONG_SLEEP_SECONDS = 0.1
+
+
+def burn():
+    """Takes some 2 ms of a processor."""
+    return sum(i * i for i in range(25000))
 
 
 def hello(environ):
@@ -32,11 +38,23 @@ def sleep(environ):
     return HELLO
 
 
+def sleep100(environ):
+    time.sleep(LONG_SLEEP_SECONDS)
+    return HELLO
+
+
+def cpu(environ):
+    burn()
+    return HELLO
+
+
 def pid(environ):
     return b"%d" % os.getpid()
 
 
-ROUTES = {"/": hello, "/10k": ten_kilobytes, "/echo": echo, "/slow": slow, "/sleep": sleep, "/pid": pid}
+ROUTES = {
+    "/": hello, "/10k": ten_kilobytes, "/echo": echo, "/slow": slow, "/sleep": sleep, "/sleep100": sleep100, "/cpu": cpu, "/pid": pid,
+}
 
 
 def send_file(environ, start_response):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from hello import HELLO, SLEEP_SECONDS, SLOW_SECONDS, TEN_KILOBYTES
+from hello import HELLO, LONG_SLEEP_SECONDS, SLEEP_SECONDS, SLOW_SECONDS, TEN_KILOBYTES, burn
 
 
 async def hello(receive):
@@ -33,11 +33,23 @@ async def sleep(receive):
     return HELLO
 
 
+async def sleep100(receive):
+    await asyncio.sleep(LONG_SLEEP_SECONDS)
+    return HELLO
+
+
+async def cpu(receive):
+    burn()
+    return HELLO
+
+
 async def pid(receive):
     return b"%d" % os.getpid()
 
 
-ROUTES = {"/": hello, "/10k": ten_kilobytes, "/echo": echo, "/slow": slow, "/sleep": sleep, "/pid": pid}
+ROUTES = {
+    "/": hello, "/10k": ten_kilobytes, "/echo": echo, "/slow": slow, "/sleep": sleep, "/sleep100": sleep100, "/cpu": cpu, "/pid": pid,
+}
 
 
 async def websocket(receive, send):
