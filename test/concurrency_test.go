@@ -22,10 +22,16 @@ func TestConcurrencyFlags(t *testing.T) {
 		{"-k gthread", true, false},
 		{"-k gunicorn.workers.gthread.ThreadWorker", true, false},
 		{"-k gunicorn.workers.sync.SyncWorker --workers 2", false, true},
+		{"-k gevent", true, false},
+		{"-k gunicorn.workers.ggevent.GeventWorker --workers 2", true, true},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{app: "flags:app", args: strings.Fields(c.args)})
+			o := options{app: "flags:app", args: strings.Fields(c.args)}
+			if strings.Contains(c.args, "gevent") {
+				o.python = venv(t)
+			}
+			s := start(t, o)
 			if got, want := s.get("/"), fmt.Sprintf("multithread=%t multiprocess=%t\n", c.thread, c.process); got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
@@ -57,5 +63,19 @@ func TestKindsThatAreNot(t *testing.T) {
 		s := launch(t, options{conf: conf})
 		s.expectExit(1)
 		s.log.expect(t, `class uri .*Worker.* invalid or not found: classes of your own are not loaded, the kinds of worker are sync`)
+	}
+}
+
+func TestGeventMissing(t *testing.T) {
+	for _, conf := range []string{"", "worker_class = 'gevent'\n"} {
+		o := options{conf: conf, files: map[string]string{"gevent.py": "__version__ = '24.2.1'\n"}}
+		if conf == "" {
+			o.args = []string{"-k", "gevent"}
+		}
+		s := launch(t, o)
+		s.expectExit(1)
+		s.log.expect(t, `^Error: class uri 'gevent' invalid or not found: $`)
+		s.log.expect(t, `^\[Traceback`)
+		s.log.expect(t, `^RuntimeError: gevent worker requires gevent 24\.10\.1 or higher\]$`)
 	}
 }

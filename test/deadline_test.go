@@ -12,7 +12,7 @@ import (
 func TestDeadline(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		t.Parallel()
-		s := start(t, k.options("asking:app", "--timeout", "2"))
+		s := start(t, k.options(t, "asking:app", "--timeout", "2"))
 		left, err := strconv.ParseFloat(s.get("/"), 64)
 		if err != nil || left < 0 || left > 2.01 {
 			t.Errorf("%g s are left, %v", left, err)

@@ -16,7 +16,7 @@ import (
 func TestKindConforms(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		t.Parallel()
-		s := start(t, k.options("validated:app"))
+		s := start(t, k.options(t, "validated:app"))
 		c := s.client()
 		for i := range 10 {
 			if r := c.do(t, "GET", fmt.Sprint("/", i), ""); r.body != fmt.Sprintf("/%d\n", i) {
@@ -48,7 +48,7 @@ func TestKindLife(t *testing.T) {
 		for _, preload := range []bool{false, true} {
 			t.Run(fmt.Sprintf("preload=%t", preload), func(t *testing.T) {
 				t.Parallel()
-				o := k.options("webapp:app", "--workers", "2", "--max-requests", "500", "--max-requests-jitter", "200")
+				o := k.options(t, "webapp:app", "--workers", "2", "--max-requests", "500", "--max-requests-jitter", "200")
 				if preload {
 					o.args = append(o.args, "--preload")
 				}
@@ -85,7 +85,7 @@ func TestKindEnds(t *testing.T) {
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				s := start(t, k.options("gated:app"))
+				s := start(t, k.options(t, "gated:app"))
 				m := inFlight(s)
 				c.act(s)
 				if c.status == 200 {
@@ -113,7 +113,7 @@ func TestKindEnds(t *testing.T) {
 func TestKindTimeout(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		t.Parallel()
-		s := start(t, k.options("stuck:app", "--timeout", "1", "--graceful-timeout", "20"))
+		s := start(t, k.options(t, "stuck:app", "--timeout", "1", "--graceful-timeout", "20"))
 		began := time.Now()
 		s.begin("/stuck").expect(504)
 		if took := time.Since(began); took < 900*time.Millisecond || took > 10*time.Second {

@@ -2,6 +2,7 @@ package front
 
 import (
 	"os"
+	"time"
 
 	"indrik/internal/wire"
 )
@@ -47,10 +48,12 @@ func (g *generation) leastBusy() *worker {
 	return best
 }
 
-// reset makes w an ASGI worker. What an earlier front gave it is over. It is called
-// with the mutex held.
-func (q *queue) reset(w *worker) {
-	if len(w.slots) > 0 && !w.asgi.Swap(true) {
+// reset makes w a worker that gets its requests itself. What an earlier front gave
+// it is over. It is called with the mutex held.
+func (q *queue) reset(w *worker, f form) {
+	if len(w.slots) > 0 && !w.asgi.Load() {
+		w.form = f
+		w.asgi.Store(true)
 		w.post.send(wire.AppendReset(nil, q.number))
 	}
 }
@@ -166,6 +169,9 @@ func (sl *slot) actOn(m *wire.WorkerMessage, file *os.File) (taken bool) {
 		return false
 	case wire.KindLeave:
 		sl.q.left(sl.w, m.ID)
+		return false
+	case wire.KindExtend:
+		sl.q.extend(m.ID, sl.w, sl.index, time.Duration(m.Count)*time.Millisecond)
 		return false
 	}
 	ex := sl.q.find(m.ID, m.Kind, sl.w)

@@ -29,7 +29,7 @@ type config struct {
 	proxy     proxyproto.Mode
 	proxies   networks // who may send a PROXY header
 	tls       *tlsconf.Server
-	asgi      atomic.Bool // requests are most likely for ASGI
+	form      atomic.Int32 // most likely that of requests
 
 	// 0: no limit, but for keepalive.
 	keepalive, timeout, queueTimeout             time.Duration
@@ -69,7 +69,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		writeTimeout:     seconds(w.WriteTimeout),
 		http2IdleTimeout: seconds(w.HTTP2IdleTimeout),
 	}
-	c.asgi.Store(w.ASGI)
+	c.form.Store(int32(forms[w.Kind]))
 	c.maxConns = c.limit()
 	line, fields, size := w.LimitRequestLine, w.LimitRequestFields, w.LimitRequestFieldSize
 	if line == 0 {

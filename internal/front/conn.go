@@ -188,7 +188,7 @@ func (c *conn) serveOne() bool {
 	c.r += n
 	keep := c.req.KeepAlive && !c.req.ForceClose
 	var f *feed
-	if ex.asgi && hasBody(&c.req) && !whole(&c.req) {
+	if ex.form == forLoop && hasBody(&c.req) && !whole(&c.req) {
 		f, err = c.beginFeed(ex)
 	} else {
 		err = c.readBody(ex)
@@ -210,7 +210,7 @@ func (c *conn) serveOne() bool {
 func (c *conn) takeOver(cfg *config) {
 	c.setBusy(true)
 	c.ex.begin(cfg)
-	c.out.begin(c.ex.asgi)
+	c.out.begin(c.ex.form != forQueue)
 }
 
 // giveUp answers a request that cannot be read, as far as there is somebody to

@@ -209,6 +209,12 @@ func (q *queue) pump() {
 			if w == nil {
 				q.waitForRoom(g)
 			}
+		case unix.EPIPE, unix.ECONNRESET, unix.ECONNREFUSED:
+			if w != nil {
+				q.deactivate(w) // it leaves by a signal that was not the master's
+				continue
+			}
+			fallthrough
 		default:
 			// Nobody can read this queue any more; say the descriptors ran out.
 			q.s.log.Errorf("a request cannot be handed over: %s", err)
@@ -272,7 +278,11 @@ func (g *generation) measure(d time.Duration) {
 
 // handOver gives a request to w, or, if that is nil, to the queue of g.
 func (q *queue) handOver(ex *exchange, g *generation, w *worker) error {
-	if err := ex.suit(w != nil); err != nil {
+	f := forQueue
+	if w != nil {
+		f = w.form
+	}
+	if err := ex.suit(f); err != nil {
 		return err
 	}
 	id := q.newID()

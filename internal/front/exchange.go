@@ -28,7 +28,7 @@ type exchange struct {
 
 	// What a worker gets; kept until the response begins, since another one
 	// may have to get it.
-	asgi    bool // it is an event of ASGI, and not a message of the queue
+	form    form
 	message []byte
 	buffer  *[]byte    // that message is in, of messages
 	files   []*os.File // the head, if it is too large for a message; the body, if it is

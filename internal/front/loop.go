@@ -69,7 +69,7 @@ func (q *queue) blocked(w *worker, d time.Duration, now time.Time) []late {
 func (q *queue) noteBegun(now time.Time) {
 	for _, ex := range q.inFlight {
 		if ex.at != nil && ex.worker == nil && ex.at.has(ex) {
-			ex.worker, ex.claimedAt = ex.at, now
+			q.began(ex, ex.at, 0, now)
 		}
 	}
 }

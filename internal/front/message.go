@@ -8,8 +8,19 @@ import (
 	"indrik/internal/wire"
 )
 
-// This file makes the message that a worker gets of a request: one of the queue for
-// WSGI, an event for ASGI.
+// This file makes the message that a worker gets of a request.
+
+// A form is one of the messages that can be made of a request.
+type form int32
+
+const (
+	forQueue     form = iota // one of the queue: WSGI
+	forLoop                  // an event with a scope: ASGI
+	forGreenlets             // an event with an environ: WSGI in greenlets
+)
+
+// forms are those of the kinds of worker that do not read the queue.
+var forms = map[string]form{wire.KindASGI: forLoop, wire.KindGevent: forGreenlets}
 
 // The id stands at a fixed place in a message of the queue: a tuple header and the
 // type code of an int come before it.
@@ -19,10 +30,10 @@ const idOffset = 6
 func (ex *exchange) headAt() int { return ex.idAt() + 4 }
 
 func (ex *exchange) idAt() int {
-	if ex.asgi {
-		return wire.EventIDOffset
+	if ex.form == forQueue {
+		return idOffset
 	}
-	return idOffset
+	return wire.EventIDOffset
 }
 
 func (ex *exchange) setID(id uint32) {
@@ -44,7 +55,7 @@ func (ex *exchange) beginMessage() []byte {
 	ex.buffer = messages.Get().(*[]byte)
 	ex.message = (*ex.buffer)[:0]
 	switch {
-	case !ex.asgi:
+	case ex.form == forQueue:
 		return wire.AppendInt(wire.AppendTuple(ex.message, 3), 1)
 	case ex.feed != nil:
 		return wire.AppendEvent(ex.message, wire.EventUpload, 1)
@@ -60,7 +71,7 @@ func (ex *exchange) pack(body *spool, length int64) error {
 		body = &noBody
 	}
 	head, err := ex.beginMessage(), error(nil)
-	if ex.asgi {
+	if ex.form == forLoop {
 		head, err = ex.appendScope(head, "http")
 	} else {
 		head, err = ex.appendEnviron(head, length)
@@ -124,8 +135,8 @@ func (ex *exchange) spill(head, body []byte) error {
 // suit makes the message anew if it is not for that kind of worker: a reload may
 // have made an app of ASGI of one of WSGI. It is called with the mutex of the queue
 // held.
-func (ex *exchange) suit(asgi bool) error {
-	if ex.asgi == asgi {
+func (ex *exchange) suit(f form) error {
+	if ex.form == f {
 		return nil
 	}
 	body, length := ex.body, ex.length
@@ -139,8 +150,8 @@ func (ex *exchange) suit(asgi bool) error {
 	}
 	ex.files = nil
 	ex.release()
-	ex.asgi = asgi
-	if asgi && body.file != nil {
+	ex.form = f
+	if f == forLoop && body.file != nil {
 		ex.feedFile(body)
 		body = nil
 	}

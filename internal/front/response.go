@@ -20,7 +20,7 @@ func (ex *exchange) begin(cfg *config) {
 	ex.cfg = cfg
 	ex.start = time.Now()
 	ex.answered, ex.discarded, ex.warned, ex.gone, ex.last = false, false, false, false, false
-	ex.asgi, ex.feed, ex.at, ex.trailers = cfg.asgi.Load(), nil, nil, false
+	ex.form, ex.feed, ex.at, ex.trailers = form(cfg.form.Load()), nil, nil, false
 	ex.dismissed.Store(false)
 	ex.owed.Store(0)
 	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0

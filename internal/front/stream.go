@@ -60,7 +60,7 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 	st.ex.s, st.ex.from, st.ex.to, st.ex.req = s, &c.origin, st, &st.req
 	st.out.init(st, st)
 	st.ex.begin(s.config())
-	st.out.begin(st.ex.asgi)
+	st.out.begin(st.ex.form != forQueue)
 	if err := st.read(); err != nil {
 		st.ex.release()
 		st.giveUp(err)
@@ -86,7 +86,7 @@ func (st *stream) read() error {
 	if err := st.ex.wanted(st.req.ContentLength); err != nil {
 		return err
 	}
-	if st.ex.asgi && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
+	if st.ex.form == forLoop && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
 		st.beginFeed()
 		return st.ex.pack(nil, st.req.ContentLength)
 	}

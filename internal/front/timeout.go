@@ -37,16 +37,13 @@ func (q *queue) scan() {
 			d := q.watch(w, now)
 			if t := w.gen.cfg.timeout; t > 0 && d >= t && !w.loop.blocked {
 				lates = append(lates, q.blocked(w, d, now)...)
+			} else if w.form == forGreenlets && d == 0 {
+				lates = append(lates, q.endLate(w, now)...)
 			}
 			continue
 		}
 		running := q.running(w, now)
-		var over []*exchange
-		for _, ex := range running {
-			if !ex.deadline.IsZero() && !now.Before(ex.deadline) {
-				over = append(over, ex)
-			}
-		}
+		over := overTime(running, now)
 		lates = append(lates, q.expireOf(w, over, len(running)-len(over), now)...)
 		if w.expired > 0 && !w.settled {
 			if len(running) == len(over) {
@@ -98,10 +95,43 @@ func (q *queue) began(ex *exchange, w *worker, slot int, now time.Time) {
 		return
 	}
 	ex.worker, ex.claimedAt = w, now
-	if t := w.gen.cfg.timeout; t > 0 {
-		ex.deadline = now.Add(t)
-		w.board.SetDeadline(slot, ex.id, ex.deadline)
+	if t := w.gen.cfg.timeout; t > 0 && w.form != forLoop {
+		ex.setDeadline(w, slot, now.Add(t))
 	}
+}
+
+// setDeadline bounds a request. A slot that runs one at a time is told.
+func (ex *exchange) setDeadline(w *worker, slot int, t time.Time) {
+	ex.deadline = t
+	if ex.at == nil {
+		w.board.SetDeadline(slot, ex.id, t)
+	}
+}
+
+// overTime are those of running whose time is over.
+func overTime(running []*exchange, now time.Time) []*exchange {
+	var over []*exchange
+	for _, ex := range running {
+		if !ex.deadline.IsZero() && !now.Before(ex.deadline) {
+			over = append(over, ex)
+		}
+	}
+	return over
+}
+
+// endLate takes the requests whose time is over away from a worker of greenlets,
+// and has it end these alone. While its hub is blocked it could not: then see
+// blocked. It is called with the mutex held.
+func (q *queue) endLate(w *worker, now time.Time) []late {
+	var lates []late
+	begun, _ := q.givenTo(w)
+	for _, ex := range overTime(begun, now) {
+		q.over(ex)
+		ex.dismissed.Store(true)
+		w.post.send(wire.AppendLate(nil, ex.id))
+		lates = append(lates, late{ex: ex, started: ex.answered})
+	}
+	return lates
 }
 
 // extend lets a slot run a request for d from now at least, as the app asks.
@@ -110,13 +140,12 @@ func (q *queue) extend(id uint32, w *worker, slot int, d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ex := q.inFlight[id]
-	if ex == nil || ex.gen != w.gen {
+	if ex == nil || ex.gen != w.gen || ex.at != nil && ex.at != w {
 		return
 	}
 	q.began(ex, w, slot, now)
 	if until := now.Add(d); !ex.deadline.IsZero() && until.After(ex.deadline) {
-		ex.deadline = until
-		w.board.SetDeadline(slot, id, until)
+		ex.setDeadline(w, slot, until)
 	}
 }
 

@@ -25,6 +25,7 @@ type worker struct {
 	settled bool // the master knows that nothing else runs
 
 	asgi     atomic.Bool // it gets its requests by its first slot
+	form     form        // of its requests
 	post     *post       // to its first slot
 	inFlight int
 	last     uint32 // the id of the request given last
@@ -82,8 +83,8 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 	for _, sl := range w.slots[before:] {
 		go sl.run()
 	}
-	if m.Kind == wire.KindASGI {
-		q.reset(w) // of a front before this one
+	if f, ok := forms[m.Kind]; ok {
+		q.reset(w, f) // of a front before this one
 	}
 	return err
 }
@@ -98,9 +99,10 @@ func (q *queue) activate(number, pid int, kind string) *config {
 		return nil
 	}
 	w.active, w.pid = true, pid
-	w.gen.cfg.asgi.Store(kind == wire.KindASGI)
-	if kind == wire.KindASGI {
-		q.reset(w)
+	f, ok := forms[kind]
+	w.gen.cfg.form.Store(int32(f))
+	if ok {
+		q.reset(w, f)
 		w.gen.asgi = append(w.gen.asgi, w)
 	} else {
 		w.gen.slots += len(w.slots)

@@ -38,6 +38,9 @@ func keepsApp(old, next *settings.Config) bool {
 	if !old.Bool("preload_app") || !next.Bool("preload_app") || old.App() != next.App() {
 		return false
 	}
+	if (old.Kind() == settings.WorkerGevent) != (next.Kind() == settings.WorkerGevent) {
+		return false // a library that was patched stays so
+	}
 	return old.String("chdir") == next.String("chdir") && old.String("pythonpath") == next.String("pythonpath")
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
-	"indrik/internal/settings"
 	"indrik/internal/wire"
 )
 
@@ -192,7 +191,7 @@ func (m *Master) activate(w *worker) {
 
 // tellKind tells, once a generation, that its app turned out to be one of ASGI.
 func (m *Master) tellKind(w *worker) {
-	if w.kind != wire.KindASGI || w.gen.cfg.Kind() == settings.WorkerASGI || w.gen.toldKind {
+	if w.kind == w.gen.cfg.FrontKind() || w.gen.toldKind {
 		return
 	}
 	w.gen.toldKind = true

@@ -57,7 +57,7 @@ var completions = []struct {
 	{"indrik --wor", "--workers --worker-class --worker-connections --worker-tmp-dir"},
 	{"indrik --limit-request-field", "--limit-request-fields --limit-request-field_size"},
 	{"indrik --print-", "--print-config --print-completion"},
-	{"indrik -k g", "gthread"},
+	{"indrik -k gt", "gthread"},
 	{"indrik --workers a", "auto"},
 	{"indrik --header-map ", "drop refuse dangerous"},
 	{"indrik --log-level w", "warning"},

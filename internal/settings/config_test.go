@@ -28,6 +28,12 @@ func TestKind(t *testing.T) {
 		{"-k gthread --threads 0", "gthread", "gthread", 1},
 		{"-k gunicorn.workers.sync.SyncWorker", "gunicorn.workers.sync.SyncWorker", "sync", 1},
 		{"-k gunicorn.workers.sync.SyncWorker --threads 2", "gthread", "gthread", 2},
+		{"-k gevent --threads 9", "gevent", "gevent", 1},
+		{"-k gevent_pywsgi", "gevent_pywsgi", "gevent", 1},
+		{"-k egg:gunicorn#gevent_wsgi", "egg:gunicorn#gevent_wsgi", "gevent", 1},
+		{"-k gunicorn.workers.ggevent.GeventWorker", "gunicorn.workers.ggevent.GeventWorker", "gevent", 1},
+		{"-k gunicorn.workers.ggevent.GeventPyWSGIWorker", "gunicorn.workers.ggevent.GeventPyWSGIWorker", "gevent", 1},
+		{"-k tornado", "tornado", "tornado", 1},
 		{"-k gunicorn.workers.gthread.ThreadWorker", "gunicorn.workers.gthread.ThreadWorker", "gthread", 1},
 	} {
 		conf := config(t, c.line)

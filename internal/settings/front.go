@@ -50,7 +50,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		Sendfile:            c.Sendfile(),
 		Reload:              c.Bool("reload"),
 
-		ASGI:              c.Kind() == WorkerASGI,
+		Kind:              c.FrontKind(),
 		WorkerConnections: c.Int("worker_connections"),
 		RootPath:          c.String("root_path"),
 

@@ -4,24 +4,42 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"indrik/internal/wire"
 )
 
 // The kinds of worker.
 const (
-	WorkerSync   = "sync"
-	WorkerThread = "gthread"
-	WorkerASGI   = "asgi"
+	WorkerSync    = "sync"
+	WorkerThread  = "gthread"
+	WorkerGevent  = "gevent"
+	WorkerASGI    = "asgi"
+	WorkerTornado = "tornado"
 )
 
 // kinds are all kinds, in the order in which messages name them.
-var kinds = []string{WorkerSync, WorkerThread, WorkerASGI}
+var kinds = []string{WorkerSync, WorkerThread, WorkerGevent, WorkerASGI, WorkerTornado}
 
-// classes are the names that a kind of worker goes by, but for its own:
-// Gunicorn's classes.
+// multiplexed are the kinds whose workers run many requests in one thread, and the
+// kind that they are to the front. A Tornado application is run as one of ASGI.
+var multiplexed = map[string]string{
+	WorkerGevent:  wire.KindGevent,
+	WorkerASGI:    wire.KindASGI,
+	WorkerTornado: wire.KindASGI,
+}
+
+// classes are the names that a kind of worker goes by, but for its own: other names
+// and classes of Gunicorn's.
 var classes = map[string]string{
 	"gunicorn.workers.sync.SyncWorker":      WorkerSync,
 	"gunicorn.workers.gthread.ThreadWorker": WorkerThread,
 	"gunicorn.workers.gasgi.ASGIWorker":     WorkerASGI,
+
+	"gevent_wsgi":                                 WorkerGevent,
+	"gevent_pywsgi":                               WorkerGevent,
+	"gunicorn.workers.ggevent.GeventWorker":       WorkerGevent,
+	"gunicorn.workers.ggevent.GeventPyWSGIWorker": WorkerGevent,
+	"gunicorn.workers.gtornado.TornadoWorker":     WorkerTornado,
 }
 
 // foreign are classes that others made for Gunicorn, and the kind of worker that does
@@ -89,10 +107,13 @@ func (c *Config) Kind() string {
 	return kind
 }
 
+// FrontKind is the kind of worker to the front, "" for those that read the queue.
+func (c *Config) FrontKind() string { return multiplexed[c.Kind()] }
+
 // Slots is the number of requests that one worker runs at the same time, each in a
 // slot of its own.
 func (c *Config) Slots() int {
-	if c.Kind() == WorkerASGI {
+	if c.FrontKind() != "" {
 		return 1 // all are run by one thread
 	}
 	return max(1, c.Int("threads"))

@@ -40,7 +40,8 @@ var workerSettings = []Setting{
 	{
 		Name: "worker_class", Section: sectionWorkers,
 		Flags: []string{"-k", "--worker-class"}, Metavar: "STRING", Kind: KindClass, Default: "sync",
-		Doc:  "The kind of worker: `sync`, `gthread` or `asgi`. `sync` with more than one thread is `gthread`. Without this setting an ASGI app is recognized, and served by `asgi`.",
+		Doc: "The kind of worker: `sync`, `gthread`, `gevent`, `asgi` or `tornado`; [workers.md](workers.md) says which one is for what. `sync` with more than one thread is `gthread`. " +
+			"Without this setting an ASGI app is recognized, and served by `asgi`.",
 		Note: "Kinds are built in; classes of your own are not loaded. The names of Gunicorn's own classes, and these themselves, mean the kind they are; those of Uvicorn's workers mean `asgi`.",
 	},
 	{
@@ -51,7 +52,7 @@ var workerSettings = []Setting{
 	{
 		Name: "worker_connections", Section: sectionWorkers,
 		Flags: []string{"--worker-connections"}, Metavar: "INT", Kind: KindInt, Default: 1000,
-		Doc:  "How many requests one ASGI worker may run at the same time; 0 means no limit. Others wait, see `queue_limit`.",
+		Doc:  "How many requests one worker of kind `gevent`, `asgi` or `tornado` may run at the same time; 0 means no limit. Others wait, see `queue_limit`.",
 		Note: "It is a limit, Gunicorn's ASGI worker has none. `limit_connections` limits the clients of the whole server.",
 	},
 	{

@@ -63,8 +63,11 @@ const (
 	AcceptStop  = "stop"  // leave them to whoever else accepts on the socket
 )
 
-// KindASGI is the kind of a worker that gets its requests by its first slot.
-const KindASGI = "asgi"
+// The kinds of workers that get their requests by their first slot.
+const (
+	KindASGI   = "asgi"
+	KindGevent = "gevent"
+)
 
 // ToFront is a message from the master to its front. Only the fields that
 // docs/protocol.md lists for its type are set.
@@ -132,7 +135,7 @@ type FrontConfig struct {
 	Sendfile            bool              `json:"sendfile"`
 	Reload              bool              `json:"reload"` // each request asks first whether code has changed
 
-	ASGI              bool   `json:"asgi"` // by worker_class; otherwise the workers tell
+	Kind              string `json:"kind"` // by worker_class, if it is one of the above; otherwise the workers tell
 	WorkerConnections int    `json:"worker_connections"`
 	RootPath          string `json:"root_path"`
 

@@ -19,12 +19,13 @@ const (
 	EventReset
 	EventMessage
 	EventClosed
+	EventLate
 )
 
 var eventNames = [...]string{
 	EventRequest: "REQUEST", EventUpload: "UPLOAD", EventBody: "BODY", EventGone: "GONE",
 	EventGrant: "GRANT", EventPing: "PING", EventReset: "RESET",
-	EventMessage: "MESSAGE", EventClosed: "CLOSED",
+	EventMessage: "MESSAGE", EventClosed: "CLOSED", EventLate: "LATE",
 }
 
 // String is the name in docs/protocol.md.
@@ -54,6 +55,11 @@ func appendFlag(dst []byte, set bool) []byte {
 // AppendGone appends an [EventGone].
 func AppendGone(dst []byte, id uint32) []byte {
 	return AppendNone(AppendNone(AppendEvent(dst, EventGone, id)))
+}
+
+// AppendLate appends an [EventLate].
+func AppendLate(dst []byte, id uint32) []byte {
+	return AppendNone(AppendNone(AppendEvent(dst, EventLate, id)))
 }
 
 // AppendGrant appends an [EventGrant].

@@ -1,6 +1,7 @@
 """Tells apps of ASGI from those of WSGI."""
 
 import functools
+import sys
 
 from .loader import AppImportError
 
@@ -14,6 +15,12 @@ def is_asgi(app):
     if isinstance(app, type):
         return _is_async(getattr(app, "__call__", None))
     return _is_async(app) or _is_async(getattr(type(app), "__call__", None))
+
+
+def is_tornado(app):
+    """Tells whether an app is one of Tornado, which can be called but is no WSGI."""
+    web = sys.modules.get("tornado.web")
+    return web is not None and isinstance(app, web.Application)
 
 
 def asgi3(app, spec):

@@ -17,13 +17,10 @@ from gevent.event import Event
 from gevent.socket import wait_write
 
 from . import deadline, wire, wsgi
-from .exchange import FORMAT, MAX_CHUNK, REFUSED, Exchange, FrontGone, Late
+from .exchange import FORMAT, LEAVE, MAX_CHUNK, REFUSED, Exchange, FrontGone, Late
 
 # The kinds of events.
 REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED, LATE = range(10)
-
-# A kind of message.
-LEAVE = 9
 
 # How many bytes of the body of a response may be on their way to the client.
 ROOM = 256 << 10

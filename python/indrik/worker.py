@@ -123,7 +123,7 @@ class Worker(Advice):
         try:
             self._boot()
             if not self.stopping:
-                kind = {} if self.asgi is None else {"kind": "asgi"}
+                kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.green else {}
                 self._control.send("ready", worker=self.age, pid=self.pid, stand_in=bool(self.app.error), **kind)
             if self.asgi is not None:
                 self.asgi.serve()  # also if it is to end: so the app is told
@@ -175,9 +175,17 @@ class Worker(Advice):
 
     def _is_asgi(self):
         """Tells whether the app is one of ASGI, as which it is served then."""
-        if self.app.error or self.cfg.kind != "asgi" and not appkind.is_asgi(self.wsgi):
+        if self.app.error:
             return False  # what shows an error of the import is one of WSGI
-        if self.cfg.kind not in ("sync", "gthread", "asgi"):
+        if self.cfg.kind == "tornado":
+            from . import tornadoapp  # not before, as it needs Tornado
+
+            self.wsgi = tornadoapp.wrap(self.wsgi, self.app.app_uri)
+        elif appkind.is_tornado(self.wsgi):
+            raise AppImportError("'%s' is an application of Tornado: use the worker class tornado." % self.app.app_uri)
+        if self.cfg.kind != "asgi" and not appkind.is_asgi(self.wsgi):
+            return False
+        if self.cfg.kind == "gevent":
             raise AppImportError("'%s' is an application of ASGI: the worker class %s cannot run it."
                                  % (self.app.app_uri, self.cfg.kind))
         self.wsgi = appkind.asgi3(self.wsgi, self.app.app_uri)

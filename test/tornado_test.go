@@ -1,0 +1,64 @@
+//go:build linux
+
+package test
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestTornado(t *testing.T) {
+	s := start(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "tornado", "--workers", "2"}})
+	s.log.expect(t, `Using worker: tornado$`)
+	c := s.client()
+	if r := c.do(t, "GET", "/hello", ""); r.body != "hello 127.0.0.1" {
+		t.Errorf("%v", r)
+	}
+	for _, n := range []int{1, 100_000, 3_000_000} {
+		body := strings.Repeat("x", n)
+		if r := c.do(t, "POST", "/echo", body); r.body != "/echo\n"+body {
+			t.Errorf("POST of %d bytes: status %d, %d bytes", n, r.status, len(r.body))
+		}
+	}
+	if r := c.do(t, "PUT", "/count", strings.Repeat("y", 1_000_000)); r.body != "1000000 bytes" {
+		t.Errorf("%v", r)
+	}
+	if r := c.do(t, "GET", "/broken", ""); r.status != 500 {
+		t.Errorf("%v", r)
+	}
+	if r := c.do(t, "GET", "/none", ""); r.status != 404 {
+		t.Errorf("%v", r)
+	}
+
+	// What is flushed shows up at once.
+	must(t, os.WriteFile(s.path("gates/first"), nil, 0o644))
+	c.send(t, format("GET", "/stream", ""))
+	if _, err := readHead(c.r); err != nil {
+		t.Fatal(err)
+	}
+	if chunk, err := readChunk(c.r); chunk != "first" {
+		t.Fatalf("%q, %v", chunk, err)
+	}
+	must(t, os.Remove(s.path("gates/first")))
+	if chunk, err := readChunk(c.r); chunk != "second" {
+		t.Fatalf("%q, %v", chunk, err)
+	}
+
+	k, o := s.bothLoads(4)
+	s.reload(2)
+	k.progress(20)
+	o.progress(20)
+	expectNoneLost(t, k, o)
+	s.terminate()
+}
+
+func TestTornadoRefuses(t *testing.T) {
+	s := launch(t, options{app: "hello:app", python: venv(t), args: []string{"-k", "tornado"}})
+	s.expectExit(4)
+	s.log.expect(t, `'hello:app' is no tornado.web.Application: use the worker class gthread for WSGI, asgi for ASGI\.`)
+
+	s = launch(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "gthread"}})
+	s.expectExit(4)
+	s.log.expect(t, `'tornadic:app' is an application of Tornado: use the worker class tornado\.`)
+}
