@@ -14,7 +14,7 @@ import (
 
 func TestDjango(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
-		o := k.options("frameworks.djangosite.wsgi", "--preload", "--workers", "2")
+		o := k.options(t, "frameworks.djangosite.wsgi", "--preload", "--workers", "2")
 		o.files = djangoFiles(t)
 		eachWay(t, o, func(t *testing.T, s *server, w *web) {
 			testFramework(t, s, w)
@@ -81,7 +81,7 @@ func testWhiteNoise(t *testing.T, w *web) {
 
 func TestFlask(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
-		eachWay(t, k.options("frameworks.flaskapp:app"), func(t *testing.T, s *server, w *web) {
+		eachWay(t, k.options(t, "frameworks.flaskapp:app"), func(t *testing.T, s *server, w *web) {
 			testFramework(t, s, w)
 			w.upload("/hash", 1<<20, false)
 			source, err := os.ReadFile("apps/frameworks/flaskapp.py")
@@ -136,7 +136,7 @@ func testSocketIO(t *testing.T, w *web, waits bool) {
 
 func TestFalcon(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
-		eachWay(t, k.options("frameworks.falconapp:app"), func(t *testing.T, s *server, w *web) {
+		eachWay(t, k.options(t, "frameworks.falconapp:app"), func(t *testing.T, s *server, w *web) {
 			testFramework(t, s, w)
 			w.upload("/hash", 1<<20, false)
 			p := w.do("PUT", "/items/caf%C3%A9?q=1&q=2", `{"a": [1, "é"]}`, "Content-Type", "application/json")
