@@ -30,7 +30,14 @@ func Help(prog string) string {
 			section = s.Section
 			fmt.Fprintf(&b, "\n%s:\n", section)
 		}
-		helpOption(&b, s, strings.ReplaceAll(fmt.Sprintf("%s [%s]", firstSentence(s.Doc), s.defaultText()), "`", ""))
+		text := firstSentence(s.Doc)
+		switch s.Effect {
+		case Needless, Missing:
+			text += " Accepted, without effect."
+		case Refused:
+			text += " Other values than the default are refused."
+		}
+		helpOption(&b, s, strings.ReplaceAll(fmt.Sprintf("%s [%s]", text, s.defaultText()), "`", ""))
 	}
 	b.WriteString("\nMore settings, and hooks, can be given in a config file, see --config.\n")
 	return b.String()

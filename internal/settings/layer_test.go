@@ -450,6 +450,8 @@ func TestConfigFile(t *testing.T) {
 	check("a.py", true, named("a.py"))
 	check("b.py", true, named("a.py"), named(" b.py "))
 	check("python:a.b", true, named("python:a.b"), named(""))
+	check("c.py", true, FromVariables([]string{"INDRIK_CONFIG=c.py"}))
+	check("a.py", true, FromVariables([]string{"INDRIK_CONFIG=c.py"}), named("a.py"))
 
 	all := func(layers ...Layer) []string { return ConfigFiles(append([]Layer{base}, layers...)...) }
 	for _, name := range []string{"indrik.conf.py", "gunicorn.conf.py", "pyproject.toml"} {

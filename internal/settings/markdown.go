@@ -16,7 +16,12 @@ Every setting can be given in the config file and as an environment variable, mo
 [configuration.md](configuration.md) says where the file is looked for, what goes before what, and how values are written.
 
 Settings that Indrik accepts but has no use for say so here, and in the log when they are set: at level debug where nothing is lost, as a warning where it is.
+
 `)
+	fmt.Fprintf(&b, "- without effect, nothing is lost: %s\n", namesOf(Needless))
+	fmt.Fprintf(&b, "- without effect, with a warning: %s\n", namesOf(Missing))
+	fmt.Fprintf(&b, "- refused, unless it is the default: %s\n", namesOf(Refused))
+	b.WriteString("- all others work\n")
 	section := ""
 	for i := range Table {
 		if s := &Table[i]; s.Section != section {
@@ -26,6 +31,17 @@ Settings that Indrik accepts but has no use for say so here, and in the log when
 		markdownSetting(&b, &Table[i])
 	}
 	return b.String()
+}
+
+// namesOf lists the settings of that effect, with links.
+func namesOf(effect Effect) string {
+	var names []string
+	for i := range Table {
+		if s := &Table[i]; s.Effect == effect {
+			names = append(names, fmt.Sprintf("[%[1]s](#%[1]s)", s.Name))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func markdownSetting(b *strings.Builder, s *Setting) {

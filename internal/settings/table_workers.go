@@ -4,9 +4,9 @@ var fileSettings = []Setting{
 	{
 		Name: "config", Section: sectionFile,
 		Flags: []string{"-c", "--config"}, Metavar: "CONFIG", Kind: KindString,
-		DefaultText: "./indrik.conf.py or ./gunicorn.conf.py",
-		Doc:         "The config file. `PATH` or `file:PATH` is a file of Python, `python:MODULE` a module to import.",
-		Note:        "`indrik.conf.py` goes before `gunicorn.conf.py`. A name in the file that is no setting gives a warning.",
+		DefaultText: "./indrik.conf.py, ./gunicorn.conf.py or ./pyproject.toml",
+		Doc:         "The config file. `PATH` or `file:PATH` is a file of Python, or a pyproject.toml; `python:MODULE` is a module to import.",
+		Note:        "`indrik.conf.py` goes before `gunicorn.conf.py`, and the last is `[tool.indrik]` in pyproject.toml. A name in the file that is no setting gives a warning.",
 	},
 	{
 		Name: "wsgi_app", Section: sectionFile, Kind: KindString,
