@@ -121,6 +121,9 @@ func (w *fakeWorker) deadline(slot int) uint32 {
 	return uint32(binary.NativeEndian.Uint64(w.mem[64+64*slot+16:]) >> 32)
 }
 
+// setWord writes a word of the board.
+func (w *fakeWorker) setWord(i int, v uint64) { binary.NativeEndian.PutUint64(w.mem[8*i:], v) }
+
 // take receives and claims a request, which must come.
 func (w *fakeWorker) take(slot int) request {
 	w.t.Helper()
@@ -280,6 +283,13 @@ func unmarshal(t testing.TB, b []byte) (any, []byte) {
 		return nil, b
 	case 'i':
 		return int64(int32(size())), b
+	case 'l':
+		v := int64(0)
+		for i := range size() {
+			v |= int64(binary.LittleEndian.Uint16(b)) << (15 * i)
+			b = b[2:]
+		}
+		return v, b
 	case 's':
 		n := size()
 		return bytes.Clone(b[:n]), b[n:]
