@@ -47,7 +47,8 @@ class Config(dict):
 
 class Worker:
     processes = 2
-    threaded = leaving = False
+    threaded = green = leaving = False
+    timeout = 30
     max_requests = sys.maxsize
     nr = 0
     log = Log()
