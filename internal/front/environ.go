@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"strconv"
@@ -24,6 +25,9 @@ var (
 	keyLength   = wire.AppendKey(nil, "CONTENT_LENGTH")
 	keyName     = wire.AppendKey(nil, "SERVER_NAME")
 	keyPort     = wire.AppendKey(nil, "SERVER_PORT")
+
+	keyAddress    = wire.AppendKey(nil, "REMOTE_ADDR")
+	keyRemotePort = wire.AppendKey(nil, "REMOTE_PORT")
 
 	http10 = wire.AppendLatin1(nil, []byte("HTTP/1.0"))
 	http11 = wire.AppendLatin1(nil, []byte("HTTP/1.1"))
@@ -75,22 +79,78 @@ func (ex *exchange) sift() (sifted, error) {
 	return s, nil
 }
 
-// appendEnviron appends the environ of WSGI. length is that of the body, −1 if
-// the request has none.
-func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
-	req, from := ex.req, ex.from
+// appendParts appends the environ of WSGI in the parts in which the queue has it:
+// what it has in common with others as bytes, which a worker that has met the
+// same ones before need not load, and then what is its own. length is that of
+// the body, −1 if the request has none.
+func (ex *exchange) appendParts(b []byte, length int64) ([]byte, error) {
 	s, err := ex.sift()
 	if err != nil {
 		return b, err
 	}
-	b = wire.AppendDict(b)
-	b = append(b, from.constant...)
+	req, from := ex.req, ex.from
+	b = wire.AppendBytesHeader(b, 0)
+	start := len(b)
+	b = wire.AppendDictEnd(ex.appendCommon(wire.AppendDict(b), &s))
+	binary.LittleEndian.PutUint32(b[start-4:], uint32(len(b)-start))
+	b = wire.AppendLatin1(b, req.Method)
+	b = wire.AppendLatin1(b, req.Target)
+	if bytes.Equal(ex.path, req.Target) {
+		b = wire.AppendNone(b)
+	} else {
+		b = wire.AppendLatin1(b, ex.path)
+	}
+	b = wire.AppendLatin1(b, req.Query)
+	b = append(b, from.address...)
+	b = append(b, from.portText...)
+	if length < 0 {
+		return wire.AppendNone(b), nil
+	}
+	return appendNumber(b, length), nil
+}
+
+// appendEnviron appends all of it as one dict, for an event or a file.
+func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
+	s, err := ex.sift()
+	if err != nil {
+		return b, err
+	}
+	req, from := ex.req, ex.from
+	b = ex.appendCommon(wire.AppendDict(b), &s)
 	b = append(b, keyMethod...)
 	b = wire.AppendLatin1(b, req.Method)
-	b = append(b, keyQuery...)
-	b = wire.AppendLatin1(b, req.Query)
 	b = append(b, keyURI...)
 	b = wire.AppendLatin1(b, req.Target)
+	b = append(b, keyPath...)
+	b = wire.AppendLatin1(b, ex.path)
+	b = append(b, keyQuery...)
+	b = wire.AppendLatin1(b, req.Query)
+	b = append(b, keyAddress...)
+	b = append(b, from.address...)
+	if from.client.IsValid() {
+		b = append(b, keyRemotePort...)
+		b = append(b, from.portText...)
+	}
+	if length >= 0 {
+		b = append(b, keyLength...)
+		b = appendNumber(b, length)
+	}
+	return wire.AppendDictEnd(b), nil
+}
+
+// appendNumber appends a length as the environ has it: also for a chunked body,
+// since all of it is here, and RFC 3875 section 4.1.2 wants its length without
+// the transfer coding.
+func appendNumber(b []byte, n int64) []byte {
+	var digits [20]byte
+	return wire.AppendLatin1(b, strconv.AppendInt(digits[:0], n, 10))
+}
+
+// appendCommon appends the items of the environ that requests have in common: of
+// the server, of the connection, and the fields, which are most of it.
+func (ex *exchange) appendCommon(b []byte, s *sifted) []byte {
+	req, from := ex.req, ex.from
+	b = append(b, from.constant...)
 	b = append(b, keyProtocol...)
 	switch {
 	case req.Major == 1 && req.Minor == 1:
@@ -104,13 +164,6 @@ func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
 	}
 	b = append(b, keyScheme...)
 	b = wire.AppendLatin1(b, s.scheme)
-	if length >= 0 {
-		// Also for a chunked body: all of it is here, and RFC 3875 section
-		// 4.1.2 wants its length without the transfer coding.
-		var digits [20]byte
-		b = append(b, keyLength...)
-		b = wire.AppendLatin1(b, strconv.AppendInt(digits[:0], length, 10))
-	}
 	fields := ex.passed
 	ex.names = nil
 	if len(fields) > manyFields {
@@ -131,14 +184,12 @@ func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
 		}
 		b = ex.appendField(b, fields, i)
 	}
-	b = append(b, keyPath...)
-	b = wire.AppendLatin1(b, ex.path)
 	b = append(b, keyScript...)
 	b = wire.AppendLatin1(b, s.script)
 	if !from.named {
 		b = ex.appendServerOfHost(b, s.scheme)
 	}
-	return wire.AppendDictEnd(b), nil
+	return b
 }
 
 // scheme is what the client used, as far as a trusted peer knows it.

@@ -250,16 +250,19 @@ func decodeRequest(t testing.TB, msg, oob []byte) request {
 	v, _ := unmarshal(t, msg)
 	items := v.([]any)
 	q := request{id: uint32(items[0].(int64))}
-	environ, body := items[1], items[2]
+	if len(items) != queueItems {
+		t.Fatalf("a request of %d items", len(items))
+	}
+	environ, body := wholeEnviron(t, items), items[queueItems-1]
 	if environ == nil {
 		content, err := io.ReadAll(io.NewSectionReader(files[0], 0, 1<<30))
 		must(t, err)
 		files[0].Close()
 		files = files[1:]
 		v, _ := unmarshal(t, content)
-		environ, body = v.([]any)[0], v.([]any)[1]
+		environ, body = v.([]any)[0].(map[string]string), v.([]any)[1]
 	}
-	q.environ = environ.(map[string]string)
+	q.environ = environ
 	if body == nil {
 		content, err := io.ReadAll(io.NewSectionReader(files[0], 0, 1<<40))
 		must(t, err)
@@ -268,6 +271,35 @@ func decodeRequest(t testing.TB, msg, oob []byte) request {
 		q.body = body.([]byte)
 	}
 	return q
+}
+
+// wholeEnviron puts the environ together, as a worker does; nil if it is in a file.
+func wholeEnviron(t testing.TB, items []any) map[string]string {
+	if items[1] == nil {
+		return nil
+	}
+	v, rest := unmarshal(t, items[1].([]byte))
+	environ := v.(map[string]string)
+	if len(rest) > 0 {
+		t.Errorf("%d bytes behind the environ", len(rest))
+	}
+	if items[4] == nil {
+		items[4] = items[3]
+	}
+	for i, key := range []string{
+		"REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH",
+	} {
+		if items[2+i] == nil && i < 5 {
+			t.Errorf("there is no %s", key)
+		}
+		if _, twice := environ[key]; twice {
+			t.Errorf("the environ has %q twice", key)
+		}
+		if items[2+i] != nil {
+			environ[key] = items[2+i].(string)
+		}
+	}
+	return environ
 }
 
 func unmarshal(t testing.TB, b []byte) (any, []byte) {

@@ -26,6 +26,9 @@ var forms = map[string]form{wire.KindASGI: forLoop, wire.KindGevent: forGreenlet
 // type code of an int come before it.
 const idOffset = 6
 
+// queueItems is how many items such a message has.
+const queueItems = 10
+
 // headAt is where in the message the environ or the scope begins.
 func (ex *exchange) headAt() int { return ex.idAt() + 4 }
 
@@ -56,7 +59,7 @@ func (ex *exchange) beginMessage() []byte {
 	ex.message = (*ex.buffer)[:0]
 	switch {
 	case ex.form == forQueue:
-		return wire.AppendInt(wire.AppendTuple(ex.message, 3), 1)
+		return wire.AppendInt(wire.AppendTuple(ex.message, queueItems), 1)
 	case ex.feed != nil:
 		return wire.AppendEvent(ex.message, wire.EventUpload, 1)
 	}
@@ -71,9 +74,12 @@ func (ex *exchange) pack(body *spool, length int64) error {
 		body = &noBody
 	}
 	head, err := ex.beginMessage(), error(nil)
-	if ex.form == forLoop {
+	switch ex.form {
+	case forQueue:
+		head, err = ex.appendParts(head, length)
+	case forLoop:
 		head, err = ex.appendScope(head, "http")
-	} else {
+	case forGreenlets:
 		head, err = ex.appendEnviron(head, length)
 	}
 	if err != nil {
@@ -90,10 +96,9 @@ func (ex *exchange) pack(body *spool, length int64) error {
 		if body.file == nil && inline == nil {
 			inline = []byte{}
 		}
-		if err := ex.spill(ex.message[ex.headAt():], inline); err != nil {
-			return errSpool(err)
+		if err := ex.spill(inline); err != nil {
+			return err
 		}
-		ex.message = wire.AppendNone(ex.message[:ex.headAt()])
 		if body.file == nil {
 			ex.message = wire.AppendBytes(ex.message, nil)
 			return nil
@@ -111,10 +116,24 @@ func (ex *exchange) pack(body *spool, length int64) error {
 
 var noBody spool
 
-// spill puts a head that is too large for a message into a file.
-func (ex *exchange) spill(head, body []byte) error {
-	content := wire.AppendTuple(nil, 2)
-	content = append(content, head...)
+// spill puts a head that is too large for a message into a file. There its
+// environ is one dict.
+func (ex *exchange) spill(body []byte) error {
+	content, missing := wire.AppendTuple(nil, 2), 1
+	head := ex.headAt()
+	if ex.form == forQueue {
+		var err error
+		if content, err = ex.appendEnviron(content, ex.length); err != nil {
+			return err
+		}
+		missing = queueItems - 2
+	} else {
+		content = append(content, ex.message[head:]...)
+	}
+	ex.message = ex.message[:head]
+	for range missing {
+		ex.message = wire.AppendNone(ex.message)
+	}
 	if body == nil {
 		content = wire.AppendNone(content)
 	} else {
@@ -122,11 +141,11 @@ func (ex *exchange) spill(head, body []byte) error {
 	}
 	f, err := wire.MemoryFile("indrik-head", 0)
 	if err != nil {
-		return err
+		return errSpool(err)
 	}
 	if _, err := f.WriteAt(content, 0); err != nil {
 		f.Close()
-		return err
+		return errSpool(err)
 	}
 	ex.files = append([]*os.File{f}, ex.files...)
 	return nil

@@ -24,7 +24,9 @@ type origin struct {
 	proxyFor int
 
 	named    bool   // constant has SERVER_NAME
-	constant []byte // this part of the environ, encoded
+	constant []byte // this part of the environ, encoded, but for these:
+	address  []byte // REMOTE_ADDR
+	portText []byte // REMOTE_PORT, or None
 	ends     []byte // and this of the scope
 }
 
@@ -49,9 +51,9 @@ func (o *origin) describe(more [][2]string) {
 		b = wire.AppendKey(b, key)
 		b = wire.AppendLatin1(b, []byte(value))
 	}
-	str("REMOTE_ADDR", o.remote)
+	o.address, o.portText = wire.AppendLatin1(nil, []byte(o.remote)), wire.AppendNone(nil)
 	if o.client.IsValid() {
-		str("REMOTE_PORT", strconv.Itoa(o.port))
+		o.portText = wire.AppendLatin1(nil, strconv.AppendInt(nil, int64(o.port), 10))
 	}
 	if o.proxied {
 		str("PROXY_PROTOCOL", o.proxyProtocol())

@@ -33,6 +33,31 @@ def constants(worker):
     }
 
 
+# What is a request's own in the environ; the queue has it in this order. The last
+# two need not be there.
+_OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
+
+# How many of the rests of environs a slot remembers, and up to which size in bytes.
+_KNOWN = 64
+_KNOWN_SIZE = 4096
+
+
+def recall(known, rest, common):
+    """Returns an environ that lacks only what is a request's own, made of the rest,
+    and has it remembered: clients send the same fields again and again."""
+    # A dict whose table has room for all keys, so that its copies need not grow.
+    environ = dict.fromkeys(_OWN)
+    environ.update(loads(rest))
+    environ.update(common)
+    environ["wsgi.input"] = environ["wsgi.early_hints"] = None
+    del environ["REMOTE_PORT"], environ["CONTENT_LENGTH"]
+    if len(rest) <= _KNOWN_SIZE:
+        if len(known) >= _KNOWN:
+            known.clear()
+        known[rest] = environ
+    return environ
+
+
 def serve(worker, index):
     """Serves requests in one slot until the queue ends; raises FrontGone if
     responses cannot be sent."""
@@ -52,6 +77,7 @@ def serve(worker, index):
     buffers = [buffer]
     flags = wire.MSG_CMSG_CLOEXEC
     file = None
+    known = {}
 
     class Response(Exchange):
         pass
@@ -68,7 +94,7 @@ def serve(worker, index):
             continue
         if not size:
             return
-        number, environ, body = loads(buffer)
+        number, rest, method, target, path, query, address, port, length, body = loads(buffer)
         # The claim comes before the look at the revocations: the front
         # revokes first and looks at the claims 2 ms later, which is longer
         # than a processor holds back a store.
@@ -79,14 +105,30 @@ def serve(worker, index):
             if is_revoked(page, number, revoked - before):
                 wire.close_all(wire.descriptors(ancillary))
                 _send(send, dumps((REFUSED, number), FORMAT))
-                environ = body = None
+                rest = target = path = query = body = None
                 continue
+        if rest is not None:
+            template = known.get(rest)
+            if template is None:
+                template = recall(known, rest, common)
+            environ = template.copy()
+            environ["REQUEST_METHOD"] = method
+            environ["RAW_URI"] = target
+            environ["PATH_INFO"] = target if path is None else path
+            environ["QUERY_STRING"] = query
+            environ["REMOTE_ADDR"] = address
+            if port is not None:
+                environ["REMOTE_PORT"] = port
+            if length is not None:
+                environ["CONTENT_LENGTH"] = length
+        else:
+            environ = None
         if ancillary:
             environ, body, file = from_files(environ, body, wire.descriptors(ancillary))
+            environ.update(common)
 
         response = Response()
         response.id = number
-        environ.update(common)
         environ["wsgi.input"] = BytesIO(body) if file is None else file
         environ["wsgi.early_hints"] = response.early_hints
         worker.nr = count = worker.nr + 1
@@ -119,7 +161,7 @@ def serve(worker, index):
             file.close()
             file = None
         # An idle worker must not keep what belongs to its last request.
-        environ = body = response = result = data = None
+        rest = template = target = path = query = environ = body = response = result = data = None
 
 
 def run(worker, hooked, response, environ):

@@ -111,6 +111,21 @@ def _value(b):
     raise AssertionError("type %r in a message to the front" % kind)
 
 
+OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
+
+
+def parts(environ):
+    """Returns the parts in which the front sends an environ, None for one that is
+    in a file."""
+    if environ is None:
+        return (None,) * 8
+    rest = {key: value for key, value in environ.items() if key not in OWN}
+    own = [environ.get(key) for key in OWN]
+    if own[2] == own[1]:
+        own[2] = None
+    return (marshal.dumps(rest, 2), *own)
+
+
 class Generation:
     """A queue and a shared page."""
 
@@ -126,7 +141,7 @@ class Generation:
         self.page[0] = n + 1
 
     def put(self, number, environ, body=b"", fds=()):
-        send(self.queue, marshal.dumps((number, environ, body), 2), fds)
+        send(self.queue, marshal.dumps((number,) + parts(environ) + (body,), 2), fds)
 
     def close(self):
         self.queue.close()
