@@ -42,6 +42,33 @@ func TestKindConforms(t *testing.T) {
 	})
 }
 
+// TestKindLargeResponses has a client that does not read for a while; another one is
+// served meanwhile, and the first gets every byte.
+func TestKindLargeResponses(t *testing.T) {
+	forEachKind(t, func(t *testing.T, k kind) {
+		t.Parallel()
+		s := start(t, k.options(t, "large:app"))
+		const size = 8 << 20
+		for _, query := range []string{"", "?pieces"} {
+			slow := s.client()
+			slow.send(t, format("GET", fmt.Sprint("/", size, query), ""))
+			if _, err := slow.r.Peek(1); err != nil {
+				t.Fatal(err)
+			}
+			quick := s.client()
+			for range 3 {
+				if r := quick.do(t, "GET", "/1600", ""); len(r.body) != 1600 {
+					t.Errorf("%v", r)
+				}
+			}
+			if r := slow.receive(t, "GET"); len(r.body) != size || r.body != strings.Repeat("0123456789abcdef", size/16) {
+				t.Errorf("%s: status %d, %d bytes", query, r.status, len(r.body))
+			}
+		}
+		s.terminate()
+	})
+}
+
 // TestKindLife takes workers from clients in every way there is.
 func TestKindLife(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {

@@ -11,6 +11,7 @@ import (
 func TestTornado(t *testing.T) {
 	s := start(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "tornado", "--workers", "2"}})
 	s.log.expect(t, `Using worker: tornado$`)
+	s.log.expectFrom(t, 0, `^called from the loop$`)
 	c := s.client()
 	if r := c.do(t, "GET", "/hello", ""); r.body != "hello 127.0.0.1" {
 		t.Errorf("%v", r)

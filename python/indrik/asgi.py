@@ -83,8 +83,7 @@ class Server:
     def start(self):
         """Makes the loop, and starts the app."""
         worker = self.worker
-        self.loop = loop = _new_loop(worker.cfg.get("asgi_loop") or "auto", worker.log)
-        asyncio.set_event_loop(loop)
+        self.loop = loop = worker.loop or new_loop(worker)
         self.over = loop.create_future()
         mode = worker.cfg.get("asgi_lifespan") or "auto"
         if mode != "off":
@@ -369,6 +368,13 @@ class Server:
             future = self.loop.create_future()
             self.drained.append(future)
             await future
+
+
+def new_loop(worker):
+    """Makes the loop of this process."""
+    loop = _new_loop(worker.cfg.get("asgi_loop") or "auto", worker.log)
+    asyncio.set_event_loop(loop)
+    return loop
 
 
 def _new_loop(name, log):

@@ -71,6 +71,7 @@ class Worker(Advice):
         self.threaded = False
         self.green = False  # its requests are greenlets
         self.asgi = None  # what serves an app of ASGI
+        self.loop = None  # for it, if it was needed before
         self._control = None
         self._dump = None
         self._end = None
@@ -162,6 +163,11 @@ class Worker(Advice):
         self._listen()
         if self.cfg.get("spew"):
             spew.install()
+        if self.cfg.kind == "tornado":
+            from .asgi import new_loop
+
+            # An app may ask for IOLoop.current() as early as at its import.
+            self.loop = new_loop(self)
         self._load()
         asgi = self._is_asgi()
         if self.threaded:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 
+from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
@@ -58,3 +59,6 @@ app = Application([
     ("/hello", Hello), ("/stream", Stream), ("/count", Count), ("/chat", Chat), ("/broken", Broken),
     (".*", Echo),
 ])
+
+# At the import there is no loop that runs; what is left with it runs with the server.
+IOLoop.current().add_callback(print, "called from the loop", flush=True)
