@@ -421,3 +421,36 @@ func TestCodeReloadIsNotWaitedForForever(t *testing.T) {
 	s.log.expect(t, `Worker exiting`)
 	s.expectBody("second")
 }
+
+// Apps of ASGI and workers of every kind are reloaded alike, and an app that does
+// not compile is told by the same page.
+func TestCodeReloadKinds(t *testing.T) {
+	asgi := `
+from page import TEXT
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError("no lifespan")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": TEXT.encode()})
+`
+	for _, c := range []struct{ args, text string }{
+		{"", asgi}, {"-k asgi", asgi}, {"-k asgi --preload", asgi}, {"-k gevent", site}, {"--threads 3", site},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, options{app: "website:app", python: venv(t), args: append(strings.Fields(c.args), "--reload"), noProbe: true, files: map[string]string{
+				"website.py": c.text, "page.py": "TEXT = (\n",
+			}})
+			eventually(t, "the page shows what is wrong", func() bool {
+				r, err := s.request("GET", "/", "")
+				return err == nil && r.status == 500 && strings.Contains(r.body, "SyntaxError")
+			})
+			for _, text := range []string{"first", "second"} {
+				s.write("page.py", pageWith(text))
+				s.expectBody(text)
+			}
+			s.terminate()
+		})
+	}
+}
