@@ -181,6 +181,8 @@ func (sl *slot) actOn(m *wire.WorkerMessage, file *os.File) (taken bool) {
 	if m.Kind == wire.KindWant {
 		if ex.feed != nil {
 			ex.feed.want(m.Count)
+		} else if ex.socket != nil {
+			ex.socket.want(m.Count)
 		}
 		return false
 	}
@@ -215,6 +217,12 @@ func (sl *slot) actOn(m *wire.WorkerMessage, file *os.File) (taken bool) {
 		ex.failWith(m.Code)
 	case wire.KindHints:
 		ex.hints(m)
+	case wire.KindAccept, wire.KindMessage, wire.KindClose:
+		if ex.socket == nil {
+			ex.failWith(502)
+			break
+		}
+		ex.socket.obey(m)
 	}
 	if m.Kind == wire.KindStart || m.Kind == wire.KindChunk || m.Kind == wire.KindPart {
 		if ex.to.broken() {

@@ -35,6 +35,7 @@ type config struct {
 	keepalive, timeout, queueTimeout             time.Duration
 	handshakeTimeout, headerTimeout, bodyTimeout time.Duration
 	writeTimeout, http2IdleTimeout               time.Duration
+	pingInterval, pingTimeout                    time.Duration
 
 	forwarder [][]byte // names a trusted peer may give, in the environ's spelling
 	anyName   bool     // forwarder_headers has *
@@ -68,6 +69,8 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		bodyTimeout:      seconds(w.BodyTimeout),
 		writeTimeout:     seconds(w.WriteTimeout),
 		http2IdleTimeout: seconds(w.HTTP2IdleTimeout),
+		pingInterval:     seconds(w.WebSocketPing),
+		pingTimeout:      seconds(w.WebSocketPingTimeout),
 	}
 	c.form.Store(int32(forms[w.Kind]))
 	c.maxConns = c.limit()

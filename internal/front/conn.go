@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"indrik/internal/http1"
+	"indrik/internal/websocket"
 )
 
 const (
@@ -65,6 +66,7 @@ type conn struct {
 	evicted   atomic.Bool  // another connection is to have its place
 	upload    upload       // of the body that is being read
 	uploading atomic.Bool  // while a worker answers: the client is waited for
+	socket    atomic.Pointer[socket]
 
 	// Of the goroutine run.
 	buf    []byte // nil while nothing is there
@@ -74,6 +76,8 @@ type conn struct {
 	readE  error
 	readFn func(fd uintptr) bool
 	quick  bool // tryRead may hand over a request that is there as a whole
+
+	resting bool // between two frames of WebSocket: there is no request that buf is needed for
 
 	mu     sync.Mutex
 	over   *sync.Cond // busy became false
@@ -187,6 +191,10 @@ func (c *conn) serveOne() bool {
 	ex := &c.ex
 	c.r += n
 	keep := c.req.KeepAlive && !c.req.ForceClose
+	if ex.form == forLoop && websocket.IsUpgrade(&c.req) {
+		c.serveSocket(ex)
+		return false
+	}
 	var f *feed
 	if ex.form == forLoop && hasBody(&c.req) && !whole(&c.req) {
 		f, err = c.beginFeed(ex)

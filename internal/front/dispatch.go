@@ -365,7 +365,7 @@ func (q *queue) find(id uint32, kind wire.Kind, w *worker) *exchange {
 	ex.pid = w.pid
 	switch kind {
 	case wire.KindHints, wire.KindWant:
-	case wire.KindStart, wire.KindChunk, wire.KindPart:
+	case wire.KindStart, wire.KindChunk, wire.KindPart, wire.KindAccept, wire.KindMessage:
 		ex.answered = true
 	default:
 		ex.answered = true

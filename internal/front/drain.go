@@ -57,6 +57,7 @@ func (s *server) drain(handover bool, accept string) {
 		}()
 	}
 	s.mu.Unlock()
+	s.leaveSockets()
 	go func() {
 		ending.Wait()
 		s.mu.Lock()
@@ -69,6 +70,7 @@ func (s *server) drain(handover bool, accept string) {
 
 // resume takes back a drain. The master gives the listeners again.
 func (s *server) resume() {
+	s.staySockets()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining, s.drained, s.handover = false, false, false

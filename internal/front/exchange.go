@@ -35,6 +35,7 @@ type exchange struct {
 	body    *spool     // that is in the message, or its start
 	length  int64      // of the body, as pack got it
 	feed    *feed      // more of the body is fed to an ASGI worker
+	socket  *socket    // it asks for a WebSocket connection, or is one
 
 	// The request; method and the rest are parts of the connection's buffer.
 	req   *http1.Request
@@ -134,5 +135,9 @@ func (ex *exchange) forget() {
 	}
 	ex.head = http1.Head{}
 	ex.path, ex.names = nil, nil
+	if ex.socket != nil { // its worker has more to say, perhaps; its fields are all gone
+		ex.passed, ex.fields = nil, nil
+		return
+	}
 	ex.gen, ex.at, ex.worker = nil, nil, nil
 }

@@ -95,7 +95,7 @@ func (c *conn) isFree() bool {
 // fillTLS does so through TLS. What it has decrypted is out of sight, so that an
 // idle connection waits for a single byte, for which it needs no buffer.
 func (c *conn) fillTLS() error {
-	if c.r == c.w && !c.isBusy() {
+	if c.r == c.w && (c.resting || !c.isBusy()) {
 		c.releaseBuffer()
 	}
 	var first [1]byte
@@ -140,7 +140,7 @@ func (c *conn) tryRead(fd uintptr) bool {
 	}
 	if c.readE == unix.EAGAIN {
 		c.mu.Lock()
-		free := !c.busy && c.r == c.w
+		free := (c.resting || !c.busy) && c.r == c.w
 		c.mu.Unlock()
 		if free {
 			c.releaseBuffer()

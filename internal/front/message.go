@@ -78,7 +78,7 @@ func (ex *exchange) pack(body *spool, length int64) error {
 	case forQueue:
 		head, err = ex.appendParts(head, length)
 	case forLoop:
-		head, err = ex.appendScope(head, "http")
+		head, err = ex.appendScope(head)
 	case forGreenlets:
 		head, err = ex.appendEnviron(head, length)
 	}

@@ -88,6 +88,13 @@ func (o *outbox) begin(bounded bool) {
 	o.mu.Unlock()
 }
 
+// isWriting tells whether something waits for the client.
+func (o *outbox) isWriting() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.flushing
+}
+
 // broken tells whether a response was cut off.
 func (o *outbox) broken() bool {
 	o.mu.Lock()

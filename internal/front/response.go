@@ -21,6 +21,7 @@ func (ex *exchange) begin(cfg *config) {
 	ex.start = time.Now()
 	ex.answered, ex.discarded, ex.warned, ex.gone, ex.last = false, false, false, false, false
 	ex.form, ex.feed, ex.at, ex.trailers = form(cfg.form.Load()), nil, nil, false
+	ex.socket = nil
 	ex.dismissed.Store(false)
 	ex.owed.Store(0)
 	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0
@@ -49,6 +50,9 @@ func date() []byte {
 
 // startWith gives the sink the head of the response that the app gave.
 func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known int64) error {
+	if ex.socket != nil {
+		ex.socket.deny()
+	}
 	ex.fields = ex.fields[:0]
 	for _, f := range fields {
 		ex.fields = append(ex.fields, http1.Field(f))
@@ -272,6 +276,7 @@ func (ex *exchange) workerDied() { ex.failWith(502) }
 // connection where the body should go on, after what there was of that.
 func (ex *exchange) failWith(status int) {
 	switch {
+	case ex.socket != nil && ex.socket.fail():
 	case ex.status == 0:
 		ex.writeError(status)
 		ex.to.finish(ex.head.KeepAlive)
@@ -303,6 +308,7 @@ func statusOf(code int) []byte {
 }
 
 var reasons = map[int]string{
+	403: "Forbidden",
 	408: "Request Timeout",
 	500: "Internal Server Error",
 	502: "Bad Gateway",

@@ -30,6 +30,11 @@ var (
 	scopeHeaders = wire.AppendKey(nil, "headers")
 	scopeClient  = wire.AppendKey(nil, "client")
 	scopeServer  = wire.AppendKey(nil, "server")
+	scopeOffers  = wire.AppendKey(nil, "subprotocols")
+
+	socketExtensions = scopeDenial()
+	schemeWS         = []byte("ws")
+	schemeWSS        = []byte("wss")
 
 	version10 = wire.AppendKey(nil, "1.0")
 	version11 = wire.AppendKey(nil, "1.1")
@@ -49,6 +54,13 @@ func scopeVersions() []byte {
 	return wire.AppendDictEnd(b)
 }
 
+// scopeDenial has what a handshake of WebSocket can be answered with besides.
+func scopeDenial() []byte {
+	b := wire.AppendDict(wire.AppendKey(nil, "extensions"))
+	b = wire.AppendDictEnd(wire.AppendDict(wire.AppendKey(b, "websocket.http.response")))
+	return wire.AppendDictEnd(b)
+}
+
 func scopeExtensions(interim, trailers bool) []byte {
 	b := wire.AppendDict(wire.AppendKey(nil, "extensions"))
 	add := func(name string) { b = wire.AppendDictEnd(wire.AppendDict(wire.AppendKey(b, name))) }
@@ -63,8 +75,8 @@ func scopeExtensions(interim, trailers bool) []byte {
 	return wire.AppendDictEnd(b)
 }
 
-// appendScope appends the scope of a request. typ is http or websocket.
-func (ex *exchange) appendScope(b []byte, typ string) ([]byte, error) {
+// appendScope appends the scope of a request, or of a WebSocket connection.
+func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 	req, from := ex.req, ex.from
 	s, err := ex.sift()
 	if err != nil {
@@ -72,18 +84,31 @@ func (ex *exchange) appendScope(b []byte, typ string) ([]byte, error) {
 	}
 	b = wire.AppendDict(b)
 	b = append(b, scopeType...)
-	b = wire.AppendKey(b, typ)
+	if ex.socket != nil {
+		b = wire.AppendKey(b, "websocket")
+	} else {
+		b = wire.AppendKey(b, "http")
+	}
 	b = append(b, scopeASGI...)
 	b = append(b, scopeVersion...)
 	b = appendHTTPVersion(b, req)
-	b = append(b, scopeMethod...)
-	method := req.Method
-	if ex.cfg.PermitMethod {
-		method = bytes.ToUpper(method) // the specification wants that
-	}
-	b = wire.AppendLatin1(b, method)
 	b = append(b, scopeScheme...)
-	b = wire.AppendLatin1(b, s.scheme)
+	if ex.socket != nil {
+		b = wire.AppendLatin1(b, schemeOfSocket(s.scheme))
+		b = append(b, scopeOffers...)
+		b = wire.AppendList(b, len(ex.socket.handshake.Protocols))
+		for _, p := range ex.socket.handshake.Protocols {
+			b = wire.AppendLatin1(b, []byte(p))
+		}
+	} else {
+		b = wire.AppendLatin1(b, s.scheme)
+		b = append(b, scopeMethod...)
+		method := req.Method
+		if ex.cfg.PermitMethod {
+			method = bytes.ToUpper(method) // the specification wants that
+		}
+		b = wire.AppendLatin1(b, method)
+	}
 	b = append(b, scopePath...)
 	b = appendText(b, s.path)
 	b = append(b, scopeRawPath...)
@@ -111,9 +136,20 @@ func (ex *exchange) appendScope(b []byte, typ string) ([]byte, error) {
 		b = wire.AppendBytes(b, f.Value)
 	}
 	b = append(b, from.ends...)
+	if ex.socket != nil {
+		return wire.AppendDictEnd(append(b, socketExtensions...)), nil
+	}
 	ex.trailers = req.AtLeast11() && takesTrailers(req)
 	b = append(b, extensions[index(req.AtLeast11())][index(ex.trailers)]...)
 	return wire.AppendDictEnd(b), nil
+}
+
+// schemeOfSocket is ws for http, and wss for https.
+func schemeOfSocket(scheme []byte) []byte {
+	if string(scheme) == "https" {
+		return schemeWSS
+	}
+	return schemeWS
 }
 
 func index(b bool) int {

@@ -20,6 +20,9 @@ func (s *server) sweep() {
 			c.upload.late.Store(true)
 			c.wake()
 		}
+		if sk := c.socket.Load(); sk != nil {
+			sk.sweep(t)
+		}
 		since := time.Duration(t - c.since.Load())
 		switch phase(c.phase.Load()) {
 		case greeting:

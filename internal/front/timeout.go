@@ -181,7 +181,9 @@ func (q *queue) answerLate(lates []late) {
 			continue
 		}
 		if l.started {
-			l.ex.to.kill()
+			if l.ex.socket == nil || !l.ex.socket.fail() {
+				l.ex.to.kill()
+			}
 			continue
 		}
 		l.ex.release()

@@ -135,6 +135,7 @@ func (q *queue) deactivate(w *worker) {
 	w.active, w.leaving = false, true
 	if w.asgi.Load() {
 		w.gen.asgi = slices.DeleteFunc(w.gen.asgi, func(other *worker) bool { return other == w })
+		q.leaveSockets(w)
 		return // what it has not begun it refuses, or leaves unread
 	}
 	w.gen.slots -= len(w.slots)

@@ -324,3 +324,24 @@ func AppendInterim(dst []byte, code int, fields []Field) ([]byte, error) {
 	}
 	return append(dst, '\r', '\n'), nil
 }
+
+// AppendUpgrade appends a response 101 whole, to a request whose protocol is to be
+// changed for another one (RFC 9110 section 7.8). With an error dst comes back as it
+// was.
+func AppendUpgrade(dst []byte, protocol string, date []byte, fields []Field) ([]byte, error) {
+	for i := range fields {
+		if err := checkField(&fields[i]); err != nil {
+			return dst, err
+		}
+	}
+	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nServer: "+Server+"\r\nDate: "...)
+	dst = append(dst, date...)
+	dst = append(dst, "\r\nConnection: Upgrade\r\nUpgrade: "...)
+	dst = append(append(dst, protocol...), '\r', '\n')
+	for i := range fields {
+		if f := &fields[i]; !IsHopByHop(f.Name) && !isContentLength(f.Name) {
+			dst = appendField(dst, f)
+		}
+	}
+	return append(dst, '\r', '\n'), nil
+}

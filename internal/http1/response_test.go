@@ -152,3 +152,16 @@ func TestAppendInterim(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+func TestAppendUpgrade(t *testing.T) {
+	date := []byte("Sun, 06 Nov 1994 08:49:37 GMT")
+	got, err := AppendUpgrade(nil, "websocket", date, fieldsOf("Sec-WebSocket-Accept", "x", "Connection", "close", "Content-Length", "0", "X-A", "b"))
+	want := "HTTP/1.1 101 Switching Protocols\r\nServer: indrik\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n" +
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\nX-A: b\r\n\r\n"
+	if err != nil || string(got) != want {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err = AppendUpgrade([]byte("before"), "websocket", date, fieldsOf("X", "a\nb")); err == nil || string(got) != "before" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

@@ -44,6 +44,11 @@ func (m *Master) newGeneration() (*generation, error) {
 	return g, nil
 }
 
+// stay is how long WebSocket connections may stay with workers that leave.
+func (g *generation) stay() time.Duration {
+	return time.Duration(g.cfg.Int("websocket_drain_max")) * time.Second
+}
+
 // graceful is its graceful_timeout.
 func (g *generation) graceful() time.Duration {
 	return time.Duration(g.cfg.Int("graceful_timeout")) * time.Second

@@ -202,7 +202,8 @@ func (m *Master) tellKind(w *worker) {
 }
 
 // retire ends w gracefully: it takes no more requests, and leaves when it has
-// finished those it has, at the latest after graceful_timeout.
+// finished those it has, at the latest after graceful_timeout and, with ASGI, the
+// time that WebSocket connections may stay.
 func (m *Master) retire(w *worker) {
 	if w.leaving {
 		return
@@ -210,7 +211,11 @@ func (m *Master) retire(w *worker) {
 	w.leaving = true
 	m.front.send(wire.ToFront{Type: wire.TypeRetire, Worker: w.age})
 	m.terminate(w)
-	w.deadline = m.after(w.gen.graceful(), func() { m.overdue(w) })
+	d := w.gen.graceful()
+	if w.kind == wire.KindASGI {
+		d += w.gen.stay()
+	}
+	w.deadline = m.after(d, func() { m.overdue(w) })
 }
 
 // terminate sends SIGTERM until w is gone.

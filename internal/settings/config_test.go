@@ -73,6 +73,8 @@ func TestFront(t *testing.T) {
 
 		LimitRequestBody: 1 << 30, QueueLimit: 2048, QueueTimeout: 30,
 		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60,
+		WebSocketMaxMessage: 16 << 20, WebSocketPing: 20, WebSocketPingTimeout: 20, WebSocketCompression: true,
+		WebSocketStay: 10, WebSocketSpread: 10,
 		ProxyProtocol: "off", ProxyAllowIPs: "127.0.0.1,::1",
 		HTTP1: true, HTTP2Streams: 100, HTTP2Window: 65535, HTTP2Frame: 16384, HTTP2HeaderList: 65536, HTTP2IdleTimeout: 75,
 	}
@@ -111,6 +113,17 @@ func TestFrontHTTP(t *testing.T) {
 	}
 	if got := config(t, "--http2-cleartext prior-knowledge").Front(); got.HTTP2 || got.HTTP2Cleartext {
 		t.Error("HTTP/2 without h2 in http_protocols")
+	}
+}
+
+func TestFrontWebSocket(t *testing.T) {
+	got := config(t, "--websocket-max-message-size 1 --websocket-ping-interval 2 --websocket-ping-timeout 3 "+
+		"--no-websocket-compression --websocket-drain-max 4 --websocket-drain-window 5").Front()
+	want := config(t, "").Front()
+	want.WebSocketMaxMessage, want.WebSocketPing, want.WebSocketPingTimeout, want.WebSocketCompression = 1, 2, 3, false
+	want.WebSocketStay, want.WebSocketSpread = 4, 5
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("\n got %+v\nwant %+v", got, want)
 	}
 }
 

@@ -54,6 +54,13 @@ func (c *Config) Front() *wire.FrontConfig {
 		WorkerConnections: c.Int("worker_connections"),
 		RootPath:          c.String("root_path"),
 
+		WebSocketMaxMessage:  c.Int("websocket_max_message_size"),
+		WebSocketPing:        c.Int("websocket_ping_interval"),
+		WebSocketPingTimeout: c.Int("websocket_ping_timeout"),
+		WebSocketCompression: c.Bool("websocket_compression"),
+		WebSocketStay:        c.Int("websocket_drain_max"),
+		WebSocketSpread:      c.Int("websocket_drain_window"),
+
 		ProxyProtocol: c.String("proxy_protocol"),
 		ProxyAllowIPs: strings.Join(c.Strings("proxy_allow_ips"), ","),
 

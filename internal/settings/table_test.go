@@ -153,6 +153,8 @@ func TestAdditions(t *testing.T) {
 	want := map[string]any{
 		"queue_limit": 2048, "queue_timeout": 30, "limit_request_body": 1 << 30, "limit_connections": 0,
 		"handshake_timeout": 10, "header_timeout": 60, "body_timeout": 0, "body_min_rate": 240, "write_timeout": 60,
+		"websocket_ping_interval": 20, "websocket_ping_timeout": 20, "websocket_compression": true,
+		"websocket_drain_max": 10, "websocket_drain_window": 10,
 		"tls_min_version": "1.2", "http2_idle_timeout": 75,
 	}
 	for _, s := range Table {
@@ -160,7 +162,11 @@ func TestAdditions(t *testing.T) {
 		if ok != s.Added {
 			t.Errorf("%s: added %v, wanted %v", s.Name, s.Added, ok)
 		}
-		if flag := "--" + strings.ReplaceAll(s.Name, "_", "-"); ok && (s.Default != v || len(s.Flags) != 1 || s.Flags[0] != flag) {
+		flag := "--" + strings.ReplaceAll(s.Name, "_", "-")
+		if s.Off {
+			flag = "--no-" + flag[2:]
+		}
+		if ok && (s.Default != v || len(s.Flags) != 1 || s.Flags[0] != flag) {
 			t.Errorf("%s: flags %q, default %v", s.Name, s.Flags, s.Default)
 		}
 		delete(want, s.Name)

@@ -111,8 +111,34 @@ var workerSettings = []Setting{
 	{
 		Name: "websocket_max_message_size", Section: sectionWorkers,
 		Flags: []string{"--websocket-max-message-size"}, Metavar: "INT", Kind: KindInt, Default: 16 << 20,
-		Effect: Missing, Why: notYet,
-		Doc: "The largest WebSocket message that a client may send, in bytes; 0 means no limit. A larger one closes the connection with code 1009.",
+		Doc: "The largest WebSocket message that a client may send, in bytes, after decompression; 0 means no limit. A larger one closes the connection with code 1009.",
+	},
+	{
+		Name: "websocket_ping_interval", Section: sectionWorkers, Added: true,
+		Flags: []string{"--websocket-ping-interval"}, Metavar: "SECONDS", Kind: KindInt, Default: 20,
+		Doc: "After how many seconds a WebSocket client is sent a ping, again and again; 0 means never.",
+	},
+	{
+		Name: "websocket_ping_timeout", Section: sectionWorkers, Added: true,
+		Flags: []string{"--websocket-ping-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 20,
+		Doc: "How long a WebSocket client may be silent after a ping before its connection is closed, with code 1011; 0 means no limit.",
+	},
+	{
+		Name: "websocket_compression", Section: sectionWorkers, Added: true,
+		Flags: []string{"--no-websocket-compression"}, Kind: KindBool, Default: true, Off: true,
+		Doc: "Whether WebSocket messages are compressed (permessage-deflate) for clients that offer it.",
+	},
+	{
+		Name: "websocket_drain_max", Section: sectionWorkers, Added: true,
+		Flags: []string{"--websocket-drain-max"}, Metavar: "SECONDS", Kind: KindInt, Default: 10,
+		Doc: "For how many seconds WebSocket connections may stay with a worker that is being replaced, say by a reload. " +
+			"They are closed with code 1012, service restart, in the last `websocket_drain_window` seconds of that.",
+	},
+	{
+		Name: "websocket_drain_window", Section: sectionWorkers, Added: true,
+		Flags: []string{"--websocket-drain-window"}, Metavar: "SECONDS", Kind: KindInt, Default: 10,
+		Doc: "Over how many seconds the WebSocket connections of a worker are closed when it is replaced or the server ends, " +
+			"so that their clients do not all come back at once. At the end of the server it is at most half of `graceful_timeout`.",
 	},
 	{
 		Name: "queue_limit", Section: sectionWorkers, Added: true,

@@ -76,6 +76,9 @@ type Decoder struct {
 	closed  bool
 }
 
+// InFrame tells whether the client is in the middle of a frame.
+func (d *Decoder) InFrame() bool { return d.inFrame }
+
 // Next reads one event from the start of b, which it changes, and returns how many
 // bytes it took. [Nothing] means that it needs more, of which b must have kept what
 // was not taken. It may return an event without taking a byte, so it is called until

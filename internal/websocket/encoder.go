@@ -45,6 +45,9 @@ func (e *Encoder) AppendPart(dst []byte, text bool, data []byte, last bool) []by
 	return dst
 }
 
+// InMessage tells whether the last part was not the end of its message.
+func (e *Encoder) InMessage() bool { return e.open }
+
 // Release gives back memory that is shared with other encoders. It is called when
 // there is nothing more to be written.
 func (e *Encoder) Release() {

@@ -16,20 +16,13 @@ type Handshake struct {
 }
 
 // A Refusal is why a request opens no connection, and what to answer. An answer
-// with 426 carries the fields of [UpgradeRequired].
+// with 426 says Sec-WebSocket-Version: 13.
 type Refusal struct {
 	Status int // 400 or 426
 	Text   string
 }
 
 func (r *Refusal) Error() string { return r.Text }
-
-// UpgradeRequired are the fields of an answer with status 426 (RFC 6455 section
-// 4.2.2, RFC 9110 section 15.5.22).
-var UpgradeRequired = []http1.Field{
-	{Name: []byte("Upgrade"), Value: []byte("websocket")},
-	{Name: []byte("Sec-WebSocket-Version"), Value: []byte("13")},
-}
 
 // IsUpgrade tells whether a request of HTTP/1 asks for a WebSocket connection: it has
 // Upgrade: websocket, which its Connection field names. It may be malformed.

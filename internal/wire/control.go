@@ -139,6 +139,13 @@ type FrontConfig struct {
 	WorkerConnections int    `json:"worker_connections"`
 	RootPath          string `json:"root_path"`
 
+	WebSocketMaxMessage  int  `json:"websocket_max_message_size"`
+	WebSocketPing        int  `json:"websocket_ping_interval"`
+	WebSocketPingTimeout int  `json:"websocket_ping_timeout"`
+	WebSocketCompression bool `json:"websocket_compression"`
+	WebSocketStay        int  `json:"websocket_drain_max"`
+	WebSocketSpread      int  `json:"websocket_drain_window"`
+
 	ProxyProtocol string `json:"proxy_protocol"`  // off, v1, v2 or auto
 	ProxyAllowIPs string `json:"proxy_allow_ips"` // as ForwardedAllowIPs
 

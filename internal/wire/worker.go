@@ -81,15 +81,16 @@ type WorkerMessage struct {
 	Kind    Kind
 	ID      uint32 // of the request, 1 to 2³¹−1
 	Status  []byte // empty if it came as a number
-	Code    int    // the status if it came as a number; of a close
+	Code    int    // the status if it came as a number
 	Headers []HeaderField
 	Body    []byte // a whole body, or a part of one or of a WebSocket message; the reason of a close
 	Offset  int64  // of the body in a file
 	Count   int64  // bytes of the file from there, −1 for all; bytes that are wanted; milliseconds of an extension
 
-	Protocol []byte // the subprotocol; empty: none
-	Text     bool   // the WebSocket message is a text
-	More     bool   // more of it follows
+	Protocol  []byte // the subprotocol; empty: none
+	Text      bool   // the WebSocket message is a text
+	More      bool   // more of it follows
+	CloseCode int    // to close a WebSocket connection with
 
 	latin1 []byte // what had to be converted, piece after piece
 }
@@ -209,7 +210,7 @@ func (d *decoder) webSocket(m *WorkerMessage) (err error) {
 	if code < 1000 || code > 4999 {
 		return fmt.Errorf("%d is no close code", code)
 	}
-	m.Code = int(code)
+	m.CloseCode = int(code)
 	m.Body, err = d.bytes()
 	return err
 }

@@ -85,7 +85,7 @@ func TestDecodeWebSocketMessages(t *testing.T) {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	rest, err = DecodeWorkerMessage(rest, &m)
-	if err != nil || m.Kind != KindClose || m.Code != 4999 || string(m.Body) != "bye" || len(rest) > 0 {
+	if err != nil || m.Kind != KindClose || m.CloseCode != 4999 || string(m.Body) != "bye" || len(rest) > 0 {
 		t.Fatalf("%+v, %v", m, err)
 	}
 }

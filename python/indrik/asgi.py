@@ -17,14 +17,15 @@ from . import wire, wsgi
 from .asgihttp import Request
 from .exchange import FORMAT, LEAVE, REFUSED
 from .lifespan import Lifespan
+from .websocket import Socket
 
 # The kinds of messages from the front, and the methods of a conversation for those
 # that concern one.
-REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET = range(7)
-METHODS = {BODY: "on_body", GONE: "on_gone", GRANT: "on_grant"}
+REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED = range(9)
+METHODS = {BODY: "on_body", GONE: "on_gone", GRANT: "on_grant", MESSAGE: "on_message", CLOSED: "on_closed"}
 
 # What runs an app, by the type of the scope.
-CONVERSATIONS = {"http": Request}
+CONVERSATIONS = {"http": Request, "websocket": Socket}
 
 # How many messages are read before the loop looks at something else.
 _AT_A_TIME = 64
@@ -58,6 +59,7 @@ class Server:
         self.hooks = None
         self.stopping = False
         self.expired = False  # graceful_timeout is about to end
+        self.extra = 0  # for WebSocket connections it lasts longer
         self.grace = worker.cfg.get("asgi_disconnect_grace_period")
         if self.grace is None:
             self.grace = 3
@@ -134,15 +136,22 @@ class Server:
         self.expire(quick=True)
 
     def expire(self, quick=False):
-        if self.expired or self.over.done():
+        if self.over.done() or self.expired and not quick:
             return
         self.expired = True
-        if not quick:
+        stay = 0 if quick else self.worker.cfg.get("websocket_drain_max") or 0
+        late = [c for c in self.requests.values() if not (stay and c.stays())]
+        if late and not quick:
             self.log.warning("Worker graceful timeout (pid:%s)", self.worker.pid)
-        for conversation in list(self.requests.values()):
+        for conversation in late:
             conversation.task.cancel()
-        # One that does not heed that is left behind.
-        self.loop.call_later(_QUICK / 2, self._finish)
+        if len(late) < len(self.requests):
+            # These may stay for longer; the front ends them.
+            self.extra = stay
+            self.loop.call_later(stay, self.expire, True)
+        else:
+            # One that does not heed that is left behind.
+            self.loop.call_later(_QUICK / 2, self._finish)
         self._look()
 
     def _look(self):
@@ -164,7 +173,7 @@ class Server:
             limit = _QUICK
             if self.begun:
                 graceful = self.worker.cfg.get("graceful_timeout") or 0
-                limit = max(_QUICK / 2, graceful - (self.loop.time() - self.begun) - _QUICK / 4)
+                limit = max(_QUICK / 2, graceful + self.extra - (self.loop.time() - self.begun) - _QUICK / 4)
             await self.lifespan.shutdown(limit)
 
     def _close(self):

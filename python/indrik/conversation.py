@@ -47,6 +47,10 @@ class Conversation:
                 self.timer.cancel()
             self.server.ended(self)
 
+    def stays(self):
+        """Tells whether it may go on after graceful_timeout."""
+        return False
+
     def cancelled(self):
         if self.done:
             return

@@ -15,7 +15,7 @@ FORMAT = 2
 
 # The kinds of messages.
 RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS, EXTEND = range(9)
-LEAVE, WANT, TRAILERS, PART, FAIL = range(9, 14)  # of ASGI workers
+LEAVE, WANT, TRAILERS, PART, FAIL, ACCEPT, MESSAGE, CLOSE = range(9, 17)  # of ASGI workers
 
 # The largest body that goes in one message with its head, and the largest part
 # of a larger one, in bytes.

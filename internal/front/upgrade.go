@@ -1,0 +1,166 @@
+package front
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"indrik/internal/http1"
+	"indrik/internal/websocket"
+	"indrik/internal/wire"
+)
+
+// This file joins a [socket] with the connection of HTTP/1 that it was, and with its
+// worker.
+
+// serveSocket serves a request for a WebSocket connection, and then that.
+func (c *conn) serveSocket(ex *exchange) {
+	h, err := websocket.ParseHandshake(&c.req)
+	if err != nil {
+		c.refuseSocket(err)
+		return
+	}
+	ex.last = true // also when it is refused
+	ex.socket = newSocket(ex, h, socketConn{c}, socketWorker{ex})
+	if err := ex.pack(nil, -1); err != nil {
+		ex.release()
+		c.giveUp(err)
+		return
+	}
+	if c.s.isDraining() {
+		ex.socket.leave(now())
+	}
+	c.socket.Store(ex.socket)
+	c.enter(running)
+	c.s.queue.submit(ex)
+	c.readSocket(ex.socket)
+}
+
+// refuseSocket answers a handshake that is none.
+func (c *conn) refuseSocket(err error) {
+	status := 400
+	var refusal *websocket.Refusal
+	if errors.As(err, &refusal) {
+		status = refusal.Status
+	}
+	c.s.log.Warnf("Invalid request from ip=%s: WebSocket handshake: %s", c.origin.remote, err)
+	page := http1.AppendErrorPage(nil, status, socketRefusals[status], err.Error())
+	if status == 426 {
+		// RFC 6455 section 4.2.2, and RFC 9110 sections 7.8 and 15.5.22.
+		page = bytes.Replace(page, []byte("Connection: close\r\n"),
+			[]byte("Connection: close, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"), 1)
+	}
+	c.answer(page)
+}
+
+var socketRefusals = map[int]string{400: "Bad Request", 426: "Upgrade Required"}
+
+// readSocket reads what the client sends until the connection is over.
+func (c *conn) readSocket(sk *socket) {
+	for {
+		n, more := sk.take(c.buf[c.r:c.w])
+		c.r += n
+		if !more {
+			return
+		}
+		accepted := sk.isAccepted()
+		c.resting = accepted && !sk.dec.InFrame()
+		if accepted && c.r == c.w {
+			c.r, c.w = 0, 0
+		}
+		if c.w == len(c.buf) && c.buf != nil {
+			if !accepted {
+				// It says more than it should before the answer.
+				sk.awaitAnswer()
+				continue
+			}
+			c.makeRoom(sk.ex.cfg)
+		}
+		err := c.fill()
+		if err == nil {
+			sk.hears()
+		} else if !isTimeout(err) {
+			sk.lost()
+			return
+		}
+	}
+}
+
+// A socketConn is a connection of HTTP/1 as what carries a socket.
+type socketConn struct{ *conn }
+
+func (c socketConn) accept(fields []http1.Field) error {
+	b, err := http1.AppendUpgrade(nil, "websocket", date(), fields)
+	if err == nil {
+		c.out.write(b)
+	}
+	return err
+}
+
+func (c socketConn) frames(b []byte) { c.out.write(b) }
+
+func (c socketConn) waits() bool { return c.out.isWriting() }
+
+// A socketWorker is the worker of a socket.
+type socketWorker struct{ ex *exchange }
+
+func (w socketWorker) pass(text bool, data []byte, more bool) {
+	event := make([]byte, 0, len(data)+32)
+	w.ex.at.post.send(wire.AppendMessage(event, w.ex.id, text, data, more))
+}
+
+func (w socketWorker) grant(bytes int64) {
+	w.ex.at.post.send(wire.AppendGrant(nil, w.ex.id, bytes))
+}
+
+func (w socketWorker) gone(code int, reason []byte) {
+	if !w.ex.dismissed.Swap(true) {
+		w.ex.at.post.send(wire.AppendClosed(nil, w.ex.id, code, reason))
+	}
+}
+
+// leaveSockets has sockets end one after the other, in the last of the time that they
+// may stay, for so many seconds.
+func leaveSockets(sks []*socket, stay, spread time.Duration) {
+	spread = min(spread, stay)
+	begin := now() + int64(stay-spread)
+	for i, sk := range sks {
+		sk.leave(begin + int64(spread)*int64(i+1)/int64(len(sks)))
+	}
+}
+
+// leaveSockets ends those of a worker that is being replaced. It is called with the
+// mutex held.
+func (q *queue) leaveSockets(w *worker) {
+	var sks []*socket
+	for _, ex := range q.inFlight {
+		if ex.at == w && ex.socket != nil {
+			sks = append(sks, ex.socket)
+		}
+	}
+	cfg := w.gen.cfg
+	leaveSockets(sks, seconds(cfg.WebSocketStay), seconds(cfg.WebSocketSpread))
+}
+
+// leaveSockets ends all of them because the server ends: half of the time that it
+// takes at most is for that, the rest for what the apps then do.
+func (s *server) leaveSockets() {
+	var sks []*socket
+	for _, c := range s.all() {
+		if sk := c.socket.Load(); sk != nil {
+			sks = append(sks, sk)
+		}
+	}
+	cfg := s.config()
+	spread := min(seconds(cfg.WebSocketSpread), seconds(cfg.GracefulTimeout)/2)
+	leaveSockets(sks, spread, spread)
+}
+
+// staySockets takes leaveSockets back.
+func (s *server) staySockets() {
+	for _, c := range s.all() {
+		if sk := c.socket.Load(); sk != nil {
+			sk.leave(0)
+		}
+	}
+}

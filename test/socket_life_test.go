@@ -1,0 +1,178 @@
+//go:build linux
+
+package test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An end is how a connection ended for its client, and when.
+type end struct {
+	at    time.Time
+	frame frame
+	err   error
+}
+
+// talk has a client send and receive messages until its connection ends.
+func talk(ws *socket) end {
+	for n := 0; ; n++ {
+		text := fmt.Sprintf("message %d", n)
+		ws.SetDeadline(time.Now().Add(patience))
+		if err := ws.tryFrame(fin|opText, text); err != nil {
+			// The close frame may be on its way.
+			f, rerr := ws.readFrame()
+			return end{time.Now(), f, errors.Join(err, rerr)}
+		}
+		f, err := ws.readFrame()
+		if err != nil || f.first != fin|opText || string(f.payload) != text {
+			if err == nil && f.first == fin|opClose {
+				ws.tryFrame(f.first, string(f.payload))
+				if _, err := ws.r.ReadByte(); err != io.EOF {
+					return end{time.Now(), f, fmt.Errorf("after the close frame: %w", err)}
+				}
+			}
+			return end{time.Now(), f, err}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// TestSocketsReload: on HUP all connections are closed with 1012, spread over the
+// window; those who come back get a new worker, and see nothing else.
+func TestSocketsReload(t *testing.T) {
+	s := start(t, sockets("--workers", "2", "--websocket-drain-window", "4", "--websocket-drain-max", "5"))
+	old := s.workers(2)
+	const n = 40
+	ends := make([]end, n)
+	var all sync.WaitGroup
+	for i := range n {
+		ws := s.socket("/echo")
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			ends[i] = talk(ws)
+		}()
+	}
+	begun := time.Now()
+	s.signal(syscall.SIGHUP)
+	all.Wait()
+	want := closeFrame(1012, "service restart")
+	for _, e := range ends {
+		if e.err != nil || e.frame.String() != want.String() {
+			t.Errorf("%v, %v", e.frame, e.err)
+		}
+	}
+	slices.SortFunc(ends, func(a, b end) int { return a.at.Compare(b.at) })
+	if first := ends[0].at.Sub(begun); first < time.Second {
+		t.Errorf("the first was closed after %v", first)
+	}
+	if span := ends[n-1].at.Sub(ends[0].at); span < 2*time.Second {
+		t.Errorf("all were closed within %v", span)
+	}
+	pids := s.replaced(old, 2)
+	ws := s.socket("/echo")
+	if pid := ws.head.get("X-Pid"); !slices.Contains(pids, atoi(t, pid)) {
+		t.Errorf("a new connection is with %s, the workers are %v", pid, pids)
+	}
+}
+
+// TestSocketsStay: connections may stay with the old workers for longer.
+func TestSocketsStay(t *testing.T) {
+	s := start(t, sockets("--websocket-drain-max", "600", "--graceful-timeout", "1"))
+	old := s.workers(1)
+	ws := s.socket("/echo")
+	s.signal(syscall.SIGHUP)
+	s.workers(2)
+	for range 25 { // longer than graceful_timeout
+		ws.sendFrame(fin|opText, "still here")
+		ws.expect(frame{fin | opText, []byte("still here")})
+		time.Sleep(100 * time.Millisecond)
+	}
+	if fresh := s.socket("/echo").head.get("X-Pid"); fresh == ws.head.get("X-Pid") {
+		t.Error("a new connection is with the old worker")
+	}
+	ws.sendFrame(fin|opClose, "")
+	ws.expect(frame{fin | opClose, nil})
+	waitGone(t, old[0])
+}
+
+// TestSocketsStop: at the end of the server they get 1012 too, within half of
+// graceful_timeout.
+func TestSocketsStop(t *testing.T) {
+	s := start(t, sockets("--websocket-drain-window", "600", "--graceful-timeout", "6"))
+	var all []*socket
+	for range 10 {
+		all = append(all, s.socket("/echo"))
+	}
+	s.signal(syscall.SIGTERM)
+	for _, ws := range all {
+		go func() { ws.expectClose(1012, "service restart") }()
+	}
+	s.expectExit(0)
+	if n := s.log.count("Worker graceful timeout"); n != 0 {
+		t.Error("the workers had to be killed")
+	}
+}
+
+// TestSocketsFillWorker: connections count for worker_connections.
+func TestSocketsFillWorker(t *testing.T) {
+	s := start(t, sockets("--worker-connections", "3"))
+	var all []*socket
+	for range 3 {
+		all = append(all, s.socket("/echo"))
+	}
+	p := s.begin("/")
+	time.Sleep(100 * time.Millisecond) // it must not be answered in that time, and is in the next line
+	all[0].sendFrame(fin|opClose, "")
+	all[0].expect(frame{fin | opClose, nil})
+	p.expect(200)
+}
+
+// TestIdleSockets: a connection on which nothing happens costs the front hardly more
+// than one of HTTP between two requests; no buffer is kept for it.
+func TestIdleSockets(t *testing.T) {
+	s := start(t, sockets("--worker-connections", "5000"))
+	front := s.role("front")[0].pid
+	const n = 500
+	measure := func(open func()) int {
+		open() // the first ones make the pools
+		before := residentKiB(front)
+		for range n {
+			open()
+		}
+		return (residentKiB(front) - before) * 1024 / n
+	}
+	for range n {
+		s.socket("/echo").Close()
+	}
+	http := measure(func() { s.client().do(t, "GET", "/sent", "") })
+	ws := measure(func() {
+		ws := s.socket("/echo", "Sec-WebSocket-Extensions: permessage-deflate")
+		ws.sendFrame(fin|opText, "hello")
+		ws.expect(frame{fin | opText, []byte("hello")})
+	})
+	t.Logf("%d bytes for each, %d for one of HTTP", ws, http)
+	limit := http * 13 / 10
+	if raceWanted() {
+		limit = 3 * http // what that keeps is another matter
+	}
+	if ws > limit {
+		t.Errorf("%d bytes for each, %d for one of HTTP", ws, http)
+	}
+}
+
+func atoi(t testing.TB, s string) (n int) {
+	t.Helper()
+	if _, err := fmt.Sscan(strings.TrimSpace(s), &n); err != nil {
+		t.Fatalf("%q is no number", s)
+	}
+	return n
+}
