@@ -81,14 +81,17 @@ func (p *page) String() string {
 
 // try makes a request. fields are names and values by turns.
 func (w *web) try(ctx context.Context, method, target string, body io.Reader, fields ...string) (*page, error) {
+	return w.send(w.request(ctx, method, target, body, fields...))
+}
+
+func (w *web) request(ctx context.Context, method, target string, body io.Reader, fields ...string) *http.Request {
+	w.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, w.url+target, body)
-	if err != nil {
-		return nil, err
-	}
+	must(w.t, err)
 	for i := 0; i < len(fields); i += 2 {
 		req.Header.Add(fields[i], fields[i+1])
 	}
-	return w.send(req)
+	return req
 }
 
 func (w *web) send(req *http.Request) (*page, error) {

@@ -44,6 +44,7 @@ func (c *conn) greet() bool {
 		c.origin.secure = true
 		c.http2 = state.NegotiatedProtocol == "h2"
 		vars = tlsconf.Vars(&state)
+		c.origin.describeTLS(&state, tlsconf.ClientName(&state))
 	}
 	c.origin.describe(vars)
 	c.enter(idle)

@@ -28,6 +28,7 @@ type origin struct {
 	address  []byte // REMOTE_ADDR
 	portText []byte // REMOTE_PORT, or None
 	ends     []byte // and this of the scope
+	tls      []byte // an item of the extensions in it, if there is TLS
 }
 
 // of takes the addresses of a connection.

@@ -2,6 +2,8 @@ package front
 
 import (
 	"bytes"
+	"crypto/tls"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"strconv"
@@ -72,7 +74,7 @@ func scopeExtensions(interim, trailers bool) []byte {
 	if trailers {
 		add("http.response.trailers")
 	}
-	return wire.AppendDictEnd(b)
+	return b // those of the connection follow
 }
 
 // appendScope appends the scope of a request, or of a WebSocket connection.
@@ -141,6 +143,7 @@ func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 	}
 	ex.trailers = req.AtLeast11() && takesTrailers(req)
 	b = append(b, extensions[index(req.AtLeast11())][index(ex.trailers)]...)
+	b = wire.AppendDictEnd(append(b, from.tls...))
 	return wire.AppendDictEnd(b), nil
 }
 
@@ -220,4 +223,26 @@ func (o *origin) describeEnds() {
 		b = wire.AppendNone(b)
 	}
 	o.ends = b
+}
+
+// describeTLS encodes the extension that tells of TLS, see
+// https://asgi.readthedocs.io/en/latest/specs/tls.html. name is the subject of the
+// client's certificate.
+func (o *origin) describeTLS(state *tls.ConnectionState, name string) {
+	b := wire.AppendDict(wire.AppendKey(nil, "tls"))
+	b = wire.AppendNone(wire.AppendKey(b, "server_cert")) // the front has it, but not for each request
+	b = wire.AppendList(wire.AppendKey(b, "client_cert_chain"), len(state.PeerCertificates))
+	for _, c := range state.PeerCertificates {
+		b = wire.AppendLatin1(b, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	b = wire.AppendKey(b, "client_cert_name")
+	if len(state.PeerCertificates) > 0 {
+		b = appendText(b, []byte(name))
+	} else {
+		b = wire.AppendNone(b)
+	}
+	b = wire.AppendNone(wire.AppendKey(b, "client_cert_error")) // it ends the handshake
+	b = wire.AppendInt(wire.AppendKey(b, "tls_version"), int64(state.Version))
+	b = wire.AppendInt(wire.AppendKey(b, "cipher_suite"), int64(state.CipherSuite))
+	o.tls = wire.AppendDictEnd(b)
 }

@@ -35,6 +35,15 @@ func Vars(state *tls.ConnectionState) [][2]string {
 	)
 }
 
+// ClientName is the subject of the client's certificate as RFC 4514 writes it, "" if
+// there is none.
+func ClientName(state *tls.ConnectionState) string {
+	if len(state.PeerCertificates) == 0 {
+		return ""
+	}
+	return distinguishedName(state.PeerCertificates[0].RawSubject)
+}
+
 // asn1Time is how OpenSSL prints a time.
 const asn1Time = "Jan _2 15:04:05 2006 GMT"
 

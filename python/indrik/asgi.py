@@ -253,9 +253,10 @@ class Server:
         scope["state"] = self.state.copy()
         conversation = self.conversations[scope["type"]]()
         conversation.number = number
-        conversation.body = body
         if kind == UPLOAD:
             conversation.more = True
+        if body or kind == REQUEST:
+            conversation.body = body
         self.requests[number] = conversation
         worker = self.worker
         worker.nr = count = worker.nr + 1

@@ -259,3 +259,90 @@ async def react_body_first(scope, receive, send):
 
 async def react_cancelled(scope, receive, send):
     raise asyncio.CancelledError()
+
+
+@http
+async def uploads(scope, receive, send):
+    """Reads a body as the path says: all, at a gate, in part, or not at all."""
+    way = scope["path"].strip("/")
+    if way == "parts":
+        data, parts = await read(receive)
+        await respond(send, b"%d bytes in %d parts" % (len(data), parts))
+    elif way == "slowly":
+        size = 0
+        await gate_wait("slowly")
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                print("the client has gone after %d bytes" % size, flush=True)
+                return
+            size += len(message["body"])
+            if not message["more_body"]:
+                break
+        await respond(send, b"%d bytes" % size)
+    elif way == "echo":
+        await start(send)
+        while True:
+            message = await receive()
+            await body(send, message["body"], more=message["more_body"])
+            if not message["more_body"]:
+                break
+    elif way == "some":
+        message = await receive()
+        await respond(send, b"enough: %r" % message["more_body"], status=413)
+    else:
+        await respond(send, b"not wanted", status=401)
+
+
+@http
+async def leaving(scope, receive, send):
+    """Tells the log how it hears that its client has gone."""
+    way = scope["path"].strip("/")
+    try:
+        if way == "receive":
+            while True:
+                message = await receive()
+                print("receive %s" % message["type"], flush=True)
+                if message["type"] == "http.disconnect":
+                    break
+            await receive()
+            print("receive again", flush=True)
+            await start(send)
+        elif way == "send":
+            await start(send)
+            await body(send, b"first", more=True)
+            while True:
+                await body(send, b"more", more=True)
+                await asyncio.sleep(0.01)
+        elif way == "wrapped":
+            await start(send)
+            try:
+                while True:
+                    await body(send, b"more", more=True)
+                    await asyncio.sleep(0.01)
+            except OSError:
+                raise LookupError("an error of the framework")
+        elif way == "sleep":
+            await start(send)
+            await body(send, b"first", more=True)
+            await asyncio.sleep(100)
+        elif way == "silent":
+            print("silent", flush=True)
+            await asyncio.sleep(100)
+        elif way == "stubborn":
+            await start(send)
+            await body(send, b"first", more=True)
+            for _ in range(3):
+                try:
+                    await asyncio.sleep(100)
+                except asyncio.CancelledError:
+                    print("cancelled, and going on", flush=True)
+                    break
+        else:
+            await respond(send, b"ok")
+    except OSError as e:
+        print("%s: %s" % (way, type(e).__name__), flush=True)
+        raise
+    except asyncio.CancelledError:
+        print("%s: cancelled" % way, flush=True)
+        raise
