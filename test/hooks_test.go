@@ -108,7 +108,6 @@ func (r *recorder) expect(what string, side []string, workers map[int][]string) 
 var (
 	booted = []string{"post_fork", "post_worker_init"}
 	exits  = []string{"worker_exit"}
-	whole  = []string{"post_fork", "post_worker_init", "worker_exit"}
 )
 
 func forks(ages ...int) (calls []string) {
@@ -134,13 +133,29 @@ func both(lists ...[]string) (all []string) {
 
 func recorded(t *testing.T, args ...string) (*server, *recorder) {
 	t.Helper()
-	s := start(t, options{conf: recording, env: []string{"RECORD=DIR/record"}, args: append([]string{"--pid", "srv.pid"}, args...)})
+	return recordedBy(t, options{}, args...)
+}
+
+func recordedBy(t *testing.T, o options, args ...string) (*server, *recorder) {
+	t.Helper()
+	o.conf, o.env = recording, []string{"RECORD=DIR/record"}
+	o.args = append(append([]string{"--pid", "srv.pid"}, o.args...), args...)
+	s := start(t, o)
 	return s, &recorder{s: s}
 }
 
+// forEachWorker runs a test of hooks with each kind of worker.
+func forEachWorker(t *testing.T, test func(t *testing.T, o options)) {
+	t.Run("sync", func(t *testing.T) { test(t, options{}) })
+	t.Run("gthread", func(t *testing.T) { test(t, options{args: []string{"--threads", "3"}}) })
+	t.Run("asgi", func(t *testing.T) { test(t, options{app: "asgiapps:echo"}) })
+}
+
 // Each hook is called as often as it should, where it should and with what it should.
-func TestHookSequence(t *testing.T) {
-	s, r := recorded(t, "--workers", "2")
+func TestHookSequence(t *testing.T) { forEachWorker(t, hookSequence) }
+
+func hookSequence(t *testing.T, o options) {
+	s, r := recordedBy(t, o, "--workers", "2")
 	s.workers(2)
 	got := r.expect("start", both(
 		[]string{"nworkers_changed server 2 None", "on_starting server", "when_ready server"}, forks(1, 2),
@@ -158,13 +173,20 @@ func TestHookSequence(t *testing.T) {
 	r.expect("TTIN", both([]string{"nworkers_changed server 3 2"}, forks(3)), map[int][]string{3: booted})
 	s.signal(syscall.SIGTTOU)
 	s.workers(2)
-	r.expect("TTOU", both([]string{"nworkers_changed server 2 3"}, children(1)), map[int][]string{1: exits})
+	gone := r.dead(1 + len(exits)) // the oldest, unless one is not ready yet
+	r.expect("TTOU", both([]string{"nworkers_changed server 2 3"}, children(gone)), map[int][]string{gone: exits})
+	var old []int
+	for age := 1; age <= 3; age++ {
+		if age != gone {
+			old = append(old, age)
+		}
+	}
 
 	// A reload forks all the new ones, and only then ends the old.
 	s.reload(2)
 	got = r.expect("HUP", both(
-		[]string{"on_reload server"}, forks(4, 5), []string{"nworkers_changed server 2 2"}, ends(r, 2, 3),
-	), map[int][]string{2: exits, 3: exits, 4: booted, 5: booted})
+		[]string{"on_reload server"}, forks(4, 5), []string{"nworkers_changed server 2 2"}, ends(r, old...),
+	), map[int][]string{old[0]: exits, old[1]: exits, 4: booted, 5: booted})
 	for _, c := range got {
 		if c.name == "child_exit" != (c.pid == spawner) && !strings.HasPrefix(c.name, "worker_") {
 			t.Errorf("%s was called in process %d; the spawner before was %d", c.name, c.pid, spawner)
@@ -183,13 +205,7 @@ func TestHookSequence(t *testing.T) {
 			syscall.SIGQUIT: {"worker_int", "worker_exit"}, syscall.SIGABRT: {"worker_abort", "worker_exit"},
 		}[sig]
 		next := 6 + i
-		eventually(t, "the worker is replaced", func() bool { return len(r.calls()) >= len(own)+4 })
-		dead := 0
-		for _, c := range r.calls() {
-			if c.name == "child_exit" {
-				fmt.Sscanf(c.args, "server worker%d", &dead)
-			}
-		}
+		dead := r.dead(len(own) + len(booted) + 1)
 		workers := map[int][]string{next: booted}
 		if own != nil {
 			workers[dead] = own
@@ -197,6 +213,10 @@ func TestHookSequence(t *testing.T) {
 		r.expect(sig.String(), both(children(dead), forks(next)), workers)
 	}
 
+	// After a reload every worker is ready: one that is not is told to quit.
+	s.reload(2)
+	eventually(t, "the reload is over", func() bool { return len(r.calls()) >= 2*len(booted)+2+2*2+2 })
+	r.seen += len(r.calls())
 	s.terminate()
 	eventually(t, "the last hook was called", func() bool { return strings.Contains(s.read("record"), "on_exit") })
 	var names []string
@@ -206,6 +226,21 @@ func TestHookSequence(t *testing.T) {
 	if counts := count(names); counts["worker_exit"] != 2 || counts["child_exit"] != 2 || counts["on_exit"] != 1 || len(names) != 5 || names[4] != "on_exit" {
 		t.Errorf("at the end: %q", names)
 	}
+}
+
+// dead waits for so many calls besides one of child_exit, and returns the number of
+// the worker that this one is about.
+func (r *recorder) dead(others int) (age int) {
+	r.s.t.Helper()
+	eventually(r.s.t, "a worker has ended", func() bool {
+		for _, c := range r.calls() {
+			if c.name == "child_exit" {
+				fmt.Sscanf(c.args, "server worker%d", &age)
+			}
+		}
+		return age != 0 && len(r.calls()) > others
+	})
+	return age
 }
 
 // ends gives the calls of child_exit in the order in which they came, which is
@@ -237,8 +272,10 @@ func count(names []string) map[string]int {
 	return n
 }
 
-func TestHooksOfRequests(t *testing.T) {
-	s, r := recorded(t, "--max-requests", "3")
+func TestHooksOfRequests(t *testing.T) { forEachWorker(t, hooksOfRequests) }
+
+func hooksOfRequests(t *testing.T, o options) {
+	s, r := recordedBy(t, o, "--max-requests", "3")
 	first := s.workers(1)[0]
 	for range 6 {
 		s.get("/")
