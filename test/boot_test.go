@@ -159,6 +159,20 @@ func TestAddressOfAnotherHost(t *testing.T) {
 	}
 }
 
+func TestUnknownHost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes five seconds")
+	}
+	t.Parallel()
+	s := launch(t, options{bind: []string{"no-such-host.invalid:8000"}})
+	s.expectExit(1)
+	// -2 is that there is no such name, -3 that nobody could be asked.
+	if n := s.log.count(`\[ERROR\] connection to \('no-such-host\.invalid', 8000\) failed: \[Errno -[23]\] `); n != 5 {
+		t.Errorf("%d tries", n)
+	}
+	s.log.expect(t, `\[ERROR\] Can't connect to \('no-such-host\.invalid', 8000\)$`)
+}
+
 func TestPermissionDenied(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes five seconds")
