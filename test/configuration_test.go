@@ -100,6 +100,7 @@ func TestCheckConfig(t *testing.T) {
 		{"good", options{conf: "workers = 3\n"}, 0, nil},
 		{"good, but for a name", options{conf: "worker = 3\n"}, 0, []string{`^Warning: unknown setting 'worker' in gunicorn\.conf\.py, line 1`}},
 		{"app", options{app: "no_such_module:app"}, 1, loading},
+		{"attribute", options{app: "hello:nope"}, 1, []string{loading[0], `Failed to find attribute 'nope' in 'hello'\.$`}},
 		{"everything", options{app: "no_such_module:app", conf: bad, env: environ, args: []string{"--dirty-workers", "1"}}, 1, append(append([]string{warned}, wrong...), loading...)},
 		{"settings", options{conf: bad, env: environ, args: []string{"--dirty-workers", "1"}}, 1, wrong},
 		{"no app", options{app: "-", conf: "workers = -1\n"}, 1, []string{`^Error: Value must be positive: -1$`, `^Error: No application module specified\.$`}},

@@ -204,7 +204,8 @@ class Spawner:
         try:
             app.wsgi()
         except AppImportError as e:
-            raise CallError("load", str(e), app_traceback(e), LOAD_ERROR) from None
+            # No line of the app is to blame: the text says it all.
+            raise CallError("load", str(e), code=LOAD_ERROR) from None
         except SystemExit as e:
             code = e.code if isinstance(e.code, int) else int(e.code is not None)
             raise CallError("load", "the app called sys.exit(%r)" % (e.code,),
