@@ -17,7 +17,7 @@ func eachLoop(t *testing.T, app string, files map[string]string, test func(t *te
 	venv(t)
 	for _, loop := range []string{"asyncio", "uvloop"} {
 		t.Run(loop, func(t *testing.T) {
-			eachWay(t, options{app: app, args: []string{"-k", "asgi", "--asgi-loop", loop}, files: files}, test)
+			eachWay(t, options{app: app, args: []string{"-k", "asgi", "--asgi-loop", loop, "--timeout", "300"}, files: files}, test)
 		})
 	}
 }
@@ -27,6 +27,7 @@ func TestDjangoASGI(t *testing.T) {
 		testFramework(t, s, w)
 		testDjangoAdmin(t, w)
 		testWhiteNoise(t, w)
+		w.uploadLarge("/hash")
 		if p := w.do("GET", "/slow", ""); p.body != "slow" {
 			t.Errorf("an asynchronous view: %v", p)
 		}

@@ -14,13 +14,14 @@ import (
 
 func TestDjango(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
-		o := k.options(t, "frameworks.djangosite.wsgi", "--preload", "--workers", "2")
+		o := k.options(t, "frameworks.djangosite.wsgi", "--preload", "--workers", "2", "--timeout", "300")
 		o.files = djangoFiles(t)
 		eachWay(t, o, func(t *testing.T, s *server, w *web) {
 			testFramework(t, s, w)
 			w.upload("/hash", 1<<20, false)
 			testDjangoAdmin(t, w)
 			testWhiteNoise(t, w)
+			w.uploadLarge("/hash")
 		})
 	})
 }

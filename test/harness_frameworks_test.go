@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // eachWay runs a test against one server over HTTP/1.1 and over HTTP/2, with a
@@ -47,7 +48,7 @@ func testFramework(t *testing.T, s *server, w *web) {
 			t.Errorf("visit %d: %v", want, p)
 		}
 	}
-	w.upload("/hash", uploadSize(), true)
+	w.upload("/hash", 5<<20, true)
 	w.expectStream(s, "/stream")
 	mark := s.log.mark()
 	if p := w.do("GET", "/error", ""); p.StatusCode != 500 {
@@ -59,11 +60,12 @@ func testFramework(t *testing.T, s *server, w *web) {
 	}
 }
 
-func uploadSize() int64 {
+// uploadLarge posts 200 MB, if there is time.
+func (w *web) uploadLarge(target string) {
 	if os.Getenv("INDRIK_TEST_LONG") == "1" {
-		return 200 << 20
+		w.Timeout = 5 * time.Minute
+		w.upload(target, 200<<20, true)
 	}
-	return 5 << 20
 }
 
 // upload posts a file of that size as a form, and expects its hash. With length

@@ -27,9 +27,3 @@ func venv(t testing.TB) string {
 	}
 	return filepath.Join(dir, "bin", "python")
 }
-
-// venvProgram returns a program that a package in that environment installed.
-func venvProgram(t testing.TB, name string) string {
-	t.Helper()
-	return filepath.Join(filepath.Dir(venv(t)), name)
-}

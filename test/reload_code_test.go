@@ -271,9 +271,10 @@ def app(environ, start_response):
 }
 
 // worker_int runs in the workers that new code replaces, as in Gunicorn, and in
-// no others.
+// no others; on_reload is for HUP.
 func TestCodeReloadHook(t *testing.T) {
-	conf := "def worker_int(worker):\n    worker.log.info('worker_int of %s', worker.pid)\n"
+	conf := "def worker_int(worker):\n    worker.log.info('worker_int of %s', worker.pid)\n" +
+		"def on_reload(server):\n    server.log.info('on_reload')\n"
 	s := start(t, options{app: "website:app", files: siteFiles(), conf: conf, args: []string{"--reload", "--workers", "2"}})
 	old := s.workers(2)
 	s.write("page.py", pageWith("second"))
@@ -289,6 +290,9 @@ func TestCodeReloadHook(t *testing.T) {
 	}
 	if n := s.log.count("worker_int of "); n != 2 {
 		t.Errorf("worker_int was called %d times, want 2", n)
+	}
+	if n := s.log.count("on_reload"); n != 1 {
+		t.Errorf("on_reload was called %d times, want 1, on HUP", n)
 	}
 }
 

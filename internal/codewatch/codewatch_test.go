@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func write(t *testing.T, dir, name, text string) string {
+func write(t testing.TB, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -18,7 +18,7 @@ func write(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

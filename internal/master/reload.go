@@ -82,7 +82,7 @@ func (m *Master) replace(anew bool) {
 				b.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
 				return
 			}
-			m.hook(b.gen, "on_reload", func(f *failure) {
+			fork := func(f *failure) {
 				if b.over {
 					return
 				}
@@ -93,7 +93,12 @@ func (m *Master) replace(anew bool) {
 				b.target = b.cfg.Int("workers")
 				m.front.sendGeneration(b.gen)
 				b.fork()
-			})
+			}
+			if b.anew {
+				fork(nil) // the hook is for HUP
+				return
+			}
+			m.hook(b.gen, "on_reload", fork)
 		})
 	}
 	b.ready = func() { m.takeOver(b) }
