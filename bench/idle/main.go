@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"flag"
@@ -17,8 +18,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // settle is how long the connections are idle before the memory is looked at:
@@ -65,15 +64,15 @@ func openHTTP2(address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cc, err := (&http2.Transport{}).NewClientConn(c)
-	if err != nil {
-		return nil, err
+	transport := &http.Transport{
+		ForceAttemptHTTP2: true,
+		DialTLSContext:    func(context.Context, string, string) (net.Conn, error) { return c, nil },
 	}
 	req, err := http.NewRequest(http.MethodGet, "https://"+address+"/", nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := cc.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}

@@ -47,9 +47,10 @@ func (st *stream) feedBody(f *feed) error {
 	u.begin()
 	for {
 		room, over := f.wanted()
-		for since := now(); room <= 0 && !over; u.excuse(now() - since) {
-			since = now()
+		for room <= 0 && !over {
+			since := now()
 			<-st.wanted
+			u.excuse(now() - since)
 			room, over = f.wanted()
 		}
 		if over {

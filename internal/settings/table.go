@@ -19,9 +19,6 @@ const (
 	sectionHooks    = "Server Hooks"
 )
 
-// notYet is why a setting of Gunicorn has no effect that is going to have one.
-const notYet = "not there yet"
-
 const defaultAccessLogFormat = `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`
 
 // Table holds every setting. Its order is that of --help, and the order in

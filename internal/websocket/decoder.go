@@ -23,8 +23,6 @@ const (
 	maskBit = 0x80
 	// maxControl bounds the payload of a control frame (RFC 6455 section 5.5).
 	maxControl = 125
-	// maxHeader is the longest header of a frame from a client.
-	maxHeader = 14
 	// partSize is how much of a decompressed message comes at a time.
 	partSize = 32 << 10
 )
