@@ -8,6 +8,7 @@ front in one message.
 import asyncio
 import logging
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -87,6 +88,7 @@ class Server:
         worker = self.worker
         self.loop = loop = worker.loop or new_loop(worker)
         self.over = loop.create_future()
+        self._listen_for_signals()
         mode = worker.cfg.get("asgi_lifespan") or "auto"
         if mode != "off":
             self.lifespan = Lifespan(self.app, self.state, worker.log, mode)
@@ -97,6 +99,22 @@ class Server:
             from . import asgihooks
 
             self.hooks = asgihooks.of(worker)
+
+    def _listen_for_signals(self):
+        """Has signals wake the loop: one may come just before it begins to wait, when
+        the interpreter has looked for them last."""
+        read, write = os.pipe()
+        for fd in (read, write):
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+        def woken():
+            try:
+                os.read(read, 4096)
+            except BlockingIOError:
+                pass
+
+        self.loop.add_reader(read, woken)
 
     def serve(self):
         """Serves until the worker is to end, and ends the app."""

@@ -196,7 +196,6 @@ class Worker(Advice):
                                  % (self.app.app_uri, self.cfg.kind))
         self.wsgi = appkind.asgi3(self.wsgi, self.app.app_uri)
         self.threaded = False
-        signal.set_wakeup_fd(-1)  # the loop has means of its own
         return True
 
     def _start_asgi(self):

@@ -346,3 +346,26 @@ async def leaving(scope, receive, send):
     except asyncio.CancelledError:
         print("%s: cancelled" % way, flush=True)
         raise
+
+
+@http
+async def loops(scope, receive, send):
+    """Tells of the loop, or blocks it."""
+    import time
+
+    path = scope["path"].strip("/")
+    if path == "block":
+        print("blocking", flush=True)
+        block_here(time.sleep)
+    elif path == "hold":
+        await start(send)
+        await body(send, b"held", more=True)
+        await asyncio.sleep(1000)
+    elif path == "lag":
+        time.sleep(1.5)
+    loop = asyncio.get_running_loop()
+    await respond(send, ("%s %s" % (type(loop).__module__, os.getpid())).encode())
+
+
+def block_here(sleep):
+    sleep(1000)
