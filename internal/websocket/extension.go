@@ -104,17 +104,17 @@ func isTokenChar(c byte) bool {
 	return bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0
 }
 
-// window is what an offer of permessage-deflate leaves the server to compress with;
-// 0 if it is no offer that can be accepted.
-func (e *extension) window() int {
+// window is what an offer of permessage-deflate leaves the server to compress with, and
+// whether it says so itself; 0 if it is no offer that can be accepted.
+func (e *extension) window() (bits int, named bool) {
 	if e.name != "permessage-deflate" {
-		return 0
+		return 0, false
 	}
 	window := maxWindow
 	seen := map[string]bool{}
 	for _, p := range e.params {
 		if seen[p.name] {
-			return 0
+			return 0, false
 		}
 		seen[p.name] = true
 		bits, err := strconv.Atoi(p.value)
@@ -122,29 +122,30 @@ func (e *extension) window() int {
 		switch p.name {
 		case "server_no_context_takeover", "client_no_context_takeover":
 			if p.valued {
-				return 0
+				return 0, false
 			}
 		case "server_max_window_bits":
 			if !inRange {
-				return 0
+				return 0, false
 			}
-			window = bits
+			window, named = bits, true
 		case "client_max_window_bits":
 			// It may say so of itself; nothing is asked of it.
 			if p.valued && !inRange {
-				return 0
+				return 0, false
 			}
 		default:
-			return 0
+			return 0, false
 		}
 	}
-	return window
+	return window, named
 }
 
-// appendDeflate writes the answer to an offer that left that window.
-func appendDeflate(b []byte, window int) []byte {
+// appendDeflate writes the answer to an offer that left that window. One that named it
+// wants to hear it back (RFC 7692 section 7.1.2.1).
+func appendDeflate(b []byte, window int, named bool) []byte {
 	b = append(b, "permessage-deflate; server_no_context_takeover; client_no_context_takeover"...)
-	if window < maxWindow {
+	if named {
 		b = append(b, "; server_max_window_bits="...)
 		b = strconv.AppendInt(b, int64(window), 10)
 	}

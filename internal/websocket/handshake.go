@@ -13,6 +13,8 @@ type Handshake struct {
 	Protocols []string // the subprotocols that the client offers, in its order
 	Key       []byte   // Sec-WebSocket-Key; nil with HTTP/2
 	Window    int      // of permessage-deflate, in bits, if the client offers that; else 0
+
+	named bool // the client named the window
 }
 
 // A Refusal is why a request opens no connection, and what to answer. An answer
@@ -79,7 +81,7 @@ func (h *Handshake) offers(req *http1.Request) error {
 		}
 		for _, e := range exts {
 			if h.Window == 0 {
-				h.Window = e.window()
+				h.Window, h.named = e.window()
 			}
 		}
 	}
@@ -109,7 +111,7 @@ func (h *Handshake) AppendFields(dst []http1.Field, protocol string, deflate boo
 		add("Sec-WebSocket-Protocol", []byte(protocol))
 	}
 	if deflate && h.Window > 0 {
-		add("Sec-WebSocket-Extensions", appendDeflate(nil, h.Window))
+		add("Sec-WebSocket-Extensions", appendDeflate(nil, h.Window, h.named))
 	}
 	return dst
 }

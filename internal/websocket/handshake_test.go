@@ -122,7 +122,7 @@ func TestDeflateOffers(t *testing.T) {
 		"permessage-deflate; client_max_window_bits=10":                         plain,
 		"permessage-deflate; server_max_window_bits=12; client_max_window_bits": plain + "; server_max_window_bits=12",
 		"permessage-deflate; server_max_window_bits=\"8\"":                      plain + "; server_max_window_bits=8",
-		"permessage-deflate; server_max_window_bits=15":                         plain,
+		"permessage-deflate; server_max_window_bits=15":                         plain + "; server_max_window_bits=15",
 		"permessage-deflate; server_no_context_takeover":                        plain,
 		"permessage-deflate; server_max_window_bits=7":                          "",
 		"permessage-deflate; server_max_window_bits=16":                         "",

@@ -1,0 +1,20 @@
+//go:build linux
+
+package test
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// TestSocketClients: the clients that people use have nothing to complain about.
+func TestSocketClients(t *testing.T) {
+	python := venv(t)
+	s := start(t, sockets("--workers", "2"))
+	for _, client := range []string{"websockets", "wsproto"} {
+		out, err := exec.Command(python, "clients/with_"+client+".py", "ws://"+s.addr()).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", client, err, out)
+		}
+	}
+}
