@@ -235,7 +235,7 @@ func TestSocketViolations(t *testing.T) {
 func TestSocketPings(t *testing.T) {
 	s := start(t, sockets("--websocket-ping-interval", "1", "--websocket-ping-timeout", "2"))
 	ws := s.socket("/echo")
-	for range 4 {
+	for range 2 {
 		ws.expect(frame{fin | opPing, nil})
 		ws.sendFrame(fin|opPong, "")
 	}
