@@ -20,9 +20,8 @@ import (
 	"time"
 )
 
-// settle is how long the connections are idle before the memory is looked at:
-// Go's collector runs every two minutes if nothing else makes it run.
-const settle = 150 * time.Second
+// settle is how long the connections are idle before the memory is looked at.
+const settle = 10 * time.Second
 
 // A kind of connection.
 type kind struct {
@@ -84,9 +83,13 @@ func openHTTP2(address string) (net.Conn, error) {
 func main() {
 	indrik := flag.String("indrik", "bin/indrik", "the server")
 	n := flag.Int("connections", 10000, "how many")
+	only := flag.String("only", "", "measure those whose name has this in it")
 	flag.Parse()
 	fmt.Printf("| connection | memory of the front, each of %d |\n|---|---|\n", *n)
 	for _, k := range kinds {
+		if !strings.Contains(k.name, *only) {
+			continue
+		}
 		each, err := measure(*indrik, k, *n)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "idle: %s: %s\n", k.name, err)
@@ -111,7 +114,7 @@ func measure(indrik string, k kind, n int) (float64, error) {
 	if err := open(k, s.address, min(n, 100), func() error { return nil }); err != nil {
 		return 0, err
 	}
-	time.Sleep(time.Second)
+	time.Sleep(settle)
 	before, err := resident(front)
 	if err != nil {
 		return 0, err

@@ -80,9 +80,9 @@ type conn struct {
 	resting bool // between two frames of WebSocket: there is no request that buf is needed for
 
 	mu     sync.Mutex
-	over   *sync.Cond // busy became false
-	busy   bool       // a request is being answered
-	ending bool       // no request is read any more
+	over   sync.Cond // busy became false
+	busy   bool      // a request is being answered
+	ending bool      // no request is read any more
 
 	ex    exchange
 	out   outbox
@@ -108,7 +108,7 @@ func newConn(s *server, nc net.Conn, bind, network string) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{s: s, sock: nc, nc: nc, raw: raw}
-	c.over = sync.NewCond(&c.mu)
+	c.over.L = &c.mu
 	c.origin = origin{bind: bind, network: network}
 	c.origin.of(nc)
 	c.ex.s, c.ex.from, c.ex.to, c.ex.req = s, &c.origin, c, &c.req

@@ -159,6 +159,12 @@ func (c *conn) releaseBuffer() {
 	c.buf, c.r, c.w = nil, 0, 0
 	c.req.Forget()
 	c.ex.forget()
+	if now()-c.since.Load() > int64(bufferTime) {
+		// Not between two requests that follow each other: making these anew
+		// costs more than the rest.
+		c.req = http1.Request{}
+		c.ex.passed, c.ex.fields, c.ex.name = nil, nil, nil
+	}
 }
 
 // makeRoom moves the unread bytes to the start of the buffer, or to a larger

@@ -36,7 +36,7 @@ type outbox struct {
 	owner outboxOwner
 
 	mu       sync.Mutex
-	room     *sync.Cond // less is kept, or the end
+	room     sync.Cond // less is kept, or the end
 	kept     []piece
 	memory   int   // bytes kept in memory
 	flushing bool  // a goroutine writes what is kept
@@ -76,7 +76,7 @@ type piece struct {
 
 func (o *outbox) init(line line, owner outboxOwner) {
 	o.line, o.owner = line, owner
-	o.room = sync.NewCond(&o.mu)
+	o.room.L = &o.mu
 }
 
 // begin makes o ready for the next response. bounded: its sender sees to it that not

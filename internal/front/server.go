@@ -30,6 +30,8 @@ type server struct {
 	crowded   bool         // there was none when last looked
 	placeless atomic.Int32 // connections that wait for a place
 	http2     []*http2Server
+	calmed    int   // connections that have become idle since memory was freed
+	freed     int64 // when that was
 	sweeping  bool
 	peer      *peer
 	draining  bool

@@ -1,11 +1,20 @@
 package front
 
-import "time"
+import (
+	"runtime"
+	"runtime/debug"
+	"time"
+)
 
 const (
 	sweepEvery = time.Second
 	// bufferTime is how long an idle connection keeps its buffer.
 	bufferTime = time.Second
+	// After a crowd of connections has become idle, what it needed is given back to
+	// the system, at most once in freeEvery: by itself Go keeps as much again as is
+	// in use.
+	crowd     = 1000
+	freeEvery = 30 * time.Second
 )
 
 func (s *server) sweepLater() { time.AfterFunc(sweepEvery, s.sweep) }
@@ -15,6 +24,7 @@ func (s *server) sweepLater() { time.AfterFunc(sweepEvery, s.sweep) }
 func (s *server) sweep() {
 	cfg := s.config()
 	t := now()
+	calmed := 0
 	for _, c := range s.all() {
 		if c.uploading.Load() && c.upload.judge(t, cfg.bodyTimeout, cfg.BodyMinRate) {
 			c.upload.late.Store(true)
@@ -32,6 +42,9 @@ func (s *server) sweep() {
 		case idle:
 			if exceeds(since, c.patience(cfg)) || since > bufferTime && c.holding.Load() {
 				c.wake()
+			}
+			if since > bufferTime && since <= bufferTime+sweepEvery {
+				calmed++
 			}
 		case heading:
 			if exceeds(since, cfg.headerTimeout) {
@@ -51,6 +64,7 @@ func (s *server) sweep() {
 	s.placeChanged()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.freeMemory(t, calmed)
 	s.sweeping = len(s.conns) > 0
 	if s.sweeping {
 		s.sweepLater()
@@ -66,4 +80,17 @@ func (c *conn) patience(cfg *config) time.Duration {
 		return max(cfg.keepalive, cfg.headerTimeout)
 	}
 	return cfg.keepalive
+}
+
+// freeMemory is called by each sweep, with the mutex held: so many connections
+// have become idle since the last one.
+func (s *server) freeMemory(t int64, calmed int) {
+	s.calmed += calmed
+	if calmed == 0 && s.calmed >= crowd && (s.freed == 0 || t-s.freed > int64(freeEvery)) {
+		s.calmed, s.freed = 0, t
+		go func() {
+			runtime.GC() // pools let go of what they hold in the second collection
+			debug.FreeOSMemory()
+		}()
+	}
 }
