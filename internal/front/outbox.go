@@ -58,6 +58,7 @@ type outbox struct {
 // An outboxOwner is whom an outbox writes for.
 type outboxOwner interface {
 	tmpFile() (*os.File, error)
+	cannotSpool(err error)  // a response cannot be kept in a file: its worker waits
 	startWriting()          // something waits for the client: another goroutine is to call run
 	stopWriting()           // nothing does any more
 	responseDone(keep bool) // all of a response is with the kernel; keep: another may follow
@@ -173,12 +174,14 @@ func (o *outbox) toFile(p []byte) bool {
 	if o.spool == nil {
 		f, err := o.owner.tmpFile()
 		if err != nil {
+			o.owner.cannotSpool(err)
 			return false
 		}
 		o.spool = f
 	}
 	n, err := o.spool.WriteAt(p, o.spoolEnd)
-	if err != nil || n < len(p) {
+	if err != nil {
+		o.owner.cannotSpool(err)
 		return false
 	}
 	if last := len(o.kept) - 1; last >= 0 && o.kept[last].file == o.spool &&

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -160,6 +161,37 @@ func TestSpoolIsBounded(t *testing.T) {
 }
 
 // Single bytes take about as much memory as they are.
+// Without a place for temporary files a response waits in memory and, beyond that,
+// with its worker, and the log says so, once.
+func TestNoPlaceForResponses(t *testing.T) {
+	r := newRig(t, 0)
+	r.listen()
+	cfg := testConfig()
+	cfg.TmpDir = "/nowhere"
+	w := r.worker(r.generation(1, cfg), 1)
+	c := r.dial()
+	must(t, c.nc.(*net.TCPConn).SetReadBuffer(4096))
+	c.get("/")
+	q := w.take(0)
+	const parts = 200 // more than the kernel takes
+	given := make(chan struct{})
+	go func() {
+		defer close(given)
+		w.say(0, start(q.id, "200 OK", nil, ""))
+		for range parts {
+			w.say(0, chunk(q.id, strings.Repeat("x", 64<<10)))
+		}
+		w.say(0, end(q.id))
+	}()
+	const line = "cannot keep a response that its client takes slowly, the worker has to wait"
+	eventually(t, "the log says it", func() bool { return strings.Contains(r.log.String(), line) })
+	c.nc.Close() // nothing else would end the wait
+	<-given
+	if n := strings.Count(r.log.String(), line); n != 1 {
+		t.Errorf("%d times", n)
+	}
+}
+
 func TestSmallPiecesAreJoined(t *testing.T) {
 	var o outbox
 	var want []byte

@@ -101,6 +101,8 @@ func (c *conn) dropScratch() {
 // tmpFile makes a file for what is too large for memory.
 func (c *conn) tmpFile() (*os.File, error) { return c.s.tmpFile() }
 
+func (c *conn) cannotSpool(err error) { c.s.cannotSpool(err) }
+
 func (c *conn) startWriting() {
 	c.enter(writing)
 	go c.out.run()

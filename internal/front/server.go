@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"indrik/internal/errlog"
 	"indrik/internal/outlets"
@@ -39,6 +40,7 @@ type server struct {
 	handover  bool // idle connections go to the peer
 	ends      int  // drains whose listeners are not closed yet
 
+	complained  atomic.Int64 // when cannotSpool last did
 	drainingNow atomic.Bool  // draining, for who does not hold mu
 	drainedFrom atomic.Int64 // when the drain began, or its handover ended
 	last        atomic.Bool  // responses say Connection: close
@@ -129,4 +131,16 @@ func (s *server) tmpFile() (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// complainEvery is how often, at most, the log says that responses cannot be kept.
+const complainEvery = int64(10 * time.Second)
+
+// cannotSpool tells the operator that a response which its client takes slowly has
+// no place in a file, so that a slow client holds a worker.
+func (s *server) cannotSpool(err error) {
+	t, last := now(), s.complained.Load()
+	if (last == 0 || t-last > complainEvery) && s.complained.CompareAndSwap(last, t) {
+		s.log.Errorf("cannot keep a response that its client takes slowly, the worker has to wait: %s", err)
+	}
 }

@@ -337,6 +337,8 @@ func (st *stream) broken() bool { return st.out.broken() }
 
 func (st *stream) tmpFile() (*os.File, error) { return st.s.tmpFile() }
 
+func (st *stream) cannotSpool(err error) { st.s.cannotSpool(err) }
+
 func (st *stream) startWriting() {
 	select {
 	case st.work <- struct{}{}:
