@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -211,8 +212,15 @@ func bodyOf(cfg *Config, r *Request, buf []byte) (body []byte, size int, ok bool
 // The differences are still there: net/http does refuse the examples, or reads
 // them otherwise, and for no other reason.
 func TestDifferences(t *testing.T) {
+	page, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, d := range differences {
 		t.Run(d.name, func(t *testing.T) {
+			if !strings.Contains(string(page), "\n| "+d.name) {
+				t.Errorf("docs/http.md has no line for it")
+			}
 			cfg := DefaultConfig()
 			var r Request
 			n, err := ParseRequest(&cfg, []byte(d.example), &r)
