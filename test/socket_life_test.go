@@ -150,6 +150,16 @@ func TestSocketsManyReloads(t *testing.T) {
 	}
 }
 
+// TestSocketsTermToWorker: somebody ends a worker behind the master's back.
+func TestSocketsTermToWorker(t *testing.T) {
+	s := start(t, sockets("--websocket-drain-window", "1", "--websocket-drain-max", "1"))
+	old := s.workers(1)
+	ws := s.socket("/echo")
+	kill(t, old[0], syscall.SIGTERM)
+	ws.expectClose(1012, "service restart")
+	s.replaced(old, 1)
+}
+
 // TestSocketsFrontDies: connections end with their front; the apps hear of it.
 func TestSocketsFrontDies(t *testing.T) {
 	s := start(t, sockets())

@@ -87,6 +87,9 @@ func TestSocketHandshake(t *testing.T) {
 		c.expectEOF(t)
 	}
 	s.log.expect(t, `LINE GET /deny HTTP/1\.1 401`)
+	if s.log.count(`LINE GET /echo HTTP/1\.1 426`) != 2 {
+		t.Error("refused handshakes are not in the access log")
+	}
 	if s.log.count("subprotocol 'never offered' is not among those") != 1 {
 		t.Error("the log does not say what is wrong with the subprotocol")
 	}
@@ -332,6 +335,22 @@ func TestSocketWorkerDies(t *testing.T) {
 	if dead == 0 || dead == len(all) {
 		t.Errorf("%d of %d connections were closed", dead, len(all))
 	}
+}
+
+// TestSocketLoopBlocked: an app that blocks the event loop costs all connections of
+// its worker, which is replaced.
+func TestSocketLoopBlocked(t *testing.T) {
+	s := start(t, sockets("--timeout", "1", "--graceful-timeout", "1"))
+	old := s.workers(1)
+	other, blocking := s.socket("/echo"), s.socket("/block")
+	blocking.sendFrame(fin|opText, "now")
+	blocking.expectClose(1011, "")
+	other.expectClose(1011, "")
+	s.replaced(old, 1)
+	s.log.expect(t, `WORKER TIMEOUT`)
+	ws := s.socket("/echo")
+	ws.sendFrame(fin|opText, "again")
+	ws.expect(frame{fin | opText, []byte("again")})
 }
 
 // TestSocketWSGI: to a WSGI app the request is like any other.

@@ -50,6 +50,8 @@ func (c *conn) refuseSocket(err error) {
 		page = bytes.Replace(page, []byte("Connection: close\r\n"),
 			[]byte("Connection: close, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"), 1)
 	}
+	_, body, _ := bytes.Cut(page, []byte("\r\n\r\n"))
+	c.ex.logRefusal(status, len(body))
 	c.answer(page)
 }
 

@@ -144,6 +144,11 @@ class Server:
         self.begun = self.loop.time()
         graceful = self.worker.cfg.get("graceful_timeout") or 0
         limit = graceful - min(_LAST_MOST, graceful * _LAST_PART)
+        for conversation in self.requests.values():
+            if conversation.stays():
+                # The front does not know yet if the signal was not the master's.
+                self.put(dumps((LEAVE, conversation.number), FORMAT))
+                break
         self.loop.call_later(limit, self.expire)
         self._look()
 

@@ -3,6 +3,7 @@ ended so far: a line for each, the path, the code and the reason."""
 
 import asyncio
 import os
+import time
 from urllib.parse import parse_qs
 
 ended = []
@@ -144,6 +145,13 @@ async def deaf(ws, query):
 async def bad(ws, query):
     """Does what cannot be done."""
     await ws.accept(subprotocol="never offered")
+
+
+async def block(ws, query):
+    """Blocks the event loop."""
+    await ws.accept()
+    await ws.receive()
+    time.sleep(60)
 
 
 async def exit(ws, query):
