@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +53,24 @@ func TestHTTP2WithCurl(t *testing.T) {
 		s.write("body", body)
 		if got := s.curl(append(args, "--data-binary", "@"+s.path("body"))...); got != "/curl\n"+body+"2 200" {
 			t.Errorf("POST: %d bytes", len(got))
+		}
+		s.terminate()
+	})
+}
+
+// What a page load in many browsers is like: many streams on few connections.
+func TestHTTP2WithH2Load(t *testing.T) {
+	program := find(t, "h2load")
+	overHTTP2(t, options{app: "hello:app", args: []string{"--workers", "2", "--threads", "2"}}, func(t *testing.T, s *server, w *web) {
+		url := "http://" + s.addr() + "/"
+		if s.o.tls != nil {
+			url = fmt.Sprintf("https://localhost:%d/", s.port)
+		}
+		out, err := exec.Command(program, "--requests=2000", "--clients=5", "--max-concurrent-streams=40", "--connection-inactivity-timeout=30", url).CombinedOutput()
+		for _, want := range []string{"2000 succeeded, 0 failed, 0 errored, 0 timeout", "2000 2xx, 0 3xx, 0 4xx, 0 5xx"} {
+			if err != nil || !strings.Contains(string(out), want) {
+				t.Errorf("%v, want %q:\n%s", err, want, out)
+			}
 		}
 		s.terminate()
 	})
