@@ -5,6 +5,8 @@
 # make fuzz      each fuzz target for FUZZTIME
 # make bench     Indrik beside other servers, in under ten minutes
 # make bench-full  all of it, into bench/results and docs/benchmarks.md
+# make bench-overload  what becomes of more requests than the workers can do; docs/overload.svg
+# make bench-idle      the memory of idle connections
 # make micro     benchmarks of the parts; make benchstat compares two of them
 # make clean
 
@@ -20,7 +22,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: build run test format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat clean
+.PHONY: build run test format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -97,6 +99,12 @@ bench-full: build
 bench-kinds: build
 	go build -o .cache/bench/bench ./bench
 	@exec $(BENCH) -kinds docs/workers.md $(BENCHFLAGS)
+
+bench-overload: build
+	go run ./bench/overload -indrik bin/indrik -json bench/results/overload.json -svg docs/overload.svg
+
+bench-idle: build
+	go run ./bench/idle -indrik bin/indrik
 
 # docs/benchmarks.md of the results that are there.
 bench-docs:
