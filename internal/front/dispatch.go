@@ -203,6 +203,7 @@ func (q *queue) pump() {
 		ex := q.waiting[0]
 		switch err := q.handOver(ex, g, w); err {
 		case nil:
+			q.s.overload.handedOver(time.Since(ex.queued))
 			q.waiting[0] = nil
 			q.waiting = q.waiting[1:]
 		case unix.EAGAIN, unix.ENOBUFS:

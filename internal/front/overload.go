@@ -10,8 +10,9 @@ import (
 // overloadEvery is how often, at most, the log speaks of refused requests.
 const overloadEvery = time.Second
 
-// An overload counts requests that are answered with 503 because the workers do
-// not keep up, and tells the operator.
+// An overload counts the requests that the workers do not keep up with: those that
+// wait, and those that are answered with 503. It tells the operator while there
+// are some of the latter.
 type overload struct {
 	log *errlog.Log
 
@@ -20,7 +21,21 @@ type overload struct {
 	waited  int           // because they had waited for too long
 	depth   int           // of the queue, the most that was seen
 	longest time.Duration // that one has waited
+	handed  int           // waited, and were handed to a worker
+	waits   time.Duration // of these, together
 	pending bool
+}
+
+// handedOver notes that a request had to wait before a worker had room for it.
+func (o *overload) handedOver(wait time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.pending {
+		return // nobody would be told
+	}
+	o.handed++
+	o.waits += wait
+	o.longest = max(o.longest, wait)
 }
 
 // full notes a request that found no place in the queue.
@@ -51,7 +66,8 @@ func (o *overload) note(depth int, wait time.Duration) {
 func (o *overload) tell() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.log.Warnf("Overload: %d requests answered 503 in %s (queue full: %d, waited too long: %d); up to %d were waiting, up to %s",
-		o.filled+o.waited, overloadEvery, o.filled, o.waited, o.depth, o.longest.Round(time.Millisecond))
-	o.filled, o.waited, o.depth, o.longest, o.pending = 0, 0, 0, 0, false
+	o.log.Warnf("Overload: %d requests answered 503 in %s (queue full: %d, waited too long: %d); up to %d were waiting, up to %s; %d were run, after %s on average",
+		o.filled+o.waited, overloadEvery, o.filled, o.waited, o.depth, o.longest.Round(time.Millisecond),
+		o.handed, (o.waits / time.Duration(max(1, o.handed))).Round(time.Millisecond))
+	o.filled, o.waited, o.depth, o.longest, o.handed, o.waits, o.pending = 0, 0, 0, 0, 0, 0, false
 }
