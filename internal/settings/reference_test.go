@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"reflect"
 	"strings"
@@ -60,6 +61,17 @@ func optionsOfTable() []option {
 		list = append(list, o)
 	}
 	return list
+}
+
+// source is where random command lines come from, and how many are tried. With
+// INDRIK_TEST_LONG=1 they are others each time.
+func source(t *testing.T) (r *rand.Rand, n int) {
+	if os.Getenv("INDRIK_TEST_LONG") != "1" {
+		return rand.New(rand.NewPCG(1, 2)), 4000
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 2)), 100000
 }
 
 // commandLine makes words that are near to what people write, and some that
@@ -159,12 +171,12 @@ func (j *job) ask(t *testing.T) (a answers) {
 
 // The parser must do what argparse does with the same table.
 func TestAgainstArgparse(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
+	r, n := source(t)
 	job := job{Options: optionsOfTable()}
-	for range 15000 {
+	for range n {
 		job.Cases = append(job.Cases, commandLine(r, options))
 	}
-	for range 5000 {
+	for range n {
 		var b strings.Builder
 		for range r.IntN(12) {
 			b.WriteString([]string{"a", "b=c", " ", "  ", "\t", "\n", "'", `"`, `\`, "#x", "é", "-w"}[r.IntN(12)])
@@ -204,8 +216,8 @@ func TestAgainstGunicorn(t *testing.T) {
 	for _, o := range job.Options {
 		flags = append(flags, o.Flags...)
 	}
-	r := rand.New(rand.NewPCG(3, 4))
-	for range 8000 {
+	r, n := source(t)
+	for range n {
 		job.Cases = append(job.Cases, commandLine(r, flags))
 	}
 	for _, flag := range flags { // each prefix of each option
@@ -223,7 +235,7 @@ func TestAgainstGunicorn(t *testing.T) {
 			t.Errorf("%q:\n got %s\nwant %s", job.Cases[i], asJSON(got), asJSON(want))
 		}
 	}
-	if taken < 2000 {
+	if taken < n/4 {
 		t.Errorf("only %d of %d command lines were taken", taken, len(job.Cases))
 	}
 }
