@@ -190,3 +190,18 @@ func TestAutoWorkers(t *testing.T) {
 	s.replaced(old, n)
 	s.terminate()
 }
+
+// --reload watches the config file whatever names it, pyproject.toml too.
+func TestConfigFileNamedByVariableReload(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, head string }{{"conf/site.py", ""}, {"conf/site.toml", "[tool.indrik]\n"}} {
+		s := start(t, options{
+			files: map[string]string{c.name: c.head + "workers = 1\n"},
+			env:   []string{"INDRIK_CONFIG=" + c.name, "INDRIK_RELOAD=true"},
+		})
+		s.workers(1)
+		s.write(c.name, c.head+"workers = 2\n")
+		s.workers(2)
+		s.terminate()
+	}
+}

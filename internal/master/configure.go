@@ -17,7 +17,7 @@ import (
 // configure has the config file evaluated, and resolves the settings.
 func (b *build) configure() {
 	m := b.m
-	path, _ := settings.ConfigFile(m.opts.Env, m.opts.Vars, m.opts.CmdArgs, m.opts.Args)
+	path, _ := settings.ConfigFile(m.opts.layers()...)
 	var file settings.Layer
 	python := path
 	if settings.IsTOML(path) {
@@ -30,7 +30,7 @@ func (b *build) configure() {
 	}
 	m.call(b.sp, wire.ToSpawner{
 		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir,
-		Kind: settings.EarlyKind(m.opts.Vars, m.opts.CmdArgs, m.opts.Args),
+		Kind: settings.EarlyKind(file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args),
 	}, nil, func(r wire.FromSpawner) {
 		if b.over {
 			return

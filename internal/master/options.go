@@ -23,3 +23,8 @@ type Options struct {
 
 	Stdout, Stderr io.Writer
 }
+
+// layers are those that are there before the config file, which may name it.
+func (o *Options) layers() []settings.Layer {
+	return []settings.Layer{o.Env, o.Vars, o.CmdArgs, o.Args}
+}

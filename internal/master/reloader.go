@@ -76,7 +76,7 @@ func (m *Master) watchOptions() codewatch.Options {
 	dir := m.cfg.String("chdir")
 	o := codewatch.Options{Engine: m.cfg.String("reload_engine"), Sources: []string{dir}}
 	// A config file that was not there may come to be.
-	o.Extra = settings.ConfigFiles(m.opts.Env, m.opts.CmdArgs, m.opts.Args)
+	o.Extra = settings.ConfigFiles(m.opts.layers()...)
 	o.Extra = append(o.Extra, m.cfg.Strings("reload_extra_files")...)
 	if path := m.cfg.PasteFile(); path != "" {
 		o.Extra = append(o.Extra, path)
