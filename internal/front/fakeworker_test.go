@@ -237,6 +237,17 @@ func hints(id uint32, headers []header) []byte {
 
 // decodeRequest reads a message of the queue as Python's marshal does.
 func decodeRequest(t testing.TB, msg, oob []byte) request {
+	v, _ := unmarshal(t, msg)
+	items := v.([]any)
+	if len(items) != queueItems {
+		t.Fatalf("a request of %d items", len(items))
+	}
+	return requestOf(t, items[0], wholeEnviron(t, items), items[queueItems-1], oob)
+}
+
+// requestOf makes a request of the parts of a message, of which some may be in
+// files.
+func requestOf(t testing.TB, id any, environ map[string]string, body any, oob []byte) request {
 	var files []*os.File
 	if cmsgs, err := unix.ParseSocketControlMessage(oob); err == nil {
 		for i := range cmsgs {
@@ -246,14 +257,8 @@ func decodeRequest(t testing.TB, msg, oob []byte) request {
 			}
 		}
 	}
-	defer closeAll(files)
-	v, _ := unmarshal(t, msg)
-	items := v.([]any)
-	q := request{id: uint32(items[0].(int64))}
-	if len(items) != queueItems {
-		t.Fatalf("a request of %d items", len(items))
-	}
-	environ, body := wholeEnviron(t, items), items[queueItems-1]
+	defer func() { closeAll(files) }()
+	q := request{id: uint32(id.(int64))}
 	if environ == nil {
 		content, err := io.ReadAll(io.NewSectionReader(files[0], 0, 1<<30))
 		must(t, err)

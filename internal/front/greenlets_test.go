@@ -53,8 +53,8 @@ func (w *fakeWorker) event() event {
 			continue
 		case wire.EventRequest:
 			// The rest is like a message of the queue.
-			tail := wire.AppendInt(wire.AppendTuple(nil, 3), int64(e.id))
-			e.request = decodeRequest(w.t, append(tail, buf[wire.EventIDOffset+4:n]...), oob[:oobn])
+			environ, _ := items[2].(map[string]string) // nil: in a file
+			e.request = requestOf(w.t, items[1], environ, items[3], oob[:oobn])
 			w.setWord(8, uint64(e.id)) // the claim
 		}
 		return e

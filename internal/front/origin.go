@@ -27,8 +27,10 @@ type origin struct {
 	constant []byte // this part of the environ, encoded, but for these:
 	address  []byte // REMOTE_ADDR
 	portText []byte // REMOTE_PORT, or None
-	ends     []byte // and this of the scope
+	server   []byte // "server" of the scope
 	tls      []byte // an item of the extensions in it, if there is TLS
+
+	clientText []byte // its client, or None
 }
 
 // of takes the addresses of a connection.

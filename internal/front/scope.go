@@ -3,6 +3,7 @@ package front
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"encoding/pem"
 	"fmt"
 	"net"
@@ -23,14 +24,9 @@ var (
 	scopeType    = wire.AppendKey(nil, "type")
 	scopeASGI    = scopeVersions()
 	scopeVersion = wire.AppendKey(nil, "http_version")
-	scopeMethod  = wire.AppendKey(nil, "method")
 	scopeScheme  = wire.AppendKey(nil, "scheme")
-	scopePath    = wire.AppendKey(nil, "path")
-	scopeRawPath = wire.AppendKey(nil, "raw_path")
-	scopeQuery   = wire.AppendKey(nil, "query_string")
 	scopeRoot    = wire.AppendKey(nil, "root_path")
 	scopeHeaders = wire.AppendKey(nil, "headers")
-	scopeClient  = wire.AppendKey(nil, "client")
 	scopeServer  = wire.AppendKey(nil, "server")
 	scopeOffers  = wire.AppendKey(nil, "subprotocols")
 
@@ -77,13 +73,39 @@ func scopeExtensions(interim, trailers bool) []byte {
 	return b // those of the connection follow
 }
 
-// appendScope appends the scope of a request, or of a WebSocket connection.
+// appendScope appends the scope of a request, or of a WebSocket connection, in
+// parts: a tuple of what it has in common with others, as bytes, which a worker
+// that has met the same ones before need not load, and of what is its own.
 func (ex *exchange) appendScope(b []byte) ([]byte, error) {
-	req, from := ex.req, ex.from
+	req := ex.req
 	s, err := ex.sift()
 	if err != nil {
 		return b, err
 	}
+	b = wire.AppendTuple(b, 6)
+	b = wire.AppendBytesHeader(b, 0)
+	start := len(b)
+	b = ex.appendCommonScope(b, &s)
+	binary.LittleEndian.PutUint32(b[start-4:], uint32(len(b)-start))
+	if ex.socket != nil {
+		b = wire.AppendNone(b)
+	} else {
+		method := req.Method
+		if ex.cfg.PermitMethod {
+			method = bytes.ToUpper(method) // the specification wants that
+		}
+		b = wire.AppendLatin1(b, method)
+	}
+	b = appendText(b, s.path)
+	b = wire.AppendBytes(b, req.Path)
+	b = wire.AppendBytes(b, req.Query)
+	return append(b, ex.from.clientText...), nil
+}
+
+// appendCommonScope appends the part of the scope that requests have in common: of
+// the server, and the fields, which are most of it.
+func (ex *exchange) appendCommonScope(b []byte, s *sifted) []byte {
+	req, from := ex.req, ex.from
 	b = wire.AppendDict(b)
 	b = append(b, scopeType...)
 	if ex.socket != nil {
@@ -104,19 +126,7 @@ func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 		}
 	} else {
 		b = wire.AppendLatin1(b, s.scheme)
-		b = append(b, scopeMethod...)
-		method := req.Method
-		if ex.cfg.PermitMethod {
-			method = bytes.ToUpper(method) // the specification wants that
-		}
-		b = wire.AppendLatin1(b, method)
 	}
-	b = append(b, scopePath...)
-	b = appendText(b, s.path)
-	b = append(b, scopeRawPath...)
-	b = wire.AppendBytes(b, req.Path)
-	b = append(b, scopeQuery...)
-	b = wire.AppendBytes(b, req.Query)
 	b = append(b, scopeRoot...)
 	root := s.script
 	if len(root) == 0 {
@@ -137,14 +147,14 @@ func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 		}
 		b = wire.AppendBytes(b, f.Value)
 	}
-	b = append(b, from.ends...)
+	b = append(b, from.server...)
 	if ex.socket != nil {
-		return wire.AppendDictEnd(append(b, socketExtensions...)), nil
+		return wire.AppendDictEnd(append(b, socketExtensions...))
 	}
 	ex.trailers = req.AtLeast11() && takesTrailers(req)
 	b = append(b, extensions[index(req.AtLeast11())][index(ex.trailers)]...)
 	b = wire.AppendDictEnd(append(b, from.tls...))
-	return wire.AppendDictEnd(b), nil
+	return wire.AppendDictEnd(b)
 }
 
 // schemeOfSocket is ws for http, and wss for https.
@@ -200,18 +210,16 @@ func takesTrailers(req *http1.Request) bool {
 	return false
 }
 
-// describeEnds encodes the part of the scope that says between whom the
+// describeEnds encodes the parts of the scope that say between whom the
 // connection is.
 func (o *origin) describeEnds() {
-	b := append([]byte(nil), scopeClient...)
+	o.clientText = wire.AppendNone(nil)
 	if o.peer.IsValid() {
-		b = wire.AppendTuple(b, 2)
+		b := wire.AppendTuple(nil, 2)
 		b = wire.AppendLatin1(b, []byte(o.remote))
-		b = wire.AppendInt(b, int64(o.port))
-	} else {
-		b = wire.AppendNone(b)
+		o.clientText = wire.AppendInt(b, int64(o.port))
 	}
-	b = append(b, scopeServer...)
+	b := append([]byte(nil), scopeServer...)
 	b = wire.AppendTuple(b, 2)
 	host, port, err := net.SplitHostPort(o.bind)
 	number, perr := strconv.Atoi(port)
@@ -222,7 +230,7 @@ func (o *origin) describeEnds() {
 		b = appendText(b, []byte(strings.TrimPrefix(o.bind, "unix:")))
 		b = wire.AppendNone(b)
 	}
-	o.ends = b
+	o.server = b
 }
 
 // describeTLS encodes the extension that tells of TLS, see

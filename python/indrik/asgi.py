@@ -57,6 +57,7 @@ class Server:
         self.seen = self.page[0]
         self.requests = {}  # conversations that run, by their number
         self.state = {}  # of the lifespan
+        self.known = {}  # scopes without what is a request's own, by the form in which they came
         self.hooks = None
         self.stopping = False
         self.expired = False  # graceful_timeout is about to end
@@ -273,6 +274,23 @@ class Server:
             with open(wire.descriptors(ancillary)[0], "rb") as f:
                 f.seek(0)
                 scope, body = loads(f.read())
+        rest, method, path, raw_path, query, client = scope
+        known = self.known.get(rest)
+        if known is None:
+            known = self.recall(rest)
+        scope = known.copy()
+        if method is not None:
+            scope["method"] = method
+        else:
+            scope["subprotocols"] = scope["subprotocols"].copy()
+        scope["path"] = path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        scope["client"] = client
+        # What the app might change.
+        scope["headers"] = scope["headers"].copy()
+        scope["asgi"] = scope["asgi"].copy()
+        scope["extensions"] = scope["extensions"].copy()
         scope["state"] = self.state.copy()
         conversation = self.conversations[scope["type"]]()
         conversation.number = number
@@ -294,6 +312,19 @@ class Server:
         else:
             task = self.loop.create_task(run)
         conversation.task = task
+
+    def recall(self, rest):
+        """Returns a scope that lacks only what is a request's own, made of the rest,
+        and has it remembered: clients send the same fields again and again."""
+        # A dict whose table has room for all keys, so that its copies need not grow.
+        scope = dict.fromkeys(("method", "path", "raw_path", "query_string", "client", "state"))
+        scope.update(loads(rest))
+        del scope["method"]
+        if len(rest) <= wsgi.KNOWN_SIZE:
+            if len(self.known) >= wsgi.KNOWN:
+                self.known.clear()
+            self.known[rest] = scope
+        return scope
 
     def ended(self, conversation):
         """A conversation is over."""

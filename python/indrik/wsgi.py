@@ -38,8 +38,8 @@ def constants(worker):
 _OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
 
 # How many of the rests of environs a slot remembers, and up to which size in bytes.
-_KNOWN = 64
-_KNOWN_SIZE = 4096
+KNOWN = 64
+KNOWN_SIZE = 4096
 
 
 def recall(known, rest, common):
@@ -51,8 +51,8 @@ def recall(known, rest, common):
     environ.update(common)
     environ["wsgi.input"] = environ["wsgi.early_hints"] = None
     del environ["REMOTE_PORT"], environ["CONTENT_LENGTH"]
-    if len(rest) <= _KNOWN_SIZE:
-        if len(known) >= _KNOWN:
+    if len(rest) <= KNOWN_SIZE:
+        if len(known) >= KNOWN:
             known.clear()
         known[rest] = environ
     return environ
