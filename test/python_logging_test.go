@@ -58,7 +58,14 @@ access_log_format = "%(m)s %(U)s %(s)s %(p)s"
 // Lines of every process, and of the access log, go through Python's logging where
 // that is configured.
 func TestLogconfigDict(t *testing.T) {
-	s := start(t, options{conf: jsonLogs})
+	// With preload_app the reload configures the same process once more.
+	for _, args := range []string{"", "--preload"} {
+		t.Run(args, func(t *testing.T) { logconfigDict(t, strings.Fields(args)...) })
+	}
+}
+
+func logconfigDict(t *testing.T, args ...string) {
+	s := start(t, options{conf: jsonLogs, args: args})
 	worker := s.workers(1)[0]
 	c := s.client()
 	c.do(t, "GET", "/path?q", "", "User-Agent: test")
