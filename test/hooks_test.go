@@ -327,10 +327,16 @@ func TestHooksOfAnUpgrade(t *testing.T) {
 	if got[0].pid == got[1].pid {
 		t.Errorf("pre_exec was called in the new server: %+v", got)
 	}
+	s.signal(syscall.SIGWINCH)
+	s.workersOf(s.pid(), 0)
+	r.expect("WINCH", both([]string{"nworkers_changed server 0 1"}, children(1)), map[int][]string{1: exits})
+	s.signal(syscall.SIGHUP)
+	s.workersOf(s.pid(), 1)
+	r.expect("HUP", both([]string{"nworkers_changed server 1 0"}, forks(2)), map[int][]string{2: booted})
 	s.signal(syscall.SIGTERM)
 	waitGone(t, s.pid())
 	u.become()
-	r.expect("TERM", both(children(1), []string{"on_exit server"}), map[int][]string{1: exits})
+	r.expect("TERM", both(children(2), []string{"on_exit server"}), map[int][]string{2: exits})
 	kill(t, u.successor, syscall.SIGTERM)
 	waitGone(t, u.successor)
 	r.expect("the end", both(children(1), []string{"on_exit server"}), map[int][]string{1: exits})

@@ -76,6 +76,21 @@ func (s *server) expectNobodyHolds(files ...string) {
 	}
 }
 
+// Without an error log there is none; with one that is the terminal's, it goes there.
+func TestOddLogs(t *testing.T) {
+	s := start(t, options{conf: "errorlog = None\naccesslog = '/dev/stdout'\n"})
+	s.get("/path")
+	s.log.expect(t, `"GET /path HTTP/1\.1" 200 `)
+	s.terminate()
+	if s.log.count(`\[INFO\]`) != 0 {
+		t.Errorf("%s", s.log)
+	}
+	s = start(t, options{conf: "errorlog = '/dev/stderr'\n"})
+	s.log.expect(t, `\[INFO\] Starting indrik`)
+	s.log.expect(t, `\[INFO\] Booting worker`)
+	s.terminate()
+}
+
 func TestAccessLogNamesTheWorker(t *testing.T) {
 	s := start(t, options{args: []string{"--access-logfile", "acc.log", "--access-logformat", "%(p)s %(r)s"}})
 	s.get("/")

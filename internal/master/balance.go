@@ -60,6 +60,14 @@ func (m *Master) setTarget(n int) {
 	m.tellTarget(m.gen, n, m.logHook("nworkers_changed"))
 }
 
+// tellNone tells the hook that there are to be no workers for a while; how many there
+// should be then stays.
+func (m *Master) tellNone() {
+	old := m.told
+	m.told = 0
+	m.hook(m.gen, "nworkers_changed", m.logHook("nworkers_changed"), 0, old)
+}
+
 // tellTarget does so, also for a generation that is yet to serve; next is given what
 // the hook raised.
 func (m *Master) tellTarget(g *generation, n int, next func(*failure)) {

@@ -15,9 +15,14 @@ import (
 func (m *Master) openLogs(cfg *settings.Config) error {
 	uid, gid := owner(cfg)
 	m.setLogLevel(cfg)
-	if err := m.log.Open(cfg.String("errorlog"), uid, gid); err != nil {
+	path := cfg.String("errorlog")
+	if path == "" { // None: Gunicorn has no handler then
+		path, uid, gid = os.DevNull, -1, -1
+	}
+	if err := m.log.Open(path, uid, gid); err != nil {
 		return err
 	}
+	uid, gid = owner(cfg)
 	access, err := openAccessLog(cfg.String("accesslog"), uid, gid)
 	if err != nil {
 		return err

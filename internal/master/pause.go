@@ -26,6 +26,7 @@ func (m *Master) pause() {
 		m.build.discard()
 	}
 	m.enter(paused)
+	m.tellNone()
 	if m.successor == nil {
 		m.balance()
 		return

@@ -36,7 +36,8 @@ var loggingSettings = []Setting{
 	{
 		Name: "logger_class", Section: sectionLogging,
 		Flags: []string{"--logger-class"}, Metavar: "STRING", Kind: KindObject, Default: "gunicorn.glogging.Logger",
-		Doc: "The class that logs in the app's processes: `module.Class`, or in a config file the class itself.",
+		Doc:  "The class that logs: `module.Class`, or in a config file the class itself. `indrik.glogging.Logger` is what to derive it from.",
+		Note: "The default means that class. What the master and the front log goes through a class of one's own, too; see logging.md.",
 	},
 	{
 		Name: "logconfig", Section: sectionLogging,
@@ -50,7 +51,8 @@ var loggingSettings = []Setting{
 	{
 		Name: "logconfig_json", Section: sectionLogging,
 		Flags: []string{"--log-config-json"}, Metavar: "FILE", Kind: KindString,
-		Doc: "Configure Python's logging by the dictionary in this JSON file. It goes before `logconfig`.",
+		Doc:  "Configure Python's logging by the dictionary in this JSON file. It goes before `logconfig`.",
+		Note: "A file that is not there is an error.",
 	},
 	{
 		Name: "syslog_addr", Section: sectionLogging,

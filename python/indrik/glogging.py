@@ -120,7 +120,7 @@ class Logger:
         self.loglevel = self.LOG_LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
-        self._set_handler(self.error_log, cfg.errorlog, TraceFormatter(self.error_fmt, self.datefmt))
+        self._set_handler(self.error_log, cfg.errorlog or None, TraceFormatter(self.error_fmt, self.datefmt))
         self._capture(cfg)
         self._set_handler(
             self.access_log, cfg.accesslog or None, logging.Formatter(self.access_fmt), sys.stdout
