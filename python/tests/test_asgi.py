@@ -128,12 +128,15 @@ class ASGITest(MasterTest):
         return self.FRONT << 24 | self.last
 
     def scope(self, path="/", **more):
-        return dict({
+        """Returns a scope in the parts that docs/protocol.md describes."""
+        scope = dict({
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
             "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"q",
             "root_path": "", "headers": [(b"host", b"x")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
             "extensions": {},
         }, **more)
+        parts = [scope.pop(key) for key in ("method", "path", "raw_path", "query_string", "client")]
+        return (marshal.dumps(scope, 2), *parts)
 
     def event(self, worker, *message, **kwargs):
         support.send(worker.slots[0], marshal.dumps(message, 2), kwargs.get("fds", ()))
