@@ -272,6 +272,9 @@ func TestClientsThatLeaveTheQueue(t *testing.T) {
 	// in the front nor one that waits in the kernel for the next slot to be free.
 	left := func(t *testing.T, s *server, leave func(*client)) {
 		t.Helper()
+		if s.port != 0 {
+			eventually(t, "the connections of the start are gone", func() bool { return !connected(s.port) })
+		}
 		g := s.gate("busy")
 		busy := s.begin("/busy")
 		g.entered()
