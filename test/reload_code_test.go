@@ -319,8 +319,8 @@ func TestCodeReloadSettles(t *testing.T) {
 	}
 	must(t, os.WriteFile(s.path("page.py"), []byte(pageWith("whole")), 0o644))
 	s.expectBody("whole")
-	if n := s.log.count("Worker reloading"); n > 5 {
-		t.Errorf("%d reloads", n)
+	if n := s.log.count("Booting worker"); n > 6 {
+		t.Errorf("%d workers", n)
 	}
 }
 

@@ -176,14 +176,26 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-func TestFirst(t *testing.T) {
-	for want, changes := range map[string][]Change{
-		"a modified": {{"a", "modified"}, {"b", "added"}},
-		"a deleted":  {{"a", "deleted"}},
-		"b modified": {{"b", "deleted"}, {"a", "added"}, {"b", "added"}},
+func TestSettled(t *testing.T) {
+	for _, c := range []struct{ changes, want string }{
+		{"a modified, b added", "a modified, b added"},
+		{"a deleted", "a deleted"},
+		{"b deleted, a added, b added", "b modified, a added"},
+		{"a.new added, a modified, a.new deleted", "a modified"},
+		{"x added, x deleted", ""},
+		{"x added, x deleted, x added", "x added"},
+		{"x added, x modified", "x added"},
+		{"x modified, x deleted", "x deleted"},
+		{"x modified, x deleted, x added", "x modified"},
+		{"x deleted, x added, x deleted", "x deleted"},
 	} {
-		if c := first(changes); c.Path+" "+c.What != want {
-			t.Errorf("%v: %v, want %s", changes, c, want)
+		var changes []Change
+		for _, word := range strings.Split(c.changes, ", ") {
+			path, what, _ := strings.Cut(word, " ")
+			changes = append(changes, Change{"/" + path, what})
+		}
+		if got := said(settled(changes), "/"); got != c.want {
+			t.Errorf("%s: %s, want %s", c.changes, got, c.want)
 		}
 	}
 }

@@ -137,19 +137,35 @@ func (w *Watcher) look() {
 		changes = slices.Concat(changes, more)
 	}
 	w.follow()
-	w.o.Changed(first(changes))
+	if changes = settled(changes); len(changes) > 0 {
+		w.o.Changed(changes[0])
+	}
 }
 
-// first returns the first change, as what it came to: editors delete a file and
-// make another one in its place.
-func first(changes []Change) Change {
-	c := changes[0]
-	for _, later := range changes[1:] {
-		if later.Path == c.Path && later.What == "added" && c.What == "deleted" {
-			c.What = "modified"
+// settled returns what changes came to: editors write to another file first, or
+// delete a file and make a new one in its place.
+func settled(changes []Change) []Change {
+	at := map[string]int{}
+	var result []Change
+	for _, c := range changes {
+		i, known := at[c.Path]
+		if !known {
+			at[c.Path] = len(result)
+			result = append(result, c)
+			continue
+		}
+		switch r := &result[i]; {
+		case r.What == "added" && c.What == "deleted":
+			r.What = ""
+		case r.What == "":
+			r.What = c.What
+		case r.What == "deleted" && c.What == "added":
+			r.What = "modified"
+		case c.What == "deleted":
+			r.What = "deleted"
 		}
 	}
-	return c
+	return slices.DeleteFunc(result, func(c Change) bool { return c.What == "" })
 }
 
 // notice looks soon: the kernel told of something.

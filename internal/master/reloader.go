@@ -108,6 +108,7 @@ func (m *Master) imported(msg wire.FromSpawner) {
 
 // codeChanged makes a generation of the new code. Requests wait for it; see looked.
 func (m *Master) codeChanged(change codewatch.Change) {
+	m.log.Infof("Worker reloading: %s %s", change.Path, change.What)
 	r := &m.reloader
 	now := time.Now()
 	if now.Sub(r.changed) > quiet {
@@ -118,7 +119,6 @@ func (m *Master) codeChanged(change codewatch.Change) {
 		return
 	}
 	r.due = true
-	m.log.Infof("Worker reloading: %s %s", change.Path, change.What)
 	if m.state == booting {
 		return
 	}
