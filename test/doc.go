@@ -14,5 +14,6 @@
 //
 //	INDRIK_TEST_SERVER  the command to test instead of the binary built from this tree
 //	INDRIK_TEST_RACE=0  build without the race detector
+//	INDRIK_TEST_H2SPEC  the program h2spec; make blackbox builds it
 //	INDRIK_TEST_LONG=1  what takes long: crash loops of a full minute, large uploads, long waits
 package test

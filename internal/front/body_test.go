@@ -63,3 +63,25 @@ func TestRoomOfGeneration(t *testing.T) {
 		t.Errorf("room for %d with nobody but leaving workers", g.room())
 	}
 }
+
+// Without a place for temporary files a large body is answered with 503, and the
+// log says why; small ones need none.
+func TestNoPlaceForBodies(t *testing.T) {
+	r := newRig(t, 0)
+	r.listen()
+	cfg := testConfig()
+	cfg.TmpDir = "/nowhere"
+	w := r.worker(r.generation(1, cfg), 1)
+	c := r.dial()
+	large := strings.Repeat("x", inlineBody+1)
+	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", len(large), large)
+	c.expect(503, "*")
+	c.closed()
+	if !strings.Contains(r.log.String(), "[ERROR] cannot keep a request body: ") {
+		t.Errorf("the log is %s", r.log)
+	}
+	c = r.dial()
+	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: 5\n\nhello")
+	w.say(0, echo(w.take(0)))
+	c.expect(200, "*")
+}
