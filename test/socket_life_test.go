@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -139,7 +140,11 @@ func TestSocketsManyReloads(t *testing.T) {
 			}
 		}()
 	}
-	for range 2 {
+	reloads := 1
+	if os.Getenv("INDRIK_TEST_LONG") == "1" {
+		reloads = 5
+	}
+	for range reloads {
 		s.reload(2)
 	}
 	close(stop)
