@@ -107,7 +107,10 @@ func (f *feed) pass(data []byte, err error) (end bool, _ error) {
 	f.mu.Unlock()
 	if !over {
 		ex := f.ex
-		ex.at.post.send(wire.AppendBody(make([]byte, 0, len(data)+32), ex.id, data, !end))
+		event := messages.Get().(*[]byte)
+		*event = wire.AppendBody((*event)[:0], ex.id, data, !end)
+		ex.at.post.send(*event)
+		messages.Put(event)
 	}
 	return end, nil
 }

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"os"
 	"sync"
 	"syscall"
@@ -45,7 +46,7 @@ func (p *post) try(message []byte, files []*os.File) error {
 	return err
 }
 
-// send sends an event, which it keeps until it fits.
+// send sends an event, of which it keeps a copy until it fits.
 func (p *post) send(event []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,7 +60,7 @@ func (p *post) send(event []byte) {
 			return // sent, or the worker is gone
 		}
 	}
-	p.waiting = append(p.waiting, event)
+	p.waiting = append(p.waiting, bytes.Clone(event))
 	p.await()
 }
 

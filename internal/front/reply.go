@@ -9,6 +9,10 @@ import (
 // This file is what makes a conn the sink of its responses: how they look in
 // HTTP/1.
 
+// apartSize is from which size on a part of a body is not copied behind what goes
+// out with it: the copy takes longer than another system call.
+const apartSize = 32 << 10
+
 // start notes the head, so that it goes out in one piece with what follows.
 func (c *conn) start(h *http1.Head) (http1.Framing, error) {
 	b := c.takeScratch()
@@ -24,6 +28,14 @@ func (c *conn) start(h *http1.Head) (http1.Framing, error) {
 }
 
 func (c *conn) body(p []byte, last bool) {
+	if len(p) >= apartSize && !c.chunked {
+		if c.scratch != nil {
+			c.out.write(c.scratch)
+			c.dropScratch()
+		}
+		c.out.write(p)
+		return
+	}
 	b := c.takeScratch()
 	if c.chunked {
 		b = http1.AppendChunk(b, p)

@@ -107,8 +107,10 @@ func (c socketConn) waits() bool { return c.out.isWriting() }
 type socketWorker struct{ ex *exchange }
 
 func (w socketWorker) pass(text bool, data []byte, more bool) {
-	event := make([]byte, 0, len(data)+32)
-	w.ex.at.post.send(wire.AppendMessage(event, w.ex.id, text, data, more))
+	event := messages.Get().(*[]byte)
+	*event = wire.AppendMessage((*event)[:0], w.ex.id, text, data, more)
+	w.ex.at.post.send(*event)
+	messages.Put(event)
 }
 
 func (w socketWorker) grant(bytes int64) {
