@@ -5,6 +5,7 @@ It is done in the spawner, which itself keeps the functions that it had: its
 loop is no greenlet.
 """
 
+import sys
 import traceback
 
 OLDEST = [24, 10, 1]
@@ -38,6 +39,17 @@ def _patch():
 
     if not monkey.is_module_patched("socket"):
         monkey.patch_all()
+
+
+def sigchld_was_taken():
+    """Tells gevent that its handler of SIGCHLD was replaced: it puts it back when
+    it starts a process the next time, which it would wait for in vain otherwise."""
+    if "gevent.hub" in sys.modules:
+        from gevent._hub_local import get_hub_if_exists  # get_hub() would make one
+
+        hub = get_hub_if_exists()
+        if hub is not None:
+            hub.loop.reset_sigchld()
 
 
 def after_fork():

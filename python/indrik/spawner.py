@@ -74,6 +74,7 @@ class Spawner:
         for name in hooks.MASTER_SIGNALS:
             on_signal(getattr(signal, name), hooks.nothing)
         on_signal(signal.SIGCHLD, hooks.nothing)
+        monkey.sigchld_was_taken()
         set_wakeup_fd(self.wake[1], warn_on_full_buffer=False)
 
     def run(self):

@@ -124,6 +124,23 @@ class Green(MasterTest):
                 self.assertEqual(self.hear()[4], b"child\n")
                 self.master.terminate(self.worker)
 
+    def test_hooks_of_the_spawner_may_wait(self):
+        config = ("import subprocess, time\n"
+                  "def pre_fork(s, w): time.sleep(0.01); s.log.info('hook %s', subprocess.check_output(['echo', 'x']))\n"
+                  "def child_exit(s, w): time.sleep(0.01); s.log.info('hook child_exit')\n")
+        for preload in (False, True):
+            with self.subTest(preload=preload):
+                self.start(config=config, preload_app=preload)
+                self.begin("/sub")
+                self.assertEqual(self.hear()[4], b"child\n")
+                second = self.master.spawn()
+                self.addCleanup(self.hang_up, second)
+                self.assertEqual(self.master.terminate(second)["code"], 0)
+                self.assertEqual(self.master.terminate(self.worker)["code"], 0)
+                log = self.master.read_log()
+                self.assertIn("hook b'x\\n'", log)
+                self.assertIn("hook child_exit", log)
+
     def test_bodies_in_files(self):
         self.start()
         environ = self.master.environ("/", "POST", HTTP_LONG="x" * 200000)
