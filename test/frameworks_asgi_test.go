@@ -40,6 +40,9 @@ func TestStarlette(t *testing.T) {
 		testLifespanState(t, s, w)
 		testBackground(t, s, w)
 		testEvents(t, s, w)
+		if strings.HasSuffix(t.Name(), webH1) { // a WebSocket takes one anyway
+			testChat(t, s)
+		}
 		body := strings.Repeat("raw bytes\n", 100_000)
 		hash := sha256.Sum256([]byte(body))
 		if p := w.do("POST", "/raw", body); p.body != fmt.Sprint(len(body), " ", hex.EncodeToString(hash[:])) {
@@ -82,6 +85,8 @@ func TestFastAPI(t *testing.T) {
 			t.Errorf("a dependency: %v", p)
 		}
 		w.expectDone("closed " + name)
+		testEcho(t, s)
+		w.expectDone("left")
 	})
 }
 
@@ -104,7 +109,41 @@ func TestQuart(t *testing.T) {
 		if n := s.log.count(`^serving begins`); n != 1 {
 			t.Errorf("before_serving ran %d times", n)
 		}
+		testEcho(t, s)
 	})
+}
+
+// chat says hello over two WebSocket connections, and hears what the app says of it.
+func testChat(t *testing.T, s *server) {
+	t.Helper()
+	ada := s.socket("/chat")
+	ada.sendFrame(fin|opText, `"alone"`)
+	ada.expectMessage(opText, `{"said": "alone", "members": 1}`)
+	bob := s.socket("/chat")
+	bob.sendFrame(fin|opText, `"here"`)
+	for _, member := range []*socket{ada, bob} {
+		member.expectMessage(opText, `{"said": "here", "members": 2}`)
+	}
+	ada.sendFrame(fin|opText, `{"text": "hello"}`)
+	for _, member := range []*socket{ada, bob} {
+		member.expectMessage(opText, `{"said": {"text": "hello"}, "members": 2}`)
+	}
+	for _, member := range []*socket{ada, bob} {
+		member.sendFrame(fin|opClose, "\x03\xe8")
+		member.expect(closeFrame(1000, ""))
+	}
+}
+
+// testEcho has an app say again what it hears over a WebSocket connection.
+func testEcho(t *testing.T, s *server) {
+	t.Helper()
+	ws := s.socket("/echo")
+	for _, text := range []string{"one", strings.Repeat("two ", 50_000)} {
+		ws.sendFrame(fin|opText, text)
+		ws.expectMessage(opText, "echo: "+text)
+	}
+	ws.sendFrame(fin|opClose, "\x03\xe8")
+	ws.expect(closeFrame(1000, ""))
 }
 
 // testLifespanState gets what the lifespan left for the requests.
