@@ -52,6 +52,7 @@ type options struct {
 	Peers     string
 	Workloads string
 	Rounds    int
+	Lesser    int
 	Warm      time.Duration
 	Measure   time.Duration
 	Limit     time.Duration
@@ -77,6 +78,7 @@ func main() {
 	flag.StringVar(&o.Peers, "peers", "", "measure only servers whose name holds one of these `words`, separated by commas")
 	flag.StringVar(&o.Workloads, "workloads", "", "measure only these `names`, separated by commas; without them a short list, or all with -full")
 	flag.IntVar(&o.Rounds, "rounds", 2, "how often each server meets each workload")
+	flag.IntVar(&o.Lesser, "lesser", 0, "`rounds` of workloads that are not in the short list, and half as many of those that take long; 0: like the others")
 	flag.DurationVar(&o.Warm, "warm", 200*time.Millisecond, "load before each measurement")
 	flag.DurationVar(&o.Measure, "duration", time.Second, "length of a measurement; some take longer")
 	flag.DurationVar(&o.Limit, "limit", 570*time.Second, "stop measuring after this long")

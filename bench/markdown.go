@@ -119,7 +119,7 @@ func (r *report) conditions(b *strings.Builder) {
 	if r.Machine.Revision != "" {
 		fmt.Fprintf(b, " from %s", r.Machine.Revision)
 	}
-	fmt.Fprintf(b, "\n- method: %s rounds, interleaved, of %s after a warm-up of %s; medians; %s workers; clients and server share the machine\n",
+	fmt.Fprintf(b, "\n- method: up to %s rounds, interleaved, of %s after a warm-up of %s; medians; %s workers; clients and server share the machine\n",
 		r.Options["rounds"], r.Options["duration"], r.Options["warm"], r.Options["workers"])
 	for _, name := range slices.Sorted(maps.Keys(r.Absent)) {
 		fmt.Fprintf(b, "- absent: %s: %s\n", name, r.Absent[name])
@@ -150,7 +150,11 @@ func (r *report) section(b *strings.Builder, w *workload) {
 		fmt.Fprintf(b, "\n## %s\n\nNot measured.\n", w.Title)
 		return
 	}
-	fmt.Fprintf(b, "\n## %s\n\n%s\n\n", w.Title, w.Text)
+	rounds := 0
+	for _, one := range rows {
+		rounds = max(rounds, one.Rounds)
+	}
+	fmt.Fprintf(b, "\n## %s\n\n%s Rounds: %d.\n\n", w.Title, w.Text, rounds)
 	for _, c := range w.Table.columns {
 		fmt.Fprintf(b, "| %s ", c.head)
 	}

@@ -51,7 +51,7 @@ func measureAll(ctx context.Context, o options, e *environment, peers []peer, wo
 	source := 0
 	for i := range works {
 		w := &works[i]
-		for round := 1; round <= o.Rounds; round++ {
+		for round := 1; round <= w.rounds(&o); round++ {
 			for j := range peers {
 				p := &peers[j]
 				if _, absent := e.absent[p.Needs]; absent || !w.suits(p) {

@@ -21,7 +21,8 @@ const (
 	valueFresh   = "first_new_milliseconds"
 	valueOld     = "last_old_milliseconds"
 	idleClients  = 10_000
-	idleRamp     = 4 * time.Second
+	idleRamp     = 3 * time.Second
+	idleSettle   = 6 * time.Second // in which a server may give memory back
 	moreWorkers  = 6
 	pidInterval  = 10 * time.Millisecond
 	startsPerRun = 3
@@ -108,7 +109,7 @@ func runIdle(ctx context.Context, b *bed) (*run, error) {
 		var after int64
 		var failed error
 		result, err := load.Run(ctx, load.Plan{
-			Server: s.address, Source: b.source, Timeout: timeout, Ramp: idleRamp, Measure: idleRamp + time.Second, Started: m.start,
+			Server: s.address, Source: b.source, Timeout: timeout, Ramp: idleRamp, Measure: idleRamp + idleSettle, Started: m.start,
 			Groups: []load.Group{{Clients: idleClients, Request: request("GET", "/", nil, false), Want: hello, Pause: time.Hour}},
 			Ended: func() {
 				after, failed = proctree.PSS("/proc", s.cmd.Process.Pid)

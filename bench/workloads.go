@@ -32,6 +32,8 @@ type workload struct {
 	Run func(ctx context.Context, b *bed) (*run, error)
 	// Short: it is part of the short form.
 	Short bool
+	// Long: one run takes many seconds.
+	Long bool
 	// Chart: what its figure in docs shows; "": it has none.
 	Chart chart
 }
@@ -171,27 +173,27 @@ var allWorkloads = []workload{
 		Setup: func(s *setup) { s.Workers = 1 }, Run: runStart, Chart: chartStart,
 	},
 	{
-		Name: "memory", Title: "Memory", WSGI: "hello", ASGI: "hello_asgi", Table: memory, Needs: []ability{scales}, Run: runMemory,
+		Name: "memory", Title: "Memory", WSGI: "hello", ASGI: "hello_asgi", Table: memory, Needs: []ability{scales}, Run: runMemory, Long: true,
 		Text: "Hello. PSS (what a process has to itself, and its share of what it shares) of all processes of the server with 2 workers; and what each " +
 			"more takes: the difference between 6 and 2 workers, divided by 4.",
 	},
 	{
-		Name: "memory-flask", Title: "Memory, Flask", WSGI: "flask_app", Table: memory, Needs: []ability{scales}, Run: runMemory,
+		Name: "memory-flask", Title: "Memory, Flask", WSGI: "flask_app", Table: memory, Needs: []ability{scales}, Run: runMemory, Long: true,
 		Text: "As before, with Flask.",
 	},
 	{
 		Name: "memory-preload", Title: "Memory, Flask, preloaded", WSGI: "flask_app", Table: memory, Needs: []ability{scales, preloads},
-		Text: "As before, with the app imported once, before the workers are forked.", Run: runMemory,
+		Text: "As before, with the app imported once, before the workers are forked.", Run: runMemory, Long: true,
 		Setup: func(s *setup) { s.Preload = true },
 	},
 	{
-		Name: "idle", Title: "10 000 idle connections", WSGI: "hello", ASGI: "hello_asgi", Table: idle, Needs: []ability{holds}, Run: runIdle,
+		Name: "idle", Title: "10 000 idle connections", WSGI: "hello", ASGI: "hello_asgi", Table: idle, Needs: []ability{holds}, Run: runIdle, Long: true,
 		Text:  "Each has had one answer; keep-alive of 75 s where that can be set. PSS of the server with and without them; what the kernel needs is not in it.",
 		Setup: func(s *setup) { s.Idle = true },
 	},
 	{
 		Name: "reload", Title: "Reload under load", WSGI: "slow_import", ASGI: "slow_import_asgi", Lengths: 4, AtLeast: 4 * time.Second,
-		Table: reloading, Short: true, Needs: []ability{reloads}, Run: runReload,
+		Table: reloading, Short: true, Needs: []ability{reloads}, Run: runReload, Long: true,
 		Text: "HUP, with an app that takes 2 s to import; 16 clients on keep-alive connections and 4 with a connection for each " +
 			"request, each with a pause of 5 ms after an answer. A request is lost when it gets no whole and right answer. " +
 			"Times are from HUP to the first answer of a new process, and to the last of an old one.",
@@ -266,6 +268,16 @@ func mixed(name, part string, slow int, short bool) workload {
 		w.Chart = chartP999
 	}
 	return w
+}
+
+func (w *workload) rounds(o *options) int {
+	switch {
+	case o.Lesser == 0 || w.Short && !w.Long:
+		return o.Rounds
+	case w.Long:
+		return (o.Lesser + 1) / 2
+	}
+	return o.Lesser
 }
 
 func (w *workload) app(p *peer) string {
