@@ -5,6 +5,7 @@ package test
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -62,4 +63,30 @@ func TestTornadoRefuses(t *testing.T) {
 	s = launch(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "gthread"}})
 	s.expectExit(4)
 	s.log.expect(t, `'tornadic:app' is an application of Tornado: use the worker class tornado\.`)
+}
+
+func TestTornadoWebSocket(t *testing.T) {
+	s := start(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "tornado"}})
+	ws := s.socket("/chat", "Sec-WebSocket-Protocol: other, chat")
+	ws.expectMessage(opText, "welcome")
+	for range 3 {
+		ws.sendFrame(fin|opText, "something")
+		ws.expectMessage(opText, "you said something")
+	}
+	ws.sendFrame(fin|opText, "bye")
+	ws.expectClose(4001, "as you like")
+	s.log.expect(t, `^closed with 4001$`)
+
+	// A page of another site may not talk to it.
+	ws, err := s.trySocket("/chat", "Origin: https://evil.example")
+	if err != nil || ws.head.status != 403 {
+		t.Errorf("%v, want 403", err)
+	}
+
+	// On shutdown it is told to come again.
+	ws = s.socket("/chat")
+	ws.expectMessage(opText, "welcome")
+	s.signal(syscall.SIGTERM)
+	ws.expectClose(1012, "service restart")
+	s.expectExit(0)
 }

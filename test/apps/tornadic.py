@@ -46,8 +46,20 @@ class Count(RequestHandler):
 
 
 class Chat(WebSocketHandler):
+    def select_subprotocol(self, offered):
+        return "chat" if "chat" in offered else None
+
+    def open(self):
+        self.write_message("welcome")
+
     def on_message(self, message):
-        self.write_message("you said " + message)
+        if message == "bye":
+            self.close(4001, "as you like")
+        else:
+            self.write_message("you said " + message)
+
+    def on_close(self):
+        print("closed with %s" % self.close_code, flush=True)
 
 
 class Broken(RequestHandler):
