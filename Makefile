@@ -117,6 +117,7 @@ micro:
 	mkdir -p .cache/micro
 	go test -run '^$$' -bench . -benchmem -count 6 ./internal/http1 ./internal/wire ./internal/front | tee .cache/micro/$(MICRO).txt
 	$(PYTHON) bench/micro/worker.py | tee -a .cache/micro/$(MICRO).txt
+	$(PYTHON) bench/micro/asgi.py | tee -a .cache/micro/$(MICRO).txt
 
 benchstat: $(TOOLS)/benchstat
 	$(TOOLS)/benchstat .cache/micro/before.txt .cache/micro/after.txt
