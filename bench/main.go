@@ -85,7 +85,7 @@ func main() {
 	flag.BoolVar(&o.Full, "full", false, "measure all workloads")
 	flag.StringVar(&o.Results, "results", "", "`file` for the results, besides latest.json in -dir")
 	flag.StringVar(&o.Docs, "docs", "", "`directory` for benchmarks.md and its charts")
-	flag.StringVar(&o.From, "from", "", "measure nothing, and take the results of this `file`")
+	flag.StringVar(&o.From, "from", "", "measure nothing, and take the results of these `files`, separated by commas; of a workload that is in several, the first")
 	flag.StringVar(&o.Kinds, "kinds", "", "measure Indrik's kinds of worker, and nothing else, for the table in this `file`")
 	flag.Parse()
 	if flag.NArg() > 0 || o.Rounds < 1 || o.Measure <= 0 || o.Warm < 0 {
@@ -100,7 +100,10 @@ func main() {
 
 // render makes the docs of results that are there.
 func render(o options) int {
-	r, err := readReport(o.From)
+	r, err := readReports(strings.Split(o.From, ","))
+	if err == nil && o.Results != "" {
+		err = r.save(o.Results)
+	}
 	if err == nil {
 		err = r.writeDocs(o.Docs)
 	}

@@ -227,3 +227,32 @@ func readReport(path string) (*report, error) {
 	}
 	return r, nil
 }
+
+// readReports joins reports of the same day and machine.
+func readReports(paths []string) (*report, error) {
+	r, err := readReport(paths[0])
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths[1:] {
+		more, err := readReport(path)
+		if err != nil {
+			return nil, err
+		}
+		have := make(map[string]bool)
+		for _, one := range r.Runs {
+			have[one.Workload] = true
+		}
+		for _, one := range more.Runs {
+			if !have[one.Workload] {
+				r.Runs = append(r.Runs, one)
+			}
+		}
+		for _, one := range more.Rows {
+			if !have[one.Workload] {
+				r.Rows = append(r.Rows, one)
+			}
+		}
+	}
+	return r, nil
+}

@@ -197,7 +197,13 @@ func TestDocs(t *testing.T) {
 	if err := r.save(path); err != nil {
 		t.Fatal(err)
 	}
-	read, err := readReport(path)
+	other := &report{Order: r.Order, Runs: []*run{fakeRun("hello", "uwsgi", 1, 9000), fakeRun("flask", "uwsgi", 1, 700)}}
+	other.finish(nil)
+	second := filepath.Join(t.TempDir(), "more.json")
+	if err := other.save(second); err != nil {
+		t.Fatal(err)
+	}
+	read, err := readReports([]string{path, second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +217,7 @@ func TestDocs(t *testing.T) {
 	}
 	for _, part := range []string{
 		"# Benchmarks\n", "| Hello, WSGI, indrik sync: requests/s ≥ 2.3 × uwsgi | 3000 against 1500 of uwsgi (× 2.00) | **not met** |\n",
-		"Nowhere in what was measured.\n", "![Hello, WSGI](benchmarks/hello.svg)\n",
+		"Nowhere in what was measured.\n", "| uwsgi | 700 (700–700) |", "![Hello, WSGI](benchmarks/hello.svg)\n",
 	} {
 		if !bytes.Contains(text, []byte(part)) {
 			t.Errorf("no %q in\n%s", part, text)
