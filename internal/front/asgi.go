@@ -62,8 +62,13 @@ func (q *queue) reset(w *worker, f form) {
 // them in order, and ids grow by one: so the last that it has begun tells of all,
 // but of those that are half a turn old. These have been seen by the scan.
 func (w *worker) has(ex *exchange) bool {
+	if ex.worker == w || ex.answered {
+		return true
+	}
 	const half = 1 << (idBits - 1)
-	return ex.worker == w || ex.answered || (w.board.Claimed(0)-ex.id)&(1<<idBits-1) < half && w.board.Claimed(0) != 0
+	last := w.board.Claimed(0)
+	// It may be of another front, which has died.
+	return last != 0 && last>>idBits == ex.id>>idBits && (last-ex.id)&(1<<idBits-1) < half
 }
 
 // isBegun tells whether a request was claimed; claimed has what the slots claim

@@ -1,0 +1,341 @@
+package front
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
+)
+
+// asgiRig is a front with a generation of ASGI.
+func asgiRig(t *testing.T, change func(*wire.FrontConfig)) (*rig, *fakeGeneration) {
+	t.Helper()
+	cfg := testConfig()
+	cfg.Kind, cfg.WorkerConnections = wire.KindASGI, 100
+	if change != nil {
+		change(cfg)
+	}
+	r := newRig(t, 0)
+	r.listen()
+	return r, r.generation(1, cfg)
+}
+
+// asgiWorker makes an active ASGI worker.
+func (r *rig) asgiWorker(g *fakeGeneration) *fakeWorker {
+	r.t.Helper()
+	w := r.quietWorker(g, 1)
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
+	if kind, front, _, _ := w.next(); kind != wire.EventReset || front != 0 {
+		r.t.Fatalf("the first event is %v of %d", kind, front)
+	}
+	return w
+}
+
+// next takes the next event, which must come; pings are not answered.
+func (w *fakeWorker) next() (kind wire.Event, id uint32, a, b any) {
+	w.t.Helper()
+	for {
+		kind, id, a, b, ok := w.try(8 * time.Second)
+		if !ok {
+			w.t.Fatal("no event came")
+		}
+		if kind != wire.EventPing {
+			return kind, id, a, b
+		}
+	}
+}
+
+func (w *fakeWorker) try(wait time.Duration) (kind wire.Event, id uint32, a, b any, ok bool) {
+	buf := make([]byte, wire.MaxMessage)
+	fd := int(w.slots[0].Fd())
+	for end := time.Now().Add(wait); time.Now().Before(end); {
+		n, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
+		if err == nil {
+			v, _ := unmarshal(w.t, buf[:n])
+			items := v.([]any)
+			return wire.Event(items[0].(int64)), uint32(items[1].(int64)), items[2], items[3], true
+		}
+		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 20)
+	}
+	return 0, 0, nil, nil, false
+}
+
+// begin takes the next request and claims it.
+func (w *fakeWorker) begin() (id uint32, path string, body []byte) {
+	w.t.Helper()
+	kind, id, a, b := w.next()
+	if kind != wire.EventRequest && kind != wire.EventUpload {
+		w.t.Fatalf("%v came, want a request", kind)
+	}
+	binary.NativeEndian.PutUint64(w.mem[64:], uint64(id))
+	return id, a.([]any)[2].(string), b.([]byte)
+}
+
+func (w *fakeWorker) expect(kind wire.Event, id uint32) (a, b any) {
+	w.t.Helper()
+	k, i, a, b := w.next()
+	if k != kind || i != id {
+		w.t.Fatalf("%v of %d came, want %v of %d", k, i, kind, id)
+	}
+	return a, b
+}
+
+func withCount(kind wire.Kind, id uint32, n int64) []byte {
+	return wire.AppendInt(message(kind, 3, id), n)
+}
+
+func TestLeastBusy(t *testing.T) {
+	for _, test := range []struct {
+		a, b load
+		less bool
+	}{
+		{load{1, false}, load{2, false}, true},
+		{load{2, false}, load{1, false}, false},
+		{load{2, false}, load{2, false}, false},
+		{load{9, false}, load{1, true}, true},
+		{load{1, true}, load{9, false}, false},
+		{load{1, true}, load{2, true}, true},
+	} {
+		if test.a.less(test.b) != test.less {
+			t.Errorf("%v before %v: %v", test.a, test.b, !test.less)
+		}
+	}
+}
+
+func TestASGIRequestsGoToTheLeastBusy(t *testing.T) {
+	r, g := asgiRig(t, func(cfg *wire.FrontConfig) { cfg.WorkerConnections = 2 })
+	a, b := r.asgiWorker(g), r.asgiWorker(g)
+	var clients []*client
+	get := func() {
+		before := r.inFlight() + r.waiting()
+		c := r.dial()
+		c.get("/")
+		clients = append(clients, c)
+		eventually(t, "the front has it", func() bool { return r.inFlight()+r.waiting() > before })
+	}
+	get()
+	get()
+	// One each; and nobody has more than two.
+	ia, _, _ := a.begin()
+	ib, _, _ := b.begin()
+	for range 3 {
+		get()
+	}
+	if n, m := r.inFlight(), r.waiting(); n != 4 || m != 1 {
+		t.Fatalf("%d in flight, %d wait", n, m)
+	}
+	a.say(0, response(ia, "200 OK", nil, "a"))
+	a.begin()
+	if id, _, _ := a.begin(); id == ia {
+		t.Error("the same request again")
+	}
+	b.begin()
+	b.say(0, response(ib, "200 OK", nil, "b"))
+	clients[0].expect(200, "*")
+	clients[1].expect(200, "*")
+}
+
+// When a worker dies, what it has begun is lost and what it has not is not.
+func TestASGIWorkerDies(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	begun, unbegun := r.dial(), r.dial()
+	begun.get("/begun")
+	w.begin()
+	unbegun.get("/unbegun")
+	if kind, _, _, _ := w.next(); kind != wire.EventRequest {
+		t.Fatal(kind)
+	}
+	eventually(t, "both are in flight", func() bool { return r.inFlight() == 2 })
+	w.kill()
+	begun.expect(502, "*")
+	next := r.asgiWorker(g)
+	id, path, _ := next.begin()
+	if path != "/unbegun" {
+		t.Errorf("%s was given again", path)
+	}
+	next.say(0, response(id, "200 OK", nil, "late"))
+	unbegun.expect(200, "late")
+}
+
+func TestASGIWorkerLeaves(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	c := r.dial()
+	c.get("/")
+	_, id, _, _ := w.next()
+	w.say(0, message(wire.KindLeave, 2, id))
+	// It gets nothing more, also if there is no other.
+	eventually(t, "the request waits", func() bool { return r.waiting() == 1 })
+	if kind, _, _, _, ok := w.try(100 * time.Millisecond); ok && kind != wire.EventPing {
+		t.Errorf("%v", kind)
+	}
+	next := r.asgiWorker(g)
+	id, _, _ = next.begin()
+	next.say(0, response(id, "204 No Content", nil, ""))
+	c.expect(204, "")
+}
+
+func TestASGIBlocked(t *testing.T) {
+	r, g := asgiRig(t, func(cfg *wire.FrontConfig) { cfg.Timeout = 1 })
+	w := r.asgiWorker(g)
+	begun := r.dial()
+	begun.get("/begun")
+	w.begin()
+	unbegun := r.dial()
+	unbegun.get("/unbegun")
+	begun.expect(504, "*") // nobody has answered the ping
+	if m := r.hear(wire.TypeTimeout); m.Blocked != 1 || m.Seconds < 1 || m.Method != "" {
+		t.Errorf("%+v", m)
+	}
+	if front := binary.NativeEndian.Uint64(w.mem[8:]); front != 0 {
+		t.Errorf("the worker may begin requests of front %d", front)
+	}
+	next := r.asgiWorker(g)
+	id, path, _ := next.begin()
+	next.say(0, response(id, "200 OK", nil, path))
+	unbegun.expect(200, "/unbegun")
+}
+
+// What comes is told in pieces that the worker wants, and no others.
+func TestASGIFeed(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	c := r.dial()
+	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: 200000\n\n%s", strings.Repeat("x", 1000))
+	id, _, first := w.begin()
+	c.nc.Write([]byte(strings.Repeat("x", 200000-1000)))
+	got := len(first)
+	if kind, _, _, _, ok := w.try(100 * time.Millisecond); ok && kind != wire.EventPing {
+		t.Fatalf("%v came unasked", kind)
+	}
+	w.say(0, withCount(wire.KindWant, id, 50000))
+	for want := got + 50000; got < want; {
+		data, more := w.expect(wire.EventBody, id)
+		got += len(data.([]byte))
+		if got > want || more != int64(1) {
+			t.Fatalf("%d bytes, more %v", got, more)
+		}
+	}
+	w.say(0, withCount(wire.KindWant, id, 1<<20))
+	for got < 200000 {
+		data, more := w.expect(wire.EventBody, id)
+		got += len(data.([]byte))
+		if (more == int64(1)) == (got == 200000) {
+			t.Fatalf("%d bytes, more %v", got, more)
+		}
+	}
+	w.say(0, response(id, "200 OK", nil, "ok"))
+	c.expect(200, "ok")
+	c.get("/next")
+	id, path, _ := w.begin()
+	if path != "/next" {
+		t.Error(path)
+	}
+	w.say(0, append(start(id, "200 OK", nil, "a"), append(chunk(id, "b"), end(id)...)...)) // in one message
+	c.expect(200, "ab")
+}
+
+// The room for a response comes back when its bytes have gone to the client.
+func TestASGIGrant(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	c := r.dial()
+	c.get("/")
+	id, _, _ := w.begin()
+	part := strings.Repeat("x", 100000)
+	w.say(0, start(id, "200 OK", []header{{"Content-Length", "400000"}}, part))
+	if n, _ := w.expect(wire.EventGrant, id); n != int64(100000) {
+		t.Errorf("%v were granted", n)
+	}
+	for range 3 {
+		w.say(0, chunk(id, part))
+	}
+	w.say(0, end(id))
+	granted := int64(0)
+	c.expect(200, strings.Repeat(part, 4))
+	for granted < 200000 {
+		kind, i, n, _, ok := w.try(time.Second)
+		if !ok {
+			break // the last ones need not come back
+		}
+		if kind == wire.EventGrant && i == id {
+			granted += n.(int64)
+		}
+	}
+	if granted < 100000 || granted > 300000 {
+		t.Errorf("%d more were granted", granted)
+	}
+}
+
+func TestASGIClientGone(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	c := r.dial()
+	c.get("/")
+	id, _, _ := w.begin()
+	w.say(0, start(id, "200 OK", nil, "first"))
+	if b, err := c.br.Peek(1); err != nil || b[0] != 'H' {
+		t.Fatal(err)
+	}
+	c.nc.Close()
+	w.expect(wire.EventGone, id)
+	w.say(0, failed(id))
+	eventually(t, "nothing is in flight", func() bool { return r.inFlight() == 0 })
+}
+
+func TestASGIFail(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	c := r.dial()
+	c.get("/")
+	id, _, _ := w.begin()
+	w.say(0, withCount(wire.KindFail, id, 504))
+	c.expect(504, "*")
+	c.get("/")
+	id, _, _ = w.begin()
+	w.say(0, []byte("nonsense"))
+	if m := r.hear(wire.TypeBroken); m.Worker != w.age {
+		t.Errorf("%+v", m)
+	}
+	w.say(0, response(id, "200 OK", nil, "is not heard"))
+	w.kill()
+	c.expect(502, "*")
+}
+
+// A front that comes after another tells its workers so.
+func TestASGISecondFront(t *testing.T) {
+	r := newRig(t, 5)
+	r.listen()
+	cfg := testConfig()
+	cfg.Kind = wire.KindASGI
+	g := r.generation(1, cfg)
+	w := r.quietWorker(g, 1)
+	binary.NativeEndian.PutUint64(w.mem[64:], 4<<idBits|7) // claimed from the one before
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
+	w.expect(wire.EventReset, 5)
+	if front := binary.NativeEndian.Uint64(w.mem[8:]); front != 6 {
+		t.Errorf("word 1 is %d", front)
+	}
+	c := r.dial()
+	c.get("/")
+	if _, id, _, _ := w.next(); id>>idBits != 5 {
+		t.Errorf("id %x", id)
+	}
+	w.kill() // it has not begun that
+	next := r.asgiWorkerOf(g, 5)
+	id, _, _ := next.begin()
+	next.say(0, response(id, "200 OK", nil, ""))
+	c.expect(200, "")
+}
+
+func (r *rig) asgiWorkerOf(g *fakeGeneration, front uint32) *fakeWorker {
+	w := r.quietWorker(g, 1)
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
+	w.expect(wire.EventReset, front)
+	return w
+}
