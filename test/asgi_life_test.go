@@ -203,7 +203,7 @@ func TestASGIStopUnderLoad(t *testing.T) {
 
 	// A stream without end is cut when graceful_timeout is over.
 	s = start(t, options{app: "webapp:app", args: []string{"--graceful-timeout", "1"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
-	g = s.gate("g")
+	s.gate("g")
 	stream = openStream(t, s, "g", "0")
 	waiting := s.begin("/stream/g") // its head is sent, too
 	s.signal(syscall.SIGTERM)

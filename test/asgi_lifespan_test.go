@@ -21,10 +21,10 @@ func TestASGILifespan(t *testing.T) {
 	s.signal(syscall.SIGHUP)
 	now := s.replaced(old, 2)
 	for _, pid := range old {
-		s.log.expect(t, fmt.Sprintf(`^lifespan\.shutdown in %d$`, pid))
+		s.log.expectFrom(t, 0, fmt.Sprintf(`^lifespan\.shutdown in %d$`, pid))
 	}
 	kill(t, now[0], syscall.SIGTERM)
-	s.log.expect(t, fmt.Sprintf(`^lifespan\.shutdown in %d$`, now[0]))
+	s.log.expectFrom(t, 0, fmt.Sprintf(`^lifespan\.shutdown in %d$`, now[0]))
 	waitGone(t, now[0])
 	s.workers(2)
 	for s.log.count(`Autorestarting worker after current request\.$`) == 0 {
