@@ -25,13 +25,15 @@ func trickle(c *client, text string, size int, pause time.Duration) (whole bool)
 	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	for len(text) > 0 {
 		n := min(size, len(text))
-		if _, err := c.Write([]byte(text[:n])); err != nil || closedByPeer(c) {
+		if _, err := c.Write([]byte(text[:n])); err != nil {
 			return false
 		}
-		if c.r.Buffered() > 0 || answered(c) {
+		if text = text[n:]; text == "" {
+			return true // what comes now is the answer to the whole
+		}
+		if closedByPeer(c) || answered(c) {
 			return false
 		}
-		text = text[n:]
 		time.Sleep(pause)
 	}
 	return true
