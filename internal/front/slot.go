@@ -26,7 +26,6 @@ type slot struct {
 	in     receiver
 	buf    *[]byte // nil while nothing is there
 	msg    wire.WorkerMessage
-	readFn func(fd uintptr) bool
 	broken bool // what it says is not heard any more
 }
 
@@ -35,23 +34,27 @@ type slot struct {
 var messageBuffers = sync.Pool{New: func() any { b := make([]byte, wire.MaxMessage+1); return &b }}
 
 func newSlot(q *queue, w *worker, index int, file *os.File, raw syscall.RawConn) *slot {
-	sl := &slot{q: q, w: w, index: index, file: file, raw: raw}
-	sl.readFn = sl.tryRead
-	return sl
+	return &slot{q: q, w: w, index: index, file: file, raw: raw}
 }
 
 // run reads what the worker says in this slot until it is gone.
 func (sl *slot) run() {
-	for sl.raw.Read(sl.readFn) == nil && sl.act() {
-	}
+	_ = sl.raw.Read(sl.readAll)
 	// A deadline (see gone) ends the waiting; what is there is read all the same.
-	_ = sl.raw.Control(func(fd uintptr) {
-		for sl.tryRead(fd) && sl.act() {
-		}
-	})
+	_ = sl.raw.Control(func(fd uintptr) { sl.readAll(fd) })
 	if sl.w.reading.Add(-1) == 0 {
 		sl.q.died(sl.w)
 	}
+}
+
+// readAll acts on the messages that are there; true if the end was among them.
+func (sl *slot) readAll(fd uintptr) bool {
+	for sl.tryRead(fd) {
+		if !sl.act() {
+			return true
+		}
+	}
+	return false
 }
 
 // tryRead receives a message, or the end, if there is one. Then it returns with
