@@ -100,7 +100,6 @@ func TestPortInUse(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
-	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer l.Close()
@@ -150,7 +149,6 @@ func TestAddressOfAnotherHost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
-	t.Parallel()
 	s := launch(t, options{bind: []string{"192.0.2.1:8000"}}) // RFC 5737: nobody's
 	s.expectExit(1)
 	addr := regexp.QuoteMeta("('192.0.2.1', 8000)")
@@ -163,7 +161,6 @@ func TestUnknownHost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
-	t.Parallel()
 	s := launch(t, options{bind: []string{"no-such-host.invalid:8000"}})
 	s.expectExit(1)
 	// -2 is that there is no such name, -3 that nobody could be asked.
@@ -188,7 +185,6 @@ func TestPermissionDenied(t *testing.T) {
 		}
 		o.uid, o.python = 65534, systemPython()
 	}
-	t.Parallel()
 	s := launch(t, o)
 	s.expectExit(1)
 	addr := regexp.QuoteMeta("('127.0.0.1', 1)")
