@@ -1,0 +1,59 @@
+//go:build linux
+
+package test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+var (
+	namedTest  = regexp.MustCompile("`(Test[A-Za-z0-9]+)`")
+	linkedPage = regexp.MustCompile(`\]\(([\w./-]*[./][\w./-]*)(?:#[\w-]*)?\)`)
+)
+
+// TestClaims finds, in README.md and docs/, tests that do not exist and links that
+// lead nowhere.
+func TestClaims(t *testing.T) {
+	tests := map[string]bool{}
+	files, err := filepath.Glob("*_test.go")
+	must(t, err)
+	units, err := filepath.Glob(filepath.Join(repository, "internal", "*", "*_test.go"))
+	must(t, err)
+	files = append(files, units...)
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		must(t, err)
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
+				tests[f.Name.Name] = true
+			}
+		}
+	}
+	pages, err := filepath.Glob(filepath.Join(repository, "docs", "*.md"))
+	must(t, err)
+	more, err := filepath.Glob(filepath.Join(repository, "docs", "*", "*.md"))
+	must(t, err)
+	for _, name := range []string{"README.md", "CONTRIBUTING.md"} {
+		pages = append(pages, filepath.Join(repository, name))
+	}
+	for _, page := range append(pages, more...) {
+		text, err := os.ReadFile(page)
+		must(t, err)
+		for _, m := range namedTest.FindAllSubmatch(text, -1) {
+			if !tests[string(m[1])] {
+				t.Errorf("%s: there is no %s", page, m[1])
+			}
+		}
+		for _, m := range linkedPage.FindAllSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), string(m[1]))); err != nil {
+				t.Errorf("%s: %s is not there", page, m[1])
+			}
+		}
+	}
+}
