@@ -318,7 +318,10 @@ class Master:
         """Sends a signal until the worker is gone, as the master does."""
         while True:
             try:
-                os.kill(worker.pid, sig)
+                # An interpreter that is on its way out has its handlers no
+                # more, and would end by the signal.
+                if "Worker exiting (pid: %d)" % worker.pid not in self.read_log():
+                    os.kill(worker.pid, sig)
             except ProcessLookupError:
                 return self.exited(worker)
             if select.select([self.control], [], [], 0.1)[0]:
