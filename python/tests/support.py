@@ -320,8 +320,8 @@ class Master:
             try:
                 # An interpreter that is on its way out has its handlers no
                 # more, and would end by the signal.
-                if "Worker exiting (pid: %d)" % worker.pid not in self.read_log():
-                    os.kill(worker.pid, sig)
+                leaving = "Worker exiting (pid: %d)" % worker.pid in self.read_log()
+                os.kill(worker.pid, 0 if leaving and sig == signal.SIGTERM else sig)
             except ProcessLookupError:
                 return self.exited(worker)
             if select.select([self.control], [], [], 0.1)[0]:
