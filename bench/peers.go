@@ -195,6 +195,9 @@ func granian(kind string, several bool) func(*environment, *setup) []string {
 		default:
 			args = append(args, "--blocking-threads", "1", "--no-ws")
 		}
+		if s.Idle {
+			args = append(args, "--backpressure", "20000") // it counts connections
+		}
 		if s.TLS {
 			args = append(args, "--ssl-certificate", e.certFile, "--ssl-keyfile", e.keyFile)
 		}
