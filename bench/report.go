@@ -42,6 +42,7 @@ type row struct {
 	Millis    map[string]stats.Summary `json:"milliseconds"`
 	Longest   stats.Summary            `json:"longest_wait_milliseconds"`
 	Lost      []int                    `json:"failed_requests"` // by round
+	Starved   int                      `json:"starved_clients"` // in the worst round
 	Values    map[string]stats.Summary `json:"values,omitempty"`
 	// Notes are what a reader should know of a figure, Marks why not to trust it.
 	Notes []string `json:"notes,omitempty"`
@@ -173,6 +174,7 @@ func summarize(runs []*run, w *workload) row {
 	if lost > 0 {
 		one.Marks = append(one.Marks, fmt.Sprintf("%d errors (first: %s)", lost, firstError))
 	}
+	one.Starved = starved
 	if starved > 0 {
 		one.Marks = append(one.Marks, fmt.Sprintf("%d of %d clients got no answer while it was measured", starved, runs[0].Clients))
 	}
@@ -248,11 +250,8 @@ func readReports(paths []string) (*report, error) {
 				r.Runs = append(r.Runs, one)
 			}
 		}
-		for _, one := range more.Rows {
-			if !have[one.Workload] {
-				r.Rows = append(r.Rows, one)
-			}
-		}
 	}
+	r.Rows = nil
+	r.finish(nil)
 	return r, nil
 }
