@@ -13,6 +13,7 @@ import (
 )
 
 func TestASGIBodies(t *testing.T) {
+	t.Parallel()
 	eachLine(t, options{app: "asgiapps:uploads"}, func(t *testing.T, s *server) {
 		c := s.client()
 		// What is small comes whole, also if it was not sent so.
@@ -62,6 +63,7 @@ func TestASGIBodies(t *testing.T) {
 }
 
 func TestASGIBodiesOverHTTP2(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "asgiapps:uploads"}, func(t *testing.T, s *server, w *web) {
 		large := bytes.Repeat([]byte("0123456789"), 300_000)
 		p, err := w.try(context.Background(), "POST", "/echo", bytes.NewReader(large))
@@ -99,6 +101,7 @@ func TestASGIBodiesOverHTTP2(t *testing.T) {
 
 // An app that does not read holds the client back, and nobody else.
 func TestASGIUploadBackPressure(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:uploads"})
 	g := s.gate("slowly")
 	const size = 60_000_000
@@ -130,6 +133,7 @@ func TestASGIUploadBackPressure(t *testing.T) {
 }
 
 func TestASGIEarlyAnswers(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:uploads"})
 	// A client that asks first is told no by the app.
 	for _, head := range []string{"Content-Length: 5", "Content-Length: 500000", "Transfer-Encoding: chunked"} {
@@ -171,6 +175,7 @@ func TestASGIEarlyAnswers(t *testing.T) {
 }
 
 func TestASGIBodyLimits(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:uploads", args: []string{"--limit-request-body", "200000", "--body-timeout", "2"}})
 	c := s.client()
 	c.send(t, "POST /parts HTTP/1.1\r\nHost: x\r\nContent-Length: 200001\r\n\r\n")
@@ -209,6 +214,7 @@ func TestASGIBodyLimits(t *testing.T) {
 
 // A client that leaves in the middle of its body is not waited for.
 func TestASGIUploadLeft(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:uploads"})
 	c := s.client()
 	c.send(t, "POST /slowly HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n"+strings.Repeat("x", 1000))

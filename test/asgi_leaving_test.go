@@ -10,6 +10,7 @@ import (
 
 // An app hears of a client that has gone in each of the ways that ASGI has.
 func TestASGIDisconnect(t *testing.T) {
+	t.Parallel()
 	eachLine(t, options{app: "asgiapps:leaving", args: []string{"--asgi-disconnect-grace-period", "1"}}, func(t *testing.T, s *server) {
 		for _, test := range []struct{ path, log string }{
 			{"/receive", `^receive http\.disconnect$`},
@@ -48,6 +49,7 @@ func TestASGIDisconnect(t *testing.T) {
 }
 
 func TestASGIDisconnectAtOnce(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:leaving", args: []string{"--asgi-disconnect-grace-period", "0"}})
 	c := s.client()
 	c.send(t, "GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -60,6 +62,7 @@ func TestASGIDisconnectAtOnce(t *testing.T) {
 }
 
 func TestASGIDisconnectOverHTTP2(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "asgiapps:leaving"}, func(t *testing.T, s *server, w *web) {
 		ctx, cancel := context.WithCancel(context.Background())
 		resp, err := w.Do(w.request(ctx, "GET", "/send", nil))
@@ -79,6 +82,7 @@ func TestASGIDisconnectOverHTTP2(t *testing.T) {
 
 // A client that has only finished sending gets its response.
 func TestASGIHalfClosed(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:gated"})
 	g := s.gate("wait")
 	c := s.client()

@@ -56,6 +56,7 @@ func expectStreamEnds(t *testing.T, c *client, version string) {
 }
 
 func TestASGIReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2", "--graceful-timeout", "100"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
 	k, o := s.bothLoads(4)
 	for i := range 5 {
@@ -78,6 +79,7 @@ func TestASGIReloadUnderLoad(t *testing.T) {
 }
 
 func TestASGIKillWorkers(t *testing.T) {
+	t.Parallel()
 	// What was begun is lost, with 502 or a cut; nothing else.
 	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
 	k, o := s.bothLoads(4)
@@ -106,6 +108,7 @@ func TestASGIKillWorkers(t *testing.T) {
 }
 
 func TestASGIKillWorkerInDetail(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", args: []string{"--timeout", "100"}, files: map[string]string{"webapp.py": `
 import os, time
 from asgiapps import respond, gate_wait, start, body
@@ -161,6 +164,7 @@ async def app(scope, receive, send):
 // A worker that is told to end by an operator finishes what it has begun, and what it
 // has not begun goes to another one at once.
 func TestASGITermToWorkers(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2", "--graceful-timeout", "100"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
 	k, o := s.bothLoads(4)
 	for i := range 4 {
@@ -183,6 +187,7 @@ func TestASGITermToWorkers(t *testing.T) {
 }
 
 func TestASGIMaxRequests(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2", "--max-requests", "100"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
 	k, o := s.bothLoads(4)
 	eventually(t, "workers are replaced", func() bool { return s.log.count(`Worker exiting`) >= 5 })
@@ -191,6 +196,7 @@ func TestASGIMaxRequests(t *testing.T) {
 }
 
 func TestASGIStopUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
 	g := s.gate("g")
 	stream := openStream(t, s, "g", "0")
@@ -217,6 +223,7 @@ func TestASGIStopUnderLoad(t *testing.T) {
 }
 
 func TestASGIQuickStop(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": asgiVersioned("0")}})
 	g := s.gate("g")
 	stream := openStream(t, s, "g", "0")
@@ -232,6 +239,7 @@ func TestASGIQuickStop(t *testing.T) {
 // A front that takes the place of another begins anew with the workers that are
 // there: they hear that the clients of the other have gone.
 func TestASGIKillFront(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:leaving", args: []string{"--asgi-disconnect-grace-period", "1"}})
 	worker := s.workers(1)[0]
 	for range 3 {
@@ -257,6 +265,7 @@ func TestASGIKillFront(t *testing.T) {
 
 // An app may be of another kind after a reload, while requests wait.
 func TestASGIReloadToWSGI(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": versioned("w0")}})
 	k, o := s.bothLoads(4)
 	for i := range 2 {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestASGILifespan(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "lifespans:app", args: []string{"--workers", "2", "--max-requests", "50"}})
 	old := s.workers(2)
 	// The state of a request is its own, what is in it is not.
@@ -44,6 +45,7 @@ func TestASGILifespan(t *testing.T) {
 }
 
 func TestASGILifespanQuick(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "lifespans:app"})
 	s.signal(syscall.SIGINT)
 	s.expectExit(0)
@@ -52,6 +54,7 @@ func TestASGILifespanQuick(t *testing.T) {
 
 // What an app does at its end may take as long as graceful_timeout lets it.
 func TestASGISlowShutdown(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "lifespans:slow_shutdown", args: []string{"--graceful-timeout", "60"}})
 	g := s.gate("shutdown")
 	worker := s.workers(1)[0]
@@ -91,6 +94,7 @@ func TestASGISlowShutdown(t *testing.T) {
 }
 
 func TestASGILifespanFailure(t *testing.T) {
+	t.Parallel()
 	for _, args := range []string{"", "--asgi-lifespan on"} {
 		s := launch(t, options{app: "lifespans:fails", args: strings.Fields(args)})
 		s.expectExit(3)
@@ -121,6 +125,7 @@ func TestASGILifespanFailure(t *testing.T) {
 
 // Apps that do not know the protocol are served without it, and none needs to.
 func TestASGIWithoutLifespan(t *testing.T) {
+	t.Parallel()
 	for app, want := range map[string]string{
 		"lifespans:raises": "{}", "lifespans:returning": "served", "asgiapps:hello": "Hello, World!", "lifespans:Double": "served, too",
 	} {
@@ -141,6 +146,7 @@ func TestASGIWithoutLifespan(t *testing.T) {
 }
 
 func TestASGIClassNeedsASGI(t *testing.T) {
+	t.Parallel()
 	s := launch(t, options{app: "lifespans:wsgi", args: []string{"-k", "asgi"}})
 	s.expectExit(4)
 	s.log.expect(t, `'lifespans:wsgi' is an application of WSGI: the worker class asgi cannot run it\.$`)

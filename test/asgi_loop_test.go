@@ -12,6 +12,7 @@ import (
 // A loop that is blocked is noticed, its clients are answered, its worker is
 // replaced; what waited for it is run by another.
 func TestASGIBlockedLoop(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		app: "asgiapps:loops", args: []string{"-k", "asgi", "--timeout", "2"},
 		conf: "def worker_abort(worker):\n    worker.log.info('hook worker_abort %s', worker.pid)\n",
@@ -53,6 +54,7 @@ func TestASGIBlockedLoop(t *testing.T) {
 
 // What takes long without blocking the loop is none of timeout's business.
 func TestASGITimeoutIsOfTheLoop(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:loops", args: []string{"--timeout", "1", "--graceful-timeout", "2", "--log-level", "debug"}})
 	worker := s.workers(1)[0]
 	held := s.client()
@@ -70,6 +72,7 @@ func TestASGITimeoutIsOfTheLoop(t *testing.T) {
 }
 
 func TestASGILag(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:loops", args: []string{"--log-level", "debug"}})
 	held := s.client()
 	held.send(t, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -85,6 +88,7 @@ func TestASGILag(t *testing.T) {
 }
 
 func TestASGILoops(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]string{"auto": "uvloop", "uvloop": "uvloop", "asyncio": "asyncio.unix_events"} {
 		s := start(t, options{app: "asgiapps:loops", python: venv(t), args: []string{"--asgi-loop", name}})
 		if got := s.get("/"); !strings.HasPrefix(got, want+" ") {
@@ -96,6 +100,7 @@ func TestASGILoops(t *testing.T) {
 }
 
 func TestASGIWithoutUvloop(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:loops", args: []string{"--asgi-loop", "uvloop"}, files: map[string]string{"uvloop.py": "raise ImportError\n"}})
 	s.log.expect(t, `\[WARNING\] uvloop not available, falling back to asyncio$`)
 	s.get("/")
@@ -104,6 +109,7 @@ func TestASGIWithoutUvloop(t *testing.T) {
 
 // worker_connections is a limit; what is beyond it waits as for any worker.
 func TestASGIWorkerConnections(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:gated", args: []string{"--worker-connections", "3", "--queue-limit", "2", "--graceful-timeout", "60"}})
 	g := s.gate("wait")
 	var running []*pending

@@ -13,6 +13,7 @@ import (
 
 // What an app of ASGI may send, and what the client gets of it.
 func TestASGIResponses(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:reactions", files: map[string]string{"data": "0123456789"}})
 	source, err := os.ReadFile(filepath.Join(repository, "test", "apps", "asgiapps.py"))
 	must(t, err)
@@ -58,6 +59,7 @@ func TestASGIResponses(t *testing.T) {
 
 // The mistakes of an app are answered as far as they can be, and logged.
 func TestASGIMistakes(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:reactions"})
 	worker := s.workers(1)[0]
 	for _, test := range []struct {
@@ -97,6 +99,7 @@ func TestASGIMistakes(t *testing.T) {
 }
 
 func TestASGIStream(t *testing.T) {
+	t.Parallel()
 	eachLine(t, options{app: "asgiapps:streaming"}, func(t *testing.T, s *server) {
 		g := s.gate("second")
 		c := s.client()
@@ -126,6 +129,7 @@ func TestASGIStream(t *testing.T) {
 }
 
 func TestASGITrailers(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:reactions"})
 	c := s.client()
 	c.send(t, "GET /trailers HTTP/1.1\r\nHost: x\r\nTE: deflate;q=0.5, Trailers\r\nConnection: TE\r\n\r\n")
@@ -164,6 +168,7 @@ func untilEmptyLine(t *testing.T, r *bufio.Reader) string {
 }
 
 func TestASGIEarlyHints(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:reactions"})
 	c := s.client()
 	c.send(t, "GET /hints HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -182,6 +187,7 @@ func TestASGIEarlyHints(t *testing.T) {
 // A client that reads slowly costs the front no more than a window, and holds up
 // nobody.
 func TestASGISlowReader(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": `
 async def app(scope, receive, send):
     if scope["type"] != "http":

@@ -44,6 +44,7 @@ func expectScope(t testing.TB, scope map[string]any, want map[string]any) {
 type list = []any
 
 func TestASGIScope(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:scope", args: []string{"--root-path", "/мир"}})
 	c := s.client()
 	c.send(t, "PATCH /caf%C3%A9/%41%2fb%zz%ff?q=%20&r HTTP/1.1\r\nHost: Example.com:80\r\nX-One: 1\r\nx-TWO: a, b\r\nX-One: caf\xe9\r\n"+
@@ -81,6 +82,7 @@ func TestASGIScope(t *testing.T) {
 
 // Who may say what, in which fields, is decided by the rules of WSGI.
 func TestASGITrust(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:scope", args: []string{"--root-path", "/default"}})
 	c := s.client()
 	expectScope(t, scopeOf(t, c.do(t, "GET", "/api/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /api").body), map[string]any{
@@ -105,6 +107,7 @@ func TestASGITrust(t *testing.T) {
 }
 
 func TestASGIScopeOnAUnixSocket(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:scope", bind: []string{"unix:DIR/web.sock"}})
 	expectScope(t, scopeOf(t, s.client().do(t, "GET", "/", "").body), map[string]any{
 		"client": nil, "server": list{s.path("web.sock"), nil}, "scheme": "http",
@@ -113,6 +116,7 @@ func TestASGIScopeOnAUnixSocket(t *testing.T) {
 }
 
 func TestASGIScopeOfProxyProtocol(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "asgiapps:scope", args: []string{"--proxy-protocol=auto"}})
 	c := s.client()
 	c.send(t, "PROXY TCP4 192.0.2.7 192.0.2.8 1234 80\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -121,6 +125,7 @@ func TestASGIScopeOfProxyProtocol(t *testing.T) {
 }
 
 func TestASGIScopeOfTLS(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{app: "asgiapps:scope"}))
 	got := scopeOf(t, s.client().do(t, "GET", "/", "").body)
 	expectScope(t, got, map[string]any{"scheme": "https", "http_version": "1.1"})
@@ -132,6 +137,7 @@ func TestASGIScopeOfTLS(t *testing.T) {
 }
 
 func TestASGIOverHTTP2(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "asgiapps:scope"}, func(t *testing.T, s *server, w *web) {
 		got := scopeOf(t, w.do("GET", "/p%61th?q", "", "X-One", "1", "TE", "trailers").body)
 		expectScope(t, got, map[string]any{"http_version": "2", "path": "/path", "raw_path": "b:/p%61th", "query_string": "b:q"})

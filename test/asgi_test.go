@@ -10,6 +10,7 @@ import (
 
 // ASGI apps are recognized, whatever the worker class is, and served.
 func TestASGIApps(t *testing.T) {
+	t.Parallel()
 	for _, args := range []string{"", "-k asgi", "--threads 3", "--preload", "-k uvicorn.workers.UvicornWorker"} {
 		t.Run(args, func(t *testing.T) {
 			s := start(t, options{app: "asgiapps:echo", args: strings.Fields(args)})

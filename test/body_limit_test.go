@@ -9,6 +9,7 @@ import (
 )
 
 func TestBodyLimit(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "digest:app", args: []string{"--limit-request-body", "1000"}})
 	chunked := func(n int) string {
 		return fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", n, strings.Repeat("b", n))
@@ -59,6 +60,7 @@ func TestBodyLimit(t *testing.T) {
 }
 
 func TestAnswerWhileTheClientSends(t *testing.T) {
+	t.Parallel()
 	// A client that writes all of its body before it reads gets the answer that
 	// was given long before: the connection is not reset meanwhile.
 	s := start(t, options{app: "digest:app", args: []string{"--limit-request-body", "1000"}})

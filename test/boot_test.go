@@ -16,6 +16,7 @@ import (
 // why in Gunicorn's words, end with Gunicorn's exit code and leave nothing
 // behind (which the harness checks).
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	workerBoot := []string{`\[ERROR\] Worker \(pid:\d+\) exited with code 3\.`, `\[ERROR\] Shutting down: Master`, `\[ERROR\] Reason: Worker failed to boot\.`}
 	appLoad := []string{`\[ERROR\] Worker \(pid:\d+\) exited with code 4\.`, `\[ERROR\] Shutting down: Master`, `\[ERROR\] Reason: App failed to load\.`}
 	for _, c := range []struct {
@@ -97,6 +98,7 @@ func (s *server) checkStacks(none bool) {
 }
 
 func TestPortInUse(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
@@ -120,6 +122,7 @@ func TestPortInUse(t *testing.T) {
 }
 
 func TestPortBecomesFree(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	s := launch(t, options{bind: []string{l.Addr().String()}})
@@ -131,6 +134,7 @@ func TestPortBecomesFree(t *testing.T) {
 }
 
 func TestStopWhilePortIsInUse(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer l.Close()
@@ -146,6 +150,7 @@ func TestStopWhilePortIsInUse(t *testing.T) {
 }
 
 func TestAddressOfAnotherHost(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
@@ -158,6 +163,7 @@ func TestAddressOfAnotherHost(t *testing.T) {
 }
 
 func TestUnknownHost(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
@@ -171,6 +177,7 @@ func TestUnknownHost(t *testing.T) {
 }
 
 func TestPermissionDenied(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
@@ -194,6 +201,7 @@ func TestPermissionDenied(t *testing.T) {
 }
 
 func TestNoPython(t *testing.T) {
+	t.Parallel()
 	t.Run("nowhere", func(t *testing.T) {
 		s := launch(t, options{python: "-", env: []string{"PATH=/no/such/bin", "VIRTUAL_ENV=/no/such/venv"}})
 		s.expectExit(1)
@@ -220,6 +228,7 @@ func TestNoPython(t *testing.T) {
 }
 
 func TestPythonIsFound(t *testing.T) {
+	t.Parallel()
 	t.Run("on PATH", func(t *testing.T) {
 		s := start(t, options{python: "-"})
 		s.get("/")
@@ -236,6 +245,7 @@ func TestPythonIsFound(t *testing.T) {
 }
 
 func TestVersionAndHelp(t *testing.T) {
+	t.Parallel()
 	s := launch(t, options{app: "-", args: []string{"--version"}})
 	s.expectExit(0)
 	s.log.expect(t, `^`+name()+` \(version \S+\)$`)

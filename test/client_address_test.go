@@ -49,6 +49,7 @@ func onPort(t testing.TB, host string) (bind string, port int) {
 }
 
 func TestClientOfTCP(t *testing.T) {
+	t.Parallel()
 	for _, host := range []string{"127.0.0.1", "0.0.0.0", "::1", "::"} {
 		t.Run(host, func(t *testing.T) {
 			bind, port := onPort(t, host)
@@ -75,6 +76,7 @@ func TestClientOfTCP(t *testing.T) {
 }
 
 func TestClientOfUnixSocket(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "showenviron:app", bind: []string{"unix:DIR/web.sock"}})
 	for fields, want := range map[string]variables{
 		"Host: example.org":                               {"SERVER_NAME": "example.org", "SERVER_PORT": "80", "wsgi.url_scheme": "http"},
@@ -134,6 +136,7 @@ func proxyHeaders() []proxyHeader {
 }
 
 func TestProxyProtocol(t *testing.T) {
+	t.Parallel()
 	servers := map[string]*server{}
 	for _, mode := range []string{"v1", "v2", "auto"} {
 		servers[mode] = start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=" + mode, "--access-logfile", "DIR/access.log", "--access-logformat", "%(h)s %(U)s"}})
@@ -201,6 +204,7 @@ func sendBytes(t testing.TB, c *client, text string) {
 }
 
 func TestProxyProtocolAbsent(t *testing.T) {
+	t.Parallel()
 	// The header may be left out, as in Gunicorn; and it can come only once.
 	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}})
 	c := s.client()
@@ -232,6 +236,7 @@ func TestProxyProtocolAbsent(t *testing.T) {
 }
 
 func TestProxyProtocolOfAnotherVersion(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"off", "v1", "v2"} {
 		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=" + mode}})
 		for _, h := range proxyHeaders() {
@@ -250,6 +255,7 @@ func TestProxyProtocolOfAnotherVersion(t *testing.T) {
 }
 
 func TestProxyProtocolRefused(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}})
 	for _, test := range []struct{ text, log string }{
 		{"PROXY TCP4 192.0.2.1 198.51.100.2 1\r\n", "Invalid PROXY line: "},
@@ -279,6 +285,7 @@ func TestProxyProtocolRefused(t *testing.T) {
 }
 
 func TestProxyProtocolFromUntrusted(t *testing.T) {
+	t.Parallel()
 	for _, from := range []string{"192.0.2.1", "127.0.0.2,192.0.2.0/24", "::1"} {
 		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--proxy-allow-from", from}})
 		for _, h := range proxyHeaders() {
@@ -298,6 +305,7 @@ func TestProxyProtocolFromUntrusted(t *testing.T) {
 }
 
 func TestProxyProtocolFromTrusted(t *testing.T) {
+	t.Parallel()
 	h := proxyHeaders()[0]
 	for _, from := range []string{"127.0.0.1", "*", "192.0.2.1,127.0.0.0/8"} {
 		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--proxy-allow-from", from}})
@@ -319,6 +327,7 @@ func TestProxyProtocolFromTrusted(t *testing.T) {
 }
 
 func TestProxyHeaderThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--handshake-timeout", "2"}})
 	for _, text := range []string{"PROXY TCP4 192.0.2.1 ", "P", "\r\n\r\n", proxyHeaders()[3].text[:20]} {
 		c := s.client()
@@ -370,6 +379,7 @@ func expectEnd(t testing.TB, c *client, status int) {
 }
 
 func TestProxyProtocolBeforeTLS(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}}))
 	for _, h := range proxyHeaders() {
 		for _, pieces := range []bool{false, true} {

@@ -11,6 +11,7 @@ import (
 
 // TestConcurrencyFlags is about wsgi.multithread and wsgi.multiprocess.
 func TestConcurrencyFlags(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args            string
 		thread, process bool
@@ -56,6 +57,7 @@ func TestConcurrencyFlags(t *testing.T) {
 
 // TestKindsThatAreNot is about values of worker_class that mean no kind.
 func TestKindsThatAreNot(t *testing.T) {
+	t.Parallel()
 	for _, conf := range []string{
 		"worker_class = 'app.Worker'\n",
 		"class Worker: pass\nworker_class = Worker\n",
@@ -67,6 +69,7 @@ func TestKindsThatAreNot(t *testing.T) {
 }
 
 func TestGeventMissing(t *testing.T) {
+	t.Parallel()
 	for _, conf := range []string{"", "worker_class = 'gevent'\n"} {
 		o := options{conf: conf, files: map[string]string{"gevent.py": "__version__ = '24.2.1'\n"}}
 		if conf == "" {

@@ -31,6 +31,7 @@ func configured(t *testing.T, name string, o options) options {
 }
 
 func TestConfigDjangoPreload(t *testing.T) {
+	t.Parallel()
 	o := configured(t, "django_preload.py", options{app: "-", python: venv(t), mayLeave: true, files: map[string]string{
 		"site_settings.py": `
 SECRET_KEY = "x"
@@ -90,6 +91,7 @@ with connection.cursor() as c:  # while it is loaded: every worker inherits this
 }
 
 func TestConfigPrometheus(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	s := start(t, configured(t, "prometheus.py", options{app: "webapp:app", python: venv(t), env: []string{fmt.Sprintf("METRICS_PORT=%d", port)},
 		files: map[string]string{"webapp.py": `
@@ -153,6 +155,7 @@ def app(environ, start_response):
 }
 
 func TestConfigAPMAgent(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "apm_agent.py", options{}))
 	pids := s.workers(2)
 	for i := range 10 {
@@ -174,6 +177,7 @@ func TestConfigAPMAgent(t *testing.T) {
 }
 
 func TestConfigMemoryWatchdog(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "memory_watchdog.py", options{app: "webapp:app", env: []string{"WORKER_MEMORY_LIMIT_MB=120"},
 		files: map[string]string{"webapp.py": `
 LEAK = []
@@ -197,6 +201,7 @@ def app(environ, start_response):
 }
 
 func TestConfigDumpStacks(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "dump_stacks.py", options{app: "gated:app"}))
 	m := inFlight(s)
 	kill(t, s.workers(1)[0], syscall.SIGINT)
@@ -209,6 +214,7 @@ func TestConfigDumpStacks(t *testing.T) {
 }
 
 func TestConfigJSONLogs(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "json_logs.py", options{python: venv(t), env: []string{"SERVICE=shop"}}))
 	s.get("/basket?id=5")
 	s.log.expectFrom(t, 0, `/basket`)
@@ -241,6 +247,7 @@ func TestConfigJSONLogs(t *testing.T) {
 }
 
 func TestConfigEnvDriven(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	o := configured(t, "env_driven.py", options{app: "webapp:app", bind: []string{}, noProbe: true, env: []string{
 		fmt.Sprintf("APP_PORT=%d", port), "GUNICORN_WORKERS=3", "GUNICORN_THREADS=2", "LOG_LEVEL=DEBUG", "ACCESS_LOG=yes", "SERVICE_NAME=shop",
@@ -267,6 +274,7 @@ def app(environ, start_response):
 }
 
 func TestConfigSeveralBinds(t *testing.T) {
+	t.Parallel()
 	first, second := freePort(t), freePort(t)
 	s := start(t, configured(t, "several_binds.py", options{app: "showenviron:app", bind: []string{}, noProbe: true,
 		env: []string{fmt.Sprintf("FIRST_PORT=%d", first), fmt.Sprintf("SECOND_PORT=%d", second)}}))
@@ -294,6 +302,7 @@ func TestConfigSeveralBinds(t *testing.T) {
 }
 
 func TestConfigTLS(t *testing.T) {
+	t.Parallel()
 	o := withTLS(t, configured(t, "tls_termination.py", options{}))
 	o.args = nil // the file says it
 	s := start(t, o)
@@ -308,6 +317,7 @@ func TestConfigTLS(t *testing.T) {
 }
 
 func TestConfigHealthFilter(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "health_filter.py", options{}))
 	for _, path := range []string{"/healthz", "/pay?token=secret&x=1", "/healthz"} {
 		s.get(path)
@@ -320,6 +330,7 @@ func TestConfigHealthFilter(t *testing.T) {
 }
 
 func TestConfigIntercepted(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "intercepted.py", options{}))
 	s.get("/path")
 	for _, want := range []string{"info|gunicorn.error|Starting indrik", "info|gunicorn.error|Booting worker", `info|gunicorn.access|127.0.0.1 - - [`} {
@@ -332,6 +343,7 @@ func TestConfigIntercepted(t *testing.T) {
 }
 
 func TestConfigProduction(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "production.py", options{}))
 	n := min(runtime.NumCPU()*2+1, 5)
 	for _, pid := range s.workers(n) {
@@ -352,6 +364,7 @@ func TestConfigProduction(t *testing.T) {
 }
 
 func TestConfigStatsd(t *testing.T) {
+	t.Parallel()
 	got, addr := listenPackets(t, "udp")
 	s := start(t, configured(t, "statsd_metrics.py", options{env: []string{"STATSD=" + addr, "SERVICE=shop", "ENV=test", "VERSION=3"}}))
 	if _, err := s.request("POST", "/upload", "12345"); err != nil {
@@ -364,6 +377,7 @@ func TestConfigStatsd(t *testing.T) {
 }
 
 func TestConfigAccessLogOnStdout(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "access_stdout.py", options{}))
 	s.client().do(t, "POST", "/a%20b?q=1", "", "X-Forwarded-For: 192.0.2.7", `User-Agent: a "b"`)
 	want := fmt.Sprintf(`remote=192.0.2.7 method=POST path="/a b" query="q=1" proto=HTTP/1.1 status=200 bytes=14 type="text/plain" agent="a \"b\"" pid=<%d> none=-`,
@@ -376,6 +390,7 @@ func TestConfigAccessLogOnStdout(t *testing.T) {
 }
 
 func TestConfigCleanup(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "cleanup.py", options{}))
 	s.get("/")
 	dirs := func() []string {
@@ -402,6 +417,7 @@ func TestConfigCleanup(t *testing.T) {
 }
 
 func TestConfigTiming(t *testing.T) {
+	t.Parallel()
 	s := start(t, configured(t, "timing.py", options{app: "showenviron:app"}))
 	s.client().do(t, "GET", "/known", "", "X-Request-Id: abc")
 	s.log.expectFrom(t, 0, `slow: GET /known took \d+\.\d{3} s, status 200, id abc$`)
@@ -416,6 +432,7 @@ func TestConfigTiming(t *testing.T) {
 
 // A file that imports gunicorn, which is not installed, says what to change.
 func TestConfigImportsGunicorn(t *testing.T) {
+	t.Parallel()
 	want := "^Hint: the package gunicorn is not installed, and Indrik does not need it: write `from indrik.glogging import Logger` for "
 	for _, text := range []string{"from gunicorn.glogging import Logger\n", "import gunicorn\n"} {
 		s := launch(t, options{conf: text})

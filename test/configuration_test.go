@@ -12,6 +12,7 @@ import (
 
 // Settings from pyproject.toml, read again by HUP; a mistake in it changes nothing.
 func TestPyproject(t *testing.T) {
+	t.Parallel()
 	const head = "[project]\nname = 'test'\n\n[tool.indrik]\nwsgi_app = 'hello:app'\n"
 	s := start(t, options{app: "-", files: map[string]string{"pyproject.toml": head + "workers = 2\nworker = 3\n"}})
 	s.log.expect(t, `unknown setting 'worker' in pyproject\.toml, line 7: did you mean 'workers'\?`)
@@ -53,6 +54,7 @@ func TestConfigLocations(t *testing.T) {
 
 // A container's variables go over the file of its image, options over both.
 func TestVariables(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		conf: "workers = 1\nproc_name = 'file'\ntimeout = 5\n",
 		env:  []string{"INDRIK_WORKERS=2", "INDRIK_PROC_NAME=variable", "WEB_CONCURRENCY=7", "INDRIK_THREAD=2", "INDRIK_HTTP_PARSER=fast", "INDRIK_REUSE_PORT=1"},
@@ -127,6 +129,7 @@ func TestCheckConfig(t *testing.T) {
 
 // Without --check-config the same is told, and no app is loaded.
 func TestEveryMistakeAtTheStart(t *testing.T) {
+	t.Parallel()
 	s := launch(t, options{conf: "workers = 'many'\ntimeout = -5\n", env: []string{"INDRIK_BACKLOG=x"}, app: "no_such_module:app"})
 	s.expectExit(1)
 	for _, want := range []string{`^Invalid value for workers: many$`, `^Invalid value for timeout: -5$`, `^  backlog = 'x' \(INDRIK_BACKLOG\)`} {
@@ -140,6 +143,7 @@ func TestEveryMistakeAtTheStart(t *testing.T) {
 }
 
 func TestPrintConfig(t *testing.T) {
+	t.Parallel()
 	s := launch(t, options{
 		conf: "timeout = 7\n\ndef post_fork(server, worker):\n    pass\n",
 		env:  []string{"WEB_CONCURRENCY=3", "INDRIK_BACKLOG=9", "GUNICORN_CMD_ARGS=--threads 4"},
@@ -171,6 +175,7 @@ func TestPrintConfig(t *testing.T) {
 
 // The number of workers is left to the machine, and the log says why it is what it is.
 func TestAutoWorkers(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{conf: "workers = 'auto'\n"})
 	m := s.log.expect(t, `\[INFO\] Workers: (\d+), .*\d CPUs`)
 	n, err := strconv.Atoi(m[1])

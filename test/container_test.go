@@ -47,6 +47,7 @@ def app(environ, start_response):
 `
 
 func TestContainer(t *testing.T) {
+	t.Parallel()
 	s := inContainer(t, options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": orphans}})
 	s.workers(2)
 	s.get("/orphans")
@@ -69,6 +70,7 @@ func TestContainer(t *testing.T) {
 }
 
 func TestContainerExitCode(t *testing.T) {
+	t.Parallel()
 	o := options{app: "hello:missing", noProbe: true}
 	unshare := []string{"unshare", "--fork", "--pid", "--mount-proc"}
 	if err := exec.Command(unshare[0], append(unshare[1:], "true")...).Run(); err != nil {
@@ -80,6 +82,7 @@ func TestContainerExitCode(t *testing.T) {
 }
 
 func TestOrphansOutsideAContainer(t *testing.T) {
+	t.Parallel()
 	// The children that a worker leaves behind must not pile up as zombies,
 	// whoever inherits them.
 	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": orphans}})
@@ -100,6 +103,7 @@ func TestOrphansOutsideAContainer(t *testing.T) {
 }
 
 func TestReadOnlyRoot(t *testing.T) {
+	t.Parallel()
 	// Nothing but the temporary directory need be writable.
 	if os.Getuid() == 0 && systemPython() == "" {
 		t.Skip("no python3 that everybody can run")

@@ -118,6 +118,7 @@ type refusedClass struct {
 }
 
 func TestRefusedClasses(t *testing.T) {
+	t.Parallel()
 	for _, group := range refusedClasses {
 		s := start(t, options{app: "recording:app", args: group.args})
 		ran := len(s.log.all(`ran (/.*)`))

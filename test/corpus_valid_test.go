@@ -70,6 +70,7 @@ type acceptedClass struct {
 }
 
 func TestAcceptedClasses(t *testing.T) {
+	t.Parallel()
 	for _, group := range acceptedClasses {
 		s := start(t, options{app: "echo:app", args: append([]string{"--threads", "2"}, group.args...)})
 		for name, c := range group.cases {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestKillWorker(t *testing.T) {
+	t.Parallel()
 	// At most the request that it was running is lost, with a 502. All others,
 	// on kept connections too, notice nothing.
 	s := start(t, options{app: "echo:app", args: []string{"--workers", "2"}})
@@ -49,6 +50,7 @@ func TestKillWorker(t *testing.T) {
 }
 
 func TestKillWorkerWithThreads(t *testing.T) {
+	t.Parallel()
 	// What was running is answered with 502; what was waiting is given to the
 	// next worker; no request runs twice.
 	s := start(t, options{app: "gated:app", args: []string{"--threads", "2"}})
@@ -77,6 +79,7 @@ func TestKillWorkerWithThreads(t *testing.T) {
 }
 
 func TestKillWorkerAfterTheHead(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "streaming:app"})
 	g := s.gate("second")
 	c := s.client()
@@ -98,6 +101,7 @@ func TestKillWorkerAfterTheHead(t *testing.T) {
 }
 
 func TestCrashLoopBacksOff(t *testing.T) {
+	t.Parallel()
 	// The app imports once; from then on each new worker dies young.
 	app := `import os, signal
 if os.path.exists("poison"):
@@ -128,6 +132,7 @@ if os.path.exists("poison"):
 }
 
 func TestStopDuringCrashLoop(t *testing.T) {
+	t.Parallel()
 	app := "import os, signal\nif os.path.exists('poison'):\n    os.kill(os.getpid(), signal.SIGKILL)\n" + versioned("1")
 	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": app}})
 	s.write("poison", "")
@@ -140,6 +145,7 @@ func TestStopDuringCrashLoop(t *testing.T) {
 }
 
 func TestBrokenCodeAtRespawnDoesNotEndTheServer(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": versioned("1")}})
 	pids := s.workers(2)
 	s.write("webapp.py", "raise RuntimeError('broken since')\n")
@@ -158,6 +164,7 @@ func TestBrokenCodeAtRespawnDoesNotEndTheServer(t *testing.T) {
 
 // TestKillLoop kills processes of one kind, again and again, under load.
 func TestKillLoop(t *testing.T) {
+	t.Parallel()
 	length := 6 * time.Second
 	if os.Getenv("INDRIK_TEST_LONG") == "1" {
 		length = time.Minute
@@ -236,6 +243,7 @@ func (s *server) waitWhole(n int) {
 }
 
 func TestKillSpawner(t *testing.T) {
+	t.Parallel()
 	// Its workers serve until the new ones are ready.
 	s := start(t, options{app: "gated:app", args: []string{"--threads", "2"}})
 	m := inFlight(s)
@@ -253,6 +261,7 @@ func TestKillSpawner(t *testing.T) {
 }
 
 func TestKillFront(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "gated:app", args: []string{"--threads", "2"}})
 	worker := s.workers(1)[0]
 	m := inFlight(s)
@@ -274,6 +283,7 @@ func TestKillFront(t *testing.T) {
 }
 
 func TestKillMaster(t *testing.T) {
+	t.Parallel()
 	// Nothing goes on without a master; what it left does not stop the next one.
 	s := start(t, options{app: "echo:app", bind: []string{"unix:DIR/web.sock"}, args: []string{"--workers", "2", "--pid", "srv.pid"}})
 	s.workers(2)

@@ -100,6 +100,7 @@ func percentile(sorted []time.Duration, p float64) time.Duration {
 }
 
 func TestSlowLoris(t *testing.T) {
+	t.Parallel()
 	crowd, wait := 1000, 8*time.Second
 	if os.Getenv("INDRIK_TEST_LONG") != "" {
 		crowd, wait = 5000, 20*time.Second
@@ -166,6 +167,7 @@ func TestSlowLoris(t *testing.T) {
 }
 
 func TestConnectionLimit(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "gated:app", args: []string{"--limit-connections", "3", "--keep-alive", "60", "--threads", "4"}})
 	// The probe's connection is gone before the others come.
 	eventually(t, "no connection is open", func() bool { return !connected(s.port) })
@@ -231,6 +233,7 @@ func TestConnectionLimit(t *testing.T) {
 
 // Connections that never say anything keep nobody out.
 func TestSilentConnectionsGiveWay(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{args: []string{"--limit-connections", "3", "--keep-alive", "60"}})
 	eventually(t, "no connection is open", func() bool { return !connected(s.port) })
 	var silent []*client
@@ -248,6 +251,7 @@ func TestSilentConnectionsGiveWay(t *testing.T) {
 }
 
 func TestConnectionLimitUnderLoad(t *testing.T) {
+	t.Parallel()
 	// More clients than connections: all are served, though not on kept ones.
 	s := start(t, options{app: "echo:app", args: []string{"--limit-connections", "4", "--workers", "2", "--keep-alive", "60"}})
 	o := s.oneShotLoad(12)
@@ -261,6 +265,7 @@ func TestConnectionLimitUnderLoad(t *testing.T) {
 }
 
 func TestTooManyOpenFiles(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "hello:app", args: []string{"--keep-alive", "60"}})
 	front := s.role("front")[0].pid
 	kept := s.client()
@@ -312,6 +317,7 @@ func TestTooManyOpenFiles(t *testing.T) {
 }
 
 func TestFewFilesAllowed(t *testing.T) {
+	t.Parallel()
 	// With limit_connections 0 the descriptor limit is the limit: there is room
 	// for what else the front opens, and no accept fails.
 	s := start(t, options{app: "echo:app", args: []string{"--keep-alive", "60"},

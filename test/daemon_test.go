@@ -11,6 +11,7 @@ import (
 )
 
 func TestDaemon(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", daemon: true, args: []string{"--workers", "2"}})
 	s.workers(2)
 	p, _ := readProc(s.pid())
@@ -39,12 +40,14 @@ func TestDaemon(t *testing.T) {
 }
 
 func TestDaemonWithoutLog(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", daemon: true, args: []string{"--error-logfile", "-"}})
 	s.get("/")
 	s.terminate()
 }
 
 func TestWinchToDaemon(t *testing.T) {
+	t.Parallel()
 	// Its workers leave, the master stays, and what arrives meanwhile waits.
 	s := start(t, options{app: "gated:app", daemon: true, args: []string{"--workers", "2"}})
 	m := inFlight(s)
@@ -76,6 +79,7 @@ func TestWinchToDaemon(t *testing.T) {
 }
 
 func TestDaemonThatCannotStart(t *testing.T) {
+	t.Parallel()
 	// The command that starts the daemon waits until it serves, and tells its
 	// caller if it does not come to that.
 	s := launch(t, options{app: "no_such_module:app", args: []string{"--daemon", "--error-logfile", "DIR/err.log", "--pid", "srv.pid"}})
@@ -87,6 +91,7 @@ func TestDaemonThatCannotStart(t *testing.T) {
 
 // With -R what the app prints stays visible.
 func TestDaemonKeepsItsOutput(t *testing.T) {
+	t.Parallel()
 	app := `
 import sys
 def app(environ, start_response):

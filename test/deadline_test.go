@@ -10,6 +10,7 @@ import (
 
 // TestDeadline is about what an app can ask about its request.
 func TestDeadline(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, k kind) {
 		t.Parallel()
 		s := start(t, k.options(t, "asking:app", "--timeout", "2"))

@@ -17,6 +17,7 @@ func eachLine(t *testing.T, o options, test func(t *testing.T, s *server)) {
 }
 
 func TestContinueIsSentForABodyThatIsWanted(t *testing.T) {
+	t.Parallel()
 	o := options{app: "echo:app", args: []string{"--limit-request-body", "1000", "--limit-request-fields", "20"}}
 	eachLine(t, o, func(t *testing.T, s *server) {
 		c := s.client()
@@ -74,6 +75,7 @@ func TestContinueIsSentForABodyThatIsWanted(t *testing.T) {
 }
 
 func TestContinueWhileTheQueueIsFull(t *testing.T) {
+	t.Parallel()
 	// A 503 takes the place of the 100, and the body stays with the client.
 	s, g, busy := occupied(t, options{app: "gated:app", args: []string{"--queue-limit", "1"}})
 	var queued []*client
@@ -94,6 +96,7 @@ func TestContinueWhileTheQueueIsFull(t *testing.T) {
 }
 
 func TestEarlyAnswerIsRead(t *testing.T) {
+	t.Parallel()
 	// The client sends all it has to send before it reads. The answer came long
 	// before, and is still there.
 	o := options{app: "echo:app", args: []string{"--limit-request-body", "1000"}}
@@ -134,6 +137,7 @@ func TestEarlyAnswerIsRead(t *testing.T) {
 }
 
 func TestEarlyAnswerToACurlThatUploads(t *testing.T) {
+	t.Parallel()
 	o := options{app: "echo:app", args: []string{"--limit-request-body", "1000"}}
 	eachLine(t, o, func(t *testing.T, s *server) {
 		url := "http://" + s.addr()
@@ -152,6 +156,7 @@ func TestEarlyAnswerToACurlThatUploads(t *testing.T) {
 }
 
 func TestEarlyAnswerEndsNoPipeline(t *testing.T) {
+	t.Parallel()
 	// What comes before the refused request is answered, in order; what comes after
 	// it is not, since nobody can tell where it begins.
 	eachLine(t, options{app: "echo:app", args: []string{"--limit-request-body", "1000"}}, func(t *testing.T, s *server) {
@@ -171,6 +176,7 @@ func TestEarlyAnswerEndsNoPipeline(t *testing.T) {
 }
 
 func TestPipelineWaitsForItsFirst(t *testing.T) {
+	t.Parallel()
 	// The second request could be answered at once by the other worker; its answer
 	// comes second all the same.
 	eachLine(t, options{app: "gated:app", args: []string{"--workers", "2"}}, func(t *testing.T, s *server) {

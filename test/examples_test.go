@@ -50,6 +50,7 @@ func example(t *testing.T, name string) (*server, *web) {
 }
 
 func TestExampleHello(t *testing.T) {
+	t.Parallel()
 	s, w := example(t, "hello")
 	if p := w.do("GET", "/", ""); p.body != "Hello, World!\n" {
 		t.Errorf("%v", p)
@@ -59,6 +60,7 @@ func TestExampleHello(t *testing.T) {
 }
 
 func TestExampleFlask(t *testing.T) {
+	t.Parallel()
 	s, w := example(t, "flask")
 	form := url.Values{"name": {"<Ada>"}}.Encode()
 	if p := w.do("POST", "/", form, "Content-Type", "application/x-www-form-urlencoded"); p.StatusCode != 200 {
@@ -75,6 +77,7 @@ func TestExampleFlask(t *testing.T) {
 }
 
 func TestExampleDjango(t *testing.T) {
+	t.Parallel()
 	s, w := example(t, "django")
 	s.workers(2)
 	p := w.do("GET", "/", "")
@@ -96,6 +99,7 @@ func TestExampleDjango(t *testing.T) {
 }
 
 func TestExampleFastAPI(t *testing.T) {
+	t.Parallel()
 	s, w := example(t, "fastapi")
 	s.workers(2)
 	s.log.expect(t, `Using worker: asgi`)

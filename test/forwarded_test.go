@@ -9,6 +9,7 @@ import (
 )
 
 func TestForwardedAllowIPs(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		ips, env, scheme string
 		host             string
@@ -54,6 +55,7 @@ func TestForwardedAllowIPs(t *testing.T) {
 }
 
 func TestSecureSchemeHeaders(t *testing.T) {
+	t.Parallel()
 	const refused = ""
 	tests := map[string]string{
 		"X-Nothing: x":                                          "http",
@@ -102,6 +104,7 @@ func TestSecureSchemeHeaders(t *testing.T) {
 }
 
 func TestSchemeUnderTLS(t *testing.T) {
+	t.Parallel()
 	// A trusted proxy that reencrypts knows what the client used.
 	s := start(t, withTLS(t, options{app: "showenviron:app"}))
 	for field, scheme := range map[string]string{
@@ -116,6 +119,7 @@ func TestSchemeUnderTLS(t *testing.T) {
 }
 
 func TestTrustIsInThePeerBehindProxyProtocol(t *testing.T) {
+	t.Parallel()
 	// A proxy that sends the PROXY header and sets header fields is trusted, as
 	// in Gunicorn, by its own address: that of its client is never listed.
 	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}})
@@ -138,6 +142,7 @@ func TestTrustIsInThePeerBehindProxyProtocol(t *testing.T) {
 }
 
 func TestScriptName(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "showenviron:app"})
 	c := s.client()
 	for target, want := range map[string]variables{

@@ -23,6 +23,7 @@ func eachLoop(t *testing.T, app string, files map[string]string, test func(t *te
 }
 
 func TestDjangoASGI(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, "frameworks.djangosite.asgi", djangoFiles(t), func(t *testing.T, s *server, w *web) {
 		testFramework(t, s, w)
 		testDjangoAdmin(t, w)
@@ -35,6 +36,7 @@ func TestDjangoASGI(t *testing.T) {
 }
 
 func TestStarlette(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, "frameworks.starletteapp:app", nil, func(t *testing.T, s *server, w *web) {
 		testFramework(t, s, w)
 		testLifespanState(t, s, w)
@@ -66,6 +68,7 @@ func TestStarlette(t *testing.T) {
 }
 
 func TestFastAPI(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, "frameworks.fastapiapp:app", nil, func(t *testing.T, s *server, w *web) {
 		testFramework(t, s, w)
 		testLifespanState(t, s, w)
@@ -91,6 +94,7 @@ func TestFastAPI(t *testing.T) {
 }
 
 func TestLitestar(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, "frameworks.litestarapp:app", nil, func(t *testing.T, s *server, w *web) {
 		testFramework(t, s, w)
 		p := w.do("PUT", "/items/7?q=x", `{"name": "é"}`, "Content-Type", "application/json")
@@ -104,6 +108,7 @@ func TestLitestar(t *testing.T) {
 }
 
 func TestQuart(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, "frameworks.quartapp:app", nil, func(t *testing.T, s *server, w *web) {
 		testFramework(t, s, w)
 		if n := s.log.count(`^serving begins`); n != 1 {

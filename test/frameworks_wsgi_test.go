@@ -13,6 +13,7 @@ import (
 )
 
 func TestDjango(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, k kind) {
 		o := k.options(t, "frameworks.djangosite.wsgi", "--preload", "--workers", "2", "--timeout", "300")
 		o.files = djangoFiles(t)
@@ -81,6 +82,7 @@ func testWhiteNoise(t *testing.T, w *web) {
 }
 
 func TestFlask(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, k kind) {
 		eachWay(t, k.options(t, "frameworks.flaskapp:app"), func(t *testing.T, s *server, w *web) {
 			testFramework(t, s, w)
@@ -136,6 +138,7 @@ func testSocketIO(t *testing.T, w *web, waits bool) {
 }
 
 func TestFalcon(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, k kind) {
 		eachWay(t, k.options(t, "frameworks.falconapp:app"), func(t *testing.T, s *server, w *web) {
 			testFramework(t, s, w)

@@ -14,6 +14,7 @@ func gevent(t *testing.T, args ...string) options {
 
 // One request that is over its time costs neither the others nor the worker.
 func TestGeventTimeout(t *testing.T) {
+	t.Parallel()
 	s := start(t, gevent(t, "--timeout", "1"))
 	pid := s.get("/")
 	s.begin("/stuck").expect(504)
@@ -28,6 +29,7 @@ func TestGeventTimeout(t *testing.T) {
 
 // A hub that is blocked is noticed, and its worker replaced.
 func TestGeventBlocked(t *testing.T) {
+	t.Parallel()
 	s := start(t, gevent(t, "--timeout", "2"))
 	old := s.workers(1)[0]
 	waits := s.gate("other")
@@ -47,6 +49,7 @@ func TestGeventBlocked(t *testing.T) {
 // Hundreds of requests wait in one worker, as many as worker_connections; the rest
 // wait in the front.
 func TestGeventManyAtOnce(t *testing.T) {
+	t.Parallel()
 	const most = 100
 	s := start(t, gevent(t, "--worker-connections", fmt.Sprint(most)))
 	g := s.gate("all")

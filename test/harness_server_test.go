@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -83,20 +82,6 @@ type server struct {
 	gates  map[string]*gate
 }
 
-var parallel sync.Map // *testing.T: it runs in parallel
-
-// inParallel lets a test run beside others: it has all that it uses to itself.
-// Subtests, which may share a server, decide for themselves.
-func inParallel(t testing.TB) {
-	top, ok := t.(*testing.T)
-	if !ok || strings.Contains(t.Name(), "/") {
-		return
-	}
-	if _, done := parallel.LoadOrStore(top, true); !done {
-		top.Parallel()
-	}
-}
-
 // start runs a server and waits until it answers a request.
 func start(t testing.TB, o options) *server {
 	t.Helper()
@@ -110,7 +95,6 @@ func start(t testing.TB, o options) *server {
 // launch runs a server and waits for nothing.
 func launch(t testing.TB, o options) *server {
 	t.Helper()
-	inParallel(t)
 	cmdline := command(t)
 	if o.binary != "" {
 		cmdline = []string{o.binary}

@@ -316,6 +316,7 @@ func hooksOfRequests(t *testing.T, o options) {
 }
 
 func TestHooksOfAnUpgrade(t *testing.T) {
+	t.Parallel()
 	s, r := recorded(t)
 	s.workers(1)
 	r.expect("start", both([]string{"nworkers_changed server 1 None", "on_starting server", "when_ready server"}, forks(1)),
@@ -345,6 +346,7 @@ func TestHooksOfAnUpgrade(t *testing.T) {
 // A hook that raises is told with its traceback. What happens then is Gunicorn's
 // where that loses nothing, see docs/hooks.md.
 func TestHooksThatRaise(t *testing.T) {
+	t.Parallel()
 	raising := func(name, args string) string {
 		return fmt.Sprintf("def %s(%s):\n    raise RuntimeError('broken %s')\n", name, args, name)
 	}
@@ -425,6 +427,7 @@ def pre_fork(server, worker):
 
 // What when_ready started goes on after a reload, and sees the new workers.
 func TestThreadsOfHooksOutliveReloads(t *testing.T) {
+	t.Parallel()
 	conf := `
 import os, threading, time
 
@@ -468,6 +471,7 @@ def on_exit(server):
 }
 
 func TestHooksAsStrings(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		conf:  "on_starting = 'myhooks.started'\npost_fork = 'myhooks.forked'\n",
 		files: map[string]string{"myhooks.py": "def started(server): server.log.info('hook started')\ndef forked(server, worker): worker.log.info('hook forked')\n"},

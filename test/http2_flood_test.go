@@ -18,6 +18,7 @@ const floodMemory = 100 << 10
 // TestHTTP2Floods has one client send what costs it little. The server must not
 // let it: its memory is bounded, others are served, and it is thrown out.
 func TestHTTP2Floods(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		deaf  bool // the client reads nothing
 		write func(f *framed, n int) error
@@ -123,6 +124,7 @@ func TestHTTP2Floods(t *testing.T) {
 }
 
 func TestHTTP2DeafClients(t *testing.T) {
+	t.Parallel()
 	// Clients that ask for much and open no window: CVE-2019-9511, 9517.
 	o := options{app: "large:app", args: []string{"--write-timeout", "2", "--threads", "4"}}
 	overHTTP2(t, o, func(t *testing.T, s *server, w *web) {

@@ -17,6 +17,7 @@ import (
 )
 
 func TestHTTP2Drain(t *testing.T) {
+	t.Parallel()
 	// TERM says GOAWAY, and what has begun is finished.
 	overHTTP2(t, options{app: "gated:app"}, func(t *testing.T, s *server, w *web) {
 		idle := s.framed()
@@ -49,6 +50,7 @@ func TestHTTP2Drain(t *testing.T) {
 }
 
 func TestHTTP2Reload(t *testing.T) {
+	t.Parallel()
 	// Connections stay when the workers are exchanged: no GOAWAY.
 	o := options{app: "webapp:app", files: map[string]string{"webapp.py": versioned("old")}}
 	overHTTP2(t, o, func(t *testing.T, s *server, w *web) {
@@ -74,6 +76,7 @@ func TestHTTP2Reload(t *testing.T) {
 }
 
 func TestHTTP2ReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	o := options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": versioned("0")}}
 	for _, way := range []string{webH2, webH2C} {
 		t.Run(way, func(t *testing.T) {
@@ -92,6 +95,7 @@ func TestHTTP2ReloadUnderLoad(t *testing.T) {
 }
 
 func TestHTTP2Upgrade(t *testing.T) {
+	t.Parallel()
 	o := options{app: "webapp:app", daemon: true, args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": versioned("old")}}
 	for _, way := range []string{webH2, webH2C} {
 		t.Run(way, func(t *testing.T) {
@@ -126,6 +130,7 @@ func TestHTTP2Upgrade(t *testing.T) {
 }
 
 func TestHTTP2KillWorker(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "gated:app"}, func(t *testing.T, s *server, w *web) {
 		g := s.gate("run")
 		f := s.framed()
@@ -146,6 +151,7 @@ func TestHTTP2KillWorker(t *testing.T) {
 }
 
 func TestHTTP2Timeout(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "stuck:app", args: []string{"--timeout", "1"}}, func(t *testing.T, s *server, w *web) {
 		f := s.framed()
 		if r := f.response(f.open("GET", "/stuck", true)); r.status() != "504" {
@@ -159,6 +165,7 @@ func TestHTTP2Timeout(t *testing.T) {
 }
 
 func TestHTTP2IdleTimeout(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "gated:app", args: []string{"--http2-idle-timeout", "1"}}, func(t *testing.T, s *server, w *web) {
 		g := s.gate("run")
 		busy := s.framed()
@@ -194,6 +201,7 @@ var h2specFailure = regexp.MustCompile(`(?m)^\s*× \d+: (.*)$`)
 // INDRIK_TEST_H2SPEC names it. It makes its own mistakes on purpose, some
 // thousand of them.
 func TestH2Spec(t *testing.T) {
+	t.Parallel()
 	program := os.Getenv("INDRIK_TEST_H2SPEC")
 	if program == "" {
 		t.Skip("INDRIK_TEST_H2SPEC names no h2spec; make blackbox builds one")

@@ -34,6 +34,7 @@ func (f *framed) refused(id uint32, statuses ...string) (what string, ok bool) {
 }
 
 func TestHTTP2Limits(t *testing.T) {
+	t.Parallel()
 	// The limits of HTTP/1.1 hold.
 	o := options{app: "recording:app", args: []string{
 		"--limit-request-line", "200", "--limit-request-fields", "10", "--limit-request-field_size", "300",
@@ -119,6 +120,7 @@ func TestHTTP2Limits(t *testing.T) {
 }
 
 func TestHTTP2UnderscoreHeaders(t *testing.T) {
+	t.Parallel()
 	for policy, want := range map[string]any{"drop": nil, "dangerous": "x", "refuse": "400"} {
 		o := options{app: "showenviron:app", args: []string{"--header-map", policy, "--forwarded-allow-ips", "192.0.2.1"}}
 		s := start(t, withHTTP2(t, webH2, o))
@@ -136,6 +138,7 @@ func TestHTTP2UnderscoreHeaders(t *testing.T) {
 }
 
 func TestHTTP2BehindAProxy(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "showenviron:app"}, func(t *testing.T, s *server, w *web) {
 		if p := w.do("GET", "/", "", "X-Forwarded-Proto", "https"); !strings.Contains(p.body, `"wsgi.url_scheme": "https"`) {
 			t.Errorf("%v", p)
@@ -151,6 +154,7 @@ func TestHTTP2BehindAProxy(t *testing.T) {
 }
 
 func TestHTTP2Cancel(t *testing.T) {
+	t.Parallel()
 	// A request that the client cancels while it waits is never run, whether it
 	// waits in the front or, as the second of one worker, in the kernel.
 	overHTTP2(t, options{app: "recording:app"}, func(t *testing.T, s *server, w *web) {
@@ -197,6 +201,7 @@ func TestHTTP2Cancel(t *testing.T) {
 }
 
 func TestHTTP2CancelWhileRunning(t *testing.T) {
+	t.Parallel()
 	// The app of a client that has gone is told so; the connection goes on.
 	overHTTP2(t, options{app: "closing:app"}, func(t *testing.T, s *server, w *web) {
 		f := s.framed()
@@ -212,6 +217,7 @@ func TestHTTP2CancelWhileRunning(t *testing.T) {
 }
 
 func TestHTTP2EarlyAnswer(t *testing.T) {
+	t.Parallel()
 	// A body that is refused does not end the connection, nor does an upload that
 	// nobody finishes hold a worker.
 	o := options{app: "echo:app", args: []string{"--limit-request-body", "100000"}}
@@ -241,6 +247,7 @@ func TestHTTP2EarlyAnswer(t *testing.T) {
 }
 
 func TestHTTP2Expect(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "echo:app", args: []string{"--limit-request-body", "10"}}, func(t *testing.T, s *server, w *web) {
 		f := s.framed()
 		id := f.open("POST", "/e", false, field("expect", "100-continue"), field("content-length", "4"))

@@ -21,6 +21,7 @@ import (
 )
 
 func TestHTTP2Hello(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{}, func(t *testing.T, s *server, w *web) {
 		for range 20 {
 			p := w.do("GET", "/", "")
@@ -40,6 +41,7 @@ func TestHTTP2Hello(t *testing.T) {
 }
 
 func TestHTTP2WithCurl(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "echo:app"}, func(t *testing.T, s *server, w *web) {
 		args := []string{"--http2", fmt.Sprintf("https://localhost:%d/curl", s.port)}
 		if s.o.tls == nil {
@@ -60,6 +62,7 @@ func TestHTTP2WithCurl(t *testing.T) {
 
 // What a page load in many browsers is like: many streams on few connections.
 func TestHTTP2WithH2Load(t *testing.T) {
+	t.Parallel()
 	program := find(t, "h2load")
 	overHTTP2(t, options{app: "hello:app", args: []string{"--workers", "2", "--threads", "2"}}, func(t *testing.T, s *server, w *web) {
 		url := "http://" + s.addr() + "/"
@@ -77,6 +80,7 @@ func TestHTTP2WithH2Load(t *testing.T) {
 }
 
 func TestHTTP2IsOffByDefault(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{}))
 	if p, err := s.web(webH2).try(t.Context(), "GET", "/", nil); err == nil {
 		t.Errorf("over TLS: %v", p)
@@ -104,6 +108,7 @@ func TestHTTP2IsOffByDefault(t *testing.T) {
 }
 
 func TestHTTP2Environ(t *testing.T) {
+	t.Parallel()
 	// It differs from that of HTTP/1.1 in SERVER_PROTOCOL alone.
 	overHTTP2(t, options{app: "showenviron:app", args: []string{"--workers", "2"}}, func(t *testing.T, s *server, w *web) {
 		way := webTLS
@@ -156,6 +161,7 @@ func merge(a, b map[string]any) map[string]any {
 }
 
 func TestHTTP2Bodies(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "digest:app"}, func(t *testing.T, s *server, w *web) {
 		for _, size := range []int{0, 1, 16<<10 - 1, 16 << 10, 16<<10 + 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1 << 20, 5 << 20, 20 << 20} {
 			data := noise(size)
@@ -176,6 +182,7 @@ func TestHTTP2Bodies(t *testing.T) {
 }
 
 func TestHTTP2Responses(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "large:app"}, func(t *testing.T, s *server, w *web) {
 		for _, target := range []string{"/0", "/16", "/65536", "/1048576", "/52428800", "/16777216?pieces"} {
 			var size int
@@ -207,6 +214,7 @@ func TestHTTP2Responses(t *testing.T) {
 }
 
 func TestHTTP2Files(t *testing.T) {
+	t.Parallel()
 	data := noise(3 << 20)
 	o := options{app: "files:app", files: map[string]string{"data.bin": string(data), "empty.bin": ""}}
 	overHTTP2(t, o, func(t *testing.T, s *server, w *web) {
@@ -222,6 +230,7 @@ func TestHTTP2Files(t *testing.T) {
 }
 
 func TestHTTP2StreamsRunInParallel(t *testing.T) {
+	t.Parallel()
 	// Two workers, one connection, two requests that are run at the same time.
 	overHTTP2(t, options{app: "gated:app", args: []string{"--workers", "2"}}, func(t *testing.T, s *server, w *web) {
 		s.workers(2)
@@ -242,6 +251,7 @@ func TestHTTP2StreamsRunInParallel(t *testing.T) {
 }
 
 func TestHTTP2ManyStreams(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "echo:app", args: []string{"--threads", "4"}}, func(t *testing.T, s *server, w *web) {
 		w.do("GET", "/", "")
 		var all sync.WaitGroup
@@ -265,6 +275,7 @@ func TestHTTP2ManyStreams(t *testing.T) {
 }
 
 func TestHTTP2StreamLimit(t *testing.T) {
+	t.Parallel()
 	o := options{app: "recording:app", args: []string{"--http2-max-concurrent-streams", "3"}}
 	overHTTP2(t, o, func(t *testing.T, s *server, w *web) {
 		g := s.gate("busy")
@@ -294,6 +305,7 @@ func TestHTTP2StreamLimit(t *testing.T) {
 }
 
 func TestHTTP2EarlyHints(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "hints:app"}, func(t *testing.T, s *server, w *web) {
 		g := s.gate("hints")
 		hints := make(chan string, 1)
@@ -317,6 +329,7 @@ func TestHTTP2EarlyHints(t *testing.T) {
 }
 
 func TestHTTP2NoBody(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "statuses:app"}, func(t *testing.T, s *server, w *web) {
 		for _, method := range []string{"GET", "HEAD"} {
 			for _, status := range []string{"204", "304", "200", "404"} {
@@ -338,6 +351,7 @@ func TestHTTP2NoBody(t *testing.T) {
 }
 
 func TestHTTP2Errors(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "failing:app"}, func(t *testing.T, s *server, w *web) {
 		for _, path := range []string{"/before", "/twice", "/never", "/bad-name", "/bad-value", "/bad-status"} {
 			if p := w.do("GET", path, ""); p.StatusCode != 500 || p.Header.Get("X-Injected") != "" {
@@ -365,6 +379,7 @@ func TestHTTP2Errors(t *testing.T) {
 }
 
 func TestHTTP2Trailers(t *testing.T) {
+	t.Parallel()
 	overHTTP2(t, options{app: "showenviron:app"}, func(t *testing.T, s *server, w *web) {
 		req, err := http.NewRequestWithContext(context.Background(), "POST", w.url+"/", io.MultiReader(strings.NewReader("body")))
 		must(t, err)
@@ -379,6 +394,7 @@ func TestHTTP2Trailers(t *testing.T) {
 }
 
 func TestHTTP2AccessLog(t *testing.T) {
+	t.Parallel()
 	o := options{app: "echo:app", args: []string{"--access-logfile", "access.log"}}
 	overHTTP2(t, o, func(t *testing.T, s *server, w *web) {
 		w.do("GET", "/path?query=1", "", "User-Agent", "tester")

@@ -17,6 +17,7 @@ import (
 )
 
 func TestKeepAlive(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app"})
 	c := s.client()
 	for i := range 50 {
@@ -43,6 +44,7 @@ func TestKeepAlive(t *testing.T) {
 }
 
 func TestIdleConnectionIsKept(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app"})
 	once, twice := s.client(), s.client()
 	s.client() // never sends anything
@@ -61,6 +63,7 @@ func TestIdleConnectionIsKept(t *testing.T) {
 }
 
 func TestKeepAliveTimeout(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", args: []string{"--keep-alive", "1"}})
 	c := s.client()
 	c.do(t, "GET", "/", "")
@@ -81,6 +84,7 @@ func TestKeepAliveTimeout(t *testing.T) {
 }
 
 func TestPipelining(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", args: []string{"--workers", "2"}})
 	c := s.client()
 	var all strings.Builder
@@ -105,6 +109,7 @@ func TestPipelining(t *testing.T) {
 }
 
 func TestByteByByte(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app"})
 	c := s.client()
 	for _, b := range []byte(format("POST", "/slow", "body")) {
@@ -117,6 +122,7 @@ func TestByteByByte(t *testing.T) {
 }
 
 func TestNoBodyStatuses(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "statuses:app"})
 	c := s.client()
 	for _, status := range []string{"204", "304", "200", "404"} {
@@ -138,6 +144,7 @@ func TestNoBodyStatuses(t *testing.T) {
 }
 
 func TestStreaming(t *testing.T) {
+	t.Parallel()
 	for _, app := range []string{"streaming:app", "streaming:writing"} {
 		s := start(t, options{app: app})
 		g := s.gate("second")
@@ -168,6 +175,7 @@ func TestStreaming(t *testing.T) {
 }
 
 func TestEarlyHints(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "hints:app"})
 	g := s.gate("hints")
 	c := s.client()
@@ -185,6 +193,7 @@ func TestEarlyHints(t *testing.T) {
 }
 
 func TestFileWrapper(t *testing.T) {
+	t.Parallel()
 	data := noise(3 << 20)
 	s := start(t, options{app: "files:app", files: map[string]string{"data.bin": string(data), "empty.bin": ""}})
 	c := s.client()
@@ -205,6 +214,7 @@ func TestFileWrapper(t *testing.T) {
 }
 
 func TestBodies(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "digest:app"})
 	c := s.client()
 	for _, size := range []int{0, 1, 1000, 65535, 65536, 65537, 1 << 20} {
@@ -231,6 +241,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestLargeUpload(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "digest:app"})
 	data := noise(48 << 20)
 	want := digest(data)
@@ -257,6 +268,7 @@ func TestLargeUpload(t *testing.T) {
 }
 
 func TestSlowClientsHoldNoWorker(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "large:app"}) // one sync worker
 	// A head that does not end, a body that does not come, a response that
 	// nobody reads, and a connection without a request.
@@ -288,6 +300,7 @@ func TestSlowClientsHoldNoWorker(t *testing.T) {
 }
 
 func TestLargeResponses(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "large:app"})
 	const size = 64 << 20
 	want := sha256.Sum256(bytes.Repeat([]byte("0123456789abcdef"), size/16))
@@ -316,6 +329,7 @@ func (s slowReader) Read(p []byte) (int, error) {
 }
 
 func TestExpect(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app"})
 	c := s.client()
 	c.send(t, "POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-Continue\r\n\r\n")
@@ -344,6 +358,7 @@ func TestExpect(t *testing.T) {
 }
 
 func TestMalformedRequests(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app"})
 	for request, status := range map[string]int{
 		"nonsense\r\n\r\n":                                                           400,
@@ -374,6 +389,7 @@ func TestMalformedRequests(t *testing.T) {
 }
 
 func TestClientGoesAway(t *testing.T) {
+	t.Parallel()
 	// Clients that leave at each point do not disturb those who stay.
 	s := start(t, options{app: "gated:app"})
 	s.client().Close()
@@ -402,6 +418,7 @@ func TestClientGoesAway(t *testing.T) {
 }
 
 func TestBodyThatDoesNotFitInMemoryTwice(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("sends 200 MB")
 	}

@@ -14,6 +14,7 @@ import (
 
 // TestKindConforms looks at an app through the eyes of wsgiref.validate.
 func TestKindConforms(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, k kind) {
 		t.Parallel()
 		s := start(t, k.options(t, "validated:app"))
@@ -45,6 +46,7 @@ func TestKindConforms(t *testing.T) {
 // TestKindLargeResponses has a client that does not read for a while; another one is
 // served meanwhile, and the first gets every byte.
 func TestKindLargeResponses(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, k kind) {
 		t.Parallel()
 		s := start(t, k.options(t, "large:app"))
@@ -71,6 +73,7 @@ func TestKindLargeResponses(t *testing.T) {
 
 // TestKindLife takes workers from clients in every way there is.
 func TestKindLife(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, k kind) {
 		for _, preload := range []bool{false, true} {
 			t.Run(fmt.Sprintf("preload=%t", preload), func(t *testing.T) {
@@ -100,6 +103,7 @@ func TestKindLife(t *testing.T) {
 
 // TestKindEnds is about the request that runs when its worker or the server ends.
 func TestKindEnds(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, k kind) {
 		for _, c := range []struct {
 			name   string
@@ -138,6 +142,7 @@ func TestKindEnds(t *testing.T) {
 
 // TestKindTimeout is about a request that runs too long among others that do not.
 func TestKindTimeout(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, k kind) {
 		t.Parallel()
 		s := start(t, k.options(t, "stuck:app", "--timeout", "1", "--graceful-timeout", "20"))

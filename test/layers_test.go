@@ -103,6 +103,7 @@ func packages(t *testing.T, goos string) []goPackage {
 }
 
 func TestLayers(t *testing.T) {
+	t.Parallel()
 	for _, goos := range []string{"linux", "darwin"} {
 		for _, p := range packages(t, goos) {
 			name := strings.TrimPrefix(p.ImportPath, "indrik/")
@@ -130,6 +131,7 @@ func TestLayers(t *testing.T) {
 }
 
 func TestPackageComments(t *testing.T) {
+	t.Parallel()
 	for _, p := range packages(t, "linux") {
 		if p.Doc == "" {
 			t.Errorf("package %s has no package comment", p.ImportPath)
@@ -138,6 +140,7 @@ func TestPackageComments(t *testing.T) {
 }
 
 func TestDependencies(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command("go", "mod", "edit", "-json")
 	cmd.Dir = ".."
 	out, err := cmd.Output()

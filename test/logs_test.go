@@ -11,6 +11,7 @@ import (
 )
 
 func TestReopenLogs(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "validated:app", args: []string{"--workers", "2", "--error-logfile", "err.log", "--access-logfile", "acc.log"}})
 	s.get("/before")
 	eventually(t, "the request is logged", func() bool {
@@ -39,6 +40,7 @@ func TestReopenLogs(t *testing.T) {
 }
 
 func TestReopenLogsWhileDraining(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "gated:app", args: []string{"--error-logfile", "err.log", "--access-logfile", "acc.log"}})
 	m := inFlight(s)
 	s.signal(syscall.SIGTERM)
@@ -78,6 +80,7 @@ func (s *server) expectNobodyHolds(files ...string) {
 
 // Without an error log there is none; with one that is the terminal's, it goes there.
 func TestOddLogs(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{conf: "errorlog = None\naccesslog = '/dev/stdout'\n"})
 	s.get("/path")
 	s.log.expect(t, `"GET /path HTTP/1\.1" 200 `)
@@ -92,6 +95,7 @@ func TestOddLogs(t *testing.T) {
 }
 
 func TestAccessLogNamesTheWorker(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{args: []string{"--access-logfile", "acc.log", "--access-logformat", "%(p)s %(r)s"}})
 	s.get("/")
 	want := fmt.Sprintf("<%d> GET / HTTP/1.1", s.workers(1)[0])
@@ -101,6 +105,7 @@ func TestAccessLogNamesTheWorker(t *testing.T) {
 
 // A refused request is in the access log if its head could be read.
 func TestRefusedRequestsInTheAccessLog(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", args: []string{"--access-logfile", "acc.log", "--access-logformat", "%(r)s %(s)s %(B)s %(U)s", "--limit-request-body", "10", "--header-map", "refuse"}})
 	var want []string
 	for _, c := range []struct{ request, line string }{

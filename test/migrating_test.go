@@ -21,6 +21,7 @@ func migratingDoc(t *testing.T) string {
 
 // What the tables of equivalents name is there: options and settings.
 func TestMigratingNames(t *testing.T) {
+	t.Parallel()
 	help, err := exec.Command(command(t)[0], "--help").Output()
 	must(t, err)
 	flags := regexp.MustCompile(`--?[a-z][a-z0-9_-]*`).FindAllString(string(help), -1)
@@ -56,6 +57,7 @@ func TestMigratingNames(t *testing.T) {
 
 // The commands in the page are good, also those of the unit and of the container.
 func TestMigratingCommands(t *testing.T) {
+	t.Parallel()
 	doc := migratingDoc(t)
 	var lines []string
 	for _, m := range regexp.MustCompile(`(?m)^\s+indrik (.*)$|^ExecStart=\S*/indrik (.*)$`).FindAllStringSubmatch(doc, -1) {

@@ -29,6 +29,7 @@ func occupied(t *testing.T, o options) (*server, *gate, *pending) {
 const waitingInKernel = 1
 
 func TestQueueLimit(t *testing.T) {
+	t.Parallel()
 	s, g, busy := occupied(t, options{app: "recording:app", args: []string{"--queue-limit", "4"}})
 	var queued []*client
 	for i := range 4 + waitingInKernel {
@@ -133,6 +134,7 @@ func unreadByPeer(t testing.TB, c *client) bool {
 }
 
 func TestQueueLimitOfZeroIsNone(t *testing.T) {
+	t.Parallel()
 	s, g, busy := occupied(t, options{app: "gated:app", args: []string{"--queue-limit", "0", "--queue-timeout", "0"}})
 	var queued []*client
 	for range 200 {
@@ -152,6 +154,7 @@ func TestQueueLimitOfZeroIsNone(t *testing.T) {
 }
 
 func TestQueueTimeout(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{webH1, webTLS, webH2} {
 		t.Run(way, func(t *testing.T) {
 			o := options{app: "recording:app", args: []string{"--queue-timeout", "1"}}
@@ -191,6 +194,7 @@ func TestQueueTimeout(t *testing.T) {
 }
 
 func TestOverloadIsLoggedOnceASecond(t *testing.T) {
+	t.Parallel()
 	s, g, busy := occupied(t, options{app: "gated:app", args: []string{"--queue-limit", "1"}})
 	var queued []*client
 	for range 1 + waitingInKernel {
@@ -229,6 +233,7 @@ func TestOverloadIsLoggedOnceASecond(t *testing.T) {
 }
 
 func TestQueueWithoutWorkers(t *testing.T) {
+	t.Parallel()
 	// No worker is ready: the requests wait within the same bounds.
 	app := "import os, signal\nif os.path.exists('poison'):\n    os.kill(os.getpid(), signal.SIGKILL)\n" + versioned("1")
 	s := start(t, options{
@@ -268,6 +273,7 @@ func TestQueueWithoutWorkers(t *testing.T) {
 }
 
 func TestClientsThatLeaveTheQueue(t *testing.T) {
+	t.Parallel()
 	// The request of a client that has gone is never run: neither one that waits
 	// in the front nor one that waits in the kernel for the next slot to be free.
 	left := func(t *testing.T, s *server, leave func(*client)) {
@@ -332,6 +338,7 @@ func TestClientsThatLeaveTheQueue(t *testing.T) {
 }
 
 func TestHalfClosedClientsStayInTheQueue(t *testing.T) {
+	t.Parallel()
 	for _, bind := range []string{"", "unix:DIR/web.sock"} {
 		o := options{app: "recording:app"}
 		if bind != "" {

@@ -51,6 +51,7 @@ port = 1
 `
 
 func TestPaste(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
 		"--paste development.ini":                                                "hello blue - DIR",
 		"--paste development.ini#admin --paste-global shape=round":               "admin blue round DIR",
@@ -80,6 +81,7 @@ func TestPaste(t *testing.T) {
 
 // A file that configures Python's logging does so for the server, too.
 func TestPasteLogging(t *testing.T) {
+	t.Parallel()
 	logging := `
 [loggers]
 keys = root, gunicorn.error
@@ -111,6 +113,7 @@ format = PASTED %(levelname)s %(message)s
 }
 
 func TestPasteErrors(t *testing.T) {
+	t.Parallel()
 	s := launch(t, options{app: "-", args: []string{"--paste", "missing.ini"}})
 	s.expectExit(1)
 	s.log.expect(t, `Error: '`+s.path("missing.ini")+`' not found`)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestPidFile(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{args: []string{"--pid", "srv.pid"}})
 	if got := s.read("srv.pid"); got != fmt.Sprintf("%d\n", s.pid()) {
 		t.Errorf("the pid file holds %q", got)
@@ -31,6 +32,7 @@ func TestPidFile(t *testing.T) {
 }
 
 func TestPidFileMoves(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{conf: "pidfile = 'one.pid'\n"})
 	s.write("gunicorn.conf.py", "pidfile = 'two.pid'\n")
 	s.reload(1)
@@ -39,6 +41,7 @@ func TestPidFileMoves(t *testing.T) {
 }
 
 func TestPidFileOfTheLiving(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{args: []string{"--pid", "srv.pid"}})
 	second := launch(t, options{args: []string{"--pid", s.path("srv.pid")}})
 	second.expectExit(1)
@@ -52,6 +55,7 @@ func TestPidFileOfTheLiving(t *testing.T) {
 }
 
 func TestStalePidFiles(t *testing.T) {
+	t.Parallel()
 	dead := exec.Command("true")
 	must(t, dead.Run())
 	for name, text := range map[string]string{
@@ -69,6 +73,7 @@ func TestStalePidFiles(t *testing.T) {
 }
 
 func TestPidFileOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	// Who overwrote the file owns it: it is not removed at the end.
 	s := start(t, options{args: []string{"--pid", "srv.pid"}, mayLeave: true})
 	s.write("srv.pid", "1\n")

@@ -207,6 +207,7 @@ func from(t testing.TB, addr string, port int) *client {
 }
 
 func TestBehindNginx(t *testing.T) {
+	t.Parallel()
 	s := startBehind(t)
 	port := freePort(t)
 	nginx(t, []int{port}, nginxHTTP(port, s.addr()))
@@ -236,6 +237,7 @@ func TestBehindNginx(t *testing.T) {
 }
 
 func TestBehindNginxOnUnixSocket(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "both:app", files: map[string]string{"both.py": echoEnviron}, bind: []string{"unix:DIR/web.sock"},
 		args: []string{"--workers", "2", "--keep-alive", "75"}})
 	port := freePort(t)
@@ -248,6 +250,7 @@ func TestBehindNginxOnUnixSocket(t *testing.T) {
 }
 
 func TestBehindNginxStream(t *testing.T) {
+	t.Parallel()
 	s := startBehind(t, "--proxy-protocol=v1")
 	port := freePort(t)
 	nginx(t, []int{port}, nginxStream(port, s.port))
@@ -273,6 +276,7 @@ func expectProxied(t testing.TB, s *server, port int) {
 }
 
 func TestBehindHAProxy(t *testing.T) {
+	t.Parallel()
 	s := startBehind(t)
 	port := freePort(t)
 	haproxy(t, "http", fmt.Sprintf("127.0.0.1:%d", port), s.addr(), "")
@@ -287,6 +291,7 @@ func TestBehindHAProxy(t *testing.T) {
 }
 
 func TestBehindHAProxyWithProxyProtocol(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"tcp", "http"} {
 		for name, server := range map[string]string{
 			"v1":   "send-proxy",
@@ -306,6 +311,7 @@ func TestBehindHAProxyWithProxyProtocol(t *testing.T) {
 }
 
 func TestBehindHAProxyOnIPv6(t *testing.T) {
+	t.Parallel()
 	for name, server := range map[string]string{"v1": "send-proxy", "v2": "send-proxy-v2"} {
 		s := startBehind(t, "--proxy-protocol="+name)
 		port := freePort(t)
@@ -324,6 +330,7 @@ func TestBehindHAProxyOnIPv6(t *testing.T) {
 }
 
 func TestBehindHAProxyWithTLS(t *testing.T) {
+	t.Parallel()
 	// haproxy relays what it cannot read.
 	s := start(t, withTLS(t, options{app: "both:app", files: map[string]string{"both.py": echoEnviron}, args: []string{"--workers", "2", "--keep-alive", "75", "--proxy-protocol=auto"}}))
 	port := freePort(t)

@@ -58,6 +58,7 @@ access_log_format = "%(m)s %(U)s %(s)s %(p)s"
 // Lines of every process, and of the access log, go through Python's logging where
 // that is configured.
 func TestLogconfigDict(t *testing.T) {
+	t.Parallel()
 	// With preload_app the reload configures the same process once more.
 	for _, args := range []string{"", "--preload"} {
 		t.Run(args, func(t *testing.T) { logconfigDict(t, strings.Fields(args)...) })
@@ -119,6 +120,7 @@ func logconfigDict(t *testing.T, args ...string) {
 
 // The process that relays the lines can die like any other.
 func TestRelayDies(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{conf: jsonLogs})
 	relay := s.role("logger")
 	if len(relay) != 1 {
@@ -142,6 +144,7 @@ func TestRelayDies(t *testing.T) {
 
 // A class of one's own decides what becomes of the lines of all processes.
 func TestLoggerClass(t *testing.T) {
+	t.Parallel()
 	conf := `
 import logging
 from indrik.glogging import Logger
@@ -187,6 +190,7 @@ access_log_format = "%(path)s %(s)s %({x-request-id}i)s %({content-type}o)s"
 }
 
 func TestLogconfigFiles(t *testing.T) {
+	t.Parallel()
 	ini := `[loggers]
 keys=root,error,access
 [handlers]
@@ -232,6 +236,7 @@ format=%(name)s|%(message)s
 
 // What cannot be used ends the start, as in Gunicorn.
 func TestBadLogging(t *testing.T) {
+	t.Parallel()
 	for conf, want := range map[string]string{
 		"logconfig = 'nix.ini'":                                    `^Error: Error: log config 'nix\.ini' not found$`,
 		"logconfig_json = 'nix.json'":                              `^Error: Error: log config 'nix\.json' not found$`,
@@ -250,6 +255,7 @@ func TestBadLogging(t *testing.T) {
 
 // What the app prints goes to the error log, also after a rotation.
 func TestCaptureOutput(t *testing.T) {
+	t.Parallel()
 	app := `
 import os, sys
 def app(environ, start_response):

@@ -42,6 +42,7 @@ func findInterpreter(version string) string {
 }
 
 func TestPythonVersions(t *testing.T) {
+	t.Parallel()
 	for _, version := range interpreters {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

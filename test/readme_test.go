@@ -20,6 +20,7 @@ var (
 // TestClaims finds, in README.md and docs/, tests that do not exist and links that
 // lead nowhere.
 func TestClaims(t *testing.T) {
+	t.Parallel()
 	tests := map[string]bool{}
 	files, err := filepath.Glob("*_test.go")
 	must(t, err)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestMaxRequests(t *testing.T) {
+	t.Parallel()
 	for _, args := range []string{"--workers 2", "--threads 4", "--workers 2 --max-requests-jitter 50"} {
 		t.Run(args, func(t *testing.T) {
 			s := start(t, options{app: "echo:app", args: append(strings.Fields(args), "--max-requests", "200")})
@@ -30,6 +31,7 @@ func TestMaxRequests(t *testing.T) {
 }
 
 func TestMaxRequestsWithSlowImport(t *testing.T) {
+	t.Parallel()
 	// A worker at its limit goes on until its successor is ready.
 	app := "import os, time\nif os.path.exists('slow'):\n    time.sleep(2)\n" + versioned("1")
 	s := start(t, options{app: "webapp:app", args: []string{"--max-requests", "100"}, files: map[string]string{"webapp.py": app}})
@@ -46,6 +48,7 @@ func TestMaxRequestsWithSlowImport(t *testing.T) {
 }
 
 func TestStopWhileRecycling(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "importing:app", args: []string{"--max-requests", "10", "--graceful-timeout", "5"}})
 	g := s.gate("import")
 	for range 12 {

@@ -39,6 +39,7 @@ func (s *server) expectBody(want string) {
 // A request that comes after a file was saved gets the new code, with no time
 // in between.
 func TestCodeReload(t *testing.T) {
+	t.Parallel()
 	for _, engine := range []string{"auto", "inotify", "poll"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -60,6 +61,7 @@ func TestCodeReload(t *testing.T) {
 
 // Nobody needs to ask for anything: the reload is done when the browser comes.
 func TestCodeReloadUnasked(t *testing.T) {
+	t.Parallel()
 	for _, engine := range []string{"inotify", "poll"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -74,6 +76,7 @@ func TestCodeReloadUnasked(t *testing.T) {
 
 // Requests that come while the new code is being imported wait for it.
 func TestCodeReloadIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload", "--workers", "2"}})
 	s.workers(2)
 	importing := s.gate("importing")
@@ -91,6 +94,7 @@ func TestCodeReloadIsWaitedFor(t *testing.T) {
 
 // What is wrong with the new code is in the log, and the old one goes on.
 func TestBrokenCodeReload(t *testing.T) {
+	t.Parallel()
 	for _, preload := range []bool{false, true} {
 		t.Run(fmt.Sprintf("preload=%t", preload), func(t *testing.T) {
 			t.Parallel()
@@ -120,6 +124,7 @@ func TestBrokenCodeReload(t *testing.T) {
 
 // A new module that cannot be imported is mended: it was never imported.
 func TestCodeReloadOfWhatWasNotImported(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload"}})
 	s.write("text.py", "def broken(:\n")
 	s.write("page.py", "from text import TEXT\n")
@@ -153,6 +158,7 @@ func TestCodeReloadOfWhatWasNotImported(t *testing.T) {
 
 // As with Gunicorn, an app that does not compile is no reason not to start.
 func TestCodeReloadFromSyntaxError(t *testing.T) {
+	t.Parallel()
 	for _, preload := range []bool{false, true} {
 		t.Run(fmt.Sprintf("preload=%t", preload), func(t *testing.T) {
 			t.Parallel()
@@ -189,6 +195,7 @@ func TestCodeReloadFromSyntaxError(t *testing.T) {
 }
 
 func TestCodeReloadPreload(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload", "--preload", "--workers", "2"}})
 	s.expectBody("first")
 	s.write("page.py", pageWith("second"))
@@ -199,6 +206,7 @@ func TestCodeReloadPreload(t *testing.T) {
 }
 
 func TestConfigFileReload(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload"}})
 	s.workers(1)
 	// It comes to be, changes, imports something, and goes.
@@ -223,6 +231,7 @@ func TestConfigFileReload(t *testing.T) {
 }
 
 func TestReloadExtraFiles(t *testing.T) {
+	t.Parallel()
 	files := siteFiles()
 	files["page.py"] = "TEXT = ' '.join(open(n).read() for n in ('one.txt', 'templates/a/b/two.html', 'data/x/three'))\n"
 	files["one.txt"], files["templates/a/b/two.html"], files["data/x/three"] = "1", "2", "3"
@@ -247,6 +256,7 @@ func TestReloadExtraFiles(t *testing.T) {
 
 // Modules that are imported in a request are watched, too.
 func TestCodeReloadLazyImport(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "website:app", files: map[string]string{
 		"website.py": strings.Replace(site, "from page import TEXT\n", "", 1) + "\n", "page.py": pageWith("first"),
 	}, conf: "def post_worker_init(worker):\n    pass\n", args: []string{"--reload"}, noProbe: true})
@@ -273,6 +283,7 @@ def app(environ, start_response):
 // worker_int runs in the workers that new code replaces, as in Gunicorn, and in
 // no others; on_reload is for HUP.
 func TestCodeReloadHook(t *testing.T) {
+	t.Parallel()
 	conf := "def worker_int(worker):\n    worker.log.info('worker_int of %s', worker.pid)\n" +
 		"def on_reload(server):\n    server.log.info('on_reload')\n"
 	s := start(t, options{app: "website:app", files: siteFiles(), conf: conf, args: []string{"--reload", "--workers", "2"}})
@@ -298,6 +309,7 @@ func TestCodeReloadHook(t *testing.T) {
 
 // A reload of code loses no request either.
 func TestCodeReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "reloaded:app", args: []string{"--reload", "--workers", "2"}, files: map[string]string{
 		"reloaded.py": "import number\nfrom echo import app\n", "number.py": "N = 0\n",
 	}})
@@ -313,6 +325,7 @@ func TestCodeReloadUnderLoad(t *testing.T) {
 
 // A file is not read half written, and one save is one reload.
 func TestCodeReloadSettles(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload"}})
 	for i := range 10 {
 		must(t, os.WriteFile(s.path("page.py"), []byte(fmt.Sprintf("TEXT = (%d,\n", i)), 0o644))
@@ -327,6 +340,7 @@ func TestCodeReloadSettles(t *testing.T) {
 // An app that writes a module each time it is imported does not keep the server
 // from serving.
 func TestCodeReloadOfWhatImportsWrite(t *testing.T) {
+	t.Parallel()
 	files := siteFiles()
 	files["page.py"] = "import time, os\nwith open('stamp.py', 'w') as f: f.write('T = %r\\n' % time.time())\nimport stamp\nTEXT = 'served'\n"
 	s := start(t, options{app: "website:app", files: files, args: []string{"--reload"}})
@@ -339,6 +353,7 @@ func TestCodeReloadOfWhatImportsWrite(t *testing.T) {
 
 // Without the setting nothing is watched.
 func TestNoCodeReload(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "website:app", files: siteFiles()})
 	s.write("page.py", pageWith("second"))
 	s.expectBody("first")
@@ -351,6 +366,7 @@ func TestNoCodeReload(t *testing.T) {
 
 // The setting can be changed by a reload.
 func TestCodeReloadTurnedOnAndOff(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "website:app", files: siteFiles(), conf: "reload = False\n"})
 	s.write("gunicorn.conf.py", "reload = True\n")
 	s.reload(1)
@@ -365,6 +381,7 @@ func TestCodeReloadTurnedOnAndOff(t *testing.T) {
 }
 
 func TestSpew(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{nil, {"--threads", "2"}, {"--preload"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()
@@ -383,6 +400,7 @@ func TestSpew(t *testing.T) {
 
 // A replaced interpreter environment (pip install) is noticed like the app's code.
 func TestCodeReloadOfInstalledPackages(t *testing.T) {
+	t.Parallel()
 	dir := tempDir(t)
 	packages := filepath.Join(dir, "lib", "site-packages")
 	must(t, os.MkdirAll(packages, 0o755))
@@ -404,6 +422,7 @@ func TestCodeReloadOfInstalledPackages(t *testing.T) {
 
 // No process, say a version control hook, is told apart from an editor.
 func TestCodeReloadByTouch(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload"}})
 	old := s.workers(1)
 	must(t, exec.Command("touch", s.path("page.py")).Run())
@@ -413,6 +432,7 @@ func TestCodeReloadByTouch(t *testing.T) {
 
 // A request waits only so long; then it gets what there is.
 func TestCodeReloadIsNotWaitedForForever(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("INDRIK_TEST_LONG") == "" {
 		t.Skip("takes 20 seconds: set INDRIK_TEST_LONG=1")
 	}
@@ -429,6 +449,7 @@ func TestCodeReloadIsNotWaitedForForever(t *testing.T) {
 // Apps of ASGI and workers of every kind are reloaded alike, and an app that does
 // not compile is told by the same page.
 func TestCodeReloadKinds(t *testing.T) {
+	t.Parallel()
 	asgi := `
 from page import TEXT
 

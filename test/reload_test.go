@@ -26,6 +26,7 @@ def app(environ, start_response):
 }
 
 func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	for n, args := range map[int]string{2: "--workers 2", 1: "--threads 4"} {
 		t.Run(args, func(t *testing.T) {
 			s := start(t, options{app: "webapp:app", args: strings.Fields(args), files: map[string]string{"webapp.py": versioned("0")}})
@@ -53,6 +54,7 @@ func TestReloadUnderLoad(t *testing.T) {
 }
 
 func TestBrokenReloads(t *testing.T) {
+	t.Parallel()
 	config := "workers = 2\nraw_env = ['FROM=first']\n"
 	s := start(t, options{app: "webapp:app", conf: config, files: map[string]string{"webapp.py": versioned("good")}})
 	before := s.workers(2)
@@ -109,6 +111,7 @@ func TestBrokenReloads(t *testing.T) {
 }
 
 func TestSlowImport(t *testing.T) {
+	t.Parallel()
 	// New workers take two seconds to import the app: no client waits for them.
 	slow := func(version string) string {
 		return "import os, time\nif os.environ['RELOADED'] == 'yes':\n    time.sleep(2)\n" + versioned(version)
@@ -137,6 +140,7 @@ func TestSlowImport(t *testing.T) {
 }
 
 func TestReloadChangesSettings(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		app:  "showenviron:app",
 		conf: "workers = 1\nraw_env = ['A=1']\n",
@@ -166,6 +170,7 @@ func TestReloadChangesSettings(t *testing.T) {
 }
 
 func TestReloadForgetsEnvironment(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		app:  "webapp:app",
 		conf: "raw_env = ['ONE=1']\n",
@@ -187,6 +192,7 @@ def app(environ, start_response):
 }
 
 func TestReloadWithPreload(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "webapp:app", args: []string{"--preload", "--workers", "2"}, files: map[string]string{"webapp.py": versioned("1")}})
 	k, o := s.bothLoads(3)
 	s.write("webapp.py", versioned("2"))
@@ -204,6 +210,7 @@ func TestReloadWithPreload(t *testing.T) {
 }
 
 func TestReloadChangesBind(t *testing.T) {
+	t.Parallel()
 	first, second := freePort(t), freePort(t)
 	conf := func(binds ...string) string {
 		for i, b := range binds {
@@ -251,6 +258,7 @@ func TestReloadChangesBind(t *testing.T) {
 }
 
 func TestIdleConnectionsSurviveReloads(t *testing.T) {
+	t.Parallel()
 	n := 1000
 	if testing.Short() {
 		n = 100
@@ -289,6 +297,7 @@ func TestIdleConnectionsSurviveReloads(t *testing.T) {
 }
 
 func TestReloadWhileRequestsRun(t *testing.T) {
+	t.Parallel()
 	// Requests that began before the reload end as if there had been none,
 	// after the new workers have taken over.
 	s := start(t, options{app: "gated:app", args: []string{"--threads", "2", "--graceful-timeout", "60"}})
@@ -308,6 +317,7 @@ func TestReloadWhileRequestsRun(t *testing.T) {
 }
 
 func TestReloadReachesGracefulTimeout(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "gated:app", args: []string{"--graceful-timeout", "1"}})
 	m := inFlight(s)
 	old := s.workers(1)[0]

@@ -11,6 +11,7 @@ import (
 )
 
 func TestHello(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "hello:app", args: []string{"--workers", "2"}})
 	r := s.client().do(t, "GET", "/", "")
 	if r.proto != "HTTP/1.1" || r.status != 200 || r.reason != "OK" || r.body != "Hello, World!\n" {
@@ -50,6 +51,7 @@ func TestHello(t *testing.T) {
 }
 
 func TestAppSpecs(t *testing.T) {
+	t.Parallel()
 	for spec, want := range map[string]string{
 		"specs":                               "application",
 		"specs:application":                   "application",
@@ -77,6 +79,7 @@ func TestAppSpecs(t *testing.T) {
 }
 
 func TestWSGIValidator(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "validated:app"})
 	c := s.client()
 	for _, path := range []string{"/", "/length", "/a%20b", "/?q=1"} {
@@ -102,6 +105,7 @@ func TestWSGIValidator(t *testing.T) {
 }
 
 func TestEnviron(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "showenviron:app", args: []string{"--workers", "2"}})
 	environ := func(c *client, request string) map[string]any {
 		t.Helper()
@@ -162,6 +166,7 @@ func TestEnviron(t *testing.T) {
 }
 
 func TestEnvironThreads(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "showenviron:app", args: []string{"--threads", "2"}})
 	var got map[string]any
 	must(t, json.Unmarshal([]byte(s.get("/")), &got))
@@ -173,6 +178,7 @@ func TestEnvironThreads(t *testing.T) {
 }
 
 func TestLargeEnviron(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "showenviron:app", args: []string{"--limit-request-field_size", "8190"}})
 	c := s.client()
 	var fields []string
@@ -191,6 +197,7 @@ func TestLargeEnviron(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "failing:app"})
 	for path, why := range map[string]string{
 		"/before": `^ValueError: before the head$`, "/twice": `^AssertionError: Response headers already set!$`,
@@ -228,6 +235,7 @@ func TestErrors(t *testing.T) {
 }
 
 func TestExitInApp(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "failing:app"})
 	if r, err := s.request("GET", "/exit", ""); err != nil || r.status/100 != 5 {
 		t.Errorf("sys.exit in the app: %v, %v", r, err)
@@ -239,6 +247,7 @@ func TestExitInApp(t *testing.T) {
 }
 
 func TestCloseIsCalled(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "closing:app"})
 	for _, path := range []string{"/whole", "/fails-at-once", "/fails-later"} {
 		s.request("GET", path, "")
@@ -261,6 +270,7 @@ func TestCloseIsCalled(t *testing.T) {
 }
 
 func TestErrorsStream(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "validated:app", args: []string{"--error-logfile", "err.log"}})
 	s.get("/to-the-log")
 	eventually(t, "wsgi.errors is in the error log", func() bool {
@@ -270,6 +280,7 @@ func TestErrorsStream(t *testing.T) {
 }
 
 func TestAccessLog(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", args: []string{"--access-logfile", "access.log"}})
 	r, err := s.request("GET", "/path?query=1", "", "User-Agent: tester", `Referer: http://a/"b"`)
 	if err != nil || r.status != 200 {
@@ -290,6 +301,7 @@ func TestAccessLog(t *testing.T) {
 }
 
 func TestBinds(t *testing.T) {
+	t.Parallel()
 	p := []int{freePort(t), freePort(t)}
 	binds := []string{fmt.Sprintf("127.0.0.1:%d", p[0]), "unix:DIR/web.sock"}
 	if _, err := os.Stat("/proc/net/if_inet6"); err == nil {
@@ -326,6 +338,7 @@ func TestBinds(t *testing.T) {
 }
 
 func TestOneQueue(t *testing.T) {
+	t.Parallel()
 	// One of two workers is busy: no request waits for it.
 	s := start(t, options{app: "gated:app", args: []string{"--workers", "2"}})
 	s.workers(2)
@@ -341,6 +354,7 @@ func TestOneQueue(t *testing.T) {
 }
 
 func TestThreads(t *testing.T) {
+	t.Parallel()
 	// Four slots run four requests at a time; a fifth waits and is not lost.
 	s := start(t, options{app: "gated:app", args: []string{"--threads", "4"}})
 	var gates []*gate

@@ -83,6 +83,7 @@ func inFlight(s *server) *moment {
 
 // TestSignals sends each signal in each state.
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	for _, st := range states {
 		for _, sig := range masterSignals {
 			t.Run(st.name+"/"+unix.SignalName(sig), func(t *testing.T) {
@@ -224,6 +225,7 @@ func runningAnswer(t *testing.T, m *moment, sig syscall.Signal) {
 }
 
 func TestQuickShutdownIsRequested(t *testing.T) {
+	t.Parallel()
 	m := states[4].enter(t)
 	m.signal(syscall.SIGQUIT)
 	m.expectExit(0)
@@ -232,6 +234,7 @@ func TestQuickShutdownIsRequested(t *testing.T) {
 }
 
 func TestInterruptFromTheTerminal(t *testing.T) {
+	t.Parallel()
 	// Ctrl-C goes to every process of the group at once.
 	s := start(t, options{args: []string{"--workers", "2"}})
 	s.workers(2)
@@ -245,6 +248,7 @@ func TestInterruptFromTheTerminal(t *testing.T) {
 }
 
 func TestManySignalsAtOnce(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", args: []string{"--workers", "2"}})
 	k, o := s.bothLoads(2)
 	for range 3 {
@@ -264,6 +268,7 @@ func TestManySignalsAtOnce(t *testing.T) {
 }
 
 func TestTitles(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "hello:app", args: []string{"--workers", "2"}})
 	s.workers(2)
 	for role, want := range map[string]int{"master": 1, "front": 1, "spawner": 1, "worker": 2} {
@@ -281,6 +286,7 @@ func TestTitles(t *testing.T) {
 }
 
 func TestWorkerCount(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", conf: "def nworkers_changed(server, new, old):\n    server.log.info('workers: %s to %s', old, new)\n"})
 	k, o := s.bothLoads(2)
 	for i := range 3 {
@@ -303,6 +309,7 @@ func TestWorkerCount(t *testing.T) {
 }
 
 func TestSignalsToWorkers(t *testing.T) {
+	t.Parallel()
 	for _, sig := range []syscall.Signal{
 		syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT, syscall.SIGKILL, syscall.SIGSEGV,
 		syscall.SIGUSR1, syscall.SIGWINCH, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGHUP,
@@ -351,6 +358,7 @@ func TestSignalsToWorkers(t *testing.T) {
 }
 
 func TestTermToWorkersUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", args: []string{"--workers", "2"}})
 	k, o := s.bothLoads(3)
 	for range 6 {
@@ -365,6 +373,7 @@ func TestTermToWorkersUnderLoad(t *testing.T) {
 }
 
 func TestStopUnderLoad(t *testing.T) {
+	t.Parallel()
 	// A request that was accepted is answered; a keep-alive client learns by
 	// Connection: close that it was the last one.
 	s := start(t, options{app: "echo:app", args: []string{"--workers", "2"}})
@@ -383,6 +392,7 @@ func TestStopUnderLoad(t *testing.T) {
 }
 
 func TestIdleClientsDoNotHoldTheDrain(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", args: []string{"--graceful-timeout", "60"}})
 	for range 20 {
 		s.client().do(t, "GET", "/", "")
@@ -392,6 +402,7 @@ func TestIdleClientsDoNotHoldTheDrain(t *testing.T) {
 }
 
 func TestGracefulTimeout(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "gated:app", args: []string{"--threads", "2", "--graceful-timeout", "1"}})
 	m := inFlight(s)
 	quick := s.gate("quick")

@@ -48,6 +48,7 @@ func answered(c *client) bool {
 }
 
 func TestSlowHead(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", args: []string{"--header-timeout", "2", "--keep-alive", "60"}})
 	head := "GET / HTTP/1.1\r\nHost: test\r\nX-Long: " + strings.Repeat("x", 1000) + "\r\n\r\n"
 	var wg sync.WaitGroup
@@ -97,6 +98,7 @@ func TestSlowHead(t *testing.T) {
 }
 
 func TestSlowBody(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
@@ -150,6 +152,7 @@ func TestSlowBody(t *testing.T) {
 }
 
 func TestBodyTimeout(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "digest:app", args: []string{"--body-timeout", "2"}})
 	for _, fields := range []string{"Content-Length: 10000000", "Content-Length: 10000000\r\nExpect: 100-continue"} {
 		c := s.client()
@@ -184,6 +187,7 @@ func (s *server) reading(t testing.TB) *client {
 }
 
 func TestClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	const size = 30 << 20
 	for _, target := range []string{fmt.Sprintf("/%d", size), fmt.Sprintf("/%d?pieces", size)} {
 		t.Run(target, func(t *testing.T) {
@@ -227,6 +231,7 @@ func connected(port int) bool {
 }
 
 func TestClientThatReadsSlowly(t *testing.T) {
+	t.Parallel()
 	const size = 8 << 20
 	s := start(t, options{app: "large:app", args: []string{"--write-timeout", "3"}})
 	c := s.reading(t)

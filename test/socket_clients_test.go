@@ -9,6 +9,7 @@ import (
 
 // TestSocketClients: the clients that people use have nothing to complain about.
 func TestSocketClients(t *testing.T) {
+	t.Parallel()
 	python := venv(t)
 	s := start(t, sockets("--workers", "2"))
 	for _, client := range []string{"websockets", "wsproto"} {

@@ -50,6 +50,7 @@ func talk(ws *socket) end {
 // TestSocketsReload: on HUP all connections are closed with 1012, spread over the
 // window; those who come back get a new worker, and see nothing else.
 func TestSocketsReload(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--workers", "2", "--websocket-drain-window", "3", "--websocket-drain-max", "4"))
 	old := s.workers(2)
 	const n = 30
@@ -88,6 +89,7 @@ func TestSocketsReload(t *testing.T) {
 
 // TestSocketsStay: connections may stay with the old workers for longer.
 func TestSocketsStay(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--websocket-drain-max", "600", "--graceful-timeout", "1"))
 	old := s.workers(1)
 	ws := s.socket("/echo")
@@ -109,6 +111,7 @@ func TestSocketsStay(t *testing.T) {
 // TestSocketsManyReloads: clients that come back whenever they get 1012 see nothing
 // else, and miss nothing, however often the code is reloaded.
 func TestSocketsManyReloads(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--workers", "2", "--websocket-drain-window", "1", "--websocket-drain-max", "1"))
 	var wg sync.WaitGroup
 	var rounds, losses atomic.Int32
@@ -157,6 +160,7 @@ func TestSocketsManyReloads(t *testing.T) {
 
 // TestSocketsTermToWorker: somebody ends a worker behind the master's back.
 func TestSocketsTermToWorker(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--websocket-drain-window", "1", "--websocket-drain-max", "1"))
 	old := s.workers(1)
 	ws := s.socket("/echo")
@@ -167,6 +171,7 @@ func TestSocketsTermToWorker(t *testing.T) {
 
 // TestSocketsFrontDies: connections end with their front; the apps hear of it.
 func TestSocketsFrontDies(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets())
 	ws := s.socket("/echo")
 	kill(t, s.role("front")[0].pid, syscall.SIGKILL)
@@ -183,6 +188,7 @@ func TestSocketsFrontDies(t *testing.T) {
 // TestSocketsUpgrade: an upgrade closes them with 1012, and those who come back are
 // with the new master.
 func TestSocketsUpgrade(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "sockets:app", daemon: true, args: []string{"-k", "asgi", "--websocket-drain-window", "1"}})
 	old := s.workers(1)
 	ws := s.socket("/echo")
@@ -201,6 +207,7 @@ func TestSocketsUpgrade(t *testing.T) {
 // TestSocketsStop: at the end of the server they get 1012 too, within half of
 // graceful_timeout.
 func TestSocketsStop(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--websocket-drain-window", "600", "--graceful-timeout", "4"))
 	var all []*socket
 	for range 10 {
@@ -218,6 +225,7 @@ func TestSocketsStop(t *testing.T) {
 
 // TestSocketsFillWorker: connections count for worker_connections.
 func TestSocketsFillWorker(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--worker-connections", "3"))
 	var all []*socket
 	for range 3 {
@@ -233,6 +241,7 @@ func TestSocketsFillWorker(t *testing.T) {
 // TestIdleSockets: a connection on which nothing happens costs the front hardly more
 // than one of HTTP between two requests; no buffer is kept for it.
 func TestIdleSockets(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--worker-connections", "5000"))
 	front := s.role("front")[0].pid
 	const n = 500

@@ -17,6 +17,7 @@ func sockets(args ...string) options {
 // TestSocketMessages: messages of every size, in whatever frames they come, go
 // there and back; over TLS too.
 func TestSocketMessages(t *testing.T) {
+	t.Parallel()
 	for _, o := range []options{sockets(), withTLS(t, sockets())} {
 		s := start(t, o)
 		ws := s.socket("/echo")
@@ -44,6 +45,7 @@ func TestSocketMessages(t *testing.T) {
 
 // TestSocketHandshake: what is accepted, what is refused, and how.
 func TestSocketHandshake(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--access-logfile", "-", "--access-logformat", "LINE %(r)s %(s)s"))
 	ws := s.socket("/echo", "Sec-WebSocket-Protocol: one, two", "X-Other: 1")
 	for name, want := range map[string]string{
@@ -110,6 +112,7 @@ func TestSocketHandshake(t *testing.T) {
 
 // TestSocketScope: what the app knows of the connection.
 func TestSocketScope(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--root-path", "/root"))
 	ws := s.socket("/scope?a=b%20c", "Sec-WebSocket-Protocol: one", "X-Forwarded-Proto: https", "Sec-WebSocket-Protocol: two")
 	f, err := ws.readFrame()
@@ -131,6 +134,7 @@ func TestSocketScope(t *testing.T) {
 // TestSocketAppCloses: every code that can be sent reaches the client, with its
 // reason; others are the app's mistake.
 func TestSocketAppCloses(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets())
 	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999} {
 		ws := s.socket(fmt.Sprintf("/close?code=%d&reason=r%d", code, code))
@@ -149,6 +153,7 @@ func TestSocketAppCloses(t *testing.T) {
 // TestSocketClientCloses: the app sees the code and the reason that the client gave,
 // 1005 if there was none, and 1006 if there was no close frame.
 func TestSocketClientCloses(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets())
 	for code := 1000; code < 5000; code++ {
 		switch {
@@ -187,6 +192,7 @@ func TestSocketClientCloses(t *testing.T) {
 // TestSocketViolations: each is answered with the code that RFC 6455 has for it, and
 // the app sees that too.
 func TestSocketViolations(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--websocket-max-message-size", "1000"))
 	for _, test := range []struct {
 		name    string
@@ -236,6 +242,7 @@ func TestSocketViolations(t *testing.T) {
 // TestSocketPings: the server asks whether clients are there, and ends the
 // connection of one that is not.
 func TestSocketPings(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--websocket-ping-interval", "1", "--websocket-ping-timeout", "2"))
 	ws := s.socket("/echo")
 	for range 2 {
@@ -251,6 +258,7 @@ func TestSocketPings(t *testing.T) {
 // TestSocketSlowClient: an app that sends to a client that reads nothing waits in
 // send(), and nobody else notices.
 func TestSocketSlowClient(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets())
 	ws := s.socket("/flood")
 	sent := func() (n int) {
@@ -280,6 +288,7 @@ func TestSocketSlowClient(t *testing.T) {
 // TestSocketSlowApp: an app that receives nothing stops its client from sending, and
 // misses nothing when it does.
 func TestSocketSlowApp(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets())
 	ws := s.socket("/deaf")
 	message := strings.Repeat("x", 10000)
@@ -308,6 +317,7 @@ func TestSocketSlowApp(t *testing.T) {
 
 // TestSocketWorkerDies: its clients get 1011, those of others notice nothing.
 func TestSocketWorkerDies(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--workers", "2"))
 	var all []*socket
 	pids := map[string]bool{}
@@ -340,6 +350,7 @@ func TestSocketWorkerDies(t *testing.T) {
 // TestSocketLoopBlocked: an app that blocks the event loop costs all connections of
 // its worker, which is replaced.
 func TestSocketLoopBlocked(t *testing.T) {
+	t.Parallel()
 	s := start(t, sockets("--timeout", "1", "--graceful-timeout", "1"))
 	old := s.workers(1)
 	other, blocking := s.socket("/echo"), s.socket("/block")
@@ -355,6 +366,7 @@ func TestSocketLoopBlocked(t *testing.T) {
 
 // TestSocketWSGI: to a WSGI app the request is like any other.
 func TestSocketWSGI(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	c := s.client()
 	c.send(t, upgrade("/"))
@@ -365,6 +377,7 @@ func TestSocketWSGI(t *testing.T) {
 
 // TestSocketProxy: behind a proxy that speaks the PROXY protocol.
 func TestSocketProxy(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "sockets:app", args: []string{"-k", "asgi", "--proxy-protocol=auto"}})
 	c := s.client()
 	c.send(t, "PROXY TCP4 192.0.2.7 192.0.2.8 4711 80\r\n"+upgrade("/scope"))

@@ -10,6 +10,7 @@ import (
 )
 
 func TestStatsd(t *testing.T) {
+	t.Parallel()
 	app := `
 import logging
 def app(environ, start_response):
@@ -70,6 +71,7 @@ def post_worker_init(worker):
 
 // With a logger of one's own each line is counted once, whoever writes it.
 func TestStatsdWithRelay(t *testing.T) {
+	t.Parallel()
 	got, addr := listenPackets(t, "udp")
 	s := start(t, options{conf: jsonLogs, args: []string{"--statsd-host", addr}})
 	s.get("/")

@@ -11,6 +11,7 @@ import (
 )
 
 func TestSettings(t *testing.T) {
+	t.Parallel()
 	// What reaches the app from the settings that change its surroundings.
 	s := start(t, options{
 		app:   "inner:app",
@@ -38,6 +39,7 @@ def app(environ, start_response):
 `
 
 func TestNothingIsWrittenElsewhere(t *testing.T) {
+	t.Parallel()
 	before, _ := os.ReadDir("/dev/shm")
 	s := start(t, options{app: "digest:app"})
 	if r, err := s.request("POST", "/read", strings.Repeat("x", 5<<20)); err != nil || r.status != 200 {
@@ -59,6 +61,7 @@ func TestNothingIsWrittenElsewhere(t *testing.T) {
 }
 
 func TestUserAndGroup(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 || systemPython() == "" {
 		t.Skip("needs root and a python3 that everybody can run")
 	}

@@ -75,6 +75,7 @@ def app(environ, start_response):
 `
 
 func TestSyslog(t *testing.T) {
+	t.Parallel()
 	listeners := map[string]func(t *testing.T) (*transcript, string){
 		"udp": func(t *testing.T) (*transcript, string) {
 			tr, addr := listenPackets(t, "udp")
@@ -114,6 +115,7 @@ func TestSyslog(t *testing.T) {
 }
 
 func TestSyslogWithoutAccessLog(t *testing.T) {
+	t.Parallel()
 	got, addr := listenPackets(t, "udp")
 	s := start(t, options{args: []string{"--log-syslog", "--log-syslog-to", "udp://" + addr, "--log-syslog-prefix", "mine",
 		"--disable-redirect-access-to-syslog", "--access-logfile", "acc.log"}})
@@ -128,6 +130,7 @@ func TestSyslogWithoutAccessLog(t *testing.T) {
 
 // A log host that is away holds up nothing, and its return is noticed.
 func TestSyslogIsAway(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	addr := l.Addr().String()

@@ -59,6 +59,7 @@ func (n *notified) expect(line string) map[string]string {
 }
 
 func TestNotify(t *testing.T) {
+	t.Parallel()
 	n := notifySocket(t)
 	s := launch(t, options{
 		app: "importing:app", gates: []string{"import"}, args: []string{"--pid", "srv.pid"},
@@ -95,6 +96,7 @@ func TestNotify(t *testing.T) {
 }
 
 func TestNotifyOfAReloadThatFails(t *testing.T) {
+	t.Parallel()
 	n := notifySocket(t)
 	s := start(t, options{conf: "workers = 1\n", env: []string{"NOTIFY_SOCKET=" + n.path}})
 	n.expect("READY=1")
@@ -107,6 +109,7 @@ func TestNotifyOfAReloadThatFails(t *testing.T) {
 }
 
 func TestWatchdog(t *testing.T) {
+	t.Parallel()
 	n := notifySocket(t)
 	s := start(t, options{env: []string{"NOTIFY_SOCKET=" + n.path, "WATCHDOG_USEC=400000"}})
 	n.expect("READY=1")
@@ -117,6 +120,7 @@ func TestWatchdog(t *testing.T) {
 }
 
 func TestActivationIsNotForTheApp(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		app: "webapp:app", env: []string{"LISTEN_PID=1", "LISTEN_FDS=1"},
 		files: map[string]string{"webapp.py": `import os
@@ -142,6 +146,7 @@ func activated(t *testing.T, o options, sockets ...*os.File) *server {
 }
 
 func TestSocketActivation(t *testing.T) {
+	t.Parallel()
 	dir := tempDir(t)
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -193,6 +198,7 @@ func TestSocketActivation(t *testing.T) {
 }
 
 func TestSocketActivationOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer l.Close()

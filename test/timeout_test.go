@@ -9,6 +9,7 @@ import (
 )
 
 func TestTimeout(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{}, {"--threads", "3"}} {
 		t.Run(fmt.Sprint(args), func(t *testing.T) {
 			s := start(t, options{
@@ -36,6 +37,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestTimeoutSparesOtherRequests(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "stuck:app", args: []string{"--threads", "3", "--timeout", "2", "--graceful-timeout", "20"}})
 	old := s.workers(1)[0]
 	stuck := s.begin("/stuck")
@@ -58,6 +60,7 @@ func TestTimeoutSparesOtherRequests(t *testing.T) {
 }
 
 func TestTimeoutInCode(t *testing.T) {
+	t.Parallel()
 	// A worker in C code that never returns to the interpreter does not see
 	// SIGABRT: it is killed.
 	s := start(t, options{
@@ -84,6 +87,7 @@ def app(environ, start_response):
 }
 
 func TestTimeoutAfterTheHead(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "streaming:app", args: []string{"--timeout", "1"}})
 	old := s.workers(1)[0]
 	g := s.gate("second")
@@ -98,6 +102,7 @@ func TestTimeoutAfterTheHead(t *testing.T) {
 }
 
 func TestNoTimeout(t *testing.T) {
+	t.Parallel()
 	// 0 turns it off, and a slow client is not a slow app.
 	s := start(t, options{app: "gated:app", args: []string{"--timeout", "1"}})
 	c := s.client()

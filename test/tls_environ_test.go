@@ -32,6 +32,7 @@ func expectEnviron(t testing.TB, got, want map[string]any) {
 }
 
 func TestTLSEnviron(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{app: "showenviron:app"}))
 	c := s.client()
 	expectEnviron(t, c.environ(t), map[string]any{
@@ -64,6 +65,7 @@ func TestTLSEnviron(t *testing.T) {
 }
 
 func TestTLSBehindAProxy(t *testing.T) {
+	t.Parallel()
 	// A trusted peer may say that its client did not use TLS.
 	s := start(t, withTLS(t, options{app: "showenviron:app"}))
 	c := s.client()
@@ -76,6 +78,7 @@ func TestTLSBehindAProxy(t *testing.T) {
 }
 
 func TestClientCertificates(t *testing.T) {
+	t.Parallel()
 	subject := pkix.Name{CommonName: "a client", Organization: []string{"Test, Inc."}, Country: []string{"DE"}}
 	own := trusted().issue(t, 0xABCDEF, subject)
 	foreign := stranger().issue(t, 7, subject)

@@ -12,6 +12,7 @@ import (
 
 // What the hook ssl_context asks for is what clients meet.
 func TestTLSHook(t *testing.T) {
+	t.Parallel()
 	visitor := trusted().issue(t, 5, pkix.Name{CommonName: "client"})
 	other := trusted().issue(t, 77, pkix.Name{CommonName: "other"})
 	for name, conf := range map[string]string{
@@ -79,6 +80,7 @@ def ssl_context(conf, default_ssl_context_factory):
 }
 
 func TestTLSHookIsRefused(t *testing.T) {
+	t.Parallel()
 	for body, want := range map[string]string{
 		"return None": "it has to return an ssl.SSLContext, not None",
 		"return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)":                                  "it loads no certificate by load_cert_chain",
@@ -100,6 +102,7 @@ func TestTLSHookIsRefused(t *testing.T) {
 
 // Without certfile there is no TLS, and the hook is not called.
 func TestTLSHookWithoutTLS(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{conf: "def ssl_context(conf, factory):\n    raise RuntimeError('called')\n"})
 	s.terminate()
 	if s.log.count("called") != 0 {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestTLSReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{
 		app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": versioned("0")},
 	}))
@@ -31,6 +32,7 @@ func TestTLSReloadUnderLoad(t *testing.T) {
 }
 
 func TestTLSDrain(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{app: "gated:app"}))
 	idle := s.client()
 	idle.do(t, "GET", "/", "")
@@ -50,6 +52,7 @@ func TestTLSDrain(t *testing.T) {
 }
 
 func TestTLSRequestThatCrossesTheDrain(t *testing.T) {
+	t.Parallel()
 	// A lame duck is read a while longer.
 	s := start(t, withTLS(t, options{app: "gated:app", args: []string{"--threads", "2"}}))
 	c := s.client()
@@ -67,6 +70,7 @@ func TestTLSRequestThatCrossesTheDrain(t *testing.T) {
 }
 
 func TestTLSUpgrade(t *testing.T) {
+	t.Parallel()
 	// A TLS connection cannot be handed to another process. Its last response
 	// says so, or it is closed while nothing is on its way: a client such as
 	// that of net/http then takes another one, and no request is lost.
@@ -97,6 +101,7 @@ func TestTLSUpgrade(t *testing.T) {
 }
 
 func TestTLSRollback(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{app: "echo:app", daemon: true}))
 	l := s.webLoad(4, webTLS)
 	l.progress(20)
@@ -114,6 +119,7 @@ func TestTLSRollback(t *testing.T) {
 }
 
 func TestTLSFrontDies(t *testing.T) {
+	t.Parallel()
 	// The next front has the certificate too.
 	s := start(t, withTLS(t, options{app: "echo:app"}))
 	front := s.role("front")[0].pid
@@ -141,6 +147,7 @@ func (s *server) writePair(p pair) {
 }
 
 func TestCertificateReload(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{app: "echo:app"}))
 	c := s.client()
 	c.do(t, "GET", "/", "")
@@ -171,6 +178,7 @@ func TestCertificateReload(t *testing.T) {
 }
 
 func TestCertificateFileChange(t *testing.T) {
+	t.Parallel()
 	// A renewed certificate is taken as it lies there: no signal, no connection
 	// closed, no worker replaced.
 	s := start(t, withTLS(t, options{app: "echo:app"}))
@@ -189,6 +197,7 @@ func TestCertificateFileChange(t *testing.T) {
 }
 
 func TestBadCertificates(t *testing.T) {
+	t.Parallel()
 	good := withTLS(t, options{}).files
 	other := trusted().issue(t, 5, pkix.Name{CommonName: "localhost"})
 	for name, c := range map[string]struct {
@@ -221,6 +230,7 @@ func TestBadCertificates(t *testing.T) {
 }
 
 func TestUnprivilegedFront(t *testing.T) {
+	t.Parallel()
 	// The key belongs to root, and neither the front nor a worker can read it.
 	py := systemPython()
 	if py == "" {
@@ -251,6 +261,7 @@ func TestUnprivilegedFront(t *testing.T) {
 }
 
 func TestSessionTickets(t *testing.T) {
+	t.Parallel()
 	// They are good after a reload, with another front, and after an upgrade.
 	s := start(t, withTLS(t, options{app: "echo:app", daemon: true}))
 	cache := tls.NewLRUClientSessionCache(4)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestTLSHello(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{args: []string{"--workers", "2"}}))
 	c := s.client()
 	for range 20 {
@@ -38,6 +39,7 @@ func TestTLSHello(t *testing.T) {
 }
 
 func TestTLSOnUnixSocket(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{bind: []string{"unix:DIR/web.sock"}}))
 	if r := s.client().do(t, "GET", "/", ""); r.body != "Hello, World!\n" {
 		t.Errorf("%v", r)
@@ -46,6 +48,7 @@ func TestTLSOnUnixSocket(t *testing.T) {
 }
 
 func TestTLSBodies(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{app: "digest:app"}))
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		c, err := s.handshake(s.config(func(c *tls.Config) { c.MaxVersion = version }))
@@ -66,6 +69,7 @@ func TestTLSBodies(t *testing.T) {
 }
 
 func TestTLSByteByByte(t *testing.T) {
+	t.Parallel()
 	// A record for each byte, and the records in pieces.
 	s := start(t, withTLS(t, options{app: "echo:app"}))
 	c := s.client()
@@ -100,6 +104,7 @@ func (d dribble) Write(p []byte) (int, error) {
 }
 
 func TestTLSPipelining(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{app: "echo:app", args: []string{"--workers", "2"}}))
 	c := s.client()
 	var all strings.Builder
@@ -124,6 +129,7 @@ func TestTLSPipelining(t *testing.T) {
 }
 
 func TestTLSSlowReader(t *testing.T) {
+	t.Parallel()
 	// The only worker is free as soon as it has given the response away.
 	s := start(t, withTLS(t, options{app: "large:app"}))
 	const size = 50 << 20
@@ -150,6 +156,7 @@ func TestTLSSlowReader(t *testing.T) {
 }
 
 func TestTLSFileWrapper(t *testing.T) {
+	t.Parallel()
 	data := noise(3 << 20)
 	s := start(t, withTLS(t, options{app: "files:app", files: map[string]string{"data.bin": string(data), "empty.bin": ""}}))
 	c := s.client()
@@ -164,6 +171,7 @@ func TestTLSFileWrapper(t *testing.T) {
 }
 
 func TestTLSHalfClose(t *testing.T) {
+	t.Parallel()
 	// A client that says that it sends no more gets its answer.
 	s := start(t, withTLS(t, options{app: "gated:app"}))
 	g := s.gate("half")
@@ -180,6 +188,7 @@ func TestTLSHalfClose(t *testing.T) {
 }
 
 func TestPlainHTTPToTLS(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{}))
 	for _, request := range []string{format("GET", "/", ""), format("POST", "/", "body"), "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"} {
 		c, err := s.connectPlain()
@@ -206,6 +215,7 @@ func TestPlainHTTPToTLS(t *testing.T) {
 }
 
 func TestTLSVersions(t *testing.T) {
+	t.Parallel()
 	at := func(version uint16) func(*tls.Config) {
 		return func(c *tls.Config) { c.MinVersion, c.MaxVersion = version, version }
 	}
@@ -229,6 +239,7 @@ func TestTLSVersions(t *testing.T) {
 }
 
 func TestTLSCiphers(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{args: []string{"--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"}}))
 	with := func(suite uint16) func(*tls.Config) {
 		return func(c *tls.Config) { c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{suite} }
@@ -250,6 +261,7 @@ func TestTLSCiphers(t *testing.T) {
 const recordHeader = "\x16\x03\x01\x02\x00"
 
 func TestHandshakeTimeout(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{args: []string{"--handshake-timeout", "1"}}))
 	for _, sent := range []string{"", "\x16", recordHeader + "\x01\x00"} {
 		c, err := s.connectPlain()
@@ -269,6 +281,7 @@ func TestHandshakeTimeout(t *testing.T) {
 }
 
 func TestStalledHandshakesHoldNobodyUp(t *testing.T) {
+	t.Parallel()
 	s := start(t, withTLS(t, options{}))
 	for i := range 200 {
 		c, err := s.connectPlain()
@@ -284,6 +297,7 @@ func TestStalledHandshakesHoldNobodyUp(t *testing.T) {
 }
 
 func TestTLSAbort(t *testing.T) {
+	t.Parallel()
 	// Clients that vanish at each point disturb nobody and leave no traceback.
 	s := start(t, withTLS(t, options{app: "large:app"}))
 	for _, text := range []string{"", "GET / HT", format("GET", "/1048576", ""), "POST /16 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"} {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestTornado(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "tornado", "--workers", "2"}})
 	s.log.expect(t, `Using worker: tornado$`)
 	s.log.expectFrom(t, 0, `^called from the loop$`)
@@ -56,6 +57,7 @@ func TestTornado(t *testing.T) {
 }
 
 func TestTornadoRefuses(t *testing.T) {
+	t.Parallel()
 	s := launch(t, options{app: "hello:app", python: venv(t), args: []string{"-k", "tornado"}})
 	s.expectExit(4)
 	s.log.expect(t, `'hello:app' is no tornado.web.Application: use the worker class gthread for WSGI, asgi for ASGI\.`)
@@ -66,6 +68,7 @@ func TestTornadoRefuses(t *testing.T) {
 }
 
 func TestTornadoWebSocket(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "tornado"}})
 	ws := s.socket("/chat", "Sec-WebSocket-Protocol: other, chat")
 	ws.expectMessage(opText, "welcome")

@@ -11,6 +11,7 @@ import (
 )
 
 func TestUnixSocket(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", bind: []string{"unix:DIR/web.sock"}, args: []string{"--umask", "0o077"}})
 	s.log.expectFrom(t, 0, `Listening at: unix:`+regexp.QuoteMeta(s.path("web.sock"))+` \(\d+\)$`)
 	st, err := os.Stat(s.path("web.sock"))
@@ -32,6 +33,7 @@ func TestUnixSocket(t *testing.T) {
 }
 
 func TestUnixSocketMode(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{bind: []string{"unix:DIR/web.sock"}})
 	st, err := os.Stat(s.path("web.sock"))
 	must(t, err)
@@ -42,6 +44,7 @@ func TestUnixSocketMode(t *testing.T) {
 }
 
 func TestStaleUnixSocket(t *testing.T) {
+	t.Parallel()
 	dir := tempDir(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/web.sock"})
 	must(t, err)
@@ -53,6 +56,7 @@ func TestStaleUnixSocket(t *testing.T) {
 }
 
 func TestLiveUnixSocket(t *testing.T) {
+	t.Parallel()
 	// The socket of another server is refused, and stays in service.
 	if testing.Short() {
 		t.Skip("takes five seconds")
@@ -67,6 +71,7 @@ func TestLiveUnixSocket(t *testing.T) {
 }
 
 func TestUnixSocketOfASuccessor(t *testing.T) {
+	t.Parallel()
 	// A server that ends leaves alone a socket that another one made since.
 	s := start(t, options{bind: []string{"unix:DIR/web.sock"}, mayLeave: true})
 	must(t, os.Remove(s.path("web.sock")))
@@ -81,6 +86,7 @@ func TestUnixSocketOfASuccessor(t *testing.T) {
 }
 
 func TestDescriptor(t *testing.T) {
+	t.Parallel()
 	// fd://3, a socket that whoever starts the server has opened.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)

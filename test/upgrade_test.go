@@ -96,6 +96,7 @@ func (s *server) title(pid int) string {
 }
 
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	for _, args := range []string{"--workers 2", "--threads 4 --workers 2", "--workers 2 --preload"} {
 		t.Run(args, func(t *testing.T) {
 			binary, replace := install(t)
@@ -214,6 +215,7 @@ func same(a, b int) bool {
 }
 
 func TestUpgradeLosesNoIdleConnection(t *testing.T) {
+	t.Parallel()
 	// They are handed to the successor's front, and back in a rollback.
 	s := start(t, options{app: "echo:app", daemon: true})
 	clients := make([]*client, 50)
@@ -249,6 +251,7 @@ func TestUpgradeLosesNoIdleConnection(t *testing.T) {
 }
 
 func TestUpgradeInTheForeground(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "gated:app", args: []string{"--pid", "srv.pid", "--threads", "2"}})
 	m := inFlight(s)
 	u := s.upgrade(1)
@@ -271,6 +274,7 @@ func TestUpgradeInTheForeground(t *testing.T) {
 }
 
 func TestRollbackAfterKill(t *testing.T) {
+	t.Parallel()
 	// The new master does not react to TERM and QUIT: KILL ends it, and what
 	// it had started ends too.
 	s := start(t, options{app: "echo:app", daemon: true, args: []string{"--workers", "2"}})
@@ -291,6 +295,7 @@ func TestRollbackAfterKill(t *testing.T) {
 }
 
 func TestUpgradeAfterTheOldMasterWasKilled(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", daemon: true})
 	old := s.pid()
 	u := s.upgrade(1)
@@ -306,6 +311,7 @@ func TestUpgradeAfterTheOldMasterWasKilled(t *testing.T) {
 }
 
 func TestUpgradeIsRefused(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", daemon: true})
 	u := s.upgrade(1)
 	s.signal(syscall.SIGUSR2)
@@ -321,6 +327,7 @@ func TestUpgradeIsRefused(t *testing.T) {
 }
 
 func TestUpgradeThatFails(t *testing.T) {
+	t.Parallel()
 	for name, broken := range map[string]map[string]string{
 		"broken config": {"gunicorn.conf.py": "this is no Python\n"},
 		"broken app":    {"webapp.py": "raise RuntimeError('broken')\n"},
@@ -352,6 +359,7 @@ func TestUpgradeThatFails(t *testing.T) {
 }
 
 func TestBothMastersReload(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", daemon: true})
 	u := s.upgrade(1)
 	k, o := s.bothLoads(2)
@@ -373,6 +381,7 @@ func TestBothMastersReload(t *testing.T) {
 }
 
 func TestUpgradeKeepsUnixSocket(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", daemon: true, bind: []string{"unix:DIR/web.sock"}})
 	k, o := s.bothLoads(2)
 	old := s.pid()
@@ -392,6 +401,7 @@ func TestUpgradeKeepsUnixSocket(t *testing.T) {
 }
 
 func TestUpgradeHooks(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{app: "echo:app", daemon: true, conf: "def pre_exec(server):\n    server.log.info('hook pre_exec')\n"})
 	u := s.upgrade(1)
 	s.log.expect(t, "hook pre_exec")
@@ -401,6 +411,7 @@ func TestUpgradeHooks(t *testing.T) {
 }
 
 func TestUpgradeStartsFromTheOriginalEnvironment(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		app: "webapp:app", daemon: true, conf: "raw_env = ['ADDED=1']\n",
 		files: map[string]string{"webapp.py": `import json, os
