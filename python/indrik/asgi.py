@@ -53,8 +53,7 @@ class Server:
         self.app = worker.wsgi
         self.sock = worker.slots[0]
         self.cells = worker.board
-        self.page = worker.page
-        self.seen = self.page[0]
+        self.is_revoked = wire.Revocations(worker.page).include
         self.requests = {}  # conversations that run, by their number
         self.state = {}  # of the lifespan
         self.known = {}  # scopes without what is a request's own, by the form in which they came
@@ -258,15 +257,12 @@ class Server:
             self.put(dumps((LEAVE, number), FORMAT))
             wire.close_all(wire.descriptors(ancillary))
             return
-        # The claim comes first: see docs/protocol.md.
+        # The claim comes first: see wire.Revocations.
         cells[wire.BOARD_FIRST] = number
-        revoked = self.page[0]
-        if revoked != self.seen:
-            before, self.seen = self.seen, revoked
-            if wsgi.is_revoked(self.page, number, revoked - before):
-                wire.close_all(wire.descriptors(ancillary))
-                self.put(dumps((REFUSED, number), FORMAT))
-                return
+        if self.is_revoked(number):
+            wire.close_all(wire.descriptors(ancillary))
+            self.put(dumps((REFUSED, number), FORMAT))
+            return
         if number >> _FRONT_SHIFT != cells[wire.BOARD_FRONT] - 1:
             wire.close_all(wire.descriptors(ancillary))
             return

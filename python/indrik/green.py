@@ -122,8 +122,7 @@ class Server:
     def __init__(self, worker):
         sock = worker.slots[0]
         self.worker = worker
-        self.page = worker.page
-        self.seen = worker.page[0]
+        self.is_revoked = wire.Revocations(worker.page).include
         self.cells = worker.board
         self.requests = {}  # id: exchange
         self.poked = Event()  # something has changed that the main greenlet waits for
@@ -192,16 +191,13 @@ class Server:
         fds = wire.descriptors(ancillary) if ancillary else ()
         if self.worker.stopping:
             return self._decline(LEAVE, number, fds)
-        # The claim comes before the look at the revocations, as in wsgi.serve.
+        # The claim comes before the look at the revocations: see wire.Revocations.
         self.cells[wire.BOARD_FIRST] = number
         if self.cells[wire.BOARD_FRONT] != 1 + (number >> wire.ID_BITS):
             wire.close_all(fds)
             return
-        revoked = self.page[0]
-        if revoked != self.seen:
-            self.seen, before = revoked, self.seen
-            if wsgi.is_revoked(self.page, number, revoked - before):
-                return self._decline(REFUSED, number, fds)
+        if self.is_revoked(number):
+            return self._decline(REFUSED, number, fds)
         exchange = self.make(number, self.worker.timeout)
         self.requests[number] = exchange
         exchange.greenlet = gevent.spawn(self.serve, exchange, environ, body, fds)

@@ -95,6 +95,34 @@ def words(fd):
         os.close(fd)
 
 
+class Revocations:
+    """The requests that the front has taken back, as one slot knows them."""
+
+    def __init__(self, page):
+        self.page = page
+        self.look()
+
+    def look(self):
+        # The number first: entries that come in between do no harm.
+        self.seen = self.page[0]
+        self.ids = frozenset(self.page[PAGE_RING : PAGE_RING + PAGE_RING_SIZE].tolist())
+
+    def include(self, number):
+        """Tells whether a request that the slot has claimed is not to be run.
+
+        The claim comes before this look: the front revokes first and looks at
+        the claims 2 ms later, which is longer than a processor holds back a
+        store. When there were so many new ones that the list may have lost this
+        one, it is taken for revoked: not to run a request is safe, the front
+        gives it to another slot."""
+        if self.page[0] != self.seen:
+            before = self.seen
+            self.look()
+            if self.seen - before >= PAGE_RING_SIZE:
+                return True
+        return number in self.ids
+
+
 def clip(text):
     """Cuts text in the middle so that it fits a message."""
     if len(text) <= MAX_TEXT:

@@ -66,8 +66,7 @@ def serve(worker, index):
     receive = worker.queue.recvmsg_into
     cells = worker.board
     cell = wire.BOARD_FIRST + wire.BOARD_STRIDE * index
-    page = worker.page
-    seen = page[0]
+    is_revoked = wire.Revocations(worker.page).include
     app = worker.wsgi
     common = constants(worker)
     common.update(deadline.functions(worker.timeout, cells, cell, sock))
@@ -95,18 +94,12 @@ def serve(worker, index):
         if not size:
             return
         number, rest, method, target, path, query, address, port, length, body = loads(buffer)
-        # The claim comes before the look at the revocations: the front
-        # revokes first and looks at the claims 2 ms later, which is longer
-        # than a processor holds back a store.
         cells[cell] = number
-        revoked = page[0]
-        if revoked != seen:
-            seen, before = revoked, seen
-            if is_revoked(page, number, revoked - before):
-                wire.close_all(wire.descriptors(ancillary))
-                _send(send, dumps((REFUSED, number), FORMAT))
-                rest = target = path = query = body = None
-                continue
+        if is_revoked(number):
+            wire.close_all(wire.descriptors(ancillary))
+            _send(send, dumps((REFUSED, number), FORMAT))
+            rest = target = path = query = body = None
+            continue
         if rest is not None:
             template = known.get(rest)
             if template is None:
@@ -195,15 +188,6 @@ def _wait(queue):
 
 # Where a slot can be while it waits for a request.
 WAITING = (serve.__code__, _wait.__code__)
-
-
-def is_revoked(page, number, new):
-    """Looks for a request among the newest revocations. When there were so
-    many that the list may have lost some, it is taken for revoked: not to run
-    a request is safe, the front gives it to another slot."""
-    if new >= wire.PAGE_RING_SIZE:
-        return True
-    return number in page[wire.PAGE_RING : wire.PAGE_RING + wire.PAGE_RING_SIZE].tolist()
 
 
 def from_files(environ, body, fds):

@@ -302,6 +302,8 @@ class Requests(WorkerTest):
         generation.revoke(1001)
         generation.revoke(1002)
         self.assertEqual(self.master.get(worker, number=1001), (REFUSED, 1001))
+        # Also one that was on the list already when the slot looked there last.
+        self.assertEqual(self.master.get(worker, number=1002), (REFUSED, 1002))
         self.assertEqual(self.master.get(worker, number=1003)[0], RESPONSE)
         generation.revoke(1004)
         self.assertEqual(self.master.get(worker, number=1004), (REFUSED, 1004))
