@@ -31,7 +31,7 @@ run: build
 	@echo "http://127.0.0.1:8000 serves examples/hello; Ctrl-C stops it"
 	@cd examples/hello && ../../bin/indrik --workers 2 hello:app
 
-test: format vet staticcheck unit python blackbox
+test: format vet staticcheck unit blackbox
 
 format:
 	@unformatted=$$(find . -name '*.go' -not -path './.cache/*' -exec gofmt -l {} +); \
@@ -57,7 +57,8 @@ $(TOOLS)/$(subst /,-,$(H2SPEC)):
 	GOBIN=$(TOOLS) go install $(H2SPEC)
 	touch $@
 
-unit:
+# ./python runs the Python tests, with the packages of venv and without.
+unit: venv
 	go test $(RACE) ./internal/... ./python/... ./bench/...
 
 python:
@@ -74,7 +75,7 @@ venv:
 # What these tests look at is a binary that go test knows nothing of: their
 # results must not come from its cache.
 blackbox: venv $(TOOLS)/h2spec
-	INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 20m ./test/...
+	INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 20m -parallel 8 ./test/...
 
 fuzz:
 	@for package in $$(go list ./...); do \

@@ -324,9 +324,14 @@ func TestFewFilesAllowed(t *testing.T) {
 		wrap: []string{"sh", "-c", `ulimit -n 100; exec "$@"`, "sh"}})
 	front := s.role("front")[0].pid
 	var crowd []*client
-	for range 200 {
+	large := func(i int) bool { return i%20 == 0 }
+	for i := range 200 {
 		c := s.client()
-		c.send(t, "GET ")
+		if large(i) {
+			c.send(t, "POST ")
+		} else {
+			c.send(t, "GET ")
+		}
 		crowd = append(crowd, c)
 	}
 	eventually(t, "the front has some", func() bool { return openFiles(front) > 40 })
@@ -344,13 +349,15 @@ func TestFewFilesAllowed(t *testing.T) {
 	body := strings.Repeat("b", 1<<20)
 	for i, c := range crowd {
 		c.SetDeadline(time.Now().Add(patience))
-		c.send(t, "/ HTTP/1.1\r\nHost: test\r\n\r\n")
-		if r := c.receive(t, "GET"); r.status != 200 {
-			t.Fatalf("connection %d: %v", i, r)
-		}
-		if i%20 == 0 {
-			if r := c.do(t, "POST", "/", body); r.status != 200 || len(r.body) != len(body)+2 {
-				t.Errorf("connection %d, a large body: %v", i, r)
+		if large(i) {
+			c.send(t, fmt.Sprintf("/ HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+			if r := c.receive(t, "POST"); r.status != 200 || len(r.body) != len(body)+2 {
+				t.Fatalf("connection %d, a large body: %v", i, r)
+			}
+		} else {
+			c.send(t, "/ HTTP/1.1\r\nHost: test\r\n\r\n")
+			if r := c.receive(t, "GET"); r.status != 200 {
+				t.Fatalf("connection %d: %v", i, r)
 			}
 		}
 		c.Close()

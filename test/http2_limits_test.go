@@ -157,7 +157,7 @@ func TestHTTP2Cancel(t *testing.T) {
 	t.Parallel()
 	// A request that the client cancels while it waits is never run, whether it
 	// waits in the front or, as the second of one worker, in the kernel.
-	overHTTP2(t, options{app: "recording:app"}, func(t *testing.T, s *server, w *web) {
+	overHTTP2(t, options{app: "recording:app", args: []string{"--log-level", "debug"}}, func(t *testing.T, s *server, w *web) {
 		g := s.gate("busy")
 		busy := w.begin(t.Context(), "/busy")
 		g.entered()
@@ -185,6 +185,9 @@ func TestHTTP2Cancel(t *testing.T) {
 		w.begin(t.Context(), "/kept/behind")
 		cancel()
 		<-gone
+		eventually(t, "the front has seen them leave", func() bool {
+			return len(s.log.all(`The client of GET /cancelled/(\d|left) has gone`)) == len(cancelled)+1
+		})
 		g.release()
 		w.expect(busy, 200)
 		if r := f.response(kept); r.status() != "200" {

@@ -103,8 +103,9 @@ func restingFiles(pid int) int {
 func (s *server) settled(clients []*client) {
 	s.t.Helper()
 	eventually(s.t, "the server has read the requests", func() bool {
+		unread := unreadOnTCP(s.t)
 		for _, c := range clients {
-			if unreadByPeer(s.t, c) {
+			if n, accepted := unread[socketPair(c.RemoteAddr(), c.LocalAddr())]; !accepted || n {
 				return false
 			}
 		}
@@ -112,25 +113,29 @@ func (s *server) settled(clients []*client) {
 	})
 }
 
-// unreadByPeer looks whether the receive queue of the other end of a TCP
-// connection holds anything.
-func unreadByPeer(t testing.TB, c *client) bool {
+// unreadOnTCP tells of each TCP connection of this machine, by its ends as
+// proc(5) writes them, whether its receive queue holds anything.
+func unreadOnTCP(t testing.TB) map[string]bool {
 	t.Helper()
+	text, err := os.ReadFile("/proc/net/tcp")
+	must(t, err)
+	unread := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 4 {
+			_, received, _ := strings.Cut(f[4], ":")
+			unread[f[1]+" "+f[2]] = strings.Trim(received, "0") != ""
+		}
+	}
+	return unread
+}
+
+func socketPair(local, remote net.Addr) string {
 	end := func(a net.Addr) string {
 		p := a.(*net.TCPAddr)
 		ip := p.IP.To4()
 		return fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], p.Port)
 	}
-	text, err := os.ReadFile("/proc/net/tcp")
-	must(t, err)
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		if len(f) > 4 && f[1] == end(c.RemoteAddr()) && f[2] == end(c.LocalAddr()) {
-			_, received, _ := strings.Cut(f[4], ":")
-			return strings.Trim(received, "0") != ""
-		}
-	}
-	return true // not accepted yet
+	return end(local) + " " + end(remote)
 }
 
 func TestQueueLimitOfZeroIsNone(t *testing.T) {

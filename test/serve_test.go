@@ -152,7 +152,8 @@ func TestEnviron(t *testing.T) {
 	got = environ(c, "GET http://other.example//x?#frag HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
 	for key, want := range map[string]any{
 		"REQUEST_METHOD": "GET", "PATH_INFO": "//x", "QUERY_STRING": "", "SERVER_PROTOCOL": "HTTP/1.0",
-		"CONTENT_TYPE": nil, "CONTENT_LENGTH": nil, "HTTP_HOST": nil, "HTTP_X_TWICE": nil, "HTTP_COOKIE": nil,
+		"CONTENT_TYPE": nil, "CONTENT_LENGTH": nil, "HTTP_HOST": "other.example", // RFC 9112 section 3.2.2
+		"HTTP_X_TWICE": nil, "HTTP_COOKIE": nil,
 	} {
 		if got[key] != want {
 			t.Errorf("second request: %s is %#v, want %#v", key, got[key], want)
