@@ -354,7 +354,10 @@ func (c *conn) readHead() (int, *config, error) {
 				}
 			}
 			n, err := 0, error(nil)
-			if begins := cfg.HTTP2Cleartext && c.tls == nil && !c.served.Load() && beginsHTTP2(c.buf[c.r:c.w]); !begins {
+			clear := cfg.HTTP2Cleartext && c.tls == nil
+			if begins := clear && !c.served.Load() && beginsHTTP2(c.buf[c.r:c.w]); !begins && clear && !cfg.HTTP1 {
+				err = errNotHTTP2
+			} else if !begins {
 				n, err = http1.ParseRequest(&cfg.http, c.buf[c.r:c.w], &c.req)
 			} else if c.w-c.r >= len(http2Preface) {
 				err = errHTTP2

@@ -19,7 +19,10 @@ const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 // whether it is there, and how long it has to answer.
 const http2Ping = 15 * time.Second
 
-var errHTTP2 = errors.New("the client speaks HTTP/2")
+var (
+	errHTTP2    = errors.New("the client speaks HTTP/2")
+	errNotHTTP2 = errors.New("the client does not speak HTTP/2")
+)
 
 // beginsHTTP2 tells whether b is the start of the preface, or starts with it.
 func beginsHTTP2(b []byte) bool {

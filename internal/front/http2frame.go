@@ -4,14 +4,17 @@ import "encoding/binary"
 
 // The kinds of frames (RFC 9113 section 6) and flags that matter here.
 const (
-	frameData     = 0
-	frameHeaders  = 1
-	frameReset    = 3
-	frameSettings = 4
+	frameData         = 0
+	frameHeaders      = 1
+	frameReset        = 3
+	frameSettings     = 4
+	frameContinuation = 9
 
-	flagEndStream = 1 // of DATA
-	flagAck       = 1 // of SETTINGS
-	flagPadded    = 8 // of DATA
+	flagEndStream  = 0x01 // of DATA
+	flagAck        = 0x01 // of SETTINGS
+	flagEndHeaders = 0x04 // of HEADERS and CONTINUATION
+	flagPadded     = 0x08 // of DATA and HEADERS
+	flagPriority   = 0x20 // of HEADERS
 
 	frameHeader = 9
 )
@@ -103,12 +106,14 @@ func (s *frameScanner) frame() (frame, bool) {
 // An http2Filter is what the bytes of a client pass through: it looks for a flood,
 // and lets each setting stand in a SETTINGS frame once only. net/http takes
 // repetitions for an error, where RFC 9113 section 6.5.3 has the last one hold.
+// Fields that HTTP/2 does not have make a request malformed; see [fieldWatch].
 type http2Filter struct {
-	limits   *floodLimits
-	scanner  frameScanner
-	preface  int    // bytes of it that have passed
-	settings []byte // a SETTINGS frame that is not all there
-	want     int    // bytes of settings, when it is
+	limits  *floodLimits
+	scanner frameScanner
+	fields  fieldWatch
+	preface int    // bytes of it that have passed
+	whole   []byte // a frame that is not all there, and passes as one
+	want    int    // bytes of it, when it is
 }
 
 // maxSettings is how large a SETTINGS frame may be that is put in order; net/http
@@ -126,13 +131,10 @@ func (h *http2Filter) filter(dst, p []byte) ([]byte, error) {
 	for len(p) > 0 {
 		switch {
 		case h.want > 0:
-			k := min(h.want-len(h.settings), len(p))
-			h.settings = append(h.settings, p[:k]...)
+			k := min(h.want-len(h.whole), len(p))
+			h.whole = append(h.whole, p[:k]...)
 			p = p[k:]
-			if len(h.settings) == h.want {
-				dst = appendSettings(dst, h.settings)
-				h.settings, h.want = nil, 0
-			}
+			dst = h.passWhole(dst)
 		case s.n == 0 && s.left > 0:
 			k := min(s.left, len(p))
 			dst = append(dst, p[:k]...)
@@ -148,15 +150,44 @@ func (h *http2Filter) filter(dst, p []byte) ([]byte, error) {
 			if !h.limits.received(&f, now()) {
 				return nil, errFlood
 			}
-			if f.kind == frameSettings && f.flags&flagAck == 0 && f.length > 6 && f.length <= maxSettings {
-				h.settings, h.want = append(h.settings, s.head[:read]...), frameHeader+f.length
+			if h.holds(&f) {
+				h.whole, h.want = append(h.whole[:0], s.head[:read]...), frameHeader+f.length
 				s.left = 0
+				dst = h.passWhole(dst)
 				continue
 			}
 			dst = append(dst, s.head[:read]...)
 		}
 	}
 	return dst, nil
+}
+
+// holds tells whether a frame is to pass as one.
+func (h *http2Filter) holds(f *frame) bool {
+	switch f.kind {
+	case frameSettings:
+		return f.flags&flagAck == 0 && f.length > 6 && f.length <= maxSettings
+	case frameHeaders, frameContinuation:
+		return h.fields.watches(f)
+	}
+	return false
+}
+
+// passWhole appends the frame that was held, once all of it is there.
+func (h *http2Filter) passWhole(dst []byte) []byte {
+	if len(h.whole) < h.want {
+		return dst
+	}
+	if h.whole[3] == frameSettings {
+		dst = appendSettings(dst, h.whole)
+	} else {
+		dst = h.fields.append(dst, h.whole)
+	}
+	h.want = 0
+	if cap(h.whole) > http2Buffer {
+		h.whole = nil
+	}
+	return dst
 }
 
 // appendSettings appends a SETTINGS frame in which no setting is repeated.
@@ -172,9 +203,14 @@ func appendSettings(dst, whole []byte) []byte {
 			dst = append(dst, payload[i:i+6]...)
 		}
 	}
-	n := len(dst) - start - frameHeader
-	dst[start], dst[start+1], dst[start+2] = byte(n>>16), byte(n>>8), byte(n)
+	setLength(dst[start:])
 	return dst
+}
+
+// setLength corrects the length in a frame.
+func setLength(whole []byte) {
+	n := len(whole) - frameHeader
+	whole[0], whole[1], whole[2] = byte(n>>16), byte(n>>8), byte(n)
 }
 
 // repeatsLater tells whether the setting at the start of payload comes again.

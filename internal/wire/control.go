@@ -150,7 +150,7 @@ type FrontConfig struct {
 	ProxyAllowIPs string `json:"proxy_allow_ips"` // as ForwardedAllowIPs
 
 	TLS              *TLS `json:"tls,omitempty"`   // nil: plain text
-	HTTP1            bool `json:"http1"`           // by ALPN; always served in plain text
+	HTTP1            bool `json:"http1"`           // by ALPN; without TLS always, but on a port for HTTP/2 with prior knowledge
 	HTTP2            bool `json:"http2"`           // by ALPN
 	HTTP2Cleartext   bool `json:"http2_cleartext"` // with prior knowledge
 	HTTP2Streams     int  `json:"http2_max_concurrent_streams"`

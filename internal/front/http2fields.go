@@ -1,0 +1,103 @@
+package front
+
+import "golang.org/x/net/http2/hpack"
+
+const (
+	// maxWatched is how large a frame with fields may be that is looked at, and a
+	// name or a value in it.
+	maxWatched = 64 << 10
+	// fieldTable is the size of the table of fields that a client may count on
+	// (RFC 9113 section 6.5.2): net/http announces no other.
+	fieldTable = 4096
+)
+
+// noSuchField is a field whose name is in upper case, as a literal that no table
+// remembers (RFC 7541 section 6.2.2). It makes a request malformed.
+var noSuchField = []byte{0, 1, 'A', 0}
+
+// A fieldWatch reads the fields of requests, and their trailers, for those that
+// belong to a connection of HTTP/1. A request with such a field is malformed and
+// ends with a stream error (RFC 9113 sections 8.1.1 and 8.2.2); net/http would
+// answer it with 400. So it gets a field more that net/http ends it for.
+type fieldWatch struct {
+	decoder *hpack.Decoder
+	lost    bool // the table is not known any more: everything passes
+	bad     bool // there was such a field
+}
+
+// watches tells whether append is to get this frame. Every one must come that
+// holds fields, since each can change the table.
+func (w *fieldWatch) watches(f *frame) bool {
+	if f.length > maxWatched {
+		w.lost = true
+	}
+	return !w.lost
+}
+
+// append appends a frame to dst, changed if the fields that end with it are bad.
+func (w *fieldWatch) append(dst, whole []byte) []byte {
+	fragment, priority, ok := fieldsOf(whole)
+	if ok && w.decoder == nil {
+		w.decoder = hpack.NewDecoder(fieldTable, w.field)
+		w.decoder.SetMaxStringLength(maxWatched)
+	}
+	if ok {
+		_, err := w.decoder.Write(fragment)
+		ok = err == nil
+	}
+	end := whole[4]&flagEndHeaders != 0
+	if ok && end {
+		ok = w.decoder.Close() == nil
+	}
+	if !ok {
+		w.lost = true // net/http finds the same mistake
+		return append(dst, whole...)
+	}
+	if !end || !w.bad {
+		return append(dst, whole...)
+	}
+	w.bad = false
+	start := len(dst)
+	dst = append(dst, whole[:frameHeader]...)
+	if whole[3] == frameHeaders {
+		dst[start+4] &^= flagPadded
+	}
+	dst = append(append(append(dst, priority...), fragment...), noSuchField...)
+	setLength(dst[start:])
+	return dst
+}
+
+// fieldsOf finds the part of a HEADERS or CONTINUATION frame that holds fields,
+// and that which says the priority; false if the frame is malformed.
+func fieldsOf(whole []byte) (fragment, priority []byte, ok bool) {
+	fragment = whole[frameHeader:]
+	if whole[3] == frameContinuation {
+		return fragment, nil, true
+	}
+	padding := 0
+	if whole[4]&flagPadded != 0 {
+		if len(fragment) == 0 {
+			return nil, nil, false
+		}
+		padding, fragment = int(fragment[0]), fragment[1:]
+	}
+	if whole[4]&flagPriority != 0 {
+		if len(fragment) < 5 {
+			return nil, nil, false
+		}
+		priority, fragment = fragment[:5], fragment[5:]
+	}
+	if padding > len(fragment) {
+		return nil, nil, false
+	}
+	return fragment[:len(fragment)-padding], priority, true
+}
+
+func (w *fieldWatch) field(f hpack.HeaderField) {
+	switch f.Name {
+	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
+		w.bad = true
+	case "te":
+		w.bad = w.bad || f.Value != "trailers"
+	}
+}
