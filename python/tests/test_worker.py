@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import unittest
 
 from .support import CHUNK, END, ERROR, REFUSED, RESPONSE, START, MasterTest, receive, strict
@@ -176,9 +177,12 @@ class Abort(WorkerTest):
         worker = self.up(slots=2)
         _, gate = self.busy(worker)
         with gate:
-            os.kill(worker.pid, 40)
+            # The stacks of one moment need not show what they do the next.
+            end = time.monotonic() + 30
             while "Thread 0x" not in worker.dump() or "app.py" not in worker.dump():
-                os.sched_yield()
+                self.assertLess(time.monotonic(), end, worker.dump())
+                os.kill(worker.pid, 40)
+                time.sleep(0.05)
 
 
 class Ignored(WorkerTest):
