@@ -121,7 +121,11 @@ func TestRefusedClasses(t *testing.T) {
 	t.Parallel()
 	for _, group := range refusedClasses {
 		s := start(t, options{app: "recording:app", args: group.args})
-		ran := len(s.log.all(`ran (/.*)`))
+		ran := 0
+		eventually(t, "what the probe ran is in the log", func() bool {
+			ran = len(s.log.all(`ran (/.*)`))
+			return ran > 0
+		})
 		for name, c := range group.cases {
 			for _, pieces := range []int{1, 3} {
 				if err := refusedAs(s, c, pieces); err != nil {
