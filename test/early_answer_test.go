@@ -78,13 +78,7 @@ func TestContinueWhileTheQueueIsFull(t *testing.T) {
 	t.Parallel()
 	// A 503 takes the place of the 100, and the body stays with the client.
 	s, g, busy := occupied(t, options{app: "gated:app", args: []string{"--queue-limit", "1"}})
-	var queued []*client
-	for range 1 + waitingInKernel {
-		c := s.client()
-		c.send(t, format("GET", "/", ""))
-		queued = append(queued, c)
-		s.settled(queued)
-	}
+	s.fillQueue(1)
 	c := s.client()
 	c.send(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
 	if r, err := readHead(c.r); err != nil || r.status != 503 || r.get("Retry-After") == "" {

@@ -99,6 +99,19 @@ func restingFiles(pid int) int {
 	return last
 }
 
+// fillQueue sends requests to an occupied server, one after the other, so many that
+// waiting of them wait in its queue, beside those in the kernel.
+func (s *server) fillQueue(waiting int) {
+	s.t.Helper()
+	var queued []*client
+	for range waiting + waitingInKernel {
+		c := s.client()
+		c.send(s.t, format("GET", "/", ""))
+		queued = append(queued, c)
+		s.settled(queued)
+	}
+}
+
 // settled waits until the server has read what clients have sent.
 func (s *server) settled(clients []*client) {
 	s.t.Helper()
@@ -201,13 +214,7 @@ func TestQueueTimeout(t *testing.T) {
 func TestOverloadIsLoggedOnceASecond(t *testing.T) {
 	t.Parallel()
 	s, g, busy := occupied(t, options{app: "gated:app", args: []string{"--queue-limit", "1"}})
-	var queued []*client
-	for range 1 + waitingInKernel {
-		c := s.client()
-		c.send(t, format("GET", "/", ""))
-		queued = append(queued, c)
-		s.settled(queued)
-	}
+	s.fillQueue(1)
 	began := time.Now()
 	c := s.client()
 	refused := 0
