@@ -28,12 +28,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"indrik/bench/serve"
 )
 
 // What the bench exits with.
@@ -61,12 +62,6 @@ type options struct {
 	Docs      string
 	From      string
 	Kinds     string
-}
-
-func init() {
-	// Servers get a signal when the thread that started them ends (prctl(2),
-	// PR_SET_PDEATHSIG): that must be the main thread, which lives to the end.
-	runtime.LockOSThread()
 }
 
 func main() {
@@ -116,10 +111,10 @@ func render(o options) int {
 func bench(o options) (code int) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := adoptOrphans(); err != nil {
+	if err := serve.AdoptOrphans(); err != nil {
 		return failed(err)
 	}
-	defer endAll()
+	defer serve.EndAll()
 	// The clients allocate little, and a collection takes a core from the server.
 	debug.SetGCPercent(400)
 

@@ -107,7 +107,7 @@ func (b *bed) withServer(ctx context.Context, config *setup, f func(s *server) (
 		return nil, err
 	}
 	defer func() {
-		if err := s.stop(); err != nil && r != nil {
+		if err := s.Stop(); err != nil && r != nil {
 			r.Trouble = join(r.Trouble, err.Error())
 		}
 	}()
@@ -126,7 +126,7 @@ func runLoad(ctx context.Context, b *bed) (*run, error) {
 // load has the clients of the workload ask the server. started is called when
 // the measurement begins, if it is not nil.
 func (b *bed) load(ctx context.Context, s *server, started func()) (*run, error) {
-	m := meter{pid: s.cmd.Process.Pid}
+	m := meter{pid: s.Process.Pid}
 	result, err := load.Run(ctx, load.Plan{
 		Server: s.address, Groups: b.w.Groups, Source: b.source, Timeout: timeout, Warm: b.o.Warm, Measure: b.length(),
 		Started: func() {
@@ -146,7 +146,7 @@ func runClients(ctx context.Context, b *bed, clients int, target load.Target, pr
 		target.Server, target.Source = s.address, b.source
 		newClient, end := protocol(target)
 		defer end()
-		m := meter{pid: s.cmd.Process.Pid}
+		m := meter{pid: s.Process.Pid}
 		result, err := load.RunClients(ctx, load.ClientPlan{
 			Clients: clients, New: newClient, Warm: b.o.Warm, Measure: b.length(), Timeout: timeout, Started: m.start, Ended: m.stop,
 		})

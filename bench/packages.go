@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"indrik/bench/serve"
 )
 
 // requirement is a package of PyPI at the version that is measured.
@@ -84,7 +86,7 @@ func install(ctx context.Context, o options) (*environment, error) {
 		versions: make(map[string]string), absent: make(map[string]string),
 	}
 	var err error
-	if e.certFile, e.keyFile, err = certificate(o.Dir); err != nil {
+	if e.certFile, e.keyFile, err = serve.Certificate(o.Dir); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(e.python()); err != nil {

@@ -14,39 +14,32 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	"indrik/bench/proctree"
+	"indrik/bench/serve"
 )
 
 const (
-	startTimeout = 15 * time.Second
-	stopTimeout  = 4 * time.Second
+	// answerTimeout is how long a server has for one answer before the load.
+	answerTimeout = 15 * time.Second
 	// settle is how long a server stays idle between its first answer and the
 	// load, for workers that are not up yet.
 	settle = 150 * time.Millisecond
-	// askEvery is how often a server that starts is asked.
-	askEvery = 2 * time.Millisecond
 )
 
 // server is one that runs.
 type server struct {
+	*serve.Server
 	address netip.AddrPort
 	want    []byte // the answer to a GET of /
 	tls     bool
-	started time.Duration // from exec to the first right answer
-	cmd     *exec.Cmd
-	log     string
-	ended   chan struct{} // closed when the first process has been reaped
 }
 
 // startServer returns when the server has given its first right answer. It must
 // be called from the main thread, and what it returns stopped.
 func startServer(ctx context.Context, e *environment, p *peer, config *setup) (*server, error) {
-	address, err := freeAddress()
+	address, err := serve.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -57,64 +50,25 @@ func startServer(ctx context.Context, e *environment, p *peer, config *setup) (*
 		}
 	}
 	command := p.command(e, config)
-	s := &server{
-		address: address, ended: make(chan struct{}), want: answerOf(config.App), tls: config.TLS,
-		log: filepath.Join(config.Dir, "logs", strings.ReplaceAll(p.Name, " ", "-")+".log"),
-	}
-	log, err := os.Create(s.log)
+	logName := filepath.Join(config.Dir, "logs", strings.ReplaceAll(p.Name, " ", "-")+".log")
+	log, err := os.Create(logName)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(command[0], command[1:]...)
-	s.cmd.Dir, s.cmd.Env = e.apps, e.vars()
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.SysProcAttr = attributes()
-	begun := time.Now()
-	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", p.Name, err)
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir, cmd.Env = e.apps, e.vars()
+	cmd.Stdout, cmd.Stderr = log, log
+	s := &server{address: address, want: answerOf(config.App), tls: config.TLS}
+	if s.Server, err = serve.Start(ctx, cmd, s.ask); err != nil {
+		return nil, fmt.Errorf("%s: %w; the end of its log: %s", p.Name, err, lastWords(logName))
 	}
-	go func() {
-		_ = s.cmd.Wait() // how it ended is told by its log
-		close(s.ended)
-	}()
-	err = s.ready(ctx)
-	s.started = time.Since(begun)
-	if err == nil && !config.Hasty {
-		err = sleep(ctx, settle)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w; the end of its log: %s", p.Name, err, s.lastWords()), s.stop())
+	if !config.Hasty {
+		if err := sleep(ctx, settle); err != nil {
+			return nil, errors.Join(err, s.Stop())
+		}
 	}
 	return s, nil
-}
-
-// freeAddress is one of 127.0.0.1 that nobody listens on.
-func freeAddress() (netip.AddrPort, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("looking for a port: %w", err)
-	}
-	defer l.Close()
-	return netip.ParseAddrPort(l.Addr().String())
-}
-
-func (s *server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("no answer within %v", startTimeout))
-	defer cancel()
-	for {
-		err := s.ask()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.ended:
-			return errors.New("it ended at once")
-		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
-		case <-time.After(askEvery):
-		}
-	}
 }
 
 // ask sends one request on a connection of its own.
@@ -136,7 +90,7 @@ func (s *server) get(path string) ([]byte, error) {
 	if s.tls {
 		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 	}
-	if err := c.SetDeadline(time.Now().Add(startTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return nil, err
 	}
 	if _, err := c.Write(request("GET", path, nil, true)); err != nil {
@@ -154,57 +108,9 @@ func (s *server) get(path string) ([]byte, error) {
 	return body, err
 }
 
-// stop ends the server as its operator would, and kills what is left after
-// stopTimeout, which is an error.
-func (s *server) stop() error {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
-	for deadline := time.Now().Add(stopTimeout); len(remaining()) > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d processes were killed, %v after SIGTERM", endAll(), stopTimeout)
-		}
-	}
-	<-s.ended
-	return nil
-}
-
-// remaining returns the processes below this one, children before parents, less
-// those that have ended, which it reaps. As the subreaper of all that a server
-// starts the bench is an ancestor of whatever the server leaves behind.
-func remaining() []int {
-	table, err := proctree.Read("/proc")
-	if err != nil {
-		return nil
-	}
-	var alive []int
-	for _, pid := range slices.Backward(table.Below(os.Getpid())) {
-		// It fails with ECHILD for one that is not a child of the bench itself.
-		if done, _ := syscall.Wait4(pid, nil, syscall.WNOHANG, nil); done != pid {
-			alive = append(alive, pid)
-		}
-	}
-	return alive
-}
-
-// endAll kills every process below this one, and returns how many there were.
-func endAll() int {
-	killed := make(map[int]bool)
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		alive := remaining()
-		if len(alive) == 0 {
-			break
-		}
-		for _, pid := range alive {
-			if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
-				killed[pid] = true
-			}
-		}
-	}
-	return len(killed)
-}
-
-// lastWords is the end of the server's log on one line.
-func (s *server) lastWords() string {
-	text, err := os.ReadFile(s.log)
+// lastWords is the end of a log on one line.
+func lastWords(name string) string {
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return err.Error()
 	}

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
-	"os/signal"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"indrik/bench/serve"
 )
 
 // TestMain lets the test binary play a server: `serve kind address`.
@@ -19,7 +18,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "serve" {
 		fakeServer(os.Args[2], os.Args[3])
 	}
-	if err := adoptOrphans(); err != nil {
+	if err := serve.AdoptOrphans(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -27,20 +26,12 @@ func TestMain(m *testing.M) {
 }
 
 func fakeServer(kind, bind string) {
+	text := string(hello)
 	switch kind {
 	case "broken":
 		fmt.Println("I cannot | start")
 		os.Exit(3)
-	case "orphan": // leaves a process behind that is not its child any more
-		cmd := exec.Command("sh", "-c", "sleep 60 & sleep 0.3")
-		if err := cmd.Run(); err != nil {
-			panic(err)
-		}
-	case "stubborn":
-		signal.Ignore(syscall.SIGTERM)
-	}
-	text := string(hello)
-	if kind == "wrong" {
+	case "wrong":
 		text = "another app"
 	}
 	panic(http.ListenAndServe(bind, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -66,33 +57,6 @@ func startFake(t *testing.T, ctx context.Context, kind string) (*server, error) 
 	return startServer(ctx, &environment{apps: dir}, &p, &setup{App: "hello", Dir: dir})
 }
 
-func TestServerStops(t *testing.T) {
-	for _, c := range []struct {
-		kind  string
-		error string
-	}{
-		{"plain", ""},
-		{"orphan", "1 processes were killed"},
-		{"stubborn", "1 processes were killed"},
-	} {
-		t.Run(c.kind, func(t *testing.T) {
-			s, err := startFake(t, t.Context(), c.kind)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch err := s.stop(); {
-			case c.error == "" && err != nil:
-				t.Error(err)
-			case c.error != "" && (err == nil || !strings.Contains(err.Error(), c.error)):
-				t.Errorf("error %v, want %q", err, c.error)
-			}
-			if left := remaining(); len(left) > 0 {
-				t.Errorf("processes %v are left", left)
-			}
-		})
-	}
-}
-
 func TestServerDoesNotStart(t *testing.T) {
 	for _, c := range []struct{ kind, error string }{
 		{"broken", `it ended at once; the end of its log: "I cannot | start"`},
@@ -103,9 +67,6 @@ func TestServerDoesNotStart(t *testing.T) {
 			defer cancel()
 			if _, err := startFake(t, ctx, c.kind); err == nil || !strings.Contains(err.Error(), c.error) {
 				t.Errorf("error %v, want %q", err, c.error)
-			}
-			if left := remaining(); len(left) > 0 {
-				t.Errorf("processes %v are left", left)
 			}
 		})
 	}

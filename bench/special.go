@@ -35,7 +35,7 @@ func runStart(ctx context.Context, b *bed) (*run, error) {
 		config := b.setup()
 		config.Hasty = true
 		_, err := b.withServer(ctx, config, func(s *server) (*run, error) {
-			times = append(times, millis(s.started))
+			times = append(times, millis(s.Started))
 			return nil, nil
 		})
 		if err != nil {
@@ -71,7 +71,7 @@ func (b *bed) used(ctx context.Context, n int) (int64, *run, error) {
 	r, err := b.withServer(ctx, config, func(s *server) (*run, error) {
 		r, err := b.warm(ctx, s)
 		if err == nil {
-			bytes, err = proctree.PSS("/proc", s.cmd.Process.Pid)
+			bytes, err = proctree.PSS("/proc", s.Process.Pid)
 		}
 		return r, err
 	})
@@ -81,7 +81,7 @@ func (b *bed) used(ctx context.Context, n int) (int64, *run, error) {
 // warm has the server answer some requests, so that what it makes on its first
 // ones is there.
 func (b *bed) warm(ctx context.Context, s *server) (*run, error) {
-	m := meter{pid: s.cmd.Process.Pid}
+	m := meter{pid: s.Process.Pid}
 	result, err := load.Run(ctx, load.Plan{
 		Server: s.address, Groups: []load.Group{{Clients: 32, Request: request("GET", "/", nil, true), Want: s.want, OneShot: true}},
 		Source: b.source, Timeout: timeout, Measure: 300 * time.Millisecond, Started: m.start, Ended: m.stop,
@@ -101,18 +101,18 @@ func runIdle(ctx context.Context, b *bed) (*run, error) {
 		if _, err := b.warm(ctx, s); err != nil {
 			return nil, err
 		}
-		before, err := proctree.PSS("/proc", s.cmd.Process.Pid)
+		before, err := proctree.PSS("/proc", s.Process.Pid)
 		if err != nil {
 			return nil, err
 		}
-		m := meter{pid: s.cmd.Process.Pid}
+		m := meter{pid: s.Process.Pid}
 		var after int64
 		var failed error
 		result, err := load.Run(ctx, load.Plan{
 			Server: s.address, Source: b.source, Timeout: timeout, Ramp: idleRamp, Measure: idleRamp + idleSettle, Started: m.start,
 			Groups: []load.Group{{Clients: idleClients, Request: request("GET", "/", nil, false), Want: hello, Pause: time.Hour}},
 			Ended: func() {
-				after, failed = proctree.PSS("/proc", s.cmd.Process.Pid)
+				after, failed = proctree.PSS("/proc", s.Process.Pid)
 				m.stop()
 			},
 		})
@@ -179,7 +179,7 @@ func (w *pidWatch) run(hup time.Duration) {
 			known[pid] = true
 			if since > 0 {
 				begin, sent = time.Now(), true
-				_ = w.server.cmd.Process.Signal(syscall.SIGHUP)
+				_ = w.server.Process.Signal(syscall.SIGHUP)
 			}
 		case known[pid]:
 			w.old = since

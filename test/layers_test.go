@@ -56,11 +56,12 @@ var layers = map[string][]string{
 	"internal/websocket": {"internal/http1"},
 	"internal/wire":      {},
 
-	"bench":          {"bench/load", "bench/proctree", "bench/stats"},
-	"bench/idle":     {},
+	"bench":          {"bench/load", "bench/proctree", "bench/serve", "bench/stats"},
+	"bench/idle":     {"bench/proctree", "bench/serve"},
 	"bench/load":     {},
-	"bench/overload": {"bench/stats"},
+	"bench/overload": {"bench/serve", "bench/stats"},
 	"bench/proctree": {},
+	"bench/serve":    {"bench/proctree"},
 	"bench/stats":    {},
 
 	"test": {},

@@ -100,18 +100,23 @@ func main() {
 }
 
 // measure returns the bytes of memory that each connection costs.
-func measure(indrik string, k kind, n int) (float64, error) {
-	s, err := startServer(indrik, k)
+func measure(indrik string, k kind, n int) (each float64, err error) {
+	dir, err := os.MkdirTemp("", "idle-")
 	if err != nil {
 		return 0, err
 	}
-	defer s.stop()
-	front, err := s.front()
+	defer os.RemoveAll(dir)
+	s, address, err := startServer(indrik, dir, k)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	front, err := front(s.Process.Pid)
 	if err != nil {
 		return 0, err
 	}
 	// Some connections first, so that what is there only once is there.
-	if err := open(k, s.address, min(n, 100), func() error { return nil }); err != nil {
+	if err := open(k, address, min(n, 100), func() error { return nil }); err != nil {
 		return 0, err
 	}
 	time.Sleep(settle)
@@ -120,7 +125,7 @@ func measure(indrik string, k kind, n int) (float64, error) {
 		return 0, err
 	}
 	var after int64
-	err = open(k, s.address, n, func() error {
+	err = open(k, address, n, func() error {
 		time.Sleep(settle)
 		after, err = resident(front)
 		return err

@@ -1,21 +1,14 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
+	"context"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
+
+	"indrik/bench/proctree"
+	"indrik/bench/serve"
 )
 
 const app = `
@@ -24,89 +17,42 @@ def app(environ, start_response):
     return [b"ok\n"]
 `
 
-type server struct {
-	address string
-	cmd     *exec.Cmd
-	dir     string
-}
-
-// startServer returns when the server answers.
-func startServer(indrik string, k kind) (*server, error) {
-	indrik, err := filepath.Abs(indrik)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "idle-")
-	if err != nil {
-		return nil, err
-	}
-	s := &server{dir: dir}
-	if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(app), 0o644); err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s.address = l.Addr().String()
-	l.Close()
-	args := append([]string{"--bind", s.address, "--workers", "2", "--keep-alive", "600", "--log-level", "error"}, k.args...)
+// startServer returns a server that runs, and its address.
+func startServer(indrik, dir string, k kind) (*serve.Server, string, error) {
+	args := append([]string{"--workers", "2", "--keep-alive", "600"}, k.args...)
 	if k.tls {
-		if err := writeCertificate(filepath.Join(dir, "cert.pem")); err != nil {
-			return nil, err
+		certFile, keyFile, err := serve.Certificate(dir)
+		if err != nil {
+			return nil, "", err
 		}
-		args = append(args, "--certfile", "cert.pem")
+		args = append(args, "--certfile", certFile, "--keyfile", keyFile)
 	}
-	s.cmd = exec.Command(indrik, append(args, "app:app")...)
-	s.cmd.Dir, s.cmd.Stderr = dir, os.Stderr
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
+	cmd, address, err := serve.Indrik(indrik, dir, app, args...)
+	if err != nil {
+		return nil, "", err
 	}
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if c, err := k.open(s.address); err == nil {
+	s, err := serve.Start(context.Background(), cmd, func() error {
+		c, err := k.open(address)
+		if err == nil {
 			c.Close()
-			return s, nil
 		}
-	}
-	s.stop()
-	return nil, fmt.Errorf("%s does not answer", indrik)
+		return err
+	})
+	return s, address, err
 }
 
-// writeCertificate writes a certificate for nobody, with its key.
-func writeCertificate(path string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
-	return os.WriteFile(path, text, 0o600)
-}
-
-// front is the pid of the front.
-func (s *server) front() (int, error) {
-	// Children are listed with the thread that made them (proc(5)).
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))
+// front is the pid of a server's front.
+func front(master int) (int, error) {
+	table, err := proctree.Read("/proc")
 	if err != nil {
 		return 0, err
 	}
-	for _, list := range lists {
-		children, _ := os.ReadFile(list)
-		for _, child := range strings.Fields(string(children)) {
-			if line, _ := os.ReadFile("/proc/" + child + "/cmdline"); strings.HasPrefix(string(line), "indrik: front") {
-				return strconv.Atoi(child)
-			}
+	for _, pid := range table.Below(master) {
+		if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); strings.HasPrefix(string(line), "indrik: front") {
+			return pid, nil
 		}
 	}
-	return 0, fmt.Errorf("process %d has no front", s.cmd.Process.Pid)
+	return 0, fmt.Errorf("process %d has no front", master)
 }
 
 // resident is how much memory of its own a process has, in bytes.
@@ -122,10 +68,4 @@ func resident(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("process %d has no RssAnon", pid)
-}
-
-func (s *server) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // if it is gone already, so be it
-	_ = s.cmd.Wait()
-	os.RemoveAll(s.dir)
 }

@@ -11,11 +11,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
+	"strconv"
 	"time"
+
+	"indrik/bench/serve"
 )
 
 // A result is a run of all steps, several times.
@@ -79,16 +85,40 @@ func run(r *result, indrik string, rounds int, from, jsonPath, svgPath string) e
 // loads are the steps, as parts of the capacity.
 var loads = []float64{0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2}
 
-func (r *result) measure(indrik string, rounds int) error {
-	s, err := startServer(indrik, r)
+// app sleeps for some milliseconds.
+const app = `
+import time
+
+
+def app(environ, start_response):
+    time.sleep(%d / 1000)
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
+    return [b"ok\n"]
+`
+
+func (r *result) measure(indrik string, rounds int) (err error) {
+	dir, err := os.MkdirTemp("", "overload-")
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer os.RemoveAll(dir)
+	cmd, address, err := serve.Indrik(indrik, dir, fmt.Sprintf(app, r.ServiceMS),
+		"--workers", strconv.Itoa(r.Workers), "--queue-limit", strconv.Itoa(r.QueueLimit))
+	if err != nil {
+		return err
+	}
+	s, err := serve.Start(context.Background(), cmd, func() error {
+		_, err := get(http.DefaultClient, address)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
 	for _, load := range loads {
 		var all []round
 		for range rounds {
-			one := offer(s.address, load*r.capacity(), time.Duration(r.Seconds*float64(time.Second)))
+			one := offer(address, load*r.capacity(), time.Duration(r.Seconds*float64(time.Second)))
 			if one.Failed > 0 {
 				return fmt.Errorf("%d of %d requests got no answer", one.Failed, one.Offered)
 			}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package serve
 
 import (
 	"errors"
@@ -9,6 +9,6 @@ import (
 
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-func adoptOrphans() error {
+func AdoptOrphans() error {
 	return errors.New("this system has neither epoll nor Linux's /proc: the bench needs both")
 }

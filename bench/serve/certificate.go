@@ -1,4 +1,4 @@
-package main
+package serve
 
 import (
 	"crypto/ecdsa"
@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// certificate makes a certificate for 127.0.0.1 in dir, with a key of the kind
+// Certificate makes a certificate for 127.0.0.1 in dir, with a key of the kind
 // that is the usual one today, and returns the names of the files.
-func certificate(dir string) (certFile, keyFile string, err error) {
+func Certificate(dir string) (certFile, keyFile string, err error) {
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package serve
 
 import (
 	"fmt"
@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attributes keep a terminal's Ctrl-C away from a server, which the bench ends
-// itself, and end the server should the bench be killed.
+// attributes keep a terminal's Ctrl-C away from a server, and end it when the
+// program that measures ends.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }
 
-// adoptOrphans makes every process that a server leaves behind a child of the
-// bench, so that it can be found and ended.
-func adoptOrphans() error {
+// AdoptOrphans makes every process that a server leaves behind a child of this
+// one (prctl(2), PR_SET_CHILD_SUBREAPER), so that it can be found and ended.
+func AdoptOrphans() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
 	}
