@@ -70,42 +70,26 @@ func TestHTTP2(t *testing.T) {
 // echo is a WebSocket server that pings once.
 func echo(t *testing.T, change func(payload []byte) []byte) netip.AddrPort {
 	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
+	return listen(t, func(c net.Conn, in *bufio.Reader) {
+		if _, err := http.ReadRequest(in); err != nil {
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		c.Write([]byte{0x89, 0})
 		for {
-			c, err := listener.Accept()
-			if err != nil {
+			var head [4]byte
+			if _, err := io.ReadFull(in, head[:]); err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				in := bufio.NewReader(c)
-				if _, err := http.ReadRequest(in); err != nil {
-					return
-				}
-				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-				c.Write([]byte{0x89, 0})
-				for {
-					var head [4]byte
-					if _, err := io.ReadFull(in, head[:]); err != nil {
-						return
-					}
-					payload := make([]byte, binary.BigEndian.Uint16(head[2:]))
-					io.ReadFull(in, make([]byte, 4)) // the mask, which is 0
-					if _, err := io.ReadFull(in, payload); err != nil {
-						return
-					}
-					payload = change(payload)
-					c.Write(append(binary.BigEndian.AppendUint16([]byte{0x82, 126}, uint16(len(payload))), payload...))
-				}
-			}()
+			payload := make([]byte, binary.BigEndian.Uint16(head[2:]))
+			io.ReadFull(in, make([]byte, 4)) // the mask, which is 0
+			if _, err := io.ReadFull(in, payload); err != nil {
+				return
+			}
+			payload = change(payload)
+			c.Write(append(binary.BigEndian.AppendUint16([]byte{0x82, 126}, uint16(len(payload))), payload...))
 		}
-	}()
-	return netip.MustParseAddrPort(listener.Addr().String())
+	})
 }
 
 func TestWebSocket(t *testing.T) {
@@ -129,8 +113,7 @@ func TestOpenLoop(t *testing.T) {
 		if slow.Swap(false) {
 			time.Sleep(100 * time.Millisecond)
 		}
-		_, err := io.WriteString(c, hello)
-		return err == nil
+		return sayHello(c)
 	})
 	r, err := Run(t.Context(), Plan{
 		Server: server, Measure: 400 * time.Millisecond, Timeout: 5 * time.Second,
@@ -155,11 +138,7 @@ func TestOpenLoop(t *testing.T) {
 }
 
 func TestTrickle(t *testing.T) {
-	answer := func(c net.Conn, _ *http.Request, _ []byte) bool {
-		_, err := io.WriteString(c, hello)
-		return err == nil
-	}
-	r := run(t, serve(t, answer), Group{
+	r := run(t, serveHello(t), Group{
 		Clients: 2, Request: []byte(get), Want: []byte("hello"), Trickle: 2 * time.Millisecond,
 	})
 	tally := &r.Groups[0]
@@ -171,12 +150,8 @@ func TestTrickle(t *testing.T) {
 
 // Clients that rest keep their connections to the end.
 func TestHeld(t *testing.T) {
-	server := serve(t, func(c net.Conn, _ *http.Request, _ []byte) bool {
-		_, err := io.WriteString(c, hello)
-		return err == nil
-	})
 	r, err := Run(t.Context(), Plan{
-		Server: server, Measure: time.Second, Ramp: 100 * time.Millisecond, Timeout: 5 * time.Second,
+		Server: serveHello(t), Measure: time.Second, Ramp: 100 * time.Millisecond, Timeout: 5 * time.Second,
 		Groups: []Group{{Clients: 50, Request: []byte(get), Want: []byte("hello"), Pause: time.Hour}},
 	})
 	if err != nil {

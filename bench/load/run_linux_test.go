@@ -18,9 +18,9 @@ const (
 	hello   = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 )
 
-// serve answers every connection by handle, which gets one request after the
-// other until it returns false.
-func serve(t *testing.T, handle func(c net.Conn, r *http.Request, body []byte) bool) netip.AddrPort {
+// listen hands every connection to handle, in a goroutine of its own, and closes
+// it when handle returns.
+func listen(t *testing.T, handle func(c net.Conn, in *bufio.Reader)) netip.AddrPort {
 	t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -35,21 +35,40 @@ func serve(t *testing.T, handle func(c net.Conn, r *http.Request, body []byte) b
 			}
 			go func() {
 				defer c.Close()
-				in := bufio.NewReader(c)
-				for {
-					r, err := http.ReadRequest(in)
-					if err != nil {
-						return
-					}
-					body, err := io.ReadAll(r.Body)
-					if err != nil || !handle(c, r, body) {
-						return
-					}
-				}
+				handle(c, bufio.NewReader(c))
 			}()
 		}
 	}()
 	return netip.MustParseAddrPort(listener.Addr().String())
+}
+
+// serve answers every connection by handle, which gets one request after the
+// other until it returns false.
+func serve(t *testing.T, handle func(c net.Conn, r *http.Request, body []byte) bool) netip.AddrPort {
+	t.Helper()
+	return listen(t, func(c net.Conn, in *bufio.Reader) {
+		for {
+			r, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil || !handle(c, r, body) {
+				return
+			}
+		}
+	})
+}
+
+// serveHello answers every request alike.
+func serveHello(t *testing.T) netip.AddrPort {
+	t.Helper()
+	return serve(t, func(c net.Conn, _ *http.Request, _ []byte) bool { return sayHello(c) })
+}
+
+func sayHello(c net.Conn) bool {
+	_, err := io.WriteString(c, hello)
+	return err == nil
 }
 
 func run(t *testing.T, server netip.AddrPort, groups ...Group) *Result {
@@ -73,11 +92,7 @@ func helloGroup(request string) Group {
 }
 
 func TestKeepAlive(t *testing.T) {
-	server := serve(t, func(c net.Conn, _ *http.Request, _ []byte) bool {
-		_, err := io.WriteString(c, hello)
-		return err == nil
-	})
-	tally := run(t, server, helloGroup(get)).Groups[0]
+	tally := run(t, serveHello(t), helloGroup(get)).Groups[0]
 	if tally.Failed() > 0 || tally.Starved > 0 || tally.Answers == 0 {
 		t.Errorf("%d answers, %v (%s), %d starved", tally.Answers, tally.Errors, tally.FirstError, tally.Starved)
 	}
@@ -158,34 +173,16 @@ func TestRefused(t *testing.T) {
 // number of answers a second: only the starved clients tell.
 func TestStarved(t *testing.T) {
 	turn := make(chan struct{}, 1)
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	go func() {
+	server := listen(t, func(c net.Conn, in *bufio.Reader) {
+		turn <- struct{}{}
+		defer func() { <-turn }()
 		for {
-			c, err := listener.Accept()
-			if err != nil {
+			if _, err := http.ReadRequest(in); err != nil || !sayHello(c) {
 				return
 			}
-			go func() {
-				defer c.Close()
-				turn <- struct{}{}
-				defer func() { <-turn }()
-				in := bufio.NewReader(c)
-				for {
-					if _, err := http.ReadRequest(in); err != nil {
-						return
-					}
-					if _, err := io.WriteString(c, hello); err != nil {
-						return
-					}
-				}
-			}()
 		}
-	}()
-	tally := runFor(t, 300*time.Millisecond, netip.MustParseAddrPort(listener.Addr().String()), helloGroup(get)).Groups[0]
+	})
+	tally := runFor(t, 300*time.Millisecond, server, helloGroup(get)).Groups[0]
 	if tally.Starved != 3 || tally.Failed() > 0 {
 		t.Errorf("%d starved, %v (%s)", tally.Starved, tally.Errors, tally.FirstError)
 	}
@@ -199,8 +196,7 @@ func TestGroupsAndMarks(t *testing.T) {
 		if r.URL.Path == "/slow" {
 			time.Sleep(50 * time.Millisecond)
 		}
-		_, err := io.WriteString(c, hello)
-		return err == nil
+		return sayHello(c)
 	})
 	slow := helloGroup("GET /slow HTTP/1.1\r\nHost: bench\r\n\r\n")
 	var marks []string
