@@ -34,15 +34,10 @@ func TestASGIBodies(t *testing.T) {
 		}
 		// What is not comes as it is sent, and what follows it is the next request.
 		c.send(t, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
-		r, err := readHead(c.r)
-		must(t, err)
-		if chunk, err := readChunk(c.r); err != nil || chunk != "01234" || r.status != 200 {
-			t.Fatalf("%v, %q, %v", r, chunk, err)
-		}
+		r := c.expectHead(t, 200)
+		c.expectChunks(t, "01234")
 		c.send(t, "3\r\n567\r\n")
-		if chunk, err := readChunk(c.r); err != nil || chunk != "567" {
-			t.Fatalf("%q, %v", chunk, err)
-		}
+		c.expectChunks(t, "567")
 		c.send(t, "2\r\n89\r\n0\r\nX-Trailer: y\r\n\r\nGET /parts HTTP/1.1\r\nHost: x\r\n\r\n")
 		if err := readBody(c.r, r, "POST"); err != nil || r.body != "89" {
 			t.Fatalf("%v, %v", r, err)
@@ -53,8 +48,7 @@ func TestASGIBodies(t *testing.T) {
 		c = s.client()
 		large := strings.Repeat("0123456789", 300_000)
 		c.send(t, format("POST", "/echo", large)) // all of it comes back meanwhile
-		r, err = readHead(c.r)
-		must(t, err)
+		r = c.expectHead(t, 200)
 		if err := readBody(c.r, r, "POST"); err != nil || r.body != large {
 			t.Errorf("%d bytes, %v", len(r.body), err)
 		}

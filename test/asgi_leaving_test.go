@@ -53,9 +53,7 @@ func TestASGIDisconnectAtOnce(t *testing.T) {
 	s := start(t, options{app: "asgiapps:leaving", args: []string{"--asgi-disconnect-grace-period", "0"}})
 	c := s.client()
 	c.send(t, "GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
-	if r, err := readHead(c.r); err != nil || r.status != 200 {
-		t.Fatalf("%v, %v", r, err)
-	}
+	c.expectHead(t, 200)
 	c.Close()
 	s.log.expect(t, `^sleep: cancelled$`)
 	s.terminate()

@@ -37,22 +37,9 @@ func openStream(t *testing.T, s *server, gate, version string) *client {
 	t.Helper()
 	c := s.client()
 	c.send(t, "GET /stream/"+gate+" HTTP/1.1\r\nHost: x\r\n\r\n")
-	if r, err := readHead(c.r); err != nil || r.status != 200 {
-		t.Fatalf("%v, %v", r, err)
-	}
-	if chunk, err := readChunk(c.r); err != nil || chunk != version {
-		t.Fatalf("%q, %v, want %q", chunk, err, version)
-	}
+	c.expectHead(t, 200)
+	c.expectChunks(t, version)
 	return c
-}
-
-func expectStreamEnds(t *testing.T, c *client, version string) {
-	t.Helper()
-	for _, want := range []string{version, ""} {
-		if chunk, err := readChunk(c.r); err != nil || chunk != want {
-			t.Errorf("%q, %v, want %q", chunk, err, want)
-		}
-	}
 }
 
 func TestASGIReloadUnderLoad(t *testing.T) {
@@ -71,7 +58,7 @@ func TestASGIReloadUnderLoad(t *testing.T) {
 		o.progress(20)
 		// The stream that has begun is finished by the old worker.
 		g.release()
-		expectStreamEnds(t, stream, fmt.Sprint(i))
+		stream.expectChunks(t, fmt.Sprint(i), "")
 		s.replaced(old, 2)
 	}
 	expectNoneLost(t, k, o)
@@ -133,25 +120,15 @@ async def app(scope, receive, send):
 	g.entered()
 	stream := s.client()
 	stream.send(t, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
-	r, err := readHead(stream.r)
-	must(t, err)
-	if chunk, err := readChunk(stream.r); r.status != 200 || err != nil || chunk != "first" {
-		t.Fatalf("%q, %v", chunk, err)
-	}
+	stream.expectHead(t, 200)
+	stream.expectChunks(t, "first")
 	blocking := s.begin("/block")
 	s.log.expect(t, `^blocking$`)
-	var unbegun []*client
-	for range 20 {
-		c := s.client()
-		c.send(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"+strings.Repeat("x", 1000))
-		unbegun = append(unbegun, c)
-	}
+	unbegun := s.crowd(20, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"+strings.Repeat("x", 1000))
 	kill(t, pid, syscall.SIGKILL)
 	begun.expect(502)
 	blocking.expect(502)
-	if chunk, err := readChunk(stream.r); err == nil {
-		t.Errorf("%q", chunk)
-	}
+	stream.expectCut(t)
 	for _, c := range unbegun {
 		if r := c.receive(t, "POST"); r.status != 200 || r.body == fmt.Sprint(pid) {
 			t.Errorf("%v", r)
@@ -179,7 +156,7 @@ func TestASGITermToWorkers(t *testing.T) {
 		k.progress(20)
 		o.progress(20)
 		g.release()
-		expectStreamEnds(t, stream, "0")
+		stream.expectChunks(t, "0", "")
 		s.replaced(old, 2)
 	}
 	expectNoneLost(t, k, o)
@@ -204,7 +181,7 @@ func TestASGIStopUnderLoad(t *testing.T) {
 	s.signal(syscall.SIGTERM)
 	s.log.expect(t, `Handling signal: term`)
 	g.release()
-	expectStreamEnds(t, stream, "0")
+	stream.expectChunks(t, "0", "")
 	s.expectExit(0)
 
 	// A stream without end is cut when graceful_timeout is over.
@@ -214,9 +191,7 @@ func TestASGIStopUnderLoad(t *testing.T) {
 	waiting := s.begin("/stream/g") // its head is sent, too
 	s.signal(syscall.SIGTERM)
 	s.expectExit(0)
-	if chunk, err := readChunk(stream.r); err == nil {
-		t.Errorf("%q", chunk)
-	}
+	stream.expectCut(t)
 	if r, err := waiting.wait(); err == nil {
 		t.Errorf("%v", r)
 	}
@@ -230,9 +205,7 @@ func TestASGIQuickStop(t *testing.T) {
 	g.entered()
 	s.signal(syscall.SIGINT)
 	s.expectExit(0)
-	if chunk, err := readChunk(stream.r); err == nil {
-		t.Errorf("%q", chunk)
-	}
+	stream.expectCut(t)
 	g.release()
 }
 
@@ -246,9 +219,7 @@ func TestASGIKillFront(t *testing.T) {
 		from := s.log.mark()
 		c := s.client()
 		c.send(t, "GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
-		if r, err := readHead(c.r); err != nil || r.status != 200 {
-			t.Fatalf("%v, %v", r, err)
-		}
+		c.expectHead(t, 200)
 		kill(t, s.role("front")[0].pid, syscall.SIGKILL)
 		s.log.expectFrom(t, from, `Front \(pid:\d+\) was sent SIGKILL`)
 		s.log.expectFrom(t, from, `^sleep: cancelled$`)

@@ -20,12 +20,8 @@ func TestASGIBlockedLoop(t *testing.T) {
 	old := s.workers(1)[0]
 	held := s.client()
 	held.send(t, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
-	if r, err := readHead(held.r); err != nil || r.status != 200 {
-		t.Fatalf("%v, %v", r, err)
-	}
-	if chunk, err := readChunk(held.r); err != nil || chunk != "held" {
-		t.Fatalf("%q, %v", chunk, err)
-	}
+	held.expectHead(t, 200)
+	held.expectChunks(t, "held")
 	blocking := s.begin("/block")
 	s.log.expect(t, `^blocking$`)
 	var waiting []*pending
@@ -36,9 +32,7 @@ func TestASGIBlockedLoop(t *testing.T) {
 	s.log.expect(t, `in block_here$`)
 	s.log.expect(t, fmt.Sprintf(`hook worker_abort %d$`, old))
 	blocking.expect(504)
-	if chunk, err := readChunk(held.r); err == nil {
-		t.Errorf("%q", chunk)
-	}
+	held.expectCut(t)
 	for _, w := range waiting {
 		if r := w.expect(200); r != nil && strings.Contains(r.body, fmt.Sprint(old)) {
 			t.Errorf("%v", r)
@@ -60,9 +54,7 @@ func TestASGITimeoutIsOfTheLoop(t *testing.T) {
 	held := s.client()
 	held.send(t, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
 	time.Sleep(3500 * time.Millisecond)
-	if r, err := readHead(held.r); err != nil || r.status != 200 {
-		t.Fatalf("%v, %v", r, err)
-	}
+	held.expectHead(t, 200)
 	s.get("/")
 	if got := s.workers(1)[0]; got != worker || s.log.count("WORKER TIMEOUT") > 0 {
 		t.Error("the worker was taken for stuck")
@@ -76,9 +68,7 @@ func TestASGILag(t *testing.T) {
 	s := start(t, options{app: "asgiapps:loops", args: []string{"--log-level", "debug"}})
 	held := s.client()
 	held.send(t, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
-	if r, err := readHead(held.r); err != nil || r.status != 200 {
-		t.Fatalf("%v, %v", r, err)
-	}
+	held.expectHead(t, 200)
 	eventually(t, "the lag is noticed", func() bool {
 		s.get("/lag")
 		return s.log.count(`\[DEBUG\] The event loop of worker \(pid:\d+\) was \S+s late$`) > 0

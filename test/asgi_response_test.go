@@ -109,18 +109,11 @@ func TestASGIStream(t *testing.T) {
 		if r.status != 200 || r.get("Transfer-Encoding") != "chunked" {
 			t.Fatalf("%v", r)
 		}
-		if chunk, err := readChunk(c.r); err != nil || chunk != "first" {
-			t.Fatalf("%q, %v", chunk, err)
-		}
+		c.expectChunks(t, "first")
 		g.entered()
 		s.get("/") // the worker is not held up
 		g.release()
-		if chunk, err := readChunk(c.r); err != nil || chunk != "second" {
-			t.Fatalf("%q, %v", chunk, err)
-		}
-		if chunk, err := readChunk(c.r); err != nil || chunk != "" {
-			t.Fatalf("%q, %v", chunk, err)
-		}
+		c.expectChunks(t, "second", "")
 		if r := c.do(t, "GET", "/", ""); r.status != 200 {
 			t.Errorf("%v", r)
 		}
@@ -209,10 +202,7 @@ async def app(scope, receive, send):
 	front := s.role("front")[0].pid
 	c := s.client()
 	c.send(t, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-	r, err := readHead(c.r)
-	if err != nil || r.status != 200 {
-		t.Fatalf("%v, %v", r, err)
-	}
+	r := c.expectHead(t, 200)
 	// It comes to rest long before all is sent: 100 MB.
 	quiet, last := 0, -1
 	eventually(t, "the app waits", func() bool {

@@ -59,12 +59,7 @@ func TestKillWorkerWithThreads(t *testing.T) {
 	first, second := s.begin("/a"), s.begin("/b")
 	a.entered()
 	b.entered()
-	var waiting []*client
-	for range 4 {
-		c := s.client()
-		c.send(t, format("GET", "/", ""))
-		waiting = append(waiting, c)
-	}
+	waiting := s.crowd(4, format("GET", "/", ""))
 	kill(t, pid, syscall.SIGKILL)
 	first.expect(502)
 	second.expect(502)
@@ -84,17 +79,11 @@ func TestKillWorkerAfterTheHead(t *testing.T) {
 	g := s.gate("second")
 	c := s.client()
 	c.send(t, format("GET", "/", ""))
-	if _, err := readHead(c.r); err != nil {
-		t.Fatal(err)
-	}
-	if chunk, err := readChunk(c.r); chunk != "first" {
-		t.Fatalf("%q, %v", chunk, err)
-	}
+	c.expectHead(t, 200)
+	c.expectChunks(t, "first")
 	g.entered()
 	kill(t, s.workers(1)[0], syscall.SIGKILL)
-	if chunk, err := readChunk(c.r); err == nil {
-		t.Errorf("the cut response goes on with %q", chunk)
-	}
+	c.expectCut(t)
 	g.release()
 	s.get("/")
 	s.terminate()

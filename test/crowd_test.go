@@ -278,12 +278,7 @@ func TestTooManyOpenFiles(t *testing.T) {
 	low := unix.Rlimit{Cur: uint64(openFiles(front) + 10), Max: was.Max}
 	must(t, unix.Prlimit(front, unix.RLIMIT_NOFILE, &low, nil))
 	mark := s.log.mark()
-	var crowd []*client
-	for range 50 {
-		c := s.client()
-		c.send(t, "GET ")
-		crowd = append(crowd, c)
-	}
+	crowd := s.crowd(50, "GET ")
 	s.log.expectFrom(t, mark, `\[ERROR\] .*too many open files`)
 
 	began, cpu := time.Now(), cpuTime(t, front)

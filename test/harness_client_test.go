@@ -105,6 +105,17 @@ func (s *server) client() *client {
 	return c
 }
 
+// crowd makes n connections and sends the same on each.
+func (s *server) crowd(n int, text string) []*client {
+	s.t.Helper()
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = s.client()
+		clients[i].send(s.t, text)
+	}
+	return clients
+}
+
 // send writes text as it is.
 func (c *client) send(t testing.TB, text string) {
 	t.Helper()
@@ -128,6 +139,34 @@ func (c *client) receive(t testing.TB, method string) *response {
 		t.Fatalf("%s: %v (so far: %v)", method, err, r)
 	}
 	return r
+}
+
+// expectHead reads the head of a response, or an interim one, with a status.
+func (c *client) expectHead(t testing.TB, status int) *response {
+	t.Helper()
+	r, err := readHead(c.r)
+	if err != nil || r.status != status {
+		t.Fatalf("%v, %v, want status %d", r, err, status)
+	}
+	return r
+}
+
+// expectChunks reads chunks, of which "" is the last one.
+func (c *client) expectChunks(t testing.TB, chunks ...string) {
+	t.Helper()
+	for _, want := range chunks {
+		if chunk, err := readChunk(c.r); err != nil || chunk != want {
+			t.Fatalf("chunk %q, %v, want %q", chunk, err, want)
+		}
+	}
+}
+
+// expectCut checks that a chunked response ends before its last chunk.
+func (c *client) expectCut(t testing.TB) {
+	t.Helper()
+	if chunk, err := readChunk(c.r); err == nil {
+		t.Errorf("the response goes on with %q", chunk)
+	}
 }
 
 // expectEOF checks that the server closes the connection without another byte.

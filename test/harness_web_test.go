@@ -66,6 +66,14 @@ func (s *server) web(way string) *web {
 	return w
 }
 
+// expectOneConnection checks that all requests went over one.
+func (w *web) expectOneConnection() {
+	w.t.Helper()
+	if n := w.dials.Load(); n != 1 {
+		w.t.Errorf("%d connections", n)
+	}
+}
+
 // A page is a response of which everything was read.
 type page struct {
 	*http.Response

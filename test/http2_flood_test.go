@@ -115,9 +115,7 @@ func TestHTTP2Floods(t *testing.T) {
 				t.Errorf("the front has grown from %d to %d KiB", before, most)
 			}
 			good.do("GET", "/", "")
-			if n := good.dials.Load(); n != 1 {
-				t.Errorf("the other client needed %d connections", n)
-			}
+			good.expectOneConnection()
 			s.terminate()
 		})
 	}

@@ -238,9 +238,7 @@ func TestHTTP2EarlyAnswer(t *testing.T) {
 				t.Errorf("%v", p)
 			}
 		}
-		if n := w.dials.Load(); n != 1 {
-			t.Errorf("%d connections", n)
-		}
+		w.expectOneConnection()
 		must(t, stalled.fr.WriteData(id, true, []byte("end")))
 		if r := stalled.response(id); string(r.body) != "/stalled\nbeginning end" {
 			t.Errorf("%v", r)

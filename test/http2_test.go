@@ -32,9 +32,7 @@ func TestHTTP2Hello(t *testing.T) {
 				t.Errorf("a field of HTTP/1.1: %v", p)
 			}
 		}
-		if n := w.dials.Load(); n != 1 {
-			t.Errorf("%d connections", n)
-		}
+		w.expectOneConnection()
 		s.get("/") // by HTTP/1.1 on the same port
 		s.terminate()
 	})
@@ -174,9 +172,7 @@ func TestHTTP2Bodies(t *testing.T) {
 				t.Errorf("%d bytes that the app does not read: %v", size, p)
 			}
 		}
-		if n := w.dials.Load(); n != 1 {
-			t.Errorf("%d connections", n)
-		}
+		w.expectOneConnection()
 		s.terminate()
 	})
 }
@@ -243,9 +239,7 @@ func TestHTTP2StreamsRunInParallel(t *testing.T) {
 		w.expect(second, 200) // before the first one
 		one.release()
 		w.expect(first, 200)
-		if n := w.dials.Load(); n != 1 {
-			t.Errorf("%d connections", n)
-		}
+		w.expectOneConnection()
 		s.terminate()
 	})
 }
@@ -267,9 +261,7 @@ func TestHTTP2ManyStreams(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if n := w.dials.Load(); n != 1 {
-			t.Errorf("%d connections", n)
-		}
+		w.expectOneConnection()
 		s.terminate()
 	})
 }
@@ -343,9 +335,7 @@ func TestHTTP2NoBody(t *testing.T) {
 				}
 			}
 		}
-		if n := w.dials.Load(); n != 1 {
-			t.Errorf("%d connections", n)
-		}
+		w.expectOneConnection()
 		s.terminate()
 	})
 }
@@ -371,9 +361,7 @@ func TestHTTP2Errors(t *testing.T) {
 		if r := f.response(f.open("GET", "/", true)); r.status() != "200" {
 			t.Errorf("after the errors: %v", r)
 		}
-		if n := w.dials.Load(); n != 1 {
-			t.Errorf("%d connections", n)
-		}
+		w.expectOneConnection()
 		s.terminate()
 	})
 }

@@ -154,12 +154,7 @@ func socketPair(local, remote net.Addr) string {
 func TestQueueLimitOfZeroIsNone(t *testing.T) {
 	t.Parallel()
 	s, g, busy := occupied(t, options{app: "gated:app", args: []string{"--queue-limit", "0", "--queue-timeout", "0"}})
-	var queued []*client
-	for range 200 {
-		c := s.client()
-		c.send(t, format("GET", "/", ""))
-		queued = append(queued, c)
-	}
+	queued := s.crowd(200, format("GET", "/", ""))
 	s.settled(queued)
 	g.release()
 	busy.expect(200)

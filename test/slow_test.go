@@ -159,9 +159,7 @@ func TestBodyTimeout(t *testing.T) {
 		began := time.Now()
 		c.send(t, "POST /read HTTP/1.1\r\nHost: test\r\n"+fields+"\r\n\r\n")
 		if strings.Contains(fields, "Expect") {
-			if r, err := readHead(c.r); err != nil || r.status != 100 {
-				t.Fatalf("%v, %v, want 100", r, err)
-			}
+			c.expectHead(t, 100)
 		}
 		if trickle(c, strings.Repeat("b", 10000000), 10000, 50*time.Millisecond) {
 			t.Error("a body of 50 s was taken")

@@ -37,16 +37,10 @@ func TestTornado(t *testing.T) {
 	// What is flushed shows up at once.
 	must(t, os.WriteFile(s.path("gates/first"), nil, 0o644))
 	c.send(t, format("GET", "/stream", ""))
-	if _, err := readHead(c.r); err != nil {
-		t.Fatal(err)
-	}
-	if chunk, err := readChunk(c.r); chunk != "first" {
-		t.Fatalf("%q, %v", chunk, err)
-	}
+	c.expectHead(t, 200)
+	c.expectChunks(t, "first")
 	must(t, os.Remove(s.path("gates/first")))
-	if chunk, err := readChunk(c.r); chunk != "second" {
-		t.Fatalf("%q, %v", chunk, err)
-	}
+	c.expectChunks(t, "second")
 
 	k, o := s.bothLoads(4)
 	s.reload(2)
