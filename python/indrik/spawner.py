@@ -48,6 +48,15 @@ class CallError(Exception):
         }
 
 
+def make_process(what):
+    """Forks, with nothing in the buffers that both would write."""
+    flush()
+    try:
+        return fork()
+    except OSError as e:
+        raise CallError("fork", "cannot fork %s: %s" % (what, e)) from None
+
+
 class Spawner:
     def __init__(self, control):
         self.control = control
@@ -228,11 +237,7 @@ class Spawner:
         fds[:] = [board, dump] + slots  # all of them are closed, whatever happens
         worker = Worker(age, self.server, generation)
         self._run_hook(generation.cfg.pre_fork, self.server, worker)
-        flush()
-        try:
-            pid = fork()
-        except OSError as e:
-            raise CallError("fork", "cannot fork a worker: %s" % e) from None
+        pid = make_process("a worker")
         if pid == 0:
             self.child = worker
             self._become(worker, generation, board, dump, slots)
@@ -261,11 +266,7 @@ class Spawner:
     def on_relay(self, message, fds):
         """Forks the process that writes the lines of the master and the front."""
         cfg = self.generations[message["generation"]].cfg
-        flush()
-        try:
-            pid = fork()
-        except OSError as e:
-            raise CallError("fork", "cannot fork the logger: %s" % e) from None
+        pid = make_process("the logger")
         if pid == 0:
             self.child = Relay(fds[0], self.server, cfg)
             self._leave_family()
