@@ -79,7 +79,7 @@ class Server:
         self.conversations = {}
         for name, kind in CONVERSATIONS.items():
             self.conversations[name] = type(kind.__name__, (kind,), {"server": self, "log": worker.log})
-        self.buffer = bytearray(wire.MAX_MESSAGE + 4096)
+        self.buffer = wire.buffer()
 
     # Life
 

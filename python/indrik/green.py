@@ -127,7 +127,7 @@ class Server:
         self.requests = {}  # id: exchange
         self.poked = Event()  # something has changed that the main greenlet waits for
         self.receive = sock.recvmsg_into
-        self.buffers = [bytearray(wire.MAX_MESSAGE + 4096)]
+        self.buffers = [wire.buffer()]
         self.common = wsgi.constants(worker)
         self.hooked = wsgi.with_hooks(worker)
         self.handlers = {

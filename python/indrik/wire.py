@@ -95,6 +95,12 @@ def words(fd):
         os.close(fd)
 
 
+def buffer():
+    """Returns what messages are received into. Only what was once written to is in
+    memory, of a slot whose requests are small a single page."""
+    return mmap.mmap(-1, MAX_MESSAGE + 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
 class Revocations:
     """The requests that the front has taken back, as one slot knows them."""
 

@@ -72,7 +72,7 @@ def serve(worker, index):
     common.update(deadline.functions(worker.timeout, cells, cell, sock))
     limit = worker.max_requests
     hooked = with_hooks(worker)
-    buffer = bytearray(wire.MAX_MESSAGE + 4096)
+    buffer = wire.buffer()
     buffers = [buffer]
     flags = wire.MSG_CMSG_CLOEXEC
     file = None
