@@ -21,7 +21,7 @@ import signal
 import time
 from functools import partial
 
-from . import glogging, hooks, loader, monkey, paste, spew, title, wire
+from . import appkind, glogging, hooks, loader, monkey, paste, spew, title, wire
 from .config import Config, ConfigError, File
 from .generation import App, Generation, Surroundings
 from .imported import Imported
@@ -191,6 +191,7 @@ class Spawner:
         self.server.update(server)
         self.server.cfg, self.server.app = cfg, app
         self._title(self.server.proc_name)
+        _share(cfg, app)
         # What is there now stays: the collector need not touch it, so that
         # workers go on sharing its pages.
         if cfg.get("preload_app"):
@@ -377,6 +378,22 @@ class Spawner:
                     self.relays.discard(pid)
             except ChildProcessError:
                 self.relays.discard(pid)
+
+
+def _share(cfg, app):
+    """Imports what each worker would import for itself: so they share its memory.
+    Not for workers of WSGI, where an app may want to patch the standard library
+    first, as long as it has not shown that it is one of ASGI."""
+    try:
+        if cfg.kind == "gevent":
+            from . import green
+        elif cfg.kind in ("asgi", "tornado") or appkind.is_asgi(app.callable):
+            from . import asgi
+
+            if cfg.get("asgi_loop") != "asyncio":
+                import uvloop
+    except Exception:
+        pass  # what cannot be imported the workers tell of
 
 
 def main(fd):

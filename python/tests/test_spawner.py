@@ -271,6 +271,42 @@ class Preload(MasterTest):
         self.assertEqual(self.master.prepare("exits", preload_app=True)["code"], 5)
 
 
+class Shared(MasterTest):
+    """What is imported before the fork."""
+
+    CONFIG = """
+import sys
+def post_fork(server, worker):
+    worker.log.info("imported: %s", [name for name in ("asyncio", "indrik.asgi") if name in sys.modules])
+"""
+    ASGI = "async def app(scope, receive, send): pass"
+
+    def imported(self, source, **settings):
+        self.master.terminate(self.master.up(source, self.CONFIG, **settings))
+        return self.master.read_log().partition("imported: ")[2].partition("\n")[0]
+
+    def test_not_with_wsgi(self):
+        self.assertEqual(self.imported(HELLO), "[]")
+
+    def test_not_before_it_shows(self):
+        self.assertEqual(self.imported(self.ASGI), "[]")
+
+    def test_asgi(self):
+        self.assertEqual(self.imported(self.ASGI, worker_class="asgi"), "['asyncio', 'indrik.asgi']")
+
+    def test_preloaded_asgi(self):
+        self.assertEqual(self.imported(self.ASGI, preload_app=True), "['asyncio', 'indrik.asgi']")
+
+    def test_failure_is_told_by_the_worker(self):
+        self.master.write("uvloop.py", "1 / 0")
+        self.master.write("app.py", self.ASGI)
+        self.master.configure()
+        self.assertEqual(self.master.prepare("app:app", worker_class="asgi")["type"], "ok")
+        worker = self.master.spawn(ready=False)
+        self.assertEqual(self.master.exited(worker)["code"], 3)
+        self.assertIn("ZeroDivisionError", self.master.read_log())
+
+
 class Surroundings(MasterTest):
     def test_environment_path_and_directory(self):
         os.makedirs(os.path.join(self.dir, "sub", "lib"))
