@@ -142,29 +142,6 @@ func (q *queue) streams(ex *exchange) bool {
 	return ex.place == handedOver && ex.at != nil && ex.answered
 }
 
-// handleASGI acts on the messages of an ASGI worker. It takes the file that came
-// with them over.
-func (sl *slot) handleASGI(b []byte, file *os.File) {
-	defer func() {
-		if file != nil {
-			file.Close()
-		}
-	}()
-	m := &sl.msg
-	for len(b) > 0 && !sl.broken {
-		var err error
-		if b, err = wire.DecodeWorkerMessage(b, m); err != nil {
-			sl.broken = true // its end settles what it runs
-			sl.q.s.log.Errorf("worker %d sent what is no response: %s", sl.w.number, err)
-			sl.q.s.send(wire.FromFront{Type: wire.TypeBroken, Worker: sl.w.number})
-			return
-		}
-		if sl.actOn(m, file) {
-			file = nil
-		}
-	}
-}
-
 // actOn acts on one message of an ASGI worker, and tells whether it has taken the
 // file over.
 func (sl *slot) actOn(m *wire.WorkerMessage, file *os.File) (taken bool) {

@@ -50,14 +50,20 @@ func (w *fakeWorker) next() (kind wire.Event, id uint32, a, b any) {
 }
 
 func (w *fakeWorker) try(wait time.Duration) (kind wire.Event, id uint32, a, b any, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	buf := make([]byte, wire.MaxMessage)
 	fd := int(w.slots[0].Fd())
 	for end := time.Now().Add(wait); time.Now().Before(end); {
-		n, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
-		if err == nil {
-			v, _ := unmarshal(w.t, buf[:n])
-			items := v.([]any)
+		if len(w.events) > 0 {
+			items := w.events[0].([]any)
+			w.events = w.events[1:]
 			return wire.Event(items[0].(int64)), uint32(items[1].(int64)), items[2], items[3], true
+		}
+		if n, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT); err == nil {
+			v, _ := unmarshal(w.t, buf[:n])
+			w.events = v.([]any)
+			continue
 		}
 		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 20)
 	}

@@ -3,6 +3,7 @@ package front
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -47,6 +48,9 @@ type queue struct {
 	workers  map[int]*worker
 	scanning bool
 	scanned  time.Time // by the last scan
+	looking  bool      // at slots that may be stuck
+	pumping  bool      // a goroutine is about to pump
+	joined   []byte    // scratch of handOver
 	lookout  lookout
 }
 
@@ -62,14 +66,18 @@ type generation struct {
 	slots    int // of active workers
 	leaving  int // slots of workers that were active
 	workers  int
+	active   int       // workers that read the queue
 	inFlight int       // of the requests given to the queue
 	asgi     []*worker // active ones, which get their requests themselves
+	shared   int       // of inFlight: those in messages that had several
 	turn     int       // which of these is asked first
 	answered int       // since the last scan
 	quick    int       // requests answered in prefetchTime, as of that scan
 	revoked  int       // requests withdrawn, and not refused by a slot yet
 	blocked  bool      // the kernel takes no more; somebody waits until it does
 	awaited  bool      // a goroutine waits for that
+	slow     bool      // a slot was stuck lately: requests go one by one
+	stuckAt  time.Time // the last time that one was
 }
 
 func newQueue(s *server, number int) *queue {
@@ -165,15 +173,7 @@ func (q *queue) submit(ex *exchange) {
 	if ex.cfg.Reload {
 		ex.look = q.lookout.await()
 	}
-	if len(q.waiting) == 0 && !q.lookout.holds(ex.look) {
-		if g, w := q.free(); g != nil && q.handOver(ex, g, w) == nil {
-			q.scanLater()
-			q.mu.Unlock()
-			return
-		}
-	}
-	if limit := ex.cfg.QueueLimit; limit > 0 && len(q.waiting) >= limit {
-		depth := len(q.waiting)
+	if full, depth := q.fullFor(ex.cfg); full {
 		q.mu.Unlock()
 		q.s.overload.full(depth)
 		ex.release()
@@ -182,7 +182,11 @@ func (q *queue) submit(ex *exchange) {
 	}
 	ex.place = waiting
 	q.waiting = append(q.waiting, ex)
-	q.pump()
+	if g, w := q.free(); g != nil && g.gathers(w) {
+		q.pumpSoon()
+	} else {
+		q.pump()
+	}
 	q.mu.Unlock()
 }
 
@@ -190,6 +194,13 @@ func (q *queue) submit(ex *exchange) {
 func (q *queue) isFull(cfg *config) (bool, int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.fullFor(cfg)
+}
+
+func (q *queue) fullFor(cfg *config) (full bool, depth int) {
+	if cfg.QueueLimit > 0 && len(q.waiting) >= cfg.QueueLimit {
+		q.pump() // some may only wait for others to come
+	}
 	return cfg.QueueLimit > 0 && len(q.waiting) >= cfg.QueueLimit, len(q.waiting)
 }
 
@@ -201,11 +212,12 @@ func (q *queue) pump() {
 			break
 		}
 		ex := q.waiting[0]
-		switch err := q.handOver(ex, g, w); err {
+		n := q.together(g, w)
+		switch err := q.handOver(q.waiting[:n], g, w); err {
 		case nil:
-			q.s.overload.handedOver(time.Since(ex.queued))
-			q.waiting[0] = nil
-			q.waiting = q.waiting[1:]
+			q.s.overload.handedOver(q.waiting[:n])
+			clear(q.waiting[:n])
+			q.waiting = q.waiting[n:]
 		case unix.EAGAIN, unix.ENOBUFS:
 			if w == nil {
 				q.waitForRoom(g)
@@ -237,6 +249,24 @@ func (q *queue) pump() {
 func (q *queue) pumpNow() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.pump()
+}
+
+// pumpSoon pumps when the goroutines that can run have run: what the poller has
+// found, requests and answers, goes to the workers together. It is called with
+// the mutex held.
+func (q *queue) pumpSoon() {
+	if !q.pumping {
+		q.pumping = true
+		go q.pumpAfterOthers()
+	}
+}
+
+func (q *queue) pumpAfterOthers() {
+	runtime.Gosched()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pumping = false
 	q.pump()
 }
 
@@ -277,44 +307,64 @@ func (g *generation) measure(d time.Duration) {
 	g.answered = 0
 }
 
-// handOver gives a request to w, or, if that is nil, to the queue of g.
-func (q *queue) handOver(ex *exchange, g *generation, w *worker) error {
-	f := forQueue
-	if w != nil {
-		f = w.form
-	}
-	if err := ex.suit(f); err != nil {
+// handOver gives requests to w, or, if that is nil, to the queue of g, in one
+// message. Several must be such as together allows.
+func (q *queue) handOver(exs []*exchange, g *generation, w *worker) error {
+	if err := exs[0].suit(formFor(w)); err != nil {
 		return err
 	}
-	id := q.newID()
-	ex.setID(id)
+	first := q.newIDs(len(exs))
+	for i, ex := range exs {
+		ex.setID(first + uint32(i))
+	}
+	message := exs[0].message
+	if len(exs) > 1 {
+		q.joined = appendMessages(q.joined[:0], exs)
+		message = q.joined
+	}
 	var err error
 	if w != nil {
-		err = w.post.try(ex.message, ex.files)
+		err = w.post.try(message, exs[0].files)
 	} else {
-		err = sendMessage(g.sendFD, ex.message, ex.files)
+		err = sendMessage(g.sendFD, message, exs[0].files)
 	}
 	if err != nil {
 		return err
 	}
-	ex.place, ex.gen, ex.at, ex.worker = handedOver, g, w, nil
-	ex.claimedAt, ex.deadline = time.Time{}, time.Time{}
-	if w != nil {
-		w.inFlight++
-		w.last = id
-	} else {
-		g.inFlight++
+	for _, ex := range exs {
+		ex.place, ex.gen, ex.at, ex.worker = handedOver, g, w, nil
+		ex.claimedAt, ex.deadline = time.Time{}, time.Time{}
+		ex.first, ex.shared = first, len(exs) > 1
+		q.inFlight[ex.id] = ex
 	}
-	q.inFlight[id] = ex
+	if w != nil {
+		w.inFlight += len(exs)
+		w.last = exs[len(exs)-1].id
+	} else {
+		g.inFlight += len(exs)
+		if len(exs) > 1 {
+			g.shared += len(exs)
+		}
+		q.lookLater(g)
+	}
 	return nil
 }
 
-func (q *queue) newID() uint32 {
+// newIDs returns the first of n ids in a row.
+func (q *queue) newIDs(n int) uint32 {
+	const most = 1<<idBits - 1
 	for {
-		q.lastID = (q.lastID + 1) & (1<<idBits - 1)
-		id := q.first | q.lastID
-		if id != 0 && q.inFlight[id] == nil {
-			return id
+		if q.lastID+uint32(n) > most {
+			q.lastID = 0
+		}
+		first := q.first | (q.lastID + 1)
+		q.lastID += uint32(n)
+		free := true
+		for i := range uint32(n) {
+			free = free && q.inFlight[first+i] == nil
+		}
+		if free {
+			return first
 		}
 	}
 }
@@ -349,6 +399,9 @@ func (q *queue) over(ex *exchange) {
 			ex.at.inFlight--
 		} else {
 			ex.gen.inFlight--
+			if ex.shared {
+				ex.gen.shared--
+			}
 		}
 	}
 	ex.place = nowhere
@@ -372,7 +425,9 @@ func (q *queue) find(id uint32, kind wire.Kind, w *worker) *exchange {
 		ex.answered = true
 		ex.gen.answered++
 		q.over(ex)
-		q.pump()
+		if len(q.waiting) > 0 {
+			q.pumpSoon()
+		}
 	}
 	return ex
 }

@@ -54,6 +54,8 @@ type exchange struct {
 	look      int       // the question that it waits for; see lookout
 	gone      bool      // the client has left
 	id        uint32
+	first     uint32 // the id of the first request in its message
+	shared    bool   // there were others in it
 	gen       *generation
 	at        *worker // with ASGI: it was given to this one
 	worker    *worker // claimed it, as far as was seen

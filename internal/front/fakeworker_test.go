@@ -26,6 +26,11 @@ type fakeWorker struct {
 	closed chan struct{}
 	once   sync.Once
 	loops  sync.WaitGroup
+
+	mu   sync.Mutex
+	held []request // came in one message with others
+
+	events []any // of ASGI, likewise
 }
 
 // worker makes a worker with a number of slots, which counts at once.
@@ -84,21 +89,47 @@ type request struct {
 // receive takes a request without claiming it; ok is false when the worker is
 // gone or nothing comes in time.
 func (w *fakeWorker) receive(wait time.Duration) (q request, ok bool) {
+	w.mu.Lock()
+	if len(w.held) > 0 {
+		q, w.held = w.held[0], w.held[1:]
+		w.mu.Unlock()
+		return q, true
+	}
+	w.mu.Unlock()
+	qs := w.receiveAll(wait)
+	if len(qs) == 0 {
+		return q, false
+	}
+	w.mu.Lock()
+	w.held = append(w.held, qs[1:]...)
+	w.mu.Unlock()
+	return qs[0], true
+}
+
+// receiveAll takes the requests of one message without claiming them; nil when the
+// worker is gone or nothing comes in time.
+func (w *fakeWorker) receiveAll(wait time.Duration) []request {
 	buf := make([]byte, wire.MaxMessage)
 	oob := make([]byte, 128)
 	for end := time.Now().Add(wait); time.Now().Before(end); {
 		select {
 		case <-w.closed:
-			return q, false
+			return nil
 		default:
 		}
 		n, oobn, _, _, err := unix.Recvmsg(int(w.g.receive.Fd()), buf, oob, unix.MSG_DONTWAIT)
 		if err == nil {
-			return decodeRequest(w.t, buf[:n], oob[:oobn]), true
+			return decodeRequests(w.t, buf[:n], oob[:oobn])
 		}
 		unix.Poll([]unix.PollFd{{Fd: int32(w.g.receive.Fd()), Events: unix.POLLIN}}, 20)
 	}
-	return q, false
+	return nil
+}
+
+// shelve puts bytes on the shelf of a slot, as all that is there.
+func (w *fakeWorker) shelve(slot int, b []byte) {
+	copy(w.mem[len(w.mem)-(slot+1)*wire.ShelfSize:], b)
+	w.setWord(8+8*slot+3, uint64(len(b)))
 }
 
 // claim writes the id into the cell of a slot, and tells whether the request
@@ -235,14 +266,17 @@ func hints(id uint32, headers []header) []byte {
 	return b
 }
 
-// decodeRequest reads a message of the queue as Python's marshal does.
-func decodeRequest(t testing.TB, msg, oob []byte) request {
+// decodeRequests reads a message of the queue as Python's marshal does.
+func decodeRequests(t testing.TB, msg, oob []byte) (qs []request) {
 	v, _ := unmarshal(t, msg)
-	items := v.([]any)
-	if len(items) != queueItems {
-		t.Fatalf("a request of %d items", len(items))
+	for _, v := range v.([]any) {
+		items := v.([]any)
+		if len(items) != queueItems {
+			t.Fatalf("a request of %d items", len(items))
+		}
+		qs = append(qs, requestOf(t, items[0], wholeEnviron(t, items), items[queueItems-1], oob))
 	}
-	return requestOf(t, items[0], wholeEnviron(t, items), items[queueItems-1], oob)
+	return qs
 }
 
 // requestOf makes a request of the parts of a message, of which some may be in
@@ -336,7 +370,7 @@ func unmarshal(t testing.TB, b []byte) (any, []byte) {
 	case 'a', 'A', 'u', 't':
 		n := size()
 		return string(b[:n]), b[n:]
-	case '(':
+	case '(', '[':
 		var items []any
 		for range size() {
 			var v any

@@ -44,7 +44,7 @@ func (w *fakeWorker) event() event {
 			continue
 		}
 		v, _ := unmarshal(w.t, buf[:n])
-		items := v.([]any)
+		items := v.([]any)[0].([]any) // one request at a time comes here
 		e := event{kind: wire.Event(items[0].(int64))}
 		e.id = uint32(items[1].(int64))
 		switch e.kind {

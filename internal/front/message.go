@@ -22,11 +22,12 @@ const (
 // forms are those of the kinds of worker that do not read the queue.
 var forms = map[string]form{wire.KindASGI: forLoop, wire.KindGevent: forGreenlets}
 
-// The id stands at a fixed place in a message of the queue: a tuple header and the
-// type code of an int come before it.
-const idOffset = 6
+// A message is a list of requests or events. That of an exchange is a list of one,
+// see appendMessages. The id stands at a fixed place in a message of the queue: after the
+// headers of the list and of a tuple, and the type code of an int.
+const idOffset = wire.ListHeader + 6
 
-// queueItems is how many items such a message has.
+// queueItems is how many items a request has there.
 const queueItems = 10
 
 // headAt is where in the message the environ or the scope begins.
@@ -44,12 +45,22 @@ func (ex *exchange) setID(id uint32) {
 	binary.LittleEndian.PutUint32(ex.message[ex.idAt():], id)
 }
 
-// messageID reads the id back from a message that was taken out of a queue.
-func messageID(b []byte) uint32 {
+// messageIDs reads back from a message that was taken out of a queue how many
+// requests it has, and the id of the first.
+func messageIDs(b []byte) (first uint32, count int) {
 	if len(b) < idOffset+4 {
-		return 0
+		return 0, 0
 	}
-	return binary.LittleEndian.Uint32(b[idOffset:])
+	return binary.LittleEndian.Uint32(b[idOffset:]), int(binary.LittleEndian.Uint32(b[1:]))
+}
+
+// appendMessages makes one message of those of several requests.
+func appendMessages(dst []byte, exs []*exchange) []byte {
+	dst = wire.AppendList(dst, len(exs))
+	for _, ex := range exs {
+		dst = append(dst, ex.message[wire.ListHeader:]...)
+	}
+	return dst
 }
 
 // beginMessage returns the start of ex.message; the rest is appended to it. Until
@@ -59,7 +70,7 @@ func (ex *exchange) beginMessage() []byte {
 	ex.message = (*ex.buffer)[:0]
 	switch {
 	case ex.form == forQueue:
-		return wire.AppendInt(wire.AppendTuple(ex.message, queueItems), 1)
+		return wire.AppendInt(wire.AppendTuple(wire.AppendList(ex.message, 1), queueItems), 1)
 	case ex.feed != nil:
 		return wire.AppendEvent(ex.message, wire.EventUpload, 1)
 	}

@@ -26,16 +26,19 @@ type overload struct {
 	pending bool
 }
 
-// handedOver notes that a request had to wait before a worker had room for it.
-func (o *overload) handedOver(wait time.Duration) {
+// handedOver notes that requests had to wait before a worker had room for them.
+func (o *overload) handedOver(exs []*exchange) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.pending {
 		return // nobody would be told
 	}
-	o.handed++
-	o.waits += wait
-	o.longest = max(o.longest, wait)
+	for _, ex := range exs {
+		wait := time.Since(ex.queued)
+		o.handed++
+		o.waits += wait
+		o.longest = max(o.longest, wait)
+	}
 }
 
 // full notes a request that found no place in the queue.

@@ -9,20 +9,22 @@ import (
 	"indrik/internal/errlog"
 )
 
+func waited(d time.Duration) []*exchange { return []*exchange{{queued: time.Now().Add(-d)}} }
+
 // One line a second says how many were refused, how many waited, and how long.
 func TestOverloadIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		o := &overload{log: errlog.New(&log)}
-		o.handedOver(time.Minute) // while nobody is refused, that is nobody's business
+		o.handedOver(waited(time.Minute)) // while nobody is refused, that is nobody's business
 		o.full(16)
-		o.handedOver(100 * time.Millisecond)
-		o.handedOver(300 * time.Millisecond)
+		o.handedOver(waited(100 * time.Millisecond))
+		o.handedOver(waited(300 * time.Millisecond))
 		o.full(15)
 		o.late(10, 2*time.Second)
 		time.Sleep(overloadEvery + time.Millisecond)
 		synctest.Wait()
-		o.handedOver(time.Minute)
+		o.handedOver(waited(time.Minute))
 		o.full(3)
 		time.Sleep(overloadEvery + time.Millisecond)
 		synctest.Wait()

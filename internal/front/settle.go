@@ -15,7 +15,7 @@ const revocationDelay = 2 * time.Millisecond
 // been read.
 func (q *queue) died(w *worker) {
 	q.mu.Lock()
-	if w.dead || w.reading.Load() > 0 {
+	if !q.clearShelves(w) {
 		q.mu.Unlock()
 		return // more slots came since its last one ended
 	}
@@ -56,6 +56,24 @@ func (q *queue) died(w *worker) {
 		sl.file.Close()
 	}
 	w.board.Close()
+}
+
+// clearShelves acts on the answers that a worker which has died did not send; false
+// if it has not, or another call does so. It is called with the mutex held, which
+// it gives up meanwhile.
+func (q *queue) clearShelves(w *worker) bool {
+	if w.dead || w.dying || w.reading.Load() > 0 {
+		return false
+	}
+	w.dying = true
+	for i := 0; i < len(w.slots); i++ {
+		sl := w.slots[i]
+		q.mu.Unlock()
+		sl.takeFromShelf(w.board.AppendShelf(nil, i))
+		q.mu.Lock()
+	}
+	w.dying = false
+	return w.reading.Load() == 0
 }
 
 // settle finds out which requests of a generation a dead worker may have taken
@@ -147,6 +165,8 @@ func inOrder(exs []*exchange) {
 	slices.SortFunc(exs, func(a, b *exchange) int { return a.start.Compare(b.start) })
 }
 
+// claimed are the requests that the slots of g have claimed and may not have
+// answered, and others that are over.
 func (q *queue) claimed(g *generation) map[uint32]bool {
 	ids := map[uint32]bool{}
 	for _, w := range q.workers {
@@ -154,7 +174,14 @@ func (q *queue) claimed(g *generation) map[uint32]bool {
 			continue
 		}
 		for i := range w.slots {
-			ids[w.board.Claimed(i)] = true
+			id := w.board.Claimed(i)
+			ids[id] = true
+			// Answers to those before it in its message come before its own.
+			if ex := q.inFlight[id]; ex != nil && ex.at == nil {
+				for before := ex.first; before < id; before++ {
+					ids[before] = true
+				}
+			}
 		}
 	}
 	return ids
@@ -174,11 +201,14 @@ func (q *queue) takeBack(g *generation) []*exchange {
 		if f := in.file(); f != nil {
 			f.Close()
 		}
-		ex := q.inFlight[messageID(buf[:in.n])]
-		if ex == nil {
-			g.revoked = max(0, g.revoked-1) // withdrawn
-		} else if !ex.answered {
-			exs = append(exs, ex)
+		first, count := messageIDs(buf[:in.n])
+		for id := first; id < first+uint32(count); id++ {
+			ex := q.inFlight[id]
+			if ex == nil {
+				g.revoked = max(0, g.revoked-1) // withdrawn
+			} else if !ex.answered {
+				exs = append(exs, ex)
+			}
 		}
 	}
 }

@@ -287,53 +287,98 @@ func TestIDs(t *testing.T) {
 	q.inFlight[1] = &exchange{}
 	var ids []uint32
 	for range 3 {
-		ids = append(ids, q.newID())
+		ids = append(ids, q.newIDs(1))
 	}
 	if fmt.Sprint(ids) != "[16777215 2 3]" {
 		t.Errorf("ids %v", ids)
+	}
+	// Those of one message follow each other.
+	q.inFlight[9] = &exchange{}
+	if first := q.newIDs(8); first != 12 {
+		t.Errorf("the first of eight is %d, and 9 is in flight", first)
+	}
+	q.lastID = 1<<idBits - 5
+	if first := q.newIDs(8); first != 17 {
+		t.Errorf("the first of eight at the end of the numbers is %d", first)
 	}
 }
 
 // Workers die all the time, at any point: no request runs twice or is lost, and
 // none fails but those that a dying worker had claimed.
 func TestCrashesUnderLoad(t *testing.T) {
+	for _, together := range []bool{false, true} {
+		name := map[bool]string{false: "one by one", true: "together"}[together]
+		t.Run(name, func(t *testing.T) { crashUnderLoad(t, together) })
+	}
+}
+
+func crashUnderLoad(t *testing.T, together bool) {
 	r := newRig(t, 0)
 	r.listen()
 	g := r.generation(1, testConfig())
 	var mu sync.Mutex
 	runs := map[string]int{}
 	died := map[string]bool{}
+	several := 0 // messages with more than one request
 	run := func(w *fakeWorker, crash string) {
-		for n := 0; ; n++ {
-			q, ok := w.receive(time.Hour)
-			if !ok {
+		const last = 20
+		for n := 0; ; {
+			qs := w.receiveAll(time.Hour)
+			if qs == nil {
 				return
 			}
-			if crash == "unclaimed" && n == 20 {
-				return
+			if len(qs) > 1 {
+				mu.Lock()
+				several++
+				mu.Unlock()
 			}
-			if !w.claim(0, q.id) {
-				w.say(0, refused(q.id))
-				continue
+			var shelf []byte
+			for _, q := range qs {
+				n++
+				if crash == "unclaimed" && n == last {
+					return
+				}
+				if !w.claim(0, q.id) {
+					w.say(0, append(shelf, refused(q.id)...))
+					w.shelve(0, nil)
+					shelf = nil
+					continue
+				}
+				uri := q.environ["RAW_URI"]
+				mu.Lock()
+				runs[uri]++
+				if crash == "claimed" && n == last {
+					died[uri] = true
+				}
+				mu.Unlock()
+				if crash == "claimed" && n == last {
+					return
+				}
+				shelf = append(shelf, echo(q)...)
+				w.shelve(0, shelf)
+				if crash == "shelved" && n == last {
+					return
+				}
 			}
-			uri := q.environ["RAW_URI"]
-			mu.Lock()
-			runs[uri]++
-			if crash == "claimed" && n == 20 {
-				died[uri] = true
+			if len(shelf) > 0 {
+				w.say(0, shelf)
+				w.shelve(0, nil)
 			}
-			mu.Unlock()
-			if crash == "claimed" && n == 20 {
-				return
-			}
-			w.say(0, echo(q))
-			if crash == "answered" && n == 20 {
+			if crash == "answered" && n >= last {
 				return
 			}
 		}
 	}
 	var stop atomic.Bool
 	var workers sync.WaitGroup
+	if together {
+		workers.Go(func() {
+			for !stop.Load() {
+				r.s.queue.hurry()
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
 	for i := range 3 {
 		workers.Go(func() {
 			for n := i; !stop.Load(); n++ {
@@ -343,7 +388,7 @@ func TestCrashesUnderLoad(t *testing.T) {
 				done := make(chan struct{})
 				w.loops.Go(func() {
 					defer close(done)
-					run(w, []string{"unclaimed", "claimed", "answered"}[n%3])
+					run(w, []string{"unclaimed", "claimed", "shelved", "answered"}[n%4])
 				})
 				for over := false; !over; {
 					select {
@@ -358,10 +403,10 @@ func TestCrashesUnderLoad(t *testing.T) {
 		})
 	}
 	var clients sync.WaitGroup
-	for i := range 8 {
+	for i := range 24 {
 		c := r.dial()
 		clients.Go(func() {
-			for n := range 250 {
+			for n := range 100 {
 				uri := fmt.Sprintf("/%d/%d", i, n)
 				if _, err := fmt.Fprintf(c.nc, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", uri); err != nil {
 					t.Error(err)
@@ -392,6 +437,9 @@ func TestCrashesUnderLoad(t *testing.T) {
 	workers.Wait()
 	if len(died) == 0 {
 		t.Error("no worker died with a claim")
+	}
+	if together && several == 0 {
+		t.Error("no requests came together")
 	}
 	eventually(t, "nothing is in flight", func() bool { return r.inFlight() == 0 && r.waiting() == 0 })
 }

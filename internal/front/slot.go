@@ -27,6 +27,8 @@ type slot struct {
 	buf    *[]byte // nil while nothing is there
 	msg    wire.WorkerMessage
 	broken bool // what it says is not heard any more
+
+	look look
 }
 
 // messageBuffers are for messages of slots: a worker may have hundreds of
@@ -79,8 +81,15 @@ func (sl *slot) act() bool {
 		sl.releaseBuffer()
 		return false
 	}
-	sl.handle((*sl.buf)[:sl.in.n])
+	sl.handle((*sl.buf)[:sl.in.n], sl.in.file())
 	return true
+}
+
+// takeFromShelf acts on answers that the worker has not sent, or not yet.
+func (sl *slot) takeFromShelf(b []byte) {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	sl.handle(b, nil)
 }
 
 func (sl *slot) releaseBuffer() {
@@ -104,36 +113,54 @@ func (sl *slot) caughtUp() bool {
 	return empty
 }
 
-// handle acts on one message.
-func (sl *slot) handle(b []byte) {
-	file := sl.in.file()
-	if sl.w.asgi.Load() {
-		sl.handleASGI(b, file)
-		return
-	}
+// handle acts on a message, which may hold several. It takes the file that came with
+// it over.
+func (sl *slot) handle(b []byte, file *os.File) {
 	defer func() {
 		if file != nil {
 			file.Close()
 		}
 	}()
 	m := &sl.msg
-	rest, err := wire.DecodeWorkerMessage(b, m)
-	if err == nil && (len(rest) > 0 || m.Kind.ASGI()) {
-		err = fmt.Errorf("%v, and %d bytes more", m.Kind, len(rest))
+	for len(b) > 0 && !sl.broken {
+		var err error
+		b, err = wire.DecodeWorkerMessage(b, m)
+		asgi := sl.w.asgi.Load()
+		if err == nil && m.Kind.ASGI() && !asgi {
+			err = fmt.Errorf("%v, which is for ASGI", m.Kind)
+		}
+		if err != nil {
+			sl.q.s.log.Errorf("worker %d sent what is no response: %s", sl.w.number, err)
+			if asgi {
+				sl.broken = true // its end settles what it runs
+			} else {
+				sl.q.failClaimed(sl.w, sl.index)
+			}
+			sl.q.s.send(wire.FromFront{Type: wire.TypeBroken, Worker: sl.w.number})
+			return
+		}
+		var taken bool
+		if asgi {
+			taken = sl.actOn(m, file)
+		} else {
+			taken = sl.answer(m, file)
+		}
+		if taken {
+			file = nil
+		}
 	}
-	if err != nil {
-		sl.q.s.log.Errorf("worker %d sent what is no response: %s", sl.w.number, err)
-		sl.q.failClaimed(sl.w, sl.index)
-		sl.q.s.send(wire.FromFront{Type: wire.TypeBroken, Worker: sl.w.number})
-		return
-	}
+}
+
+// answer acts on what a slot that reads the queue says, and tells whether it has
+// taken the file over.
+func (sl *slot) answer(m *wire.WorkerMessage, file *os.File) (taken bool) {
 	if m.Kind == wire.KindRefused {
 		sl.q.refused(sl.w.gen, m.ID)
-		return
+		return false
 	}
 	if m.Kind == wire.KindExtend {
 		sl.q.extend(m.ID, sl.w, sl.index, time.Duration(m.Count)*time.Millisecond)
-		return
+		return false
 	}
 	more := m.Kind == wire.KindStart || m.Kind == wire.KindChunk
 	ex := sl.q.find(m.ID, m.Kind, sl.w)
@@ -141,7 +168,7 @@ func (sl *slot) handle(b []byte) {
 		if more {
 			sl.w.board.Dismiss(sl.index, m.ID)
 		}
-		return
+		return false
 	}
 	if ex.message != nil && m.Kind != wire.KindHints {
 		ex.release()
@@ -156,9 +183,8 @@ func (sl *slot) handle(b []byte) {
 	case wire.KindEnd:
 		ex.end()
 	case wire.KindFile:
-		f := file
-		file = nil
-		ex.sendFile(m, f)
+		ex.sendFile(m, file)
+		taken = true
 	case wire.KindError:
 		ex.appFailed()
 	case wire.KindHints:
@@ -167,4 +193,5 @@ func (sl *slot) handle(b []byte) {
 	if more && ex.to.broken() {
 		sl.w.board.Dismiss(sl.index, m.ID)
 	}
+	return taken
 }

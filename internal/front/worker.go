@@ -21,6 +21,7 @@ type worker struct {
 	active  bool
 	leaving bool // was active, and may still run requests
 	dead    bool
+	dying   bool // its shelves are being cleared
 	expired int  // requests of it that ran too long
 	settled bool // the master knows that nothing else runs
 
@@ -106,6 +107,7 @@ func (q *queue) activate(number, pid int, kind string) *config {
 		w.gen.asgi = append(w.gen.asgi, w)
 	} else {
 		w.gen.slots += len(w.slots)
+		w.gen.active++
 	}
 	q.served = max(q.served, w.gen.number)
 	q.pump()
@@ -139,6 +141,7 @@ func (q *queue) deactivate(w *worker) {
 		return // what it has not begun it refuses, or leaves unread
 	}
 	w.gen.slots -= len(w.slots)
+	w.gen.active--
 	w.gen.leaving += len(w.slots)
 	if w.gen.slots == 0 {
 		q.again(q.takeBack(w.gen)...)

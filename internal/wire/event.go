@@ -1,11 +1,9 @@
 package wire
 
-import (
-	"encoding/binary"
-	"time"
-)
+import "time"
 
-// An Event is the first item of every message from a front to an ASGI worker.
+// An Event is the first item of what a front tells an ASGI worker. A message is a
+// list of such tuples; those made here are lists of one.
 type Event int
 
 // The kinds of events; docs/protocol.md has their shapes.
@@ -31,13 +29,13 @@ var eventNames = [...]string{
 // String is the name in docs/protocol.md.
 func (e Event) String() string { return eventNames[e] }
 
-// EventIDOffset is where in an event its id stands: a tuple header, the kind and
-// the type code of an int come before it.
-const EventIDOffset = 5 + 5 + 1
+// EventIDOffset is where in a message of one event its id stands: the header of the
+// list, that of the tuple, the kind and the type code of an int come before it.
+const EventIDOffset = ListHeader + 5 + 5 + 1
 
-// AppendEvent begins an event; its two other items follow.
+// AppendEvent begins a message of one event, whose two other items follow.
 func AppendEvent(dst []byte, e Event, id uint32) []byte {
-	return AppendInt(AppendInt(AppendTuple(dst, 4), int64(e)), int64(id))
+	return AppendInt(AppendInt(AppendTuple(AppendList(dst, 1), 4), int64(e)), int64(id))
 }
 
 // AppendBody appends an [EventBody].
@@ -91,9 +89,4 @@ func AppendMessage(dst []byte, id uint32, text bool, data []byte, more bool) []b
 // AppendClosed appends an [EventClosed]; reason must be valid UTF-8.
 func AppendClosed(dst []byte, id uint32, code int, reason []byte) []byte {
 	return AppendUTF8(AppendInt(AppendEvent(dst, EventClosed, id), int64(code)), reason)
-}
-
-// SetEventID changes the id of an event.
-func SetEventID(event []byte, id uint32) {
-	binary.LittleEndian.PutUint32(event[EventIDOffset:], id)
 }

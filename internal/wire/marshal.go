@@ -31,6 +31,9 @@ func AppendTuple(dst []byte, n int) []byte { return appendHeader(dst, marshalTup
 // AppendList begins a list; its n items follow.
 func AppendList(dst []byte, n int) []byte { return appendHeader(dst, marshalList, n) }
 
+// ListHeader is the size of what [AppendList] appends, in bytes.
+const ListHeader = 5
+
 // AppendDict begins a dict; keys and values follow in turn, then
 // [AppendDictEnd].
 func AppendDict(dst []byte) []byte { return append(dst, marshalDict) }

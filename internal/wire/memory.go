@@ -28,8 +28,13 @@ const (
 	boardFirst    = 8
 	boardGone     = 1 // of a slot's words
 	boardDeadline = 2
+	boardShelved  = 3
 	boardStride   = 8
 )
+
+// ShelfSize is the room on the shelf of a slot, in bytes: what it has answered and
+// not sent yet.
+const ShelfSize = 64 << 10
 
 // MaxRevoked is how many revocations a [Page] has room for: a newer one takes the
 // place of the oldest.
@@ -89,14 +94,15 @@ func (p *Page) Revoke(id uint32) {
 func (p *Page) Close() { p.w.unmap() }
 
 // A Board is the memory that one worker shares with the front and the master:
-// what each of its slots is doing.
+// what each of its slots is doing, and its shelf. The shelves are at the end, that
+// of the first slot last.
 type Board struct{ w words }
 
 // NewBoardFile makes the memory of a [Board] for a number of slots. The caller
 // owns the file.
 func NewBoardFile(slots int) (*os.File, error) {
 	size := (boardFirst + boardStride*slots) * 8
-	return MemoryFile("indrik-board", (size+pageSize-1)/pageSize*pageSize)
+	return MemoryFile("indrik-board", (size+pageSize-1)/pageSize*pageSize+slots*ShelfSize)
 }
 
 // MapBoard maps a board; f may be closed afterwards.
@@ -104,9 +110,6 @@ func MapBoard(f *os.File) (*Board, error) {
 	w, err := mapWords(f)
 	return &Board{w}, err
 }
-
-// Slots is the number of cells there is room for.
-func (b *Board) Slots() int { return (len(b.w.mem)/8 - boardFirst) / boardStride }
 
 // Claimed is the id of the request that slot i claimed last, 0 if none.
 func (b *Board) Claimed(i int) uint32 {
@@ -122,6 +125,18 @@ func (b *Board) Dismiss(i int, id uint32) {
 // SetDeadline tells slot i until when it may run the request id.
 func (b *Board) SetDeadline(i int, id uint32, t time.Time) {
 	b.w.at(boardFirst + boardStride*i + boardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
+}
+
+// Shelved is how many bytes are on the shelf of slot i.
+func (b *Board) Shelved(i int) int {
+	return int(min(b.w.at(boardFirst+boardStride*i+boardShelved).Load(), ShelfSize))
+}
+
+// AppendShelf appends what is on the shelf of slot i. A worker that lives may be
+// changing it meanwhile.
+func (b *Board) AppendShelf(dst []byte, i int) []byte {
+	start := len(b.w.mem) - (i+1)*ShelfSize
+	return append(dst, b.w.mem[start:start+b.Shelved(i)]...)
 }
 
 // Serve lets an ASGI worker begin the requests of the front with a number, and no

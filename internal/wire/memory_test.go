@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -82,8 +83,10 @@ func TestBoard(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Close() // the mappings stay
-		if b.Slots() < slots {
-			t.Errorf("room for %d slots, want %d", b.Slots(), slots)
+		// The shelves are apart from each other and from the words.
+		end := (boardFirst+boardStride*slots)*8 + slots*ShelfSize
+		if len(b.w.mem) < end {
+			t.Errorf("%d slots: %d bytes, want %d at least", slots, len(b.w.mem), end)
 		}
 		for i := range slots {
 			if id := b.Claimed(i); id != 0 {
@@ -105,6 +108,34 @@ func TestBoard(t *testing.T) {
 		}
 		worker.unmap()
 		b.Close()
+	}
+}
+
+func TestShelf(t *testing.T) {
+	f, err := NewBoardFile(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := MapBoard(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for i := range 3 {
+		text := fmt.Sprintf("the shelf of slot %d", i)
+		copy(b.w.mem[len(b.w.mem)-(i+1)*ShelfSize:], text)
+		b.w.at(boardFirst + boardStride*i + boardShelved).Store(uint64(len(text)))
+	}
+	for i := range 3 {
+		if got, want := string(b.AppendShelf([]byte(">"), i)), fmt.Sprintf(">the shelf of slot %d", i); got != want {
+			t.Errorf("slot %d: %q, want %q", i, got, want)
+		}
+	}
+	// Whatever a worker writes there, no more than a shelf is read.
+	b.w.at(boardFirst + boardShelved).Store(1 << 60)
+	if got := b.AppendShelf(nil, 0); len(got) != ShelfSize {
+		t.Errorf("%d bytes of a shelf of %d", len(got), ShelfSize)
 	}
 }
 

@@ -233,18 +233,18 @@ class Server:
             if not size:
                 self._orphaned()
                 break
-            kind, number, a, b = loads(buffer)
-            if kind <= UPLOAD:
-                self.begin(kind, number, a, b, ancillary)
-                a = b = None
-            elif kind == PING:
-                self._pong(number, a)
-            elif kind == RESET:
-                self._reset(number)
-            else:
-                conversation = requests.get(number)
-                if conversation is not None:
-                    getattr(conversation, METHODS[kind])(a, b)
+            for kind, number, a, b in loads(buffer):
+                if kind <= UPLOAD:
+                    self.begin(kind, number, a, b, ancillary)
+                elif kind == PING:
+                    self._pong(number, a)
+                elif kind == RESET:
+                    self._reset(number)
+                else:
+                    conversation = requests.get(number)
+                    if conversation is not None:
+                        getattr(conversation, METHODS[kind])(a, b)
+            a = b = None
         if self.eager:
             self.uncork()
         else:

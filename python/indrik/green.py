@@ -174,8 +174,8 @@ class Server:
             if not size:
                 self._orphaned()
                 return
-            kind, number, a, b = loads(self.buffers[0])
-            self.handlers[kind](number, a, b, ancillary)
+            for kind, number, a, b in loads(self.buffers[0]):
+                self.handlers[kind](number, a, b, ancillary)
 
     def _orphaned(self):
         """Neither front nor master is there any more."""

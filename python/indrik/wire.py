@@ -38,7 +38,9 @@ BOARD_RELOADED = 5
 BOARD_FIRST = 8
 BOARD_GONE = 1  # of a slot's words
 BOARD_DEADLINE = 2
+BOARD_SHELVED = 3
 BOARD_STRIDE = 8
+SHELF_SIZE = 64 << 10
 PAGE_RING = 1
 
 # How many bits of an id count; those above are the front's number.
@@ -127,6 +129,38 @@ class Revocations:
             if self.seen - before >= PAGE_RING_SIZE:
                 return True
         return number in self.ids
+
+
+class Shelf:
+    """What one slot has answered and not sent yet, so that several answers go in
+    one message. It is in memory that the front reads if this process dies, or is
+    busy for long with the next request: no answer that was made is lost."""
+
+    def __init__(self, board, index, send):
+        self.cells = board
+        self.word = BOARD_FIRST + BOARD_STRIDE * index + BOARD_SHELVED
+        whole = memoryview(board.obj)
+        end = len(whole) - index * SHELF_SIZE
+        self.memory = whole[end - SHELF_SIZE : end]
+        self.send = send
+
+    def put(self, data):
+        at = self.cells[self.word]
+        end = at + len(data)
+        if end > SHELF_SIZE:
+            self.flush()
+            at, end = 0, len(data)
+            if end > SHELF_SIZE:
+                self.send(data)
+                return
+        self.memory[at:end] = data
+        self.cells[self.word] = end
+
+    def flush(self):
+        size = self.cells[self.word]
+        if size:
+            self.send(self.memory[:size])
+            self.cells[self.word] = 0
 
 
 def clip(text):

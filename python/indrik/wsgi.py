@@ -10,6 +10,7 @@ import select
 import sys
 from io import BytesIO
 from marshal import dumps, loads
+from time import perf_counter
 
 from . import deadline, hookview, wire
 from .exchange import END, ERROR, FORMAT, MAX_ONE, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone, Late
@@ -37,6 +38,9 @@ def constants(worker):
 # two need not be there.
 _OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
 
+# How long answers wait for those to the other requests of a message, in seconds.
+PATIENCE = 0.0002
+
 # How many of the rests of environs a slot remembers, and up to which size in bytes.
 KNOWN = 64
 KNOWN_SIZE = 4096
@@ -62,7 +66,6 @@ def serve(worker, index):
     """Serves requests in one slot until the queue ends; raises FrontGone if
     responses cannot be sent."""
     sock = worker.slots[index]
-    send = sock.send
     receive = worker.queue.recvmsg_into
     cells = worker.board
     cell = wire.BOARD_FIRST + wire.BOARD_STRIDE * index
@@ -78,8 +81,15 @@ def serve(worker, index):
     file = None
     known = {}
 
+    def send(data):
+        _send(sock.send, data)
+
+    shelf = wire.Shelf(cells, index, send)
+
     class Response(Exchange):
-        pass
+        def _send(self, data, *ancillary):
+            shelf.flush()  # the front counts on answers in their order
+            Exchange._send(self, data, *ancillary)
 
     Response.sock = sock
     Response.board = cells
@@ -93,68 +103,81 @@ def serve(worker, index):
             continue
         if not size:
             return
-        number, rest, method, target, path, query, address, port, length, body = loads(buffer)
-        cells[cell] = number
-        if is_revoked(number):
-            wire.close_all(wire.descriptors(ancillary))
-            _send(send, dumps((REFUSED, number), FORMAT))
-            rest = target = path = query = body = None
-            continue
-        if rest is not None:
-            template = known.get(rest)
-            if template is None:
-                template = recall(known, rest, common)
-            environ = template.copy()
-            environ["REQUEST_METHOD"] = method
-            environ["RAW_URI"] = target
-            environ["PATH_INFO"] = target if path is None else path
-            environ["QUERY_STRING"] = query
-            environ["REMOTE_ADDR"] = address
-            if port is not None:
-                environ["REMOTE_PORT"] = port
-            if length is not None:
-                environ["CONTENT_LENGTH"] = length
-        else:
-            environ = None
-        if ancillary:
-            environ, body, file = from_files(environ, body, wire.descriptors(ancillary))
-            environ.update(common)
-
-        response = Response()
-        response.id = number
-        environ["wsgi.input"] = BytesIO(body) if file is None else file
-        environ["wsgi.early_hints"] = response.early_hints
-        worker.nr = count = worker.nr + 1
-        if count >= limit:
-            worker.exhausted()
-
-        try:
-            if hooked is not None:
-                data = hooked(response, environ)
+        requests = loads(buffer)
+        left = len(requests)
+        alone = left == 1
+        if not alone:
+            until = perf_counter() + PATIENCE
+        for number, rest, method, target, path, query, address, port, length, body in requests:
+            left -= 1
+            cells[cell] = number
+            if is_revoked(number):
+                wire.close_all(wire.descriptors(ancillary))
+                shelf.flush()
+                send(dumps((REFUSED, number), FORMAT))
+                continue
+            if rest is not None:
+                template = known.get(rest)
+                if template is None:
+                    template = recall(known, rest, common)
+                environ = template.copy()
+                environ["REQUEST_METHOD"] = method
+                environ["RAW_URI"] = target
+                environ["PATH_INFO"] = target if path is None else path
+                environ["QUERY_STRING"] = query
+                environ["REMOTE_ADDR"] = address
+                if port is not None:
+                    environ["REMOTE_PORT"] = port
+                if length is not None:
+                    environ["CONTENT_LENGTH"] = length
             else:
-                result = app(environ, response.start_response)
-                if (
-                    type(result) is list
-                    and len(result) == 1
-                    and type(result[0]) is bytes
-                    and len(result[0]) <= MAX_ONE
-                    and response.status is not None
-                    and not response.started
-                ):
-                    data = dumps((RESPONSE, number, response.status, response.headers, result[0]), FORMAT)
-                    if len(data) > wire.MAX_MESSAGE:
-                        data = response.respond(result, None)
+                environ = None
+            if ancillary:
+                environ, body, file = from_files(environ, body, wire.descriptors(ancillary))
+                environ.update(common)
+
+            response = Response()
+            response.id = number
+            environ["wsgi.input"] = BytesIO(body) if file is None else file
+            environ["wsgi.early_hints"] = response.early_hints
+            worker.nr = count = worker.nr + 1
+            if count >= limit:
+                worker.exhausted()
+
+            try:
+                if hooked is not None:
+                    data = hooked(response, environ)
                 else:
-                    data = response.respond(result, environ["REQUEST_METHOD"])
-        except BaseException:
-            data = _failed(worker, response, environ)
-        if data is not None:
-            _send(send, data)
-        if file is not None:
-            file.close()
-            file = None
-        # An idle worker must not keep what belongs to its last request.
-        rest = template = target = path = query = environ = body = response = result = data = None
+                    result = app(environ, response.start_response)
+                    if (
+                        type(result) is list
+                        and len(result) == 1
+                        and type(result[0]) is bytes
+                        and len(result[0]) <= MAX_ONE
+                        and response.status is not None
+                        and not response.started
+                    ):
+                        data = dumps((RESPONSE, number, response.status, response.headers, result[0]), FORMAT)
+                        if len(data) > wire.MAX_MESSAGE:
+                            data = response.respond(result, None)
+                    else:
+                        data = response.respond(result, environ["REQUEST_METHOD"])
+            except BaseException:
+                data = _failed(worker, response, environ)
+            if data is not None:
+                if alone:
+                    send(data)
+                else:
+                    shelf.put(data)
+            if file is not None:
+                file.close()
+                file = None
+            if left and perf_counter() >= until:
+                shelf.flush()
+        if not alone:
+            shelf.flush()
+        # An idle worker must not keep what belongs to its last requests.
+        requests = rest = template = target = path = query = environ = body = response = result = data = None
 
 
 def run(worker, hooked, response, environ):
@@ -168,7 +191,7 @@ def run(worker, hooked, response, environ):
     except BaseException:
         data = _failed(worker, response, environ)
     if data is not None:
-        _send(response.sock.send, data)
+        _send(response._send, data)
 
 
 def _send(send, data):
@@ -210,7 +233,7 @@ def _failed(worker, response, environ):
     front, or None if there is none to send."""
     if worker.leaving:
         raise  # what the caller is handling
-    if response.lost:
+    if response.lost or isinstance(sys.exc_info()[1], FrontGone):
         raise FrontGone()
     if isinstance(sys.exc_info()[1], Late):
         return None
@@ -257,7 +280,7 @@ def with_hooks(worker):
             failed = True
             data = _failed(worker, response, environ)
             if data is not None:
-                _send(response.sock.send, data)
+                _send(response._send, data)
         finally:
             result = None
             if after is not None and not worker.leaving:

@@ -82,6 +82,16 @@ def strict(data):
     return value
 
 
+def strict_all(data):
+    """Reads what may be several messages in one."""
+    messages = []
+    while data:
+        value, data = _value(data)
+        assert type(value) is tuple
+        messages.append(value)
+    return messages
+
+
 def _value(b):
     kind, b = b[:1], b[1:]
     if kind == b"N":
@@ -141,7 +151,12 @@ class Generation:
         self.page[0] = n + 1
 
     def put(self, number, environ, body=b"", fds=()):
-        send(self.queue, marshal.dumps((number,) + parts(environ) + (body,), 2), fds)
+        self.put_together([(number, environ, body)], fds)
+
+    def put_together(self, requests, fds=()):
+        """Puts several requests, each a number, an environ and a body, in one message."""
+        items = [(number,) + parts(environ) + (body,) for number, environ, body in requests]
+        send(self.queue, marshal.dumps(items, 2), fds)
 
     def close(self):
         self.queue.close()
@@ -158,12 +173,18 @@ class FakeWorker:
         pairs = [pair() for _ in range(slots)]
         self.slots = [p[0] for p in pairs]
         self.theirs = [p[1] for p in pairs]
-        self.board_fd = memory(4096 * (1 + slots // 60))
-        self.board = memoryview(mmap.mmap(self.board_fd, 0)).cast("Q")
+        self.board_fd = memory(4096 * (1 + slots // 60) + slots * (64 << 10))
+        self.memory = mmap.mmap(self.board_fd, 0)
+        self.board = memoryview(self.memory).cast("Q")
         self.dump_fd = memory(0)
 
     def claimed(self, index=0):
         return self.board[8 + 8 * index]
+
+    def shelf(self, index=0):
+        """Returns what it has answered and not sent."""
+        start = len(self.memory) - (index + 1) * (64 << 10)
+        return self.memory[start : start + self.board[11 + 8 * index]]
 
     def dump(self):
         return os.pread(self.dump_fd, 1 << 20, 0).decode()
@@ -364,6 +385,14 @@ class Master:
             raise AssertionError("the slot was closed; log:\n" + self.read_log())
         message = strict(data)
         return message + tuple(fds) if fds else message
+
+    def request_all(self, *paths):
+        """Sends requests in one message and returns their numbers."""
+        numbers = list(range(self.number + 1, self.number + 1 + len(paths)))
+        self.number = numbers[-1]
+        requests = [(number, self.environ(path), b"") for number, path in zip(numbers, paths)]
+        self.generations[1].put_together(requests)
+        return numbers
 
     def get(self, worker, path="/", **kwargs):
         number = self.request(path, **kwargs)

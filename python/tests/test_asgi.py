@@ -139,7 +139,7 @@ class ASGITest(MasterTest):
         return (marshal.dumps(scope, 2), *parts)
 
     def event(self, worker, *message, **kwargs):
-        support.send(worker.slots[0], marshal.dumps(message, 2), kwargs.get("fds", ()))
+        support.send(worker.slots[0], marshal.dumps([message], 2), kwargs.get("fds", ()))
 
     def ask(self, worker, path="/", body=b"", kind=REQUEST, **more):
         number = self.number()

@@ -92,7 +92,7 @@ class Green(MasterTest):
             pass  # it was done, or the worker has ended
 
     def tell(self, kind, number, a=None, b=None, fds=()):
-        send(self.worker.slots[0], marshal.dumps((kind, number, a, b), 2), fds)
+        send(self.worker.slots[0], marshal.dumps([(kind, number, a, b)], 2), fds)
 
     def begin(self, path, body=b"", method="GET"):
         self.number += 1

@@ -1,8 +1,11 @@
 import marshal
 import os
+import signal
 import time
 
-from .support import CHUNK, END, ERROR, EXTEND, FILE, HINTS, RESPONSE, START, MasterTest, memory
+from .support import (
+    CHUNK, END, ERROR, EXTEND, FILE, HINTS, REFUSED, RESPONSE, START, MasterTest, memory, receive, strict_all,
+)
 
 APP = r"""
 import gzip, io, sys, wsgiref.validate
@@ -302,6 +305,102 @@ class Input(WSGITest):
         self.assertEqual(len(os.listdir("/proc/%d/fd" % self.worker.pid)), before)
         os.close(head)
         os.close(body)
+
+
+class Together(MasterTest):
+    """Several requests in one message."""
+
+    APP = """
+import time
+def app(environ, start):
+    path = environ["PATH_INFO"]
+    if path == "/error":
+        raise ValueError("in the middle")
+    say = start("200 OK", [])
+    if path == "/write":
+        say(b"a")
+    if path == "/close":
+        return Closing()
+    while path == "/wait" and not environ["indrik.disconnected"]():
+        time.sleep(0.001)
+    if path == "/nap":
+        time.sleep(0.01)
+    return [bytes(int(path[5:])) if path.startswith("/big/") else path.encode()]
+class Closing(list):
+    def __init__(self):
+        list.__init__(self, [b"/close"])
+    def close(self):
+        time.sleep(0.01)
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.worker = self.master.up(self.APP)
+
+    def answers(self):
+        """Returns the kinds, numbers and bodies of one message."""
+        data, _ = receive(self.worker.slots[0])
+        return [m[:2] + m[4:] if len(m) > 3 else m for m in strict_all(data)]
+
+    def test_fast(self):
+        a, b, c = self.master.request_all("/a", "/b", "/c")
+        got = self.answers()
+        while len(got) < 3:  # if this machine is busy
+            got += self.answers()
+        self.assertEqual(got, [(RESPONSE, a, b"/a"), (RESPONSE, b, b"/b"), (RESPONSE, c, b"/c")])
+        self.assertEqual(self.worker.claimed(), c)
+        self.assertEqual(self.master.get(self.worker, "/d")[4], b"/d")
+        self.assertEqual(self.worker.shelf(), b"")
+
+    def in_order(self, paths, *wanted):
+        self.master.request_all(*paths)
+        got = []
+        while len(got) < len(wanted):
+            got += [(m[0], *m[2:]) for m in self.answers()]
+        self.assertEqual(got, list(wanted))
+
+    def test_order(self):
+        self.in_order(["/a", "/write", "/b"], (RESPONSE, b"/a"), (START, b"a"), (CHUNK, b"/write"), (END,), (RESPONSE, b"/b"))
+        self.in_order(["/a", "/error", "/b"], (RESPONSE, b"/a"), (ERROR,), (RESPONSE, b"/b"))
+        self.in_order(["/error", "/write"], (ERROR,), (START, b"a"), (CHUNK, b"/write"), (END,))
+        self.in_order(["/a", "/close", "/b"], (RESPONSE, b"/a"), (RESPONSE, b"/close"), (RESPONSE, b"/b"))
+        self.in_order(["/a", "/big/65000", "/big/70000", "/b"],
+                      (RESPONSE, b"/a"), (RESPONSE, bytes(65000)), (RESPONSE, bytes(70000)), (RESPONSE, b"/b"))
+
+    def test_revoked(self):
+        for at in range(3):
+            numbers = list(range(self.master.number + 1, self.master.number + 4))
+            self.master.generations[1].revoke(numbers[at])
+            self.master.request_all("/0", "/1", "/2")
+            got = []
+            while len(got) < 3:
+                got += self.answers()
+            wanted = [(RESPONSE, number, b"/%d" % i) for i, number in enumerate(numbers)]
+            wanted[at] = (REFUSED, numbers[at])
+            self.assertEqual(got, wanted)
+
+    def test_slow(self):
+        # Answers do not wait for a request that has not begun.
+        a, b, c = self.master.request_all("/a", "/nap", "/wait")
+        got = self.answers()
+        while len(got) < 2:
+            got += self.answers()
+        self.assertEqual(got, [(RESPONSE, a, b"/a"), (RESPONSE, b, b"/nap")])
+        self.worker.board[9] = c
+        self.assertEqual(self.answers(), [(RESPONSE, c, b"/wait")])
+
+    def test_shelf(self):
+        a, b, c = self.master.request_all("/a", "/wait", "/c")
+        while self.worker.claimed() != b:
+            os.sched_yield()
+        shelved = strict_all(self.worker.shelf())
+        if shelved:  # it had no time to be sent
+            self.assertEqual(shelved, [(RESPONSE, a, "200 OK", [], b"/a")])
+        os.kill(self.worker.pid, signal.SIGKILL)
+        self.master.exited(self.worker)
+        self.assertEqual(strict_all(self.worker.shelf()), shelved)
+        data, _ = receive(self.worker.slots[0])
+        self.assertEqual(bool(data), not shelved)
 
 
 class Asking(MasterTest):

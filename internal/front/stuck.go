@@ -1,0 +1,114 @@
+package front
+
+import "time"
+
+const (
+	// lookEvery is how often the slots of a fast app are looked at: one that is at
+	// the same request for two looks in a row is stuck.
+	lookEvery = 5 * time.Millisecond
+	// slowAfter is how many looks find a slot stuck until it is the app that is taken
+	// to be slow: where processors are scarce a process waits for one for some
+	// milliseconds. slowFor is for how long then requests go one by one.
+	slowAfter = 4
+	slowFor   = 500 * time.Millisecond
+)
+
+// A look is what was seen of a slot, for the next one to compare. It belongs to
+// the queue's mutex.
+type look struct {
+	claimed uint32
+	stuck   int    // looks that found it stuck
+	shelf   []byte // what was there when the first did
+}
+
+// A find is what was on the shelf of a slot that is stuck.
+type find struct {
+	sl    *slot
+	shelf []byte
+}
+
+// isWatched tells whether the slots of g are to be looked at.
+func (g *generation) isWatched() bool { return g.shared > 0 || g.inFlight > 0 && g.isFast() }
+
+// lookLater has the slots of g looked at in a while, if need be. It is called with
+// the mutex held.
+func (q *queue) lookLater(g *generation) {
+	if !q.looking && g.isWatched() {
+		q.looking = true
+		time.AfterFunc(lookEvery, q.look)
+	}
+}
+
+// look finds slots that have been at one request for a while. Requests that came
+// in the same message and wait behind it go to other slots, and answers to those
+// before it, which the slot has not sent yet, are taken from its shelf.
+func (q *queue) look() {
+	now := time.Now()
+	var finds []find
+	q.mu.Lock()
+	q.looking = false
+	for _, g := range q.gens {
+		if g.isWatched() {
+			finds = q.lookAt(g, now, finds)
+			q.lookLater(g)
+		}
+		if now.Sub(g.stuckAt) > slowFor {
+			g.slow = false
+		}
+	}
+	q.mu.Unlock()
+	for _, f := range finds {
+		f.sl.takeFromShelf(f.shelf)
+	}
+}
+
+func (q *queue) lookAt(g *generation, now time.Time, finds []find) []find {
+	for _, w := range q.workers {
+		if w.gen != g || w.dead || w.asgi.Load() {
+			continue
+		}
+		for i, sl := range w.slots {
+			claimed := w.board.Claimed(i)
+			if claimed != sl.look.claimed {
+				sl.look = look{claimed: claimed, shelf: sl.look.shelf[:0]}
+				continue
+			}
+			ex := q.inFlight[claimed]
+			if ex == nil || ex.gen != g {
+				continue // it has nothing to do
+			}
+			sl.look.stuck++
+			switch {
+			case sl.look.stuck == 1:
+				sl.look.shelf = w.board.AppendShelf(sl.look.shelf[:0], i)
+				q.relieve(g, ex)
+			case len(sl.look.shelf) > 0:
+				// All of it was there by then: a processor does not hold back
+				// a store for that long.
+				finds = append(finds, find{sl, sl.look.shelf})
+				sl.look.shelf = nil
+			}
+			if sl.look.stuck >= slowAfter {
+				g.slow, g.stuckAt = true, now
+			}
+		}
+	}
+	return finds
+}
+
+// relieve gives the requests behind one in its message to other slots. It is
+// called with the mutex held.
+func (q *queue) relieve(g *generation, stuck *exchange) {
+	var behind []*exchange
+	for id := stuck.id + 1; id < stuck.first+parcelMost; id++ {
+		if ex := q.inFlight[id]; ex != nil && ex.gen == g && ex.first == stuck.first {
+			behind = append(behind, ex)
+		}
+	}
+	if len(behind) > 0 {
+		q.withdraw(g, behind, func(free []*exchange) {
+			q.again(free...)
+			q.pump()
+		})
+	}
+}
