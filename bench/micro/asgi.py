@@ -7,11 +7,12 @@ import asyncio
 import marshal
 import time
 
-from worker import ROUNDS, Config, Worker, text
+from worker import ROUNDS, Config, Worker, text, together
 
 from indrik import asgi, wire
 
 AT_A_TIME = 64
+IN_MESSAGE = 8
 TURNS = 300
 
 
@@ -63,7 +64,8 @@ def main():
     worker.board[wire.BOARD_FRONT] = 1
     server = asgi.Server(worker)
     server.start()
-    messages = [message_of(number) for number in range(1, AT_A_TIME + 1)]
+    requests = [message_of(number) for number in range(1, AT_A_TIME + 1)]
+    messages = [together(requests[i : i + IN_MESSAGE]) for i in range(0, AT_A_TIME, IN_MESSAGE)]
 
     async def turn():
         await asyncio.sleep(0)

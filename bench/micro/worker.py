@@ -1,8 +1,9 @@
 """Benchmarks of the worker's loop, in the form of `go test -bench`.
 
 memory: messages come from memory and answers go nowhere, so that the time is
-Python's alone. sockets: with the system calls, in batches that wait already. It is
-processor time, so that others on the machine do not matter much.
+Python's alone. sockets: with the system calls, in batches that wait already. The
+number is that of the requests in a message. It is processor time, so that others on
+the machine do not matter much.
 """
 
 import gc
@@ -24,7 +25,7 @@ ENVIRON = {
     "PATH_INFO": "/", "SCRIPT_NAME": "",
 }
 ROUNDS = 6
-BATCH = 100
+BATCH = 80  # requests that wait in a socket
 
 
 def app(environ, start_response):
@@ -93,8 +94,13 @@ def message_of(environ):
     return b"(\x0a\0\0\0" + marshal.dumps(1 << 20, 2) + head + b"".join(map(text, own)) + marshal.dumps(b"", 2)
 
 
-def in_memory(message, count):
-    memory = Memory(message, count)
+def together(requests):
+    """Requests or events in one message."""
+    return b"[" + len(requests).to_bytes(4, "little") + b"".join(requests)
+
+
+def in_memory(request, count, size):
+    memory = Memory(together([request] * size), count // size)
     worker = Worker(memory, memory)
     begun = time.process_time()
     wsgi.serve(worker, 0)
@@ -102,12 +108,13 @@ def in_memory(message, count):
     return time.process_time() - begun
 
 
-def by_sockets(message, count):
+def by_sockets(request, count, size):
+    message = together([request] * size)
     spent = 0.0
     for _ in range(count // BATCH):
         front, queue = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         answers, slot = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for _ in range(BATCH):
+        for _ in range(BATCH // size):
             front.send(message)
         front.close()
         begun = time.process_time()
@@ -119,12 +126,13 @@ def by_sockets(message, count):
 
 
 def main():
-    message = message_of(ENVIRON)
+    request = message_of(ENVIRON)
     gc.freeze()
-    for name, measure, count in (("memory", in_memory, 50_000), ("sockets", by_sockets, 20_000)):
-        for _ in range(ROUNDS):
-            seconds = measure(message, count)
-            print("BenchmarkWorkerLoop/%s \t%8d\t%10.1f ns/op" % (name, count, seconds / count * 1e9))
+    for name, measure, count in (("memory", in_memory, 48_000), ("sockets", by_sockets, 16_000)):
+        for size in (1, 8):
+            for _ in range(ROUNDS):
+                seconds = measure(request, count, size)
+                print("BenchmarkWorkerLoop/%s/%d \t%8d\t%10.1f ns/op" % (name, size, count, seconds / count * 1e9))
 
 
 if __name__ == "__main__":

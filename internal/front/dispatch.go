@@ -76,8 +76,8 @@ type generation struct {
 	revoked  int       // requests withdrawn, and not refused by a slot yet
 	blocked  bool      // the kernel takes no more; somebody waits until it does
 	awaited  bool      // a goroutine waits for that
-	slow     bool      // a slot was stuck lately: requests go one by one
-	stuckAt  time.Time // the last time that one was
+	slow     int       // slow requests, lately
+	slowAt   time.Time // when the last was seen
 }
 
 func newQueue(s *server, number int) *queue {

@@ -31,7 +31,7 @@ func (g *generation) gathers(w *worker) bool {
 	if w != nil {
 		return w.inFlight > 0
 	}
-	return g.isFast() && !g.slow && g.inFlight >= g.slots
+	return g.isFast() && !g.isSlow() && g.inFlight >= g.slots
 }
 
 // together is how many of those that wait go to w, or if that is nil to the queue
@@ -39,7 +39,7 @@ func (g *generation) gathers(w *worker) bool {
 func (q *queue) together(g *generation, w *worker) int {
 	most, takers := parcelMost, len(g.asgi)
 	if w == nil {
-		if !g.isFast() || g.slow {
+		if !g.isFast() || g.isSlow() {
 			return 1
 		}
 		most, takers = min(most, g.room()-g.inFlight), g.active

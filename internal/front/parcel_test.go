@@ -185,14 +185,18 @@ func TestStuck(t *testing.T) {
 		clients[i].expect(200, fmt.Sprintf("GET /%d ", i))
 	}
 
-	// While it is so requests go one by one.
-	eventually(t, "the app counts as slow", func() bool {
+	eventually(t, "the request counts as slow", func() bool {
 		r.s.queue.hurry()
 		r.s.queue.mu.Lock()
 		defer r.s.queue.mu.Unlock()
-		return r.s.queue.gens[0].slow
+		return r.s.queue.gens[0].slow == 1
 	})
+
+	// When there were some of these requests go one by one.
 	more := r.gathered(2)
+	r.s.queue.mu.Lock()
+	r.s.queue.gens[0].slow = slowMost
+	r.s.queue.mu.Unlock()
 	r.letGo()
 	for i, c := range more {
 		q := other.message(1)[0]
@@ -219,6 +223,6 @@ func TestStuck(t *testing.T) {
 		clients[0].expect(200, "GET /again ")
 		r.s.queue.mu.Lock()
 		defer r.s.queue.mu.Unlock()
-		return !r.s.queue.gens[0].slow
+		return !r.s.queue.gens[0].isSlow()
 	})
 }

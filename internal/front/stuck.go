@@ -6,10 +6,13 @@ const (
 	// lookEvery is how often the slots of a fast app are looked at: one that is at
 	// the same request for two looks in a row is stuck.
 	lookEvery = 5 * time.Millisecond
-	// slowAfter is how many looks find a slot stuck until it is the app that is taken
-	// to be slow: where processors are scarce a process waits for one for some
-	// milliseconds. slowFor is for how long then requests go one by one.
+	// A request is slow when slowAfter looks have found its slot stuck, and an app when
+	// slowMost are, none longer than slowFor after the one before: then requests go
+	// one by one until slowFor after the last. Where processors are scarce a process
+	// waits for one for some milliseconds, and a request that is slow now and then
+	// delays few.
 	slowAfter = 4
+	slowMost  = 3
 	slowFor   = 500 * time.Millisecond
 )
 
@@ -52,8 +55,8 @@ func (q *queue) look() {
 			finds = q.lookAt(g, now, finds)
 			q.lookLater(g)
 		}
-		if now.Sub(g.stuckAt) > slowFor {
-			g.slow = false
+		if now.Sub(g.slowAt) > slowFor {
+			g.slow = 0
 		}
 	}
 	q.mu.Unlock()
@@ -89,12 +92,24 @@ func (q *queue) lookAt(g *generation, now time.Time, finds []find) []find {
 				sl.look.shelf = nil
 			}
 			if sl.look.stuck >= slowAfter {
-				g.slow, g.stuckAt = true, now
+				g.noteSlow(now, sl.look.stuck == slowAfter)
 			}
 		}
 	}
 	return finds
 }
+
+// noteSlow notes that a request is slow; first: it was not yet.
+func (g *generation) noteSlow(now time.Time, first bool) {
+	g.slowAt = now
+	if first {
+		g.slow++
+	}
+}
+
+// isSlow tells whether there are so many slow requests that others are not to wait
+// behind them even for a moment.
+func (g *generation) isSlow() bool { return g.slow >= slowMost }
 
 // relieve gives the requests behind one in its message to other slots. It is
 // called with the mutex held.
