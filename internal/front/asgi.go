@@ -176,6 +176,7 @@ func (sl *slot) actOn(m *wire.WorkerMessage, file *os.File) (taken bool) {
 	}
 	switch m.Kind {
 	case wire.KindResponse:
+		ex.replied = sl.heard
 		ex.respond(m)
 	case wire.KindStart:
 		ex.startResponse(m)

@@ -122,6 +122,9 @@ func newConn(s *server, nc net.Conn, bind, network string) (*conn, error) {
 
 var epoch = time.Now()
 
+// now is nanoseconds of the monotonic clock. A clock is read in a tenth of a
+// microsecond in many virtual machines; so times that must not be exact are taken
+// once for several uses.
 func now() int64 { return int64(time.Since(epoch)) }
 
 func (c *conn) enter(p phase) {
@@ -207,7 +210,7 @@ func (c *conn) serveOne() bool {
 		return false
 	}
 	c.enter(running)
-	c.s.queue.submit(ex)
+	c.s.queue.submit(ex, time.Now())
 	if f != nil && !c.feedAll(f) {
 		return false
 	}

@@ -165,10 +165,11 @@ func (q *queue) dropUnused() {
 	q.gens = kept
 }
 
-// submit takes a request. It is handed over at once if a worker may have it.
-func (q *queue) submit(ex *exchange) {
+// submit takes a request, at a time that is now or has just been. It is handed over
+// at once if a worker may have it.
+func (q *queue) submit(ex *exchange, at time.Time) {
 	q.mu.Lock()
-	ex.queued = time.Now()
+	ex.queued = at
 	ex.look = 0
 	if ex.cfg.Reload {
 		ex.look = q.lookout.await()

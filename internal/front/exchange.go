@@ -64,6 +64,7 @@ type exchange struct {
 	answered  bool      // some of the response was sent, or is about to be
 
 	// The response: of whoever answers it.
+	replied   time.Time // when the head came; zero before
 	head      http1.Head
 	fields    []http1.Field // of the head
 	status    int           // 0: no head was sent

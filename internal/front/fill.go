@@ -80,8 +80,8 @@ func (c *conn) takeWhole() bool {
 	}
 	c.r, c.w = end, end
 	c.holding.Store(true)
-	c.enter(running)
-	c.s.queue.submit(&c.ex)
+	c.phase.Store(int32(running)) // it has no limit, and so no beginning
+	c.s.queue.submit(&c.ex, c.ex.start)
 	return true
 }
 
@@ -129,12 +129,7 @@ func (c *conn) tryRead(fd uintptr) bool {
 	if quick {
 		c.r, c.w = 0, 0 // the request that was there is over
 	}
-	for {
-		c.readN, c.readE = unix.Read(int(fd), c.buf[c.w:])
-		if c.readE != unix.EINTR {
-			break
-		}
-	}
+	c.readN, c.readE = readNow(fd, c.buf[c.w:])
 	if c.readE == nil && c.readN > 0 && c.readN < len(c.buf)-c.w && quick && c.takeWhole() {
 		return false
 	}

@@ -34,10 +34,7 @@ type plainLine struct {
 
 func (l *plainLine) tryWrite(fd uintptr) bool {
 	for len(l.p) > 0 {
-		n, err := unix.Write(int(fd), l.p)
-		if err == unix.EINTR {
-			continue
-		}
+		n, err := writeNow(fd, l.p)
 		if err != nil {
 			l.err = err
 			return true
@@ -70,14 +67,11 @@ func sendRaw(raw syscall.RawConn, data []byte, progress func()) error {
 	werr := raw.Write(func(fd uintptr) bool {
 		for len(data) > 0 {
 			var n int
-			n, err = unix.Write(int(fd), data)
-			switch {
-			case err == nil:
-				data = data[n:]
-				progress()
-			case err != unix.EINTR:
+			if n, err = writeNow(fd, data); err != nil {
 				return err != unix.EAGAIN
 			}
+			data = data[n:]
+			progress()
 		}
 		err = nil
 		return true

@@ -131,7 +131,7 @@ func sendMessage(fd int, message []byte, files []*os.File) error {
 	for {
 		var err error
 		if oob == nil {
-			_, err = unix.Write(fd, message) // does not allocate, as sendmsg does
+			_, err = writeNow(uintptr(fd), message) // does not allocate, as sendmsg does
 		} else {
 			err = unix.Sendmsg(fd, message, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		}

@@ -14,7 +14,29 @@ type recvmsg struct {
 	vector unix.Iovec
 }
 
-// receive receives one message into buf.
+// readNow and writeNow are read(2) and write(2) for descriptors that do not block:
+// the scheduler need not be told of a system call that soon returns.
+
+func readNow(fd uintptr, p []byte) (int, error) { return callNow(unix.SYS_READ, fd, p) }
+
+func writeNow(fd uintptr, p []byte) (int, error) { return callNow(unix.SYS_WRITE, fd, p) }
+
+func callNow(call, fd uintptr, p []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, unix.EAGAIN // as it is: to make an error of another one allocates
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// receive receives one message into buf, of a descriptor that does not block.
 func (r *receiver) receive(fd int, buf []byte, flags int) {
 	r.vector.Base = unsafe.SliceData(buf)
 	r.vector.SetLen(len(buf))
@@ -23,7 +45,7 @@ func (r *receiver) receive(fd int, buf []byte, flags int) {
 	r.header.Control = &r.oob[0]
 	for {
 		r.header.SetControllen(len(r.oob))
-		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.header)), uintptr(flags))
+		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.header)), uintptr(flags))
 		switch errno {
 		case unix.EINTR:
 			continue

@@ -8,6 +8,22 @@ const recvFlags = 0
 
 type recvmsg struct{}
 
+func readNow(fd uintptr, p []byte) (n int, err error) {
+	for {
+		if n, err = unix.Read(int(fd), p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+func writeNow(fd uintptr, p []byte) (n int, err error) {
+	for {
+		if n, err = unix.Write(int(fd), p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
 // receive receives one message into buf.
 func (r *receiver) receive(fd int, buf []byte, flags int) {
 	for {

@@ -19,6 +19,7 @@ var ownPID = os.Getpid()
 func (ex *exchange) begin(cfg *config) {
 	ex.cfg = cfg
 	ex.start = time.Now()
+	ex.replied = time.Time{}
 	ex.answered, ex.discarded, ex.warned, ex.gone, ex.last = false, false, false, false, false
 	ex.form, ex.feed, ex.at, ex.trailers = form(cfg.form.Load()), nil, nil, false
 	ex.socket = nil
@@ -38,8 +39,8 @@ type cachedDate struct {
 
 var dateNow atomic.Pointer[cachedDate]
 
-func date() []byte {
-	t := time.Now()
+// date is the Date field at a time.
+func date(t time.Time) []byte {
 	if d := dateNow.Load(); d != nil && d.second == t.Unix() {
 		return d.value
 	}
@@ -57,6 +58,9 @@ func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known in
 	for _, f := range fields {
 		ex.fields = append(ex.fields, http1.Field(f))
 	}
+	if ex.replied.IsZero() {
+		ex.replied = time.Now()
+	}
 	h := &ex.head
 	*h = http1.Head{
 		Trailers:    ex.trailers,
@@ -64,7 +68,7 @@ func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known in
 		HeadRequest: string(ex.req.Method) == "HEAD",
 		Status:      status,
 		Fields:      ex.fields,
-		Date:        date(),
+		Date:        date(ex.replied),
 		KnownLength: known,
 		KeepAlive:   ex.mayKeep() && (ex.feed == nil || ex.feed.ends()),
 	}

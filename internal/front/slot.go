@@ -26,7 +26,8 @@ type slot struct {
 	in     receiver
 	buf    *[]byte // nil while nothing is there
 	msg    wire.WorkerMessage
-	broken bool // what it says is not heard any more
+	heard  time.Time // when what is being acted on came
+	broken bool      // what it says is not heard any more
 
 	look look
 }
@@ -122,6 +123,7 @@ func (sl *slot) handle(b []byte, file *os.File) {
 		}
 	}()
 	m := &sl.msg
+	sl.heard = time.Now()
 	for len(b) > 0 && !sl.broken {
 		var err error
 		b, err = wire.DecodeWorkerMessage(b, m)
@@ -175,6 +177,7 @@ func (sl *slot) answer(m *wire.WorkerMessage, file *os.File) (taken bool) {
 	}
 	switch m.Kind {
 	case wire.KindResponse:
+		ex.replied = sl.heard
 		ex.respond(m)
 	case wire.KindStart:
 		ex.startResponse(m)

@@ -65,7 +65,7 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 		st.ex.release()
 		st.giveUp(err)
 	} else {
-		s.queue.submit(&st.ex)
+		s.queue.submit(&st.ex, time.Now())
 		if st.ex.feed != nil {
 			go st.runFeed(st.ex.feed)
 		}

@@ -32,7 +32,7 @@ func (c *conn) serveSocket(ex *exchange) {
 	}
 	c.socket.Store(ex.socket)
 	c.enter(running)
-	c.s.queue.submit(ex)
+	c.s.queue.submit(ex, time.Now())
 	c.readSocket(ex.socket)
 }
 
@@ -92,7 +92,7 @@ func (c *conn) readSocket(sk *socket) {
 type socketConn struct{ *conn }
 
 func (c socketConn) accept(fields []http1.Field) error {
-	b, err := http1.AppendUpgrade(nil, "websocket", date(), fields)
+	b, err := http1.AppendUpgrade(nil, "websocket", date(time.Now()), fields)
 	if err == nil {
 		c.out.write(b)
 	}
