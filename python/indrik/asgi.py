@@ -53,7 +53,8 @@ class Server:
         self.app = worker.wsgi
         self.sock = worker.slots[0]
         self.cells = worker.board
-        self.is_revoked = wire.Revocations(worker.page).include
+        self.page = worker.page
+        self.revocations = wire.Revocations(worker.page)
         self.requests = {}  # conversations that run, by their number
         self.state = {}  # of the lifespan
         self.known = {}  # scopes without what is a request's own, by the form in which they came
@@ -67,7 +68,8 @@ class Server:
         self.begun = 0.0  # the stop
         self.over = None  # a future: nothing is left to do
         self.loop = None
-        self.eager = False
+        self.plain = False  # tasks are asyncio's own
+        self.eager = False  # these take their first steps at once
         self.lifespan = None
         # What goes to the front.
         self.corked = False  # it is kept until the messages that came were handled
@@ -94,7 +96,8 @@ class Server:
             self.lifespan = Lifespan(self.app, self.state, worker.log, mode)
             loop.run_until_complete(self.lifespan.startup())
         # A task factory of the app's has its reasons.
-        self.eager = sys.version_info >= (3, 12) and loop.get_task_factory() is None
+        self.plain = loop.get_task_factory() is None
+        self.eager = self.plain and sys.version_info >= (3, 12)
         if worker.cfg.hooks or worker.log.error_log.isEnabledFor(logging.DEBUG):
             from . import asgihooks
 
@@ -150,7 +153,7 @@ class Server:
                 self.put(dumps((LEAVE, conversation.number), FORMAT))
                 break
         self.loop.call_later(limit, self.expire)
-        self._look()
+        self.look()
 
     def quit(self):
         """Ends at once, as far as the app lets it."""
@@ -175,9 +178,10 @@ class Server:
         else:
             # One that does not heed that is left behind.
             self.loop.call_later(_QUICK / 2, self._finish)
-        self._look()
+        self.look()
 
-    def _look(self):
+    def look(self):
+        """Finds out whether there is nothing left to do."""
         if self.stopping and not self.requests:
             self._finish()
 
@@ -259,7 +263,8 @@ class Server:
             return
         # The claim comes first: see wire.Revocations.
         cells[wire.BOARD_FIRST] = number
-        if self.is_revoked(number):
+        revocations = self.revocations
+        if (self.page[0] != revocations.seen or number in revocations.ids) and revocations.include(number):
             wire.close_all(wire.descriptors(ancillary))
             self.put(dumps((REFUSED, number), FORMAT))
             return
@@ -305,6 +310,8 @@ class Server:
             run = conversation.run(self.app, scope)
         if self.eager:
             task = asyncio.Task(run, loop=self.loop, eager_start=True)
+        elif self.plain:
+            task = asyncio.Task(run, loop=self.loop)
         else:
             task = self.loop.create_task(run)
         conversation.task = task
@@ -321,12 +328,6 @@ class Server:
                 self.known.clear()
             self.known[rest] = scope
         return scope
-
-    def ended(self, conversation):
-        """A conversation is over."""
-        del self.requests[conversation.number]
-        if self.stopping:
-            self._look()
 
     def _pong(self, number, sent):
         cells = self.cells

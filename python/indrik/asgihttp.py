@@ -92,7 +92,14 @@ class Request(Conversation):
                 if len(data) <= MAX_MESSAGE:
                     self.phase = DONE
                     self.sent = len(body)
-                    self.finish(data)
+                    # This is finish() and put(), in the usual case.
+                    server = self.server
+                    if server.corked and not self.readers and server.size + len(data) <= MAX_MESSAGE:
+                        self.done = True
+                        server.out.append(data)
+                        server.size += len(data)
+                    else:
+                        self.finish(data)
                     return
         await self._send(kind, message)
 

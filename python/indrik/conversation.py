@@ -45,7 +45,10 @@ class Conversation:
         finally:
             if self.timer is not None:
                 self.timer.cancel()
-            self.server.ended(self)
+            server = self.server
+            del server.requests[self.number]
+            if server.stopping:
+                server.look()
 
     def stays(self):
         """Tells whether it may go on after graceful_timeout."""

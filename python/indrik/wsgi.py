@@ -69,7 +69,8 @@ def serve(worker, index):
     receive = worker.queue.recvmsg_into
     cells = worker.board
     cell = wire.BOARD_FIRST + wire.BOARD_STRIDE * index
-    is_revoked = wire.Revocations(worker.page).include
+    page = worker.page
+    revocations = wire.Revocations(page)
     app = worker.wsgi
     common = constants(worker)
     common.update(deadline.functions(worker.timeout, cells, cell, sock))
@@ -111,7 +112,7 @@ def serve(worker, index):
         for number, rest, method, target, path, query, address, port, length, body in requests:
             left -= 1
             cells[cell] = number
-            if is_revoked(number):
+            if (page[0] != revocations.seen or number in revocations.ids) and revocations.include(number):
                 wire.close_all(wire.descriptors(ancillary))
                 shelf.flush()
                 send(dumps((REFUSED, number), FORMAT))

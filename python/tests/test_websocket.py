@@ -20,7 +20,8 @@ class Server:
         self.backlog = ()
         self.expired = False
         self.said = []
-        self.over = []
+        self.requests = {}
+        self.stopping = False
 
     def put(self, data):
         while data:
@@ -28,9 +29,6 @@ class Server:
             self.said.append(message)
             # Where the next message begins: this one, written again, is as long.
             data = data[len(dumps(message, FORMAT)) :]
-
-    def ended(self, conversation):
-        self.over.append(conversation)
 
     def take(self):
         said, self.said = self.said, []
@@ -52,6 +50,7 @@ def made(*subprotocols):
     socket.server = Server()
     socket.log = Log()
     socket.number = 7
+    socket.server.requests[7] = socket
     socket.offered = subprotocols
     socket.events = []
     return socket, socket.server
@@ -73,7 +72,7 @@ async def ran(app, before=None, *subprotocols):
     if before:
         before(socket)
     await asyncio.wait([task])
-    assert server.over == [socket]
+    assert not server.requests
     return socket, server.take()
 
 
