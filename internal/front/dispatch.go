@@ -66,18 +66,18 @@ type generation struct {
 	slots    int // of active workers
 	leaving  int // slots of workers that were active
 	workers  int
-	active   int       // workers that read the queue
-	inFlight int       // of the requests given to the queue
-	asgi     []*worker // active ones, which get their requests themselves
-	shared   int       // of inFlight: those in messages that had several
-	turn     int       // which of these is asked first
-	answered int       // since the last scan
-	quick    int       // requests answered in prefetchTime, as of that scan
-	revoked  int       // requests withdrawn, and not refused by a slot yet
-	blocked  bool      // the kernel takes no more; somebody waits until it does
-	awaited  bool      // a goroutine waits for that
-	slow     int       // slow requests, lately
-	slowAt   time.Time // when the last was seen
+	active   int               // workers that read the queue
+	inFlight int               // of the requests given to the queue
+	asgi     []*worker         // active ones, which get their requests themselves
+	shared   int               // of inFlight: those in messages that had several
+	turn     int               // which of these is asked first
+	answered int               // since the last scan
+	quick    int               // requests answered in prefetchTime, as of that scan
+	revoked  map[uint32]uint32 // requests withdrawn, and not refused by a slot yet: by id, the first of the message
+	blocked  bool              // the kernel takes no more; somebody waits until it does
+	awaited  bool              // a goroutine waits for that
+	slow     int               // slow requests, lately
+	slowAt   time.Time         // when the last was seen
 }
 
 func newQueue(s *server, number int) *queue {
@@ -127,7 +127,7 @@ func (q *queue) addGeneration(number int, cfg *config, send, receive, pageFile *
 		page.Close()
 		return fmt.Errorf("generation %d: %w", number, err)
 	}
-	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, page: page}
+	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, page: page, revoked: map[uint32]uint32{}}
 	_ = raw.Control(func(fd uintptr) { g.sendFD = int(fd) })
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -33,7 +33,9 @@ func (q *queue) died(w *worker) {
 		q.again(unbegun...)
 	} else {
 		for i := range w.slots {
-			if ex := q.inFlight[w.board.Claimed(i)]; ex != nil && ex.gen == w.gen {
+			claimed := w.board.Claimed(i)
+			w.gen.forgetBehind(claimed)
+			if ex := q.inFlight[claimed]; ex != nil && ex.gen == w.gen {
 				q.over(ex)
 				lost = append(lost, ex)
 			}
@@ -74,6 +76,16 @@ func (q *queue) clearShelves(w *worker) bool {
 	}
 	w.dying = false
 	return w.reading.Load() == 0
+}
+
+// forgetBehind forgets what was withdrawn of the message that a dead slot had begun:
+// it will refuse nothing any more.
+func (g *generation) forgetBehind(claimed uint32) {
+	for id, first := range g.revoked {
+		if first <= claimed && claimed < id && id < first+parcelMost {
+			delete(g.revoked, id)
+		}
+	}
 }
 
 // settle finds out which requests of a generation a dead worker may have taken
@@ -205,7 +217,7 @@ func (q *queue) takeBack(g *generation) []*exchange {
 		for id := first; id < first+uint32(count); id++ {
 			ex := q.inFlight[id]
 			if ex == nil {
-				g.revoked = max(0, g.revoked-1) // withdrawn
+				delete(g.revoked, id) // withdrawn
 			} else if !ex.answered {
 				exs = append(exs, ex)
 			}
@@ -218,7 +230,7 @@ func (q *queue) takeBack(g *generation) []*exchange {
 func (q *queue) refused(g *generation, id uint32) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	g.revoked = max(0, g.revoked-1)
+	delete(g.revoked, id)
 	if ex := q.inFlight[id]; ex != nil && !ex.answered {
 		q.again(ex)
 		q.pump()

@@ -74,11 +74,11 @@ func (q *queue) withdraw(g *generation, exs []*exchange, free func([]*exchange))
 	var mine []*exchange
 	for _, ex := range exs {
 		// A revocation must stay on the list until the slot has seen it.
-		if ex.answered || ex.isBegun(claimed) || g.revoked >= wire.MaxRevoked {
+		if ex.answered || ex.isBegun(claimed) || len(g.revoked) >= wire.MaxRevoked {
 			continue
 		}
 		g.page.Revoke(ex.id)
-		g.revoked++
+		g.revoked[ex.id] = ex.first
 		mine = append(mine, ex)
 	}
 	if len(mine) == 0 {
@@ -86,7 +86,11 @@ func (q *queue) withdraw(g *generation, exs []*exchange, free func([]*exchange))
 	}
 	ids := idsOf(mine)
 	q.acquitLater(g, mine, ids, func(acquitted []*exchange) {
-		g.revoked -= len(mine) - len(acquitted) // these no slot will refuse
+		for i, ex := range mine {
+			if !slices.Contains(acquitted, ex) {
+				delete(g.revoked, ids[i]) // no slot will refuse it
+			}
+		}
 		free(acquitted)
 	})
 }
