@@ -19,6 +19,7 @@ import (
 type proc struct {
 	pid, ppid int
 	state     byte
+	threads   int
 	title     string // the arguments joined by spaces, as ps prints them
 }
 
@@ -34,9 +35,10 @@ func readProc(pid int) (proc, bool) {
 	// The name in parentheses may hold anything: what follows its last ")" counts.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	ppid, _ := strconv.Atoi(fields[1])
+	threads, _ := strconv.Atoi(fields[17])
 	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	title := strings.TrimSpace(string(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '})))
-	return proc{pid: pid, ppid: ppid, state: fields[0][0], title: title}, true
+	return proc{pid: pid, ppid: ppid, state: fields[0][0], threads: threads, title: title}, true
 }
 
 // processesUnder lists the processes that run in dir or below it, and all
@@ -86,8 +88,9 @@ func processesUnder(dir string, root int) []proc {
 	return found
 }
 
-// alive says whether a process exists and is no zombie. Daemons that ended are
-// collected here: this process is the subreaper that inherits them.
+// alive says whether a process exists and is no zombie. One whose first thread is
+// a zombie lives as long as it has others: its parent is told after the last. Daemons
+// that ended are collected here: this process is the subreaper that inherits them.
 func alive(pid int) bool {
 	p, ok := readProc(pid)
 	if ok && p.state == 'Z' && p.ppid == os.Getpid() {
@@ -96,7 +99,7 @@ func alive(pid int) bool {
 			_, _ = syscall.Wait4(pid, &ws, syscall.WNOHANG, nil)
 		}
 	}
-	return ok && p.state != 'Z' && p.state != 'X'
+	return ok && p.state != 'X' && (p.state != 'Z' || p.threads > 1)
 }
 
 // started holds the pids that exec.Cmd waits for.

@@ -43,6 +43,12 @@ func (s *server) upgrade(n int) *upgraded {
 	s.t.Helper()
 	before := s.read("srv.pid.2") // of one that was killed
 	s.signal(syscall.SIGUSR2)
+	return s.successor(before, n)
+}
+
+// successor waits until one whose pid file is not that of before has n workers.
+func (s *server) successor(before string, n int) *upgraded {
+	s.t.Helper()
 	eventually(s.t, "there is a successor", func() bool { return s.read("srv.pid.2") != before })
 	u := &upgraded{s, s.waitPidFile("srv.pid.2")}
 	u.workersOf(u.successor, n)
@@ -290,6 +296,24 @@ func TestRollbackAfterKill(t *testing.T) {
 	kill(t, u.successor, syscall.SIGQUIT)
 	waitGone(t, u.successor)
 	eventually(t, "the successor's pid file is gone", func() bool { return s.read("srv.pid.2") == "" })
+	s.get("/")
+	s.terminate()
+}
+
+func TestUpgradeRightAfterARollback(t *testing.T) {
+	t.Parallel()
+	// USR2 reaches the old master before the news that its successor has ended.
+	s := start(t, options{app: "echo:app", daemon: true})
+	u := s.upgrade(1)
+	s.signal(syscall.SIGSTOP)
+	kill(t, u.successor, syscall.SIGTERM)
+	waitGone(t, u.successor)
+	before := s.read("srv.pid.2")
+	s.signal(syscall.SIGUSR2)
+	s.signal(syscall.SIGCONT)
+	u = s.successor(before, 1)
+	kill(t, u.successor, syscall.SIGTERM)
+	waitGone(t, u.successor)
 	s.get("/")
 	s.terminate()
 }

@@ -71,6 +71,7 @@ func (l *link) ready() { l.conn.Send(linkMessage{Type: wire.TypeReady}) }
 // upgrade starts the binary that is now on disk as a second master on the
 // same sockets (USR2).
 func (m *Master) upgrade() {
+	m.reap() // the signal may be here before the news that a successor has ended
 	switch {
 	case m.successor != nil:
 		m.log.Warnf("USR2 signal ignored. Child exists.")
