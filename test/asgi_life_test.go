@@ -9,13 +9,17 @@ import (
 	"testing"
 )
 
-// asgiVersioned is what versioned is, in ASGI, with streams that wait at gates.
+// asgiVersioned is what versioned is, in ASGI, with streams that wait at gates,
+// and the WebSockets of sockets.py.
 func asgiVersioned(version string) string {
-	return fmt.Sprintf(`from asgiapps import body, gate_wait, read, respond, start
+	return fmt.Sprintf(`import sockets
+from asgiapps import body, gate_wait, read, respond, start
 
 VERSION = %q
 
 async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        return await sockets.app(scope, receive, send)
     if scope["type"] != "http":
         raise RuntimeError
     path = scope["path"]

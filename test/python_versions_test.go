@@ -41,8 +41,8 @@ func findInterpreter(version string) string {
 	return ""
 }
 
-func TestPythonVersions(t *testing.T) {
-	t.Parallel()
+// forEachInterpreter runs a test with each of them that is there.
+func forEachInterpreter(t *testing.T, test func(t *testing.T, path string)) {
 	for _, version := range interpreters {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -52,9 +52,19 @@ func TestPythonVersions(t *testing.T) {
 			}
 			out, _ := exec.Command(path, "--version").CombinedOutput()
 			t.Logf("%s: %s", path, strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", " "))
-			smoke(t, path)
+			test(t, path)
 		})
 	}
+}
+
+func TestPythonVersions(t *testing.T) {
+	t.Parallel()
+	forEachInterpreter(t, smoke)
+}
+
+func TestPythonVersionsASGI(t *testing.T) {
+	t.Parallel()
+	forEachInterpreter(t, smokeASGI)
 }
 
 // smoke does with one interpreter a little of everything that depends on it.
@@ -98,4 +108,58 @@ func smoke(t *testing.T, path string) {
 	s = launch(t, options{app: "unimportable:app", python: path})
 	s.expectExit(3)
 	s.log.expect(t, `RuntimeError: this module cannot be imported`)
+}
+
+// smokeASGI does the same with an app of ASGI, without uvloop.
+func smokeASGI(t *testing.T, path string) {
+	s := start(t, options{
+		app: "webapp:app", python: path, args: []string{"--workers", "2", "--graceful-timeout", "100", "--websocket-drain-max", "1"},
+		files: map[string]string{"webapp.py": asgiVersioned("0")},
+	})
+	s.log.expect(t, `Using worker: asgi, since webapp:app is an ASGI app$`)
+	c := s.client()
+	for i := range 30 {
+		if r := c.do(t, "GET", fmt.Sprint("/", i), ""); r.body != fmt.Sprintf("/%d\n", i) {
+			t.Fatalf("%v", r)
+		}
+	}
+	body := strings.Repeat("a line of the body\n", 10000)
+	if r := c.do(t, "POST", "/post", body); r.body != "/post\n"+body {
+		t.Errorf("POST: %v", r)
+	}
+	old := s.workers(2)
+	g := s.gate("g")
+	stream := openStream(t, s, "g", "0")
+	g.entered()
+	ws := s.socket("/echo")
+	ws.sendFrame(fin|opText, "hello")
+	ws.expect(frame{fin | opText, []byte("hello")})
+	s.write("webapp.py", asgiVersioned("1"))
+	s.signal(syscall.SIGHUP)
+	ws.expectClose(1012, "service restart")
+	if r := c.do(t, "GET", "/version", ""); r.body != "1" {
+		t.Errorf("after the reload: %v", r)
+	}
+	g.release()
+	stream.expectChunks(t, "0", "")
+	pid := s.replaced(old, 2)[0]
+	kill(t, pid, syscall.SIGKILL)
+	waitGone(t, pid)
+	s.workers(2)
+	s.get("/")
+	s.terminate()
+
+	s = start(t, options{app: "lifespans:app", python: path})
+	if got := s.get("/"); !strings.Contains(got, "'shared': 'value'") {
+		t.Errorf("the state of the lifespan: %s", got)
+	}
+	s.terminate()
+	s.log.expect(t, `^lifespan\.shutdown in \d+$`)
+
+	s = start(t, options{app: "asgiapps:loops", python: path, args: []string{"--timeout", "1"}})
+	s.begin("/block").expect(504)
+	s.log.expect(t, `WORKER TIMEOUT`)
+	s.log.expect(t, `block_here`)
+	s.get("/")
+	s.terminate()
 }

@@ -220,6 +220,78 @@ func same(a, b int) bool {
 	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
+// What runs for long when its master is replaced: a stream ends whole, a WebSocket
+// is closed with 1012; what is new, on the connections that are there too, goes to
+// the master that stays.
+func TestASGIUpgrade(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{
+		app: "webapp:app", daemon: true, files: map[string]string{"webapp.py": asgiVersioned("0")},
+		args: []string{"--workers", "2", "--graceful-timeout", "100", "--websocket-drain-max", "1", "--websocket-drain-window", "1"},
+	})
+	k, o := s.bothLoads(1)
+	idle := s.client()
+	// hold begins both with the version that serves. What it returns is called
+	// when their master is told to leave.
+	hold := func(version string) (leave func(next string)) {
+		t.Helper()
+		g := s.gate(version)
+		stream := openStream(t, s, version, version)
+		g.entered()
+		ws := s.socket("/echo")
+		ws.sendFrame(fin|opText, version)
+		ws.expect(frame{fin | opText, []byte(version)})
+		return func(next string) {
+			t.Helper()
+			ws.expectClose(1012, "service restart")
+			eventually(t, "version "+next+" serves alone", func() bool {
+				for range 20 {
+					if s.get("/version") != next {
+						return false
+					}
+				}
+				return true
+			})
+			if r := idle.do(t, "GET", "/version", ""); r.body != next {
+				t.Errorf("on a connection that was idle: %v, want version %s", r, next)
+			}
+			k.progress(20)
+			o.progress(20)
+			g.release()
+			stream.expectChunks(t, version, "")
+		}
+	}
+
+	old := s.pid()
+	leave := hold("0")
+	s.write("webapp.py", asgiVersioned("1"))
+	u := s.upgrade(2)
+	s.signal(syscall.SIGWINCH)
+	leave("1")
+	s.workersOf(old, 0)
+
+	// Rollback.
+	leave = hold("1")
+	s.write("webapp.py", asgiVersioned("2"))
+	s.signal(syscall.SIGHUP)
+	s.workersOf(old, 2)
+	kill(t, u.successor, syscall.SIGTERM)
+	leave("2")
+	waitGone(t, u.successor)
+	eventually(t, "the successor's pid file is gone", func() bool { return s.read("srv.pid.2") == "" })
+
+	// TERM alone hands over.
+	leave = hold("2")
+	s.write("webapp.py", asgiVersioned("3"))
+	u = s.upgrade(2)
+	s.signal(syscall.SIGTERM)
+	leave("3")
+	waitGone(t, old)
+	u.become()
+	expectNoneLost(t, k, o)
+	s.terminate()
+}
+
 func TestUpgradeLosesNoIdleConnection(t *testing.T) {
 	t.Parallel()
 	// They are handed to the successor's front, and back in a rollback.
