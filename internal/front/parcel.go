@@ -21,9 +21,9 @@ func formFor(w *worker) form {
 	return w.form
 }
 
-// isFast tells whether g answers so many requests that there may be more in the
-// kernel than the slots need for not running dry.
-func (g *generation) isFast() bool { return g.quick > prefetch*g.slots }
+// isFast tells whether each worker of g answers more than one request in a
+// millisecond. Its threads do not count: most apps have the GIL.
+func (g *generation) isFast() bool { return g.quick > prefetch*g.active }
 
 // gathers tells whether a request for w, or if that is nil for the queue of g,
 // should wait for those that come with it. Not if somebody has nothing to do.

@@ -133,6 +133,10 @@ class Exchange:
             self.lost = True
             raise
 
+    def _send_whole(self, data):
+        """Sends a response that is one message."""
+        self._send(data)
+
     def _head(self):
         if self.status is None:
             raise AssertionError("start_response() was not called")
@@ -166,7 +170,10 @@ class Exchange:
         data = dumps((kind, self.id, status, headers, body), FORMAT)
         if len(data) > MAX_MESSAGE:
             return False
-        self._send(data)
+        if kind == RESPONSE:
+            self._send_whole(data)
+        else:
+            self._send(data)
         return True
 
     def whole(self, body):

@@ -39,7 +39,7 @@ def constants(worker):
 _OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
 
 # How long answers wait for those to the other requests of a message, in seconds.
-PATIENCE = 0.0002
+PATIENCE = 0.002
 
 # How many of the rests of environs a slot remembers, and up to which size in bytes.
 KNOWN = 64
@@ -91,6 +91,12 @@ def serve(worker, index):
         def _send(self, data, *ancillary):
             shelf.flush()  # the front counts on answers in their order
             Exchange._send(self, data, *ancillary)
+
+        def _send_whole(self, data):
+            if alone:
+                Exchange._send(self, data)
+            else:
+                shelf.put(data)  # if close() takes long the front takes it from there
 
     Response.sock = sock
     Response.board = cells
