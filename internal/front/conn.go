@@ -66,6 +66,7 @@ type conn struct {
 	evicted   atomic.Bool  // another connection is to have its place
 	upload    upload       // of the body that is being read
 	uploading atomic.Bool  // while a worker answers: the client is waited for
+	untried   atomic.Bool  // the end of what the client sends may be there, unread
 	socket    atomic.Pointer[socket]
 
 	// Of the goroutine run.

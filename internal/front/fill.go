@@ -64,8 +64,8 @@ func (c *conn) inProgress(err error) error {
 //
 // The read has left nothing in the socket. So there is no need to try it again
 // before the poller says that there is more: it does, since it was reset before
-// that read. That saves a system call for each request. (The end that came in
-// one packet with a request is found by the sweep.)
+// that read. That saves a system call for each request. Only the end that came in
+// one packet with a request would be missed: the sweep has it looked for.
 func (c *conn) takeWhole() bool {
 	cfg, end := c.s.config(), c.w+c.readN
 	n, err := http1.ParseRequest(&cfg.http, c.buf[c.w:end], &c.req)
@@ -81,6 +81,7 @@ func (c *conn) takeWhole() bool {
 	c.r, c.w = end, end
 	c.holding.Store(true)
 	c.phase.Store(int32(running)) // it has no limit, and so no beginning
+	c.untried.Store(true)
 	c.s.queue.submit(&c.ex, c.ex.start)
 	return true
 }
@@ -130,6 +131,9 @@ func (c *conn) tryRead(fd uintptr) bool {
 		c.r, c.w = 0, 0 // the request that was there is over
 	}
 	c.readN, c.readE = readNow(fd, c.buf[c.w:])
+	if c.untried.Load() {
+		c.untried.Store(false)
+	}
 	if c.readE == nil && c.readN > 0 && c.readN < len(c.buf)-c.w && quick && c.takeWhole() {
 		return false
 	}

@@ -46,6 +46,10 @@ func (s *server) sweep() {
 			if since > bufferTime && since <= bufferTime+sweepEvery {
 				calmed++
 			}
+		case running:
+			if c.untried.Load() {
+				c.wake()
+			}
 		case heading:
 			if exceeds(since, cfg.headerTimeout) {
 				c.wake()
