@@ -249,6 +249,11 @@ class Server:
                     if conversation is not None:
                         getattr(conversation, METHODS[kind])(a, b)
             a = b = None
+            # Their answers go together, while the front is busy with the next ones.
+            if self.eager:
+                self.flush()
+            else:
+                self.loop.call_soon(self.flush)
         if self.eager:
             self.uncork()
         else:
