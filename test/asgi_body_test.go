@@ -211,7 +211,7 @@ func TestASGIUploadLeft(t *testing.T) {
 	t.Parallel()
 	s := start(t, options{app: "asgiapps:uploads"})
 	c := s.client()
-	c.send(t, "POST /slowly HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n"+strings.Repeat("x", 1000))
+	c.send(t, "POST /slowly HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"+strings.Repeat("x", 1000))
 	s.get("/parts")
 	c.Close()
 	s.log.expect(t, `^the client has gone after 1000 bytes$`)

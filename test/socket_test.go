@@ -89,6 +89,7 @@ func TestSocketHandshake(t *testing.T) {
 		c.expectEOF(t)
 	}
 	s.log.expect(t, `LINE GET /deny HTTP/1\.1 401`)
+	s.log.expect(t, "subprotocol 'never offered' is not among those")
 	if s.log.count(`LINE GET /echo HTTP/1\.1 426`) != 2 {
 		t.Error("refused handshakes are not in the access log")
 	}

@@ -54,6 +54,7 @@ func (q *queue) reset(w *worker, f form) {
 	if len(w.slots) > 0 && !w.asgi.Load() {
 		w.form = f
 		w.asgi.Store(true)
+		w.post.begin()
 		w.post.send(wire.AppendReset(nil, q.number))
 	}
 }

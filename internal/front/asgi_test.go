@@ -78,7 +78,11 @@ func (w *fakeWorker) begin() (id uint32, path string, body []byte) {
 		w.t.Fatalf("%v came, want a request", kind)
 	}
 	binary.NativeEndian.PutUint64(w.mem[64:], uint64(id))
-	return id, a.([]any)[2].(string), b.([]byte)
+	body, ok := b.([]byte)
+	if !ok {
+		body = readStore(w.t, w.r.s.store.File(), id, b.([]any))
+	}
+	return id, a.([]any)[2].(string), body
 }
 
 func (w *fakeWorker) expect(kind wire.Event, id uint32) (a, b any) {
@@ -205,6 +209,26 @@ func TestASGIBlocked(t *testing.T) {
 	id, path, _ := next.begin()
 	next.say(0, response(id, "200 OK", nil, path))
 	unbegun.expect(200, "/unbegun")
+}
+
+// A body of some size that is there soon comes with its request.
+func TestASGIBodySoon(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	c := r.dial()
+	body := strings.Repeat("0123456789", 50_000)
+	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", len(body), body[:1000])
+	time.Sleep(soon / 4)
+	c.nc.Write([]byte(body[1000:] + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"))
+	kind, id, _, item := w.next()
+	if kind != wire.EventRequest || string(readStore(t, r.s.store.File(), id, item.([]any))) != body {
+		t.Errorf("%v, %v", kind, item)
+	}
+	w.say(0, response(id, "200 OK", nil, "ok"))
+	c.expect(200, "ok")
+	if _, path, _ := w.begin(); path != "/next" {
+		t.Error(path)
+	}
 }
 
 // What comes is told in pieces that the worker wants, and no others.

@@ -2,7 +2,6 @@ package front
 
 import (
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 const (
 	// inlineBody is the largest body that goes with its request in one message.
 	inlineBody = 64 << 10
-	// copyBuffer is how much of a body is read at a time.
+	// copyBuffer is how much of a body is read at a time that goes to a file.
 	copyBuffer = 32 << 10
 	// firstPiece is how much memory a body gets before any of it has come: what
 	// a client promises costs it nothing.
@@ -59,7 +58,7 @@ func (c *conn) readBody(ex *exchange) error {
 	if req.Expect100 && c.r == c.w {
 		c.out.write(continueLine)
 	}
-	body := &spool{s: c.s, limit: ex.cfg.LimitRequestBody}
+	body := ex.spool()
 	var err error
 	if req.Chunked {
 		err = c.readChunked(ex.cfg, body)
@@ -106,21 +105,18 @@ func (c *conn) read(p []byte) (int, error) {
 
 // readLength reads a body of n bytes.
 func (c *conn) readLength(n int64, body *spool) error {
-	body.mem = make([]byte, 0, min(n, firstPiece))
 	take := min(int64(c.w-c.r), n)
 	if err := body.write(c.buf[c.r : c.r+int(take)]); err != nil {
 		return err
 	}
 	c.r += int(take)
-	n -= take
-	if n == 0 {
-		return nil
-	}
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	for n > 0 {
-		got, err := c.read((*buf)[:min(n, copyBuffer)])
-		if err := body.write((*buf)[:got]); err != nil {
+	for n -= take; n > 0; {
+		room, err := body.room()
+		if err != nil {
+			return err
+		}
+		got, err := c.read(room[:min(n, int64(len(room)))])
+		if err := body.took(got); err != nil {
 			return err
 		}
 		n -= int64(got)
@@ -135,17 +131,17 @@ func (c *conn) readLength(n int64, body *spool) error {
 func (c *conn) readChunked(cfg *config, body *spool) error {
 	var decoder http1.Chunked
 	decoder.Reset(&cfg.http)
-	buf, out := copyBuffers.Get().(*[]byte), copyBuffers.Get().(*[]byte)
+	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	defer copyBuffers.Put(out)
 	head := c.r // it stays where it is
 	in := append((*buf)[:0], c.buf[c.r:c.w]...)
+	var out []byte // empty while no data is known to come: the body may end here
 	for {
-		nd, ns, done, err := decoder.Decode(*out, in)
-		if err := body.write((*out)[:nd]); err != nil {
+		nd, ns, done, err := decoder.Decode(out, in)
+		if err := body.took(nd); err != nil {
 			return err
 		}
-		in = in[ns:]
+		in, out = in[ns:], nil
 		if err != nil {
 			return err
 		}
@@ -154,7 +150,10 @@ func (c *conn) readChunked(cfg *config, body *spool) error {
 			return nil
 		}
 		if len(in) > 0 {
-			continue // out was full
+			if out, err = body.room(); err != nil {
+				return err
+			}
+			continue
 		}
 		n, err := c.read(*buf)
 		if n == 0 && err != nil {
@@ -174,48 +173,4 @@ func (c *conn) putBack(at int, extra []byte) {
 	}
 	c.r = at
 	c.w = at + copy(c.buf[at:], extra)
-}
-
-// A spool keeps bytes in memory, and in an unlinked temporary file once they
-// are many.
-type spool struct {
-	s     *server
-	limit int64 // of size; 0: none
-	mem   []byte
-	file  *os.File
-	size  int64
-}
-
-func (b *spool) write(p []byte) error {
-	if size := b.size + int64(len(p)); b.limit > 0 && size > b.limit {
-		return http1.NewBodyTooLarge(size, b.limit)
-	}
-	if b.file == nil && len(b.mem)+len(p) <= inlineBody {
-		b.mem = append(b.mem, p...)
-		b.size += int64(len(p))
-		return nil
-	}
-	if b.file == nil {
-		f, err := b.s.tmpFile()
-		if err != nil {
-			return errSpool(err)
-		}
-		b.file = f
-		p0 := b.mem
-		b.mem = nil
-		if _, err := f.Write(p0); err != nil {
-			return errSpool(err)
-		}
-	}
-	if _, err := b.file.Write(p); err != nil {
-		return errSpool(err)
-	}
-	b.size += int64(len(p))
-	return nil
-}
-
-func (b *spool) close() {
-	if b.file != nil {
-		b.file.Close()
-	}
 }

@@ -34,8 +34,8 @@ func TestChunksAndWhatFollows(t *testing.T) {
 				if string(q.body) != body.String() || q.environ["CONTENT_LENGTH"] != fmt.Sprint(body.Len()) {
 					t.Errorf("%d bytes of %d, CONTENT_LENGTH %s", len(q.body), body.Len(), q.environ["CONTENT_LENGTH"])
 				}
-				if q.file != (body.Len() > inlineBody) {
-					t.Errorf("in a file: %v", q.file)
+				if q.file || q.stored != (body.Len() > inlineBody) {
+					t.Errorf("in a file: %v, in the store: %v", q.file, q.stored)
 				}
 				w.say(0, response(q.id, "200 OK", nil, "first"))
 				c.expect(200, "first")
@@ -73,7 +73,7 @@ func TestNoPlaceForBodies(t *testing.T) {
 	cfg.TmpDir = "/nowhere"
 	w := r.worker(r.generation(1, cfg), 1)
 	c := r.dial()
-	large := strings.Repeat("x", inlineBody+1)
+	large := strings.Repeat("x", mostStored+1)
 	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", len(large), large)
 	c.expect(503, "*")
 	c.closed()

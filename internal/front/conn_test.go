@@ -128,16 +128,16 @@ func TestBodies(t *testing.T) {
 	r := newRig(t, 0)
 	r.listen()
 	type seen struct {
-		sum    [32]byte
-		file   bool
-		length string
+		sum          [32]byte
+		file, stored bool
+		length       string
 	}
 	got := make(chan seen, 1)
 	r.worker(r.generation(1, testConfig()), 1).serve(func(q request) []byte {
-		got <- seen{sha256.Sum256(q.body), q.file, q.environ["CONTENT_LENGTH"]}
+		got <- seen{sha256.Sum256(q.body), q.file, q.stored, q.environ["CONTENT_LENGTH"]}
 		return response(q.id, "204 No Content", nil, "")
 	})
-	for _, size := range []int{0, 1, 4000, inlineBody, inlineBody + 1, 3 << 20} {
+	for _, size := range []int{0, 1, 4000, inlineBody, inlineBody + 1, 3 << 20, mostStored, mostStored + 1} {
 		body := bytes.Repeat([]byte("0123456789abcde\n"), size/16+1)[:size]
 		for _, chunked := range []bool{false, true} {
 			c := r.dial()
@@ -159,8 +159,8 @@ func TestBodies(t *testing.T) {
 				}()
 			}
 			s := <-got
-			if s.sum != sha256.Sum256(body) || s.length != fmt.Sprint(size) || s.file != (size > inlineBody) {
-				t.Errorf("%d bytes, chunked %v: length %s, file %v", size, chunked, s.length, s.file)
+			if s.sum != sha256.Sum256(body) || s.length != fmt.Sprint(size) || s.file != (size > mostStored) || s.stored != (size > inlineBody && !s.file) {
+				t.Errorf("%d bytes, chunked %v: length %s, file %v, stored %v", size, chunked, s.length, s.file, s.stored)
 			}
 			c.expect(204, "")
 			<-got

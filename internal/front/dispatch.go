@@ -30,6 +30,9 @@ const (
 	// queueBuffer is the size of the socket buffer of a queue, in bytes, as
 	// far as the system grants it.
 	queueBuffer = 4 << 20
+	// postBuffer is the same of what an ASGI worker is sent. What does not fit waits
+	// in this process, as a copy.
+	postBuffer = 2 << 20
 )
 
 // A queue hands requests to workers. Requests wait in it while the workers have
@@ -118,9 +121,7 @@ func (q *queue) addGeneration(number int, cfg *config, send, receive, pageFile *
 		closeAll([]*os.File{send, receive})
 		return fmt.Errorf("generation %d: %w", number, err)
 	}
-	for _, opt := range []int{unix.SO_SNDBUF, sndbufForce} {
-		_ = unix.SetsockoptInt(int(send.Fd()), unix.SOL_SOCKET, opt, queueBuffer)
-	}
+	setSendBuffer(int(send.Fd()), queueBuffer)
 	send, raw, err := pollable(send)
 	if err != nil {
 		receive.Close()

@@ -115,13 +115,24 @@ var messages = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b
 
 // release gives back what a worker was to get.
 func (ex *exchange) release() {
-	closeAll(ex.files)
-	ex.files = nil
+	ex.closeFiles()
+	if ex.body != nil {
+		ex.body.free()
+	}
 	if ex.buffer != nil && cap(ex.message) <= maxPooled {
 		*ex.buffer = ex.message[:0]
 		messages.Put(ex.buffer)
 	}
 	ex.message, ex.buffer, ex.body = nil, nil, nil
+}
+
+func (ex *exchange) closeFiles() {
+	for _, f := range ex.files {
+		if f != ex.s.store.File() {
+			f.Close()
+		}
+	}
+	ex.files = nil
 }
 
 // keptFields is how many fields an idle connection keeps room for.

@@ -84,6 +84,7 @@ type request struct {
 	environ map[string]string
 	body    []byte
 	file    bool // the body came as a file
+	stored  bool // it was in the store
 }
 
 // receive takes a request without claiming it; ok is false when the worker is
@@ -128,8 +129,26 @@ func (w *fakeWorker) receiveAll(wait time.Duration) []request {
 
 // shelve puts bytes on the shelf of a slot, as all that is there.
 func (w *fakeWorker) shelve(slot int, b []byte) {
-	copy(w.mem[len(w.mem)-(slot+1)*wire.ShelfSize:], b)
+	copy(w.part(slot), b)
 	w.setWord(8+8*slot+3, uint64(len(b)))
+}
+
+// part is what a slot has at the end of the board: its shelf, then its tray.
+func (w *fakeWorker) part(slot int) []byte {
+	const size = wire.ShelfSize + wire.TraySize
+	return w.mem[len(w.mem)-(slot+1)*size:][:size]
+}
+
+// putOnTray puts bytes on the tray of a slot.
+func (w *fakeWorker) putOnTray(slot int, id uint32, b string) {
+	copy(w.part(slot)[wire.ShelfSize:], b)
+	w.setWord(8+8*slot+4, uint64(id))
+}
+
+// awaitTray waits until what is on a tray has been read.
+func (w *fakeWorker) awaitTray(slot int) {
+	w.t.Helper()
+	eventually(w.t, "the tray is clear", func() bool { return binary.NativeEndian.Uint64(w.mem[8*(8+8*slot+4):]) == 0 })
 }
 
 // claim writes the id into the cell of a slot, and tells whether the request
@@ -302,14 +321,36 @@ func requestOf(t testing.TB, id any, environ map[string]string, body any, oob []
 		environ, body = v.([]any)[0].(map[string]string), v.([]any)[1]
 	}
 	q.environ = environ
-	if body == nil {
+	switch body := body.(type) {
+	case nil:
 		content, err := io.ReadAll(io.NewSectionReader(files[0], 0, 1<<40))
 		must(t, err)
 		q.body, q.file = content, true
-	} else {
+	case []any:
+		q.body, q.stored = readStore(t, files[0], q.id, body), true
+	default:
 		q.body = body.([]byte)
 	}
 	return q
+}
+
+// readStore reads a body of so many bytes from blocks, or nothing if they are not of
+// that request.
+func readStore(t testing.TB, f *os.File, id uint32, item []any) []byte {
+	body := make([]byte, item[0].(int64))
+	rest := body
+	for _, block := range item[1:] {
+		n, err := f.ReadAt(rest[:min(len(rest), wire.StoreBlock)], 4096+block.(int64)*wire.StoreBlock)
+		must(t, err)
+		rest = rest[n:]
+	}
+	owner := make([]byte, 8)
+	_, err := f.ReadAt(owner, 8*item[1].(int64))
+	must(t, err)
+	if len(rest) > 0 || binary.NativeEndian.Uint64(owner) != uint64(id) {
+		return nil
+	}
+	return body
 }
 
 // wholeEnviron puts the environ together, as a worker does; nil if it is in a file.

@@ -11,8 +11,12 @@ import (
 )
 
 const (
+	// A body that is not larger than soonBody is waited for so long that most clients
+	// will have sent it by then: as a whole it costs a fraction of what its parts do.
+	soonBody = 1 << 20
+	soon     = 100 * time.Millisecond
 	// feedPiece is how much of a body is sent to an ASGI worker at a time, at most.
-	feedPiece = 32 << 10
+	feedPiece = 64 << 10
 	// feedRest is how much of a body that the app did not want is read for the sake
 	// of the connection.
 	feedRest = 64 << 10
@@ -95,22 +99,28 @@ func (f *feed) took(n int, err error) (end bool, _ error) {
 	return false, err
 }
 
-// pass sends to the worker what was read; err is what came with it.
-func (f *feed) pass(data []byte, err error) (end bool, _ error) {
-	end, err = f.took(len(data), err)
-	if err != nil || len(data) == 0 && !end {
+// A feedBuffer is for a part of a body, with room around it for the event that takes it
+// to the worker.
+type feedBuffer [feedPiece + wire.BodyFrame]byte
+
+var feedBuffers = sync.Pool{New: func() any { return new(feedBuffer) }}
+
+// part is where the part goes.
+func (b *feedBuffer) part(most int64) []byte { return b[wire.BodyAt:][:min(most, feedPiece)] }
+
+// pass sends to the worker the n bytes that were read into b; err is what came with
+// them.
+func (f *feed) pass(b *feedBuffer, n int, err error) (end bool, _ error) {
+	end, err = f.took(n, err)
+	if err != nil || n == 0 && !end {
 		return false, err
 	}
 	f.mu.Lock()
-	f.room -= int64(len(data))
+	f.room -= int64(n)
 	over := f.over
 	f.mu.Unlock()
 	if !over {
-		ex := f.ex
-		event := messages.Get().(*[]byte)
-		*event = wire.AppendBody((*event)[:0], ex.id, data, !end)
-		ex.at.post.send(*event)
-		messages.Put(event)
+		f.ex.at.post.send(wire.FrameBody(b[:], f.ex.id, n, !end))
 	}
 	return end, nil
 }
@@ -121,8 +131,8 @@ func whole(req *http1.Request) bool {
 	return !req.Expect100 && !req.Chunked && req.ContentLength <= inlineBody
 }
 
-// beginFeed reads what of the body is there already, and makes the message. There is
-// no feed if that was all of it.
+// beginFeed reads what of the body is there already, or soon, and makes the message.
+// There is no feed if that was all of it.
 func (c *conn) beginFeed(ex *exchange) (*feed, error) {
 	req := &c.req
 	if err := ex.wanted(req.ContentLength); err != nil {
@@ -131,22 +141,15 @@ func (c *conn) beginFeed(ex *exchange) (*feed, error) {
 	body := c.bodyReader()
 	f := &feed{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake}
 	f.waits = req.Expect100 && c.r == c.w
-	first := &spool{s: c.s}
-	for body.buffered() {
-		buf := copyBuffers.Get().(*[]byte)
-		n, err := body.Read(*buf)
-		werr := first.write((*buf)[:n])
-		copyBuffers.Put(buf)
-		end, err := f.took(n, err)
-		switch {
-		case werr != nil:
-			return nil, werr
-		case err != nil:
-			return nil, err
-		case end:
-			body.putBack()
-			return nil, ex.pack(first, first.size)
-		}
+	first := &spool{s: c.s, length: -1}
+	end, err := c.readFirst(f, first)
+	if err != nil {
+		first.close()
+		return nil, err
+	}
+	if end {
+		body.putBack()
+		return nil, ex.pack(first, first.size)
 	}
 	ex.feed = f
 	if err := ex.pack(first, req.ContentLength); err != nil {
@@ -157,11 +160,40 @@ func (c *conn) beginFeed(ex *exchange) (*feed, error) {
 	return f, nil
 }
 
+// readFirst reads the start of a body into memory: what is there, and of one that may
+// be there soon all that is by then. end: that was all of it.
+func (c *conn) readFirst(f *feed, first *spool) (end bool, _ error) {
+	body := f.source.(*bodyReader)
+	wait := !f.waits && !body.chunked && body.left <= soonBody
+	if wait {
+		first.length = body.left
+		c.sock.SetReadDeadline(time.Now().Add(soon))
+		defer c.sock.SetReadDeadline(time.Time{})
+	}
+	for (body.buffered() || wait) && first.fits() {
+		room, err := first.room()
+		if err != nil {
+			return false, err
+		}
+		n, err := body.Read(room)
+		if n == 0 && isTimeout(err) {
+			break
+		}
+		if err := first.took(n); err != nil {
+			return false, err
+		}
+		if end, err := f.took(n, err); end || err != nil {
+			return end, err
+		}
+	}
+	return false, nil
+}
+
 // runFeed feeds the rest of a body to the worker; false if the connection cannot go
 // on after the response. With an error the request cannot be completed.
 func (c *conn) runFeed(f *feed) (bool, error) {
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
+	buf := feedBuffers.Get().(*feedBuffer)
+	defer feedBuffers.Put(buf)
 	for {
 		room, over, err := c.awaitRoom(f)
 		if err != nil {
@@ -176,8 +208,8 @@ func (c *conn) runFeed(f *feed) (bool, error) {
 		if f.proceed() {
 			c.out.write(continueLine)
 		}
-		n, err := c.readSome(f, (*buf)[:min(room, feedPiece)])
-		switch end, err := f.pass((*buf)[:n], err); {
+		n, err := c.readSome(f, buf.part(room))
+		switch end, err := f.pass(buf, n, err); {
 		case err == errFeedOver:
 		case err != nil:
 			return false, err
@@ -355,7 +387,7 @@ func (c *conn) feedAll(f *feed) bool {
 	return false
 }
 
-// feedFile feeds a body that was received already. It takes the file over.
+// feedFile feeds a body that was received already, into a file. It takes that over.
 func (ex *exchange) feedFile(body *spool) {
 	wake := make(chan struct{}, 1)
 	f := &feed{ex: ex, source: io.NewSectionReader(body.file, 0, body.size), left: body.size, wake: func() {
@@ -366,8 +398,8 @@ func (ex *exchange) feedFile(body *spool) {
 	}}
 	ex.feed = f
 	go func() {
-		defer body.file.Close()
-		buf := make([]byte, feedPiece)
+		defer body.close()
+		var buf feedBuffer
 		for end := false; !end; {
 			room, over := f.wanted()
 			if over {
@@ -377,8 +409,8 @@ func (ex *exchange) feedFile(body *spool) {
 				<-wake
 				continue
 			}
-			n, err := f.source.Read(buf[:min(room, feedPiece)])
-			if end, err = f.pass(buf[:n], err); err != nil {
+			n, err := f.source.Read(buf.part(room))
+			if end, err = f.pass(&buf, n, err); err != nil {
 				ex.s.queue.abandon(ex)
 				return
 			}

@@ -41,8 +41,8 @@ func (st *stream) runFeed(f *feed) {
 
 func (st *stream) feedBody(f *feed) error {
 	cfg := st.ex.cfg
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
+	buf := feedBuffers.Get().(*feedBuffer)
+	defer feedBuffers.Put(buf)
 	var u upload
 	u.begin()
 	for {
@@ -63,7 +63,7 @@ func (st *stream) feedBody(f *feed) error {
 			}
 			_ = st.control.SetReadDeadline(deadline) // if that fails, reading does
 		}
-		n, err := f.source.Read((*buf)[:min(room, feedPiece)])
+		n, err := f.source.Read(buf.part(room))
 		u.bytes.Add(int64(n))
 		if _, over := f.wanted(); over {
 			return nil
@@ -71,7 +71,7 @@ func (st *stream) feedBody(f *feed) error {
 		if isTimeout(err) || err == nil && u.judge(now(), cfg.bodyTimeout, cfg.BodyMinRate) {
 			return errTooSlow
 		}
-		end, err := f.pass((*buf)[:n], err)
+		end, err := f.pass(buf, n, err)
 		if end || err != nil && err != io.EOF {
 			return err
 		}

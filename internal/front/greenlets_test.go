@@ -90,12 +90,12 @@ func TestGreenlets(t *testing.T) {
 	w.say(0, echo(qa.request))
 	a.expect(200, "GET /a ")
 
-	// A large body, and a large head, come in files.
+	// A large body is elsewhere.
 	large := strings.Repeat("x", 300<<10)
 	a.send("POST /large HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", len(large), large)
 	q := w.event()
-	if !q.file || string(q.body) != large {
-		t.Errorf("a body of %d bytes, in a file: %t", len(q.body), q.file)
+	if !q.stored || string(q.body) != large {
+		t.Errorf("a body of %d bytes, in the store: %t", len(q.body), q.stored)
 	}
 	w.say(0, response(q.id, "200 OK", nil, "got it"))
 	a.expect(200, "got it")

@@ -43,6 +43,7 @@ func (ex *exchange) idAt() int {
 func (ex *exchange) setID(id uint32) {
 	ex.id = id
 	binary.LittleEndian.PutUint32(ex.message[ex.idAt():], id)
+	ex.body.own(id)
 }
 
 // messageIDs reads back from a message that was taken out of a queue how many
@@ -84,6 +85,10 @@ func (ex *exchange) pack(body *spool, length int64) error {
 	if body == nil {
 		body = &noBody
 	}
+	if ex.form == forLoop && body.file != nil {
+		ex.feedFile(body)
+		body = &noBody
+	}
 	head, err := ex.beginMessage(), error(nil)
 	switch ex.form {
 	case forQueue:
@@ -100,44 +105,30 @@ func (ex *exchange) pack(body *spool, length int64) error {
 	ex.message, ex.body, ex.length = head, body, length
 	if body.file != nil {
 		ex.files = append(ex.files, body.file)
+	} else if len(body.blocks) > 0 {
+		ex.files = append(ex.files, ex.s.store.File())
 	}
-	if len(ex.message)+len(body.mem)+16 > wire.MaxMessage {
-		// The file of the head holds a small body, too.
-		inline := body.mem
-		if body.file == nil && inline == nil {
-			inline = []byte{}
-		}
-		if err := ex.spill(inline); err != nil {
-			return err
-		}
-		if body.file == nil {
-			ex.message = wire.AppendBytes(ex.message, nil)
-			return nil
-		}
-		ex.message = wire.AppendNone(ex.message)
-		return nil
+	message := body.appendTo(ex.message)
+	if len(message) > wire.MaxMessage {
+		return ex.spill(body)
 	}
-	if body.file != nil {
-		ex.message = wire.AppendNone(ex.message)
-	} else {
-		ex.message = wire.AppendBytes(ex.message, body.mem)
-	}
+	ex.message = message
 	return nil
 }
 
 var noBody spool
 
-// spill puts a head that is too large for a message into a file. There its
-// environ is one dict.
-func (ex *exchange) spill(body []byte) error {
-	content, missing := wire.AppendTuple(nil, 2), 1
+// spill puts a head that is too large for a message into a file, and the item for the
+// body with it. There its environ is one dict.
+func (ex *exchange) spill(body *spool) error {
+	content, missing := wire.AppendTuple(nil, 2), 2
 	head := ex.headAt()
 	if ex.form == forQueue {
 		var err error
 		if content, err = ex.appendEnviron(content, ex.length); err != nil {
 			return err
 		}
-		missing = queueItems - 2
+		missing = queueItems - 1
 	} else {
 		content = append(content, ex.message[head:]...)
 	}
@@ -145,11 +136,7 @@ func (ex *exchange) spill(body []byte) error {
 	for range missing {
 		ex.message = wire.AppendNone(ex.message)
 	}
-	if body == nil {
-		content = wire.AppendNone(content)
-	} else {
-		content = wire.AppendBytes(content, body)
-	}
+	content = body.appendTo(content)
 	f, err := wire.MemoryFile("indrik-head", 0)
 	if err != nil {
 		return errSpool(err)
@@ -173,18 +160,12 @@ func (ex *exchange) suit(f form) error {
 	if ex.feed != nil {
 		return errOtherKind
 	}
-	for _, f := range ex.files {
-		if f != body.file {
-			f.Close()
-		}
+	if body.file != nil {
+		ex.files = ex.files[:len(ex.files)-1] // the last one is that
 	}
-	ex.files = nil
+	ex.body = nil
 	ex.release()
 	ex.form = f
-	if f == forLoop && body.file != nil {
-		ex.feedFile(body)
-		body = nil
-	}
 	return ex.pack(body, length)
 }
 

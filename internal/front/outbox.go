@@ -22,6 +22,8 @@ const (
 	// outboxLow is how little of a response is kept when an ASGI worker may send
 	// more of it.
 	outboxLow = 64 << 10
+	// keptPiece is how much is kept at a time.
+	keptPiece = 64 << 10
 	// filePiece is how much of a file is sent between two looks at progress.
 	filePiece = 1 << 20
 )
@@ -127,18 +129,27 @@ func (o *outbox) write(p []byte) {
 		}
 		p = rest
 	}
-	o.keepBytes(p)
-	o.flush()
+	for len(p) > 0 {
+		n := min(len(p), keptPiece)
+		o.keepBytes(p[:n])
+		o.flush()
+		p = p[n:]
+	}
 }
 
-// keepBytes keeps a copy of p, and waits if too much is kept.
+// keepBytes keeps a copy of p, and waits if too much is kept, unless there is a bound
+// to that anyway.
 func (o *outbox) keepBytes(p []byte) {
 	for o.failed == nil {
-		if o.memory+len(p) <= o.most() || o.memory == 0 && o.spooled == 0 {
+		if o.memory+len(p) <= o.most() {
 			o.toMemory(p)
 			return
 		}
 		if o.toFile(p) {
+			return
+		}
+		if o.bounded {
+			o.toMemory(p)
 			return
 		}
 		o.flush()

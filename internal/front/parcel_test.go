@@ -123,8 +123,8 @@ func TestFilesGoAlone(t *testing.T) {
 	}
 	r.letGo()
 	w.message(2)
-	if q := w.message(1)[0]; !q.file || len(q.body) != 70000 {
-		t.Errorf("the body is %d bytes, in a file: %v", len(q.body), q.file)
+	if q := w.message(1)[0]; !q.stored || len(q.body) != 70000 {
+		t.Errorf("the body is %d bytes, in the store: %v", len(q.body), q.stored)
 	}
 	w.message(2)
 }

@@ -29,6 +29,16 @@ func newPost(raw syscall.RawConn, room func()) *post {
 	return p
 }
 
+// begin prepares for what an ASGI worker gets.
+func (p *post) begin() { setSendBuffer(p.fd, postBuffer) }
+
+// setSendBuffer gives a socket a buffer, as far as the system grants it.
+func setSendBuffer(fd, size int) {
+	for _, opt := range []int{unix.SO_SNDBUF, sndbufForce} {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, size)
+	}
+}
+
 // try sends a message if it fits, and after all others.
 func (p *post) try(message []byte, files []*os.File) error {
 	p.mu.Lock()

@@ -40,6 +40,7 @@ type server struct {
 	handover  bool // idle connections go to the peer
 	ends      int  // drains whose listeners are not closed yet
 
+	store       *wire.Store  // of bodies; nil if there can be none
 	complained  atomic.Int64 // when cannotSpool last did
 	drainingNow atomic.Bool  // draining, for who does not hold mu
 	drainedFrom atomic.Int64 // when the drain began, or its handover ended
@@ -55,6 +56,10 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.queue = newQueue(s, number)
 	s.overload.log = log
 	s.place = sync.NewCond(&s.mu)
+	var err error
+	if s.store, err = wire.NewStore(); err != nil {
+		log.Warnf("large request bodies are kept in files only: %s", err)
+	}
 	return s
 }
 

@@ -141,6 +141,9 @@ func (sl *slot) handle(b []byte, file *os.File) {
 			sl.q.s.send(wire.FromFront{Type: wire.TypeBroken, Worker: sl.w.number})
 			return
 		}
+		if m.OnTray > 0 {
+			m.Body = sl.w.board.Tray(sl.index, m.OnTray)
+		}
 		var taken bool
 		if asgi {
 			taken = sl.actOn(m, file)
@@ -150,6 +153,17 @@ func (sl *slot) handle(b []byte, file *os.File) {
 		if taken {
 			file = nil
 		}
+		if m.OnTray > 0 {
+			sl.clearTray(m.ID)
+		}
+	}
+}
+
+// clearTray lets the worker use the tray for something else.
+func (sl *slot) clearTray(id uint32) {
+	sl.w.board.ClearTray(sl.index, id)
+	if sl.w.asgi.Load() {
+		sl.w.post.send(wire.AppendTray(nil, id)) // it may wait for that
 	}
 }
 

@@ -90,7 +90,7 @@ func (st *stream) read() error {
 		st.beginFeed()
 		return st.ex.pack(nil, st.req.ContentLength)
 	}
-	body := &spool{s: st.s, limit: cfg.LimitRequestBody}
+	body := st.ex.spool()
 	if err := st.readBody(body); err != nil {
 		body.close()
 		return err

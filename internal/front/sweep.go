@@ -66,10 +66,11 @@ func (s *server) sweep() {
 		}
 	}
 	s.placeChanged()
+	warm := s.store.Trim()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.freeMemory(t, calmed)
-	s.sweeping = len(s.conns) > 0
+	s.sweeping = len(s.conns) > 0 || warm
 	if s.sweeping {
 		s.sweepLater()
 	}

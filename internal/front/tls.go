@@ -69,6 +69,10 @@ func (t *tlsSocket) take() []byte {
 // for: one TLS record.
 const tlsPiece = 16 << 10
 
+// tlsTry is how much is encrypted before a look at whether the client has to be
+// waited for.
+const tlsTry = 128 << 10
+
 // A tlsLine sends through TLS.
 type tlsLine struct {
 	tls  *tls.Conn
@@ -76,8 +80,14 @@ type tlsLine struct {
 }
 
 func (l *tlsLine) try(p []byte) ([]byte, error) {
-	_, err := l.tls.Write(p)
-	return nil, err
+	for len(p) > 0 && !l.waits() {
+		n, err := l.tls.Write(p[:min(len(p), tlsTry)])
+		if err != nil {
+			return nil, err
+		}
+		p = p[n:]
+	}
+	return p, nil
 }
 
 func (l *tlsLine) waits() bool {

@@ -76,7 +76,11 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		if len(w.slots) == 0 {
 			w.post = newPost(raw, q.pumpNow)
 		}
-		w.slots = append(w.slots, newSlot(q, w, len(w.slots), file, raw))
+		i := len(w.slots)
+		if id := w.board.TrayOf(i); id>>idBits != uint32(q.number) {
+			w.board.ClearTray(i, id) // it was put there for a front before this one
+		}
+		w.slots = append(w.slots, newSlot(q, w, i, file, raw))
 	}
 	// All are counted before one runs: of a worker that is dead already, each
 	// would take itself for the last.

@@ -18,12 +18,14 @@ const (
 	EventMessage
 	EventClosed
 	EventLate
+	EventTray
 )
 
 var eventNames = [...]string{
 	EventRequest: "REQUEST", EventUpload: "UPLOAD", EventBody: "BODY", EventGone: "GONE",
 	EventGrant: "GRANT", EventPing: "PING", EventReset: "RESET",
 	EventMessage: "MESSAGE", EventClosed: "CLOSED", EventLate: "LATE",
+	EventTray: "TRAY",
 }
 
 // String is the name in docs/protocol.md.
@@ -38,9 +40,18 @@ func AppendEvent(dst []byte, e Event, id uint32) []byte {
 	return AppendInt(AppendInt(AppendTuple(AppendList(dst, 1), 4), int64(e)), int64(id))
 }
 
-// AppendBody appends an [EventBody].
-func AppendBody(dst []byte, id uint32, data []byte, more bool) []byte {
-	return appendFlag(AppendBytes(AppendEvent(dst, EventBody, id), data), more)
+// BodyAt is where in a message of one [EventBody] its data begins, and BodyFrame how
+// many bytes of the message are not data.
+const (
+	BodyAt    = EventIDOffset + 4 + 5
+	BodyFrame = BodyAt + 5
+)
+
+// FrameBody makes an [EventBody] of n bytes of data that stand at BodyAt in b, which
+// has room for the rest.
+func FrameBody(b []byte, id uint32, n int, more bool) []byte {
+	head := AppendBytesHeader(AppendEvent(b[:0], EventBody, id), n)
+	return appendFlag(head[:BodyAt+n], more)
 }
 
 func appendFlag(dst []byte, set bool) []byte {
@@ -58,6 +69,11 @@ func AppendGone(dst []byte, id uint32) []byte {
 // AppendLate appends an [EventLate].
 func AppendLate(dst []byte, id uint32) []byte {
 	return AppendNone(AppendNone(AppendEvent(dst, EventLate, id)))
+}
+
+// AppendTray appends an [EventTray].
+func AppendTray(dst []byte, id uint32) []byte {
+	return AppendNone(AppendNone(AppendEvent(dst, EventTray, id)))
 }
 
 // AppendGrant appends an [EventGrant].

@@ -29,12 +29,20 @@ const (
 	boardGone     = 1 // of a slot's words
 	boardDeadline = 2
 	boardShelved  = 3
+	boardTray     = 4
 	boardStride   = 8
 )
 
 // ShelfSize is the room on the shelf of a slot, in bytes: what it has answered and
 // not sent yet.
 const ShelfSize = 64 << 10
+
+// TraySize is the room on the tray of a slot, in bytes: a large part of a response, for
+// the front to read there.
+const TraySize = 1 << 20
+
+// boardPart is what a slot has at the end of a board: its shelf, and its tray.
+const boardPart = ShelfSize + TraySize
 
 // MaxRevoked is how many revocations a [Page] has room for: a newer one takes the
 // place of the oldest.
@@ -94,7 +102,7 @@ func (p *Page) Revoke(id uint32) {
 func (p *Page) Close() { p.w.unmap() }
 
 // A Board is the memory that one worker shares with the front and the master:
-// what each of its slots is doing, and its shelf. The shelves are at the end, that
+// what each of its slots is doing, its shelf and its tray. These are at the end, those
 // of the first slot last.
 type Board struct{ w words }
 
@@ -102,7 +110,7 @@ type Board struct{ w words }
 // owns the file.
 func NewBoardFile(slots int) (*os.File, error) {
 	size := (boardFirst + boardStride*slots) * 8
-	return MemoryFile("indrik-board", (size+pageSize-1)/pageSize*pageSize+slots*ShelfSize)
+	return MemoryFile("indrik-board", (size+pageSize-1)/pageSize*pageSize+slots*boardPart)
 }
 
 // MapBoard maps a board; f may be closed afterwards.
@@ -135,8 +143,22 @@ func (b *Board) Shelved(i int) int {
 // AppendShelf appends what is on the shelf of slot i. A worker that lives may be
 // changing it meanwhile.
 func (b *Board) AppendShelf(dst []byte, i int) []byte {
-	start := len(b.w.mem) - (i+1)*ShelfSize
-	return append(dst, b.w.mem[start:start+b.Shelved(i)]...)
+	return append(dst, b.part(i)[:b.Shelved(i)]...)
+}
+
+func (b *Board) part(i int) []byte { return b.w.mem[len(b.w.mem)-(i+1)*boardPart:][:boardPart] }
+
+// Tray is the first n bytes on the tray of slot i.
+func (b *Board) Tray(i, n int) []byte { return b.part(i)[ShelfSize:][:n] }
+
+// ClearTray tells slot i that what a request had on its tray has been read.
+func (b *Board) ClearTray(i int, id uint32) {
+	b.w.at(boardFirst+boardStride*i+boardTray).CompareAndSwap(uint64(id), 0)
+}
+
+// TrayOf is the request that has something on the tray of slot i, 0 if none.
+func (b *Board) TrayOf(i int) uint32 {
+	return uint32(b.w.at(boardFirst + boardStride*i + boardTray).Load())
 }
 
 // Serve lets an ASGI worker begin the requests of the front with a number, and no

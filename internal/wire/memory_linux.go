@@ -19,3 +19,13 @@ func MemoryFile(name string, size int) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(fd), name), nil
 }
+
+// reserve gives a part of a memory file memory.
+func reserve(f *os.File, offset, size int64) error {
+	return unix.Fallocate(int(f.Fd()), 0, offset, size)
+}
+
+// release takes it again.
+func release(f *os.File, offset, size int64) {
+	_ = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, size)
+}

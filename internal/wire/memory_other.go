@@ -2,7 +2,14 @@
 
 package wire
 
-import "os"
+import (
+	"errors"
+	"os"
+)
+
+func reserve(*os.File, int64, int64) error { return errors.ErrUnsupported }
+
+func release(*os.File, int64, int64) {}
 
 // MemoryFile makes a file of the given size without a name: an unlinked
 // temporary file, the nearest to memfd_create(2) that other systems have.

@@ -83,8 +83,8 @@ func TestBoard(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Close() // the mappings stay
-		// The shelves are apart from each other and from the words.
-		end := (boardFirst+boardStride*slots)*8 + slots*ShelfSize
+		// The shelves and trays are apart from each other and from the words.
+		end := (boardFirst+boardStride*slots)*8 + slots*(ShelfSize+TraySize)
 		if len(b.w.mem) < end {
 			t.Errorf("%d slots: %d bytes, want %d at least", slots, len(b.w.mem), end)
 		}
@@ -111,7 +111,7 @@ func TestBoard(t *testing.T) {
 	}
 }
 
-func TestShelf(t *testing.T) {
+func TestShelfAndTray(t *testing.T) {
 	f, err := NewBoardFile(3)
 	if err != nil {
 		t.Fatal(err)
@@ -124,13 +124,30 @@ func TestShelf(t *testing.T) {
 	defer b.Close()
 	for i := range 3 {
 		text := fmt.Sprintf("the shelf of slot %d", i)
-		copy(b.w.mem[len(b.w.mem)-(i+1)*ShelfSize:], text)
+		at := len(b.w.mem) - (i+1)*(ShelfSize+TraySize)
+		copy(b.w.mem[at:], text)
 		b.w.at(boardFirst + boardStride*i + boardShelved).Store(uint64(len(text)))
+		copy(b.w.mem[at+ShelfSize:], fmt.Sprintf("the tray of slot %d", i))
+		b.w.at(boardFirst + boardStride*i + boardTray).Store(5)
 	}
 	for i := range 3 {
 		if got, want := string(b.AppendShelf([]byte(">"), i)), fmt.Sprintf(">the shelf of slot %d", i); got != want {
 			t.Errorf("slot %d: %q, want %q", i, got, want)
 		}
+		if got, want := string(b.Tray(i, len("the tray of slot 0"))), fmt.Sprintf("the tray of slot %d", i); got != want {
+			t.Errorf("slot %d: %q, want %q", i, got, want)
+		}
+		b.ClearTray(i, 6) // it is of another request
+		if of := b.TrayOf(i); of != 5 {
+			t.Errorf("the tray of slot %d is of %d", i, of)
+		}
+		b.ClearTray(i, 5)
+		if of := b.TrayOf(i); of != 0 {
+			t.Errorf("the tray of slot %d is of %d", i, of)
+		}
+	}
+	if n := len(b.Tray(2, TraySize)); n != TraySize {
+		t.Errorf("a tray of %d bytes", n)
 	}
 	// Whatever a worker writes there, no more than a shelf is read.
 	b.w.at(boardFirst + boardShelved).Store(1 << 60)

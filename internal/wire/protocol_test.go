@@ -230,11 +230,19 @@ func checkMemory(t *testing.T, doc string) {
 		t.Errorf("page: it has %d bytes in the code", pageSize)
 	}
 	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", boardFirst+word, boardStride) }
-	board := []string{slot(0), slot(boardGone), slot(boardDeadline), slot(boardShelved)}
+	board := []string{slot(0), slot(boardGone), slot(boardDeadline), slot(boardShelved), slot(boardTray)}
 	for _, word := range []int{boardReloaded, boardMostLag, boardLag, boardPing, boardFront, boardPromoted} {
 		board = slices.Insert(board, 0, fmt.Sprint(word))
 	}
 	if got := column("### Board"); !slices.Equal(got, board) {
 		t.Errorf("board: words %q, in the code %q", got, board)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("of %d MiB", storeBlocks*StoreBlock>>20), fmt.Sprintf("%d 64-bit words", storeBlocks),
+		fmt.Sprintf("%d bytes", pageSize), fmt.Sprintf("blocks of %d KiB", StoreBlock>>10),
+	} {
+		if !strings.Contains(section(t, doc, "### Store"), want) {
+			t.Errorf("store: %q in the code", want)
+		}
 	}
 }

@@ -84,6 +84,7 @@ type WorkerMessage struct {
 	Code    int    // the status if it came as a number
 	Headers []HeaderField
 	Body    []byte // a whole body, or a part of one or of a WebSocket message; the reason of a close
+	OnTray  int    // bytes of a body that are on the tray of the slot instead
 	Offset  int64  // of the body in a file
 	Count   int64  // bytes of the file from there, −1 for all; bytes that are wanted; milliseconds of an extension
 
@@ -160,7 +161,7 @@ func (d *decoder) rest(m *WorkerMessage) (err error) {
 	}
 	switch m.Kind {
 	case KindResponse, KindStart, KindChunk:
-		m.Body, err = d.bytes()
+		err = d.body(m)
 	case KindExtend:
 		if m.Count, err = d.int(); err == nil && (m.Count < 0 || m.Count > math.MaxInt32) {
 			err = fmt.Errorf("an extension of %d ms", m.Count)
@@ -327,6 +328,20 @@ func (d *decoder) take(n int) []byte {
 	b := d.b[:n:n]
 	d.b = d.b[n:]
 	return b
+}
+
+// body reads a body, or how much of it is elsewhere.
+func (d *decoder) body(m *WorkerMessage) (err error) {
+	if len(d.b) == 0 || d.b[0] != marshalInt {
+		m.Body, err = d.bytes()
+		return err
+	}
+	n, err := d.int()
+	if err == nil && (n < 1 || n > TraySize) {
+		err = fmt.Errorf("%d bytes on the tray", n)
+	}
+	m.OnTray = int(n)
+	return err
 }
 
 func (d *decoder) bytes() ([]byte, error) {

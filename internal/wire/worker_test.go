@@ -34,11 +34,16 @@ func TestDecodeWorkerMessage(t *testing.T) {
 		t.Error("the body was copied")
 	}
 
+	// A body can be elsewhere.
+	if _, err := DecodeWorkerMessage([]byte(pyTuple(pyInt(2), pyInt(5), pyInt(TraySize))), &m); err != nil || m.OnTray != TraySize || m.Body != nil {
+		t.Errorf("%+v, %v", m, err)
+	}
+
 	// Nothing of it must be left in the next one.
 	if _, err := DecodeWorkerMessage([]byte(pyTuple(pyInt(3), pyInt(6))), &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.Kind != KindEnd || m.ID != 6 || m.Status != nil || len(m.Headers) != 0 || m.Body != nil {
+	if m.Kind != KindEnd || m.ID != 6 || m.Status != nil || len(m.Headers) != 0 || m.Body != nil || m.OnTray != 0 {
 		t.Errorf("%+v", m)
 	}
 }
@@ -146,6 +151,9 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 		{"no continuation", header(pyTuple(ok, pyStr("\xc3\x28"))), "beyond Latin-1"},
 		{"surrogate", header(pyTuple(ok, pyStr("\xed\xa0\x80"))), "beyond Latin-1"},
 		{"ASCII that is not", header(pyTuple(ok, "z\x01\xe9")), "not ASCII"},
+		{"body of 0 bytes elsewhere", pyTuple(pyInt(2), one, pyInt(0)), "0 bytes on the tray"},
+		{"body of -1 bytes elsewhere", pyTuple(pyInt(2), one, pyInt(-1)), "-1 bytes on the tray"},
+		{"too large for a tray", pyTuple(pyInt(1), one, ok, pyList(), pyInt(TraySize+1)), "bytes on the tray"},
 		{"body str", pyTuple(pyInt(2), one, ok), "type 'u', not 's'"},
 		{"body None", pyTuple(pyInt(2), one, "N"), "type 'N', not 's'"},
 		{"body longer than the message", pyTuple(pyInt(2), one, string(AppendBytesHeader(nil, 1<<31))), "ends too early"},

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from marshal import dumps, loads
 
-from . import wire, wsgi
+from . import store, wire, wsgi
 from .asgihttp import Request
 from .exchange import FORMAT, LEAVE, REFUSED
 from .lifespan import Lifespan
@@ -23,6 +23,7 @@ from .websocket import Socket
 # The kinds of messages from the front, and the methods of a conversation for those
 # that concern one.
 REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED = range(9)
+TRAY = 10
 METHODS = {BODY: "on_body", GONE: "on_gone", GRANT: "on_grant", MESSAGE: "on_message", CLOSED: "on_closed"}
 
 # What runs an app, by the type of the scope.
@@ -31,7 +32,8 @@ CONVERSATIONS = {"http": Request, "websocket": Socket}
 # How many messages are read before the loop looks at something else.
 _AT_A_TIME = 64
 
-_ANCILLARY = wire.CMSG_SPACE(4)
+# A request comes with the descriptors of its scope and of its body, at most.
+_ANCILLARY = wire.CMSG_SPACE(2 * 4)
 
 _FRONT_SHIFT = 24  # of an id: above are the bits of the front's number
 
@@ -82,6 +84,8 @@ class Server:
         for name, kind in CONVERSATIONS.items():
             self.conversations[name] = type(kind.__name__, (kind,), {"server": self, "log": worker.log})
         self.buffer = wire.buffer()
+        self.tray = wire.Tray(self.cells, 0)
+        self.tray_wanted = deque()  # conversations that wait for it
 
     # Life
 
@@ -242,6 +246,8 @@ class Server:
                     self.begin(kind, number, a, b, ancillary)
                 elif kind == PING:
                     self._pong(number, a)
+                elif kind == TRAY:
+                    self.on_tray()
                 elif kind == RESET:
                     self._reset(number)
                 else:
@@ -277,9 +283,15 @@ class Server:
             wire.close_all(wire.descriptors(ancillary))
             return
         if ancillary:
-            with open(wire.descriptors(ancillary)[0], "rb") as f:
-                f.seek(0)
-                scope, body = loads(f.read())
+            fds = wire.descriptors(ancillary)
+            if scope is None:
+                with open(fds.pop(0), "rb") as f:
+                    f.seek(0)
+                    scope, body = loads(f.read())
+            if type(body) is tuple:
+                body = store.read(fds.pop(0), number, body)
+                if body is None:
+                    return
         rest, method, path, raw_path, query, client = scope
         known = self.known.get(rest)
         if known is None:
@@ -340,6 +352,14 @@ class Server:
         cells[wire.BOARD_LAG] = lag = max(0, time.monotonic_ns() - sent) // 1000
         if lag > cells[wire.BOARD_MOST_LAG]:
             cells[wire.BOARD_MOST_LAG] = lag
+
+    def on_tray(self):
+        """The tray is free, perhaps."""
+        while self.tray_wanted and self.tray.is_free():
+            conversation = self.tray_wanted.popleft()
+            if conversation.writers:
+                conversation.wake_writers()
+                break
 
     def _reset(self, front):
         """The clients of other fronts have gone."""

@@ -6,11 +6,11 @@ import stat
 from collections import deque
 from marshal import dumps
 
-from .conversation import ROOM, Conversation
+from .conversation import ROOM, WINDOW, Conversation
 from .exchange import (
-    CHUNK, END, FILE, FORMAT, HINTS, MAX_CHUNK, MAX_ONE, PART, RESPONSE, START, TRAILERS, WANT, ClientGone,
+    CHUNK, COPIED, END, FILE, FORMAT, HINTS, MAX_CHUNK, MAX_ONE, PART, RESPONSE, START, TRAILERS, WANT, ClientGone,
 )
-from .wire import MAX_MESSAGE
+from .wire import MAX_MESSAGE, TRAY_SIZE
 
 # How far the response is.
 NEW, HEAD, BODY, TRAILING, DONE = range(5)
@@ -87,7 +87,7 @@ class Request(Conversation):
             body = message.get("body", b"")
             if type(body) is not bytes:
                 body = _body(body)
-            if len(body) <= MAX_ONE:
+            if len(body) <= COPIED:
                 data = dumps((RESPONSE, self.number, self.status, self.headers, body), FORMAT)
                 if len(data) <= MAX_MESSAGE:
                     self.phase = DONE
@@ -123,37 +123,66 @@ class Request(Conversation):
             raise RuntimeError("%r is not expected %s" % (kind, _PHASES[phase]))
 
     async def _send_body(self, body, more):
-        size = len(body)
         at = 0
+        view = memoryview(body)
         if self.phase == HEAD:
+            head = (self.number, self.status, self.headers)
+            if not more and not self.trailing and len(body) <= TRAY_SIZE:
+                data = await self._by_tray((RESPONSE,) + head, view)
+                if data is not None:
+                    self.sent = len(body)
+                    self._finish(data)
+                    return
             await self.await_window()
-            at = min(size, MAX_ONE)
-            self._start(body[:at] if at < size else body)
-        if size > at:
-            view = memoryview(body)
-            while at < size:
-                await self.await_window()
-                part = view[at : at + MAX_CHUNK]
-                self.window -= len(part)
-                self.sent += len(part)
-                self.server.put(dumps((CHUNK, self.number, part), FORMAT))
-                at += len(part)
+            part = view[:WINDOW]
+            data = await self._by_tray((START,) + head, part)
+            if data is None:
+                part = view[:MAX_ONE]
+                data = dumps((START,) + head + (part,), FORMAT)
+            if len(data) <= MAX_MESSAGE:
+                self._start(data, len(part))
+                at = len(part)
+            else:
+                self._start_alone()
+        while at < len(view):
+            await self.await_window()
+            part = view[at : at + WINDOW]
+            data = await self._by_tray((CHUNK, self.number), part)
+            if data is None:
+                part = part[:MAX_CHUNK]
+                data = dumps((CHUNK, self.number, part), FORMAT)
+            self.window -= len(part)
+            self.sent += len(part)
+            self.server.put(data)
+            at += len(part)
         if not more:
             self._end()
         elif self.window <= 0:
             await self.await_window()
 
-    def _start(self, body):
-        """Sends the head and a part of the body."""
-        data = dumps((START, self.number, self.status, self.headers, body), FORMAT)
-        if len(data) > MAX_MESSAGE:
-            # They do not fit into one message.
-            self.server.put(_head(dumps((START, self.number, self.status, self.headers, b""), FORMAT)))
-            data = dumps((CHUNK, self.number, body), FORMAT)
+    def _start(self, data, size):
+        """Sends the head, and so many bytes of the body with it."""
         self.phase = BODY
-        self.sent = len(body)
-        self.window -= len(body)
+        self.sent = size
+        self.window -= size
         self.server.put(data)
+
+    def _start_alone(self):
+        """Sends the head alone."""
+        self._start(_head(dumps((START, self.number, self.status, self.headers, b""), FORMAT)), 0)
+
+    async def _by_tray(self, head, part):
+        """Puts a part of the body on the tray, and returns the message for it; None if
+        it cannot go that way, or should not."""
+        size = len(part)
+        if size <= COPIED:
+            return None
+        data = dumps(head + (size,), FORMAT)
+        if len(data) > MAX_MESSAGE:
+            return None
+        await self.await_tray()
+        self.server.tray.put(self.number, part)
+        return data
 
     def _end(self):
         if self.trailing:
@@ -177,7 +206,7 @@ class Request(Conversation):
     def _send_all(self, fd, offset, count):
         """Sends a response whose body is a part of a file."""
         if self.trailing:
-            self._start(b"")
+            self._start_alone()
             self._send_part(fd, offset, count)
             self._end()
             return
@@ -215,7 +244,7 @@ class Request(Conversation):
                 self._send_all(fd, offset, count)
                 return
             await self.await_window()
-            self._start(b"")
+            self._start_alone()
         await self.await_window()
         self._send_part(fd, offset, count)
         if not more:

@@ -132,6 +132,21 @@ class Conversation:
     def wake_writers(self):
         self.writers = _wake(self.writers)
 
+    async def await_tray(self):
+        """Waits until a large part of a response may be put on the tray; raises
+        ClientGone."""
+        server = self.server
+        try:
+            while not server.tray.is_free() and not self.gone:
+                server.tray_wanted.append(self)
+                await self.wait_writer()
+        except CancelledError:
+            server.on_tray()  # this one was woken, perhaps
+            raise
+        if self.gone:
+            server.on_tray()
+            raise ClientGone("the client has gone")
+
     async def await_window(self):
         """Waits until more may be sent; raises ClientGone."""
         while self.window <= 0 and not self.gone:

@@ -20,7 +20,7 @@ from . import deadline, wire, wsgi
 from .exchange import FORMAT, LEAVE, MAX_CHUNK, REFUSED, Exchange, FrontGone, Late
 
 # The kinds of events.
-REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED, LATE = range(10)
+REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED, LATE, TRAY = range(11)
 
 # How many bytes of the body of a response may be on their way to the client.
 ROOM = 256 << 10
@@ -49,6 +49,20 @@ class Line:
                 return
             except BlockingIOError:
                 wait_write(self._fd)
+
+
+class Tray(wire.Tray):
+    """The tray, for which greenlets wait."""
+
+    def __init__(self, board):
+        super().__init__(board, 0)
+        self.freed = Event()
+
+    def put(self, number, data):
+        while not self.is_free():
+            self.freed.clear()
+            self.freed.wait()
+        return super().put(number, data)
 
 
 class GreenExchange(Exchange):
@@ -132,13 +146,14 @@ class Server:
         self.hooked = wsgi.with_hooks(worker)
         self.handlers = {
             REQUEST: self.on_request, GONE: self.on_gone, GRANT: self.on_grant, PING: self.on_ping,
-            RESET: self.on_reset, LATE: self.on_late,
+            RESET: self.on_reset, LATE: self.on_late, TRAY: self.on_tray,
         }
 
         class Response(GreenExchange):
             pass
 
         Response.sock = Line(sock)
+        Response.tray = Tray(worker.board)
         self.make = Response
 
     def run(self, wake):
@@ -230,9 +245,13 @@ class Server:
         self.cells[wire.BOARD_PING] = number
 
     def on_reset(self, front, a, b, ancillary):
+        self.make.tray.freed.set()  # that front has cleared it
         for number, exchange in self.requests.items():
             if number >> wire.ID_BITS != front:
                 exchange.leave()
+
+    def on_tray(self, number, a, b, ancillary):
+        self.make.tray.freed.set()
 
     def on_late(self, number, a, b, ancillary):
         exchange = self.requests.pop(number, None)
@@ -256,7 +275,9 @@ class Server:
         worker, file = self.worker, None
         try:
             if fds:
-                environ, body, file = wsgi.from_files(environ, body, fds)
+                environ, body, file = wsgi.from_files(exchange.id, environ, body, fds)
+                if body is file:
+                    return
             exchange.environ = environ
             environ.update(self.common)
             environ["wsgi.input"] = BytesIO(body) if file is None else file

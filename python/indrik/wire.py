@@ -40,8 +40,14 @@ BOARD_GONE = 1  # of a slot's words
 BOARD_DEADLINE = 2
 BOARD_SHELVED = 3
 BOARD_STRIDE = 8
+BOARD_TRAY = 4
 SHELF_SIZE = 64 << 10
+TRAY_SIZE = 1 << 20
 PAGE_RING = 1
+
+# The layout of a store, in bytes: words, and the blocks they belong to.
+STORE_HEAD = 4096
+STORE_BLOCK = 128 << 10
 
 # How many bits of an id count; those above are the front's number.
 ID_BITS = 24
@@ -139,9 +145,7 @@ class Shelf:
     def __init__(self, board, index, send):
         self.cells = board
         self.word = BOARD_FIRST + BOARD_STRIDE * index + BOARD_SHELVED
-        whole = memoryview(board.obj)
-        end = len(whole) - index * SHELF_SIZE
-        self.memory = whole[end - SHELF_SIZE : end]
+        self.memory = _part(board, index)[:SHELF_SIZE]
         self.send = send
 
     def put(self, data):
@@ -161,6 +165,40 @@ class Shelf:
         if size:
             self.send(self.memory[:size])
             self.cells[self.word] = 0
+
+
+class Tray:
+    """Where one slot puts a large part of a response for the front to read, which is
+    cheaper than to send it."""
+
+    def __init__(self, board, index):
+        self.cells = board
+        self.word = BOARD_FIRST + BOARD_STRIDE * index + BOARD_TRAY
+        self.memory = _part(board, index)[SHELF_SIZE:]
+
+    def is_free(self):
+        """Tells whether the front has read what was put there last."""
+        return not self.cells[self.word]
+
+    def put(self, number, data):
+        """Puts data there, and tells whether it did: not if the tray is not free. A
+        message of that request that says how much it is must follow."""
+        if not self.is_free():
+            return False
+        self.memory[: len(data)] = data
+        self.cells[self.word] = number
+        return True
+
+    def clear(self):
+        self.cells[self.word] = 0
+
+
+def _part(board, index):
+    """Returns the shelf and the tray of a slot, which are at the end of a board."""
+    whole = memoryview(board.obj)
+    size = SHELF_SIZE + TRAY_SIZE
+    end = len(whole) - index * size
+    return whole[end - size : end]
 
 
 def clip(text):

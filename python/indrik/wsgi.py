@@ -12,7 +12,7 @@ from io import BytesIO
 from marshal import dumps, loads
 from time import perf_counter
 
-from . import deadline, hookview, wire
+from . import deadline, hookview, store, wire
 from .exchange import END, ERROR, FORMAT, MAX_ONE, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone, Late
 from .log import Errors
 
@@ -99,6 +99,7 @@ def serve(worker, index):
                 shelf.put(data)  # if close() takes long the front takes it from there
 
     Response.sock = sock
+    Response.tray = wire.Tray(cells, index)
     Response.board = cells
     Response.gone = cell + wire.BOARD_GONE
 
@@ -140,7 +141,9 @@ def serve(worker, index):
             else:
                 environ = None
             if ancillary:
-                environ, body, file = from_files(environ, body, wire.descriptors(ancillary))
+                environ, body, file = from_files(number, environ, body, wire.descriptors(ancillary))
+                if body is file:
+                    continue
                 environ.update(common)
 
             response = Response()
@@ -220,9 +223,9 @@ def _wait(queue):
 WAITING = (serve.__code__, _wait.__code__)
 
 
-def from_files(environ, body, fds):
+def from_files(number, environ, body, fds):
     """Returns the environ, the body and the file of the body of a request of
-    which some came as files."""
+    which some came as files; neither of the last two if the request is over."""
     fds = list(fds)
     if environ is None:
         with open(fds.pop(0), "rb") as f:
@@ -231,8 +234,12 @@ def from_files(environ, body, fds):
     if body is None:
         file = open(fds.pop(0), "rb")
         file.seek(0)
-        return environ, None, file
-    return environ, body, None
+    elif type(body) is tuple:
+        data = store.read(fds.pop(0), number, body)
+        body, file = None, None if data is None else BytesIO(data)
+    else:
+        file = None
+    return environ, body, file
 
 
 def _failed(worker, response, environ):

@@ -22,6 +22,14 @@ LIMIT = 20  # seconds that a test waits for anything
 
 PYTHON_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
+# What a slot has at the end of a board, in bytes.
+SHELF = 64 << 10
+TRAY = 1 << 20
+
+# The store: words of 8 bytes, and the blocks they belong to.
+STORE_HEAD = 4096
+STORE_BLOCK = 128 << 10
+
 RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS, EXTEND = range(9)
 
 
@@ -49,6 +57,27 @@ def memory(size, content=b""):
         f.flush()
         f.truncate(max(size, len(content)))
         return os.dup(f.fileno())
+
+
+class Store:
+    """A store of a few blocks."""
+
+    def __init__(self, blocks):
+        self.fd = memory(STORE_HEAD + blocks * STORE_BLOCK)
+        self.memory = mmap.mmap(self.fd, 0)
+        self.owners = memoryview(self.memory)[:STORE_HEAD].cast("Q")
+
+    def put(self, number, body, blocks):
+        """Puts a body there, and returns the item of the request for it."""
+        for i, block in enumerate(blocks):
+            part = body[i * STORE_BLOCK : (i + 1) * STORE_BLOCK]
+            at = STORE_HEAD + block * STORE_BLOCK
+            self.memory[at : at + len(part)] = part
+        self.owners[blocks[0]] = number
+        return (len(body),) + tuple(blocks)
+
+    def close(self):
+        os.close(self.fd)
 
 
 def send(sock, data, fds=()):
@@ -173,7 +202,7 @@ class FakeWorker:
         pairs = [pair() for _ in range(slots)]
         self.slots = [p[0] for p in pairs]
         self.theirs = [p[1] for p in pairs]
-        self.board_fd = memory(4096 * (1 + slots // 60) + slots * (64 << 10))
+        self.board_fd = memory(4096 * (1 + slots // 60) + slots * (SHELF + TRAY))
         self.memory = mmap.mmap(self.board_fd, 0)
         self.board = memoryview(self.memory).cast("Q")
         self.dump_fd = memory(0)
@@ -183,8 +212,22 @@ class FakeWorker:
 
     def shelf(self, index=0):
         """Returns what it has answered and not sent."""
-        start = len(self.memory) - (index + 1) * (64 << 10)
+        start = len(self.memory) - (index + 1) * (SHELF + TRAY)
         return self.memory[start : start + self.board[11 + 8 * index]]
+
+    def take_tray(self, size, index=0):
+        """Returns what is on its tray, and clears that."""
+        assert self.board[12 + 8 * index] > 0
+        start = len(self.memory) - (index + 1) * (SHELF + TRAY) + SHELF
+        data = self.memory[start : start + size]
+        self.board[12 + 8 * index] = 0
+        return data
+
+    def with_body(self, message, index=0):
+        """Returns a message with its body, if that is on the tray."""
+        if message[0] <= CHUNK and type(message[-1]) is int:
+            return message[:-1] + (self.take_tray(message[-1], index),)
+        return message
 
     def dump(self):
         return os.pread(self.dump_fd, 1 << 20, 0).decode()
@@ -383,7 +426,7 @@ class Master:
             raise AssertionError("no response; log:\n" + self.read_log()) from None
         if not data:
             raise AssertionError("the slot was closed; log:\n" + self.read_log())
-        message = strict(data)
+        message = worker.with_body(strict(data), slot)
         return message + tuple(fds) if fds else message
 
     def request_all(self, *paths):

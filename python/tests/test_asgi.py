@@ -9,6 +9,7 @@ from .support import CHUNK, END, ERROR, FILE, HINTS, REFUSED, RESPONSE, START, M
 
 LEAVE, WANT, TRAILERS, PART, FAIL = range(9, 14)
 REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET = range(7)
+TRAY = 10
 
 APP = r"""
 import asyncio, os
@@ -66,7 +67,20 @@ async def much(scope, receive, send):
 
 async def huge(scope, receive, send):
     await start(send)
-    await body(send, bytes(1000000))
+    await body(send, bytes(int(scope["query_string"])))
+
+async def impatient(scope, receive, send):
+    async def answer():
+        await start(send)
+        await body(send, bytes(100000))
+    task = asyncio.ensure_future(answer())
+    await asyncio.sleep(0.1)
+    print("has waited for it", flush=True)
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        await body(send, b"gave up")
 
 async def state(scope, receive, send):
     scope["state"]["own"] = 1
@@ -154,8 +168,10 @@ class ASGITest(MasterTest):
             if not data:
                 raise AssertionError("the slot was closed; log:\n" + self.master.read_log())
             while data:
-                kind, data = support._value(data)
-                found.append(kind)
+                message, data = support._value(data)
+                found.append(worker.with_body(message))
+                if found[-1] is not message:
+                    self.event(worker, TRAY, message[1], None, None)
             self.fds = fds
         return found
 
@@ -203,6 +219,19 @@ class Requests(ASGITest):
         self.event(worker, REQUEST, number, None, b"", fds=[fd])
         self.assertEqual(self.reply(worker)[-1], b"[4]")
         os.close(fd)
+
+    def test_body_in_the_store(self):
+        worker = self.up()
+        store = support.Store(4)
+        for number in self.number(), self.number():
+            item = store.put(number, bytes(200000), [3, 1])
+            self.event(worker, REQUEST, number, self.scope("/read"), item, fds=[store.fd])
+            self.assertEqual(self.reply(worker)[-1], b"[200000]")
+        # By now its memory is of another one.
+        self.event(worker, REQUEST, self.number(), self.scope("/read"), item, fds=[store.fd])
+        self.ask(worker)
+        self.assertEqual(self.reply(worker)[-1], b"hello")
+        store.close()
 
     def test_stream(self):
         worker = self.up()
@@ -294,7 +323,9 @@ class Bodies(ASGITest):
 
     def test_large_body(self):
         worker = self.up()
-        number = self.ask(worker, "/huge")
+        number = self.ask(worker, "/huge", query_string=b"1000000")
+        self.assertEqual(self.reply(worker), (RESPONSE, number, 200, (), bytes(1000000)))
+        number = self.ask(worker, "/huge", query_string=b"3000000")
         got = 0
         while True:
             message = self.reply(worker)
@@ -302,7 +333,55 @@ class Bodies(ASGITest):
                 break
             got += len(message[-1])
             self.event(worker, GRANT, number, len(message[-1]), None)
-        self.assertEqual(got, 1000000)
+            self.assertLessEqual(len(message[-1]), 256 << 10)
+        self.assertEqual(got, 3000000)
+
+
+class OneTray(ASGITest):
+    """All responses go by one tray, one after the other."""
+
+    SIZE = dict(query_string=b"100000")
+
+    def on_tray(self, worker):
+        """Returns the request whose body is on the tray, and leaves it there."""
+        data, _ = support.receive(worker.slots[0])
+        message = support.strict(data)
+        self.assertEqual((message[0], message[-1]), (RESPONSE, 100000))
+        self.assertEqual(worker.board[12], message[1])
+        return message[1]
+
+    def test_one_after_the_other(self):
+        worker = self.up()
+        numbers = [self.ask(worker, "/huge", **self.SIZE) for _ in range(5)]
+        self.assertEqual([self.reply(worker)[1] for _ in numbers], numbers)
+
+    def test_who_waits_may_leave(self):
+        worker = self.up()
+        first, left, cancelled, last = [self.ask(worker, path, **self.SIZE) for path in (
+            "/huge", "/huge", "/impatient", "/huge")]
+        self.assertEqual(self.on_tray(worker), first)
+        self.read(worker)
+        self.event(worker, GONE, left, None, None)
+        self.assertEqual(self.replies(worker), [(ERROR, left)])
+        self.master.wait_log("has waited for it")  # and was cancelled
+        self.assertEqual(len(worker.take_tray(100000)), 100000)
+        self.event(worker, TRAY, first, None, None)
+        messages = self.replies(worker, 2)
+        self.assertEqual({(m[0], m[1]) for m in messages}, {(RESPONSE, last), (RESPONSE, cancelled)})
+
+    def test_another_front(self):
+        worker = self.up()
+        first, _ = [self.ask(worker, "/huge", **self.SIZE) for _ in range(2)]
+        self.assertEqual(self.on_tray(worker), first)
+        self.read(worker)
+        # What a front does that comes after another.
+        worker.board[12] = 0
+        worker.board[1] = self.FRONT + 2
+        self.event(worker, RESET, self.FRONT + 1, None, None)
+        self.FRONT += 1
+        self.ask(worker, "/huge", **self.SIZE)
+        while self.reply(worker)[0] != RESPONSE:
+            pass  # the other one failed
 
 
 class Claims(ASGITest):

@@ -9,9 +9,9 @@ import socket
 import time
 import unittest
 
-from .support import CHUNK, END, ERROR, EXTEND, FILE, REFUSED, RESPONSE, MasterTest, memory, send
+from .support import CHUNK, END, ERROR, EXTEND, FILE, REFUSED, RESPONSE, MasterTest, Store, memory, receive, send
 
-REQUEST, _, _, GONE, GRANT, PING, RESET, _, _, LATE = range(10)
+REQUEST, _, _, GONE, GRANT, PING, RESET, _, _, LATE, TRAY = range(11)
 LEAVE = 9
 
 APP = r"""
@@ -69,6 +69,7 @@ def app(environ, start):
         start("200 OK", [])
         return environ["wsgi.file_wrapper"](open(__file__, "rb"))
     body = environ["wsgi.input"].read()
+    say("read\n")
     start("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
@@ -101,7 +102,9 @@ class Green(MasterTest):
         return number
 
     def hear(self):
-        return self.master.response(self.worker)
+        message = self.master.response(self.worker)
+        self.tell(TRAY, message[1])
+        return message
 
     def test_many_at_once(self):
         self.start()
@@ -158,6 +161,38 @@ class Green(MasterTest):
         self.assertEqual(message[0], FILE)
         for fd in (head, body, message[6]):
             os.close(fd)
+
+    def test_body_in_the_store(self):
+        self.start()
+        store = Store(3)
+        number = self.front << 24 | 1
+        body = bytes(range(250)) * 600
+        self.tell(REQUEST, number, self.master.environ("/", "POST"), store.put(number, body, [2, 0]), [store.fd])
+        self.assertEqual(self.hear(), (RESPONSE, number, "200 OK", [("Content-Length", "150000")], body))
+        # By now its memory is of another one.
+        self.tell(REQUEST, number + 1, self.master.environ("/", "POST"), (len(body), 2, 0), [store.fd])
+        self.number = 2
+        self.assertEqual(self.hear_of(self.begin("/")), RESPONSE)
+        store.close()
+
+    def test_one_tray_for_all(self):
+        self.start()
+        bodies = [bytes([i]) * 100000 for i in range(3)]
+        for body in bodies:
+            self.begin("/", body, "POST")
+        self.master.wait_log("read", 3)  # all are there, and two wait for the tray
+        self.assertEqual(sorted(self.hear()[-1] for _ in bodies), bodies)
+        # A front that comes after another finds nothing on the tray.
+        number = self.begin("/", bodies[0], "POST")
+        receive(self.worker.slots[0])
+        self.assertEqual(self.worker.board[12], number)
+        self.begin("/", bodies[1], "POST")
+        self.master.wait_log("read", 5)
+        self.worker.board[12] = 0
+        self.worker.board[1] = 1 + self.front + 1
+        self.front += 1
+        self.tell(RESET, self.front)
+        self.assertEqual(self.hear()[-1], bodies[1])
 
     def test_room(self):
         self.start()

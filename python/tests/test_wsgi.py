@@ -1,14 +1,19 @@
+import hashlib
 import marshal
 import os
 import signal
 import time
+from unittest import mock
+
+from indrik import store
 
 from .support import (
-    CHUNK, END, ERROR, EXTEND, FILE, HINTS, REFUSED, RESPONSE, START, MasterTest, memory, receive, strict_all,
+    CHUNK, END, ERROR, EXTEND, FILE, HINTS, REFUSED, RESPONSE, START, STORE_BLOCK, MasterTest, Store, memory, receive,
+    strict, strict_all,
 )
 
 APP = r"""
-import gzip, io, sys, wsgiref.validate
+import gzip, hashlib, io, sys, wsgiref.validate
 
 OK, TEXT = "200 OK", [("Content-Type", "text/plain")]
 
@@ -34,10 +39,14 @@ def several(environ, start):
     start(OK, TEXT); return (b"one", b"", b"two")
 def none(environ, start):
     start(OK, TEXT); return []
-def big(environ, start):
-    start(OK, TEXT); return [bytes(300000)]
+def data(size):
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
 def edge(environ, start):
-    start(OK, TEXT); return [bytes(int(environ["QUERY_STRING"]))]
+    start(OK, TEXT); return [data(int(environ["QUERY_STRING"]))]
+def stream(environ, start):
+    start(OK, TEXT)
+    for size in environ["QUERY_STRING"].split(","):
+        yield data(int(size))
 def generator(environ, start):
     start(OK, TEXT)
     yield b""
@@ -115,6 +124,8 @@ def body(environ, start):
     i = environ["wsgi.input"]
     parts = [i.read(2), i.readline(), i.readline(3), next(iter(i)), i.readlines(), i.read(), i.read(5)]
     start(OK, TEXT); return [repr(parts).encode()]
+def digest(environ, start):
+    start(OK, TEXT); return [hashlib.sha256(environ["wsgi.input"].read()).hexdigest().encode()]
 def size(environ, start):
     start(OK, TEXT); return [str(len(environ["wsgi.input"].read())).encode()]
 def echo_environ(environ, start):
@@ -144,6 +155,14 @@ def app(environ, start):
 
 TEXT = [("Content-Type", "text/plain")]
 OK = "200 OK"
+
+
+def data(size):
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+def cut(body, size):
+    return [body[at : at + size] for at in range(0, len(body), size)]
 
 
 class WSGITest(MasterTest):
@@ -180,11 +199,22 @@ class Bodies(WSGITest):
         self.assertEqual(self.all("/valid"), [(START, OK, TEXT, b"valid"), (END,)])
 
     def test_large(self):
-        messages = self.all("/big")
-        self.assertEqual([m[0] for m in messages], [START, CHUNK, CHUNK, CHUNK, END])
-        self.assertEqual(sum(len(m[-1]) for m in messages[:-1]), 300000)
-        self.assertEqual(len(self.all("/edge?102400")), 1)
-        self.assertEqual(len(self.all("/edge?102401")), 3)
+        for size in (100 << 10, (100 << 10) + 1, 1 << 20):
+            self.assertEqual(self.all("/edge?%d" % size), [(RESPONSE, OK, TEXT, data(size))])
+        # Whether the tray is free depends on how fast it is read.
+        for path, want in (("/edge?3000000", data(3000000)), ("/stream?100000,10,200000", data(100000) + data(10) + data(200000))):
+            messages = self.all(path)
+            self.assertEqual({m[0] for m in messages}, {START, CHUNK, END})
+            self.assertTrue(b"".join(m[-1] for m in messages[:-1]) == want)
+
+    def test_tray_in_use(self):
+        self.master.request("/edge?300000")
+        self.assertEqual(strict(receive(self.worker.slots[0])[0])[-1], 300000)
+        # The front has not read that yet.
+        self.assertEqual(self.all("/edge?301000"), [(START, OK, TEXT, b"")] + [
+            (CHUNK, part) for part in cut(data(301000), 120 << 10)] + [(END,)])
+        self.assertEqual(self.worker.take_tray(300000), data(300000))
+        self.assertEqual(len(self.all("/edge?300000")), 1)
 
     def test_iterators(self):
         self.assertEqual(self.all("/generator"), [(START, OK, TEXT, b"a"), (CHUNK, b"b"), (END,)])
@@ -204,7 +234,7 @@ class Bodies(WSGITest):
 
     def test_heads(self):
         messages = self.all("/large_head")
-        self.assertEqual([m[0] for m in messages], [START, CHUNK, END])
+        self.assertEqual([m[0] for m in messages], [RESPONSE])  # the body is elsewhere
         self.fails("/huge_head", "response head")
 
     def test_hints(self):
@@ -286,6 +316,38 @@ class Input(WSGITest):
         self.master.generations[1].put(5, environ, None, [fd])
         self.assertEqual(eval(self.master.response(self.worker)[4]), self.WANTED)
         os.close(fd)
+
+    def test_in_the_store(self):
+        size = 2 * STORE_BLOCK + 1000
+        body = bytes(range(256)) * (size // 256) + b"the end of it..."
+        for made in Store(8), Store(8):  # of one front, and of the next
+            for blocks in (1, 2, 3), (7, 0, 5):
+                item = made.put(9, body, blocks)
+                self.master.generations[1].put(9, self.master.environ("/digest", "POST"), item, [made.fd])
+                self.assertEqual(self.master.response(self.worker)[4], hashlib.sha256(body).hexdigest().encode())
+            made.close()
+        before = len(os.listdir("/proc/%d/fd" % self.worker.pid))
+        made = Store(1)
+        # Its memory is of another request by now.
+        item = made.put(10, b"x", [0])
+        self.master.generations[1].put(9, self.master.environ("/digest", "POST"), item, [made.fd])
+        self.assertEqual(self.all("/one")[0][3], b"one")
+        self.assertEqual(len(os.listdir("/proc/%d/fd" % self.worker.pid)), before)
+        # The head of this one is in a file.
+        head = memory(0, marshal.dumps((self.master.environ("/digest", "POST"), item), 2))
+        self.master.generations[1].put(10, None, None, [head, made.fd])
+        self.assertEqual(self.master.response(self.worker)[4], hashlib.sha256(b"x").hexdigest().encode())
+        made.close()
+        os.close(head)
+
+    def test_store_that_cannot_be_mapped(self):
+        body = bytes(range(251)) * 1000
+        made = Store(3)
+        item = made.put(9, body, [2, 1])
+        with mock.patch("indrik.store.mmap.mmap", side_effect=OSError):
+            self.assertEqual(store.read(os.dup(made.fd), 9, item), body)
+            self.assertIsNone(store.read(os.dup(made.fd), 10, item))
+        made.close()
 
     def test_environ_in_a_file(self):
         environ = self.master.environ("/body", "POST", HTTP_LONG="x" * 200000)

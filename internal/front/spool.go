@@ -1,0 +1,193 @@
+package front
+
+import (
+	"os"
+
+	"indrik/internal/http1"
+	"indrik/internal/wire"
+)
+
+const (
+	// mostStored is the largest body that is kept in the store, where the worker
+	// reads all of it before it runs the app.
+	mostStored = 4 << 20
+)
+
+// A spool keeps a body. Up to inlineBody it is in one piece in memory, to go with
+// its request; a larger one in the store, if it may and there is room, or in an
+// unlinked temporary file.
+type spool struct {
+	s      *server
+	limit  int64 // of size; 0: none
+	length int64 // that is expected; −1: not known
+	size   int64
+
+	mem    []byte
+	blocks []int // of the store
+	filled int   // bytes in the last of them
+	file   *os.File
+	buf    *[]byte // what is read on its way to the file
+}
+
+// spool makes the one for the body of a request.
+func (ex *exchange) spool() *spool {
+	return &spool{s: ex.s, limit: ex.cfg.LimitRequestBody, length: ex.req.ContentLength}
+}
+
+// room returns where the next bytes of the body go; took is told how many came.
+// The length that is expected is no promise of room: there may be none for more.
+func (b *spool) room() ([]byte, error) {
+	if b.file == nil && b.inOnePiece() {
+		if len(b.mem) == cap(b.mem) {
+			b.grow()
+		}
+		return b.mem[len(b.mem):cap(b.mem)], nil
+	}
+	if b.file == nil && !b.hasBlock() {
+		if err := b.toFile(); err != nil {
+			return nil, err
+		}
+	}
+	if b.file != nil {
+		b.buf = copyBuffers.Get().(*[]byte)
+		return *b.buf, nil
+	}
+	return b.block(len(b.blocks) - 1)[b.filled:], nil
+}
+
+// took notes that n bytes came to where room said.
+func (b *spool) took(n int) error {
+	b.size += int64(n)
+	switch {
+	case b.limit > 0 && b.size > b.limit:
+		return http1.NewBodyTooLarge(b.size, b.limit)
+	case b.buf != nil:
+		_, err := b.file.Write((*b.buf)[:n])
+		copyBuffers.Put(b.buf)
+		b.buf = nil
+		if err != nil {
+			return errSpool(err)
+		}
+	case len(b.blocks) > 0:
+		b.filled += n
+	default:
+		b.mem = b.mem[:len(b.mem)+n]
+	}
+	return nil
+}
+
+// write adds a copy of p to the body.
+func (b *spool) write(p []byte) error {
+	for len(p) > 0 {
+		room, err := b.room()
+		if err != nil {
+			return err
+		}
+		n := copy(room, p)
+		if err := b.took(n); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// inOnePiece tells whether what comes next belongs to mem.
+func (b *spool) inOnePiece() bool {
+	return len(b.blocks) == 0 && len(b.mem) < inlineBody && b.length <= inlineBody
+}
+
+// fits tells whether there is room for more in memory.
+func (b *spool) fits() bool { return b.file == nil && (b.inOnePiece() || b.hasBlock()) }
+
+// grow makes more room in mem.
+func (b *spool) grow() {
+	most := inlineBody
+	if b.length >= 0 {
+		most = int(min(b.length, inlineBody))
+	}
+	mem := make([]byte, len(b.mem), min(most, max(firstPiece, 2*len(b.mem))))
+	copy(mem, b.mem)
+	b.mem = mem
+}
+
+// block is the memory of a block of the body.
+func (b *spool) block(i int) []byte { return b.s.store.Block(b.blocks[i]) }
+
+// hasBlock sees to it that the last block has room, if it may have.
+func (b *spool) hasBlock() bool {
+	if len(b.blocks) > 0 && b.filled < wire.StoreBlock {
+		return true
+	}
+	if b.size >= mostStored || b.length > mostStored {
+		return false
+	}
+	next, ok := b.s.store.Take()
+	if !ok {
+		return false
+	}
+	b.blocks = append(b.blocks, next)
+	b.filled = copy(b.block(len(b.blocks)-1), b.mem)
+	b.mem = nil
+	return true
+}
+
+// toFile makes the file, and moves to it what is there.
+func (b *spool) toFile() error {
+	f, err := b.s.tmpFile()
+	if err != nil {
+		return errSpool(err)
+	}
+	parts := [][]byte{b.mem}
+	for i := range b.blocks {
+		parts = append(parts, b.block(i)) // all are full
+	}
+	for _, p := range parts {
+		if _, err := f.Write(p); err != nil {
+			f.Close()
+			return errSpool(err)
+		}
+	}
+	b.free()
+	b.mem, b.file = nil, f
+	return nil
+}
+
+// appendTo appends the item for the body to a message: the body itself, where in the
+// store it is, or None if it goes along as a file.
+func (b *spool) appendTo(message []byte) []byte {
+	switch {
+	case b.file != nil:
+		return wire.AppendNone(message)
+	case len(b.blocks) == 0:
+		return wire.AppendBytes(message, b.mem)
+	}
+	message = wire.AppendInt(wire.AppendTuple(message, 1+len(b.blocks)), b.size)
+	for _, i := range b.blocks {
+		message = wire.AppendInt(message, int64(i))
+	}
+	return message
+}
+
+// own says in the store whose body it is.
+func (b *spool) own(id uint32) {
+	if len(b.blocks) > 0 {
+		b.s.store.Own(b.blocks[0], id)
+	}
+}
+
+// free gives the blocks back.
+func (b *spool) free() {
+	if len(b.blocks) > 0 {
+		b.s.store.Free(b.blocks)
+		b.blocks = nil
+	}
+}
+
+// close gives back the blocks or the file.
+func (b *spool) close() {
+	b.free()
+	if b.file != nil {
+		b.file.Close()
+	}
+}
