@@ -355,11 +355,8 @@ class Server:
 
     def on_tray(self):
         """The tray is free, perhaps."""
-        while self.tray_wanted and self.tray.is_free():
-            conversation = self.tray_wanted.popleft()
-            if conversation.writers:
-                conversation.wake_writers()
-                break
+        if self.tray_wanted and self.tray.is_free():
+            self.tray_wanted[0].wake_writers()
 
     def _reset(self, front):
         """The clients of other fronts have gone."""

@@ -133,18 +133,23 @@ class Conversation:
         self.writers = _wake(self.writers)
 
     async def await_tray(self):
-        """Waits until a large part of a response may be put on the tray; raises
-        ClientGone."""
+        """Waits until a large part of a response may be put on the tray, which is to be
+        done at once; raises ClientGone. Who came first goes first."""
         server = self.server
+        tray, wanted = server.tray, server.tray_wanted
+        if tray.is_free() and not wanted:
+            return
+        wanted.append(self)
+        takes = False
         try:
-            while not server.tray.is_free() and not self.gone:
-                server.tray_wanted.append(self)
+            while not (tray.is_free() and wanted[0] is self) and not self.gone:
                 await self.wait_writer()
-        except CancelledError:
-            server.on_tray()  # this one was woken, perhaps
-            raise
-        if self.gone:
-            server.on_tray()
+            takes = not self.gone
+        finally:
+            wanted.remove(self)
+            if not takes:
+                server.on_tray()  # it may have been the turn of this one
+        if not takes:
             raise ClientGone("the client has gone")
 
     async def await_window(self):

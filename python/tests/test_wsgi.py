@@ -1,6 +1,7 @@
 import hashlib
 import marshal
 import os
+import platform
 import signal
 import time
 from unittest import mock
@@ -332,7 +333,8 @@ class Input(WSGITest):
         item = made.put(10, b"x", [0])
         self.master.generations[1].put(9, self.master.environ("/digest", "POST"), item, [made.fd])
         self.assertEqual(self.all("/one")[0][3], b"one")
-        self.assertEqual(len(os.listdir("/proc/%d/fd" % self.worker.pid)), before)
+        if platform.python_implementation() == "CPython":  # others close what was forgotten when they like
+            self.assertEqual(len(os.listdir("/proc/%d/fd" % self.worker.pid)), before)
         # The head of this one is in a file.
         head = memory(0, marshal.dumps((self.master.environ("/digest", "POST"), item), 2))
         self.master.generations[1].put(10, None, None, [head, made.fd])
