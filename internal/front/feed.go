@@ -116,10 +116,9 @@ func (f *feed) pass(b *feedBuffer, n int, err error) (end bool, _ error) {
 		return false, err
 	}
 	f.mu.Lock()
+	defer f.mu.Unlock() // until over the exchange is that of this body
 	f.room -= int64(n)
-	over := f.over
-	f.mu.Unlock()
-	if !over {
+	if !f.over {
 		f.ex.at.post.send(wire.FrameBody(b[:], f.ex.id, n, !end))
 	}
 	return end, nil

@@ -59,8 +59,8 @@ func (c *conn) inProgress(err error) error {
 }
 
 // takeWhole takes what was just read, if it is one request and nothing else, hands
-// it over, and tells whether it did. The usual request is: no body, and the
-// client waits for the answer.
+// it over, and tells whether it did. The usual request is: no body, or a small one, and
+// the client waits for the answer.
 //
 // The read has left nothing in the socket. So there is no need to try it again
 // before the poller says that there is more: it does, since it was reset before
@@ -69,11 +69,20 @@ func (c *conn) inProgress(err error) error {
 func (c *conn) takeWhole() bool {
 	cfg, end := c.s.config(), c.w+c.readN
 	n, err := http1.ParseRequest(&cfg.http, c.buf[c.w:end], &c.req)
-	if err != nil || c.w+n != end || hasBody(&c.req) || !c.req.KeepAlive || c.req.ForceClose || len(c.req.Get("Upgrade")) > 0 {
+	if err != nil || !c.req.KeepAlive || c.req.ForceClose || len(c.req.Get("Upgrade")) > 0 {
 		return false // serveOne parses it again
 	}
+	var body *spool
+	if left := int64(end - c.w - n); hasBody(&c.req) {
+		if limit := cfg.LimitRequestBody; c.req.Chunked || left != c.req.ContentLength || limit > 0 && left > limit {
+			return false
+		}
+		body = &spool{s: c.s, mem: c.buf[c.w+n : end], size: left}
+	} else if left > 0 {
+		return false
+	}
 	c.takeOver(cfg)
-	if c.ex.pack(nil, c.req.ContentLength) != nil {
+	if c.ex.pack(body, c.req.ContentLength) != nil {
 		c.ex.release()
 		c.setBusy(false)
 		return false // so serveOne finds, too

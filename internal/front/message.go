@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -113,6 +114,9 @@ func (ex *exchange) pack(body *spool, length int64) error {
 		return ex.spill(body)
 	}
 	ex.message = message
+	if n := len(body.mem); n > 0 {
+		body.become(message[len(message)-n:])
+	}
 	return nil
 }
 
@@ -159,6 +163,9 @@ func (ex *exchange) suit(f form) error {
 	body, length := ex.body, ex.length
 	if ex.feed != nil {
 		return errOtherKind
+	}
+	if len(body.mem) > 0 {
+		body.become(bytes.Clone(body.mem)) // the message that it is in goes
 	}
 	if body.file != nil {
 		ex.files = ex.files[:len(ex.files)-1] // the last one is that

@@ -129,8 +129,10 @@ func (c *conn) stopWriting() {
 // responseDone is called when all of a response is with the kernel. keep:
 // another request may follow.
 func (c *conn) responseDone(keep bool) {
+	if f := c.ex.feed; f != nil {
+		f.stop()
+	}
 	c.mu.Lock()
-	f := c.ex.feed
 	c.enter(idle) // before run can enter another phase
 	c.busy = false
 	ending := c.ending
@@ -139,9 +141,6 @@ func (c *conn) responseDone(keep bool) {
 	}
 	c.over.Broadcast()
 	c.mu.Unlock()
-	if f != nil {
-		f.stop()
-	}
 	if !keep || ending {
 		c.wake()
 	} else if c.s.isDraining() {

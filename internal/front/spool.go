@@ -2,6 +2,7 @@ package front
 
 import (
 	"os"
+	"sync"
 
 	"indrik/internal/http1"
 	"indrik/internal/wire"
@@ -23,11 +24,14 @@ type spool struct {
 	size   int64
 
 	mem    []byte
-	blocks []int // of the store
-	filled int   // bytes in the last of them
+	first  *[]byte // of firstPieces, that mem is in
+	blocks []int   // of the store
+	filled int     // bytes in the last of them
 	file   *os.File
 	buf    *[]byte // what is read on its way to the file
 }
+
+var firstPieces = sync.Pool{New: func() any { b := make([]byte, firstPiece); return &b }}
 
 // spool makes the one for the body of a request.
 func (ex *exchange) spool() *spool {
@@ -106,9 +110,23 @@ func (b *spool) grow() {
 	if b.length >= 0 {
 		most = int(min(b.length, inlineBody))
 	}
+	if len(b.mem) == 0 && most >= firstPiece/4 {
+		b.first = firstPieces.Get().(*[]byte)
+		b.mem = (*b.first)[:0:min(most, firstPiece)]
+		return
+	}
 	mem := make([]byte, len(b.mem), min(most, max(firstPiece, 2*len(b.mem))))
 	copy(mem, b.mem)
+	b.become(mem)
+}
+
+// become puts other memory with the same bytes in the place of mem.
+func (b *spool) become(mem []byte) {
 	b.mem = mem
+	if b.first != nil {
+		firstPieces.Put(b.first)
+		b.first = nil
+	}
 }
 
 // block is the memory of a block of the body.
@@ -128,7 +146,7 @@ func (b *spool) hasBlock() bool {
 	}
 	b.blocks = append(b.blocks, next)
 	b.filled = copy(b.block(len(b.blocks)-1), b.mem)
-	b.mem = nil
+	b.become(nil)
 	return true
 }
 
@@ -149,7 +167,8 @@ func (b *spool) toFile() error {
 		}
 	}
 	b.free()
-	b.mem, b.file = nil, f
+	b.become(nil)
+	b.file = f
 	return nil
 }
 
@@ -176,15 +195,18 @@ func (b *spool) own(id uint32) {
 	}
 }
 
-// free gives the blocks back.
+// free gives back what others may use.
 func (b *spool) free() {
+	if b.first != nil {
+		b.become(nil)
+	}
 	if len(b.blocks) > 0 {
 		b.s.store.Free(b.blocks)
 		b.blocks = nil
 	}
 }
 
-// close gives back the blocks or the file.
+// close gives up the body.
 func (b *spool) close() {
 	b.free()
 	if b.file != nil {

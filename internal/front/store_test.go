@@ -202,3 +202,60 @@ func TestTrayOfSlowClient(t *testing.T) {
 		t.Errorf("%d bytes came, or others than were sent", len(got))
 	}
 }
+
+// A reload may make an app of ASGI of one of WSGI, while requests wait.
+func TestBodyForAnotherKind(t *testing.T) {
+	for _, size := range []int{0, 10, 70_000, mostStored + 1000} {
+		r := newRig(t, 0)
+		r.listen()
+		g := r.generation(1, testConfig())
+		body := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+		c := r.dial()
+		go c.post("/", body)
+		eventually(t, "the request waits", func() bool { return r.waiting() == 1 })
+		w := r.asgiWorker(g)
+		id, _, got := w.begin()
+		for len(got) < size {
+			w.say(0, withCount(wire.KindWant, id, 1<<30))
+			for more := int64(1); more > 0; {
+				kind, _, data, flag := w.next()
+				if kind != wire.EventBody {
+					t.Fatal(kind)
+				}
+				got, more = append(got, data.([]byte)...), flag.(int64)
+			}
+		}
+		if string(got) != body {
+			t.Errorf("%d bytes of %d, or others", len(got), size)
+		}
+		w.say(0, response(id, "200 OK", nil, "ok"))
+		c.expect(200, "ok")
+	}
+}
+
+// A small body that comes with its head is taken with it, if it may be.
+func TestBodyInOnePacket(t *testing.T) {
+	r := newRig(t, 0)
+	r.listen()
+	cfg := testConfig()
+	cfg.LimitRequestBody = 100
+	w := r.worker(r.generation(1, cfg), 1)
+	c := r.dial()
+	for _, size := range []int{0, 1, 100} {
+		body := strings.Repeat("b", size)
+		for range 2 { // the second one is not the first of its connection
+			c.post("/", body)
+			w.say(0, echo(w.take(0)))
+			c.expect(200, "POST / "+body)
+		}
+	}
+	c.post("/", "two")
+	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: 5\n\nbytesGET / HTTP/1.1\nHost: a\n\n")
+	for _, want := range []string{"POST / two", "POST / bytes", "GET / "} {
+		w.say(0, echo(w.take(0)))
+		c.expect(200, want)
+	}
+	c.post("/", strings.Repeat("b", 101))
+	c.expect(413, "*")
+	c.closed()
+}
