@@ -22,8 +22,9 @@ func formFor(w *worker) form {
 }
 
 // isFast tells whether each worker of g answers more than one request in a
-// millisecond. Its threads do not count: most apps have the GIL.
-func (g *generation) isFast() bool { return g.quick > prefetch*g.active }
+// millisecond, as most apps have the GIL, and each slot more than one in two: many
+// threads that wait answer as many together.
+func (g *generation) isFast() bool { return g.quick > max(g.slots, prefetch*g.active) }
 
 // gathers tells whether a request for w, or if that is nil for the queue of g,
 // should wait for those that come with it. Not if somebody has nothing to do.

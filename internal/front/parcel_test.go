@@ -103,6 +103,22 @@ func TestRequestsGoOneByOne(t *testing.T) {
 	}
 }
 
+func TestIsFast(t *testing.T) {
+	for _, c := range []struct {
+		slots, active, quick int
+		fast                 bool
+	}{
+		{2, 2, 4, false}, {2, 2, 5, true}, // sync
+		{8, 2, 8, false}, {8, 2, 9, true}, // a few threads
+		{64, 2, 13, false}, {64, 2, 65, true}, // many, that sleep 10 ms each; that do not
+	} {
+		g := &generation{slots: c.slots, active: c.active, quick: c.quick}
+		if g.isFast() != c.fast {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 // Those with descriptors go alone, in their place.
 func TestFilesGoAlone(t *testing.T) {
 	r := newRig(t, 0)
