@@ -30,9 +30,6 @@ const (
 	// queueBuffer is the size of the socket buffer of a queue, in bytes, as
 	// far as the system grants it.
 	queueBuffer = 4 << 20
-	// postBuffer is the same of what an ASGI worker is sent. What does not fit waits
-	// in this process, as a copy.
-	postBuffer = 2 << 20
 )
 
 // A queue hands requests to workers. Requests wait in it while the workers have

@@ -74,7 +74,8 @@ func (c *conn) takeWhole() bool {
 	}
 	var body *spool
 	if left := int64(end - c.w - n); hasBody(&c.req) {
-		if limit := cfg.LimitRequestBody; c.req.Chunked || left != c.req.ContentLength || limit > 0 && left > limit {
+		limit := cfg.LimitRequestBody
+		if c.req.Chunked || left != c.req.ContentLength || left > inlineBody || limit > 0 && left > limit {
 			return false
 		}
 		body = &spool{s: c.s, mem: c.buf[c.w+n : end], size: left}

@@ -29,7 +29,11 @@ func newPost(raw syscall.RawConn, room func()) *post {
 	return p
 }
 
-// begin prepares for what an ASGI worker gets.
+// postBuffer is the size of the socket buffer for what such a worker is sent, in bytes.
+// What does not fit waits in this process, as a copy.
+const postBuffer = 2 << 20
+
+// begin prepares the socket for its use.
 func (p *post) begin() { setSendBuffer(p.fd, postBuffer) }
 
 // setSendBuffer gives a socket a buffer, as far as the system grants it.

@@ -8,15 +8,13 @@ import (
 	"indrik/internal/wire"
 )
 
-const (
-	// mostStored is the largest body that is kept in the store, where the worker
-	// reads all of it before it runs the app.
-	mostStored = 4 << 20
-)
+// mostStored is the largest body that is kept in the store. The worker reads all of it
+// into its own memory before it runs the app.
+const mostStored = 4 << 20
 
 // A spool keeps a body. Up to inlineBody it is in one piece in memory, to go with
-// its request; a larger one in the store, if it may and there is room, or in an
-// unlinked temporary file.
+// its request; a larger one in the store, if there is room, or in an unlinked
+// temporary file.
 type spool struct {
 	s      *server
 	limit  int64 // of size; 0: none
