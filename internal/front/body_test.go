@@ -85,3 +85,30 @@ func TestNoPlaceForBodies(t *testing.T) {
 	w.say(0, echo(w.take(0)))
 	c.expect(200, "*")
 }
+
+// A small body that comes with its head is taken with it, if it may be.
+func TestBodyInOnePacket(t *testing.T) {
+	r := newRig(t, 0)
+	r.listen()
+	cfg := testConfig()
+	cfg.LimitRequestBody = 100
+	w := r.worker(r.generation(1, cfg), 1)
+	c := r.dial()
+	for _, size := range []int{0, 1, 100} {
+		body := strings.Repeat("b", size)
+		for range 2 { // the second one is not the first of its connection
+			c.post("/", body)
+			w.say(0, echo(w.take(0)))
+			c.expect(200, "POST / "+body)
+		}
+	}
+	c.post("/", "two")
+	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: 5\n\nbytesGET / HTTP/1.1\nHost: a\n\n")
+	for _, want := range []string{"POST / two", "POST / bytes", "GET / "} {
+		w.say(0, echo(w.take(0)))
+		c.expect(200, want)
+	}
+	c.post("/", strings.Repeat("b", 101))
+	c.expect(413, "*")
+	c.closed()
+}
