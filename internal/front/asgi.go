@@ -44,7 +44,6 @@ func (g *generation) leastBusy() *worker {
 			best, least = w, l
 		}
 	}
-	g.turn++
 	return best
 }
 

@@ -116,6 +116,34 @@ func TestLeastBusy(t *testing.T) {
 	}
 }
 
+func TestIdleASGIWorkersTakeTurns(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	workers := []*fakeWorker{r.asgiWorker(g), r.asgiWorker(g)}
+	c := r.dial()
+	got := map[*fakeWorker]int{}
+	for range 4 {
+		c.get("/")
+		var first *fakeWorker
+		eventually(t, "a worker gets it", func() bool {
+			for _, w := range workers {
+				if polls(w.slots[0].Fd(), unix.POLLIN) {
+					first = w
+				}
+			}
+			return first != nil
+		})
+		got[first]++
+		id, _, _ := first.begin()
+		first.say(0, response(id, "200 OK", nil, "x"))
+		c.expect(200, "x")
+	}
+	for i, w := range workers {
+		if got[w] != 2 {
+			t.Errorf("worker %d got %d of 4 requests", i, got[w])
+		}
+	}
+}
+
 func TestASGIRequestsGoToTheLeastBusy(t *testing.T) {
 	r, g := asgiRig(t, func(cfg *wire.FrontConfig) { cfg.WorkerConnections = 2 })
 	a, b := r.asgiWorker(g), r.asgiWorker(g)

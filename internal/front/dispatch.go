@@ -339,6 +339,7 @@ func (q *queue) handOver(exs []*exchange, g *generation, w *worker) error {
 	if w != nil {
 		w.inFlight += len(exs)
 		w.last = exs[len(exs)-1].id
+		g.turn++
 	} else {
 		g.inFlight += len(exs)
 		if len(exs) > 1 {
