@@ -58,7 +58,7 @@ class Worker:
 
     def __init__(self, queue, slot):
         self.queue, self.slots = queue, [slot]
-        self.board = memoryview(bytearray(4096 + wire.SHELF_SIZE)).cast("Q")
+        self.board = memoryview(bytearray(4096 + wire.SHELF_SIZE + wire.TRAY_SIZE)).cast("Q")
         self.page = memoryview(bytearray(4096)).cast("Q")
 
 
