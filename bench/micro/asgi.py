@@ -51,7 +51,7 @@ def message_of(number):
     }, 2)
     client = b"(\2\0\0\0" + text("127.0.0.1") + marshal.dumps(40000, 2)
     scope = b"(\6\0\0\0" + marshal.dumps(rest, 2) + text("GET") + text("/") + marshal.dumps(b"/", 2) + marshal.dumps(b"", 2) + client
-    return b"(\4\0\0\0" + marshal.dumps(asgi.REQUEST, 2) + marshal.dumps(number, 2) + scope + marshal.dumps(b"", 2)
+    return b"(\4\0\0\0" + marshal.dumps(wire.REQUEST, 2) + marshal.dumps(number, 2) + scope + marshal.dumps(b"", 2)
 
 
 def main():

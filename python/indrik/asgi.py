@@ -19,11 +19,9 @@ from .asgihttp import Request
 from .exchange import FORMAT, LEAVE, REFUSED
 from .lifespan import Lifespan
 from .websocket import Socket
+from .wire import BODY, CLOSED, GONE, GRANT, MESSAGE, PING, REQUEST, RESET, TRAY, UPLOAD
 
-# The kinds of messages from the front, and the methods of a conversation for those
-# that concern one.
-REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED = range(9)
-TRAY = 10
+# The methods of a conversation for the events that concern one.
 METHODS = {BODY: "on_body", GONE: "on_gone", GRANT: "on_grant", MESSAGE: "on_message", CLOSED: "on_closed"}
 
 # What runs an app, by the type of the scope.
@@ -34,8 +32,6 @@ _AT_A_TIME = 64
 
 # A request comes with the descriptors of its scope and of its body, at most.
 _ANCILLARY = wire.CMSG_SPACE(2 * 4)
-
-_FRONT_SHIFT = 24  # of an id: above are the bits of the front's number
 
 # The part of graceful_timeout that is kept for what the app does at its end, at
 # most so many seconds.
@@ -279,7 +275,7 @@ class Server:
             wire.close_all(wire.descriptors(ancillary))
             self.put(dumps((REFUSED, number), FORMAT))
             return
-        if number >> _FRONT_SHIFT != cells[wire.BOARD_FRONT] - 1:
+        if number >> wire.ID_BITS != cells[wire.BOARD_FRONT] - 1:
             wire.close_all(wire.descriptors(ancillary))
             return
         if ancillary:
@@ -361,7 +357,7 @@ class Server:
     def _reset(self, front):
         """The clients of other fronts have gone."""
         for number, conversation in list(self.requests.items()):
-            if number >> _FRONT_SHIFT != front:
+            if number >> wire.ID_BITS != front:
                 conversation.on_gone()
 
     def _orphaned(self):

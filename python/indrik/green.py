@@ -18,9 +18,7 @@ from gevent.socket import wait_write
 
 from . import deadline, wire, wsgi
 from .exchange import FORMAT, LEAVE, MAX_CHUNK, REFUSED, Exchange, FrontGone, Late
-
-# The kinds of events.
-REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED, LATE, TRAY = range(11)
+from .wire import GONE, GRANT, LATE, PING, REQUEST, RESET, TRAY
 
 # How many bytes of the body of a response may be on their way to the client.
 ROOM = 256 << 10

@@ -49,6 +49,9 @@ PAGE_RING = 1
 STORE_HEAD = 4096
 STORE_BLOCK = 128 << 10
 
+# The kinds of events that a front sends to workers which do not read the queue.
+REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED, LATE, TRAY = range(11)
+
 # How many bits of an id count; those above are the front's number.
 ID_BITS = 24
 
