@@ -2,7 +2,6 @@ package front
 
 import (
 	"os"
-	"time"
 
 	"indrik/internal/wire"
 )
@@ -142,18 +141,10 @@ func (q *queue) streams(ex *exchange) bool {
 	return ex.place == handedOver && ex.at != nil && ex.answered
 }
 
-// actOn acts on one message of an ASGI worker, and tells whether it has taken the
-// file over.
-func (sl *slot) actOn(m *wire.WorkerMessage, file *os.File) (taken bool) {
-	switch m.Kind {
-	case wire.KindRefused:
-		sl.q.refused(sl.w.gen, m.ID)
-		return false
-	case wire.KindLeave:
+// answerASGI is answer for an ASGI worker.
+func (sl *slot) answerASGI(m *wire.WorkerMessage, file *os.File) (taken bool) {
+	if m.Kind == wire.KindLeave {
 		sl.q.left(sl.w, m.ID)
-		return false
-	case wire.KindExtend:
-		sl.q.extend(m.ID, sl.w, sl.index, time.Duration(m.Count)*time.Millisecond)
 		return false
 	}
 	ex := sl.q.find(m.ID, m.Kind, sl.w)
@@ -168,38 +159,20 @@ func (sl *slot) actOn(m *wire.WorkerMessage, file *os.File) (taken bool) {
 		}
 		return false
 	}
-	if ex.message != nil && m.Kind != wire.KindHints {
-		ex.release()
-	}
 	if m.Code != 0 {
 		m.Status = statusOf(m.Code)
 	}
+	taken = sl.respond(ex, m, file)
 	switch m.Kind {
-	case wire.KindResponse:
-		ex.replied = sl.heard
-		ex.respond(m)
-	case wire.KindStart:
-		ex.startResponse(m)
-		ex.owe(int64(len(m.Body)))
-	case wire.KindChunk:
-		ex.chunk(m.Body)
+	case wire.KindStart, wire.KindChunk:
 		ex.owe(int64(len(m.Body)))
 	case wire.KindPart:
 		ex.owe(ex.part(m, file))
 		taken = true
-	case wire.KindEnd:
-		ex.end()
 	case wire.KindTrailers:
 		ex.trail(m)
-	case wire.KindFile:
-		ex.sendFile(m, file)
-		taken = true
-	case wire.KindError:
-		ex.appFailed()
 	case wire.KindFail:
 		ex.failWith(m.Code)
-	case wire.KindHints:
-		ex.hints(m)
 	case wire.KindAccept, wire.KindMessage, wire.KindClose:
 		if ex.socket == nil {
 			ex.failWith(502)

@@ -145,9 +145,14 @@ func (sl *slot) handle(b []byte, file *os.File) {
 			m.Body = sl.w.board.Tray(sl.index, m.OnTray)
 		}
 		var taken bool
-		if asgi {
-			taken = sl.actOn(m, file)
-		} else {
+		switch {
+		case m.Kind == wire.KindRefused:
+			sl.q.refused(sl.w.gen, m.ID)
+		case m.Kind == wire.KindExtend:
+			sl.q.extend(m.ID, sl.w, sl.index, time.Duration(m.Count)*time.Millisecond)
+		case asgi:
+			taken = sl.answerASGI(m, file)
+		default:
 			taken = sl.answer(m, file)
 		}
 		if taken {
@@ -167,17 +172,9 @@ func (sl *slot) clearTray(id uint32) {
 	}
 }
 
-// answer acts on what a slot that reads the queue says, and tells whether it has
-// taken the file over.
+// answer acts on what a slot that reads the queue says of a response, and tells
+// whether it has taken the file over.
 func (sl *slot) answer(m *wire.WorkerMessage, file *os.File) (taken bool) {
-	if m.Kind == wire.KindRefused {
-		sl.q.refused(sl.w.gen, m.ID)
-		return false
-	}
-	if m.Kind == wire.KindExtend {
-		sl.q.extend(m.ID, sl.w, sl.index, time.Duration(m.Count)*time.Millisecond)
-		return false
-	}
 	more := m.Kind == wire.KindStart || m.Kind == wire.KindChunk
 	ex := sl.q.find(m.ID, m.Kind, sl.w)
 	if ex == nil {
@@ -186,6 +183,16 @@ func (sl *slot) answer(m *wire.WorkerMessage, file *os.File) (taken bool) {
 		}
 		return false
 	}
+	taken = sl.respond(ex, m, file)
+	if more && ex.to.broken() {
+		sl.w.board.Dismiss(sl.index, m.ID)
+	}
+	return taken
+}
+
+// respond acts on what workers of all kinds say of a response, and tells whether it
+// has taken the file over.
+func (sl *slot) respond(ex *exchange, m *wire.WorkerMessage, file *os.File) (taken bool) {
 	if ex.message != nil && m.Kind != wire.KindHints {
 		ex.release()
 	}
@@ -206,9 +213,6 @@ func (sl *slot) answer(m *wire.WorkerMessage, file *os.File) (taken bool) {
 		ex.appFailed()
 	case wire.KindHints:
 		ex.hints(m)
-	}
-	if more && ex.to.broken() {
-		sl.w.board.Dismiss(sl.index, m.ID)
 	}
 	return taken
 }

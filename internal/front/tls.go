@@ -37,18 +37,17 @@ func (t *tlsSocket) Write(p []byte) (int, error) {
 		werr := t.c.raw.Write(func(fd uintptr) bool {
 			for len(rest) > 0 {
 				var n int
-				if n, err = unix.Write(int(fd), rest); err == nil {
-					rest = rest[n:]
-				} else if err != unix.EINTR {
+				if n, err = writeNow(fd, rest); err != nil {
 					break
 				}
+				rest = rest[n:]
 			}
 			return true
 		})
 		if werr != nil {
 			return 0, werr
 		}
-		if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+		if err != nil && err != unix.EAGAIN {
 			return 0, err
 		}
 	}
