@@ -15,14 +15,19 @@ func (q *queue) hurry() {
 	}
 }
 
+// block has the kernel take nothing for the first generation, as far as the queue
+// knows, or no more.
+func (q *queue) block(blocked bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.gens[0].blocked = blocked
+}
+
 // gathered sends requests for /0, /1 … while the kernel takes none, and returns
 // their clients when all wait.
 func (r *rig) gathered(count int) []*client {
 	r.t.Helper()
-	q := r.s.queue
-	q.mu.Lock()
-	q.gens[0].blocked = true
-	q.mu.Unlock()
+	r.s.queue.block(true)
 	var clients []*client
 	for i := range count {
 		c := r.dial()
@@ -36,9 +41,7 @@ func (r *rig) gathered(count int) []*client {
 // letGo has what was gathered go to workers of a fast app.
 func (r *rig) letGo() {
 	r.s.queue.hurry()
-	r.s.queue.mu.Lock()
-	r.s.queue.gens[0].blocked = false
-	r.s.queue.mu.Unlock()
+	r.s.queue.block(false)
 	r.s.queue.pumpNow()
 }
 
@@ -50,6 +53,19 @@ func (w *fakeWorker) message(count int) []request {
 		w.t.Fatalf("%d requests came together, want %d", len(qs), count)
 	}
 	return qs
+}
+
+// shared makes two workers of one slot, and sends eight requests, of which each gets
+// half in one message; taken are the first worker's.
+func shared(t *testing.T) (r *rig, first, other *fakeWorker, clients []*client, taken []request) {
+	t.Helper()
+	r = newRig(t, 0)
+	r.listen()
+	g := r.generation(1, testConfig())
+	first, other = r.worker(g, 1), r.worker(g, 1)
+	clients = r.gathered(8)
+	r.letGo()
+	return r, first, other, clients, first.message(4)
 }
 
 // What waits for workers of a fast app is shared out among them, up to parcelMost in
@@ -93,11 +109,8 @@ func TestRequestsGoOneByOne(t *testing.T) {
 	r.listen()
 	w := r.worker(r.generation(1, testConfig()), 4)
 	r.gathered(5)
-	q := r.s.queue
-	q.mu.Lock()
-	q.gens[0].blocked = false
-	q.mu.Unlock()
-	q.pumpNow()
+	r.s.queue.block(false)
+	r.s.queue.pumpNow()
 	for range 5 {
 		w.message(1)
 	}
@@ -124,10 +137,7 @@ func TestFilesGoAlone(t *testing.T) {
 	r := newRig(t, 0)
 	r.listen()
 	w := r.worker(r.generation(1, testConfig()), 4)
-	q := r.s.queue
-	q.mu.Lock()
-	q.gens[0].blocked = true
-	q.mu.Unlock()
+	r.s.queue.block(true)
 	for i := range 5 {
 		c := r.dial()
 		if i == 2 {
@@ -148,13 +158,7 @@ func TestFilesGoAlone(t *testing.T) {
 // An answer that a worker made and did not send before it died reaches its client.
 // Only the request that it ran fails, and those behind it go to another.
 func TestShelfOfTheDead(t *testing.T) {
-	r := newRig(t, 0)
-	r.listen()
-	g := r.generation(1, testConfig())
-	dying, other := r.worker(g, 1), r.worker(g, 1)
-	clients := r.gathered(8)
-	r.letGo()
-	qs := dying.message(4)
+	_, dying, other, clients, qs := shared(t)
 	dying.claim(0, qs[0].id)
 	dying.claim(0, qs[1].id)
 	dying.shelve(0, append(echo(qs[0]), echo(qs[1])...))
@@ -175,13 +179,7 @@ func TestShelfOfTheDead(t *testing.T) {
 // A worker that stays at one request holds up neither the answers to those before
 // it nor the requests behind it.
 func TestStuck(t *testing.T) {
-	r := newRig(t, 0)
-	r.listen()
-	g := r.generation(1, testConfig())
-	stuck, other := r.worker(g, 1), r.worker(g, 1)
-	clients := r.gathered(8)
-	r.letGo()
-	qs := stuck.message(4)
+	r, stuck, other, clients, qs := shared(t)
 	stuck.claim(0, qs[0].id)
 	stuck.shelve(0, echo(qs[0]))
 	stuck.claim(0, qs[1].id)
@@ -244,13 +242,7 @@ func TestStuck(t *testing.T) {
 // What was withdrawn from behind a request stays on the list of revocations until
 // its slot has refused it, or is dead.
 func TestRevocationsOfTheDead(t *testing.T) {
-	r := newRig(t, 0)
-	r.listen()
-	g := r.generation(1, testConfig())
-	stuck, other := r.worker(g, 1), r.worker(g, 1)
-	clients := r.gathered(8)
-	r.letGo()
-	qs := stuck.message(4)
+	r, stuck, other, clients, qs := shared(t)
 	stuck.claim(0, qs[0].id)
 	revoked := func() int {
 		r.s.queue.mu.Lock()
