@@ -26,7 +26,8 @@ const (
 	boardMostLag  = 4
 	boardReloaded = 5
 	boardFirst    = 8
-	boardGone     = 1 // of a slot's words
+	boardClaimed  = 0 // of a slot's words
+	boardGone     = 1
 	boardDeadline = 2
 	boardShelved  = 3
 	boardTray     = 4
@@ -119,25 +120,28 @@ func MapBoard(f *os.File) (*Board, error) {
 	return &Board{w}, err
 }
 
+// slot is a word of slot i.
+func (b *Board) slot(i, word int) *atomic.Uint64 { return b.w.at(boardFirst + boardStride*i + word) }
+
 // Claimed is the id of the request that slot i claimed last, 0 if none.
 func (b *Board) Claimed(i int) uint32 {
-	return uint32(b.w.at(boardFirst + boardStride*i).Load())
+	return uint32(b.slot(i, boardClaimed).Load())
 }
 
 // Dismiss tells slot i that the client of a request has gone, so that it need not
 // make the rest of the response.
 func (b *Board) Dismiss(i int, id uint32) {
-	b.w.at(boardFirst + boardStride*i + boardGone).Store(uint64(id))
+	b.slot(i, boardGone).Store(uint64(id))
 }
 
 // SetDeadline tells slot i until when it may run the request id.
 func (b *Board) SetDeadline(i int, id uint32, t time.Time) {
-	b.w.at(boardFirst + boardStride*i + boardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
+	b.slot(i, boardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
 }
 
 // Shelved is how many bytes are on the shelf of slot i.
 func (b *Board) Shelved(i int) int {
-	return int(min(b.w.at(boardFirst+boardStride*i+boardShelved).Load(), ShelfSize))
+	return int(min(b.slot(i, boardShelved).Load(), ShelfSize))
 }
 
 // AppendShelf appends what is on the shelf of slot i. A worker that lives may be
@@ -153,12 +157,12 @@ func (b *Board) Tray(i, n int) []byte { return b.part(i)[ShelfSize:][:n] }
 
 // ClearTray tells slot i that what a request had on its tray has been read.
 func (b *Board) ClearTray(i int, id uint32) {
-	b.w.at(boardFirst+boardStride*i+boardTray).CompareAndSwap(uint64(id), 0)
+	b.slot(i, boardTray).CompareAndSwap(uint64(id), 0)
 }
 
 // TrayOf is the request that has something on the tray of slot i, 0 if none.
 func (b *Board) TrayOf(i int) uint32 {
-	return uint32(b.w.at(boardFirst + boardStride*i + boardTray).Load())
+	return uint32(b.slot(i, boardTray).Load())
 }
 
 // Serve lets an ASGI worker begin the requests of the front with a number, and no

@@ -111,8 +111,10 @@ func TestBoard(t *testing.T) {
 	}
 }
 
-func TestShelfAndTray(t *testing.T) {
-	f, err := NewBoardFile(3)
+// newBoard maps a new board, which is of this process alone.
+func newBoard(t *testing.T, slots int) *Board {
+	t.Helper()
+	f, err := NewBoardFile(slots)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,14 +123,19 @@ func TestShelfAndTray(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	t.Cleanup(b.Close)
+	return b
+}
+
+func TestShelfAndTray(t *testing.T) {
+	b := newBoard(t, 3)
 	for i := range 3 {
 		text := fmt.Sprintf("the shelf of slot %d", i)
 		at := len(b.w.mem) - (i+1)*(ShelfSize+TraySize)
 		copy(b.w.mem[at:], text)
-		b.w.at(boardFirst + boardStride*i + boardShelved).Store(uint64(len(text)))
+		b.slot(i, boardShelved).Store(uint64(len(text)))
 		copy(b.w.mem[at+ShelfSize:], fmt.Sprintf("the tray of slot %d", i))
-		b.w.at(boardFirst + boardStride*i + boardTray).Store(5)
+		b.slot(i, boardTray).Store(5)
 	}
 	for i := range 3 {
 		if got, want := string(b.AppendShelf([]byte(">"), i)), fmt.Sprintf(">the shelf of slot %d", i); got != want {
@@ -150,7 +157,7 @@ func TestShelfAndTray(t *testing.T) {
 		t.Errorf("a tray of %d bytes", n)
 	}
 	// Whatever a worker writes there, no more than a shelf is read.
-	b.w.at(boardFirst + boardShelved).Store(1 << 60)
+	b.slot(0, boardShelved).Store(1 << 60)
 	if got := b.AppendShelf(nil, 0); len(got) != ShelfSize {
 		t.Errorf("%d bytes of a shelf of %d", len(got), ShelfSize)
 	}
@@ -158,16 +165,7 @@ func TestShelfAndTray(t *testing.T) {
 
 // Python reads the word that SetDeadline writes, by its own clock.
 func TestDeadlineByPythonsClock(t *testing.T) {
-	f, err := NewBoardFile(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	b, err := MapBoard(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
+	b := newBoard(t, 2)
 	const script = `
 import struct, sys, time
 word, = struct.unpack("=Q", sys.stdin.buffer.read())
@@ -179,7 +177,7 @@ assert 0 < left <= 60000, left
 	for _, path := range interpreters(t) {
 		b.SetDeadline(1, 77, time.Now().Add(time.Minute))
 		word := make([]byte, 8)
-		binary.NativeEndian.PutUint64(word, b.w.at(boardFirst+boardStride+boardDeadline).Load())
+		binary.NativeEndian.PutUint64(word, b.slot(1, boardDeadline).Load())
 		runPython(t, path, script, word)
 	}
 }

@@ -230,7 +230,7 @@ func checkMemory(t *testing.T, doc string) {
 		t.Errorf("page: it has %d bytes in the code", pageSize)
 	}
 	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", boardFirst+word, boardStride) }
-	board := []string{slot(0), slot(boardGone), slot(boardDeadline), slot(boardShelved), slot(boardTray)}
+	board := []string{slot(boardClaimed), slot(boardGone), slot(boardDeadline), slot(boardShelved), slot(boardTray)}
 	for _, word := range []int{boardReloaded, boardMostLag, boardLag, boardPing, boardFront, boardPromoted} {
 		board = slices.Insert(board, 0, fmt.Sprint(word))
 	}
