@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // killUnderLoad kills one of two workers, again and again, and checks that each
@@ -252,6 +254,21 @@ func TestKillSpawner(t *testing.T) {
 	s.get("/")
 	s.reload(1)
 	s.terminate()
+}
+
+// TestHungSpawner: one that cannot tell of the ends of its workers does not keep the
+// server from its own.
+func TestHungSpawner(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			t.Parallel()
+			s := start(t, options{args: []string{"--workers", "2", "--graceful-timeout", "1"}})
+			kill(t, s.role("spawner")[0].pid, syscall.SIGSTOP)
+			s.signal(sig)
+			s.expectExit(0)
+		})
+	}
 }
 
 func TestKillFront(t *testing.T) {

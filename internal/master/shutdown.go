@@ -175,7 +175,7 @@ func (m *Master) killAll() {
 		m.front.proc.Signal(syscall.SIGKILL)
 	}
 	if len(m.workers) > 0 {
-		m.after(quitGrace, m.killAll)
+		m.after(quitGrace, m.killSpawners)
 		return
 	}
 	for _, sp := range m.spawners {
@@ -186,6 +186,15 @@ func (m *Master) killAll() {
 		sp.proc.Signal(syscall.SIGKILL)
 	}
 	m.after(quitGrace, m.killAll)
+}
+
+// killSpawners ends those of the workers that are still there although they were
+// killed: they hang, in a hook say, and tell nobody of an end.
+func (m *Master) killSpawners() {
+	for _, w := range m.workers {
+		w.gen.sp.proc.Signal(syscall.SIGKILL)
+	}
+	m.killAll()
 }
 
 // finish goes on with the end of the server whenever a process is gone: after
