@@ -93,6 +93,26 @@ func TestASGISlowShutdown(t *testing.T) {
 	s.log.expect(t, `\[ERROR\] ASGI lifespan shutdown failed: not all was written$`)
 }
 
+// What requests still do when the server has no more time is cancelled, soon enough
+// for the app to hear of its end.
+func TestASGIShutdownOfLingeringRequests(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/stream", "/background"} {
+		t.Run(path[1:], func(t *testing.T) {
+			t.Parallel()
+			s := start(t, options{app: "lifespans:lingering", args: []string{"--graceful-timeout", "4"}})
+			c := s.client()
+			c.send(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			c.expectHead(t, 200)
+			s.client() // has a second for its first request: part of the time is gone before workers hear of the end
+			s.signal(syscall.SIGTERM)
+			s.expectExit(0)
+			s.log.expectFrom(t, 0, "^"+path+" cancelled$")
+			s.log.expectFrom(t, 0, `^after the shutdown$`)
+		})
+	}
+}
+
 func TestASGILifespanFailure(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{"", "--asgi-lifespan on"} {

@@ -86,6 +86,9 @@ func (m *Master) quitAll() {
 		return
 	}
 	m.patient = true
+	for _, w := range m.workers {
+		w.boardMem.SetEnd(m.drainUntil)
+	}
 	m.leave(m.retire, max(quitGrace, time.Until(m.drainUntil)))
 }
 

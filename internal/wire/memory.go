@@ -25,6 +25,7 @@ const (
 	boardLag      = 3
 	boardMostLag  = 4
 	boardReloaded = 5
+	boardEnd      = 6
 	boardFirst    = 8
 	boardClaimed  = 0 // of a slot's words
 	boardGone     = 1
@@ -187,6 +188,10 @@ func (b *Board) Promote() { b.w.at(boardPromoted).Store(1) }
 
 // Reload tells the worker that it is to end because code has changed.
 func (b *Board) Reload() { b.w.at(boardReloaded).Store(1) }
+
+// SetEnd tells the worker until when graceful_timeout lasts, which has begun before it
+// is told to end.
+func (b *Board) SetEnd(t time.Time) { b.w.at(boardEnd).Store(uint64(monotonic(t).Milliseconds())) }
 
 // Close unmaps the board.
 func (b *Board) Close() { b.w.unmap() }

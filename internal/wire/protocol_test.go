@@ -231,7 +231,7 @@ func checkMemory(t *testing.T, doc string) {
 	}
 	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", boardFirst+word, boardStride) }
 	board := []string{slot(boardClaimed), slot(boardGone), slot(boardDeadline), slot(boardShelved), slot(boardTray)}
-	for _, word := range []int{boardReloaded, boardMostLag, boardLag, boardPing, boardFront, boardPromoted} {
+	for _, word := range []int{boardEnd, boardReloaded, boardMostLag, boardLag, boardPing, boardFront, boardPromoted} {
 		board = slices.Insert(board, 0, fmt.Sprint(word))
 	}
 	if got := column("### Board"); !slices.Equal(got, board) {

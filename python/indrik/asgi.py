@@ -38,6 +38,9 @@ _ANCILLARY = wire.CMSG_SPACE(2 * 4)
 _LAST_PART = 0.1
 _LAST_MOST = 3.0
 
+# How long a worker has at least when the server ends (quitGrace of the master).
+_LEAST = 2.0
+
 # How long the app may take for its end when it is to end at once.
 _QUICK = 1.0
 
@@ -63,7 +66,7 @@ class Server:
         self.grace = worker.cfg.get("asgi_disconnect_grace_period")
         if self.grace is None:
             self.grace = 3
-        self.begun = 0.0  # the stop
+        self.until = None  # when graceful_timeout is over, by the clock of the loop
         self.over = None  # a future: nothing is left to do
         self.loop = None
         self.plain = False  # tasks are asyncio's own
@@ -144,9 +147,12 @@ class Server:
         if self.stopping:
             return
         self.stopping = True
-        self.begun = self.loop.time()
-        graceful = self.worker.cfg.get("graceful_timeout") or 0
-        limit = graceful - min(_LAST_MOST, graceful * _LAST_PART)
+        graceful = left = self.worker.cfg.get("graceful_timeout") or 0
+        if self.cells[wire.BOARD_END]:
+            # The server ends, and has waited for its requests already.
+            left = self.cells[wire.BOARD_END] / 1000 - time.monotonic()
+        self.until = self.loop.time() + max(left, min(graceful, _LEAST))
+        limit = max(0, left - min(_LAST_MOST, graceful * _LAST_PART))
         for conversation in self.requests.values():
             if conversation.stays():
                 # The front does not know yet if the signal was not the master's.
@@ -158,7 +164,7 @@ class Server:
     def quit(self):
         """Ends at once, as far as the app lets it."""
         self.stopping = True
-        self.begun = 0.0
+        self.until = None
         self.expire(quick=True)
 
     def expire(self, quick=False):
@@ -198,9 +204,8 @@ class Server:
         self.sock.close()
         if self.lifespan:
             limit = _QUICK
-            if self.begun:
-                graceful = self.worker.cfg.get("graceful_timeout") or 0
-                limit = max(_QUICK / 2, graceful + self.extra - (self.loop.time() - self.begun) - _QUICK / 4)
+            if self.until is not None:
+                limit = max(_QUICK / 2, self.until + self.extra - self.loop.time() - _QUICK / 4)
             await self.lifespan.shutdown(limit)
 
     def _close(self):

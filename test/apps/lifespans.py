@@ -4,7 +4,7 @@ happens to the log."""
 import asyncio
 import os
 
-from asgiapps import gate_wait, respond
+from asgiapps import body, gate_wait, respond, start
 
 
 def lifespan(startup, shutdown=None):
@@ -64,6 +64,19 @@ raises = lifespan(raising)
 slow_shutdown = lifespan(complete, slow)
 endless_shutdown = lifespan(complete, endless)
 fails_shutdown = lifespan(complete, failing_shutdown)
+
+
+async def lingering(scope, receive, send):
+    """Its requests never end: not the streams, nor what comes after a response."""
+    if scope["type"] == "lifespan":
+        await app(scope, receive, send)
+        return
+    await start(send)
+    await body(send, b"begun", more=scope["path"] == "/stream")
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        print("%s cancelled" % scope["path"], flush=True)
 
 
 async def returning(scope, receive, send):
