@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // install copies the server to where an upgrade can replace it.
@@ -349,6 +351,34 @@ func TestUpgradeInTheForeground(t *testing.T) {
 	kill(t, u.successor, syscall.SIGTERM)
 	waitGone(t, u.successor)
 	eventually(t, "every process has ended", func() bool { return len(s.tree()) == 0 })
+}
+
+// TestPauseAfterARollback: requests have the whole of graceful_timeout, also if one from
+// an earlier WINCH ends meanwhile.
+func TestPauseAfterARollback(t *testing.T) {
+	t.Parallel()
+	const graceful = 3 * time.Second
+	s := start(t, options{app: "gated:app", args: []string{"--pid", "srv.pid", "--graceful-timeout", "3"}})
+	u := s.upgrade(1)
+	began := time.Now()
+	s.signal(syscall.SIGWINCH)
+	s.workersOf(s.pid(), 0)
+	s.signal(syscall.SIGHUP)
+	s.workersOf(s.pid(), 1)
+	time.Sleep(time.Until(began.Add(graceful - time.Second)))
+	fronts := s.role("front")
+	front := fronts[slices.IndexFunc(fronts, func(p proc) bool { return masterOf(p) == u.successor })].pid
+	kill(t, front, syscall.SIGSTOP) // so that the old one gets the request
+	m := inFlight(s)
+	kill(t, front, syscall.SIGCONT)
+	s.signal(syscall.SIGWINCH)
+	time.Sleep(time.Until(began.Add(graceful + time.Second/2)))
+	m.run.release()
+	m.flight.expect(200)
+	s.workersOf(s.pid(), 0)
+	kill(t, u.successor, syscall.SIGKILL)
+	s.workersOf(s.pid(), 1)
+	s.terminate()
 }
 
 func TestRollbackAfterKill(t *testing.T) {

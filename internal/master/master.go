@@ -35,6 +35,7 @@ type Master struct {
 	reason     string           // and this reason, if it is a failure
 	silent     bool             // why was said already, before there was a log
 	reports    int              // of stacks that are awaited before the end
+	drains     int              // by TERM or WINCH, so far
 	drainUntil time.Time        // when a drain is to be over
 	patient    bool             // in quitting: workers have time for what is to be run at their end
 

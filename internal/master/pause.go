@@ -36,7 +36,7 @@ func (m *Master) pause() {
 		m.pausing = false
 		m.balance()
 	})
-	m.expireAfter(m.gen.graceful(), func() bool { return m.pausing })
+	m.expireAfter(m.gen.graceful())
 }
 
 // restore brings the workers back (HUP while paused). With a successor alive
@@ -90,9 +90,12 @@ func (f *front) drain(handover bool, accept string, done func()) {
 	f.send(wire.ToFront{Type: wire.TypeDrain, Handover: handover, Accept: accept})
 }
 
-// expireAfter has the front answer what is still running after d with 504,
-// unless it is done by then.
-func (m *Master) expireAfter(d time.Duration, still func() bool) {
+// expireAfter has the front answer what is still running after d with 504, unless it
+// is done by then, or has since been told something else: each drain has its own time.
+func (m *Master) expireAfter(d time.Duration) {
+	m.drains++
+	drain := m.drains
+	still := func() bool { return m.drains == drain && (m.pausing || m.state == draining) }
 	m.after(d, func() {
 		if !still() {
 			return

@@ -29,6 +29,7 @@ func (m *Master) drain() {
 	}
 	m.leaving()
 	m.enter(draining)
+	m.pausing = false
 	if wasPaused {
 		m.target = 0
 	}
@@ -51,7 +52,7 @@ func (m *Master) drain() {
 		l.Close()
 	}
 	m.drainUntil = time.Now().Add(m.gen.graceful())
-	m.expireAfter(m.gen.graceful(), func() bool { return m.state == draining })
+	m.expireAfter(m.gen.graceful())
 }
 
 // leaving tells the service manager that the server ends, or who goes on.
