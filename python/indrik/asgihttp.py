@@ -27,6 +27,7 @@ class Request(Conversation):
     parts = None  # those that came
     room = 0  # bytes of the body that were wanted and have not come
     held = 0  # bytes that came and were not given to the app
+    sending = False  # a task of the app sends, or waits until it can
 
     # Receiving
 
@@ -83,6 +84,7 @@ class Request(Conversation):
             and kind == "http.response.body"
             and not self.trailing
             and not message.get("more_body")
+            and not self.sending
         ):
             body = message.get("body", b"")
             if type(body) is not bytes:
@@ -104,13 +106,18 @@ class Request(Conversation):
         await self._send(kind, message)
 
     async def _send(self, kind, message):
+        # What tasks of an app send at the same time goes one after the other.
+        while self.sending:
+            await self.wait_writer()
+        if self.gone:
+            raise ClientGone("the client has gone")
         phase = self.phase
         if kind == "http.response.body" and phase in (HEAD, BODY):
-            await self._send_body(_body(message.get("body", b"")), message.get("more_body", False))
+            await self._alone(self._send_body(_body(message.get("body", b"")), message.get("more_body", False)))
         elif kind == "http.response.pathsend" and phase == HEAD:
             await self._send_path(message["path"])
         elif kind == "http.response.zerocopysend" and phase in (HEAD, BODY):
-            await self._send_file(message)
+            await self._alone(self._send_file(message))
         elif kind == "http.response.early_hint" and phase != DONE:
             if phase <= HEAD:
                 links = [(b"link", bytes(link)) for link in message["links"]]
@@ -118,9 +125,18 @@ class Request(Conversation):
         elif kind == "http.response.trailers" and phase == TRAILING:
             self.trailers += tuple(_headers(message.get("headers", ())))
             if not message.get("more_trailers"):
-                self._finish(dumps((TRAILERS, self.number, self.trailers), FORMAT))
+                self.finish(dumps((TRAILERS, self.number, self.trailers), FORMAT))
         elif phase != DONE:  # after that the specification has it ignored
             raise RuntimeError("%r is not expected %s" % (kind, _PHASES[phase]))
+
+    async def _alone(self, sending):
+        self.sending = True
+        try:
+            await sending
+        finally:
+            self.sending = False
+            if self.writers:
+                self.wake_writers()
 
     async def _send_body(self, body, more):
         at = 0
@@ -131,7 +147,7 @@ class Request(Conversation):
                 data = await self._by_tray((RESPONSE,) + head, view)
                 if data is not None:
                     self.sent = len(body)
-                    self._finish(data)
+                    self.finish(data)
                     return
             await self.await_window()
             part = view[:WINDOW]
@@ -188,11 +204,11 @@ class Request(Conversation):
         if self.trailing:
             self.phase = TRAILING
         else:
-            self._finish(dumps((END, self.number), FORMAT))
+            self.finish(dumps((END, self.number), FORMAT))
 
-    def _finish(self, data):
+    def finish(self, data):
         self.phase = DONE
-        self.finish(data)
+        super().finish(data)
 
     async def _send_path(self, path):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -254,7 +270,7 @@ class Request(Conversation):
 
     def unfinished(self):
         if self.phase == TRAILING:
-            self._finish(dumps((TRAILERS, self.number, self.trailers), FORMAT))
+            self.finish(dumps((TRAILERS, self.number, self.trailers), FORMAT))
             return
         if not self.gone:
             self.log.error("Error in ASGI application: it returned without %s", _MISSING[self.phase])

@@ -14,6 +14,9 @@ WINDOW = 256 << 10
 ROOM = 256 << 10
 
 
+_GONE = "the client has gone"
+
+
 class Conversation:
     """One call of the app. A subclass for each worker holds server and log."""
 
@@ -83,6 +86,8 @@ class Conversation:
         self.server.put(data)
         if self.readers:
             self.wake_readers()
+        if self.writers:
+            self.wake_writers()
 
     # Messages from the front
 
@@ -107,6 +112,10 @@ class Conversation:
     def cancel(self):
         if self.task is not None:
             self.task.cancel()
+
+    def is_over(self):
+        """Tells whether the client has gone, or the app has: a task of it may go on."""
+        return self.gone or self.done
 
     # Waiting
 
@@ -142,24 +151,24 @@ class Conversation:
         wanted.append(self)
         takes = False
         try:
-            while not (tray.is_free() and wanted[0] is self) and not self.gone:
+            while not (tray.is_free() and wanted[0] is self) and not self.is_over():
                 await self.wait_writer()
-            takes = not self.gone
+            takes = not self.is_over()
         finally:
             wanted.remove(self)
             if not takes:
                 server.on_tray()  # it may have been the turn of this one
         if not takes:
-            raise ClientGone("the client has gone")
+            raise ClientGone(_GONE)
 
     async def await_window(self):
         """Waits until more may be sent; raises ClientGone."""
-        while self.window <= 0 and not self.gone:
+        while self.window <= 0 and not self.is_over():
             await self.wait_writer()
         if self.server.backlog:
             await self.server.room()
-        if self.gone:
-            raise ClientGone("the client has gone")
+        if self.is_over():
+            raise ClientGone(_GONE)
 
 
 def _wake(futures):

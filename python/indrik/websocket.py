@@ -204,7 +204,6 @@ class Socket(Conversation):
                 "reason": reason if accepted else "",
             }
         self.finish(dumps((CLOSE, self.number, int(code), _cut(reason)), FORMAT))
-        self.wake_writers()
 
     async def denial(self, message):
         data = bytes(message.get("body") or b"")

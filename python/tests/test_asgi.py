@@ -82,6 +82,20 @@ async def impatient(scope, receive, send):
     except asyncio.CancelledError:
         await body(send, b"gave up")
 
+async def together(scope, receive, send):
+    await start(send)
+    await asyncio.gather(*[body(send, data, True) for data in (b"a" * 600000, b"b" * 100000, b"c")], body(send, b"d"))
+
+async def abandoning(scope, receive, send):
+    async def answer():
+        try:
+            await body(send, bytes(600000), True)
+        except OSError:
+            print("nobody waits for it", flush=True)
+    await start(send)
+    asyncio.ensure_future(answer())
+    await asyncio.sleep(0.1)
+
 async def state(scope, receive, send):
     scope["state"]["own"] = 1
     scope["state"]["shared"].append(1)
@@ -123,6 +137,18 @@ class ASGITest(MasterTest):
             worker.board[1] = self.FRONT + 1
         self.last = 0
         return worker
+
+    def take_all(self, worker, number):
+        """Returns the body of a response in parts, which the client takes."""
+        got = b""
+        while True:
+            message = self.reply(worker)
+            self.assertEqual((message[0], message[1]), (CHUNK if got else START, number))
+            got += message[-1]
+            self.event(worker, GRANT, number, len(message[-1]), None)
+            if got.endswith(b"d"):
+                self.assertEqual(self.reply(worker), (END, number))
+                return got
 
     def setUp(self):
         super().setUp()
@@ -337,6 +363,20 @@ class Bodies(ASGITest):
         self.assertEqual(got, 3000000)
 
 
+    def test_tasks_that_send_together(self):
+        worker = self.up()
+        number = self.ask(worker, "/together")
+        self.assertEqual(self.take_all(worker, number), b"a" * 600000 + b"b" * 100000 + b"cd")
+
+    def test_send_without_end(self):
+        """The app returns while a task of its own waits for room."""
+        worker = self.up()
+        number = self.ask(worker, "/abandoning")
+        while self.reply(worker) != (ERROR, number):
+            pass
+        self.master.wait_log("nobody waits for it")
+
+
 class OneTray(ASGITest):
     """All responses go by one tray, one after the other."""
 
@@ -368,6 +408,15 @@ class OneTray(ASGITest):
         self.event(worker, TRAY, first, None, None)
         messages = self.replies(worker, 2)
         self.assertEqual({(m[0], m[1]) for m in messages}, {(RESPONSE, last), (RESPONSE, cancelled)})
+
+    def test_tasks_that_wait_together(self):
+        worker = self.up()
+        first, number = [self.ask(worker, path, **self.SIZE) for path in ("/huge", "/together")]
+        self.assertEqual(self.on_tray(worker), first)
+        self.read(worker)
+        worker.take_tray(100000)
+        self.event(worker, TRAY, first, None, None)
+        self.assertEqual(self.take_all(worker, number), b"a" * 600000 + b"b" * 100000 + b"cd")
 
     def test_another_front(self):
         worker = self.up()
