@@ -8,7 +8,7 @@ from marshal import dumps
 
 from .conversation import ROOM, WINDOW, Conversation
 from .exchange import (
-    CHUNK, COPIED, END, FILE, FORMAT, HINTS, MAX_CHUNK, MAX_ONE, PART, RESPONSE, START, TRAILERS, WANT, ClientGone,
+    CHUNK, COPIED, END, FILE, FORMAT, HINTS, PART, RESPONSE, START, TRAILERS, WANT, ClientGone,
 )
 from .wire import MAX_MESSAGE, TRAY_SIZE
 
@@ -26,7 +26,6 @@ class Request(Conversation):
     more = False  # parts of the body are to come
     parts = None  # those that came
     room = 0  # bytes of the body that were wanted and have not come
-    held = 0  # bytes that came and were not given to the app
     sending = False  # a task of the app sends, or waits until it can
 
     # Receiving
@@ -43,7 +42,6 @@ class Request(Conversation):
             if self.parts:
                 body = self.parts.popleft() if len(self.parts) == 1 else b"".join(self.parts)
                 self.parts.clear()
-                self.held = 0
                 return {"type": "http.request", "body": body, "more_body": self.more}
             if self.more:
                 self._want()
@@ -153,7 +151,7 @@ class Request(Conversation):
             part = view[:WINDOW]
             data = await self._by_tray((START,) + head, part)
             if data is None:
-                part = view[:MAX_ONE]
+                part = view[:COPIED]  # more only if the head leaves no room for any
                 data = dumps((START,) + head + (part,), FORMAT)
             if len(data) <= MAX_MESSAGE:
                 self._start(data, len(part))
@@ -165,7 +163,6 @@ class Request(Conversation):
             part = view[at : at + WINDOW]
             data = await self._by_tray((CHUNK, self.number), part)
             if data is None:
-                part = part[:MAX_CHUNK]
                 data = dumps((CHUNK, self.number, part), FORMAT)
             self.window -= len(part)
             self.sent += len(part)

@@ -17,13 +17,12 @@ FORMAT = 2
 RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS, EXTEND = range(9)
 LEAVE, WANT, TRAILERS, PART, FAIL, ACCEPT, MESSAGE, CLOSE = range(9, 17)  # of ASGI workers
 
-# The largest body that goes in one message with its head, and the largest part
-# of a larger one, in bytes.
-MAX_ONE = 100 << 10
-MAX_CHUNK = 120 << 10
-
-# Larger parts of a body go by the tray if that is free: it takes two copies less.
+# Parts of a body that are larger, in bytes, go by the tray if that is free: it takes
+# two copies less.
 COPIED = 64 << 10
+
+# The largest part of a body that goes in a message while the tray is not free.
+MAX_CHUNK = 120 << 10
 
 
 class FrontGone(Exception):

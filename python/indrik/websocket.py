@@ -8,12 +8,15 @@ messages come and go.
 from marshal import dumps
 
 from .conversation import Conversation
-from .exchange import ACCEPT, CHUNK, CLOSE, END, FORMAT, MAX_ONE, MESSAGE, START, WANT, ClientGone
+from .exchange import ACCEPT, CHUNK, CLOSE, COPIED, END, FORMAT, MESSAGE, START, WANT, ClientGone
 
 # How many bytes of messages may be on their way to the app. In both directions a
 # part of a message counts its bytes and PART_COST more.
 ROOM = 64 << 10
 PART_COST = 64
+
+# The largest part of a message to the client, in bytes.
+MAX_PART = 100 << 10
 
 # The room is given back to the front in pieces of so many bytes at least.
 _WANT_AT = ROOM // 4
@@ -146,14 +149,14 @@ class Socket(Conversation):
             data = bytes(data)
         if self.window <= 0 or self.sending or self.server.backlog:
             await self.turn()
-        if len(data) <= MAX_ONE:
+        if len(data) <= MAX_PART:
             self.part(text, data, 0)
             return
         self.sending = True
         try:
-            for at in range(0, len(data), MAX_ONE):
+            for at in range(0, len(data), MAX_PART):
                 await self.await_window()
-                self.part(text, data[at : at + MAX_ONE], int(at + MAX_ONE < len(data)))
+                self.part(text, data[at : at + MAX_PART], int(at + MAX_PART < len(data)))
         except BaseException:
             # Nothing else can follow half a message.
             self.say_close(INTERNAL_ERROR, "")
@@ -207,9 +210,9 @@ class Socket(Conversation):
 
     async def denial(self, message):
         data = bytes(message.get("body") or b"")
-        for at in range(0, len(data), MAX_ONE):
+        for at in range(0, len(data), COPIED):
             await self.await_window()
-            part = data[at : at + MAX_ONE]
+            part = data[at : at + COPIED]
             self.window -= len(part)
             self.server.put(dumps((CHUNK, self.number, part), FORMAT))
         if not message.get("more_body"):

@@ -13,7 +13,7 @@ from marshal import dumps, loads
 from time import perf_counter
 
 from . import deadline, hookview, store, wire
-from .exchange import END, ERROR, FORMAT, MAX_ONE, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone, Late
+from .exchange import COPIED, END, ERROR, FORMAT, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone, Late
 from .log import Errors
 
 # A request comes with the descriptors of its environ and of its body, at most.
@@ -163,7 +163,7 @@ def serve(worker, index):
                         type(result) is list
                         and len(result) == 1
                         and type(result[0]) is bytes
-                        and len(result[0]) <= MAX_ONE
+                        and len(result[0]) <= COPIED
                         and response.status is not None
                         and not response.started
                     ):

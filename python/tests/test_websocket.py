@@ -221,7 +221,7 @@ class TestMessages(unittest.TestCase):
             said += server.take()
             socket.on_grant(100000)
         said += server.take()
-        self.assertTrue(all(len(m[3]) <= websocket.MAX_ONE for m in said))
+        self.assertTrue(all(len(m[3]) <= websocket.MAX_PART for m in said))
         self.assertEqual(b"".join(m[3] for m in said[:-1]), large)
         self.assertEqual([m[4] for m in said], [1] * (len(said) - 2) + [0, 0])
         self.assertEqual(said[-1][2:4], (1, b"small"))

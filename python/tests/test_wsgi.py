@@ -200,13 +200,21 @@ class Bodies(WSGITest):
         self.assertEqual(self.all("/valid"), [(START, OK, TEXT, b"valid"), (END,)])
 
     def test_large(self):
-        for size in (100 << 10, (100 << 10) + 1, 1 << 20):
+        for size in (64 << 10, (64 << 10) + 1, 1 << 20):
             self.assertEqual(self.all("/edge?%d" % size), [(RESPONSE, OK, TEXT, data(size))])
         # Whether the tray is free depends on how fast it is read.
         for path, want in (("/edge?3000000", data(3000000)), ("/stream?100000,10,200000", data(100000) + data(10) + data(200000))):
             messages = self.all(path)
             self.assertEqual({m[0] for m in messages}, {START, CHUNK, END})
             self.assertTrue(b"".join(m[-1] for m in messages[:-1]) == want)
+
+    def test_tray(self):
+        for size, tray in ((64 << 10, False), ((64 << 10) + 1, True), (1 << 20, True)):
+            self.master.request("/edge?%d" % size)
+            body = strict(receive(self.worker.slots[0])[0])[-1]
+            self.assertEqual(type(body), int if tray else bytes)
+            if tray:
+                self.assertEqual(self.worker.take_tray(body), data(size))
 
     def test_tray_in_use(self):
         self.master.request("/edge?300000")
@@ -404,7 +412,7 @@ class Closing(list):
     def answers(self):
         """Returns the kinds, numbers and bodies of one message."""
         data, _ = receive(self.worker.slots[0])
-        return [m[:2] + m[4:] if len(m) > 3 else m for m in strict_all(data)]
+        return [m[:2] + m[4:] if len(m) > 3 else m for m in map(self.worker.with_body, strict_all(data))]
 
     def test_fast(self):
         a, b, c = self.master.request_all("/a", "/b", "/c")
@@ -428,8 +436,8 @@ class Closing(list):
         self.in_order(["/a", "/error", "/b"], (RESPONSE, b"/a"), (ERROR,), (RESPONSE, b"/b"))
         self.in_order(["/error", "/write"], (ERROR,), (START, b"a"), (CHUNK, b"/write"), (END,))
         self.in_order(["/a", "/close", "/b"], (RESPONSE, b"/a"), (RESPONSE, b"/close"), (RESPONSE, b"/b"))
-        self.in_order(["/a", "/big/65000", "/big/70000", "/b"],
-                      (RESPONSE, b"/a"), (RESPONSE, bytes(65000)), (RESPONSE, bytes(70000)), (RESPONSE, b"/b"))
+        self.in_order(["/a", "/big/65000", "/big/65536", "/big/70000", "/b"], (RESPONSE, b"/a"), (RESPONSE, bytes(65000)),
+                      (RESPONSE, bytes(65536)), (RESPONSE, bytes(70000)), (RESPONSE, b"/b"))
 
     def test_revoked(self):
         for at in range(3):
