@@ -27,8 +27,8 @@ const maxTTL = 255
 // (RFC 6298), and is refused or reaches another server on the same port.
 //
 // Every connection accepted from then on must be given to [Admit]. All processes that
-// hold the socket are affected, until [AcceptNew]. It does nothing for unix sockets, and
-// nothing on other systems than Linux.
+// hold the socket are affected, for good. It does nothing for unix sockets, and nothing
+// on other systems than Linux.
 func RefuseNew(f *os.File) error {
 	domain := domainOf(f)
 	if domain == unix.AF_UNIX {
@@ -40,22 +40,6 @@ func RefuseNew(f *os.File) error {
 	}
 	if err != nil {
 		return fmt.Errorf("refuse new connections on %s: %w", f.Name(), err)
-	}
-	return nil
-}
-
-// AcceptNew takes back [RefuseNew].
-func AcceptNew(f *os.File) error {
-	domain := domainOf(f)
-	if domain == unix.AF_UNIX {
-		return nil
-	}
-	err := unix.SetsockoptInt(int(f.Fd()), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
-	if err == unix.ENOENT {
-		err = nil // there was no filter
-	}
-	if err = errors.Join(os.NewSyscallError("setsockopt", err), requireTTL(int(f.Fd()), domain, 0)); err != nil {
-		return fmt.Errorf("accept new connections on %s: %w", f.Name(), err)
 	}
 	return nil
 }

@@ -119,12 +119,6 @@ func TestRefuseNew(t *testing.T) {
 				t.Errorf("client %d got %q, %v", i, b, err)
 			}
 		}
-		for range 2 {
-			if err := AcceptNew(l.File); err != nil {
-				t.Fatal(err)
-			}
-		}
-		serve(t, l)
 	})
 }
 
@@ -172,28 +166,7 @@ func TestHandshakeUnderWay(t *testing.T) {
 	})
 }
 
-// A connection that was refused for a moment is made when its SYN is sent again.
-func TestRefusedConnectionTriesAgain(t *testing.T) {
-	l := open(t, "127.0.0.1:0")
-	if err := RefuseNew(l.File); err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	wg.Go(func() {
-		time.Sleep(200 * time.Millisecond)
-		if err := AcceptNew(l.File); err != nil {
-			t.Error(err)
-		}
-	})
-	c, err := net.DialTimeout("tcp", l.Bind, 10*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-}
-
-// While it tries, the listener may close: the client is refused, not reset.
+// While a client that was ignored tries again, the listener may close: it is refused, not reset.
 func TestRefusedConnectionOfClosedListener(t *testing.T) {
 	l := open(t, "127.0.0.1:0")
 	if err := RefuseNew(l.File); err != nil {
@@ -225,7 +198,7 @@ func TestRefuseNewUnix(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := errors.Join(Admit(c.(*net.UnixConn)), AcceptNew(l.File)); err != nil {
+	if err := Admit(c.(*net.UnixConn)); err != nil {
 		t.Error(err)
 	}
 }

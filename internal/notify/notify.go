@@ -76,9 +76,6 @@ func (n *Notifier) Stopping() error { return n.send("STOPPING=1") }
 // successor.
 func (n *Notifier) MainPID(pid int) error { return n.send("MAINPID=" + strconv.Itoa(pid)) }
 
-// Status gives the line that systemctl status shows.
-func (n *Notifier) Status(s string) error { return n.send("STATUS=" + oneLine(s)) }
-
 // Ping keeps the watchdog quiet.
 func (n *Notifier) Ping() error { return n.send("WATCHDOG=1") }
 

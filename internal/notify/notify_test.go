@@ -49,8 +49,7 @@ func TestMessages(t *testing.T) {
 			err  error
 			want string
 		}{
-			{n.Ready("Indrik serves"), "READY=1\nSTATUS=Indrik serves"},
-			{n.Status("two\nREADY=1"), "STATUS=two READY=1"},
+			{n.Ready("Indrik\nserves"), "READY=1\nSTATUS=Indrik serves"},
 			{n.Stopping(), "STOPPING=1"},
 			{n.MainPID(17), "MAINPID=17"},
 			{n.Ping(), "WATCHDOG=1"},
@@ -85,7 +84,7 @@ func TestNil(t *testing.T) {
 	if n != nil {
 		t.Fatal("a notifier without a socket")
 	}
-	if err := errors.Join(n.Ready(""), n.Reloading(), n.Stopping(), n.MainPID(1), n.Status(""), n.Ping()); err != nil {
+	if err := errors.Join(n.Ready(""), n.Reloading(), n.Stopping(), n.MainPID(1), n.Ping()); err != nil {
 		t.Error(err)
 	}
 	if n.Interval() != 0 {
