@@ -12,22 +12,11 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"indrik/internal/http1"
 	"indrik/internal/websocket"
 )
 
-const (
-	readBuffer = 8 << 10
-	// A connection is read after the last response, so that the client can read
-	// that before a reset comes for what it still sends (RFC 9112 section 9.6):
-	// until it closes, sends nothing for lingerIdle, or lingerMost is over; while
-	// the server ends, for lingerBytes at most.
-	lingerIdle  = 2 * time.Second
-	lingerMost  = 30 * time.Second
-	lingerBytes = 256 << 10
-)
+const readBuffer = 8 << 10
 
 // A phase is what a connection waits for. The sweep gives each its time.
 type phase int32
@@ -286,64 +275,6 @@ func (c *conn) awaitNext(keep bool) bool {
 	return !c.ending
 }
 
-// watch reads while the last response is being made.
-func (c *conn) watch() {
-	for {
-		if !c.isBusy() || c.w == len(c.buf) {
-			return
-		}
-		if err := c.fill(); err != nil && !isTimeout(err) {
-			c.lost(err)
-			return
-		}
-	}
-}
-
-// lost is called when reading failed while a request is in progress. The end of
-// what the client sends does not mean that it does not want its response; a
-// reset does, and the end of TLS without notice. Only of a response of ASGI that has
-// begun nobody would know for how long it is sent to nobody: there may be nothing to
-// send for hours.
-func (c *conn) lost(err error) {
-	if err != io.EOF || c.s.queue.streams(&c.ex) {
-		c.s.queue.abandon(&c.ex)
-		return
-	}
-	c.s.queue.probeLater(&c.ex, c)
-}
-
-// awaitAnswer waits for the end of the last response. It notices when the client
-// is not even there to take it.
-func (c *conn) awaitAnswer() {
-	for c.isBusy() {
-		err := c.raw.Read(func(fd uintptr) bool { return hasHungUp(fd) || !c.isBusy() })
-		if isTimeout(err) {
-			c.sock.SetReadDeadline(time.Time{})
-			continue
-		}
-		break
-	}
-	if c.isBusy() {
-		c.s.queue.abandon(&c.ex)
-	}
-	c.mu.Lock()
-	for c.busy {
-		c.over.Wait()
-	}
-	c.mu.Unlock()
-}
-
-// hasHungUp tells whether the other side of a socket has neither anything to say
-// nor an ear any more.
-func hasHungUp(fd uintptr) bool { return polls(fd, unix.POLLHUP|unix.POLLERR) }
-
-// polls tells whether one of some events of poll(2) holds.
-func polls(fd uintptr, events int16) bool {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	_, err := unix.Poll(fds, 0)
-	return err == nil && fds[0].Revents&events != 0
-}
-
 // readHead reads one head into c.req, and returns its length, and the settings
 // that hold for the request.
 func (c *conn) readHead() (int, *config, error) {
@@ -437,29 +368,6 @@ func (c *conn) isEnding() bool {
 
 // wake has run look at what has changed, instead of waiting for the client.
 func (c *conn) wake() { c.sock.SetReadDeadline(time.Unix(1, 0)) }
-
-// linger ends the connection in a way that the client can read the last
-// response: by closing the sending side, and reading what still comes.
-func (c *conn) linger() {
-	c.enter(closing)
-	if c.tls != nil {
-		c.tls.CloseWrite()
-	}
-	if hc, ok := c.sock.(interface{ CloseWrite() error }); !ok || hc.CloseWrite() != nil {
-		return
-	}
-	b := buffers.Get().(*[]byte)
-	defer buffers.Put(b)
-	end, total := time.Now().Add(lingerMost), 0
-	for time.Now().Before(end) && (total < lingerBytes || !c.s.isDraining()) {
-		c.sock.SetReadDeadline(time.Now().Add(lingerIdle))
-		n, err := c.sock.Read(*b)
-		if err != nil {
-			return
-		}
-		total += n
-	}
-}
 
 var errOver = errors.New("the connection is over")
 
