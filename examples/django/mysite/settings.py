@@ -20,6 +20,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
     },
 ]
+TIME_ZONE = "UTC"  # without it Django sets that of Chicago, in the log too
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"  # no database
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
