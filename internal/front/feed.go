@@ -33,9 +33,21 @@ type feed struct {
 	room  int64  // bytes that the worker wants
 	left  int64  // bytes that are to be read; −1: not known
 	size  int64  // bytes that were read
+	ended bool   // the end was read
 	over  bool   // nobody wants any more
 	waits bool   // the client waits for 100 Continue
 	wake  func() // has the goroutine look
+}
+
+// waker returns what wakes a goroutine, and how that waits for it.
+func waker() (wake func(), woken <-chan struct{}) {
+	c := make(chan struct{}, 1)
+	return func() {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}, c
 }
 
 // want is called when the worker wants n more bytes.
@@ -50,9 +62,9 @@ func (f *feed) want(n int64) {
 func (f *feed) stop() {
 	f.mu.Lock()
 	f.over = true
-	all := f.left == 0
+	ended := f.ended
 	f.mu.Unlock()
-	if !all {
+	if !ended {
 		f.wake()
 	}
 }
@@ -93,7 +105,7 @@ func (f *feed) took(n int, err error) (end bool, _ error) {
 		return false, http1.NewBodyTooLarge(f.size, f.limit)
 	}
 	if err == io.EOF {
-		f.left = 0
+		f.left, f.ended = 0, true
 		return true, nil
 	}
 	return false, err
@@ -388,13 +400,8 @@ func (c *conn) feedAll(f *feed) bool {
 
 // feedFile feeds a body that was received already, into a file. It takes that over.
 func (ex *exchange) feedFile(body *spool) {
-	wake := make(chan struct{}, 1)
-	f := &feed{ex: ex, source: io.NewSectionReader(body.file, 0, body.size), left: body.size, wake: func() {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
-	}}
+	wake, woken := waker()
+	f := &feed{ex: ex, source: io.NewSectionReader(body.file, 0, body.size), left: body.size, wake: wake}
 	ex.feed = f
 	go func() {
 		defer body.close()
@@ -405,7 +412,7 @@ func (ex *exchange) feedFile(body *spool) {
 				return
 			}
 			if room <= 0 {
-				<-wake
+				<-woken
 				continue
 			}
 			n, err := f.source.Read(buf.part(room))

@@ -10,17 +10,9 @@ import (
 
 // beginFeed makes the feed of a request of HTTP/2.
 func (st *stream) beginFeed() {
-	wake := make(chan struct{}, 1)
-	st.ex.feed = &feed{
-		ex: &st.ex, source: st.r.Body, limit: st.ex.cfg.LimitRequestBody, left: st.req.ContentLength,
-		wake: func() {
-			select {
-			case wake <- struct{}{}:
-			default:
-			}
-		},
-	}
-	st.wanted = wake
+	f := &feed{ex: &st.ex, source: st.r.Body, limit: st.ex.cfg.LimitRequestBody, left: st.req.ContentLength}
+	f.wake, st.wanted = waker()
+	st.ex.feed = f
 }
 
 // runFeed feeds the body to the worker. What the worker does not want stays with the

@@ -29,11 +29,11 @@ type stream struct {
 	ex      exchange
 	out     outbox
 
-	work    chan struct{} // run is to be called
-	wanted  chan struct{} // the feed is to look
-	over    chan struct{} // closed when all is written
-	aborted atomic.Bool   // the client must see that it is not complete
-	ended   atomic.Bool   // all of the body is in the outbox
+	work    chan struct{}   // run is to be called
+	wanted  <-chan struct{} // the feed is to look
+	over    chan struct{}   // closed when all is written
+	aborted atomic.Bool     // the client must see that it is not complete
+	ended   atomic.Bool     // all of the body is in the outbox
 
 	// Of whoever answers.
 	head http2Head
