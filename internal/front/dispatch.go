@@ -68,8 +68,8 @@ type generation struct {
 	workers  int
 	active   int               // workers that read the queue
 	inFlight int               // of the requests given to the queue
-	asgi     []*worker         // active ones, which get their requests themselves
 	shared   int               // of inFlight: those in messages that had several
+	asgi     []*worker         // active ones, which get their requests themselves
 	turn     int               // which of these is asked first
 	answered int               // since the last scan
 	quick    int               // requests answered in prefetchTime, as of that scan
