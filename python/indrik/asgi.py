@@ -18,6 +18,7 @@ from . import store, wire, wsgi
 from .asgihttp import Request
 from .exchange import FORMAT, LEAVE, REFUSED
 from .lifespan import Lifespan
+from .outgoing import Outgoing
 from .websocket import Socket
 from .wire import BODY, CLOSED, GONE, GRANT, MESSAGE, PING, REQUEST, RESET, TRAY, UPLOAD
 
@@ -45,14 +46,13 @@ _LEAST = 2.0
 _QUICK = 1.0
 
 
-class Server:
+class Server(Outgoing):
     """What serves an app in this process. There is one."""
 
     def __init__(self, worker):
+        super().__init__(worker.slots[0], worker.log)
         self.worker = worker
-        self.log = worker.log
         self.app = worker.wsgi
-        self.sock = worker.slots[0]
         self.cells = worker.board
         self.page = worker.page
         self.revocations = wire.Revocations(worker.page)
@@ -68,17 +68,9 @@ class Server:
             self.grace = 3
         self.until = None  # when graceful_timeout is over, by the clock of the loop
         self.over = None  # a future: nothing is left to do
-        self.loop = None
         self.plain = False  # tasks are asyncio's own
         self.eager = False  # these take their first steps at once
         self.lifespan = None
-        # What goes to the front.
-        self.corked = False  # it is kept until the messages that came were handled
-        self.out = []
-        self.size = 0
-        self.backlog = deque()  # what the kernel did not take: data and perhaps a descriptor
-        self.drained = []  # futures of who waits for that
-        self.lost = False  # the front cannot be reached
         self.conversations = {}
         for name, kind in CONVERSATIONS.items():
             self.conversations[name] = type(kind.__name__, (kind,), {"server": self, "log": worker.log})
@@ -374,84 +366,6 @@ class Server:
         for conversation in list(self.requests.values()):
             conversation.on_gone()
         self.stop()
-
-    # Messages to the front
-
-    def put(self, data):
-        """Sends a message, or keeps it for a moment to send it with others."""
-        if self.corked:
-            if self.size + len(data) > wire.MAX_MESSAGE:
-                self.flush()
-            self.out.append(data)
-            self.size += len(data)
-        else:
-            self.write(data)
-
-    def put_file(self, data, fd):
-        """Sends a message with a descriptor, which stays the caller's."""
-        self.flush()
-        self.write(data, fd)
-
-    def uncork(self):
-        self.corked = False
-        self.flush()
-
-    def flush(self):
-        out = self.out
-        if out:
-            data = out[0] if len(out) == 1 else b"".join(out)
-            self.out = []
-            self.size = 0
-            self.write(data)
-
-    def write(self, data, fd=None):
-        if self.lost:
-            return
-        if not self.backlog:
-            try:
-                self._send(data, fd)
-                return
-            except (BlockingIOError, InterruptedError):
-                pass
-            except OSError as e:
-                self._unreachable(e)
-                return
-            self.loop.add_writer(self.sock, self._drain)
-        self.backlog.append((data, None if fd is None else os.dup(fd)))
-
-    def _send(self, data, fd):
-        if fd is None:
-            self.sock.send(data)
-        else:
-            self.sock.sendmsg([data], [wire.rights(fd)])
-
-    def _unreachable(self, error):
-        self.log.debug("A message to the front was not sent: %s", error)
-
-    def _drain(self):
-        while self.backlog:
-            data, fd = self.backlog[0]
-            try:
-                self._send(data, fd)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as e:
-                self._unreachable(e)
-            self.backlog.popleft()
-            if fd is not None:
-                wire.close_all([fd])
-        self.loop.remove_writer(self.sock)
-        drained, self.drained = self.drained, []
-        for future in drained:
-            if not future.done():
-                future.set_result(None)
-
-    async def room(self):
-        """Waits until the kernel takes more."""
-        if self.backlog:
-            future = self.loop.create_future()
-            self.drained.append(future)
-            await future
 
 
 def new_loop(worker):
