@@ -51,6 +51,7 @@ func (g *generation) leastBusy() *worker {
 func (q *queue) reset(w *worker, f form) {
 	if len(w.slots) > 0 && !w.asgi.Load() {
 		w.form = f
+		w.loop = loop{ping: w.board.Pinged()}
 		w.asgi.Store(true)
 		w.post.begin()
 		w.post.send(wire.AppendReset(nil, q.number))

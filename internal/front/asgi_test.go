@@ -397,3 +397,20 @@ func (r *rig) asgiWorkerOf(g *fakeGeneration, front uint32) *fakeWorker {
 	w.expect(wire.EventReset, front)
 	return w
 }
+
+// What a worker has answered to a front that has died says nothing of its loop.
+func TestLoopAskedByAnotherFront(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.quietWorker(g, 1)
+	w.setWord(2, 5) // the number of the last ping
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
+	w.expect(wire.EventReset, 0)
+	c := r.dial()
+	c.get("/")
+	id, _, _ := w.begin()
+	if kind, _, _, _, ok := w.try(8 * time.Second); !ok || kind != wire.EventPing {
+		t.Fatalf("%v came, want a ping", kind)
+	}
+	w.say(0, response(id, "200 OK", nil, "fine"))
+	c.expect(200, "fine")
+}

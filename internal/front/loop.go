@@ -16,27 +16,27 @@ const (
 
 // A loop is what is known of the event loop of an ASGI worker.
 type loop struct {
-	ping     uint32    // the number of the last one
-	sent     time.Time // when
-	answered bool      // it was
-	blocked  bool      // it has not turned for longer than timeout
+	ping    uint32    // the number of the last one
+	sent    time.Time // when
+	asked   bool      // its answer was not seen yet
+	blocked bool      // it has not turned for longer than timeout
 }
 
 // watch asks an ASGI worker that runs requests whether its loop turns, and returns
 // for how long it has not. It is called with the mutex held.
 func (q *queue) watch(w *worker, now time.Time) time.Duration {
 	l := &w.loop
-	if w.board.Pinged() != l.ping {
-		return now.Sub(l.sent)
-	}
-	if !l.answered {
-		l.answered = true
+	if l.asked {
+		if w.board.Pinged() != l.ping {
+			return now.Sub(l.sent)
+		}
+		l.asked = false
 		if lag, _ := w.board.Lag(); lag >= muchLag {
 			q.s.log.Debugf("The event loop of worker (pid:%d) was %s late", w.pid, lag)
 		}
 	}
 	if w.inFlight > 0 && now.Sub(l.sent) >= pingAfter {
-		l.ping, l.sent, l.answered = l.ping+1, now, false
+		l.ping, l.sent, l.asked = l.ping+1, now, true
 		w.post.send(wire.AppendPing(nil, l.ping, now))
 	}
 	return 0
