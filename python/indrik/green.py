@@ -62,6 +62,10 @@ class Tray(wire.Tray):
             self.freed.wait()
         return super().put(number, data)
 
+    def clear(self):
+        super().clear()
+        self.freed.set()
+
 
 class GreenExchange(Exchange):
     """The response to one request, with what the app can ask about that."""

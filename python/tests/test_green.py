@@ -194,6 +194,20 @@ class Green(MasterTest):
         self.tell(RESET, self.front)
         self.assertEqual(self.hear()[-1], bodies[1])
 
+    def test_tray_of_one_that_was_ended(self):
+        self.start()
+        self.begin("/large")  # nobody reads it: nothing else can be sent
+        first, second = (self.begin("/", bytes(100000), "POST") for _ in range(2))
+        self.master.wait_log("read", 2)
+        self.assertEqual(self.worker.board[12], first)
+        self.tell(LATE, first)
+        self.master.wait_log("WORKER TIMEOUT")
+        while True:
+            message = self.master.response(self.worker)
+            if message[0] == RESPONSE:
+                break
+        self.assertEqual(message[1], second)
+
     def test_room(self):
         self.start()
         number = self.begin("/large")
