@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"runtime"
 	"strings"
@@ -17,23 +18,12 @@ func TestBodyForAnotherKind(t *testing.T) {
 		r := newRig(t, 0)
 		r.listen()
 		g := r.generation(1, testConfig())
-		body := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+		body := bodyOf(size)
 		c := r.dial()
 		go c.send("POST / HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", size, body)
 		eventually(t, "the request waits", func() bool { return r.waiting() == 1 })
 		w := r.asgiWorker(g)
-		id, _, got := w.begin()
-		for len(got) < size {
-			w.say(0, withCount(wire.KindWant, id, 1<<30))
-			for more := int64(1); more > 0; {
-				data, flag := w.expect(wire.EventBody, id)
-				got, more = append(got, data.([]byte)...), flag.(int64)
-			}
-		}
-		if string(got) != body {
-			t.Errorf("%d bytes of %d, or others", len(got), size)
-		}
-		w.say(0, response(id, "200 OK", nil, "ok"))
+		w.say(0, response(w.takeBody(body), "200 OK", nil, "ok"))
 		c.expect(200, "ok")
 	}
 }
@@ -42,11 +32,6 @@ func TestBodyForAnotherKind(t *testing.T) {
 // it answers.
 func TestFeedEndsWithResponse(t *testing.T) {
 	const size = 5 << 20
-	feeding := func() bool {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		return bytes.Contains(stacks, []byte("feedFile")) || bytes.Contains(stacks, []byte("runFeed"))
-	}
 	takeAll := func(w *fakeWorker) {
 		id, _, got := w.begin()
 		w.say(0, withCount(wire.KindWant, id, int64(size-len(got))))
@@ -71,25 +56,83 @@ func TestFeedEndsWithResponse(t *testing.T) {
 		eventually(t, "nothing is fed", func() bool { return !feeding() })
 	})
 	t.Run("HTTP2", func(t *testing.T) {
-		r, g := asgiRig(t, func(cfg *wire.FrontConfig) {
-			cfg.HTTP2Cleartext, cfg.HTTP2Streams, cfg.HTTP2HeaderList = true, 100, 1<<16
-			cfg.HTTP2Window, cfg.HTTP2Frame = 1<<16-1, 1<<14
-		})
+		r, g := asgiRig(t, allowHTTP2)
 		w := r.asgiWorker(g)
-		var only http.Protocols
-		only.SetUnencryptedHTTP2(true)
-		client := http.Client{Transport: &http.Transport{Protocols: &only}}
-		defer client.CloseIdleConnections()
-		answered := make(chan error, 1)
-		go func() {
-			resp, err := client.Post("http://"+r.addr, "", bytes.NewReader(make([]byte, size)))
-			if err == nil {
-				resp.Body.Close()
-			}
-			answered <- err
-		}()
+		answered := r.postHTTP2(bytes.NewReader(make([]byte, size)))
 		takeAll(w)
 		must(t, <-answered)
 		eventually(t, "nothing is fed", func() bool { return !feeding() })
 	})
+}
+
+// With HTTP/2 the app may become another while the body comes.
+func TestHTTP2BodyForAnotherKind(t *testing.T) {
+	cfg := testConfig()
+	allowHTTP2(cfg)
+	r := newRig(t, 0)
+	r.listen()
+	old := r.worker(r.generation(1, cfg), 1)
+	body := bodyOf(5 << 20)
+	read, write := io.Pipe()
+	answered := r.postHTTP2(read)
+	if _, err := io.WriteString(write, body[:1<<20]); err != nil { // it is being received
+		t.Fatal(err)
+	}
+	w := r.asgiWorker(r.generation(2, cfg))
+	r.tell(wire.ToFront{Type: wire.TypeRetire, Worker: old.age})
+	go func() {
+		io.WriteString(write, body[1<<20:])
+		write.Close()
+	}()
+	w.say(0, response(w.takeBody(body), "200 OK", nil, "ok"))
+	must(t, <-answered)
+	eventually(t, "nothing is fed", func() bool { return !feeding() })
+}
+
+// feeding tells whether a goroutine feeds a body.
+func feeding() bool {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return bytes.Contains(stacks, []byte("feedFile")) || bytes.Contains(stacks, []byte("runFeed"))
+}
+
+func allowHTTP2(cfg *wire.FrontConfig) {
+	cfg.HTTP2Cleartext, cfg.HTTP2Streams, cfg.HTTP2HeaderList = true, 100, 1<<16
+	cfg.HTTP2Window, cfg.HTTP2Frame = 1<<16-1, 1<<14
+}
+
+// postHTTP2 sends a request, and tells when it was answered.
+func (r *rig) postHTTP2(body io.Reader) (answered <-chan error) {
+	var only http.Protocols
+	only.SetUnencryptedHTTP2(true)
+	client := http.Client{Transport: &http.Transport{Protocols: &only}}
+	r.t.Cleanup(client.CloseIdleConnections)
+	c := make(chan error, 1)
+	go func() {
+		resp, err := client.Post("http://"+r.addr, "", body)
+		if err == nil {
+			resp.Body.Close()
+		}
+		c <- err
+	}()
+	return c
+}
+
+func bodyOf(size int) string { return strings.Repeat("0123456789abcdef", size/16+1)[:size] }
+
+// takeBody takes a request with that body, and returns its id.
+func (w *fakeWorker) takeBody(body string) uint32 {
+	w.t.Helper()
+	id, _, got := w.begin()
+	for len(got) < len(body) {
+		w.say(0, withCount(wire.KindWant, id, 1<<30))
+		for more := int64(1); more > 0; {
+			data, flag := w.expect(wire.EventBody, id)
+			got, more = append(got, data.([]byte)...), flag.(int64)
+		}
+	}
+	if string(got) != body {
+		w.t.Errorf("%d bytes of %d, or others", len(got), len(body))
+	}
+	return id
 }

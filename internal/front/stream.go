@@ -65,9 +65,10 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 		st.ex.release()
 		st.giveUp(err)
 	} else {
+		f := st.ex.feed // a worker of another kind may get one that needs nothing of this stream
 		s.queue.submit(&st.ex, time.Now())
-		if st.ex.feed != nil {
-			go st.runFeed(st.ex.feed)
+		if f != nil {
+			go st.runFeed(f)
 		}
 	}
 	st.write()
