@@ -36,7 +36,7 @@ type worker struct {
 	slotFiles []*os.File // the front's ends
 
 	ready     bool   // it has its app
-	kind      string // once it is ready: asgi, or empty
+	kind      string // once it is ready: asgi, gevent, or empty
 	active    bool   // the front counts on it
 	recycling bool
 	leaving   bool // it was told to end, or is about to be

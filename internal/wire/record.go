@@ -114,10 +114,8 @@ func (r *Recorder) run() {
 	defer close(r.done)
 	defer r.conn.Close()
 	for rec := range r.records {
-		if data := rec.encode(); data != nil {
-			if SendMsg(r.raw, data) != nil {
-				r.lost.Add(1)
-			}
+		if data := rec.encode(); data == nil || SendMsg(r.raw, data) != nil {
+			r.lost.Add(1)
 		}
 	}
 }

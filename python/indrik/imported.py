@@ -5,10 +5,12 @@ import sys
 import threading
 import time
 
+from . import wire
+
 # How often a worker looks whether the app has imported more, in seconds.
 EVERY = 0.2
 
-# Of one message, so that it stays below the limit.
+# The size of the paths in one message, in bytes, so that it stays below the limit.
 MAX_PATHS = 48 << 10
 
 # The standard library, which nobody edits.
@@ -72,14 +74,15 @@ def _portions(paths):
     portion, size = [], 0
     for path in paths:
         try:
-            length = len(path.encode())
+            path.encode()
         except UnicodeEncodeError:
             continue  # no name that JSON has a form for
+        length = wire.size(path)
         if size + length > MAX_PATHS:
             yield portion
             portion, size = [], 0
         portion.append(path)
-        size += length + 3
+        size += length + 2
     if portion:
         yield portion
 

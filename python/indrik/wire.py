@@ -25,7 +25,8 @@ except ImportError:  # not Linux
 MAX_MESSAGE = 128 << 10
 MAX_DESCRIPTORS = 200
 
-# Text that can grow without bound, so that a message holds the rest too.
+# The size of text that can grow without bound, in bytes of a message, so that this
+# holds the rest too.
 MAX_TEXT = 48 << 10
 
 # The layout of a board and of a shared page, in 64-bit words.
@@ -205,12 +206,19 @@ def _part(board, index):
     return whole[end - size : end]
 
 
+def size(text):
+    """Returns how many bytes text takes in a message. Of one character these are up to
+    twelve."""
+    return len(json.dumps(text))
+
+
 def clip(text):
     """Cuts text in the middle so that it fits a message."""
-    if len(text) <= MAX_TEXT:
-        return text
-    half = MAX_TEXT // 2
-    return text[:half] + "\n[...]\n" + text[-half:]
+    clipped, half = text, MAX_TEXT // 2
+    while size(clipped) > MAX_TEXT:
+        clipped = text[:half] + "\n[...]\n" + text[-half:]
+        half = half * 7 // 8
+    return clipped
 
 
 class Control:

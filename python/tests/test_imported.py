@@ -1,5 +1,6 @@
 """What a worker tells the master of what it has imported."""
 
+import json
 import os
 import sys
 import tempfile
@@ -70,13 +71,13 @@ class ImportedTest(unittest.TestCase):
     def test_portions(self):
         self.imported.tell()
         self.control.sent.clear()
-        paths = ["/srv/%s/%d.py" % ("x" * 200, n) for n in range(1000)]
+        paths = ["/srv/%s/%d.py" % ("x\u0436"[n % 2] * 200, n) for n in range(1000)]
         for n, path in enumerate(paths):
             self.add("imported_many_%d" % n, path)
         self.imported.tell()
         self.assertGreater(len(self.control.sent), 3)
         for fields in self.control.sent:
-            self.assertLess(len(str(fields["files"])), 64 << 10)
+            self.assertLess(len(json.dumps(fields)), 64 << 10)
         self.assertEqual(sorted(self.control.files()), sorted(paths))
 
     def test_failures(self):

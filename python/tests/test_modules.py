@@ -177,7 +177,11 @@ class Wire(unittest.TestCase):
 
     def test_clip(self):
         self.assertEqual(wire.clip("short"), "short")
-        self.assertLess(len(wire.clip("x" * 10**6)), wire.MAX_TEXT + 100)
+        for character in "x", '"', "\0", "\u0436", "\U0001f600", "\udc80":
+            text = "first" + character * 10**6 + "last"
+            clipped = wire.clip(text)
+            self.assertTrue(clipped.startswith("first") and clipped.endswith("last"))
+            self.assertTrue(wire.MAX_TEXT // 2 < wire.size(clipped) <= wire.MAX_TEXT)
 
 
 class Log(unittest.TestCase):
