@@ -35,6 +35,11 @@ from .worker import BOOT_ERROR, LOAD_ERROR, Worker, become
 _NOT_STARTED = (BOOT_ERROR, LOAD_ERROR)
 
 
+# How large the values of a config file may be together, in bytes: a message has them, and
+# some more.
+_MAX_SETTINGS = wire.MAX_MESSAGE - 1024
+
+
 class CallError(Exception):
     """A call that failed."""
 
@@ -146,7 +151,15 @@ class Spawner:
         kept = {n: f for n, f in self.files.items() if n in self.generations}
         kept[message["generation"]] = file
         self.files = kept
-        return {"settings": file.plain(), "hooks": sorted(file.hooks), "lines": file.lines}
+        answer = {"settings": file.plain(), "hooks": sorted(file.hooks), "lines": file.lines}
+        size = wire.size(answer)
+        if size > _MAX_SETTINGS:
+            sizes = {name: wire.size(value) for name, value in answer["settings"].items()}
+            largest = max(sizes, key=sizes.get)
+            raise CallError("config", "\nError: the values in %s are too large: %d bytes of at most %d, '%s' has %d."
+                            " Names that begin with an underscore do not count."
+                            % (message["config_file"], size, _MAX_SETTINGS, largest, sizes[largest]))
+        return answer
 
     def on_ssl_context(self, message, fds):
         from . import tlshook  # only here: ssl costs milliseconds

@@ -206,10 +206,10 @@ def _part(board, index):
     return whole[end - size : end]
 
 
-def size(text):
-    """Returns how many bytes text takes in a message. Of one character these are up to
-    twelve."""
-    return len(json.dumps(text))
+def size(value):
+    """Returns how many bytes a value takes in a message. Of one character these are up
+    to twelve."""
+    return len(json.dumps(value))
 
 
 def clip(text):
