@@ -130,3 +130,36 @@ func TestRefusedRequestsInTheAccessLog(t *testing.T) {
 		t.Errorf("the log is\n%s\nwant\n%s", log, strings.Join(want, "\n"))
 	}
 }
+
+// TestNobodyReadsTheLog: standard error is a pipe whose reader has stopped.
+func TestNobodyReadsTheLog(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	defer w.Close()
+	s := start(t, options{
+		wrap: []string{"sh", "-c", `exec "$@" 2>&3 3>&-`, "sh"}, extra: []*os.File{w}, args: []string{"--graceful-timeout", "1"},
+	})
+	fill(t, w)
+	s.signal(syscall.SIGTTIN)
+	s.workers(2)
+	s.get("/")
+	s.signal(syscall.SIGTERM)
+	s.expectExit(0)
+}
+
+// fill writes to a pipe until nothing fits any more.
+func fill(t *testing.T, pipe *os.File) {
+	t.Helper()
+	// A description of its own: O_NONBLOCK must not hold for whoever else has it.
+	fd, err := syscall.Open(fmt.Sprintf("/proc/self/fd/%d", pipe.Fd()), syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	must(t, err)
+	defer syscall.Close(fd)
+	for err == nil {
+		_, err = syscall.Write(fd, []byte{'\n'})
+	}
+	if err != syscall.EAGAIN {
+		t.Fatal(err)
+	}
+}

@@ -9,7 +9,8 @@
 // Messages may go elsewhere besides ([Log.SetTaps]) or instead ([Log.SetRelay]).
 //
 // A Log may be used by any number of goroutines. What it cannot write is lost:
-// there is nowhere left to say so. Try it with go test ./internal/errlog.
+// there is nowhere left to say so. Nor does it wait for ever for a reader of a pipe
+// or a terminal that has stopped: see patience. Try it with go test ./internal/errlog.
 package errlog
 
 import (
@@ -70,6 +71,8 @@ type Log struct {
 	path     string   // what Reopen opens; "" if there is nothing to open again
 	uid, gid int
 	buf      []byte
+	writing  chan struct{} // closed when a write that took too long has ended; nil: there is none
+	lost     int           // messages since then
 }
 
 // New returns a log of level Info that writes to w. The caller closes w.
@@ -123,6 +126,7 @@ func (l *Log) setFile(f *os.File) {
 		l.file.Close()
 	}
 	l.w, l.file, l.owned = f, f, true
+	l.writing = nil // that write is another file's
 }
 
 // File returns the file that l writes to, nil if that is none. It stays l's, and
@@ -176,22 +180,66 @@ func (l *Log) Logf(v Level, format string, args ...any) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := now.AppendFormat(l.buf[:0], "[2006-01-02 15:04:05 -0700] [")
+	if l.blocked() {
+		l.lost++
+		return
+	}
+	b := l.buf[:0]
+	if l.lost > 0 {
+		b = l.append(b, now, Warning, "%d messages are missing here: nobody read the log", l.lost)
+		l.lost = 0
+	}
+	l.write(l.append(b, now, v, format, args...))
+}
+
+// append adds a line to b.
+func (l *Log) append(b []byte, now time.Time, v Level, format string, args ...any) []byte {
+	b = now.AppendFormat(b, "[2006-01-02 15:04:05 -0700] [")
 	b = append(b, l.pid...)
 	b = append(b, "] ["...)
 	b = append(b, v.String()...)
 	b = append(b, "] "...)
 	b = fmt.Appendf(b, format, args...)
-	b = append(b, '\n')
-	_, _ = l.w.Write(b)
-	l.buf = b
-	if cap(b) > maxKept {
+	return append(b, '\n')
+}
+
+const (
+	// patience is how long a write may take. A pipe whose reader has stopped must not
+	// keep the master from obeying signals, and the front from serving.
+	patience = time.Second
+	// maxKept is the size of the largest buffer kept for the next message.
+	maxKept = 64 << 10
+)
+
+// write writes b, or leaves the rest of that to a goroutine when it takes too long.
+func (l *Log) write(b []byte) {
+	done := make(chan struct{})
+	go func(w io.Writer) {
+		_, _ = w.Write(b)
+		close(done)
+	}(l.w)
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	select {
+	case <-done:
+		l.buf = b
+	case <-limit.C:
+		l.writing, l.buf = done, nil
+	}
+	if cap(l.buf) > maxKept {
 		l.buf = nil
 	}
 }
 
-// maxKept is the size of the largest buffer kept for the next message.
-const maxKept = 64 << 10
+// blocked tells whether a write has not ended yet.
+func (l *Log) blocked() bool {
+	select {
+	case <-l.writing:
+		l.writing = nil
+	default:
+	}
+	return l.writing != nil
+}
 
 // Debugf writes a message of level Debug.
 func (l *Log) Debugf(format string, args ...any) { l.Logf(Debug, format, args...) }

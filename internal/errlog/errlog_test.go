@@ -1,9 +1,11 @@
 package errlog
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -36,6 +39,33 @@ $`, os.Getpid()))
 	if !want.Match(b.Bytes()) {
 		t.Errorf("got\n%s", b.String())
 	}
+}
+
+// Whoever stops reading a log does not stop those who write it.
+func TestNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		l := New(w)
+		begin := time.Now()
+		for _, text := range []string{"a", "b", "c"} {
+			l.Infof("%s", text)
+		}
+		if waited := time.Since(begin); waited != patience {
+			t.Errorf("three messages took %s", waited)
+		}
+		lines := bufio.NewReader(r)
+		expect := func(want string) {
+			t.Helper()
+			if line, err := lines.ReadString('\n'); err != nil || !strings.HasSuffix(line, want+"\n") {
+				t.Errorf("%q, %v, want %s", line, err, want)
+			}
+		}
+		expect("[INFO] a")
+		synctest.Wait()
+		go l.Infof("d")
+		expect("[WARNING] 2 messages are missing here: nobody read the log")
+		expect("[INFO] d")
+	})
 }
 
 func TestLevels(t *testing.T) {
