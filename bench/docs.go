@@ -27,6 +27,8 @@ form of this on your machine in under ten minutes, ` + "`make bench-full`" + ` a
 - **Every answer is checked**, status and each byte of the body. Errors, clients that were not served at all, rounds that differ by more than a fifth and a machine that others use are
   marked (⚠) and not left out.
 - **waitress** has one process, with as many threads as others have in all their workers.
+- **What counts for a goal.** A server that leaves clients without an answer, or does not call close() of responses where the app has work to do there, stands in the
+  tables with a mark, and is not compared with.
 - uWSGI keeps connections only with ` + "`http11-socket`" + `; a worker then serves one connection until its client closes it, and other clients wait. The table says how many.
 `
 

@@ -78,6 +78,7 @@ var (
 		columnServer, columnValue("connections held", valueHeld, "%.0f"),
 		columnValue("KiB each (lowest–highest)", valueIdle, "%.1f"), columnMarks,
 	}}
+	ending    = table{&unclosed, []column{columnServer, columnValue("of which it called close(), %", valueClosed, "%.0f"), columnMarks}}
 	reloading = table{&longest, []column{
 		columnServer, columnLost, columnWait, columnValue("first new answer ms", valueFresh, "%.0f"),
 		columnValue("last old answer ms", valueOld, "%.0f"), columnRate, columnMarks,
@@ -118,6 +119,9 @@ func (r *report) conditions(b *strings.Builder) {
 	fmt.Fprintf(b, "- versions: %s; Indrik built by %s", strings.Join(versions, ", "), r.Machine.Go)
 	if r.Machine.Revision != "" {
 		fmt.Fprintf(b, " from %s", r.Machine.Revision)
+	}
+	if python := r.Options["python"]; python != "" {
+		fmt.Fprintf(b, "; the Python is that of `%s`", python)
 	}
 	fmt.Fprintf(b, "\n- method: up to %s rounds, interleaved, of %s after a warm-up of %s; medians; %s workers; clients and server share the machine\n",
 		r.Options["rounds"], r.Options["duration"], r.Options["warm"], r.Options["workers"])

@@ -52,6 +52,7 @@ type environment struct {
 	apps     string
 	indrik   string
 	file     string // that apps send
+	calls    string // a file where an app notes what was called
 	certFile string // of a certificate of the bench's own, and its key
 	keyFile  string
 	versions map[string]string // of Python and the packages that are there
@@ -71,6 +72,7 @@ func (e *environment) vars() []string {
 		"PYTHONDONTWRITEBYTECODE=1",
 		"INDRIK_PYTHON=" + e.python(),
 		"BENCH_FILE=" + e.file,
+		"BENCH_CALLS=" + e.calls,
 	}
 }
 
@@ -83,6 +85,7 @@ func install(ctx context.Context, o options) (*environment, error) {
 	e := &environment{
 		bin: filepath.Join(venv, "bin"), home: filepath.Join(o.Dir, "home"), apps: o.Apps, indrik: o.Indrik,
 		file:     filepath.Join(o.Dir, "50k.txt"),
+		calls:    filepath.Join(o.Dir, "calls"),
 		versions: make(map[string]string), absent: make(map[string]string),
 	}
 	var err error
@@ -105,8 +108,10 @@ func install(ctx context.Context, o options) (*environment, error) {
 		}
 		progress("installing %s %s", r.name, r.version)
 		limited, cancel := context.WithTimeout(ctx, installTimeout)
-		_, err := output(limited, e.python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1",
-			r.name+"=="+r.version)
+		// Not from pip's cache: it holds what was built for another interpreter of the
+		// same version, and uWSGI has that linked in.
+		_, err := output(limited, e.python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir",
+			"--retries", "1", r.name+"=="+r.version)
 		cancel()
 		if err != nil {
 			if ctx.Err() != nil {

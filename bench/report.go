@@ -43,7 +43,9 @@ type row struct {
 	Longest   stats.Summary            `json:"longest_wait_milliseconds"`
 	Lost      []int                    `json:"failed_requests"` // by round
 	Starved   int                      `json:"starved_clients"` // in the worst round
-	Values    map[string]stats.Summary `json:"values,omitempty"`
+	// Unended: it does not call close(), where the app has work to do there.
+	Unended bool                     `json:"unended,omitempty"`
+	Values  map[string]stats.Summary `json:"values,omitempty"`
 	// Notes are what a reader should know of a figure, Marks why not to trust it.
 	Notes []string `json:"notes,omitempty"`
 	Marks []string `json:"marks,omitempty"`
@@ -54,6 +56,7 @@ func newReport(o options, e *environment, peers []peer) *report {
 		Machine: describeMachine(o.Indrik), Versions: e.versions, Absent: e.absent,
 		Options: map[string]string{
 			"rounds": fmt.Sprint(o.Rounds), "warm": o.Warm.String(), "duration": o.Measure.String(), "workers": fmt.Sprint(workers),
+			"python": o.Python,
 		},
 		Commands: make(map[string]string),
 	}
@@ -96,12 +99,26 @@ func (r *report) finish(err error) {
 				continue
 			}
 			one := summarize(runs, w)
+			if w.Ends && r.leavesOpen(name) {
+				one.Unended = true
+				one.Marks = append(one.Marks, "does not call close(), which is a part of the work")
+			}
 			if anchored := summarize(r.find(w.Name, anchorOf(name)), w); anchored.PerSecond.Median > 0 {
 				one.Ratio = one.PerSecond.Median / anchored.PerSecond.Median
 			}
 			r.Rows = append(r.Rows, one)
 		}
 	}
+}
+
+// leavesOpen tells whether a server was found not to call close() of responses.
+func (r *report) leavesOpen(peer string) bool {
+	for _, one := range r.find("close", peer) {
+		if one.Failure == "" && one.Values[valueClosed] < 100 {
+			return true
+		}
+	}
+	return false
 }
 
 // anchorOf is the server that a server's ratio is to.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -20,12 +23,15 @@ const (
 	valueIdle    = "connection_kib"
 	valueFresh   = "first_new_milliseconds"
 	valueOld     = "last_old_milliseconds"
+	valueClosed  = "closed_percent"
 	idleClients  = 10_000
 	idleRamp     = 3 * time.Second
 	idleSettle   = 6 * time.Second // in which a server may give memory back
 	moreWorkers  = 6
 	pidInterval  = 10 * time.Millisecond
 	startsPerRun = 3
+	closeRuns    = 10
+	closeWait    = time.Second // for a server that calls close() when the client has its answer
 )
 
 // runStart starts the server several times.
@@ -126,6 +132,33 @@ func runIdle(ctx context.Context, b *bed) (*run, error) {
 			r.Values[valueIdle] = float64(after-before) / 1024 / float64(held)
 		}
 		return r, nil
+	})
+}
+
+// runClose finds out whether the server calls close() of responses.
+func runClose(ctx context.Context, b *bed) (*run, error) {
+	if err := os.Remove(b.e.calls); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return b.withServer(ctx, b.setup(), func(s *server) (*run, error) {
+		for range closeRuns {
+			if err := s.ask(); err != nil {
+				return nil, err
+			}
+		}
+		for waited := time.Duration(0); ; waited += pidInterval {
+			calls, err := os.ReadFile(b.e.calls)
+			if err != nil {
+				return nil, err
+			}
+			called, closed := bytes.Count(calls, []byte("a")), bytes.Count(calls, []byte("c"))
+			if closed == called || waited >= closeWait {
+				return &run{Values: map[string]float64{valueClosed: 100 * float64(closed) / float64(called)}}, nil
+			}
+			if err := sleep(ctx, pidInterval); err != nil {
+				return nil, err
+			}
+		}
 	})
 }
 

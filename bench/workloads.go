@@ -34,6 +34,11 @@ type workload struct {
 	Short bool
 	// Long: one run takes many seconds.
 	Long bool
+	// Once: it comes out the same in each round.
+	Once bool
+	// Ends: the app does a part of its work when the server calls close() of the
+	// response.
+	Ends bool
 	// Chart: what its figure in docs shows; "": it has none.
 	Chart chart
 }
@@ -94,11 +99,16 @@ var allWorkloads = []workload{
 	},
 	{
 		Name: "flask", Title: "JSON from Flask", WSGI: "flask_app", Table: throughput, Short: true, Chart: chartRate,
-		Text: "64 clients, keep-alive.", Groups: get(64, "/", flaskJSON),
+		Text: "64 clients, keep-alive.", Groups: get(64, "/", flaskJSON), Ends: true,
 	},
 	{
 		Name: "django", Title: "Hello from Django", WSGI: "django_app", Table: throughput, Short: true, Chart: chartRate,
-		Text: "64 clients, keep-alive.", Groups: get(64, "/", hello),
+		Text: "64 clients, keep-alive.", Groups: get(64, "/", hello), Ends: true,
+	},
+	{
+		Name: "close", Title: "The end of a response, WSGI", WSGI: "closing", Table: ending, Short: true, Run: runClose, Once: true,
+		Text: "PEP 3333 has the server call close() of each response. Frameworks end their requests there: Flask runs what was registered for " +
+			"it, Django sends request_finished, which gives back database connections. A server that does not call it has less to do.",
 	},
 	sleeping(64), sleeping(512),
 	mixed("mixed", "a quarter", 2, true),
@@ -272,6 +282,8 @@ func mixed(name, part string, slow int, short bool) workload {
 
 func (w *workload) rounds(o *options) int {
 	switch {
+	case w.Once:
+		return 1
 	case o.Lesser == 0 || w.Short && !w.Long:
 		return o.Rounds
 	case w.Long:
