@@ -7,9 +7,10 @@ runs in the same worker as ASGI apps do, on the same loop.
 """
 
 import asyncio
+import sys
 from collections import deque
 
-from tornado import httputil, web, websocket
+from tornado import gen, httputil, web, websocket
 from tornado.iostream import StreamClosedError
 
 from .loader import AppImportError
@@ -253,9 +254,7 @@ class Protocol(websocket.WebSocketProtocol):
         handler.set_status(101)
         handler._detach_stream()
         self.talk.put({"type": "websocket.accept", "subprotocol": self.subprotocol, "headers": pairs})
-        opened = self._run_callback(handler.open, *handler.open_args, **handler.open_kwargs)
-        if opened is not None:
-            await opened
+        await self.run(handler.open, *handler.open_args, **handler.open_kwargs)
         await self._receive_frame_loop()
 
     async def _receive_frame_loop(self):
@@ -265,9 +264,7 @@ class Protocol(websocket.WebSocketProtocol):
                 break
             if not self.is_closing():
                 text = event.get("text")
-                done = self._run_callback(self.handler.on_message, event["bytes"] if text is None else text)
-                if done is not None:
-                    await done
+                await self.run(self.handler.on_message, event["bytes"] if text is None else text)
         self.client_terminated = self.server_terminated = True
         self.handler.on_ws_connection_close(event.get("code"), event.get("reason") or None)
         self.talk.finished = True
@@ -286,6 +283,17 @@ class Protocol(websocket.WebSocketProtocol):
         if not self.server_terminated:
             self.server_terminated = True
             self.talk.put({"type": "websocket.close", "code": code or 1000, "reason": reason or ""})
+
+    async def run(self, callback, *args, **kwargs):
+        """Calls a function of the handler. What it raises ends the connection. (The
+        _run_callback of Tornado before 6.6 wants the socket for that.)"""
+        try:
+            result = callback(*args, **kwargs)
+            if result is not None:
+                await gen.convert_yielded(result)
+        except (Exception, asyncio.CancelledError):
+            self.handler.log_exception(*sys.exc_info())
+            self.close(1011)
 
     def is_closing(self):
         return self.client_terminated or self.server_terminated

@@ -76,6 +76,8 @@ if found:
         async def on_message(self, message):
             if message == "bye":
                 self.close(4001, "as you like")
+            elif message == "raise":
+                raise RuntimeError("in a callback")
             elif isinstance(message, bytes):
                 await self.write_message(message[::-1], binary=True)
             else:
@@ -219,6 +221,11 @@ class Tornado(unittest.TestCase):
                          {"type": "websocket.disconnect", "code": 4001})
         self.assertEqual(said[-1], {"type": "websocket.close", "code": 4001, "reason": "as you like"})
         self.assertEqual(Chat.left[0], 4001)
+
+    def test_websocket_callback_that_raises(self):
+        said = self.talk({"type": "websocket.receive", "text": "raise"},
+                         {"type": "websocket.disconnect", "code": 1011})
+        self.assertEqual(said[-1], {"type": "websocket.close", "code": 1011, "reason": ""})
 
     def test_websocket_denied(self):
         said = self.talk(headers=[(b"origin", b"https://evil.example")])
