@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"indrik/internal/settings"
-	"indrik/internal/version"
 	"indrik/internal/wire"
 )
 
@@ -86,7 +85,7 @@ func (m *Master) releaseUnused(g *generation) {
 func (m *Master) server(cfg *settings.Config) *wire.Server {
 	s := &wire.Server{
 		Pid: os.Getpid(), ProcName: m.procNameOf(cfg), NumWorkers: m.target,
-		MasterName: m.name(), Version: version.Version, Address: []string{},
+		MasterName: m.name(), Address: []string{},
 	}
 	for _, l := range m.listeners {
 		s.Address = append(s.Address, l.Bind)

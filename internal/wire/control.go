@@ -223,7 +223,6 @@ type Server struct {
 	Address    []string `json:"address"`
 	NumWorkers int      `json:"num_workers"`
 	MasterName string   `json:"master_name"` // Master, or Master.2
-	Version    string   `json:"version"`
 }
 
 // FromSpawner is a message from a spawner, or from one of its workers.

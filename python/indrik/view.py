@@ -29,15 +29,18 @@ class Listener(Advice):
 
     _ABSENT = LISTENER
 
-    def __init__(self, bind):
-        self.bind = bind
+    def __init__(self, bind, server):
+        self._bind = bind
+        self._server = server
         self.cfg_addr = parse_address(bind)
 
     def getsockname(self):
         return self.cfg_addr
 
     def __str__(self):
-        return self.bind if self.bind.startswith("unix:") else "http://" + self.bind
+        if self._bind.startswith("unix:"):
+            return self._bind
+        return ("https://" if self._server.cfg.is_ssl else "http://") + self._bind
 
 
 class Heartbeat:
@@ -105,12 +108,12 @@ class Server(Advice):
 
     def update(self, fields):
         """Takes over what the master says of itself."""
-        for name in ("pid", "master_pid", "reexec_pid", "num_workers", "proc_name", "master_name", "systemd"):
+        for name in ("pid", "num_workers", "proc_name", "master_name"):
             if name in fields:
                 setattr(self, name, fields[name])
         if "address" in fields:
             self.address = [parse_address(bind) for bind in fields["address"]]
-            self.LISTENERS = [Listener(bind) for bind in fields["address"]]
+            self.LISTENERS = [Listener(bind, self) for bind in fields["address"]]
 
     def kill_worker(self, pid, sig):
         """Sends a worker a signal."""

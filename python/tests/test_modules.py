@@ -359,11 +359,15 @@ class View(unittest.TestCase):
 
     def test_absent(self):
         server = view.Server()
+        server.cfg = config.Config({"certfile": None}, config.File(), None, "sync")
         server.update({"pid": 5, "address": ["h:1"], "num_workers": 2})
         self.assertEqual((server.pid, server.address, str(server.LISTENERS[0])), (5, [("h", 1)], "http://h:1"))
+        server.cfg = config.Config({"certfile": "x"}, config.File(), None, "sync")
+        self.assertEqual(str(server.LISTENERS[0]), "https://h:1")
         for get, text in [
             (lambda: server.manage_workers, "Indrik has no server.manage_workers: the master does so"),
             (lambda: server.LISTENERS[0].sock, "Indrik has no listener.sock: the sockets belong to"),
+            (lambda: server.LISTENERS[0].bind, "Indrik has no listener.bind: the sockets belong to"),
             (lambda: server.nix, "'Server' object has no attribute 'nix'"),
         ]:
             with self.assertRaises(AttributeError) as e:
