@@ -131,21 +131,6 @@ func TestIPv6(t *testing.T) {
 	serve(t, l)
 }
 
-func TestReusePort(t *testing.T) {
-	o := defaults
-	o.ReusePort = true
-	a, err := Open(parse(t, "127.0.0.1:0"), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	b, err := Open(a.Address, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Close()
-}
-
 func TestHostNames(t *testing.T) {
 	l := open(t, "localhost:0")
 	if ip := net.ParseIP(l.Host); !ip.IsLoopback() {

@@ -15,10 +15,9 @@ import (
 
 // Options are the settings for new sockets.
 type Options struct {
-	Backlog   int  // of listen(2)
-	Umask     int  // a unix socket gets mode 0777 less this
-	UID, GID  int  // who a unix socket is given to; −1: leave it
-	ReusePort bool // SO_REUSEPORT
+	Backlog  int // of listen(2)
+	Umask    int // a unix socket gets mode 0777 less this
+	UID, GID int // who a unix socket is given to; −1: leave it
 }
 
 // Open listens at an address. The error wraps the syscall.Errno: EADDRINUSE also for a
@@ -59,11 +58,6 @@ func openTCP(a Address, o Options) (*Listener, error) {
 	defer unix.Close(fd)
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return nil, os.NewSyscallError("setsockopt", err)
-	}
-	if o.ReusePort {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
-			return nil, os.NewSyscallError("setsockopt", err)
-		}
 	}
 	if err := unix.Bind(fd, sa); err != nil {
 		return nil, os.NewSyscallError("bind", err)
