@@ -69,6 +69,16 @@ def post_worker_init(worker):
 	}
 }
 
+// A master that is to measure nothing has no timer for it, until a reload wants one.
+func TestBacklogMetricByReload(t *testing.T) {
+	t.Parallel()
+	got, addr := listenPackets(t, "udp")
+	s := start(t, options{conf: "enable_backlog_metric = False\n", args: []string{"--statsd-host", addr}})
+	s.write("gunicorn.conf.py", "enable_backlog_metric = True\n")
+	s.reload(1)
+	eventually(t, "it is measured again and again", func() bool { return got.count(`^gunicorn\.backlog:`) >= 2 })
+}
+
 // With a logger of one's own each line is counted once, whoever writes it.
 func TestStatsdWithRelay(t *testing.T) {
 	t.Parallel()

@@ -122,15 +122,21 @@ func (m *Master) countWorkers() {
 // backlogEvery is how often the backlog is measured.
 const backlogEvery = time.Second
 
-// watchBacklog measures how many connections wait to be accepted.
+// watchBacklog measures how many connections wait to be accepted, from now on, if the
+// configuration that serves wants it. Otherwise there is no timer that would wake an
+// idle master.
 func (m *Master) watchBacklog() {
-	if m.cfg.Bool("enable_backlog_metric") && m.state != quitting {
-		if n := backlog(m.listeners); n >= 0 {
-			m.log.Debugf("socket backlog: %d", n)
-			m.outlets.View().Statsd.Histogram("gunicorn.backlog", n)
-		}
+	if m.gauge != nil {
+		m.gauge.Stop()
 	}
-	m.after(backlogEvery, m.watchBacklog)
+	if !m.cfg.Bool("enable_backlog_metric") || m.state == quitting {
+		return
+	}
+	if n := backlog(m.listeners); n >= 0 {
+		m.log.Debugf("socket backlog: %d", n)
+		m.outlets.View().Statsd.Histogram("gunicorn.backlog", n)
+	}
+	m.gauge = m.after(backlogEvery, m.watchBacklog)
 }
 
 // backlog is how many connections wait in the accept queues, −1 where that cannot be

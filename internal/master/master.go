@@ -60,6 +60,7 @@ type Master struct {
 	watcher    *time.Timer // runs watchCertificates
 	reloader   reloader
 	rotator    *time.Timer // runs rotateTickets
+	gauge      *time.Timer // runs watchBacklog
 	access     *os.File    // access log
 	outlets    *outlets.Outlets
 	relay      *relay       // through which log lines go, nil: none

@@ -152,6 +152,7 @@ func (m *Master) takeOver(b *build) {
 	m.watchCertificates()
 	m.watchCode()
 	m.rotateTickets()
+	m.watchBacklog()
 	m.rebuild.lived()
 	m.respawn.lived()
 	m.releaseUnused(old)
