@@ -158,16 +158,21 @@ class Request(Conversation):
                 at = len(part)
             else:
                 self._start_alone()
-        while at < len(view):
-            await self.await_window()
-            part = view[at : at + WINDOW]
-            data = await self._by_tray((CHUNK, self.number), part)
-            if data is None:
-                data = dumps((CHUNK, self.number, part), FORMAT)
-            self.window -= len(part)
-            self.sent += len(part)
-            self.server.put(data)
-            at += len(part)
+        try:
+            while at < len(view):
+                await self.await_window()
+                part = view[at : at + WINDOW]
+                data = await self._by_tray((CHUNK, self.number), part)
+                if data is None:
+                    data = dumps((CHUNK, self.number, part), FORMAT)
+                self.window -= len(part)
+                self.sent += len(part)
+                self.server.put(data)
+                at += len(part)
+        except BaseException:
+            if at:
+                self.cancelled()  # nothing else can follow half a part
+            raise
         if not more:
             self._end()
         elif self.window <= 0:

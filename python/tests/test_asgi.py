@@ -86,6 +86,13 @@ async def together(scope, receive, send):
     await start(send)
     await asyncio.gather(*[body(send, data, True) for data in (b"a" * 600000, b"b" * 100000, b"c")], body(send, b"d"))
 
+async def halving(scope, receive, send):
+    await start(send)
+    try:
+        await asyncio.wait_for(body(send, bytes(600000), True), 0.1)
+    except asyncio.TimeoutError:
+        await body(send, b"tail")
+
 async def abandoning(scope, receive, send):
     async def answer():
         try:
@@ -367,6 +374,15 @@ class Bodies(ASGITest):
         worker = self.up()
         number = self.ask(worker, "/together")
         self.assertEqual(self.take_all(worker, number), b"a" * 600000 + b"b" * 100000 + b"cd")
+
+    def test_send_that_is_cancelled(self):
+        """What would come after half a part of the body would be taken for the rest."""
+        worker = self.up()
+        number = self.ask(worker, "/halving")
+        self.assertEqual(self.reply(worker)[0], START)
+        self.assertEqual(self.reply(worker), (ERROR, number))
+        self.read(worker)
+        self.assertFalse(self.kept)
 
     def test_send_without_end(self):
         """The app returns while a task of its own waits for room."""
