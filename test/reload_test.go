@@ -4,6 +4,7 @@ package test
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -255,6 +256,34 @@ func TestReloadChangesBind(t *testing.T) {
 	if listening(second) {
 		t.Error("the port is still open")
 	}
+}
+
+// A reload that still tries to get an address when the next one comes is over, and
+// leaves the addresses of that alone.
+func TestReloadAfterOneThatWaitsForAPort(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer busy.Close()
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s := start(t, options{app: "webapp:app", bind: []string{}, conf: fmt.Sprintf("bind = %q\n", addr), noProbe: true,
+		files: map[string]string{"webapp.py": "import gate\ngate.wait('import')\n" + versioned("1")}})
+	s.o.bind = []string{addr}
+	s.ready()
+	imported := s.gate("import")
+	s.write("gunicorn.conf.py", fmt.Sprintf("bind = [%q, %q]\n", addr, busy.Addr()))
+	s.signal(syscall.SIGHUP)
+	s.log.expect(t, `Connection in use: `)
+	s.write("gunicorn.conf.py", fmt.Sprintf("bind = %q\n", addr))
+	s.signal(syscall.SIGHUP)
+	imported.entered()
+	busy.Close()
+	time.Sleep(1500 * time.Millisecond) // there would be a try each second
+	old := s.workers(2)
+	imported.release()
+	s.replaced(old[:1], 1)
+	s.get("/")
+	s.terminate()
 }
 
 func TestIdleConnectionsSurviveReloads(t *testing.T) {

@@ -24,14 +24,15 @@ func owner(cfg *settings.Config) (uid, gid int) {
 	return cfg.Int("user"), cfg.Int("group")
 }
 
-// bind makes the listeners of cfg: those that are open already are kept, and
+// bind makes the listeners of b: those that are open already are kept, and
 // those that a master before this one or the service manager handed over are
-// taken. It goes on with next; on an error nothing has changed, and the error
-// is in the log.
-func (m *Master) bind(cfg *settings.Config, next func(error)) {
+// taken. It goes on with next, unless b is given up meanwhile; on an error nothing
+// has changed, and the error is in the log.
+func (b *build) bind(next func(error)) {
+	m := b.m
 	var addrs []listen.Address
-	for _, b := range cfg.Strings("bind") {
-		a, _ := listen.Parse(b) // it was checked with the settings
+	for _, bind := range b.cfg.Strings("bind") {
+		a, _ := listen.Parse(bind) // it was checked with the settings
 		addrs = append(addrs, a)
 	}
 	if slices.ContainsFunc(m.listeners, func(l *listen.Listener) bool { return l.Systemd }) {
@@ -42,11 +43,12 @@ func (m *Master) bind(cfg *settings.Config, next func(error)) {
 			addrs = append(addrs, l.Address)
 		}
 	}
-	m.bindNext(cfg, addrs, nil, nil, bindTries, next)
+	b.bindNext(addrs, nil, nil, bindTries, next)
 }
 
 // bindNext opens addrs[len(set)] and what comes after it.
-func (m *Master) bindNext(cfg *settings.Config, addrs []listen.Address, set, opened []*listen.Listener, tries int, next func(error)) {
+func (b *build) bindNext(addrs []listen.Address, set, opened []*listen.Listener, tries int, next func(error)) {
+	m, cfg := b.m, b.cfg
 	for len(set) < len(addrs) {
 		a := addrs[len(set)]
 		if i := slices.IndexFunc(m.listeners, func(l *listen.Listener) bool { return l.Same(a) }); i >= 0 {
@@ -77,11 +79,11 @@ func (m *Master) bindNext(cfg *settings.Config, addrs []listen.Address, set, ope
 		if tries--; tries > 0 {
 			m.log.Debugf("Retrying in 1 second.")
 			m.after(bindPause, func() {
-				if m.state == quitting || m.state == draining {
+				if b.over {
 					closeListeners(opened)
 					return
 				}
-				m.bindNext(cfg, addrs, set, opened, tries, next)
+				b.bindNext(addrs, set, opened, tries, next)
 			})
 			return
 		}
@@ -90,29 +92,27 @@ func (m *Master) bindNext(cfg *settings.Config, addrs []listen.Address, set, ope
 		next(err)
 		return
 	}
-	m.offered = set
+	b.listeners = set
 	next(nil)
 }
 
-// spareListeners returns the listeners that were opened for a configuration
-// that is given up, and forgets them.
-func (m *Master) spareListeners() []*listen.Listener {
-	spare := slices.DeleteFunc(m.offered, func(l *listen.Listener) bool { return slices.Contains(m.listeners, l) })
-	m.offered = nil
-	return spare
+// closeListeners closes the listeners that were opened for b, which is given up.
+func (b *build) closeListeners() {
+	closeListeners(slices.DeleteFunc(b.listeners, func(l *listen.Listener) bool { return slices.Contains(b.m.listeners, l) }))
+	b.listeners = nil
 }
 
-// commitListeners replaces the listeners by those that bind made.
-func (m *Master) commitListeners() {
+// takeListeners replaces the listeners by those of b.
+func (m *Master) takeListeners(b *build) {
 	for _, l := range m.listeners {
-		if !slices.Contains(m.offered, l) {
+		if !slices.Contains(b.listeners, l) {
 			if !m.shared() {
 				l.Unlink()
 			}
 			l.Close()
 		}
 	}
-	m.listeners, m.offered = m.offered, nil
+	m.listeners, b.listeners = b.listeners, nil
 	m.front.sendListeners()
 }
 

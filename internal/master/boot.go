@@ -103,11 +103,7 @@ func (m *Master) starting(b *build, f *failure) {
 		m.fail(f)
 		return
 	}
-	m.bind(m.cfg, func(err error) {
-		if b.over {
-			closeListeners(m.spareListeners())
-			return
-		}
+	b.bind(func(err error) {
 		if err != nil {
 			m.fail(&failure{code: exitcode.Config})
 			return
@@ -118,7 +114,7 @@ func (m *Master) starting(b *build, f *failure) {
 
 // listening goes on when the sockets listen.
 func (m *Master) listening(b *build) {
-	m.commitListeners()
+	m.takeListeners(b)
 	m.log.Infof("Listening at: %s (%d)", m.bindNames(), os.Getpid())
 	m.log.Infof("Using worker: %s", m.cfg.WorkerClass())
 	b.tellWorkers()

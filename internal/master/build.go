@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"indrik/internal/exitcode"
+	"indrik/internal/listen"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
 )
@@ -13,19 +14,20 @@ import (
 // workers are forked. Nothing of the serving generation is touched until all
 // of that has succeeded.
 type build struct {
-	m      *Master
-	sp     *spawner
-	reused bool // sp serves the generation before it, too (preload_app)
-	anew   bool // because code has changed
-	cfg    *settings.Config
-	sizing string // why it has as many workers as it has, if they were not told
-	wrong  error  // what is wrong with the settings, when they are only looked at
-	hooks  map[string]bool
-	certs  *certificates // nil without TLS
-	gen    *generation
-	target int  // how many workers it is to have
-	change int  // by TTIN and TTOU since it was begun
-	over   bool // it took over, or was given up
+	m         *Master
+	sp        *spawner
+	reused    bool // sp serves the generation before it, too (preload_app)
+	anew      bool // because code has changed
+	cfg       *settings.Config
+	sizing    string // why it has as many workers as it has, if they were not told
+	wrong     error  // what is wrong with the settings, when they are only looked at
+	hooks     map[string]bool
+	certs     *certificates // nil without TLS
+	gen       *generation
+	listeners []*listen.Listener // from when they are bound until it takes over
+	target    int                // how many workers it is to have
+	change    int                // by TTIN and TTOU since it was begun
+	over      bool               // it took over, or was given up
 
 	resolved func() // the settings are known
 	prepared func() // the spawner can fork workers
@@ -150,7 +152,7 @@ func (b *build) discard() {
 		b.gen.relay.close()
 		m.releaseUnused(b.gen)
 	}
-	closeListeners(m.spareListeners())
+	b.closeListeners()
 	m.dismissUnused()
 }
 

@@ -70,7 +70,6 @@ type Master struct {
 	said       bool // the last line of the log
 	counted    int  // workers, when told last
 	listeners  []*listen.Listener
-	offered    []*listen.Listener // by bind, until commitListeners
 	lastID     int
 
 	pid     *pidfile.File

@@ -73,11 +73,7 @@ func (m *Master) replace(anew bool) {
 		b.prepare(b.cfg.Bool("preload_app") && !b.reused)
 	}
 	b.prepared = func() {
-		m.bind(b.cfg, func(err error) {
-			if b.over {
-				closeListeners(m.spareListeners())
-				return
-			}
+		b.bind(func(err error) {
 			if err != nil {
 				b.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
 				return
@@ -115,7 +111,7 @@ func (m *Master) takeOver(b *build) {
 	m.build, m.gen, m.cfg = nil, b.gen, b.cfg
 	m.tellSettings(m.cfg)
 	b.tellWorkers()
-	m.commitListeners()
+	m.takeListeners(b)
 	if m.bindNames() != binds {
 		m.log.Infof("Listening at: %s", m.bindNames())
 	}
