@@ -111,6 +111,33 @@ func TestBrokenReloads(t *testing.T) {
 	s.terminate()
 }
 
+// TestHungReloads: a configuration that hangs is given up for the next one, and leaves
+// no process behind.
+func TestHungReloads(t *testing.T) {
+	t.Parallel()
+	const hang = "import os, time\ndef hang():\n    open('hung', 'w').write(str(os.getpid()))\n    time.sleep(1000)\n"
+	for name, conf := range map[string]string{
+		"config file": "hang()\n",
+		"on_reload":   "def on_reload(server):\n    hang()\n",
+		"pre_fork":    "def pre_fork(server, worker):\n    hang()\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, options{conf: "workers = 1\n"})
+			s.write("gunicorn.conf.py", hang+conf)
+			s.signal(syscall.SIGHUP)
+			hung := s.waitPidFile("hung")
+			s.get("/")
+			old := s.workers(1)
+			s.write("gunicorn.conf.py", "workers = 2\n")
+			s.signal(syscall.SIGHUP)
+			s.replaced(old, 2)
+			waitGone(t, hung)
+			s.terminate()
+		})
+	}
+}
+
 func TestSlowImport(t *testing.T) {
 	t.Parallel()
 	// New workers take two seconds to import the app: no client waits for them.

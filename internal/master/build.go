@@ -153,6 +153,10 @@ func (b *build) discard() {
 		m.releaseUnused(b.gen)
 	}
 	b.closeListeners()
+	if !b.reused {
+		m.dismiss(b.sp)
+		m.killLater(b.sp)
+	}
 	m.dismissUnused()
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
@@ -239,6 +240,7 @@ func (m *Master) dismissUnused() {
 			continue
 		}
 		sp.leaving = true
+		m.killLater(sp)
 		m.call(sp, wire.ToSpawner{Type: wire.TypeExit, Linger: true}, nil, func(r wire.FromSpawner) {
 			if !r.Lingers {
 				return
@@ -248,6 +250,19 @@ func (m *Master) dismissUnused() {
 			m.finish()
 		})
 	}
+}
+
+// spawnerGrace is how long a spawner that nothing refers to any more has to end.
+const spawnerGrace = 10 * time.Second
+
+// killLater ends a spawner that was told to end, in case it does not: a config file or
+// a hook may hang.
+func (m *Master) killLater(sp *spawner) {
+	m.after(spawnerGrace, func() {
+		if sp.leaving && !sp.lingers {
+			sp.proc.Signal(syscall.SIGKILL)
+		}
+	})
 }
 
 // tellWorkers tells a spawner that lingers of the workers of the others, for the
