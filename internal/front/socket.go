@@ -48,14 +48,15 @@ type socket struct {
 	state   socketState
 	since   int64 // when it began to close
 	enc     websocket.Encoder
-	room    int64  // bytes that the worker wants
-	stalled bool   // the reader waits for room
-	heard   int64  // when something came from the client
-	pinged  int64  // when the ping was sent that is not answered yet; 0: none
-	quiet   int64  // when a ping was sent, or answered, last
-	leaveAt int64  // when it is to make way for a restart; 0: not
-	parting bool   // it does: what the client sends until it knows is for the app yet
-	waiting []byte // the answer to a ping, while other frames wait
+	room    int64       // bytes that the worker wants
+	stalled bool        // the reader waits for room
+	heard   int64       // when something came from the client
+	pinged  int64       // when the ping was sent that is not answered yet; 0: none
+	quiet   int64       // when a ping was sent, or answered, last
+	leaveAt int64       // when it is to make way for a restart; 0: not
+	leaving *time.Timer // until then
+	parting bool        // it does: what the client sends until it knows is for the app yet
+	waiting []byte      // the answer to a ping, while other frames wait
 
 	ponging atomic.Bool  // waiting is to be sent
 	unpaid  atomic.Int64 // room of what was sent, which the worker is to be given back
@@ -140,7 +141,7 @@ func (sk *socket) accept(m *wire.WorkerMessage) error {
 	deflate := ex.cfg.WebSocketCompression && sk.handshake.Window > 0
 	fields = sk.handshake.AppendFields(fields, protocol, deflate)
 	if err := sk.line.accept(fields); err != nil {
-		sk.state = socketClosed
+		sk.over()
 		sk.changed.Broadcast()
 		sk.line.wake()
 		return err
@@ -203,7 +204,7 @@ func (sk *socket) deny() bool {
 	defer sk.mu.Unlock()
 	was := sk.state
 	if was == socketAsked {
-		sk.state = socketClosed
+		sk.over()
 		sk.changed.Broadcast()
 		sk.line.wake()
 	}
@@ -263,9 +264,17 @@ func (sk *socket) end(code int, reason string) {
 	sk.peer.gone(code, []byte(reason))
 }
 
+// over notes that nothing more is said.
+func (sk *socket) over() {
+	sk.state = socketClosed
+	if sk.leaving != nil {
+		sk.leaving.Stop()
+	}
+}
+
 // finish ends the connection after the closing handshake, or without it.
 func (sk *socket) finish() {
-	sk.state = socketClosed
+	sk.over()
 	sk.part()
 	sk.enc.Release()
 	sk.changed.Broadcast()
@@ -284,8 +293,16 @@ func (sk *socket) part() {
 func (sk *socket) leave(at int64) {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if sk.leaveAt == 0 || at < sk.leaveAt {
-		sk.leaveAt = at
+	if sk.state == socketClosed || at != 0 && sk.leaveAt != 0 && at >= sk.leaveAt {
+		return
+	}
+	sk.leaveAt = at
+	if sk.leaving != nil {
+		sk.leaving.Stop()
+	}
+	if at != 0 {
+		// The sweep would have all leave together that are due within a second.
+		sk.leaving = time.AfterFunc(time.Duration(at-now()), func() { sk.sweep(now()) })
 	}
 }
 

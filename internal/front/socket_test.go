@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"indrik/internal/errlog"
@@ -400,13 +401,39 @@ func TestSocketLeaves(t *testing.T) {
 	}
 }
 
+// TestSocketLeavesInTime: they end one after the other, and not once a second.
+func TestSocketLeavesInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, stays, gone := opened(t, 1<<20), opened(t, 1<<20), opened(t, 1<<20)
+		leaveSockets([]*socket{f.sk, stays.sk, gone.sk}, time.Second, 600*time.Millisecond)
+		stays.sk.leave(0)
+		gone.sk.lost()
+		gone.got()
+		time.Sleep(599 * time.Millisecond)
+		synctest.Wait()
+		if got := f.got(); got != "" {
+			t.Error(got)
+		}
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		if got := f.got(); got != `"\x88\x11\x03\xf4service restart"` {
+			t.Error(got)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := stays.got() + gone.got(); got != "" {
+			t.Error(got)
+		}
+	})
+}
+
 // TestSocketLeavesLater: a restart cuts no message, and waits no longer for a client
 // than others do.
 func TestSocketLeavesLater(t *testing.T) {
 	f := opened(t, 1<<20)
 	at := now()
-	f.sk.leave(at)
 	f.sk.send(&wire.WorkerMessage{Body: []byte("a"), More: true})
+	f.sk.leave(at)
 	f.sk.sweep(at + int64(time.Second))
 	f.sk.send(&wire.WorkerMessage{Body: []byte("b")})
 	f.sk.sweep(at + int64(2*time.Second))

@@ -145,7 +145,7 @@ func (sk *socket) violated(err error) {
 func (sk *socket) lost() {
 	sk.mu.Lock()
 	was := sk.state
-	sk.state = socketClosed
+	sk.over()
 	sk.part()
 	sk.dec.Release()
 	sk.enc.Release()
