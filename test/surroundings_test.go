@@ -5,6 +5,7 @@ package test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,29 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [("%s|%s|%s" % (os.getcwd(), os.environ.get("ADDED"), helper.value)).encode()]
 `
+
+// Apps look at sys.argv as if they had a command line of their own, many of them without
+// asking how long it is: sys.argv[1] == "test".
+func TestCommandLineOfTheApp(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{
+		app:  "telling:app",
+		args: []string{"--name", "two words", "--preload"},
+		files: map[string]string{"telling.py": `import sys
+
+testing = sys.argv[1] == "test"
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return ["\n".join(sys.argv).encode()]
+`},
+	})
+	got := strings.Split(s.get("/"), "\n")
+	if want := s.args; !slices.Equal(got, want) {
+		t.Errorf("the app sees %q, want %q", got, want)
+	}
+	s.terminate()
+}
 
 func TestNothingIsWrittenElsewhere(t *testing.T) {
 	t.Parallel()

@@ -16,7 +16,7 @@ type Options struct {
 	Args    settings.Layer // command line
 	App     string         // the app named on the command line, "" if none
 
-	Argv []string // as the process was started, for the upgrade
+	Argv []string // as the process was started, for the upgrade and for sys.argv
 	Dir  string   // working directory at the start; $PWD if it is the same one
 
 	Python string // the interpreter

@@ -47,7 +47,7 @@ func (m *Master) startSpawner() (*spawner, error) {
 	}
 	proc, err := oslayer.Start(oslayer.Command{
 		Path:    m.opts.Python,
-		Args:    []string{m.opts.Python, "-c", python.Bootstrap},
+		Args:    append([]string{m.opts.Python, "-c", python.Bootstrap}, m.opts.Argv...),
 		Env:     append(m.childEnv(), "SERVER_SOFTWARE=indrik/"+version.Version),
 		Files:   append(m.stdio(), theirs, bundle),
 		Setpgid: true,
