@@ -159,6 +159,7 @@ class Quiet(Logger):
     def atoms(self, resp, req, environ, request_time):
         atoms = super().atoms(resp, req, environ, request_time)
         atoms["path"] = req.path.upper()
+        atoms["half"] = 0.5
         return atoms
 
     def access(self, resp, req, environ, request_time):
@@ -167,13 +168,13 @@ class Quiet(Logger):
 
 logger_class = Quiet
 accesslog = "acc.log"
-access_log_format = "%(path)s %(s)s %({x-request-id}i)s %({content-type}o)s"
+access_log_format = "%(path)s %(half).2f %(s)s %({x-request-id}i)s %({content-type}o)s"
 `
 	s := start(t, options{conf: conf})
 	s.get("/health")
 	s.client().do(t, "GET", "/some/path", "", "X-Request-Id: 12")
 	eventually(t, "the request is logged", func() bool {
-		return strings.HasSuffix(s.read("acc.log"), "/SOME/PATH 200 12 text/plain\n")
+		return strings.HasSuffix(s.read("acc.log"), "/SOME/PATH 0.50 200 12 text/plain\n")
 	})
 	if strings.Contains(s.read("acc.log"), "HEALTH") {
 		t.Errorf("the health check is in the log: %s", s.read("acc.log"))
@@ -186,6 +187,78 @@ access_log_format = "%(path)s %(s)s %({x-request-id}i)s %({content-type}o)s"
 	}
 	if s.log.count(`^own INFO \d+: Booting worker`) != 1 || s.log.count(`^\[`) != 0 {
 		t.Error("the log has other lines")
+	}
+}
+
+// What config file and hooks put into the loggers holds for the lines of all processes,
+// also of those that were there before.
+func TestLoggersTouched(t *testing.T) {
+	t.Parallel()
+	const probes = `
+import logging
+
+class NoProbes(logging.Filter):
+    def filter(self, record):
+        return "/health" not in record.getMessage()
+
+accesslog = "acc.log"
+`
+	for name, conf := range map[string]string{
+		"config file": probes + `
+logging.getLogger("gunicorn.access").addFilter(NoProbes())
+logging.getLogger("gunicorn.error").addFilter(lambda record: "Handling" not in record.getMessage())
+`,
+		"on_starting": probes + `
+def on_starting(server):
+    server.log.access_log.addFilter(NoProbes())
+    server.log.error_log.handlers[0].addFilter(lambda record: "Handling" not in record.getMessage())
+
+def on_reload(server):
+    on_starting(server)
+`,
+		"when_ready": probes + `
+def when_ready(server):
+    logging.getLogger("gunicorn.access").addFilter(NoProbes())
+    server.log.error_log.addFilter(lambda record: "Handling" not in record.getMessage())
+
+on_reload = when_ready
+`,
+		"besides a dictionary": probes + `
+logconfig_dict = {
+    "loggers": {"gunicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False}},
+    "handlers": {"access": {"class": "logging.FileHandler", "filename": "acc.log"}},
+    "root": {"handlers": []},
+}
+
+def on_starting(server):
+    server.log.access_log.addFilter(NoProbes())
+    server.log.error_log.addFilter(lambda record: "Handling" not in record.getMessage())
+
+on_reload = on_starting
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, options{conf: conf})
+			for _, path := range []string{"/started", "/reloaded"} {
+				s.get("/health")
+				s.get(path)
+				eventually(t, path+" is logged", func() bool { return strings.Contains(s.read("acc.log"), path) })
+				if path == "/started" {
+					s.reload(1)
+				}
+			}
+			if strings.Contains(s.read("acc.log"), "/health") {
+				t.Errorf("the filter was passed by:\n%s", s.read("acc.log"))
+			}
+			if n := len(s.role("logger")); n != 1 {
+				t.Errorf("there are %d loggers", n)
+			}
+			s.terminate()
+			if s.log.count("Handling signal") != 0 {
+				t.Error("the master passes the filter by")
+			}
+		})
 	}
 }
 

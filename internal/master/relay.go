@@ -128,6 +128,25 @@ func (m *Master) replaceRelay(g *generation) {
 	})
 }
 
+// renewRelay starts a relay in the place of the one of g, if there is one, since a hook
+// has changed what becomes of log lines.
+func (m *Master) renewRelay(g *generation, next func()) {
+	before := g.relay
+	m.startRelay(g, func(f *failure) {
+		switch built := m.buildGeneration() == g; {
+		case f != nil:
+			m.log.Errorf("The logger cannot be started: %s", f.Error())
+		case m.state == quitting || m.gen != g && !built:
+			g.relay.close()
+		case built && m.gen != nil:
+			before.close() // the new one is taken when g is
+		default:
+			m.setRelay(g.relay)
+		}
+		next()
+	})
+}
+
 // endRelay has the relay write what it has and end, and tells whether that is to be
 // waited for. What was said last must not be lost.
 func (m *Master) endRelay() bool {

@@ -158,11 +158,14 @@ func (m *Master) hook(g *generation, name string, next func(err *failure), args 
 	m.call(g.sp, wire.ToSpawner{
 		Type: wire.TypeHook, Generation: g.number, Hook: name, Args: args, Server: m.server(g.cfg),
 	}, nil, func(r wire.FromSpawner) {
-		if r.Type == wire.TypeFailed && r.Stage != "spawner" {
+		switch {
+		case r.Type == wire.TypeFailed && r.Stage != "spawner":
 			next(failed(r))
-			return
+		case r.Relay:
+			m.renewRelay(g, func() { next(nil) })
+		default:
+			next(nil)
 		}
-		next(nil)
 	})
 }
 

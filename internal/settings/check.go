@@ -21,7 +21,7 @@ func check(s *Setting, v any, base string) (any, error) {
 		return nil, errors.New(bad.text)
 	}
 	switch s.Kind {
-	case KindString:
+	case KindString, KindLogFormat:
 		return checkString(v)
 	case KindInt, KindCertReqs:
 		return checkInt(s, v, parseAnyBase)
@@ -37,8 +37,6 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkPairs(v)
 	case KindAddresses:
 		return checkAddresses(v)
-	case KindLogFormat:
-		return checkLogFormat(v)
 	case KindCommaList:
 		return checkCommaList(v)
 	case KindNetworks:

@@ -31,12 +31,32 @@ func checkDict(v any) (any, error) {
 	return nil, fmt.Errorf("Value is not a dictionary: %s ", pyStr(v))
 }
 
-func checkLogFormat(v any) (any, error) {
-	s, err := checkString(v)
-	if text, _ := s.(string); err == nil {
-		_, err = accesslog.Compile(text)
+// checkLogFormat reads access_log_format, unless a class of one's own does: it may
+// know atoms, and put values into them, that only Python can format.
+func (c *Config) checkLogFormat() (errs []error) {
+	if _, err := accesslog.Compile(c.String("access_log_format")); err != nil && !c.ownLogger() {
+		errs = append(errs, c.wrong("access_log_format", err))
 	}
-	return s, err
+	return errs
+}
+
+// frontLogFormat is access_log_format for the lines that the front writes without
+// Python, if need be: what only Python understands is no use to it.
+func (c *Config) frontLogFormat() string {
+	format := c.String("access_log_format")
+	if _, err := accesslog.Compile(format); err != nil {
+		return defaultAccessLogFormat
+	}
+	return format
+}
+
+// ownLogger tells whether logger_class is a class of one's own.
+func (c *Config) ownLogger() bool {
+	switch c.get("logger_class") {
+	case "", "indrik.glogging.Logger", "gunicorn.glogging.Logger", "indrik.statsd.Statsd", "gunicorn.instrument.statsd.Statsd":
+		return false
+	}
+	return true
 }
 
 var errSyslogAddr = errors.New("invalid syslog address")

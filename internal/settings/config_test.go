@@ -212,4 +212,13 @@ func TestResolveChecksTheAccessLogFormat(t *testing.T) {
 	if !errors.As(err, &value) || value.Setting != "access_log_format" {
 		t.Errorf("%v", err)
 	}
+	// A class of one's own may have atoms that only Python can format.
+	own := map[string]any{"access_log_format": "%(took).3f %(h)s", "logger_class": "logs.Logger"}
+	c, err := Resolve("app", Layer{Name: "command line", Values: own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Front().AccessLogFormat; got != defaultAccessLogFormat {
+		t.Errorf("the front writes %q", got)
+	}
 }

@@ -20,7 +20,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		Timeout:         c.Int("timeout"),
 		GracefulTimeout: c.Int("graceful_timeout"),
 		Keepalive:       c.Int("keepalive"),
-		AccessLogFormat: c.String("access_log_format"),
+		AccessLogFormat: c.frontLogFormat(),
 		TmpDir:          c.String("tmp_upload_dir"),
 
 		LimitConnections: c.Int("limit_connections"),

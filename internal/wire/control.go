@@ -247,7 +247,7 @@ type FromSpawner struct {
 
 	Lingers bool `json:"lingers,omitempty"` // the answer to exit: something of the hooks still runs
 
-	Relay bool `json:"relay,omitempty"` // the answer to prepare: log lines must go through Python
+	Relay bool `json:"relay,omitempty"` // the answer to prepare, or to a hook that changed that: log lines must go through Python
 	Level int  `json:"level,omitempty"` // the answer to relay: the least level that is logged, as Python numbers it
 
 	Files   []string `json:"files,omitempty"`    // of modules that were imported

@@ -282,6 +282,7 @@ class Logger:
             handler = Handler(Stream(path, fd))
             handler._gunicorn = True
             handler.setFormatter(fmt)
+            handler._indrik_format = fmt
             log.addHandler(handler)
         if old:
             log.removeHandler(old)
@@ -299,7 +300,8 @@ class Logger:
         prefix = cfg.get("syslog_prefix") or str(cfg.proc_name).replace(":", ".")
         handler = syslog_handler(cfg)
         handler._indrik_syslog = True
-        handler.setFormatter(logging.Formatter("gunicorn.%s.%s: %s" % (prefix, name, fmt)))
+        handler._indrik_format = logging.Formatter("gunicorn.%s.%s: %s" % (prefix, name, fmt))
+        handler.setFormatter(handler._indrik_format)
         log.addHandler(handler)
 
     def _configure(self, cfg):
@@ -373,7 +375,30 @@ def in_python(logger):
     cfg = logger.cfg
     if cfg.get("logconfig") or cfg.get("logconfig_dict") or cfg.get("logconfig_json"):
         return True
-    return not type(logger).__module__.startswith("indrik.")
+    if not type(logger).__module__.startswith("indrik."):
+        return True
+    return _touched(logger.error_log, logger.loglevel) or _touched(logger.access_log, logging.INFO)
+
+
+def _touched(log, level):
+    """Tells whether the config file, a hook or a preloaded app has put something into
+    log. (If it was disabled that is not meant: dictConfig does it to all that are
+    there.)"""
+    if log.filters or log.propagate or log.level != level:
+        return True
+    return any(
+        h.filters or not hasattr(h, "_indrik_format") or h.formatter is not h._indrik_format
+        for h in log.handlers
+    )
+
+
+def state(logger):
+    """Returns what is another value once something was put into its loggers."""
+    return [
+        (log.level, log.propagate, list(log.filters),
+         [(h, h.level, h.formatter, list(h.filters)) for h in log.handlers])
+        for log in (logger.error_log, logger.access_log)
+    ]
 
 
 def _from_json(path):

@@ -73,6 +73,7 @@ class Spawner:
         self.early = {}  # worker: descriptors of slots that came before it
         self.child = None  # in a new process: the worker or relay that it is
         self.relays = set()  # pids
+        self.logging = None  # what the loggers were when a relay was last asked for
         self.leaving = False
         self.started = time.time()
         self.wake = os.pipe()
@@ -211,6 +212,7 @@ class Spawner:
             gc.collect()
         if hasattr(gc, "freeze"):
             gc.freeze()
+        self.logging = glogging.state(self.server.log)
         return {"relay": glogging.in_python(self.server.log)}
 
     def _patch(self, name):
@@ -300,6 +302,10 @@ class Spawner:
         else:
             function = self.files[message["generation"]].hooks.get(message["hook"], hooks.nothing)
         self._run_hook(function, self.server, *message.get("args") or ())
+        if generation:
+            before, self.logging = self.logging, glogging.state(self.server.log)
+            return {"relay": self.logging != before and glogging.in_python(self.server.log)}
+        return None
 
     def _run_hook(self, function, *args):
         try:
