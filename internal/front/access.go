@@ -2,7 +2,6 @@ package front
 
 import (
 	"bytes"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -80,7 +79,7 @@ func (a *accessLog) write(ex *exchange) {
 		Start:      ex.start,
 		Duration:   time.Since(ex.start),
 		Pid:        ex.pid,
-		Request:    func(name string) []byte { return lastField(ex.req.Fields, name) },
+		Request:    func(name string) []byte { return lastField(ex.seen(), name) },
 		Response:   func(name string) []byte { return lastField(ex.fields, name) },
 		Environ:    ex.variable,
 	}
@@ -104,15 +103,6 @@ func (a *accessLog) write(ex *exchange) {
 	}
 }
 
-// pathInfo is the path as the app gets it, or would get it if the request had not
-// been refused before that was known.
-func (ex *exchange) pathInfo() []byte {
-	if ex.path == nil {
-		return decodePath(ex.req.Path)
-	}
-	return ex.path
-}
-
 // logRefusal adds the line for a request that is refused by a page of so many
 // bytes although its head was read.
 func (ex *exchange) logRefusal(status, page int) {
@@ -120,41 +110,16 @@ func (ex *exchange) logRefusal(status, page int) {
 	ex.s.accessLog.write(ex)
 }
 
-func (ex *exchange) proto() string {
-	switch {
-	case ex.req.Major == 2:
-		return "HTTP/2.0"
-	case ex.req.Minor == 0:
-		return "HTTP/1.0"
-	}
-	return "HTTP/1.1"
-}
-
 // record is what Python's logging gets of a request.
 func (ex *exchange) record() *wire.LogRecord {
-	scheme := string(schemeHTTP)
-	if ex.from.secure {
-		scheme = string(schemeHTTPS)
-	}
-	environ := map[string]string{
-		"REMOTE_ADDR":     ex.from.remote,
-		"REQUEST_METHOD":  latin1(ex.req.Method),
-		"RAW_URI":         latin1(ex.req.Target),
-		"PATH_INFO":       latin1(ex.pathInfo()),
-		"QUERY_STRING":    latin1(ex.req.Query),
-		"SERVER_PROTOCOL": ex.proto(),
-		"wsgi.url_scheme": scheme,
-	}
-	if ex.from.client.IsValid() {
-		environ["REMOTE_PORT"] = strconv.Itoa(ex.from.port)
-	}
-	if host, port, err := net.SplitHostPort(ex.from.bind); err == nil && ex.from.network == "tcp" {
-		environ["SERVER_NAME"], environ["SERVER_PORT"] = host, port
+	environ := map[string]string{}
+	for name, value := range ex.variables {
+		environ[name] = latin1(value)
 	}
 	return &wire.LogRecord{
 		Pid:      ex.pid,
 		Environ:  environ,
-		Request:  pairs(ex.req.Fields),
+		Request:  pairs(ex.seen()),
 		Response: pairs(ex.fields),
 		Status:   strings.TrimSpace(strconv.Itoa(ex.status) + " " + http.StatusText(ex.status)),
 		Sent:     ex.sent,
@@ -201,31 +166,8 @@ func (a *accessLog) flushLocked() {
 func lastField(fields []http1.Field, name string) []byte {
 	for i := len(fields) - 1; i >= 0; i-- {
 		if len(fields[i].Name) == len(name) && bytes.EqualFold(fields[i].Name, []byte(name)) {
-			if fields[i].Value == nil {
-				return []byte{}
-			}
-			return fields[i].Value
+			return present(fields[i].Value)
 		}
-	}
-	return nil
-}
-
-// variable is a variable of the environ that the front knows.
-func (ex *exchange) variable(name string) []byte {
-	switch name {
-	case "REMOTE_ADDR":
-		return []byte(ex.from.remote)
-	case "REQUEST_METHOD":
-		return ex.req.Method
-	case "PATH_INFO":
-		return ex.pathInfo()
-	case "QUERY_STRING":
-		return ex.req.Query
-	case "RAW_URI":
-		return ex.req.Target
-	}
-	if field, ok := bytes.CutPrefix([]byte(name), []byte("HTTP_")); ok {
-		return lastField(ex.req.Fields, string(bytes.ReplaceAll(field, []byte("_"), []byte("-"))))
 	}
 	return nil
 }

@@ -45,14 +45,17 @@ type sifted struct {
 	path   []byte // without percent encoding, and with script
 }
 
+// info is PATH_INFO.
+func (s *sifted) info() []byte { return s.path[len(s.script):] }
+
 // sift applies the rules about peers and fields to a request.
-func (ex *exchange) sift() (sifted, error) {
+func (ex *exchange) sift() error {
 	cfg, req := ex.cfg, ex.req
 	trusted := cfg.trusts(ex.from.peer)
 	s := sifted{script: []byte(cfg.ScriptName)}
 	var err error
 	if s.scheme, err = ex.scheme(trusted); err != nil {
-		return s, err
+		return err
 	}
 	fields := ex.passed[:0]
 	for _, f := range req.Fields {
@@ -63,7 +66,7 @@ func (ex *exchange) sift() (sifted, error) {
 					s.script = f.Value
 				}
 			case cfg.HeaderMap == "refuse":
-				return s, http1.NewError(http1.InvalidHeaderName, f.Name)
+				return http1.NewError(http1.InvalidHeaderName, f.Name)
 			case cfg.HeaderMap != "dangerous":
 				continue
 			}
@@ -73,10 +76,10 @@ func (ex *exchange) sift() (sifted, error) {
 	ex.passed = fields
 	s.path = decodePath(req.Path)
 	if !bytes.HasPrefix(s.path, s.script) {
-		return s, http1.NewError(http1.ConfigurationProblem, s.script)
+		return http1.NewBadScriptName(req.Path, s.script)
 	}
-	ex.path = s.path[len(s.script):]
-	return s, nil
+	ex.sifted = s
+	return nil
 }
 
 // appendParts appends the environ of WSGI in the parts in which the queue has it:
@@ -84,21 +87,20 @@ func (ex *exchange) sift() (sifted, error) {
 // same ones before need not load, and then what is its own. length is that of
 // the body, −1 if the request has none.
 func (ex *exchange) appendParts(b []byte, length int64) ([]byte, error) {
-	s, err := ex.sift()
-	if err != nil {
+	if err := ex.sift(); err != nil {
 		return b, err
 	}
-	req, from := ex.req, ex.from
+	req, from, path := ex.req, ex.from, ex.sifted.info()
 	b = wire.AppendBytesHeader(b, 0)
 	start := len(b)
-	b = wire.AppendDictEnd(ex.appendCommon(wire.AppendDict(b), &s))
+	b = wire.AppendDictEnd(ex.appendCommon(wire.AppendDict(b)))
 	binary.LittleEndian.PutUint32(b[start-4:], uint32(len(b)-start))
 	b = wire.AppendLatin1(b, req.Method)
 	b = wire.AppendLatin1(b, req.Target)
-	if bytes.Equal(ex.path, req.Target) {
+	if bytes.Equal(path, req.Target) {
 		b = wire.AppendNone(b)
 	} else {
-		b = wire.AppendLatin1(b, ex.path)
+		b = wire.AppendLatin1(b, path)
 	}
 	b = wire.AppendLatin1(b, req.Query)
 	b = append(b, from.address...)
@@ -111,18 +113,17 @@ func (ex *exchange) appendParts(b []byte, length int64) ([]byte, error) {
 
 // appendEnviron appends all of it as one dict, for an event or a file.
 func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
-	s, err := ex.sift()
-	if err != nil {
+	if err := ex.sift(); err != nil {
 		return b, err
 	}
 	req, from := ex.req, ex.from
-	b = ex.appendCommon(wire.AppendDict(b), &s)
+	b = ex.appendCommon(wire.AppendDict(b))
 	b = append(b, keyMethod...)
 	b = wire.AppendLatin1(b, req.Method)
 	b = append(b, keyURI...)
 	b = wire.AppendLatin1(b, req.Target)
 	b = append(b, keyPath...)
-	b = wire.AppendLatin1(b, ex.path)
+	b = wire.AppendLatin1(b, ex.sifted.info())
 	b = append(b, keyQuery...)
 	b = wire.AppendLatin1(b, req.Query)
 	b = append(b, keyAddress...)
@@ -148,8 +149,8 @@ func appendNumber(b []byte, n int64) []byte {
 
 // appendCommon appends the items of the environ that requests have in common: of
 // the server, of the connection, and the fields, which are most of it.
-func (ex *exchange) appendCommon(b []byte, s *sifted) []byte {
-	req, from := ex.req, ex.from
+func (ex *exchange) appendCommon(b []byte) []byte {
+	req, from, s := ex.req, ex.from, &ex.sifted
 	b = append(b, from.constant...)
 	b = append(b, keyProtocol...)
 	switch {
@@ -326,22 +327,27 @@ func decodePath(path []byte) []byte {
 	return dst
 }
 
-// appendServerOfHost names the server on a unix socket, which has neither name
-// nor port of its own: by the Host field.
+// appendServerOfHost names the server on a unix socket.
 func (ex *exchange) appendServerOfHost(b, scheme []byte) []byte {
-	name, port := strings.TrimPrefix(ex.from.bind, "unix:"), ""
-	if host := string(ex.req.Get("Host")); host != "" {
-		port = "80"
-		if string(scheme) == "https" {
-			port = "443"
-		}
-		name = host
-		if h, p, err := net.SplitHostPort(host); err == nil {
-			name, port = h, p
-		}
-	}
+	name, port := ex.serverOfHost(scheme)
 	b = append(b, keyName...)
 	b = wire.AppendLatin1(b, []byte(name))
 	b = append(b, keyPort...)
 	return wire.AppendLatin1(b, []byte(port))
+}
+
+// serverOfHost is the server's name and port on a unix socket, which has neither
+// of its own: by the Host field.
+func (ex *exchange) serverOfHost(scheme []byte) (name, port string) {
+	host := string(ex.req.Get("Host"))
+	if host == "" {
+		return strings.TrimPrefix(ex.from.bind, "unix:"), ""
+	}
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		return name, port
+	}
+	if string(scheme) == "https" {
+		return host, "443"
+	}
+	return host, "80"
 }

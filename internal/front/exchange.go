@@ -38,10 +38,10 @@ type exchange struct {
 	socket  *socket    // it asks for a WebSocket connection, or is one
 
 	// The request; method and the rest are parts of the connection's buffer.
-	req   *http1.Request
-	path  []byte // as PATH_INFO
-	start time.Time
-	last  bool // the connection serves no other request after it
+	req    *http1.Request
+	sifted sifted // what the app sees of it; zero before that is known
+	start  time.Time
+	last   bool // the connection serves no other request after it
 
 	// Scratch of encode.
 	name   []byte
@@ -148,7 +148,7 @@ func (ex *exchange) forget() {
 		clear((*fields)[:cap(*fields)])
 	}
 	ex.head = http1.Head{}
-	ex.path, ex.names = nil, nil
+	ex.sifted, ex.names = sifted{}, nil
 	if ex.socket != nil { // its worker has more to say, perhaps; its fields are all gone
 		ex.passed, ex.fields = nil, nil
 		return

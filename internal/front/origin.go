@@ -23,8 +23,9 @@ type origin struct {
 	proxy    string // then: where the client had connected to
 	proxyFor int
 
-	named    bool   // constant has SERVER_NAME
-	constant []byte // this part of the environ, encoded, but for these:
+	named    bool // variables has SERVER_NAME
+	more     [][2]string
+	constant []byte // variables, encoded, but for these:
 	address  []byte // REMOTE_ADDR
 	portText []byte // REMOTE_PORT, or None
 	server   []byte // "server" of the scope
@@ -49,30 +50,30 @@ func (o *origin) from(a netip.AddrPort) {
 // describe encodes the part of the environ that is the same for every request.
 // more is for what TLS has to say.
 func (o *origin) describe(more [][2]string) {
-	var b []byte
-	str := func(key, value string) {
-		b = wire.AppendKey(b, key)
-		b = wire.AppendLatin1(b, []byte(value))
-	}
 	o.address, o.portText = wire.AppendLatin1(nil, []byte(o.remote)), wire.AppendNone(nil)
 	if o.client.IsValid() {
 		o.portText = wire.AppendLatin1(nil, strconv.AppendInt(nil, int64(o.port), 10))
 	}
+	o.more, o.constant = more, nil
+	for _, v := range o.variables() {
+		o.named = o.named || v[0] == "SERVER_NAME"
+		o.constant = wire.AppendKey(o.constant, v[0])
+		o.constant = wire.AppendLatin1(o.constant, []byte(v[1]))
+	}
+	o.describeEnds()
+}
+
+// variables are those in constant.
+func (o *origin) variables() [][2]string {
+	var list [][2]string
 	if o.proxied {
-		str("PROXY_PROTOCOL", o.proxyProtocol())
-		str("PROXY_ADDR", o.proxy)
-		str("PROXY_PORT", strconv.Itoa(o.proxyFor))
+		list = append(list, [2]string{"PROXY_PROTOCOL", o.proxyProtocol()},
+			[2]string{"PROXY_ADDR", o.proxy}, [2]string{"PROXY_PORT", strconv.Itoa(o.proxyFor)})
 	}
 	if host, port, err := net.SplitHostPort(o.bind); err == nil && o.network == "tcp" {
-		o.named = true
-		str("SERVER_NAME", host)
-		str("SERVER_PORT", port)
+		list = append(list, [2]string{"SERVER_NAME", host}, [2]string{"SERVER_PORT", port})
 	}
-	for _, v := range more {
-		str(v[0], v[1])
-	}
-	o.constant = b
-	o.describeEnds()
+	return append(list, o.more...)
 }
 
 // proxyProtocol is the name of the address family as a PROXY header has it.

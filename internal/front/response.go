@@ -28,7 +28,7 @@ func (ex *exchange) begin(cfg *config) {
 	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0
 	ex.status = 0
 	ex.pid = ownPID
-	ex.path = nil
+	ex.sifted = sifted{}
 }
 
 // A cachedDate is the Date field for one second.

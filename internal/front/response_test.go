@@ -3,6 +3,7 @@ package front
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -318,6 +319,47 @@ func TestBackPressure(t *testing.T) {
 	case <-done:
 	case <-time.After(5 * time.Second):
 		t.Fatal("the worker is still held")
+	}
+}
+
+// %({NAME}e)s finds what the app finds, in any case, whatever a client forges.
+func TestAccessLogVariables(t *testing.T) {
+	names := []string{
+		"request_method", "RAW_URI", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL", "WSGI.url_scheme", "REMOTE_ADDR",
+		"REMOTE_PORT", "Server_Name", "SERVER_PORT", "CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_X_A", "HTTP_X_EMPTY", "NIX", "HTTP_NIX",
+	}
+	var format strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&format, "%%({%s}e)s ", name)
+	}
+	cfg := testConfig()
+	cfg.ForwardedAllowIPs, cfg.AccessLogFormat = "*", format.String()+"%({x_a}i)s"
+	r := newRig(t, 0)
+	r.listen()
+	w := r.worker(r.generation(1, cfg), 1)
+	rd, wr, err := os.Pipe()
+	must(t, err)
+	defer rd.Close()
+	r.tell(wire.ToFront{Type: wire.TypeLogs, Access: true}, wr)
+	eventually(t, "the log is on", func() bool { return r.s.accessLog.on() })
+	c := r.dial()
+	c.send("POST /app/%%7Eb?q=1 HTTP/1.1\nHost: h\nSCRIPT_NAME: /app\nX-Forwarded-Proto: https\n" +
+		"X-A: 1\nX_A: forged\nX-A: 2\nX-Empty:\nContent-Type: text/plain\nContent-Length: 2\n\nhi")
+	w.say(0, response(w.take(0).id, "200 OK", nil, ""))
+	c.expect(200, "")
+	host, port, _ := strings.Cut(r.addr, ":")
+	_, from, _ := strings.Cut(c.nc.LocalAddr().String(), ":")
+	want := "POST /app/%7Eb?q=1 /app /~b q=1 HTTP/1.1 https 127.0.0.1 " + from + " " + host + " " + port + " text/plain 2 1,2  - - -"
+	lines := bufio.NewScanner(rd)
+	if lines.Scan(); lines.Text() != want {
+		t.Errorf("got  %s\nwant %s", lines.Text(), want)
+	}
+	// Refused before anything of that is known.
+	c.send("GET /%%7Ex HTTP/1.1\nHost: h\nX-Forwarded-Proto: https\nX-Forwarded-Proto: http\n\n")
+	c.expect(400, "*")
+	want = "GET /%7Ex  /~x  HTTP/1.1 http 127.0.0.1 " + from + " " + host + " " + port + " - - - - - - -"
+	if lines.Scan(); lines.Text() != want {
+		t.Errorf("got  %s\nwant %s", lines.Text(), want)
 	}
 }
 

@@ -78,14 +78,13 @@ func scopeExtensions(interim, trailers bool) []byte {
 // that has met the same ones before need not load, and of what is its own.
 func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 	req := ex.req
-	s, err := ex.sift()
-	if err != nil {
+	if err := ex.sift(); err != nil {
 		return b, err
 	}
 	b = wire.AppendTuple(b, 6)
 	b = wire.AppendBytesHeader(b, 0)
 	start := len(b)
-	b = ex.appendCommonScope(b, &s)
+	b = ex.appendCommonScope(b)
 	binary.LittleEndian.PutUint32(b[start-4:], uint32(len(b)-start))
 	if ex.socket != nil {
 		b = wire.AppendNone(b)
@@ -96,7 +95,7 @@ func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 		}
 		b = wire.AppendLatin1(b, method)
 	}
-	b = appendText(b, s.path)
+	b = appendText(b, ex.sifted.path)
 	b = wire.AppendBytes(b, req.Path)
 	b = wire.AppendBytes(b, req.Query)
 	return append(b, ex.from.clientText...), nil
@@ -104,8 +103,8 @@ func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 
 // appendCommonScope appends the part of the scope that requests have in common: of
 // the server, and the fields, which are most of it.
-func (ex *exchange) appendCommonScope(b []byte, s *sifted) []byte {
-	req, from := ex.req, ex.from
+func (ex *exchange) appendCommonScope(b []byte) []byte {
+	req, from, s := ex.req, ex.from, &ex.sifted
 	b = wire.AppendDict(b)
 	b = append(b, scopeType...)
 	if ex.socket != nil {

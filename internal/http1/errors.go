@@ -28,7 +28,7 @@ const (
 	// For the caller: the parser knows no schemes, no paths of apps, no sizes
 	// of bodies and no PROXY protocol.
 	InvalidSchemeHeaders
-	ConfigurationProblem  // SCRIPT_NAME does not fit the path
+	ConfigurationProblem  // see [NewBadScriptName]
 	RequestBodyTooLarge   // see [NewBodyTooLarge]
 	InvalidProxyLine      // of PROXY protocol version 1
 	InvalidProxyHeader    // of version 2
@@ -78,6 +78,11 @@ func (e *Error) Error() string { return e.Text }
 // NewError makes an error of a kind about some bytes of the request, which
 // show up quoted in its texts.
 func NewError(kind Kind, subject []byte) *Error { return newError(kind, repr(subject)) }
+
+// NewBadScriptName makes the error that an app is not mounted where a path leads to.
+func NewBadScriptName(path, script []byte) *Error {
+	return newError(ConfigurationProblem, fmt.Sprintf("Request path %s does not start with SCRIPT_NAME %s", repr(path), repr(script)))
+}
 
 // NewBodyTooLarge makes the error about a body of size bytes, or at least so
 // many, where limit are allowed.

@@ -39,6 +39,9 @@ func TestErrorTexts(t *testing.T) {
 			t.Errorf("kind %d: %+v", test.kind, e)
 		}
 	}
+	if e := NewBadScriptName([]byte("/x"), []byte("/y")); e.Text != "Configuration problem: Request path '/x' does not start with SCRIPT_NAME '/y'" {
+		t.Errorf("%+v", e)
+	}
 	if e := newError(LimitRequestLine, "9 > 8"); e.Message != "Request Line is too large (9 > 8)" || e.Status != 400 {
 		t.Errorf("%+v", e)
 	}

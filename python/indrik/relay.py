@@ -29,7 +29,8 @@ class Response(Advice):
         self.headers = [tuple(pair) for pair in fields["response"]]
         self.sent = fields["sent"]
         self.pid = fields["pid"]
-        self.response_length = None
+        lengths = [v for n, v in self.headers if n.lower() == "content-length"]
+        self.response_length = int(lengths[0]) if lengths and lengths[0].isdigit() else None
         self.headers_sent = True
 
 
