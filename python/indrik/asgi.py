@@ -14,9 +14,9 @@ import time
 from collections import deque
 from marshal import dumps, loads
 
-from . import store, wire, wsgi
+from . import wire, wsgi
 from .asgihttp import Request
-from .exchange import FORMAT, LEAVE, REFUSED
+from .exchange import ERROR, FORMAT, LEAVE, REFUSED
 from .lifespan import Lifespan
 from .outgoing import Outgoing
 from .websocket import Socket
@@ -275,16 +275,15 @@ class Server(Outgoing):
         if number >> wire.ID_BITS != cells[wire.BOARD_FRONT] - 1:
             wire.close_all(wire.descriptors(ancillary))
             return
-        if ancillary:
-            fds = wire.descriptors(ancillary)
-            if scope is None:
-                with open(fds.pop(0), "rb") as f:
-                    f.seek(0)
-                    scope, body = loads(f.read())
-            if type(body) is tuple:
-                body = store.read(fds.pop(0), number, body)
-                if body is None:
-                    return
+        if type(body) is not bytes:
+            try:
+                scope, body = wsgi.received(number, scope, body, wire.descriptors(ancillary))
+            except Exception:
+                self.log.exception("Error handling request (no URI read)")
+                self.put(dumps((ERROR, number), FORMAT))
+                return
+            if body is None:
+                return
         rest, method, path, raw_path, query, client = scope
         known = self.known.get(rest)
         if known is None:

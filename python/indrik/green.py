@@ -276,10 +276,16 @@ class Server:
         """Serves a request, in its greenlet."""
         worker, file = self.worker, None
         try:
-            if fds:
-                environ, body, file = wsgi.from_files(exchange.id, environ, body, fds)
-                if body is file:
-                    return
+            try:
+                if type(body) is not bytes:
+                    environ, body = wsgi.received(exchange.id, environ, body, fds)
+                    if body is None:
+                        return
+                    if type(body) is not bytes:
+                        file = body
+            except Exception:
+                wsgi.fail(worker, exchange, environ)
+                return
             exchange.environ = environ
             environ.update(self.common)
             environ["wsgi.input"] = BytesIO(body) if file is None else file

@@ -1,5 +1,6 @@
 """Messages and shared memory: docs/protocol.md says what they mean."""
 
+import errno
 import json
 import mmap
 import os
@@ -85,6 +86,14 @@ def descriptors(ancillary):
         for fd in fds:
             os.set_inheritable(fd, False)
     return fds
+
+
+def take(fds):
+    """Takes the next descriptor of a message. The kernel leaves out those for which the
+    process has no room (recvmsg(2), MSG_CTRUNC)."""
+    if not fds:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return fds.pop(0)
 
 
 def rights(fd):

@@ -140,21 +140,23 @@ def serve(worker, index):
                     environ["CONTENT_LENGTH"] = length
             else:
                 environ = None
-            if ancillary:
-                environ, body, file = from_files(number, environ, body, wire.descriptors(ancillary))
-                if body is file:
-                    continue
-                environ.update(common)
 
             response = Response()
             response.id = number
-            environ["wsgi.input"] = BytesIO(body) if file is None else file
-            environ["wsgi.early_hints"] = response.early_hints
-            worker.nr = count = worker.nr + 1
-            if count >= limit:
-                worker.exhausted()
-
             try:
+                if type(body) is not bytes:
+                    environ, body = received(number, environ, body, wire.descriptors(ancillary))
+                    if body is None:
+                        continue
+                    environ.update(common)
+                    if type(body) is not bytes:
+                        file = body
+                environ["wsgi.input"] = BytesIO(body) if file is None else file
+                environ["wsgi.early_hints"] = response.early_hints
+                worker.nr = count = worker.nr + 1
+                if count >= limit:
+                    worker.exhausted()
+
                 if hooked is not None:
                     data = hooked(response, environ)
                 else:
@@ -199,7 +201,15 @@ def run(worker, hooked, response, environ):
             result = worker.wsgi(environ, response.start_response)
             data = response.respond(result, environ["REQUEST_METHOD"])
     except BaseException:
-        data = _failed(worker, response, environ)
+        fail(worker, response, environ)
+    else:
+        if data is not None:
+            _send(response._send, data)
+
+
+def fail(worker, response, environ):
+    """Handles an exception that reached the server, and tells the front."""
+    data = _failed(worker, response, environ)
     if data is not None:
         _send(response._send, data)
 
@@ -223,23 +233,20 @@ def _wait(queue):
 WAITING = (serve.__code__, _wait.__code__)
 
 
-def from_files(number, environ, body, fds):
-    """Returns the environ, the body and the file of the body of a request of
-    which some came as files; neither of the last two if the request is over."""
+def received(number, environ, body, fds):
+    """Returns the environ and the body of a request of which some came by descriptors.
+    The body is bytes or a file, or None if the request is over."""
     fds = list(fds)
     if environ is None:
-        with open(fds.pop(0), "rb") as f:
+        with open(wire.take(fds), "rb") as f:
             f.seek(0)
             environ, body = loads(f.read())
     if body is None:
-        file = open(fds.pop(0), "rb")
-        file.seek(0)
+        body = open(wire.take(fds), "rb")
+        body.seek(0)
     elif type(body) is tuple:
-        data = store.read(fds.pop(0), number, body)
-        body, file = None, None if data is None else BytesIO(data)
-    else:
-        file = None
-    return environ, body, file
+        body = store.read(wire.take(fds), number, body)
+    return environ, body
 
 
 def _failed(worker, response, environ):
@@ -257,6 +264,8 @@ def _failed(worker, response, environ):
         return dumps((END if response.started else ERROR, response.id), FORMAT)
     if response.started:
         worker.log.exception("Error handling request")
+    elif environ is None:
+        worker.log.exception("Error handling request (no URI read)")
     else:
         worker.log.exception(
             "Error handling request %s %s", environ.get("REQUEST_METHOD"), environ.get("RAW_URI")
@@ -292,9 +301,7 @@ def with_hooks(worker):
             response.respond(result, environ["REQUEST_METHOD"])
         except BaseException:
             failed = True
-            data = _failed(worker, response, environ)
-            if data is not None:
-                _send(response._send, data)
+            fail(worker, response, environ)
         finally:
             result = None
             if after is not None and not worker.leaving:

@@ -249,7 +249,7 @@ class Requests(ASGITest):
         worker = self.up()
         number = self.number()
         fd = memory(0, marshal.dumps((self.scope("/read"), b"body"), 2))
-        self.event(worker, REQUEST, number, None, b"", fds=[fd])
+        self.event(worker, REQUEST, number, None, None, fds=[fd])
         self.assertEqual(self.reply(worker)[-1], b"[4]")
         os.close(fd)
 
@@ -265,6 +265,14 @@ class Requests(ASGITest):
         self.ask(worker)
         self.assertEqual(self.reply(worker)[-1], b"hello")
         store.close()
+
+    def test_no_room_for_descriptors(self):
+        worker = self.up()
+        for scope, body in (self.scope("/read"), (200000, 3, 1)), (None, None):
+            number = self.number()
+            self.event(worker, REQUEST, number, scope, body)
+            self.assertEqual(self.reply(worker), (ERROR, number))
+            self.master.wait_log("Too many open files")
 
     def test_stream(self):
         worker = self.up()

@@ -162,6 +162,14 @@ class Green(MasterTest):
         for fd in (head, body, message[6]):
             os.close(fd)
 
+    def test_no_room_for_descriptors(self):
+        self.start()
+        for environ, body in (self.master.environ("/", "POST"), None), (None, None):
+            self.number += 1
+            self.tell(REQUEST, self.number, environ, body)
+            self.assertEqual(self.hear(), (ERROR, self.number))
+            self.master.wait_log("Too many open files", self.number)
+
     def test_body_in_the_store(self):
         self.start()
         store = Store(3)

@@ -379,6 +379,20 @@ class Input(WSGITest):
         os.close(body)
 
 
+    def test_no_room_for_descriptors(self):
+        item = (200000, 0, 1)
+        for environ, body, text in [
+            (self.master.environ("/size", "POST"), None, "Error handling request POST /size"),
+            (self.master.environ("/size", "POST"), item, "Error handling request POST /size"),
+            (None, None, "Error handling request (no URI read)"),
+        ]:
+            with self.subTest(body=body, text=text):
+                self.master.generations[1].put(5, environ, body)
+                self.assertEqual(self.master.response(self.worker), (ERROR, 5))
+                self.assertIn(text, self.master.wait_log("Too many open files"))
+        self.assertEqual(self.all("/one")[0][3], b"one")
+
+
 class Together(MasterTest):
     """Several requests in one message."""
 
