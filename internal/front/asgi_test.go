@@ -2,6 +2,7 @@ package front
 
 import (
 	"encoding/binary"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -343,6 +344,23 @@ func TestASGIClientGone(t *testing.T) {
 	c.nc.Close()
 	w.expect(wire.EventGone, id)
 	w.say(0, failed(id))
+	eventually(t, "nothing is in flight", func() bool { return r.inFlight() == 0 })
+}
+
+// A part of a file that did not come must not be missing in what looks complete.
+func TestASGIPartWithoutFile(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	c := r.dial()
+	c.get("/")
+	id, _, _ := w.begin()
+	w.say(0, start(id, "200 OK", nil, ""))
+	w.say(0, wire.AppendInt(wire.AppendInt(message(wire.KindPart, 4, id), 0), 5))
+	w.expect(wire.EventGone, id)
+	w.say(0, append(chunk(id, "more"), end(id)...))
+	if b, err := io.ReadAll(c.br); strings.HasSuffix(string(b), "0\r\n\r\n") {
+		t.Errorf("got %q, %v", b, err)
+	}
 	eventually(t, "nothing is in flight", func() bool { return r.inFlight() == 0 })
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
@@ -155,6 +157,7 @@ func (ex *exchange) end() {
 // sendFile sends a response whose body is in a file. It takes f over.
 func (ex *exchange) sendFile(m *wire.WorkerMessage, f *os.File) {
 	if f == nil {
+		ex.noFile()
 		ex.failWith(502)
 		return
 	}
@@ -182,10 +185,22 @@ func (ex *exchange) sendFile(m *wire.WorkerMessage, f *os.File) {
 	ex.complete()
 }
 
+// noFile is called when a file did not come with its message: this process had no
+// room for its descriptor.
+func (ex *exchange) noFile() {
+	ex.s.log.Errorf("Error handling request %s %s: %s", ex.req.Method, ex.req.Target, unix.EMFILE)
+}
+
 // part sends a part of a file as more of the body, and returns its size. It takes
 // f over.
 func (ex *exchange) part(m *wire.WorkerMessage, f *os.File) int64 {
 	if f == nil {
+		ex.noFile()
+		if !ex.discarded {
+			ex.discarded = true
+			ex.s.accessLog.write(ex)
+			ex.to.kill()
+		}
 		return 0
 	}
 	size := m.Count
