@@ -43,6 +43,7 @@ func TestBadInput(t *testing.T) {
 		{"config module missing", options{args: []string{"-c", "python:no.where"}}, 1, []string{`^Error: No module named 'no'$`}},
 		{"config file broken", options{conf: "workers = 1 +\n"}, 1, []string{`^Failed to read config file: .*gunicorn\.conf\.py`, `SyntaxError`}},
 		{"config file raises", options{conf: "def boom():\n    return 1 / 0\n\nboom()\n"}, 1, []string{`^Failed to read config file: .*gunicorn\.conf\.py`, `^Traceback`, `line 2, in boom`, `^ZeroDivisionError`}},
+		{"too many addresses", options{conf: "bind = ['unix:s%d' % n for n in range(201)]\n", bind: []string{}}, 1, []string{`201 addresses to listen on, there can be 200$`}},
 		{"config file that says too much", options{conf: "raise Exception('\u0436' * 30000)\n"}, 1, []string{`^Failed to read config file: .*gunicorn\.conf\.py`, `^Exception: \x{436}+$`, `^\x{436}+$`}},
 		{"config file with large values", options{conf: "for name in 'a', 'b', 'c', 'd', 'e':\n    globals()['data_' + name] = name * 30000\n"}, 1, []string{`^Error: the values in .*gunicorn\.conf\.py are too large: \d+ bytes of at most \d+, 'data_a' has 30002\. `}},
 		{"config file with a bad value", options{conf: "workers = 'many'\n"}, 1, []string{`Invalid value for workers: many`, `^Error: `}},

@@ -2,6 +2,7 @@ package master
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 
 	"indrik/internal/listen"
 	"indrik/internal/settings"
+	"indrik/internal/wire"
 )
 
 const (
@@ -42,6 +44,12 @@ func (b *build) bind(next func(error)) {
 		for _, l := range m.listeners {
 			addrs = append(addrs, l.Address)
 		}
+	}
+	if len(addrs) > wire.MaxDescriptors { // the front gets all of them in one message
+		err := fmt.Errorf("%d addresses to listen on, there can be %d", len(addrs), wire.MaxDescriptors)
+		m.log.Errorf("%s", err)
+		next(err)
+		return
 	}
 	b.bindNext(addrs, nil, nil, bindTries, next)
 }
