@@ -93,6 +93,7 @@ func TestSocketsStay(t *testing.T) {
 	s := start(t, sockets("--websocket-drain-max", "600", "--graceful-timeout", "1"))
 	old := s.workers(1)
 	ws := s.socket("/echo")
+	stuck := s.socket("/stuck")
 	s.signal(syscall.SIGHUP)
 	s.workers(2)
 	for range 25 { // longer than graceful_timeout
@@ -103,9 +104,11 @@ func TestSocketsStay(t *testing.T) {
 	if fresh := s.socket("/echo").head.get("X-Pid"); fresh == ws.head.get("X-Pid") {
 		t.Error("a new connection is with the old worker")
 	}
-	ws.sendFrame(fin|opClose, "")
-	ws.expect(frame{fin | opClose, nil})
-	waitGone(t, old[0])
+	for _, c := range []*socket{ws, stuck} {
+		c.sendFrame(fin|opClose, "")
+		c.expect(frame{fin | opClose, nil})
+	}
+	waitGone(t, old[0]) // what the app does after that has graceful_timeout
 }
 
 // TestSocketsManyReloads: clients that come back whenever they get 1012 see nothing

@@ -66,6 +66,7 @@ class Server(Outgoing):
         self.grace = worker.cfg.get("asgi_disconnect_grace_period")
         if self.grace is None:
             self.grace = 3
+        self.graceful = worker.cfg.get("graceful_timeout") or 0
         self.until = None  # when graceful_timeout is over, by the clock of the loop
         self.over = None  # a future: nothing is left to do
         self.plain = False  # tasks are asyncio's own
@@ -139,7 +140,7 @@ class Server(Outgoing):
         if self.stopping:
             return
         self.stopping = True
-        graceful = left = self.worker.cfg.get("graceful_timeout") or 0
+        graceful = left = self.graceful
         if self.cells[wire.BOARD_END]:
             # The server ends, and has waited for its requests already.
             left = self.cells[wire.BOARD_END] / 1000 - time.monotonic()

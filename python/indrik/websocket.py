@@ -80,6 +80,14 @@ class Socket(Conversation):
         self.gone = True
         self.wake_readers()
         self.wake_writers()
+        self.bound()
+
+    def bound(self):
+        """Bounds what the app does after a connection that has stayed for longer than
+        graceful_timeout."""
+        server = self.server
+        if server.expired and self.timer is None:
+            self.timer = server.loop.call_later(server.graceful, self.cancel)
 
     def pay(self):
         """Lets the front send more, unless the app has something to take first."""
@@ -207,6 +215,7 @@ class Socket(Conversation):
                 "reason": reason if accepted else "",
             }
         self.finish(dumps((CLOSE, self.number, int(code), _cut(reason)), FORMAT))
+        self.bound()
 
     async def denial(self, message):
         data = bytes(message.get("body") or b"")

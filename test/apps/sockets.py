@@ -142,6 +142,12 @@ async def deaf(ws, query):
         size += len(data)
 
 
+async def stuck(ws, query):
+    """Waits for something else, and never hears that the client has gone."""
+    await ws.accept()
+    await asyncio.sleep(1000)
+
+
 async def bad(ws, query):
     """Does what cannot be done."""
     await ws.accept(subprotocol="never offered")
