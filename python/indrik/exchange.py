@@ -162,12 +162,24 @@ class Exchange:
             self.started = True
         self.sent += len(data)
         view = memoryview(data)
-        while at < len(data):
-            part = view[at : at + TRAY_SIZE]
-            if len(part) <= COPIED or not self._sent_by_tray((CHUNK, self.id, len(part)), part):
-                part = part[:MAX_CHUNK]
-                self.send((CHUNK, self.id, part))
-            at += len(part)
+        try:
+            while at < len(data):
+                part = view[at : at + TRAY_SIZE]
+                if len(part) <= COPIED or not self._sent_by_tray((CHUNK, self.id, len(part)), part):
+                    part = part[:MAX_CHUNK]
+                    self.send((CHUNK, self.id, part))
+                at += len(part)
+        except BaseException:
+            if at:
+                self.cut()
+            raise
+
+    def cut(self):
+        """Ends the response behind half of what the app gave at a time, since something
+        has interrupted that: nothing else can follow."""
+        if not self.lost and not self.has_gone():
+            self.done = True
+            self.send((ERROR, self.id))
 
     def _sent_in_one(self, kind, body):
         """Sends the head and a body in one message, and tells whether they fit."""

@@ -85,11 +85,15 @@ class GreenExchange(Exchange):
         return self.left
 
     def put(self, data):
-        if len(data) <= MAX_CHUNK:
-            self._put(data)
-        else:
-            for at in range(0, len(data), MAX_CHUNK):
+        at = 0
+        try:
+            self._put(data[:MAX_CHUNK])
+            for at in range(MAX_CHUNK, len(data), MAX_CHUNK):
                 self._put(data[at : at + MAX_CHUNK])
+        except BaseException:
+            if at:
+                self.cut()
+            raise
 
     def _put(self, data):
         while self.room <= 0 and not self.left:

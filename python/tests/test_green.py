@@ -9,7 +9,7 @@ import socket
 import time
 import unittest
 
-from .support import CHUNK, END, ERROR, EXTEND, FILE, REFUSED, RESPONSE, MasterTest, Store, memory, receive, send
+from .support import CHUNK, END, ERROR, EXTEND, FILE, REFUSED, RESPONSE, START, MasterTest, Store, memory, receive, send
 
 REQUEST, _, _, GONE, GRANT, PING, RESET, _, _, LATE, TRAY = range(11)
 LEAVE = 9
@@ -38,6 +38,15 @@ def app(environ, start):
         write = start("200 OK", [])
         for i in range(20):
             write(bytes(50000))
+        return []
+    if path == "/bounded":
+        write = start("200 OK", [])
+        try:
+            with gevent.Timeout(0.05):
+                write(bytes(1000000))
+        except gevent.Timeout:
+            say("given up\n")
+        write(b"more")
         return []
     if path == "/gone":
         say("begun\n")
@@ -231,6 +240,16 @@ class Green(MasterTest):
                 break
             got += len(message[-1])
         self.assertEqual(got, 1000000)
+
+    def test_write_that_is_given_up(self):
+        self.start()
+        number = self.begin("/bounded")
+        self.master.wait_log("given up")
+        kinds = [self.hear()[0], self.hear()[0]]
+        self.assertEqual(kinds, [START, ERROR])  # the rest of what was begun cannot be missing
+        self.assertIn("write() after the end of the response", self.master.wait_log("Error handling request"))
+        self.begin("/", b"x" * 100000, "POST")
+        self.assertEqual(self.hear()[0], RESPONSE)
 
     def test_client_that_leaves(self):
         self.start()
