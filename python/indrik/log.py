@@ -78,7 +78,11 @@ class Stream:
 
 
 def _open(path):
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+    # A pipe that nobody reads must be an error rather than hold up the caller:
+    # open(2) with O_NONBLOCK fails with ENXIO then.
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0), 0o644)
+    os.set_blocking(fd, True)
+    return fd
 
 
 class Handler(logging.StreamHandler):

@@ -208,6 +208,18 @@ class Log(unittest.TestCase):
         with open(path or self.path) as f:
             return f.read()
 
+    def test_a_pipe_without_a_reader(self):
+        path = os.path.join(tempfile.mkdtemp(), "pipe")
+        self.addCleanup(shutil.rmtree, os.path.dirname(path))
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        stream = log.Stream(path)
+        self.assertTrue(os.get_blocking(stream.fileno()))
+        os.close(reader)
+        with self.assertRaises(OSError):
+            stream.reopen()
+        stream.close()
+
     def test_levels_files_and_reopening(self):
         logger = glogging.make(self.setting())
         logger.debug("not this")
