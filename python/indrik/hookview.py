@@ -19,9 +19,17 @@ class Request:
             elif key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
                 self.headers.append((key.replace("_", "-"), value))
         self._first = list(self.headers)
+        self._path = self.path
 
     def apply(self, environ):
-        """Carries over what a hook did to the headers."""
+        """Carries over what a hook has changed."""
+        environ["REQUEST_METHOD"] = self.method
+        environ["RAW_URI"] = self.uri
+        environ["QUERY_STRING"] = self.query
+        environ["wsgi.url_scheme"] = self.scheme
+        if self.path != self._path:
+            path, script = _unquote(self.path, "latin-1"), environ["SCRIPT_NAME"]
+            environ["PATH_INFO"] = path[len(script):] if path.startswith(script) else path
         if self.headers == self._first:
             return
         for name, _ in self._first:
@@ -32,13 +40,23 @@ class Request:
         for key, values in merged.items():
             environ[key] = ",".join(values)
 
-
     def apply_to(self, scope):
         """The same for a scope of ASGI."""
+        scope["method"] = self.method
+        scope["query_string"] = self.query.encode("latin-1")
+        scope["scheme"] = self.scheme
+        if self.path != self._path:
+            scope["path"], scope["raw_path"] = _unquote(self.path, "utf-8"), self.path.encode("latin-1")
         if self.headers != self._first:
             scope["headers"] = [
                 (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers
             ]
+
+
+def _unquote(path, encoding):
+    from urllib.parse import unquote  # only here: few hooks change paths
+
+    return unquote(path, encoding)
 
 
 def environ(scope):

@@ -561,6 +561,8 @@ class Life(ASGITest):
 def pre_request(worker, req):
     print("pre", worker.nr, req.method, req.path, req.query, req.headers, flush=True)
     req.headers.append(("X-ADDED", "1"))
+    if req.path == "/old":
+        req.path = "/hello"
 def post_request(worker, req, environ, resp):
     print("post", environ["REMOTE_ADDR"], resp.status_code, resp.sent, resp.headers, flush=True)
 """)
@@ -570,3 +572,5 @@ def post_request(worker, req, environ, resp):
         self.ask(worker, "/error")
         self.reply(worker)
         self.master.wait_log("post 127.0.0.1 500 0 []")
+        self.ask(worker, "/old")
+        self.assertEqual(self.reply(worker)[0], RESPONSE)

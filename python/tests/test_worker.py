@@ -418,6 +418,22 @@ def app(environ, start_response):
         self.master.expect("recycle")
         self.assertEqual(self.master.get(worker)[0], RESPONSE)
 
+    def test_what_pre_request_changes(self):
+        worker = self.master.up(
+            """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return ["|".join(environ[k] for k in (
+        "REQUEST_METHOD", "RAW_URI", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "wsgi.url_scheme")).encode("latin-1")]
+""",
+            textwrap.dedent("""
+            def pre_request(worker, req):
+                if req.path == "/old":
+                    req.method, req.path, req.query, req.scheme = "PUT", "/new%C3%A9", "r=2", "https"
+            """))
+        self.assertEqual(self.master.get(worker, "/old?q")[4], "PUT|/old?q||/newé|r=2|https".encode())
+        self.assertEqual(self.master.get(worker, "/as/is?q")[4], b"GET|/as/is?q||/as/is|q|http")
+
     def test_debug_level_logs_requests(self):
         worker = self.master.up(APP, loglevel="debug")
         self.master.get(worker, "/some/path?q=1")
