@@ -142,6 +142,23 @@ func TestEveryMistakeAtTheStart(t *testing.T) {
 	}
 }
 
+// At level debug each start and each reload says what it goes by.
+func TestDebugTellsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{conf: "timeout = 7\nloglevel = 'debug'\n"})
+	s.write("gunicorn.conf.py", "timeout = 8\nloglevel = 'debug'\n")
+	s.reload(1)
+	s.terminate()
+	if n := s.log.count(`\[DEBUG\] Current configuration:$`); n != 2 {
+		t.Errorf("it is told %d times", n)
+	}
+	for _, value := range []string{"7", "8"} {
+		if s.log.count(`^timeout +=\s`+value+` +  # gunicorn\.conf\.py, line 1$`) != 1 {
+			t.Errorf("the timeout of %s is not told", value)
+		}
+	}
+}
+
 func TestPrintConfig(t *testing.T) {
 	t.Parallel()
 	s := launch(t, options{

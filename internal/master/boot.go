@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -186,6 +187,7 @@ func (m *Master) tellSettings(cfg *settings.Config) {
 	for _, text := range cfg.Notes() {
 		m.log.Debugf("%s", text)
 	}
+	m.log.Debugf("Current configuration:\n%s", strings.TrimRight(cfg.Text(), "\n"))
 }
 
 // tell notes what could not be told to the service manager.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Text is what --print-config shows: the value of every setting in Gunicorn's
+// Text is what --print-config shows, and at level debug the log: the value of every setting in Gunicorn's
 // form, name = value, sorted by name; behind it, after two spaces and a #,
 // where it comes from.
 func (c *Config) Text() string {
