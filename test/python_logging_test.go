@@ -251,9 +251,7 @@ on_reload = on_starting
 			if strings.Contains(s.read("acc.log"), "/health") {
 				t.Errorf("the filter was passed by:\n%s", s.read("acc.log"))
 			}
-			if n := len(s.role("logger")); n != 1 {
-				t.Errorf("there are %d loggers", n)
-			}
+			eventually(t, "there is one logger", func() bool { return len(s.role("logger")) == 1 })
 			s.terminate()
 			if s.log.count("Handling signal") != 0 {
 				t.Error("the master passes the filter by")
