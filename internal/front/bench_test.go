@@ -3,6 +3,7 @@ package front
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"net"
 	"testing"
 
@@ -47,6 +48,28 @@ func BenchmarkHello(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkConnection is the same with a connection for each request.
+func BenchmarkConnection(b *testing.B) {
+	r := newRig(b, 0)
+	r.listen()
+	w := r.worker(r.generation(1, testConfig()), 1)
+	w.loops.Go(func() { w.spin() })
+	head := []byte("GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\nConnection: close\r\n\r\n")
+	b.ReportAllocs()
+	for b.Loop() {
+		nc, err := net.Dial("tcp", r.addr)
+		must(b, err)
+		_, err = nc.Write(head)
+		must(b, err)
+		answer, err := io.ReadAll(nc)
+		must(b, err)
+		if !bytes.HasSuffix(answer, []byte("\r\n\r\nHello, world!\n")) {
+			b.Fatalf("got %q", answer)
+		}
+		nc.Close()
+	}
 }
 
 // spin answers as fast as it can, by system calls that block.

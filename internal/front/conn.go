@@ -88,7 +88,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, readBuffer); return 
 
 var errNoSocket = errors.New("not a socket")
 
-func newConn(s *server, nc net.Conn, bind, network string) (*conn, error) {
+func newConn(s *server, nc net.Conn, from *endpoint) (*conn, error) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return nil, errNoSocket
@@ -99,7 +99,7 @@ func newConn(s *server, nc net.Conn, bind, network string) (*conn, error) {
 	}
 	c := &conn{s: s, sock: nc, nc: nc, raw: raw}
 	c.over.L = &c.mu
-	c.origin = origin{bind: bind, network: network}
+	c.origin.endpoint = from
 	c.origin.of(nc)
 	c.ex.s, c.ex.from, c.ex.to, c.ex.req = s, &c.origin, c, &c.req
 	c.plain.c = c

@@ -230,7 +230,7 @@ func (s *server) takeOver(p *peer) {
 			if nc, err := net.FileConn(f); err == nil {
 				// While this process drains, too, what comes back stays: else
 				// it would go to and fro.
-				s.serve(nc, h.Bind, h.Network, func(c *conn) {
+				s.serve(nc, newEndpoint(h.Bind, h.Network), func(c *conn) {
 					c.greeted = true
 					c.fromPeer.Store(s.isDraining())
 					client, err := netip.ParseAddrPort(h.Client)

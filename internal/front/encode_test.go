@@ -16,7 +16,7 @@ func BenchmarkEncode(b *testing.B) {
 		"Connection: keep-alive\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\r\n")
 	cfg, err := newConfig(testConfig())
 	must(b, err)
-	from := &origin{bind: "127.0.0.1:8000", network: "tcp"}
+	from := &origin{endpoint: newEndpoint("127.0.0.1:8000", "tcp")}
 	from.describe(nil)
 	ex := &exchange{from: from, req: &http1.Request{}, cfg: cfg}
 	if _, err := http1.ParseRequest(&cfg.http, head, ex.req); err != nil {

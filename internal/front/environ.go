@@ -187,7 +187,7 @@ func (ex *exchange) appendCommon(b []byte) []byte {
 	}
 	b = append(b, keyScript...)
 	b = wire.AppendLatin1(b, s.script)
-	if !from.named {
+	if from.names == nil {
 		b = ex.appendServerOfHost(b, s.scheme)
 	}
 	return b

@@ -26,10 +26,11 @@ const (
 // A listener accepts on one socket.
 type listener struct {
 	wire.Listener
-	file   *os.File
-	ln     net.Listener
-	done   chan struct{} // accepting has ended
-	ending chan bool     // true: empty the queue first
+	file     *os.File
+	ln       net.Listener
+	endpoint *endpoint
+	done     chan struct{} // accepting has ended
+	ending   chan bool     // true: empty the queue first
 
 	refusing atomic.Bool // see listen.RefuseNew
 	over     atomic.Bool // it is not to accept for long
@@ -61,7 +62,10 @@ func (s *server) listen(want []wire.Listener, files []*os.File) {
 		if u, ok := ln.(*net.UnixListener); ok {
 			u.SetUnlinkOnClose(false) // the file is the master's
 		}
-		l := &listener{Listener: w, file: files[i], ln: ln, done: make(chan struct{}), ending: make(chan bool, 1)}
+		l := &listener{
+			Listener: w, file: files[i], ln: ln, endpoint: newEndpoint(w.Bind, w.Network),
+			done: make(chan struct{}), ending: make(chan bool, 1),
+		}
 		s.mu.Lock()
 		s.listeners[w.ID] = l
 		s.mu.Unlock()
@@ -91,7 +95,7 @@ func (l *listener) accept(s *server) {
 			complained = false
 			l.admit(nc)
 			s.makePlace(l)
-			s.serve(nc, l.Bind, l.Network, nil)
+			s.serve(nc, l.endpoint, nil)
 		case errors.Is(err, net.ErrClosed):
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -138,7 +142,7 @@ func (l *listener) acceptQueued(s *server) {
 			f.Close()
 			if err == nil {
 				l.admit(nc)
-				s.serve(nc, l.Bind, l.Network, nil)
+				s.serve(nc, l.endpoint, nil)
 			}
 		}
 	})

@@ -3,17 +3,19 @@ package front
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 
+	"indrik/internal/listen"
 	"indrik/internal/wire"
 )
 
 // An origin is what all requests of a connection have in common: who sends them,
 // and where to. It does not change once requests are read.
 type origin struct {
-	bind    string // of the listener
-	network string // tcp or unix
-	secure  bool   // TLS
+	*endpoint
+	secure bool // TLS
 
 	peer     netip.Addr // who is at the other end of the socket; invalid on a unix socket
 	client   netip.Addr // the same, or who a trusted PROXY header says
@@ -23,15 +25,49 @@ type origin struct {
 	proxy    string // then: where the client had connected to
 	proxyFor int
 
-	named    bool // variables has SERVER_NAME
 	more     [][2]string
 	constant []byte // variables, encoded, but for these:
 	address  []byte // REMOTE_ADDR
 	portText []byte // REMOTE_PORT, or None
-	server   []byte // "server" of the scope
-	tls      []byte // an item of the extensions in it, if there is TLS
 
-	clientText []byte // its client, or None
+	clientText []byte // the client of the scope, or None
+	tls        []byte // an item of the extensions in it, if there is TLS
+}
+
+// An endpoint is what all connections of a listener have in common.
+type endpoint struct {
+	bind    string // as the settings have it
+	network string // tcp or unix
+
+	names  [][2]string // SERVER_NAME and SERVER_PORT; none on a unix socket
+	named  []byte      // the same, encoded
+	server []byte      // "server" of the scope
+}
+
+func newEndpoint(bind, network string) *endpoint {
+	e := &endpoint{bind: bind, network: network}
+	host, port, err := net.SplitHostPort(bind)
+	if err == nil && network == listen.TCP {
+		e.names = [][2]string{{"SERVER_NAME", host}, {"SERVER_PORT", port}}
+		e.named = appendVariables(nil, e.names)
+	}
+	e.server = wire.AppendTuple(append([]byte(nil), scopeServer...), 2)
+	if number, err := strconv.Atoi(port); err == nil && e.names != nil {
+		e.server = wire.AppendLatin1(e.server, []byte(host))
+		e.server = wire.AppendInt(e.server, int64(number))
+	} else {
+		e.server = appendText(e.server, []byte(strings.TrimPrefix(bind, "unix:")))
+		e.server = wire.AppendNone(e.server)
+	}
+	return e
+}
+
+// appendVariables appends items of the environ.
+func appendVariables(b []byte, list [][2]string) []byte {
+	for _, v := range list {
+		b = wire.AppendLatin1(wire.AppendKey(b, v[0]), []byte(v[1]))
+	}
+	return b
 }
 
 // of takes the addresses of a connection.
@@ -47,31 +83,41 @@ func (o *origin) from(a netip.AddrPort) {
 	o.remote, o.port = o.client.String(), int(a.Port())
 }
 
-// describe encodes the part of the environ that is the same for every request.
-// more is for what TLS has to say.
+// describe encodes the parts of the environ and of the scope that are the same for
+// every request. more is for what TLS has to say.
 func (o *origin) describe(more [][2]string) {
-	o.address, o.portText = wire.AppendLatin1(nil, []byte(o.remote)), wire.AppendNone(nil)
+	// One allocation for all three: some clients make a connection for each request.
+	b := make([]byte, 0, 2*len(o.remote)+32)
+	b = wire.AppendLatin1(b, []byte(o.remote))
+	address := len(b)
 	if o.client.IsValid() {
-		o.portText = wire.AppendLatin1(nil, strconv.AppendInt(nil, int64(o.port), 10))
+		var digits [5]byte
+		b = wire.AppendLatin1(b, strconv.AppendInt(digits[:0], int64(o.port), 10))
+	} else {
+		b = wire.AppendNone(b)
 	}
-	o.more, o.constant = more, nil
-	for _, v := range o.variables() {
-		o.named = o.named || v[0] == "SERVER_NAME"
-		o.constant = wire.AppendKey(o.constant, v[0])
-		o.constant = wire.AppendLatin1(o.constant, []byte(v[1]))
+	port := len(b)
+	if o.peer.IsValid() {
+		b = wire.AppendTuple(b, 2)
+		b = wire.AppendLatin1(b, []byte(o.remote))
+		b = wire.AppendInt(b, int64(o.port))
+	} else {
+		b = wire.AppendNone(b)
 	}
-	o.describeEnds()
+	o.address, o.portText, o.clientText = b[:address:address], b[address:port:port], b[port:]
+
+	o.more, o.constant = more, o.named
+	if o.proxied || len(more) > 0 {
+		o.constant = appendVariables(nil, o.variables())
+	}
 }
 
 // variables are those in constant.
 func (o *origin) variables() [][2]string {
-	var list [][2]string
+	list := slices.Clone(o.names)
 	if o.proxied {
 		list = append(list, [2]string{"PROXY_PROTOCOL", o.proxyProtocol()},
 			[2]string{"PROXY_ADDR", o.proxy}, [2]string{"PROXY_PORT", strconv.Itoa(o.proxyFor)})
-	}
-	if host, port, err := net.SplitHostPort(o.bind); err == nil && o.network == "tcp" {
-		list = append(list, [2]string{"SERVER_NAME", host}, [2]string{"SERVER_PORT", port})
 	}
 	return append(list, o.more...)
 }

@@ -6,9 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/pem"
 	"fmt"
-	"net"
-	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"indrik/internal/http1"
@@ -207,29 +204,6 @@ func takesTrailers(req *http1.Request) bool {
 		}
 	}
 	return false
-}
-
-// describeEnds encodes the parts of the scope that say between whom the
-// connection is.
-func (o *origin) describeEnds() {
-	o.clientText = wire.AppendNone(nil)
-	if o.peer.IsValid() {
-		b := wire.AppendTuple(nil, 2)
-		b = wire.AppendLatin1(b, []byte(o.remote))
-		o.clientText = wire.AppendInt(b, int64(o.port))
-	}
-	b := append([]byte(nil), scopeServer...)
-	b = wire.AppendTuple(b, 2)
-	host, port, err := net.SplitHostPort(o.bind)
-	number, perr := strconv.Atoi(port)
-	if err == nil && perr == nil && o.network == "tcp" {
-		b = wire.AppendLatin1(b, []byte(host))
-		b = wire.AppendInt(b, int64(number))
-	} else {
-		b = appendText(b, []byte(strings.TrimPrefix(o.bind, "unix:")))
-		b = wire.AppendNone(b)
-	}
-	o.server = b
 }
 
 // describeTLS encodes the extension that tells of TLS, see

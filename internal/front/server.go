@@ -12,6 +12,10 @@ import (
 	"indrik/internal/wire"
 )
 
+// maxSpares is how many goroutines wait for a connection to serve. Their stacks have
+// grown already, which is dear where each request has a connection of its own.
+const maxSpares = 64
+
 // A server is the state of a front.
 type server struct {
 	log       *errlog.Log
@@ -40,6 +44,9 @@ type server struct {
 	handover  bool // idle connections go to the peer
 	ends      int  // drains whose listeners are not closed yet
 
+	spare  chan *conn   // to a goroutine that has ended with its last connection
+	spares atomic.Int32 // how many of them wait
+
 	store       *wire.Store  // of bodies; nil if there can be none
 	complained  atomic.Int64 // when cannotSpool last did
 	drainingNow atomic.Bool  // draining, for who does not hold mu
@@ -50,7 +57,7 @@ type server struct {
 func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s := &server{
 		log: log, send: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
-		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, outlets: outlets.New(log, "front"),
+		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, outlets: outlets.New(log, "front"), spare: make(chan *conn),
 	}
 	s.accessLog.outlets = s.outlets
 	s.queue = newQueue(s, number)
@@ -83,10 +90,10 @@ func (s *server) config() *config {
 	return noConfig
 }
 
-// serve takes over a client connection. prepare, which may be nil, is called
-// before anything is read.
-func (s *server) serve(nc net.Conn, bind, network string, prepare func(*conn)) {
-	c, err := newConn(s, nc, bind, network)
+// serve takes over a client connection that came in somewhere. prepare, which may
+// be nil, is called before anything is read.
+func (s *server) serve(nc net.Conn, from *endpoint, prepare func(*conn)) {
+	c, err := newConn(s, nc, from)
 	if err != nil {
 		s.log.Debugf("a new connection is of no use: %s", err)
 		nc.Close()
@@ -102,7 +109,24 @@ func (s *server) serve(nc net.Conn, bind, network string, prepare func(*conn)) {
 		s.sweepLater()
 	}
 	s.mu.Unlock()
-	go c.run()
+	select {
+	case s.spare <- c:
+	default:
+		go s.run(c)
+	}
+}
+
+// run serves connections, one after the other.
+func (s *server) run(c *conn) {
+	for {
+		c.run()
+		if s.spares.Add(1) > maxSpares {
+			s.spares.Add(-1)
+			return
+		}
+		c = <-s.spare
+		s.spares.Add(-1)
+	}
 }
 
 // forget is called when a connection has ended.

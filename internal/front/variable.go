@@ -69,7 +69,7 @@ func (ex *exchange) variables(yield func(name string, value []byte) bool) {
 	if ex.from.client.IsValid() && !yield("REMOTE_PORT", strconv.AppendInt(nil, int64(ex.from.port), 10)) {
 		return
 	}
-	if !ex.from.named {
+	if ex.from.names == nil {
 		name, port := ex.serverOfHost(ex.urlScheme())
 		if !yield("SERVER_NAME", []byte(name)) || !yield("SERVER_PORT", []byte(port)) {
 			return
