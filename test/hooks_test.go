@@ -317,7 +317,7 @@ func hooksOfRequests(t *testing.T, o options) {
 
 func TestHooksOfAnUpgrade(t *testing.T) {
 	t.Parallel()
-	s, r := recorded(t)
+	s, r := recordedBy(t, options{app: "gated:app"})
 	s.workers(1)
 	r.expect("start", both([]string{"nworkers_changed server 1 None", "on_starting server", "when_ready server"}, forks(1)),
 		map[int][]string{1: booted})
@@ -332,8 +332,10 @@ func TestHooksOfAnUpgrade(t *testing.T) {
 	s.workersOf(s.pid(), 0)
 	r.expect("WINCH", both([]string{"nworkers_changed server 0 1"}, children(1)), map[int][]string{1: exits})
 	s.signal(syscall.SIGHUP)
-	s.workersOf(s.pid(), 1)
+	back := s.workersOf(s.pid(), 1)
 	r.expect("HUP", both([]string{"nworkers_changed server 1 0"}, forks(2)), map[int][]string{2: booted})
+	// One that the master does not know to be ready is ended by SIGQUIT, with worker_int.
+	eventually(t, "the worker serves", func() bool { return strings.HasPrefix(s.get("/"), fmt.Sprint(back[0])) })
 	s.signal(syscall.SIGTERM)
 	waitGone(t, s.pid())
 	u.become()
