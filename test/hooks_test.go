@@ -131,12 +131,7 @@ func both(lists ...[]string) (all []string) {
 	return all
 }
 
-func recorded(t *testing.T, args ...string) (*server, *recorder) {
-	t.Helper()
-	return recordedBy(t, options{}, args...)
-}
-
-func recordedBy(t *testing.T, o options, args ...string) (*server, *recorder) {
+func recorded(t *testing.T, o options, args ...string) (*server, *recorder) {
 	t.Helper()
 	o.conf, o.env = recording, []string{"RECORD=DIR/record"}
 	o.args = append(append([]string{"--pid", "srv.pid"}, o.args...), args...)
@@ -155,7 +150,7 @@ func forEachWorker(t *testing.T, test func(t *testing.T, o options)) {
 func TestHookSequence(t *testing.T) { forEachWorker(t, hookSequence) }
 
 func hookSequence(t *testing.T, o options) {
-	s, r := recordedBy(t, o, "--workers", "2")
+	s, r := recorded(t, o, "--workers", "2")
 	s.workers(2)
 	got := r.expect("start", both(
 		[]string{"nworkers_changed server 2 None", "on_starting server", "when_ready server"}, forks(1, 2),
@@ -275,7 +270,7 @@ func count(names []string) map[string]int {
 func TestHooksOfRequests(t *testing.T) { forEachWorker(t, hooksOfRequests) }
 
 func hooksOfRequests(t *testing.T, o options) {
-	s, r := recordedBy(t, o, "--max-requests", "3")
+	s, r := recorded(t, o, "--max-requests", "3")
 	first := s.workers(1)[0]
 	for range 6 {
 		s.get("/")
@@ -317,7 +312,7 @@ func hooksOfRequests(t *testing.T, o options) {
 
 func TestHooksOfAnUpgrade(t *testing.T) {
 	t.Parallel()
-	s, r := recordedBy(t, options{app: "gated:app"})
+	s, r := recorded(t, options{app: "gated:app"})
 	s.workers(1)
 	r.expect("start", both([]string{"nworkers_changed server 1 None", "on_starting server", "when_ready server"}, forks(1)),
 		map[int][]string{1: booted})
