@@ -184,12 +184,10 @@ func (s *server) give(c *conn) bool {
 	if err != nil {
 		return false
 	}
-	f, err := c.sock.(interface{ File() (*os.File, error) }).File()
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return wire.SendMsg(p.raw, data, f) == nil
+	// Not by way of the File of the socket, whose Fd makes it a blocking one: of a
+	// connection that stays here a read would then hold up the whole process.
+	gone := c.raw.Control(func(fd uintptr) { err = wire.SendMsg(p.raw, data, int(fd)) })
+	return gone == nil && err == nil
 }
 
 // setPeer takes over the socket to the other front.

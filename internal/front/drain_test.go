@@ -286,6 +286,35 @@ func TestHandoverWithoutPeer(t *testing.T) {
 	r.hear(wire.TypeDrained)
 }
 
+// A connection that could not be given is read without waiting, as before.
+func TestConnectionThatStays(t *testing.T) {
+	r := serving(t)
+	c := r.dial()
+	c.get("/")
+	c.expect(200, "*")
+	a, b, err := wire.Pair()
+	must(t, err)
+	b.Close()
+	file, raw, err := pollable(a)
+	must(t, err)
+	defer file.Close()
+	r.s.mu.Lock()
+	r.s.peer = &peer{file, raw}
+	r.s.mu.Unlock()
+	kept := r.onlyConn()
+	if r.s.give(kept) {
+		t.Fatal("it was given to a peer that is gone")
+	}
+	var flags int
+	must(t, kept.raw.Control(func(fd uintptr) { flags, err = unix.FcntlInt(fd, unix.F_GETFL, 0) }))
+	must(t, err)
+	if flags&unix.O_NONBLOCK == 0 {
+		t.Error("the socket waits")
+	}
+	c.get("/")
+	c.expect(200, "*")
+}
+
 func TestListenDiff(t *testing.T) {
 	r := serving(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -201,21 +201,21 @@ func (c *Conn) write() {
 			c.mu.Unlock()
 			// An error means that the peer or this end is gone: there is
 			// nobody to tell, but the files must still be closed.
-			_ = SendMsg(c.raw, m.data, m.files...)
+			fds := make([]int, len(m.files))
+			for i, f := range m.files {
+				fds[i] = int(f.Fd())
+			}
+			_ = SendMsg(c.raw, m.data, fds...)
 			closeAll(m.files)
 		}
 	}
 }
 
 // SendMsg sends one message with descriptors on a non-blocking message
-// socket, waiting for room. It does not close the files.
-func SendMsg(raw rawConn, data []byte, files ...*os.File) error {
+// socket, waiting for room. The descriptors stay the caller's.
+func SendMsg(raw rawConn, data []byte, fds ...int) error {
 	var oob []byte
-	if len(files) > 0 {
-		fds := make([]int, len(files))
-		for i, f := range files {
-			fds[i] = int(f.Fd())
-		}
+	if len(fds) > 0 {
 		oob = unix.UnixRights(fds...)
 	}
 	var err error

@@ -199,7 +199,7 @@ func TestConnGarbage(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, w := pipe(t)
-	if err := SendMsg(raw, []byte(`{"type":`), w); err != nil {
+	if err := SendMsg(raw, []byte(`{"type":`), int(w.Fd())); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
