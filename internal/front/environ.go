@@ -195,10 +195,7 @@ func (ex *exchange) appendCommon(b []byte) []byte {
 
 // scheme is what the client used, as far as a trusted peer knows it.
 func (ex *exchange) scheme(trusted bool) ([]byte, error) {
-	own := schemeHTTP
-	if ex.from.secure {
-		own = schemeHTTPS
-	}
+	own := ex.from.scheme()
 	if !trusted {
 		return own, nil
 	}

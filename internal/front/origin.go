@@ -83,6 +83,14 @@ func (o *origin) from(a netip.AddrPort) {
 	o.remote, o.port = o.client.String(), int(a.Port())
 }
 
+// scheme is that of the connection itself.
+func (o *origin) scheme() []byte {
+	if o.secure {
+		return schemeHTTPS
+	}
+	return schemeHTTP
+}
+
 // describe encodes the parts of the environ and of the scope that are the same for
 // every request. more is for what TLS has to say.
 func (o *origin) describe(more [][2]string) {

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
 )
 
 // A post sends messages to an ASGI worker, and waits for it never. Its mutex comes
@@ -136,11 +138,7 @@ func (p *post) close() {
 func sendMessage(fd int, message []byte, files []*os.File) error {
 	var oob []byte
 	if len(files) > 0 {
-		fds := make([]int, len(files))
-		for i, f := range files {
-			fds[i] = int(f.Fd())
-		}
-		oob = unix.UnixRights(fds...)
+		oob = unix.UnixRights(wire.Descriptors(files)...)
 	}
 	for {
 		var err error

@@ -27,13 +27,10 @@ func (ex *exchange) pathInfo() []byte {
 }
 
 func (ex *exchange) urlScheme() []byte {
-	switch {
-	case ex.sifted.scheme != nil:
+	if ex.sifted.scheme != nil {
 		return ex.sifted.scheme
-	case ex.from.secure:
-		return schemeHTTPS
 	}
-	return schemeHTTP
+	return ex.from.scheme()
 }
 
 func (ex *exchange) proto() string {

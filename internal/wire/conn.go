@@ -201,11 +201,7 @@ func (c *Conn) write() {
 			c.mu.Unlock()
 			// An error means that the peer or this end is gone: there is
 			// nobody to tell, but the files must still be closed.
-			fds := make([]int, len(m.files))
-			for i, f := range m.files {
-				fds[i] = int(f.Fd())
-			}
-			_ = SendMsg(c.raw, m.data, fds...)
+			_ = SendMsg(c.raw, m.data, Descriptors(m.files)...)
 			closeAll(m.files)
 		}
 	}
@@ -236,6 +232,15 @@ func recvmsg(fd int, buf, oob []byte) (n, oobn int, err error) {
 			return n, oobn, err
 		}
 	}
+}
+
+// Descriptors returns the descriptors of files, which still own them.
+func Descriptors(files []*os.File) []int {
+	fds := make([]int, len(files))
+	for i, f := range files {
+		fds[i] = int(f.Fd())
+	}
+	return fds
 }
 
 // filesOf returns the descriptors in the control data of a message, as files
