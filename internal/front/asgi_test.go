@@ -36,6 +36,17 @@ func (r *rig) asgiWorker(g *fakeGeneration) *fakeWorker {
 	return w
 }
 
+// asgiBegun is a front whose ASGI worker has begun a client's request for /.
+func asgiBegun(t *testing.T) (r *rig, w *fakeWorker, c *client, id uint32) {
+	t.Helper()
+	r, g := asgiRig(t, nil)
+	w = r.asgiWorker(g)
+	c = r.dial()
+	c.get("/")
+	id, _, _ = w.begin()
+	return r, w, c, id
+}
+
 // next takes the next event, which must come; pings are not answered.
 func (w *fakeWorker) next() (kind wire.Event, id uint32, a, b any) {
 	w.t.Helper()
@@ -301,11 +312,7 @@ func TestASGIFeed(t *testing.T) {
 
 // The room for a response comes back when its bytes have gone to the client.
 func TestASGIGrant(t *testing.T) {
-	r, g := asgiRig(t, nil)
-	w := r.asgiWorker(g)
-	c := r.dial()
-	c.get("/")
-	id, _, _ := w.begin()
+	_, w, c, id := asgiBegun(t)
 	part := strings.Repeat("x", 100000)
 	w.say(0, start(id, "200 OK", []header{{"Content-Length", "400000"}}, part))
 	if n, _ := w.expect(wire.EventGrant, id); n != int64(100000) {
@@ -332,11 +339,7 @@ func TestASGIGrant(t *testing.T) {
 }
 
 func TestASGIClientGone(t *testing.T) {
-	r, g := asgiRig(t, nil)
-	w := r.asgiWorker(g)
-	c := r.dial()
-	c.get("/")
-	id, _, _ := w.begin()
+	r, w, c, id := asgiBegun(t)
 	w.say(0, start(id, "200 OK", nil, "first"))
 	if b, err := c.br.Peek(1); err != nil || b[0] != 'H' {
 		t.Fatal(err)
@@ -349,11 +352,7 @@ func TestASGIClientGone(t *testing.T) {
 
 // A part of a file that did not come must not be missing in what looks complete.
 func TestASGIPartWithoutFile(t *testing.T) {
-	r, g := asgiRig(t, nil)
-	w := r.asgiWorker(g)
-	c := r.dial()
-	c.get("/")
-	id, _, _ := w.begin()
+	r, w, c, id := asgiBegun(t)
 	w.say(0, start(id, "200 OK", nil, ""))
 	w.say(0, wire.AppendInt(wire.AppendInt(message(wire.KindPart, 4, id), 0), 5))
 	w.expect(wire.EventGone, id)
@@ -365,11 +364,7 @@ func TestASGIPartWithoutFile(t *testing.T) {
 }
 
 func TestASGIFail(t *testing.T) {
-	r, g := asgiRig(t, nil)
-	w := r.asgiWorker(g)
-	c := r.dial()
-	c.get("/")
-	id, _, _ := w.begin()
+	r, w, c, id := asgiBegun(t)
 	w.say(0, withCount(wire.KindFail, id, 504))
 	c.expect(504, "*")
 	c.get("/")

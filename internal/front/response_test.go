@@ -322,6 +322,17 @@ func TestBackPressure(t *testing.T) {
 	}
 }
 
+// accessLines has the front write its access log, and reads that.
+func (r *rig) accessLines() *bufio.Scanner {
+	r.t.Helper()
+	rd, wr, err := os.Pipe()
+	must(r.t, err)
+	r.t.Cleanup(func() { rd.Close() })
+	r.tell(wire.ToFront{Type: wire.TypeLogs, Access: true}, wr)
+	eventually(r.t, "the log is on", func() bool { return r.s.accessLog.on() })
+	return bufio.NewScanner(rd)
+}
+
 // %({NAME}e)s finds what the app finds, in any case, whatever a client forges.
 func TestAccessLogVariables(t *testing.T) {
 	names := []string{
@@ -337,11 +348,7 @@ func TestAccessLogVariables(t *testing.T) {
 	r := newRig(t, 0)
 	r.listen()
 	w := r.worker(r.generation(1, cfg), 1)
-	rd, wr, err := os.Pipe()
-	must(t, err)
-	defer rd.Close()
-	r.tell(wire.ToFront{Type: wire.TypeLogs, Access: true}, wr)
-	eventually(t, "the log is on", func() bool { return r.s.accessLog.on() })
+	lines := r.accessLines()
 	c := r.dial()
 	c.send("POST /app/%%7Eb?q=1 HTTP/1.1\nHost: h\nSCRIPT_NAME: /app\nX-Forwarded-Proto: https\n" +
 		"X-A: 1\nX_A: forged\nX-A: 2\nX-Empty:\nContent-Type: text/plain\nContent-Length: 2\n\nhi")
@@ -350,7 +357,6 @@ func TestAccessLogVariables(t *testing.T) {
 	host, port, _ := strings.Cut(r.addr, ":")
 	_, from, _ := strings.Cut(c.nc.LocalAddr().String(), ":")
 	want := "POST /app/%7Eb?q=1 /app /~b q=1 HTTP/1.1 https 127.0.0.1 " + from + " " + host + " " + port + " text/plain 2 1,2  - - -"
-	lines := bufio.NewScanner(rd)
 	if lines.Scan(); lines.Text() != want {
 		t.Errorf("got  %s\nwant %s", lines.Text(), want)
 	}
@@ -365,11 +371,7 @@ func TestAccessLogVariables(t *testing.T) {
 
 func TestAccessLog(t *testing.T) {
 	r, w := answering(t)
-	rd, wr, err := os.Pipe()
-	must(t, err)
-	defer rd.Close()
-	r.tell(wire.ToFront{Type: wire.TypeLogs, Access: true}, wr)
-	eventually(t, "the log is on", func() bool { return r.s.accessLog.on() })
+	lines := r.accessLines()
 	c := r.dial()
 	c.get("/a?b")
 	w.say(0, response(w.take(0).id, "201 Created", []header{{"X-Out", "yes"}}, "12345"))
@@ -383,7 +385,6 @@ func TestAccessLog(t *testing.T) {
 	c.get("/d")
 	w.say(0, failed(w.take(0).id))
 	c.expect(500, "*")
-	lines := bufio.NewScanner(rd)
 	for _, want := range []string{
 		`127.0.0.1 "GET /a?b HTTP/1.1" 201 5 "yes"`,
 		`127.0.0.1 "GET /c HTTP/1.1" 200 5 "part"`,
