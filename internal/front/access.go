@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,23 +16,12 @@ import (
 	"indrik/internal/wire"
 )
 
-const (
-	// accessBuffer and accessDelay bound how long lines wait so that many can
-	// be written at a time.
-	accessBuffer = 32 << 10
-	accessDelay  = 100 * time.Millisecond
-)
-
 // An accessLog tells of each response: by a line in a file, to syslog or to Python's
 // logging, and by metrics.
 type accessLog struct {
 	outlets *outlets.Outlets
 	lines   atomic.Bool // there is a file
-
-	mu      sync.Mutex
-	file    *os.File
-	buf     []byte
-	waiting bool
+	file    accessFile
 }
 
 // on tells whether the header of a response is needed once it was sent.
@@ -44,13 +32,7 @@ func (a *accessLog) on() bool {
 
 // setFile changes the file, nil for none.
 func (a *accessLog) setFile(f *os.File) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.flushLocked()
-	if a.file != nil {
-		a.file.Close()
-	}
-	a.file = f
+	a.file.set(f)
 	a.lines.Store(f != nil)
 }
 
@@ -61,7 +43,7 @@ func (a *accessLog) write(ex *exchange) {
 		v.Statsd.Request(ex.status, time.Since(ex.start))
 	}
 	if v.Relay != nil {
-		a.outlets.Record(v.Relay, ex.record(), true)
+		a.outlets.Record(v.Relay, ex.record(), ex.cfg.relayPatience())
 		return
 	}
 	if ex.cfg.format == nil || !v.Access && !a.lines.Load() {
@@ -83,24 +65,20 @@ func (a *accessLog) write(ex *exchange) {
 		Response:   func(name string) []byte { return lastField(ex.fields, name) },
 		Environ:    ex.variable,
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	start := len(a.buf)
-	a.buf = ex.cfg.format.Append(a.buf, &r)
+	f := &a.file
+	room := f.room(ex.cfg.accessTimeout)
+	defer f.mu.Unlock()
+	start := len(f.buf)
+	f.buf = ex.cfg.format.Append(f.buf, &r)
 	if v.Access {
-		v.Syslog.Send(syslog.Info, "access", ex.pid, string(a.buf[start:]))
+		v.Syslog.Send(syslog.Info, "access", ex.pid, string(f.buf[start:]))
 	}
-	if a.file == nil {
-		a.buf = a.buf[:start]
+	if !room {
+		f.buf = f.buf[:start]
 		return
 	}
-	a.buf = append(a.buf, '\n')
-	if len(a.buf) >= accessBuffer {
-		a.flushLocked()
-	} else if !a.waiting {
-		a.waiting = true
-		time.AfterFunc(accessDelay, a.flush)
-	}
+	f.buf = append(f.buf, '\n')
+	f.addedLocked()
 }
 
 // logRefusal adds the line for a request that is refused by a page of so many
@@ -147,20 +125,6 @@ func latin1(b []byte) string {
 		}
 	}
 	return string(b)
-}
-
-func (a *accessLog) flush() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.waiting = false
-	a.flushLocked()
-}
-
-func (a *accessLog) flushLocked() {
-	if a.file != nil && len(a.buf) > 0 {
-		a.file.Write(a.buf) // there is no better place to complain than this log
-	}
-	a.buf = a.buf[:0]
 }
 
 func lastField(fields []http1.Field, name string) []byte {

@@ -36,6 +36,7 @@ type config struct {
 	handshakeTimeout, headerTimeout, bodyTimeout time.Duration
 	writeTimeout, http2IdleTimeout               time.Duration
 	pingInterval, pingTimeout                    time.Duration
+	accessTimeout                                time.Duration
 
 	forwarder [][]byte // names a trusted peer may give, in the environ's spelling
 	anyName   bool     // forwarder_headers has *
@@ -71,6 +72,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		http2IdleTimeout: seconds(w.HTTP2IdleTimeout),
 		pingInterval:     seconds(w.WebSocketPing),
 		pingTimeout:      seconds(w.WebSocketPingTimeout),
+		accessTimeout:    seconds(w.AccessLogTimeout),
 	}
 	c.form.Store(int32(forms[w.Kind]))
 	c.maxConns = c.limit()
@@ -100,6 +102,14 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		errs = append(errs, fmt.Errorf("proxy_protocol: %w", err))
 	}
 	return c, errors.Join(errs...)
+}
+
+// relayPatience is how long a request waits for a relay that does not take its line.
+func (c *config) relayPatience() time.Duration {
+	if c.accessTimeout == 0 {
+		return wire.Forever
+	}
+	return c.accessTimeout
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -62,7 +62,7 @@ func testConfig() *wire.FrontConfig {
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190,
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"},
 		ForwardedAllowIPs: "10.0.0.1", Sendfile: true, ProxyProtocol: "off",
-		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60, QueueLimit: 2048, QueueTimeout: 30,
+		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60, AccessLogTimeout: 1, QueueLimit: 2048, QueueTimeout: 30,
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTO": "https"},
 	}
 }

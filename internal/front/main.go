@@ -38,7 +38,7 @@ func Main(control *os.File) int {
 	s := newServer(errlog.New(os.Stderr), number, func(m wire.FromFront) { conn.Send(m) })
 	s.send(wire.FromFront{Type: wire.TypeReady})
 	s.obey(conn)
-	s.accessLog.flush()
+	s.accessLog.file.close()
 	s.outlets.Close()
 	conn.Flush()
 	return 0

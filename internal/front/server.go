@@ -59,7 +59,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 		log: log, send: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
 		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, outlets: outlets.New(log, "front"), spare: make(chan *conn),
 	}
-	s.accessLog.outlets = s.outlets
+	s.accessLog.outlets, s.accessLog.file.log = s.outlets, log
 	s.queue = newQueue(s, number)
 	s.overload.log = log
 	s.place = sync.NewCond(&s.mu)

@@ -130,20 +130,20 @@ func (o *Outlets) put(v *View) {
 		return
 	}
 	o.log.SetRelay(func(level errlog.Level, text string) {
-		o.Record(v.Relay, &wire.LogRecord{Message: text, Level: PythonLevel(level), Pid: os.Getpid()}, false)
+		o.Record(v.Relay, &wire.LogRecord{Message: text, Level: PythonLevel(level), Pid: os.Getpid()}, 0)
 	})
 }
 
 // Record sends a record to a relay; see [wire.Recorder.Send]. The time and the role
 // are filled in.
-func (o *Outlets) Record(r *wire.Recorder, rec *wire.LogRecord, wait bool) {
+func (o *Outlets) Record(r *wire.Recorder, rec *wire.LogRecord, patience time.Duration) {
 	rec.Time, rec.Role = float64(time.Now().UnixMicro())/1e6, o.role
-	r.Send(rec, wait)
+	r.Send(rec, patience)
 	if n := r.Lost(); n > 0 {
 		r.Send(&wire.LogRecord{
 			Message: "The logger does not keep up: some lines were lost", Level: wire.PythonWarning,
 			Time: rec.Time, Role: rec.Role, Pid: os.Getpid(),
-		}, false)
+		}, 0)
 	}
 }
 

@@ -21,7 +21,7 @@ func TestTableOfLimits(t *testing.T) {
 		listed[m[1]] = m[2]
 	}
 	limit := regexp.MustCompile(`^limit_|_timeout$|^timeout$|_limit$|_rate$|^keepalive$|^http2_(max|initial)_`)
-	elsewhere := []string{"websocket_ping_timeout"} // docs/websockets.md has it
+	elsewhere := []string{"websocket_ping_timeout", "access_log_timeout"} // docs/websockets.md and docs/logging.md have them
 	for _, s := range Table {
 		if !limit.MatchString(s.Name) || slices.Contains(elsewhere, s.Name) || s.Effect != Works {
 			continue

@@ -17,11 +17,12 @@ const (
 // Front is what the front needs to know.
 func (c *Config) Front() *wire.FrontConfig {
 	f := &wire.FrontConfig{
-		Timeout:         c.Int("timeout"),
-		GracefulTimeout: c.Int("graceful_timeout"),
-		Keepalive:       c.Int("keepalive"),
-		AccessLogFormat: c.frontLogFormat(),
-		TmpDir:          c.String("tmp_upload_dir"),
+		Timeout:          c.Int("timeout"),
+		GracefulTimeout:  c.Int("graceful_timeout"),
+		Keepalive:        c.Int("keepalive"),
+		AccessLogFormat:  c.frontLogFormat(),
+		AccessLogTimeout: c.Int("access_log_timeout"),
+		TmpDir:           c.String("tmp_upload_dir"),
 
 		LimitConnections: c.Int("limit_connections"),
 		LimitRequestBody: int64(c.Int("limit_request_body")),

@@ -17,6 +17,12 @@ var loggingSettings = []Setting{
 		Doc: "The format of the lines of the access log.",
 	},
 	{
+		Name: "access_log_timeout", Section: sectionLogging, Added: true,
+		Flags: []string{"--access-log-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 1,
+		Doc: "How long requests wait for a reader of the access log that has stopped, say of a pipe; then lines are dropped, and counted in the error log. " +
+			"0 means no limit: no line is dropped, and requests wait as long as it takes.",
+	},
+	{
 		Name: "errorlog", Section: sectionLogging,
 		Flags: []string{"--error-logfile", "--log-file"}, Metavar: "FILE", Kind: KindString, Default: "-",
 		Doc: "The error log; `-` is standard error.",

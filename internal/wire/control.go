@@ -102,11 +102,12 @@ type Listener struct {
 // FrontConfig is what a front needs of the settings of one generation.
 // Times are in seconds, sizes in bytes; zero means no limit.
 type FrontConfig struct {
-	Timeout         int    `json:"timeout"`
-	GracefulTimeout int    `json:"graceful_timeout"`
-	Keepalive       int    `json:"keepalive"` // 0: close after each response
-	AccessLogFormat string `json:"access_log_format"`
-	TmpDir          string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
+	Timeout          int    `json:"timeout"`
+	GracefulTimeout  int    `json:"graceful_timeout"`
+	Keepalive        int    `json:"keepalive"` // 0: close after each response
+	AccessLogFormat  string `json:"access_log_format"`
+	AccessLogTimeout int    `json:"access_log_timeout"`
+	TmpDir           string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 
 	LimitConnections int   `json:"limit_connections"` // 0: as many as there are descriptors for
 	LimitRequestBody int64 `json:"limit_request_body"`

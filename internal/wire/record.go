@@ -35,11 +35,12 @@ const (
 	PythonCritical = 50
 )
 
+// Forever is the patience of a sender who waits as long as it takes.
+const Forever time.Duration = -1
+
 const (
-	// recordsWaiting is how many records may wait for the relay, and
-	// recordPatience how long a sender waits for it where that is not enough.
+	// recordsWaiting is how many records may wait for the relay.
 	recordsWaiting = 4096
-	recordPatience = time.Second
 	// maxText is the size from which a message is cut.
 	maxText = 60 << 10
 )
@@ -51,9 +52,12 @@ type Recorder struct {
 	raw     rawConn
 	records chan *LogRecord
 	lost    atomic.Int64
+	stuck   atomic.Bool // somebody has waited in vain, and no record was sent since
 
 	mu     sync.RWMutex
 	closed bool
+	ending chan struct{} // closed before closed becomes true: nobody waits any more
+	end    func()        // closes ending
 	done   chan struct{}
 }
 
@@ -63,15 +67,19 @@ func NewRecorder(f *os.File) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Recorder{conn: file, raw: raw, records: make(chan *LogRecord, recordsWaiting), done: make(chan struct{})}
+	r := &Recorder{
+		conn: file, raw: raw, records: make(chan *LogRecord, recordsWaiting), done: make(chan struct{}), ending: make(chan struct{}),
+	}
+	r.end = sync.OnceFunc(func() { close(r.ending) })
 	go r.run()
 	return r, nil
 }
 
-// Send queues a record. With wait it waits a second for a relay that does not keep
-// up, which slows down those who cause the records; without it, never. What finds no
-// place is lost, and counted.
-func (r *Recorder) Send(rec *LogRecord, wait bool) {
+// Send queues a record. For a relay that does not keep up it waits for patience, 0 or
+// [Forever] too, which slows down those who cause the records. Once somebody has waited
+// in vain others do not, until the relay has taken something. What finds no place is
+// lost, and counted.
+func (r *Recorder) Send(rec *LogRecord, patience time.Duration) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.closed {
@@ -82,13 +90,19 @@ func (r *Recorder) Send(rec *LogRecord, wait bool) {
 		return
 	default:
 	}
-	if wait {
-		t := time.NewTimer(recordPatience)
-		defer t.Stop()
+	if patience == Forever || patience > 0 && !r.stuck.Load() {
+		var late <-chan time.Time
+		if patience > 0 {
+			t := time.NewTimer(patience)
+			defer t.Stop()
+			late = t.C
+		}
 		select {
 		case r.records <- rec:
 			return
-		case <-t.C:
+		case <-r.ending:
+		case <-late:
+			r.stuck.Store(true)
 		}
 	}
 	r.lost.Add(1)
@@ -99,6 +113,7 @@ func (r *Recorder) Lost() int64 { return r.lost.Swap(0) }
 
 // Close sends what waits, in the background, and ends r; [Recorder.Done] tells when.
 func (r *Recorder) Close() {
+	r.end()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.closed {
@@ -117,6 +132,7 @@ func (r *Recorder) run() {
 		if data := rec.encode(); data == nil || SendMsg(r.raw, data) != nil {
 			r.lost.Add(1)
 		}
+		r.stuck.Store(false)
 	}
 }
 

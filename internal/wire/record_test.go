@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRecords(t *testing.T) {
@@ -20,12 +21,12 @@ func TestRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	r.Send(&LogRecord{Message: "one", Level: PythonInfo, Pid: 5, Role: "master"}, false)
-	r.Send(&LogRecord{Message: strings.Repeat("x", 1<<20)}, false)
-	r.Send(&LogRecord{Status: "200 OK", Environ: map[string]string{"RAW_URI": "/"}, Request: [][2]string{{"a", strings.Repeat("x", 1<<20)}}}, true)
+	r.Send(&LogRecord{Message: "one", Level: PythonInfo, Pid: 5, Role: "master"}, 0)
+	r.Send(&LogRecord{Message: strings.Repeat("x", 1<<20)}, 0)
+	r.Send(&LogRecord{Status: "200 OK", Environ: map[string]string{"RAW_URI": "/"}, Request: [][2]string{{"a", strings.Repeat("x", 1<<20)}}}, time.Second)
 	r.Close()
 	r.Close()
-	r.Send(&LogRecord{Message: "late"}, false)
+	r.Send(&LogRecord{Message: "late"}, 0)
 	var got []LogRecord
 	for {
 		var rec LogRecord
@@ -54,7 +55,7 @@ func TestRecordsNobodyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 * recordsWaiting {
-		r.Send(&LogRecord{Message: "x"}, false)
+		r.Send(&LogRecord{Message: "x"}, 0)
 	}
 	if r.Lost() == 0 {
 		t.Error("none were lost")
@@ -62,4 +63,48 @@ func TestRecordsNobodyReads(t *testing.T) {
 	b.Close()
 	r.Close()
 	<-r.Done()
+}
+
+// Of those who send to a relay that takes nothing only the first ones wait, until it
+// takes something again; whoever waits for ever is let go by the end.
+func TestRecordsWaitOnce(t *testing.T) {
+	a, b, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	r, err := NewRecorder(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := &LogRecord{Message: strings.Repeat("x", 1<<10)}
+	for full := false; !full; full = len(r.records) == recordsWaiting {
+		for len(r.records) < recordsWaiting {
+			r.Send(rec, 0)
+		}
+		time.Sleep(50 * time.Millisecond) // the socket has room for some of them
+	}
+	r.Lost()
+	begun := time.Now()
+	for range 100 {
+		r.Send(rec, 200*time.Millisecond)
+	}
+	if d := time.Since(begun); d < 200*time.Millisecond || d > 10*time.Second {
+		t.Errorf("100 records took %s", d)
+	}
+	if n := r.Lost(); n != 100 {
+		t.Errorf("%d were lost", n)
+	}
+	sent := make(chan struct{})
+	go func() {
+		r.Send(rec, Forever)
+		close(sent)
+	}()
+	select {
+	case <-sent:
+		t.Error("the last one found a place")
+	case <-time.After(50 * time.Millisecond):
+	}
+	r.Close()
+	<-sent
 }
