@@ -18,6 +18,7 @@
 //	make bench                       a short form
 //	make bench-full                  all of it, for docs/benchmarks.md
 //	make bench BENCHFLAGS='-peers indrik -workloads hello -rounds 5'
+//	make bench BENCHFLAGS='-against /tmp/indrik-before -rounds 9'
 package main
 
 import (
@@ -62,6 +63,7 @@ type options struct {
 	Docs      string
 	From      string
 	Kinds     string
+	Against   string
 }
 
 func main() {
@@ -82,7 +84,14 @@ func main() {
 	flag.StringVar(&o.Docs, "docs", "", "`directory` for benchmarks.md and its charts")
 	flag.StringVar(&o.From, "from", "", "measure nothing, and take the results of these `files`, separated by commas; of a workload that is in several, the first")
 	flag.StringVar(&o.Kinds, "kinds", "", "measure Indrik's kinds of worker, and nothing else, for the table in this `file`")
+	flag.StringVar(&o.Against, "against", "", "compare the processor time of -indrik with that of this older `program`, in -rounds rounds in turn, and measure nothing else")
 	flag.Parse()
+	if o.Against != "" {
+		if err := o.checkAgainst(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(exitUsage)
+		}
+	}
 	if flag.NArg() > 0 || o.Rounds < 1 || o.Measure <= 0 || o.Warm < 0 {
 		flag.Usage()
 		os.Exit(exitUsage)
@@ -144,7 +153,11 @@ func bench(o options) (code int) {
 	if err := os.WriteFile(filepath.Join(o.Dir, "50k.txt"), fileContent, 0o644); err != nil {
 		return failed(err)
 	}
-	env, err := install(ctx, o)
+	packages := requirements
+	if o.Against != "" {
+		packages = slices.DeleteFunc(slices.Clone(packages), func(r requirement) bool { return !slices.Contains(againstPackages, r.name) })
+	}
+	env, err := install(ctx, o, packages)
 	if ctx.Err() != nil {
 		return exitInterrupted
 	}
@@ -152,6 +165,12 @@ func bench(o options) (code int) {
 		return failed(err)
 	}
 
+	if o.Against != "" {
+		if err := compareBinaries(ctx, o, env, works); err != nil {
+			return failed(err)
+		}
+		return 0
+	}
 	if o.Kinds != "" {
 		if err := benchKinds(ctx, o, env); err != nil {
 			return failed(err)

@@ -76,8 +76,9 @@ func (e *environment) vars() []string {
 	}
 }
 
-// install makes the virtual environment, or completes it.
-func install(ctx context.Context, o options) (*environment, error) {
+// install makes the virtual environment, or completes it with those of packages that it
+// lacks.
+func install(ctx context.Context, o options, packages []requirement) (*environment, error) {
 	if info, err := os.Stat(o.Indrik); err != nil || info.IsDir() {
 		return nil, fmt.Errorf("no program %s: build Indrik first (make build)", o.Indrik)
 	}
@@ -102,7 +103,7 @@ func install(ctx context.Context, o options) (*environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range requirements {
+	for _, r := range packages {
 		if installed[normal(r.name)] == r.version {
 			continue
 		}
@@ -124,7 +125,7 @@ func install(ctx context.Context, o options) (*environment, error) {
 	if installed, err = e.installed(ctx); err != nil {
 		return nil, err
 	}
-	for _, r := range requirements {
+	for _, r := range packages {
 		if e.absent[r.name] == "" {
 			e.versions[r.name] = installed[normal(r.name)]
 		}

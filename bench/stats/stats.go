@@ -40,6 +40,28 @@ func (s Summary) Spread() float64 {
 	return (s.Max - s.Min) / s.Median
 }
 
+// MedianInterval returns an interval that holds the median of what values are a sample
+// of, with a confidence of at least 95 %: the order statistics of the sign test, which
+// asks nothing of the distribution. Fewer than six values cannot give that confidence;
+// then it is their range. It is 0, 0 for none.
+func MedianInterval(values []float64) (low, high float64) {
+	if len(values) == 0 {
+		return 0, 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	// The number of values below the median is binomial with p = 1/2: cut is how many can
+	// be left out at each end before 2.5 % are reached.
+	cut := 0
+	probability := math.Pow(0.5, float64(n)) // of exactly cut values below
+	for below := probability; below <= 0.025; below += probability {
+		cut++
+		probability *= float64(n-cut+1) / float64(cut)
+	}
+	cut = max(cut-1, 0)
+	return sorted[cut], sorted[n-1-cut]
+}
+
 // Percentile is the nearest-rank percentile: the smallest value that at least
 // p percent of the values do not exceed. sorted must be in ascending order;
 // it is the zero value for none.

@@ -58,3 +58,21 @@ func TestPercentile(t *testing.T) {
 		}
 	}
 }
+
+func TestMedianInterval(t *testing.T) {
+	// The ranks are those of the usual tables for the sign test at 95 %.
+	for _, c := range []struct{ n, low, high int }{
+		{1, 1, 1}, {5, 1, 5}, {6, 1, 6}, {8, 1, 8}, {9, 2, 8}, {11, 2, 10}, {12, 3, 10}, {15, 4, 12}, {20, 6, 15},
+	} {
+		values := make([]float64, c.n)
+		for i := range values {
+			values[i] = float64(c.n - i)
+		}
+		if low, high := MedianInterval(values); low != float64(c.low) || high != float64(c.high) {
+			t.Errorf("of %d values: ranks %v to %v, want %d to %d", c.n, low, high, c.low, c.high)
+		}
+	}
+	if low, high := MedianInterval(nil); low != 0 || high != 0 {
+		t.Errorf("of no values: %v to %v", low, high)
+	}
+}

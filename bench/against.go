@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"indrik/bench/stats"
+)
+
+// This file compares two binaries of Indrik, usually those before and after a
+// change: bench -against BINARY.
+
+// againstWorkloads are measured unless -workloads names others.
+const againstWorkloads = "hello,flask,asgi"
+
+// leastRounds is how many rounds -against needs: with fewer the interval of a median
+// says little.
+const leastRounds = 9
+
+// againstPackages are the packages that the servers and apps of these workloads use.
+var againstPackages = []string{"uvloop", "flask", "django", "fastapi"}
+
+// A comparison holds the processor time of one workload in both binaries, in
+// microseconds a request, by round.
+type comparison struct {
+	workload      string
+	before, after []float64
+}
+
+// ratios returns after divided by before, round by round.
+func (c *comparison) ratios() []float64 {
+	ratios := make([]float64, len(c.before))
+	for i := range ratios {
+		ratios[i] = c.after[i] / c.before[i]
+	}
+	return ratios
+}
+
+// compareBinaries measures o.Indrik and o.Against in turn, and prints a table of what a
+// request takes in each. The two runs of a round follow each other, and which comes first
+// alternates, so that what disturbs the machine for a while disturbs both.
+func compareBinaries(ctx context.Context, o options, e *environment, works []workload) error {
+	old := *e
+	old.indrik = o.Against
+	source := 0
+	var done []comparison
+	for i := range works {
+		w := &works[i]
+		c := comparison{workload: w.Name}
+		p, err := ourPeer(w)
+		if err != nil {
+			return err
+		}
+		for round := range o.Rounds {
+			sides := []struct {
+				env  *environment
+				list *[]float64
+			}{{&old, &c.before}, {e, &c.after}}
+			if round%2 == 1 {
+				slices.Reverse(sides)
+			}
+			for _, side := range sides {
+				source++
+				progress("%-14s round %d  %s", w.Name, round+1, side.env.indrik)
+				r, err := measure(ctx, &bed{o: &o, e: side.env, p: p, w: w, source: source})
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if err == nil && r.Failed+r.Starved > 0 {
+					err = fmt.Errorf("%d failed requests, %d clients without an answer: %s", r.Failed, r.Starved, r.FirstError)
+				}
+				if err == nil && r.ServerCPU == 0 {
+					err = errors.New("it measures no processor time")
+				}
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", w.Name, side.env.indrik, err)
+				}
+				*side.list = append(*side.list, r.ServerCPU)
+			}
+		}
+		done = append(done, c)
+	}
+	fmt.Print(comparisonTable(done))
+	return nil
+}
+
+// ourPeer returns the server of Indrik's that a workload is compared with.
+func ourPeer(w *workload) (*peer, error) {
+	name := "indrik sync"
+	if w.WSGI == "" {
+		name = "indrik asgi"
+	}
+	for i := range allPeers {
+		if p := &allPeers[i]; p.Name == name && w.suits(p) {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("no server of Indrik's runs the workload %s", w.Name)
+}
+
+func comparisonTable(list []comparison) string {
+	var b strings.Builder
+	b.WriteString("Processor time of the server in µs a request; the ratio is the median of the rounds' ratios, " +
+		"with the interval that holds the true median at 95 % at least.\n\n" +
+		"| workload | rounds | before | after | ratio | interval |\n|---|---:|---:|---:|---:|---:|\n")
+	for i := range list {
+		c := &list[i]
+		ratios := c.ratios()
+		low, high := stats.MedianInterval(ratios)
+		fmt.Fprintf(&b, "| %s | %d | %.2f | %.2f | %.3f | %.3f to %.3f |\n", c.workload, len(ratios),
+			stats.Summarize(c.before).Median, stats.Summarize(c.after).Median, stats.Summarize(ratios).Median, low, high)
+	}
+	return b.String()
+}
+
+// checkAgainst completes the options for a comparison of two binaries.
+func (o *options) checkAgainst() error {
+	if o.Rounds < leastRounds {
+		return fmt.Errorf("-against needs at least %d rounds (-rounds %d)", leastRounds, o.Rounds)
+	}
+	absolute, err := filepath.Abs(o.Against)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(absolute); err != nil || info.IsDir() {
+		return errors.Join(fmt.Errorf("-against: no program %s", o.Against), err)
+	}
+	o.Against = absolute
+	if o.Workloads == "" {
+		o.Workloads = againstWorkloads
+	}
+	o.Limit = max(o.Limit, time.Hour)
+	return nil
+}
