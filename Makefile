@@ -1,10 +1,15 @@
 # make run       serve examples/hello
 # make build     bin/indrik, one static file
-# make test      every check there is
-# make venv      .cache/venv, the packages that tests need
+# make test      what every change has to pass; under ten minutes on two processors
+# make test-all  what needs more than that: large packages from PyPI, programs from the
+#                system, a minute of chaos
+# make nightly   soaks and long fuzzing, for hours when nobody waits
+# make venv      .cache/venv, the packages that tests need; venv-all: .cache/venv-all, the
+#                larger ones of test-all
 # make fuzz      each fuzz target for FUZZTIME
 # make bench     Indrik beside other servers, in under ten minutes
 # make bench-full  all of it, into bench/results and docs/benchmarks.md
+# make bench-against BEFORE=BINARY  this tree's binary beside an older one, by processor time
 # make bench-overload  what becomes of more requests than the workers can do; docs/overload.svg
 # make bench-idle      the memory of idle connections
 # make micro     benchmarks of the parts; make benchstat compares two of them
@@ -22,7 +27,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: build run test format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -31,7 +36,33 @@ run: build
 	@echo "http://127.0.0.1:8000 serves examples/hello; Ctrl-C stops it"
 	@cd examples/hello && ../../bin/indrik --workers 2 hello:app
 
-test: format vet staticcheck unit blackbox
+# All parts run; what failed is said at the end.
+test:
+	@failed=; \
+	for part in format vet staticcheck unit blackbox; do \
+		echo "== $$part"; \
+		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make test: failed:$$failed"; exit 1; fi; \
+	echo "make test: all parts passed"
+
+test-all:
+	@failed=; \
+	for part in blackbox-all chaos; do \
+		echo "== $$part"; \
+		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make test-all: failed:$$failed"; exit 1; fi; \
+	echo "make test-all: all parts passed"
+
+nightly:
+	@failed=; \
+	for part in soak "chaos CHAOS=2m" "fuzz FUZZTIME=2m"; do \
+		echo "== $$part"; \
+		$(MAKE) --no-print-directory $$part || failed="$$failed $${part%% *}"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make nightly: failed:$$failed"; exit 1; fi; \
+	echo "make nightly: all parts passed"
 
 format:
 	@unformatted=$$(find . -name '*.go' -not -path './.cache/*' -exec gofmt -l {} +); \
@@ -67,15 +98,35 @@ python:
 # The copy of the requirements says what is installed: with it nothing is
 # downloaded. Without an interpreter that runs it is of no use.
 venv:
-	@cmp -s test/requirements.txt $(VENV)/requirements.txt && $(VENV)/bin/python -c '' || { \
-		$(PYTHON) -m venv --clear $(VENV) && \
-		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r test/requirements.txt && \
-		cp test/requirements.txt $(VENV)/; }
+	$(call make-venv,$(VENV),test/requirements.txt)
+
+venv-all:
+	$(call make-venv,$(VENV)-all,test/requirements-all.txt)
+
+define make-venv
+@cmp -s $(2) $(1)/requirements.txt && $(1)/bin/python -c '' || { \
+	$(PYTHON) -m venv --clear $(1) && \
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2) && \
+	cp $(2) $(1)/requirements.txt; }
+endef
 
 # What these tests look at is a binary that go test knows nothing of: their
 # results must not come from its cache.
 blackbox: venv $(TOOLS)/h2spec
 	INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 20m -parallel 8 ./test/...
+
+# Tests whose names begin with TestAll, and what else asks for INDRIK_TEST_ALL.
+blackbox-all: venv venv-all
+	INDRIK_TEST_ALL=1 go test -count=1 -timeout 30m -parallel 4 -run '^TestAll' ./test/...
+
+# CHAOS is how long each of the five kinds of worker is attacked.
+CHAOS ?= 12s
+chaos: venv
+	INDRIK_TEST_CHAOS=$(CHAOS) go test -count=1 -timeout 30m -run '^TestChaos$$' ./test
+
+# What takes long for its own sake, such as crash loops of a minute.
+soak: venv $(TOOLS)/h2spec
+	INDRIK_TEST_LONG=1 INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 2h -parallel 4 ./test/...
 
 fuzz:
 	@for package in $$(go list ./...); do \
@@ -86,7 +137,7 @@ fuzz:
 	done
 
 # BENCHFLAGS: see .cache/bench/bench -help
-BENCH := .cache/bench/bench -indrik bin/indrik -python "$(PYTHON)"
+BENCH = .cache/bench/bench -indrik bin/indrik -python "$(PYTHON)"
 
 bench: build
 	go build -o .cache/bench/bench ./bench
@@ -95,6 +146,11 @@ bench: build
 bench-full: build
 	go build -o .cache/bench/bench ./bench
 	@exec $(BENCH) -full -rounds 5 -limit 2h -results bench/results/latest.json -docs docs $(BENCHFLAGS)
+
+# BEFORE is the binary to compare with, such as one built from the commit before.
+bench-against: build
+	go build -o .cache/bench/bench ./bench
+	@exec $(BENCH) -against $(BEFORE) -rounds 9 $(BENCHFLAGS)
 
 # The kinds of worker against each other, for docs/workers.md.
 bench-kinds: build
