@@ -141,8 +141,8 @@ func (m *Master) run() int {
 // post has f run by the loop. It may be called from any goroutine but the loop's.
 func (m *Master) post(f func()) { m.events <- f }
 
-// hear has the loop act on each message that comes over conn, and then on its
-// end, which is when no process holds the other end any more.
+// hear has the loop act on each message that comes over conn, if act is not nil, and then
+// on its end, which is when no process holds the other end any more.
 func hear[T any](m *Master, conn *wire.Conn, act func(T), end func()) {
 	go func() {
 		defer conn.Close()
@@ -153,7 +153,9 @@ func hear[T any](m *Master, conn *wire.Conn, act func(T), end func()) {
 			if err != nil {
 				break
 			}
-			m.post(func() { act(msg) })
+			if act != nil {
+				m.post(func() { act(msg) })
+			}
 		}
 		if end != nil {
 			m.post(end)

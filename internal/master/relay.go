@@ -50,10 +50,10 @@ func (m *Master) startRelay(g *generation, done func(*failure)) {
 			done(&failure{text: "Error: " + err.Error()})
 			return
 		}
-		rl := &relay{proc: oslayer.FindProcess(r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
+		rl := &relay{proc: m.child(g.sp, r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
 		g.relay = rl
 		m.relays[r.Pid] = true
-		hear(m, conn, func(struct{}) {}, func() { m.relayGone(g, rl) })
+		hear[struct{}](m, conn, nil, func() { m.relayGone(g, rl) })
 		done(nil)
 	})
 }

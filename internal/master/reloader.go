@@ -95,11 +95,12 @@ type load struct {
 	since time.Time
 }
 
-// imported is called when a process says what it has imported.
-func (m *Master) imported(msg wire.FromSpawner) {
-	l := load{msg.Files, time.UnixMicro(int64(msg.Since * 1e6))}
-	if w := m.workers[msg.Worker]; w != nil {
-		w.gen.loads = append(w.gen.loads, l)
+// imported is called when a process says what it has imported, a worker of g or, with
+// nil, a spawner.
+func (m *Master) imported(g *generation, files []string, since float64) {
+	l := load{files, time.UnixMicro(int64(since * 1e6))}
+	if g != nil {
+		g.loads = append(g.loads, l)
 	}
 	if m.reloader.watcher != nil {
 		m.reloader.watcher.Add(l.files, l.since)

@@ -34,6 +34,10 @@ func (m *Master) startSpawner() (*spawner, error) {
 		return nil, err
 	}
 	defer theirs.Close()
+	if err := wire.NameSenders(ours); err != nil {
+		ours.Close()
+		return nil, err
+	}
 	source := python.Bundle()
 	bundle, err := wire.MemoryFile("indrik-python", len(source))
 	if err != nil {
@@ -62,7 +66,9 @@ func (m *Master) startSpawner() (*spawner, error) {
 	}
 	sp := &spawner{proc: proc, conn: conn, calls: map[int]func(wire.FromSpawner){}}
 	m.spawners[proc.Pid] = sp
-	hear(m, conn, func(msg wire.FromSpawner) { m.fromSpawner(sp, msg) }, func() { m.spawnerSilent(sp) })
+	// What it forks, or a hook starts, may still have its end of the socket.
+	conn.OnlyFrom(proc.Pid)
+	hear(m, conn, func(msg wire.FromSpawner) { m.fromSpawner(sp, msg) }, nil)
 	return sp, nil
 }
 
@@ -129,18 +135,8 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 			delete(sp.calls, msg.Call)
 			done(msg)
 		}
-	case wire.TypeReady:
-		if w := m.workers[msg.Worker]; w != nil {
-			w.gen.standIn = msg.StandIn
-			m.workerReady(w, msg.Pid, msg.Kind)
-		}
 	case wire.TypeFiles:
-		m.imported(msg)
-	case wire.TypeRecycle:
-		if w := m.workers[msg.Worker]; w != nil && !w.leaving {
-			w.recycling = true
-			m.balance()
-		}
+		m.imported(nil, msg.Files, msg.Since)
 	case wire.TypeExited:
 		if w := m.workers[msg.Worker]; w != nil {
 			m.workerExited(w, msg.Code, syscall.Signal(msg.Signal))
@@ -190,17 +186,6 @@ func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
 		if m.gen != nil && m.gen.sp == sp {
 			m.missOrphans(sp)
 			m.spawnerLost()
-		}
-	}
-	m.finish()
-}
-
-// spawnerSilent is called when no process holds the other end of the socket of
-// sp any more: it has ended, and so have all workers that it forked.
-func (m *Master) spawnerSilent(sp *spawner) {
-	for _, w := range m.byAge() {
-		if w.gen.sp == sp && w.pid == 0 {
-			m.forget(w)
 		}
 	}
 	m.finish()

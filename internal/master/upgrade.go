@@ -268,7 +268,7 @@ func (m *Master) inherit() error {
 	}
 	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
 	m.predecessor, m.upgraded = l, true
-	hear(m, conn, func(linkMessage) {}, m.promote)
+	hear[linkMessage](m, conn, nil, m.promote)
 	return nil
 }
 

@@ -35,6 +35,13 @@ type worker struct {
 	dump      *os.File
 	slotFiles []*os.File // the front's ends
 
+	channel *wire.WorkerChannel
+	early   []wire.FromWorker // what it said before its pid was known
+	files   int               // it has named
+	broke   bool              // it broke the protocol
+	silent  bool              // nobody holds its end of the channel any more
+	relayed bool              // the log says that others have spoken on its channel
+
 	ready     bool   // it has its app
 	kind      string // once it is ready: asgi, gevent, or empty
 	active    bool   // the front counts on it
@@ -55,8 +62,8 @@ type worker struct {
 func (m *Master) spawn(g *generation) {
 	m.lastAge++
 	w := &worker{age: m.lastAge, gen: g, slots: g.cfg.Slots()}
-	theirs, err := w.open()
-	defer closeFiles(theirs)
+	end, theirs, err := w.open()
+	defer closeFiles(append(theirs, end))
 	if err != nil {
 		w.close()
 		m.log.Errorf("Cannot make the channels of a worker: %s", err)
@@ -65,14 +72,15 @@ func (m *Master) spawn(g *generation) {
 		return
 	}
 	m.workers[w.age] = w
+	m.hearWorker(w)
 	m.announce(w) // first, so that the front knows whatever takes a request
 	slots := theirs
-	for len(slots) > wire.MaxDescriptors-2 {
-		m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Worker: w.age},
-			slots[:wire.MaxDescriptors-2]...)
-		slots = slots[wire.MaxDescriptors-2:]
+	const most = wire.MaxDescriptors - 3
+	for len(slots) > most {
+		m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Worker: w.age}, slots[:most]...)
+		slots = slots[most:]
 	}
-	files := append([]*os.File{w.board, w.dump}, slots...)
+	files := append([]*os.File{w.board, w.dump, end}, slots...)
 	m.call(g.sp, wire.ToSpawner{
 		Type: wire.TypeSpawn, Generation: g.number, Worker: w.age, Server: m.server(g.cfg),
 	}, files, func(r wire.FromSpawner) { m.spawnAnswered(w, r) })
@@ -88,9 +96,11 @@ func (m *Master) spawnAnswered(w *worker, r wire.FromSpawner) {
 	case r.Stage == "spawner" && w.pid != 0:
 		// The spawner died before it could answer, but the worker itself has
 		// said that it is there.
+	case r.Stage == "spawner" && w.silent:
+		m.forget(w)
 	case r.Stage == "spawner":
-		// Nobody knows whether it was forked. If it was it will say that
-		// it is ready, and is ended then; see spawnerSilent.
+		// Nobody knows whether it was forked. If it was it will say that it is
+		// ready, and is ended then; otherwise its channel ends.
 		w.leaving = true
 	default:
 		m.forget(w)
@@ -108,32 +118,42 @@ func (m *Master) spawnAnswered(w *worker, r wire.FromSpawner) {
 	}
 }
 
-// open makes what w shares with the other processes, and returns the workers'
-// ends of the slots.
-func (w *worker) open() (theirs []*os.File, err error) {
+// open makes what w shares with the other processes, and returns the worker's ends of
+// its channel and of the slots.
+func (w *worker) open() (end *os.File, theirs []*os.File, err error) {
 	if w.board, err = wire.NewBoardFile(w.slots); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if w.boardMem, err = wire.MapBoard(w.board); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if w.dump, err = wire.MemoryFile("indrik-stacks", 0); err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	ours, end, err := wire.Pair()
+	if err != nil {
+		return nil, nil, err
+	}
+	if w.channel, err = wire.NewWorkerChannel(ours); err != nil {
+		return end, nil, err
 	}
 	for range w.slots {
 		ours, other, err := wire.Pair()
 		if err != nil {
-			return theirs, err
+			return end, theirs, err
 		}
 		w.slotFiles = append(w.slotFiles, ours)
 		theirs = append(theirs, other)
 	}
-	return theirs, nil
+	return end, theirs, nil
 }
 
 func (w *worker) close() {
 	if w.boardMem != nil {
 		w.boardMem.Close()
+	}
+	if w.channel != nil {
+		w.channel.Close()
 	}
 	if w.proc != nil {
 		w.proc.Release()
@@ -154,19 +174,20 @@ func (m *Master) workerForked(w *worker, pid int) {
 		return
 	}
 	w.pid = pid
-	w.proc = oslayer.FindProcess(pid)
+	w.proc = m.child(w.gen.sp, pid)
 	m.countWorkers()
 	if w.leaving {
 		m.terminate(w)
 	}
+	early := w.early
+	w.early = nil
+	for _, msg := range early {
+		m.fromWorker(w, 0, msg)
+	}
 }
 
 // workerReady is called when a worker has its app.
-func (m *Master) workerReady(w *worker, pid int, kind string) {
-	m.workerForked(w, pid)
-	if w.ready {
-		return
-	}
+func (m *Master) workerReady(w *worker, kind string) {
 	w.ready, w.readyAt, w.kind = true, time.Now(), kind
 	m.tellKind(w)
 	if m.build != nil && m.build.gen == w.gen {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -47,16 +48,36 @@ func Start(c Command) (*Process, error) {
 	return &Process{p.Pid, p}, nil
 }
 
-// FindProcess returns a process that was started by another one. It is the caller
-// who knows that pid has not been reused so far; from now on that does no harm, if
-// the system has pidfds. A process that is gone already is found too, and cannot be
-// signalled.
-func FindProcess(pid int) *Process {
+// ErrStranger says that a process is no child of those that it should be a child of.
+var ErrStranger = errors.New("no child of this server")
+
+// FindChild returns the process pid, which another process has started or named, if it
+// is a child of one of parents. That is asked once the process is held by a pidfd, where
+// the system has them, so that no other process can get the pid meanwhile, nor
+// the signals later. A process that is gone is found too, and cannot be signalled. The
+// error is ErrStranger for any other process.
+//
+// Where the system does not tell whose child a process is, the caller must know.
+func FindChild(pid int, parents ...int) (*Process, error) {
+	gone := &Process{Pid: pid}
+	if pid <= 0 {
+		return gone, ErrStranger
+	}
 	p, err := os.FindProcess(pid)
 	if err != nil {
-		p = nil
+		return gone, nil
 	}
-	return &Process{pid, p}
+	found := &Process{pid, p}
+	parent, known := parentOf(pid)
+	switch {
+	case found.Signal(0) == os.ErrProcessDone:
+		// What was read may be of another process by now.
+		return found, nil
+	case known && !slices.Contains(parents, parent):
+		found.Release()
+		return gone, ErrStranger
+	}
+	return found, nil
 }
 
 // Signal sends a signal. The error is os.ErrProcessDone once the process has been
@@ -66,7 +87,7 @@ func (p *Process) Signal(sig syscall.Signal) error {
 		return os.ErrProcessDone
 	}
 	if err := p.p.Signal(sig); err != nil {
-		if errors.Is(err, os.ErrProcessDone) {
+		if errors.Is(err, os.ErrProcessDone) || errors.Is(err, syscall.ESRCH) {
 			return os.ErrProcessDone
 		}
 		return fmt.Errorf("send %s to process %d: %w", sig, p.Pid, err)
@@ -82,6 +103,9 @@ func (p *Process) Release() {
 		p.p = nil
 	}
 }
+
+// Ended reports whether the process has ended, also if nobody has collected it yet.
+func (p *Process) Ended() bool { return p.p == nil || p.Signal(0) == os.ErrProcessDone || ended(p) }
 
 // An Exit is the end of a child.
 type Exit struct {

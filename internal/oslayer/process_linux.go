@@ -1,8 +1,10 @@
 package oslayer
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,4 +27,34 @@ func Executable() string {
 		return self
 	}
 	return executable()
+}
+
+// parentOf is the pid of the parent of a process. It is not known without a /proc of
+// this namespace, or if the process is gone or hidden.
+func parentOf(pid int) (parent int, known bool) {
+	if link, err := os.Readlink("/proc/self"); err != nil || link != strconv.Itoa(os.Getpid()) {
+		return 0, false
+	}
+	fields := statOf(pid)
+	if len(fields) < 2 {
+		return 0, false
+	}
+	parent, err := strconv.Atoi(string(fields[1]))
+	return parent, err == nil
+}
+
+// statOf are the fields of /proc/PID/stat behind the name, which may have blanks and
+// parentheses in it: state, parent and so on (proc(5)).
+func statOf(pid int) [][]byte {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil
+	}
+	return bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+}
+
+// ended reports whether a process is a zombie.
+func ended(p *Process) bool {
+	fields := statOf(p.Pid)
+	return len(fields) > 0 && (string(fields[0]) == "Z" || string(fields[0]) == "X")
 }

@@ -162,7 +162,7 @@ func TestSignal(t *testing.T) {
 	for _, find := range []bool{false, true} {
 		p, _ := start(t, "sleep", Command{Args: []string{"sleep"}})
 		if find {
-			p = FindProcess(p.Pid)
+			p = findChild(t, p.Pid)
 		}
 		if err := p.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
@@ -173,7 +173,7 @@ func TestSignal(t *testing.T) {
 		if err := p.Signal(syscall.SIGKILL); err != os.ErrProcessDone {
 			t.Errorf("signal after the end: %v", err)
 		}
-		if err := FindProcess(p.Pid).Signal(syscall.SIGKILL); err != os.ErrProcessDone {
+		if err := findChild(t, p.Pid).Signal(syscall.SIGKILL); err != os.ErrProcessDone {
 			t.Errorf("signal to a process found after its end: %v", err)
 		}
 	}
@@ -183,9 +183,65 @@ func TestSignalNotPermitted(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root may signal everyone")
 	}
-	if err := FindProcess(1).Signal(syscall.SIGTERM); !errors.Is(err, syscall.EPERM) {
+	if err := (&Process{1, processOf(t, 1)}).Signal(syscall.SIGTERM); !errors.Is(err, syscall.EPERM) {
 		t.Errorf("got %v", err)
 	}
+}
+
+func processOf(t *testing.T, pid int) *os.Process {
+	t.Helper()
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// findChild returns a child of this process.
+func findChild(t *testing.T, pid int) *Process {
+	t.Helper()
+	p, err := FindChild(pid, os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// A pid that somebody names is believed only if it is of a child.
+func TestFindChild(t *testing.T) {
+	if _, known := parentOf(os.Getpid()); !known {
+		t.Skip("the system does not tell whose child a process is")
+	}
+	child, _ := start(t, "sleep", Command{Args: []string{"sleep"}})
+	for _, pid := range []int{1, os.Getpid(), os.Getppid(), 0, -1, -child.Pid} {
+		p, err := FindChild(pid, os.Getpid())
+		if err != ErrStranger {
+			t.Errorf("process %d is taken for a child: %v", pid, err)
+		}
+		if err := p.Signal(0); err != os.ErrProcessDone {
+			t.Errorf("process %d can be signalled: %v", pid, err)
+		}
+	}
+	if p, err := FindChild(child.Pid, 1, 2); err != ErrStranger {
+		t.Errorf("a child of another process is %v, %v", p, err)
+	}
+	found := findChild(t, child.Pid)
+	if found.Ended() {
+		t.Error("a process that sleeps has ended")
+	}
+	if err := found.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !found.Ended(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a zombie has not ended")
+		}
+	}
+	reap(t, child.Pid)
+	if !found.Ended() {
+		t.Error("a process that was reaped has not ended")
+	}
+	found.Release()
 }
 
 func TestReapMany(t *testing.T) {

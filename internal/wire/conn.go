@@ -30,8 +30,9 @@ func Pair() (a, b *os.File, err error) {
 // A Conn carries control messages. Send may be called from any goroutine;
 // Recv from one at a time.
 type Conn struct {
-	file *os.File
-	raw  rawConn
+	file   *os.File
+	raw    rawConn
+	sender int // the pid that messages count from, 0: any
 
 	buf, oob []byte // of Recv
 
@@ -62,6 +63,17 @@ func NewConn(f *os.File) (*Conn, error) {
 	go c.write()
 	return c, nil
 }
+
+// NameSenders has the kernel say of each message that comes over f who sent it, where it
+// can. It must be called before anybody has the other end.
+func NameSenders(f *os.File) error {
+	return os.NewSyscallError("setsockopt", wantCredentials(int(f.Fd())))
+}
+
+// OnlyFrom has Recv pass over what other processes than pid send, by the kernel's word:
+// descriptors are inherited, and can be given away. [NameSenders] must have been called
+// for the socket, and Recv not yet.
+func (c *Conn) OnlyFrom(pid int) { c.sender = pid }
 
 // takeOver makes of f a file that the runtime's poller knows.
 func takeOver(f *os.File) (*os.File, rawConn, error) {
@@ -119,11 +131,42 @@ func (c *Conn) Send(v any, files ...*os.File) error {
 func (c *Conn) Recv(v any) ([]*os.File, error) {
 	if c.buf == nil {
 		c.buf = make([]byte, MaxMessage)
-		c.oob = make([]byte, unix.CmsgSpace(4*MaxDescriptors))
+		c.oob = make([]byte, unix.CmsgSpace(4*MaxDescriptors)+credentialsSpace)
 	}
 	buf, oob := c.buf, c.oob
-	var n, oobn int
-	var err error
+	for {
+		n, oobn, err := c.receive(buf, oob)
+		if err != nil {
+			return nil, err
+		}
+		files, err := filesOf(oob[:oobn])
+		if err != nil {
+			return nil, err
+		}
+		if c.sender != 0 && credentialsSpace != 0 {
+			sender := senderOf(oob[:oobn])
+			if n == 0 && sender == 0 {
+				return nil, io.EOF // an empty message would have a sender
+			}
+			if sender != c.sender {
+				closeAll(files)
+				continue
+			}
+		}
+		if n == 0 {
+			closeAll(files)
+			return nil, io.EOF
+		}
+		if err := json.Unmarshal(buf[:n], v); err != nil {
+			closeAll(files)
+			return nil, fmt.Errorf("control message: %w", err)
+		}
+		return files, nil
+	}
+}
+
+// receive waits for the next message. The error is io.EOF once the peer is gone.
+func (c *Conn) receive(buf, oob []byte) (n, oobn int, err error) {
 	rerr := c.raw.Read(func(fd uintptr) bool {
 		n, oobn, err = recvmsg(int(fd), buf, oob)
 		return err != unix.EAGAIN
@@ -133,28 +176,14 @@ func (c *Conn) Recv(v any) ([]*os.File, error) {
 		closed := c.closed
 		c.mu.Unlock()
 		if closed {
-			return nil, io.EOF
+			return 0, 0, io.EOF
 		}
-		return nil, rerr
+		return 0, 0, rerr
 	}
 	if err == unix.ECONNRESET {
-		return nil, io.EOF
+		return 0, 0, io.EOF
 	}
-	if err != nil {
-		return nil, os.NewSyscallError("recvmsg", err)
-	}
-	if n == 0 {
-		return nil, io.EOF
-	}
-	files, err := filesOf(oob[:oobn])
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(buf[:n], v); err != nil {
-		closeAll(files)
-		return nil, fmt.Errorf("control message: %w", err)
-	}
-	return files, nil
+	return n, oobn, os.NewSyscallError("recvmsg", err)
 }
 
 // Flush waits until everything queued so far is with the kernel, or cannot be.

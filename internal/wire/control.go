@@ -40,12 +40,14 @@ const (
 	TypeWorkers   = "workers"
 	TypeExit      = "exit"
 
-	// spawner and workers → master
-	TypeOK      = "ok"
-	TypeFailed  = "failed"
+	// spawner → master
+	TypeOK     = "ok"
+	TypeFailed = "failed"
+	TypeExited = "exited"
+	TypeFiles  = "files" // also worker → master
+
+	// worker → master
 	TypeRecycle = "recycle"
-	TypeExited  = "exited"
-	TypeFiles   = "files"
 )
 
 // The environment of a front: what makes the program one, and its number, from 0
@@ -226,7 +228,7 @@ type Server struct {
 	MasterName string   `json:"master_name"` // Master, or Master.2
 }
 
-// FromSpawner is a message from a spawner, or from one of its workers.
+// FromSpawner is a message from a spawner.
 type FromSpawner struct {
 	Type string `json:"type"`
 	Call int    `json:"call,omitempty"`
@@ -241,19 +243,17 @@ type FromSpawner struct {
 	Traceback string `json:"traceback,omitempty"`
 	Code      int    `json:"code,omitempty"`
 
-	Worker int    `json:"worker,omitempty"`
-	Pid    int    `json:"pid,omitempty"`
-	Kind   string `json:"kind,omitempty"`
-	Signal int    `json:"signal,omitempty"`
+	Worker int `json:"worker,omitempty"`
+	Pid    int `json:"pid,omitempty"`
+	Signal int `json:"signal,omitempty"`
 
 	Lingers bool `json:"lingers,omitempty"` // the answer to exit: something of the hooks still runs
 
 	Relay bool `json:"relay,omitempty"` // the answer to prepare, or to a hook that changed that: log lines must go through Python
 	Level int  `json:"level,omitempty"` // the answer to relay: the least level that is logged, as Python numbers it
 
-	Files   []string `json:"files,omitempty"`    // of modules that were imported
-	Since   float64  `json:"since,omitempty"`    // when that was, at the earliest: seconds since 1970
-	StandIn bool     `json:"stand_in,omitempty"` // an app that shows why there is none
+	Files []string `json:"files,omitempty"` // of modules that were imported
+	Since float64  `json:"since,omitempty"` // when that was, at the earliest: seconds since 1970
 }
 
 // Handover describes a client connection that one front gives to another.

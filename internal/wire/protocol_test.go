@@ -115,6 +115,9 @@ func TestProtocolDocument(t *testing.T) {
 		if !says(t, doc, "## Control messages", fmt.Sprintf("at most %d KiB with at most %d descriptors", MaxMessage>>10, MaxDescriptors)) {
 			t.Error("the limits of a control message differ")
 		}
+		if !says(t, doc, "### worker → master", fmt.Sprintf("at most %d KiB", MaxWorkerMessage>>10)) {
+			t.Error("the limit of a worker's message differs")
+		}
 		if !says(t, doc, "## Slots: responses", fmt.Sprintf("at most %d KiB", MaxMessage>>10)) {
 			t.Error("the limit of a response differs")
 		}
@@ -146,7 +149,8 @@ func checkControl(t *testing.T, doc string) {
 		{"### master → front", ToFront{}, ""},
 		{"### front → master", FromFront{}, ""},
 		{"### master → spawner", ToSpawner{}, ""},
-		{"### spawner, and its workers by the same socket → master", FromSpawner{}, "### master → spawner"},
+		{"### spawner → master", FromSpawner{}, "### master → spawner"},
+		{"### worker → master", FromWorker{}, ""},
 	} {
 		text := section(t, doc, part.heading)
 		names, nested := jsonNames(part.message)

@@ -96,8 +96,8 @@ class Generation:
         self.cfg = cfg
         self.app = app
         self.queue = wire.adopt(queue)
-        self.page = wire.words(page)
+        self.page = page  # a descriptor: only workers map it
 
     def close(self):
         self.queue.close()
-        self.page.release()
+        wire.close_all([self.page])

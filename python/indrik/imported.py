@@ -20,9 +20,8 @@ _STDLIB = os.path.dirname(os.__file__) + os.sep
 class Imported:
     """Tells the master of the files of imported modules, each of them once."""
 
-    def __init__(self, control, worker, since):
-        self.control = control
-        self.worker = worker
+    def __init__(self, channel, since):
+        self.channel = channel
         self.since = since  # what is imported now was imported after that
         self._told = set()
         self._count = 0
@@ -36,7 +35,7 @@ class Imported:
         paths -= self._told
         self._told |= paths
         for files in _portions(sorted(paths)):
-            self.control.send("files", worker=self.worker, files=files, since=self.since)
+            self.channel.send("files", files=files, since=self.since)
         self.since = now
 
     def tell_failure(self, exception):

@@ -23,6 +23,7 @@ from functools import partial
 
 from . import appkind, glogging, hooks, loader, monkey, paste, spew, title, wire
 from .config import Config, ConfigError, File
+from .family import Family
 from .generation import App, Generation, Surroundings
 from .imported import Imported
 from .loader import AppImportError
@@ -53,17 +54,10 @@ class CallError(Exception):
         }
 
 
-def make_process(what):
-    """Forks, with nothing in the buffers that both would write."""
-    flush()
-    try:
-        return fork()
-    except OSError as e:
-        raise CallError("fork", "cannot fork %s: %s" % (what, e)) from None
-
-
 class Spawner:
     def __init__(self, control):
+        # Before any code runs that could register a handler of its own.
+        self.family = Family(self._leave)
         self.control = control
         self.server = Server()
         self.surroundings = Surroundings()
@@ -127,7 +121,7 @@ class Spawner:
         except CallError as e:
             wire.close_all(fds)
             # A change of these may mend it.
-            Imported(self.control, 0, self.started).tell_failure(e)
+            Imported(self.control, self.started).tell_failure(e)
             answer = dict(e.fields, type="failed")
         if self.child:
             return
@@ -248,45 +242,48 @@ class Spawner:
         generation = self.generations[number]
         self.server.update(message.get("server") or {})
         self.server.cfg, self.server.app = generation.cfg, generation.app
-        board, dump = fds[:2]
-        slots = self.early.pop(age, []) + fds[2:]
-        fds[:] = [board, dump] + slots  # all of them are closed, whatever happens
+        board, dump, channel = fds[:3]
+        slots = self.early.pop(age, []) + fds[3:]
+        fds[:] = [board, dump, channel] + slots  # all of them are closed, whatever happens
         worker = Worker(age, self.server, generation)
         self._run_hook(generation.cfg.pre_fork, self.server, worker)
-        pid = make_process("a worker")
+        pid = self._fork("a worker", fds + [generation.queue.fileno(), generation.page])
         if pid == 0:
             self.child = worker
-            self._become(worker, generation, board, dump, slots)
+            worker.attach(generation.page, board, dump, channel, slots)
+            worker.surroundings = None if self.entered == number else self.surroundings
             return {}
         wire.close_all(fds)
         worker.pid = pid
         self.server.WORKERS[pid] = worker
         return {"pid": pid}
 
-    def _leave_family(self, generation=None):
-        """Closes, in a process that was just forked, what belongs to others."""
+    def _fork(self, what, keep):
+        """Forks, with nothing in the buffers that both would write. The new process has
+        only those descriptors of this server that it is to keep."""
+        flush()
+        try:
+            return self.family.fork(fork, keep)
+        except OSError as e:
+            raise CallError("fork", "cannot fork %s: %s" % (what, e)) from None
+
+    def _leave(self, keep):
+        """Closes, in a process that was just forked, what it does not keep."""
         set_wakeup_fd(-1)
         wire.close_all(self.wake)
+        self.control.sock.close()
         for fds in self.early.values():
             wire.close_all(fds)
-        for other in self.generations.values():
-            if other is not generation:
-                other.close()
-
-    def _become(self, worker, generation, board, dump, slots):
-        """Turns the process that was just forked into a worker's."""
-        self._leave_family(generation)
-        worker.attach(self.control, board, dump, slots)
-        worker.surroundings = None if self.entered == generation.number else self.surroundings
+        for generation in self.generations.values():
+            if generation.page not in keep:
+                generation.close()
 
     def on_relay(self, message, fds):
         """Forks the process that writes the lines of the master and the front."""
         cfg = self.generations[message["generation"]].cfg
-        pid = make_process("the logger")
+        pid = self._fork("the logger", fds)
         if pid == 0:
             self.child = Relay(fds[0], self.server, cfg)
-            self._leave_family()
-            self.control.sock.close()
             become(cfg)
             return {}
         wire.close_all(fds)

@@ -61,7 +61,7 @@ ID_BITS = 24
 PAGE_RING_SIZE = 64
 
 
-def adopt(fd):
+def adopt(fd, keep_inheritable=False):
     """Returns a blocking socket that owns fd."""
     timeout = getdefaulttimeout()
     # With a default timeout, which is the app's to set, the new object would
@@ -71,8 +71,15 @@ def adopt(fd):
         sock = socket(fileno=fd)
     finally:
         setdefaulttimeout(timeout)
-    os.set_inheritable(fd, False)
+    if not keep_inheritable:
+        os.set_inheritable(fd, False)
     return sock
+
+
+def pid_of(credentials):
+    """Returns the pid in what the kernel says of the other end of a socket (unix(7),
+    SO_PEERCRED)."""
+    return struct.unpack("3i", credentials)[0]
 
 
 def descriptors(ancillary):
@@ -231,7 +238,7 @@ def clip(text):
 
 
 class Control:
-    """The control socket. Workers share it with their spawner, and only send."""
+    """The channel to the master that a spawner has, or a worker, which only sends."""
 
     def __init__(self, fd):
         self.sock = adopt(fd)

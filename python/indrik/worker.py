@@ -65,14 +65,14 @@ class Worker(Advice):
         self.surroundings = None  # to be entered first, if not None
         self.since = generation.since
         self.queue = generation.queue
-        self.page = generation.page
+        self.page = None
         self.board = None
         self.slots = []
         self.threaded = False
         self.green = False  # its requests are greenlets
         self.asgi = None  # what serves an app of ASGI
         self.loop = None  # for it, if it was needed before
-        self._control = None
+        self._channel = None
         self._dump = None
         self._end = None
         self._wake = None
@@ -87,10 +87,11 @@ class Worker(Advice):
         """Gunicorn's heartbeat: whoever calls it need not."""
         self.tmp.notify()
 
-    def attach(self, control, board, dump, slots):
+    def attach(self, page, board, dump, channel, slots):
         """Takes over what belongs to this worker alone, in its process."""
         self.pid = os.getpid()
-        self._control = control
+        self.page = wire.words(page)
+        self._channel = wire.Control(channel)
         self._dump = dump
         self.board = wire.words(board)
         self.slots = [wire.adopt(fd) for fd in slots]
@@ -125,7 +126,7 @@ class Worker(Advice):
             self._boot()
             if not self.stopping:
                 kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.green else {}
-                self._control.send("ready", worker=self.age, pid=self.pid, stand_in=bool(self.app.error), **kind)
+                self._channel.send("ready", stand_in=bool(self.app.error), **kind)
             if self.asgi is not None:
                 self.asgi.serve()  # also if it is to end: so the app is told
                 self._tell_orphaned()
@@ -209,7 +210,7 @@ class Worker(Advice):
         if not self.cfg.get("reload"):
             self.wsgi = self.app.wsgi()
             return
-        imported = Imported(self._control, self.age, self.since)
+        imported = Imported(self._channel, self.since)
         try:
             self.wsgi = self.app.wsgi()
         except BaseException as e:
@@ -376,7 +377,7 @@ class Worker(Advice):
         """Asks the master for a successor. The worker serves on until it is
         told to end."""
         if self._recycled.acquire(False):
-            self._control.send("recycle", worker=self.age)
+            self._channel.send("recycle")
 
     def heed(self):
         """Does what hooks ask for by setting alive to False."""

@@ -199,9 +199,11 @@ class FakeWorker:
     def __init__(self, age, slots):
         self.age = age
         self.pid = None
+        self.silent = False  # its end of the channel is closed
         pairs = [pair() for _ in range(slots)]
         self.slots = [p[0] for p in pairs]
         self.theirs = [p[1] for p in pairs]
+        self.channel, self.channel_end = pair()
         self.board_fd = memory(4096 * (1 + slots // 60) + slots * (SHELF + TRAY))
         self.memory = mmap.mmap(self.board_fd, 0)
         self.board = memoryview(self.memory).cast("Q")
@@ -233,7 +235,7 @@ class FakeWorker:
         return os.pread(self.dump_fd, 1 << 20, 0).decode()
 
     def close(self):
-        for sock in self.slots + self.theirs:
+        for sock in self.slots + self.theirs + [self.channel, self.channel_end]:
             sock.close()
         os.close(self.board_fd)
         os.close(self.dump_fd)
@@ -304,13 +306,28 @@ class Master:
                 if wanted(self.events[i]):
                     return self.events.pop(i)
             seen = len(self.events)
-            try:
-                data, _ = receive(self.control)
-            except socket.timeout:
-                raise AssertionError("nothing came; log:\n" + self.read_log()) from None
-            if not data:
+            if not self.hear(LIMIT):
+                raise AssertionError("nothing came; log:\n" + self.read_log())
+
+    def hear(self, limit):
+        """Takes a message of the spawner, or of a worker, whose number it then has. False
+        if none came in time."""
+        channels = {w.channel: w for w in self.workers if not w.silent}
+        ready = select.select([self.control, *channels], [], [], limit)[0]
+        for sock in ready:
+            data, _ = receive(sock)
+            worker = channels.get(sock)
+            if data:
+                event = json.loads(data)
+                if worker:
+                    assert "worker" not in event, event
+                    event["worker"] = worker.age
+                self.events.append(event)
+            elif worker:
+                worker.silent = True
+            else:
                 raise AssertionError("the spawner is gone; log:\n" + self.read_log())
-            self.events.append(json.loads(data))
+        return bool(ready)
 
     # calls
 
@@ -355,9 +372,9 @@ class Master:
         if len(fds) > 10:  # some come before
             self.message("slots", fds[:10], generation=generation, worker=self.age)
             fds = fds[10:]
-        answer = self.call("spawn", [worker.board_fd, worker.dump_fd] + fds,
+        answer = self.call("spawn", [worker.board_fd, worker.dump_fd, worker.channel_end.fileno()] + fds,
                            generation=generation, worker=self.age, server=self.server())
-        for s in worker.theirs:
+        for s in worker.theirs + [worker.channel_end]:
             s.close()
         if answer["type"] == "ok":
             worker.pid = answer["pid"]
@@ -388,9 +405,7 @@ class Master:
                 os.kill(worker.pid, 0 if leaving and sig == signal.SIGTERM else sig)
             except ProcessLookupError:
                 return self.exited(worker)
-            if select.select([self.control], [], [], 0.1)[0]:
-                data, _ = receive(self.control)
-                self.events.append(json.loads(data))
+            self.hear(0.1)
             for event in self.events:
                 if event["type"] == "exited" and event["worker"] == worker.age:
                     return self.exited(worker)

@@ -10,7 +10,7 @@ import unittest
 from indrik import imported
 
 
-class Control:
+class Channel:
     def __init__(self):
         self.sent = []
 
@@ -26,8 +26,8 @@ class Control:
 
 class ImportedTest(unittest.TestCase):
     def setUp(self):
-        self.control = Control()
-        self.imported = imported.Imported(self.control, 7, 12.5)
+        self.channel = Channel()
+        self.imported = imported.Imported(self.channel, 12.5)
         self.added = []
 
     def tearDown(self):
@@ -43,21 +43,21 @@ class ImportedTest(unittest.TestCase):
     def test_each_once(self):
         self.add("imported_a", "/srv/a.py")
         self.imported.tell()
-        self.assertEqual((self.control.sent[0]["worker"], self.control.sent[0]["since"]), (7, 12.5))
-        first = self.control.files()
+        self.assertEqual(self.channel.sent[0]["since"], 12.5)
+        first = self.channel.files()
         self.assertIn("/srv/a.py", first)
         self.assertIn(os.path.abspath(__file__), first)
         self.assertFalse([f for f in first if f.startswith(os.path.dirname(os.__file__) + "/json")])
         self.imported.tell()
-        self.assertEqual(self.control.sent, [])
+        self.assertEqual(self.channel.sent, [])
         self.add("imported_b", "/srv/b.pyc")
         self.imported.tell()
-        self.assertGreater(self.control.sent[0]["since"], 12.5)
-        self.assertEqual(self.control.files(), ["/srv/b.py"])
+        self.assertGreater(self.channel.sent[0]["since"], 12.5)
+        self.assertEqual(self.channel.files(), ["/srv/b.py"])
 
     def test_odd_modules(self):
         self.imported.tell()
-        self.control.sent.clear()
+        self.channel.sent.clear()
         self.add("imported_none", None)
         self.add("imported_number", 3)
         self.add("imported_nameless", "/srv/\udcff.py")
@@ -66,23 +66,23 @@ class ImportedTest(unittest.TestCase):
         sys.modules["imported_nothing"] = None
         self.added.append("imported_nothing")
         self.imported.tell()
-        self.assertEqual(self.control.files(), [])
+        self.assertEqual(self.channel.files(), [])
 
     def test_portions(self):
         self.imported.tell()
-        self.control.sent.clear()
+        self.channel.sent.clear()
         paths = ["/srv/%s/%d.py" % ("x\u0436"[n % 2] * 200, n) for n in range(1000)]
         for n, path in enumerate(paths):
             self.add("imported_many_%d" % n, path)
         self.imported.tell()
-        self.assertGreater(len(self.control.sent), 3)
-        for fields in self.control.sent:
+        self.assertGreater(len(self.channel.sent), 3)
+        for fields in self.channel.sent:
             self.assertLess(len(json.dumps(fields)), 64 << 10)
-        self.assertEqual(sorted(self.control.files()), sorted(paths))
+        self.assertEqual(sorted(self.channel.files()), sorted(paths))
 
     def test_failures(self):
         self.imported.tell()
-        self.control.sent.clear()
+        self.channel.sent.clear()
         with tempfile.TemporaryDirectory() as directory:
             broken = os.path.join(directory, "broken.py")
             with open(broken, "w") as f:
@@ -94,9 +94,9 @@ class ImportedTest(unittest.TestCase):
                     raise RuntimeError("because of it") from e
             except RuntimeError as e:
                 self.imported.tell_failure(e)
-        self.assertEqual(self.control.files(), [broken])
+        self.assertEqual(self.channel.files(), [broken])
         self.imported.tell_failure(None)
-        self.assertEqual(self.control.sent, [])
+        self.assertEqual(self.channel.sent, [])
 
 
 if __name__ == "__main__":

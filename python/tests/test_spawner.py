@@ -205,7 +205,7 @@ class Life(MasterTest):
         second = self.master.spawn(generation=2)
         sockets = [os.readlink("/proc/%d/fd/%s" % (second.pid, fd))
                    for fd in os.listdir("/proc/%d/fd" % second.pid)]
-        # Its slot, its queue, the control socket, and the end to come.
+        # Its slot, its queue, its channel, and the end to come.
         self.assertEqual(sum(s.startswith("socket:") for s in sockets), 4, sockets)
         self.assertEqual(self.master.get(second, generation=2)[4], b"hello")
 

@@ -1,0 +1,168 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"indrik/internal/oslayer"
+	"indrik/internal/wire"
+)
+
+// What a worker may send the master: so many messages at once, one more each
+// messageEvery, and the names of so many files in its life. An app of ten thousand
+// modules takes some twenty messages.
+const (
+	messageBurst = 100
+	messageEvery = 100 * time.Millisecond
+	filesMost    = 100_000
+)
+
+// silentGrace is how long a worker that has closed its channel has to end.
+const silentGrace = time.Second
+
+// A budget bounds how many messages are taken.
+type budget struct {
+	full time.Time // when it is as it was at first
+}
+
+// take reports whether there is room for one more message at the time now.
+func (b *budget) take(now time.Time) bool {
+	if b.full.Before(now) {
+		b.full = now
+	}
+	b.full = b.full.Add(messageEvery)
+	return b.full.Sub(now) <= messageBurst*messageEvery
+}
+
+// hearWorker has the loop act on what w says, until it says what no worker says.
+func (m *Master) hearWorker(w *worker) {
+	channel := w.channel
+	go func() {
+		var b budget
+		for {
+			msg, sender, err := channel.Recv()
+			if err == nil && !b.take(time.Now()) {
+				err = &wire.BreachError{What: fmt.Sprintf("more messages than one each %s", messageEvery)}
+			}
+			if err != nil {
+				m.post(func() { m.workerBroke(w, sender, err) })
+				return
+			}
+			m.post(func() { m.fromWorker(w, sender, msg) })
+		}
+	}()
+}
+
+// fromWorker acts on a message that came over the channel of w, from the process sender
+// (0: not known).
+func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
+	if m.workers[w.age] != w || w.broke || !m.isFrom(w, sender) {
+		return
+	}
+	if w.pid == 0 { // and the system does not say who sent it
+		w.early = append(w.early, msg)
+		return
+	}
+	switch {
+	case msg.Type == wire.TypeReady && w.ready:
+		m.breach(w, "it sent the master `ready` a second time")
+	case msg.Type == wire.TypeReady:
+		w.gen.standIn = msg.StandIn
+		m.workerReady(w, msg.Kind)
+	case msg.Type == wire.TypeRecycle && (!w.ready || w.recycling):
+		m.breach(w, "it sent the master `recycle` before `ready`, or a second time")
+	case msg.Type == wire.TypeRecycle:
+		w.recycling = true
+		m.balance()
+	case !w.gen.cfg.Bool("reload"):
+		m.breach(w, "it sent the master `files` without the setting reload")
+	case w.files+len(msg.Files) > filesMost:
+		m.breach(w, fmt.Sprintf("it sent the master the names of more than %d files", filesMost))
+	default:
+		w.files += len(msg.Files)
+		m.imported(w.gen, msg.Files, msg.Since)
+	}
+}
+
+// isFrom reports whether a message that came over the channel of w is from w itself. The
+// channel can be in other hands: what w has forked inherits it. Who speaks before the
+// spawner has said what it forked is that worker.
+func (m *Master) isFrom(w *worker, sender int) bool {
+	if w.pid == 0 && sender != 0 && !m.isKnown(sender) {
+		m.workerForked(w, sender)
+	}
+	if sender == 0 || sender == w.pid {
+		return true
+	}
+	if !w.relayed {
+		w.relayed = true
+		m.log.Warnf("Worker (pid:%d) shares its channel to the master with process %d, which is not heard", w.pid, sender)
+	}
+	return false
+}
+
+// isKnown reports whether pid is of a process of this server, so that it cannot be that
+// of a worker which nobody has spoken of yet.
+func (m *Master) isKnown(pid int) bool {
+	front := m.front != nil && m.front.proc.Pid == pid
+	successor := m.successor != nil && m.successor.pid == pid
+	return front || successor || pid == os.Getpid() || m.spawners[pid] != nil || m.relays[pid] || m.workerOf(pid) != nil
+}
+
+// child returns the process pid, which the spawner sp, or the kernel, says it has forked.
+// It is its child, or this process's if that spawner is gone.
+func (m *Master) child(sp *spawner, pid int) *oslayer.Process {
+	proc, err := oslayer.FindChild(pid, sp.proc.Pid, os.Getpid())
+	if err != nil {
+		m.log.Errorf("Process %d is %s: it is never signalled", pid, err)
+	}
+	return proc
+}
+
+// workerBroke is called when nothing more is heard from w.
+func (m *Master) workerBroke(w *worker, sender int, err error) {
+	if m.workers[w.age] != w || w.broke {
+		return
+	}
+	var breach *wire.BreachError
+	if errors.As(err, &breach) {
+		m.isFrom(w, sender)
+		m.breach(w, "it sent the master "+breach.What)
+		return
+	}
+	w.silent = true
+	if w.pid == 0 {
+		// It has ended, or was never forked. The spawner tells, if it lives.
+		if w.gen.sp.dead {
+			m.forget(w)
+			m.finish()
+		}
+		return
+	}
+	m.after(silentGrace, func() {
+		if m.workers[w.age] == w && !w.leaving && !w.proc.Ended() {
+			m.breach(w, "it closed its channel to the master")
+		}
+	})
+}
+
+// breach ends a worker that broke the protocol. The requests that it runs are answered
+// with 502.
+func (m *Master) breach(w *worker, what string) {
+	w.broke = true
+	w.channel.Close()
+	m.log.Errorf("Worker (pid:%d) is ended: %s", w.pid, what)
+	if m.buildGeneration() == w.gen {
+		m.build.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration broke the protocol.", w.pid)})
+		return
+	}
+	if !w.leaving {
+		// One that does so at once each time must not be forked without a pause.
+		m.respawn.died(time.Now())
+		m.retire(w)
+	}
+	m.abort(w)
+	m.balanceLater()
+}

@@ -1,0 +1,164 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxWorkerMessage is the size of the largest message that a worker may send to
+// the master, in bytes.
+const MaxWorkerMessage = 64 << 10
+
+// maxPath is the length of the longest path that the kernel takes (PATH_MAX).
+const maxPath = 4096
+
+// FromWorker is a message from a worker to the master. There is no number and no pid
+// in it: the channel says whose it is.
+type FromWorker struct {
+	Type    string   `json:"type"`
+	Kind    string   `json:"kind,omitempty"`
+	StandIn bool     `json:"stand_in,omitempty"` // an app that shows why there is none
+	Files   []string `json:"files,omitempty"`    // of modules that were imported
+	Since   float64  `json:"since,omitempty"`    // when that was, at the earliest: seconds since 1970
+}
+
+// fromWorkerFields are the fields of each message that a worker may send.
+var fromWorkerFields = map[string][]string{
+	TypeReady:   {"type", "kind", "stand_in"},
+	TypeRecycle: {"type"},
+	TypeFiles:   {"type", "files", "since"},
+}
+
+// A BreachError says what a worker sent that no worker sends.
+type BreachError struct{ What string }
+
+func (e *BreachError) Error() string { return e.What }
+
+func breach(format string, args ...any) error { return &BreachError{fmt.Sprintf(format, args...)} }
+
+// DecodeFromWorker decodes a message of a worker, which is hostile until it has been
+// looked at. The error is a [*BreachError].
+func DecodeFromWorker(data []byte) (FromWorker, error) {
+	var msg FromWorker
+	var fields map[string]json.RawMessage
+	if len(data) == 0 {
+		return msg, breach("an empty message")
+	}
+	if json.Unmarshal(data, &fields) != nil || json.Unmarshal(data, &msg) != nil || fields == nil {
+		return msg, breach("what is no message: %s", Excerpt(data))
+	}
+	allowed := fromWorkerFields[msg.Type]
+	if allowed == nil {
+		return msg, breach("a message of type %s, which is not for workers to send", Excerpt([]byte(msg.Type)))
+	}
+	for name := range fields {
+		if !slices.Contains(allowed, name) {
+			return msg, breach("%q with %s, which is no field of it", msg.Type, Excerpt([]byte(name)))
+		}
+	}
+	switch msg.Kind {
+	case "", KindASGI, KindGevent:
+	default:
+		return msg, breach("%q of a kind that there is not: %s", msg.Type, Excerpt([]byte(msg.Kind)))
+	}
+	// The time is turned into microseconds.
+	if math.IsNaN(msg.Since) || msg.Since < 0 || msg.Since > 1e11 {
+		return msg, breach("%q with a time that there is not: %v", msg.Type, msg.Since)
+	}
+	for _, path := range msg.Files {
+		if len(path) > maxPath || !filepath.IsAbs(path) || strings.ContainsRune(path, 0) {
+			return msg, breach("%q with what is no path: %s", msg.Type, Excerpt([]byte(path)))
+		}
+	}
+	return msg, nil
+}
+
+// Excerpt is the beginning of what somebody sent, as the log may show it.
+func Excerpt(data []byte) string {
+	const most = 60
+	if len(data) > most {
+		return fmt.Sprintf("%q...", data[:most])
+	}
+	return fmt.Sprintf("%q", data)
+}
+
+// A WorkerChannel is the master's end of the channel that one worker has to it. The
+// master only receives.
+type WorkerChannel struct {
+	file *os.File
+	raw  rawConn
+}
+
+// NewWorkerChannel takes over f, one end of a [Pair] of which the other one has not
+// been given away yet: with each message the kernel then says who sent it.
+func NewWorkerChannel(f *os.File) (*WorkerChannel, error) {
+	if err := NameSenders(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	file, raw, err := takeOver(f)
+	if err != nil {
+		return nil, err
+	}
+	return &WorkerChannel{file, raw}, nil
+}
+
+// buffers hold a message while it is decoded, so that channels on which nothing comes
+// have none.
+var buffers = sync.Pool{New: func() any { return new([MaxWorkerMessage]byte) }}
+
+// Recv waits for the next message. sender is the pid of who sent it, by the kernel's
+// word; 0 where that is not known. The error is a [*BreachError] if what came is no
+// message of a worker, and io.EOF once nobody holds the other end any more, or c was
+// closed. Descriptors that come with a message are never taken out of the socket.
+func (c *WorkerChannel) Recv() (msg FromWorker, sender int, err error) {
+	// Room for credentials alone.
+	var oob [64]byte
+	var data *[MaxWorkerMessage]byte
+	var n, oobn, flags int
+	rerr := c.raw.Read(func(fd uintptr) bool {
+		data = buffers.Get().(*[MaxWorkerMessage]byte)
+		for {
+			n, oobn, flags, _, err = unix.Recvmsg(int(fd), data[:], oob[:credentialsSpace], recvFlags)
+			if err != unix.EINTR {
+				break
+			}
+		}
+		if err != unix.EAGAIN {
+			return true
+		}
+		buffers.Put(data)
+		return false
+	})
+	if rerr != nil {
+		return msg, 0, io.EOF // closed
+	}
+	defer buffers.Put(data)
+	if err != nil {
+		return msg, 0, io.EOF // the other end is gone, with messages to it unread
+	}
+	sender = senderOf(oob[:oobn])
+	switch {
+	case n == 0 && oobn == 0:
+		// An empty message would come with the credentials of its sender.
+		return msg, 0, io.EOF
+	case flags&unix.MSG_TRUNC != 0:
+		return msg, sender, breach("a message of more than %d KiB", MaxWorkerMessage>>10)
+	case flags&unix.MSG_CTRUNC != 0:
+		return msg, sender, breach("descriptors, which are not for workers to send")
+	}
+	msg, err = DecodeFromWorker(data[:n])
+	return msg, sender, err
+}
+
+// Close ends the channel; a Recv that waits returns io.EOF.
+func (c *WorkerChannel) Close() { c.file.Close() }
