@@ -180,7 +180,9 @@ func TestEnvironThreads(t *testing.T) {
 
 func TestLargeEnviron(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "showenviron:app", args: []string{"--limit-request-field_size", "8190"}})
+	s := start(t, options{
+		app: "showenviron:app", args: []string{"--limit-request-field_size", "8190"}, env: []string{"INDRIK_LIMIT_REQUEST_HEAD=0"},
+	})
 	c := s.client()
 	var fields []string
 	for i := range 80 {

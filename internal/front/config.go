@@ -22,6 +22,7 @@ import (
 type config struct {
 	*wire.FrontConfig
 	http      http1.Config
+	http2     http1.Config // of heads that HTTP/2 has bounded already
 	format    *accesslog.Format
 	maxHead   int // bytes
 	maxConns  int
@@ -54,6 +55,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 			LimitRequestLine:      w.LimitRequestLine,
 			LimitRequestFields:    w.LimitRequestFields,
 			LimitRequestFieldSize: w.LimitRequestFieldSize,
+			LimitRequestHead:      w.LimitRequestHead,
 			PermitObsFold:         w.PermitObsFold,
 			StripHeaderSpaces:     w.StripHeaderSpaces,
 			PermitMethod:          w.PermitMethod,
@@ -76,11 +78,9 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 	}
 	c.form.Store(int32(forms[w.Kind]))
 	c.maxConns = c.limit()
-	line, fields, size := w.LimitRequestLine, w.LimitRequestFields, w.LimitRequestFieldSize
-	if line == 0 {
-		line = 1 << 20
-	}
-	c.maxHead = line + fields*(size+2) + 8
+	c.maxHead = c.http.MaxHead()
+	c.http2 = c.http
+	c.http2.LimitRequestHead = 0
 	for _, name := range w.ForwarderHeaders {
 		if name == "*" {
 			c.anyName = true

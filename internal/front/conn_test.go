@@ -199,6 +199,7 @@ func TestRefused(t *testing.T) {
 		{"GET /\n\n", "Invalid HTTP request line: 'GET /'", 400},
 		{"GET / HTTP/1.1\nA B: c\n\n", "Invalid HTTP header name: 'A B'", 400},
 		{"GET / HTTP/1.1\nA: " + strings.Repeat("x", 9000) + "\n\n", "limit request headers fields size", 431},
+		{"GET / HTTP/1.1\n" + strings.Repeat("A: "+strings.Repeat("x", 8000)+"\n", 5), "limit request head size", 431},
 		{"POST / HTTP/1.1\nTransfer-Encoding: chunked\n\nzz\n", "Invalid chunk size", 400},
 		{"GET / HTTP/1.1\nTransfer-Encoding: x\n\n", "Unsupported transfer coding: 'x'", 501},
 	} {

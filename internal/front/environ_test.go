@@ -116,7 +116,7 @@ func TestTrustedPeer(t *testing.T) {
 // A head that does not fit a message goes as a file, with or without a body.
 func TestLargeHead(t *testing.T) {
 	cfg := testConfig()
-	cfg.LimitRequestFields = 1000
+	cfg.LimitRequestFields, cfg.LimitRequestHead = 1000, 0
 	r := newRig(t, 0)
 	r.listen()
 	w := r.worker(r.generation(1, cfg), 1)

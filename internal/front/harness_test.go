@@ -59,7 +59,7 @@ func testConfig() *wire.FrontConfig {
 	return &wire.FrontConfig{
 		Timeout: 30, GracefulTimeout: 2, Keepalive: 75,
 		AccessLogFormat:  `%(h)s "%(r)s" %(s)s %(b)s "%({x-out}o)s"`,
-		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190,
+		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, LimitRequestHead: 32 << 10,
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"},
 		ForwardedAllowIPs: "10.0.0.1", Sendfile: true, ProxyProtocol: "off",
 		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60, AccessLogTimeout: 1, QueueLimit: 2048, QueueTimeout: 30,

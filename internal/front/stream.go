@@ -77,7 +77,7 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 // read reads the request, and makes the message for the worker.
 func (st *stream) read() error {
 	cfg := st.ex.cfg
-	if _, err := http1.ParseRequest(&cfg.http, appendRequest(nil, st.r), &st.req); err != nil {
+	if _, err := http1.ParseRequest(&cfg.http2, appendRequest(nil, st.r), &st.req); err != nil {
 		return err
 	}
 	st.req.Major, st.req.Minor = 2, 0

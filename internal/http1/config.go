@@ -8,6 +8,7 @@ const (
 	defaultFieldSize    = 8190
 	defaultRequestLine  = 4094
 	defaultRequestCount = 100
+	defaultRequestHead  = 32 << 10
 )
 
 // Config is how strict the parser is. The zero value bounds nothing that has
@@ -22,6 +23,9 @@ type Config struct {
 	// LimitRequestFieldSize is the largest field line in bytes with its
 	// CRLF and with what is folded into it; 0 means 8190.
 	LimitRequestFieldSize int
+	// LimitRequestHead is the largest head in bytes, from its first byte to
+	// the empty line; 0 means no bound but those above.
+	LimitRequestHead int
 
 	PermitObsFold     bool // folded lines are joined with one space (RFC 9112 section 5.2)
 	StripHeaderSpaces bool // whitespace between a field name and its colon is dropped
@@ -36,6 +40,7 @@ func DefaultConfig() Config {
 		LimitRequestLine:      defaultRequestLine,
 		LimitRequestFields:    defaultRequestCount,
 		LimitRequestFieldSize: defaultFieldSize,
+		LimitRequestHead:      defaultRequestHead,
 	}
 }
 
@@ -54,6 +59,15 @@ func (c *Config) fieldLimit() int {
 		return maxRequestFields
 	}
 	return c.LimitRequestFields
+}
+
+// MaxHead is the size of the largest head, in bytes: no other is parsed to its end.
+func (c *Config) MaxHead() int {
+	parts := c.lineLimit() + len("\r\n") + c.fieldLimit()*c.fieldSizeLimit() + len("\r\n")
+	if c.LimitRequestHead > 0 {
+		return min(parts, c.LimitRequestHead)
+	}
+	return parts
 }
 
 func (c *Config) fieldSizeLimit() int {

@@ -16,6 +16,9 @@ func looseConfig(bits uint8) *Config {
 	cfg.PermitMethod = bits&4 != 0
 	cfg.PermitVersion = bits&8 != 0
 	cfg.CasefoldMethod = bits&16 != 0
+	if bits&64 != 0 {
+		cfg.LimitRequestHead = 100
+	}
 	if bits&32 != 0 {
 		cfg.LimitRequestLine, cfg.LimitRequestFields, cfg.LimitRequestFieldSize = 40, 3, 40
 	}

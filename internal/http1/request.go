@@ -100,11 +100,18 @@ func (r *Request) AtLeast11() bool {
 //
 // Empty lines before the request line are not skipped.
 func ParseRequest(cfg *Config, buf []byte, r *Request) (n int, err error) {
-	if r.nothingNew(buf) {
+	limit := cfg.LimitRequestHead
+	full := limit > 0 && len(buf) >= limit
+	if full {
+		buf = buf[:limit] // whatever the rest is, it is not looked at
+	} else if r.nothingNew(buf) {
 		return 0, nil
 	}
 	r.Reset()
 	n, e := r.parse(cfg, buf)
+	if e == nil && n == 0 && full {
+		e = newError(LimitRequestHeaders, "limit request head size")
+	}
 	if e != nil {
 		return 0, e
 	}

@@ -66,7 +66,7 @@ func TestFront(t *testing.T) {
 		Timeout: 30, GracefulTimeout: 30, Keepalive: 75,
 		AccessLogFormat:  defaultAccessLogFormat,
 		AccessLogTimeout: 1,
-		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190,
+		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, LimitRequestHead: 32768,
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1",
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
 		Sendfile:            true,
@@ -90,6 +90,13 @@ func TestFront(t *testing.T) {
 		got.LimitRequestLine != 8190 || got.LimitRequestFields != 32768 || got.LimitRequestFieldSize != 99999 ||
 		!got.PermitObsFold || !got.StripHeaderSpaces || !got.PermitMethod || !got.PermitVersion || !got.CasefoldMethod {
 		t.Errorf("%+v", got)
+	}
+	if want := 8190 + 99999 + otherFields; got.LimitRequestHead != want {
+		t.Errorf("limit_request_head is %d, want %d: room for the longest line and field", got.LimitRequestHead, want)
+	}
+	got = config(t, "--limit-request-head 100 --limit-request-field_size 99999").Front()
+	if got.LimitRequestHead != 100 {
+		t.Errorf("limit_request_head is %d, want what was set", got.LimitRequestHead)
 	}
 	got = config(t, "--limit-request-line 0 --limit-request-fields 0 --limit-request-field_size 0").Front()
 	if got.LimitRequestLine != 0 || got.LimitRequestFields != 32768 || got.LimitRequestFieldSize != 8190 {

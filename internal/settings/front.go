@@ -14,6 +14,14 @@ const (
 	maxFieldSize     = 8190 // for 0 only
 )
 
+const (
+	// unboundedLine is the request line of no limit, as package http1 has it.
+	unboundedLine = 1 << 20
+	// otherFields is what a head has room for besides the longest line and the longest
+	// field that are allowed.
+	otherFields = 8 << 10
+)
+
 // Front is what the front needs to know.
 func (c *Config) Front() *wire.FrontConfig {
 	f := &wire.FrontConfig{
@@ -75,6 +83,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		HTTP2HeaderList:  c.Int("http2_max_header_list_size"),
 		HTTP2IdleTimeout: c.Int("http2_idle_timeout"),
 	}
+	f.LimitRequestHead = c.requestHead(f)
 	if f.LimitRequestFields == 0 {
 		f.LimitRequestFields = maxRequestFields
 	}
@@ -88,6 +97,20 @@ func (c *Config) Front() *wire.FrontConfig {
 		}
 	}
 	return f
+}
+
+// requestHead is the size of the largest head. By default it leaves room for what the
+// limits of its parts allow one line and one field to have.
+func (c *Config) requestHead(f *wire.FrontConfig) int {
+	n := c.Int("limit_request_head")
+	if c.IsSet("limit_request_head") {
+		return n
+	}
+	line := f.LimitRequestLine
+	if line == 0 {
+		line = unboundedLine
+	}
+	return max(n, line+f.LimitRequestFieldSize+otherFields)
 }
 
 // frontTLS is nil without TLS. What the names stand for was checked with the

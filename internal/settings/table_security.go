@@ -17,6 +17,12 @@ var securitySettings = []Setting{
 		Doc: "The longest header field of a request, in bytes. 0 means 8190.",
 	},
 	{
+		Name: "limit_request_head", Section: sectionSecurity, Added: true,
+		Flags: []string{"--limit-request-head"}, Metavar: "BYTES", Kind: KindInt, Default: 32 << 10,
+		Doc: "The largest head of a request, all of its lines together; 0 means no limit but those of its parts. The client of a larger one gets a 431. " +
+			"Unless it is set, it is larger where `limit_request_line` and `limit_request_field_size` allow more. For HTTP/2 see `http2_max_header_list_size`.",
+	},
+	{
 		Name: "limit_request_body", Section: sectionSecurity, Added: true,
 		Flags: []string{"--limit-request-body"}, Metavar: "BYTES", Kind: KindInt, Default: 1 << 30,
 		Doc: "The largest request body; 0 means no limit. The client of a larger one gets a 413.",

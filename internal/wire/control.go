@@ -124,6 +124,7 @@ type FrontConfig struct {
 	LimitRequestLine      int  `json:"limit_request_line"`
 	LimitRequestFields    int  `json:"limit_request_fields"`
 	LimitRequestFieldSize int  `json:"limit_request_field_size"`
+	LimitRequestHead      int  `json:"limit_request_head"`
 	PermitObsFold         bool `json:"permit_obsolete_folding"`
 	StripHeaderSpaces     bool `json:"strip_header_spaces"`
 	PermitMethod          bool `json:"permit_unconventional_http_method"`
