@@ -78,6 +78,7 @@ class Server(Outgoing):
         self.buffer = wire.buffer()
         self.tray = wire.Tray(self.cells, 0)
         self.tray_wanted = deque()  # conversations that wait for it
+        worker.forks.add(self._let_go)
 
     # Life
 
@@ -123,10 +124,43 @@ class Server(Outgoing):
         if self.worker.stopping:
             self.stop()
         try:
-            loop.run_until_complete(self.over)
-            loop.run_until_complete(self._end())
+            with self.worker.forks:
+                loop.run_until_complete(self.over)
+                loop.run_until_complete(self._end())
         finally:
             self._close()
+
+    def _let_go(self):
+        """Takes from a fork of this process what is the worker's. The loop is not to turn in
+        it: what that waits for belongs to both."""
+        forks, loop = self.worker.forks, self.loop
+        forker = asyncio.current_task(loop)
+
+        def back(*args):
+            # Other tasks may have a turn yet: what they say is the worker's.
+            if asyncio.current_task(loop) is forker:
+                forks.returned(*args)
+
+        def turn(*args):
+            if forker is None or not forker.done():
+                self.log.error("Process %s, which was forked from worker %s, ends: it cannot wait in the event loop"
+                               " of the worker", os.getpid(), self.worker.pid)
+                forks.leave(SystemExit(1))
+            forks.returned(forker)
+
+        self.stopping = True
+        self.put = self.put_file = self.look = back
+        self.begin = self.flush = self.uncork = self._orphaned = turn
+        for kind in self.conversations.values():
+            kind.failed = kind.unfinished = kind.cancelled = back
+        if self.worker.cfg.kind == "tornado":
+            self.app.let_go(back)
+        # What a thread has done for a task is told by this.
+        loop.call_soon_threadsafe = forks.returned
+        loop.call_soon(turn)
+        ready = getattr(loop, "_ready", None)  # of asyncio's own
+        if ready:
+            ready.rotate(1)
 
     def call(self, function):
         """Has the loop call function. For signal handlers."""

@@ -29,14 +29,16 @@ def of(worker):
             failed = True
             try:
                 if before is not None:
-                    before(worker, req)
+                    with worker.forks:
+                        before(worker, req)
                     req.apply_to(scope)
                 await app(scope, receive, send)
                 failed = False
             finally:
                 if after is not None:
                     try:
-                        after(worker, req, environ, hookview.Response(hookview.Sent(conversation), failed))
+                        with worker.forks:
+                            after(worker, req, environ, hookview.Response(hookview.Sent(conversation), failed))
                     except Exception:
                         log.exception("Exception in post_request hook")
                 worker.heed()

@@ -16,7 +16,7 @@ import gevent
 from gevent.event import Event
 from gevent.socket import wait_write
 
-from . import deadline, wire, wsgi
+from . import deadline, hooks, wire, wsgi
 from .exchange import FORMAT, LEAVE, MAX_CHUNK, REFUSED, Exchange, FrontGone, Late
 from .wire import GONE, GRANT, LATE, PING, REQUEST, RESET, TRAY
 
@@ -161,6 +161,27 @@ class Server:
         Response.sock = Line(sock)
         Response.tray = Tray(worker.board)
         self.make = Response
+        worker.forks.add(self._let_go)
+
+    def _let_go(self):
+        """Takes from a fork of this process what is the worker's. The greenlets of other
+        requests are in it, too; they wait there for ever once they come back here."""
+        forks, forker = self.worker.forks, gevent.getcurrent()
+
+        def wait():
+            if gevent.getcurrent() is not forker:
+                try:
+                    Event().wait()
+                except gevent.exceptions.LoopExit:
+                    pass  # there is nothing left that could go on
+
+        forks.wait = wait
+        Response, returned = self.make, forks.returned
+        Response._send = hooks.nothing
+        Response.put = Response.send = Response.whole = Response.finish = Response.file = Response.cut = returned
+        if isinstance(forker, gevent.Greenlet) and forker not in [e.greenlet for e in self.requests.values()]:
+            forks.wait = None
+            forker.link(lambda greenlet: forks.leave(greenlet.exception))
 
     def run(self, wake):
         """Serves until the worker is told to end and all requests are done.
@@ -170,6 +191,7 @@ class Server:
         signals.start(self._signalled, wake[0])
         events = loop.io(self.worker.slots[0].fileno(), 1)
         events.start(self._read)
+        self.watchers = signals, events
         while not (self.worker.stopping and not self.requests):
             self.poked.wait()
             self.poked.clear()
@@ -177,6 +199,8 @@ class Server:
         signals.stop()
 
     def _signalled(self, fd):
+        if self._forked():
+            return
         try:
             os.read(fd, 4096)
         except BlockingIOError:
@@ -185,6 +209,8 @@ class Server:
 
     def _read(self):
         """Runs in the hub."""
+        if self._forked():
+            return
         for _ in range(_AT_ONCE):
             try:
                 size, ancillary, _, _ = self.receive(self.buffers, _ANCILLARY, wire.MSG_DONTWAIT | wire.MSG_CMSG_CLOEXEC)
@@ -197,6 +223,14 @@ class Server:
                 return
             for kind, number, a, b in loads(self.buffers[0]):
                 self.handlers[kind](number, a, b, ancillary)
+
+    def _forked(self):
+        """Reports whether this is a fork of the worker: what it would read here is not its
+        own."""
+        if self.worker.forks.forked:
+            for watcher in self.watchers:
+                watcher.stop()
+        return self.worker.forks.forked
 
     def _orphaned(self):
         """Neither front nor master is there any more."""

@@ -21,7 +21,7 @@ import signal
 import time
 from functools import partial
 
-from . import appkind, glogging, hooks, loader, monkey, paste, spew, title, wire
+from . import appkind, forks, glogging, hooks, loader, monkey, paste, spew, title, wire
 from .config import Config, ConfigError, File
 from .family import Family
 from .generation import App, Generation, Surroundings
@@ -59,6 +59,7 @@ class Spawner:
         # Before any code runs that could register a handler of its own.
         self.family = Family(self._leave)
         self.control = control
+        self.pid = os.getpid()
         self.server = Server()
         self.surroundings = Surroundings()
         self.files = {}  # generation number: its config file
@@ -73,6 +74,7 @@ class Spawner:
         self.wake = os.pipe()
         for fd in self.wake:
             os.set_blocking(fd, False)
+        self.forks = forks.Guard(self)
         self.listen()
 
     def listen(self):
@@ -138,7 +140,8 @@ class Spawner:
                 self.surroundings.chdir(message["chdir"])
             if message.get("kind") == "gevent":
                 self._patch("gevent")  # the config file imports things, too
-            file = File(message.get("config_file"))
+            with self.forks:
+                file = File(message.get("config_file"))
         except ConfigError as e:
             raise CallError("config", str(e), e.traceback, e.code) from None
         except OSError as e:
@@ -163,7 +166,8 @@ class Spawner:
         cfg = Config(message["settings"], file, message.get("app"), message.get("kind"))
         try:
             self.surroundings.enter(cfg)
-            values = tlshook.evaluate(file.hooks["ssl_context"], cfg)
+            with self.forks:
+                values = tlshook.evaluate(file.hooks["ssl_context"], cfg)
         except tlshook.TLSHookError as e:
             raise CallError("config", "\nError: %s" % e, e.traceback) from None
         except OSError as e:
@@ -222,7 +226,8 @@ class Spawner:
                 if generation.app.callable is not None:
                     return generation.app
         try:
-            app.wsgi()
+            with self.forks:
+                app.wsgi()
         except AppImportError as e:
             # No line of the app is to blame: the text says it all.
             raise CallError("load", str(e), code=LOAD_ERROR) from None
@@ -262,10 +267,13 @@ class Spawner:
         """Forks, with nothing in the buffers that both would write. The new process has
         only those descriptors of this server that it is to keep."""
         flush()
+        self.forks.paused = True  # what is made here has a guard of its own
         try:
             return self.family.fork(fork, keep)
         except OSError as e:
             raise CallError("fork", "cannot fork %s: %s" % (what, e)) from None
+        finally:
+            self.forks.paused = os.getpid() != self.pid
 
     def _leave(self, keep):
         """Closes, in a process that was just forked, what it does not keep."""
@@ -306,7 +314,8 @@ class Spawner:
 
     def _run_hook(self, function, *args):
         try:
-            function(*args)
+            with self.forks:
+                function(*args)
         except BaseException as e:
             code = e.code if isinstance(e, SystemExit) and isinstance(e.code, int) else 1
             text = str(e) or type(e).__name__
@@ -383,7 +392,8 @@ class Spawner:
             code = 0 if by else os.WEXITSTATUS(status)
             if code not in _NOT_STARTED:
                 try:
-                    worker.cfg.child_exit(self.server, worker)
+                    with self.forks:
+                        worker.cfg.child_exit(self.server, worker)
                 except BaseException:
                     self.server.log.exception("Exception in child_exit hook")
                 self.listen()

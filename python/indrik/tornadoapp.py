@@ -37,6 +37,10 @@ class App:
         else:
             raise ValueError("Tornado has no %s" % scope["type"])
 
+    def let_go(self, back):
+        """Has what a handler says call back: nobody else would hear it in a fork of the worker."""
+        Exchange.put = Exchange.finish = back
+
 
 class Context:
     """Who the client is, as HTTPServerRequest asks for it."""

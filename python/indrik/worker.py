@@ -14,7 +14,7 @@ import sys
 import threading
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import appkind, glogging, hooks, log, monkey, spew, threads, title, wire, wsgi
+from . import appkind, forks, glogging, hooks, log, monkey, spew, threads, title, wire, wsgi
 from .absent import WORKER, Advice
 from .imported import Imported
 from .loader import AppImportError, BootError
@@ -72,6 +72,7 @@ class Worker(Advice):
         self.green = False  # its requests are greenlets
         self.asgi = None  # what serves an app of ASGI
         self.loop = None  # for it, if it was needed before
+        self.forks = None
         self._channel = None
         self._dump = None
         self._end = None
@@ -101,21 +102,38 @@ class Worker(Advice):
         mine, other = socketpair(AF_UNIX, SOCK_STREAM)
         other.close()
         self._end = mine
+        self.forks = forks.Guard(self)
+        self.forks.add(self._let_go)
         limit = struct.pack("ll", _RECEIVE_LIMIT, 0)
         try:
             self.queue.setsockopt(SOL_SOCKET, SO_RCVTIMEO, limit)
         except OSError:
             pass
 
+    def _let_go(self):
+        """Takes from a fork of this process what is the worker's."""
+        self.alive = False
+        self.stopping = self.leaving = True
+        if _DUMP is not None and hasattr(faulthandler, "unregister"):
+            faulthandler.unregister(_DUMP)
+        self._channel.send = hooks.nothing
+        self._channel.sock.close()
+        wire.close_all([self._dump])
+        # Not closed: a loop may wait for them.
+        for sock in [self.queue] + self.slots:
+            os.dup2(self._end.fileno(), sock.fileno(), inheritable=False)
+
     def main(self):
         """Runs the worker, and ends its process."""
         code = CRASH
         try:
-            code = self._life()
+            with self.forks:
+                code = self._life()
         except SystemExit as e:
             code = e.code
         finally:
-            self._take_leave()
+            with self.forks:
+                self._take_leave()
         if self.aborted:
             self._leave_now(1)
         sys.exit(code)
@@ -127,11 +145,12 @@ class Worker(Advice):
             if not self.stopping:
                 kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.green else {}
                 self._channel.send("ready", stand_in=bool(self.app.error), **kind)
-            if self.asgi is not None:
-                self.asgi.serve()  # also if it is to end: so the app is told
-                self._tell_orphaned()
-            elif not self.stopping:
-                self._serve()
+            with self.forks:
+                if self.asgi is not None:
+                    self.asgi.serve()  # also if it is to end: so the app is told
+                    self._tell_orphaned()
+                elif not self.stopping:
+                    self._serve()
             return 0
         except AppImportError as e:
             self.log.debug("Exception while loading the application", exc_info=True)
@@ -156,7 +175,8 @@ class Worker(Advice):
             self.surroundings.enter(self.cfg)
             self.log = self.server.log = glogging.make(self.cfg, self.log)
         self.log.info("Booting worker with pid: %s", self.pid)
-        self.cfg.post_fork(self.server, self)
+        with self.forks:
+            self.cfg.post_fork(self.server, self)
         become(self.cfg)
         random = sys.modules.get("random")
         if random:
@@ -169,14 +189,16 @@ class Worker(Advice):
 
             # An app may ask for IOLoop.current() as early as at its import.
             self.loop = new_loop(self)
-        self._load()
+        with self.forks:
+            self._load()
         asgi = self._is_asgi()
         if self.threaded:
             threads.tell_of_gil(self.log)
-        self.cfg.post_worker_init(self)
-        if asgi:
-            self._start_asgi()
-        else:
+        with self.forks:
+            self.cfg.post_worker_init(self)
+            if asgi:
+                self._start_asgi()
+        if not asgi:
             self._listen_for_wake()  # the app may have taken that over
         self.booted = True
 
@@ -223,10 +245,10 @@ class Worker(Advice):
 
     def _listen(self):
         handlers = {
-            "SIGTERM": self._here(self._on_term),
-            "SIGINT": self._here(self._on_quit),
-            "SIGQUIT": self._here(self._on_quit),
-            "SIGABRT": self._here(self._on_abort),
+            "SIGTERM": self._on_term,
+            "SIGINT": self._on_quit,
+            "SIGQUIT": self._on_quit,
+            "SIGABRT": self._on_abort,
             "SIGUSR1": self._on_usr1,
             "SIGWINCH": self._on_winch,
             # Meant for the master. With Gunicorn they end a worker, so that
@@ -252,19 +274,6 @@ class Worker(Advice):
     def _listen_for_wake(self):
         if self._wake:
             signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
-
-    def _here(self, handler):
-        """Returns handler for this process alone. One that the app forks
-        inherits it, but must end by the signals that end others."""
-
-        def handle(number, frame):
-            if os.getpid() == self.pid:
-                handler(number, frame)
-            else:
-                signal.signal(number, signal.SIG_DFL)
-                os.kill(os.getpid(), number)
-
-        return handle
 
     def _on_term(self, number, frame):
         # Comes again and again until this process is gone.
@@ -354,10 +363,11 @@ class Worker(Advice):
             self.log.info("Parent changed, shutting down: %s", self)
 
     def serve_slot(self, index):
-        try:
-            wsgi.serve(self, index)
-        except wsgi.FrontGone:
-            pass
+        with self.forks:
+            try:
+                wsgi.serve(self, index)
+            except wsgi.FrontGone:
+                pass
         if not self.stopping:
             self.orphaned = True
 

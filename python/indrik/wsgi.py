@@ -103,6 +103,13 @@ def serve(worker, index):
     Response.board = cells
     Response.gone = cell + wire.BOARD_GONE
 
+    def let_go():
+        returned = worker.forks.returned
+        shelf.put = shelf.flush = returned
+        Response.put = Response.send = Response.whole = Response.finish = Response.file = Response.cut = returned
+
+    worker.forks.add(let_go)
+
     while True:
         try:
             size, ancillary, _, _ = receive(buffers, _ANCILLARY, flags)
@@ -252,6 +259,8 @@ def received(number, environ, body, fds):
 def _failed(worker, response, environ):
     """Handles an exception that reached the server: returns the message to the
     front, or None if there is none to send."""
+    if worker.forks.forked:
+        worker.forks.leave(sys.exc_info()[1])
     if worker.leaving:
         raise  # what the caller is handling
     if response.lost or isinstance(sys.exc_info()[1], FrontGone):
@@ -295,7 +304,8 @@ def with_hooks(worker):
         req = hookview.Request(environ)
         try:
             if before is not None:
-                before(worker, req)
+                with worker.forks:
+                    before(worker, req)
                 req.apply(environ)
             result = app(environ, response.start_response)
             response.respond(result, environ["REQUEST_METHOD"])
@@ -306,7 +316,8 @@ def with_hooks(worker):
             result = None
             if after is not None and not worker.leaving:
                 try:
-                    after(worker, req, environ, hookview.Response(response, failed))
+                    with worker.forks:
+                        after(worker, req, environ, hookview.Response(response, failed))
                 except Exception:
                     log.exception("Exception in post_request hook")
         worker.heed()

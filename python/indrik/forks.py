@@ -1,0 +1,94 @@
+"""What a process is that the app, or a hook, forks from a process of the server:
+none of the server's.
+
+It inherits all that its parent has: sockets to the front, memory that the front reads,
+handlers of signals, the stack that leads back to the loop of the server. With these it
+would go on as a second worker in the place of the first one. So they are taken from it
+before the code that forked goes on there; and once that code returns to the server, or
+raises, the process ends, without what is to be done at the end of its parent.
+"""
+
+import logging
+import os
+import signal
+import sys
+
+from . import hooks, log
+from .config import ConfigError
+
+_LOG = logging.getLogger("gunicorn.error")
+
+
+class Guard:
+    """Watches over one process of the server. As a context manager it surrounds code
+    of the app that might come back in another process: that one does not leave it."""
+
+    def __init__(self, owner):
+        self.forked = False  # this is another process than the one that was watched over
+        self.paused = False  # for forks of the server's own
+        self._owner = owner  # whose methods handle signals
+        self._pid = os.getpid()
+        self._disarm = []
+        self.wait = None  # called before a fork ends: it may have to go on for other code
+        # With nothing in the buffers that both would write.
+        os.register_at_fork(before=self._flush, after_in_child=self._in_child)
+
+    def add(self, disarm):
+        """Has a fork call disarm, which takes from it what belongs to this process."""
+        self._disarm.append(disarm)
+
+    def _flush(self):
+        if not self.paused:
+            log.flush()
+
+    def _in_child(self):
+        if self.forked or self.paused:
+            return
+        self.forked = True
+        # As in a process that had nothing to do with the server. The app's own handlers
+        # stay.
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals():
+            handler = signal.getsignal(number)
+            if handler is hooks.nothing or getattr(handler, "__self__", None) is self._owner:
+                signal.signal(number, signal.SIG_DFL)
+        for disarm in self._disarm:
+            disarm()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, tb):
+        if self.forked:
+            # What reading a config file makes of an exception says no more than that.
+            self.leave(error.__context__ if isinstance(error, ConfigError) else error)
+
+    def leave(self, error=None):
+        """Ends a fork, with the exit code of a program that ends by error."""
+        if self.wait is not None:
+            self.wait()
+        code = 0
+        if isinstance(error, SystemExit):
+            code = error.code
+            if code is None:
+                code = 0
+            elif not isinstance(code, int):
+                print(code, file=sys.stderr)
+                code = 1
+        elif error is not None:
+            code = 1
+            _LOG.error("Exception in a process that was forked from process %s", self._pid, exc_info=error)
+        log.flush()
+        os._exit(code & 0xFF)
+
+    def returned(self, *args):
+        """Ends a fork that calls what it may not: its part is done. To be put in the place
+        of a function."""
+        self.leave(next(filter(None, map(_error, args)), None))
+
+
+def _error(value):
+    """Returns an exception that is told by a value, or by a future."""
+    if hasattr(value, "set_exception"):
+        value = value.exception() if value.done() and not value.cancelled() else None
+    return value if isinstance(value, BaseException) else None

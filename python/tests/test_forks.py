@@ -1,0 +1,390 @@
+"""What an app forks from a worker is no worker."""
+
+import importlib.util
+import marshal
+import os
+import select
+import signal
+import socket
+import unittest
+
+from .support import RESPONSE, MasterTest, receive, send
+
+# What a child does; the parent answers with how it ended.
+CHILDREN = r"""
+import atexit, multiprocessing, os, signal, subprocess, sys, threading, time
+
+here = os.getpid()
+fork = multiprocessing.get_context("fork")
+atexit.register(lambda: print("atexit in", os.getpid(), flush=True))
+
+def in_process(queue):
+    print("said in a process")
+    queue.put(sorted(os.listdir("/proc/self/fd")) and 42)
+
+def signals(write):
+    names = [n for n in ("HUP", "INT", "QUIT", "TERM", "ABRT", "USR1", "USR2", "WINCH", "TTIN", "TTOU", "CHLD", "URG")
+             if signal.getsignal(getattr(signal, "SIG" + n)) is not signal.SIG_DFL]
+    os.write(write, repr((names, signal.set_wakeup_fd(-1))).encode())
+
+def run(how):
+    "Returns None in a child that goes on."
+    if how == "process":
+        queue = fork.Queue()
+        process = fork.Process(target=in_process, args=(queue,))
+        process.start()
+        answer = queue.get(timeout=20)
+        process.join()
+        return repr((answer, process.exitcode))
+    if how == "subprocess":
+        return repr(subprocess.check_output(["echo", "hello"], preexec_fn=lambda: None))
+    read, write = os.pipe()
+    print("before", how)
+    pid = os.fork()
+    if pid == 0:
+        print("child", how, os.getppid() == here)
+        if how == "signals":
+            signals(write)
+            os._exit(0)
+        if how == "term":
+            os.write(write, b"x")
+            time.sleep(60)
+        if how == "raise":
+            raise ValueError("raised in the child")
+        if how == "exit":
+            sys.exit(7)
+        if how == "message":
+            sys.exit("a last word")
+        if how == "again":
+            grandchild = os.fork()
+            if grandchild:
+                sys.exit(os.WEXITSTATUS(os.waitpid(grandchild, 0)[1]) + 1)
+            sys.exit(20)
+        return None
+    os.close(write)
+    if how == "term":
+        os.read(read, 1)
+        os.kill(pid, signal.SIGTERM)
+    status = os.waitpid(pid, 0)[1]
+    text = os.read(read, 1000).decode()
+    os.close(read)
+    return text or repr(os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status))
+"""
+
+WSGI = CHILDREN + r"""
+def app(environ, start_response):
+    how = environ["QUERY_STRING"]
+    said = run(how)
+    if said is None:
+        said = "the child's"
+        if how == "write":
+            start_response("200 OK", [])(b"the child's")
+        if how == "generator":
+            start_response("200 OK", [])
+            return (part for part in [b"the", b"child's"])
+        if how == "large":
+            said *= 50000
+        if how == "closing":
+            start_response("200 OK", [])
+            return Closing()
+        if how == "asks":
+            environ["indrik.disconnected"]()
+            environ["indrik.extend_deadline"](5)
+    start_response("200 OK", [])
+    return [said.encode()]
+
+class Closing(list):
+    def close(self):
+        print("closed in", os.getpid())
+"""
+
+COROUTINES = CHILDREN + r"""
+import asyncio
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("shutdown in", os.getpid(), flush=True)
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    how = scope["query_string"].decode()
+    if how == "silent":
+        if os.fork() == 0:
+            return
+        said = repr(os.WEXITSTATUS(os.wait()[1]))
+    elif how == "later":
+        await asyncio.sleep(0)
+        said = run(how)
+    elif how == "awaits":
+        said = run(how)
+        if said is None:
+            await asyncio.sleep(0.01)
+            os.write(1, b"went on\n")
+    elif how.startswith("thread-"):
+        said = await asyncio.get_running_loop().run_in_executor(None, run, how[7:])
+    else:
+        said = run(how)
+    body = ("the child's" if said is None else said).encode()
+    if how == "large" and said is None:
+        body *= 50000
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+TORNADO = CHILDREN + r"""
+from tornado.web import Application, RequestHandler
+
+class Handler(RequestHandler):
+    def get(self):
+        said = run(self.request.query)
+        self.write("the child's" if said is None else said)
+
+app = Application([("/", Handler)])
+"""
+
+HOOKS = """
+import os
+def say(*args):
+    print(*args, os.getpid(), flush=True)
+def worker_exit(server, worker):
+    say("worker_exit in")
+def post_request(worker, req, environ, resp):
+    say("post_request in")
+"""
+
+
+class Forks:
+    """What holds for workers of every kind."""
+
+    def ask(self, how):
+        raise NotImplementedError
+
+    def expect(self, how, said):
+        got = self.ask(how)
+        self.assertEqual((got[0], got[-1]), (RESPONSE, said), how + self.master.read_log())
+
+    def check(self, worker, *hows):
+        self.expect("return", b"0")
+        self.expect("raise", b"1")
+        self.expect("exit", b"7")
+        self.expect("message", b"1")
+        self.expect("again", b"21")
+        self.expect("term", b"-15")
+        self.expect("signals", b"([], -1)")
+        self.expect("process", b"(42, 0)")
+        self.expect("subprocess", b"b'hello\\n'")
+        for how in hows:
+            self.expect(how, b"0")
+        event = self.master.terminate(worker)
+        self.assertEqual((event["code"], event["signal"]), (0, 0))
+        log = self.master.read_log()
+        for how in ("return", "raise", "exit", "message") + hows:
+            self.assertEqual(log.count("\nchild %s True\n" % how), 1, log)
+            self.assertEqual(log.count("before %s\n" % how), 1, log)
+        self.assertIn("\nsaid in a process\n", log)
+        self.assertIn("\na last word\n", log)
+        self.assertIn("ValueError: raised in the child\n", log)
+        self.assertEqual(log.count("atexit in"), 1, log)
+        self.assertEqual(log.count("Worker exiting"), 1, log)
+        self.assertNotIn("unraisable", log)
+        self.assertNotIn("Exception ignored", log)
+
+
+class Sync(Forks, MasterTest):
+    def ask(self, how):
+        return self.master.get(self.worker, "/?" + how)
+
+    def test_children(self):
+        self.worker = self.master.up(WSGI)
+        self.check(self.worker, "write", "generator", "large", "asks", "closing")
+        self.assertNotIn("closed in", self.master.read_log())
+
+    def test_hooks(self):
+        self.worker = self.master.up(WSGI, HOOKS)
+        for how in ("return", "generator", "large", "write"):
+            self.expect(how, b"0")
+        self.expect("raise", b"1")
+        self.master.terminate(self.worker)
+        log = self.master.read_log()
+        self.assertEqual(log.count("worker_exit in %d\n" % self.worker.pid), 1, log)
+        self.assertEqual((log.count("worker_exit in"), log.count("post_request in")), (1, 5), log)
+
+    def test_several_requests_in_a_message(self):
+        self.worker = self.master.up(WSGI)
+        numbers = self.master.request_all("/?return", "/?exit", "/?large", "/?generator")
+        answers = []
+        while len(answers) < 4:
+            data, _ = receive(self.worker.slots[0])
+            while data:
+                message = marshal.loads(data)
+                data = data[len(marshal.dumps(message, 2)):]
+                answers.append((message[1], message[-1]))
+        self.assertEqual(answers, list(zip(numbers, (b"0", b"7", b"0", b"0"))))
+        self.expect("return", b"0")
+
+    def test_nothing_of_the_server_is_open(self):
+        worker = self.master.up("""
+import os
+def app(environ, start_response):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        names = []
+        for fd in os.listdir("/proc/self/fd"):
+            try:
+                names.append(os.readlink("/proc/self/fd/" + fd))
+            except OSError:
+                pass
+        os.write(write, repr({n for n in names if "socket" in n}).encode())
+        os._exit(0)
+    os.wait()
+    start_response("200 OK", [])
+    return [os.read(read, 10000)]
+""")
+        # One socket whose other end nobody has.
+        self.assertEqual(len(eval(self.master.get(worker)[-1])), 1)
+
+    def test_child_that_stays(self):
+        """It does not hold up the end of the worker, and takes no request."""
+        worker = self.master.up("""
+import os, time
+def app(environ, start_response):
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(60)
+    start_response("200 OK", [])
+    return [str(pid).encode()]
+""")
+        pids = [int(self.master.get(worker)[-1]) for _ in range(3)]
+        try:
+            self.assertEqual(self.master.terminate(worker)["code"], 0)
+            self.assertEqual(receive(worker.slots[0])[0], b"")  # nobody holds the other end
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+
+    def test_at_import(self):
+        self.master.write("app.py", CHILDREN + "\nend = run('exit')\nother = run('return')\n"
+                          "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [(end + other).encode()]\n")
+        self.master.configure()
+        self.master.prepare("app:app")
+        worker = self.master.spawn()
+        self.assertEqual(self.master.get(worker)[-1], b"70")
+        self.assertEqual([e for e in self.master.events if e["type"] == "ready"], [])
+        self.assertEqual(self.master.terminate(worker)["code"], 0)
+        self.assertEqual(self.master.read_log().count("Worker exiting"), 1)
+
+    def test_in_hooks_of_workers(self):
+        parameters = {"post_fork": "s, w", "post_worker_init": "w", "pre_request": "w, r", "post_request": "w, r",
+                      "worker_exit": "s, w"}
+        worker = self.master.up(WSGI, "import os\n" + "".join(
+            "def %s(%s):\n    if os.fork() == 0: return\n    print('%s', os.wait()[1], flush=True)\n" % (name, of, name)
+            for name, of in parameters.items()))
+        self.assertEqual(self.master.get(worker, "/?return")[0], RESPONSE)
+        self.master.terminate(worker)
+        log = self.master.read_log()
+        for name in parameters:
+            self.assertEqual(log.count(name + " 0\n"), 1, log)
+
+    def test_in_hooks_of_the_spawner(self):
+        self.master.write("app.py", WSGI + "end = run('exit')\nother = run('return')\nif other: print('imported', end, other)\n")
+        answer = self.master.configure("import os\nif os.fork() == 0: raise SystemExit(5)\nprint('at first', os.wait()[1] >> 8)\n" + "".join(
+            "def %s(%s):\n    if os.fork() == 0: return\n    print('%s', os.wait()[1], flush=True)\n" % (name, of, name)
+            for name, of in (("on_starting", "s"), ("pre_fork", "s, w"), ("child_exit", "s, w"))))
+        self.assertEqual(answer["type"], "ok")
+        self.assertEqual(self.master.prepare("app:app", preload_app=True)["type"], "ok")
+        self.assertEqual(self.master.call("hook", generation=1, hook="on_starting", args=[])["type"], "ok")
+        worker = self.master.spawn()
+        self.assertEqual(self.master.get(worker, "/?return")[-1], b"0")
+        self.master.terminate(worker)
+        log = self.master.read_log()
+        for text in ("at first 5", "imported 7 0", "on_starting 0", "pre_fork 0", "child_exit 0"):
+            self.assertEqual(log.count(text + "\n"), 1, log)
+        self.assertEqual(self.master.events, [])
+
+
+class Threads(Forks, MasterTest):
+    def ask(self, how):
+        number = self.master.request("/?" + how)
+        ready, _, _ = select.select(self.worker.slots, [], [], 20)
+        message = self.master.response(self.worker, self.worker.slots.index(ready[0]))
+        self.assertEqual(message[1], number)
+        return message
+
+    def test_children(self):
+        self.worker = self.master.up(WSGI, slots=3)
+        self.check(self.worker, "write", "generator", "large", "asks")
+
+
+class Multiplexed(Forks, MasterTest):
+    """Workers that get their requests by their first slot."""
+
+    def up(self, source, config=None, **settings):
+        self.worker = self.master.up(source, config, **settings)
+        self.worker.board[1] = 1
+        self.addCleanup(self.worker.slots[0].shutdown, socket.SHUT_RDWR)
+
+    def tell(self, request, body=b""):
+        self.master.number += 1
+        send(self.worker.slots[0], marshal.dumps([(0, self.master.number, request, body)], 2))
+        return self.master.number
+
+    def answer(self, number):
+        message = self.master.response(self.worker)
+        self.assertEqual(message[1], number, message)
+        return message
+
+    def scope(self, how):
+        rest = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "root_path": "",
+                "headers": [(b"host", b"x")], "server": ("127.0.0.1", 8000), "extensions": {}}
+        return marshal.dumps(rest, 2), "GET", "/", b"/", how.encode(), ("127.0.0.1", 50000)
+
+
+class ASGI(Multiplexed):
+    def ask(self, how):
+        return self.answer(self.tell(self.scope(how)))
+
+    loop = "asyncio"
+
+    def test_children(self):
+        self.up(COROUTINES, asgi_loop=self.loop)
+        self.check(self.worker, "large", "later")
+
+    def test_returns(self):
+        self.up(COROUTINES, asgi_loop=self.loop)
+        self.expect("silent", b"0")
+        self.expect("thread-return", b"0")
+        self.expect("thread-exit", b"7")
+        self.expect("awaits", b"1")
+        self.expect("return", b"0")
+        self.assertEqual(self.master.terminate(self.worker)["code"], 0)
+        log = self.master.read_log()
+        self.assertNotIn("went on", log)
+        self.assertEqual(log.count("shutdown in %d\n" % self.worker.pid), 1)
+        self.assertEqual(log.count("shutdown in"), 1)
+
+
+@unittest.skipUnless(importlib.util.find_spec("uvloop"), "needs uvloop")
+class Uvloop(ASGI):
+    loop = "uvloop"
+
+
+@unittest.skipUnless(importlib.util.find_spec("tornado"), "needs Tornado")
+class Tornado(Multiplexed):
+    def ask(self, how):
+        return self.answer(self.tell(self.scope(how)))
+
+    def test_children(self):
+        self.up(TORNADO, worker_class="tornado")
+        self.check(self.worker)
+
+
+@unittest.skipUnless(importlib.util.find_spec("gevent"), "needs gevent")
+class Gevent(Multiplexed):
+    def ask(self, how):
+        return self.answer(self.tell(self.master.environ("/?" + how)))
+
+    def test_children(self):
+        self.up(WSGI, worker_class="gevent")
+        self.check(self.worker, "write", "generator", "large", "asks")
