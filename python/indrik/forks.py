@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 
 from . import hooks, log
 from .config import ConfigError
@@ -52,8 +53,20 @@ class Guard:
             handler = signal.getsignal(number)
             if handler is hooks.nothing or getattr(handler, "__self__", None) is self._owner:
                 signal.signal(number, signal.SIG_DFL)
+        self._leave_executor()
         for disarm in self._disarm:
             disarm()
+
+    def _leave_executor(self):
+        """Has a thread of an executor end the fork after the call that forked, instead of
+        making the calls that wait in its queue: they are the parent's."""
+        module = sys.modules.get("concurrent.futures.thread")
+        queue = getattr(module, "_threads_queues", {}).get(threading.current_thread())
+        if queue is None:
+            return
+        while not queue.empty():
+            queue.get_nowait()
+        queue.put(_Last(self))
 
     def __enter__(self):
         return self
@@ -85,6 +98,13 @@ class Guard:
         """Ends a fork that calls what it may not: its part is done. To be put in the place
         of a function."""
         self.leave(next(filter(None, map(_error, args)), None))
+
+
+class _Last:
+    """Stands for a call in the queue of an executor."""
+
+    def __init__(self, guard):
+        self.run = guard.returned
 
 
 def _error(value):

@@ -304,6 +304,22 @@ def app(environ, start_response):
         self.assertEqual(self.master.events, [])
 
 
+    def test_in_an_executor(self):
+        """The calls that wait in its queue are made once."""
+        self.worker = self.master.up(CHILDREN + """
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(1)
+def app(environ, start_response):
+    calls = [pool.submit(run, environ["QUERY_STRING"]), pool.submit(print, "a call")]
+    start_response("200 OK", [])
+    return [call.result().encode() for call in calls[:1]]
+""")
+        self.expect("return", b"0")
+        self.expect("exit", b"0")
+        self.assertEqual(self.master.terminate(self.worker)["code"], 0)
+        self.assertEqual(self.master.read_log().count("a call\n"), 2)
+
+
 class Threads(Forks, MasterTest):
     def ask(self, how):
         number = self.master.request("/?" + how)
