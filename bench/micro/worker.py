@@ -59,7 +59,6 @@ class Worker:
     def __init__(self, queue, slot):
         self.queue, self.slots = queue, [slot]
         self.board = memoryview(bytearray(4096 + wire.SHELF_SIZE + wire.TRAY_SIZE)).cast("Q")
-        self.page = memoryview(bytearray(4096)).cast("Q")
 
 
 class Memory:

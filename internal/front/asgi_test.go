@@ -1,7 +1,6 @@
 package front
 
 import (
-	"encoding/binary"
 	"io"
 	"strings"
 	"testing"
@@ -89,7 +88,7 @@ func (w *fakeWorker) begin() (id uint32, path string, body []byte) {
 	if kind != wire.EventRequest && kind != wire.EventUpload {
 		w.t.Fatalf("%v came, want a request", kind)
 	}
-	binary.NativeEndian.PutUint64(w.mem[64:], uint64(id))
+	w.setWord(slotWord(0, wordClaimed), uint64(id))
 	body, ok := b.([]byte)
 	if !ok {
 		body = readStore(w.t, w.r.s.store.File(), id, b.([]any))
@@ -242,7 +241,7 @@ func TestASGIBlocked(t *testing.T) {
 	if m := r.hear(wire.TypeTimeout); m.Blocked != 1 || m.Seconds < 1 || m.Method != "" {
 		t.Errorf("%+v", m)
 	}
-	if front := binary.NativeEndian.Uint64(w.mem[8:]); front != 0 {
+	if front := w.word(wordFront); front != 0 {
 		t.Errorf("the worker may begin requests of front %d", front)
 	}
 	next := r.asgiWorker(g)
@@ -386,10 +385,10 @@ func TestASGISecondFront(t *testing.T) {
 	cfg.Kind = wire.KindASGI
 	g := r.generation(1, cfg)
 	w := r.quietWorker(g, 1)
-	binary.NativeEndian.PutUint64(w.mem[64:], 4<<idBits|7) // claimed from the one before
+	w.setWord(slotWord(0, wordClaimed), 4<<idBits|7) // claimed from the one before
 	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
 	w.expect(wire.EventReset, 5)
-	if front := binary.NativeEndian.Uint64(w.mem[8:]); front != 6 {
+	if front := w.word(wordFront); front != 6 {
 		t.Errorf("word 1 is %d", front)
 	}
 	c := r.dial()
@@ -415,7 +414,7 @@ func (r *rig) asgiWorkerOf(g *fakeGeneration, front uint32) *fakeWorker {
 func TestLoopAskedByAnotherFront(t *testing.T) {
 	r, g := asgiRig(t, nil)
 	w := r.quietWorker(g, 1)
-	w.setWord(2, 5) // the number of the last ping
+	w.setWord(wordPing, 5) // the number of the last ping
 	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
 	w.expect(wire.EventReset, 0)
 	c := r.dial()

@@ -90,7 +90,7 @@ func (w *fakeWorker) spin() {
 			continue
 		}
 		id, _ := messageIDs(buf[:n]) // one request at a time is on its way
-		binary.NativeEndian.PutUint64(w.mem[64:], uint64(id))
+		w.setWord(slotWord(0, wordClaimed), uint64(id))
 		binary.LittleEndian.PutUint32(answer[at:], id)
 		if _, err := unix.Write(slot, answer); err != nil {
 			return

@@ -48,7 +48,7 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 	case wire.TypeListen:
 		s.listen(m.Listeners, files)
 	case wire.TypeGeneration:
-		if m.Config == nil || len(files) != 3 && (m.Config.TLS == nil || len(files) != 4) {
+		if m.Config == nil || len(files) != 2 && (m.Config.TLS == nil || len(files) != 3) {
 			s.log.Errorf("control message %q is incomplete", m.Type)
 			closeAll(files)
 			return
@@ -57,12 +57,12 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 		if err != nil {
 			s.log.Errorf("%s", err)
 		}
-		if len(files) == 4 {
-			if err := cfg.setSecrets(files[3]); err != nil {
+		if len(files) == 3 {
+			if err := cfg.setSecrets(files[2]); err != nil {
 				s.log.Errorf("%s", err)
 			}
 		}
-		if err := s.queue.addGeneration(m.Generation, cfg, files[0], files[1], files[2]); err != nil {
+		if err := s.queue.addGeneration(m.Generation, cfg, files[0], files[1]); err != nil {
 			s.log.Errorf("%s", err)
 		}
 		if s.current.Load() == nil {

@@ -62,9 +62,8 @@ type generation struct {
 	sendRaw  syscall.RawConn
 	sendFD   int      // of send; it is closed under the mutex only
 	receive  *os.File // the workers' end
-	page     *wire.Page
-	slots    int // of active workers
-	leaving  int // slots of workers that were active
+	slots    int      // of active workers
+	leaving  int      // slots of workers that were active
 	workers  int
 	active   int               // workers that read the queue
 	inFlight int               // of the requests given to the queue
@@ -111,21 +110,14 @@ func pollable(f *os.File) (*os.File, syscall.RawConn, error) {
 	return p, raw, nil
 }
 
-func (q *queue) addGeneration(number int, cfg *config, send, receive, pageFile *os.File) error {
-	page, err := wire.MapPage(pageFile)
-	pageFile.Close()
-	if err != nil {
-		closeAll([]*os.File{send, receive})
-		return fmt.Errorf("generation %d: %w", number, err)
-	}
+func (q *queue) addGeneration(number int, cfg *config, send, receive *os.File) error {
 	setSendBuffer(int(send.Fd()), queueBuffer)
 	send, raw, err := pollable(send)
 	if err != nil {
 		receive.Close()
-		page.Close()
 		return fmt.Errorf("generation %d: %w", number, err)
 	}
-	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, page: page, revoked: map[uint32]uint32{}}
+	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, revoked: map[uint32]uint32{}}
 	_ = raw.Control(func(fd uintptr) { g.sendFD = int(fd) })
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -157,7 +149,6 @@ func (q *queue) dropUnused() {
 			continue
 		}
 		closeAll([]*os.File{g.send, g.receive})
-		g.page.Close()
 	}
 	clear(q.gens[len(kept):])
 	q.gens = kept

@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -130,7 +132,7 @@ func (w *fakeWorker) receiveAll(wait time.Duration) []request {
 // shelve puts bytes on the shelf of a slot, as all that is there.
 func (w *fakeWorker) shelve(slot int, b []byte) {
 	copy(w.part(slot), b)
-	w.setWord(8+8*slot+3, uint64(len(b)))
+	w.setWord(slotWord(slot, wordShelved), uint64(len(b)))
 }
 
 // part is what a slot has at the end of the board: its shelf, then its tray.
@@ -142,24 +144,21 @@ func (w *fakeWorker) part(slot int) []byte {
 // putOnTray puts bytes on the tray of a slot.
 func (w *fakeWorker) putOnTray(slot int, id uint32, b string) {
 	copy(w.part(slot)[wire.ShelfSize:], b)
-	w.setWord(8+8*slot+4, uint64(id))
+	w.setWord(slotWord(slot, wordTray), uint64(id))
 }
 
 // awaitTray waits until what is on a tray has been read.
 func (w *fakeWorker) awaitTray(slot int) {
 	w.t.Helper()
-	eventually(w.t, "the tray is clear", func() bool { return binary.NativeEndian.Uint64(w.mem[8*(8+8*slot+4):]) == 0 })
+	eventually(w.t, "the tray is clear", func() bool { return w.word(slotWord(slot, wordTray)) == 0 })
 }
 
 // claim writes the id into the cell of a slot, and tells whether the request
 // may be run.
 func (w *fakeWorker) claim(slot int, id uint32) bool {
-	binary.NativeEndian.PutUint64(w.mem[64+64*slot:], uint64(id))
-	page := make([]byte, 4096)
-	_, err := w.g.page.ReadAt(page, 0)
-	must(w.t, err)
-	for i := range 64 {
-		if binary.NativeEndian.Uint64(page[8+8*i:]) == uint64(id) {
+	w.setWord(slotWord(slot, wordClaimed), uint64(id))
+	for i := range wire.MaxRevoked {
+		if w.word(wordRing+i) == uint64(id) {
 			return false
 		}
 	}
@@ -168,11 +167,34 @@ func (w *fakeWorker) claim(slot int, id uint32) bool {
 
 // deadline is the request whose deadline a slot was told last.
 func (w *fakeWorker) deadline(slot int) uint32 {
-	return uint32(binary.NativeEndian.Uint64(w.mem[64+64*slot+16:]) >> 32)
+	return uint32(w.word(slotWord(slot, wordDeadline)) >> 32)
 }
 
+// Words of the board, and of each slot on it: see docs/protocol.md.
+const (
+	wordFront   = 1
+	wordPing    = 2
+	wordRevoked = 7
+	wordRing    = 8
+	wordSlots   = wordRing + wire.MaxRevoked
+
+	wordClaimed  = 0
+	wordGone     = 1
+	wordDeadline = 2
+	wordShelved  = 3
+	wordTray     = 4
+)
+
+// slotWord is where on the board a word of a slot is.
+func slotWord(slot, word int) int { return wordSlots + 8*slot + word }
+
+// word is a word of the board.
+func (w *fakeWorker) word(i int) uint64 { return w.at(i).Load() }
+
 // setWord writes a word of the board.
-func (w *fakeWorker) setWord(i int, v uint64) { binary.NativeEndian.PutUint64(w.mem[8*i:], v) }
+func (w *fakeWorker) setWord(i int, v uint64) { w.at(i).Store(v) }
+
+func (w *fakeWorker) at(i int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&w.mem[8*i])) }
 
 // take receives and claims a request, which must come.
 func (w *fakeWorker) take(slot int) request {

@@ -1,7 +1,6 @@
 package front
 
 import (
-	"encoding/binary"
 	"net"
 	"testing"
 
@@ -30,6 +29,6 @@ func TestGoneInOnePacket(t *testing.T) {
 	c.nc.Close() // sends what was held back, and the end with it
 	q := w.take(0)
 	eventually(t, "the slot is told", func() bool {
-		return binary.NativeEndian.Uint64(w.mem[64+8:]) == uint64(q.id)
+		return w.word(slotWord(0, wordGone)) == uint64(q.id)
 	})
 }

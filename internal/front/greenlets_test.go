@@ -49,13 +49,13 @@ func (w *fakeWorker) event() event {
 		e.id = uint32(items[1].(int64))
 		switch e.kind {
 		case wire.EventPing:
-			w.setWord(2, uint64(e.id))
+			w.setWord(wordPing, uint64(e.id))
 			continue
 		case wire.EventRequest:
 			// The rest is like a message of the queue.
 			environ, _ := items[2].(map[string]string) // nil: in a file
 			e.request = requestOf(w.t, items[1], environ, items[3], oob[:oobn])
-			w.setWord(8, uint64(e.id)) // the claim
+			w.setWord(slotWord(0, wordClaimed), uint64(e.id)) // the claim
 		}
 		return e
 	}

@@ -33,9 +33,8 @@ type rig struct {
 }
 
 type fakeGeneration struct {
-	number              int
-	send, receive, page *os.File
-	pageMem             *wire.Page
+	number        int
+	send, receive *os.File
 }
 
 type logBuffer struct {
@@ -137,14 +136,10 @@ func (r *rig) generation(number int, cfg *wire.FrontConfig) *fakeGeneration {
 	r.t.Helper()
 	send, receive, err := wire.Pair()
 	must(r.t, err)
-	page, err := wire.NewPageFile()
-	must(r.t, err)
-	mem, err := wire.MapPage(page)
-	must(r.t, err)
-	g := &fakeGeneration{number: number, send: send, receive: receive, page: page, pageMem: mem}
+	g := &fakeGeneration{number: number, send: send, receive: receive}
 	r.gens[number] = g
 	r.t.Cleanup(func() {
-		closeAll([]*os.File{send, receive, page})
+		closeAll([]*os.File{send, receive})
 	})
 	r.announce(g, cfg)
 	return g
@@ -152,7 +147,7 @@ func (r *rig) generation(number int, cfg *wire.FrontConfig) *fakeGeneration {
 
 func (r *rig) announce(g *fakeGeneration, cfg *wire.FrontConfig) {
 	r.tell(wire.ToFront{Type: wire.TypeGeneration, Generation: g.number, Config: cfg},
-		dup(r.t, g.send), dup(r.t, g.receive), dup(r.t, g.page))
+		dup(r.t, g.send), dup(r.t, g.receive))
 }
 
 // A client is a connection to the front.

@@ -141,12 +141,8 @@ func (ex *exchange) spill(body *spool) error {
 		ex.message = wire.AppendNone(ex.message)
 	}
 	content = body.appendTo(content)
-	f, err := wire.MemoryFile("indrik-head", 0)
+	f, err := wire.ConstantFile("indrik-head", content)
 	if err != nil {
-		return errSpool(err)
-	}
-	if _, err := f.WriteAt(content, 0); err != nil {
-		f.Close()
 		return errSpool(err)
 	}
 	ex.files = append([]*os.File{f}, ex.files...)

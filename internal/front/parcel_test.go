@@ -256,6 +256,14 @@ func TestRevocationsOfTheDead(t *testing.T) {
 	if n := revoked(); n != 3 {
 		t.Errorf("%d revocations are awaited, want 3", n)
 	}
+	// A worker that comes now may find such a message in the queue.
+	late := r.worker(r.gens[1], 1)
+	for _, q := range qs[1:] {
+		if late.claim(0, q.id) {
+			t.Errorf("a worker that was added later may run request %d", q.id)
+		}
+	}
+	late.claim(0, 0)
 	stuck.kill()
 	clients[0].expect(502, "*")
 	if n := revoked(); n != 0 {

@@ -101,7 +101,7 @@ func (q *queue) settle(g *generation) {
 		return
 	}
 	for _, ex := range suspects {
-		g.page.Revoke(ex.id)
+		q.revoke(ex)
 	}
 	q.acquitLater(g, suspects, idsOf(suspects), func(free []*exchange) {
 		q.again(free...)

@@ -260,10 +260,8 @@ func TestSecondFront(t *testing.T) {
 	r.listen()
 	send, receive, err := wire.Pair()
 	must(t, err)
-	page, err := wire.NewPageFile()
-	must(t, err)
-	g := &fakeGeneration{number: 1, send: send, receive: receive, page: page}
-	t.Cleanup(func() { send.Close(); receive.Close(); page.Close() })
+	g := &fakeGeneration{number: 1, send: send, receive: receive}
+	t.Cleanup(func() { send.Close(); receive.Close() })
 	stale := wire.AppendInt(wire.AppendTuple(nil, 3), 4<<idBits|1)
 	stale = wire.AppendBytes(wire.AppendDictEnd(wire.AppendDict(stale)), nil)
 	_, err = send.Write(stale)

@@ -213,7 +213,7 @@ func (s *server) expire(number int) {
 		// What is left was taken by a worker that has not claimed it yet.
 		for _, ex := range q.inFlight {
 			if !ex.answered {
-				ex.gen.page.Revoke(ex.id)
+				q.revoke(ex)
 				unserved = append(unserved, ex)
 			}
 		}

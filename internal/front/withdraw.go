@@ -77,7 +77,7 @@ func (q *queue) withdraw(g *generation, exs []*exchange, free func([]*exchange))
 		if ex.answered || ex.isBegun(claimed) || len(g.revoked) >= wire.MaxRevoked {
 			continue
 		}
-		g.page.Revoke(ex.id)
+		q.revoke(ex)
 		g.revoked[ex.id] = ex.first
 		mine = append(mine, ex)
 	}
@@ -93,6 +93,22 @@ func (q *queue) withdraw(g *generation, exs []*exchange, free func([]*exchange))
 		}
 		free(acquitted)
 	})
+}
+
+// revoke forbids the workers that may have taken a request to run it, unless they have
+// claimed it already. It is called with the mutex held.
+func (q *queue) revoke(ex *exchange) {
+	if ex.at != nil {
+		if !ex.at.dead {
+			ex.at.board.Revoke(ex.id)
+		}
+		return
+	}
+	for _, w := range q.workers {
+		if w.gen == ex.gen && !w.dead {
+			w.board.Revoke(ex.id)
+		}
+	}
 }
 
 // dropLate answers what has waited for a worker for too long. It is called with

@@ -61,6 +61,9 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		}
 		w = &worker{number: m.Worker, gen: g, board: board}
 		board.Serve(q.number)
+		for id := range g.revoked {
+			board.Revoke(id) // its message may be in the queue yet
+		}
 		q.workers[m.Worker] = w
 		g.workers++
 	}

@@ -70,7 +70,7 @@ func (b *build) prepare(load bool) {
 	m.call(b.sp, wire.ToSpawner{
 		Type: wire.TypePrepare, Generation: g.number, Settings: b.cfg.All(), App: b.cfg.App(), Kind: b.cfg.Kind(),
 		Server: m.server(b.cfg), Load: load, StandIn: b.standIn(),
-	}, []*os.File{g.queueWorker, g.page}, func(r wire.FromSpawner) {
+	}, []*os.File{g.queueWorker}, func(r wire.FromSpawner) {
 		if b.over {
 			return
 		}

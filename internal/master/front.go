@@ -123,7 +123,7 @@ func (f *front) sendGeneration(g *generation) {
 	if f == nil {
 		return
 	}
-	files := []*os.File{g.queueFront, g.queueWorker, g.page}
+	files := []*os.File{g.queueFront, g.queueWorker}
 	if g.certs != nil {
 		secrets, err := f.m.secretsFile(g)
 		if err != nil {

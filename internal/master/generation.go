@@ -8,8 +8,8 @@ import (
 	"indrik/internal/wire"
 )
 
-// A generation is one configuration with what serves it: a spawner, the queue
-// that its workers read, and the memory they share with the front.
+// A generation is one configuration with what serves it: a spawner, and the queue that its
+// workers read.
 type generation struct {
 	number int
 	cfg    *settings.Config
@@ -25,7 +25,6 @@ type generation struct {
 
 	queueFront  *os.File // the front's end of the queue
 	queueWorker *os.File // the workers' end
-	page        *os.File
 }
 
 // newGeneration makes the channels of a generation.
@@ -34,10 +33,6 @@ func (m *Master) newGeneration() (*generation, error) {
 	g := &generation{number: m.lastGen}
 	var err error
 	if g.queueFront, g.queueWorker, err = wire.Pair(); err != nil {
-		return nil, err
-	}
-	if g.page, err = wire.NewPageFile(); err != nil {
-		g.close()
 		return nil, err
 	}
 	return g, nil
@@ -61,7 +56,7 @@ func (m *Master) buildGeneration() *generation {
 	return m.build.gen
 }
 
-func (g *generation) close() { closeFiles([]*os.File{g.queueFront, g.queueWorker, g.page}) }
+func (g *generation) close() { closeFiles([]*os.File{g.queueFront, g.queueWorker}) }
 
 // releaseUnused closes the channels of g if it is over, and ends spawners that
 // nothing needs any more.

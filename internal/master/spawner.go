@@ -38,17 +38,12 @@ func (m *Master) startSpawner() (*spawner, error) {
 		ours.Close()
 		return nil, err
 	}
-	source := python.Bundle()
-	bundle, err := wire.MemoryFile("indrik-python", len(source))
+	bundle, err := wire.ConstantFile("indrik-python", python.Bundle())
 	if err != nil {
 		ours.Close()
 		return nil, err
 	}
 	defer bundle.Close()
-	if _, err := bundle.WriteAt(source, 0); err != nil {
-		ours.Close()
-		return nil, err
-	}
 	proc, err := oslayer.Start(oslayer.Command{
 		Path:    m.opts.Python,
 		Args:    append([]string{m.opts.Python, "-c", python.Bootstrap}, m.opts.Argv...),

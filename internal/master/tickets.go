@@ -72,15 +72,7 @@ func (t *tickets) file() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := wire.MemoryFile("indrik-tickets", len(data))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := f.WriteAt(data, 0); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return wire.ConstantFile("indrik-tickets", data)
 }
 
 // load reads what file wrote.

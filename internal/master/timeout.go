@@ -18,6 +18,8 @@ const (
 	// dumpGrace how long.
 	dumpPoll  = 20 * time.Millisecond
 	dumpGrace = 500 * time.Millisecond
+	// mostStacks is how much of them is logged, in bytes.
+	mostStacks = 256 << 10
 )
 
 // timedOut is called when the front has answered a request that ran too long, or all
@@ -100,7 +102,8 @@ func (m *Master) stacks(w *worker, next func(string)) {
 			m.after(dumpPoll, look)
 			return
 		}
-		text := make([]byte, size-before)
+		// The worker may have made the file any size.
+		text := make([]byte, min(max(size-before, 0), mostStacks))
 		n, _ := dump.ReadAt(text, before)
 		dump.Close()
 		m.reports--

@@ -127,7 +127,7 @@ func (w *worker) open() (end *os.File, theirs []*os.File, err error) {
 	if w.boardMem, err = wire.MapBoard(w.board); err != nil {
 		return nil, nil, err
 	}
-	if w.dump, err = wire.MemoryFile("indrik-stacks", 0); err != nil {
+	if w.dump, err = wire.GrowingFile("indrik-stacks"); err != nil {
 		return nil, nil, err
 	}
 	ours, end, err := wire.Pair()

@@ -42,13 +42,9 @@ func (s *Secrets) File() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := wire.MemoryFile("indrik-secrets", len(data))
+	f, err := wire.ConstantFile("indrik-secrets", data)
 	if err != nil {
 		return nil, fmt.Errorf("make a memory file for the certificate: %w", err)
-	}
-	if _, err := f.WriteAt(data, 0); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("write the certificate to a memory file: %w", err)
 	}
 	return f, nil
 }

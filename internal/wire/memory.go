@@ -12,27 +12,24 @@ import (
 
 const pageSize = 4096
 
-// The layout of the shared page and of a board, in 64-bit words; see
-// docs/protocol.md.
+// The layout of a board, in 64-bit words; see docs/protocol.md.
 const (
-	pageRevocations = 0
-	pageRing        = 1
-	pageRingSize    = MaxRevoked
-
-	boardPromoted = 0
-	boardFront    = 1
-	boardPing     = 2
-	boardLag      = 3
-	boardMostLag  = 4
-	boardReloaded = 5
-	boardEnd      = 6
-	boardFirst    = 8
-	boardClaimed  = 0 // of a slot's words
-	boardGone     = 1
-	boardDeadline = 2
-	boardShelved  = 3
-	boardTray     = 4
-	boardStride   = 8
+	boardPromoted    = 0
+	boardFront       = 1
+	boardPing        = 2
+	boardLag         = 3
+	boardMostLag     = 4
+	boardReloaded    = 5
+	boardEnd         = 6
+	boardRevocations = 7
+	boardRing        = 8
+	boardFirst       = boardRing + MaxRevoked
+	boardClaimed     = 0 // of a slot's words
+	boardGone        = 1
+	boardDeadline    = 2
+	boardShelved     = 3
+	boardTray        = 4
+	boardStride      = 8
 )
 
 // ShelfSize is the room on the shelf of a slot, in bytes: what it has answered and
@@ -46,7 +43,7 @@ const TraySize = 1 << 20
 // boardPart is what a slot has at the end of a board: its shelf, and its tray.
 const boardPart = ShelfSize + TraySize
 
-// MaxRevoked is how many revocations a [Page] has room for: a newer one takes the
+// MaxRevoked is how many revocations a [Board] has room for: a newer one takes the
 // place of the oldest.
 const MaxRevoked = 64
 
@@ -80,32 +77,14 @@ func (w words) unmap() {
 	}
 }
 
-// A Page is the memory that a front and the workers of one generation share:
-// the list of revoked requests. One goroutine at a time may revoke.
-type Page struct{ w words }
-
-// NewPageFile makes the memory of a [Page]. The caller owns the file.
-func NewPageFile() (*os.File, error) { return MemoryFile("indrik-page", pageSize) }
-
-// MapPage maps a page; f may be closed afterwards.
-func MapPage(f *os.File) (*Page, error) {
-	w, err := mapWords(f)
-	return &Page{w}, err
-}
-
-// Revoke puts id on the list. A slot that claims it from now on does not run it.
-func (p *Page) Revoke(id uint32) {
-	n := p.w.at(pageRevocations).Load()
-	p.w.at(pageRing + int(n%pageRingSize)).Store(uint64(id))
-	p.w.at(pageRevocations).Store(n + 1)
-}
-
-// Close unmaps the page.
-func (p *Page) Close() { p.w.unmap() }
-
-// A Board is the memory that one worker shares with the front and the master:
-// what each of its slots is doing, its shelf and its tray. These are at the end, those
-// of the first slot last.
+// A Board is the memory that one worker shares with the front and the master: what each
+// of its slots is doing, which requests it must not run, and the shelf and the tray of
+// each slot, which are at the end, those of the first slot last.
+//
+// The worker may write anything anywhere in it, at any time, and free its memory (it then
+// reads as zeros). So whatever is read from it is a claim of the worker about itself, and
+// is checked by whoever reads it. The size of the file is sealed: to read the memory never
+// fails.
 type Board struct{ w words }
 
 // NewBoardFile makes the memory of a [Board] for a number of slots. The caller
@@ -119,6 +98,15 @@ func NewBoardFile(slots int) (*os.File, error) {
 func MapBoard(f *os.File) (*Board, error) {
 	w, err := mapWords(f)
 	return &Board{w}, err
+}
+
+// Revoke forbids the worker to run a request that it has not claimed yet. One goroutine at
+// a time may revoke. How many revocations there were is kept in the board, since a front
+// may be replaced while the worker stays.
+func (b *Board) Revoke(id uint32) {
+	n := b.w.at(boardRevocations).Load()
+	b.w.at(boardRing + int(n%MaxRevoked)).Store(uint64(id))
+	b.w.at(boardRevocations).Store(n + 1)
 }
 
 // slot is a word of slot i.
@@ -176,10 +164,15 @@ func (b *Board) Stop() { b.w.at(boardFront).Store(0) }
 // Pinged is the number of the last [EventPing] that an ASGI worker has read.
 func (b *Board) Pinged() uint32 { return uint32(b.w.at(boardPing).Load()) }
 
+// maxLag is the greatest lag that [Board.Lag] returns, whatever the worker wrote.
+const maxLag = 24 * time.Hour
+
 // Lag is how late the event loop of an ASGI worker was at the last
 // [EventPing], and at most since its start.
 func (b *Board) Lag() (last, most time.Duration) {
-	micros := func(word int) time.Duration { return time.Duration(b.w.at(word).Load()) * time.Microsecond }
+	micros := func(word int) time.Duration {
+		return time.Duration(min(b.w.at(word).Load(), uint64(maxLag/time.Microsecond))) * time.Microsecond
+	}
 	return micros(boardLag), micros(boardMostLag)
 }
 

@@ -13,6 +13,7 @@ func release(*os.File, int64, int64) {}
 
 // MemoryFile makes a file of the given size without a name: an unlinked
 // temporary file, the nearest to memfd_create(2) that other systems have.
+// There are no seals: a worker can cut it under the feet of those who map it.
 func MemoryFile(name string, size int) (*os.File, error) {
 	f, err := os.CreateTemp("", name+"-")
 	if err != nil {
@@ -25,3 +26,19 @@ func MemoryFile(name string, size int) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// ConstantFile makes a file like [MemoryFile] with a content that is not meant to change.
+func ConstantFile(name string, content []byte) (*os.File, error) {
+	f, err := MemoryFile(name, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.WriteAt(content, 0); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// GrowingFile makes an empty file like [MemoryFile] that may grow and shrink.
+func GrowingFile(name string) (*os.File, error) { return MemoryFile(name, 0) }

@@ -8,60 +8,49 @@ import (
 	"time"
 )
 
-func TestPage(t *testing.T) {
-	f, err := NewPageFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	front, err := MapPage(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer front.Close()
-	worker, err := mapWords(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer worker.unmap()
-
-	const count = pageRingSize + 10
+func TestRevoke(t *testing.T) {
+	b := newBoard(t, 1)
+	const count = MaxRevoked + 10
 	for i := range count {
-		front.Revoke(uint32(1000 + i))
-		if n := worker.at(pageRevocations).Load(); n != uint64(i+1) {
+		b.Revoke(uint32(1000 + i))
+		if n := b.w.at(boardRevocations).Load(); n != uint64(i+1) {
 			t.Fatalf("%d revocations, want %d", n, i+1)
 		}
 	}
-	for n := count - pageRingSize; n < count; n++ {
-		if id := worker.at(pageRing + n%pageRingSize).Load(); id != uint64(1000+n) {
+	for n := count - MaxRevoked; n < count; n++ {
+		if id := b.w.at(boardRing + n%MaxRevoked).Load(); id != uint64(1000+n) {
 			t.Errorf("revocation %d is of %d", n, id)
 		}
 	}
-	for i := pageRing + pageRingSize; i < pageSize/8; i++ {
-		if worker.at(i).Load() != 0 {
-			t.Errorf("word %d was written", i)
+	for i := range boardStride {
+		if b.slot(0, i).Load() != 0 {
+			t.Errorf("word %d of the slot was written", i)
 		}
 	}
+	// The worker may write there what it likes.
+	b.w.at(boardRevocations).Store(1<<64 - 1)
+	b.Revoke(5)
+	b.Revoke(6)
 }
 
-// The count is kept by the page, not by the front, since a front may be
+// The count is kept by the board, not by the front, since a front may be
 // replaced while the workers stay.
-func TestPageOutlivesItsFront(t *testing.T) {
-	f, err := NewPageFile()
+func TestRevocationsOutliveTheFront(t *testing.T) {
+	f, err := NewBoardFile(1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	for i := range 3 {
-		p, err := MapPage(f)
+		b, err := MapBoard(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Revoke(uint32(i + 1))
-		if n := p.w.at(pageRevocations).Load(); n != uint64(i+1) {
+		b.Revoke(uint32(i + 1))
+		if n := b.w.at(boardRevocations).Load(); n != uint64(i+1) {
 			t.Errorf("%d revocations, want %d", n, i+1)
 		}
-		p.Close()
+		b.Close()
 	}
 }
 
@@ -188,9 +177,9 @@ func TestMapTooSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if p, err := MapPage(f); err == nil {
-		p.Close()
-		t.Error("100 bytes were taken for a page")
+	if b, err := MapBoard(f); err == nil {
+		b.Close()
+		t.Error("100 bytes were taken for a board")
 	}
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -54,8 +54,7 @@ class Server(Outgoing):
         self.worker = worker
         self.app = worker.wsgi
         self.cells = worker.board
-        self.page = worker.page
-        self.revocations = wire.Revocations(worker.page)
+        self.revocations = wire.Revocations(worker.board)
         self.requests = {}  # conversations that run, by their number
         self.state = {}  # of the lifespan
         self.known = {}  # scopes without what is a request's own, by the form in which they came
@@ -303,7 +302,8 @@ class Server(Outgoing):
         # The claim comes first: see wire.Revocations.
         cells[wire.BOARD_FIRST] = number
         revocations = self.revocations
-        if (self.page[0] != revocations.seen or number in revocations.ids) and revocations.include(number):
+        revoked = cells[wire.BOARD_REVOCATIONS] != revocations.seen or number in revocations.ids
+        if revoked and revocations.include(number):
             wire.close_all(wire.descriptors(ancillary))
             self.put(dumps((REFUSED, number), FORMAT))
             return

@@ -90,14 +90,12 @@ class Surroundings:
 
 
 class Generation:
-    def __init__(self, number, cfg, app, since, queue, page):
+    def __init__(self, number, cfg, app, since, queue):
         self.number = number
         self.since = since  # what its spawner has imported was imported after that
         self.cfg = cfg
         self.app = app
         self.queue = wire.adopt(queue)
-        self.page = page  # a descriptor: only workers map it
 
     def close(self):
         self.queue.close()
-        wire.close_all([self.page])

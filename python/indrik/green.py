@@ -142,7 +142,7 @@ class Server:
     def __init__(self, worker):
         sock = worker.slots[0]
         self.worker = worker
-        self.is_revoked = wire.Revocations(worker.page).include
+        self.is_revoked = wire.Revocations(worker.board).include
         self.cells = worker.board
         self.requests = {}  # id: exchange
         self.poked = Event()  # something has changed that the main greenlet waits for

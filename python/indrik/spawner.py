@@ -252,10 +252,10 @@ class Spawner:
         fds[:] = [board, dump, channel] + slots  # all of them are closed, whatever happens
         worker = Worker(age, self.server, generation)
         self._run_hook(generation.cfg.pre_fork, self.server, worker)
-        pid = self._fork("a worker", fds + [generation.queue.fileno(), generation.page])
+        pid = self._fork("a worker", fds + [generation.queue.fileno()])
         if pid == 0:
             self.child = worker
-            worker.attach(generation.page, board, dump, channel, slots)
+            worker.attach(board, dump, channel, slots)
             worker.surroundings = None if self.entered == number else self.surroundings
             return {}
         wire.close_all(fds)
@@ -283,7 +283,7 @@ class Spawner:
         for fds in self.early.values():
             wire.close_all(fds)
         for generation in self.generations.values():
-            if generation.page not in keep:
+            if generation.queue.fileno() not in keep:
                 generation.close()
 
     def on_relay(self, message, fds):

@@ -30,7 +30,7 @@ MAX_DESCRIPTORS = 200
 # holds the rest too.
 MAX_TEXT = 48 << 10
 
-# The layout of a board and of a shared page, in 64-bit words.
+# The layout of a board, in 64-bit words.
 BOARD_PROMOTED = 0
 BOARD_FRONT = 1
 BOARD_PING = 2
@@ -38,7 +38,10 @@ BOARD_LAG = 3
 BOARD_MOST_LAG = 4
 BOARD_RELOADED = 5
 BOARD_END = 6
-BOARD_FIRST = 8
+BOARD_REVOCATIONS = 7
+BOARD_RING = 8
+RING_SIZE = 64
+BOARD_FIRST = BOARD_RING + RING_SIZE
 BOARD_GONE = 1  # of a slot's words
 BOARD_DEADLINE = 2
 BOARD_SHELVED = 3
@@ -46,7 +49,6 @@ BOARD_STRIDE = 8
 BOARD_TRAY = 4
 SHELF_SIZE = 64 << 10
 TRAY_SIZE = 1 << 20
-PAGE_RING = 1
 
 # The layout of a store, in bytes: words, and the blocks they belong to.
 STORE_HEAD = 4096
@@ -57,8 +59,6 @@ REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED, LATE, TRAY = r
 
 # How many bits of an id count; those above are the front's number.
 ID_BITS = 24
-
-PAGE_RING_SIZE = 64
 
 
 def adopt(fd, keep_inheritable=False):
@@ -133,14 +133,14 @@ def buffer():
 class Revocations:
     """The requests that the front has taken back, as one slot knows them."""
 
-    def __init__(self, page):
-        self.page = page
+    def __init__(self, board):
+        self.board = board
         self.look()
 
     def look(self):
         # The number first: entries that come in between do no harm.
-        self.seen = self.page[0]
-        self.ids = frozenset(self.page[PAGE_RING : PAGE_RING + PAGE_RING_SIZE].tolist())
+        self.seen = self.board[BOARD_REVOCATIONS]
+        self.ids = frozenset(self.board[BOARD_RING : BOARD_RING + RING_SIZE].tolist())
 
     def include(self, number):
         """Tells whether a request that the slot has claimed is not to be run.
@@ -150,10 +150,10 @@ class Revocations:
         store. When there were so many new ones that the list may have lost this
         one, it is taken for revoked: not to run a request is safe, the front
         gives it to another slot."""
-        if self.page[0] != self.seen:
+        if self.board[BOARD_REVOCATIONS] != self.seen:
             before = self.seen
             self.look()
-            if self.seen - before >= PAGE_RING_SIZE:
+            if self.seen - before >= RING_SIZE:
                 return True
         return number in self.ids
 

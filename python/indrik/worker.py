@@ -65,7 +65,6 @@ class Worker(Advice):
         self.surroundings = None  # to be entered first, if not None
         self.since = generation.since
         self.queue = generation.queue
-        self.page = None
         self.board = None
         self.slots = []
         self.threaded = False
@@ -88,10 +87,9 @@ class Worker(Advice):
         """Gunicorn's heartbeat: whoever calls it need not."""
         self.tmp.notify()
 
-    def attach(self, page, board, dump, channel, slots):
+    def attach(self, board, dump, channel, slots):
         """Takes over what belongs to this worker alone, in its process."""
         self.pid = os.getpid()
-        self.page = wire.words(page)
         self._channel = wire.Control(channel)
         self._dump = dump
         self.board = wire.words(board)

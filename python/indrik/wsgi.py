@@ -69,8 +69,8 @@ def serve(worker, index):
     receive = worker.queue.recvmsg_into
     cells = worker.board
     cell = wire.BOARD_FIRST + wire.BOARD_STRIDE * index
-    page = worker.page
-    revocations = wire.Revocations(page)
+    revocations = wire.Revocations(cells)
+    revoked = wire.BOARD_REVOCATIONS
     app = worker.wsgi
     common = constants(worker)
     common.update(deadline.functions(worker.timeout, cells, cell, sock))
@@ -126,7 +126,7 @@ def serve(worker, index):
         for number, rest, method, target, path, query, address, port, length, body in requests:
             left -= 1
             cells[cell] = number
-            if (page[0] != revocations.seen or number in revocations.ids) and revocations.include(number):
+            if (cells[revoked] != revocations.seen or number in revocations.ids) and revocations.include(number):
                 wire.close_all(wire.descriptors(ancillary))
                 shelf.flush()
                 send(dumps((REFUSED, number), FORMAT))

@@ -30,6 +30,9 @@ TRAY = 1 << 20
 STORE_HEAD = 4096
 STORE_BLOCK = 128 << 10
 
+# What each slot has on the board, in words.
+CLAIMED, GONE, DEADLINE, SHELVED, ON_TRAY = range(5)
+
 RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS, EXTEND = range(9)
 
 
@@ -166,18 +169,16 @@ def parts(environ):
 
 
 class Generation:
-    """A queue and a shared page."""
+    """A queue, and the workers that read it."""
 
     def __init__(self, number):
         self.number = number
         self.queue, self.workers_end = pair()
-        self.page_fd = memory(4096)
-        self.page = memoryview(mmap.mmap(self.page_fd, 0)).cast("Q")
+        self.workers = []
 
     def revoke(self, number):
-        n = self.page[0]
-        self.page[1 + n % 64] = number
-        self.page[0] = n + 1
+        for worker in self.workers:
+            worker.revoke(number)
 
     def put(self, number, environ, body=b"", fds=()):
         self.put_together([(number, environ, body)], fds)
@@ -190,7 +191,6 @@ class Generation:
     def close(self):
         self.queue.close()
         self.workers_end.close()
-        os.close(self.page_fd)
 
 
 class FakeWorker:
@@ -204,25 +204,34 @@ class FakeWorker:
         self.slots = [p[0] for p in pairs]
         self.theirs = [p[1] for p in pairs]
         self.channel, self.channel_end = pair()
-        self.board_fd = memory(4096 * (1 + slots // 60) + slots * (SHELF + TRAY))
+        self.board_fd = memory(4096 * (1 + slots // 50) + slots * (SHELF + TRAY))
         self.memory = mmap.mmap(self.board_fd, 0)
         self.board = memoryview(self.memory).cast("Q")
         self.dump_fd = memory(0)
 
+    def revoke(self, number):
+        n = self.board[7]
+        self.board[8 + n % 64] = number
+        self.board[7] = n + 1
+
+    def word(self, index, word):
+        """Returns where on the board a word of a slot is."""
+        return 72 + 8 * index + word
+
     def claimed(self, index=0):
-        return self.board[8 + 8 * index]
+        return self.board[self.word(index, CLAIMED)]
 
     def shelf(self, index=0):
         """Returns what it has answered and not sent."""
         start = len(self.memory) - (index + 1) * (SHELF + TRAY)
-        return self.memory[start : start + self.board[11 + 8 * index]]
+        return self.memory[start : start + self.board[self.word(index, SHELVED)]]
 
     def take_tray(self, size, index=0):
         """Returns what is on its tray, and clears that."""
-        assert self.board[12 + 8 * index] > 0
+        assert self.board[self.word(index, ON_TRAY)] > 0
         start = len(self.memory) - (index + 1) * (SHELF + TRAY) + SHELF
         data = self.memory[start : start + size]
-        self.board[12 + 8 * index] = 0
+        self.board[self.word(index, ON_TRAY)] = 0
         return data
 
     def with_body(self, message, index=0):
@@ -357,7 +366,7 @@ class Master:
         kind = values["worker_class"]
         if kind == "sync" and values["threads"] > 1:
             kind = "gthread"
-        return self.call("prepare", [g.workers_end.fileno(), g.page_fd], generation=generation,
+        return self.call("prepare", [g.workers_end.fileno()], generation=generation,
                          settings=values, app=app, kind=kind, server=self.server(), load=load)
 
     def server(self):
@@ -368,6 +377,7 @@ class Master:
         self.age += 1
         worker = FakeWorker(self.age, slots)
         self.workers.append(worker)
+        self.generations[generation].workers.append(worker)
         fds = [s.fileno() for s in worker.theirs]
         if len(fds) > 10:  # some come before
             self.message("slots", fds[:10], generation=generation, worker=self.age)

@@ -5,7 +5,7 @@ import socket
 import time
 
 from . import support
-from .support import CHUNK, END, ERROR, FILE, HINTS, REFUSED, RESPONSE, START, MasterTest, memory
+from .support import CHUNK, END, ERROR, FILE, HINTS, ON_TRAY, REFUSED, RESPONSE, START, MasterTest, memory
 
 LEAVE, WANT, TRAILERS, PART, FAIL = range(9, 14)
 REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET = range(7)
@@ -411,7 +411,7 @@ class OneTray(ASGITest):
         data, _ = support.receive(worker.slots[0])
         message = support.strict(data)
         self.assertEqual((message[0], message[-1]), (RESPONSE, 100000))
-        self.assertEqual(worker.board[12], message[1])
+        self.assertEqual(worker.board[worker.word(0, ON_TRAY)], message[1])
         return message[1]
 
     def test_one_after_the_other(self):
@@ -448,7 +448,7 @@ class OneTray(ASGITest):
         self.assertEqual(self.on_tray(worker), first)
         self.read(worker)
         # What a front does that comes after another.
-        worker.board[12] = 0
+        worker.board[worker.word(0, ON_TRAY)] = 0
         worker.board[1] = self.FRONT + 2
         self.event(worker, RESET, self.FRONT + 1, None, None)
         self.FRONT += 1

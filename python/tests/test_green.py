@@ -9,7 +9,7 @@ import socket
 import time
 import unittest
 
-from .support import CHUNK, END, ERROR, EXTEND, FILE, REFUSED, RESPONSE, START, MasterTest, Store, memory, receive, send
+from .support import CHUNK, END, ERROR, EXTEND, FILE, ON_TRAY, REFUSED, RESPONSE, START, MasterTest, Store, memory, receive, send
 
 REQUEST, _, _, GONE, GRANT, PING, RESET, _, _, LATE, TRAY = range(11)
 LEAVE = 9
@@ -202,10 +202,10 @@ class Green(MasterTest):
         # A front that comes after another finds nothing on the tray.
         number = self.begin("/", bodies[0], "POST")
         receive(self.worker.slots[0])
-        self.assertEqual(self.worker.board[12], number)
+        self.assertEqual(self.worker.board[self.worker.word(0, ON_TRAY)], number)
         self.begin("/", bodies[1], "POST")
         self.master.wait_log("read", 5)
-        self.worker.board[12] = 0
+        self.worker.board[self.worker.word(0, ON_TRAY)] = 0
         self.worker.board[1] = 1 + self.front + 1
         self.front += 1
         self.tell(RESET, self.front)
@@ -216,7 +216,7 @@ class Green(MasterTest):
         self.begin("/large")  # nobody reads it: nothing else can be sent
         first, second = (self.begin("/", bytes(100000), "POST") for _ in range(2))
         self.master.wait_log("read", 2)
-        self.assertEqual(self.worker.board[12], first)
+        self.assertEqual(self.worker.board[self.worker.word(0, ON_TRAY)], first)
         self.tell(LATE, first)
         self.master.wait_log("WORKER TIMEOUT")
         while True:

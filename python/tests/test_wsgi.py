@@ -9,6 +9,7 @@ from unittest import mock
 from indrik import store
 
 from .support import (
+    DEADLINE, GONE,
     CHUNK, END, ERROR, EXTEND, FILE, HINTS, REFUSED, RESPONSE, START, STORE_BLOCK, MasterTest, Store, memory, receive,
     strict, strict_all,
 )
@@ -472,7 +473,7 @@ class Closing(list):
         while len(got) < 2:
             got += self.answers()
         self.assertEqual(got, [(RESPONSE, a, b"/a"), (RESPONSE, b, b"/nap")])
-        self.worker.board[9] = c
+        self.worker.board[self.worker.word(0, GONE)] = c
         self.assertEqual(self.answers(), [(RESPONSE, c, b"/wait")])
 
     def test_shelf(self):
@@ -528,7 +529,7 @@ def app(environ, start):
 
         def note(worker, number):
             # Also across the wrap of the word, which holds some 50 days.
-            worker.board[10] = number << 32 | int((time.monotonic() + 5) * 1000) & 0xFFFFFFFF
+            worker.board[worker.word(0, DEADLINE)] = number << 32 | int((time.monotonic() + 5) * 1000) & 0xFFFFFFFF
 
         values = self.answers(worker, "1;until:deadline()-now()<20;deadline()-now()", note)
         self.assertTrue(3 < values[1] <= 5, values)
@@ -558,7 +559,7 @@ def app(environ, start):
         self.assertEqual(self.answers(worker, "disconnected()"), [False])
         number = self.master.request("/?disconnected();until:disconnected();disconnected()")
         self.assertEqual(self.master.response(worker)[-1], b"False")
-        worker.board[9] = number
+        worker.board[worker.word(0, GONE)] = number
         self.assertEqual(self.master.response(worker), (END, number))  # what it writes then is dropped
         self.assertEqual(self.answers(worker, "disconnected()"), [False])
 
