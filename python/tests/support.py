@@ -204,6 +204,7 @@ class FakeWorker:
         self.slots = [p[0] for p in pairs]
         self.theirs = [p[1] for p in pairs]
         self.channel, self.channel_end = pair()
+        self.inodes = [os.fstat(s.fileno()).st_ino for s in self.theirs + [self.channel_end]]
         self.board_fd = memory(4096 * (1 + slots // 50) + slots * (SHELF + TRAY))
         self.memory = mmap.mmap(self.board_fd, 0)
         self.board = memoryview(self.memory).cast("Q")
