@@ -8,10 +8,32 @@ import (
 	"testing"
 )
 
-// An app hears of a client that has gone in each of the ways that ASGI has.
+// What was begun is done to the end when its client leaves, and no error comes of it.
+func TestASGIDisconnectLosesNothing(t *testing.T) {
+	t.Parallel()
+	eachLine(t, options{app: "asgiapps:leaving"}, func(t *testing.T, s *server) {
+		g := s.gate("order")
+		c := s.client()
+		c.send(t, "POST /order HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok")
+		s.log.expect(t, `^ordering$`)
+		g.entered()
+		c.Close()
+		// The next one comes after the news of that.
+		s.get("/")
+		g.release()
+		s.log.expect(t, `^order: committed$`)
+		if n := s.log.count(`ERROR|Traceback|cancelled|ClientGone`); n > 0 {
+			t.Errorf("%d lines of that in the log", n)
+		}
+		s.terminate()
+	})
+}
+
+// An app hears of a client that has gone in each of the ways that ASGI has, where that
+// is asked for.
 func TestASGIDisconnect(t *testing.T) {
 	t.Parallel()
-	eachLine(t, options{app: "asgiapps:leaving", args: []string{"--asgi-disconnect-grace-period", "1"}}, func(t *testing.T, s *server) {
+	eachLine(t, options{app: "asgiapps:leaving", args: []string{"--asgi-disconnect-grace-period", "1", "--asgi-send-after-disconnect", "raise"}}, func(t *testing.T, s *server) {
 		for _, test := range []struct{ path, log string }{
 			{"/receive", `^receive http\.disconnect$`},
 			{"/send", `^send: ClientGone$`},
@@ -41,6 +63,9 @@ func TestASGIDisconnect(t *testing.T) {
 		s.log.expect(t, `^receive again$`)
 		s.log.expect(t, `^receive: ClientGone$`)
 		s.get("/")
+		if n := s.log.count(`INFO\] GET /sleep is cancelled: its client has gone, and asgi_disconnect_grace_period is 1 s$`); n != 1 {
+			t.Errorf("%d lines about the one that was cancelled", n)
+		}
 		if n := s.log.count(`ERROR|Traceback`); n > 0 {
 			t.Errorf("%d errors in the log", n)
 		}
@@ -61,7 +86,7 @@ func TestASGIDisconnectAtOnce(t *testing.T) {
 
 func TestASGIDisconnectOverHTTP2(t *testing.T) {
 	t.Parallel()
-	overHTTP2(t, options{app: "asgiapps:leaving"}, func(t *testing.T, s *server, w *web) {
+	overHTTP2(t, options{app: "asgiapps:leaving", args: []string{"--asgi-send-after-disconnect", "raise"}}, func(t *testing.T, s *server, w *web) {
 		ctx, cancel := context.WithCancel(context.Background())
 		resp, err := w.Do(w.request(ctx, "GET", "/send", nil))
 		must(t, err)

@@ -123,7 +123,7 @@ func TestASGIStream(t *testing.T) {
 
 func TestASGITrailers(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:reactions"})
+	s := start(t, options{app: "asgiapps:reactions", args: []string{"--asgi-extensions", "trailers"}})
 	c := s.client()
 	c.send(t, "GET /trailers HTTP/1.1\r\nHost: x\r\nTE: deflate;q=0.5, Trailers\r\nConnection: TE\r\n\r\n")
 	r, err := readHead(c.r)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -51,18 +52,16 @@ func TestASGIScope(t *testing.T) {
 		"X_Under: dropped\r\nContent-Length: 4\r\n\r\nbody")
 	got := scopeOf(t, c.receive(t, "PATCH").body)
 	expectScope(t, got, map[string]any{
-		"type": "http", "asgi": map[string]any{"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
-		"method": "PATCH", "scheme": "http", "path": "/café/A/b%zz\uFFFD", "raw_path": "b:/caf%C3%A9/%41%2fb%zz%ff",
+		"type": "http", "asgi": map[string]any{"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
+		"method": "PATCH", "scheme": "http",
+		"path": "/мир/café/A/b%zz\uFFFD", "raw_path": "b:/%D0%BC%D0%B8%D1%80/caf%C3%A9/%41%2fb%zz%ff",
 		"query_string": "b:q=%20&r", "root_path": "/мир",
 		"headers": list{
 			list{"b:host", "b:Example.com:80"}, list{"b:x-one", "b:1"}, list{"b:x-two", "b:a, b"},
 			list{"b:x-one", "b:café"}, list{"b:content-length", "b:4"},
 		},
 		"server": list{"127.0.0.1", s.port}, "state": map[string]any{},
-		"extensions": map[string]any{
-			"http.response.pathsend": map[string]any{}, "http.response.zerocopysend": map[string]any{},
-			"http.response.early_hint": map[string]any{},
-		},
+		"extensions": map[string]any{},
 	})
 	if client := fmt.Sprint(got["client"]); client != "["+strings.Replace(c.LocalAddr().String(), ":", " ", 1)+"]" {
 		t.Errorf("client is %s, want %s", client, c.LocalAddr())
@@ -75,7 +74,14 @@ func TestASGIScope(t *testing.T) {
 	c.send(t, "OPTIONS * HTTP/1.0\r\nTE: trailers\r\n\r\n")
 	expectScope(t, scopeOf(t, c.receive(t, "OPTIONS").body), map[string]any{
 		"http_version": "1.0", "path": "*", "raw_path": "b:*", "query_string": "b:", "headers": list{list{"b:te", "b:trailers"}},
-		"extensions": map[string]any{"http.response.pathsend": map[string]any{}, "http.response.zerocopysend": map[string]any{}},
+		"extensions": map[string]any{},
+	})
+	s.terminate()
+
+	s = start(t, options{app: "asgiapps:scope", args: []string{"--asgi-send-after-disconnect", "raise", "--asgi-extensions", "pathsend,early_hint"}})
+	expectScope(t, scopeOf(t, s.client().do(t, "GET", "/", "").body), map[string]any{
+		"asgi":       map[string]any{"version": "3.0", "spec_version": "2.4"},
+		"extensions": map[string]any{"http.response.pathsend": map[string]any{}, "http.response.early_hint": map[string]any{}},
 	})
 	s.terminate()
 }
@@ -88,9 +94,15 @@ func TestASGITrust(t *testing.T) {
 	expectScope(t, scopeOf(t, c.do(t, "GET", "/api/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /api").body), map[string]any{
 		"scheme": "https", "path": "/api/x", "root_path": "/api",
 	})
-	if r := c.do(t, "GET", "/other/x", "", "SCRIPT_NAME: /api"); r.status != 500 {
-		t.Errorf("%v", r)
+	// A proxy that takes away where the app is mounted, and one that does not.
+	for _, path := range []string{"/x", "/default/x"} {
+		expectScope(t, scopeOf(t, c.do(t, "GET", path, "").body), map[string]any{
+			"path": "/default/x", "raw_path": "b:/default/x", "root_path": "/default",
+		})
 	}
+	expectScope(t, scopeOf(t, c.do(t, "GET", "/other/x", "", "SCRIPT_NAME: /api", "X-Forwarded-For: 203.0.113.7").body), map[string]any{
+		"path": "/api/other/x", "root_path": "/api", "client": list{"203.0.113.7", 0},
+	})
 	c = s.client()
 	if r := c.do(t, "GET", "/", "", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"); r.status != 400 {
 		t.Errorf("%v", r)
@@ -100,7 +112,7 @@ func TestASGITrust(t *testing.T) {
 	s = start(t, options{app: "asgiapps:scope", args: []string{"--forwarded-allow-ips", "192.0.2.1", "--header-map", "dangerous"}})
 	c = s.client()
 	expectScope(t, scopeOf(t, c.do(t, "GET", "/api/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /api").body), map[string]any{
-		"scheme": "http", "path": "/api/x", "root_path": "",
+		"scheme": "http", "path": "/api/x", "root_path": "", "client": list{"127.0.0.1", c.LocalAddr().(*net.TCPAddr).Port},
 		"headers": list{list{"b:host", "b:test"}, list{"b:x-forwarded-proto", "b:https"}, list{"b:script_name", "b:/api"}},
 	})
 	s.terminate()
@@ -111,6 +123,9 @@ func TestASGIScopeOnAUnixSocket(t *testing.T) {
 	s := start(t, options{app: "asgiapps:scope", bind: []string{"unix:DIR/web.sock"}})
 	expectScope(t, scopeOf(t, s.client().do(t, "GET", "/", "").body), map[string]any{
 		"client": nil, "server": list{s.path("web.sock"), nil}, "scheme": "http",
+	})
+	expectScope(t, scopeOf(t, s.client().do(t, "GET", "/", "", "X-Forwarded-For: 192.0.2.1, 203.0.113.7:81").body), map[string]any{
+		"client": list{"203.0.113.7", 81},
 	})
 	s.terminate()
 }

@@ -50,7 +50,7 @@ func (a *accessLog) write(ex *exchange) {
 		return
 	}
 	r := accesslog.Record{
-		RemoteAddr: ex.from.remote,
+		RemoteAddr: ex.remote(),
 		Method:     ex.req.Method,
 		RawURI:     ex.req.Target,
 		Path:       ex.pathInfo(),

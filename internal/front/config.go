@@ -42,6 +42,8 @@ type config struct {
 	forwarder [][]byte // names a trusted peer may give, in the environ's spelling
 	anyName   bool     // forwarder_headers has *
 	schemes   []schemeField
+
+	extensions extensionSets // of HTTP requests, as ASGI has them
 }
 
 type schemeField struct{ name, value []byte }
@@ -78,6 +80,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 	}
 	c.form.Store(int32(forms[w.Kind]))
 	c.maxConns = c.limit()
+	c.extensions = newExtensionSets(w.ASGIExtensions)
 	c.maxHead = c.http.MaxHead()
 	c.http2 = c.http
 	c.http2.LimitRequestHead = 0
@@ -133,8 +136,13 @@ func parseNetworks(list string) networks {
 		if part == "*" {
 			n.all = true
 		} else if p, err := netip.ParsePrefix(part); err == nil {
+			// As the peers are: RFC 4291 section 2.5.5.2.
+			if p.Addr().Is4In6() && p.Bits() >= 96 {
+				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+			}
 			n.prefixes = append(n.prefixes, p)
 		} else if a, err := netip.ParseAddr(part); err == nil {
+			a = a.Unmap()
 			n.prefixes = append(n.prefixes, netip.PrefixFrom(a, a.BitLen()))
 		}
 	}

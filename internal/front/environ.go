@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -43,10 +44,13 @@ type sifted struct {
 	scheme []byte
 	script []byte // the path that the app is mounted at
 	path   []byte // without percent encoding, and with script
+
+	client    netip.AddrPort // by X-Forwarded-For
+	forwarded bool           // there is one
 }
 
 // info is PATH_INFO.
-func (s *sifted) info() []byte { return s.path[len(s.script):] }
+func (s *sifted) info() []byte { return bytes.TrimPrefix(s.path, s.script) }
 
 // sift applies the rules about peers and fields to a request.
 func (ex *exchange) sift() error {
@@ -57,8 +61,9 @@ func (ex *exchange) sift() error {
 	if s.scheme, err = ex.scheme(trusted); err != nil {
 		return err
 	}
-	fields := ex.passed[:0]
+	fields, forwarded := ex.passed[:0], false
 	for _, f := range req.Fields {
+		forwarded = forwarded || isForwardedFor(&f)
 		if bytes.IndexByte(f.Name, '_') >= 0 {
 			switch {
 			case trusted && cfg.mayForward(f.Name):
@@ -74,8 +79,11 @@ func (ex *exchange) sift() error {
 		fields = append(fields, f)
 	}
 	ex.passed = fields
+	if forwarded && ex.readsForwardedFor() {
+		s.client, s.forwarded = ex.forwardedClient()
+	}
 	s.path = decodePath(req.Path)
-	if !bytes.HasPrefix(s.path, s.script) {
+	if !bytes.HasPrefix(s.path, s.script) && ex.form != forLoop {
 		return http1.NewBadScriptName(req.Path, s.script)
 	}
 	ex.sifted = s
@@ -90,7 +98,7 @@ func (ex *exchange) appendParts(b []byte, length int64) ([]byte, error) {
 	if err := ex.sift(); err != nil {
 		return b, err
 	}
-	req, from, path := ex.req, ex.from, ex.sifted.info()
+	req, path := ex.req, ex.sifted.info()
 	b = wire.AppendBytesHeader(b, 0)
 	start := len(b)
 	b = wire.AppendDictEnd(ex.appendCommon(wire.AppendDict(b)))
@@ -103,8 +111,7 @@ func (ex *exchange) appendParts(b []byte, length int64) ([]byte, error) {
 		b = wire.AppendLatin1(b, path)
 	}
 	b = wire.AppendLatin1(b, req.Query)
-	b = append(b, from.address...)
-	b = append(b, from.portText...)
+	b = ex.appendRemote(b)
 	if length < 0 {
 		return wire.AppendNone(b), nil
 	}
@@ -116,7 +123,7 @@ func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
 	if err := ex.sift(); err != nil {
 		return b, err
 	}
-	req, from := ex.req, ex.from
+	req := ex.req
 	b = ex.appendCommon(wire.AppendDict(b))
 	b = append(b, keyMethod...)
 	b = wire.AppendLatin1(b, req.Method)
@@ -127,10 +134,10 @@ func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
 	b = append(b, keyQuery...)
 	b = wire.AppendLatin1(b, req.Query)
 	b = append(b, keyAddress...)
-	b = append(b, from.address...)
-	if from.client.IsValid() {
+	b = wire.AppendLatin1(b, []byte(ex.remote()))
+	if port := ex.remotePort(); port != 0 {
 		b = append(b, keyRemotePort...)
-		b = append(b, from.portText...)
+		b = appendNumber(b, int64(port))
 	}
 	if length >= 0 {
 		b = append(b, keyLength...)
@@ -206,7 +213,7 @@ func (ex *exchange) scheme(trusted bool) ([]byte, error) {
 				continue
 			}
 			says := schemeHTTP
-			if bytes.Equal(f.Value, s.value) {
+			if bytes.Equal(f.Value, s.value) || bytes.Equal(f.Value, schemeWSS) && bytes.Equal(s.value, schemeHTTPS) {
 				says = schemeHTTPS
 			}
 			if scheme != nil && !bytes.Equal(scheme, says) {

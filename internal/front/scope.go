@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"encoding/pem"
 	"fmt"
+	"net/url"
+	"slices"
 	"unicode/utf8"
 
 	"indrik/internal/http1"
@@ -19,7 +21,8 @@ import (
 // The keys of a scope, and the values that are always the same, ready to be copied.
 var (
 	scopeType    = wire.AppendKey(nil, "type")
-	scopeASGI    = scopeVersions()
+	scopeASGI23  = scopeVersions("2.3")
+	scopeASGI24  = scopeVersions("2.4")
 	scopeVersion = wire.AppendKey(nil, "http_version")
 	scopeScheme  = wire.AppendKey(nil, "scheme")
 	scopeRoot    = wire.AppendKey(nil, "root_path")
@@ -34,18 +37,14 @@ var (
 	version10 = wire.AppendKey(nil, "1.0")
 	version11 = wire.AppendKey(nil, "1.1")
 	version2  = wire.AppendKey(nil, "2")
-
-	// By whether there are interim responses, and whether the client takes trailers.
-	extensions = [2][2][]byte{
-		{scopeExtensions(false, false), scopeExtensions(false, true)},
-		{scopeExtensions(true, false), scopeExtensions(true, true)},
-	}
 )
 
-func scopeVersions() []byte {
+// scopeVersions has the version of the protocol. From 2.4 on send() has to raise an
+// OSError once the client has gone.
+func scopeVersions(spec string) []byte {
 	b := wire.AppendDict(wire.AppendKey(nil, "asgi"))
 	b = wire.AppendKey(wire.AppendKey(b, "version"), "3.0")
-	b = wire.AppendKey(wire.AppendKey(b, "spec_version"), "2.4")
+	b = wire.AppendKey(wire.AppendKey(b, "spec_version"), spec)
 	return wire.AppendDictEnd(b)
 }
 
@@ -56,18 +55,46 @@ func scopeDenial() []byte {
 	return wire.AppendDictEnd(b)
 }
 
-func scopeExtensions(interim, trailers bool) []byte {
-	b := wire.AppendDict(wire.AppendKey(nil, "extensions"))
-	add := func(name string) { b = wire.AppendDictEnd(wire.AppendDict(wire.AppendKey(b, name))) }
-	add("http.response.pathsend")
-	add("http.response.zerocopysend")
-	if interim {
-		add("http.response.early_hint")
+// extensionSets are the extensions that requests have, encoded: by the version of HTTP,
+// 1.0, 1.1 and 2, and by whether the client takes trailers. Those of the connection follow.
+type extensionSets [3][2][]byte
+
+// newExtensionSets makes them of those that were asked for. Middleware knows only the
+// messages it was written for; so by default there are those of uvicorn.
+func newExtensionSets(asked []string) (sets extensionSets) {
+	wants := func(name string) bool { return slices.Contains(asked, name) || slices.Contains(asked, "all") }
+	for version := range sets {
+		for trailers := range sets[version] {
+			b := wire.AppendDict(wire.AppendKey(nil, "extensions"))
+			add := func(name string) {
+				b = wire.AppendDictEnd(wire.AppendDict(wire.AppendKey(b, "http.response."+name)))
+			}
+			for _, name := range []string{"pathsend", "zerocopysend"} {
+				if wants(name) {
+					add(name)
+				}
+			}
+			if version > 0 && wants("early_hint") || version == 2 {
+				add("early_hint")
+			}
+			if trailers == 1 && (wants("trailers") || version == 2) {
+				add("trailers")
+			}
+			sets[version][trailers] = b
+		}
 	}
-	if trailers {
-		add("http.response.trailers")
+	return sets
+}
+
+// of are those of a request.
+func (sets *extensionSets) of(req *http1.Request, trailers bool) []byte {
+	version := 0
+	if req.Major == 2 {
+		version = 2
+	} else if req.AtLeast11() {
+		version = 1
 	}
-	return b // those of the connection follow
+	return sets[version][index(trailers)]
 }
 
 // appendScope appends the scope of a request, or of a WebSocket connection, in
@@ -92,10 +119,33 @@ func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 		}
 		b = wire.AppendLatin1(b, method)
 	}
-	b = appendText(b, ex.sifted.path)
-	b = wire.AppendBytes(b, req.Path)
+	path, raw := ex.sifted.path, req.Path
+	if root := ex.rootPath(); lacksRoot(path, root) {
+		path = append(slices.Clip(root), path...)
+		raw = append([]byte((&url.URL{Path: string(root)}).EscapedPath()), raw...)
+	}
+	b = appendText(b, path)
+	b = wire.AppendBytes(b, raw)
 	b = wire.AppendBytes(b, req.Query)
-	return append(b, ex.from.clientText...), nil
+	return ex.appendClient(b), nil
+}
+
+// rootPath is where the app is mounted: without a slash at its end.
+func (ex *exchange) rootPath() []byte {
+	if script := ex.sifted.script; len(script) > 0 {
+		return bytes.TrimRight(script, "/")
+	}
+	return []byte(ex.cfg.RootPath)
+}
+
+// lacksRoot reports whether a path does not begin with the path that the app is mounted
+// at, because a proxy has taken it away: the path of a scope has it.
+func lacksRoot(path, root []byte) bool {
+	if len(root) == 0 || len(path) == 0 || path[0] != '/' {
+		return false
+	}
+	rest, ok := bytes.CutPrefix(path, root)
+	return !ok || len(rest) > 0 && rest[0] != '/'
 }
 
 // appendCommonScope appends the part of the scope that requests have in common: of
@@ -109,7 +159,12 @@ func (ex *exchange) appendCommonScope(b []byte) []byte {
 	} else {
 		b = wire.AppendKey(b, "http")
 	}
-	b = append(b, scopeASGI...)
+	// As uvicorn: over WebSockets send() raises always.
+	if ex.socket != nil || ex.cfg.ASGIRaises {
+		b = append(b, scopeASGI24...)
+	} else {
+		b = append(b, scopeASGI23...)
+	}
 	b = append(b, scopeVersion...)
 	b = appendHTTPVersion(b, req)
 	b = append(b, scopeScheme...)
@@ -124,11 +179,7 @@ func (ex *exchange) appendCommonScope(b []byte) []byte {
 		b = wire.AppendLatin1(b, s.scheme)
 	}
 	b = append(b, scopeRoot...)
-	root := s.script
-	if len(root) == 0 {
-		root = []byte(ex.cfg.RootPath)
-	}
-	b = appendText(b, root)
+	b = appendText(b, ex.rootPath())
 	b = append(b, scopeHeaders...)
 	b = wire.AppendList(b, len(ex.passed))
 	for i := range ex.passed {
@@ -148,7 +199,7 @@ func (ex *exchange) appendCommonScope(b []byte) []byte {
 		return wire.AppendDictEnd(append(b, socketExtensions...))
 	}
 	ex.trailers = req.AtLeast11() && takesTrailers(req)
-	b = append(b, extensions[index(req.AtLeast11())][index(ex.trailers)]...)
+	b = append(b, ex.cfg.extensions.of(req, ex.trailers)...)
 	b = wire.AppendDictEnd(append(b, from.tls...))
 	return wire.AppendDictEnd(b)
 }

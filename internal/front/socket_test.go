@@ -137,7 +137,7 @@ func TestSocketClosedByClient(t *testing.T) {
 	if f.take(t, clientFrame(0x88, "\x0f\xa1bye"), clientFrame(0x81, "x")) {
 		t.Error("not the end")
 	}
-	if got := f.got(); got != `"\x88\x02\x0f\xa1"; gone 4001 bye; finished` {
+	if got := f.got(); got != `"\x88\x05\x0f\xa1bye"; gone 4001 bye; finished` {
 		t.Error(got)
 	}
 	f.sk.send(&wire.WorkerMessage{Body: []byte("late")})

@@ -116,7 +116,7 @@ func (sk *socket) closedBy(code int, reason []byte) {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	if sk.state == socketOpen {
-		sk.line.frames(websocket.AppendClose(nil, code, nil))
+		sk.line.frames(websocket.AppendClose(nil, code, reason))
 		sk.peer.gone(code, reason)
 	}
 	if sk.state != socketClosed {

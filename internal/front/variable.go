@@ -49,7 +49,7 @@ func (ex *exchange) variables(yield func(name string, value []byte) bool) {
 		name  string
 		value []byte
 	}{
-		{"REMOTE_ADDR", []byte(ex.from.remote)},
+		{"REMOTE_ADDR", []byte(ex.remote())},
 		{"REQUEST_METHOD", ex.req.Method},
 		{"RAW_URI", ex.req.Target},
 		{"SCRIPT_NAME", ex.sifted.script},
@@ -63,7 +63,7 @@ func (ex *exchange) variables(yield func(name string, value []byte) bool) {
 			return
 		}
 	}
-	if ex.from.client.IsValid() && !yield("REMOTE_PORT", strconv.AppendInt(nil, int64(ex.from.port), 10)) {
+	if port := ex.remotePort(); port != 0 && !yield("REMOTE_PORT", strconv.AppendInt(nil, int64(port), 10)) {
 		return
 	}
 	if ex.from.names == nil {

@@ -38,7 +38,7 @@ func check(s *Setting, v any, base string) (any, error) {
 	case KindAddresses:
 		return checkAddresses(v)
 	case KindCommaList:
-		return checkCommaList(v)
+		return checkWords(s, v)
 	case KindNetworks:
 		return checkNetworks(v)
 	case KindMap:
@@ -95,6 +95,9 @@ func checkString(v any) (any, error) {
 func parseAnyBase(s string) (int, error) { return parseInt(s, 0) }
 
 func checkInt(s *Setting, v any, parse func(string) (int, error)) (any, error) {
+	if v == nil && s.Default == nil {
+		return nil, nil
+	}
 	n, err := wholeNumber(v, parse)
 	switch {
 	case err != nil:
@@ -206,6 +209,23 @@ func checkCommaList(v any) ([]string, error) {
 	for part := range strings.SplitSeq(text, ",") {
 		if part != "" {
 			list = append(list, strings.TrimSpace(part))
+		}
+	}
+	return list, nil
+}
+
+// checkWords takes a list of words: any, or those that the setting has.
+func checkWords(s *Setting, v any) (any, error) {
+	if list, ok := v.([]string); ok && s.Choices != nil {
+		v = strings.Join(list, ",")
+	}
+	list, err := checkCommaList(v)
+	if err != nil || s.Choices == nil {
+		return list, err
+	}
+	for _, word := range list {
+		if !slices.Contains(s.Choices, word) {
+			return nil, fmt.Errorf("%s: %s is none of: %s", s.Name, pyRepr(word), strings.Join(s.Choices, ", "))
 		}
 	}
 	return list, nil

@@ -67,10 +67,11 @@ func TestFront(t *testing.T) {
 		AccessLogFormat:  defaultAccessLogFormat,
 		AccessLogTimeout: 1,
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, LimitRequestHead: 32768,
-		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1",
+		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1", ForwardedFor: "asgi",
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
 		Sendfile:            true,
 		WorkerConnections:   1000,
+		Affinity:            "none",
 
 		LimitRequestBody: 1 << 30, QueueLimit: 2048, QueueTimeout: 30,
 		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60,

@@ -47,6 +47,10 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 	case KindAddresses:
 		return "host:" + digit, []any{"host:" + digit}, []string{"host:" + digit}
 	case KindCommaList:
+		if s.Choices != nil {
+			word := s.Choices[n%len(s.Choices)]
+			return word, word, []string{word}
+		}
 		return "A" + digit, "A" + digit, []string{"A" + digit}
 	case KindNetworks:
 		return "10.0.0." + digit, "10.0.0." + digit, []string{"10.0.0." + digit}

@@ -54,6 +54,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		HeaderMap:           c.String("header_map"),
 		ForwarderHeaders:    c.Strings("forwarder_headers"),
 		ForwardedAllowIPs:   strings.Join(c.Strings("forwarded_allow_ips"), ","),
+		ForwardedFor:        c.String("forwarded_for"),
 		SecureSchemeHeaders: c.Map("secure_scheme_headers"),
 		ScriptName:          c.scriptName,
 		Sendfile:            c.Sendfile(),
@@ -61,7 +62,10 @@ func (c *Config) Front() *wire.FrontConfig {
 
 		Kind:              c.FrontKind(),
 		WorkerConnections: c.Int("worker_connections"),
-		RootPath:          c.String("root_path"),
+		RootPath:          rootPath(c.String("root_path")),
+		ASGIRaises:        c.String("asgi_send_after_disconnect") == "raise",
+		ASGIExtensions:    c.Strings("asgi_extensions"),
+		Affinity:          c.String("worker_affinity"),
 
 		WebSocketMaxMessage:  c.Int("websocket_max_message_size"),
 		WebSocketPing:        c.Int("websocket_ping_interval"),
@@ -84,6 +88,9 @@ func (c *Config) Front() *wire.FrontConfig {
 		HTTP2IdleTimeout: c.Int("http2_idle_timeout"),
 	}
 	f.LimitRequestHead = c.requestHead(f)
+	if c.Kind() == WorkerTornado {
+		f.RootPath = "" // its handlers are for the target as it comes
+	}
 	if f.LimitRequestFields == 0 {
 		f.LimitRequestFields = maxRequestFields
 	}
@@ -111,6 +118,15 @@ func (c *Config) requestHead(f *wire.FrontConfig) int {
 		line = unboundedLine
 	}
 	return max(n, line+f.LimitRequestFieldSize+otherFields)
+}
+
+// rootPath is the setting as paths begin with it: with a slash before it, and none
+// behind.
+func rootPath(s string) string {
+	if s = strings.Trim(s, "/"); s == "" {
+		return ""
+	}
+	return "/" + s
 }
 
 // frontTLS is nil without TLS. What the names stand for was checked with the

@@ -53,6 +53,9 @@ var foreign = map[string]string{
 	"uvicorn_worker._workers.UvicornH11Worker": WorkerASGI,
 }
 
+// extensionNames are the extensions of ASGI that can be asked for.
+var extensionNames = []string{"pathsend", "zerocopysend", "early_hint", "trailers", "all"}
+
 // kindOf is the kind of worker that a name means, "" if it means none.
 func kindOf(name string) string {
 	name = strings.TrimPrefix(name, "egg:gunicorn#")

@@ -84,7 +84,15 @@ var serverSettings = []Setting{
 		Name: "forwarded_allow_ips", Section: sectionServer,
 		Flags: []string{"--forwarded-allow-ips"}, Metavar: "STRING", Env: []string{"FORWARDED_ALLOW_IPS"}, Kind: KindNetworks,
 		Default: []string{"127.0.0.1", "::1"},
-		Doc:     "The proxies whose `secure_scheme_headers` and `forwarder_headers` are trusted. `*` trusts everybody.",
+		Doc: "The proxies whose `secure_scheme_headers`, `forwarder_headers` and `X-Forwarded-For` are trusted. `*` trusts everybody. " +
+			"Who connects by a unix socket is always trusted.",
+	},
+	{
+		Name: "forwarded_for", Section: sectionServer, Added: true,
+		Flags: []string{"--forwarded-for"}, Metavar: "STRING", Kind: KindChoice, Default: "asgi",
+		Choices: []string{"asgi", "all", "none"}, BadChoice: "forwarded_for must be one of: asgi, all, none",
+		Doc: "Who gets the address of the client from the field `X-Forwarded-For` of a trusted proxy, which is the rightmost one in it that is not trusted itself: " +
+			"`asgi`: `client` in the scope of ASGI; `all`: `REMOTE_ADDR` and `%(h)s` of the access log too; `none`: nobody.",
 	},
 	{
 		Name: "pythonpath", Section: sectionServer,
@@ -168,6 +176,7 @@ var serverSettings = []Setting{
 	{
 		Name: "root_path", Section: sectionServer,
 		Flags: []string{"--root-path"}, Metavar: "STRING", Kind: KindString, Default: "",
-		Doc: "The `root_path` of ASGI apps: where the app is mounted, such as `/api`.",
+		Doc:  "The `root_path` of ASGI apps: where the app is mounted, such as `/api`. It is put before a `path` that does not begin with it.",
+		Note: "In Gunicorn it changes nothing but `root_path`.",
 	},
 }

@@ -3,6 +3,7 @@ package settings
 import (
 	"encoding/json"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -64,9 +65,10 @@ func TestTable(t *testing.T) {
 
 // otherDefaults are the settings whose default is not Gunicorn's, and why.
 var otherDefaults = map[string]string{
-	"config":            "indrik.conf.py goes before gunicorn.conf.py",
-	"default_proc_name": "Gunicorn replaces it by the app before anybody sees it",
-	"keepalive":         "an idle client holds no worker",
+	"config":                       "indrik.conf.py goes before gunicorn.conf.py",
+	"default_proc_name":            "Gunicorn replaces it by the app before anybody sees it",
+	"keepalive":                    "an idle client holds no worker",
+	"asgi_disconnect_grace_period": "a client that leaves undoes nothing",
 }
 
 // gunicornsSetting is a row of Gunicorn's own table.
@@ -157,6 +159,7 @@ func TestAdditions(t *testing.T) {
 		"websocket_ping_interval": 20, "websocket_ping_timeout": 20, "websocket_compression": true,
 		"websocket_drain_max": 10, "websocket_drain_window": 10,
 		"tls_min_version": "1.2", "http2_idle_timeout": 75,
+		"asgi_send_after_disconnect": "ignore", "asgi_extensions": []string(nil), "worker_affinity": "none", "forwarded_for": "asgi",
 	}
 	for _, s := range Table {
 		v, ok := want[s.Name]
@@ -167,7 +170,7 @@ func TestAdditions(t *testing.T) {
 		if s.Off {
 			flag = "--no-" + flag[2:]
 		}
-		if ok && (s.Default != v || len(s.Flags) != 1 || s.Flags[0] != flag) {
+		if ok && (!reflect.DeepEqual(s.Default, v) || len(s.Flags) != 1 || s.Flags[0] != flag) {
 			t.Errorf("%s: flags %q, default %v", s.Name, s.Flags, s.Default)
 		}
 		delete(want, s.Name)

@@ -98,8 +98,32 @@ var workerSettings = []Setting{
 	},
 	{
 		Name: "asgi_disconnect_grace_period", Section: sectionWorkers,
-		Flags: []string{"--asgi-disconnect-grace-period"}, Metavar: "INT", Kind: KindInt, Default: 3,
-		Doc: "How many seconds an ASGI app has to clean up after a client has gone, before its task is cancelled; 0 cancels it at once.",
+		Flags: []string{"--asgi-disconnect-grace-period"}, Metavar: "INT", Kind: KindInt, DefaultText: "`None`",
+		Doc: "After how many seconds the task of an ASGI request is cancelled whose client has gone; 0 cancels it at once, `None` never: then what it has begun it does to the end. " +
+			"What is cancelled is in the log, at level info.",
+		Note: "The default is `None`, Gunicorn's is 3: a client that leaves must not undo what the app is doing for it. So do uvicorn and Hypercorn.",
+	},
+	{
+		Name: "asgi_send_after_disconnect", Section: sectionWorkers, Added: true,
+		Flags: []string{"--asgi-send-after-disconnect"}, Metavar: "STRING", Kind: KindChoice, Default: "ignore",
+		Choices: []string{"ignore", "raise"}, BadChoice: "asgi_send_after_disconnect must be one of: ignore, raise",
+		Doc: "What `send()` does in an ASGI app when the client of a request has gone: `ignore` it, as spec_version 2.3 of the scope says and uvicorn does, " +
+			"or `raise` an OSError, as the specification wants it from 2.4 on, which is the spec_version then.",
+	},
+	{
+		Name: "asgi_extensions", Section: sectionWorkers, Added: true,
+		Flags: []string{"--asgi-extensions"}, Metavar: "STRING", Kind: KindCommaList, Default: []string(nil),
+		Choices: extensionNames,
+		Doc: "Extensions of ASGI that are offered to the app: `pathsend`, `zerocopysend`, `early_hint`, `trailers`, or `all` of them. " +
+			"Each is another kind of message, which all middleware around the app has to know. Over HTTP/2 `early_hint` and `trailers` are always offered, as uvicorn does.",
+	},
+	{
+		Name: "worker_affinity", Section: sectionWorkers, Added: true,
+		Flags: []string{"--worker-affinity"}, Metavar: "STRING", Kind: KindChoice, Default: "none",
+		Choices: []string{"none", "connection", "cookie", "address"}, BadChoice: "worker_affinity must be one of: none, connection, cookie, address",
+		Doc: "What stays with a worker of kind `asgi`, `gevent` or `tornado` while that worker lives (sticky sessions), for apps that keep sessions in memory: " +
+			"the requests of a `connection`, those with the same `cookie`, which the server sets, or those from the same `address`. " +
+			"[workers.md](workers.md#staying-with-a-worker) says which app needs it.",
 	},
 	{
 		Name: "http_parser", Section: sectionWorkers,

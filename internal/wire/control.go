@@ -134,6 +134,7 @@ type FrontConfig struct {
 	HeaderMap           string            `json:"header_map"` // drop, refuse or dangerous
 	ForwarderHeaders    []string          `json:"forwarder_headers"`
 	ForwardedAllowIPs   string            `json:"forwarded_allow_ips"`
+	ForwardedFor        string            `json:"forwarded_for"` // asgi, all or none
 	SecureSchemeHeaders map[string]string `json:"secure_scheme_headers"`
 	ScriptName          string            `json:"script_name"` // $SCRIPT_NAME of the server
 	Sendfile            bool              `json:"sendfile"`
@@ -141,7 +142,12 @@ type FrontConfig struct {
 
 	Kind              string `json:"kind"` // by worker_class, if it is one of the above; otherwise the workers tell
 	WorkerConnections int    `json:"worker_connections"`
-	RootPath          string `json:"root_path"`
+	RootPath          string `json:"root_path"` // begins with a slash, or is empty
+
+	ASGIRaises     bool     `json:"asgi_raises"` // send() does when the client has gone
+	ASGIExtensions []string `json:"asgi_extensions"`
+	Affinity       string   `json:"worker_affinity"` // none, connection, cookie or address
+	AffinityKey    []byte   `json:"affinity_key"`    // of the cookies
 
 	WebSocketMaxMessage  int  `json:"websocket_max_message_size"`
 	WebSocketPing        int  `json:"websocket_ping_interval"`

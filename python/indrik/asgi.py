@@ -42,6 +42,9 @@ _LAST_MOST = 3.0
 # How long a worker has at least when the server ends (quitGrace of the master).
 _LEAST = 2.0
 
+# How many of the requests that graceful_timeout cuts off the log names.
+_NAMED = 20
+
 # How long the app may take for its end when it is to end at once.
 _QUICK = 1.0
 
@@ -62,9 +65,10 @@ class Server(Outgoing):
         self.stopping = False
         self.expired = False  # graceful_timeout is about to end
         self.extra = 0  # for WebSocket connections it lasts longer
+        # Seconds until a task is cancelled whose client has gone; None: never.
         self.grace = worker.cfg.get("asgi_disconnect_grace_period")
-        if self.grace is None:
-            self.grace = 3
+        # send() raises then.
+        self.strict = worker.cfg.get("asgi_send_after_disconnect") == "raise"
         self.graceful = worker.cfg.get("graceful_timeout") or 0
         self.until = None  # when graceful_timeout is over, by the clock of the loop
         self.over = None  # a future: nothing is left to do
@@ -201,6 +205,10 @@ class Server(Outgoing):
         late = [c for c in self.requests.values() if not (stay and c.stays())]
         if late and not quick:
             self.log.warning("Worker graceful timeout (pid:%s)", self.worker.pid)
+            for conversation in late[:_NAMED]:
+                self.log.info("%s is cut off by graceful_timeout", conversation.describe())
+            if len(late) > _NAMED:
+                self.log.info("%d more are cut off by graceful_timeout", len(late) - _NAMED)
         for conversation in late:
             conversation.task.cancel()
         if len(late) < len(self.requests):
@@ -339,6 +347,7 @@ class Server(Outgoing):
         scope["state"] = self.state.copy()
         conversation = self.conversations[scope["type"]]()
         conversation.number = number
+        conversation.scope = scope
         if kind == UPLOAD:
             conversation.more = True
         if body or kind == REQUEST:

@@ -3,10 +3,11 @@ https://asgi.readthedocs.io/en/latest/specs/www.html and .../extensions.html."""
 
 import os
 import stat
+from asyncio import sleep
 from collections import deque
 from marshal import dumps
 
-from .conversation import ROOM, WINDOW, Conversation
+from .conversation import GONE, ROOM, WINDOW, Conversation
 from .exchange import (
     CHUNK, COPIED, END, FILE, FORMAT, HINTS, PART, RESPONSE, START, TRAILERS, WANT, ClientGone,
 )
@@ -66,7 +67,8 @@ class Request(Conversation):
     async def send(self, message):
         kind = message["type"]
         if self.gone:
-            raise ClientGone("the client has gone")
+            await self._discard(kind, message)
+            return
         phase = self.phase
         if phase == NEW and kind == "http.response.start":
             status = message["status"]
@@ -104,11 +106,31 @@ class Request(Conversation):
         await self._send(kind, message)
 
     async def _send(self, kind, message):
+        try:
+            await self._transmit(kind, message)
+        except ClientGone:
+            await self._discard(kind, message)
+
+    async def _discard(self, kind, message):
+        """Takes what an app sends when its client has gone: it reaches nobody, and the
+        app need not know, unless that is wanted."""
+        if self.server.strict:
+            raise ClientGone(GONE)
+        # An app that sends on and on must not hold up the others, one of which may be
+        # there to end it.
+        await sleep(0)
+        if kind == "http.response.start":
+            self.status = message["status"]
+            self.trailing = message.get("trailers", False)
+        elif not self.done and _is_last(kind, message, self.trailing):
+            self.fail()
+
+    async def _transmit(self, kind, message):
         # What tasks of an app send at the same time goes one after the other.
         while self.sending:
             await self.wait_writer()
         if self.gone:
-            raise ClientGone("the client has gone")
+            raise ClientGone(GONE)
         phase = self.phase
         if kind == "http.response.body" and phase in (HEAD, BODY):
             await self._alone(self._send_body(_body(message.get("body", b"")), message.get("more_body", False)))
@@ -291,6 +313,17 @@ _MISSING = {
     HEAD: "the body of its response",
     BODY: "the end of its response",
 }
+
+
+def _is_last(kind, message, trailing):
+    """Reports whether nothing has to follow a message for the response to be complete."""
+    if kind == "http.response.trailers":
+        return not message.get("more_trailers")
+    if trailing:
+        return False
+    if kind == "http.response.pathsend":
+        return True
+    return kind in ("http.response.body", "http.response.zerocopysend") and not message.get("more_body")
 
 
 def _status(value):

@@ -13,8 +13,7 @@ WINDOW = 256 << 10
 # How many bytes of a body may be on their way to the app.
 ROOM = 256 << 10
 
-
-_GONE = "the client has gone"
+GONE = "the client has gone"
 
 
 class Conversation:
@@ -23,6 +22,7 @@ class Conversation:
     server = None
     log = None
     number = 0
+    scope = None
     task = None
     body = None  # what came and was not given to the app, if it is not in parts
     gone = False  # the client
@@ -98,20 +98,34 @@ class Conversation:
         self.wake_readers()
         self.wake_writers()
         server = self.server
+        if server.grace is None:
+            return  # what the app does it may do to the end
         if server.grace:
-            self.timer = server.loop.call_later(server.grace, self.cancel)
+            self.timer = server.loop.call_later(server.grace, self.cut)
         else:
             # The task has not begun yet, perhaps.
-            server.loop.call_soon(self.cancel)
+            server.loop.call_soon(self.cut)
 
     def on_grant(self, count, b=None):
         self.window += count
         if self.window > 0:
             self.wake_writers()
 
+    def cut(self):
+        """Cancels the task because the client has gone."""
+        if self.task is not None and not self.task.done():
+            self.log.info("%s is cancelled: its client has gone, and asgi_disconnect_grace_period is %s s",
+                          self.describe(), self.server.grace)
+            self.task.cancel()
+
     def cancel(self):
         if self.task is not None:
             self.task.cancel()
+
+    def describe(self):
+        """Names the request, for the log."""
+        scope = self.scope
+        return "%s %s" % (scope.get("method", "WebSocket"), scope.get("path"))
 
     def is_over(self):
         """Tells whether the client has gone, or the app has: a task of it may go on."""
@@ -159,7 +173,7 @@ class Conversation:
             if not takes:
                 server.on_tray()  # it may have been the turn of this one
         if not takes:
-            raise ClientGone(_GONE)
+            raise ClientGone(GONE)
 
     async def await_window(self):
         """Waits until more may be sent; raises ClientGone."""
@@ -168,7 +182,7 @@ class Conversation:
         if self.server.backlog:
             await self.server.room()
         if self.is_over():
-            raise ClientGone(_GONE)
+            raise ClientGone(GONE)
 
 
 def _wake(futures):

@@ -128,6 +128,69 @@ async def hints(scope, receive, send):
     await send({"type": "http.response.early_hint", "links": [b"</a>"]})
     await hello(scope, receive, send)
 
+async def left(receive):
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+async def ordering(scope, receive, send):
+    print("begun /ordering", flush=True)
+    await left(receive)
+    await asyncio.sleep(0.05)
+    try:
+        await start(send)
+        await body(send, b"ordered")
+    except OSError as e:
+        print("rolled back: " + type(e).__name__, flush=True)
+        raise
+    print("committed", flush=True)
+
+async def streaming(scope, receive, send):
+    await start(send)
+    await body(send, b"first", True)
+    print("begun /streaming", flush=True)
+    await left(receive)
+    for _ in range(100):
+        await body(send, bytes(100000), True)
+    await body(send)
+    print("streamed", flush=True)
+
+async def trailers_late(scope, receive, send):
+    await start(send, trailers=True)
+    await body(send, b"data", True)
+    print("begun /trailers_late", flush=True)
+    await left(receive)
+    await body(send)
+    await send({"type": "http.response.trailers", "headers": [(b"x", b"y")]})
+    print("trailers sent", flush=True)
+
+async def file_late(scope, receive, send):
+    await start(send)
+    await body(send, b"data", True)
+    print("begun /file_late", flush=True)
+    await left(receive)
+    with open("/etc/passwd", "rb") as f:
+        await send({"type": "http.response.zerocopysend", "file": f, "count": 5})
+    print("file sent", flush=True)
+
+async def spinning(scope, receive, send):
+    await start(send)
+    await body(send, b"first", True)
+    print("begun /spinning", flush=True)
+    await left(receive)
+    other = asyncio.ensure_future(asyncio.sleep(0))
+    while not other.done():
+        await body(send, b"x", True)
+    print("another task came in", flush=True)
+    await body(send)
+
+async def background(scope, receive, send):
+    print("begun /background", flush=True)
+    await left(receive)
+    await start(send)
+    await body(send, b"x")
+    await asyncio.sleep(0.3)
+    print("background is done", flush=True)
+
 async def error(scope, receive, send):
     raise ValueError("an error")
 """
@@ -316,6 +379,44 @@ class Requests(ASGITest):
         self.master.wait_log("sleeping")
         self.event(worker, GONE, number, None, None)
         self.assertEqual(self.reply(worker), (ERROR, number))
+        self.master.wait_log("GET /sleep is cancelled: its client has gone, and asgi_disconnect_grace_period is 0 s")
+        self.assertNotIn("Error in ASGI", self.master.read_log())
+
+    def test_gone_and_not_cancelled(self):
+        """What was begun is done to the end; what it sends is for nobody."""
+        for path, log in (
+            ("/ordering", "committed"), ("/streaming", "streamed"), ("/trailers_late", "trailers sent"),
+            ("/file_late", "file sent"), ("/spinning", "another task came in"),
+        ):
+            worker = self.up()
+            number = self.ask(worker, path)
+            if path != "/ordering":
+                self.assertEqual(self.reply(worker)[0], START)
+            self.master.wait_log("begun " + path)
+            self.event(worker, GONE, number, None, None)
+            self.assertEqual(self.reply(worker), (ERROR, number))
+            self.master.wait_log(log)
+            self.assertNotIn("Error in ASGI", self.master.read_log())
+
+    def test_response_to_nobody_ends_its_request(self):
+        """A task that goes on after its response holds no place, as with a client."""
+        worker = self.up()
+        number = self.ask(worker, "/background")
+        self.master.wait_log("begun /background")
+        self.event(worker, GONE, number, None, None)
+        self.assertEqual(self.reply(worker), (ERROR, number))
+        self.assertNotIn("background is done", self.master.read_log())
+        self.ask(worker)
+        self.assertEqual(self.reply(worker)[0], RESPONSE)
+        self.master.wait_log("background is done")
+
+    def test_gone_and_raising(self):
+        worker = self.up(asgi_send_after_disconnect="raise")
+        number = self.ask(worker, "/ordering")
+        self.master.wait_log("begun /ordering")
+        self.event(worker, GONE, number, None, None)
+        self.assertEqual(self.reply(worker), (ERROR, number))
+        self.master.wait_log("rolled back: ClientGone")
         self.assertNotIn("Error in ASGI", self.master.read_log())
 
 
@@ -344,7 +445,7 @@ class Bodies(ASGITest):
         self.assertEqual(self.reply(worker)[-1], b"[5, 7]")
 
     def test_window(self):
-        worker = self.up()
+        worker = self.up(asgi_send_after_disconnect="raise")
         number = self.ask(worker, "/much")
         got = 0
         for _ in range(6):
@@ -394,7 +495,7 @@ class Bodies(ASGITest):
 
     def test_send_without_end(self):
         """The app returns while a task of its own waits for room."""
-        worker = self.up()
+        worker = self.up(asgi_send_after_disconnect="raise")
         number = self.ask(worker, "/abandoning")
         while self.reply(worker) != (ERROR, number):
             pass

@@ -326,6 +326,13 @@ async def leaving(scope, receive, send):
             await start(send)
             await body(send, b"first", more=True)
             await asyncio.sleep(100)
+        elif way == "order":
+            # What is paid for while the client goes through a tunnel.
+            print("ordering", flush=True)
+            await gate_wait("order")
+            await respond(send, b"ordered")
+            await asyncio.sleep(0)
+            print("order: committed", flush=True)
         elif way == "silent":
             print("silent", flush=True)
             await asyncio.sleep(100)
