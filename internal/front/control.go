@@ -35,7 +35,7 @@ func (s *server) obey(conn *wire.Conn) {
 	case <-s.empty: // of a drain before
 	default:
 	}
-	s.drain(false, wire.AcceptStop)
+	s.drain(false, true, wire.AcceptStop)
 	grace := time.Duration(s.config().GracefulTimeout) * time.Second
 	select {
 	case <-s.empty:
@@ -93,7 +93,7 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 	case wire.TypeGone:
 		s.queue.gone(m.Worker)
 	case wire.TypeDrain:
-		s.drain(m.Handover, m.Accept)
+		s.drain(m.Handover, m.Final, m.Accept)
 	case wire.TypeResume:
 		s.resume()
 	case wire.TypeExpire:

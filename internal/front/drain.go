@@ -26,6 +26,14 @@ const (
 type peer struct {
 	file *os.File
 	raw  rawConn
+	read bool // it gives no more connections, and all that it gave are here
+}
+
+// refuse makes the peer keep its connections from now on: what it has sent so far is
+// still read, what it sends later is an error there. Without that a process that ends
+// could take connections with it that were on their way.
+func (p *peer) refuse() {
+	_ = p.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) })
 }
 
 type rawConn interface {
@@ -34,8 +42,9 @@ type rawConn interface {
 	Write(func(fd uintptr) bool) error
 }
 
-// drain stops accepting and finishes what there is.
-func (s *server) drain(handover bool, accept string) {
+// drain stops accepting and finishes what there is. After a final drain the process
+// ends; before that it takes no more connections from the peer.
+func (s *server) drain(handover, final bool, accept string) {
 	if s.current.Load() == nil {
 		s.setConfig(noConfig) // nobody waits for a generation any more
 	}
@@ -43,6 +52,15 @@ func (s *server) drain(handover bool, accept string) {
 	s.draining, s.drained = true, false
 	s.drainedFrom.Store(now())
 	s.handover = handover && s.peer != nil
+	s.final = final
+	if final {
+		if s.peer != nil {
+			s.peer.refuse()
+		}
+		for c := range s.conns {
+			c.fromPeer.Store(false) // it must leave now, too
+		}
+	}
 	s.last.Store(!s.handover)
 	s.drainingNow.Store(true)
 	var ending sync.WaitGroup
@@ -73,7 +91,7 @@ func (s *server) resume() {
 	s.staySockets()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.draining, s.drained, s.handover = false, false, false
+	s.draining, s.drained, s.handover, s.final = false, false, false, false
 	s.last.Store(false)
 	s.drainingNow.Store(false)
 	for c := range s.conns {
@@ -82,6 +100,13 @@ func (s *server) resume() {
 }
 
 func (s *server) isDraining() bool { return s.drainingNow.Load() }
+
+// isFinal reports whether the process ends after this drain.
+func (s *server) isFinal() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.final
+}
 
 // isLast tells whether responses are the last ones of their connections.
 func (s *server) isLast() bool { return s.last.Load() }
@@ -147,8 +172,8 @@ func (c *conn) stay() error {
 		if c.given = c.s.give(c); c.given {
 			return errOver
 		}
-		c.s.endHandover()
-		return nil // as a lame duck
+		c.s.endHandover(c)
+		return nil // as a lame duck, or for as long as it wants to stay
 	}
 	if c.hasBytes() {
 		return nil // a request came in time
@@ -197,12 +222,15 @@ func (s *server) setPeer(f *os.File) {
 		s.log.Errorf("the other front cannot be reached: %s", err)
 		return
 	}
-	p := &peer{file, raw}
+	p := &peer{file: file, raw: raw}
 	s.mu.Lock()
 	if s.peer != nil {
 		s.peer.file.Close()
 	}
 	s.peer = p
+	if s.final {
+		p.refuse()
+	}
 	s.mu.Unlock()
 	go s.takeOver(p)
 }
@@ -227,10 +255,11 @@ func (s *server) takeOver(p *peer) {
 		if json.Unmarshal(buf[:in.n], &h) == nil {
 			if nc, err := net.FileConn(f); err == nil {
 				// While this process drains, too, what comes back stays: else
-				// it would go to and fro.
+				// it would go to and fro. But a process that ends gives it back
+				// at once, to a peer that can give it nothing any more.
 				s.serve(nc, newEndpoint(h.Bind, h.Network), func(c *conn) {
 					c.greeted = true
-					c.fromPeer.Store(s.isDraining())
+					c.fromPeer.Store(s.isDraining() && !s.isFinal())
 					client, err := netip.ParseAddrPort(h.Client)
 					server, err2 := netip.ParseAddrPort(h.Server)
 					if err == nil && err2 == nil {
@@ -245,22 +274,32 @@ func (s *server) takeOver(p *peer) {
 	}
 	s.mu.Lock()
 	current := s.peer == p
+	if current && s.final {
+		// Perhaps only this end reads no more: connections can still be given.
+		p.read = true
+		s.mu.Unlock()
+		s.checkDrained()
+		return
+	}
 	if current {
 		s.peer = nil
 	}
 	s.mu.Unlock()
-	if current {
-		s.endHandover()
-	}
 	p.file.Close()
 }
 
-// endHandover is called when the peer takes no more connections: those that are
-// left end here.
-func (s *server) endHandover() {
+// endHandover is called when the peer has not taken c. If this process ends its
+// connections end with it. Otherwise the other server is ending: then c stays, since
+// this one is about to serve again.
+func (s *server) endHandover(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.handover {
+	switch {
+	case !s.handover:
+	case !s.final:
+		c.fromPeer.Store(true)
+		go s.checkDrained()
+	default:
 		s.handover = false
 		s.drainedFrom.Store(now())
 		s.last.Store(true)
@@ -272,6 +311,9 @@ func (s *server) checkDrained() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.draining || s.drained || s.ends > 0 {
+		return
+	}
+	if s.final && s.peer != nil && !s.peer.read {
 		return
 	}
 	for c := range s.conns {

@@ -281,9 +281,69 @@ func TestHandoverWithoutPeer(t *testing.T) {
 	c.get("/")
 	c.expect(200, "*")
 	b.Close()
-	r.tell(wire.ToFront{Type: wire.TypeDrain, Handover: true, Accept: wire.AcceptStop})
+	r.tell(wire.ToFront{Type: wire.TypeDrain, Handover: true, Final: true, Accept: wire.AcceptStop})
 	c.closed()
 	r.hear(wire.TypeDrained)
+}
+
+// The peer takes nothing, since it is ending: a process that does not end itself keeps
+// its connections, for when it serves again.
+func TestHandoverToOneThatEnds(t *testing.T) {
+	old, young, ln := pair(t)
+	wo := old.worker(old.generation(1, testConfig()), 1)
+	wo.serve(name("old"))
+	c := old.dial()
+	c.get("/")
+	c.expect(200, "old")
+	young.tell(wire.ToFront{Type: wire.TypeDrain, Handover: true, Final: true, Accept: wire.AcceptStop})
+	young.hear(wire.TypeDrained)
+	old.tell(wire.ToFront{Type: wire.TypeDrain, Handover: true, Accept: wire.AcceptStop})
+	old.hear(wire.TypeDrained)
+	c.open(3 * lameDuck)
+	old.tell(wire.ToFront{Type: wire.TypeResume})
+	old.listenOn(ln)
+	c.get("/")
+	c.expect(200, "old")
+}
+
+// Connections that were on their way to a process which ends come back from it.
+func TestHandoverComesBack(t *testing.T) {
+	r := serving(t)
+	a, b, err := wire.Pair()
+	must(t, err)
+	r.tell(wire.ToFront{Type: wire.TypePeer}, a)
+	file, raw, err := pollable(b)
+	must(t, err)
+	defer file.Close()
+	eventually(t, "the peer is known", func() bool {
+		r.s.mu.Lock()
+		defer r.s.mu.Unlock()
+		return r.s.peer != nil
+	})
+	mine, theirs, err := wire.Pair() // stands for a connection
+	must(t, err)
+	defer mine.Close()
+	for range 3 {
+		must(t, wire.SendMsg(raw, []byte(`{"bind":"x","network":"unix"}`), int(theirs.Fd())))
+	}
+	theirs.Close()
+	r.tell(wire.ToFront{Type: wire.TypeDrain, Handover: true, Final: true, Accept: wire.AcceptStop})
+	r.hear(wire.TypeDrained)
+	if err := wire.SendMsg(raw, []byte(`{}`)); err == nil {
+		t.Error("it takes more after that")
+	}
+	for i := range 3 {
+		var in receiver
+		must(t, raw.Read(func(fd uintptr) bool {
+			in.receive(int(fd), make([]byte, 4096), recvFlags)
+			return in.err != unix.EAGAIN
+		}))
+		f := in.file()
+		if f == nil {
+			t.Fatalf("%d of 3 came back", i)
+		}
+		f.Close()
+	}
 }
 
 // A connection that could not be given is read without waiting, as before.
@@ -299,7 +359,7 @@ func TestConnectionThatStays(t *testing.T) {
 	must(t, err)
 	defer file.Close()
 	r.s.mu.Lock()
-	r.s.peer = &peer{file, raw}
+	r.s.peer = &peer{file: file, raw: raw}
 	r.s.mu.Unlock()
 	kept := r.onlyConn()
 	if r.s.give(kept) {

@@ -42,6 +42,7 @@ type server struct {
 	draining  bool
 	drained   bool // the master has been told
 	handover  bool // idle connections go to the peer
+	final     bool // the process ends after this drain
 	ends      int  // drains whose listeners are not closed yet
 
 	spare  chan *conn   // to a goroutine that has ended with its last connection

@@ -133,7 +133,7 @@ func (f *front) sendGeneration(g *generation) {
 		defer secrets.Close()
 		files = append(files, secrets)
 	}
-	f.send(wire.ToFront{Type: wire.TypeGeneration, Generation: g.number, Config: g.cfg.Front()}, files...)
+	f.send(wire.ToFront{Type: wire.TypeGeneration, Generation: g.number, Config: g.frontConfig()}, files...)
 }
 
 // announce tells the front of a worker.
@@ -185,6 +185,7 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 func (m *Master) frontExited(status syscall.WaitStatus) {
 	f := m.front
 	f.conn.Close()
+	f.proc.Release()
 	m.front = nil
 	if m.state == quitting {
 		m.finish()

@@ -21,7 +21,8 @@ type generation struct {
 	announced bool // the front knows it
 	standIn   bool // its app is one that shows why there is none
 	loads     []load
-	toldKind  bool // the log says that its app is one of ASGI
+	toldKind  bool    // the log says that its app is one of ASGI
+	kind      *string // of its app, as the first worker found it; nil until then
 
 	queueFront  *os.File // the front's end of the queue
 	queueWorker *os.File // the workers' end
@@ -36,6 +37,17 @@ func (m *Master) newGeneration() (*generation, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// frontConfig is what a front is told of the settings of g. The kind of the app is that
+// which its workers found: a front that comes later must not take an app of ASGI for
+// one of WSGI until the first worker is activated.
+func (g *generation) frontConfig() *wire.FrontConfig {
+	c := g.cfg.Front()
+	if g.kind != nil {
+		c.Kind = *g.kind
+	}
+	return c
 }
 
 // stay is how long WebSocket connections may stay with workers that leave.

@@ -29,6 +29,7 @@ type Master struct {
 	start time.Time
 
 	events     chan func()
+	arrived    []syscall.Signal // a moment ago: see signalled
 	deferred   []syscall.Signal // to be handled once running
 	over       bool             // the loop ends
 	code       int              // with this exit code
@@ -131,7 +132,7 @@ func (m *Master) run() int {
 			if s == syscall.SIGCHLD {
 				m.reap()
 			} else {
-				m.handle(s.(syscall.Signal))
+				m.signalled(s.(syscall.Signal))
 			}
 		}
 	}

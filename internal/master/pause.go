@@ -32,7 +32,7 @@ func (m *Master) pause() {
 		return
 	}
 	m.pausing = true
-	m.front.drain(true, wire.AcceptStop, func() {
+	m.front.drain(wire.ToFront{Handover: true, Accept: wire.AcceptStop}, func() {
 		m.pausing = false
 		m.balance()
 	})
@@ -77,8 +77,9 @@ func (m *Master) unpause() {
 	m.enter(running)
 }
 
-// drain has the front finish what it has; done is called when nothing is left.
-func (f *front) drain(handover bool, accept string, done func()) {
+// drain tells the front to finish what it has, as msg says; done is called when
+// nothing is left.
+func (f *front) drain(msg wire.ToFront, done func()) {
 	if f == nil {
 		done()
 		return
@@ -87,7 +88,8 @@ func (f *front) drain(handover bool, accept string, done func()) {
 		f.drained = nil
 		done()
 	}
-	f.send(wire.ToFront{Type: wire.TypeDrain, Handover: handover, Accept: accept})
+	msg.Type = wire.TypeDrain
+	f.send(msg)
 }
 
 // expireAfter has the front answer what is still running after d with 504, unless it

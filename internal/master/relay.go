@@ -88,6 +88,7 @@ func (r *relay) close() {
 		return
 	}
 	r.gone = true
+	r.proc.Release()
 	r.file.Close()
 	r.conn.Close()
 }
@@ -98,6 +99,7 @@ func (m *Master) relayGone(g *generation, r *relay) {
 		return // it was told to
 	}
 	r.gone = true
+	r.proc.Release()
 	r.file.Close()
 	if m.relay != r {
 		return

@@ -15,6 +15,10 @@ import (
 // what is on disk now is what counts.
 func (m *Master) reload() {
 	m.log.Infof("Hang up: %s", m.name())
+	if m.pauseLater {
+		m.pauseLater = false
+		m.log.Infof("The workers stay: HUP takes back the WINCH that waits for the successor")
+	}
 	m.renew()
 }
 

@@ -45,7 +45,7 @@ func (m *Master) drain() {
 			l.Unlink()
 		}
 	}
-	m.front.drain(m.shared(), accept, m.quitAll)
+	m.front.drain(wire.ToFront{Handover: m.shared(), Final: true, Accept: accept}, m.quitAll)
 	// The front has copies; with ours open the ports would stay so after it
 	// closed them.
 	for _, l := range m.listeners {
@@ -55,8 +55,11 @@ func (m *Master) drain() {
 	m.expireAfter(m.gen.graceful())
 }
 
-// leaving tells the service manager that the server ends, or who goes on.
+// leaving tells the service manager, and the other master, that the server ends.
 func (m *Master) leaving() {
+	if m.predecessor != nil {
+		m.predecessor.leaving()
+	}
 	if m.successor != nil {
 		m.tell(m.notify.MainPID(m.successor.pid))
 		return

@@ -163,6 +163,7 @@ func (m *Master) hook(g *generation, name string, next func(err *failure), args 
 // spawnerExited is called when a spawner was reaped.
 func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
 	delete(m.spawners, sp.proc.Pid)
+	sp.proc.Release()
 	sp.dead = true
 	calls := sp.calls
 	sp.calls = map[int]func(wire.FromSpawner){}

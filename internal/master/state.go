@@ -1,6 +1,10 @@
 package master
 
-import "syscall"
+import (
+	"slices"
+	"syscall"
+	"time"
+)
 
 // A state is what the master is doing; it decides what a signal means.
 type state int
@@ -81,6 +85,42 @@ var signalNames = map[syscall.Signal]string{
 	syscall.SIGUSR1:  "usr1",
 	syscall.SIGUSR2:  "usr2",
 	syscall.SIGWINCH: "winch",
+}
+
+// together is how close signals come that count as sent at the same time. The kernel
+// delivers those that wait together by their numbers, HUP before WINCH, whichever was
+// sent first (signal(7)): so what their order was cannot be known.
+const together = 20 * time.Millisecond
+
+// signalOrder is how signals that came together are handled, whatever the order in
+// which the kernel delivered them. Of two that contradict each other the one that
+// keeps more of the service comes last: workers leave (WINCH) before they come back
+// (HUP, TTIN), and a new number of workers counts after a reload, which forgets the
+// one before. What ends the server comes after everything else, the quick end last,
+// since whoever asks for it does not want to wait.
+var signalOrder = []syscall.Signal{
+	syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU,
+	syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT,
+}
+
+// signalled keeps a signal until those that came together with it are here too.
+func (m *Master) signalled(sig syscall.Signal) {
+	m.arrived = append(m.arrived, sig)
+	if len(m.arrived) == 1 {
+		m.after(together, m.handleArrived)
+	}
+}
+
+// handleArrived acts on the signals that came together.
+func (m *Master) handleArrived() {
+	arrived := m.arrived
+	m.arrived = nil
+	slices.SortStableFunc(arrived, func(a, b syscall.Signal) int {
+		return slices.Index(signalOrder, a) - slices.Index(signalOrder, b)
+	})
+	for _, sig := range arrived {
+		m.handle(sig)
+	}
 }
 
 // handle acts on a signal.

@@ -164,3 +164,54 @@ func TestDeferredSignals(t *testing.T) {
 		t.Errorf("done again: %v", done)
 	}
 }
+
+// TestSignalsTogether: signals that wait together are delivered in the order of their
+// numbers, whatever was sent first; they are handled in one stated order.
+func TestSignalsTogether(t *testing.T) {
+	if len(signalOrder) != len(signals) {
+		t.Errorf("%d signals have a place in the order, want %d", len(signalOrder), len(signals))
+	}
+	real := signals
+	defer func() { signals = real }()
+	var done []syscall.Signal
+	signals = map[syscall.Signal][len(stateNames)]action{}
+	for sig, actions := range real {
+		for s := range actions {
+			actions[s].do = func(*Master) { done = append(done, sig) }
+		}
+		signals[sig] = actions
+	}
+	const (
+		hup, winch, term, intr, quit = syscall.SIGHUP, syscall.SIGWINCH, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT
+		ttin, usr1, usr2             = syscall.SIGTTIN, syscall.SIGUSR1, syscall.SIGUSR2
+	)
+	for _, c := range []struct{ arrived, want []syscall.Signal }{
+		{[]syscall.Signal{hup, winch}, []syscall.Signal{winch, hup}},
+		{[]syscall.Signal{winch, hup}, []syscall.Signal{winch, hup}},
+		{[]syscall.Signal{hup, term, winch}, []syscall.Signal{winch, hup, term}},
+		{[]syscall.Signal{intr, term}, []syscall.Signal{term, intr}},
+		{[]syscall.Signal{quit, hup, intr}, []syscall.Signal{hup, intr, quit}},
+		{[]syscall.Signal{ttin, hup, ttin}, []syscall.Signal{hup, ttin, ttin}},
+		{[]syscall.Signal{winch, ttin}, []syscall.Signal{winch, ttin}},
+		{[]syscall.Signal{winch, usr2, usr1}, []syscall.Signal{usr1, usr2, winch}},
+		{[]syscall.Signal{hup}, []syscall.Signal{hup}},
+	} {
+		m := &Master{log: errlog.New(io.Discard), events: make(chan func(), 1)}
+		done = nil
+		for _, sig := range c.arrived {
+			m.signalled(sig)
+		}
+		if len(done) > 0 {
+			t.Errorf("%v: %v was done before the others could be here", c.arrived, done)
+		}
+		(<-m.events)()
+		if !slices.Equal(done, c.want) {
+			t.Errorf("%v came together: done as %v, want %v", c.arrived, done, c.want)
+		}
+		select {
+		case <-m.events:
+			t.Errorf("%v: something else is to be done", c.arrived)
+		default:
+		}
+	}
+}

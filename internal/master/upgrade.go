@@ -28,7 +28,7 @@ type link struct {
 }
 
 type linkMessage struct {
-	Type  string `json:"type"` // ready or failed
+	Type  string `json:"type"` // ready, failed or leaving
 	Error string `json:"error,omitempty"`
 }
 
@@ -65,6 +65,12 @@ func setOrigin(l *listen.Listener, origin string) {
 		}
 	}
 }
+
+// typeLeaving is the type of the message by which a master says that it serves no more.
+const typeLeaving = "leaving"
+
+// leaving tells the predecessor that this master serves no more.
+func (l *link) leaving() { l.conn.Send(linkMessage{Type: typeLeaving}) }
 
 func (l *link) ready() { l.conn.Send(linkMessage{Type: wire.TypeReady}) }
 
@@ -147,6 +153,7 @@ func (m *Master) startSuccessor() error {
 		peer.Close()
 		return fmt.Errorf("cannot start %s: %w", path, err)
 	}
+	proc.Release() // it is never signalled: its pid alone matters
 	conn, err := wire.NewConn(ours)
 	if err != nil {
 		peer.Close()
@@ -156,9 +163,12 @@ func (m *Master) startSuccessor() error {
 	m.successor = l
 	m.front.sendPeer()
 	hear(m, conn, func(msg linkMessage) {
-		if msg.Type == wire.TypeReady {
+		switch msg.Type {
+		case wire.TypeReady:
 			m.successorReady(l)
-		} else {
+		case typeLeaving:
+			m.successorLeaves(l)
+		default:
 			m.log.Errorf("Upgrade failed, nothing was changed: %s", strings.TrimSpace(msg.Error))
 		}
 	}, nil) // its exit says the rest
@@ -205,6 +215,20 @@ func (m *Master) successorExited(status syscall.WaitStatus) {
 	if path := m.pidPath(m.cfg); path != "" {
 		pidfile.Of(path+".2", l.pid).Remove()
 	}
+	m.serveAlone()
+}
+
+// successorLeaves is called when the successor begins to end. It gives its idle
+// connections to this server, which must not wait for its exit to serve them.
+func (m *Master) successorLeaves(l *link) {
+	if m.successor == l && m.state != draining && m.state != quitting {
+		m.serveAlone()
+	}
+}
+
+// serveAlone brings back workers that have left in favour of a successor which serves
+// no more, or keeps those that were about to leave.
+func (m *Master) serveAlone() {
 	if m.pauseLater {
 		m.pauseLater = false
 		m.log.Warnf("The workers stay: there is no successor to take over")
@@ -214,7 +238,7 @@ func (m *Master) successorExited(status syscall.WaitStatus) {
 		m.setTarget(m.cfg.Int("workers"))
 		m.unpause()
 		m.balance()
-	} else if m.state == paused {
+	} else if m.state == paused && m.build == nil {
 		m.renew()
 	}
 }

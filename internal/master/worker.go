@@ -188,7 +188,7 @@ func (m *Master) workerForked(w *worker, pid int) {
 
 // workerReady is called when a worker has its app.
 func (m *Master) workerReady(w *worker, kind string) {
-	w.ready, w.readyAt, w.kind = true, time.Now(), kind
+	w.ready, w.readyAt, w.kind, w.gen.kind = true, time.Now(), kind, &kind
 	m.tellKind(w)
 	if m.build != nil && m.build.gen == w.gen {
 		m.build.workerReady()

@@ -84,6 +84,7 @@ type ToFront struct {
 	First      int          `json:"first,omitempty"`
 	Handover   bool         `json:"handover,omitempty"`
 	Accept     string       `json:"accept,omitempty"`
+	Final      bool         `json:"final,omitempty"`
 	Access     bool         `json:"access,omitempty"`
 	Error      bool         `json:"error,omitempty"`
 	Relay      bool         `json:"relay,omitempty"`
