@@ -75,9 +75,11 @@ func options(argv, environ []string, stdout, stderr io.Writer) (o master.Options
 	if o.Dir, err = os.Getwd(); err != nil { // $PWD where it is the same directory
 		return stop(fmt.Errorf("find the current directory: %w", err))
 	}
-	if o.Python, _, err = pyfind.Find(lookup, programs(argv)...); err != nil {
+	python, err := pyfind.Find(lookup, programs(argv)...)
+	if err != nil {
 		return stop(err)
 	}
+	o.Python, o.PythonWhy = python.Path, python.Why
 	return o, exitcode.OK, true
 }
 

@@ -23,7 +23,7 @@ func (m *Master) boot() {
 		m.refuse(err)
 		return
 	}
-	b := &build{m: m, sp: sp}
+	b := &build{m: m, sp: sp, begun: m.start}
 	m.build = b
 	b.resolved = func() { m.resolved(b) }
 	b.prepared = func() { m.prepared(b) }
@@ -75,6 +75,7 @@ func (m *Master) resolved(b *build) {
 func (m *Master) prepared(b *build) {
 	m.setRelay(b.gen.relay)
 	m.log.Infof("Starting indrik %s", version.Version)
+	b.tellSources()
 	if path := m.pidPath(m.cfg); path != "" {
 		pid, err := pidfile.Create(path, os.Getpid())
 		if err != nil {
@@ -165,7 +166,7 @@ func (m *Master) booted() {
 	// any from one before it, which serves the same sockets.
 	m.serving = true
 	m.front.sendListeners()
-	m.log.Debugf("Booted in %s", time.Since(m.start).Round(time.Millisecond))
+	m.tellReady(m.start)
 	if m.predecessor != nil {
 		m.predecessor.ready()
 	}
@@ -177,6 +178,19 @@ func (m *Master) booted() {
 	if m.reloader.due {
 		m.reloadCode()
 	}
+}
+
+// tellReady logs that the workers serve, and how long that took since begun.
+func (m *Master) tellReady(begun time.Time) {
+	m.log.Infof("Ready: %s in %.1f s", plural(m.target, "worker"), time.Since(begun).Seconds())
+}
+
+// plural is n with the noun, which is given for one.
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // tellSettings logs what there is to say about the settings.

@@ -2,6 +2,7 @@ package master
 
 import (
 	"os"
+	"time"
 
 	"indrik/internal/exitcode"
 	"indrik/internal/listen"
@@ -22,6 +23,9 @@ type build struct {
 	sizing    string // why it has as many workers as it has, if they were not told
 	wrong     error  // what is wrong with the settings, when they are only looked at
 	hooks     map[string]bool
+	python    string        // the interpreter, for people
+	file      string        // the config file that was read, for people
+	begun     time.Time     // when it was begun
 	certs     *certificates // nil without TLS
 	gen       *generation
 	listeners []*listen.Listener // from when they are bound until it takes over

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -46,6 +47,10 @@ func (b *build) configure() {
 		if python != "" {
 			file = settings.FromFile(path, r.Settings, r.Lines)
 		}
+		b.file = file.File()
+		if r.Python != nil {
+			b.python = fmt.Sprintf("%s, %s (%s)", r.Python.Version, cmp.Or(r.Python.Executable, m.opts.Python), m.opts.PythonWhy)
+		}
 		cfg, err := m.resolve(file)
 		if err != nil {
 			if m.state != booting || !checks(cfg) {
@@ -60,6 +65,18 @@ func (b *build) configure() {
 		}
 		b.settle(cfg, r.Hooks)
 	})
+}
+
+// tellSources logs what the generation is made of: the Python that runs it, and the
+// config file that was read.
+func (b *build) tellSources() {
+	if b.python != "" && b.python != b.m.python {
+		b.m.log.Infof("Using Python: %s", b.python)
+	}
+	if b.file != "" && b.file != b.m.file {
+		b.m.log.Infof("Configuration: %s", b.file)
+	}
+	b.m.python, b.m.file = b.python, b.file
 }
 
 // resolve puts the layers on each other, with that of the config file and

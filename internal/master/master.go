@@ -45,6 +45,8 @@ type Master struct {
 	told      int              // the target that nworkers_changed heard of last, −1: none
 	gen       *generation      // serves; nil until its workers are being made
 	build     *build           // is being made; nil if none is
+	python    string           // the interpreter, when the log told it last
+	file      string           // the config file, likewise
 	rebuild   backoff          // of generations made because their spawner died
 	spawners  map[int]*spawner // by pid
 	workers   map[int]*worker  // by number

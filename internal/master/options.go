@@ -19,7 +19,8 @@ type Options struct {
 	Argv []string // as the process was started, for the upgrade and for sys.argv
 	Dir  string   // working directory at the start; $PWD if it is the same one
 
-	Python string // the interpreter
+	Python    string // the interpreter
+	PythonWhy string // what decided that it is this one, for people
 
 	Stdout, Stderr io.Writer
 }

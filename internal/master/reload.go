@@ -32,7 +32,7 @@ func (m *Master) replace(anew bool) {
 		anew = anew || m.build.anew
 		m.build.discard()
 	}
-	b := &build{m: m, sp: m.gen.sp, anew: anew, reused: m.cfg.Bool("preload_app") && !m.gen.sp.dead && !anew}
+	b := &build{m: m, begun: time.Now(), sp: m.gen.sp, anew: anew, reused: m.cfg.Bool("preload_app") && !m.gen.sp.dead && !anew}
 	if !b.reused {
 		sp, err := m.startSpawner()
 		if err != nil {
@@ -114,6 +114,7 @@ func (m *Master) takeOver(b *build) {
 	binds := m.bindNames()
 	m.build, m.gen, m.cfg = nil, b.gen, b.cfg
 	m.tellSettings(m.cfg)
+	b.tellSources()
 	b.tellWorkers()
 	m.takeListeners(b)
 	if m.bindNames() != binds {
@@ -160,6 +161,7 @@ func (m *Master) takeOver(b *build) {
 		m.unpause()
 	}
 	m.setTarget(max(1, b.target+b.change))
+	m.tellReady(b.begun)
 	m.tell(m.notify.Ready("Indrik serves"))
 	if m.state == reloading {
 		m.enter(running)

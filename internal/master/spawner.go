@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,7 +22,9 @@ type spawner struct {
 	conn    *wire.Conn
 	calls   map[int]func(wire.FromSpawner)
 	last    int
-	heard   bool // it has said something, so that it is Python
+	heard   bool   // it has said something, so that it is Python
+	unfit   string // why it cannot run the server, "" if it did not say
+	silent  func() // to be called once its socket has ended, nil: nobody waits for that
 	dead    bool
 	leaving bool // it was told to end
 	lingers bool // it serves no generation, but hooks left something running in it
@@ -63,7 +66,11 @@ func (m *Master) startSpawner() (*spawner, error) {
 	m.spawners[proc.Pid] = sp
 	// What it forks, or a hook starts, may still have its end of the socket.
 	conn.OnlyFrom(proc.Pid)
-	hear(m, conn, func(msg wire.FromSpawner) { m.fromSpawner(sp, msg) }, nil)
+	hear(m, conn, func(msg wire.FromSpawner) { m.fromSpawner(sp, msg) }, func() {
+		if sp.silent != nil {
+			sp.silent()
+		}
+	})
 	return sp, nil
 }
 
@@ -74,7 +81,7 @@ func (m *Master) childEnv() []string {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
 		case envPid, envFD, envOrigin, envLink, envPeer, envTickets, envDaemon, wire.EnvRole, wire.EnvFront,
-			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES":
+			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "SERVER_SOFTWARE":
 			continue
 		}
 		env = append(env, kv)
@@ -123,6 +130,10 @@ func (m *Master) call(sp *spawner, msg wire.ToSpawner, files []*os.File, done fu
 }
 
 func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
+	if msg.Type == wire.TypeUnfit {
+		sp.unfit = msg.Error
+		return
+	}
 	sp.heard = true
 	switch msg.Type {
 	case wire.TypeOK, wire.TypeFailed:
@@ -160,8 +171,24 @@ func (m *Master) hook(g *generation, name string, next func(err *failure), args 
 	})
 }
 
+// unfitGrace is how long the last message of a Python that cannot run the server may
+// be on its way after the process has ended.
+const unfitGrace = 500 * time.Millisecond
+
 // spawnerExited is called when a spawner was reaped.
 func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
+	if sp.heard {
+		m.spawnerEnded(sp, status)
+		return
+	}
+	// It may have said why it cannot run the server.
+	var once sync.Once
+	sp.silent = func() { once.Do(func() { m.spawnerEnded(sp, status) }) }
+	m.after(unfitGrace, sp.silent)
+}
+
+// spawnerEnded acts on the end of a spawner, which has been heard out.
+func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 	delete(m.spawners, sp.proc.Pid)
 	sp.proc.Release()
 	sp.dead = true
@@ -170,7 +197,10 @@ func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
 	for _, done := range calls {
 		text := "the spawner " + describe(status)
 		if !sp.heard {
-			text = fmt.Sprintf("\nError: '%s' is not a Python that can run the app: it %s", m.opts.Python, describe(status))
+			text = fmt.Sprintf("\nError: '%s' (%s) is not a Python that can run the app: it %s", m.opts.Python, m.opts.PythonWhy, describe(status))
+			if sp.unfit != "" {
+				text += "\n  " + sp.unfit
+			}
 		}
 		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: text})
 	}

@@ -4,18 +4,23 @@
 //
 //   - $INDRIK_PYTHON, a path or the name of a program on PATH. If it is set,
 //     nothing else is tried;
-//   - python and python3 in the directory of the program itself, where pip
-//     puts them both; a symbolic link counts as being where it is and where
-//     it leads;
-//   - $VIRTUAL_ENV/bin/python;
-//   - python3 on PATH.
+//   - python and python3 in the directory of the program as it was called, if
+//     that is the bin of an environment, where pip puts them both. Any other
+//     directory, such as /usr/local/bin, says nothing about the app;
+//   - $VIRTUAL_ENV/bin, the environment that is active;
+//   - the first python3 on PATH, if that is in an environment;
+//   - the directory that a symbolic link to the program leads to, if that is
+//     the bin of an environment;
+//   - the first python3 on PATH, whatever it is.
+//
+// An environment is what has a pyvenv.cfg (PEP 405) or a conda-meta beside its
+// bin.
 //
 // The path it returns is absolute, but symbolic links are kept: Python tells
 // from them which virtual environment it belongs to. Nothing is run.
 package pyfind
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,70 +37,134 @@ func (e *NotFoundError) Error() string {
 	return "no Python found; tried " + strings.Join(e.Tried, ", ")
 }
 
-// Find returns the interpreter and the places where it was looked for, the
-// last one being where it was found. lookup is os.LookupEnv; programs are the
-// paths of this program.
-func Find(lookup func(string) (string, bool), programs ...string) (path string, tried []string, err error) {
-	search, _ := lookup("PATH")
-	try := func(candidate, place string) bool {
-		tried = append(tried, place)
-		if candidate == "" || !executable(candidate) {
-			return false
-		}
-		path, err = filepath.Abs(candidate)
-		return err == nil
-	}
+// An Interpreter is what Find returns.
+type Interpreter struct {
+	Path string // absolute, with its symbolic links
+	Why  string // what decided, for people: "VIRTUAL_ENV", "the first python3 on PATH"
+}
+
+// names are what an environment calls its interpreter.
+var names = []string{"python", "python3"}
+
+// Find returns the interpreter. lookup is os.LookupEnv; programs are the paths
+// of this program, first the one by which it was called. The error is a
+// [*NotFoundError].
+func Find(lookup func(string) (string, bool), programs ...string) (Interpreter, error) {
+	f := finder{}
+	f.search, _ = lookup("PATH")
 	if name, _ := lookup("INDRIK_PYTHON"); name != "" {
 		candidate := name
 		if !strings.Contains(name, "/") {
-			candidate = onPath(name, search)
+			candidate = onPath(name, f.search)
 		}
-		if !try(candidate, fmt.Sprintf("INDRIK_PYTHON=%s", name)) {
-			return "", tried, &NotFoundError{tried}
+		f.try(candidate, "INDRIK_PYTHON="+name, "INDRIK_PYTHON")
+		return f.result()
+	}
+	called, linked := directories(programs)
+	f.beside(called, "beside "+filepath.Base(first(programs)))
+	if venv, _ := lookup("VIRTUAL_ENV"); venv == "" {
+		f.tried = append(f.tried, "$VIRTUAL_ENV/bin/python (VIRTUAL_ENV is not set)")
+	} else {
+		for _, name := range names {
+			path := filepath.Join(venv, "bin", name)
+			f.try(path, path, "VIRTUAL_ENV")
 		}
-		return path, tried, nil
 	}
-	for _, dir := range directories(programs) {
-		for _, name := range []string{"python", "python3"} {
-			if candidate := filepath.Join(dir, name); try(candidate, candidate) {
-				return path, tried, nil
-			}
-		}
+	const why = "the first python3 on PATH"
+	path := onPath("python3", f.search)
+	if path != "" && isEnvironment(filepath.Dir(path)) {
+		f.try(path, "python3 on PATH", why)
 	}
-	venv, _ := lookup("VIRTUAL_ENV")
-	if venv == "" {
-		tried = append(tried, "$VIRTUAL_ENV/bin/python (VIRTUAL_ENV is not set)")
-	} else if candidate := filepath.Join(venv, "bin", "python"); try(candidate, candidate) {
-		return path, tried, nil
-	}
-	if try(onPath("python3", search), "python3 on PATH") {
-		return path, tried, nil
-	}
-	return "", tried, &NotFoundError{tried}
+	f.beside(linked, "beside the "+filepath.Base(first(programs))+" that a link leads to")
+	f.try(path, "python3 on PATH", why)
+	return f.result()
 }
 
-// directories are those of the programs, each once.
-func directories(programs []string) []string {
-	var dirs []string
-	add := func(path string) {
-		dir, err := filepath.Abs(filepath.Dir(path))
-		if err != nil {
-			return
+// A finder is one search.
+type finder struct {
+	search string // PATH
+	found  Interpreter
+	tried  []string
+}
+
+// try takes path if it is a program and nothing was found before.
+func (f *finder) try(path, place, why string) {
+	if f.found.Path != "" {
+		return
+	}
+	f.tried = append(f.tried, place)
+	if path == "" || !executable(path) {
+		return
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		f.found = Interpreter{abs, why}
+	}
+}
+
+// beside takes an interpreter from those directories that belong to environments.
+func (f *finder) beside(dirs []string, why string) {
+	for _, dir := range dirs {
+		if !isEnvironment(dir) {
+			if f.found.Path == "" {
+				f.tried = append(f.tried, dir+" (not the bin of an environment)")
+			}
+			continue
 		}
-		for _, d := range dirs {
-			if d == dir {
-				return
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			f.try(path, path, why)
+		}
+	}
+}
+
+func (f *finder) result() (Interpreter, error) {
+	if f.found.Path == "" {
+		return Interpreter{}, &NotFoundError{f.tried}
+	}
+	return f.found, nil
+}
+
+// isEnvironment reports whether bin is the directory of the programs of an
+// environment.
+func isEnvironment(bin string) bool {
+	for _, mark := range []string{"pyvenv.cfg", "conda-meta"} {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(bin), mark)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// directories are those of the programs, each once: the one by which the program
+// was called, and the others, to which links lead.
+func directories(programs []string) (called, linked []string) {
+	seen := map[string]bool{}
+	for i, path := range programs {
+		if dir, err := filepath.Abs(filepath.Dir(path)); err == nil && !seen[dir] {
+			seen[dir] = true
+			if i == 0 {
+				called = append(called, dir)
+			} else {
+				linked = append(linked, dir)
 			}
 		}
-		dirs = append(dirs, dir)
-	}
-	for _, path := range programs {
-		add(path)
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			add(real)
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			continue
+		}
+		if dir, err := filepath.Abs(filepath.Dir(real)); err == nil && !seen[dir] {
+			seen[dir] = true
+			linked = append(linked, dir)
 		}
 	}
-	return dirs
+	return called, linked
+}
+
+func first(programs []string) string {
+	if len(programs) == 0 {
+		return "the program"
+	}
+	return programs[0]
 }
 
 func onPath(name, search string) string {

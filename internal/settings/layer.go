@@ -34,6 +34,15 @@ func (l *Layer) set(name string, v any) {
 	l.Values[name] = v
 }
 
+// File is the config file that the layer was read from, as messages call it; ""
+// if it was read from none, or from a pyproject.toml without settings.
+func (l *Layer) File() string {
+	if !l.file || IsTOML(l.path) && len(l.Values) == 0 {
+		return ""
+	}
+	return l.Name
+}
+
 func (l *Layer) source(name string) string {
 	if s, ok := l.sources[name]; ok {
 		return s

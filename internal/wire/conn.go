@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -98,12 +97,12 @@ func takeOver(f *os.File) (*os.File, rawConn, error) {
 	return file, raw, nil
 }
 
-// Send queues v as a JSON message and returns at once, so that a peer that
+// Send queues v as a JSON message, in which bytes that are not UTF-8 survive, and returns at once, so that a peer that
 // does not read never holds up the caller. It takes over files and closes
 // them once they are sent. That the peer is gone shows in Recv; the error is
 // about v, which is too large for a message.
 func (c *Conn) Send(v any, files ...*os.File) error {
-	data, err := json.Marshal(v)
+	data, err := marshal(v)
 	if err == nil && len(data) > MaxMessage {
 		err = fmt.Errorf("a message of %d bytes is over the limit of %d", len(data), MaxMessage)
 	}
@@ -157,7 +156,7 @@ func (c *Conn) Recv(v any) ([]*os.File, error) {
 			closeAll(files)
 			return nil, io.EOF
 		}
-		if err := json.Unmarshal(buf[:n], v); err != nil {
+		if err := unmarshal(buf[:n], v); err != nil {
 			closeAll(files)
 			return nil, fmt.Errorf("control message: %w", err)
 		}
@@ -169,6 +168,11 @@ func (c *Conn) Recv(v any) ([]*os.File, error) {
 func (c *Conn) receive(buf, oob []byte) (n, oobn int, err error) {
 	rerr := c.raw.Read(func(fd uintptr) bool {
 		n, oobn, err = recvmsg(int(fd), buf, oob)
+		if err == unix.ECONNRESET {
+			// The peer ended without reading all that it was sent. Linux says so
+			// once, and ahead of what the peer has sent before.
+			n, oobn, err = recvmsg(int(fd), buf, oob)
+		}
 		return err != unix.EAGAIN
 	})
 	if rerr != nil {

@@ -225,3 +225,31 @@ func TestConnTooLarge(t *testing.T) {
 		t.Errorf("after that: %v", err)
 	}
 }
+
+// What a peer said last arrives, also if it ended without reading what it was sent.
+func TestLastWordsBeforeReset(t *testing.T) {
+	ours, theirs, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewConn(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if err := a.Send(map[string]string{"type": "unread"}); err != nil {
+		t.Fatal(err)
+	}
+	a.Flush()
+	if _, err := unix.Write(int(theirs.Fd()), []byte(`{"type": "last"}`)); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	var got struct{ Type string }
+	if _, err := a.Recv(&got); err != nil || got.Type != "last" {
+		t.Errorf("received %q, %v", got.Type, err)
+	}
+	if _, err := a.Recv(&got); err != io.EOF {
+		t.Errorf("then %v", err)
+	}
+}

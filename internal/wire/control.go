@@ -45,6 +45,7 @@ const (
 	TypeFailed = "failed"
 	TypeExited = "exited"
 	TypeFiles  = "files" // also worker → master
+	TypeUnfit  = "unfit"
 
 	// worker → master
 	TypeRecycle = "recycle"
@@ -246,6 +247,8 @@ type FromSpawner struct {
 	Hooks    []string       `json:"hooks,omitempty"`    // names of the hooks that the file defines
 	Lines    map[string]int `json:"lines,omitempty"`    // the line of the file where each name was set last, where it can be told
 
+	Python *Python `json:"python,omitempty"`
+
 	Stage     string `json:"stage,omitempty"`
 	Error     string `json:"error,omitempty"`
 	Traceback string `json:"traceback,omitempty"`
@@ -262,6 +265,12 @@ type FromSpawner struct {
 
 	Files []string `json:"files,omitempty"` // of modules that were imported
 	Since float64  `json:"since,omitempty"` // when that was, at the earliest: seconds since 1970
+}
+
+// Python is what an interpreter says of itself.
+type Python struct {
+	Version    string `json:"version"`    // such as 3.13.1, or 3.10.14 (PyPy)
+	Executable string `json:"executable"` // sys.executable
 }
 
 // Handover describes a client connection that one front gives to another.

@@ -3,6 +3,7 @@
 import functools
 import sys
 
+from . import stdlib
 from .loader import AppImportError
 
 _ASYNC = 0x80  # CO_COROUTINE; to import inspect costs milliseconds
@@ -64,7 +65,7 @@ def _is_async(function):
 def _arguments(app):
     """Returns how many arguments an app takes by position, None if that is not
     certain."""
-    import inspect  # only here, see above
+    inspect = stdlib.load("inspect")  # only here, see above
 
     try:
         parameters = inspect.signature(app).parameters.values()

@@ -9,7 +9,7 @@ import os
 import sys
 import types
 
-from . import hooks
+from . import hooks, stdlib
 from .absent import CONFIG, Advice
 from .log import app_traceback
 from .view import parse_address
@@ -138,9 +138,8 @@ def _execute(path):
     extension = os.path.splitext(path)[1]
     try:
         if extension == ".pyc":
-            from importlib.machinery import SourcelessFileLoader
-
-            code = SourcelessFileLoader("__config__", path).get_code("__config__")
+            machinery = stdlib.load("importlib.machinery")
+            code = machinery.SourcelessFileLoader("__config__", path).get_code("__config__")
         else:
             if extension != ".py":
                 _warn_extension()

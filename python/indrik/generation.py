@@ -54,8 +54,6 @@ class Surroundings:
     def __init__(self):
         self._start = {}  # the first values of the variables that were set
         self._paths = []  # what was put on sys.path
-        if sys.path and sys.path[0] == "":
-            del sys.path[0]  # of `python -c`
 
     def restore(self):
         """Gives the variables that enter set their first values."""

@@ -2,6 +2,8 @@
 
 import types
 
+from . import stdlib
+
 # The number of positional parameters of each hook. post_request is called
 # with as many as it takes, from 2 to 4.
 ARITY = {
@@ -82,7 +84,7 @@ def positional(function):
     if type(function) is types.FunctionType and not hasattr(function, "__wrapped__"):
         return function.__code__.co_argcount
 
-    import inspect  # only here: it costs milliseconds
+    inspect = stdlib.load("inspect")
 
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return sum(p.kind in kinds for p in inspect.signature(function).parameters.values())

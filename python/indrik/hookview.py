@@ -1,5 +1,7 @@
 """What the hooks pre_request and post_request see of a request and a response."""
 
+from . import stdlib
+
 
 class Request:
     def __init__(self, environ):
@@ -54,9 +56,7 @@ class Request:
 
 
 def _unquote(path, encoding):
-    from urllib.parse import unquote  # only here: few hooks change paths
-
-    return unquote(path, encoding)
+    return stdlib.load("urllib.parse").unquote(path, encoding)
 
 
 def environ(scope):

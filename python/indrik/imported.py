@@ -72,10 +72,6 @@ def _is_watched(path):
 def _portions(paths):
     portion, size = [], 0
     for path in paths:
-        try:
-            path.encode()
-        except UnicodeEncodeError:
-            continue  # no name that JSON has a form for
         length = wire.size(path)
         if size + length > MAX_PATHS:
             yield portion

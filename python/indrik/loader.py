@@ -4,6 +4,8 @@ import importlib
 import os
 import traceback
 
+from . import stdlib
+
 
 class AppImportError(Exception):
     """The module is there, the app is not: exit code 4."""
@@ -51,7 +53,7 @@ def _parse(expression):
     if expression.isidentifier():
         return [expression], None
 
-    import ast  # only here: it costs milliseconds
+    ast = stdlib.load("ast")
 
     try:
         tree = ast.parse(expression, mode="eval").body

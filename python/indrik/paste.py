@@ -2,6 +2,7 @@
 
 import re
 
+from . import stdlib
 from .loader import AppImportError
 
 
@@ -24,7 +25,7 @@ def _pairs(items):
 
 
 def configures_logging(file):
-    import configparser  # only here: it costs milliseconds
+    configparser = stdlib.load("configparser")
 
     parser = configparser.RawConfigParser(strict=False)
     try:

@@ -21,7 +21,7 @@ import signal
 import time
 from functools import partial
 
-from . import appkind, forks, glogging, hooks, loader, monkey, paste, spew, title, wire
+from . import appkind, forks, glogging, hooks, interpreter, loader, monkey, paste, spew, title, wire
 from .config import Config, ConfigError, File
 from .family import Family
 from .generation import App, Generation, Surroundings
@@ -149,7 +149,10 @@ class Spawner:
         kept = {n: f for n, f in self.files.items() if n in self.generations}
         kept[message["generation"]] = file
         self.files = kept
-        answer = {"settings": file.plain(), "hooks": sorted(file.hooks), "lines": file.lines}
+        answer = {
+            "settings": file.plain(), "hooks": sorted(file.hooks), "lines": file.lines,
+            "python": {"version": interpreter.version(), "executable": sys.executable or ""},
+        }
         size = wire.size(answer)
         if size > _MAX_SETTINGS:
             sizes = {name: wire.size(value) for name, value in answer["settings"].items()}
@@ -200,8 +203,8 @@ class Spawner:
         app.cfg = cfg
         self.generations[number] = Generation(number, cfg, app, self.started, *fds)
         self.entered = number
-        self.server.update(server)
         self.server.cfg, self.server.app = cfg, app
+        self.server.update(server)
         self._title(self.server.proc_name)
         _share(cfg, app)
         # What is there now stays: the collector need not touch it, so that
@@ -299,13 +302,13 @@ class Spawner:
         return {"pid": pid, "level": self.server.log.error_log.getEffectiveLevel()}
 
     def on_hook(self, message, fds):
-        self.server.update(message.get("server") or {})
         generation = self.generations.get(message["generation"])
         if generation:
             function = getattr(generation.cfg, message["hook"])
             self.server.cfg, self.server.app = generation.cfg, generation.app
         else:
             function = self.files[message["generation"]].hooks.get(message["hook"], hooks.nothing)
+        self.server.update(message.get("server") or {})
         self._run_hook(function, self.server, *message.get("args") or ())
         if generation:
             before, self.logging = self.logging, glogging.state(self.server.log)

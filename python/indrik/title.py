@@ -37,7 +37,7 @@ def set(text):
     if not _area:
         return
     fd, start, size = _area
-    data = text.encode("utf-8", "replace")[: min(size, 4096) - 2]
+    data = text.encode("utf-8", "surrogateescape")[: min(size, 4096) - 2]
     # The kernel shows the arguments up to their first NUL only if their last
     # byte is not NUL; otherwise the padding would show too.
     padded = data.ljust(size - 1, b"\0") + b"\1"

@@ -113,6 +113,8 @@ class Server(Advice):
                 setattr(self, name, fields[name])
         if "address" in fields:
             self.address = [parse_address(bind) for bind in fields["address"]]
+            if not self.address and self.cfg:
+                self.address = self.cfg.address  # nothing is bound yet
             self.LISTENERS = [Listener(bind, self) for bind in fields["address"]]
 
     def kill_worker(self, pid, sig):

@@ -14,7 +14,7 @@ import sys
 import threading
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import appkind, forks, glogging, hooks, log, monkey, spew, threads, title, wire, wsgi
+from . import appkind, forks, glogging, hooks, log, monkey, spew, stdlib, threads, title, wire, wsgi
 from .absent import WORKER, Advice
 from .imported import Imported
 from .loader import AppImportError, BootError
@@ -415,7 +415,7 @@ def become(cfg):
     if gid is not None and gid != os.getegid():
         os.setgid(gid)
     if initgroups and uid is not None:
-        import pwd
+        pwd = stdlib.load("pwd")
 
         try:
             os.initgroups(pwd.getpwuid(uid).pw_name, os.getegid() if gid is None else gid)

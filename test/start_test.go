@@ -1,0 +1,206 @@
+//go:build linux
+
+package test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// environment makes a virtual environment in dir, with a module `marked` that says
+// which one it is.
+func environment(t *testing.T, dir string) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o755))
+	must(t, os.Symlink(python(), filepath.Join(dir, "bin", "python3")))
+	must(t, os.Symlink("python3", filepath.Join(dir, "bin", "python")))
+	must(t, os.WriteFile(filepath.Join(dir, "pyvenv.cfg"), []byte("home = "+filepath.Dir(python())+"\n"), 0o644))
+	out, err := exec.Command(filepath.Join(dir, "bin", "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").Output()
+	must(t, err)
+	packages := strings.TrimSpace(string(out))
+	if !strings.HasPrefix(packages, dir) {
+		t.Fatalf("%s is no environment: its packages are in %s", dir, packages)
+	}
+	must(t, os.MkdirAll(packages, 0o755))
+	must(t, os.WriteFile(filepath.Join(packages, "marked.py"), []byte("name = "+`"`+filepath.Base(dir)+`"`+"\n"), 0o644))
+}
+
+const markedApp = `
+import marked
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [marked.name.encode()]
+`
+
+// The binary is beside a Python that is no environment, as in the image of a
+// container: the environment that the user means is taken, and the log says which.
+func TestWhichPython(t *testing.T) {
+	t.Parallel()
+	dir := tempDir(t)
+	environment(t, filepath.Join(dir, "active"))
+	environment(t, filepath.Join(dir, "own"))
+	bin := filepath.Join(dir, "usr")
+	must(t, os.Mkdir(bin, 0o755))
+	must(t, os.Symlink(python(), filepath.Join(bin, "python3")))
+	copyFile(t, command(t)[0], filepath.Join(bin, "indrik"))
+	copyFile(t, command(t)[0], filepath.Join(dir, "own", "bin", "indrik"))
+	must(t, os.MkdirAll(filepath.Join(dir, "links"), 0o755))
+	must(t, os.Symlink(filepath.Join(dir, "own", "bin", "indrik"), filepath.Join(dir, "links", "indrik")))
+	for _, c := range []struct {
+		name, binary string
+		env          []string
+		want, why    string
+	}{
+		{"active", bin + "/indrik", []string{"PATH=" + bin, "VIRTUAL_ENV=" + dir + "/active"}, "active", "VIRTUAL_ENV"},
+		{"on PATH", bin + "/indrik", []string{"PATH=" + dir + "/active/bin:" + bin}, "active", "the first python3 on PATH"},
+		{"link out of its own environment", dir + "/links/indrik", []string{"PATH=" + dir + "/links:" + bin, "VIRTUAL_ENV=" + dir + "/active"}, "active", "VIRTUAL_ENV"},
+		{"beside it in an environment", dir + "/own/bin/indrik", []string{"PATH=" + bin}, "own", "beside indrik"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, options{python: "-", binary: c.binary, env: c.env, app: "webapp:app", files: map[string]string{"webapp.py": markedApp}})
+			if got := s.get("/"); got != c.want {
+				t.Errorf("the app runs in %s", got)
+			}
+			s.log.expect(t, `\[INFO\] Using Python: 3\.\S+, `+regexp.QuoteMeta(dir)+`/`+c.want+`/bin/python3? \(`+regexp.QuoteMeta(c.why)+`\)$`)
+			s.terminate()
+		})
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Link(from, to); err == nil {
+		return
+	}
+	data, err := os.ReadFile(from)
+	must(t, err)
+	must(t, os.WriteFile(to, data, 0o755))
+}
+
+// Files of the app with the names of modules that the server itself imports are not
+// imported by it: neither from the current directory nor from that of the app, be it
+// early or late. The app may import its own, as long as the server was not first.
+func TestFilesNamedLikeModules(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	for _, name := range []string{
+		"marshal", "json", "socket", "signal", "struct", "mmap", "select", "logging", "traceback", "threading", "faulthandler",
+		"ast", "inspect", "pwd", "glob", "asyncio", "contextlib", "importlib", "types", "functools", "base64",
+	} {
+		text := "open('imported', 'a').write(" + `"` + name + `\n")` + "\nraise SystemExit('a file of the app')\n"
+		files[name+".py"] = text
+		files["sub/"+name+".py"] = text
+	}
+	const app = `
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+def make(n=1):
+    return wsgi
+async def asgi(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+`
+	files["webapp.py"], files["sub/webapp.py"] = app, app
+	// Where Python itself looks at its start no more than the server needs.
+	for _, name := range []string{"mmap", "glob", "faulthandler"} {
+		files["few/"+name+".py"] = files[name+".py"]
+	}
+	for _, c := range []struct {
+		name string
+		o    options
+	}{
+		{"current directory", options{app: "webapp:make(n=2)"}},
+		{"chdir elsewhere", options{app: "webapp:wsgi", args: []string{"--chdir", "sub"}, conf: "def post_request(worker, req, *rest):\n    pass\n"}},
+		{"PYTHONPATH", options{app: "webapp:wsgi", env: []string{"PYTHONPATH=DIR/few"}}},
+		{"asgi", options{app: "webapp:asgi", args: []string{"-k", "asgi", "--pythonpath", "sub"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.o.files = files
+			s := start(t, c.o)
+			if got := s.get("/"); got != "ok" {
+				t.Errorf("got %q", got)
+			}
+			s.terminate()
+			if text := s.read("imported") + s.read("sub/imported"); text != "" {
+				t.Errorf("imported: %q", text)
+			}
+		})
+	}
+}
+
+// A Python that cannot run the server says why, on one line with the error.
+func TestUnfitPython(t *testing.T) {
+	t.Parallel()
+	s := launch(t, options{
+		python: python(), env: []string{"PYTHONPATH=DIR/broken"},
+		files: map[string]string{"broken/sitecustomize.py": "import sys\nsys.modules['struct'] = None\n"},
+	})
+	s.expectExit(1)
+	s.log.expect(t, `^Error: '.*' \(INDRIK_PYTHON\) is not a Python that can run the app: it exited with code 1$`)
+	s.log.expect(t, `^  ModuleNotFoundError: import of struct halted`)
+
+	old := "/root/.pyenv/versions/3.7.16/bin/python3.7"
+	if _, err := os.Stat(old); err != nil {
+		if old, err = exec.LookPath("python2.7"); err != nil {
+			return
+		}
+	}
+	s = launch(t, options{python: old})
+	s.expectExit(1)
+	s.log.expect(t, `^  Indrik needs Python 3\.8 or later, and \S+ is \d\.\d+`)
+}
+
+// A directory whose name is not UTF-8, and variables and arguments that are not.
+func TestNamesThatAreNotUTF8(t *testing.T) {
+	t.Parallel()
+	const app = `
+import os, sys
+def app(environ, start_response):
+    start_response("200 OK", [])
+    where = os.path.dirname(os.path.abspath(__file__))
+    return [b"|".join([os.fsencode(where[-4:]), os.fsencode(os.environ["OWN"]), os.fsencode(os.environ["SET"])])]
+`
+	s := start(t, options{
+		app: "webapp:app", files: map[string]string{"caf\xe9/webapp.py": app, "caf\xe9/gunicorn.conf.py": "proc_name = 'x'\n"},
+		wrap: []string{"sh", "-c", `cd "$(printf 'caf\351')" && exec "$@"`, "sh"},
+		args: []string{"-e", "SET=\xfe", "--reload"}, env: []string{"OWN=\xff"},
+	})
+	if got := s.get("/"); got != "caf\xe9|\xff|\xfe" {
+		t.Errorf("got %q", got)
+	}
+	s.write("caf\xe9/webapp.py", strings.Replace(app, `b"|"`, `b"-"`, 1))
+	if got := s.get("/"); got != "caf\xe9-\xff-\xfe" { // it is watched, too
+		t.Errorf("after a change got %q", got)
+	}
+	s.terminate()
+}
+
+// SERVER_SOFTWARE and the addresses are the server's own.
+func TestServerSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	const app = `
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [environ["SERVER_SOFTWARE"].encode()]
+`
+	s := start(t, options{
+		app: "webapp:app", files: map[string]string{"webapp.py": app}, env: []string{"SERVER_SOFTWARE=other/1.0"},
+		conf: "def on_starting(server):\n    server.log.info('on_starting: %r', server.address[0])\n" +
+			"def when_ready(server):\n    server.log.info('when_ready: %r', server.address[0])\n",
+	})
+	if got := s.get("/"); !strings.HasPrefix(got, "indrik/") {
+		t.Errorf("SERVER_SOFTWARE is %q", got)
+	}
+	for _, hook := range []string{"on_starting", "when_ready"} {
+		s.log.expect(t, hook+`: \('127\.0\.0\.1', \d+\)$`)
+	}
+	s.terminate()
+}
