@@ -61,8 +61,20 @@ func TestBundle(t *testing.T) {
 
 // The program must refuse an old Python, which it can only if that parses it.
 func TestBootstrapChecksFirst(t *testing.T) {
-	if !strings.HasPrefix(python.Bootstrap, "import sys\nif sys.version_info < (3, 8):\n") {
+	check := strings.Index(python.Bootstrap, "\nif sys.version_info < (3, 8):\n")
+	if first := strings.Index(python.Bootstrap, "\nclass "); check < 0 || first < check {
 		t.Error("the version of Python is not checked first")
+	}
+	for _, name := range []string{"python2.7", "python3.6", "python3.8"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		cmd := exec.Command(path, "-c", "import sys; compile(sys.stdin.read(), 'bootstrap', 'exec')")
+		cmd.Stdin = strings.NewReader(python.Bootstrap)
+		if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != 127 { // a version manager's wrapper
+			t.Errorf("%s cannot parse it: %s", name, out)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ class Server:
         self.said = []
         self.requests = {}
         self.stopping = False
+        self.graceful = 30
 
     def put(self, data):
         while data:
