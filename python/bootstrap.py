@@ -50,6 +50,9 @@ class Bundle:
         return self.sources[name].decode()
 try:
     sys.meta_path.insert(0, Bundle(4))
+    # What site or an instrumentation has imported may be of another version.
+    for name in [n for n in sys.modules if n.partition(".")[0] == "indrik"]:
+        del sys.modules[name]
     sys.argv[:1] = [] if len(sys.argv) > 1 else ["indrik"]
     from indrik import spawner
 except BaseException as e:

@@ -23,11 +23,12 @@
 // whether it has settings; it looks up users, groups, and whether files exist. A [Config] never changes, so that any
 // goroutine may read it.
 //
-// The page docs/settings.md is made from the table by
+// The page docs/settings.md and the types in python/indrik/settingtypes.py are made from
+// the table by
 //
 //	go run ./internal/settings/gendocs
 //
-// and a test fails when it is not up to date.
+// and a test fails when they are not up to date.
 package settings
 
-//go:generate go run ./gendocs -o ../../docs/settings.md
+//go:generate go run ./gendocs -o ../../docs/settings.md -types ../../python/indrik/settingtypes.py

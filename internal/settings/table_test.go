@@ -180,13 +180,18 @@ func TestAdditions(t *testing.T) {
 	}
 }
 
-func TestDocumentation(t *testing.T) {
-	page, err := os.ReadFile("../../docs/settings.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(page) != Markdown() {
-		t.Error("docs/settings.md is not up to date: go run ./internal/settings/gendocs")
+func TestGeneratedFiles(t *testing.T) {
+	for path, want := range map[string]string{
+		"../../docs/settings.md":              Markdown(),
+		"../../python/indrik/settingtypes.py": PythonTypes(),
+	} {
+		have, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(have) != want {
+			t.Errorf("%s is not up to date: go generate ./internal/settings", path)
+		}
 	}
 }
 

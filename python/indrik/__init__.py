@@ -1,19 +1,77 @@
 """What Indrik runs inside the app's own interpreter: the spawner, and the
-workers that it forks.
+workers that it forks. Installed beside the program, the same package is what apps and
+config files import.
 
 The master starts `python -c BOOTSTRAP` with a control socket at descriptor 3
-and the source of this package at descriptor 4; nothing is installed and nothing
-is written to disk. docs/protocol.md describes every message.
+and the source of this package at descriptor 4; nothing is written to disk, and an
+installed package, of whatever version, is not looked at. docs/protocol.md describes every
+message.
 
 It needs the standard library alone, of CPython 3.8 or later or of PyPy. It
 never reads a byte from a client: requests come parsed from the front, and
 responses go back to it unframed.
 
-A config file may use from it what follows here, indrik.glogging and indrik.statsd.
+Public are the names in __all__, indrik.types, indrik.glogging and indrik.statsd.
 """
 
 import os
 
-#: The version of the server.
-__version__ = os.environ.get("SERVER_SOFTWARE", "").partition("/")[2]
-version_info = tuple(int(n) if n.isdigit() else n for n in __version__.split("."))
+__all__ = ["LaunchError", "deadline", "disconnected", "extend_deadline", "run"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping, Optional
+
+    from .launch import LaunchError, run
+
+
+def _version():
+    name, _, version = os.environ.get("SERVER_SOFTWARE", "").partition("/")
+    if name == "indrik":
+        return version
+    from importlib import metadata
+
+    try:
+        return metadata.version("indrik")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def disconnected(environ: "Mapping[str, Any]") -> bool:
+    """Reports whether the client of a request has gone, so that the rest of the work is for
+    nobody. environ is that of the request, of a worker of the kind sync, gthread or gevent."""
+    return _function(environ, "indrik.disconnected")()
+
+
+def deadline(environ: "Mapping[str, Any]") -> "Optional[float]":
+    """Returns the time by time.monotonic(), in seconds, at which the setting timeout ends
+    the request; None if it does not."""
+    return _function(environ, "indrik.deadline")()
+
+
+def extend_deadline(environ: "Mapping[str, Any]", seconds: float) -> "Optional[float]":
+    """Lets the request run for so many more seconds from now, an hour at most, and returns
+    the new deadline."""
+    return _function(environ, "indrik.extend_deadline")(seconds)
+
+
+def _function(environ, name):
+    try:
+        return environ[name]
+    except KeyError:
+        raise RuntimeError(
+            "%s() needs the WSGI environ of a request that Indrik serves, and this one has no %r" % (name, name)
+        ) from None
+
+
+def __getattr__(name):
+    # Neither is needed in the server's own processes, where imports cost each worker.
+    if name in ("run", "LaunchError"):
+        from . import launch
+
+        return getattr(launch, name)
+    if name == "__version__":
+        return _version()
+    if name == "version_info":
+        return tuple(int(n) if n.isdigit() else n for n in _version().split("."))
+    raise AttributeError("module 'indrik' has no attribute %r" % (name,))

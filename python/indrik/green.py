@@ -16,7 +16,7 @@ import gevent
 from gevent.event import Event
 from gevent.socket import wait_write
 
-from . import deadline, hooks, wire, wsgi
+from . import hooks, timelimit, wire, wsgi
 from .exchange import FORMAT, LEAVE, MAX_CHUNK, REFUSED, Exchange, FrontGone, Late
 from .wire import GONE, GRANT, LATE, PING, REQUEST, RESET, TRAY
 
@@ -121,9 +121,9 @@ class GreenExchange(Exchange):
 
     def extend_deadline(self, seconds):
         if self.until is not None:
-            seconds = deadline.checked(seconds)
+            seconds = timelimit.checked(seconds)
             self.until = max(self.until, monotonic() + seconds)
-            self._send(deadline.extension(self.id, seconds))
+            self._send(timelimit.extension(self.id, seconds))
         return self.until
 
 

@@ -12,7 +12,7 @@ from io import BytesIO
 from marshal import dumps, loads
 from time import perf_counter
 
-from . import deadline, hookview, store, wire
+from . import hookview, store, timelimit, wire
 from .exchange import COPIED, END, ERROR, FORMAT, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone, Late
 from .log import Errors
 
@@ -73,7 +73,7 @@ def serve(worker, index):
     revoked = wire.BOARD_REVOCATIONS
     app = worker.wsgi
     common = constants(worker)
-    common.update(deadline.functions(worker.timeout, cells, cell, sock))
+    common.update(timelimit.functions(worker.timeout, cells, cell, sock))
     limit = worker.max_requests
     hooked = with_hooks(worker)
     buffer = wire.buffer()

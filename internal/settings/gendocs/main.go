@@ -1,5 +1,5 @@
-// Gendocs writes docs/settings.md from the table of settings. Run it in the
-// root of the repository:
+// Gendocs writes docs/settings.md and python/indrik/settingtypes.py from the table of
+// settings. Run it in the root of the repository:
 //
 //	go run ./internal/settings/gendocs
 package main
@@ -13,10 +13,13 @@ import (
 )
 
 func main() {
-	out := flag.String("o", "docs/settings.md", "file to write")
+	docs := flag.String("o", "docs/settings.md", "`file` for the page")
+	types := flag.String("types", "python/indrik/settingtypes.py", "`file` for the types")
 	flag.Parse()
-	if err := os.WriteFile(*out, []byte(settings.Markdown()), 0o644); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	for path, text := range map[string]string{*docs: settings.Markdown(), *types: settings.PythonTypes()} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 }

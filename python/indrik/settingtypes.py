@@ -1,0 +1,150 @@
+"""The settings and their types. Made from internal/settings by: go generate ./internal/settings"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Sequence, TypedDict, Union
+
+HOOKS = frozenset((
+    "on_dirty_starting",
+    "dirty_post_fork",
+    "dirty_worker_init",
+    "dirty_worker_exit",
+    "on_starting",
+    "on_reload",
+    "when_ready",
+    "pre_fork",
+    "post_fork",
+    "post_worker_init",
+    "worker_int",
+    "worker_abort",
+    "pre_exec",
+    "pre_request",
+    "post_request",
+    "child_exit",
+    "worker_exit",
+    "nworkers_changed",
+    "on_exit",
+    "ssl_context",
+))
+
+
+class Settings(TypedDict, total=False):
+    """What indrik.run() takes by keyword. docs/settings.md describes each."""
+
+    config: str
+    wsgi_app: str
+    bind: Union[str, Sequence[str]]
+    backlog: int
+    workers: Union[int, str]
+    worker_class: str
+    threads: int
+    worker_connections: int
+    max_requests: int
+    max_requests_jitter: int
+    timeout: int
+    graceful_timeout: int
+    keepalive: int
+    asgi_loop: str
+    asgi_lifespan: str
+    asgi_disconnect_grace_period: int
+    http_parser: str
+    websocket_max_message_size: int
+    websocket_ping_interval: int
+    websocket_ping_timeout: int
+    websocket_compression: bool
+    websocket_drain_max: int
+    websocket_drain_window: int
+    queue_limit: int
+    queue_timeout: int
+    limit_request_line: int
+    limit_request_fields: int
+    limit_request_field_size: int
+    limit_request_body: int
+    limit_connections: int
+    handshake_timeout: int
+    header_timeout: int
+    body_timeout: int
+    body_min_rate: int
+    write_timeout: int
+    reload: bool
+    reload_engine: str
+    reload_extra_files: Union[str, Sequence[str]]
+    spew: bool
+    check_config: bool
+    print_config: bool
+    preload_app: bool
+    sendfile: bool
+    reuse_port: bool
+    chdir: str
+    daemon: bool
+    raw_env: Union[str, Sequence[str]]
+    pidfile: str
+    worker_tmp_dir: str
+    user: Union[int, str]
+    group: Union[int, str]
+    umask: int
+    initgroups: bool
+    tmp_upload_dir: str
+    secure_scheme_headers: Dict[str, str]
+    forwarded_allow_ips: Union[str, Sequence[str]]
+    pythonpath: str
+    paste: str
+    raw_paste_global_conf: Union[str, Sequence[str]]
+    proxy_protocol: Union[bool, str]
+    proxy_allow_ips: Union[str, Sequence[str]]
+    protocol: str
+    uwsgi_allow_ips: Union[str, Sequence[str]]
+    permit_obsolete_folding: bool
+    strip_header_spaces: bool
+    permit_unconventional_http_method: bool
+    permit_unconventional_http_version: bool
+    casefold_http_method: bool
+    forwarder_headers: Union[str, Sequence[str]]
+    header_map: str
+    root_path: str
+    accesslog: str
+    disable_redirect_access_to_syslog: bool
+    access_log_format: str
+    access_log_timeout: int
+    errorlog: str
+    loglevel: str
+    capture_output: bool
+    logger_class: str
+    logconfig: str
+    logconfig_dict: Dict[str, Any]
+    logconfig_json: str
+    syslog_addr: str
+    syslog: bool
+    syslog_prefix: str
+    syslog_facility: str
+    enable_stdio_inheritance: bool
+    statsd_host: str
+    dogstatsd_tags: str
+    statsd_prefix: str
+    enable_backlog_metric: bool
+    proc_name: str
+    default_proc_name: str
+    keyfile: str
+    certfile: str
+    ssl_version: Union[int, str]
+    cert_reqs: int
+    ca_certs: str
+    suppress_ragged_eofs: bool
+    do_handshake_on_connect: bool
+    ciphers: str
+    tls_min_version: str
+    http_protocols: Union[str, Sequence[str]]
+    http2_cleartext: str
+    http2_max_concurrent_streams: int
+    http2_initial_window_size: int
+    http2_max_frame_size: int
+    http2_max_header_list_size: int
+    http2_idle_timeout: int
+    control_socket: str
+    control_socket_mode: int
+    control_socket_disable: bool
+    dirty_apps: Union[str, Sequence[str]]
+    dirty_workers: int
+    dirty_timeout: int
+    dirty_threads: int
+    dirty_graceful_timeout: int
