@@ -59,6 +59,7 @@ class Settings(TypedDict, total=False):
     limit_request_line: int
     limit_request_fields: int
     limit_request_field_size: int
+    limit_request_head: int
     limit_request_body: int
     limit_connections: int
     handshake_timeout: int
