@@ -47,6 +47,9 @@ class Settings(TypedDict, total=False):
     asgi_loop: str
     asgi_lifespan: str
     asgi_disconnect_grace_period: int
+    asgi_send_after_disconnect: str
+    asgi_extensions: Union[str, Sequence[str]]
+    worker_affinity: str
     http_parser: str
     websocket_max_message_size: int
     websocket_ping_interval: int
@@ -88,6 +91,7 @@ class Settings(TypedDict, total=False):
     tmp_upload_dir: str
     secure_scheme_headers: Dict[str, str]
     forwarded_allow_ips: Union[str, Sequence[str]]
+    forwarded_for: str
     pythonpath: str
     paste: str
     raw_paste_global_conf: Union[str, Sequence[str]]
