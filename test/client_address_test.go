@@ -77,7 +77,7 @@ func TestClientOfTCP(t *testing.T) {
 
 func TestClientOfUnixSocket(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "showenviron:app", bind: []string{"unix:DIR/web.sock"}})
+	s := start(t, options{app: "showenviron:app", bind: []string{"unix:DIR/web.sock"}, args: []string{"--permit-missing-host"}})
 	for fields, want := range map[string]variables{
 		"Host: example.org":                               {"SERVER_NAME": "example.org", "SERVER_PORT": "80", "wsgi.url_scheme": "http"},
 		"Host: example.org:8080":                          {"SERVER_NAME": "example.org", "SERVER_PORT": "8080", "wsgi.url_scheme": "http"},

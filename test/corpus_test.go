@@ -23,6 +23,23 @@ var refusedClasses = []struct {
 	cases map[string]refusedClass
 }{
 	{nil, map[string]refusedClass{
+		"no Host":                              {"GET / HTTP/1.1\r\nA: b\r\n\r\n", 400},
+		"no Host, but one in the target":       {"GET http://test/ HTTP/1.1\r\n\r\n", 400},
+		"identity":                             {"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: identity\r\n\r\n", 400},
+		"identity and a length":                {"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\na", 400},
+		"gzip, not chunked":                    {"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\na", 400},
+		"target not ASCII":                     {"GET /logi\xd2n HTTP/1.1\r\nHost: test\r\n\r\n", 400},
+		"query not ASCII":                      {"GET /?\xc3\xa9 HTTP/1.1\r\nHost: test\r\n\r\n", 400},
+		"two empty lines":                      {"\r\n\r\nGET / HTTP/1.1\r\nHost: test\r\n\r\n", 400},
+		"bare LF before":                       {"\nGET / HTTP/1.1\r\nHost: test\r\n\r\n", 400},
+		"bare CR before":                       {"\rGET / HTTP/1.1\r\nHost: test\r\n\r\n", 400},
+		"line too long after an empty one":     {"\r\nGET /" + strings.Repeat("a", 4200) + " HTTP/1.1\r\nHost: test\r\n\r\n", 414},
+		"chunk extension without a value":      {chunkedHead + "1;x=\r\na\r\n0\r\n\r\n", 400},
+		"chunk extension without a name":       {chunkedHead + "1;\r\na\r\n0\r\n\r\n", 400},
+		"chunk extension with an open quote":   {chunkedHead + "1;x=\"y\r\na\r\n0\r\n\r\n", 400},
+		"chunk extension with words behind it": {chunkedHead + "1;x=y z\r\na\r\n0\r\n\r\n", 400},
+	}},
+	{[]string{"--permit-missing-host"}, map[string]refusedClass{
 		"001 cut off":                             {"GET /cut HTTP/1.1\r\nHo", closesOnly},
 		"002 request line":                        {"GET\r\n\r\n", 400},
 		"003 bare LF":                             {"GET / HTTP/1.1\nHost: test\n\n", 400},
@@ -30,7 +47,7 @@ var refusedClasses = []struct {
 		"003c method with a dot in front":         {".get / HTTP/1.1\r\n\r\n", 400},
 		"004 other protocol":                      {"GET / FTP/1.1\r\n\r\n", 400},
 		"005 NUL in a name":                       {"GET / HTTP/1.1\r\nX\x00Y: z\r\n\r\n", 400},
-		"006 request line too long":               {"GET /" + strings.Repeat("a", 4200) + " HTTP/1.1\r\n\r\n", 400},
+		"006 request line too long":               {"GET /" + strings.Repeat("a", 4200) + " HTTP/1.1\r\n\r\n", 414},
 		"010 field too large":                     {"GET / HTTP/1.1\r\nX: " + strings.Repeat("a", 8190) + "\r\n\r\n", 431},
 		"013 too many fields":                     {"GET / HTTP/1.1\r\n" + strings.Repeat("X: y\r\n", 101) + "\r\n", 431},
 		"014 negative length":                     {"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400},
@@ -89,8 +106,8 @@ var refusedClasses = []struct {
 		"unknown coding":                          {"POST / HTTP/1.1\r\nTransfer-Encoding: cow, chunked\r\n\r\n0\r\n\r\n", 501},
 		"unknown expectation":                     {"POST / HTTP/1.1\r\nExpect: the-unexpected\r\n\r\n", 417},
 	}},
-	{[]string{"--limit-request-line", "30", "--limit-request-fields", "2", "--limit-request-field_size", "20"}, map[string]refusedClass{
-		"006 request line over a limit of its own": {"GET /12345678901234567890 HTTP/1.1\r\n\r\n", 400},
+	{[]string{"--permit-missing-host", "--limit-request-line", "30", "--limit-request-fields", "2", "--limit-request-field_size", "20"}, map[string]refusedClass{
+		"006 request line over a limit of its own": {"GET /12345678901234567890 HTTP/1.1\r\n\r\n", 414},
 		"007 fields over theirs":                   {"GET / HTTP/1.1\r\nA: b\r\nC: d\r\nE: f\r\n\r\n", 431},
 		"008 a field over its own":                 {"GET / HTTP/1.1\r\nA: 01234567890123456789\r\n\r\n", 431},
 		"009 a name over it":                       {"GET / HTTP/1.1\r\nA012345678901234567890: b\r\n\r\n", 431},
@@ -98,11 +115,11 @@ var refusedClasses = []struct {
 		"012 without an end":                       {"GET / HTTP/1.1\r\nA: 0123456789012345678901234567890123456789", 431},
 		"017 by one byte":                          {"GET / HTTP/1.1\r\nA: 0123456789012345\r\n\r\n", 431},
 	}},
-	{[]string{"--header-map", "refuse"}, map[string]refusedClass{
+	{[]string{"--permit-missing-host", "--header-map", "refuse"}, map[string]refusedClass{
 		"040 underscore":                {"GET / HTTP/1.1\r\nContent_Length: 5\r\n\r\n", 400},
 		"chunked_07 underscored coding": {"POST / HTTP/1.1\r\nTransfer_Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
 	}},
-	{[]string{"--forwarded-allow-ips", "*"}, map[string]refusedClass{
+	{[]string{"--permit-missing-host", "--forwarded-allow-ips", "*"}, map[string]refusedClass{
 		"019 contradictory schemes": {"GET / HTTP/1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off\r\n\r\n", 400},
 	}},
 	{[]string{"--proxy-protocol=v1"}, map[string]refusedClass{

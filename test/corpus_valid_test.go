@@ -16,6 +16,14 @@ var acceptedClasses = []struct {
 	cases map[string]acceptedClass
 }{
 	{nil, map[string]acceptedClass{
+		"an empty line before":               {"\r\nGET /a HTTP/1.1\r\nHost: test\r\n\r\n", []string{"/a\n"}},
+		"an empty line too many":             {"POST /a HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\nx\r\nGET /b HTTP/1.1\r\nHost: test\r\n\r\n\r\nGET /c HTTP/1.1\r\nHost: test\r\n\r\n", []string{"/a\nx", "/b\n", "/c\n"}},
+		"an empty line behind a chunked one": {chunkedHead + "1\r\na\r\n0\r\n\r\n\r\n" + chunkedHead + "1\r\nb\r\n0\r\n\r\n", []string{"/chunked\na", "/chunked\nb"}},
+		"an empty Host":                      {"GET /a HTTP/1.1\r\nHost:\r\n\r\n", []string{"/a\n"}},
+		"HTTP/1.0 without Host":              {"GET /a HTTP/1.0\r\n\r\n", []string{"/a\n"}},
+		"CONNECT, then more":                 {"CONNECT test:80 HTTP/1.1\r\nHost: test:80\r\n\r\n" + format("GET", "/never", ""), []string{"\n"}},
+	}},
+	{[]string{"--permit-missing-host", "--permit-non-ascii-target"}, map[string]acceptedClass{
 		"fields":                        {"PUT /stuff/here?foo=bar HTTP/1.1\r\nHost: test\r\nContent-Type: a/b\r\nContent-Length: 3\r\n\r\nabc", []string{"/stuff/here\nabc"}},
 		"fragment":                      {"GET /favicon.ico#here?x HTTP/1.1\r\nHost: test\r\n\r\n", []string{"/favicon.ico\n"}},
 		"no fields at all":              {"GET /test HTTP/1.1\r\n\r\n", []string{"/test\n"}},
@@ -31,7 +39,6 @@ var acceptedClasses = []struct {
 		"space before an extension":     {chunkedHead + "1 \t;x\r\na\r\n0\r\n\r\n", []string{"/chunked\na"}},
 		"trailers":                      {chunkedHead + "1\r\na\r\n0\r\nVary: *\r\nContent-Type: text/plain\r\n\r\n", []string{"/chunked\na"}},
 		"chunked in capitals":           {"POST /case HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", []string{"/case\na"}},
-		"identity":                      {"POST /identity HTTP/1.1\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\na", []string{"/identity\na"}},
 		"identity below chunked":        {"POST /below HTTP/1.1\r\nTransfer-Encoding: identity, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", []string{"/below\na"}},
 		"gzip below chunked, then more": {"POST /gzip HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n" + format("GET", "/never", ""), []string{"/gzip\na"}},
 		"1.0":                           {"GET /old HTTP/1.0\r\n\r\n" + format("GET", "/never", ""), []string{"/old\n"}},
@@ -49,16 +56,16 @@ var acceptedClasses = []struct {
 		"underscores are dropped":       {"GET /x HTTP/1.1\r\nContent_Length: 7\r\n\r\n", []string{"/x\n"}},
 		"a field of 8 KiB":              {"GET /x HTTP/1.1\r\nX: " + strings.Repeat("y", 8185) + "\r\n\r\n", []string{"/x\n"}},
 	}},
-	{[]string{"--limit-request-line", "0"}, map[string]acceptedClass{
+	{[]string{"--permit-missing-host", "--limit-request-line", "0"}, map[string]acceptedClass{
 		"a line without a limit": {"GET /" + strings.Repeat("x", 20000) + " HTTP/1.1\r\n\r\n", []string{"/" + strings.Repeat("x", 20000) + "\n"}},
 	}},
-	{[]string{"--permit-obsolete-folding", "--strip-header-spaces", "--permit-unconventional-http-method", "--permit-unconventional-http-version"}, map[string]acceptedClass{
+	{[]string{"--permit-missing-host", "--permit-obsolete-folding", "--strip-header-spaces", "--permit-unconventional-http-method", "--permit-unconventional-http-version"}, map[string]acceptedClass{
 		"folding":          {"POST /x HTTP/1.1\r\nContent-Length:\r\n  1\r\n\r\na", []string{"/x\na"}},
 		"space before one": {"POST /x HTTP/1.1\r\nContent-Length : 1\r\n\r\na", []string{"/x\na"}},
 		"methods":          {"-blargh /x HTTP/1.1\r\n\r\n", []string{"/x\n"}},
 		"versions":         {"GET /x HTTP/2.0\r\n\r\n", []string{"/x\n"}},
 	}},
-	{[]string{"--proxy-protocol=auto"}, map[string]acceptedClass{
+	{[]string{"--permit-missing-host", "--proxy-protocol=auto"}, map[string]acceptedClass{
 		"PROXY 1":      {"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\nGET /x HTTP/1.1\r\n\r\n", []string{"/x\n"}},
 		"PROXY absent": {"POST /x HTTP/1.1\r\nContent-Length: 1\r\n\r\naGET /y HTTP/1.1\r\n\r\n", []string{"/x\na", "/y\n"}},
 	}},

@@ -361,17 +361,18 @@ func TestMalformedRequests(t *testing.T) {
 	t.Parallel()
 	s := start(t, options{app: "echo:app"})
 	for request, status := range map[string]int{
-		"nonsense\r\n\r\n":                                                           400,
-		"get / HTTP/1.1\r\n\r\n":                                                     400,
-		"GET / HTTP/2.0\r\n\r\n":                                                     400,
-		"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n":                                      400,
-		"GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n":                                  400,
-		"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n":                               400,
-		"GET / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n":                             400,
-		"POST / HTTP/1.1\r\nTransfer-Encoding: x\r\n\r\n":                            501,
-		"GET /" + strings.Repeat("x", 5000) + " HTTP/1.1\r\n":                        400,
-		"GET / HTTP/1.1\r\nA: " + strings.Repeat("x", 9000):                          431,
-		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n": 400,
+		"nonsense\r\n\r\n":                                                                      400,
+		"get / HTTP/1.1\r\nHost: x\r\n\r\n":                                                     400,
+		"GET / HTTP/1.1\r\n\r\n":                                                                400,
+		"GET / HTTP/2.0\r\n\r\n":                                                                400,
+		"GET / HTTP/1.1\r\nHost: x\r\nBad Name: x\r\n\r\n":                                      400,
+		"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n folded\r\n\r\n":                                  400,
+		"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n":                               400,
+		"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\n":                             400,
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n":                            501,
+		"GET /" + strings.Repeat("x", 5000) + " HTTP/1.1\r\n":                                   414,
+		"GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("x", 9000):                          431,
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n": 400,
 	} {
 		mark := s.log.mark()
 		c := s.client()

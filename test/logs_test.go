@@ -112,7 +112,7 @@ func TestRefusedRequestsInTheAccessLog(t *testing.T) {
 		{"nonsense\r\n\r\n", ""},
 		{"GET /bad HTTP/1.1\r\nA b\r\n\r\n", ""},
 		{format("POST", "/large", "12345678901"), "POST /large HTTP/1.1 413 SIZE /large"},
-		{"POST /chunk HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx", "POST /chunk HTTP/1.1 400 SIZE /chunk"},
+		{"POST /chunk HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx", "POST /chunk HTTP/1.1 400 SIZE /chunk"},
 		{format("GET", "/other%20path", "", "SCRIPT_NAME: /app"), "GET /other%20path HTTP/1.1 500 SIZE /other path"},
 		{format("GET", "/name", "", "A_B: c"), "GET /name HTTP/1.1 400 SIZE /name"},
 	} {

@@ -22,7 +22,7 @@ import (
 type config struct {
 	*wire.FrontConfig
 	http      http1.Config
-	http2     http1.Config // of heads that HTTP/2 has bounded already
+	http2     http1.Config // of heads that HTTP/2 has bounded already, and whose host is in :authority
 	format    *accesslog.Format
 	maxHead   int // bytes
 	maxConns  int
@@ -63,6 +63,8 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 			PermitMethod:          w.PermitMethod,
 			PermitVersion:         w.PermitVersion,
 			CasefoldMethod:        w.CasefoldMethod,
+			PermitMissingHost:     w.PermitMissingHost,
+			PermitNonASCIITarget:  w.PermitNonASCIITarget,
 		},
 		forwarded:        parseNetworks(w.ForwardedAllowIPs),
 		proxies:          parseNetworks(w.ProxyAllowIPs),
@@ -84,6 +86,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 	c.maxHead = c.http.MaxHead()
 	c.http2 = c.http
 	c.http2.LimitRequestHead = 0
+	c.http2.PermitMissingHost = true // RFC 9113 section 8.3.1 does not ask for :authority
 	for _, name := range w.ForwarderHeaders {
 		if name == "*" {
 			c.anyName = true

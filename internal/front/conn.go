@@ -66,6 +66,7 @@ type conn struct {
 	readE  error
 	readFn func(fd uintptr) bool
 	quick  bool // tryRead may hand over a request that is there as a whole
+	passed bool // an empty line stood before the request that is to come
 
 	resting bool // between two frames of WebSocket: there is no request that buf is needed for
 
@@ -210,6 +211,7 @@ func (c *conn) serveOne() bool {
 // takeOver begins the exchange of a request whose head is there.
 func (c *conn) takeOver(cfg *config) {
 	c.setBusy(true)
+	c.passed = false
 	c.ex.begin(cfg)
 	c.out.begin(c.ex.form != forQueue)
 }
@@ -252,7 +254,11 @@ func (c *conn) awaitNext(keep bool) bool {
 		c.watch()
 		return false
 	}
-	for c.r == c.w && c.w < len(c.buf) {
+	for {
+		c.passEmptyLine()
+		if c.r < c.w || c.w >= len(c.buf) {
+			break
+		}
 		// The usual case: the client sends its next request when it has the
 		// response, and this goroutine waits for that.
 		err := c.fillNext()
@@ -280,6 +286,7 @@ func (c *conn) awaitNext(keep bool) bool {
 func (c *conn) readHead() (int, *config, error) {
 	var cfg *config
 	for {
+		c.passEmptyLine()
 		if c.w > c.r {
 			if cfg == nil {
 				<-c.s.known
@@ -335,6 +342,16 @@ func (c *conn) readHead() (int, *config, error) {
 		if err != nil {
 			return 0, nil, err
 		}
+	}
+}
+
+// passEmptyLine passes over one empty line before a request: some clients send one
+// too many after a body (RFC 9112 section 2.2). It is no part of a request, so that
+// a connection where nothing follows it is idle.
+func (c *conn) passEmptyLine() {
+	if !c.passed && c.w-c.r >= 2 && c.buf[c.r] == '\r' && c.buf[c.r+1] == '\n' {
+		c.r += 2
+		c.passed = true
 	}
 }
 

@@ -110,6 +110,51 @@ func TestPipelining(t *testing.T) {
 	c.open(50 * time.Millisecond)
 }
 
+// One empty line before a request is passed over, and a connection on which nothing
+// else has come is idle: it is closed when its time is over, without a word.
+func TestEmptyLine(t *testing.T) {
+	cfg := testConfig()
+	cfg.Keepalive = 1
+	r := newRig(t, 0)
+	r.listen()
+	r.worker(r.generation(1, cfg), 1).serve(echo)
+	for name, pieces := range map[string][]string{
+		"behind the body":      {"\nPOST /a HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc\n"},
+		"after the response":   {"POST /a HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc", "\n"},
+		"before the next":      {"POST /a HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc", "\nPOST /a HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc"},
+		"of two in a row":      {"POST /a HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc\nPOST /a HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc\n"},
+		"with a chunked body":  {"POST /a HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n3\nabc\n0\n\n\n"},
+		"before the first one": {"\n", "POST /a HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := r.dial()
+			answers := 0
+			for _, piece := range pieces {
+				c.send("%s", piece)
+				for range strings.Count(piece, "POST") {
+					c.expect(200, "POST /a abc")
+					answers++
+				}
+			}
+			begin := time.Now()
+			c.closed()
+			if d := time.Since(begin); answers == 0 || d > 4*time.Second {
+				t.Errorf("closed after %d answers and %s", answers, d)
+			}
+		})
+	}
+	for _, lines := range []string{"\n\n", "\nPOST /a HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc\n\n"} {
+		c := r.dial()
+		c.send("%sGET / HTTP/1.1\nHost: a\n\n", lines)
+		if strings.Contains(lines, "POST") {
+			c.expect(200, "POST /a abc")
+		}
+		c.expect(400, "*")
+		c.closed()
+	}
+}
+
 // The head may come in any pieces.
 func TestHeadInPieces(t *testing.T) {
 	r := serving(t)
@@ -200,7 +245,8 @@ func TestRefused(t *testing.T) {
 		{"GET / HTTP/1.1\nA B: c\n\n", "Invalid HTTP header name: 'A B'", 400},
 		{"GET / HTTP/1.1\nA: " + strings.Repeat("x", 9000) + "\n\n", "limit request headers fields size", 431},
 		{"GET / HTTP/1.1\n" + strings.Repeat("A: "+strings.Repeat("x", 8000)+"\n", 5), "limit request head size", 431},
-		{"POST / HTTP/1.1\nTransfer-Encoding: chunked\n\nzz\n", "Invalid chunk size", 400},
+		{"POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\nzz\n", "Invalid chunk size", 400},
+		{"GET / HTTP/1.1\nA: b\n\n", "Invalid HTTP Header: 'HOST' is missing", 400},
 		{"GET / HTTP/1.1\nTransfer-Encoding: x\n\n", "Unsupported transfer coding: 'x'", 501},
 	} {
 		c := r.dial()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -172,7 +173,7 @@ func appendRequest(b []byte, r *http.Request) []byte {
 		b = append(b, "\r\n"...)
 	}
 	if r.Host != "" {
-		field("Host", r.Host)
+		field("Host", r.Host) // of :authority, if there is one
 	}
 	names := make([]string, 0, len(r.Header))
 	for name := range r.Header {
@@ -180,7 +181,11 @@ func appendRequest(b []byte, r *http.Request) []byte {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		for _, value := range r.Header[name] {
+		values := r.Header[name]
+		if name == "Host" && len(values) == 1 && strings.EqualFold(values[0], r.Host) {
+			continue // :authority says the same; another Host makes two, which are refused
+		}
+		for _, value := range values {
 			field(name, value)
 		}
 	}

@@ -1,6 +1,10 @@
 package front
 
-import "golang.org/x/net/http2/hpack"
+import (
+	"strings"
+
+	"golang.org/x/net/http2/hpack"
+)
 
 const (
 	// maxWatched is how large a frame with fields may be that is looked at, and a
@@ -16,13 +20,19 @@ const (
 var noSuchField = []byte{0, 1, 'A', 0}
 
 // A fieldWatch reads the fields of requests, and their trailers, for those that
-// belong to a connection of HTTP/1. A request with such a field is malformed and
-// ends with a stream error (RFC 9113 sections 8.1.1 and 8.2.2); net/http would
-// answer it with 400. So it gets a field more that net/http ends it for.
+// belong to a connection of HTTP/1, and for the length of a body that is not to
+// come. A request with such a field is malformed and ends with a stream error (RFC
+// 9113 sections 8.1.1 and 8.2.2); net/http would answer it with 400, or not mind. So
+// it gets a field more that net/http ends it for.
 type fieldWatch struct {
 	decoder *hpack.Decoder
 	lost    bool // the table is not known any more: everything passes
+
+	// Of the fields that are being read.
 	bad     bool // there was such a field
+	last    bool // nothing follows them in their stream
+	request bool // they are no trailers
+	length  bool // they say that there is a body
 }
 
 // watches tells whether append is to get this frame. Every one must come that
@@ -37,6 +47,9 @@ func (w *fieldWatch) watches(f *frame) bool {
 // append appends a frame to dst, changed if the fields that end with it are bad.
 func (w *fieldWatch) append(dst, whole []byte) []byte {
 	fragment, priority, ok := fieldsOf(whole)
+	if whole[3] == frameHeaders {
+		w.bad, w.last, w.request, w.length = false, whole[4]&flagEndStream != 0, false, false
+	}
 	if ok && w.decoder == nil {
 		w.decoder = hpack.NewDecoder(fieldTable, w.field)
 		w.decoder.SetMaxStringLength(maxWatched)
@@ -53,10 +66,9 @@ func (w *fieldWatch) append(dst, whole []byte) []byte {
 		w.lost = true // net/http finds the same mistake
 		return append(dst, whole...)
 	}
-	if !end || !w.bad {
+	if !end || !w.bad && !(w.last && w.request && w.length) {
 		return append(dst, whole...)
 	}
-	w.bad = false
 	start := len(dst)
 	dst = append(dst, whole[:frameHeader]...)
 	if whole[3] == frameHeaders {
@@ -99,5 +111,9 @@ func (w *fieldWatch) field(f hpack.HeaderField) {
 		w.bad = true
 	case "te":
 		w.bad = w.bad || f.Value != "trailers"
+	case "content-length":
+		w.length = w.length || strings.Trim(f.Value, "0") != ""
+	default:
+		w.request = w.request || strings.HasPrefix(f.Name, ":")
 	}
 }

@@ -25,6 +25,9 @@ func TestFieldWatch(t *testing.T) {
 		"proxy-connection":  {fields{{"proxy-connection", "x"}}, true},
 		"transfer-encoding": {fields{{"transfer-encoding", "chunked"}}, true},
 		"upgrade":           {fields{{"upgrade", "h2c"}}, true},
+		"length of nothing": {fields{{"content-length", "0"}}, false},
+		"length of a body":  {fields{{"content-length", "5"}}, true},
+		"two lengths":       {fields{{"content-length", "0"}, {"content-length", "05"}}, true},
 	} {
 		// The first stream fills the table, the second has the fields, in three
 		// frames with padding and a priority, the third uses the table.

@@ -10,7 +10,7 @@ const (
 	frameSettings     = 4
 	frameContinuation = 9
 
-	flagEndStream  = 0x01 // of DATA
+	flagEndStream  = 0x01 // of DATA and HEADERS
 	flagAck        = 0x01 // of SETTINGS
 	flagEndHeaders = 0x04 // of HEADERS and CONTINUATION
 	flagPadded     = 0x08 // of DATA and HEADERS

@@ -80,8 +80,16 @@ func (st *stream) read() error {
 	if _, err := http1.ParseRequest(&cfg.http2, appendRequest(nil, st.r), &st.req); err != nil {
 		return err
 	}
+	if st.req.Authority != nil && string(st.req.Method) != "CONNECT" {
+		// RFC 9113 section 8.3.1: :path has no host in it.
+		return http1.NewError(http1.InvalidRequestLine, st.req.Target)
+	}
 	st.req.Major, st.req.Minor = 2, 0
 	if st.r.ContentLength == 0 { // −1 is that of a body without a declared size
+		if st.req.ContentLength > 0 {
+			// Most of these end sooner, see fieldWatch.
+			return http1.NewError(http1.InvalidHeader, []byte("CONTENT-LENGTH"))
+		}
 		return st.ex.pack(nil, st.req.ContentLength)
 	}
 	if err := st.ex.wanted(st.req.ContentLength); err != nil {
@@ -292,9 +300,6 @@ func (st *stream) pushHead() {
 	head := st.head
 	st.head.waits = false
 	st.out.push(func() error {
-		if head.code < 200 {
-			return errInterim
-		}
 		header := st.w.Header()
 		header["Content-Type"] = nil // none is made up
 		for _, f := range head.fields {
@@ -320,8 +325,6 @@ func (st *stream) flushBegun() {
 		_ = st.control.Flush() // what comes next ends the stream anyway
 	}
 }
-
-var errInterim = errors.New("an interim status is no response")
 
 func (st *stream) finish(keep bool) {
 	if !st.ended.Load() || st.left > 0 {

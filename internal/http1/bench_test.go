@@ -11,7 +11,7 @@ const browserRequest = "GET /static/app.js?v=12 HTTP/1.1\r\nHost: www.example.co
 	"Connection: keep-alive\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\nUpgrade-Insecure-Requests: 1\r\n\r\n"
 
 func TestParseRequestAllocs(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := permissive()
 	var r Request
 	for _, input := range []string{
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n", browserRequest, "GET http://x:80/ HTTP/1.1\r\nA: b\r\n\r\n",
@@ -30,7 +30,7 @@ func TestParseRequestAllocs(t *testing.T) {
 }
 
 func BenchmarkParseRequest(b *testing.B) {
-	cfg := DefaultConfig()
+	cfg := permissive()
 	for _, bench := range []struct{ name, input string }{
 		{"plain", "GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"},
 		{"browser", browserRequest},
@@ -51,7 +51,7 @@ func BenchmarkParseRequest(b *testing.B) {
 }
 
 func BenchmarkChunked(b *testing.B) {
-	cfg := DefaultConfig()
+	cfg := permissive()
 	for _, size := range []int{16, 4096} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			var input []byte

@@ -17,15 +17,25 @@ const (
 type chunkState uint8
 
 const (
-	chunkSize  chunkState = iota // in the digits
-	chunkSpace                   // in whitespace after them
-	chunkExtension
-	chunkSizeLF // the CR of the line was read
+	chunkSize   chunkState = iota // in the digits
+	chunkSpace                    // in whitespace after them
+	chunkSizeLF                   // the CR of the line was read
 	chunkData
 	chunkDataCR
 	chunkDataLF
 	chunkTrailer
 	chunkDone
+
+	// In an extension, see [Chunked.extension].
+	extensionStart  // before a name
+	extensionName   // in it
+	extensionSpace  // in whitespace after it
+	extensionEquals // before a value
+	extensionValue  // in one that is a token
+	extensionQuoted // in one that is quoted
+	extensionEscape // after a backslash in it
+	extensionQuote  // after its closing quote
+	extensionEnd    // in whitespace after a value
 )
 
 // Chunked decodes a chunked body (RFC 9112 section 7.1) piece by piece. Call
@@ -115,7 +125,7 @@ func (c *Chunked) framing(b byte) *Error {
 		case b == '\r':
 			c.state = chunkSizeLF
 		case b == ';':
-			c.state = chunkExtension
+			c.state = extensionStart
 		case b == ' ' || b == '\t':
 			c.state = chunkSpace
 		default:
@@ -124,25 +134,96 @@ func (c *Chunked) framing(b byte) *Error {
 	case chunkSpace:
 		// Before an extension only; RFC 9112 section 7.1.1 calls it bad.
 		if b == ';' {
-			c.state = chunkExtension
+			c.state = extensionStart
 		} else if b != ' ' && b != '\t' {
 			return NewError(InvalidChunkSize, fmt.Appendf(nil, "%x ", c.left))
-		}
-	case chunkExtension:
-		// A line end in here that is only half a one, or any other control
-		// byte, is where parsers disagree about the end of the extension.
-		if b == '\r' {
-			c.state = chunkSizeLF
-		} else if b < ' ' && b != '\t' || b == 0x7f {
-			return NewError(InvalidChunkExtension, []byte{b})
 		}
 	case chunkSizeLF:
 		if b != '\n' {
 			return NewError(InvalidChunkExtension, []byte{'\r', b})
 		}
 		return c.endSize()
+	default:
+		if c.state = c.extension(b); c.state == chunkSize {
+			return NewError(InvalidChunkExtension, []byte{b})
+		}
 	}
 	return nil
+}
+
+// extension is the state after a byte of an extension (RFC 9112 section 7.1.1),
+// chunkSize if it may not stand there. What is no extension is where parsers
+// disagree about the end of the line:
+//
+//	chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )
+func (c *Chunked) extension(b byte) chunkState {
+	space := b == ' ' || b == '\t'
+	text := b >= ' ' && b != 0x7f || b == '\t'
+	switch c.state {
+	case extensionStart:
+		switch {
+		case tokenChars[b]:
+			return extensionName
+		case space:
+			return extensionStart
+		}
+	case extensionName:
+		switch {
+		case tokenChars[b]:
+			return extensionName
+		case space:
+			return extensionSpace
+		case b == '=':
+			return extensionEquals
+		case b == ';':
+			return extensionStart
+		case b == '\r':
+			return chunkSizeLF
+		}
+	case extensionSpace:
+		switch {
+		case space:
+			return extensionSpace
+		case b == '=':
+			return extensionEquals
+		case b == ';':
+			return extensionStart
+		}
+	case extensionEquals:
+		switch {
+		case space:
+			return extensionEquals
+		case b == '"':
+			return extensionQuoted
+		case tokenChars[b]:
+			return extensionValue
+		}
+	case extensionQuoted:
+		switch {
+		case b == '"':
+			return extensionQuote
+		case b == '\\':
+			return extensionEscape
+		case text:
+			return extensionQuoted
+		}
+	case extensionEscape:
+		if text {
+			return extensionQuoted
+		}
+	case extensionValue, extensionQuote, extensionEnd:
+		switch {
+		case tokenChars[b] && c.state == extensionValue:
+			return extensionValue
+		case space:
+			return extensionEnd
+		case b == ';':
+			return extensionStart
+		case b == '\r' && c.state != extensionEnd:
+			return chunkSizeLF
+		}
+	}
+	return chunkSize
 }
 
 func (c *Chunked) endSize() *Error {

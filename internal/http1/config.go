@@ -32,6 +32,9 @@ type Config struct {
 	PermitMethod      bool // any token is a method: lower case, #, any length
 	PermitVersion     bool // any HTTP/d.d is a version
 	CasefoldMethod    bool // methods are put in upper case
+
+	PermitMissingHost    bool // HTTP/1.1 without Host is served (RFC 9112 section 3.2 forbids that)
+	PermitNonASCIITarget bool // bytes from 0x80 on may stand in a target (RFC 9112 section 3.2 has none)
 }
 
 // DefaultConfig has the defaults of the settings.

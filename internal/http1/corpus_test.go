@@ -47,7 +47,8 @@ func TestConnections(t *testing.T) {
 		{"long field", "GET / HTTP/1.1\r\nA: " + long + "\r\n\r\n", nil, "GET / 1.1 [A: " + long + "]\nidle"},
 		{"slashes", "GET ///a HTTP/1.1\r\n\r\n", nil, "GET ///a 1.1\nidle"},
 		{"four forms", "GET http://h/a HTTP/1.1\r\n\r\nOPTIONS * HTTP/1.1\r\n\r\nCONNECT h:1 HTTP/1.1\r\n\r\n", nil,
-			"GET http://h/a 1.1 [Host: h]\nOPTIONS * 1.1\nCONNECT h:1 1.1 [Host: h:1]\nidle"},
+			"GET http://h/a 1.1 [Host: h]\nOPTIONS * 1.1\nCONNECT h:1 1.1 [Host: h:1]\nclose"},
+		{"after CONNECT", "CONNECT h:1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", nil, "CONNECT h:1 1.1 [Host: h:1]\nclose"},
 		{"chunks of all kinds", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" +
 			"3\r\nabc\r\n0003;x\r\ndef\r\n1;n=\"v;\\\"\"\r\ng\r\nA \t;y=z\r\n0123456789\r\na\r\n0123456789\r\n00;last\r\nSum: 1\r\n\r\n", nil,
 			"PUT / 1.1 [Transfer-Encoding: chunked] abcdefg01234567890123456789\nidle"},
@@ -85,7 +86,7 @@ func TestConnections(t *testing.T) {
 		{"LF in a value", "GET / HTTP/1.1\r\nA: b\nContent-Length: 5\r\n\r\n", nil, "400 InvalidHeader"},
 		{"CR in a value", "GET / HTTP/1.1\r\nA: b\rContent-Length: 5\r\n\r\n", nil, "400 InvalidHeader"},
 		{"no folding", "GET / HTTP/1.1\r\nA: b\r\n Content-Length: 5\r\n\r\n", nil, "400 ObsoleteFolding"},
-		{"long line refused", "GET /" + long + " HTTP/1.1\r\n\r\n", nil, "400 LimitRequestLine"},
+		{"long line refused", "GET /" + long + " HTTP/1.1\r\n\r\n", nil, "414 LimitRequestLine"},
 		{"many fields", "GET / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", 101) + "\r\n", nil, "431 LimitRequestHeaders"},
 		{"long field refused", "GET / HTTP/1.1\r\nA: " + long + long + "\r\n\r\n", nil, "431 LimitRequestHeaders"},
 		{"many trailers", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("A: b\r\n", 101) + "\r\n", nil, "431 LimitRequestHeaders"},
@@ -113,7 +114,7 @@ func TestConnections(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			cfg := DefaultConfig()
+			cfg := permissive()
 			if test.change != nil {
 				test.change(&cfg)
 			}
@@ -127,7 +128,7 @@ func TestConnections(t *testing.T) {
 // A head that comes in small pieces costs a few times as much as one that comes
 // at once, not a hundred times.
 func TestParseRequestInPieces(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := permissive()
 	cfg.PermitObsFold, cfg.LimitRequestHead = true, 0
 	input := []byte("GET / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n"+strings.Repeat(" c\r\n", 1000), 100) + "\r\n")
 	var r Request

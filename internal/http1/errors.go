@@ -48,7 +48,7 @@ var kinds = [...]struct {
 	InvalidHeader:             {400, "Bad Request", "Invalid HTTP Header: %", ""},
 	InvalidHeaderName:         {400, "Bad Request", "Invalid HTTP header name: %", ""},
 	ObsoleteFolding:           {400, "Bad Request", "Obsolete line folding is unacceptable: %", ""},
-	LimitRequestLine:          {400, "Bad Request", "Request Line is too large (%)", ""},
+	LimitRequestLine:          {414, "URI Too Long", "Request Line is too large (%)", ""},
 	LimitRequestHeaders:       {431, "Request Header Fields Too Large", "%", "Error parsing headers: '%'"},
 	UnsupportedTransferCoding: {501, "Bad Request", "Unsupported transfer coding: %", ""},
 	ExpectationFailed:         {417, "Expectation Failed", "Unable to comply with expectation: %", ""},

@@ -42,7 +42,7 @@ func TestErrorTexts(t *testing.T) {
 	if e := NewBadScriptName([]byte("/x"), []byte("/y")); e.Text != "Configuration problem: Request path '/x' does not start with SCRIPT_NAME '/y'" {
 		t.Errorf("%+v", e)
 	}
-	if e := newError(LimitRequestLine, "9 > 8"); e.Message != "Request Line is too large (9 > 8)" || e.Status != 400 {
+	if e := newError(LimitRequestLine, "9 > 8"); e.Message != "Request Line is too large (9 > 8)" || e.Status != 414 || e.Reason != "URI Too Long" {
 		t.Errorf("%+v", e)
 	}
 }

@@ -6,7 +6,7 @@ var hostName = []byte("Host")
 // the body ends, and what happens after it. Whatever could make another party
 // see the end elsewhere is refused, and what leaves open whom the request is
 // for.
-func (r *Request) interpret() *Error {
+func (r *Request) interpret(cfg *Config) *Error {
 	var contentType, close, keep bool
 	var te codings
 	var host, unmet *Field
@@ -60,11 +60,15 @@ func (r *Request) interpret() *Error {
 	}
 	// RFC 9112 sections 6.1 and 6.3: from HTTP/1.0, without chunks on top, or
 	// together with a length, nobody knows where the body ends.
-	if te.present && !r.AtLeast11() || te.compressed && !te.chunked {
+	if te.present && (!r.AtLeast11() || !te.chunked) {
 		return newError(InvalidHeader, "'TRANSFER-ENCODING'")
 	}
 	if te.chunked && r.ContentLength >= 0 {
 		return newError(InvalidHeader, "'CONTENT-LENGTH'")
+	}
+	// RFC 9112 section 3.2: also if the target names a host.
+	if host == nil && r.AtLeast11() && !cfg.PermitMissingHost {
+		return newError(InvalidHeader, "'HOST' is missing")
 	}
 	if unmet != nil {
 		return NewError(ExpectationFailed, unmet.Value)
@@ -78,8 +82,9 @@ func (r *Request) interpret() *Error {
 		}
 	}
 	r.Chunked, r.ForceClose = te.chunked, te.compressed
-	// RFC 9112 section 9.3, in its order.
-	r.KeepAlive = !close && (keep || r.AtLeast11())
+	// RFC 9112 section 9.3, in its order. After CONNECT a client may send what is
+	// for the other end of a tunnel, before it knows that there is none.
+	r.KeepAlive = !close && (keep || r.AtLeast11()) && string(r.Method) != "CONNECT"
 	return nil
 }
 

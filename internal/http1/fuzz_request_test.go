@@ -10,7 +10,7 @@ const largeInput = 16 << 10
 
 // The leniencies, as bits of a fuzzed number.
 func looseConfig(bits uint8) *Config {
-	cfg := DefaultConfig()
+	cfg := permissive()
 	cfg.PermitObsFold = bits&1 != 0
 	cfg.StripHeaderSpaces = bits&2 != 0
 	cfg.PermitMethod = bits&4 != 0
@@ -19,6 +19,7 @@ func looseConfig(bits uint8) *Config {
 	if bits&64 != 0 {
 		cfg.LimitRequestHead = 100
 	}
+	cfg.PermitNonASCIITarget = bits&128 != 0
 	if bits&32 != 0 {
 		cfg.LimitRequestLine, cfg.LimitRequestFields, cfg.LimitRequestFieldSize = 40, 3, 40
 	}
@@ -95,7 +96,7 @@ func FuzzFields(f *testing.F) {
 			again = appendField(again, f)
 		}
 		again = append(again, "\r\n"...)
-		strict := DefaultConfig()
+		strict := permissive()
 		strict.LimitRequestFields = 0
 		var r2 Request
 		if n, err := ParseRequest(&strict, again, &r2); n != len(again) || err != nil {
@@ -114,7 +115,7 @@ func FuzzParseRequest(f *testing.F) {
 		if len(input) > largeInput {
 			return
 		}
-		cfg := DefaultConfig()
+		cfg := permissive()
 		cfg.PermitObsFold = fold
 		_, n, err := parseAll(t, &cfg, string(input))
 		if err == nil && n > 0 {

@@ -49,7 +49,7 @@ func TestHost(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			cfg := DefaultConfig()
+			cfg := permissive()
 			r, _, err := parseAll(t, &cfg, test.input)
 			if err != nil {
 				if test.want != "400" || err.(*Error).Status != 400 || err.Error() != "Invalid HTTP Header: 'HOST'" {

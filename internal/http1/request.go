@@ -98,7 +98,7 @@ func (r *Request) AtLeast11() bool {
 // limit holds for an incomplete head too. Only in a head of several KiB that
 // comes in small pieces other errors may be told a little later.
 //
-// Empty lines before the request line are not skipped.
+// An empty line before the request line is the caller's to pass over.
 func ParseRequest(cfg *Config, buf []byte, r *Request) (n int, err error) {
 	limit := cfg.LimitRequestHead
 	full := limit > 0 && len(buf) >= limit
@@ -165,7 +165,7 @@ func (r *Request) parse(cfg *Config, buf []byte) (int, *Error) {
 	if n == 0 || err != nil {
 		return 0, err
 	}
-	return n, r.interpret()
+	return n, r.interpret(cfg)
 }
 
 func (r *Request) wait(buf []byte, until int) (int, *Error) {
@@ -194,7 +194,7 @@ func (r *Request) parseLine(cfg *Config, line []byte) *Error {
 		r.Method = r.upper
 	}
 	r.Target = target
-	if !r.parseTarget(target) {
+	if !r.parseTarget(cfg, target) {
 		return NewError(InvalidRequestLine, line)
 	}
 	if len(version) != 8 || string(version[:5]) != "HTTP/" || version[6] != '.' || !isDigit(version[5]) || !isDigit(version[7]) {

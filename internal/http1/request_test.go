@@ -61,6 +61,16 @@ func describe(r *Request) string {
 	return s
 }
 
+// permissive is the configuration of tests whose requests are short: Host is left
+// out in most.
+func permissive() Config {
+	cfg := DefaultConfig()
+	cfg.PermitMissingHost = true
+	return cfg
+}
+
+func needHost(c *Config) { c.PermitMissingHost = false }
+
 func TestParseRequest(t *testing.T) {
 	long := strings.Repeat("a", 8000)
 	tests := []struct {
@@ -71,7 +81,9 @@ func TestParseRequest(t *testing.T) {
 		{"plain", "GET / HTTP/1.1\r\n\r\n", nil, "GET|/|/|||1.1|-1|keep-alive"},
 		{"fields in order and case", "GET /a?b=c HTTP/1.1\r\nHost: x:80\r\nX-Two: \t b c \t\r\nx-two:\r\n\r\n", nil,
 			"GET|/a?b=c|/a|b=c||1.1|-1|keep-alive\nHost=x:80\nX-Two=b c\nx-two="},
-		{"no host", "GET / HTTP/1.1\r\nA: b\r\n\r\n", nil, "GET|/|/|||1.1|-1|keep-alive\nA=b"},
+		{"no host permitted", "GET / HTTP/1.1\r\nA: b\r\n\r\n", nil, "GET|/|/|||1.1|-1|keep-alive\nA=b"},
+		{"empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", needHost, "GET|/|/|||1.1|-1|keep-alive\nHost="},
+		{"1.0 without host", "GET / HTTP/1.0\r\n\r\n", needHost, "GET|/|/|||1.0|-1"},
 		{"1.0", "GET / HTTP/1.0\r\n\r\n", nil, "GET|/|/|||1.0|-1"},
 		{"later minor version", "GET / HTTP/1.5\r\n\r\n", nil, "GET|/|/|||1.5|-1|keep-alive"},
 		{"1.0 keep-alive", "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", nil, "GET|/|/|||1.0|-1|keep-alive\nConnection=Keep-Alive"},
@@ -84,11 +96,10 @@ func TestParseRequest(t *testing.T) {
 		{"identity below", "POST / HTTP/1.1\r\nTransfer-Encoding: identity, Chunked\r\n\r\n", nil, "POST|/|/|||1.1|-1|chunked|keep-alive\nTransfer-Encoding=identity, Chunked"},
 		{"gzip below", "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", nil,
 			"POST|/|/|||1.1|-1|chunked|force-close|keep-alive\nTransfer-Encoding=gzip\nTransfer-Encoding=chunked"},
-		{"identity alone", "POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\n", nil,
-			"POST|/|/|||1.1|3|keep-alive\nTransfer-Encoding=identity\nContent-Length=3"},
 		{"expect", "POST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\n", nil, "POST|/|/|||1.1|3|keep-alive|expect\nExpect=100-Continue\nContent-Length=3"},
 		{"expect in 1.0", "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", nil, "POST|/|/|||1.0|3\nExpect=100-continue\nContent-Length=3"},
-		{"opaque bytes", "GET /\xe9 HTTP/1.1\r\nA: \x80\xff\r\n\r\n", nil, "GET|/\xe9|/\xe9|||1.1|-1|keep-alive\nA=\x80\xff"},
+		{"opaque bytes", "GET / HTTP/1.1\r\nA: \x80\xff\r\n\r\n", nil, "GET|/|/|||1.1|-1|keep-alive\nA=\x80\xff"},
+		{"target not ASCII permitted", "GET /\xe9?\xff HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitNonASCIITarget = true }, "GET|/\xe9?\xff|/\xe9|\xff||1.1|-1|keep-alive"},
 		{"token", "GET / HTTP/1.1\r\n!#$%&'*+-.^_`|~aZ09: x:y\r\n\r\n", nil, "GET|/|/|||1.1|-1|keep-alive\n!#$%&'*+-.^_`|~aZ09=x:y"},
 		{"slashes", "GET ///a//b HTTP/1.1\r\n\r\n", nil, "GET|///a//b|///a//b|||1.1|-1|keep-alive"},
 		{"fragment", "GET /a#b?c HTTP/1.1\r\n\r\n", nil, "GET|/a#b?c|/a|||1.1|-1|keep-alive"},
@@ -96,7 +107,7 @@ func TestParseRequest(t *testing.T) {
 		{"absolute", "GET http://h.example:80/a?b HTTP/1.1\r\n\r\n", nil, "GET|http://h.example:80/a?b|/a|b|h.example:80|1.1|-1|keep-alive\nHost=h.example:80"},
 		{"absolute without a path", "GET HTTPS://[::1]:8?b HTTP/1.1\r\n\r\n", nil, "GET|HTTPS://[::1]:8?b|/|b|[::1]:8|1.1|-1|keep-alive\nHost=[::1]:8"},
 		{"asterisk", "OPTIONS * HTTP/1.1\r\n\r\n", nil, "OPTIONS|*|*|||1.1|-1|keep-alive"},
-		{"authority", "CONNECT h:443 HTTP/1.1\r\n\r\n", nil, "CONNECT|h:443|||h:443|1.1|-1|keep-alive\nHost=h:443"},
+		{"authority", "CONNECT h:443 HTTP/1.1\r\n\r\n", nil, "CONNECT|h:443|||h:443|1.1|-1\nHost=h:443"},
 		{"method of 20", "ABCDEFGHIJ-LMNOPQRST / HTTP/1.1\r\n\r\n", nil, "ABCDEFGHIJ-LMNOPQRST|/|/|||1.1|-1|keep-alive"},
 		{"long line", "GET /" + long + " HTTP/1.1\r\n\r\n", func(c *Config) { c.LimitRequestLine = 8190 },
 			"GET|/" + long + "|/" + long + "|||1.1|-1|keep-alive"},
@@ -119,7 +130,7 @@ func TestParseRequest(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			cfg := DefaultConfig()
+			cfg := permissive()
 			if test.change != nil {
 				test.change(&cfg)
 			}
@@ -174,6 +185,13 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"CONNECT with half a port", "CONNECT [::1]: HTTP/1.1\r\n\r\n", nil, InvalidRequestLine, ""},
 		{"no scheme", "GET ://h/a HTTP/1.1\r\n\r\n", nil, InvalidRequestLine, ""},
 		{"half an escape in the host", "GET http://h%4/ HTTP/1.1\r\n\r\n", nil, InvalidRequestLine, ""},
+		{"UTF-8 in target", "GET /\xc3\xa9 HTTP/1.1\r\n\r\n", nil, InvalidRequestLine, ""},
+		{"Latin-1 in target", "GET /logi\xd2n HTTP/1.1\r\n\r\n", nil, InvalidRequestLine, `Invalid HTTP request line: 'GET /logiÒn HTTP/1.1'`},
+		{"not ASCII in the query", "GET /?\x80 HTTP/1.1\r\n\r\n", nil, InvalidRequestLine, ""},
+		{"not ASCII in an absolute target", "GET http://h/\xff HTTP/1.1\r\n\r\n", nil, InvalidRequestLine, ""},
+		{"not ASCII in a fragment", "GET /#\xa0 HTTP/1.1\r\n\r\n", nil, InvalidRequestLine, ""},
+		{"DEL in target although permitted", "GET /\x7f HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitNonASCIITarget = true }, InvalidRequestLine, ""},
+		{"not ASCII in the host although permitted", "GET http://\xff/ HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitNonASCIITarget = true }, InvalidRequestLine, ""},
 
 		{"lower case", "get / HTTP/1.1\r\n\r\n", nil, InvalidRequestMethod, `Invalid HTTP method: 'get'`},
 		{"casefold permits nothing", "get / HTTP/1.1\r\n\r\n", func(c *Config) { c.CasefoldMethod = true }, InvalidRequestMethod, ""},
@@ -238,6 +256,11 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"hexadecimal length", head("Content-Length: 0x10"), nil, InvalidHeader, ""},
 		{"folded lengths", head("Content-Length: 1", " 2"), func(c *Config) { c.PermitObsFold = true }, InvalidHeader, ""},
 		{"two hosts", head("Host: a", "HOST: a"), nil, InvalidHeader, `Invalid HTTP Header: 'HOST'`},
+		{"no host", "GET / HTTP/1.1\r\nA: b\r\n\r\n", needHost, InvalidHeader, `Invalid HTTP Header: 'HOST' is missing`},
+		{"no host, nothing else", "GET / HTTP/1.1\r\n\r\n", needHost, InvalidHeader, ""},
+		{"no host, later version", "GET / HTTP/1.2\r\n\r\n", needHost, InvalidHeader, ""},
+		{"no host but in the target", "GET http://h/ HTTP/1.1\r\n\r\n", needHost, InvalidHeader, ""},
+		{"no host for CONNECT", "CONNECT h:443 HTTP/1.1\r\n\r\n", needHost, InvalidHeader, ""},
 		{"two types", head("Content-Type: a/b", "Content-type: a/b"), nil, InvalidHeader, ""},
 
 		{"chunked and length", head("Transfer-Encoding: chunked", "Content-Length: 3"), nil, InvalidHeader, `Invalid HTTP Header: 'CONTENT-LENGTH'`},
@@ -246,7 +269,12 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"chunked twice in a list", head("Transfer-Encoding: chunked,chunked"), nil, InvalidHeader, ""},
 		{"chunked not last", head("Transfer-Encoding: chunked, gzip"), nil, InvalidHeader, ""},
 		{"identity over chunked", head("Transfer-Encoding: chunked", "Transfer-Encoding: identity"), nil, InvalidHeader, ""},
-		{"gzip alone", head("Transfer-Encoding: gzip"), nil, InvalidHeader, ""},
+		{"gzip alone", head("Transfer-Encoding: gzip"), nil, InvalidHeader, `Invalid HTTP Header: 'TRANSFER-ENCODING'`},
+		{"gzip and a length", head("Transfer-Encoding: gzip", "Content-Length: 3"), nil, InvalidHeader, ""},
+		{"identity alone", head("Transfer-Encoding: identity"), nil, InvalidHeader, `Invalid HTTP Header: 'TRANSFER-ENCODING'`},
+		{"identity and a length", head("Transfer-Encoding: identity", "Content-Length: 3"), nil, InvalidHeader, ""},
+		{"length and identity", head("Content-Length: 3", "Transfer-Encoding: Identity"), nil, InvalidHeader, ""},
+		{"identity twice", head("Transfer-Encoding: identity, identity"), nil, InvalidHeader, ""},
 		{"identity in 1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\n", nil, InvalidHeader, `Invalid HTTP Header: 'TRANSFER-ENCODING'`},
 		{"chunked in 1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", nil, InvalidHeader, ""},
 		{"unknown coding", head("Transfer-Encoding: xchunked"), nil, UnsupportedTransferCoding, `Unsupported transfer coding: 'xchunked'`},
@@ -260,10 +288,10 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"empty expectation", head("Expect:"), nil, ExpectationFailed, ""},
 		{"framing before expectation", head("Expect: 200-ok", "Content-Length: x"), nil, InvalidHeader, ""},
 	}
-	statuses := map[Kind]int{LimitRequestHeaders: 431, UnsupportedTransferCoding: 501, ExpectationFailed: 417}
+	statuses := map[Kind]int{LimitRequestLine: 414, LimitRequestHeaders: 431, UnsupportedTransferCoding: 501, ExpectationFailed: 417}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			cfg := DefaultConfig()
+			cfg := permissive()
 			if test.change != nil {
 				test.change(&cfg)
 			}
@@ -292,7 +320,7 @@ func TestParseRequestRefuses(t *testing.T) {
 // Every proper part of a head is incomplete, and no error.
 func TestParseRequestIncomplete(t *testing.T) {
 	const input = "POST /a HTTP/1.1\r\nHost: x\r\nA: b\r\n  c\r\nContent-Length: 3\r\n\r\n"
-	cfg := DefaultConfig()
+	cfg := permissive()
 	cfg.PermitObsFold = true
 	for i := range len(input) {
 		if n, err := ParseRequest(&cfg, []byte(input[:i]), new(Request)); n != 0 || err != nil {
@@ -304,7 +332,7 @@ func TestParseRequestIncomplete(t *testing.T) {
 // A Request that was given up in the middle of a head serves another
 // connection after Reset.
 func TestReset(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := permissive()
 	var r Request
 	if n, err := ParseRequest(&cfg, []byte("GET / HTTP/1.1\r\nHost: "), &r); n != 0 || err != nil {
 		t.Fatal(n, err)
@@ -319,7 +347,7 @@ func TestReset(t *testing.T) {
 
 func TestPipelined(t *testing.T) {
 	buf := []byte("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\nA: b\r\n\r\nGET /3 HTTP/1.1\r\n\r\n")
-	cfg := DefaultConfig()
+	cfg := permissive()
 	var r Request
 	var paths []string
 	for len(buf) > 0 {
@@ -336,7 +364,7 @@ func TestPipelined(t *testing.T) {
 }
 
 func TestGet(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := permissive()
 	var r Request
 	ParseRequest(&cfg, []byte("GET / HTTP/1.1\r\nX-A@: b\r\n\r\n"), &r)
 	n, err := ParseRequest(&cfg, []byte("GET / HTTP/1.1\r\nx-A^: 1\r\nX-a~: 2\r\nX-A: 3\r\nx-a: 4\r\nE:\r\n\r\n"), &r)

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -13,7 +14,7 @@ const Server = "indrik"
 type Framing int
 
 const (
-	FramingNone    Framing = iota // no body: HEAD, 1xx, 204, 205, 304
+	FramingNone    Framing = iota // no body: HEAD, 204, 205, 304
 	FramingLength                 // Content-Length bytes
 	FramingChunked                // until LastChunk; in HTTP/2 until the stream ends
 	FramingClose                  // until the connection closes
@@ -37,7 +38,8 @@ type Head struct {
 	Trailers bool
 
 	// KeepAlive is, going in, whether the connection may stay open, and
-	// coming out, whether the head says so.
+	// coming out, whether the head says so. An app that wants its end says so
+	// in a Connection field.
 	KeepAlive bool
 
 	// Code is the status as a number, coming out.
@@ -63,8 +65,9 @@ func (h *Head) Check() (Framing, error) {
 	if err != nil {
 		return FramingNone, err
 	}
-	if code < 200 && h.Minor == 0 {
-		return FramingNone, fmt.Errorf("status %d of the response: HTTP/1.0 has no interim responses (RFC 9110 section 15.2)", code)
+	if code < 200 {
+		// RFC 9110 section 15.2: the client would go on waiting for another.
+		return FramingNone, fmt.Errorf("status %d cannot be that of a response: it only announces one", code)
 	}
 	length := int64(-1)
 	for i := range h.Fields {
@@ -81,6 +84,10 @@ func (h *Head) Check() (Framing, error) {
 				return FramingNone, fmt.Errorf("two values for content-length of the response: %d, %d", length, n)
 			}
 			length = n
+		} else if len(f.Name) == len("connection") && equalFold(f.Name, "connection") {
+			if close, _ := connectionOptions(f.Value); close {
+				h.KeepAlive = false
+			}
 		}
 	}
 	h.Code, h.ContentLength, h.LengthAdded = code, length, false
@@ -90,11 +97,6 @@ func (h *Head) Check() (Framing, error) {
 // framing decides how the body ends, and with it on KeepAlive.
 func (h *Head) framing() Framing {
 	switch {
-	case h.Code < 200:
-		// The client goes on waiting for the real response. Only the end
-		// of the connection tells it that there is none.
-		h.ContentLength, h.KeepAlive = -1, false
-		return FramingNone
 	case h.Code == 204:
 		h.ContentLength = -1 // RFC 9110 section 8.6
 		return FramingNone
@@ -193,7 +195,9 @@ func checkField(f *Field) error {
 		return fmt.Errorf("invalid header name of the response: %s", repr(f.Name))
 	}
 	if !validValue(f.Value) {
-		return fmt.Errorf("invalid value of the response's header %s: %s", f.Name, repr(f.Value))
+		// The value may be a secret, which has no place in a log.
+		at := slices.IndexFunc(f.Value, func(c byte) bool { return !validBytes([]byte{c}) })
+		return fmt.Errorf("invalid value of the response's header %s: byte %d of it is 0x%02x", f.Name, at, f.Value[at])
 	}
 	return nil
 }

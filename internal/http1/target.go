@@ -12,9 +12,11 @@ var (
 
 // parseTarget splits a request target of one of the four forms of RFC 9112
 // section 3.2.
-func (r *Request) parseTarget(t []byte) bool {
+func (r *Request) parseTarget(cfg *Config, t []byte) bool {
+	// RFC 3986 section 2 has printable ASCII only: any other byte is to be
+	// percent-encoded.
 	for _, c := range t {
-		if c <= ' ' || c == 0x7f {
+		if c <= ' ' || c == 0x7f || c > 0x7f && !cfg.PermitNonASCIITarget {
 			return false
 		}
 	}

@@ -50,6 +50,8 @@ func (c *Config) Front() *wire.FrontConfig {
 		PermitMethod:          c.Bool("permit_unconventional_http_method"),
 		PermitVersion:         c.Bool("permit_unconventional_http_version"),
 		CasefoldMethod:        c.Bool("casefold_http_method"),
+		PermitMissingHost:     c.Bool("permit_missing_host"),
+		PermitNonASCIITarget:  c.Bool("permit_non_ascii_target"),
 
 		HeaderMap:           c.String("header_map"),
 		ForwarderHeaders:    c.Strings("forwarder_headers"),

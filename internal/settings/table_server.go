@@ -162,6 +162,16 @@ var serverSettings = []Setting{
 		Doc: "Change the method of a request to upper case.",
 	},
 	{
+		Name: "permit_missing_host", Section: sectionServer, Added: true,
+		Flags: []string{"--permit-missing-host"}, Kind: KindBool, Default: false,
+		Doc: "Accept requests of HTTP/1.1 without a Host field. Those of HTTP/1.0, and of HTTP/2 without `:authority`, may lack it anyway.",
+	},
+	{
+		Name: "permit_non_ascii_target", Section: sectionServer, Added: true,
+		Flags: []string{"--permit-non-ascii-target"}, Kind: KindBool, Default: false,
+		Doc: "Accept bytes from 0x80 on in the path and the query of a request, which are to be percent-encoded. The app gets them as they came.",
+	},
+	{
 		Name: "forwarder_headers", Section: sectionServer,
 		Flags: []string{"--forwarder-headers"}, Metavar: "STRING", Kind: KindCommaList,
 		Default: []string{"SCRIPT_NAME", "PATH_INFO"},

@@ -160,6 +160,7 @@ func TestAdditions(t *testing.T) {
 		"websocket_drain_max": 10, "websocket_drain_window": 10,
 		"tls_min_version": "1.2", "http2_idle_timeout": 75,
 		"asgi_send_after_disconnect": "ignore", "asgi_extensions": []string(nil), "worker_affinity": "none", "forwarded_for": "asgi",
+		"permit_missing_host": false, "permit_non_ascii_target": false,
 	}
 	for _, s := range Table {
 		v, ok := want[s.Name]

@@ -132,6 +132,8 @@ type FrontConfig struct {
 	PermitMethod          bool `json:"permit_unconventional_http_method"`
 	PermitVersion         bool `json:"permit_unconventional_http_version"`
 	CasefoldMethod        bool `json:"casefold_http_method"`
+	PermitMissingHost     bool `json:"permit_missing_host"`
+	PermitNonASCIITarget  bool `json:"permit_non_ascii_target"`
 
 	HeaderMap           string            `json:"header_map"` // drop, refuse or dangerous
 	ForwarderHeaders    []string          `json:"forwarder_headers"`
