@@ -128,6 +128,9 @@ func (f *framed) begin(method, path string, end bool, fields ...hpack.HeaderFiel
 	})
 }
 
+// omitted is the value of a pseudo-header field that is left out.
+const omitted = "\x00"
+
 // head encodes a head. A field of fields takes the place of the one of the same
 // name, or comes last.
 func (f *framed) head(method, path string, fields ...hpack.HeaderField) []byte {
@@ -145,6 +148,9 @@ func (f *framed) head(method, path string, fields ...hpack.HeaderField) []byte {
 	}
 	f.block.Reset()
 	for _, field := range all {
+		if field.Value == omitted {
+			continue
+		}
 		f.encoder.WriteField(field)
 	}
 	return f.block.Bytes()

@@ -68,6 +68,12 @@ func TestHTTP2Limits(t *testing.T) {
 			"bad path":      {"no-slash", nil, []string{"400"}},
 			"empty path":    {"", nil, []string{"400"}},
 			"asterisk":      {"*", nil, []string{"400"}}, // for OPTIONS only
+			"host in path":  {"http://evil/path", nil, []string{"400"}},
+			"other scheme":  {"ftp://localhost/path", nil, []string{"400"}},
+			"same hosts":    {"/hosts", []hpack.HeaderField{field("host", "localhost"), field("host", "localhost")}, []string{"400"}},
+			"another port":  {"/hosts", []hpack.HeaderField{field("host", "localhost:81")}, []string{"400"}},
+			"two but one":   {"/hosts", []hpack.HeaderField{field(":authority", omitted), field("host", "a"), field("host", "b")}, []string{"400"}},
+			"no body":       {"/missing", []hpack.HeaderField{field("content-length", "5")}, []string{}},
 			"two hosts":     {"/hosts", []hpack.HeaderField{field("host", "other")}, []string{"400"}},
 			"two lengths":   {"/lengths", []hpack.HeaderField{field("content-length", "0"), field("content-length", "1")}, []string{"400"}},
 			"bad length":    {"/length", []hpack.HeaderField{field("content-length", "+0")}, []string{"400"}},
@@ -117,6 +123,33 @@ func TestHTTP2Limits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The host may stand in :authority, in host, or in both if they say the same.
+func TestHTTP2Host(t *testing.T) {
+	t.Parallel()
+	s := start(t, withHTTP2(t, webH2C, options{app: "showenviron:app"}))
+	f := s.framed()
+	authority := func(value string) hpack.HeaderField { return field(":authority", value) }
+	for what, c := range map[string]struct {
+		fields []hpack.HeaderField
+		host   any
+	}{
+		"authority alone": {[]hpack.HeaderField{authority("a.example:81")}, "a.example:81"},
+		"host alone":      {[]hpack.HeaderField{authority(omitted), field("host", "a.example")}, "a.example"},
+		"the same twice":  {[]hpack.HeaderField{authority("a.example"), field("host", "a.example")}, "a.example"},
+		"in another case": {[]hpack.HeaderField{authority("a.example"), field("host", "A.Example")}, "a.example"},
+		"neither":         {[]hpack.HeaderField{authority(omitted)}, nil},
+		"no body":         {[]hpack.HeaderField{authority("a"), field("content-length", "0")}, "a"},
+	} {
+		r := f.response(f.open("GET", "/path", true, c.fields...))
+		if r.status() != "200" {
+			t.Errorf("%s: %v", what, r)
+			continue
+		}
+		variablesOf(t, &response{status: 200, body: string(r.body)}).expect(t, variables{"HTTP_HOST": c.host, "PATH_INFO": "/path"})
+	}
+	s.terminate()
 }
 
 func TestHTTP2UnderscoreHeaders(t *testing.T) {
