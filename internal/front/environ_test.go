@@ -2,6 +2,7 @@ package front
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -101,8 +102,13 @@ func TestTrustedPeer(t *testing.T) {
 		if e["wsgi.url_scheme"] != "https" || e["SCRIPT_NAME"] != "/app" || e["PATH_INFO"] != "/x" {
 			t.Errorf("%s: %v", allow, e)
 		}
+		for value, want := range map[string]string{"wss": "https", "ws": "http", "https": "https", "HTTPS": "http"} {
+			if e := environOf(t, r, w, "GET / HTTP/1.1\nHost: h\nX-Forwarded-Proto: %s\n\n", value); e["wsgi.url_scheme"] != want {
+				t.Errorf("X-Forwarded-Proto: %s is the scheme %s, want %s", value, e["wsgi.url_scheme"], want)
+			}
+		}
 		c := r.dial()
-		c.send("GET / HTTP/1.1\nHost: h\nX-Forwarded-Proto: https\nX-Forwarded-Proto: http\n\n")
+		c.send("GET / HTTP/1.1\nHost: h\nX-Forwarded-Proto: wss\nX-Forwarded-Proto: http\n\n")
 		_, body := c.reply("GET")
 		if !strings.Contains(body, "Contradictory scheme headers") {
 			t.Errorf("got %q", body)
@@ -167,5 +173,24 @@ func TestConfigTrusts(t *testing.T) {
 	}
 	if n := c.forwarded; len(n.prefixes) != 3 || n.all || !c.proxies.all {
 		t.Errorf("trusts %v", n)
+	}
+	// Addresses of IPv4 may be written as IPv6 has them, on either side.
+	for list, peers := range map[string]map[string]bool{
+		"::ffff:10.0.0.1":                     {"10.0.0.1": true, "::ffff:10.0.0.1": true, "10.0.0.2": false, "::10.0.0.1": false},
+		"10.0.0.1":                            {"10.0.0.1": true, "::ffff:10.0.0.1": true, "::ffff:10.0.0.2": false},
+		"::ffff:10.0.0.0/104":                 {"10.9.9.9": true, "::ffff:10.9.9.9": true, "11.0.0.1": false},
+		"::ffff:0:0/96":                       {"192.0.2.1": true, "2001:db8::1": false},
+		"::/0":                                {"2001:db8::1": true, "192.0.2.1": false},
+		"2001:db8::/32, ::ffff:a00:1":         {"2001:db8::1": true, "10.0.0.1": true, "2001:db9::1": false},
+		"fe80::1":                             {"fe80::1%eth0": true, "fe80::2%eth0": false},
+		" ::ffff:10.0.0.1 , ::ffff:10.0.0.2 ": {"10.0.0.2": true},
+	} {
+		c, err := newConfig(&wire.FrontConfig{ForwardedAllowIPs: list, ProxyAllowIPs: list, ProxyProtocol: "off"})
+		must(t, err)
+		for peer, want := range peers {
+			if addr := netip.MustParseAddr(peer); c.trusts(addr) != want || c.mayProxy(addr) != want {
+				t.Errorf("%q trusts %s: %v, want %v", list, peer, !want, want)
+			}
+		}
 	}
 }

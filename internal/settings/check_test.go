@@ -57,6 +57,7 @@ func TestCheckGood(t *testing.T) {
 		{"forwarded_allow_ips", "*", []string{"*"}},
 		{"forwarded_allow_ips", "10.0.0.0/8, ::1,fd00::/8,127.0.0.1", []string{"10.0.0.0/8", "::1", "fd00::/8", "127.0.0.1"}},
 		{"forwarded_allow_ips", "10.0.0.0/255.0.0.0,10.1.0.0/0.0.255.255,0.0.0.0/0.0.0.0", []string{"10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0"}},
+		{"forwarded_allow_ips", "::ffff:10.0.0.1,::ffff:10.0.0.0/104", []string{"::ffff:10.0.0.1", "::ffff:10.0.0.0/104"}},
 		{"forwarded_allow_ips", "", []string(nil)},
 		{"secure_scheme_headers", map[string]any{"X": "on"}, map[string]string{"X": "on"}},
 		{"secure_scheme_headers", map[string]any{}, map[string]string{}},

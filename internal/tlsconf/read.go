@@ -1,6 +1,7 @@
 package tlsconf
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -89,8 +90,18 @@ func readFile(setting, path string) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("%s %q cannot be read: %w", setting, path, err)
 	}
-	return data, nil
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, fmt.Errorf("%s %q is text in UTF-16: store it as UTF-8 or ASCII", setting, path)
+	}
+	return bytes.ReplaceAll(data, []byte(byteOrderMark+pemBegin), []byte(pemBegin)), nil
 }
+
+// A byte order mark, which some editors begin a file with, would hide the block
+// behind it. Files that were put together may have several.
+const (
+	byteOrderMark = "\ufeff"
+	pemBegin      = "-----BEGIN "
+)
 
 func isCertificate(b *pem.Block) bool { return b.Type == "CERTIFICATE" }
 

@@ -146,6 +146,7 @@ func TestRead(t *testing.T) {
 	pkcs1 := encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(one))
 	rsaCert := ca.issue(t, rsaKey, "localhost").Cert
 
+	mark := []byte(byteOrderMark)
 	cert, key := write("cert.pem", []byte("a remark\n"), s.Cert), write("key.pem", s.Key)
 	for name, c := range map[string]struct {
 		files [3]string
@@ -156,6 +157,10 @@ func TestRead(t *testing.T) {
 		"one file twice": {[3]string{write("both2.pem", s.Cert, s.Key), filepath.Join(dir, "both2.pem")}, *s},
 		"with chain":     {[3]string{write("chain.pem", s.Cert, ca.pem), key}, Secrets{Cert: append(bytes.Clone(s.Cert), ca.pem...), Key: s.Key}},
 		"authorities":    {[3]string{cert, key, write("ca.pem", ca.pem, s.Cert)}, Secrets{Cert: s.Cert, Key: s.Key, CA: append(bytes.Clone(ca.pem), s.Cert...)}},
+		"marked": {[3]string{write("bom.pem", mark, s.Cert, mark, ca.pem), write("bomkey.pem", mark, s.Key), write("bomca.pem", mark, ca.pem)},
+			Secrets{Cert: append(bytes.Clone(s.Cert), ca.pem...), Key: s.Key, CA: ca.pem}},
+		"marked in one":           {[3]string{write("bomboth.pem", mark, s.Cert, mark, s.Key)}, *s},
+		"marked, remark in front": {[3]string{write("bomremark.pem", mark, []byte("a remark\n"), s.Cert), key}, *s},
 		"EC key": {[3]string{write("ec.pem", ec.Cert), write("eckey.pem", encode("EC PARAMETERS", []byte{6, 8, 42}), encode("EC PRIVATE KEY", sec1))},
 			Secrets{Cert: ec.Cert, Key: encode("EC PRIVATE KEY", sec1)}},
 		"RSA key": {[3]string{write("rsa.pem", rsaCert), write("rsakey.pem", pkcs1)}, Secrets{Cert: rsaCert, Key: pkcs1}},
@@ -190,6 +195,8 @@ func TestRead(t *testing.T) {
 		"encrypted":         {[3]string{cert, write("enc.pem", encrypted)}, "holds an encrypted private key"},
 		"encrypted, legacy": {[3]string{cert, write("enc2.pem", legacy)}, "holds an encrypted private key"},
 		"broken cert":       {[3]string{write("bad.pem", encode("CERTIFICATE", []byte("no"))), key}, `bad.pem" with keyfile`},
+		"UTF-16":            {[3]string{write("utf16.pem", []byte("\xff\xfe-\x00-\x00")), key}, `utf16.pem" is text in UTF-16`},
+		"UTF-16 key":        {[3]string{cert, write("utf16key.pem", []byte("\xfe\xff\x00-\x00-"))}, `utf16key.pem" is text in UTF-16`},
 		"broken chain":      {[3]string{write("badchain.pem", s.Cert, encode("CERTIFICATE", []byte("no"))), key}, `certificate 2: x509`},
 		"broken key":        {[3]string{cert, write("badkey.pem", encode("PRIVATE KEY", []byte("no")))}, "failed to parse private key"},
 		"empty ca_certs":    {[3]string{cert, key, key}, `ca_certs "` + key + `" holds no certificate in PEM form`},
