@@ -139,7 +139,6 @@ func parseNetworks(list string) networks {
 		if part == "*" {
 			n.all = true
 		} else if p, err := netip.ParsePrefix(part); err == nil {
-<<<<<<< HEAD
 			// As the peers are: RFC 4291 section 2.5.5.2.
 			if p.Addr().Is4In6() && p.Bits() >= 96 {
 				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -148,24 +147,9 @@ func parseNetworks(list string) networks {
 		} else if a, err := netip.ParseAddr(part); err == nil {
 			a = a.Unmap()
 			n.prefixes = append(n.prefixes, netip.PrefixFrom(a, a.BitLen()))
-=======
-			n.prefixes = append(n.prefixes, unmapped(p))
-		} else if a, err := netip.ParseAddr(part); err == nil {
-			n.prefixes = append(n.prefixes, unmapped(netip.PrefixFrom(a, a.BitLen())))
->>>>>>> a0adc37 (docs: what HTTP refuses now, and by which setting it is had)
 		}
 	}
 	return n
-}
-
-// unmapped is the network of IPv4 that one of IPv4-mapped addresses stands for, such
-// as ::ffff:10.0.0.0/104: the peers of a socket of IPv6 are written so.
-func unmapped(p netip.Prefix) netip.Prefix {
-	const mapped = 96 // bits of ::ffff:0:0
-	if p.Addr().Is4In6() && p.Bits() >= mapped {
-		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
-	}
-	return p
 }
 
 // contain tells whether addr is one of them. The peers on a unix socket, which

@@ -213,12 +213,7 @@ func (ex *exchange) scheme(trusted bool) ([]byte, error) {
 				continue
 			}
 			says := schemeHTTP
-<<<<<<< HEAD
 			if bytes.Equal(f.Value, s.value) || bytes.Equal(f.Value, schemeWSS) && bytes.Equal(s.value, schemeHTTPS) {
-=======
-			// A proxy may name the scheme of a WebSocket handshake.
-			if bytes.Equal(f.Value, s.value) || bytes.Equal(s.value, schemeHTTPS) && bytes.Equal(f.Value, schemeWSS) {
->>>>>>> a0adc37 (docs: what HTTP refuses now, and by which setting it is had)
 				says = schemeHTTPS
 			}
 			if scheme != nil && !bytes.Equal(scheme, says) {
