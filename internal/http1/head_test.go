@@ -27,7 +27,7 @@ func TestLimitRequestHead(t *testing.T) {
 		{"one line", "GET /" + strings.Repeat("x", limit), 0},
 		{"small, before many others", strings.Repeat(head(300), 20), 300},
 	} {
-		cfg := DefaultConfig()
+		cfg := permissive()
 		cfg.LimitRequestHead = limit
 		_, n, err := parseAll(t, &cfg, c.input)
 		switch {
