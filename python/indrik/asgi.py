@@ -14,7 +14,7 @@ import time
 from collections import deque
 from marshal import dumps, loads
 
-from . import wire, wsgi
+from . import ending, wire, wsgi
 from .asgihttp import Request
 from .exchange import ERROR, FORMAT, LEAVE, REFUSED
 from .lifespan import Lifespan
@@ -38,9 +38,6 @@ _ANCILLARY = wire.CMSG_SPACE(2 * 4)
 # most so many seconds.
 _LAST_PART = 0.1
 _LAST_MOST = 3.0
-
-# How long a worker has at least when the server ends (quitGrace of the master).
-_LEAST = 2.0
 
 # How many of the requests that graceful_timeout cuts off the log names.
 _NAMED = 20
@@ -181,7 +178,7 @@ class Server(Outgoing):
         if self.cells[wire.BOARD_END]:
             # The server ends, and has waited for its requests already.
             left = self.cells[wire.BOARD_END] / 1000 - time.monotonic()
-        self.until = self.loop.time() + max(left, min(graceful, _LEAST))
+        self.until = self.loop.time() + max(left, min(graceful, ending.LEAST))
         limit = max(0, left - min(_LAST_MOST, graceful * _LAST_PART))
         for conversation in self.requests.values():
             if conversation.stays():
@@ -214,6 +211,7 @@ class Server(Outgoing):
         if len(late) < len(self.requests):
             # These may stay for longer; the front ends them.
             self.extra = stay
+            self.worker.until += stay
             self.loop.call_later(stay, self.expire, True)
         else:
             # One that does not heed that is left behind.

@@ -45,8 +45,10 @@ def run(worker, wake):
             ended.append(index)
             os.write(wake[1], b"\0")
 
+    # No daemons: the threads that an app starts in a request would inherit that, and be
+    # cut off at the end.
     for index in range(count):
-        threading.Thread(target=slot, args=(index,), name="slot-%d" % index, daemon=True).start()
+        threading.Thread(target=slot, args=(index,), name="slot-%d" % index).start()
 
     poll = select.poll()
     poll.register(wake[0], select.POLLIN)

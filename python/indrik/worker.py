@@ -12,9 +12,10 @@ import signal
 import struct
 import sys
 import threading
+import time
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import appkind, forks, glogging, hooks, log, monkey, spew, stdlib, threads, title, wire, wsgi
+from . import appkind, ending, forks, glogging, hooks, log, monkey, spew, stdlib, threads, title, wire, wsgi
 from .absent import WORKER, Advice
 from .imported import Imported
 from .loader import AppImportError, BootError
@@ -62,6 +63,8 @@ class Worker(Advice):
         self.leaving = False  # at once: what the app raises now is no answer
         self.orphaned = False
         self._ending = False
+        self.until = None  # what requests have started may run until then, by time.monotonic
+        self.early = ()  # threads that were there before the first request
         self.surroundings = None  # to be entered first, if not None
         self.since = generation.since
         self.queue = generation.queue
@@ -134,6 +137,7 @@ class Worker(Advice):
                 self._take_leave()
         if self.aborted:
             self._leave_now(1)
+        ending.bound(self, code)
         sys.exit(code)
 
     def _life(self):
@@ -198,6 +202,7 @@ class Worker(Advice):
                 self._start_asgi()
         if not asgi:
             self._listen_for_wake()  # the app may have taken that over
+        self.early = frozenset(threading.enumerate())
         self.booted = True
 
     def _is_asgi(self):
@@ -372,6 +377,8 @@ class Worker(Advice):
     def stop(self):
         """Lets each slot end after the request that it has."""
         self.alive = False
+        if not self.stopping:
+            self.until = self._end_of_grace()
         self.stopping = True
         if self.asgi is not None:
             self.asgi.call(self.asgi.stop)
@@ -380,6 +387,16 @@ class Worker(Advice):
         # request. One that a signal interrupted is started again by Python on
         # the same number (PEP 475); one that has its message already returns it.
         os.dup2(self._end.fileno(), self.queue.fileno(), inheritable=False)
+
+    def _end_of_grace(self):
+        """Returns when graceful_timeout is about to end, by time.monotonic."""
+        now = time.monotonic()
+        grace = left = self.cfg.get("graceful_timeout") or 0
+        if self.board[wire.BOARD_END]:
+            # The server ends, and has waited for its requests already.
+            left = self.board[wire.BOARD_END] / 1000 - now
+        # The master ends a worker that is late.
+        return now + max(left, min(grace, ending.LEAST)) - min(0.5, grace / 10)
 
     def recycle(self):
         """Asks the master for a successor. The worker serves on until it is

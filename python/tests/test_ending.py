@@ -1,0 +1,151 @@
+"""What an app has left running at the end of its worker."""
+
+import importlib.util
+import marshal
+import os
+import re
+import select
+import signal
+import time
+
+from .support import RESPONSE, Master, MasterTest, send
+
+# Threads and processes that end when the gate is opened.
+APP = r"""
+import multiprocessing, os, threading, time
+
+gate = os.environ["GATE"]
+fork = multiprocessing.get_context("fork")
+
+def run(name):
+    if gate == "never":
+        time.sleep(100)
+    with open(gate) as f:
+        f.read()
+    print("finished", name, flush=True)
+
+def begin(kind):
+    if kind == "process":
+        fork.Process(target=run, args=(kind,), name="job").start()
+    else:
+        threading.Thread(target=run, args=(kind,), name="job").start()
+
+for kind in os.environ.get("EARLY", "").split():
+    begin(kind)
+"""
+
+WSGI = APP + r"""
+def app(environ, start_response):
+    begin("thread")
+    start_response("200 OK", [])
+    return [b"begun"]
+"""
+
+ASGI = APP + r"""
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("shutdown", flush=True)
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    begin("thread")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"begun"})
+"""
+
+
+class Ending(MasterTest):
+    def up(self, source, early="", master=None, slots=1, gate=None, **settings):
+        master = master or self.master
+        if gate is None:
+            gate = os.path.join(master.dir, "gate")
+            os.mkfifo(gate)
+        settings.setdefault("graceful_timeout", 30)
+        worker = master.up(source, raw_env=["GATE=" + gate, "EARLY=" + early], slots=slots, **settings)
+        worker.gate = gate
+        if source is ASGI:
+            worker.board[1] = 1
+        return worker
+
+    def ask(self, worker, source=WSGI):
+        """Has a request start a thread."""
+        if source is ASGI:
+            rest = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http",
+                    "root_path": "", "headers": [], "server": ("127.0.0.1", 8000), "extensions": {}}
+            scope = marshal.dumps(rest, 2), "GET", "/", b"/", b"", ("127.0.0.1", 50000)
+            send(worker.slots[0], marshal.dumps([(0, 1, scope, b"")], 2))
+        else:
+            self.master.request("/")
+        ready, _, _ = select.select(worker.slots, [], [], 20)
+        self.assertEqual(self.master.response(worker, worker.slots.index(ready[0]))[0], RESPONSE)
+
+    def test_threads_of_requests_finish(self):
+        for source, slots in ((WSGI, 1), (WSGI, 3), (ASGI, 1)):
+            worker = self.up(source, slots=slots)
+            self.ask(worker, source)
+            with open(worker.gate, "w"):
+                os.kill(worker.pid, signal.SIGTERM)
+                self.master.wait_log("Worker exiting (pid: %d)" % worker.pid)
+                self.assertFalse(select.select([self.master.control], [], [], 0.3)[0])
+            self.assertEqual(self.master.exited(worker)["code"], 0)
+            self.assertIn("finished thread\n", self.master.read_log())
+            self.assertNotIn("does not wait", self.master.read_log())
+            if source is ASGI:
+                self.assertIn("shutdown\n", self.master.read_log())
+            os.unlink(worker.gate)
+
+    def test_threads_of_requests_have_graceful_timeout(self):
+        worker = self.up(WSGI, slots=3, graceful_timeout=3)
+        self.ask(worker)
+        began = time.monotonic()
+        with open(worker.gate, "w"):
+            os.kill(worker.pid, signal.SIGTERM)
+            self.assertEqual(self.master.exited(worker)["code"], 0)
+        self.assertGreater(time.monotonic() - began, 2)
+        self.assertIn("[WARNING] Worker (pid:%d) ends, and does not wait for thread job\n" % worker.pid,
+                      self.master.read_log())
+
+    def test_what_runs_for_ever(self):
+        kinds = [(WSGI, 1, {}), (WSGI, 3, {}), (ASGI, 1, {})]
+        if importlib.util.find_spec("gevent"):
+            kinds.append((WSGI, 1, {"worker_class": "gevent"}))
+        running = []
+        for i, (source, slots, settings) in enumerate(kinds):
+            directory = os.path.join(self.dir, str(i))
+            os.mkdir(directory)
+            master = Master(directory)
+            self.addCleanup(master.close)
+            worker = self.up(source, "process thread", master, slots, "never", **settings)
+            running.append((master, worker))
+            os.kill(worker.pid, signal.SIGTERM)
+        for master, worker in running:
+            began = time.monotonic()
+            event = master.exited(worker)
+            self.assertLess(time.monotonic() - began, 15)
+            log = master.read_log()
+            self.assertEqual((event["code"], event["signal"]), (0, 0), log)
+            found = re.search(r"\[WARNING\] Worker \(pid:\d+\) ends, and does not wait for thread job, process job"
+                              r" \(pid:(\d+)\)\n", log)
+            self.assertTrue(found, log)
+            os.kill(int(found[1]), signal.SIGKILL)
+            if worker is running[2][1]:
+                self.assertIn("shutdown\n", log)
+
+    def test_boot_that_fails(self):
+        gate = os.path.join(self.dir, "gate")
+        os.mkfifo(gate)
+        self.master.write("app.py", APP + "1 / 0")
+        self.master.configure()
+        self.master.prepare("app:app", raw_env=["GATE=" + gate, "EARLY=thread"])
+        worker = self.master.spawn(ready=False)
+        self.assertEqual(self.master.exited(worker)["code"], 3)
+
+    def test_at_once(self):
+        worker = self.up(WSGI, "thread")
+        self.ask(worker)
+        began = time.monotonic()
+        os.kill(worker.pid, signal.SIGQUIT)
+        self.assertEqual(self.master.exited(worker)["code"], 0)
+        self.assertLess(time.monotonic() - began, 10)
