@@ -21,7 +21,7 @@ import threading
 import time
 import traceback
 
-from .log import Handler, Stream, TraceFormatter, app_traceback, flush
+from .log import Handler, Stream, TraceFormatter, app_traceback, flush, take_uvicorns
 
 DATE_FORMAT = "[%Y-%m-%d %H:%M:%S %z]"
 
@@ -129,6 +129,7 @@ class Logger:
         self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error", to_syslog)
         to_syslog = to_syslog and not cfg.get("disable_redirect_access_to_syslog")
         self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access", to_syslog)
+        take_uvicorns(self.error_log)
         self._configure(cfg)
 
     def critical(self, msg, *args, **kwargs):

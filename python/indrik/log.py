@@ -93,6 +93,32 @@ class Handler(logging.StreamHandler):
         self.stream.close()
 
 
+class Passing(logging.Handler):
+    """Has another logger handle what it gets."""
+
+    def __init__(self, log):
+        super().__init__()
+        self.log = log
+
+    def emit(self, record):
+        if self.log.isEnabledFor(record.levelno):
+            self.log.handle(record)
+
+
+def take_uvicorns(error_log):
+    """Takes what is said to the loggers of uvicorn's, which apps use that are written
+    for it: to the error log, but for what is about requests, since the front writes a
+    line for each."""
+    for name, handler in (("uvicorn", Passing(error_log)), ("uvicorn.access", logging.NullHandler())):
+        log = logging.getLogger(name)
+        if any(not getattr(h, "_indrik_uvicorn", False) for h in log.handlers):
+            continue  # somebody else has set it up
+        handler._indrik_uvicorn = True
+        log.handlers[:] = [handler]
+        log.propagate = False
+        log.setLevel(error_log.level)
+
+
 class Errors:
     """wsgi.errors: writes where the handlers of the error log do."""
 

@@ -191,6 +191,18 @@ async def background(scope, receive, send):
     await asyncio.sleep(0.3)
     print("background is done", flush=True)
 
+async def uvicorns_loggers(scope, receive, send):
+    import logging
+    logging.getLogger("uvicorn.error").info("said to uvicorn.%s", "error")
+    logging.getLogger("uvicorn").warning("said to uvicorn")
+    logging.getLogger("uvicorn.error").debug("not said")
+    logging.getLogger("uvicorn.access").info("said to the access log")
+    try:
+        raise KeyError("kept")
+    except KeyError:
+        logging.getLogger("uvicorn.error").exception("an exception")
+    await hello(scope, receive, send)
+
 async def error(scope, receive, send):
     raise ValueError("an error")
 """
@@ -409,6 +421,16 @@ class Requests(ASGITest):
         self.ask(worker)
         self.assertEqual(self.reply(worker)[0], RESPONSE)
         self.master.wait_log("background is done")
+
+    def test_uvicorns_loggers(self):
+        worker = self.up()
+        self.ask(worker, "/uvicorns_loggers")
+        self.assertEqual(self.reply(worker)[0], RESPONSE)
+        log = self.master.read_log()
+        for line in "[INFO] said to uvicorn.error", "[WARNING] said to uvicorn", "[ERROR] an exception", "KeyError: 'kept'":
+            self.assertEqual(log.count(line + "\n"), 1, log)
+        self.assertNotIn("not said", log)
+        self.assertNotIn("access log", log)
 
     def test_gone_and_raising(self):
         worker = self.up(asgi_send_after_disconnect="raise")
