@@ -88,6 +88,13 @@ func (ex *exchange) logRefusal(status, page int) {
 	ex.s.accessLog.write(ex)
 }
 
+// logCut tells of a request that is cut off because its client was too slow.
+func (ex *exchange) logCut(e statusError) {
+	if e.cut != "" {
+		ex.s.log.Infof("%s %s of ip=%s is cut off: %s", ex.req.Method, ex.req.Target, ex.remote(), e.cut)
+	}
+}
+
 // record is what Python's logging gets of a request.
 func (ex *exchange) record() *wire.LogRecord {
 	environ := map[string]string{}

@@ -24,10 +24,16 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); ret
 type statusError struct {
 	code int
 	text string
-	log  bool // the operator should know
+	log  bool   // the operator should know
+	cut  string // the client was too slow: by which setting
 }
 
-func (e statusError) Error() string { return e.text }
+func (e statusError) Error() string {
+	if e.text == "" {
+		return e.cut
+	}
+	return e.text
+}
 
 var (
 	errTooSlow = statusError{code: 408, text: "the client sends too slowly"}
@@ -97,8 +103,8 @@ func (c *conn) read(p []byte) (int, error) {
 			return n, err
 		}
 		c.sock.SetReadDeadline(time.Time{})
-		if c.upload.late.Load() {
-			return 0, errTooSlow
+		if slow := c.upload.slow.Load(); slow != nil {
+			return 0, *slow
 		}
 	}
 }

@@ -235,6 +235,7 @@ func (c *conn) giveUp(err error) {
 			c.s.log.Errorf("%s", err)
 		}
 		if c.isBusy() { // it has a head
+			c.ex.logCut(status)
 			c.ex.last = true
 			c.ex.writeError(status.code)
 			c.out.finish(false)

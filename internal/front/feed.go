@@ -27,6 +27,7 @@ const (
 type feed struct {
 	ex     *exchange
 	source io.Reader // gives io.EOF at the end of the body
+	upload *upload   // nil: it is here already
 	limit  int64     // of the whole body; 0: none
 
 	mu    sync.Mutex
@@ -66,6 +67,13 @@ func (f *feed) stop() {
 	f.mu.Unlock()
 	if !ended {
 		f.wake()
+	}
+}
+
+// answers is called when the response begins.
+func (f *feed) answers() {
+	if f.upload != nil {
+		f.upload.answering.Store(true)
 	}
 }
 
@@ -150,7 +158,7 @@ func (c *conn) beginFeed(ex *exchange) (*feed, error) {
 		return nil, err
 	}
 	body := c.bodyReader()
-	f := &feed{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake}
+	f := &feed{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake, upload: &c.upload}
 	f.waits = req.Expect100 && c.r == c.w
 	first := &spool{s: c.s, length: -1}
 	end, err := c.readFirst(f, first)
@@ -276,8 +284,8 @@ func (c *conn) readSome(f *feed, p []byte) (int, error) {
 			return n, err
 		}
 		c.sock.SetReadDeadline(time.Time{})
-		if c.upload.late.Load() {
-			return 0, errTooSlow
+		if slow := c.upload.slow.Load(); slow != nil {
+			return 0, *slow
 		}
 		if _, over := f.wanted(); over {
 			return 0, errFeedOver
@@ -391,6 +399,7 @@ func (c *conn) feedAll(f *feed) bool {
 		return false
 	}
 	if !c.s.queue.retract(ex) {
+		ex.logCut(status)
 		c.s.queue.abandon(ex) // the response has begun, and is cut
 		return false
 	}

@@ -3,15 +3,21 @@ package front
 import (
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"indrik/internal/http1"
 )
 
+// judgeEvery is how often the pace of a body over HTTP/2 is looked at.
+const judgeEvery = time.Second
+
 // beginFeed makes the feed of a request of HTTP/2.
 func (st *stream) beginFeed() {
 	f := &feed{ex: &st.ex, source: st.r.Body, limit: st.ex.cfg.LimitRequestBody, left: st.req.ContentLength}
 	f.wake, st.wanted = waker()
+	f.upload = new(upload)
+	f.upload.begin()
 	st.ex.feed = f
 }
 
@@ -24,19 +30,23 @@ func (st *stream) runFeed(f *feed) {
 	}
 	var bad *http1.Error
 	var status statusError
-	if (errors.As(err, &bad) || errors.As(err, &status)) && st.s.queue.retract(&st.ex) {
-		st.giveUp(err)
-		return
+	if errors.As(err, &bad) || errors.As(err, &status) {
+		if st.s.queue.retract(&st.ex) {
+			st.giveUp(err)
+			return
+		}
+		st.ex.logCut(status)
 	}
 	st.s.queue.abandon(&st.ex)
 }
 
 func (st *stream) feedBody(f *feed) error {
-	cfg := st.ex.cfg
 	buf := feedBuffers.Get().(*feedBuffer)
 	defer feedBuffers.Put(buf)
-	var u upload
-	u.begin()
+	u := f.upload
+	if cfg := st.ex.cfg; cfg.bodyTimeout > 0 || cfg.BodyMinRate > 0 {
+		defer st.judge(f, cfg)()
+	}
 	for {
 		room, over := f.wanted()
 		for room <= 0 && !over {
@@ -48,24 +58,50 @@ func (st *stream) feedBody(f *feed) error {
 		if over {
 			return nil
 		}
-		if cfg.bodyTimeout > 0 || cfg.BodyMinRate > 0 {
-			deadline := time.Now().Add(rateWindow)
-			if left := cfg.bodyTimeout - time.Duration(now()-u.start.Load()); cfg.bodyTimeout > 0 && left < rateWindow {
-				deadline = time.Now().Add(left)
-			}
-			_ = st.control.SetReadDeadline(deadline) // if that fails, reading does
-		}
 		n, err := f.source.Read(buf.part(room))
 		u.bytes.Add(int64(n))
 		if _, over := f.wanted(); over {
 			return nil
 		}
-		if isTimeout(err) || err == nil && u.judge(now(), cfg.bodyTimeout, cfg.BodyMinRate) {
-			return errTooSlow
+		if slow := u.slow.Load(); slow != nil && err != nil {
+			return *slow
 		}
 		end, err := f.pass(buf, n, err)
 		if end || err != nil && err != io.EOF {
 			return err
 		}
+	}
+}
+
+// judge looks after the pace of a body that is being fed, until it is stopped.
+func (st *stream) judge(f *feed, cfg *config) (stop func()) {
+	var mu sync.Mutex
+	stopped := false
+	var timer *time.Timer
+	look := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if stopped {
+			return
+		}
+		if !f.upload.judge(now(), cfg) {
+			timer.Reset(judgeEvery)
+			return
+		}
+		// The stream is there as long as somebody may want the body.
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !f.over {
+			_ = st.control.SetReadDeadline(time.Unix(1, 0)) // if that fails, reading does
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(judgeEvery, look)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
 	}
 }

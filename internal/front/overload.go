@@ -14,7 +14,8 @@ const overloadEvery = time.Second
 // wait, and those that are answered with 503. It tells the operator while there
 // are some of the latter.
 type overload struct {
-	log *errlog.Log
+	log     *errlog.Log
+	holders func() string // what the workers are busy with
 
 	mu      sync.Mutex
 	filled  int           // refused because the queue was full
@@ -67,10 +68,14 @@ func (o *overload) note(depth int, wait time.Duration) {
 }
 
 func (o *overload) tell() {
+	holders := o.holders() // takes the mutex of the queue, with which the other one is taken
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.log.Warnf("Overload: %d requests answered 503 in %s (queue full: %d, waited too long: %d); up to %d were waiting, up to %s; %d were run, after %s on average",
 		o.filled+o.waited, overloadEvery, o.filled, o.waited, o.depth, o.longest.Round(time.Millisecond),
 		o.handed, (o.waits / time.Duration(max(1, o.handed))).Round(time.Millisecond))
+	if holders != "" {
+		o.log.Warnf("Overload: %s", holders)
+	}
 	o.filled, o.waited, o.depth, o.longest, o.handed, o.waits, o.pending = 0, 0, 0, 0, 0, 0, false
 }

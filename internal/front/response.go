@@ -77,6 +77,9 @@ func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known in
 	if ex.req.Major != 1 {
 		h.Minor = 1
 	}
+	if ex.feed != nil {
+		ex.feed.answers()
+	}
 	framing, err := ex.to.start(h)
 	ex.framing, ex.room, ex.status = framing, h.ContentLength, h.Code
 	return err

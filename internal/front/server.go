@@ -62,7 +62,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	}
 	s.accessLog.outlets, s.accessLog.file.log = s.outlets, log
 	s.queue = newQueue(s, number)
-	s.overload.log = log
+	s.overload.log, s.overload.holders = log, s.queue.holders
 	s.place = sync.NewCond(&s.mu)
 	var err error
 	if s.store, err = wire.NewStore(); err != nil {

@@ -131,7 +131,9 @@ func (st *stream) readBody(body *spool) error {
 		switch {
 		case err == io.EOF:
 			return nil
-		case isTimeout(err), u.judge(now(), cfg.bodyTimeout, cfg.BodyMinRate):
+		case u.judge(now(), cfg):
+			return *u.slow.Load()
+		case isTimeout(err):
 			return errTooSlow
 		case err != nil:
 			return err
@@ -161,6 +163,7 @@ func (st *stream) giveUp(err error) {
 		if status.log {
 			st.s.log.Errorf("%s", err)
 		}
+		st.ex.logCut(status)
 		st.ex.writeError(status.code)
 		st.finish(false)
 	default:

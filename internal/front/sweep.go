@@ -26,8 +26,7 @@ func (s *server) sweep() {
 	t := now()
 	calmed := 0
 	for _, c := range s.all() {
-		if c.uploading.Load() && c.upload.judge(t, cfg.bodyTimeout, cfg.BodyMinRate) {
-			c.upload.late.Store(true)
+		if c.uploading.Load() && c.upload.judge(t, cfg) {
 			c.wake()
 		}
 		if sk := c.socket.Load(); sk != nil {
@@ -55,12 +54,13 @@ func (s *server) sweep() {
 				c.wake()
 			}
 		case reading:
-			if c.upload.judge(t, cfg.bodyTimeout, cfg.BodyMinRate) {
-				c.upload.late.Store(true)
+			if c.upload.judge(t, cfg) {
 				c.wake()
 			}
 		case writing:
 			if exceeds(since, cfg.writeTimeout) {
+				s.log.Infof("The response to ip=%s is cut off: the client has taken none of it for write_timeout (%s)",
+					c.origin.remote, cfg.writeTimeout)
 				c.out.kill()
 			}
 		}
