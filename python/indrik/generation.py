@@ -3,7 +3,7 @@
 import os
 import sys
 
-from . import loader, wire
+from . import appkind, loader, wire
 from .log import app_traceback
 
 
@@ -23,7 +23,7 @@ class App:
     def wsgi(self):
         if self.callable is None:
             try:
-                self.callable = self._load(self.app_uri)
+                self.callable = appkind.made(self._load(self.app_uri), self.app_uri, self._log)
             except SyntaxError as e:
                 if not self._stand_in:
                     raise

@@ -416,7 +416,7 @@ def _share(cfg, app):
     try:
         if cfg.kind == "gevent":
             from . import green
-        elif cfg.kind in ("asgi", "tornado") or appkind.is_asgi(app.callable):
+        elif cfg.kind in ("asgi", "tornado") or appkind.is_asgi(app.callable, app.app_uri):
             from . import asgi
 
             if cfg.get("asgi_loop") != "asyncio":

@@ -215,12 +215,13 @@ class Worker(Advice):
             self.wsgi = tornadoapp.wrap(self.wsgi, self.app.app_uri)
         elif appkind.is_tornado(self.wsgi):
             raise AppImportError("'%s' is an application of Tornado: use the worker class tornado." % self.app.app_uri)
-        if self.cfg.kind != "asgi" and not appkind.is_asgi(self.wsgi):
+        app = appkind.as_asgi(self.wsgi, self.app.app_uri, self.log, self.cfg.kind == "asgi")
+        if app is None:
             return False
         if self.cfg.kind == "gevent":
             raise AppImportError("'%s' is an application of ASGI: the worker class %s cannot run it."
                                  % (self.app.app_uri, self.cfg.kind))
-        self.wsgi = appkind.asgi3(self.wsgi, self.app.app_uri)
+        self.wsgi = app
         self.threaded = False
         return True
 

@@ -376,3 +376,31 @@ async def loops(scope, receive, send):
 
 def block_here(sleep):
     sleep(1000)
+
+
+class Slotted:
+    """Keeps what is called in an attribute, as some middleware does."""
+
+    __slots__ = ("app", "__call__")
+
+    def __init__(self, app):
+        self.app = app
+        self.__call__ = self.run
+
+    async def run(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+
+slotted = Slotted(hello)
+
+
+def create_app(debug=False):
+    return hello
+
+
+def configured(config):
+    return hello
+
+
+def anything(*args):
+    return hello(*args)
