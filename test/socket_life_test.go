@@ -207,20 +207,24 @@ func TestSocketsUpgrade(t *testing.T) {
 	s.master = u.successor
 }
 
-// TestSocketsStop: at the end of the server they get 1012 too, within half of
-// graceful_timeout.
+// TestSocketsStop: at the end of the server they get 1012 too, at once: nothing comes back
+// that they would all come back to.
 func TestSocketsStop(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets("--websocket-drain-window", "600", "--graceful-timeout", "4"))
+	s := start(t, sockets("--websocket-drain-window", "600", "--websocket-drain-max", "600", "--graceful-timeout", "30"))
 	var all []*socket
 	for range 10 {
 		all = append(all, s.socket("/echo"))
 	}
+	began := time.Now()
 	s.signal(syscall.SIGTERM)
 	for _, ws := range all {
 		go func() { ws.expectClose(1012, "service restart") }()
 	}
 	s.expectExit(0)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the server ended after %v", took)
+	}
 	if n := s.log.count("Worker graceful timeout"); n != 0 {
 		t.Error("the workers had to be killed")
 	}

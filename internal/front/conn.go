@@ -316,10 +316,8 @@ func (c *conn) readHead() (int, *config, error) {
 				return 0, nil, io.EOF
 			}
 			c.r, c.w = 0, 0
-			if c.s.isDraining() || c.evicted.Load() {
-				if err := c.stay(); err != nil {
-					return 0, nil, err
-				}
+			if err := c.stay(); err != nil {
+				return 0, nil, err
 			}
 		}
 		if c.w == len(c.buf) && c.buf != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,14 +56,24 @@ func TestKeepaliveIsOverAfterItsTime(t *testing.T) {
 	r := newRig(t, 0)
 	r.listen()
 	r.worker(r.generation(1, cfg), 1).serve(echo)
-	c := r.dial()
-	c.get("/")
-	c.expect(200, "*")
-	begin := time.Now()
-	c.closed()
-	if d := time.Since(begin); d < 900*time.Millisecond || d > 4*time.Second {
-		t.Errorf("closed after %s", d)
+	// At all moments between two sweeps, of connections that had one request, or several.
+	var all sync.WaitGroup
+	for i := range 12 {
+		c := r.dial()
+		for range 1 + i%3 {
+			c.get("/")
+			c.expect(200, "*")
+		}
+		begin := time.Now()
+		all.Go(func() {
+			c.closed()
+			if d := time.Since(begin); d < 990*time.Millisecond || d > 1500*time.Millisecond {
+				t.Errorf("connection %d was closed after %s", i, d)
+			}
+		})
+		time.Sleep(90 * time.Millisecond)
 	}
+	all.Wait()
 }
 
 func TestKeepaliveZeroCloses(t *testing.T) {

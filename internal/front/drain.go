@@ -75,7 +75,7 @@ func (s *server) drain(handover, final bool, accept string) {
 		}()
 	}
 	s.mu.Unlock()
-	s.leaveSockets()
+	s.leaveSockets(handover)
 	go func() {
 		ending.Wait()
 		s.mu.Lock()

@@ -38,6 +38,7 @@ type server struct {
 	calmed    int   // connections that have become idle since memory was freed
 	freed     int64 // when that was
 	sweeping  bool
+	swept     int64 // when, of the sweep alone
 	peer      *peer
 	draining  bool
 	drained   bool // the master has been told
@@ -106,8 +107,8 @@ func (s *server) serve(nc net.Conn, from *endpoint, prepare func(*conn)) {
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	if !s.sweeping {
-		s.sweeping = true
-		s.sweepLater()
+		s.sweeping, s.swept = true, now()
+		s.sweepLater(sweepEvery)
 	}
 	s.mu.Unlock()
 	select {

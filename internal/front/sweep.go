@@ -7,7 +7,10 @@ import (
 )
 
 const (
-	sweepEvery = time.Second
+	// sweepEvery is the time between two sweeps. When the time of an idle connection is
+	// over before the next one there is one earlier, but never before sweepSoonest.
+	sweepEvery   = time.Second
+	sweepSoonest = 250 * time.Millisecond
 	// bufferTime is how long an idle connection keeps its buffer.
 	bufferTime = time.Second
 	// After a crowd of connections has become idle, what it needed is given back to
@@ -17,14 +20,14 @@ const (
 	freeEvery = 30 * time.Second
 )
 
-func (s *server) sweepLater() { time.AfterFunc(sweepEvery, s.sweep) }
+func (s *server) sweepLater(d time.Duration) { time.AfterFunc(d, s.sweep) }
 
 // sweep ends what takes too long. One timer for all connections costs less than
 // a deadline set for each request.
 func (s *server) sweep() {
 	cfg := s.config()
 	t := now()
-	calmed := 0
+	calmed, next := 0, sweepEvery
 	for _, c := range s.all() {
 		if c.uploading.Load() && c.upload.judge(t, cfg) {
 			c.wake()
@@ -39,10 +42,13 @@ func (s *server) sweep() {
 				c.wake()
 			}
 		case idle:
-			if exceeds(since, c.patience(cfg)) || since > bufferTime && c.holding.Load() {
+			patience := c.patience(cfg)
+			if exceeds(since, patience) || since > bufferTime && c.holding.Load() {
 				c.wake()
+			} else if patience > 0 {
+				next = min(next, patience-since)
 			}
-			if since > bufferTime && since <= bufferTime+sweepEvery {
+			if since > bufferTime && since <= bufferTime+time.Duration(t-s.swept) {
 				calmed++
 			}
 		case running:
@@ -69,10 +75,11 @@ func (s *server) sweep() {
 	warm := s.store.Trim()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.swept = t
 	s.freeMemory(t, calmed)
 	s.sweeping = len(s.conns) > 0 || warm
 	if s.sweeping {
-		s.sweepLater()
+		s.sweepLater(max(next+time.Millisecond, sweepSoonest))
 	}
 }
 

@@ -146,9 +146,18 @@ func (q *queue) leaveSockets(w *worker) {
 	leaveSockets(sks, seconds(cfg.WebSocketStay), seconds(cfg.WebSocketSpread))
 }
 
+const (
+	// leaveEach is how long after one socket the next one leaves where no client comes back
+	// here, and leaveMost how long that takes at most: enough for the app to end so many,
+	// and little beside the ten seconds after which many supervisors kill.
+	leaveEach = 2 * time.Millisecond
+	leaveMost = 3 * time.Second
+)
+
 // leaveSockets ends all of them because the server ends: half of the time that it
-// takes at most is for that, the rest for what the apps then do.
-func (s *server) leaveSockets() {
+// takes at most is for that, the rest for what the apps then do. If clients come back,
+// to the server that follows on the same sockets, they do so over the drain window.
+func (s *server) leaveSockets(comeBack bool) {
 	var sks []*socket
 	for _, c := range s.all() {
 		if sk := c.socket.Load(); sk != nil {
@@ -157,6 +166,9 @@ func (s *server) leaveSockets() {
 	}
 	cfg := s.config()
 	spread := min(seconds(cfg.WebSocketSpread), seconds(cfg.GracefulTimeout)/2)
+	if !comeBack {
+		spread = min(spread, time.Duration(max(0, len(sks)-1))*leaveEach, leaveMost)
+	}
 	leaveSockets(sks, spread, spread)
 }
 

@@ -162,7 +162,8 @@ var workerSettings = []Setting{
 		Name: "websocket_drain_window", Section: sectionWorkers, Added: true,
 		Flags: []string{"--websocket-drain-window"}, Metavar: "SECONDS", Kind: KindInt, Default: 10,
 		Doc: "Over how many seconds the WebSocket connections of a worker are closed when it is replaced or the server ends, " +
-			"so that their clients do not all come back at once. At the end of the server it is at most half of `graceful_timeout`.",
+			"so that their clients do not all come back at once. At the end of the server it is at most half of `graceful_timeout`, " +
+			"and where no other master follows on the same sockets 2 ms for each connection, at most 3 s.",
 	},
 	{
 		Name: "queue_limit", Section: sectionWorkers, Added: true,

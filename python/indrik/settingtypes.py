@@ -104,6 +104,8 @@ class Settings(TypedDict, total=False):
     permit_unconventional_http_method: bool
     permit_unconventional_http_version: bool
     casefold_http_method: bool
+    permit_missing_host: bool
+    permit_non_ascii_target: bool
     forwarder_headers: Union[str, Sequence[str]]
     header_map: str
     root_path: str
