@@ -32,6 +32,7 @@ func (m *Master) pause() {
 		return
 	}
 	m.pausing = true
+	m.tellEnd(time.Now().Add(m.gen.graceful()))
 	m.front.drain(wire.ToFront{Handover: true, Accept: wire.AcceptStop}, func() {
 		m.pausing = false
 		m.balance()
@@ -67,6 +68,7 @@ func (m *Master) restoreOne() {
 // unpause takes requests again.
 func (m *Master) unpause() {
 	m.pausing = false
+	m.tellEnd(time.Time{})
 	if m.front == nil {
 		m.replaceFront()
 	} else {

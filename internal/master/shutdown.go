@@ -52,7 +52,16 @@ func (m *Master) drain() {
 		l.Close()
 	}
 	m.drainUntil = time.Now().Add(m.gen.graceful())
+	m.tellEnd(m.drainUntil)
 	m.expireAfter(m.gen.graceful())
+}
+
+// tellEnd tells the workers that the requests they run are the last ones, and until
+// when graceful_timeout lasts. With the zero time it takes that back.
+func (m *Master) tellEnd(until time.Time) {
+	for _, w := range m.workers {
+		w.boardMem.SetEnd(until)
+	}
 }
 
 // leaving tells the service manager, and the other master, that the server ends.
@@ -90,9 +99,6 @@ func (m *Master) quitAll() {
 		return
 	}
 	m.patient = true
-	for _, w := range m.workers {
-		w.boardMem.SetEnd(m.drainUntil)
-	}
 	m.leave(m.retire, max(quitGrace, time.Until(m.drainUntil)))
 }
 

@@ -182,9 +182,16 @@ func (b *Board) Promote() { b.w.at(boardPromoted).Store(1) }
 // Reload tells the worker that it is to end because code has changed.
 func (b *Board) Reload() { b.w.at(boardReloaded).Store(1) }
 
-// SetEnd tells the worker until when graceful_timeout lasts, which has begun before it
-// is told to end.
-func (b *Board) SetEnd(t time.Time) { b.w.at(boardEnd).Store(uint64(monotonic(t).Milliseconds())) }
+// SetEnd tells the worker that the requests it runs are the last ones, and until when
+// graceful_timeout lasts, which begins before the worker is told to end. With the zero
+// time it takes that back.
+func (b *Board) SetEnd(t time.Time) {
+	var ms int64
+	if !t.IsZero() {
+		ms = monotonic(t).Milliseconds()
+	}
+	b.w.at(boardEnd).Store(uint64(ms))
+}
 
 // Close unmaps the board.
 func (b *Board) Close() { b.w.unmap() }

@@ -30,6 +30,7 @@ class Lifespan:
                 self.task.cancel()
                 await asyncio.wait([self.task], timeout=1)
                 raise BootError("ASGI lifespan startup failed: %s" % error)
+            self.task.add_done_callback(self._ended)
             return
         # It has ended without a word.
         self.started.cancel()
@@ -43,11 +44,10 @@ class Lifespan:
 
     async def shutdown(self, limit):
         """Ends the app, in so many seconds at most."""
-        if self.task is None:
-            return
-        if not self.task.done():
-            self.stopping.set_result(None)
-            await asyncio.wait([self.task, self.stopped], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if self.task is None or self.task.done():
+            return  # how it ended is told already
+        self.stopping.set_result(None)
+        await asyncio.wait([self.task, self.stopped], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if self.stopped.done():
             error = self.stopped.exception()
             if error is not None:
@@ -59,6 +59,13 @@ class Lifespan:
             self.log.warning("ASGI lifespan shutdown takes longer than graceful_timeout allows")
         if self.task.done() and not self.task.cancelled() and self.task.exception() is not None:
             self.log.error("Error in ASGI application at its shutdown", exc_info=self.task.exception())
+
+    def _ended(self, task):
+        """Tells at once what has ended the lifespan while the app serves."""
+        if self.stopping.done() or task.cancelled():
+            return
+        if task.exception() is not None:
+            self.log.error("Error in ASGI application: its lifespan has ended while it serves", exc_info=task.exception())
 
     async def _run(self):
         scope = {

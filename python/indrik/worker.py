@@ -86,6 +86,13 @@ class Worker(Advice):
     def __str__(self):
         return "<Worker %s>" % self.pid
 
+    @property
+    def should_exit(self):
+        """Uvicorn's word: this worker takes no more requests, or the server ends. It is
+        found by way of the handler of SIGTERM, and responses that have no end of their own
+        look at it: those of sse-starlette, twice a second."""
+        return self.stopping or self.leaving or bool(self.board and self.board[wire.BOARD_END])
+
     def notify(self):
         """Gunicorn's heartbeat: whoever calls it need not."""
         self.tmp.notify()
