@@ -217,3 +217,23 @@ func TestASGIUploadLeft(t *testing.T) {
 	s.log.expect(t, `^the client has gone after 1000 bytes$`)
 	s.terminate()
 }
+
+// A thousand clients that begin a body and send no more of it keep nobody from the
+// workers.
+func TestASGIStandingUploads(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{app: "asgiapps:uploads", args: []string{"--worker-connections", "100", "--queue-limit", "2000"}})
+	crowd := s.crowd(1000, "POST /slowly HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx")
+	for range 5 {
+		began := time.Now()
+		s.get("/parts")
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("another client was served after %v", took)
+		}
+	}
+	for _, c := range crowd {
+		c.Close()
+	}
+	eventually(t, "the app knows that they have gone", func() bool { return s.log.count(`^the client has gone after 1 bytes$`) == len(crowd) })
+	s.terminate()
+}

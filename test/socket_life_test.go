@@ -230,26 +230,29 @@ func TestSocketsStop(t *testing.T) {
 	}
 }
 
-// TestSocketsFillWorker: connections count for worker_connections.
-func TestSocketsFillWorker(t *testing.T) {
+// TestSocketsHoldNoPlace: an open connection holds no place of its worker, which others
+// can have: what it waits for is its client.
+func TestSocketsHoldNoPlace(t *testing.T) {
 	t.Parallel()
 	s := start(t, sockets("--worker-connections", "3"))
 	var all []*socket
-	for range 3 {
+	for range 10 {
 		all = append(all, s.socket("/echo"))
 	}
-	p := s.begin("/")
-	time.Sleep(100 * time.Millisecond) // it must not be answered in that time, and is in the next line
-	all[0].sendFrame(fin|opClose, "")
-	all[0].expect(frame{fin | opClose, nil})
-	p.expect(200)
+	s.get("/sent")
+	all[9].sendFrame(fin|opText, "hello")
+	all[9].expect(frame{fin | opText, []byte("hello")})
+	for _, ws := range all {
+		ws.Close()
+	}
+	s.terminate()
 }
 
 // TestIdleSockets: a connection on which nothing happens costs the front hardly more
 // than one of HTTP between two requests; no buffer is kept for it.
 func TestIdleSockets(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets("--worker-connections", "5000"))
+	s := start(t, sockets())
 	front := s.role("front")[0].pid
 	const n = 500
 	measure := func(open func()) int {

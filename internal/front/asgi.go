@@ -35,7 +35,7 @@ func (g *generation) leastBusy() *worker {
 	n := len(g.asgi)
 	for i := range n {
 		w := g.asgi[(g.turn+i)%n]
-		if most := g.cfg.WorkerConnections; most > 0 && w.inFlight >= most || w.post.isFull() {
+		if most := g.cfg.WorkerConnections; most > 0 && w.inFlight-w.standing >= most || w.post.isFull() {
 			continue
 		}
 		l := load{w.inFlight, w.inFlight > 0 && w.board.Claimed(0) != w.last}
@@ -180,6 +180,9 @@ func (sl *slot) answerASGI(m *wire.WorkerMessage, file *os.File) (taken bool) {
 			break
 		}
 		ex.socket.obey(m)
+		if m.Kind == wire.KindAccept && ex.socket.isAccepted() {
+			sl.q.stand(ex, forFrames, true)
+		}
 	}
 	if m.Kind == wire.KindStart || m.Kind == wire.KindChunk || m.Kind == wire.KindPart {
 		if ex.to.broken() {
@@ -187,18 +190,4 @@ func (sl *slot) answerASGI(m *wire.WorkerMessage, file *os.File) (taken bool) {
 		}
 	}
 	return taken
-}
-
-// owe notes bytes of a response that are on their way to the client, and has them
-// granted again once they have gone.
-func (ex *exchange) owe(n int64) {
-	if ex.owed.Add(n) >= grantAfter {
-		ex.to.whenLow(ex.grant)
-	}
-}
-
-func (ex *exchange) grant() {
-	if n := ex.owed.Swap(0); n > 0 {
-		ex.at.post.send(wire.AppendGrant(nil, ex.id, n))
-	}
 }

@@ -39,19 +39,20 @@ type queue struct {
 	number int    // of this front
 	first  uint32 // bits of the ids
 
-	mu       sync.Mutex
-	waiting  []*exchange
-	inFlight map[uint32]*exchange // handed over
-	lastID   uint32
-	gens     []*generation // the newest first
-	served   int           // the newest generation that had an active worker
-	workers  map[int]*worker
-	scanning bool
-	scanned  time.Time // by the last scan
-	looking  bool      // at slots that may be stuck
-	pumping  bool      // a goroutine is about to pump
-	joined   []byte    // scratch of handOver
-	lookout  lookout
+	mu        sync.Mutex
+	waiting   []*exchange
+	inFlight  map[uint32]*exchange // handed over
+	lastID    uint32
+	gens      []*generation // the newest first
+	served    int           // the newest generation that had an active worker
+	workers   map[int]*worker
+	scanning  bool
+	scanned   time.Time // by the last scan
+	looking   bool      // at slots that may be stuck
+	pumping   bool      // a goroutine is about to pump
+	reviewing bool      // a timer is to look for requests that wait for their clients
+	joined    []byte    // scratch of handOver
+	lookout   lookout
 }
 
 // A generation is the workers of one configuration, and the queue they read.
@@ -199,6 +200,7 @@ func (q *queue) pump() {
 	for len(q.waiting) > 0 && !q.lookout.holds(q.waiting[0].look) {
 		g, w := q.free()
 		if g == nil {
+			q.reviewLater()
 			break
 		}
 		ex := q.waiting[0]
@@ -387,7 +389,7 @@ func (q *queue) over(ex *exchange) {
 	if ex.place == handedOver {
 		delete(q.inFlight, ex.id)
 		if ex.at != nil {
-			ex.at.inFlight--
+			ex.leaveLocked()
 		} else {
 			ex.gen.inFlight--
 			if ex.shared {

@@ -61,6 +61,7 @@ type exchange struct {
 	worker    *worker // claimed it, as far as was seen
 	claimedAt time.Time
 	deadline  time.Time // by timeout; zero if there is none, or it was not seen yet
+	standing  standing  // with ASGI: it waits for its client
 	answered  bool      // some of the response was sent, or is about to be
 
 	// The response: of whoever answers it.
@@ -77,6 +78,7 @@ type exchange struct {
 	trailers  bool         // the client takes trailers
 	dismissed atomic.Bool  // the ASGI worker knows that the client has gone
 	owed      atomic.Int64 // bytes of a response of ASGI that are not granted again
+	full      atomic.Bool  // these are all that the worker may send
 }
 
 // A sink takes a response to the client: over a connection of HTTP/1, or as a

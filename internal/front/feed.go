@@ -30,6 +30,8 @@ type feed struct {
 	upload *upload   // nil: it is here already
 	limit  int64     // of the whole body; 0: none
 
+	reads bodyWait // for the client
+
 	mu    sync.Mutex
 	room  int64  // bytes that the worker wants
 	left  int64  // bytes that are to be read; −1: not known
@@ -277,6 +279,8 @@ func (c *conn) awaitRoom(f *feed) (room int64, over bool, err error) {
 func (c *conn) readSome(f *feed, p []byte) (int, error) {
 	c.uploading.Store(true)
 	defer c.uploading.Store(false)
+	f.wait()
+	defer f.got()
 	for {
 		n, err := f.source.Read(p)
 		if n > 0 || !isTimeout(err) {

@@ -58,7 +58,9 @@ func (st *stream) feedBody(f *feed) error {
 		if over {
 			return nil
 		}
+		f.wait()
 		n, err := f.source.Read(buf.part(room))
+		f.got()
 		u.bytes.Add(int64(n))
 		if _, over := f.wanted(); over {
 			return nil

@@ -27,6 +27,7 @@ func (ex *exchange) begin(cfg *config) {
 	ex.socket = nil
 	ex.dismissed.Store(false)
 	ex.owed.Store(0)
+	ex.full.Store(false)
 	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0
 	ex.status = 0
 	ex.pid = ownPID

@@ -29,6 +29,7 @@ type worker struct {
 	form     form        // of its requests
 	post     *post       // to its first slot
 	inFlight int
+	standing int    // of these, those that wait for their clients
 	last     uint32 // the id of the request given last
 	loop     loop
 }

@@ -52,7 +52,8 @@ var workerSettings = []Setting{
 	{
 		Name: "worker_connections", Section: sectionWorkers,
 		Flags: []string{"--worker-connections"}, Metavar: "INT", Kind: KindInt, Default: 1000,
-		Doc:  "How many requests one worker of kind `gevent`, `asgi` or `tornado` may run at the same time; 0 means no limit. Others wait, see `queue_limit`.",
+		Doc: "How many requests one worker of kind `gevent`, `asgi` or `tornado` may run at the same time; 0 means no limit. Others wait, see `queue_limit`. " +
+			"A request that waits for its client, to send more of its body or to take more of its response, does not count, nor does an open WebSocket connection.",
 		Note: "It is a limit, Gunicorn's ASGI worker has none. `limit_connections` limits the clients of the whole server.",
 	},
 	{
