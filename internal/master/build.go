@@ -1,7 +1,9 @@
 package master
 
 import (
+	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"indrik/internal/exitcode"
@@ -79,9 +81,7 @@ func (b *build) prepare(load bool) {
 			return
 		}
 		if r.Type == wire.TypeFailed {
-			f := failed(r)
-			f.code = exitcode.Config // as Gunicorn, where the master itself imports the app
-			b.fail(f)
+			b.fail(failed(r))
 			return
 		}
 		if !r.Relay {
@@ -164,8 +164,8 @@ func (b *build) discard() {
 	m.dismissUnused()
 }
 
-// bootFailed is called when a worker could not be forked or ended before it was
-// ready, and tells whether that was the end of more than this worker.
+// bootFailed is called when a worker could not be forked, and reports whether that was
+// the end of more than this worker.
 func (m *Master) bootFailed(w *worker, f *failure) bool {
 	if m.buildGeneration() == w.gen {
 		m.build.fail(f)
@@ -183,4 +183,36 @@ func (m *Master) bootFailed(w *worker, f *failure) bool {
 		return false
 	}
 	return true
+}
+
+// bootEnded is called when w has ended before it was ready, and reports whether the
+// server ends for it: at the first start, with the exit code of the app. A worker that
+// somebody has ended is replaced.
+func (m *Master) bootEnded(w *worker, code int, sig syscall.Signal) bool {
+	if m.state != booting || endedByOperator(code, sig) {
+		return false
+	}
+	switch {
+	case sig != 0:
+		m.halt(fmt.Sprintf("Worker was sent %s before it was ready.", signalName(sig)), 128+int(sig))
+	case code == exitcode.WorkerBoot:
+		m.halt("Worker failed to boot.", code)
+	case code == exitcode.AppLoad:
+		m.halt("App failed to load.", code)
+	default:
+		if code == exitcode.OK { // of which halt says no more
+			m.log.Errorf("Worker (pid:%d) exited with code 0 before it was ready.", w.pid)
+		}
+		m.halt(fmt.Sprintf("Worker exited with code %d before it was ready.", code), code)
+	}
+	return true
+}
+
+// endedByOperator reports whether a worker that was not ready ended because it was told
+// to, by somebody else than this master. It then exits with 128 and the signal.
+func endedByOperator(code int, sig syscall.Signal) bool {
+	if sig == 0 {
+		sig = syscall.Signal(code - 128)
+	}
+	return sig == syscall.SIGTERM || sig == syscall.SIGQUIT || sig == syscall.SIGKILL || sig == syscall.SIGHUP
 }

@@ -26,7 +26,7 @@ func (f *failure) Error() string {
 
 func failed(r wire.FromSpawner) *failure {
 	code := r.Code
-	if code == 0 {
+	if code == exitcode.OK && r.Stage != "load" { // an app may exit with 0
 		code = exitcode.Config
 	}
 	return &failure{text: r.Error, traceback: r.Traceback, code: code}

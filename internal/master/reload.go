@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"os"
 	"time"
 
@@ -197,7 +198,7 @@ func (m *Master) movePidFile(before *settings.Config) {
 func (m *Master) spawnerLost() {
 	switch m.state {
 	case booting:
-		m.halt("The spawner died.", exitcode.WorkerBoot)
+		m.halt("The spawner died.", cmp.Or(m.gen.sp.code, exitcode.WorkerBoot))
 		return
 	case running:
 	default:

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -26,6 +27,7 @@ type spawner struct {
 	unfit   string // why it cannot run the server, "" if it did not say
 	silent  func() // to be called once its socket has ended, nil: nobody waits for that
 	dead    bool
+	code    int  // what it exited with, if it was Python
 	leaving bool // it was told to end
 	lingers bool // it serves no generation, but hooks left something running in it
 }
@@ -192,6 +194,9 @@ func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 	delete(m.spawners, sp.proc.Pid)
 	sp.proc.Release()
 	sp.dead = true
+	if sp.heard && status.Exited() {
+		sp.code = status.ExitStatus()
+	}
 	calls := sp.calls
 	sp.calls = map[int]func(wire.FromSpawner){}
 	for _, done := range calls {
@@ -202,12 +207,12 @@ func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 				text += "\n  " + sp.unfit
 			}
 		}
-		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: text})
+		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: text, Code: sp.code})
 	}
 	if !sp.leaving && m.state != quitting {
 		m.log.Errorf("Spawner (pid:%d) %s", sp.proc.Pid, describe(status))
 		if m.build != nil && m.build.sp == sp {
-			m.build.fail(&failure{text: "the spawner " + describe(status), code: exitcode.WorkerBoot})
+			m.build.fail(&failure{text: "the spawner " + describe(status), code: cmp.Or(sp.code, exitcode.WorkerBoot)})
 		}
 		if m.gen != nil && m.gen.sp == sp {
 			m.missOrphans(sp)

@@ -317,7 +317,7 @@ func (m *Master) workerExited(w *worker, code int, sig syscall.Signal) {
 	case m.buildGeneration() == w.gen && !w.leaving:
 		m.build.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration ended before it served.", w.pid)})
 		return
-	case !w.ready && !w.leaving && m.bootFailed(w, &failure{code: code}):
+	case !w.ready && !w.leaving && m.bootEnded(w, code, sig):
 		return
 	}
 	now := time.Now()
@@ -338,7 +338,12 @@ func (m *Master) workerExited(w *worker, code int, sig syscall.Signal) {
 
 // logExit writes what Gunicorn writes about the end of a worker.
 func (m *Master) logExit(w *worker, code int, sig syscall.Signal) {
+	if sig == 0 && !w.ready && endedByOperator(code, 0) {
+		sig = syscall.Signal(code - 128)
+	}
 	switch {
+	case w.leaving && !w.ready && sig == syscall.SIGQUIT:
+		// See stop.
 	case sig == syscall.SIGKILL && !w.killed:
 		m.log.Errorf("Worker (pid:%d) was sent SIGKILL! Perhaps out of memory?", w.pid)
 	case sig == syscall.SIGTERM && w.leaving:

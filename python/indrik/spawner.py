@@ -30,7 +30,7 @@ from .loader import AppImportError
 from .log import app_traceback, flush
 from .relay import Relay
 from .view import OtherWorker, Server
-from .worker import BOOT_ERROR, LOAD_ERROR, Worker, become
+from .worker import BOOT_ERROR, INTERRUPTED, LOAD_ERROR, Worker, become
 
 # The exit codes of a worker for which there is no hook child_exit.
 _NOT_STARTED = (BOOT_ERROR, LOAD_ERROR)
@@ -233,13 +233,14 @@ class Spawner:
                 app.wsgi()
         except AppImportError as e:
             # No line of the app is to blame: the text says it all.
-            raise CallError("load", str(e), code=LOAD_ERROR) from None
+            raise CallError("load", str(e)) from None
         except SystemExit as e:
             code = e.code if isinstance(e.code, int) else int(e.code is not None)
-            raise CallError("load", "the app called sys.exit(%r)" % (e.code,),
-                            app_traceback(e), code) from None
+            raise CallError("load", "the app called sys.exit(%r)" % (e.code,), app_traceback(e), code) from None
         except BaseException as e:
-            raise CallError("load", str(e), app_traceback(e), BOOT_ERROR) from None
+            # Gunicorn's master, which imports the app itself, ends with 1.
+            code = INTERRUPTED if isinstance(e, KeyboardInterrupt) else 1
+            raise CallError("load", str(e), app_traceback(e), code) from None
         return app
 
     def on_slots(self, message, fds):

@@ -23,6 +23,7 @@ from .view import Heartbeat
 
 BOOT_ERROR = 3  # an exception before the worker was ready
 LOAD_ERROR = 4  # the module is there, the app is not
+INTERRUPTED = 130  # the app raised KeyboardInterrupt; as Python, in the words of a shell
 CRASH = 255  # an exception that escaped the loop
 
 # The slots wait for requests with this time limit, in seconds. It never
@@ -59,6 +60,8 @@ class Worker(Advice):
         self.booted = False
         self.alive = True
         self.aborted = False
+        self.ready = False  # the master was told so
+        self.told = 0  # the signal that told it to end
         self.stopping = False  # alive is for hooks, and may be set by them
         self.leaving = False  # at once: what the app raises now is no answer
         self.orphaned = False
@@ -144,6 +147,8 @@ class Worker(Advice):
                 self._take_leave()
         if self.aborted:
             self._leave_now(1)
+        if self.told and not self.ready:
+            code = 128 + self.told  # so that it is not taken for an app that exits
         ending.bound(self, code)
         sys.exit(code)
 
@@ -153,6 +158,7 @@ class Worker(Advice):
             self._boot()
             if not self.stopping:
                 kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.green else {}
+                self.ready = True
                 self._channel.send("ready", stand_in=bool(self.app.error), **kind)
             with self.forks:
                 if self.asgi is not None:
@@ -169,9 +175,13 @@ class Worker(Advice):
             self.log.error("%s", e, exc_info=e.__cause__)
             print("%s" % e, file=sys.stderr, flush=True)
             return BOOT_ERROR
-        except Exception as e:
+        except SystemExit:
+            raise
+        except BaseException as e:
             self.log.exception("Exception in worker process")
             print("%s" % e, file=sys.stderr, flush=True)
+            if isinstance(e, KeyboardInterrupt):
+                return INTERRUPTED
             return CRASH if self.booted else BOOT_ERROR
 
     def _boot(self):
@@ -289,6 +299,7 @@ class Worker(Advice):
     def _on_term(self, number, frame):
         # Comes again and again until this process is gone.
         new = not self.stopping
+        self.told = self.told or signal.SIGTERM
         self.stop()
         if new and self.board[wire.BOARD_RELOADED]:
             self.cfg.worker_int(self)  # as Gunicorn does when code has changed
@@ -296,6 +307,7 @@ class Worker(Advice):
     def _on_quit(self, number, frame):
         if self.leaving or self._ending:
             return
+        self.told = signal.SIGQUIT
         self.alive = False
         self.leaving = True
         if self.asgi is not None and self.booted:

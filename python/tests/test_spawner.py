@@ -258,15 +258,15 @@ class Preload(MasterTest):
 
     def test_failures(self):
         self.master.write("app.py", "x = None\n")
-        for app, code, error in [
-            ("nix", 3, "No module named 'nix'"),
-            ("app.py", 3, "Failed to find application, did you mean 'app:application'?"),
-            ("app:nix", 4, "Failed to find attribute 'nix' in 'app'."),
-            ("app:x", 4, "Failed to find application object: 'x'"),
+        for app, traced, error in [
+            ("nix", True, "No module named 'nix'"),
+            ("app.py", True, "Failed to find application, did you mean 'app:application'?"),
+            ("app:nix", False, "Failed to find attribute 'nix' in 'app'."),
+            ("app:x", False, "Failed to find application object: 'x'"),
         ]:
             answer = self.master.prepare(app, preload_app=True)
-            self.assertEqual((answer["stage"], answer["code"], answer["error"]), ("load", code, error))
-            self.assertEqual(error in answer["traceback"], code == 3)
+            self.assertEqual((answer["stage"], answer["code"], answer["error"]), ("load", 1, error))
+            self.assertEqual(error in answer["traceback"], traced)
         self.master.write("exits.py", "import sys; sys.exit(5)")
         self.assertEqual(self.master.prepare("exits", preload_app=True)["code"], 5)
 

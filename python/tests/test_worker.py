@@ -90,7 +90,7 @@ class Term(WorkerTest):
         with open(gate, "w"):
             os.kill(worker.pid, signal.SIGTERM)
         event = self.master.exited(worker)
-        self.assertEqual((event["code"], event["signal"]), (0, 0))
+        self.assertEqual((event["code"], event["signal"]), (128 + signal.SIGTERM, 0))
         self.assertFalse([e for e in self.master.events if e["type"] == "ready"])
 
     def test_many_rounds(self):
@@ -284,6 +284,11 @@ class Boot(MasterTest):
 
     def test_exit(self):
         self.assertEqual(self.boot("app", "import sys; sys.exit(9)")[0], 9)
+
+    def test_interrupt(self):
+        code, log = self.boot("app", "raise KeyboardInterrupt")
+        self.assertEqual(code, 130)
+        self.assertIn("KeyboardInterrupt", log)
 
     def test_hook(self):
         code, log = self.boot("app", "def application(): pass", "def post_fork(s, w): 1 / 0")
