@@ -175,6 +175,7 @@ func (m *Master) booted() {
 		m.release(exitcode.OK)
 	}
 	m.enter(running)
+	m.rememberAttributes()
 	if m.reloader.due {
 		m.reloadCode()
 	}

@@ -59,6 +59,7 @@ type Master struct {
 	front      *front
 	fronts     int // started so far
 	frontPause backoff
+	attributes map[string]string // what hooks have put on `server`, when a spawner was asked last
 	tickets    tickets
 	watcher    *time.Timer // runs watchCertificates
 	reloader   reloader

@@ -95,11 +95,7 @@ func (m *Master) replace(anew bool) {
 				m.front.sendGeneration(b.gen)
 				b.fork()
 			}
-			if b.anew {
-				fork(nil) // the hook is for HUP
-				return
-			}
-			m.hook(b.gen, "on_reload", fork)
+			b.carryAttributes(func() { m.hook(b.gen, "on_reload", fork) })
 		})
 	}
 	b.ready = func() { m.takeOver(b) }
@@ -155,6 +151,7 @@ func (m *Master) takeOver(b *build) {
 	m.watchCode()
 	m.rotateTickets()
 	m.watchBacklog()
+	m.rememberAttributes()
 	m.rebuild.lived()
 	m.respawn.lived()
 	m.releaseUnused(old)

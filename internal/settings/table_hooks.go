@@ -2,7 +2,7 @@ package settings
 
 var hookSettings = []Setting{
 	hook("on_starting", "server", "Called in the beginning, before the sockets are opened."),
-	hook("on_reload", "server", "Called on HUP, before the new workers are forked."),
+	hook("on_reload", "server", "Called in each reload, before the new workers are forked."),
 	hook("when_ready", "server", "Called when the sockets listen, before the first worker is forked."),
 	hook("pre_fork", "server, worker", "Called before a worker is forked."),
 	hook("post_fork", "server, worker", "Called in a worker that has just been forked, with the rights of the master."),

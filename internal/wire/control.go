@@ -28,17 +28,19 @@ const (
 	TypeLook    = "look"
 
 	// master → spawner
-	TypeConfigure = "configure"
-	TypePrepare   = "prepare"
-	TypeSpawn     = "spawn"
-	TypeSlots     = "slots"
-	TypeHook      = "hook"
-	TypeRelease   = "release"
-	TypeReopen    = "reopen"
-	TypeRelay     = "relay"
-	TypeTLSHook   = "ssl_context"
-	TypeWorkers   = "workers"
-	TypeExit      = "exit"
+	TypeConfigure  = "configure"
+	TypePrepare    = "prepare"
+	TypeSpawn      = "spawn"
+	TypeSlots      = "slots"
+	TypeHook       = "hook"
+	TypeRelease    = "release"
+	TypeReopen     = "reopen"
+	TypeRelay      = "relay"
+	TypeTLSHook    = "ssl_context"
+	TypeWorkers    = "workers"
+	TypeAttributes = "attributes"
+	TypeAdopt      = "adopt"
+	TypeExit       = "exit"
 
 	// spawner → master
 	TypeOK     = "ok"
@@ -228,6 +230,8 @@ type ToSpawner struct {
 	Linger     bool           `json:"linger,omitempty"`
 	Workers    [][2]int       `json:"workers,omitempty"` // pid and number of each
 	Title      string         `json:"title,omitempty"`
+
+	Attributes map[string]string `json:"attributes,omitempty"` // of `server`, as a spawner gave them
 }
 
 // Server is what hooks see of the master as attributes of `server`.
@@ -259,6 +263,11 @@ type FromSpawner struct {
 	Worker int `json:"worker,omitempty"`
 	Pid    int `json:"pid,omitempty"`
 	Signal int `json:"signal,omitempty"`
+
+	// The answers to attributes and adopt: what hooks have put on `server`, in a form that
+	// is the spawners' business, and why others could not be carried.
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Lost       map[string]string `json:"lost,omitempty"`
 
 	Lingers bool `json:"lingers,omitempty"` // the answer to exit: something of the hooks still runs
 

@@ -10,6 +10,7 @@ import gc
 import glob
 import os
 import sys
+import threading
 
 # Taken at import time: workers of kind gevent need a standard library that is
 # patched, and this process must not become a greenlet.
@@ -17,11 +18,12 @@ from os import fork, waitpid
 from select import POLLIN, poll
 from signal import set_wakeup_fd
 from signal import signal as on_signal
+from threading import get_ident
 import signal
 import time
 from functools import partial
 
-from . import appkind, forks, glogging, hooks, interpreter, loader, monkey, paste, spew, title, wire
+from . import appkind, carrying, forks, glogging, hooks, interpreter, loader, monkey, paste, spew, title, wire
 from .config import Config, ConfigError, File
 from .family import Family
 from .generation import App, Generation, Surroundings
@@ -70,6 +72,7 @@ class Spawner:
         self.relays = set()  # pids
         self.logging = None  # what the loggers were when a relay was last asked for
         self.leaving = False
+        self.others = None  # what ran here before the hooks on_starting and when_ready
         self.started = time.time()
         self.wake = os.pipe()
         for fd in self.wake:
@@ -310,6 +313,8 @@ class Spawner:
         else:
             function = self.files[message["generation"]].hooks.get(message["hook"], hooks.nothing)
         self.server.update(message.get("server") or {})
+        if message["hook"] in ("on_starting", "when_ready") and self.others is None:
+            self.others = self._running()
         self._run_hook(function, self.server, *message.get("args") or ())
         if generation:
             before, self.logging = self.logging, glogging.state(self.server.log)
@@ -324,6 +329,14 @@ class Spawner:
             code = e.code if isinstance(e, SystemExit) and isinstance(e.code, int) else 1
             text = str(e) or type(e).__name__
             raise CallError("hook", text, app_traceback(e), code) from None
+
+    def on_attributes(self, message, fds):
+        attributes, lost = carrying.pack(self.server)
+        return {"attributes": attributes, "lost": lost}
+
+    def on_adopt(self, message, fds):
+        with self.forks:
+            return {"lost": carrying.unpack(self.server, message["attributes"])}
 
     def on_release(self, message, fds):
         generation = self.generations.pop(message["generation"], None)
@@ -344,7 +357,7 @@ class Spawner:
         title.set("indrik: spawner [%s]" % name)
 
     def on_exit(self, message, fds):
-        if message.get("linger") and self.lingers():
+        if message.get("linger") and self._lingers():
             return {"lingers": True}
         # A worker that is told of here is another spawner's.
         self.server.WORKERS = {
@@ -353,12 +366,22 @@ class Spawner:
         self.leaving = True
         return None
 
-    def lingers(self):
-        """Tells whether hooks have left something behind that goes on running
-        here: threads, say a watchdog, or processes."""
-        if len(sys._current_frames()) > 1:
-            return True
+    def _lingers(self):
+        """Reports whether on_starting or when_ready has left something behind that goes on
+        running here: threads, say a watchdog, or processes. In Gunicorn these live as long as
+        the master. What else runs here every spawner has."""
+        if self.others is None:
+            return False
         self.reap()
+        return bool(self._running() - self.others)
+
+    def _running(self):
+        """Returns what runs besides the loop: threads, and processes that are no workers."""
+        # The ident of a thread that has ended is given to another one.
+        named = {t.ident: t.native_id for t in threading.enumerate()}
+        running = {("thread", named.get(ident, ident)) for ident in sys._current_frames()}
+        me = get_ident()
+        running.discard(("thread", named.get(me, me)))
         children = set()
         for path in glob.glob("/proc/self/task/*/children"):
             try:
@@ -366,7 +389,8 @@ class Spawner:
                     children.update(map(int, f.read().split()))
             except OSError:
                 pass
-        return bool(children - self.relays)
+        running.update(("process", pid) for pid in children - self.relays - set(self.server.WORKERS))
+        return running
 
     def on_workers(self, message, fds):
         """Takes note of the workers of other spawners."""

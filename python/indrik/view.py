@@ -97,6 +97,7 @@ class Server(Advice):
         self.master_name = "Master"
         self.systemd = False
         self.WORKERS = {}  # pid: worker
+        self._own = frozenset(vars(self)) | {"_own"}  # the others are put here by hooks
 
     @property
     def timeout(self):
