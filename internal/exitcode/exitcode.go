@@ -1,5 +1,7 @@
 // Package exitcode names the codes that Indrik ends with. They are Gunicorn's,
-// so that unit files and scripts need no change.
+// so that unit files and scripts need no change. Beside them, an app that exits before
+// it is ready at the first start ends the server with its own code, and one that a signal
+// ends with 128 and the signal.
 package exitcode
 
 const (
