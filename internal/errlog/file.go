@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/pathwalk"
 )
 
 // An UnwritableError says that a log file cannot be opened for writing.
@@ -25,27 +27,27 @@ func (e *UnwritableError) Unwrap() error { return e.Err }
 
 // pythonText writes err as Python does for a file.
 func pythonText(path string, err error) string {
+	var link *pathwalk.LinkError
 	var errno syscall.Errno
-	if !errors.As(err, &errno) {
+	if errors.As(err, &link) || !errors.As(err, &errno) {
 		return err.Error()
 	}
 	text := errno.Error()
 	return fmt.Sprintf("[Errno %d] %c%s: '%s'", int(errno), text[0]-'a'+'A', text[1:], path)
 }
 
-// OpenFile opens a log file for appending, and makes it if there is none. It
-// gives it to the user uid and the group gid, where these are not −1; that this
+// OpenFile opens a log file for appending, and makes it if there is none. One that it has
+// made it gives to the user uid and the group gid, where these are not −1; that this
 // is not allowed is no error. "-" is the standard error output, as a descriptor
 // of its own. The error is an [*UnwritableError].
 //
-// The master opens the access log with it too.
+// The master opens the access log with it too. In directories that others may write to
+// it opens no more than they could, see package pathwalk.
 func OpenFile(path string, uid, gid int) (*os.File, error) {
 	if path == "-" {
 		return Duplicate(os.Stderr)
 	}
-	// A pipe that nobody reads must be an error rather than hold up the caller:
-	// open(2) with O_NONBLOCK returns ENXIO then.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o644)
+	f, created, err := pathwalk.Append(path)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
@@ -53,7 +55,7 @@ func OpenFile(path string, uid, gid int) (*os.File, error) {
 		}
 		return nil, &UnwritableError{path, err}
 	}
-	if uid != -1 || gid != -1 {
+	if created && (uid != -1 || gid != -1) {
 		_ = f.Chown(uid, gid)
 	}
 	return f, nil

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/pathwalk"
 )
 
 // A Listener is a listening socket.
@@ -98,8 +100,14 @@ func (l *Listener) Unlink() {
 		return
 	}
 	defer lockDir(filepath.Dir(l.file.path))()
-	if now, err := identify(l.file.path); err == nil && now == l.file {
-		_ = os.Remove(l.file.path)
+	dir, name, err := pathwalk.Parent(l.file.path)
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	path := dir.Join(name)
+	if now, err := identify(path); err == nil && now.dev == l.file.dev && now.ino == l.file.ino {
+		_ = os.Remove(path)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/pathwalk"
 )
 
 // A NotSocketError says that something else is where a unix socket should be.
@@ -33,6 +35,11 @@ func openUnix(a Address, o Options) (*Listener, error) {
 	if len(a.Path) > maxPath {
 		return nil, errTooLong
 	}
+	dir, name, err := pathwalk.Parent(a.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
 	fd, err := socket(unix.AF_UNIX)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
@@ -61,7 +68,8 @@ func openUnix(a Address, o Options) (*Listener, error) {
 	}
 	l.Owned = true
 	if o.UID != -1 || o.GID != -1 {
-		if err := os.Lchown(a.Path, o.UID, o.GID); err != nil {
+		// Whoever may write to the directory could have put something else there since.
+		if err := dir.Give(name, unix.S_IFSOCK, o.UID, o.GID); err != nil {
 			l.Unlink()
 			l.Close()
 			return nil, err
@@ -126,7 +134,7 @@ const (
 // is called. Somebody else's lock, or a file system without locks, must not keep the
 // server from starting: after half a second it goes on without.
 func lockDir(dir string) (unlock func()) {
-	f, err := os.Open(dir)
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return func() {}
 	}

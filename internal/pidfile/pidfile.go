@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/pathwalk"
 )
 
 // A RunningError says that the pid file names a living process.
@@ -56,7 +58,12 @@ func Create(path string, pid int) (*File, error) {
 			return nil, &DirError{dir}
 		}
 	}
-	own, err := check(read(abs), pid, path)
+	dir, name, err := pathwalk.Parent(abs)
+	if err != nil {
+		return nil, fmt.Errorf("create pid file %s: %w", path, err)
+	}
+	defer dir.Close()
+	own, err := check(read(dir.Join(name)), pid, path)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +71,7 @@ func Create(path string, pid int) (*File, error) {
 	if own {
 		return f, nil
 	}
-	if err := f.write(path); err != nil {
+	if err := f.write(dir, name, path); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -82,11 +89,11 @@ func check(old, pid int, name string) (own bool, err error) {
 	return false, nil
 }
 
-// write puts the file in place.
-func (f *File) write(name string) error {
-	tmp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+"-")
+// write puts the file in place, as base in dir. shown is what messages call it.
+func (f *File) write(dir *pathwalk.Dir, base, shown string) error {
+	tmp, err := os.CreateTemp(dir.Join(""), "."+base+"-")
 	if err != nil {
-		return fmt.Errorf("create pid file %s: %w", name, err)
+		return fmt.Errorf("create pid file %s: %w", shown, err)
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.WriteString(strconv.Itoa(f.pid) + "\n")
@@ -97,11 +104,11 @@ func (f *File) write(name string) error {
 		err = cerr
 	}
 	if err == nil {
-		err = f.place(tmp.Name(), name)
+		err = f.place(tmp.Name(), dir.Join(base), shown)
 	}
 	var running *RunningError
 	if err != nil && !errors.As(err, &running) {
-		return fmt.Errorf("create pid file %s: %w", name, err)
+		return fmt.Errorf("create pid file %s: %w", shown, err)
 	}
 	return err
 }
@@ -114,38 +121,39 @@ const (
 // place gives the finished file its name, so that of several masters that start at once
 // only one succeeds: it is linked, which fails if there is a file by now, and a stale
 // file is replaced by whoever has locked it.
-func (f *File) place(tmp, name string) error {
+func (f *File) place(tmp, path, shown string) error {
 	for range placeTries {
-		err := os.Link(tmp, f.path)
+		err := os.Link(tmp, path)
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, os.ErrExist) {
 			break // a file system without links
 		}
-		placed, err := f.replace(tmp, name)
+		placed, err := f.replace(tmp, path, shown)
 		if placed || err != nil {
 			return err
 		}
 		time.Sleep(placePause)
 	}
-	return os.Rename(tmp, f.path)
+	return os.Rename(tmp, path)
 }
 
 // replace puts tmp in the place of a stale file; false: try again.
-func (f *File) replace(tmp, name string) (placed bool, err error) {
-	old, err := os.Open(f.path)
+func (f *File) replace(tmp, path, shown string) (placed bool, err error) {
+	// What is no regular file is not ours: a pipe would hold up whoever opens it.
+	old, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return true, os.Rename(tmp, f.path) // it cannot be read, so it is not ours
+		return true, os.Rename(tmp, path) // it cannot be read, so it is not ours
 	}
 	defer old.Close() // unlocks it
 	if err := unix.Flock(int(old.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == unix.EWOULDBLOCK || err == unix.EINTR {
 		return false, nil
 	}
-	own, err := check(read(f.path), f.pid, name)
+	own, err := check(read(path), f.pid, shown)
 	if own || err != nil {
 		return true, err
 	}
@@ -153,10 +161,10 @@ func (f *File) replace(tmp, name string) (placed bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	if now, err := os.Stat(f.path); err != nil || !os.SameFile(then, now) {
+	if now, err := os.Lstat(path); err != nil || !os.SameFile(then, now) {
 		return false, nil // somebody had the lock before
 	}
-	return true, os.Rename(tmp, f.path)
+	return true, os.Rename(tmp, path)
 }
 
 // Path returns where the file is, as an absolute path.
@@ -173,10 +181,17 @@ func Of(path string, pid int) *File { return &File{path, pid} }
 
 // Remove removes the file, unless another process has taken it over.
 func (f *File) Remove() {
-	if f == nil || read(f.path) != f.pid {
+	if f == nil {
 		return
 	}
-	_ = os.Remove(f.path)
+	dir, name, err := pathwalk.Parent(f.path)
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	if path := dir.Join(name); read(path) == f.pid {
+		_ = os.Remove(path)
+	}
 }
 
 // Rename moves the file to another name, at promotion. On an error, such as a
@@ -198,7 +213,7 @@ func (f *File) Rename(path string) error {
 
 // read returns the pid in a file, 0 if there is none.
 func read(path string) int {
-	b, err := os.ReadFile(path)
+	b, err := pathwalk.ReadSmall(path)
 	if err != nil {
 		return 0
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"indrik/internal/courier"
+	"indrik/internal/pathwalk"
 )
 
 // A Client sends metrics. It may be used by any number of goroutines; a nil one
@@ -37,8 +38,15 @@ func New(addr, prefix, tags string, failed func(error)) *Client {
 		tags = "|#" + tags
 	}
 	network, address := Address(addr)
-	return &Client{prefix, tags, courier.New(func() (net.Conn, error) {
-		return net.DialTimeout(network, address, time.Second)
+	return &Client{prefix, tags, courier.New(func() (conn net.Conn, err error) {
+		dial := func(address string) error {
+			conn, err = net.DialTimeout(network, address, time.Second)
+			return err
+		}
+		if network == "unixgram" {
+			return conn, pathwalk.Connect(address, dial)
+		}
+		return conn, dial(address)
 	}, failed)}
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"indrik/internal/courier"
+	"indrik/internal/pathwalk"
 )
 
 // The severities, RFC 5424 section 6.2.1.
@@ -76,16 +77,22 @@ func dial(addr string) (net.Conn, error) {
 		return net.DialTimeout(scheme, hostPort(rest), dialTimeout)
 	case "unix":
 		path, kind, _ := strings.Cut(rest, "#")
+		networks := []string{"unixgram", "unix"}
 		switch kind {
 		case "dgram":
-			return net.DialTimeout("unixgram", path, dialTimeout)
+			networks = networks[:1]
 		case "stream":
-			return net.DialTimeout("unix", path, dialTimeout)
+			networks = networks[1:]
 		}
-		conn, err := net.DialTimeout("unixgram", path, dialTimeout)
-		if err != nil {
-			conn, err = net.DialTimeout("unix", path, dialTimeout)
-		}
+		var conn net.Conn
+		err := pathwalk.Connect(path, func(path string) (err error) {
+			for _, network := range networks {
+				if conn, err = net.DialTimeout(network, path, dialTimeout); err == nil {
+					return nil
+				}
+			}
+			return err
+		})
 		return conn, err
 	}
 	return nil, errors.New("invalid syslog address")

@@ -10,6 +10,7 @@ import sys
 import traceback
 
 from .absent import import_hint
+from .files import open_for_appending
 
 
 def app_traceback(exception):
@@ -46,7 +47,7 @@ class Stream:
 
     def __init__(self, path, fd=2):
         self.path = path  # None: fd is there already
-        self.fd = fd if path is None else _open(path)
+        self.fd = fd if path is None else open_for_appending(path)
 
     def write(self, text):
         data = text.encode("utf-8", "backslashreplace")
@@ -66,7 +67,7 @@ class Stream:
     def reopen(self):
         if self.path is None:
             return
-        fd = _open(self.path)
+        fd = open_for_appending(self.path)
         # In place: another thread may be about to write to the old number.
         os.dup2(fd, self.fd, inheritable=False)
         os.close(fd)
@@ -75,14 +76,6 @@ class Stream:
         if self.path is not None and self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-
-def _open(path):
-    # A pipe that nobody reads must be an error rather than hold up the caller:
-    # open(2) with O_NONBLOCK fails with ENXIO then.
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0), 0o644)
-    os.set_blocking(fd, True)
-    return fd
 
 
 class Handler(logging.StreamHandler):
