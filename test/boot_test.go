@@ -65,7 +65,7 @@ func TestBadInput(t *testing.T) {
 		{"failing hook", options{conf: "def on_starting(server):\n    raise RuntimeError('hook failed')\n"}, 1, []string{`hook failed$`}},
 
 		{"pid file in no directory", options{args: []string{"--pid", "no/dir/x.pid"}}, 1, []string{`doesn't exist\. Can't create pidfile\.`}},
-		{"log file in no directory", options{args: []string{"--error-logfile", "no/dir/x.log"}}, 1, []string{`^Error: Error: '.*no/dir/x\.log' isn't writable`}},
+		{"log file in no directory", options{args: []string{"--error-logfile", "no/dir/x.log"}}, 1, []string{`^Error: '.*no/dir/x\.log' isn't writable`}},
 		{"socket path that is a file", options{bind: []string{"unix:DIR/file"}, files: map[string]string{"file": "keep me"}}, 1, []string{`'.*/file' is not a socket`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -113,10 +113,11 @@ func TestPortInUse(t *testing.T) {
 	s.expectExit(1)
 	addr := regexp.QuoteMeta(fmt.Sprintf("('127.0.0.1', %d)", port))
 	for re, want := range map[string]int{
-		`\[ERROR\] Connection in use: ` + addr + `$`:                                         5,
-		`\[ERROR\] connection to ` + addr + ` failed: \[Errno \d+\] Address already in use$`: 5,
-		`\[ERROR\] Can't connect to ` + addr + `$`:                                           1,
-		`Listening at|Booting worker`:                                                        0,
+		`\[ERROR\] Connection in use: ` + addr + `$`:                                                                         5,
+		`\[ERROR\] connection to ` + addr + ` failed: \[Errno \d+\] Address already in use$`:                                 5,
+		`\[ERROR\] Can't connect to ` + addr + `$`:                                                                           1,
+		`\[ERROR\] Another program listens on 127\.0\.0\.1:\d+ \(pid \d+, test\.test\)\. Stop it, or choose another --bind$`: 1,
+		`Listening at|Booting worker`:                                                                                        0,
 	} {
 		if got := s.log.count(re); got != want {
 			t.Errorf("%d lines match %q, want %d", got, re, want)
@@ -172,9 +173,11 @@ func TestUnknownHost(t *testing.T) {
 	}
 	s := launch(t, options{bind: []string{"no-such-host.invalid:8000"}})
 	s.expectExit(1)
-	// -2 is that there is no such name, -3 that nobody could be asked.
-	if n := s.log.count(`\[ERROR\] connection to \('no-such-host\.invalid', 8000\) failed: \[Errno -[23]\] `); n != 5 {
-		t.Errorf("%d tries", n)
+	// That there is no such name does not change; that nobody could be asked may.
+	unknown := s.log.count(`\[ERROR\] connection to \('no-such-host\.invalid', 8000\) failed: \[Errno -2\] `)
+	unasked := s.log.count(`\[ERROR\] connection to \('no-such-host\.invalid', 8000\) failed: \[Errno -3\] `)
+	if unknown+unasked != 5 && unknown != 1 {
+		t.Errorf("%d tries, and %d without an answer", unknown, unasked)
 	}
 	s.log.expect(t, `\[ERROR\] Can't connect to \('no-such-host\.invalid', 8000\)$`)
 }

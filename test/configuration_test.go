@@ -34,7 +34,7 @@ func TestPyproject(t *testing.T) {
 // The three ways to name a config file: each says where a mistake is.
 func TestConfigLocations(t *testing.T) {
 	t.Parallel()
-	const text = "import os\nworkers = 1\ntimeout = 9\nworker = 2\n\ndef pre_forks(server, worker):\n    pass\n"
+	const text = "import os\nbacklog = 9\ntimeout = 9\nworker = 2\n\ndef pre_forks(server, worker):\n    pass\n"
 	for _, location := range []string{"conf/site.py", "file:conf/site.py", "python:conf.site"} {
 		s := launch(t, options{files: map[string]string{"conf/site.py": text, "conf/__init__.py": ""}, args: []string{"-c", location, "--print-config"}})
 		s.expectExit(0)

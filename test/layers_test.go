@@ -30,7 +30,8 @@ var layers = map[string][]string{
 		"internal/proxyproto", "internal/syslog", "internal/tlsconf", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/settings": {
-		"internal/accesslog", "internal/listen", "internal/oslayer", "internal/tlsconf", "internal/version", "internal/wire",
+		"internal/accesslog", "internal/http1", "internal/listen", "internal/oslayer", "internal/tlsconf", "internal/version",
+		"internal/wire",
 	},
 	"internal/settings/gendocs": {"internal/settings"},
 	"internal/pyfind":           {},

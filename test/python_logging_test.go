@@ -314,7 +314,7 @@ func TestBadLogging(t *testing.T) {
 		"logconfig_dict = {'handlers': {'x': {'class': 'nix.H'}}}": `^Error: Unable to configure handler 'x': Cannot resolve 'nix\.H'`,
 		"logger_class = 'nix.Logger'":                              `^Error: class uri 'nix\.Logger' invalid or not found: $`,
 		"from indrik.glogging import Logger\nclass L(Logger):\n  def setup(self, cfg): 1/0\nlogger_class = L": `^Error: division by zero$`,
-		"errorlog = '/nix/err.log'": `^Error: Error: '/nix/err\.log' isn't writable`,
+		"errorlog = '/nix/err.log'": `^Error: '/nix/err\.log' isn't writable`,
 	} {
 		s := launch(t, options{conf: conf})
 		s.expectExit(1)

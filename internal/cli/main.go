@@ -107,6 +107,9 @@ func tell(err error, stdout, stderr io.Writer) int {
 	case errors.Is(err, settings.ErrHelp):
 		io.WriteString(stdout, settings.Help(prog))
 		return exitcode.OK
+	case errors.Is(err, settings.ErrHelpAll):
+		io.WriteString(stdout, settings.HelpAll(prog))
+		return exitcode.OK
 	case errors.Is(err, settings.ErrVersion):
 		io.WriteString(stdout, versionText())
 		return exitcode.OK

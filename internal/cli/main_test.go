@@ -55,10 +55,14 @@ func TestHelp(t *testing.T) {
 	if ok || code != exitcode.OK || errs != "" {
 		t.Errorf("code %d, %q", code, errs)
 	}
-	for _, want := range []string{"usage: indrik [OPTIONS] [APP_MODULE]\n", "\nWorker Processes:\n", "-w, --workers INT", "[127.0.0.1:8000]"} {
-		if !strings.Contains(out, want) {
+	_, all, _, _ := start(t, nil, "--help-all")
+	for _, want := range []string{"usage: indrik [OPTIONS] [APP_MODULE]\n", "-w, --workers INT", "[127.0.0.1:8000]"} {
+		if !strings.Contains(out, want) || !strings.Contains(all, want) {
 			t.Errorf("the help does not contain %q:\n%s", want, out)
 		}
+	}
+	if want := "\nWorker Processes:\n"; !strings.Contains(all, want) || strings.Contains(out, want) {
+		t.Errorf("the sections:\n%s", all)
 	}
 }
 

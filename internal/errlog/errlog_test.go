@@ -176,7 +176,7 @@ func TestUnwritable(t *testing.T) {
 	var b bytes.Buffer
 	l := New(&b)
 	err := l.Open(path, -1, -1)
-	want := fmt.Sprintf("Error: '%s' isn't writable [[Errno 2] No such file or directory: '%s']", path, path)
+	want := fmt.Sprintf("'%s' isn't writable [[Errno 2] No such file or directory: '%s']", path, path)
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

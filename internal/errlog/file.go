@@ -19,7 +19,7 @@ type UnwritableError struct {
 }
 
 func (e *UnwritableError) Error() string {
-	return fmt.Sprintf("Error: '%s' isn't writable [%s]", e.Path, pythonText(e.Path, e.Err))
+	return fmt.Sprintf("'%s' isn't writable [%s]", e.Path, pythonText(e.Path, e.Err))
 }
 
 // Unwrap returns what the system said.

@@ -43,6 +43,9 @@ type config struct {
 	anyName   bool     // forwarder_headers has *
 	schemes   []schemeField
 
+	server   string // the field Server, empty: the default
+	noServer bool   // there is none
+
 	extensions extensionSets // of HTTP requests, as ASGI has them
 }
 
@@ -79,6 +82,8 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		pingInterval:     seconds(w.WebSocketPing),
 		pingTimeout:      seconds(w.WebSocketPingTimeout),
 		accessTimeout:    seconds(w.AccessLogTimeout),
+		server:           w.ServerHeader,
+		noServer:         strings.EqualFold(w.ServerHeader, "off"),
 	}
 	c.form.Store(int32(forms[w.Kind]))
 	c.maxConns = c.limit()

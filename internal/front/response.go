@@ -72,6 +72,8 @@ func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known in
 		Status:      status,
 		Fields:      ex.fields,
 		Date:        date(ex.replied),
+		Server:      ex.cfg.server,
+		NoServer:    ex.cfg.noServer,
 		KnownLength: known,
 		KeepAlive:   ex.mayKeep() && (ex.feed == nil || ex.feed.ends()),
 	}

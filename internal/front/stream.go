@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -198,7 +199,9 @@ func (st *stream) start(h *http1.Head) (http1.Framing, error) {
 	}
 	head := http2Head{waits: true, code: h.Code, fields: make([][2]string, 0, len(h.Fields)+3)}
 	add := func(name, value string) { head.fields = append(head.fields, [2]string{name, value}) }
-	add("Server", http1.Server)
+	if !h.NoServer {
+		add("Server", cmp.Or(h.Server, http1.Server))
+	}
 	add("Date", string(h.Date))
 	for i := range h.Fields {
 		f := &h.Fields[i]
@@ -208,7 +211,7 @@ func (st *stream) start(h *http1.Head) (http1.Framing, error) {
 			}
 			continue
 		}
-		if http1.IsHopByHop(f.Name) || named(f, "Content-Length") {
+		if http1.IsHopByHop(f.Name) && !(h.NoServer && named(f, "Server")) || named(f, "Content-Length") {
 			continue
 		}
 		add(string(f.Name), string(f.Value))

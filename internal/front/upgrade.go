@@ -92,7 +92,9 @@ func (c *conn) readSocket(sk *socket) {
 type socketConn struct{ *conn }
 
 func (c socketConn) accept(fields []http1.Field) error {
-	b, err := http1.AppendUpgrade(nil, "websocket", date(time.Now()), fields)
+	cfg := c.ex.cfg
+	h := http1.Head{Server: cfg.server, NoServer: cfg.noServer, Date: date(time.Now()), Fields: fields}
+	b, err := http1.AppendUpgrade(nil, "websocket", &h)
 	if err == nil {
 		c.out.write(b)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,11 @@ type Head struct {
 	Status      []byte  // of the app: 200 OK
 	Fields      []Field // of the app
 	Date        []byte  // value of the Date field, see [AppendDate]; empty: none
+
+	// Server is the value of the Server field, the default if it is empty.
+	// NoServer: the server adds none, and one of the app's own goes out.
+	Server   string
+	NoServer bool
 
 	// KnownLength is the size of the body if the whole of it is at hand,
 	// else -1. It becomes the Content-Length if the app gave none.
@@ -142,7 +148,10 @@ func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
 	if len(h.Status) == 3 {
 		dst = append(dst, ' ') // RFC 9112 section 4: even without a reason
 	}
-	dst = append(dst, "\r\nServer: "+Server+"\r\n"...)
+	dst = append(dst, '\r', '\n')
+	if !h.NoServer {
+		dst = appendServer(dst, h.Server)
+	}
 	if len(h.Date) > 0 {
 		dst = append(dst, "Date: "...)
 		dst = append(dst, h.Date...)
@@ -164,7 +173,8 @@ func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
 	length := h.ContentLength >= 0 && !h.LengthAdded
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if IsHopByHop(f.Name) && !(h.Trailers && framing == FramingChunked && equalFold(f.Name, "trailer")) {
+		if IsHopByHop(f.Name) && !(h.Trailers && framing == FramingChunked && equalFold(f.Name, "trailer")) &&
+			!(h.NoServer && equalFold(f.Name, "server")) {
 			continue
 		}
 		if isContentLength(f.Name) {
@@ -176,6 +186,20 @@ func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
 		dst = appendField(dst, f)
 	}
 	return append(dst, '\r', '\n'), framing, nil
+}
+
+// appendServer appends the field Server, of the default value if value is empty.
+func appendServer(dst []byte, value string) []byte {
+	if value == "" {
+		return append(dst, "Server: "+Server+"\r\n"...)
+	}
+	dst = append(append(dst, "Server: "...), value...)
+	return append(dst, '\r', '\n')
+}
+
+// IsServerValue reports whether a text can be the value of the field Server.
+func IsServerValue(text string) bool {
+	return text != "" && text == strings.TrimSpace(text) && validValue([]byte(text))
 }
 
 // statusCode reads the number of a status such as 200 OK.
@@ -330,16 +354,20 @@ func AppendInterim(dst []byte, code int, fields []Field) ([]byte, error) {
 }
 
 // AppendUpgrade appends a response 101 whole, to a request whose protocol is to be
-// changed for another one (RFC 9110 section 7.8). With an error dst comes back as it
-// was.
-func AppendUpgrade(dst []byte, protocol string, date []byte, fields []Field) ([]byte, error) {
+// changed for another one (RFC 9110 section 7.8). Of h it needs Server, NoServer, Date
+// and Fields. With an error dst comes back as it was.
+func AppendUpgrade(dst []byte, protocol string, h *Head) ([]byte, error) {
+	fields := h.Fields
 	for i := range fields {
 		if err := checkField(&fields[i]); err != nil {
 			return dst, err
 		}
 	}
-	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nServer: "+Server+"\r\nDate: "...)
-	dst = append(dst, date...)
+	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\n"...)
+	if !h.NoServer {
+		dst = appendServer(dst, h.Server)
+	}
+	dst = append(append(dst, "Date: "...), h.Date...)
 	dst = append(dst, "\r\nConnection: Upgrade\r\nUpgrade: "...)
 	dst = append(append(dst, protocol...), '\r', '\n')
 	for i := range fields {

@@ -165,13 +165,49 @@ func TestAppendInterim(t *testing.T) {
 
 func TestAppendUpgrade(t *testing.T) {
 	date := []byte("Sun, 06 Nov 1994 08:49:37 GMT")
-	got, err := AppendUpgrade(nil, "websocket", date, fieldsOf("Sec-WebSocket-Accept", "x", "Connection", "close", "Content-Length", "0", "X-A", "b"))
+	got, err := AppendUpgrade(nil, "websocket", &Head{Date: date, Fields: fieldsOf("Sec-WebSocket-Accept", "x", "Connection", "close", "Content-Length", "0", "X-A", "b")})
 	want := "HTTP/1.1 101 Switching Protocols\r\nServer: indrik\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n" +
 		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\nX-A: b\r\n\r\n"
 	if err != nil || string(got) != want {
 		t.Errorf("%q, %v", got, err)
 	}
-	if got, err = AppendUpgrade([]byte("before"), "websocket", date, fieldsOf("X", "a\nb")); err == nil || string(got) != "before" {
+	if got, err = AppendUpgrade([]byte("before"), "websocket", &Head{Date: date, Fields: fieldsOf("X", "a\nb")}); err == nil || string(got) != "before" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// The field Server has a text of one's own, or is left out: then one of the app's goes
+// out.
+func TestServerField(t *testing.T) {
+	for _, c := range []struct {
+		h    Head
+		want string
+	}{
+		{Head{}, "Server: indrik"},
+		{Head{Server: "web 1"}, "Server: web 1"},
+		{Head{NoServer: true}, "Server: app's"},
+		{Head{NoServer: true, Server: "off"}, "Server: app's"},
+	} {
+		c.h.Minor, c.h.Status, c.h.Fields = 1, []byte("200 OK"), fieldsOf("server", "app's", "X-A", "b")
+		for i := range c.h.Fields {
+			if string(c.h.Fields[i].Name) == "server" {
+				c.h.Fields[i].Name = []byte("Server")
+			}
+		}
+		got, _, err := AppendResponseHead(nil, &c.h)
+		if err != nil || strings.Count(string(got), "\r\n"+c.want+"\r\n") != 1 || strings.Count(string(got), "Server:") != 1 {
+			t.Errorf("%+v: %q, %v", c.h, got, err)
+		}
+		c.h.Fields = fieldsOf("X-A", "b")
+		c.h.Date = []byte("now")
+		got, err = AppendUpgrade(nil, "websocket", &c.h)
+		if n := strings.Count(string(got), "Server:"); err != nil || (n == 0) != c.h.NoServer {
+			t.Errorf("%+v: %q, %v", c.h, got, err)
+		}
+	}
+	for text, want := range map[string]bool{"indrik": true, "a b/1": true, "": false, " a": false, "a\r\nb": false, "a\x00": false} {
+		if IsServerValue(text) != want {
+			t.Errorf("%q is one: %v", text, !want)
+		}
 	}
 }

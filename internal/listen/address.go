@@ -47,6 +47,9 @@ func Parse(bind string) (Address, error) {
 		return Address{Network: FD, FD: fd}, nil
 	}
 	s = strings.TrimPrefix(s, "tcp://")
+	if scheme, _, ok := strings.Cut(s, "://"); ok {
+		return Address{}, fmt.Errorf("unknown scheme %s in bind: an address is HOST:PORT, unix:PATH or fd://N", quote(scheme))
+	}
 	host, port, hasPort := s, "", false
 	if rest, ok := strings.CutPrefix(s, "["); ok && strings.Contains(rest, "]") {
 		host, rest, _ = strings.Cut(rest, "]")

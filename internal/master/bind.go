@@ -84,7 +84,7 @@ func (b *build) bindNext(addrs []listen.Address, set, opened []*listen.Listener,
 			m.log.Errorf("Invalid address: %s", a.Python())
 		}
 		m.log.Errorf("connection to %s failed: %s", a.Python(), listen.PythonError(err))
-		if tries--; tries > 0 {
+		if tries--; tries > 0 && !listen.Hopeless(err) {
 			m.log.Debugf("Retrying in 1 second.")
 			m.after(bindPause, func() {
 				if b.over {
@@ -96,6 +96,9 @@ func (b *build) bindNext(addrs []listen.Address, set, opened []*listen.Listener,
 			return
 		}
 		m.log.Errorf("Can't connect to %s", a.Python())
+		if advice := listen.Advice(a, err); advice != "" {
+			m.log.Errorf("%s", advice)
+		}
 		closeListeners(opened)
 		next(err)
 		return

@@ -1,13 +1,15 @@
 package settings
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
 
 // optHelp and optVersion are the options that are no settings.
 var (
-	optHelp       = &Setting{Name: "help", Flags: []string{"-h", "--help"}, Kind: KindBool, Doc: "Show this help and exit."}
+	optHelp       = &Setting{Name: "help", Flags: []string{"-h", "--help"}, Kind: KindBool, Doc: "Show the options that most people need, and exit."}
+	optHelpAll    = &Setting{Name: "help_all", Flags: []string{"--help-all"}, Kind: KindBool, Added: true, Doc: "Show all options and exit."}
 	optVersion    = &Setting{Name: "version", Flags: []string{"-v", "--version"}, Kind: KindBool, Doc: "Show the version and exit."}
 	optCompletion = &Setting{
 		Name: "print_completion", Flags: []string{"--print-completion"}, Metavar: "SHELL", Kind: KindChoice, Choices: shells, Added: true,
@@ -28,6 +30,7 @@ var options, byFlag = func() ([]string, map[string]*Setting) {
 	}
 	add(optHelp)
 	add(optVersion)
+	add(optHelpAll)
 	add(optCompletion)
 	for i := range Table {
 		add(&Table[i])
@@ -43,8 +46,13 @@ var options, byFlag = func() ([]string, map[string]*Setting) {
 // that Gunicorn does not have are left out of account where a prefix would
 // otherwise be ambiguous.
 //
-// app is the first positional argument; further ones are ignored. The error
-// is a [*UsageError], [ErrHelp], [ErrVersion] or a [*CompletionRequest].
+// Options of other servers are taken where they have an exact equivalent, and
+// answered with what to do instead where not; see foreignOptions. -V is
+// --version.
+//
+// app is the first positional argument; further ones are ignored, which the
+// layer tells in its remarks. The error is a [*UsageError], [ErrHelp],
+// [ErrHelpAll], [ErrVersion] or a [*CompletionRequest].
 func ParseArgs(prog string, args []string) (l Layer, app string, err error) {
 	p := argParser{prog: prog, args: args, layer: Layer{Name: "command line"}}
 	if err := p.parse(); err != nil {
@@ -52,6 +60,16 @@ func ParseArgs(prog string, args []string) (l Layer, app string, err error) {
 	}
 	if len(p.positionals) > 0 {
 		app = p.positionals[0]
+		if p.factory && !strings.HasSuffix(app, ")") { // it is called
+			if !strings.Contains(app, ":") {
+				app += ":application"
+			}
+			app += "()"
+		}
+	}
+	if len(p.positionals) > 1 {
+		p.layer.remarks = append(p.layer.remarks, fmt.Sprintf("the app is %s; what follows it is ignored: %s",
+			pyRepr(app), strings.Join(p.positionals[1:], " ")))
 	}
 	return p.layer, app, nil
 }
@@ -63,6 +81,8 @@ type word struct {
 	flag string   // as it is defined
 	arg  string   // attached value
 	has  bool     // there is one
+
+	foreign bool // an option of another server, flag
 }
 
 type argParser struct {
@@ -74,6 +94,10 @@ type argParser struct {
 	positionals []string
 	consumed    bool // the one group of positional arguments is over
 	extras      []string
+
+	host, port string   // of --host and --port
+	factory    bool     // --factory was given
+	answers    []string // what to say of options that are not taken
 }
 
 func (p *argParser) fail(text string) error { return &UsageError{Prog: p.prog, Text: text} }
@@ -119,9 +143,15 @@ func (p *argParser) parse() error {
 		p.takePositionals(i)
 	}
 	if len(p.extras) > 0 {
-		return p.fail("unrecognized arguments: " + strings.Join(p.extras, " "))
+		text := "unrecognized arguments: " + strings.Join(p.extras, " ")
+		for _, arg := range p.extras {
+			if a := answer(arg); a != "" {
+				p.answers = append(p.answers, a)
+			}
+		}
+		return &UsageError{Prog: p.prog, Text: text, Advice: p.answers}
 	}
-	return nil
+	return p.setAddress()
 }
 
 // classify tells what a word is before anything is known of its place.
@@ -136,6 +166,9 @@ func (p *argParser) classify(arg string) (word, error) {
 		if s := byFlag[flag]; s != nil {
 			return word{kind: 'O', opt: s, flag: flag, arg: value, has: true}, nil
 		}
+	}
+	if arg == "-V" {
+		return word{kind: 'O', opt: optVersion, flag: arg}, nil
 	}
 	var found []word
 	if arg[1] == '-' {
@@ -153,6 +186,10 @@ func (p *argParser) classify(arg string) (word, error) {
 	theirs := slices.DeleteFunc(slices.Clone(found), func(w word) bool { return w.opt.Added })
 	if len(theirs) == 1 {
 		found = theirs
+	}
+	flag, value, has := strings.Cut(arg, "=")
+	if _, ok := foreignOptions[flag]; ok && len(found) != 1 {
+		return word{kind: 'O', flag: flag, arg: value, has: has, foreign: true}, nil
 	}
 	switch {
 	case len(found) > 1:
@@ -207,6 +244,9 @@ func (p *argParser) takePositionals(i int) int {
 // after them.
 func (p *argParser) takeOption(i int) (int, error) {
 	w := p.words[i]
+	if w.foreign {
+		return p.takeForeignAt(i)
+	}
 	if w.opt == nil {
 		p.extras = append(p.extras, p.args[i])
 		return i + 1, nil
@@ -243,10 +283,31 @@ func (p *argParser) takeOption(i int) (int, error) {
 	return stop, p.set(w.opt, w.arg)
 }
 
+// takeForeignAt consumes an option of another server at i, and its value.
+func (p *argParser) takeForeignAt(i int) (int, error) {
+	w, stop := p.words[i], i+1
+	o := foreignOptions[w.flag]
+	switch {
+	case o.takes && !w.has && stop < len(p.words) && p.words[stop].kind == 'A':
+		w.arg = p.args[stop]
+		stop++
+	case o.takes && !w.has:
+		return 0, p.fail("argument " + w.flag + ": expected one argument")
+	case !o.takes && w.has && o.answer == "":
+		return 0, p.fail("argument " + w.flag + ": ignored explicit argument " + pyRepr(w.arg))
+	}
+	if o.answer != "" {
+		p.extras = append(p.extras, p.args[i])
+	}
+	return stop, p.takeForeign(w.flag, w.arg)
+}
+
 func (p *argParser) set(s *Setting, arg string) error {
 	switch {
 	case s == optHelp:
 		return ErrHelp
+	case s == optHelpAll:
+		return ErrHelpAll
 	case s == optVersion:
 		return ErrVersion
 	case s == optCompletion:

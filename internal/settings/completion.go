@@ -32,7 +32,7 @@ func Completion(shell, prog string) (string, error) {
 
 // completed are the options that are completed, in the order of the help.
 func completed() []*Setting {
-	list := []*Setting{optHelp, optVersion, optCompletion}
+	list := []*Setting{optHelp, optHelpAll, optVersion, optCompletion}
 	for i := range Table {
 		if Table[i].HasFlag() {
 			list = append(list, &Table[i])

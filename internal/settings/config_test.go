@@ -69,6 +69,7 @@ func TestFront(t *testing.T) {
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, LimitRequestHead: 32768,
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1", ForwardedFor: "asgi",
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
+		ServerHeader:        "indrik",
 		Sendfile:            true,
 		WorkerConnections:   1000,
 		Affinity:            "none",

@@ -10,17 +10,20 @@ import (
 // ErrNoApp says that neither the command line nor wsgi_app names an app.
 var ErrNoApp = errors.New("No application module specified.")
 
-// ErrHelp and ErrVersion are what [ParseArgs] returns for --help and --version.
+// ErrHelp, ErrHelpAll and ErrVersion are what [ParseArgs] returns for --help,
+// --help-all and --version.
 var (
 	ErrHelp    = errors.New("help was asked for")
+	ErrHelpAll = errors.New("the whole help was asked for")
 	ErrVersion = errors.New("the version was asked for")
 )
 
 // A UsageError is an argument that cannot be understood. The program ends
 // with code 2.
 type UsageError struct {
-	Prog string
-	Text string
+	Prog   string
+	Text   string   // as argparse words it
+	Advice []string // what to write instead
 }
 
 func (e *UsageError) Error() string { return e.Text }
@@ -64,7 +67,11 @@ func Report(err error) string {
 	}
 	var usage *UsageError
 	if errors.As(err, &usage) {
-		return fmt.Sprintf("%s\n%s: error: %s\n", Usage(usage.Prog), usage.Prog, usage.Text)
+		text := fmt.Sprintf("%s\n%s: error: %s\n", Usage(usage.Prog), usage.Prog, usage.Text)
+		for _, advice := range usage.Advice {
+			text += "  " + advice + "\n"
+		}
+		return text
 	}
 	var b strings.Builder
 	var value *ValueError

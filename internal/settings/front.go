@@ -57,6 +57,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		ForwarderHeaders:    c.Strings("forwarder_headers"),
 		ForwardedAllowIPs:   strings.Join(c.Strings("forwarded_allow_ips"), ","),
 		ForwardedFor:        c.String("forwarded_for"),
+		ServerHeader:        c.String("server_header"),
 		SecureSchemeHeaders: c.Map("secure_scheme_headers"),
 		ScriptName:          c.scriptName,
 		Sendfile:            c.Sendfile(),

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -13,11 +14,54 @@ const (
 	helpWidth  = 79
 )
 
-// Help is the text of --help: the options by section, with their defaults.
+// common are the options of --help, each with a text that fits its line.
+var common = []struct{ name, text string }{
+	{"bind", "where to listen; also unix:PATH [127.0.0.1:8000]"},
+	{"workers", "how many processes run the app, or auto [1]"},
+	{"threads", "how many requests each of them runs at once [1]"},
+	{"worker_class", "sync, gthread, gevent, asgi or tornado [sync]"},
+	{"timeout", "seconds that a request may take [30]"},
+	{"config", "the config file [indrik.conf.py, gunicorn.conf.py]"},
+	{"chdir", "change to this directory first"},
+	{"preload_app", "load the app once, before the workers are forked"},
+	{"reload", "load changed code with the next request"},
+	{"accesslog", "the access log; - is standard output [none]"},
+	{"loglevel", "debug, info, warning, error or critical [info]"},
+	{"daemon", "run in the background"},
+	{"check_config", "say what is wrong with the configuration, and exit"},
+}
+
+// Help is the text of --help: one screen, with the options that most people need.
 func Help(prog string) string {
 	var b strings.Builder
+	fmt.Fprintf(&b, `%[2]s
+
+Serve a Python app, of WSGI or ASGI: APP_MODULE is module.path:variable.
+
+Examples:
+  %[1]s app:app                              the variable app in app.py
+  %[1]s -b :8000 -w 4 'shop:create_app()'    what a function returns
+  %[1]s --reload --access-logfile - app:app  while you write it
+
+Options:
+`, prog, Usage(prog))
+	for _, c := range common {
+		helpOption(&b, byName[c.name], c.text)
+	}
+	for _, s := range []*Setting{optHelpAll, optVersion} {
+		helpOption(&b, s, strings.ToLower(s.Doc[:1])+strings.TrimSuffix(s.Doc[1:], "."))
+	}
+	return b.String()
+}
+
+const withoutEffect = "Accepted, without effect"
+
+// HelpAll is the text of --help-all: the options by section, with their defaults, and
+// last those that have no effect.
+func HelpAll(prog string) string {
+	var b, idle strings.Builder
 	fmt.Fprintf(&b, "%s\n\nServe the Python app APP_MODULE, such as module.path:variable.\n\nOptions:\n", Usage(prog))
-	for _, s := range []*Setting{optHelp, optVersion, optCompletion} {
+	for _, s := range []*Setting{optHelp, optHelpAll, optVersion, optCompletion} {
 		helpOption(&b, s, s.Doc)
 	}
 	section := ""
@@ -26,21 +70,30 @@ func Help(prog string) string {
 		if !s.HasFlag() {
 			continue
 		}
+		text := fmt.Sprintf("%s [%s]", firstSentence(s.Doc), s.defaultText())
+		if s.Effect == Needless || s.Effect == Missing {
+			helpOption(&idle, s, unmarked(text))
+			continue
+		}
 		if s.Section != section {
 			section = s.Section
 			fmt.Fprintf(&b, "\n%s:\n", section)
 		}
-		text := firstSentence(s.Doc)
-		switch s.Effect {
-		case Needless, Missing:
-			text += " Accepted, without effect."
-		case Refused:
-			text += " Other values than the default are refused."
+		if s.Effect == Refused {
+			text = firstSentence(s.Doc) + " Other values than the default are refused."
 		}
-		helpOption(&b, s, strings.ReplaceAll(fmt.Sprintf("%s [%s]", text, s.defaultText()), "`", ""))
+		helpOption(&b, s, unmarked(text))
 	}
+	fmt.Fprintf(&b, "\n%s:\n%s", withoutEffect, idle.String())
 	b.WriteString("\nMore settings, and hooks, can be given in a config file, see --config.\n")
 	return b.String()
+}
+
+var link = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`)
+
+// unmarked returns a text without the marks of Markdown.
+func unmarked(text string) string {
+	return strings.ReplaceAll(link.ReplaceAllString(text, "$1"), "`", "")
 }
 
 func helpOption(b *strings.Builder, s *Setting, text string) {

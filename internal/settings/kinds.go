@@ -68,6 +68,27 @@ func kindOf(name string) string {
 	return classes[name]
 }
 
+// classHints say what to write for names that mean something elsewhere.
+var classHints = map[string]string{
+	"eventlet":                          "eventlet is gone from Gunicorn as well: gevent does the same",
+	"egg:gunicorn#eventlet":             "eventlet is gone from Gunicorn as well: gevent does the same",
+	"uvloop":                            "that is an event loop, asgi_loop = 'uvloop', and taken where it is installed; the kind of worker is asgi",
+	"asyncio":                           "that is an event loop, asgi_loop = 'asyncio'; the kind of worker is asgi",
+	"trio":                              "apps of ASGI run in asyncio or uvloop; trio is not there",
+	"uvicorn":                           "did you mean 'asgi', or 'uvicorn.workers.UvicornWorker', which means the same?",
+	"unicorn":                           "did you mean 'asgi', or 'uvicorn.workers.UvicornWorker', which means the same?",
+	"thread":                            "did you mean 'gthread'?",
+	"threads":                           "did you mean 'gthread'?",
+	"threaded":                          "did you mean 'gthread'?",
+	"async":                             "did you mean 'asgi', or 'gevent' for WSGI?",
+	"wsgi":                              "did you mean 'sync', or 'gthread'?",
+	"aiohttp.GunicornWebWorker":         "an app of aiohttp is neither of WSGI nor of ASGI, and cannot be run here",
+	"aiohttp.worker.GunicornWebWorker":  "an app of aiohttp is neither of WSGI nor of ASGI, and cannot be run here",
+	"meinheld.gmeinheld.MeinheldWorker": "meinheld is a server of its own: 'sync' or 'gthread' runs the same apps",
+	"egg:meinheld#gunicorn_worker":      "meinheld is a server of its own: 'sync' or 'gthread' runs the same apps",
+	"geventwebsocket.gunicorn.workers.GeventWebSocketWorker": "'gevent' is the kind of worker; WebSockets are for apps of ASGI here",
+}
+
 // checkClass accepts the name of a kind of worker, and Gunicorn's own classes by
 // name or as objects. Others are not loaded: a worker here takes its requests
 // from the front, which no class made for another server does.
@@ -79,6 +100,9 @@ func checkClass(v any) (any, error) {
 	name = strings.TrimSpace(name)
 	if kindOf(name) != "" {
 		return name, nil
+	}
+	if hint := classHints[name]; hint != "" {
+		return nil, fmt.Errorf("class uri %s invalid or not found: %s", pyRepr(v), hint)
 	}
 	last := len(kinds) - 1
 	hint := "the kinds of worker are " + strings.Join(kinds[:last], ", ") + " and " + kinds[last]

@@ -126,7 +126,13 @@ func FromFile(path string, values map[string]any, lines map[string]int) Layer {
 	for _, name := range names {
 		if Lookup(name) != nil {
 			l.set(name, values[name])
-		} else if text := unknownName(name, values[name], l.source(name)); text != "" {
+			continue
+		}
+		text := unknownName(name, values[name], l.source(name), values)
+		if IsTOML(path) {
+			text = unknownKey(name, l.source(name))
+		}
+		if text != "" {
 			l.remarks = append(l.remarks, text)
 		}
 	}
@@ -145,8 +151,11 @@ func (l *Layer) check(s *Setting, base string) (any, error) {
 	v, err := check(s, raw, base)
 	if err != nil {
 		wrong := &ValueError{
-			Setting: s.Name, Value: raw, Source: l.source(s.Name), InFile: l.file,
-			Accepts: strings.ReplaceAll(s.values(), "`", ""), Err: err,
+			Setting: s.Name, Value: raw, Source: l.source(s.Name), InFile: l.file && !IsTOML(l.path),
+			Accepts: unmarked(s.values()), Err: err,
+		}
+		if s.Kind == KindBool {
+			wrong.Accepts = "true or false"
 		}
 		if bad, ok := raw.(badValue); ok {
 			wrong.Value = bad.value

@@ -221,7 +221,7 @@ func TestAllErrors(t *testing.T) {
 		"Invalid value for chdir: /no/such\n\n\nError: can't chdir to '/no/such'\n" +
 		"  chdir = '/no/such' (x.py, line 2); accepted: directory\n" +
 		"Invalid value for daemon: maybe\n\n\nError: Invalid boolean: maybe\n" +
-		"  daemon = 'maybe' (x.py, line 3); accepted: boolean\n" +
+		"  daemon = 'maybe' (x.py, line 3); accepted: true or false\n" +
 		"Invalid value for pre_fork: <function pre_fork>\n\n\nError: Value must have an arity of: 2\n" +
 		"  pre_fork = <function pre_fork> (x.py, line 4); accepted: function with the parameters server, worker\n" +
 		"\nError: Value must be positive: -1\n" +
@@ -242,7 +242,7 @@ func TestWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := FromFile(filepath.Join(dir, "gunicorn.conf.py"),
-		map[string]any{"worker": 2.0, "WORKERS": 1.0, "cores": 8.0, "time_out": nil, "xyzzy": "x", "workers": 2.0,
+		map[string]any{"worker": 2.0, "WORKERS": 1.0, "cores": 8.0, "time_out": nil, "xyzzy": "x",
 			"pre_forks": map[string]any{"python": "<pre_forks()>"}, "time_it": map[string]any{"python": "<time_it()>"}, "reuse_port": true, "worker_tmp_dir": "/dev/shm", "http_parser": "auto"},
 		map[string]int{"worker": 3, "workers": 4, "reuse_port": 2, "cores": 1, "worker_tmp_dir": 5})
 	c, err := Resolve("", l, Layer{Name: "command line", Values: map[string]any{"loglevel": "loud"}})

@@ -184,6 +184,11 @@ var serverSettings = []Setting{
 		Doc: "What to do with other header fields that have an underscore in their name: `drop` them, `refuse` the request, or pass them on, which is `dangerous`.",
 	},
 	{
+		Name: "server_header", Section: sectionServer, Added: true,
+		Flags: []string{"--server-header"}, Metavar: "TEXT", Kind: KindString, Default: "indrik",
+		Doc: "The field `Server` of responses; `off` leaves it out, and lets one of the app's own through.",
+	},
+	{
 		Name: "root_path", Section: sectionServer,
 		Flags: []string{"--root-path"}, Metavar: "STRING", Kind: KindString, Default: "",
 		Doc:  "The `root_path` of ASGI apps: where the app is mounted, such as `/api`. It is put before a `path` that does not begin with it.",

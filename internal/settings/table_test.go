@@ -161,6 +161,7 @@ func TestAdditions(t *testing.T) {
 		"tls_min_version": "1.2", "http2_idle_timeout": 75,
 		"asgi_send_after_disconnect": "ignore", "asgi_extensions": []string(nil), "worker_affinity": "none", "forwarded_for": "asgi",
 		"permit_missing_host": false, "permit_non_ascii_target": false,
+		"server_header": "indrik",
 	}
 	for _, s := range Table {
 		v, ok := want[s.Name]
@@ -197,7 +198,7 @@ func TestGeneratedFiles(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	text := Help("indrik")
+	text := HelpAll("indrik")
 	for line := range strings.SplitSeq(text, "\n") {
 		if len(line) > 79 && !strings.Contains(line, "%(") {
 			t.Errorf("the line is too long: %q", line)

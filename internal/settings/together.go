@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"indrik/internal/http1"
 	"indrik/internal/tlsconf"
 )
 
@@ -19,6 +20,12 @@ func (c *Config) together() error {
 	}
 	if c.Kind() == WorkerASGI && c.Int("threads") > 1 {
 		c.warn("ASGI worker does not use threads configuration. Use worker_connections instead.")
+	}
+	if c.Int("workers") == 0 {
+		c.warn("workers is 0 (%s): nothing will be served, and clients get 503, until TTIN adds a worker", c.Source("workers"))
+	}
+	if text := c.String("server_header"); text != "" && !http1.IsServerValue(text) {
+		return c.wrong("server_header", errors.New("not the value of a header field: printable characters of ASCII, without spaces around them"))
 	}
 	c.checkHTTP2()
 	return c.checkTLS()

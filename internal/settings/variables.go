@@ -3,6 +3,7 @@ package settings
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -41,8 +42,8 @@ func FromVariables(environ []string) Layer {
 		}
 		s := Lookup(strings.ToLower(name))
 		if s == nil || s.Variable() != variable {
-			if text := unknownVariable(variable, name); text != "" {
-				l.remarks = append(l.remarks, text)
+			if !isLink(variable, text) {
+				l.remarks = append(l.remarks, unknownVariable(variable, name))
 			}
 			continue
 		}
@@ -56,16 +57,36 @@ func FromVariables(environ []string) Layer {
 	return l
 }
 
-// unknownVariable is the warning about a variable that is no setting, "" if it
-// is like none: an app may have variables with that prefix.
+// serviceVariable are the names of variables that Kubernetes gives all containers for
+// a service; one may be called indrik.
+var serviceVariable = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// isLink reports whether a variable is one of those, or one that Docker makes for a
+// linked container.
+func isLink(variable, text string) bool {
+	return serviceVariable.MatchString(variable) || strings.HasSuffix(variable, "_PORT") && strings.Contains(text, "://")
+}
+
+// unknownVariable is the warning about a variable that is no setting: what has this
+// prefix is meant for this program.
 func unknownVariable(variable, name string) string {
-	if s := Lookup(strings.ToLower(name)); s != nil && s.Kind == KindHook {
+	lower := strings.ToLower(name)
+	if s := Lookup(lower); s != nil && s.Kind == KindHook {
 		return variable + " has no effect: hooks can be set in a config file only"
 	}
-	if near := nearest(name, func(s *Setting) bool { return s.Variable() != "" }); near != nil {
+	if other, ok := instead[lower]; ok {
+		_, value, _ := strings.Cut(other.text, " = ")
+		return fmt.Sprintf("unknown variable %s in the environment: write %s=%s", variable,
+			Lookup(other.setting).Variable(), strings.Trim(value, `"`))
+	}
+	near := Lookup(meant[lower])
+	if near == nil {
+		near = nearest(name, func(s *Setting) bool { return s.Variable() != "" })
+	}
+	if near != nil {
 		return fmt.Sprintf("unknown variable %s in the environment: did you mean %s?", variable, near.Variable())
 	}
-	return ""
+	return fmt.Sprintf("unknown variable %s in the environment: it has no effect", variable)
 }
 
 // fromVariable is the value that a text in the environment stands for.

@@ -100,12 +100,22 @@ func TestUnknownVariables(t *testing.T) {
 	}
 	l := FromVariables([]string{
 		"INDRIK_WORKER=3", "INDRIK_PYTHON=x", "INDRIK_DAEMONIZED=3", "INDRIK_OWN_APPS_VARIABLE=1", "INDRIK_TIME_OUT=", "INDRIK_PRE_FORK=a.b",
+		"INDRIK_PORT=80", "INDRIK_HOST=0.0.0.0", "INDRIK_APP=app:app", "INDRIK_LOG_LEVEL=debug", "INDRIK_DEBUG=1",
+		"INDRIK_WEB_PORT=tcp://10.0.0.1:80", "INDRIK_SERVICE_HOST=10.0.0.1", "INDRIK_SERVICE_PORT=80", "INDRIK_SERVICE_PORT_HTTP=80",
+		"INDRIK_PORT_80_TCP=tcp://10.0.0.1:80", "INDRIK_PORT_80_TCP_ADDR=10.0.0.1", "INDRIK_WORKERS_SERVICE_HOST=10.0.0.2",
 		"INDRIK_workers=3", "indrik_timeout=3", "INDRIK_=1", "INDRIK_BINDS",
 	})
 	c := resolve(t, []Layer{l})
 	want := []string{
 		"INDRIK_PRE_FORK has no effect: hooks can be set in a config file only",
+		"unknown variable INDRIK_ in the environment: it has no effect",
+		"unknown variable INDRIK_APP in the environment: did you mean INDRIK_WSGI_APP?",
 		"unknown variable INDRIK_BINDS in the environment: did you mean INDRIK_BIND?",
+		"unknown variable INDRIK_DEBUG in the environment: write INDRIK_LOGLEVEL=debug",
+		"unknown variable INDRIK_HOST in the environment: write INDRIK_BIND=HOST:PORT",
+		"unknown variable INDRIK_LOG_LEVEL in the environment: did you mean INDRIK_LOGLEVEL?",
+		"unknown variable INDRIK_OWN_APPS_VARIABLE in the environment: it has no effect",
+		"unknown variable INDRIK_PORT in the environment: write INDRIK_BIND=HOST:PORT",
 		"unknown variable INDRIK_TIME_OUT in the environment: did you mean INDRIK_TIMEOUT?",
 		"unknown variable INDRIK_WORKER in the environment: did you mean INDRIK_WORKERS?",
 		"unknown variable INDRIK_workers in the environment: did you mean INDRIK_WORKERS?",

@@ -142,7 +142,8 @@ type FrontConfig struct {
 	ForwardedAllowIPs   string            `json:"forwarded_allow_ips"`
 	ForwardedFor        string            `json:"forwarded_for"` // asgi, all or none
 	SecureSchemeHeaders map[string]string `json:"secure_scheme_headers"`
-	ScriptName          string            `json:"script_name"` // $SCRIPT_NAME of the server
+	ServerHeader        string            `json:"server_header"` // empty: the default; off: none
+	ScriptName          string            `json:"script_name"`   // $SCRIPT_NAME of the server
 	Sendfile            bool              `json:"sendfile"`
 	Reload              bool              `json:"reload"` // each request asks first whether code has changed
 

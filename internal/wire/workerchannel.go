@@ -53,7 +53,7 @@ func DecodeFromWorker(data []byte) (FromWorker, error) {
 	if len(data) == 0 {
 		return msg, breach("an empty message")
 	}
-	if json.Unmarshal(data, &fields) != nil || json.Unmarshal(data, &msg) != nil || fields == nil {
+	if json.Unmarshal(data, &fields) != nil || unmarshal(data, &msg) != nil || fields == nil {
 		return msg, breach("what is no message: %s", Excerpt(data))
 	}
 	allowed := fromWorkerFields[msg.Type]

@@ -108,6 +108,7 @@ class Settings(TypedDict, total=False):
     permit_non_ascii_target: bool
     forwarder_headers: Union[str, Sequence[str]]
     header_map: str
+    server_header: str
     root_path: str
     accesslog: str
     disable_redirect_access_to_syslog: bool

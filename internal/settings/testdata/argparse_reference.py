@@ -52,6 +52,11 @@ class Shell(argparse.Action):
         raise Stop("shell", values)
 
 
+class All(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        raise Stop("all", "")
+
+
 TYPES = {"str": str, "int": int, "mode": auto_int, "count": count}
 
 
@@ -66,6 +71,8 @@ def build(options):
             kwargs["action"] = "store_true"
         elif o["type"] == "false":
             kwargs.update(action="store_const", const=False)
+        elif o["type"] == "all":
+            kwargs.update(action=All, nargs=0)
         elif o["type"] == "shell":
             kwargs.update(action=Shell, choices=["bash", "zsh", "fish"])
         elif o["type"] == "list":
