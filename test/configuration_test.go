@@ -81,14 +81,14 @@ func TestVariables(t *testing.T) {
 // --check-config says everything that is wrong: in each source, and the app.
 func TestCheckConfig(t *testing.T) {
 	t.Parallel()
-	bad := "workers = 'many'\ntimeout = -5\nworker = 3\ndef when_ready():\n    pass\n"
+	bad := "workers = 'many'\ntimeout = -5\nthread = 3\ndef when_ready():\n    pass\n"
 	wrong := []string{
 		`^Invalid value for workers: many$`, `^  workers = 'many' \(gunicorn\.conf\.py, line 1\); accepted: whole number`,
 		`^Error: Value must be positive: -5$`, `^  timeout = -5 \(gunicorn\.conf\.py, line 2\)`,
 		`^Error: Value must have an arity of: 1$`, `^  when_ready = <function when_ready at .*> \(gunicorn\.conf\.py, line 4\)`,
 		`^  backlog = 'x' \(INDRIK_BACKLOG\)`, `^  threads = -1 \(GUNICORN_CMD_ARGS\)`, `^  dirty_workers = 1 \(command line\)`,
 	}
-	warned := `^Warning: unknown setting 'worker' in gunicorn\.conf\.py, line 3: did you mean 'workers'\?$`
+	warned := `^Warning: unknown setting 'thread' in gunicorn\.conf\.py, line 3: did you mean 'threads'\?$`
 	environ := []string{"INDRIK_BACKLOG=x", "GUNICORN_CMD_ARGS=--threads -1"}
 	loading := []string{`^Error while loading the application:$`, `^ModuleNotFoundError: No module named 'no_such_module'$`}
 	for _, c := range []struct {

@@ -22,7 +22,7 @@ func migratingDoc(t *testing.T) string {
 // What the tables of equivalents name is there: options and settings.
 func TestMigratingNames(t *testing.T) {
 	t.Parallel()
-	help, err := exec.Command(command(t)[0], "--help").Output()
+	help, err := exec.Command(command(t)[0], "--help-all").Output()
 	must(t, err)
 	flags := regexp.MustCompile(`--?[a-z][a-z0-9_-]*`).FindAllString(string(help), -1)
 	text, err := os.ReadFile(filepath.Join(repository, "docs", "settings.md"))
