@@ -7,6 +7,7 @@ from asyncio import sleep
 from collections import deque
 from marshal import dumps
 
+from . import asgivalues as values
 from .conversation import GONE, ROOM, WINDOW, Conversation
 from .exchange import (
     CHUNK, COPIED, END, FILE, FORMAT, HINTS, PART, RESPONSE, START, TRAILERS, WANT, ClientGone,
@@ -73,9 +74,9 @@ class Request(Conversation):
         if phase == NEW and kind == "http.response.start":
             status = message["status"]
             if type(status) is not int or not 100 <= status <= 999:
-                status = _status(status)
+                status = values.status(status)
             self.status = status
-            self.headers = _headers(message.get("headers", ()))
+            self.headers = values.headers(message.get("headers", ()))
             self.trailing = message.get("trailers", False)
             self.phase = HEAD
             return
@@ -88,7 +89,7 @@ class Request(Conversation):
         ):
             body = message.get("body", b"")
             if type(body) is not bytes:
-                body = _body(body)
+                body = values.body(body)
             if len(body) <= COPIED:
                 data = dumps((RESPONSE, self.number, self.status, self.headers, body), FORMAT)
                 if len(data) <= MAX_MESSAGE:
@@ -133,19 +134,21 @@ class Request(Conversation):
             raise ClientGone(GONE)
         phase = self.phase
         if kind == "http.response.body" and phase in (HEAD, BODY):
-            await self._alone(self._send_body(_body(message.get("body", b"")), message.get("more_body", False)))
+            await self._alone(self._send_body(values.body(message.get("body", b"")), message.get("more_body", False)))
         elif kind == "http.response.pathsend" and phase == HEAD:
             await self._send_path(message["path"])
         elif kind == "http.response.zerocopysend" and phase in (HEAD, BODY):
             await self._alone(self._send_file(message))
         elif kind == "http.response.early_hint" and phase != DONE:
             if phase <= HEAD:
-                links = [(b"link", bytes(link)) for link in message["links"]]
-                self.server.put(_head(dumps((HINTS, self.number, links), FORMAT)))
+                links = values.headers([(b"link", link) for link in message["links"]])
+                self.server.put(values.head(dumps((HINTS, self.number, links), FORMAT)))
         elif kind == "http.response.trailers" and phase == TRAILING:
-            self.trailers += tuple(_headers(message.get("headers", ())))
+            trailers = self.trailers + tuple(values.headers(message.get("headers", ())))
+            data = values.head(dumps((TRAILERS, self.number, trailers), FORMAT))
+            self.trailers = trailers
             if not message.get("more_trailers"):
-                self.finish(dumps((TRAILERS, self.number, self.trailers), FORMAT))
+                self.finish(data)
         elif phase != DONE:  # after that the specification has it ignored
             raise RuntimeError("%r is not expected %s" % (kind, _PHASES[phase]))
 
@@ -209,7 +212,7 @@ class Request(Conversation):
 
     def _start_alone(self):
         """Sends the head alone."""
-        self._start(_head(dumps((START, self.number, self.status, self.headers, b""), FORMAT)), 0)
+        self._start(values.head(dumps((START, self.number, self.status, self.headers, b""), FORMAT)), 0)
 
     async def _by_tray(self, head, part):
         """Puts a part of the body on the tray, and returns the message for it; None if
@@ -250,7 +253,7 @@ class Request(Conversation):
             self._send_part(fd, offset, count)
             self._end()
             return
-        data = _head(dumps((FILE, self.number, self.status, self.headers, offset, count), FORMAT))
+        data = values.head(dumps((FILE, self.number, self.status, self.headers, offset, count), FORMAT))
         self.phase = DONE
         self.done = True
         self.sent = 0
@@ -269,15 +272,14 @@ class Request(Conversation):
         if not stat.S_ISREG(info.st_mode):
             raise ValueError("%r is not a regular file" % (file,))
         offset, count = message.get("offset"), message.get("count")
-        if count is None:
-            count = -1
-        if offset is None:
+        count = -1 if count is None else values.size(count)
+        if offset is not None:
+            offset = values.size(offset)
+        else:
             # As sendfile(2) does without one.
             offset = os.lseek(fd, 0, os.SEEK_CUR)
             rest = max(0, info.st_size - offset)
             os.lseek(fd, rest if count < 0 else min(count, rest), os.SEEK_CUR)
-        if not 0 <= offset < 1 << 62 or not -1 <= count < 1 << 62:
-            raise ValueError("%d bytes from %d are no part of a file" % (count, offset))
         more = message.get("more_body", False)
         if self.phase == HEAD:
             if not more:
@@ -324,42 +326,3 @@ def _is_last(kind, message, trailing):
     if kind == "http.response.pathsend":
         return True
     return kind in ("http.response.body", "http.response.zerocopysend") and not message.get("more_body")
-
-
-def _status(value):
-    """Returns a status as an exact int: http.HTTPStatus is none."""
-    status = int(value)
-    if status != value or not 100 <= status <= 999:
-        raise ValueError("%r is not a status" % (value,))
-    return status
-
-
-def _body(data):
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError("%r is not made of bytes" % (data,))
-    return bytes(data)
-
-
-def _headers(headers):
-    """Returns headers in a form that the front reads."""
-    if type(headers) is list or type(headers) is tuple:
-        for pair in headers:
-            if type(pair) is not tuple and type(pair) is not list:
-                break
-            name, value = pair
-            if type(name) is not bytes or type(value) is not bytes:
-                break
-        else:
-            return headers
-    pairs = []
-    for name, value in headers:
-        if not isinstance(name, bytes) or not isinstance(value, bytes):
-            raise TypeError("the header (%r, %r) is not made of bytes" % (name, value))
-        pairs.append((bytes(name), bytes(value)))
-    return pairs
-
-
-def _head(data):
-    if len(data) > MAX_MESSAGE:
-        raise ValueError("response head of %d bytes is too large" % len(data))
-    return data

@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import struct
+import sys
 from marshal import dumps
 
 from .wire import MAX_MESSAGE, SCM_RIGHTS, SOL_SOCKET, TRAY_SIZE
@@ -91,8 +92,7 @@ class Exchange:
             raise AssertionError("Response headers already set!")
         if type(status) is not str or not status.isascii():
             status = _text(status)
-        if type(headers) is not list:
-            headers = list(headers)
+        headers = list(headers)  # what the app does with its own later changes nothing
         for pair in headers:
             if type(pair) is tuple:
                 name, value = pair
@@ -274,18 +274,15 @@ class Exchange:
         """Has the front send a file, and tells whether it can be sent so."""
         status, headers = self._head()
         filelike = wrapper.filelike
-        if isinstance(filelike, io.TextIOBase) or (
-            isinstance(filelike, io.BufferedIOBase)
-            and not isinstance(filelike, (io.BufferedReader, io.BufferedRandom))
-        ):
-            return False  # it reads something else than what is in the file: gzip
+        if not _is_plain(filelike):
+            return False
         try:
+            filelike.flush()
             fd = filelike.fileno()
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return False
-            # Not the descriptor's own position: the object has read ahead.
-            offset = filelike.tell() if hasattr(filelike, "tell") else os.lseek(fd, 0, os.SEEK_CUR)
-        except (AttributeError, OSError, ValueError):
+            offset = filelike.tell()  # not the descriptor's own: the object has read ahead
+        except (OSError, ValueError):
             return False
         if method == "HEAD":
             self.put(b"")
@@ -295,6 +292,21 @@ class Exchange:
         self._send(data, (SOL_SOCKET, SCM_RIGHTS, struct.pack("i", fd)))
         self.started = self.done = True
         return True
+
+
+def _is_plain(filelike):
+    """Reports whether an object reads what is in the file of its descriptor. Of those that
+    have a fileno() many do not: they decompress, decrypt, stop early, or keep the real
+    data elsewhere."""
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None and type(filelike) is tempfile._TemporaryFileWrapper:
+        filelike = filelike.file
+    if type(filelike) in (io.BufferedReader, io.BufferedRandom):
+        try:
+            filelike = filelike.raw
+        except ValueError:  # it was detached
+            return False
+    return type(filelike) is io.FileIO
 
 
 def _bytes(item):

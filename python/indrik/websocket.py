@@ -7,6 +7,7 @@ messages come and go.
 
 from marshal import dumps
 
+from . import asgivalues as values
 from .conversation import Conversation
 from .exchange import ACCEPT, CHUNK, CLOSE, COPIED, END, FORMAT, MESSAGE, START, WANT, ClientGone
 
@@ -126,10 +127,7 @@ class Socket(Conversation):
         elif phase == ASKED and kind == "websocket.accept":
             self.accept(message)
         elif phase == ASKED and kind == "websocket.http.response.start":
-            self.status = message["status"]
-            self.headers = _headers(message)
-            self.server.put(dumps((START, self.number, self.status, self.headers, b""), FORMAT))
-            self.phase = DENIED
+            self.deny(message)
         elif phase == DENIED and kind == "websocket.http.response.body":
             await self.denial(message)
         else:
@@ -139,10 +137,20 @@ class Socket(Conversation):
         subprotocol = message.get("subprotocol") or ""
         if subprotocol and subprotocol not in self.offered:
             raise ValueError("subprotocol %r is not among those that the client offers: %r" % (subprotocol, self.offered))
-        data = dumps((ACCEPT, self.number, str(subprotocol), _headers(message)), FORMAT)
+        headers = values.headers(message.get("headers") or ())
+        data = dumps((ACCEPT, self.number, values.text(subprotocol), headers), FORMAT)
+        data = values.head(data + dumps((WANT, self.number, ROOM), FORMAT))
         self.phase = OPEN
         self.status = 101
-        self.server.put(data + dumps((WANT, self.number, ROOM), FORMAT))
+        self.server.put(data)
+
+    def deny(self, message):
+        status = values.status(message["status"])
+        headers = values.headers(message.get("headers") or ())
+        data = values.head(dumps((START, self.number, status, headers, b""), FORMAT))
+        self.status, self.headers = status, headers
+        self.phase = DENIED
+        self.server.put(data)
 
     async def message(self, message):
         data = message.get("bytes")
@@ -151,10 +159,10 @@ class Socket(Conversation):
             data = message.get("text")
             if data is None:
                 raise ValueError("websocket.send has neither bytes nor text")
-            data = data.encode()
+            data = values.text(data).encode()
             text = 1
         elif type(data) is not bytes:
-            data = bytes(data)
+            data = values.body(data)
         if self.window <= 0 or self.sending or self.server.backlog:
             await self.turn()
         if len(data) <= MAX_PART:
@@ -207,6 +215,7 @@ class Socket(Conversation):
         """Says the last word about this connection, if it has not been said."""
         if self.done:
             return
+        data = dumps((CLOSE, self.number, int(code), _cut(reason)), FORMAT)
         if self.end is None:
             accepted = self.phase == OPEN
             self.end = {
@@ -214,11 +223,11 @@ class Socket(Conversation):
                 "code": code if accepted else ABNORMAL,
                 "reason": reason if accepted else "",
             }
-        self.finish(dumps((CLOSE, self.number, int(code), _cut(reason)), FORMAT))
+        self.finish(data)
         self.bound()
 
     async def denial(self, message):
-        data = bytes(message.get("body") or b"")
+        data = values.body(message.get("body") or b"")
         for at in range(0, len(data), COPIED):
             await self.await_window()
             part = data[at : at + COPIED]
@@ -253,10 +262,6 @@ def may_close(code):
     return isinstance(code, int) and (
         3000 <= code <= 4999 or 1000 <= code <= 1014 and code not in (1004, NO_STATUS, ABNORMAL)
     )
-
-
-def _headers(message):
-    return [(bytes(name), bytes(value)) for name, value in message.get("headers") or ()]
 
 
 def _cut(reason):

@@ -124,6 +124,13 @@ async def trailers(scope, receive, send):
     await body(send, b"data")
     await send({"type": "http.response.trailers", "headers": [(b"x", b"y")]})
 
+async def changed(scope, receive, send):
+    headers = [[b"a", b"b"], (b"c", b"d")]
+    await start(send, headers=headers)
+    headers[0][1] = "changed"
+    headers.pop()
+    await body(send, b"x")
+
 async def hints(scope, receive, send):
     await send({"type": "http.response.early_hint", "links": [b"</a>"]})
     await hello(scope, receive, send)
@@ -305,6 +312,11 @@ class Requests(ASGITest):
         self.assertEqual(self.reply(worker), (RESPONSE, number, 200, [(b"a", b"b")], b"hello"))
         self.assertEqual(worker.claimed(), number)
 
+    def test_headers_are_what_they_were(self):
+        worker = self.up()
+        number = self.ask(worker, "/changed")
+        self.assertEqual(self.reply(worker), (RESPONSE, number, 200, [(b"a", b"b"), (b"c", b"d")], b"x"))
+
     def test_many_at_once(self):
         # One message may hold several answers, in any order.
         worker = self.up()
@@ -352,7 +364,7 @@ class Requests(ASGITest):
     def test_stream(self):
         worker = self.up()
         number = self.ask(worker, "/wait")
-        self.assertEqual(self.reply(worker), (START, number, 200, (), b"begun"))
+        self.assertEqual(self.reply(worker), (START, number, 200, [], b"begun"))
         self.event(worker, GONE, number, None, None)
         self.master.wait_log("left")
         self.assertEqual(self.reply(worker), (ERROR, number))
@@ -366,11 +378,11 @@ class Requests(ASGITest):
     def test_files(self):
         worker = self.up()
         number = self.ask(worker, "/path")
-        self.assertEqual(self.reply(worker), (FILE, number, 200, (), 0, -1))
+        self.assertEqual(self.reply(worker), (FILE, number, 200, [], 0, -1))
         self.assertEqual(len(self.fds), 1)
         os.close(self.fds[0])
         number = self.ask(worker, "/parts")
-        for want in (START, number, 200, (), b""), (PART, number, 0, 5), (PART, number, 5, 5), (END, number):
+        for want in (START, number, 200, [], b""), (PART, number, 0, 5), (PART, number, 5, 5), (END, number):
             self.assertEqual(self.reply(worker), want)
             for fd in self.fds:
                 os.close(fd)
@@ -379,7 +391,7 @@ class Requests(ASGITest):
         worker = self.up()
         number = self.ask(worker, "/trailers")
         messages = [self.reply(worker), self.reply(worker)]
-        self.assertEqual(messages, [(START, number, 200, (), b"data"), (TRAILERS, number, ((b"x", b"y"),))])
+        self.assertEqual(messages, [(START, number, 200, [], b"data"), (TRAILERS, number, ((b"x", b"y"),))])
         number = self.ask(worker, "/hints")
         messages = [self.reply(worker), self.reply(worker)]
         self.assertEqual(messages[0], (HINTS, number, [(b"link", b"</a>")]))
@@ -488,7 +500,7 @@ class Bodies(ASGITest):
     def test_large_body(self):
         worker = self.up()
         number = self.ask(worker, "/huge", query_string=b"1000000")
-        self.assertEqual(self.reply(worker), (RESPONSE, number, 200, (), bytes(1000000)))
+        self.assertEqual(self.reply(worker), (RESPONSE, number, 200, [], bytes(1000000)))
         number = self.ask(worker, "/huge", query_string=b"3000000")
         got = 0
         while True:

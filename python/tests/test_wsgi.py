@@ -15,7 +15,7 @@ from .support import (
 )
 
 APP = r"""
-import gzip, hashlib, io, sys, wsgiref.validate
+import gzip, hashlib, io, sys, tempfile, wsgiref.validate
 
 OK, TEXT = "200 OK", [("Content-Type", "text/plain")]
 
@@ -107,6 +107,12 @@ def none_result(environ, start):
     start(OK, TEXT)
 def latin1(environ, start):
     start("200 \xe4", [("X", "\xe9")]); return [b""]
+def changed(environ, start):
+    headers = [("X", "y")]
+    start(OK, headers); headers[:] = [("X", 5)]; headers.append(("Z", "z")); return [b"z"]
+def changed_while_streamed(environ, start):
+    headers = [("X", "y")]
+    start(OK, headers); headers.clear(); yield b"a"; headers.append(5); yield b"b"
 def subclasses(environ, start):
     start(Str(OK), (list(p) for p in [(Str("X"), Str("y"))])); return [Bytes(b"z")]
 def huge_head(environ, start):
@@ -141,6 +147,29 @@ def file_in_memory(environ, start):
     start(OK, TEXT); return environ["wsgi.file_wrapper"](io.BytesIO(b"in memory"), 4)
 def file_gzip(environ, start):
     start(OK, TEXT); return environ["wsgi.file_wrapper"](gzip.open(environ["QUERY_STRING"]))
+def file_of_its_own(environ, start):
+    start(OK, TEXT); return environ["wsgi.file_wrapper"](FILES[environ["HTTP_KIND"]](environ["QUERY_STRING"]))
+class Pretends:
+    # It reads something else than what its descriptor has.
+    def __init__(self, path): self.file = open(path, "rb"); self.left = [b"read"]
+    def read(self, size=-1): return self.left.pop() if self.left else b""
+    def fileno(self): return self.file.fileno()
+    def tell(self): return self.file.tell()
+    def close(self): self.file.close()
+class Derived(io.BufferedReader):
+    def read(self, size=-1): return super().read(size).upper()
+class Raw(io.RawIOBase):
+    # Below a buffer.
+    def __init__(self, path): self.file = open(path, "rb"); self.left = b"raw"
+    def readable(self): return True
+    def readinto(self, b): n = len(self.left); b[:n] = self.left; self.left = b""; return n
+    def fileno(self): return self.file.fileno()
+def written(path):
+    f = tempfile.NamedTemporaryFile(); f.write(b"not flushed"); f.seek(0); f.write(b"NOT"); return f
+FILES = {
+    "pretends": Pretends, "derived": lambda p: Derived(io.FileIO(p)), "raw": lambda p: io.BufferedReader(Raw(p)),
+    "plain": lambda p: open(p, "rb"), "unbuffered": lambda p: open(p, "rb", 0), "both": lambda p: open(p, "r+b"), "written": written,
+}
 def file_wrapped(environ, start):
     start(OK, TEXT); return (part for part in environ["wsgi.file_wrapper"](open(environ["QUERY_STRING"], "rb")))
 
@@ -246,6 +275,10 @@ class Bodies(WSGITest):
         messages = self.all("/large_head")
         self.assertEqual([m[0] for m in messages], [RESPONSE])  # the body is elsewhere
         self.fails("/huge_head", "response head")
+
+    def test_headers_are_what_they_were(self):
+        self.assertEqual(self.all("/changed"), [(RESPONSE, OK, [("X", "y")], b"z")])
+        self.assertEqual(self.all("/changed_while_streamed")[0], (START, OK, [("X", "y")], b"a"))
 
     def test_hints(self):
         messages = self.all("/hints")
@@ -587,3 +620,22 @@ class Files(WSGITest):
         self.master.write("file", "0123456789")
         path = os.path.join(self.dir, "file")
         self.assertEqual(self.all("/file_wrapped?" + path)[0], (START, OK, TEXT, b"0123456789"))
+
+    def test_objects_of_their_own(self):
+        # What an object reads is sent, whatever is in the file of its descriptor.
+        self.master.write("file", "abcdefghij")
+        path = os.path.join(self.dir, "file")
+        for kind, wanted in [("pretends", b"read"), ("derived", b"ABCDEFGHIJ"), ("raw", b"raw")]:
+            with self.subTest(kind):
+                messages = self.all("/file_of_its_own?" + path, HTTP_KIND=kind)
+                self.assertEqual(messages, [(START, OK, TEXT, wanted), (END,)])
+        for kind, at, wanted in [
+            ("plain", 0, b"abcdefghij"), ("unbuffered", 0, b"abcdefghij"), ("both", 0, b"abcdefghij"),
+            ("written", 3, b"NOT flushed"),
+        ]:
+            with self.subTest(kind):
+                number = self.master.request("/file_of_its_own?" + path, HTTP_KIND=kind)
+                message = self.master.response(self.worker)
+                self.assertEqual(message[:6], (FILE, number, OK, TEXT, at, -1))
+                self.assertEqual(os.pread(message[6], 100, 0), wanted)
+                os.close(message[6])
