@@ -13,12 +13,15 @@
 # make bench-overload  what becomes of more requests than the workers can do; docs/overload.svg
 # make bench-idle      the memory of idle connections
 # make micro     benchmarks of the parts; make benchstat compares two of them
+# make dist      what a release consists of, into dist/: wheels, sdist, deb, rpm, SBOM, checksums
 # make clean
 
 PYTHON      ?= python3
 FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 H2SPEC      := github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.44.0
+CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # The race detector needs cgo, and so a C compiler.
@@ -27,7 +30,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: dist venv-dist build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -80,6 +83,18 @@ $(TOOLS)/staticcheck: $(TOOLS)/$(subst /,-,$(STATICCHECK))
 $(TOOLS)/$(subst /,-,$(STATICCHECK)):
 	mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS) go install $(STATICCHECK)
+	touch $@
+
+$(TOOLS)/nfpm: $(TOOLS)/$(subst /,-,$(NFPM))
+$(TOOLS)/$(subst /,-,$(NFPM)):
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install $(NFPM)
+	touch $@
+
+$(TOOLS)/cyclonedx-gomod: $(TOOLS)/$(subst /,-,$(CYCLONEDX))
+$(TOOLS)/$(subst /,-,$(CYCLONEDX)):
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install $(CYCLONEDX)
 	touch $@
 
 $(TOOLS)/h2spec: $(TOOLS)/$(subst /,-,$(H2SPEC))
@@ -185,5 +200,13 @@ $(TOOLS)/$(subst /,-,$(BENCHSTAT)):
 	GOBIN=$(TOOLS) go install $(BENCHSTAT)
 	touch $@
 
+# What a release consists of; the same commit gives the same bytes.
+dist: $(TOOLS)/nfpm $(TOOLS)/cyclonedx-gomod venv-dist
+	rm -rf dist
+	PYTHON=$(VENV)-dist/bin/python NFPM=$(TOOLS)/nfpm CYCLONEDX=$(TOOLS)/cyclonedx-gomod packaging/dist dist
+
+venv-dist:
+	$(call make-venv,$(VENV)-dist,packaging/requirements.txt)
+
 clean:
-	rm -rf bin .cache
+	rm -rf bin dist .cache

@@ -30,10 +30,10 @@ var layers = map[string][]string{
 		"internal/proxyproto", "internal/syslog", "internal/tlsconf", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/settings": {
-		"internal/accesslog", "internal/http1", "internal/listen", "internal/oslayer", "internal/tlsconf", "internal/version",
-		"internal/wire",
+		"internal/accesslog", "internal/exitcode", "internal/http1", "internal/listen", "internal/oslayer", "internal/tlsconf",
+		"internal/version", "internal/wire",
 	},
-	"internal/settings/gendocs": {"internal/settings"},
+	"internal/settings/gendocs": {"internal/settings", "internal/version"},
 	"internal/pyfind":           {},
 	"internal/codewatch":        {},
 	"internal/notify":           {},
