@@ -1,0 +1,317 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The tests of this file are of what make dist has put into INDRIK_TEST_DIST, installed as
+// users do. They need the package index, and some need root.
+
+// distributed returns the one file in INDRIK_TEST_DIST that matches a pattern.
+func distributed(t *testing.T, pattern string) string {
+	t.Helper()
+	dir := os.Getenv("INDRIK_TEST_DIST")
+	if dir == "" {
+		t.Skip("INDRIK_TEST_DIST names no directory that make dist has filled; make test-all does")
+	}
+	found, _ := filepath.Glob(filepath.Join(dir, pattern))
+	if len(found) != 1 {
+		t.Fatalf("%s: %d files, want one", pattern, len(found))
+	}
+	return found[0]
+}
+
+func wheel(t *testing.T) string { return distributed(t, "indrik-*manylinux*_x86_64*.whl") }
+
+// output runs a command that has to succeed, and returns its output.
+func output(t *testing.T, dir string, env []string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// packaged is an app that says which Python and which of its packages it runs with.
+const packaged = `import sys
+import indrik
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [("%s %s" % (sys.prefix, indrik.deadline(environ) is not None)).encode()]
+
+if __name__ == "__main__":
+    indrik.run(app, port=int(sys.argv[1]), workers=1)
+`
+
+// TestAllWheel: pip install into an environment of each Python, and every way to start it.
+func TestAllWheel(t *testing.T) {
+	t.Parallel()
+	file := wheel(t)
+	forEachInterpreter(t, func(t *testing.T, interpreter string) {
+		env := filepath.Join(tempDir(t), "venv")
+		output(t, "/", nil, interpreter, "-m", "venv", env)
+		pip(t, env, file)
+		bin := filepath.Join(env, "bin")
+		o := options{app: "packaged:app", python: "-", files: map[string]string{"packaged.py": packaged}}
+		for name, wrap := range map[string][]string{
+			"command":          {filepath.Join(bin, "indrik")},
+			"python -m indrik": {filepath.Join(bin, "python"), "-m", "indrik"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				o := o
+				o.binary, o.wrap = wrap[len(wrap)-1], wrap[:len(wrap)-1]
+				expectEnvironment(t, start(t, o), env)
+			})
+		}
+		t.Run("python packaged.py", func(t *testing.T) {
+			o := o
+			port := freePort(t)
+			o.binary, o.bind, o.app = filepath.Join(bin, "python"), []string{}, "-"
+			o.args = []string{"packaged.py", fmt.Sprint(port)}
+			o.noProbe = true
+			s := start(t, o)
+			s.port = port
+			s.ready()
+			expectEnvironment(t, s, env)
+		})
+	})
+}
+
+func pip(t *testing.T, env string, args ...string) {
+	t.Helper()
+	output(t, "/", nil, append([]string{filepath.Join(env, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, args...)...)
+}
+
+// expectEnvironment checks that a server runs its app in an environment, and ends it.
+func expectEnvironment(t *testing.T, s *server, env string) {
+	t.Helper()
+	real, err := filepath.EvalSymlinks(env)
+	must(t, err)
+	if got := s.get("/"); got != env+" True" && got != real+" True" {
+		t.Errorf("%q, want the environment %s", got, env)
+	}
+	s.terminate()
+}
+
+// TestAllSdist: pip builds the server with Go from the source distribution.
+func TestAllSdist(t *testing.T) {
+	t.Parallel()
+	file := distributed(t, "indrik-*.tar.gz")
+	env := filepath.Join(tempDir(t), "venv")
+	output(t, "/", nil, python(), "-m", "venv", env)
+	pip(t, env, file)
+	s := start(t, options{app: "packaged:app", python: "-", binary: filepath.Join(env, "bin", "indrik"), files: map[string]string{"packaged.py": packaged}})
+	expectEnvironment(t, s, env)
+}
+
+// TestAllSdistWithoutGo: the error says what is missing, and what needs no Go.
+func TestAllSdistWithoutGo(t *testing.T) {
+	t.Parallel()
+	file := distributed(t, "indrik-*.tar.gz")
+	env := filepath.Join(tempDir(t), "venv")
+	output(t, "/", nil, python(), "-m", "venv", env)
+	cmd := exec.Command(filepath.Join(env, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check", file)
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(env, "bin")+":/usr/bin:/bin")
+	if _, err := exec.LookPath("/usr/bin/go"); err == nil {
+		t.Skip("Go is in /usr/bin")
+	}
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "Indrik is built with Go 1.26 or later") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestAllInstallers: the other programs by which people install packages. They come from
+// the environment of make venv-tools.
+func TestAllInstallers(t *testing.T) {
+	t.Parallel()
+	file := wheel(t)
+	tools := filepath.Join(repository, ".cache", "venv-tools", "bin")
+	if _, err := os.Stat(tools); err != nil {
+		t.Skip("needs make venv-tools")
+	}
+	tool := func(name string) string { return filepath.Join(tools, name) }
+	project := func(t *testing.T, text string) string {
+		dir := tempDir(t)
+		must(t, os.WriteFile(filepath.Join(dir, "packaged.py"), []byte(packaged), 0o644))
+		if text != "" {
+			must(t, os.WriteFile(filepath.Join(dir, "pyproject.toml"), []byte(text), 0o644))
+		}
+		return dir
+	}
+	t.Run("uv", func(t *testing.T) {
+		dir := project(t, "[project]\nname = 'site'\nversion = '1'\nrequires-python = '>=3.8'\ndependencies = []\n")
+		env := []string{"UV_CACHE_DIR=" + filepath.Join(dir, "cache"), "UV_PYTHON=" + python(), "UV_PYTHON_DOWNLOADS=never"}
+		output(t, dir, env, tool("uv"), "add", "--quiet", file)
+		out := output(t, dir, env, tool("uv"), "run", "indrik", "--check-config", "packaged:app")
+		expectPython(t, out, filepath.Join(dir, ".venv"))
+		out = output(t, dir, env, tool("uvx"), "--from", file, "indrik", "--version")
+		if !strings.HasPrefix(out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:], "indrik (version ") {
+			t.Errorf("uvx: %s", out)
+		}
+	})
+	t.Run("pipx", func(t *testing.T) {
+		dir := project(t, "")
+		env := []string{"PIPX_HOME=" + filepath.Join(dir, "pipx"), "PIPX_BIN_DIR=" + filepath.Join(dir, "bin")}
+		output(t, dir, env, tool("pipx"), "install", "--quiet", file)
+		// pipx has given it an environment of its own, without the packages of the app: the
+		// active one is the app's.
+		app := filepath.Join(dir, "venv")
+		output(t, dir, nil, python(), "-m", "venv", app)
+		out := output(t, dir, []string{"VIRTUAL_ENV=" + app}, filepath.Join(dir, "bin", "indrik"), "--check-config", "packaged:app")
+		expectPython(t, out, app)
+	})
+	t.Run("poetry", func(t *testing.T) {
+		dir := project(t, "[project]\nname = 'site'\nversion = '1'\nrequires-python = '>=3.9'\n[tool.poetry]\npackage-mode = false\n")
+		env := []string{"POETRY_VIRTUALENVS_IN_PROJECT=1", "POETRY_CACHE_DIR=" + filepath.Join(dir, "cache")}
+		output(t, dir, env, tool("poetry"), "add", "--quiet", file)
+		expectPython(t, output(t, dir, env, tool("poetry"), "run", "indrik", "--check-config", "packaged:app"), filepath.Join(dir, ".venv"))
+	})
+	t.Run("pipenv", func(t *testing.T) {
+		dir := project(t, "")
+		env := []string{"PIPENV_VENV_IN_PROJECT=1", "PIPENV_CACHE_DIR=" + filepath.Join(dir, "cache"), "PIPENV_QUIET=1"}
+		output(t, dir, env, tool("pipenv"), "--python", python(), "install", file)
+		expectPython(t, output(t, dir, env, tool("pipenv"), "run", "indrik", "--check-config", "packaged:app"), filepath.Join(dir, ".venv"))
+	})
+	t.Run("requirements.txt", func(t *testing.T) {
+		// In the manner of a buildpack: an environment outside of the app, on PATH.
+		dir := project(t, "")
+		env := filepath.Join(dir, "python")
+		output(t, dir, nil, python(), "-m", "venv", env)
+		must(t, os.WriteFile(filepath.Join(dir, "requirements.txt"), []byte("indrik @ file://"+file+"\n"), 0o644))
+		pip(t, env, "-r", filepath.Join(dir, "requirements.txt"))
+		path := "PATH=" + filepath.Join(env, "bin") + ":" + os.Getenv("PATH")
+		out := output(t, dir, []string{path, "PORT=1"}, "sh", "-c", "indrik --check-config packaged:app")
+		expectPython(t, out, env)
+	})
+}
+
+// expectPython checks that --check-config named the Python of an environment.
+func expectPython(t *testing.T, out, env string) {
+	t.Helper()
+	if !strings.Contains(out, filepath.Base(env)) {
+		t.Errorf("the check does not name the Python of %s:\n%s", env, out)
+	}
+}
+
+// TestAllReproducible: make dist gives the same bytes again.
+func TestAllReproducible(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Dir(wheel(t))
+	again := tempDir(t)
+	output(t, repository, []string{
+		"WHEELS=linux/amd64", "PACKAGES=amd64",
+		"PYTHON=" + filepath.Join(repository, ".cache/venv-dist/bin/python"),
+		"NFPM=" + filepath.Join(repository, ".cache/bin/nfpm"), "CYCLONEDX=" + filepath.Join(repository, ".cache/bin/cyclonedx-gomod"),
+	}, "packaging/dist", again)
+	entries, err := os.ReadDir(again)
+	must(t, err)
+	for _, e := range entries {
+		if e.Name() == "SHA256SUMS" {
+			continue // it lists fewer files
+		}
+		one, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		must(t, err)
+		two, err := os.ReadFile(filepath.Join(again, e.Name()))
+		must(t, err)
+		if string(one) != string(two) {
+			t.Errorf("%s differs", e.Name())
+		}
+	}
+}
+
+// TestAllLintian: the deb has no errors.
+func TestAllLintian(t *testing.T) {
+	t.Parallel()
+	deb := distributed(t, "indrik_*_amd64.deb")
+	if _, err := exec.LookPath("lintian"); err != nil {
+		t.Skip("needs lintian")
+	}
+	out, _ := exec.Command("lintian", "--allow-root", "--fail-on", "none", deb).CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "E:") {
+			t.Error(line)
+		}
+	}
+}
+
+// TestAllDeb: a system that has nothing but Debian's base and Python installs the deb, runs
+// the server as the user that the package makes, upgrades and removes it.
+func TestAllDeb(t *testing.T) {
+	t.Parallel()
+	deb := distributed(t, "indrik_*_amd64.deb")
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	root := debianRoot(t)
+	output(t, "/", nil, "cp", deb, filepath.Join(root, "tmp", "indrik.deb"))
+	chroot := func(args ...string) string {
+		t.Helper()
+		return output(t, "/", []string{"LANG=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, append([]string{"chroot", root}, args...)...)
+	}
+	chroot("dpkg", "--install", "/tmp/indrik.deb")
+	if got := chroot("indrik", "--version"); !strings.HasPrefix(got, "indrik (version ") {
+		t.Errorf("indrik --version: %q", got)
+	}
+	if got := chroot("getent", "passwd", "indrik"); !strings.Contains(got, "/nologin") {
+		t.Errorf("the user indrik: %q", got)
+	}
+	must(t, os.WriteFile(filepath.Join(root, "srv", "hello.py"), []byte("def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n"), 0o644))
+	must(t, os.WriteFile(filepath.Join(root, "etc/indrik/web.conf.py"), []byte("chdir = '/srv'\nwsgi_app = 'hello:app'\n"), 0o644))
+	s := start(t, options{
+		app: "-", bind: nil, binary: "/usr/bin/indrik", python: "/usr/bin/python3", mayLeave: true,
+		wrap: []string{"chroot", "--userspec=indrik:indrik", root, "env", "PYTHONPATH="}, args: []string{"--config", "/etc/indrik/web.conf.py"},
+	})
+	if got := s.get("/"); got != "hello" {
+		t.Errorf("%q", got)
+	}
+	// An upgrade of the package lets what runs go on; USR2 takes the new binary.
+	chroot("dpkg", "--install", "/tmp/indrik.deb")
+	if got := s.get("/"); got != "hello" {
+		t.Errorf("after the upgrade of the package: %q", got)
+	}
+	s.signal(syscall.SIGTERM)
+	s.expectExit(0)
+	chroot("dpkg", "--remove", "indrik")
+	if _, err := os.Stat(filepath.Join(root, "usr/bin/indrik")); err == nil {
+		t.Error("the binary stayed")
+	}
+	if _, err := os.Stat(filepath.Join(root, "etc/indrik/web.conf.py")); err != nil {
+		t.Error("the operator's configuration went")
+	}
+	chroot("dpkg", "--purge", "indrik")
+}
+
+// debianRoot returns the root of a small Debian with Python, made by debootstrap from the
+// mirror that this machine uses. It is kept in .cache, and copied for each test.
+func debianRoot(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("debootstrap"); err != nil {
+		t.Skip("needs debootstrap")
+	}
+	kept := filepath.Join(repository, ".cache", "debian")
+	if _, err := os.Stat(filepath.Join(kept, "usr/bin/python3")); err != nil {
+		mirror := strings.Fields(output(t, "/", nil, "sh", "-c", `apt-get indextargets --format '$(SITE) $(RELEASE) $(CREATED_BY)' | grep ' Packages$' | grep debian | head -1`))
+		if len(mirror) < 2 {
+			t.Skip("apt names no mirror of Debian")
+		}
+		os.RemoveAll(kept)
+		output(t, "/", nil, "debootstrap", "--variant=minbase", "--include=python3", mirror[1], kept, mirror[0])
+	}
+	root := filepath.Join(tempDir(t), "root")
+	output(t, "/", nil, "cp", "--archive", "--reflink=auto", kept, root)
+	return root
+}
