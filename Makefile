@@ -30,7 +30,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: dist venv-dist build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: dist dist-native system-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -51,7 +51,7 @@ test:
 
 test-all:
 	@failed=; \
-	for part in blackbox-all chaos; do \
+	for part in system-all dist-native blackbox-all chaos; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -130,9 +130,26 @@ endef
 blackbox: venv $(TOOLS)/h2spec
 	INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 20m -parallel 8 ./test/...
 
+# Programs of Debian that tests need. Without root, or elsewhere, those that are not there
+# are skipped, each with its reason.
+SYSTEM := apache2 caddy curl debootstrap haproxy lintian nginx supervisor
+system-all:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		dpkg --status $(SYSTEM) >/dev/null 2>&1 || \
+			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM) >/dev/null; }; \
+	else \
+		echo "not root on Debian: tests of what is not installed are skipped ($(SYSTEM))"; \
+	fi
+
+# For this kind of machine alone.
+dist-native: $(TOOLS)/nfpm $(TOOLS)/cyclonedx-gomod venv-dist
+	rm -rf .cache/dist
+	PYTHON=$(VENV)-dist/bin/python NFPM=$(TOOLS)/nfpm CYCLONEDX=$(TOOLS)/cyclonedx-gomod \
+		WHEELS=linux/$$(go env GOARCH) PACKAGES=$$(go env GOARCH) packaging/dist .cache/dist
+
 # Tests whose names begin with TestAll, and what else asks for INDRIK_TEST_ALL.
-blackbox-all: venv venv-all
-	INDRIK_TEST_ALL=1 go test -count=1 -timeout 30m -parallel 4 -run '^TestAll' ./test/...
+blackbox-all: venv venv-all venv-tools
+	INDRIK_TEST_DIST=$(CURDIR)/.cache/dist INDRIK_TEST_ALL=1 go test -count=1 -timeout 30m -parallel 4 -run '^TestAll' ./test/...
 
 # CHAOS is how long each of the five kinds of worker is attacked.
 CHAOS ?= 12s
@@ -204,6 +221,9 @@ $(TOOLS)/$(subst /,-,$(BENCHSTAT)):
 dist: $(TOOLS)/nfpm $(TOOLS)/cyclonedx-gomod venv-dist
 	rm -rf dist
 	PYTHON=$(VENV)-dist/bin/python NFPM=$(TOOLS)/nfpm CYCLONEDX=$(TOOLS)/cyclonedx-gomod packaging/dist dist
+
+venv-tools:
+	$(call make-venv,$(VENV)-tools,test/requirements-tools.txt)
 
 venv-dist:
 	$(call make-venv,$(VENV)-dist,packaging/requirements.txt)

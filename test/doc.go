@@ -16,6 +16,7 @@
 //	INDRIK_TEST_RACE=0  build without the race detector
 //	INDRIK_TEST_H2SPEC  the program h2spec; make blackbox builds it
 //	INDRIK_TEST_ALL=1   what needs the environment of make venv-all, or programs of the system
+//	INDRIK_TEST_DIST    a directory with what make dist has made
 //	INDRIK_TEST_CHAOS   a duration: TestChaos takes so long for each kind of worker
 //	INDRIK_TEST_SEED    a number from the log of TestChaos: the same choices again
 //	INDRIK_TEST_LONG=1  what takes long: crash loops of a full minute, large uploads, long waits
