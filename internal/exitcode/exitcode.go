@@ -27,6 +27,12 @@ const (
 	// name given, or it is not callable.
 	AppLoad = 4
 
+	// Resources: the server could not start for want of what the system limits,
+	// descriptors, processes, memory or file sizes; the message names the limit. It
+	// is EX_OSERR of sysexits.h, not one of Gunicorn's codes, which ends with
+	// Internal then. A supervisor may restart it: others may have let go of theirs.
+	Resources = 71
+
 	// Internal: an error that Indrik did not expect, or a hook of the master
 	// that raised. A supervisor should restart it; please report it with the
 	// error log.

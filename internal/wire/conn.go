@@ -37,6 +37,7 @@ type Conn struct {
 
 	mu     sync.Mutex
 	queue  []outgoing
+	busy   bool // the writer is about to send, or sends
 	wake   chan struct{}
 	closed bool
 	done   chan struct{} // the writer has ended
@@ -102,19 +103,31 @@ func takeOver(f *os.File) (*os.File, rawConn, error) {
 // them once they are sent. That the peer is gone shows in Recv; the error is
 // about v, which is too large for a message.
 func (c *Conn) Send(v any, files ...*os.File) error {
-	data, err := marshal(v)
-	if err == nil && len(data) > MaxMessage {
-		err = fmt.Errorf("a message of %d bytes is over the limit of %d", len(data), MaxMessage)
-	}
+	data, err := encodeMessage(v)
 	if err != nil {
 		closeAll(files)
 		return err
 	}
+	c.enqueue(data, files)
+	return nil
+}
+
+// encodeMessage makes a message of v.
+func encodeMessage(v any) ([]byte, error) {
+	data, err := marshal(v)
+	if err == nil && len(data) > MaxMessage {
+		err = fmt.Errorf("a message of %d bytes is over the limit of %d", len(data), MaxMessage)
+	}
+	return data, err
+}
+
+// enqueue leaves a message to the writer, with files that it closes.
+func (c *Conn) enqueue(data []byte, files []*os.File) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		closeAll(files)
-		return nil
+		return
 	}
 	c.queue = append(c.queue, outgoing{data, files})
 	c.mu.Unlock()
@@ -122,7 +135,59 @@ func (c *Conn) Send(v any, files ...*os.File) error {
 	case c.wake <- struct{}{}:
 	default:
 	}
+}
+
+// SendKeeping is like [Conn.Send], but the files stay the caller's, who may close them
+// at once. As a rule the kernel takes the message at once, and no descriptor is needed
+// for it; otherwise the files are duplicated, and that this fails is an error too.
+func (c *Conn) SendKeeping(v any, files ...*os.File) error {
+	data, err := encodeMessage(v)
+	if err != nil {
+		return err
+	}
+	if c.sendNow(data, files) {
+		return nil
+	}
+	dups := make([]*os.File, 0, len(files))
+	for _, f := range files {
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			closeAll(dups)
+			return fmt.Errorf("duplicate %s: %w", f.Name(), err)
+		}
+		dups = append(dups, os.NewFile(uintptr(fd), f.Name()))
+	}
+	c.enqueue(data, dups)
 	return nil
+}
+
+// sendNow sends a message if none waits before it and the kernel takes it at once. It
+// reports whether there is nothing left to do.
+func (c *Conn) sendNow(data []byte, files []*os.File) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return true
+	}
+	if c.busy || len(c.queue) > 0 {
+		return false
+	}
+	var oob []byte
+	if len(files) > 0 {
+		oob = unix.UnixRights(Descriptors(files)...)
+	}
+	var err error
+	werr := c.raw.Write(func(fd uintptr) bool {
+		err = unix.Sendmsg(int(fd), data, oob, nil, unix.MSG_NOSIGNAL)
+		return true // whatever it is, this does not wait
+	})
+	switch {
+	case werr != nil:
+		return true // closed
+	case err == unix.EAGAIN || err == unix.ENOBUFS || err == unix.EINTR || err == unix.ETOOMANYREFS:
+		return false
+	}
+	return true // or the peer is gone, which shows in Recv
 }
 
 // Recv waits for the next message and decodes it into v. The caller owns the
@@ -221,6 +286,7 @@ func (c *Conn) write() {
 	for range c.wake {
 		for {
 			c.mu.Lock()
+			c.busy = false
 			if len(c.queue) == 0 {
 				closed := c.closed
 				c.mu.Unlock()
@@ -231,6 +297,7 @@ func (c *Conn) write() {
 			}
 			m := c.queue[0]
 			c.queue = c.queue[1:]
+			c.busy = true
 			c.mu.Unlock()
 			// An error means that the peer or this end is gone: there is
 			// nobody to tell, but the files must still be closed.

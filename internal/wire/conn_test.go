@@ -146,6 +146,42 @@ func TestConnSendDoesNotBlock(t *testing.T) {
 	wantClosed(t, r) // dropped, with its file
 }
 
+// SendKeeping leaves the files to the caller and keeps the order, whether the kernel
+// takes a message at once or it waits.
+func TestConnSendKeeping(t *testing.T) {
+	a, b := connPair(t)
+	const count = 200
+	path := strings.Repeat("/", 20000)
+	for i := range count {
+		r, w := pipe(t)
+		fmt.Fprint(w, i+1)
+		send := a.SendKeeping
+		if i%5 == 4 {
+			send = a.Send
+		}
+		if err := send(FromFront{Type: TypeTimeout, Worker: i + 1, Path: path}, r); err != nil {
+			t.Fatal(err)
+		}
+		if i%5 != 4 {
+			if err := r.Close(); err != nil {
+				t.Fatalf("the file of message %d is not the caller's any more: %v", i+1, err)
+			}
+		}
+		w.Close()
+	}
+	for i := range count {
+		var m FromFront
+		files, err := b.Recv(&m)
+		if err != nil || m.Worker != i+1 || len(files) != 1 {
+			t.Fatalf("message %d: %d with %d files, %v", i+1, m.Worker, len(files), err)
+		}
+		if text, _ := io.ReadAll(files[0]); string(text) != fmt.Sprint(i+1) {
+			t.Errorf("message %d has the file of %s", i+1, text)
+		}
+		files[0].Close()
+	}
+}
+
 func TestConnEnd(t *testing.T) {
 	a, b := connPair(t)
 	a.Send(FromFront{Type: TypeReady})

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package oslayer
+
+func limitedProcesses() string { return "" }
