@@ -2,8 +2,10 @@ package front
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"indrik/internal/oslayer"
@@ -17,6 +19,10 @@ func (s *server) obey(conn *wire.Conn) {
 	for {
 		var m wire.ToFront
 		files, err := conn.Recv(&m)
+		if errors.Is(err, wire.ErrTruncated) {
+			s.answer(m, err)
+			continue
+		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				s.log.Errorf("control socket: %s", err)
@@ -43,15 +49,43 @@ func (s *server) obey(conn *wire.Conn) {
 	}
 }
 
+// carryOut does what a message says, and answers it if it has a number.
 func (s *server) carryOut(m wire.ToFront, files []*os.File) {
+	s.answer(m, s.doAs(m, files))
+}
+
+// answer tells the master what became of a message, if it asks; otherwise the log.
+func (s *server) answer(m wire.ToFront, err error) {
+	switch {
+	case m.Call == 0 && err != nil:
+		s.log.Errorf("%s", err)
+	case m.Call == 0:
+	case err != nil:
+		var errno syscall.Errno
+		errors.As(err, &errno)
+		text := err.Error()
+		if limit := oslayer.Limit(err); limit != "" { // this process's
+			text += " (the limit is " + limit + ")"
+		}
+		s.send(wire.FromFront{Type: wire.TypeFailed, Call: m.Call, Error: text, Errno: int(errno)})
+	default:
+		s.send(wire.FromFront{Type: wire.TypeOK, Call: m.Call})
+	}
+}
+
+// incomplete is why a message cannot be carried out with the descriptors that came.
+func incomplete(m wire.ToFront, files []*os.File) error {
+	closeAll(files)
+	return fmt.Errorf("control message %q came with %d descriptors", m.Type, len(files))
+}
+
+func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 	switch m.Type {
 	case wire.TypeListen:
 		s.listen(m.Listeners, files)
 	case wire.TypeGeneration:
 		if m.Config == nil || len(files) != 2 && (m.Config.TLS == nil || len(files) != 3) {
-			s.log.Errorf("control message %q is incomplete", m.Type)
-			closeAll(files)
-			return
+			return incomplete(m, files)
 		}
 		cfg, err := newConfig(m.Config)
 		if err != nil {
@@ -59,31 +93,28 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 		}
 		if len(files) == 3 {
 			if err := cfg.setSecrets(files[2]); err != nil {
-				s.log.Errorf("%s", err)
+				closeAll(files[:2])
+				return err
 			}
 		}
 		if err := s.queue.addGeneration(m.Generation, cfg, files[0], files[1]); err != nil {
-			s.log.Errorf("%s", err)
+			return err
 		}
 		if s.current.Load() == nil {
 			s.setConfig(cfg)
 		}
 	case wire.TypeSecrets:
 		if len(files) != 1 {
-			s.log.Errorf("control message %q is incomplete", m.Type)
-			closeAll(files)
-			return
+			return incomplete(m, files)
 		}
 		cfg := s.queue.configOf(m.Generation)
 		if cfg == nil {
 			closeAll(files) // the generation is gone already
 		} else if err := cfg.setSecrets(files[0]); err != nil {
-			s.log.Errorf("%s", err)
+			return err
 		}
 	case wire.TypeWorker:
-		if err := s.queue.addWorker(m, files); err != nil {
-			s.log.Errorf("%s", err)
-		}
+		return s.queue.addWorker(m, files)
 	case wire.TypeActivate:
 		if cfg := s.queue.activate(m.Worker, m.Pid, m.Kind); cfg != nil {
 			s.setConfig(cfg)
@@ -109,9 +140,10 @@ func (s *server) carryOut(m wire.ToFront, files []*os.File) {
 	case wire.TypeTitle:
 		oslayer.SetTitle(m.Title)
 	default:
-		s.log.Errorf("control message %q is unknown", m.Type)
 		closeAll(files)
+		return fmt.Errorf("control message %q is unknown", m.Type)
 	}
+	return nil
 }
 
 // setLogs changes where the logs go.

@@ -19,7 +19,8 @@ func Main(control *os.File) int {
 	// The master commands this process. What a terminal or a service manager
 	// sends to every process of the service is for the master to answer.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM,
-		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGTTIN, syscall.SIGTTOU)
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGTTIN, syscall.SIGTTOU,
+		syscall.SIGXFSZ) // what RLIMIT_FSIZE forbids is an error then
 	// The live heap is small, a few kilobytes for each connection, so that
 	// collecting at twice its size would be all that this process does.
 	debug.SetGCPercent(400)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"indrik/internal/wire"
@@ -37,6 +38,8 @@ type worker struct {
 func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	var ends []slotEnd
+	var err error
 	w := q.workers[m.Worker]
 	if w == nil && m.First > 0 {
 		closeAll(files) // it has ended since the message with its first slots
@@ -60,6 +63,10 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 			closeAll(files)
 			return fmt.Errorf("worker %d: %w", m.Worker, err)
 		}
+		if ends, err = allPollable(files); err != nil {
+			board.Close()
+			return fmt.Errorf("worker %d: %w", m.Worker, err)
+		}
 		w = &worker{number: m.Worker, gen: g, board: board}
 		board.Serve(q.number)
 		for id := range g.revoked {
@@ -67,24 +74,19 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		}
 		q.workers[m.Worker] = w
 		g.workers++
+	} else if ends, err = allPollable(files); err != nil {
+		return fmt.Errorf("worker %d: %w", m.Worker, err)
 	}
 	before := len(w.slots)
-	var err error
-	for i, f := range files {
-		file, raw, perr := pollable(f)
-		if perr != nil {
-			closeAll(files[i+1:])
-			err = fmt.Errorf("worker %d: %w", m.Worker, perr)
-			break
-		}
+	for _, end := range ends {
 		if len(w.slots) == 0 {
-			w.post = newPost(raw, q.pumpNow)
+			w.post = newPost(end.raw, q.pumpNow)
 		}
 		i := len(w.slots)
 		if id := w.board.TrayOf(i); id>>idBits != uint32(q.number) {
 			w.board.ClearTray(i, id) // it was put there for a front before this one
 		}
-		w.slots = append(w.slots, newSlot(q, w, i, file, raw))
+		w.slots = append(w.slots, newSlot(q, w, i, end.file, end.raw))
 	}
 	// All are counted before one runs: of a worker that is dead already, each
 	// would take itself for the last.
@@ -95,7 +97,31 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 	if f, ok := forms[m.Kind]; ok {
 		q.reset(w, f) // of a front before this one
 	}
-	return err
+	return nil
+}
+
+// A slotEnd is this process's end of the socket of a slot.
+type slotEnd struct {
+	file *os.File
+	raw  syscall.RawConn
+}
+
+// allPollable takes over files for the runtime's poller: all of them, or none, and then
+// it closes them.
+func allPollable(files []*os.File) ([]slotEnd, error) {
+	var ends []slotEnd
+	for i, f := range files {
+		file, raw, err := pollable(f)
+		if err != nil {
+			closeAll(files[i+1:])
+			for _, e := range ends {
+				e.file.Close()
+			}
+			return nil, err
+		}
+		ends = append(ends, slotEnd{file, raw})
+	}
+	return ends, nil
 }
 
 // activate counts the slots of a worker, and returns the settings of its

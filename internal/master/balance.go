@@ -1,7 +1,5 @@
 package master
 
-import "time"
-
 // want is how many workers there should be now.
 func (m *Master) want() int {
 	if m.state == quitting || (m.state == paused && !m.pausing) {
@@ -26,21 +24,23 @@ func (m *Master) balance() {
 	for _, age := range end {
 		m.retire(m.workers[age])
 	}
-	if start <= 0 || m.gen.sp.dead {
+	if start <= 0 || m.gen.sp.dead || !m.gen.taken {
 		return
 	}
-	if m.respawn.wait(time.Now()) > 0 {
+	if m.respawn.wait(m.now()) > 0 {
 		m.balanceLater()
 		return
 	}
 	for range start {
-		m.spawn(m.gen)
+		if !m.spawn(m.gen) {
+			return
+		}
 	}
 }
 
 // balanceLater runs balance when the pause after early deaths is over.
 func (m *Master) balanceLater() {
-	wait := m.respawn.wait(time.Now())
+	wait := m.respawn.wait(m.now())
 	if wait == 0 {
 		m.balance()
 		return

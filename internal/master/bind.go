@@ -68,7 +68,7 @@ func (b *build) bindNext(addrs []listen.Address, set, opened []*listen.Listener,
 			continue
 		}
 		uid, gid := owner(cfg)
-		l, err := listen.Open(a, listen.Options{
+		l, err := m.sys.listen(a, listen.Options{
 			Backlog: cfg.Int("backlog"), Umask: cfg.Int("umask"), UID: uid, GID: gid,
 		})
 		if err == nil {

@@ -9,7 +9,6 @@ import (
 
 	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
-	"indrik/internal/pidfile"
 	"indrik/internal/settings"
 	"indrik/internal/version"
 )
@@ -20,7 +19,7 @@ import (
 func (m *Master) boot() {
 	sp, err := m.startSpawner()
 	if err != nil {
-		m.refuse(err)
+		m.refuse(lack("", err))
 		return
 	}
 	b := &build{m: m, sp: sp, begun: m.start}
@@ -43,7 +42,7 @@ func (m *Master) resolved(b *build) {
 		m.daemonize(cfg.Bool("enable_stdio_inheritance"))
 		return
 	}
-	if err := os.Chdir(cfg.String("chdir")); err != nil {
+	if err := m.sys.chdir(cfg.String("chdir")); err != nil {
 		m.fail(&failure{text: fmt.Sprintf("\nError: can't chdir to '%s'", cfg.String("chdir")), code: exitcode.Config})
 		return
 	}
@@ -59,7 +58,7 @@ func (m *Master) resolved(b *build) {
 		syscall.Umask(0o022)
 	}
 	if err := m.openLogs(cfg); err != nil {
-		m.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
+		m.fail(lack("", err))
 		return
 	}
 	m.tellSettings(cfg)
@@ -77,9 +76,9 @@ func (m *Master) prepared(b *build) {
 	m.log.Infof("Starting indrik %s", version.Version)
 	b.tellSources()
 	if path := m.pidPath(m.cfg); path != "" {
-		pid, err := pidfile.Create(path, os.Getpid())
+		pid, err := m.sys.pidFile(path, os.Getpid())
 		if err != nil {
-			m.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
+			m.fail(lack("", err))
 			return
 		}
 		m.pid = pid
@@ -107,7 +106,7 @@ func (m *Master) starting(b *build, f *failure) {
 	}
 	b.bind(func(err error) {
 		if err != nil {
-			m.fail(&failure{code: exitcode.Config})
+			m.fail(&failure{code: lack("", err).code}) // the log has the rest
 			return
 		}
 		m.listening(b)
@@ -132,7 +131,7 @@ func (m *Master) listening(b *build) {
 			return
 		}
 		if err := m.startFront(); err != nil {
-			m.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
+			m.fail(lack("", err))
 			return
 		}
 		b.over = true
@@ -183,7 +182,7 @@ func (m *Master) booted() {
 
 // tellReady logs that the workers serve, and how long that took since begun.
 func (m *Master) tellReady(begun time.Time) {
-	m.log.Infof("Ready: %s in %.1f s", plural(m.target, "worker"), time.Since(begun).Seconds())
+	m.log.Infof("Ready: %s in %.1f s", plural(m.target, "worker"), m.now().Sub(begun).Seconds())
 }
 
 // plural is n with the noun, which is given for one.

@@ -33,6 +33,8 @@ type build struct {
 	listeners []*listen.Listener // from when they are bound until it takes over
 	target    int                // how many workers it is to have
 	change    int                // by TTIN and TTOU since it was begun
+	bound     bool               // its addresses are open, and on_reload has run
+	forked    bool               // its workers are being made
 	over      bool               // it took over, or was given up
 
 	resolved func() // the settings are known
@@ -68,7 +70,7 @@ func (b *build) prepare(load bool) {
 	m := b.m
 	g, err := m.newGeneration()
 	if err != nil {
-		b.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
+		b.fail(lack("", err))
 		return
 	}
 	g.cfg, g.sp, g.hooks, g.certs = b.cfg, b.sp, b.hooks, b.certs
@@ -107,17 +109,23 @@ func (b *build) standIn() bool {
 	return b.cfg.Bool("reload") && b.m.predecessor == nil && (b.m.gen == nil || b.m.gen.standIn)
 }
 
-// fork has the workers forked.
+// fork makes the workers, once the front knows their generation.
 func (b *build) fork() {
+	if !b.bound || !b.gen.taken || b.forked {
+		return
+	}
+	b.forked = true
 	for range b.target {
-		b.m.spawn(b.gen)
+		if !b.m.spawn(b.gen) {
+			return // b has failed
+		}
 	}
 	b.workerReady() // there may be none to wait for
 }
 
 // workerReady is called when one more worker of b is ready.
 func (b *build) workerReady() {
-	if b.over || b.ready == nil {
+	if b.over || b.ready == nil || !b.forked {
 		return
 	}
 	ready := 0
@@ -157,7 +165,7 @@ func (b *build) discard() {
 		m.releaseUnused(b.gen)
 	}
 	b.closeListeners()
-	if !b.reused {
+	if !b.reused && b.sp != nil {
 		m.dismiss(b.sp)
 		m.killLater(b.sp)
 	}

@@ -68,7 +68,7 @@ func (m *Master) takeCertificates(c *certificates, files [3]string) (bool, error
 // secretsFile is what the front gets for g; the caller closes it.
 func (m *Master) secretsFile(g *generation) (*os.File, error) {
 	secrets := *g.certs.secrets
-	secrets.Tickets = m.tickets.secrets(time.Now())
+	secrets.Tickets = m.tickets.secrets(m.now())
 	return secrets.File()
 }
 

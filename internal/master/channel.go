@@ -43,7 +43,7 @@ func (m *Master) hearWorker(w *worker) {
 		var b budget
 		for {
 			msg, sender, err := channel.Recv()
-			if err == nil && !b.take(time.Now()) {
+			if err == nil && !b.take(m.now()) {
 				err = &wire.BreachError{What: fmt.Sprintf("more messages than one each %s", messageEvery)}
 			}
 			if err != nil {
@@ -114,7 +114,7 @@ func (m *Master) isKnown(pid int) bool {
 // child returns the process pid, which the spawner sp, or the kernel, says it has forked.
 // It is its child, or this process's if that spawner is gone.
 func (m *Master) child(sp *spawner, pid int) *oslayer.Process {
-	proc, err := oslayer.FindChild(pid, sp.proc.Pid, os.Getpid())
+	proc, err := m.sys.child(pid, sp.proc.Pid, os.Getpid())
 	if err != nil {
 		m.log.Errorf("Process %d is %s: it is never signalled", pid, err)
 	}
@@ -160,7 +160,7 @@ func (m *Master) breach(w *worker, what string) {
 	}
 	if !w.leaving {
 		// One that does so at once each time must not be forked without a pause.
-		m.respawn.died(time.Now())
+		m.respawn.died(m.now())
 		m.retire(w)
 	}
 	m.abort(w)

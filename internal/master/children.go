@@ -1,13 +1,11 @@
 package master
 
-import (
-	"indrik/internal/oslayer"
-)
+import ()
 
 // reap collects the children that ended: those it started, workers whose
 // spawner died, and, as process 1, whatever was orphaned in the container.
 func (m *Master) reap() {
-	for _, exit := range oslayer.Reap() {
+	for _, exit := range m.sys.reap() {
 		pid, status := exit.Pid, exit.Status
 		switch {
 		case m.front != nil && m.front.proc.Pid == pid:

@@ -112,14 +112,14 @@ func (b *build) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, fi
 // settle goes on when the settings are known.
 func (b *build) settle(cfg *settings.Config, hooks []string) {
 	m := b.m
-	var err error
 	cfg, b.sizing = sized(cfg)
 	if b.reused && !keepsApp(m.gen.cfg, cfg) {
-		b.reused = false
-		if b.sp, err = m.startSpawner(); err != nil {
-			b.fail(&failure{text: err.Error(), code: exitcode.Config})
+		sp, err := m.startSpawner()
+		if err != nil {
+			b.fail(lack("", err))
 			return
 		}
+		b.sp, b.reused = sp, false
 		b.configure()
 		return
 	}
@@ -137,7 +137,7 @@ func (m *Master) readTOML(path string) (settings.Layer, error) {
 	if !filepath.IsAbs(path) {
 		full = filepath.Join(m.opts.Dir, path)
 	}
-	data, err := os.ReadFile(full)
+	data, err := m.sys.readFile(full)
 	if errors.Is(err, os.ErrNotExist) {
 		return settings.Layer{}, fmt.Errorf("'%s' doesn't exist", path)
 	} else if err != nil {

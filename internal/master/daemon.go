@@ -36,21 +36,22 @@ func (m *Master) daemonize(keep bool) {
 	m.build.discard()
 	r, w, err := os.Pipe()
 	if err != nil {
-		m.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
+		m.fail(lack("", err))
 		return
 	}
 	stdout, value := devNull(), "3"
 	if keep {
 		stdout, value = inheritable(os.Stdout), value+withStdio
 	}
-	proc, err := oslayer.Start(oslayer.Command{
+	proc, err := m.sys.start(oslayer.Command{
 		Path: oslayer.Executable(), Args: m.opts.Argv, Dir: m.opts.Dir,
 		Files: []*os.File{devNull(), stdout, os.Stderr, w},
 		Env:   append(m.childEnv(), envDaemon+"="+value), Setsid: true,
 	})
 	w.Close()
 	if err != nil {
-		m.fail(&failure{text: "Error: cannot start the daemon: " + err.Error(), code: exitcode.Config})
+		r.Close()
+		m.fail(lack("cannot start the daemon", err))
 		return
 	}
 	m.daemon = proc

@@ -29,5 +29,10 @@ func failed(r wire.FromSpawner) *failure {
 	if code == exitcode.OK && r.Stage != "load" { // an app may exit with 0
 		code = exitcode.Config
 	}
-	return &failure{text: r.Error, traceback: r.Traceback, code: code}
+	f := lacks(r.Error, r.Errno)
+	f.traceback = r.Traceback
+	if f.code != exitcode.Resources {
+		f.code = code
+	}
+	return f
 }

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -8,8 +9,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"indrik/internal/errlog"
 )
 
 func closeFiles(files []*os.File) {
@@ -20,18 +19,11 @@ func closeFiles(files []*os.File) {
 	}
 }
 
-// dupAll duplicates files for a message, which takes its descriptors over.
-func dupAll(files []*os.File) ([]*os.File, error) {
-	dups := make([]*os.File, 0, len(files))
-	for _, f := range files {
-		dup, err := errlog.Duplicate(f)
-		if err != nil {
-			closeFiles(dups)
-			return nil, err
-		}
-		dups = append(dups, dup)
-	}
-	return dups, nil
+// errnoOf is the number of the error of the system that err wraps, 0 if there is none.
+func errnoOf(err error) int {
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	return int(errno)
 }
 
 var null *os.File

@@ -31,17 +31,24 @@ type front struct {
 	born    time.Time
 	ready   bool
 	drained func() // once nothing is left to do
+	calls   map[int]func(*failure)
+	last    int // the number of the last call
 }
 
 // startFront starts a front, and tells it all that this master has.
 func (m *Master) startFront() error {
-	ours, theirs, err := wire.Pair()
+	ours, theirs, err := m.sys.pair()
 	if err != nil {
 		return err
 	}
 	defer theirs.Close()
+	// All that can fail comes before the process, so that none is left behind.
+	conn, err := m.sys.connect(ours)
+	if err != nil {
+		return err
+	}
 	env := append(m.childEnv(), wire.EnvRole+"="+wire.RoleFront, fmt.Sprintf("%s=%d", wire.EnvFront, m.fronts%128))
-	proc, err := oslayer.Start(oslayer.Command{
+	proc, err := m.sys.start(oslayer.Command{
 		// The file this master runs, also when another has taken its place
 		// on disk: both must speak the same protocol.
 		Path:       oslayer.Executable(),
@@ -52,16 +59,12 @@ func (m *Master) startFront() error {
 		Setpgid:    true,
 	})
 	if err != nil {
-		ours.Close()
+		conn.Close()
 		return fmt.Errorf("cannot start the front: %w", err)
-	}
-	conn, err := wire.NewConn(ours)
-	if err != nil {
-		return err
 	}
 	m.fronts++
 	m.reloader.look = 0 // of the one before
-	f := &front{m: m, proc: proc, conn: conn, born: time.Now()}
+	f := &front{m: m, proc: proc, conn: conn, born: m.now(), calls: map[int]func(*failure){}}
 	m.front = f
 	hear(m, conn, func(msg wire.FromFront) { m.fromFront(f, msg) }, nil)
 	f.sendLogs()
@@ -86,8 +89,35 @@ func credential(cfg *settings.Config) *syscall.Credential {
 	return cred
 }
 
-// send queues a message with duplicates of files; a front that is not there needs none, since the next
-// one is told everything.
+// call sends a message that is answered; done gets nil once the front has carried it out,
+// or why it could not. It is not called if the front ends first: the next one is
+// told everything anew.
+func (f *front) call(msg wire.ToFront, done func(*failure), files ...*os.File) {
+	f.last++
+	msg.Call = f.last
+	f.calls[msg.Call] = done
+	if err := f.m.sendTo(f.conn, msg, files...); err != nil {
+		answer := wire.FromFront{Type: wire.TypeFailed, Call: msg.Call, Error: err.Error(), Errno: errnoOf(err)}
+		f.m.after(0, func() { f.m.fromFront(f, answer) })
+	}
+}
+
+// answered is called when the front has answered a call.
+func (f *front) answered(msg wire.FromFront) {
+	done := f.calls[msg.Call]
+	if done == nil {
+		return
+	}
+	delete(f.calls, msg.Call)
+	if msg.Type == wire.TypeOK {
+		done(nil)
+		return
+	}
+	done(lacks("Error: the front cannot take it: "+msg.Error, msg.Errno))
+}
+
+// send sends a message with files, which stay the caller's; a front that is not there
+// needs none, since the next one is told everything.
 func (f *front) send(msg wire.ToFront, files ...*os.File) {
 	if f != nil {
 		f.m.sendTo(f.conn, msg, files...)
@@ -118,33 +148,73 @@ func (f *front) sendPeer() {
 	}
 }
 
+// sendGeneration tells the front of g, unless it has been told already; generationTaken
+// goes on when it has answered.
 func (f *front) sendGeneration(g *generation) {
 	g.announced = true
-	if f == nil {
+	if f == nil || g.toldTo == f {
 		return
 	}
+	g.toldTo, g.taken = f, false
+	done := func(fail *failure) { f.m.generationTaken(g, fail) }
 	files := []*os.File{g.queueFront, g.queueWorker}
 	if g.certs != nil {
 		secrets, err := f.m.secretsFile(g)
 		if err != nil {
-			f.m.log.Errorf("The front cannot serve TLS: %s", err)
+			f.m.after(0, func() { done(lack("the front cannot serve TLS", err)) })
 			return
 		}
 		defer secrets.Close()
 		files = append(files, secrets)
 	}
-	f.send(wire.ToFront{Type: wire.TypeGeneration, Generation: g.number, Config: g.frontConfig()}, files...)
+	f.call(wire.ToFront{Type: wire.TypeGeneration, Generation: g.number, Config: g.frontConfig()}, done, files...)
 }
 
-// announce tells the front of a worker.
+// generationTaken is called when the front has answered what it was told of g: nothing
+// of g may be forked before it knows g.
+func (m *Master) generationTaken(g *generation, fail *failure) {
+	b := m.build
+	inBuild := b != nil && b.gen == g
+	switch {
+	case g.toldTo != m.front:
+		// It has ended since, and another one is told.
+	case fail == nil:
+		g.taken = true
+		if inBuild {
+			b.fork()
+		}
+		m.balance()
+	case inBuild:
+		b.fail(fail)
+	case m.state == booting:
+		m.cannotBoot(fail)
+	case g == m.gen:
+		// What serves cannot be served by this one.
+		m.log.Errorf("The front (pid:%d) is replaced: %s", m.front.proc.Pid, fail.Error())
+		m.front.ready = false
+		m.front.proc.Signal(syscall.SIGKILL)
+	default:
+		m.log.Errorf("Workers that are leaving cannot answer any more: %s", fail.Error())
+	}
+}
+
+// announce tells the front of a worker; workerTaken goes on when it has answered each
+// message about it.
 func (m *Master) announce(w *worker) {
+	f := m.front
+	if f == nil {
+		return
+	}
+	w.toldTo, w.untaken = f, 0
+	done := func(fail *failure) { m.workerTaken(w, f, fail) }
 	slots, first := w.slotFiles, 0
 	files := []*os.File{w.board}
 	for {
 		n := min(len(slots), wire.MaxDescriptors-len(files))
-		m.front.send(wire.ToFront{
+		w.untaken++
+		f.call(wire.ToFront{
 			Type: wire.TypeWorker, Generation: w.gen.number, Worker: w.age, First: first, Kind: w.kind,
-		}, append(files, slots[:n]...)...)
+		}, done, append(files, slots[:n]...)...)
 		slots, first, files = slots[n:], first+n, nil
 		if len(slots) == 0 {
 			return
@@ -157,6 +227,8 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 		return
 	}
 	switch msg.Type {
+	case wire.TypeOK, wire.TypeFailed:
+		f.answered(msg)
 	case wire.TypeReady:
 		f.ready = true
 		m.frontPause.lived()
@@ -187,6 +259,9 @@ func (m *Master) frontExited(status syscall.WaitStatus) {
 	f.conn.Close()
 	f.proc.Release()
 	m.front = nil
+	if m.gen != nil {
+		m.gen.taken = false
+	}
 	if m.state == quitting {
 		m.finish()
 		return
@@ -200,8 +275,8 @@ func (m *Master) frontExited(status syscall.WaitStatus) {
 		return
 	}
 	pause := time.Duration(0)
-	if !f.ready || time.Since(f.born) < young && !status.Signaled() {
-		pause = m.frontPause.died(time.Now())
+	if !f.ready || m.now().Sub(f.born) < young && !status.Signaled() {
+		pause = m.frontPause.died(m.now())
 	}
 	m.after(pause, m.replaceFront)
 }
@@ -212,8 +287,8 @@ func (m *Master) replaceFront() {
 		return
 	}
 	if err := m.startFront(); err != nil {
-		m.log.Errorf("%s", err)
-		m.after(max(firstPause, m.frontPause.died(time.Now())), m.replaceFront)
+		m.log.Errorf("%s", lack("", err))
+		m.after(max(firstPause, m.frontPause.died(m.now())), m.replaceFront)
 		return
 	}
 	told := map[*generation]bool{}
@@ -228,7 +303,7 @@ func (m *Master) replaceFront() {
 		}
 	}
 	for _, g := range []*generation{m.gen, m.buildGeneration()} {
-		if g != nil && !told[g] {
+		if g != nil && !told[g] && g.announced {
 			m.front.sendGeneration(g)
 		}
 	}

@@ -18,8 +18,10 @@ type generation struct {
 	certs  *certificates // nil without TLS
 	relay  *relay        // nil if log lines need none
 
-	announced bool // the front knows it
-	standIn   bool // its app is one that shows why there is none
+	announced bool   // the front is to know it
+	toldTo    *front // the front that was told of it last
+	taken     bool   // and that has taken it
+	standIn   bool   // its app is one that shows why there is none
 	loads     []load
 	toldKind  bool    // the log says that its app is one of ASGI
 	kind      *string // of its app, as the first worker found it; nil until then
@@ -33,7 +35,7 @@ func (m *Master) newGeneration() (*generation, error) {
 	m.lastGen++
 	g := &generation{number: m.lastGen}
 	var err error
-	if g.queueFront, g.queueWorker, err = wire.Pair(); err != nil {
+	if g.queueFront, g.queueWorker, err = m.sys.pair(); err != nil {
 		return nil, err
 	}
 	return g, nil

@@ -5,32 +5,60 @@ import (
 	"syscall"
 	"time"
 
-	"indrik/internal/errlog"
 	"indrik/internal/listen"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
 )
 
-// openLogs has all logs go where cfg says.
-func (m *Master) openLogs(cfg *settings.Config) error {
+// logFiles are the open files of the logs of one configuration.
+type logFiles struct {
+	errors *os.File
+	access *os.File // nil: there is no access log
+}
+
+func (l *logFiles) close() {
+	if l != nil {
+		closeFiles([]*os.File{l.errors, l.access})
+	}
+}
+
+// openLogFiles opens the log files that cfg names, and changes nothing yet.
+func (m *Master) openLogFiles(cfg *settings.Config) (*logFiles, error) {
 	uid, gid := owner(cfg)
-	m.setLogLevel(cfg)
 	path := cfg.String("errorlog")
 	if path == "" { // None: Gunicorn has no handler then
 		path, uid, gid = os.DevNull, -1, -1
 	}
-	if err := m.log.Open(path, uid, gid); err != nil {
-		return err
+	errors, err := m.sys.openLog(path, uid, gid)
+	if err != nil {
+		return nil, err
 	}
 	uid, gid = owner(cfg)
-	access, err := openAccessLog(cfg.String("accesslog"), uid, gid)
+	access, err := m.openAccessLog(cfg.String("accesslog"), uid, gid)
+	if err != nil {
+		errors.Close()
+		return nil, err
+	}
+	return &logFiles{errors, access}, nil
+}
+
+// useLogs directs all logs to files, which it takes over, as cfg says.
+func (m *Master) useLogs(cfg *settings.Config, files *logFiles) {
+	m.setLogLevel(cfg)
+	m.log.SetFile(files.errors)
+	closeFiles([]*os.File{m.access})
+	m.access = files.access
+	m.outlets.Set(cfg.Syslog(), cfg.Statsd())
+	m.front.sendLogs()
+}
+
+// openLogs opens the log files of cfg, and directs all logs there.
+func (m *Master) openLogs(cfg *settings.Config) error {
+	files, err := m.openLogFiles(cfg)
 	if err != nil {
 		return err
 	}
-	closeFiles([]*os.File{m.access})
-	m.access = access
-	m.outlets.Set(cfg.Syslog(), cfg.Statsd())
-	m.front.sendLogs()
+	m.useLogs(cfg, files)
 	return nil
 }
 
@@ -44,14 +72,14 @@ func (m *Master) setLogLevel(cfg *settings.Config) {
 }
 
 // openAccessLog opens the access log, nil for none.
-func openAccessLog(path string, uid, gid int) (*os.File, error) {
+func (m *Master) openAccessLog(path string, uid, gid int) (*os.File, error) {
 	switch path {
 	case "":
 		return nil, nil
 	case "-":
-		return errlog.Duplicate(os.Stdout)
+		return m.sys.duplicate(os.Stdout)
 	}
-	return errlog.OpenFile(path, uid, gid)
+	return m.sys.openLog(path, uid, gid)
 }
 
 // reopenLogs opens every log file again, here and in every process (USR1).

@@ -24,6 +24,7 @@ import (
 // that runs its loop.
 type Master struct {
 	opts  Options
+	sys   system
 	log   *errlog.Log
 	state state
 	start time.Time
@@ -93,10 +94,20 @@ func Run(o Options) int {
 	// The master handles a few events a second: a small heap matters more
 	// than the time that collecting it takes.
 	debug.SetGCPercent(20)
+	m := newMaster(o, realSystem)
+	defer m.outlets.Close()
+	if daemonized() {
+		m.becomeDaemon()
+	}
+	return m.run()
+}
+
+func newMaster(o Options, sys system) *Master {
 	m := &Master{
 		opts:     o,
+		sys:      sys,
 		log:      errlog.New(o.Stderr),
-		start:    time.Now(),
+		start:    sys.now(),
 		events:   make(chan func(), 64),
 		spawners: map[int]*spawner{},
 		workers:  map[int]*worker{},
@@ -105,16 +116,16 @@ func Run(o Options) int {
 		notify:   notify.New(os.Getenv),
 	}
 	m.outlets = outlets.New(m.log, "master")
-	defer m.outlets.Close()
-	if daemonized() {
-		m.becomeDaemon()
-	}
-	return m.run()
+	return m
 }
+
+// now is the time by the clock of the system.
+func (m *Master) now() time.Time { return m.sys.now() }
 
 func (m *Master) run() int {
 	// A log whose reader is gone must not end the master (os/signal, SIGPIPE).
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// Nor must RLIMIT_FSIZE: what it forbids is an error then (setrlimit(2)).
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	sigs := make(chan os.Signal, 128)
 	signal.Notify(sigs, syscall.SIGCHLD)
 	for s := range signals {
@@ -169,7 +180,7 @@ func hear[T any](m *Master, conn *wire.Conn, act func(T), end func()) {
 
 // after has f run by the loop after d.
 func (m *Master) after(d time.Duration, f func()) *time.Timer {
-	return time.AfterFunc(d, func() { m.post(f) })
+	return m.sys.after(d, func() { m.post(f) })
 }
 
 // refuse says why the server does not start, and returns the exit code.

@@ -32,7 +32,7 @@ func (m *Master) pause() {
 		return
 	}
 	m.pausing = true
-	m.tellEnd(time.Now().Add(m.gen.graceful()))
+	m.tellEnd(m.now().Add(m.gen.graceful()))
 	m.front.drain(wire.ToFront{Handover: true, Accept: wire.AcceptStop}, func() {
 		m.pausing = false
 		m.balance()

@@ -3,11 +3,9 @@ package master
 import (
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"indrik/internal/errlog"
 	"indrik/internal/oslayer"
 	"indrik/internal/outlets"
 	"indrik/internal/wire"
@@ -26,9 +24,9 @@ type relay struct {
 
 // startRelay has the relay of a generation forked.
 func (m *Master) startRelay(g *generation, done func(*failure)) {
-	ours, theirs, err := wire.Pair()
+	ours, theirs, err := m.sys.pair()
 	if err != nil {
-		done(&failure{text: "Error: " + err.Error()})
+		done(lack("the logger cannot be reached", err))
 		return
 	}
 	m.call(g.sp, wire.ToSpawner{Type: wire.TypeRelay, Generation: g.number}, []*os.File{theirs}, func(r wire.FromSpawner) {
@@ -38,16 +36,16 @@ func (m *Master) startRelay(g *generation, done func(*failure)) {
 			done(failed(r))
 			return
 		}
-		end, err := errlog.Duplicate(ours)
+		end, err := m.sys.duplicate(ours)
 		if err != nil {
 			ours.Close()
-			done(&failure{text: "Error: " + err.Error()})
+			done(lack("the logger cannot be reached", err))
 			return
 		}
-		conn, err := wire.NewConn(end)
+		conn, err := m.sys.connect(end)
 		if err != nil {
 			ours.Close()
-			done(&failure{text: "Error: " + err.Error()})
+			done(lack("the logger cannot be reached", err))
 			return
 		}
 		rl := &relay{proc: m.child(g.sp, r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
@@ -69,7 +67,7 @@ func (m *Master) setRelay(r *relay) {
 	var end *os.File
 	var err error
 	if r != nil {
-		end, err = errlog.Duplicate(r.file)
+		end, err = m.sys.duplicate(r.file)
 	}
 	if err == nil {
 		_, err = m.outlets.SetRelay(end)
@@ -110,7 +108,7 @@ func (m *Master) relayGone(g *generation, r *relay) {
 		return
 	}
 	m.log.Errorf("The logger (pid:%d) has ended: until there is another one, lines go to errorlog and accesslog", r.proc.Pid)
-	m.after(m.relayPause.died(time.Now()), func() { m.replaceRelay(g) })
+	m.after(m.relayPause.died(m.now()), func() { m.replaceRelay(g) })
 }
 
 // replaceRelay starts another relay for g, if that still serves.
@@ -159,7 +157,7 @@ func (m *Master) endRelay() bool {
 		return true
 	}
 	m.relayEnds = true
-	end, err := errlog.Duplicate(m.relay.file)
+	end, err := m.sys.duplicate(m.relay.file)
 	sent, _ := m.outlets.SetRelay(nil)
 	if err != nil || sent == nil {
 		return false

@@ -3,7 +3,7 @@ package master
 import (
 	"cmp"
 	"os"
-	"time"
+	"strings"
 
 	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
@@ -33,24 +33,11 @@ func (m *Master) replace(anew bool) {
 		anew = anew || m.build.anew
 		m.build.discard()
 	}
-	b := &build{m: m, begun: time.Now(), sp: m.gen.sp, anew: anew, reused: m.cfg.Bool("preload_app") && !m.gen.sp.dead && !anew}
-	if !b.reused {
-		sp, err := m.startSpawner()
-		if err != nil {
-			m.log.Errorf("Reload failed, nothing was changed: %s", err)
-			return
-		}
-		b.sp = sp
-	}
-	m.build = b
-	if m.state == running {
-		m.enter(reloading)
-		m.tell(m.notify.Reloading())
-	}
+	b := &build{m: m, begun: m.now(), sp: m.gen.sp, anew: anew, reused: m.cfg.Bool("preload_app") && !m.gen.sp.dead && !anew}
 	b.failed = func(f *failure) {
-		m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", f.Error())
+		m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", strings.TrimLeft(f.Error(), "\n"))
 		b.discard()
-		if err := os.Chdir(m.cfg.String("chdir")); err != nil {
+		if err := m.sys.chdir(m.cfg.String("chdir")); err != nil {
 			m.log.Errorf("%s", err)
 		}
 		if m.state == reloading {
@@ -62,12 +49,25 @@ func (m *Master) replace(anew bool) {
 			m.spawnerLost()
 		}
 	}
+	if !b.reused {
+		sp, err := m.startSpawner()
+		if err != nil {
+			b.fail(lack("", err))
+			return
+		}
+		b.sp = sp
+	}
+	m.build = b
+	if m.state == running {
+		m.enter(reloading)
+		m.tell(m.notify.Reloading())
+	}
 	b.resolved = func() {
 		if b.cfg.App() == "" {
 			b.fail(&failure{text: settings.Report(settings.ErrNoApp), code: exitcode.Config})
 			return
 		}
-		if err := os.Chdir(b.cfg.String("chdir")); err != nil {
+		if err := m.sys.chdir(b.cfg.String("chdir")); err != nil {
 			b.fail(&failure{text: "Error: can't chdir to '" + b.cfg.String("chdir") + "'", code: exitcode.Config})
 			return
 		}
@@ -80,7 +80,7 @@ func (m *Master) replace(anew bool) {
 	b.prepared = func() {
 		b.bind(func(err error) {
 			if err != nil {
-				b.fail(&failure{text: "Error: " + err.Error(), code: exitcode.Config})
+				b.fail(lack("", err))
 				return
 			}
 			fork := func(f *failure) {
@@ -91,9 +91,8 @@ func (m *Master) replace(anew bool) {
 					b.fail(f)
 					return
 				}
-				b.target = b.cfg.Int("workers")
-				m.front.sendGeneration(b.gen)
-				b.fork()
+				b.target, b.bound = b.cfg.Int("workers"), true
+				m.front.sendGeneration(b.gen) // and fork, when the front has it
 			}
 			b.carryAttributes(func() { m.hook(b.gen, "on_reload", fork) })
 		})
@@ -105,9 +104,21 @@ func (m *Master) replace(anew bool) {
 // takeOver puts a generation that is ready in the place of the one that
 // serves: every new worker takes requests before an old one stops to.
 func (m *Master) takeOver(b *build) {
+	before := m.cfg
+	// What can still fail comes first: after that the reload is done.
+	logs, err := m.openLogFiles(b.cfg)
+	if err != nil {
+		b.fail(lack("", err))
+		return
+	}
+	pid, err := m.newPidFile(before, b.cfg)
+	if err != nil {
+		logs.close()
+		b.fail(lack("", err))
+		return
+	}
 	b.over = true
 	old := m.gen
-	before := m.cfg
 	binds := m.bindNames()
 	m.build, m.gen, m.cfg = nil, b.gen, b.cfg
 	m.tellSettings(m.cfg)
@@ -118,10 +129,11 @@ func (m *Master) takeOver(b *build) {
 		m.log.Infof("Listening at: %s", m.bindNames())
 	}
 	m.setRelay(m.gen.relay)
-	if err := m.openLogs(m.cfg); err != nil {
-		m.log.Errorf("Cannot open the log files of the new configuration, the old ones are kept: %s", err)
+	m.useLogs(m.cfg, logs)
+	if m.pidPath(before) != m.pidPath(m.cfg) {
+		m.pid.Remove()
+		m.pid = pid
 	}
-	m.movePidFile(before)
 	oslayer.SetTitle(title("master", m.procName()))
 	m.front.sendTitle()
 
@@ -168,25 +180,14 @@ func (m *Master) takeOver(b *build) {
 	m.answerLook()
 }
 
-// movePidFile follows a change of the setting pidfile.
-func (m *Master) movePidFile(before *settings.Config) {
-	path := m.pidPath(m.cfg)
-	if path == m.pidPath(before) {
-		return
+// newPidFile makes the pid file of cfg, if it is not that of the configuration before;
+// nil if there is nothing to make.
+func (m *Master) newPidFile(before, cfg *settings.Config) (*pidfile.File, error) {
+	path := m.pidPath(cfg)
+	if path == "" || path == m.pidPath(before) {
+		return nil, nil
 	}
-	if m.pid != nil {
-		m.pid.Remove()
-		m.pid = nil
-	}
-	if path == "" {
-		return
-	}
-	pid, err := pidfile.Create(path, os.Getpid())
-	if err != nil {
-		m.log.Errorf("%s", err)
-		return
-	}
-	m.pid = pid
+	return m.sys.pidFile(path, os.Getpid())
 }
 
 // spawnerLost is called when the spawner of the serving generation died: a new
@@ -204,7 +205,7 @@ func (m *Master) spawnerLost() {
 		// are there will do.
 		return
 	}
-	pause := m.rebuild.died(time.Now())
+	pause := m.rebuild.died(m.now())
 	m.after(pause, func() {
 		if m.gen.sp.dead && m.build == nil && m.state == running {
 			m.renew()

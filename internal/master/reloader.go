@@ -111,7 +111,7 @@ func (m *Master) imported(g *generation, files []string, since float64) {
 func (m *Master) codeChanged(change codewatch.Change) {
 	m.log.Infof("Worker reloading: %s %s", change.Path, change.What)
 	r := &m.reloader
-	now := time.Now()
+	now := m.now()
 	if now.Sub(r.changed) > quiet {
 		r.pause.lived()
 	}

@@ -51,7 +51,7 @@ func (m *Master) drain() {
 	for _, l := range m.listeners {
 		l.Close()
 	}
-	m.drainUntil = time.Now().Add(m.gen.graceful())
+	m.drainUntil = m.now().Add(m.gen.graceful())
 	m.tellEnd(m.drainUntil)
 	m.expireAfter(m.gen.graceful())
 }
@@ -99,7 +99,7 @@ func (m *Master) quitAll() {
 		return
 	}
 	m.patient = true
-	m.leave(m.retire, max(quitGrace, time.Until(m.drainUntil)))
+	m.leave(m.retire, max(quitGrace, m.drainUntil.Sub(m.now())))
 }
 
 // end ends a server whose requests do not matter any more.

@@ -34,22 +34,27 @@ type spawner struct {
 
 // startSpawner starts a spawner. It knows nothing yet: see build.
 func (m *Master) startSpawner() (*spawner, error) {
-	ours, theirs, err := wire.Pair()
+	ours, theirs, err := m.sys.pair()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
-	if err := wire.NameSenders(ours); err != nil {
+	if err := m.sys.nameSenders(ours); err != nil {
 		ours.Close()
 		return nil, err
 	}
-	bundle, err := wire.ConstantFile("indrik-python", python.Bundle())
+	// All that can fail comes before the process, so that none is left behind.
+	conn, err := m.sys.connect(ours)
 	if err != nil {
-		ours.Close()
+		return nil, err
+	}
+	bundle, err := m.sys.constant("indrik-python", python.Bundle())
+	if err != nil {
+		conn.Close()
 		return nil, err
 	}
 	defer bundle.Close()
-	proc, err := oslayer.Start(oslayer.Command{
+	proc, err := m.sys.start(oslayer.Command{
 		Path:    m.opts.Python,
 		Args:    append([]string{m.opts.Python, "-c", python.Bootstrap}, m.opts.Argv...),
 		Env:     append(m.childEnv(), "SERVER_SOFTWARE=indrik/"+version.Version),
@@ -57,12 +62,8 @@ func (m *Master) startSpawner() (*spawner, error) {
 		Setpgid: true,
 	})
 	if err != nil {
-		ours.Close()
-		return nil, &failure{code: exitcode.Config, text: fmt.Sprintf("\nError: cannot start Python: %s", err)}
-	}
-	conn, err := wire.NewConn(ours)
-	if err != nil {
-		return nil, err
+		conn.Close()
+		return nil, lack("cannot start Python", err)
 	}
 	sp := &spawner{proc: proc, conn: conn, calls: map[int]func(wire.FromSpawner){}}
 	m.spawners[proc.Pid] = sp
@@ -102,13 +103,10 @@ func (m *Master) stdio() []*os.File {
 	return []*os.File{devNull(), os.Stdout, os.Stderr}
 }
 
-// sendTo sends a message with duplicates of files. Without descriptors left
-// for these, the message is not sent, and the log says so.
+// sendTo sends a message with files, which stay the caller's. Where that is not possible,
+// for want of descriptors say, the log says so.
 func (m *Master) sendTo(conn *wire.Conn, msg any, files ...*os.File) error {
-	dups, err := dupAll(files)
-	if err == nil {
-		err = conn.Send(msg, dups...)
-	}
+	err := conn.SendKeeping(msg, files...)
 	if err != nil {
 		m.log.Errorf("A message to another process was not sent: %s", err)
 	}
@@ -127,7 +125,7 @@ func (m *Master) call(sp *spawner, msg wire.ToSpawner, files []*os.File, done fu
 	sp.calls[msg.Call] = done
 	if err := m.sendTo(sp.conn, msg, files...); err != nil {
 		delete(sp.calls, msg.Call)
-		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "send", Error: err.Error()})
+		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "send", Error: err.Error(), Errno: errnoOf(err)})
 	}
 }
 

@@ -196,7 +196,7 @@ func TestSignalsTogether(t *testing.T) {
 		{[]syscall.Signal{winch, usr2, usr1}, []syscall.Signal{usr1, usr2, winch}},
 		{[]syscall.Signal{hup}, []syscall.Signal{hup}},
 	} {
-		m := &Master{log: errlog.New(io.Discard), events: make(chan func(), 1)}
+		m := &Master{sys: realSystem, log: errlog.New(io.Discard), events: make(chan func(), 1)}
 		done = nil
 		for _, sig := range c.arrived {
 			m.signalled(sig)

@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"indrik/internal/wire"
 )
 
 const (
@@ -67,12 +65,12 @@ func (t *tickets) due(now time.Time) time.Duration {
 }
 
 // file holds the keys, for a successor.
-func (t *tickets) file() (*os.File, error) {
+func (t *tickets) file(constant func(string, []byte) (*os.File, error)) (*os.File, error) {
 	data, err := json.Marshal(t.keys)
 	if err != nil {
 		return nil, err
 	}
-	return wire.ConstantFile("indrik-tickets", data)
+	return constant("indrik-tickets", data)
 }
 
 // load reads what file wrote.
@@ -100,7 +98,7 @@ func (m *Master) rotateTickets() {
 	if m.gen.certs == nil || m.state == draining || m.state == quitting {
 		return
 	}
-	now := time.Now()
+	now := m.now()
 	wait := m.tickets.due(now)
 	if wait == 0 && m.shared() {
 		wait = ticketRetry

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"indrik/internal/errlog"
 	"indrik/internal/oslayer"
 	"indrik/internal/wire"
 )
@@ -80,7 +79,7 @@ func (m *Master) stacks(w *worker, next func(string)) {
 			next(text)
 		}
 	}
-	dump, err := errlog.Duplicate(w.dump) // w may end meanwhile
+	dump, err := m.sys.duplicate(w.dump) // w may end meanwhile
 	if err != nil || w.proc == nil {
 		give("")
 		return
@@ -92,12 +91,12 @@ func (m *Master) stacks(w *worker, next func(string)) {
 		return
 	}
 	m.reports++
-	until := time.Now().Add(dumpGrace)
+	until := m.now().Add(dumpGrace)
 	last := before
 	var look func()
 	look = func() {
 		size := fileSize(dump)
-		if time.Now().Before(until) && (size == before || size != last) {
+		if m.now().Before(until) && (size == before || size != last) {
 			last = size
 			m.after(dumpPoll, look)
 			return

@@ -95,7 +95,7 @@ func (m *Master) upgrade() {
 			return
 		}
 		if err := m.startSuccessor(); err != nil {
-			m.log.Errorf("Upgrade failed, nothing was changed: %s", err)
+			m.log.Errorf("Upgrade failed, nothing was changed: %s", lack("", err))
 		}
 	})
 }
@@ -105,14 +105,19 @@ func (m *Master) startSuccessor() error {
 	if err != nil {
 		return err
 	}
-	ours, theirs, err := wire.Pair()
+	ours, theirs, err := m.sys.pair()
 	if err != nil {
 		return err
 	}
 	defer theirs.Close()
-	peer, otherPeer, err := wire.Pair()
+	// All that can fail comes before the process, so that none is left behind.
+	conn, err := m.sys.connect(ours)
 	if err != nil {
-		ours.Close()
+		return err
+	}
+	peer, otherPeer, err := m.sys.pair()
+	if err != nil {
+		conn.Close()
 		return err
 	}
 	defer otherPeer.Close()
@@ -135,9 +140,9 @@ func (m *Master) startSuccessor() error {
 		fmt.Sprintf("%s=%d", envPeer, len(files)+1))
 	files = append(files, theirs, otherPeer)
 	if len(m.tickets.keys) > 0 {
-		keys, err := m.tickets.file()
+		keys, err := m.tickets.file(m.sys.constant)
 		if err != nil {
-			ours.Close()
+			conn.Close()
 			peer.Close()
 			return fmt.Errorf("hand over the session ticket keys: %w", err)
 		}
@@ -145,20 +150,15 @@ func (m *Master) startSuccessor() error {
 		env = append(env, fmt.Sprintf("%s=%d", envTickets, len(files)))
 		files = append(files, keys)
 	}
-	proc, err := oslayer.Start(oslayer.Command{
+	proc, err := m.sys.start(oslayer.Command{
 		Path: path, Args: m.opts.Argv, Env: env, Dir: m.opts.Dir, Files: files,
 	})
 	if err != nil {
-		ours.Close()
+		conn.Close()
 		peer.Close()
 		return fmt.Errorf("cannot start %s: %w", path, err)
 	}
 	proc.Release() // it is never signalled: its pid alone matters
-	conn, err := wire.NewConn(ours)
-	if err != nil {
-		peer.Close()
-		return err
-	}
 	l := &link{pid: proc.Pid, conn: conn, peer: peer}
 	m.successor = l
 	m.front.sendPeer()
@@ -286,7 +286,7 @@ func (m *Master) inherit() error {
 	}
 	syscall.CloseOnExec(ends[0])
 	syscall.CloseOnExec(ends[1])
-	conn, err := wire.NewConn(os.NewFile(uintptr(ends[0]), "link"))
+	conn, err := m.sys.connect(os.NewFile(uintptr(ends[0]), "link"))
 	if err != nil {
 		return err
 	}
@@ -327,7 +327,7 @@ func (m *Master) takePidFile(until time.Time) {
 	var running *pidfile.RunningError
 	switch {
 	case err == nil:
-	case errors.As(err, &running) && time.Now().Before(until):
+	case errors.As(err, &running) && m.now().Before(until):
 		m.after(20*time.Millisecond, func() { m.takePidFile(until) })
 	default:
 		m.log.Errorf("%s", err)
@@ -361,7 +361,7 @@ func (m *Master) promote() {
 	if m.cfg == nil {
 		return // it starts as the only one
 	}
-	m.takePidFile(time.Now().Add(pidFileGrace))
+	m.takePidFile(m.now().Add(pidFileGrace))
 	m.tell(m.notify.MainPID(os.Getpid()))
 	oslayer.SetTitle(title("master", m.procName()))
 	m.front.sendTitle()

@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,10 +31,17 @@ type worker struct {
 	gen   *generation
 	slots int
 
+	end    *os.File   // its end of the channel, until it is forked
+	theirs []*os.File // its ends of the slots, likewise
+
 	board     *os.File
 	boardMem  *wire.Board
 	dump      *os.File
 	slotFiles []*os.File // the front's ends
+
+	toldTo  *front // the front that was told of it last
+	untaken int    // messages about it that this front has not taken yet
+	asked   bool   // the spawner was asked to fork it
 
 	channel *wire.WorkerChannel
 	early   []wire.FromWorker // what it said before its pid was known
@@ -58,26 +66,84 @@ type worker struct {
 	awaiting  []func(string) // who waits for its stacks
 }
 
-// spawn has a worker forked.
-func (m *Master) spawn(g *generation) {
+// spawn makes what a new worker of g needs, and tells the front of it; the worker is
+// forked once the front has taken it. It reports whether that is under way.
+func (m *Master) spawn(g *generation) bool {
 	m.lastAge++
 	w := &worker{age: m.lastAge, gen: g, slots: g.cfg.Slots()}
-	end, theirs, err := w.open()
-	defer closeFiles(append(theirs, end))
-	if err != nil {
+	var err error
+	if w.end, w.theirs, err = w.open(&m.sys); err != nil {
 		w.close()
-		m.log.Errorf("Cannot make the channels of a worker: %s", err)
-		m.respawn.died(time.Now())
-		m.balanceLater()
-		return
+		m.cannotSpawn(g, lack("cannot make the channels of a worker", err))
+		return false
 	}
 	m.workers[w.age] = w
 	m.hearWorker(w)
 	m.announce(w) // first, so that the front knows whatever takes a request
-	slots := theirs
+	return true
+}
+
+// cannotSpawn is called when g does not get a worker for want of something: a generation
+// in the making fails, the first start ends, and what serves tries again later.
+func (m *Master) cannotSpawn(g *generation, f *failure) {
+	switch {
+	case m.state == quitting:
+		m.finish()
+	case m.buildGeneration() == g:
+		m.build.fail(f)
+	case m.state == booting:
+		m.cannotBoot(f)
+	default:
+		m.log.Errorf("Cannot start a worker: %s", strings.TrimLeft(f.Error(), "\n"))
+		m.respawn.died(m.now())
+		m.balanceLater()
+	}
+}
+
+// cannotBoot ends the first start, whose log is open.
+func (m *Master) cannotBoot(f *failure) {
+	text := strings.TrimLeft(f.Error(), "\n")
+	if m.predecessor != nil {
+		m.predecessor.failed(text)
+	}
+	m.halt(text, f.code)
+}
+
+// workerTaken is called when the front f has answered a message about w.
+func (m *Master) workerTaken(w *worker, f *front, fail *failure) {
+	switch {
+	case m.workers[w.age] != w || w.toldTo != f || m.front != f:
+		// It has ended since, or another front is told.
+	case fail != nil && !w.asked:
+		m.forget(w)
+		m.cannotSpawn(w.gen, fail)
+	case fail != nil:
+		// A front that took the place of another. Nothing that this worker answers
+		// would reach anybody.
+		m.stop(w)
+		m.cannotSpawn(w.gen, fail)
+	default:
+		if w.untaken--; w.untaken == 0 && !w.asked {
+			m.fork(w)
+		}
+	}
+}
+
+// fork asks the spawner to fork w.
+func (m *Master) fork(w *worker) {
+	w.asked = true
+	end, slots := w.end, w.theirs
+	w.end, w.theirs = nil, nil
+	defer closeFiles(append(slots, end))
+	g := w.gen
 	const most = wire.MaxDescriptors - 3
 	for len(slots) > most {
-		m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Worker: w.age}, slots[:most]...)
+		err := m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Worker: w.age}, slots[:most]...)
+		if err != nil {
+			m.forget(w)
+			m.cannotSpawn(g, lack("cannot start a worker", err))
+			return
+		}
 		slots = slots[most:]
 	}
 	files := append([]*os.File{w.board, w.dump, end}, slots...)
@@ -105,6 +171,10 @@ func (m *Master) spawnAnswered(w *worker, r wire.FromSpawner) {
 	default:
 		m.forget(w)
 		f := failed(r)
+		if f.code == exitcode.Resources {
+			m.cannotSpawn(w.gen, f)
+			return
+		}
 		m.log.Errorf("Cannot start a worker: %s", f.Error())
 		if r.Stage == "hook" && m.state == booting && m.build == nil {
 			m.halt("The hook pre_fork raised.", exitcode.Internal)
@@ -113,32 +183,32 @@ func (m *Master) spawnAnswered(w *worker, r wire.FromSpawner) {
 		if m.bootFailed(w, f) {
 			return
 		}
-		m.respawn.died(time.Now())
+		m.respawn.died(m.now())
 		m.balanceLater()
 	}
 }
 
 // open makes what w shares with the other processes, and returns the worker's ends of
 // its channel and of the slots.
-func (w *worker) open() (end *os.File, theirs []*os.File, err error) {
-	if w.board, err = wire.NewBoardFile(w.slots); err != nil {
+func (w *worker) open(sys *system) (end *os.File, theirs []*os.File, err error) {
+	if w.board, err = sys.board(w.slots); err != nil {
 		return nil, nil, err
 	}
-	if w.boardMem, err = wire.MapBoard(w.board); err != nil {
+	if w.boardMem, err = sys.mapBoard(w.board); err != nil {
 		return nil, nil, err
 	}
-	if w.dump, err = wire.GrowingFile("indrik-stacks"); err != nil {
+	if w.dump, err = sys.growing("indrik-stacks"); err != nil {
 		return nil, nil, err
 	}
-	ours, end, err := wire.Pair()
+	ours, end, err := sys.pair()
 	if err != nil {
 		return nil, nil, err
 	}
-	if w.channel, err = wire.NewWorkerChannel(ours); err != nil {
+	if w.channel, err = sys.channel(ours); err != nil {
 		return end, nil, err
 	}
 	for range w.slots {
-		ours, other, err := wire.Pair()
+		ours, other, err := sys.pair()
 		if err != nil {
 			return end, theirs, err
 		}
@@ -158,8 +228,9 @@ func (w *worker) close() {
 	if w.proc != nil {
 		w.proc.Release()
 	}
-	closeFiles([]*os.File{w.board, w.dump})
+	closeFiles([]*os.File{w.board, w.dump, w.end})
 	closeFiles(w.slotFiles)
+	closeFiles(w.theirs)
 	for _, t := range []*time.Timer{w.again, w.deadline} {
 		if t != nil {
 			t.Stop()
@@ -188,7 +259,7 @@ func (m *Master) workerForked(w *worker, pid int) {
 
 // workerReady is called when a worker has its app.
 func (m *Master) workerReady(w *worker, kind string) {
-	w.ready, w.readyAt, w.kind, w.gen.kind = true, time.Now(), kind, &kind
+	w.ready, w.readyAt, w.kind, w.gen.kind = true, m.now(), kind, &kind
 	m.tellKind(w)
 	if m.build != nil && m.build.gen == w.gen {
 		m.build.workerReady()
@@ -229,6 +300,9 @@ func (m *Master) retire(w *worker) {
 	if w.leaving {
 		return
 	}
+	if m.unneeded(w) {
+		return
+	}
 	w.leaving = true
 	m.front.send(wire.ToFront{Type: wire.TypeRetire, Worker: w.age})
 	m.terminate(w)
@@ -237,6 +311,17 @@ func (m *Master) retire(w *worker) {
 		d += w.gen.stay()
 	}
 	w.deadline = m.after(d, func() { m.overdue(w) })
+}
+
+// unneeded drops w if the spawner has not been asked to fork it, and reports whether that
+// is so.
+func (m *Master) unneeded(w *worker) bool {
+	if w.asked {
+		return false
+	}
+	w.leaving = true
+	m.forget(w)
+	return true
 }
 
 // terminate sends SIGTERM until w is gone.
@@ -278,6 +363,9 @@ func (m *Master) abort(w *worker) {
 
 // stop ends w at once: SIGQUIT, then SIGKILL.
 func (m *Master) stop(w *worker) {
+	if m.unneeded(w) {
+		return
+	}
 	w.leaving = true
 	if w.proc != nil {
 		w.proc.Signal(syscall.SIGQUIT)
@@ -320,7 +408,7 @@ func (m *Master) workerExited(w *worker, code int, sig syscall.Signal) {
 	case !w.ready && !w.leaving && m.bootEnded(w, code, sig):
 		return
 	}
-	now := time.Now()
+	now := m.now()
 	operator := sig == syscall.SIGTERM || sig == syscall.SIGKILL || (sig == 0 && code == 0)
 	switch {
 	case w.leaving:

@@ -190,8 +190,14 @@ func (c *Conn) sendNow(data []byte, files []*os.File) bool {
 	return true // or the peer is gone, which shows in Recv
 }
 
+// ErrTruncated says that there was no room for the descriptors of a message: the kernel
+// leaves out those for which a process has none (recvmsg(2), MSG_CTRUNC). It wraps
+// EMFILE, the usual reason.
+var ErrTruncated = fmt.Errorf("descriptors of a message were lost: %w", unix.EMFILE)
+
 // Recv waits for the next message and decodes it into v. The caller owns the
-// files. The error is io.EOF once the peer is gone.
+// files. The error is io.EOF once the peer is gone, and [ErrTruncated] for a message
+// whose descriptors did not arrive; v then holds the rest of it.
 func (c *Conn) Recv(v any) ([]*os.File, error) {
 	if c.buf == nil {
 		c.buf = make([]byte, MaxMessage)
@@ -199,7 +205,7 @@ func (c *Conn) Recv(v any) ([]*os.File, error) {
 	}
 	buf, oob := c.buf, c.oob
 	for {
-		n, oobn, err := c.receive(buf, oob)
+		n, oobn, flags, err := c.receive(buf, oob)
 		if err != nil {
 			return nil, err
 		}
@@ -225,18 +231,22 @@ func (c *Conn) Recv(v any) ([]*os.File, error) {
 			closeAll(files)
 			return nil, fmt.Errorf("control message: %w", err)
 		}
+		if flags&unix.MSG_CTRUNC != 0 {
+			closeAll(files)
+			return nil, ErrTruncated
+		}
 		return files, nil
 	}
 }
 
 // receive waits for the next message. The error is io.EOF once the peer is gone.
-func (c *Conn) receive(buf, oob []byte) (n, oobn int, err error) {
+func (c *Conn) receive(buf, oob []byte) (n, oobn, flags int, err error) {
 	rerr := c.raw.Read(func(fd uintptr) bool {
-		n, oobn, err = recvmsg(int(fd), buf, oob)
+		n, oobn, flags, err = recvmsg(int(fd), buf, oob)
 		if err == unix.ECONNRESET {
 			// The peer ended without reading all that it was sent. Linux says so
 			// once, and ahead of what the peer has sent before.
-			n, oobn, err = recvmsg(int(fd), buf, oob)
+			n, oobn, flags, err = recvmsg(int(fd), buf, oob)
 		}
 		return err != unix.EAGAIN
 	})
@@ -245,14 +255,14 @@ func (c *Conn) receive(buf, oob []byte) (n, oobn int, err error) {
 		closed := c.closed
 		c.mu.Unlock()
 		if closed {
-			return 0, 0, io.EOF
+			return 0, 0, 0, io.EOF
 		}
-		return 0, 0, rerr
+		return 0, 0, 0, rerr
 	}
 	if err == unix.ECONNRESET {
-		return 0, 0, io.EOF
+		return 0, 0, 0, io.EOF
 	}
-	return n, oobn, os.NewSyscallError("recvmsg", err)
+	return n, oobn, flags, os.NewSyscallError("recvmsg", err)
 }
 
 // Flush waits until everything queued so far is with the kernel, or cannot be.
@@ -325,11 +335,11 @@ func SendMsg(raw rawConn, data []byte, fds ...int) error {
 	return os.NewSyscallError("sendmsg", err)
 }
 
-func recvmsg(fd int, buf, oob []byte) (n, oobn int, err error) {
+func recvmsg(fd int, buf, oob []byte) (n, oobn, flags int, err error) {
 	for {
-		n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, recvFlags)
+		n, oobn, flags, _, err = unix.Recvmsg(fd, buf, oob, recvFlags)
 		if err != unix.EINTR {
-			return n, oobn, err
+			return n, oobn, flags, err
 		}
 	}
 }

@@ -78,6 +78,7 @@ const (
 // docs/protocol.md lists for its type are set.
 type ToFront struct {
 	Type       string       `json:"type"`
+	Call       int          `json:"call,omitempty"`
 	Listeners  []Listener   `json:"listeners,omitempty"`
 	Generation int          `json:"generation,omitempty"`
 	Config     *FrontConfig `json:"config,omitempty"`
@@ -203,6 +204,9 @@ type TLS struct {
 // FromFront is a message from a front to its master.
 type FromFront struct {
 	Type    string  `json:"type"`
+	Call    int     `json:"call,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	Errno   int     `json:"errno,omitempty"` // of an error of the system
 	Worker  int     `json:"worker,omitempty"`
 	Method  string  `json:"method,omitempty"`
 	Path    string  `json:"path,omitempty"`
@@ -260,6 +264,7 @@ type FromSpawner struct {
 	Error     string `json:"error,omitempty"`
 	Traceback string `json:"traceback,omitempty"`
 	Code      int    `json:"code,omitempty"`
+	Errno     int    `json:"errno,omitempty"` // of an error of the system
 
 	Worker int `json:"worker,omitempty"`
 	Pid    int `json:"pid,omitempty"`

@@ -6,6 +6,7 @@ obeys its control socket alone: a terminal's Ctrl-C, or a TERM to every process
 of a service, is the master's to answer. When the master is gone it ends.
 """
 
+import errno
 import gc
 import glob
 import os
@@ -46,13 +47,14 @@ _MAX_SETTINGS = wire.MAX_MESSAGE - 1024
 class CallError(Exception):
     """A call that failed."""
 
-    def __init__(self, stage, error, traceback="", code=1):
+    def __init__(self, stage, error, traceback="", code=1, errno=None):
         super().__init__(error)
         self.fields = {
             "stage": stage,
             "error": wire.clip(error),
             "traceback": wire.clip(traceback),
             "code": code,
+            "errno": errno or 0,
         }
 
 
@@ -67,6 +69,7 @@ class Spawner:
         self.files = {}  # generation number: its config file
         self.generations = {}
         self.entered = None  # the generation whose surroundings are in place
+        self.short = set()  # workers whose descriptors did not all arrive
         self.early = {}  # worker: descriptors of slots that came before it
         self.child = None  # in a new process: the worker or relay that it is
         self.relays = set()  # pids
@@ -122,7 +125,7 @@ class Spawner:
     def handle(self, message, fds):
         call = message.get("call")
         try:
-            answer = getattr(self, "on_" + message["type"])(message, fds) or {}
+            answer = self._answer(message, fds)
         except CallError as e:
             wire.close_all(fds)
             # A change of these may mend it.
@@ -134,6 +137,17 @@ class Spawner:
         if call:
             answer.setdefault("type", "ok")
             self.control.send(answer.pop("type"), call=call, **answer)
+
+    def _answer(self, message, fds):
+        if message.get("truncated"):
+            self.short.add(message.get("worker"))
+            raise CallError("system", "no descriptors are left in the spawner for `%s`" % message["type"],
+                            errno=errno.EMFILE)
+        try:
+            return getattr(self, "on_" + message["type"])(message, fds) or {}
+        except OSError as e:
+            raise CallError("system", "`%s` failed in the spawner: %s" % (message["type"], e), app_traceback(e),
+                            errno=e.errno) from None
 
     def on_configure(self, message, fds):
         self.entered = None
@@ -251,6 +265,10 @@ class Spawner:
 
     def on_spawn(self, message, fds):
         number, age = message["generation"], message["worker"]
+        if age in self.short:
+            self.short.discard(age)
+            wire.close_all(self.early.pop(age, []))
+            raise CallError("system", "no descriptors are left in the spawner for a worker", errno=errno.EMFILE)
         generation = self.generations[number]
         self.server.update(message.get("server") or {})
         self.server.cfg, self.server.app = generation.cfg, generation.app
@@ -278,7 +296,7 @@ class Spawner:
         try:
             return self.family.fork(fork, keep)
         except OSError as e:
-            raise CallError("fork", "cannot fork %s: %s" % (what, e)) from None
+            raise CallError("fork", "cannot fork %s: %s" % (what, e), errno=e.errno) from None
         finally:
             self.forks.paused = os.getpid() != self.pid
 

@@ -10,6 +10,7 @@ import struct
 # change what the slots block on.
 from socket import (
     CMSG_SPACE,
+    MSG_CTRUNC,
     MSG_DONTWAIT,
     SCM_RIGHTS,
     SOL_SOCKET,
@@ -248,14 +249,19 @@ class Control:
         """Returns the next message and its descriptors; None once the master
         is gone; raises BlockingIOError if there is no message."""
         try:
-            data, ancillary, _, _ = self.sock.recvmsg(
+            data, ancillary, flags, _ = self.sock.recvmsg(
                 MAX_MESSAGE, CMSG_SPACE(4 * MAX_DESCRIPTORS), MSG_DONTWAIT | MSG_CMSG_CLOEXEC
             )
         except ConnectionResetError:
             return None
         if not data:
             return None
-        return json.loads(data), descriptors(ancillary)
+        message, fds = json.loads(data), descriptors(ancillary)
+        if flags & MSG_CTRUNC:
+            # There was no room for all of them in this process.
+            close_all(fds)
+            message["truncated"], fds = True, []
+        return message, fds
 
     def send(self, what, **fields):
         fields["type"] = what
