@@ -149,10 +149,11 @@ class Server(Outgoing):
             forks.returned(forker)
 
         self.stopping = True
-        self.put = self.put_file = self.look = back
-        self.begin = self.flush = self.uncork = self._orphaned = turn
+        self.put = self.put_file = self.look = self.tray.put = self.tray.clear = back
+        self.begin = self.flush = self.uncork = self.room = self._pong = self._orphaned = turn
         for kind in self.conversations.values():
             kind.failed = kind.unfinished = kind.cancelled = back
+            kind.wait_writer = kind.await_tray = kind.await_window = back  # it sends, for which it would wait
         if self.worker.cfg.kind == "tornado":
             self.app.let_go(back)
         # What a thread has done for a task is told by this.

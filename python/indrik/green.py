@@ -178,6 +178,7 @@ class Server:
         forks.wait = wait
         Response, returned = self.make, forks.returned
         Response._send = hooks.nothing
+        Response.tray.put = returned
         Response.put = Response.send = Response.whole = Response.finish = Response.file = Response.cut = returned
         if isinstance(forker, gevent.Greenlet) and forker not in [e.greenlet for e in self.requests.values()]:
             forks.wait = None
