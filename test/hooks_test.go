@@ -545,6 +545,7 @@ func TestAttributesOfServerOutliveReloads(t *testing.T) {
 	s.expectBody("second")
 	old = s.replaced(old, 2)
 	// Also when the spawner dies, and with it what was not carried yet.
+	eventually(t, "one spawner is left", func() bool { return len(s.role("spawner")) == 1 })
 	kill(t, s.role("spawner")[0].pid, syscall.SIGKILL)
 	s.replaced(old, 2)
 	s.get("/")
