@@ -52,7 +52,7 @@ func TestBadInput(t *testing.T) {
 
 		{"no such module", options{app: "no_such_module:app"}, 3, append([]string{`\[ERROR\] Exception in worker process`, `ModuleNotFoundError: No module named 'no_such_module'`, `Worker exiting \(pid: \d+\)`}, workerBoot...)},
 		{"module that fails", options{app: "unimportable:app"}, 3, append([]string{`RuntimeError: this module cannot be imported`, `Worker exiting \(pid: \d+\)`}, workerBoot...)},
-		{"file name", options{app: "webapp.py", files: map[string]string{"webapp.py": versioned("1")}}, 3, append([]string{`Failed to find application, did you mean 'webapp:application'\?`}, workerBoot...)},
+		{"file name", options{app: "webapp.py", files: map[string]string{"webapp.py": versioned("1")}}, 3, append([]string{`Failed to find application, did you mean 'webapp:app'\?`}, workerBoot...)},
 		{"no such attribute", options{app: "hello:missing"}, 4, append([]string{`^Failed to find attribute 'missing' in 'hello'\.$`}, appLoad...)},
 		{"attribute that is None", options{app: "specs:nothing"}, 4, append([]string{`^Failed to find application object: 'nothing'$`}, appLoad...)},
 		{"attribute that is no app", options{app: "specs:number"}, 4, append([]string{`^Application object must be callable\.$`}, appLoad...)},

@@ -312,7 +312,7 @@ func TestBadLogging(t *testing.T) {
 		"logconfig = 'nix.ini'":                                    `^Error: Error: log config 'nix\.ini' not found$`,
 		"logconfig_json = 'nix.json'":                              `^Error: Error: log config 'nix\.json' not found$`,
 		"logconfig_dict = {'handlers': {'x': {'class': 'nix.H'}}}": `^Error: Unable to configure handler 'x': Cannot resolve 'nix\.H'`,
-		"logger_class = 'nix.Logger'":                              `^Error: class uri 'nix\.Logger' invalid or not found: $`,
+		"logger_class = 'nix.Logger'":                              `^Error: logger_class = 'nix\.Logger': importing it failed:$`,
 		"from indrik.glogging import Logger\nclass L(Logger):\n  def setup(self, cfg): 1/0\nlogger_class = L": `^Error: division by zero$`,
 		"errorlog = '/nix/err.log'": `^Error: '/nix/err\.log' isn't writable`,
 	} {

@@ -32,8 +32,9 @@ func TestHello(t *testing.T) {
 	pid := fmt.Sprint(s.pid())
 	s.log.expect(t, stamp+`\[`+pid+`\] \[INFO\] Starting `+name()+` \S+$`)
 	s.log.expect(t, stamp+`\[`+pid+`\] \[INFO\] Listening at: http://`+s.addr()+` \(`+pid+`\)$`)
-	s.log.expect(t, stamp+`\[`+pid+`\] \[INFO\] Using worker: sync$`)
-	s.log.expect(t, stamp+`\[\d+\] \[INFO\] Booting worker with pid: \d+$`)
+	// Here the kind is told once it is known: the app may be one of ASGI.
+	s.log.expectFrom(t, 0, stamp+`\[`+pid+`\] \[INFO\] Using worker: sync$`)
+	s.log.expectFrom(t, 0, stamp+`\[\d+\] \[INFO\] Booting worker with pid: \d+$`)
 	s.log.expect(t, stamp+`\[`+pid+`\] \[INFO\] Handling signal: term$`)
 	s.log.expect(t, stamp+`\[\d+\] \[INFO\] Worker exiting \(pid: \d+\)$`)
 	s.log.expect(t, stamp+`\[`+pid+`\] \[INFO\] Shutting down: Master$`)

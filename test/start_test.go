@@ -204,3 +204,110 @@ def app(environ, start_response):
 	}
 	s.terminate()
 }
+
+// What cannot be found is told once, with what to write instead and the Python that
+// was asked.
+func TestAppIsNotFound(t *testing.T) {
+	t.Parallel()
+	const made = "class FastAPI:\n    def __call__(self, environ, start_response):\n        pass\napp = FastAPI()\n"
+	here := `Python 3\.\S+ \(.*python\S*\)`
+	for _, c := range []struct {
+		name string
+		o    options
+		code int
+		want []string
+	}{
+		{"file", options{app: "main.py", files: map[string]string{"main.py": made}}, 3, []string{`did you mean 'main:app'\?`}},
+		{"file in a package", options{app: "site/wsgi.py", files: map[string]string{"site/wsgi.py": "application = get_wsgi_application()\n"}}, 3,
+			[]string{`did you mean 'site\.wsgi:application'\?`}},
+		{"slash", options{app: "shop/app:app", files: map[string]string{"shop/app.py": made}}, 3, []string{`^Hint: a module is written with dots: shop\.app:app$`}},
+		{"other name", options{app: "main", files: map[string]string{"main.py": made}}, 4,
+			[]string{`^Failed to find attribute 'application' in 'main'\.$`, `^main has 'app' \(FastAPI\): indrik main:app$`}},
+		{"part of Python", options{app: "test:app", env: []string{"PYTHONPATH="}}, 4,
+			[]string{`^Failed to find attribute 'app' in 'test'\.$`, `^test is .*/test/__init__\.py, a part of Python itself: give the module of the app another name$`}},
+		{"elsewhere", options{app: "shop:app", files: map[string]string{"src/shop.py": made, "main.py": made}}, 3,
+			[]string{`^Hint: 'shop' is neither in .*, the current directory, nor in the path of ` + here + `\. Here are: main:app$`, `^It is in src: --pythonpath src, or --chdir src$`}},
+		{"command", options{app: "help"}, 3, []string{`^Hint: 'help' is taken for the module of the app; for the options: indrik --help`}},
+		{"dependency", options{app: "main:app", files: map[string]string{"main.py": "import flaskk\n"}}, 3,
+			[]string{`^ModuleNotFoundError: No module named 'flaskk'$`, `^Hint: 'flaskk' is not installed for ` + here + `$`}},
+		{"dependency, preloaded", options{app: "main:app", files: map[string]string{"main.py": "import flaskk\n"}, args: []string{"--preload"}}, 1,
+			[]string{`^ModuleNotFoundError: No module named 'flaskk'$`, `^Hint: 'flaskk' is not installed for ` + here + `$`}},
+		{"other environment", options{app: "main:app", files: map[string]string{"main.py": "import flaskk\n", ".venv/pyvenv.cfg": "", ".venv/bin/python": ""}}, 3,
+			[]string{`^There is an environment in \.venv that is not in use: activate it, or set INDRIK_PYTHON=\.venv/bin/python$`}},
+		{"inside a package", options{app: "main:app", files: map[string]string{"__init__.py": "", "main.py": "from . import x\n"}}, 3,
+			[]string{`^Hint: main\.py is part of the package server-\d+: start one directory up, indrik server-\d+\.main:app, or with --chdir \.\.$`}},
+		{"none", options{app: "-", files: map[string]string{"main.py": made}}, 1,
+			[]string{`^Error: No application module specified\.$`, `^  Here are: main:app$`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := launch(t, c.o)
+			s.expectExit(c.code)
+			for _, want := range c.want {
+				if n := s.log.count(want); n != 1 {
+					t.Errorf("%d lines match %q", n, want)
+				}
+			}
+			if n := s.log.count(`No module named 'flaskk'`); n > 1 {
+				t.Errorf("it is told %d times", n)
+			}
+		})
+	}
+}
+
+// A daemon that cannot start, and has no log, says where its traceback would be.
+func TestDaemonSaysWhereItsTracebackWouldBe(t *testing.T) {
+	t.Parallel()
+	s := launch(t, options{app: "no_such_module:app", args: []string{"--daemon"}})
+	s.expectExit(3)
+	s.log.expect(t, `Reason: Worker failed to boot\.$`)
+	s.log.expect(t, `give --error-logfile, or start it without --daemon`)
+}
+
+// The kind of worker is told once, when it is known.
+func TestKindIsToldOnce(t *testing.T) {
+	t.Parallel()
+	const asgi = `
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+`
+	for _, c := range []struct {
+		o    options
+		want string
+	}{
+		{options{app: "webapp:app", files: map[string]string{"webapp.py": asgi}}, `Using worker: asgi, since webapp:app is an ASGI app$`},
+		{options{}, `Using worker: sync$`},
+		{options{args: []string{"--threads", "2"}}, `Using worker: gthread$`},
+	} {
+		s := start(t, c.o)
+		s.log.expect(t, `Ready: 1 worker in \d+\.\d s$`)
+		s.terminate()
+		if s.log.count(`Using worker`) != 1 || s.log.count(c.want) != 1 {
+			t.Errorf("the kind: %q", s.log.all(`Using worker.*`))
+		}
+	}
+}
+
+// The log keeps the zone of the start, whatever the app does to its process.
+func TestLogKeepsItsZone(t *testing.T) {
+	t.Parallel()
+	const app = `
+import os, time
+os.environ["TZ"] = "America/Chicago"
+time.tzset()
+def app(environ, start_response):
+    start_response("200 OK", [])
+    environ["wsgi.errors"]
+    import logging
+    logging.getLogger("gunicorn.error").info("said by the app")
+    return [b"ok"]
+`
+	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": app}, env: []string{"TZ=Asia/Tokyo"}})
+	s.terminate()
+	s.log.expect(t, `^\[\d+-\d+-\d+ \d+:\d+:\d+ \+0900\] \[\d+\] \[INFO\] said by the app$`)
+	if n := s.log.count(`^\[[^]]* -0[56]00\]`); n > 0 {
+		t.Errorf("%d lines in another zone", n)
+	}
+}

@@ -35,7 +35,7 @@ func (m *Master) resolved(b *build) {
 	cfg := b.cfg
 	check := checks(cfg)
 	if cfg.App() == "" && !check {
-		m.fail(&failure{text: settings.Report(settings.ErrNoApp), code: exitcode.Config})
+		m.fail(&failure{text: settings.NoApp("indrik", m.opts.Dir), code: exitcode.Config})
 		return
 	}
 	if cfg.Bool("daemon") && !check && !m.upgraded && !daemonized() {
@@ -117,7 +117,9 @@ func (m *Master) starting(b *build, f *failure) {
 func (m *Master) listening(b *build) {
 	m.takeListeners(b)
 	m.log.Infof("Listening at: %s (%d)", m.bindNames(), os.Getpid())
-	m.log.Infof("Using worker: %s", m.cfg.WorkerClass())
+	if m.kindIsCertain() {
+		m.tellClass()
+	}
 	b.tellWorkers()
 	if m.target != m.told { // TTIN and TTOU came meanwhile
 		m.tellTarget(b.gen, m.target, m.logHook("nworkers_changed"))
@@ -165,6 +167,7 @@ func (m *Master) booted() {
 	// any from one before it, which serves the same sockets.
 	m.serving = true
 	m.front.sendListeners()
+	m.tellClass()
 	m.tellReady(m.start)
 	if m.predecessor != nil {
 		m.predecessor.ready()
@@ -177,6 +180,20 @@ func (m *Master) booted() {
 	m.rememberAttributes()
 	if m.reloader.due {
 		m.reloadCode()
+	}
+}
+
+// kindIsCertain reports whether the kind of worker is known before an app is: one that
+// nobody has chosen may still turn out to be asgi.
+func (m *Master) kindIsCertain() bool {
+	return m.cfg.IsSet("worker_class") || m.cfg.Kind() != settings.WorkerSync
+}
+
+// tellClass logs the kind of worker, once.
+func (m *Master) tellClass() {
+	if !m.toldClass {
+		m.toldClass = true
+		m.log.Infof("Using worker: %s", m.cfg.WorkerClass())
 	}
 }
 

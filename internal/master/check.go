@@ -2,6 +2,8 @@ package master
 
 import (
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"indrik/internal/exitcode"
@@ -25,7 +27,7 @@ func (m *Master) check(b *build) {
 		m.say("Warning: " + text)
 	}
 	if b.cfg.App() == "" {
-		problems += settings.Report(settings.ErrNoApp)
+		problems += settings.NoApp("indrik", m.opts.Dir)
 	}
 	if b.cfg.Bool("check_config") {
 		if _, err := m.readCertificates(b.cfg); err != nil {
@@ -36,6 +38,10 @@ func (m *Master) check(b *build) {
 		io.WriteString(m.opts.Stdout, b.cfg.Text())
 	}
 	b.failed = func(f *failure) {
+		if f.stage == "config" { // it is not the app's fault
+			m.fail(&failure{text: problems + f.Error(), code: exitcode.Config})
+			return
+		}
 		m.fail(&failure{
 			text:      problems + "\nError while loading the application:\n",
 			traceback: "\n" + strings.TrimLeft(f.Error(), "\n"),
@@ -47,6 +53,9 @@ func (m *Master) check(b *build) {
 			m.fail(&failure{text: problems, code: exitcode.Config})
 			return
 		}
+		if b.cfg.Bool("check_config") {
+			io.WriteString(m.opts.Stdout, b.summary())
+		}
 		m.code, m.silent = exitcode.OK, true
 		m.end()
 	}
@@ -56,4 +65,31 @@ func (m *Master) check(b *build) {
 		return
 	}
 	b.prepare(true)
+}
+
+// summary says what a configuration without mistakes would start.
+func (b *build) summary() string {
+	scheme := "http://"
+	if b.cfg.TLS() {
+		scheme = "https://"
+	}
+	var parts []string
+	for _, bind := range b.cfg.Strings("bind") {
+		if !strings.Contains(bind, ":") || !strings.HasPrefix(bind, "unix:") && !strings.Contains(bind, "://") {
+			bind = scheme + bind
+		}
+		parts = append(parts, bind)
+	}
+	parts = append([]string{b.cfg.App(), plural(b.cfg.Int("workers"), "worker") + " of kind " + b.cfg.Kind()}, parts...)
+	if b.file != "" {
+		parts = append(parts, b.file)
+	}
+	if b.python != "" {
+		parts = append(parts, "Python "+b.python)
+	}
+	text := "OK: " + strings.Join(parts, ", ") + "\n"
+	if hooks := slices.Sorted(maps.Keys(b.hooks)); len(hooks) > 0 {
+		text += "Hooks were not called: " + strings.Join(hooks, ", ") + "\n"
+	}
+	return text
 }

@@ -12,6 +12,7 @@ type failure struct {
 	text      string // for stderr, or the log
 	traceback string // Python's, if there is one
 	code      int    // the exit code if this is the first start
+	stage     string // of the spawner, as wire has it; "" if it was not there
 }
 
 func (f *failure) Error() string {
@@ -30,7 +31,7 @@ func failed(r wire.FromSpawner) *failure {
 		code = exitcode.Config
 	}
 	f := lacks(r.Error, r.Errno)
-	f.traceback = r.Traceback
+	f.traceback, f.stage = r.Traceback, r.Stage
 	if f.code != exitcode.Resources {
 		f.code = code
 	}

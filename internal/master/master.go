@@ -48,6 +48,7 @@ type Master struct {
 	build     *build           // is being made; nil if none is
 	python    string           // the interpreter, when the log told it last
 	file      string           // the config file, likewise
+	toldClass bool             // the log says which kind of worker is used
 	rebuild   backoff          // of generations made because their spawner died
 	spawners  map[int]*spawner // by pid
 	workers   map[int]*worker  // by number

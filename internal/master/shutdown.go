@@ -242,6 +242,9 @@ func (m *Master) sayEnd() bool {
 		} else {
 			m.log.Errorf("Shutting down: %s", m.name())
 			m.log.Errorf("Reason: %s", m.reason)
+			if m.release != nil && m.cfg != nil && (m.cfg.String("errorlog") == "-" || m.cfg.String("errorlog") == "") {
+				m.log.Errorf("A daemon has no terminal for its log: give --error-logfile, or start it without --daemon, to see more")
+			}
 		}
 	}
 	m.said = true

@@ -281,12 +281,17 @@ func (m *Master) activate(w *worker) {
 	m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid, Kind: w.kind})
 }
 
-// tellKind tells, once a generation, that its app turned out to be one of ASGI.
+// tellKind tells which kind of worker is used, if that was not certain before there was
+// one; and, once a generation, that its app turned out to be one of ASGI.
 func (m *Master) tellKind(w *worker) {
-	if w.kind == w.gen.cfg.FrontKind() || w.gen.toldKind {
+	if w.kind == w.gen.cfg.FrontKind() {
+		m.tellClass()
 		return
 	}
-	w.gen.toldKind = true
+	if w.gen.toldKind {
+		return
+	}
+	w.gen.toldKind, m.toldClass = true, true
 	m.log.Infof("Using worker: %s, since %s is an ASGI app", w.kind, w.gen.cfg.App())
 	if w.slots > 1 {
 		m.log.Warnf("ASGI worker does not use threads configuration. Use worker_connections instead.")

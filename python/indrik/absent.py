@@ -69,8 +69,11 @@ class Advice:
 
 
 def import_hint(exception):
-    """Returns what to change where gunicorn was imported and is not installed,
-    "" otherwise."""
+    """Returns what to change where gunicorn was imported and is not installed, or what
+    the loader of the app says of the exception; "" otherwise."""
+    hint = getattr(exception, "indrik_hint", "")
+    if hint:
+        return "Hint: " + hint
     while exception is not None:
         name = getattr(exception, "name", None) or ""
         if isinstance(exception, ImportError) and name.partition(".")[0] == "gunicorn":

@@ -343,7 +343,7 @@ def class_for(cfg):
         return getattr(importlib.import_module(module), name)
     except Exception as e:
         raise LogConfigError(
-            "class uri %r invalid or not found: \n\n[%s]" % (uri, app_traceback(e))
+            "logger_class = %r: importing it failed:\n%s" % (uri, app_traceback(e))
         ) from None
 
 

@@ -23,11 +23,15 @@ def load(spec):
         expression = "application"
     try:
         found = importlib.import_module(module)
-    except ImportError:
-        if module.endswith(".py") and os.path.exists(module):
-            raise ImportError(
-                "Failed to find application, did you mean '%s:%s'?" % (module[:-3], expression)
-            ) from None
+    except ImportError as e:
+        from . import suggest
+
+        meant = suggest.for_path(module, expression, colon)
+        if meant and module.endswith(".py"):
+            raise ImportError("Failed to find application, did you mean '%s:%s'?" % meant) from None
+        e.indrik_hint = suggest.for_import(e, module, expression)
+        if meant:
+            e.indrik_hint = "a module is written with dots: %s:%s" % meant
         raise
 
     names, call = _parse(expression)
@@ -36,8 +40,10 @@ def load(spec):
         try:
             app = getattr(app, name)
         except AttributeError:
+            from . import suggest
+
             raise AppImportError(
-                "Failed to find attribute %r in %r." % (".".join(names), module)
+                "Failed to find attribute %r in %r.\n%s" % (".".join(names), module, suggest.for_attribute(found, names[0]))
             ) from None
     if call is not None:
         app = _call(app, *call)

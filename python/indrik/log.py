@@ -7,8 +7,10 @@ them for appending, and again when it is told to.
 import logging
 import os
 import sys
+import time
 import traceback
 
+from . import stdlib
 from .absent import import_hint
 from .files import open_for_appending
 
@@ -33,7 +35,57 @@ def _ours(filename):
     )
 
 
+_ZONE = os.environ.get("TZ")
+_OFFSET = time.localtime().tm_gmtoff
+_zone = None
+
+
+def local(seconds):
+    """Returns the time in the zone that the server was started in, which an app may
+    change for its process, as Django does."""
+    if os.environ.get("TZ") == _ZONE:
+        return time.localtime(seconds)
+    moment = _first_zone().utcoffset(seconds)
+    parts = time.gmtime(seconds + moment)
+    return time.struct_time(tuple(parts)[:8] + (0,), {"tm_zone": "", "tm_gmtoff": moment})
+
+
+class _Fixed:
+    """A zone of one offset, where nothing better is known."""
+
+    def utcoffset(self, seconds):
+        return _OFFSET
+
+
+class _Zone:
+    def __init__(self, zone, datetime):
+        self.zone, self.datetime = zone, datetime
+
+    def utcoffset(self, seconds):
+        when = self.datetime.datetime.fromtimestamp(seconds, self.zone)
+        return int(when.utcoffset().total_seconds())
+
+
+def _first_zone():
+    global _zone
+    if _zone is None:
+        _zone = _Fixed()
+        try:
+            zoneinfo, datetime = stdlib.load("zoneinfo"), stdlib.load("datetime")
+            if _ZONE:
+                zone = zoneinfo.ZoneInfo(_ZONE.lstrip(":"))
+            else:
+                with open("/etc/localtime", "rb") as f:
+                    zone = zoneinfo.ZoneInfo.from_file(f)
+            _zone = _Zone(zone, datetime)
+        except Exception:
+            pass  # before Python 3.9, or no file for it
+    return _zone
+
+
 class TraceFormatter(logging.Formatter):
+    converter = staticmethod(local)
+
     def formatException(self, ei):
         return app_traceback(ei[1]).rstrip("\n")
 

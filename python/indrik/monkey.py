@@ -8,6 +8,8 @@ loop is no greenlet.
 import sys
 import traceback
 
+from . import interpreter
+
 OLDEST = [24, 10, 1]
 
 
@@ -20,21 +22,29 @@ def patch(name):
     again does nothing."""
     try:
         _patch()
+    except NotInstalled as e:
+        raise PatchError("\nError: class uri %r invalid or not found: %s" % (name, e)) from None
     except (ImportError, RuntimeError):
         raise PatchError(
             "\nError: class uri %r invalid or not found: \n\n[%s]" % (name, traceback.format_exc().rstrip("\n"))
         ) from None
 
 
+class NotInstalled(Exception):
+    pass
+
+
 def _patch():
     try:
         import gevent
-    except ImportError:
-        found = []
-    else:
-        found = [int(part) for part in gevent.__version__.split(".") if part.isdigit()]  # 24.11.1, 25.4.1.dev0
+    except ModuleNotFoundError as e:
+        if e.name != "gevent":
+            raise
+        raise NotInstalled("gevent is not installed for %s: pip install gevent" % interpreter.name()) from None
+    found = [int(part) for part in gevent.__version__.split(".") if part.isdigit()]  # 24.11.1, 25.4.1.dev0
     if found < OLDEST:
-        raise RuntimeError("gevent worker requires gevent %s or higher" % ".".join(map(str, OLDEST)))
+        raise NotInstalled("gevent worker requires gevent %s or higher, and %s is installed for %s: pip install -U gevent"
+                           % (".".join(map(str, OLDEST)), gevent.__version__, interpreter.name()))
     from gevent import monkey
 
     if not monkey.is_module_patched("socket"):

@@ -257,7 +257,7 @@ class Spawner:
         except BaseException as e:
             # Gunicorn's master, which imports the app itself, ends with 1.
             code = INTERRUPTED if isinstance(e, KeyboardInterrupt) else 1
-            raise CallError("load", str(e), app_traceback(e), code) from None
+            raise CallError("load", "", app_traceback(e), code) from None
         return app
 
     def on_slots(self, message, fds):

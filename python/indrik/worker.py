@@ -173,16 +173,21 @@ class Worker(Advice):
             return LOAD_ERROR
         except BootError as e:
             self.log.error("%s", e, exc_info=e.__cause__)
-            print("%s" % e, file=sys.stderr, flush=True)
+            self._print(e)
             return BOOT_ERROR
         except SystemExit:
             raise
         except BaseException as e:
             self.log.exception("Exception in worker process")
-            print("%s" % e, file=sys.stderr, flush=True)
+            self._print(e)
             if isinstance(e, KeyboardInterrupt):
                 return INTERRUPTED
             return CRASH if self.booted else BOOT_ERROR
+
+    def _print(self, exception):
+        """Says it on standard error, unless the log is there and has said it."""
+        if self.cfg.get("errorlog") != "-" or glogging.in_python(self.log):
+            print("%s" % exception, file=sys.stderr, flush=True)
 
     def _boot(self):
         if self.green:
