@@ -92,7 +92,9 @@ def _named(module, found):
 
 def for_attribute(module, missing):
     """Returns a hint for a module that lacks an attribute."""
-    path = getattr(module, "__file__", None) or "a built-in module"
+    path = getattr(module, "__file__", None)
+    if not path:
+        path = "a built-in module" if module.__name__ in sys.builtin_module_names else "a module without a file"
     found = in_module(module)
     if found:
         text = "%s has %s" % (module.__name__, _named(module.__name__, found[0]))

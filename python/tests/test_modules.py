@@ -12,10 +12,11 @@ import socket
 import sys
 import tempfile
 import threading
+import types
 import unittest
 from unittest import mock
 
-from indrik import carrying, config, glogging, hooks, loader, log, threads, view, wire, worker
+from indrik import carrying, config, glogging, hooks, loader, log, suggest, threads, view, wire, worker
 
 from . import support
 
@@ -66,7 +67,7 @@ class Loader(unittest.TestCase):
         ]:
             with self.subTest(expression), self.assertRaises(loader.AppImportError) as e:
                 self.load(expression)
-            self.assertEqual(str(e.exception), error)
+            self.assertEqual(str(e.exception).partition("\n")[0], error)
         with self.assertRaises(loader.AppImportError) as e:
             self.load(":one()")
         self.assertIn("TypeError: one() missing 1 required positional argument", str(e.exception))
@@ -74,6 +75,47 @@ class Loader(unittest.TestCase):
             self.load(":inside()")
         with self.assertRaises(ModuleNotFoundError):
             loader.load("loader_nix")
+
+
+class Suggest(unittest.TestCase):
+    def test_in_file(self):
+        for text, want in [
+            ("app = FastAPI()", [("app", "FastAPI")]),
+            ("web = flask.Flask(__name__)\nx = 1", [("web", "Flask")]),
+            ("application: Callable = get_wsgi_application()", [("application", "get_wsgi_application")]),
+            ("other = Flask()\napp = 1", [("app", ""), ("other", "Flask")]),
+            ("def create_app(x=1):\n    pass", [("create_app()", "a factory")]),
+            ("def create_app(x):\n    pass", []),
+            ("def web(environ, start_response):\n    pass", [("web", "WSGI")]),
+            ("async def web(scope, receive, send):\n    pass", [("web", "ASGI")]),
+            ("from shop import app", [("app", "")]),
+            ("from shop import x as application", [("application", "")]),
+            ("def broken(:", []),
+            ("", []),
+            ("x = [1]\ny = f()()", []),
+        ]:
+            with self.subTest(text), tempfile.NamedTemporaryFile("w", suffix=".py") as f:
+                f.write(text)
+                f.flush()
+                self.assertEqual(suggest.in_file(f.name), want)
+        self.assertEqual(suggest.in_file("/nonexistent.py"), [])
+
+    def test_in_module(self):
+        module = types.ModuleType("fixture")
+        exec("class Flask:\n    def __call__(self):\n        pass\nweb = Flask()\n_hidden = Flask()\n"
+             "def create_app():\n    pass\ndef help(environ):\n    pass\n", vars(module))
+        self.assertEqual(suggest.in_module(module), [("web", "Flask"), ("create_app()", "a factory")])
+        self.assertEqual(suggest.for_attribute(module, "app"), "fixture has 'web' (Flask): indrik fixture:web")
+        del module.web, module._hidden
+        self.assertEqual(suggest.for_attribute(module, "app"), "fixture has 'create_app()' (a factory): indrik 'fixture:create_app()'")
+        del module.create_app
+        self.assertIn("which has nothing that looks like an app", suggest.for_attribute(module, "app"))
+        self.assertIn("a part of Python itself", suggest.for_attribute(json, "app"))
+
+    def test_other_errors(self):
+        self.assertEqual(suggest.for_import(ImportError("cannot import name 'x'"), "main", "app"), "")
+        self.assertEqual(suggest.for_import(ModuleNotFoundError("no gunicorn", name="gunicorn.glogging"), "main", "app"), "")
+        self.assertIn("'json' is there, 'json.nix' is not", suggest.for_import(ModuleNotFoundError("x", name="json.nix"), "json.nix", "app"))
 
 
 class Hooks(unittest.TestCase):
@@ -234,7 +276,7 @@ class Log(unittest.TestCase):
         self.assertIn("old", self.read(self.path + ".1"))
         self.assertIn("new", self.read())
         # It cannot be opened: the old one goes on, and says so.
-        with mock.patch.object(log, "_open", side_effect=PermissionError(13, "Permission denied")):
+        with mock.patch.object(log, "open_for_appending", side_effect=PermissionError(13, "Permission denied")):
             logger.reopen_files()
         self.assertRegex(self.read(), r"cannot open the log .* again: \[Errno 13\] Permission denied")
         self.assertIs(glogging.make(self.setting(errorlog=self.path + ".2", loglevel="ERROR"), logger), logger)
@@ -284,7 +326,7 @@ class Log(unittest.TestCase):
             ({"logconfig_dict": {"handlers": {"x": {"class": "nix.Handler"}}}}, "Unable to configure handler 'x'.*nix"),
             ({"logconfig": "nix.ini"}, "^Error: log config 'nix.ini' not found$"),
             ({"logconfig_json": "nix.json"}, "^Error: log config 'nix.json' not found$"),
-            ({"logger_class": "nix.Logger"}, r"^class uri 'nix.Logger' invalid or not found: \n\n\[Traceback"),
+            ({"logger_class": "nix.Logger"}, r"^logger_class = 'nix.Logger': importing it failed:\nTraceback"),
             ({"syslog": True, "syslog_addr": "udp://localhost", "syslog_facility": "nix"}, "^unknown facility name$"),
             ({"syslog": True, "syslog_addr": "nix"}, "^invalid syslog address$"),
         ]:
