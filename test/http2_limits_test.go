@@ -125,6 +125,31 @@ func TestHTTP2Limits(t *testing.T) {
 	})
 }
 
+// Without a limit of its own a head may be as large as the others allow.
+func TestHTTP2HeadWithoutLimit(t *testing.T) {
+	t.Parallel()
+	s := start(t, withHTTP2(t, webH2C, options{app: "hello:app", args: []string{"--http2-max-header-list-size", "0"}}))
+	f := s.framed()
+	var large []hpack.HeaderField
+	for i := range 12 {
+		large = append(large, field(fmt.Sprint("x-", i), strings.Repeat("\x7e", 8000)))
+	}
+	// As a client does that heeds the size of frames.
+	f.last += 2
+	block := f.head("GET", "/", large...)
+	first := block[:16384]
+	must(t, f.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: f.last - 1, BlockFragment: first, EndStream: true}))
+	for rest := block[len(first):]; len(rest) > 0; {
+		n := min(len(rest), 16384)
+		must(t, f.fr.WriteContinuation(f.last-1, n == len(rest), rest[:n]))
+		rest = rest[n:]
+	}
+	if r := f.response(f.last - 1); r.status() != "200" {
+		t.Errorf("%v", r)
+	}
+	s.terminate()
+}
+
 // The host may stand in :authority, in host, or in both if they say the same.
 func TestHTTP2Host(t *testing.T) {
 	t.Parallel()

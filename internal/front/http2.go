@@ -62,6 +62,9 @@ func (s *server) http2For(cfg *config) *http2Server {
 		streams: cfg.HTTP2Streams, window: cfg.HTTP2Window, frame: cfg.HTTP2Frame, headers: cfg.HTTP2HeaderList,
 		idle: cfg.http2IdleTimeout, write: cfg.writeTimeout,
 	}
+	if p.headers == 0 {
+		p.headers = cfg.http2.MaxHead()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.http2 {

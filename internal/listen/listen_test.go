@@ -271,7 +271,60 @@ func TestFD(t *testing.T) {
 	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
 		t.Error("children get the descriptor")
 	}
+	// One that does not listen yet is made to.
+	quiet, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(quiet)
+	if err := unix.Bind(quiet, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(parse(t, fmt.Sprintf("fd://%d", quiet)), defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, l)
+	l.Close()
 	if _, err := Open(parse(t, "fd://9999"), defaults); !errors.Is(err, syscall.EBADF) {
 		t.Errorf("no such descriptor: %v", err)
+	}
+}
+
+// A descriptor that listens already keeps the backlog that it came with.
+func TestFDKeepsItsBacklog(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	addr := &unix.SockaddrUnix{Name: filepath.Join(t.TempDir(), "s")}
+	if err := unix.Bind(fd, addr); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 1); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(parse(t, fmt.Sprintf("fd://%d", fd)), defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	waiting := 0
+	for range 10 {
+		c, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(c)
+		if err := unix.SetNonblock(c, true); err != nil {
+			t.Fatal(err)
+		}
+		if unix.Connect(c, addr) == nil {
+			waiting++
+		}
+	}
+	if waiting == 0 || waiting > 3 {
+		t.Errorf("%d connections wait, where the backlog is 1", waiting)
 	}
 }

@@ -76,6 +76,11 @@ func openFD(a Address, o Options) (*Listener, error) {
 		return nil, err
 	}
 	unix.CloseOnExec(a.FD)
+	// Who made it listen has set its backlog, and may not want that done again, as
+	// SELinux does not.
+	if listens, err := unix.GetsockoptInt(a.FD, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err == nil && listens != 0 {
+		return l, nil
+	}
 	if err := l.Listen(o.Backlog); err != nil {
 		l.Close()
 		return nil, err

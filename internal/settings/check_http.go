@@ -83,7 +83,7 @@ func checkProtocols(v any) (any, error) {
 		case "h1", "h2", "h3":
 			list = append(list, p)
 		default:
-			return nil, fmt.Errorf("Invalid protocol '%s'. Valid protocols: h1, h2, h3", p)
+			return nil, fmt.Errorf("Invalid protocol '%s'. Valid protocols: h1, h2", p)
 		}
 	}
 	if len(list) == 0 {

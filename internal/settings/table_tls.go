@@ -90,7 +90,7 @@ var http2Settings = []Setting{
 	{
 		Name: "http2_max_header_list_size", Section: sectionHTTP2,
 		Flags: []string{"--http2-max-header-list-size"}, Metavar: "INT", Kind: KindInt, Default: 65536, Max: 1<<31 - 1,
-		Doc: "The largest head of an HTTP/2 request, in bytes and before compression; 0 means no limit.",
+		Doc: "The largest head of an HTTP/2 request, in bytes and before compression; 0 leaves it to `limit_request_line`, `limit_request_fields` and `limit_request_field_size`.",
 	},
 	{
 		Name: "http2_idle_timeout", Section: sectionHTTP2, Added: true,
