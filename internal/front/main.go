@@ -30,6 +30,9 @@ func Main(control *os.File) int {
 		runtime.GOMAXPROCS((runtime.GOMAXPROCS(0) + 1) / 2)
 	}
 
+	// It has the TLS keys. Where this system cannot keep others from them, so it is.
+	_ = oslayer.Conceal()
+
 	number, _ := strconv.Atoi(os.Getenv(wire.EnvFront))
 	conn, err := wire.NewConn(control)
 	if err != nil {

@@ -75,16 +75,13 @@ func (m *Master) startFront() error {
 
 // credential is who the front runs as; nil: as the master.
 func credential(cfg *settings.Config) *syscall.Credential {
-	if os.Geteuid() != 0 {
+	a := cfg.FrontAccount()
+	if os.Geteuid() != 0 || a.UID == os.Geteuid() && a.GID == os.Getegid() {
 		return nil
 	}
-	uid, gid := cfg.Int("user"), cfg.Int("group")
-	if uid == os.Geteuid() && gid == os.Getegid() {
-		return nil
-	}
-	cred := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	cred := &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID)}
 	if cfg.Bool("initgroups") {
-		cred.Groups = oslayer.Groups(cfg.String("user"), gid)
+		cred.Groups = oslayer.Groups(a.Name, a.GID)
 	}
 	return cred
 }

@@ -135,6 +135,9 @@ func (m *Master) run() int {
 	if err := oslayer.Subreaper(); err != nil {
 		m.log.Debugf("Workers of a spawner that dies will not be adopted: %s", err)
 	}
+	if err := oslayer.Conceal(); err != nil {
+		m.log.Debugf("Processes of the same user can read the TLS keys: %s", err)
+	}
 	if err := m.inherit(); err != nil {
 		return m.refuse(err)
 	}

@@ -18,6 +18,16 @@ func Subreaper() error {
 	return nil
 }
 
+// Conceal keeps other processes of the same user from tracing this one and from reading
+// its memory and its descriptors, and keeps the memory out of core files (prctl(2),
+// PR_SET_DUMPABLE). A program that it executes is not concealed.
+func Conceal() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("keep others from reading the memory: %w", err)
+	}
+	return nil
+}
+
 const self = "/proc/self/exe"
 
 // Executable returns a path to the file that this process runs, also when it was

@@ -35,7 +35,8 @@ func SetTitle(s string) {
 		title.known = true
 		title.area, title.args = titleArea()
 	}
-	_ = os.WriteFile("/proc/self/comm", []byte(s), 0)
+	// By the thread: the file of the process is root's once that is concealed.
+	_ = os.WriteFile("/proc/self/task/"+strconv.Itoa(os.Getpid())+"/comm", []byte(s), 0)
 	area, args := title.area, title.args
 	if args < 2 {
 		return

@@ -48,13 +48,24 @@ var serverSettings = []Setting{
 	{
 		Name: "user", Section: sectionServer,
 		Flags: []string{"-u", "--user"}, Metavar: "USER", Kind: KindUser, DefaultText: "the user that started it",
-		Doc:  "Run the workers, and all that talks to clients, as this user.",
-		Note: "The front runs as this user too; the master keeps its own.",
+		Doc:  "Run the workers as this user.",
+		Note: "The master keeps its own user; the front has `front_user`.",
 	},
 	{
 		Name: "group", Section: sectionServer,
 		Flags: []string{"-g", "--group"}, Metavar: "GROUP", Kind: KindGroup, DefaultText: "the group that started it",
-		Doc: "Run the workers, and all that talks to clients, as this group.",
+		Doc: "Run the workers as this group.",
+	},
+	{
+		Name: "front_user", Section: sectionServer, Added: true,
+		Flags: []string{"--front-user"}, Metavar: "USER", Kind: KindUser, DefaultText: "`indrik` if there is such a user, else `user`",
+		Doc: "Run the front, which talks to clients, as this user. Only a server that is started as root can. " +
+			"With another user than that of the workers nothing that runs in a worker can stop it, trace it, or read the TLS keys in its memory: see security.md.",
+	},
+	{
+		Name: "front_group", Section: sectionServer, Added: true,
+		Flags: []string{"--front-group"}, Metavar: "GROUP", Kind: KindGroup, DefaultText: "the group of `front_user`",
+		Doc: "Run the front as this group.",
 	},
 	{
 		Name: "umask", Section: sectionServer,
@@ -64,7 +75,14 @@ var serverSettings = []Setting{
 	{
 		Name: "initgroups", Section: sectionServer,
 		Flags: []string{"--initgroups"}, Kind: KindBool, Default: false,
-		Doc: "Give the workers all the groups that `user` is a member of.",
+		Doc:  "Give the workers all the groups that `user` is a member of.",
+		Note: "Without it, workers that get another user have the one group; Gunicorn's keep those of root.",
+	},
+	{
+		Name: "worker_no_new_privs", Section: sectionServer, Added: true,
+		Flags: []string{"--worker-no-new-privs"}, Kind: KindBool, DefaultText: "on if the workers get another user than the one that started the server",
+		Doc: "Nothing that a worker starts gets more rights than the worker has: programs such as `sudo`, which are set-user-ID, set-group-ID or have capabilities, run without these (Linux, PR_SET_NO_NEW_PRIVS). " +
+			"In a config file `False` turns it off.",
 	},
 	{
 		Name: "tmp_upload_dir", Section: sectionServer, Metavar: "DIR", Kind: KindString, DefaultText: "$TMPDIR or /tmp",

@@ -28,6 +28,7 @@ func (c *Config) together() error {
 		return c.wrong("server_header", errors.New("not the value of a header field: printable characters of ASCII, without spaces around them"))
 	}
 	c.checkHTTP2()
+	c.checkUsers()
 	return c.checkTLS()
 }
 

@@ -86,8 +86,11 @@ class Settings(TypedDict, total=False):
     worker_tmp_dir: str
     user: Union[int, str]
     group: Union[int, str]
+    front_user: Union[int, str]
+    front_group: Union[int, str]
     umask: int
     initgroups: bool
+    worker_no_new_privs: bool
     tmp_upload_dir: str
     secure_scheme_headers: Dict[str, str]
     forwarded_allow_ips: Union[str, Sequence[str]]

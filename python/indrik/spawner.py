@@ -24,7 +24,7 @@ import signal
 import time
 from functools import partial
 
-from . import appkind, carrying, forks, glogging, hooks, interpreter, loader, monkey, paste, spew, title, wire
+from . import appkind, carrying, forks, glogging, hooks, interpreter, loader, monkey, paste, privileges, spew, title, wire
 from .config import Config, ConfigError, File
 from .family import Family
 from .generation import App, Generation, Surroundings
@@ -224,6 +224,12 @@ class Spawner:
         self.server.update(server)
         self._title(self.server.proc_name)
         _share(cfg, app)
+        if privileges.are_limited(cfg, cfg.uid not in (None, os.geteuid())):
+            try:
+                privileges.prepare()
+            except privileges.PrivilegesError as e:
+                raise CallError("config", "\nError: worker_no_new_privs cannot be had, %s. Set it to False to go on without."
+                                % e) from None
         # What is there now stays: the collector need not touch it, so that
         # workers go on sharing its pages.
         if cfg.get("preload_app"):

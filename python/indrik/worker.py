@@ -15,7 +15,7 @@ import threading
 import time
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import appkind, ending, forks, glogging, hooks, log, monkey, spew, stdlib, threads, title, wire, wsgi
+from . import appkind, ending, forks, glogging, hooks, log, monkey, privileges, spew, stdlib, threads, title, wire, wsgi
 from .absent import WORKER, Advice
 from .imported import Imported
 from .loader import AppImportError, BootError
@@ -454,6 +454,7 @@ def _limit(requests, jitter):
 def become(cfg):
     """Gives up the first user for good, if another one is configured."""
     uid, gid, initgroups = cfg.uid, cfg.gid, cfg.get("initgroups")
+    changes = uid is not None and uid != os.geteuid()
     if gid is not None and gid != os.getegid():
         os.setgid(gid)
     if initgroups and uid is not None:
@@ -463,5 +464,9 @@ def become(cfg):
             os.initgroups(pwd.getpwuid(uid).pw_name, os.getegid() if gid is None else gid)
         except KeyError:
             pass  # a number without a name has no groups
-    if uid is not None and uid != os.geteuid():
+    elif changes and os.geteuid() == 0:
+        os.setgroups([])  # those of root are not for others
+    if changes:
         os.setuid(uid)
+    if privileges.are_limited(cfg, changes):
+        privileges.limit()
