@@ -311,3 +311,62 @@ def app(environ, start_response):
 		t.Errorf("%d lines in another zone", n)
 	}
 }
+
+// A worker that dies says what it ran, without the query, and where it crashed.
+func TestDeadWorkerSaysWhatItRan(t *testing.T) {
+	t.Parallel()
+	const app = `
+import ctypes, os, signal
+def deref():
+    ctypes.string_at(0)
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if path == "/crash":
+        deref()
+    if path == "/exit":
+        os._exit(9)
+    start_response("200 OK", [])
+    return [b"ok"]
+`
+	asgi := `
+import os, signal
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    if scope["path"] == "/kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+`
+	for _, c := range []struct {
+		name, app, path string
+		want            []string
+	}{
+		{"killed", app, "/kill", []string{
+			`\[ERROR\] Worker \(pid:\d+\) was sent SIGKILL! Perhaps out of memory\?$`,
+			`\[ERROR\] Worker \(pid:\d+\) was sent SIGKILL after \d+\.\d s and \d requests?, while it ran GET /kill \(\d+\.\d s\)\. Its RSS was at most \d+ MiB\.$`,
+		}},
+		{"killed, ASGI", asgi, "/kill", []string{`was sent SIGKILL after \d+\.\d s and \d requests?, while it ran GET /kill \(\d+\.\d s\)\. `}},
+		{"crashed", app, "/crash", []string{
+			`was sent SIGSEGV after \d+\.\d s and \d requests?, while it ran GET /crash \(`, `^Fatal Python error: Segmentation fault$`, `^  File ".*webapp\.py", line 4 in deref$`,
+		}},
+		{"exited", app, "/exit", []string{`\[ERROR\] Worker \(pid:\d+\) exited with code 9\.$`, `exited with code 9 after \d+\.\d s and \d requests?, while it ran GET /exit \(`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": c.app}})
+			if r, err := s.request("GET", c.path+"?token=secret", ""); err != nil || r.status != 502 {
+				t.Errorf("%v %v", r, err)
+			}
+			for _, want := range c.want {
+				s.log.expectFrom(t, 0, want)
+			}
+			s.get("/") // another one serves
+			s.terminate()
+			if s.log.count(`secret`) > 0 {
+				t.Error("the query is in the log")
+			}
+		})
+	}
+}

@@ -87,3 +87,21 @@ func TestWorkers(t *testing.T) {
 		}
 	}
 }
+
+func TestOOMKills(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		root fstest.MapFS
+		want int
+	}{
+		{"nothing", fstest.MapFS{}, 0},
+		{"version 2", root("proc/self/cgroup", "0::/app", "sys/fs/cgroup/app/memory.events", "low 0\noom 3\noom_kill 2"), 2},
+		{"version 2 in a container", root("proc/self/cgroup", "0::/x/y", "sys/fs/cgroup/memory.events", "oom_kill 5"), 5},
+		{"version 1", root("proc/self/cgroup", "4:memory:/app", "sys/fs/cgroup/memory/app/memory.oom_control", "under_oom 0\noom_kill 1"), 1},
+		{"nonsense", root("proc/self/cgroup", "0::/app", "sys/fs/cgroup/app/memory.events", "oom_kill x"), 0},
+	} {
+		if got := OOMKills(c.root); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}

@@ -122,3 +122,25 @@ func totalMemory(root fs.FS) int64 {
 	}
 	return 0
 }
+
+// OOMKills is how many processes of this one's control group the kernel has ended for
+// want of memory (memory.events of version 2, memory.oom_control of version 1), 0 where
+// that cannot be told.
+func OOMKills(root fs.FS) int {
+	for _, g := range groups(root) {
+		file := "/memory.events"
+		if !g.v2 {
+			file = "/memory.oom_control"
+		}
+		for _, dir := range g.path() {
+			for line := range strings.Lines(text(root, dir+file)) {
+				if fields := strings.Fields(line); len(fields) == 2 && fields[0] == "oom_kill" {
+					if n, err := strconv.Atoi(fields[1]); err == nil {
+						return n
+					}
+				}
+			}
+		}
+	}
+	return 0
+}

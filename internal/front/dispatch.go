@@ -417,6 +417,7 @@ func (q *queue) find(id uint32, kind wire.Kind, w *worker) *exchange {
 	default:
 		ex.answered = true
 		ex.gen.answered++
+		w.served++
 		q.over(ex)
 		if len(q.waiting) > 0 {
 			q.pumpSoon()

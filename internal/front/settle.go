@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
 )
 
 // revocationDelay is how long after a revocation the claims are looked at: by
@@ -46,10 +48,12 @@ func (q *queue) died(w *worker) {
 		}
 	}
 	w.gen.workers--
+	report := w.lostReport(lost, time.Now())
 	q.pump()
 	q.dropUnused()
 	q.mu.Unlock()
 
+	q.s.send(report)
 	for _, ex := range lost {
 		ex.release()
 		ex.workerDied()
@@ -58,6 +62,29 @@ func (q *queue) died(w *worker) {
 		sl.file.Close()
 	}
 	w.board.Close()
+}
+
+// mostLost is how many of the requests that died with a worker the master is told.
+const mostLost = 3
+
+// lostReport is what the master is told of a worker that has died, and of the requests
+// that it ran. It is called with the mutex held.
+func (w *worker) lostReport(lost []*exchange, now time.Time) wire.FromFront {
+	report := wire.FromFront{Type: wire.TypeLost, Worker: w.number, Served: w.served}
+	for i, ex := range lost {
+		if i == mostLost {
+			report.Others = len(lost) - mostLost
+			break
+		}
+		since := ex.claimedAt
+		if since.IsZero() {
+			since = ex.start // it was not seen to begin
+		}
+		report.Running = append(report.Running, wire.Running{
+			Method: string(ex.req.Method), Path: ex.reported(), Seconds: now.Sub(since).Seconds(),
+		})
+	}
+	return report
 }
 
 // clearShelves acts on the answers that a worker which has died did not send; false

@@ -1,6 +1,9 @@
 package front
 
 import (
+	"bytes"
+	"fmt"
+	"strings"
 	"time"
 
 	"indrik/internal/wire"
@@ -163,7 +166,7 @@ func (q *queue) expireOf(w *worker, over []*exchange, others int, now time.Time)
 		}
 		lates = append(lates, late{ex, ex.answered, wire.FromFront{
 			Type: wire.TypeTimeout, Worker: w.number, Method: string(ex.req.Method),
-			Path:    string(ex.req.Target[:min(len(ex.req.Target), reportedPath)]),
+			Path:    ex.reported(),
 			Seconds: now.Sub(ex.claimedAt).Seconds(), Others: others,
 		}})
 		w.expired++
@@ -227,4 +230,23 @@ func (s *server) expire(number int) {
 		ex.release()
 		ex.failWith(503)
 	}
+}
+
+// reported is the path of the target as the log has it: without the query, which may
+// hold what is secret, and nothing that would not be printed.
+func (ex *exchange) reported() string {
+	path, _, _ := bytes.Cut(ex.req.Target, []byte("?"))
+	path = path[:min(len(path), reportedPath)]
+	if !bytes.ContainsFunc(path, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		return string(path)
+	}
+	var b strings.Builder
+	for _, c := range path {
+		if c < ' ' || c >= 0x7f {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

@@ -29,7 +29,7 @@ func TestTimeout(t *testing.T) {
 	qo := w.take(1)
 	slow.expect(504, "*")
 	m := r.hear(wire.TypeTimeout)
-	if m.Worker != w.age || m.Method != "POST" || m.Path != "/slow?a=b" || m.Others != 1 || m.Seconds < 1 || m.Seconds > 2 {
+	if m.Worker != w.age || m.Method != "POST" || m.Path != "/slow" || m.Others != 1 || m.Seconds < 1 || m.Seconds > 2 {
 		t.Errorf("told %+v", m)
 	}
 	r.silent(wire.TypeSettled, 50*time.Millisecond)

@@ -25,6 +25,7 @@ type worker struct {
 	dying   bool // its shelves are being cleared
 	expired int  // requests of it that ran too long
 	settled bool // the master knows that nothing else runs
+	served  int  // requests that it has answered
 
 	asgi     atomic.Bool // it gets its requests by its first slot
 	form     form        // of its requests

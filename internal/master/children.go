@@ -21,9 +21,9 @@ func (m *Master) reap() {
 		case m.workerOf(pid) != nil:
 			w := m.workerOf(pid)
 			if status.Signaled() {
-				m.workerExited(w, 0, status.Signal())
+				m.workerExited(w, 0, status.Signal(), 0)
 			} else {
-				m.workerExited(w, status.ExitStatus(), 0)
+				m.workerExited(w, status.ExitStatus(), 0, 0)
 			}
 		default:
 			m.log.Debugf("Reaped unknown child process (pid:%d, status:%d)", pid, status)

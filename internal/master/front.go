@@ -241,6 +241,8 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 			m.balance()
 			m.abort(w)
 		}
+	case wire.TypeLost:
+		m.tellDeath(msg)
 	case wire.TypeLook:
 		m.lookAtCode(msg.Look)
 	case wire.TypeDrained:

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/capacity"
 	"indrik/internal/errlog"
 	"indrik/internal/exitcode"
 	"indrik/internal/listen"
@@ -41,21 +42,23 @@ type Master struct {
 	drainUntil time.Time        // when a drain is to be over
 	patient    bool             // in quitting: workers have time for what is to be run at their end
 
-	cfg       *settings.Config // of the generation that serves
-	target    int              // how many workers there should be
-	told      int              // the target that nworkers_changed heard of last, −1: none
-	gen       *generation      // serves; nil until its workers are being made
-	build     *build           // is being made; nil if none is
-	python    string           // the interpreter, when the log told it last
-	file      string           // the config file, likewise
-	toldClass bool             // the log says which kind of worker is used
-	rebuild   backoff          // of generations made because their spawner died
-	spawners  map[int]*spawner // by pid
-	workers   map[int]*worker  // by number
-	lastAge   int
-	lastGen   int
-	respawn   backoff
-	respawner *time.Timer // runs balance when the pause is over
+	cfg        *settings.Config // of the generation that serves
+	target     int              // how many workers there should be
+	told       int              // the target that nworkers_changed heard of last, −1: none
+	gen        *generation      // serves; nil until its workers are being made
+	build      *build           // is being made; nil if none is
+	python     string           // the interpreter, when the log told it last
+	file       string           // the config file, likewise
+	toldClass  bool             // the log says which kind of worker is used
+	rebuild    backoff          // of generations made because their spawner died
+	spawners   map[int]*spawner // by pid
+	workers    map[int]*worker  // by number
+	lastAge    int
+	lastGen    int
+	obituaries map[int]*obituary // of workers that died, until the front has said what they ran
+	oomKills   int               // that the control group has seen, when looked last
+	respawn    backoff
+	respawner  *time.Timer // runs balance when the pause is over
 
 	serving    bool // workers are ready, or were: the front may accept
 	front      *front
@@ -105,16 +108,18 @@ func Run(o Options) int {
 
 func newMaster(o Options, sys system) *Master {
 	m := &Master{
-		opts:     o,
-		sys:      sys,
-		log:      errlog.New(o.Stderr),
-		start:    sys.now(),
-		events:   make(chan func(), 64),
-		spawners: map[int]*spawner{},
-		workers:  map[int]*worker{},
-		relays:   map[int]bool{},
-		told:     -1,
-		notify:   notify.New(os.Getenv),
+		opts:       o,
+		sys:        sys,
+		log:        errlog.New(o.Stderr),
+		start:      sys.now(),
+		events:     make(chan func(), 64),
+		spawners:   map[int]*spawner{},
+		workers:    map[int]*worker{},
+		relays:     map[int]bool{},
+		obituaries: map[int]*obituary{},
+		oomKills:   capacity.OOMKills(os.DirFS("/")),
+		told:       -1,
+		notify:     notify.New(os.Getenv),
 	}
 	m.outlets = outlets.New(m.log, "master")
 	return m

@@ -145,7 +145,7 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 		m.imported(nil, msg.Files, msg.Since)
 	case wire.TypeExited:
 		if w := m.workers[msg.Worker]; w != nil {
-			m.workerExited(w, msg.Code, syscall.Signal(msg.Signal))
+			m.workerExited(w, msg.Code, syscall.Signal(msg.Signal), msg.Peak)
 		}
 	}
 }
@@ -225,7 +225,7 @@ func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 func (m *Master) missOrphans(sp *spawner) {
 	for _, w := range m.byAge() {
 		if w.gen.sp == sp && w.proc != nil && w.proc.Signal(0) == os.ErrProcessDone {
-			m.workerExited(w, 0, 0)
+			m.workerExited(w, 0, 0, 0)
 		}
 	}
 }

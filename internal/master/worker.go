@@ -58,12 +58,13 @@ type worker struct {
 	aborted   bool
 	killed    bool // by this master
 	readyAt   time.Time
-	again     *time.Timer    // the next SIGTERM
-	pause     time.Duration  // before it
-	deadline  *time.Timer    // of its drain
-	late      bool           // a request of it is over time
-	settled   bool           // and it runs no others
-	awaiting  []func(string) // who waits for its stacks
+	again     *time.Timer     // the next SIGTERM
+	pause     time.Duration   // before it
+	deadline  *time.Timer     // of its drain
+	late      bool            // a request of it is over time
+	lost      *wire.FromFront // what it ran when it died, nil: the front has not said
+	settled   bool            // and it runs no others
+	awaiting  []func(string)  // who waits for its stacks
 }
 
 // spawn makes what a new worker of g needs, and tells the front of it; the worker is
@@ -400,8 +401,10 @@ func (m *Master) forget(w *worker) {
 }
 
 // workerExited is called when the process of w was reaped.
-func (m *Master) workerExited(w *worker, code int, sig syscall.Signal) {
+// peak is the most memory that it had, in KiB, 0 if that is not known.
+func (m *Master) workerExited(w *worker, code int, sig syscall.Signal, peak int) {
 	m.logExit(w, code, sig)
+	m.noteDeath(w, code, sig, peak)
 	m.forget(w)
 	switch {
 	case m.state == quitting:

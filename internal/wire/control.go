@@ -24,6 +24,7 @@ const (
 	TypeTimeout = "timeout"
 	TypeSettled = "settled"
 	TypeBroken  = "broken"
+	TypeLost    = "lost"
 	TypeDrained = "drained"
 	TypeLook    = "look"
 
@@ -214,6 +215,16 @@ type FromFront struct {
 	Others  int     `json:"others,omitempty"`
 	Blocked int     `json:"blocked,omitempty"`
 	Look    int     `json:"look,omitempty"`
+
+	Served  int       `json:"served,omitempty"`
+	Running []Running `json:"running,omitempty"`
+}
+
+// Running is a request that a worker was running when it died.
+type Running struct {
+	Method  string  `json:"method"`
+	Path    string  `json:"path"` // of the target, without its query
+	Seconds float64 `json:"seconds"`
 }
 
 // ToSpawner is a message from the master to a spawner.
@@ -269,6 +280,7 @@ type FromSpawner struct {
 	Worker int `json:"worker,omitempty"`
 	Pid    int `json:"pid,omitempty"`
 	Signal int `json:"signal,omitempty"`
+	Peak   int `json:"peak,omitempty"` // the most memory that it had, in KiB
 
 	// The answers to attributes and adopt: what hooks have put on `server`, in a form that
 	// is the spawners' business, and why others could not be carried.

@@ -15,7 +15,7 @@ import threading
 
 # Taken at import time: workers of kind gevent need a standard library that is
 # patched, and this process must not become a greenlet.
-from os import fork, waitpid
+from os import fork, wait4, waitpid
 from select import POLLIN, poll
 from signal import set_wakeup_fd
 from signal import signal as on_signal
@@ -42,6 +42,14 @@ _NOT_STARTED = (BOOT_ERROR, LOAD_ERROR)
 # How large the values of a config file may be together, in bytes: a message has them, and
 # some more.
 _MAX_SETTINGS = wire.MAX_MESSAGE - 1024
+
+
+def _peak(used):
+    """Returns the most memory that a process had, in KiB (getrusage(2): macOS counts in
+    bytes)."""
+    if used is None:
+        return 0
+    return used.ru_maxrss >> 10 if sys.platform == "darwin" else used.ru_maxrss
 
 
 class CallError(Exception):
@@ -434,9 +442,9 @@ class Spawner:
             if type(worker) is OtherWorker:
                 continue
             try:
-                done, status = waitpid(pid, os.WNOHANG)
+                done, status, used = wait4(pid, os.WNOHANG)
             except ChildProcessError:
-                done, status = pid, 0  # the app waited for it
+                done, status, used = pid, 0, None  # the app waited for it
             if not done:
                 continue
             del self.server.WORKERS[pid]
@@ -449,7 +457,7 @@ class Spawner:
                 except BaseException:
                     self.server.log.exception("Exception in child_exit hook")
                 self.listen()
-            self.control.send("exited", worker=worker.age, pid=pid, code=code, signal=by)
+            self.control.send("exited", worker=worker.age, pid=pid, code=code, signal=by, peak=_peak(used))
         for pid in list(self.relays):
             try:
                 if waitpid(pid, os.WNOHANG)[0]:

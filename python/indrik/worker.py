@@ -295,6 +295,9 @@ class Worker(Advice):
                 os.set_blocking(fd, False)
             self._listen_for_wake()
         if _DUMP is not None and hasattr(faulthandler, "register"):
+            if not faulthandler.is_enabled():  # it may be, on standard error: PYTHONFAULTHANDLER
+                faulthandler.enable(file=self._dump, all_threads=True)
+                signal.signal(signal.SIGABRT, handlers["SIGABRT"])  # it is the master's
             faulthandler.register(_DUMP, file=self._dump, all_threads=True, chain=False)
 
     def _listen_for_wake(self):
