@@ -218,9 +218,48 @@ func TestEventStreamsEnd(t *testing.T) {
 	s.expectExit(0)
 }
 
-// What raises in the lifespan while the app serves is told at once, and once.
+// What raises in the lifespan while the app serves is told at once, and once: also what
+// runs beside it.
 func TestLifespanThatRaisesWhileServing(t *testing.T) {
 	t.Parallel()
+	const background = `
+import asyncio
+from lifespans import respond
+
+async def wait(name):
+    await raises.wait()
+    raise LookupError(name)
+
+async def app(scope, receive, send):
+    global raises, tasks
+    if scope["type"] == "lifespan":
+        raises = asyncio.Event()
+        await receive()
+        tasks = [asyncio.ensure_future(wait(name)) for name in ("alone", "awaited", "gathered")]
+        both = asyncio.gather(tasks[2], return_exceptions=True)
+        asyncio.ensure_future(catch(tasks[1]))
+        await asyncio.sleep(0)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    raises.set()
+    await respond(send, b"served")
+
+async def catch(task):
+    try:
+        await task
+    except LookupError:
+        print("caught", flush=True)
+`
+	b := start(t, options{app: "background:app", files: map[string]string{"background.py": background}})
+	b.log.expectFrom(t, 0, `\[ERROR\] Error in ASGI application: a task of its lifespan has ended$`)
+	b.log.expectFrom(t, 0, `^caught$`)
+	b.terminate()
+	if n := b.log.count(`^LookupError: `); n != 1 || b.log.count(`^LookupError: alone$`) != 1 {
+		t.Errorf("%d exceptions were told", n)
+	}
+
 	s := start(t, options{app: "raising:app", files: map[string]string{"raising.py": `
 import asyncio
 from lifespans import respond

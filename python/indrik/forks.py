@@ -60,13 +60,15 @@ class Guard:
     def _leave_executor(self):
         """Has a thread of an executor end the fork after the call that forked, instead of
         making the calls that wait in its queue: they are the parent's."""
-        module = sys.modules.get("concurrent.futures.thread")
-        queue = getattr(module, "_threads_queues", {}).get(threading.current_thread())
-        if queue is None:
+        module, thread = sys.modules.get("concurrent.futures.thread"), threading.current_thread()
+        # Not by the table of the module, which a thread that has just begun is not in yet.
+        if module is None or getattr(thread, "_target", None) is not getattr(module, "_worker", thread):
             return
-        while not queue.empty():
-            queue.get_nowait()
-        queue.put(_Last(self))
+        for queue in getattr(thread, "_args", ()):
+            if hasattr(queue, "get_nowait"):
+                while not queue.empty():
+                    queue.get_nowait()
+                queue.put(_Last(self))
 
     def __enter__(self):
         return self

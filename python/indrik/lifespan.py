@@ -31,6 +31,8 @@ class Lifespan:
                 await asyncio.wait([self.task], timeout=1)
                 raise BootError("ASGI lifespan startup failed: %s" % error)
             self.task.add_done_callback(self._ended)
+            for task in asyncio.all_tasks() - {self.task, asyncio.current_task()}:
+                task.add_done_callback(self._background_ended)
             return
         # It has ended without a word.
         self.started.cancel()
@@ -64,8 +66,21 @@ class Lifespan:
         """Tells at once what has ended the lifespan while the app serves."""
         if self.stopping.done() or task.cancelled():
             return
+        if self.stopped.done():
+            self.stopped.exception()  # Starlette says the same by lifespan.shutdown.failed first
         if task.exception() is not None:
             self.log.error("Error in ASGI application: its lifespan has ended while it serves", exc_info=task.exception())
+
+    def _background_ended(self, task):
+        """The same for a task that the app has begun at its start. asyncio would tell it when
+        nobody refers to the task any more, and an app keeps what runs as long as it does."""
+
+        def tell():
+            # Nobody has waited for it, or asked what it raised.
+            if getattr(task, "_log_traceback", False):
+                self.log.error("Error in ASGI application: a task of its lifespan has ended", exc_info=task.exception())
+
+        task.get_loop().call_soon(tell)
 
     async def _run(self):
         scope = {
