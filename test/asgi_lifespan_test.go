@@ -290,3 +290,27 @@ async def app(scope, receive, send):
 		t.Errorf("the exception was told %d times", n)
 	}
 }
+
+// They end as well where the server makes way for its successor, and not if nothing ends.
+func TestEventStreamsEndInUpgrade(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{app: "events:app", daemon: true, files: map[string]string{"events.py": eventSource}, args: []string{"--graceful-timeout", "60"}})
+	old := s.workers(1)[0]
+	u := s.upgrade(1)
+	c := s.client()
+	c.send(t, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.expectHead(t, 200)
+	began := time.Now()
+	s.signal(syscall.SIGWINCH)
+	waitGone(t, old)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the worker left after %v", took)
+	}
+	// Who comes back is not told to end any more.
+	s.signal(syscall.SIGHUP)
+	s.workersOf(s.pid(), 1)
+	s.signal(syscall.SIGTERM)
+	waitGone(t, s.pid())
+	u.become()
+	s.terminate()
+}
