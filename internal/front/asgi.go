@@ -35,7 +35,7 @@ func (g *generation) leastBusy() *worker {
 	n := len(g.asgi)
 	for i := range n {
 		w := g.asgi[(g.turn+i)%n]
-		if most := g.cfg.WorkerConnections; most > 0 && w.inFlight-w.standing >= most || w.post.isFull() {
+		if !w.hasRoom() {
 			continue
 		}
 		l := load{w.inFlight, w.inFlight > 0 && w.board.Claimed(0) != w.last}
@@ -44,6 +44,12 @@ func (g *generation) leastBusy() *worker {
 		}
 	}
 	return best
+}
+
+// hasRoom reports whether w, which is one of ASGI, may have another request.
+func (w *worker) hasRoom() bool {
+	most := w.gen.cfg.WorkerConnections
+	return (most <= 0 || w.inFlight-w.standing < most) && !w.post.isFull()
 }
 
 // reset makes w a worker that gets its requests itself. What an earlier front gave

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -53,6 +54,7 @@ type queue struct {
 	reviewing bool      // a timer is to look for requests that wait for their clients
 	joined    []byte    // scratch of handOver
 	lookout   lookout
+	homes     homes
 }
 
 // A generation is the workers of one configuration, and the queue they read.
@@ -197,19 +199,35 @@ func (q *queue) fullFor(cfg *config) (full bool, depth int) {
 
 // pump hands over what workers may have. It is called with the mutex held.
 func (q *queue) pump() {
-	for len(q.waiting) > 0 && !q.lookout.holds(q.waiting[0].look) {
-		g, w := q.free()
+	for i := 0; i < len(q.waiting) && !q.lookout.holds(q.waiting[i].look); {
+		ex := q.waiting[i]
+		g, w, waits := q.placeLocked(ex)
+		if waits {
+			i++ // and holds up nobody who may go to another
+			q.reviewLater()
+			continue
+		}
 		if g == nil {
 			q.reviewLater()
 			break
 		}
-		ex := q.waiting[0]
-		n := q.together(g, w)
-		switch err := q.handOver(q.waiting[:n], g, w); err {
+		n := 1
+		if i == 0 && !ex.isKept() {
+			n = q.together(g, w)
+		}
+		exs := q.waiting[i : i+n]
+		switch err := q.handOver(exs, g, w); err {
 		case nil:
-			q.s.overload.handedOver(q.waiting[:n])
-			clear(q.waiting[:n])
-			q.waiting = q.waiting[n:]
+			q.s.overload.handedOver(exs)
+			if w != nil {
+				q.keepLocked(ex, w)
+			}
+			if i == 0 {
+				clear(exs)
+				q.waiting = q.waiting[n:]
+			} else {
+				q.waiting = slices.Delete(q.waiting, i, i+n)
+			}
 		case unix.EAGAIN, unix.ENOBUFS:
 			if w == nil {
 				q.waitForRoom(g)
@@ -223,8 +241,7 @@ func (q *queue) pump() {
 		default:
 			// Nobody can read this queue any more; say the descriptors ran out.
 			q.s.log.Errorf("a request cannot be handed over: %s", err)
-			q.waiting[0] = nil
-			q.waiting = q.waiting[1:]
+			q.waiting = slices.Delete(q.waiting, i, i+1)
 			ex.place = nowhere
 			go func() {
 				ex.release()

@@ -20,7 +20,7 @@ func isForwardedFor(f *http1.Field) bool {
 
 // readsForwardedFor reports whether somebody wants to know the client of ex.
 func (ex *exchange) readsForwardedFor() bool {
-	return ex.cfg.ForwardedFor == "all" || ex.cfg.ForwardedFor == "asgi" && ex.form == forLoop
+	return ex.cfg.ForwardedFor == "all" || ex.cfg.ForwardedFor == "asgi" && ex.form == forLoop || ex.cfg.Affinity == "address"
 }
 
 // forwardedClient is the client by X-Forwarded-For, to which each proxy adds who has
@@ -78,7 +78,7 @@ func parseHop(s string) (netip.AddrPort, error) {
 
 // appendClient appends the client as the scope of ASGI has it.
 func (ex *exchange) appendClient(b []byte) []byte {
-	if !ex.sifted.forwarded {
+	if !ex.sifted.forwarded || ex.cfg.ForwardedFor == "none" {
 		return append(b, ex.from.clientText...)
 	}
 	b = wire.AppendTuple(b, 2)
@@ -89,7 +89,7 @@ func (ex *exchange) appendClient(b []byte) []byte {
 // appendRemote appends REMOTE_ADDR and REMOTE_PORT as values, the second None if it is
 // not known.
 func (ex *exchange) appendRemote(b []byte) []byte {
-	if !ex.sifted.forwarded || ex.form == forLoop {
+	if !ex.sifted.forwarded || ex.cfg.ForwardedFor != "all" {
 		return append(append(b, ex.from.address...), ex.from.portText...)
 	}
 	b = wire.AppendLatin1(b, ex.sifted.client.Addr().AppendTo(nil))

@@ -37,7 +37,7 @@ func (q *queue) holders() string {
 		if n := len(g.asgi); n > 0 {
 			full := 0
 			for _, w := range g.asgi {
-				if most := g.cfg.WorkerConnections; most > 0 && w.inFlight >= most {
+				if most := g.cfg.WorkerConnections; most > 0 && w.inFlight-w.standing >= most {
 					full++
 				}
 			}
@@ -69,7 +69,7 @@ func (q *queue) begunLocked(g *generation) []*exchange {
 	var exs []*exchange
 	if len(g.asgi) > 0 {
 		for _, ex := range q.inFlight {
-			if ex.gen == g && ex.at != nil {
+			if ex.gen == g && ex.at != nil && ex.standing == 0 {
 				exs = append(exs, ex)
 			}
 		}
@@ -87,11 +87,7 @@ func (q *queue) begunLocked(g *generation) []*exchange {
 func describeHolders(exs []*exchange, now time.Time) string {
 	byName := map[string]*holder{}
 	for _, ex := range exs {
-		method := string(ex.req.Method)
-		if ex.socket != nil {
-			method = "WebSocket"
-		}
-		name := fmt.Sprintf("%s %s", method, ex.req.Path[:min(len(ex.req.Path), namedPath)])
+		name := fmt.Sprintf("%s %s", ex.req.Method, ex.req.Path[:min(len(ex.req.Path), namedPath)])
 		h := byName[name]
 		if h == nil {
 			h = &holder{what: name, oldest: ex.start}

@@ -30,6 +30,8 @@ type origin struct {
 	address  []byte // REMOTE_ADDR
 	portText []byte // REMOTE_PORT, or None
 
+	home int // the queue's: with connection for worker_affinity, the worker that its requests go to
+
 	clientText []byte // the client of the scope, or None
 	tls        []byte // an item of the extensions in it, if there is TLS
 }

@@ -61,6 +61,7 @@ func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known in
 	for _, f := range fields {
 		ex.fields = append(ex.fields, http1.Field(f))
 	}
+	ex.fields = ex.appendAffinity(ex.fields)
 	if ex.replied.IsZero() {
 		ex.replied = time.Now()
 	}

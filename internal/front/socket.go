@@ -138,6 +138,7 @@ func (sk *socket) accept(m *wire.WorkerMessage) error {
 			fields = append(fields, http1.Field(f))
 		}
 	}
+	fields = ex.appendAffinity(fields)
 	deflate := ex.cfg.WebSocketCompression && sk.handshake.Window > 0
 	fields = sk.handshake.AppendFields(fields, protocol, deflate)
 	if err := sk.line.accept(fields); err != nil {

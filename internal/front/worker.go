@@ -30,6 +30,7 @@ type worker struct {
 	asgi     atomic.Bool // it gets its requests by its first slot
 	form     form        // of its requests
 	post     *post       // to its first slot
+	token    []byte      // stands for it in cookies
 	inFlight int
 	standing int    // of these, those that wait for their clients
 	last     uint32 // the id of the request given last
@@ -69,6 +70,7 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 			return fmt.Errorf("worker %d: %w", m.Worker, err)
 		}
 		w = &worker{number: m.Worker, gen: g, board: board}
+		w.token = tokenOf(g.cfg.AffinityKey, w.number)
 		board.Serve(q.number)
 		for id := range g.revoked {
 			board.Revoke(id) // its message may be in the queue yet

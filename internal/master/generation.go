@@ -1,6 +1,7 @@
 package master
 
 import (
+	"crypto/rand"
 	"os"
 	"time"
 
@@ -18,13 +19,15 @@ type generation struct {
 	certs  *certificates // nil without TLS
 	relay  *relay        // nil if log lines need none
 
-	announced bool   // the front is to know it
-	toldTo    *front // the front that was told of it last
-	taken     bool   // and that has taken it
-	standIn   bool   // its app is one that shows why there is none
-	loads     []load
-	toldKind  bool    // the log says that its app is one of ASGI
-	kind      *string // of its app, as the first worker found it; nil until then
+	announced    bool   // the front is to know it
+	toldTo       *front // the front that was told of it last
+	taken        bool   // and that has taken it
+	standIn      bool   // its app is one that shows why there is none
+	loads        []load
+	affinityKey  []byte  // of the cookies of worker_affinity: the same for each front
+	toldAffinity bool    // the log says that there is none
+	toldKind     bool    // the log says that its app is one of ASGI
+	kind         *string // of its app, as the first worker found it; nil until then
 
 	queueFront  *os.File // the front's end of the queue
 	queueWorker *os.File // the workers' end
@@ -46,6 +49,11 @@ func (m *Master) newGeneration() (*generation, error) {
 // one of WSGI until the first worker is activated.
 func (g *generation) frontConfig() *wire.FrontConfig {
 	c := g.cfg.Front()
+	if g.affinityKey == nil {
+		g.affinityKey = make([]byte, 16)
+		rand.Read(g.affinityKey)
+	}
+	c.AffinityKey = g.affinityKey
 	if g.kind != nil {
 		c.Kind = *g.kind
 	}
