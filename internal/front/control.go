@@ -123,6 +123,8 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 		s.queue.retire(m.Worker)
 	case wire.TypeGone:
 		s.queue.gone(m.Worker)
+	case wire.TypeDepart:
+		s.depart()
 	case wire.TypeDrain:
 		s.drain(m.Handover, m.Final, m.Accept)
 	case wire.TypeResume:

@@ -42,6 +42,10 @@ type rawConn interface {
 	Write(func(fd uintptr) bool) error
 }
 
+// depart makes every response the last one of its connection. Connections are still
+// accepted: a drain follows.
+func (s *server) depart() { s.last.Store(true) }
+
 // drain stops accepting and finishes what there is. After a final drain the process
 // ends; before that it takes no more connections from the peer.
 func (s *server) drain(handover, final bool, accept string) {

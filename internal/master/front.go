@@ -306,6 +306,9 @@ func (m *Master) replaceFront() {
 			m.front.sendGeneration(g)
 		}
 	}
+	if m.state == departing {
+		m.front.send(wire.ToFront{Type: wire.TypeDepart})
+	}
 }
 
 // sendTitle gives a child its title, say after promotion.

@@ -201,8 +201,8 @@ func (m *Master) spawnerLost() {
 	case running:
 	default:
 		// paused: a new one is started when the workers come back; reloading:
-		// the generation in the making has one; draining: the workers that
-		// are there will do.
+		// the generation in the making has one; departing, draining: the workers
+		// that are there will do.
 		return
 	}
 	pause := m.rebuild.died(m.now())

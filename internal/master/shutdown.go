@@ -15,8 +15,34 @@ const expireGrace = 2 * time.Second
 // shared tells whether another master serves the same sockets.
 func (m *Master) shared() bool { return m.predecessor != nil || m.successor != nil }
 
-// drain ends the server gracefully (TERM): no more connections are taken, what
-// is in flight is finished within graceful_timeout, and then all ends.
+// depart begins the end of the server (TERM). For drain_delay it only tells the clients, so
+// that load balancers that do not know of the end yet lose nothing; then it drains.
+func (m *Master) depart() {
+	if m.gen == nil || m.shared() || m.state == booting || m.state == paused {
+		m.drain()
+		return
+	}
+	delay := time.Duration(m.gen.cfg.Int("drain_delay")) * time.Second
+	if delay == 0 {
+		m.drain()
+		return
+	}
+	if m.build != nil {
+		m.build.discard()
+	}
+	m.enter(departing)
+	m.log.Infof("Draining in %s (drain_delay): connections are still accepted", delay)
+	m.tell(m.notify.Stopping())
+	m.front.send(wire.ToFront{Type: wire.TypeDepart})
+	m.after(delay, func() {
+		if m.state == departing {
+			m.drain()
+		}
+	})
+}
+
+// drain ends the server gracefully: no more connections are taken, what is in flight is
+// finished within graceful_timeout, and then all ends.
 func (m *Master) drain() {
 	if m.gen == nil {
 		m.code = exitcode.OK

@@ -18,13 +18,16 @@ const (
 	reloading
 	// paused: WINCH ended the workers; the master and its sockets stay.
 	paused
-	// draining: TERM came; what is in flight is finished.
+	// departing: TERM came, and drain_delay is not over; clients are told, and
+	// connections still accepted.
+	departing
+	// draining: what is in flight is finished.
 	draining
 	// quitting: INT or QUIT came, or the drain is over: everything ends.
 	quitting
 )
 
-var stateNames = [...]string{"booting", "running", "reloading", "paused", "draining", "quitting"}
+var stateNames = [...]string{"booting", "running", "reloading", "paused", "departing", "draining", "quitting"}
 
 func (s state) String() string { return stateNames[s] }
 
@@ -38,7 +41,8 @@ type action struct {
 var (
 	ignore   = action{"ignored", func(*Master) {}}
 	deferred = action{"done once running", nil} // the loop keeps the signal
-	drain    = action{"graceful shutdown", (*Master).drain}
+	depart   = action{"graceful shutdown", (*Master).depart}
+	drain    = action{"drain at once", (*Master).drain}
 	quit     = action{"quick shutdown", (*Master).quit}
 	hasten   = action{"quick shutdown", (*Master).hasten}
 	reload   = action{"reload", (*Master).reload}
@@ -62,16 +66,16 @@ var signals map[syscall.Signal][len(stateNames)]action
 
 func init() {
 	signals = map[syscall.Signal][len(stateNames)]action{
-		//                booting   running  reloading paused   draining quitting
-		syscall.SIGTERM:  {drain, drain, drain, drain, ignore, ignore},
-		syscall.SIGINT:   {quit, quit, quit, quit, hasten, hasten},
-		syscall.SIGQUIT:  {quit, quit, quit, quit, hasten, hasten},
-		syscall.SIGHUP:   {deferred, reload, restart, restore, ignore, ignore},
-		syscall.SIGTTIN:  {more, more, more, one, ignore, ignore},
-		syscall.SIGTTOU:  {fewer, fewer, fewer, ignore, ignore, ignore},
-		syscall.SIGUSR1:  {reopen, reopen, reopen, reopen, reopen, reopen},
-		syscall.SIGUSR2:  {deferred, upgrade, upgrade, upgrade, ignore, ignore},
-		syscall.SIGWINCH: {ignore, pause, pause, ignore, ignore, ignore},
+		//                booting   running  reloading paused   departing draining quitting
+		syscall.SIGTERM:  {depart, depart, depart, depart, drain, ignore, ignore},
+		syscall.SIGINT:   {quit, quit, quit, quit, quit, hasten, hasten},
+		syscall.SIGQUIT:  {quit, quit, quit, quit, quit, hasten, hasten},
+		syscall.SIGHUP:   {deferred, reload, restart, restore, ignore, ignore, ignore},
+		syscall.SIGTTIN:  {more, more, more, one, ignore, ignore, ignore},
+		syscall.SIGTTOU:  {fewer, fewer, fewer, ignore, ignore, ignore, ignore},
+		syscall.SIGUSR1:  {reopen, reopen, reopen, reopen, reopen, reopen, reopen},
+		syscall.SIGUSR2:  {deferred, upgrade, upgrade, upgrade, ignore, ignore, ignore},
+		syscall.SIGWINCH: {ignore, pause, pause, ignore, ignore, ignore, ignore},
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 var russian = map[string]string{
 	"ничего":                        ignore.name,
 	"когда запустится":              deferred.name,
-	"плавная остановка":             drain.name,
+	"плавная остановка":             depart.name,
+	"остановка без отсрочки":        drain.name,
 	"быстрая остановка":             quit.name,
 	"перезагрузка":                  reload.name,
 	"перезагрузка заново":           restart.name,

@@ -91,7 +91,7 @@ func (m *Master) upgrade() {
 			m.logHook("pre_exec")(f)
 			return
 		}
-		if m.successor != nil || m.state == draining || m.state == quitting {
+		if m.successor != nil || m.state == departing || m.state == draining || m.state == quitting {
 			return
 		}
 		if err := m.startSuccessor(); err != nil {

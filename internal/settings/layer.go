@@ -57,6 +57,9 @@ func lineOf(lines map[string]int, name string) string {
 	return ""
 }
 
+// podDrainDelay is the default of drain_delay in a pod of Kubernetes, in seconds.
+const podDrainDelay = 5
+
 // FromEnv is the layer of the variables that replace a default. lookup is
 // os.LookupEnv, or stands for it. The layer also holds the current directory,
 // so that a relative chdir and the search for a config file start from the
@@ -74,6 +77,12 @@ func FromEnv(lookup func(string) (string, bool)) (Layer, error) {
 	if s, _ := lookup("PORT"); s != "" {
 		l.set("bind", []string{"0.0.0.0:" + s})
 		l.sources["bind"] = "PORT"
+	}
+	// Kubernetes sends TERM and takes the pod out of its services at the same time, so that
+	// connections come for some seconds after TERM.
+	if s, _ := lookup("KUBERNETES_SERVICE_HOST"); s != "" {
+		l.set("drain_delay", podDrainDelay)
+		l.sources["drain_delay"] = "KUBERNETES_SERVICE_HOST"
 	}
 	// Set but empty means that no proxy is trusted.
 	if s, ok := lookup("FORWARDED_ALLOW_IPS"); ok {

@@ -79,6 +79,13 @@ var workerSettings = []Setting{
 		Doc: "How many seconds the requests in flight have to finish when their worker is told to end.",
 	},
 	{
+		Name: "drain_delay", Section: sectionWorkers, Added: true,
+		Flags: []string{"--drain-delay"}, Metavar: "INT", Kind: KindInt, Default: 0, DefaultText: "0; 5 in a pod of Kubernetes",
+		Doc: "How many seconds the server goes on accepting connections after TERM, while each answer says `Connection: close`, before it drains. " +
+			"That is for load balancers and proxies that learn later than the server that it leaves; a second TERM ends the delay. " +
+			"It does not apply if another master serves the same sockets.",
+	},
+	{
 		Name: "keepalive", Section: sectionWorkers,
 		Flags: []string{"--keep-alive"}, Metavar: "INT", Kind: KindInt, Default: 75,
 		Doc:  "How many seconds an idle connection is kept for the next request; 0 closes it after each response.",

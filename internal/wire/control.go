@@ -9,6 +9,7 @@ const (
 	TypeActivate   = "activate"
 	TypeRetire     = "retire"
 	TypeGone       = "gone"
+	TypeDepart     = "depart"
 	TypeDrain      = "drain"
 	TypeResume     = "resume"
 	TypeExpire     = "expire"

@@ -43,6 +43,7 @@ class Settings(TypedDict, total=False):
     max_requests_jitter: int
     timeout: int
     graceful_timeout: int
+    drain_delay: int
     keepalive: int
     asgi_loop: str
     asgi_lifespan: str
