@@ -2,7 +2,8 @@
 
 The interpreter waits for threads that are no daemons, and for processes of
 multiprocessing, for as long as they like. So a clock runs beside that: what requests
-have started has the time that requests have, all else a moment.
+have started has the time that requests have, and so has what runs at the exit (atexit);
+all else has a moment.
 """
 
 import os
@@ -16,8 +17,10 @@ from . import log
 # processes are meant to run for ever, and to be ended by what is run at the end.
 MOMENT = 2.0
 
-# The same where the worker is to end at once.
+# The same where the worker is to end at once, and the time for what runs at the exit
+# then. The master ends such a worker after two seconds.
 QUICK = 0.5
+QUICK_EXIT = 1.5
 
 # How long a worker has at least when the server ends (quitGrace of the master), in
 # seconds, unless graceful_timeout is less.
@@ -26,33 +29,55 @@ LEAST = 2.0
 # How often the threads are looked at, in seconds.
 _EVERY = 0.05
 
+# Where the main thread is while the interpreter waits: the functions and files of
+# the outermost frame.
+_WAITS = {("_shutdown", "threading.py"), ("_python_exit", "thread.py"), ("_exit_function", "util.py")}
+
 
 def bound(worker, code):
     """Has this process end with code even if what the app has left running does not. To be
-    called before sys.exit."""
+    called before sys.exit, by the main thread."""
     import _thread  # only here: where gevent has patched it, it has to be that one
 
-    _thread.start_new_thread(_watch, (worker, code, time.monotonic()))
+    _thread.start_new_thread(_watch, (worker, code, _thread.get_ident()))
 
 
-def _watch(worker, code, now):
+def _watch(worker, code, main):
+    now = time.monotonic()
     moment = QUICK if worker.leaving else MOMENT
+    if worker.leaving:
+        until = now + QUICK_EXIT
+    elif worker.until is not None:
+        until = worker.until
+    else:
+        until = now + (worker.cfg.get("graceful_timeout") or 0)
     end = now + moment
-    until = max(end, worker.until or 0)
+    until = max(end, until)
     while True:
         limit = end
-        if _of_requests(worker.early):
+        if not _waits(main) or _of_requests(worker.early):
             end, limit = now + moment, until
         if now >= limit:
             break
         time.sleep(min(_EVERY, limit - now))
         now = time.monotonic()
     try:
-        worker.log.warning("Worker (pid:%s) ends, and does not wait for %s", worker.pid, ", ".join(_left()) or "its end")
+        worker.log.warning("Worker (pid:%s) ends, and does not wait for %s",
+                           worker.pid, ", ".join(_left()) or "what runs at its exit")
     except Exception:
         pass  # the interpreter has gone too far
     log.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _waits(main):
+    """Reports whether the main thread does nothing but wait for others."""
+    frame = sys._current_frames().get(main)
+    if frame is None or frame is sys._getframe():
+        return True  # it has ended; or this is a greenlet in it, which it waits for
+    while frame.f_back is not None:
+        frame = frame.f_back
+    return (frame.f_code.co_name, os.path.basename(frame.f_code.co_filename)) in _WAITS
 
 
 def _threads():

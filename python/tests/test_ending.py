@@ -133,6 +133,19 @@ class Ending(MasterTest):
             if worker is running[2][1]:
                 self.assertIn("shutdown\n", log)
 
+    def test_what_runs_at_the_exit(self):
+        """It has the time that requests have, also beside threads that are not waited for."""
+        code = "import atexit, time\n@atexit.register\ndef flush():\n    time.sleep(3)\n    print('flushed', flush=True)\n"
+        worker = self.up(code + WSGI, gate="never")
+        os.kill(worker.pid, signal.SIGTERM)
+        self.assertEqual(self.master.exited(worker)["code"], 0)
+        self.assertIn("flushed\n", self.master.read_log())
+        self.master.prepare("app:app", raw_env=["GATE=never", "EARLY=thread"], graceful_timeout=30)
+        worker = self.master.spawn()
+        os.kill(worker.pid, signal.SIGTERM)
+        self.assertEqual(self.master.exited(worker)["code"], 0)
+        self.assertIn("does not wait for thread job\n", self.master.read_log())
+
     def test_boot_that_fails(self):
         gate = os.path.join(self.dir, "gate")
         os.mkfifo(gate)
