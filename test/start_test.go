@@ -3,6 +3,7 @@
 package test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -366,6 +367,81 @@ async def app(scope, receive, send):
 			s.terminate()
 			if s.log.count(`secret`) > 0 {
 				t.Error("the query is in the log")
+			}
+		})
+	}
+}
+
+// Both logs in JSON: every line of every process is an object with the documented
+// names.
+func TestJSONLogs(t *testing.T) {
+	t.Parallel()
+	const app = `
+import logging
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/fail":
+        raise ValueError("on\npurpose")
+    start_response("200 OK", [])
+    return [b"ok"]
+`
+	for _, c := range []struct {
+		name, format, conf string
+		time, level, pid   string
+		status, trace      string
+	}{
+		{"json", "json", "", "time", "level", "pid", "status", "traceback"},
+		{"ecs", "ecs", "", "@timestamp", "log.level", "process.pid", "http.response.status_code", "error.stack_trace"},
+		{"through Python", "json", "from indrik.glogging import Logger\nclass Own(Logger):\n    pass\nlogger_class = Own\n", "time", "level", "pid", "status", "traceback"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, options{
+				app: "webapp:app", files: map[string]string{"webapp.py": app}, conf: c.conf + "\n",
+				args: []string{"--log-format", c.format, "--access-logfile", "DIR/access.log", "--error-logfile", "DIR/error.log"},
+			})
+			if r, err := s.request("GET", "/fail?a=1", "", `User-Agent: x\"`); err != nil || r.status != 500 {
+				t.Errorf("%v, %v", r, err)
+			}
+			s.terminate()
+			lines := func(name string) (list []map[string]any) {
+				for _, line := range strings.Split(strings.TrimSpace(s.read(name)), "\n") {
+					var fields map[string]any
+					if err := json.Unmarshal([]byte(line), &fields); err != nil {
+						t.Errorf("%s: %q: %v", name, line, err)
+						continue
+					}
+					for _, key := range []string{c.time, c.level, c.pid} {
+						if fields[key] == nil {
+							t.Errorf("%s: no %s in %q", name, key, line)
+						}
+					}
+					list = append(list, fields)
+				}
+				return list
+			}
+			said := map[string]bool{}
+			for _, fields := range lines("error.log") {
+				message, _ := fields["message"].(string)
+				said[message] = true
+				if trace, _ := fields[c.trace].(string); strings.HasPrefix(message, "Error handling request") && !strings.HasSuffix(trace, "ValueError: on\npurpose") {
+					t.Errorf("the traceback is %q", trace)
+				}
+			}
+			for _, message := range []string{"Using worker: sync", "Error handling request GET /fail?a=1", "Shutting down: Master"} {
+				if !said[message] {
+					t.Errorf("nobody said %q: %v", message, said)
+				}
+			}
+			found := false
+			for _, fields := range lines("access.log") {
+				agent := fields["user_agent"]
+				if c.format == "ecs" {
+					agent = fields["user_agent.original"]
+				}
+				found = found || fields[c.status] == 500.0 && agent == `x\"`
+			}
+			if !found {
+				t.Errorf("the request is not in the access log: %s", s.read("access.log"))
 			}
 		})
 	}

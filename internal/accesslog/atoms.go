@@ -10,26 +10,26 @@ import (
 
 // atoms are those without a parameter.
 var atoms = map[string]func(dst []byte, r *Record, _ string) []byte{
-	"h": func(dst []byte, r *Record, _ string) []byte { return appendEscaped(dst, r.RemoteAddr) },
+	"h": func(dst []byte, r *Record, _ string) []byte { return escape(r, dst, r.RemoteAddr) },
 	"l": func(dst []byte, _ *Record, _ string) []byte { return append(dst, '-') },
 	"u": func(dst []byte, r *Record, _ string) []byte { return appendUser(dst, r) },
 	"t": func(dst []byte, r *Record, _ string) []byte {
 		return r.Start.Add(r.Duration).Local().AppendFormat(dst, "[02/Jan/2006:15:04:05 -0700]")
 	},
 	"r": func(dst []byte, r *Record, _ string) []byte {
-		dst = append(appendEscaped(dst, r.Method), ' ')
-		dst = append(appendEscaped(dst, r.RawURI), ' ')
-		return appendEscaped(dst, r.Proto)
+		dst = append(escape(r, dst, r.Method), ' ')
+		dst = append(escape(r, dst, r.RawURI), ' ')
+		return escape(r, dst, r.Proto)
 	},
 	"s": func(dst []byte, r *Record, _ string) []byte { return strconv.AppendInt(dst, int64(r.Status), 10) },
-	"m": func(dst []byte, r *Record, _ string) []byte { return appendEscaped(dst, r.Method) },
-	"U": func(dst []byte, r *Record, _ string) []byte { return appendEscaped(dst, r.Path) },
-	"q": func(dst []byte, r *Record, _ string) []byte { return appendEscaped(dst, r.Query) },
-	"H": func(dst []byte, r *Record, _ string) []byte { return appendEscaped(dst, r.Proto) },
+	"m": func(dst []byte, r *Record, _ string) []byte { return escape(r, dst, r.Method) },
+	"U": func(dst []byte, r *Record, _ string) []byte { return escape(r, dst, r.Path) },
+	"q": func(dst []byte, r *Record, _ string) []byte { return escape(r, dst, r.Query) },
+	"H": func(dst []byte, r *Record, _ string) []byte { return escape(r, dst, r.Proto) },
 	"b": appendBytes,
 	"B": appendBytes,
-	"f": func(dst []byte, r *Record, _ string) []byte { return appendGot(dst, r.Request, "Referer") },
-	"a": func(dst []byte, r *Record, _ string) []byte { return appendGot(dst, r.Request, "User-Agent") },
+	"f": func(dst []byte, r *Record, _ string) []byte { return appendGot(r, dst, r.Request, "Referer") },
+	"a": func(dst []byte, r *Record, _ string) []byte { return appendGot(r, dst, r.Request, "User-Agent") },
 	"T": func(dst []byte, r *Record, _ string) []byte { return appendDuration(dst, r, time.Second) },
 	"M": func(dst []byte, r *Record, _ string) []byte { return appendDuration(dst, r, time.Millisecond) },
 	"D": func(dst []byte, r *Record, _ string) []byte { return appendDuration(dst, r, time.Microsecond) },
@@ -59,22 +59,22 @@ func lookup(name string) part {
 		switch name[len(name)-1] {
 		case 'i', 'I':
 			return part{text: field, write: func(dst []byte, r *Record, name string) []byte {
-				return appendGot(dst, r.Request, name)
+				return appendGot(r, dst, r.Request, name)
 			}}
 		case 'o', 'O':
 			return part{text: field, write: func(dst []byte, r *Record, name string) []byte {
-				return appendGot(dst, r.Response, name)
+				return appendGot(r, dst, r.Response, name)
 			}}
 		case 'e', 'E':
 			return part{text: field, write: func(dst []byte, r *Record, name string) []byte {
-				return appendGot(dst, r.Environ, name)
+				return appendGot(r, dst, r.Environ, name)
 			}}
 		}
 	}
 	return part{write: atoms["l"]}
 }
 
-func appendGot(dst []byte, get func(string) []byte, name string) []byte {
+func appendGot(r *Record, dst []byte, get func(string) []byte, name string) []byte {
 	if get == nil {
 		return append(dst, '-')
 	}
@@ -82,7 +82,7 @@ func appendGot(dst []byte, get func(string) []byte, name string) []byte {
 	if value == nil {
 		return append(dst, '-')
 	}
-	return appendEscaped(dst, value)
+	return escape(r, dst, value)
 }
 
 func appendBytes(dst []byte, r *Record, _ string) []byte {
@@ -123,5 +123,5 @@ func appendUser(dst []byte, r *Record) []byte {
 	if err != nil || !found || len(user) == 0 {
 		return append(dst, '-')
 	}
-	return appendEscaped(dst, user)
+	return escape(r, dst, user)
 }

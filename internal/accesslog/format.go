@@ -6,7 +6,9 @@
 // caller's without allocating, from any number of goroutines.
 //
 // No client can forge a line, or end a quoted field: " is written \", control
-// characters and bytes that are not UTF-8 are written \xHH.
+// characters and bytes that are not UTF-8 are written \xHH. A format whose lines are
+// JSON is recognized, and its values are escaped as JSON wants them; [JSON] is one with
+// fixed names.
 //
 // Try it with go test ./internal/accesslog.
 package accesslog
@@ -22,6 +24,7 @@ import (
 // A Format is a compiled access_log_format.
 type Format struct {
 	parts []part
+	json  bool // its lines are JSON
 }
 
 // A part is literal text or, if write is set, an atom.
@@ -29,6 +32,7 @@ type part struct {
 	text  string // the literal text, or the name of a header or variable
 	write func(dst []byte, r *Record, name string) []byte
 	style style
+	place place // in JSON
 }
 
 // A style is how Python's % operator pads a value.
@@ -73,6 +77,7 @@ func Compile(format string) (*Format, error) {
 		rest = after[n:]
 	}
 	f.literal(&text)
+	f.findJSON()
 	return f, nil
 }
 
@@ -198,10 +203,13 @@ type Record struct {
 	Request  func(name string) []byte // a header field of the request
 	Response func(name string) []byte // a header field of the response
 	Environ  func(name string) []byte // a variable of the WSGI environ
+
+	raw bool // values are escaped later
 }
 
 // Append adds the line for r to dst, without a newline.
 func (f *Format) Append(dst []byte, r *Record) []byte {
+	r.raw = f.json
 	for i := range f.parts {
 		p := &f.parts[i]
 		if p.write == nil {
@@ -212,6 +220,9 @@ func (f *Format) Append(dst []byte, r *Record) []byte {
 		dst = p.write(dst, r, p.text)
 		if p.style != plain {
 			dst = p.style.apply(dst, start)
+		}
+		if f.json {
+			dst = p.place.quote(dst, start)
 		}
 	}
 	return dst

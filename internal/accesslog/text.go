@@ -4,6 +4,15 @@ import (
 	"unicode/utf8"
 )
 
+// escape adds a value of r, so that it cannot leave its place in a line: at once, or
+// later, once its width is known, for JSON.
+func escape[T string | []byte](r *Record, dst []byte, s T) []byte {
+	if r.raw {
+		return append(dst, s...)
+	}
+	return appendEscaped(dst, s)
+}
+
 const hex = "0123456789abcdef"
 
 // appendEscaped adds s so that it stays inside its quotes and its line. Beyond ASCII

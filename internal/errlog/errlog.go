@@ -71,6 +71,8 @@ type Log struct {
 	path     string   // what Reopen opens; "" if there is nothing to open again
 	uid, gid int
 	buf      []byte
+	format   string // of lines, see SetFormat
+	process  string
 	writing  chan struct{} // closed when a write that took too long has ended; nil: there is none
 	lost     int           // messages since then
 }
@@ -194,6 +196,9 @@ func (l *Log) Logf(v Level, format string, args ...any) {
 
 // append adds a line to b.
 func (l *Log) append(b []byte, now time.Time, v Level, format string, args ...any) []byte {
+	if l.format == FormatJSON || l.format == FormatECS {
+		return l.appendJSON(b, now, v, format, args...)
+	}
 	b = now.AppendFormat(b, "[2006-01-02 15:04:05 -0700] [")
 	b = append(b, l.pid...)
 	b = append(b, "] ["...)

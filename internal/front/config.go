@@ -106,7 +106,9 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 	if w.TLS != nil {
 		c.tls = tlsconf.NewServer(w.TLS, tlsconf.Protocols(w))
 	}
-	if c.format, err = accesslog.Compile(w.AccessLogFormat); err != nil {
+	if w.LogFormat == "json" || w.LogFormat == "ecs" {
+		c.format = accesslog.JSON(w.LogFormat == "ecs")
+	} else if c.format, err = accesslog.Compile(w.AccessLogFormat); err != nil {
 		errs = append(errs, fmt.Errorf("access_log_format: %w", err))
 	}
 	if c.proxy, err = proxyproto.ParseMode(w.ProxyProtocol); err != nil {

@@ -164,6 +164,7 @@ func (s *server) setLogs(m wire.ToFront, files []*os.File) {
 		s.log.SetFile(errors)
 	}
 	s.log.SetLevel(m.Level)
+	s.log.SetFormat(m.Format, "front")
 	s.outlets.Set(m.Syslog, m.Statsd)
 	if _, err := s.outlets.SetRelay(relay); err != nil {
 		s.log.Errorf("%s", err)

@@ -46,6 +46,7 @@ func (m *Master) openLogFiles(cfg *settings.Config) (*logFiles, error) {
 func (m *Master) useLogs(cfg *settings.Config, files *logFiles) {
 	m.setLogLevel(cfg)
 	m.log.SetFile(files.errors)
+	m.log.SetFormat(cfg.String("log_format"), "master")
 	closeFiles([]*os.File{m.access})
 	m.access = files.access
 	m.outlets.Set(cfg.Syslog(), cfg.Statsd())
@@ -110,7 +111,7 @@ func (f *front) sendLogs() {
 	}
 	m := f.m
 	msg := wire.ToFront{
-		Type: wire.TypeLogs, Error: true, Level: m.cfg.LogLevel(), Syslog: m.cfg.Syslog(), Statsd: m.cfg.Statsd(),
+		Type: wire.TypeLogs, Error: true, Level: m.cfg.LogLevel(), Format: m.cfg.String("log_format"), Syslog: m.cfg.Syslog(), Statsd: m.cfg.Statsd(),
 	}
 	var files []*os.File
 	// With a relay the access log is Python's to write.

@@ -70,6 +70,7 @@ func TestFront(t *testing.T) {
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1", ForwardedFor: "asgi",
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
 		ServerHeader:        "indrik",
+		LogFormat:           "text",
 		Sendfile:            true,
 		WorkerConnections:   1000,
 		Affinity:            "none",

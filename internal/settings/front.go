@@ -29,6 +29,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		GracefulTimeout:  c.Int("graceful_timeout"),
 		Keepalive:        c.Int("keepalive"),
 		AccessLogFormat:  c.frontLogFormat(),
+		LogFormat:        c.String("log_format"),
 		AccessLogTimeout: c.Int("access_log_timeout"),
 		TmpDir:           c.String("tmp_upload_dir"),
 

@@ -23,6 +23,13 @@ var loggingSettings = []Setting{
 			"0 means no limit: no line is dropped, and requests wait as long as it takes.",
 	},
 	{
+		Name: "log_format", Section: sectionLogging, Added: true,
+		Flags: []string{"--log-format"}, Metavar: "STRING", Kind: KindChoice, Default: "text",
+		Choices: []string{"text", "json", "ecs"}, BadChoice: "log_format must be one of: text, json, ecs",
+		Doc: "The form of the lines of both logs: `text`, which is Gunicorn's; `json`, an object in each line; or `ecs`, the same with the names of the Elastic Common Schema. " +
+			"[logging.md](logging.md#json) has the fields. With the latter two `access_log_format` has no effect.",
+	},
+	{
 		Name: "errorlog", Section: sectionLogging,
 		Flags: []string{"--error-logfile", "--log-file"}, Metavar: "FILE", Kind: KindString, Default: "-",
 		Doc: "The error log; `-` is standard error.",

@@ -21,6 +21,9 @@ func (c *Config) together() error {
 	if c.Kind() == WorkerASGI && c.Int("threads") > 1 {
 		c.warn("ASGI worker does not use threads configuration. Use worker_connections instead.")
 	}
+	if c.String("log_format") != "text" && c.IsSet("access_log_format") {
+		c.warn("access_log_format (%s) has no effect: log_format is %s", c.Source("access_log_format"), c.String("log_format"))
+	}
 	if c.Int("workers") == 0 {
 		c.warn("workers is 0 (%s): nothing will be served, and clients get 503, until TTIN adds a worker", c.Source("workers"))
 	}

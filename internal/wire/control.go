@@ -95,6 +95,7 @@ type ToFront struct {
 	Error      bool         `json:"error,omitempty"`
 	Relay      bool         `json:"relay,omitempty"`
 	Level      string       `json:"level,omitempty"`
+	Format     string       `json:"format,omitempty"` // of the lines of the error log: json or ecs, else text
 	Syslog     *Syslog      `json:"syslog,omitempty"`
 	Statsd     *Statsd      `json:"statsd,omitempty"`
 	Title      string       `json:"title,omitempty"`
@@ -115,6 +116,7 @@ type FrontConfig struct {
 	GracefulTimeout  int    `json:"graceful_timeout"`
 	Keepalive        int    `json:"keepalive"` // 0: close after each response
 	AccessLogFormat  string `json:"access_log_format"`
+	LogFormat        string `json:"log_format"` // text, json or ecs
 	AccessLogTimeout int    `json:"access_log_timeout"`
 	TmpDir           string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 

@@ -21,7 +21,7 @@ import threading
 import time
 import traceback
 
-from .log import Handler, Stream, TraceFormatter, app_traceback, flush, take_uvicorns
+from .log import Handler, JSONAccessFormatter, JSONFormatter, Stream, TraceFormatter, app_traceback, flush, take_uvicorns
 
 DATE_FORMAT = "[%Y-%m-%d %H:%M:%S %z]"
 
@@ -120,10 +120,10 @@ class Logger:
         self.loglevel = self.LOG_LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
-        self._set_handler(self.error_log, cfg.errorlog or None, TraceFormatter(self.error_fmt, self.datefmt))
+        self._set_handler(self.error_log, cfg.errorlog or None, self._error_formatter(cfg))
         self._capture(cfg)
         self._set_handler(
-            self.access_log, cfg.accesslog or None, logging.Formatter(self.access_fmt), sys.stdout
+            self.access_log, cfg.accesslog or None, self._access_formatter(cfg), sys.stdout
         )
         to_syslog = bool(cfg.get("syslog"))
         self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error", to_syslog)
@@ -131,6 +131,16 @@ class Logger:
         self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access", to_syslog)
         take_uvicorns(self.error_log)
         self._configure(cfg)
+
+    def _error_formatter(self, cfg):
+        if cfg.get("log_format", "text") == "text":
+            return TraceFormatter(self.error_fmt, self.datefmt)
+        return JSONFormatter(cfg.get("log_format") == "ecs")
+
+    def _access_formatter(self, cfg):
+        if cfg.get("log_format", "text") == "text":
+            return logging.Formatter(self.access_fmt)
+        return JSONAccessFormatter(cfg.get("log_format") == "ecs")
 
     def critical(self, msg, *args, **kwargs):
         self.error_log.critical(msg, *args, **kwargs)
@@ -205,7 +215,9 @@ class Logger:
         that relays the front's lines; see access_log_enabled."""
         if not self.access_log_enabled:
             return
-        atoms = self.atoms_wrapper_class(self.atoms(resp, req, environ, request_time))
+        atoms = self.atoms(resp, req, environ, request_time)
+        if self.cfg.get("log_format", "text") == "text":
+            atoms = self.atoms_wrapper_class(atoms)  # else the formatter escapes them
         try:
             self.access_log.info(self.cfg.access_log_format, atoms)
         except Exception:

@@ -4,13 +4,14 @@ The master creates the files of errorlog and accesslog; a Python process opens
 them for appending, and again when it is told to.
 """
 
+import json
 import logging
 import os
 import sys
 import time
 import traceback
 
-from . import stdlib
+from . import stdlib, title
 from .absent import import_hint
 from .files import open_for_appending
 
@@ -88,6 +89,79 @@ class TraceFormatter(logging.Formatter):
 
     def formatException(self, ei):
         return app_traceback(ei[1]).rstrip("\n")
+
+
+class JSONFormatter(TraceFormatter):
+    """Writes lines as the master and the front do with the same log_format."""
+
+    def __init__(self, ecs):
+        super().__init__()
+        self.ecs = ecs
+
+    def format(self, record):
+        process = record.processName  # of the master and the front: see relay.py
+        if process not in ("master", "front"):
+            process = title.get()[len("indrik: ") :].partition(" ")[0]
+        zone = time.strftime("%z", local(record.created))
+        stamp = "%s.%06d%s:%s" % (time.strftime("%Y-%m-%dT%H:%M:%S", local(record.created)),
+                                  record.created % 1 * 1e6, zone[:3], zone[3:])
+        level = record.levelname.lower()
+        trace = self.formatException(record.exc_info) if record.exc_info and record.exc_info[1] else None
+        if self.ecs:
+            fields = {
+                "@timestamp": stamp, "log.level": level, "log.logger": record.name, "process.pid": record.process,
+                "process.name": process, "message": record.getMessage(), "ecs.version": "8.11.0",
+            }
+            if trace:
+                fields["error.stack_trace"] = trace
+        else:
+            fields = {
+                "time": stamp, "level": level, "logger": record.name, "pid": record.process,
+                "process": process, "message": record.getMessage(),
+            }
+            if trace:
+                fields["traceback"] = trace
+        return json.dumps(fields)
+
+
+_ACCESS = (
+    # name, name of ECS, atom
+    ("remote_addr", "client.address", "h"),
+    ("user", "user.name", "u"),
+    ("method", "http.request.method", "m"),
+    ("host", "url.domain", "{host}i"),
+    ("path", "url.path", "U"),
+    ("query", "url.query", "q"),
+    ("protocol", "http.version", "H"),
+    ("status", "http.response.status_code", "s"),
+    ("bytes", "http.response.body.bytes", "B"),
+    ("duration", "event.duration", "D"),
+    ("referer", "http.request.referrer", "f"),
+    ("user_agent", "user_agent.original", "a"),
+)
+
+
+class JSONAccessFormatter(JSONFormatter):
+    """The same for the access log, where its lines go through Python: the record has the
+    atoms."""
+
+    def format(self, record):
+        atoms = record.args if isinstance(record.args, dict) else {}
+        record.msg, record.args = "", ()
+        fields = json.loads(super().format(record))
+        for name in ("message", "process", "process.name"):
+            fields.pop(name, None)
+        for name, ecs, atom in _ACCESS:
+            value = atoms.get(atom)
+            value = None if value == "-" else value
+            if atom == "s" and str(value).isdigit():
+                value = int(value)
+            elif atom == "D":
+                value = (value or 0) * 1000 if self.ecs else (value or 0) / 1e6
+            elif atom == "H" and self.ecs:
+                value = str(value).replace("HTTP/", "")
+            fields[ecs if self.ecs else name] = value
+        return json.dumps(fields)
 
 
 class Stream:

@@ -26,8 +26,8 @@ class Response(Advice):
         self.status = fields["status"]
         code = self.status.partition(" ")[0]
         self.status_code = int(code) if code.isdigit() else None
-        self.headers = [tuple(pair) for pair in fields["response"]]
-        self.sent = fields["sent"]
+        self.headers = [tuple(pair) for pair in fields.get("response") or ()]
+        self.sent = fields.get("sent", 0)
         self.pid = fields["pid"]
         lengths = [v for n, v in self.headers if n.lower() == "content-length"]
         self.response_length = int(lengths[0]) if lengths and lengths[0].isdigit() else None
@@ -87,14 +87,14 @@ class Relay:
         if "message" in fields:
             getattr(self.log, _METHODS.get(fields["level"], "info"))(fields["message"])
             return
-        environ = fields["environ"]
-        for name, value in fields["request"]:
+        environ = fields.get("environ") or {}
+        for name, value in fields.get("request") or ():
             key = name.upper().replace("-", "_")
             if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
                 key = "HTTP_" + key
             environ[key] = environ[key] + "," + value if key in environ else value
         environ["wsgi.input"] = None
         request = Request(environ)
-        request.headers = [(name.upper(), value) for name, value in fields["request"]]
+        request.headers = [(name.upper(), value) for name, value in fields.get("request") or ()]
         took = timedelta(microseconds=fields["micros"])
         self.log.access(Response(fields), request, environ, took)

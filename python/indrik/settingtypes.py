@@ -118,6 +118,7 @@ class Settings(TypedDict, total=False):
     disable_redirect_access_to_syslog: bool
     access_log_format: str
     access_log_timeout: int
+    log_format: str
     errorlog: str
     loglevel: str
     capture_output: bool
