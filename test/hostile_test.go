@@ -1,0 +1,193 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+const nobody = 65534
+
+// A hostile is a server whose workers do their worst, with honest clients beside them.
+type hostile struct {
+	*server
+	stranger *exec.Cmd // a process of the workers' user that is not the server's
+	front    int
+	n        atomic.Int64
+	stop     chan struct{}
+	clients  sync.WaitGroup
+}
+
+// startHostile starts a server of the app hostile. uid: as that user, 0: as root, with
+// workers that are nobody.
+func startHostile(t *testing.T, uid int, app string, args ...string) *hostile {
+	t.Helper()
+	if os.Getuid() != 0 || systemPython() == "" {
+		t.Skip("needs root, to start processes of other users, and a python3 that everybody can run")
+	}
+	source, err := os.ReadFile("apps/hostile.py")
+	must(t, err)
+	h := &hostile{stop: make(chan struct{})}
+	h.stranger = exec.Command("/bin/sleep", "300")
+	h.stranger.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	must(t, h.stranger.Start())
+	t.Cleanup(func() {
+		h.stranger.Process.Kill()
+		h.stranger.Wait()
+	})
+	secret := tempDir(t) + "/secret"
+	must(t, os.WriteFile(secret, []byte("root's"), 0o600))
+	o := options{
+		app: "hostile:" + app, python: systemPython(), uid: uid, mayLeave: true,
+		args:  append([]string{"-w", "3", "--timeout", "5"}, args...),
+		env:   []string{"PYTHONPATH=", fmt.Sprintf("STRANGER=%d", h.stranger.Process.Pid), "SECRET=" + secret},
+		files: map[string]string{"hostile.py": string(source)},
+	}
+	if uid == 0 {
+		o.args = append(o.args, "--user", "nobody", "--group", fmt.Sprint(nobody), "--front-user", "daemon")
+	}
+	h.server = start(t, o)
+	h.workers(3)
+	h.front = h.role("front")[0].pid
+	return h
+}
+
+// beside has clients ask until done is called: each gets its own answer, or a 5xx.
+func (h *hostile) beside(t *testing.T) (done func()) {
+	stop := make(chan struct{})
+	for range 3 {
+		h.clients.Add(1)
+		go func() {
+			defer h.clients.Done()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				word := fmt.Sprint("word", h.n.Add(1))
+				r, err := h.request("GET", "/?"+word, "")
+				switch {
+				case err != nil:
+					t.Errorf("%s: %s", word, err)
+				case r.status == 200 && r.body != "hello "+word, r.status != 200 && r.status/100 != 5:
+					t.Errorf("%s: got %d %q", word, r.status, r.body)
+				}
+			}
+		}()
+	}
+	return func() {
+		close(stop)
+		h.clients.Wait()
+	}
+}
+
+// attack has a worker do its worst, and sees what became of the server.
+func (h *hostile) attack(t *testing.T, name string) {
+	t.Helper()
+	done := h.beside(t)
+	r, err := h.request("GET", "/attack/"+name, "")
+	if err != nil {
+		t.Errorf("%s: %s", name, err)
+	} else if r.status == 200 && r.body != "done" || r.status != 200 && r.status/100 != 5 {
+		t.Errorf("%s: got %d %q", name, r.status, r.body)
+	}
+	done()
+	back := within(patience, func() bool {
+		r, err := h.request("GET", "/?back", "")
+		return err == nil && r.status == 200 && r.body == "hello back"
+	})
+	if !back {
+		t.Errorf("%s: the service is not back", name)
+	}
+	if pids := h.role("front"); len(pids) != 1 || pids[0].pid != h.front {
+		t.Errorf("%s: front %d, now %v", name, h.front, pids)
+	}
+	if !h.running() || !alive(h.stranger.Process.Pid) {
+		t.Errorf("%s: master runs: %v; stranger runs: %v", name, h.running(), alive(h.stranger.Process.Pid))
+	}
+}
+
+// attacks are those that concern the master, the spawner and other processes.
+var attacks = strings.Fields("channel empty rights flood memory trace signals root inherited close")
+
+func TestHostileWorker(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		uid  int
+		app  string
+		args []string
+		not  []string
+	}{
+		{"sync", 0, "app", nil, nil},
+		{"preloaded", 0, "app", []string{"--preload", "--threads", "2"}, nil},
+		{"asgi", 0, "asgi", nil, []string{"memory", "inherited"}},
+		// What is of the same user is free to be signalled.
+		{"without root", nobody, "app", []string{"--preload"}, []string{"signals", "root"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := startHostile(t, c.uid, c.app, c.args...)
+			for _, name := range attacks {
+				if !slices.Contains(c.not, name) {
+					h.attack(t, name)
+				}
+			}
+			if n := h.log.count(`Worker \(pid:\d+\) is ended: it (sent the master|closed its channel)`); n < 3 {
+				t.Errorf("the log tells of %d workers that broke the protocol", n)
+			}
+			h.reload(3)
+			h.terminate()
+		})
+	}
+}
+
+// The user of the workers puts something else in the place of a log file, which root
+// opens again at USR1.
+func TestLogsInADirectoryOfOthers(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 || systemPython() == "" {
+		t.Skip("needs root, and a python3 that everybody can run")
+	}
+	secrets := tempDir(t)
+	s := start(t, options{
+		app: "webapp:app", python: systemPython(), env: []string{"PYTHONPATH="},
+		args: []string{"--user", "nobody", "--group", fmt.Sprint(nobody), "--error-logfile", "DIR/logs/error.log", "--access-logfile", "DIR/logs/access.log"},
+		files: map[string]string{
+			"logs/.keep": "",
+			"webapp.py":  "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n",
+		},
+	})
+	must(t, os.Chown(s.path("logs"), nobody, nobody))
+	for _, name := range []string{"error.log", "access.log"} {
+		secret := secrets + "/" + name
+		must(t, os.WriteFile(secret, []byte("root's\n"), 0o600))
+		must(t, os.Rename(s.path("logs/"+name), s.path("logs/"+name+".1")))
+		must(t, os.Symlink(secret, s.path("logs/"+name)))
+		must(t, os.Lchown(s.path("logs/"+name), nobody, nobody))
+	}
+	s.signal(syscall.SIGUSR1)
+	eventually(t, "the log tells of it", func() bool {
+		return strings.Count(s.read("logs/error.log.1"), "is a symbolic link of user 65534") >= 2 // of the master and the spawner
+	})
+	s.get("/")
+	for _, name := range []string{"error.log", "access.log"} {
+		var st syscall.Stat_t
+		must(t, syscall.Stat(secrets+"/"+name, &st))
+		text, err := os.ReadFile(secrets + "/" + name)
+		must(t, err)
+		if st.Uid != 0 || string(text) != "root's\n" {
+			t.Errorf("root's file is of user %d, and has %q", st.Uid, text)
+		}
+	}
+	s.terminate()
+}
