@@ -36,7 +36,7 @@ func TestSocketMessages(t *testing.T) {
 		ws.sendFrame(fin|opContinuation, "\xacb")
 		ws.expectMessage(opText, "a€b")
 		ws.sendFrame(fin|opClose, string(closeFrame(4321, "bye").payload))
-		ws.expect(closeFrame(4321, ""))
+		ws.expect(closeFrame(4321, "bye"))
 		ws.expectEOF(t)
 		s.ended("/echo", 4321, "bye")
 		s.terminate()
@@ -118,7 +118,7 @@ func TestSocketScope(t *testing.T) {
 	f, err := ws.readFrame()
 	must(t, err)
 	for _, want := range []string{
-		"'type': 'websocket'", "'scheme': 'wss'", "'path': '/scope'", "'raw_path': b'/scope'", "'query_string': b'a=b%20c'", "'root_path': '/root'",
+		"'type': 'websocket'", "'scheme': 'wss'", "'path': '/root/scope'", "'raw_path': b'/root/scope'", "'query_string': b'a=b%20c'", "'root_path': '/root'",
 		"'subprotocols': ['one', 'two']", "'http_version': '1.1'", "(b'upgrade', b'websocket')", "'websocket.http.response': {}", "'client': ('127.0.0.1', ", "'state': {}",
 	} {
 		if !strings.Contains(string(f.payload), want) {
@@ -166,7 +166,7 @@ func TestSocketClientCloses(t *testing.T) {
 		}
 		ws := s.socket("/echo")
 		ws.sendFrame(fin|opClose, string(closeFrame(code, "because").payload))
-		ws.expect(closeFrame(code, ""))
+		ws.expect(closeFrame(code, "because"))
 		ws.expectEOF(t)
 		s.ended("/echo", code, "because")
 	}
