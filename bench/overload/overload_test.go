@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -66,5 +68,25 @@ func TestDocs(t *testing.T) {
 	}
 	if last := r.Steps[len(r.Steps)-1]; last.Offered < 2*r.capacity() {
 		t.Errorf("offered at most %.0f, the capacity is %.0f", last.Offered, r.capacity())
+	}
+}
+
+// No two labels lie on each other, wherever the lines end.
+func TestLabelsAreApart(t *testing.T) {
+	for _, ends := range [][]float64{{100, 100}, {100, 101}, {101, 100}, {100, 130}, {100, 104, 108}, {60, 61, 200, 201}} {
+		var p panel
+		for _, y := range ends {
+			p.labels = append(p.labels, label{y, "#000", "name"})
+		}
+		var b strings.Builder
+		p.names(&b)
+		var last float64
+		for _, m := range regexp.MustCompile(` y="([0-9.]+)"`).FindAllStringSubmatch(b.String(), -1) {
+			y, err := strconv.ParseFloat(m[1], 64)
+			if err != nil || y < last+lineHeight {
+				t.Errorf("lines that end at %v: %s", ends, b.String())
+			}
+			last = y
+		}
 	}
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"indrik/bench/stats"
@@ -54,6 +57,7 @@ func (r *result) svg() string {
 	first.guide(&b, r.capacity(), "capacity")
 	first.line(&b, "#c2410c", "answered 200", func(s *step) stats.Summary { return s.Answered })
 	first.line(&b, "#9aa5b1", "answered 503", func(s *step) stats.Summary { return s.Refused })
+	first.names(&b)
 
 	slowest := 0.0
 	for _, s := range r.Steps {
@@ -63,6 +67,7 @@ func (r *result) svg() string {
 	second.axes(&b)
 	second.line(&b, "#c2410c", "p99", func(s *step) stats.Summary { return s.P99 })
 	second.line(&b, "#1d4ed8", "p50", func(s *step) stats.Summary { return s.P50 })
+	second.names(&b)
 	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" fill="#666">offered requests/s</text>`+"\n</svg>\n", plotWidth-plotRight, height-8)
 	return b.String()
 }
@@ -73,6 +78,7 @@ type panel struct {
 	top           int
 	offered, most float64 // the ends of the axes
 	unit          string
+	labels        []label // of the lines that were drawn
 }
 
 func (p *panel) x(v float64) float64 {
@@ -116,7 +122,30 @@ func (p *panel) line(b *strings.Builder, colour, name string, of func(*step) sta
 	}
 	fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n", path.String(), colour)
 	if n := len(p.r.Steps); n > 0 {
-		last := &p.r.Steps[n-1]
-		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`+"\n", p.x(last.Offered)-4, p.y(of(last).Median)-6, colour, name)
+		p.labels = append(p.labels, label{p.y(of(&p.r.Steps[n-1]).Median), colour, name})
+	}
+}
+
+// A label names a line, at whose right end it is.
+type label struct {
+	y            float64 // of the line
+	colour, name string
+}
+
+// lineHeight is how far apart the baselines of two labels must be.
+const lineHeight = 14
+
+// names writes the labels of the lines, each above its line; where the one above it
+// would be in the way, below the line.
+func (p *panel) names(b *strings.Builder) {
+	slices.SortFunc(p.labels, func(one, other label) int { return cmp.Compare(one.y, other.y) })
+	last := math.Inf(-1)
+	for _, l := range p.labels {
+		y := l.y - 6
+		if y < last+lineHeight {
+			y = max(l.y+16, last+lineHeight)
+		}
+		fmt.Fprintf(b, `<text x="%d" y="%.1f" text-anchor="end" fill="%s">%s</text>`+"\n", plotWidth-plotRight-4, y, l.colour, l.name)
+		last = y
 	}
 }
