@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // environment makes a virtual environment in dir, with a module `marked` that says
@@ -445,4 +447,22 @@ def app(environ, start_response):
 			}
 		})
 	}
+}
+
+// Without workers clients are told at once, and served when TTIN adds one.
+func TestNoWorkers(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{args: []string{"-w", "0"}, noProbe: true})
+	s.log.expect(t, `\[WARNING\] workers is 0 \(command line\): nothing will be served, and clients get 503, until TTIN adds a worker$`)
+	s.log.expect(t, `Ready: 0 workers`)
+	begun := time.Now()
+	if r, err := s.request("GET", "/", ""); err != nil || r.status != 503 || time.Since(begun) > 5*time.Second {
+		t.Errorf("%v %v after %v", r, err, time.Since(begun))
+	}
+	s.signal(syscall.SIGTTIN)
+	eventually(t, "a worker serves", func() bool {
+		r, err := s.request("GET", "/", "")
+		return err == nil && r.status == 200
+	})
+	s.terminate()
 }

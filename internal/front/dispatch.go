@@ -166,6 +166,12 @@ func (q *queue) submit(ex *exchange, at time.Time) {
 	if ex.cfg.Reload {
 		ex.look = q.lookout.await()
 	}
+	if ex.cfg.NoWorkers && len(q.workers) == 0 { // the start has said so
+		q.mu.Unlock()
+		ex.release()
+		ex.failWith(503)
+		return
+	}
 	if full, depth := q.fullFor(ex.cfg); full {
 		q.mu.Unlock()
 		q.s.overload.full(depth)

@@ -30,6 +30,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		Keepalive:        c.Int("keepalive"),
 		AccessLogFormat:  c.frontLogFormat(),
 		LogFormat:        c.String("log_format"),
+		NoWorkers:        c.Int("workers") == 0,
 		AccessLogTimeout: c.Int("access_log_timeout"),
 		TmpDir:           c.String("tmp_upload_dir"),
 

@@ -117,6 +117,7 @@ type FrontConfig struct {
 	Keepalive        int    `json:"keepalive"` // 0: close after each response
 	AccessLogFormat  string `json:"access_log_format"`
 	LogFormat        string `json:"log_format"` // text, json or ecs
+	NoWorkers        bool   `json:"no_workers"` // workers is 0: requests are refused while there are none
 	AccessLogTimeout int    `json:"access_log_timeout"`
 	TmpDir           string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 
