@@ -26,7 +26,7 @@ var layers = map[string][]string{
 		"internal/wire", "python",
 	},
 	"internal/front": {
-		"internal/accesslog", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outlets",
+		"internal/accesslog", "internal/account", "internal/capacity", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outlets",
 		"internal/proxyproto", "internal/syslog", "internal/tlsconf", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/settings": {
@@ -48,6 +48,7 @@ var layers = map[string][]string{
 	"python":                    {"internal/wire"},
 
 	"internal/accesslog": {},
+	"internal/account":   {},
 	"internal/capacity":  {},
 	"internal/courier":   {},
 	"internal/errlog":    {"internal/pathwalk"},

@@ -219,6 +219,9 @@ func (h *Holder) writeOff() (held int64, ok bool) {
 	return h.held, true
 }
 
+// Review has watch called, and the bounds seen to, although nothing has grown.
+func (a *Account) Review() { a.look() }
+
 // look has a goroutine see to the bounds.
 func (a *Account) look() {
 	a.again.Store(true)

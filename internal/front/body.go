@@ -37,6 +37,7 @@ func (e statusError) Error() string {
 
 var (
 	errTooSlow = statusError{code: 408, text: "the client sends too slowly"}
+	errCrowded = statusError{code: 503, text: "the client has too much open"}
 	errBusy    = statusError{code: 503, text: "too many requests wait for a worker"}
 )
 
@@ -139,6 +140,8 @@ func (c *conn) readChunked(cfg *config, body *spool) error {
 	decoder.Reset(&cfg.http)
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
+	c.hold(copyBuffer)
+	defer c.hold(-copyBuffer)
 	head := c.r // it stays where it is
 	in := append((*buf)[:0], c.buf[c.r:c.w]...)
 	var out []byte // empty while no data is known to come: the body may end here
@@ -176,6 +179,7 @@ func (c *conn) putBack(at int, extra []byte) {
 		copy(bigger, c.buf[:at])
 		// The request is still in the old buffer, which it keeps alive.
 		c.buf = bigger
+		c.holdBuffer()
 	}
 	c.r = at
 	c.w = at + copy(c.buf[at:], extra)

@@ -169,6 +169,11 @@ func (n *networks) contain(addr netip.Addr) bool {
 	return slices.ContainsFunc(n.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
+// mayProxyFor tells whether a peer may be a proxy that says by a PROXY header for whom.
+func (c *config) mayProxyFor(addr netip.Addr) bool {
+	return c.proxy != proxyproto.Off && c.mayProxy(addr)
+}
+
 // mayForward tells whether a trusted peer may give the field name, which has an
 // underscore in it.
 func (c *config) mayForward(name []byte) bool {

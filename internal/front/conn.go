@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/account"
 	"indrik/internal/http1"
 	"indrik/internal/websocket"
 )
@@ -38,8 +39,9 @@ type conn struct {
 	s        *server
 	sock     net.Conn
 	raw      syscall.RawConn // of sock
-	nc       net.Conn        // what requests are read from: sock, or TLS
-	tls      *tls.Conn       // nil: plain text
+	held     *account.Holder
+	nc       net.Conn  // what requests are read from: sock, or TLS
+	tls      *tls.Conn // nil: plain text
 	tlsSock  *tlsSocket
 	origin   origin
 	fromPeer atomic.Bool // the peer gave it, and is not to have it back
@@ -59,14 +61,15 @@ type conn struct {
 	socket    atomic.Pointer[socket]
 
 	// Of the goroutine run.
-	buf    []byte // nil while nothing is there
-	r, w   int    // buf[r:w] is unread
-	req    http1.Request
-	readN  int
-	readE  error
-	readFn func(fd uintptr) bool
-	quick  bool // tryRead may hand over a request that is there as a whole
-	passed bool // an empty line stood before the request that is to come
+	buf     []byte // nil while nothing is there
+	bufHeld int    // bytes of it that are counted
+	r, w    int    // buf[r:w] is unread
+	req     http1.Request
+	readN   int
+	readE   error
+	readFn  func(fd uintptr) bool
+	quick   bool // tryRead may hand over a request that is there as a whole
+	passed  bool // an empty line stood before the request that is to come
 
 	resting bool // between two frames of WebSocket: there is no request that buf is needed for
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"indrik/internal/account"
 	"indrik/internal/http1"
 )
 
@@ -34,8 +35,10 @@ type exchange struct {
 	files   []*os.File // the head, if it is too large for a message; the body, if it is
 	body    *spool     // that is in the message, or its start
 	length  int64      // of the body, as pack got it
-	feed    *feed      // more of the body is fed to an ASGI worker
-	socket  *socket    // it asks for a WebSocket connection, or is one
+	holder  *account.Holder
+	held    int     // bytes of the message that are counted
+	feed    *feed   // more of the body is fed to an ASGI worker
+	socket  *socket // it asks for a WebSocket connection, or is one
 
 	// The request; method and the rest are parts of the connection's buffer.
 	req    *http1.Request
@@ -126,6 +129,7 @@ func (ex *exchange) release() {
 		messages.Put(ex.buffer)
 	}
 	ex.message, ex.buffer, ex.body = nil, nil, nil
+	ex.holdMessage()
 }
 
 func (ex *exchange) closeFiles() {

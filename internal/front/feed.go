@@ -130,6 +130,14 @@ var feedBuffers = sync.Pool{New: func() any { return new(feedBuffer) }}
 // part is where the part goes.
 func (b *feedBuffer) part(most int64) []byte { return b[wire.BodyAt:][:min(most, feedPiece)] }
 
+// memory is what it needs while it runs.
+func (f *feed) memory() int {
+	if b, ok := f.source.(*bodyReader); ok && b.chunked {
+		return len(feedBuffer{}) + len(b.buf)
+	}
+	return len(feedBuffer{})
+}
+
 // pass sends to the worker the n bytes that were read into b; err is what came with
 // them.
 func (f *feed) pass(b *feedBuffer, n int, err error) (end bool, _ error) {
@@ -141,7 +149,7 @@ func (f *feed) pass(b *feedBuffer, n int, err error) (end bool, _ error) {
 	defer f.mu.Unlock() // until over the exchange is that of this body
 	f.room -= int64(n)
 	if !f.over {
-		f.ex.at.post.send(wire.FrameBody(b[:], f.ex.id, n, !end))
+		f.ex.at.post.sendFor(f.ex.holder, wire.FrameBody(b[:], f.ex.id, n, !end))
 	}
 	return end, nil
 }
@@ -162,7 +170,7 @@ func (c *conn) beginFeed(ex *exchange) (*feed, error) {
 	body := c.bodyReader()
 	f := &feed{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake, upload: &c.upload}
 	f.waits = req.Expect100 && c.r == c.w
-	first := &spool{s: c.s, length: -1}
+	first := &spool{s: c.s, holder: c.held, length: -1}
 	end, err := c.readFirst(f, first)
 	if err != nil {
 		first.close()
@@ -215,6 +223,9 @@ func (c *conn) readFirst(f *feed, first *spool) (end bool, _ error) {
 func (c *conn) runFeed(f *feed) (bool, error) {
 	buf := feedBuffers.Get().(*feedBuffer)
 	defer feedBuffers.Put(buf)
+	held := f.memory()
+	c.hold(held)
+	defer c.hold(-held)
 	for {
 		room, over, err := c.awaitRoom(f)
 		if err != nil {

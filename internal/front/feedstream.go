@@ -43,6 +43,8 @@ func (st *stream) runFeed(f *feed) {
 func (st *stream) feedBody(f *feed) error {
 	buf := feedBuffers.Get().(*feedBuffer)
 	defer feedBuffers.Put(buf)
+	st.ex.holder.Hold(int64(len(buf)))
+	defer st.ex.holder.Hold(-int64(len(buf)))
 	u := f.upload
 	if cfg := st.ex.cfg; cfg.bodyTimeout > 0 || cfg.BodyMinRate > 0 {
 		defer st.judge(f, cfg)()

@@ -166,6 +166,7 @@ func (c *conn) releaseBuffer() {
 		buffers.Put(&b)
 	}
 	c.buf, c.r, c.w = nil, 0, 0
+	c.holdBuffer()
 	c.req.Forget()
 	c.ex.forget()
 	if now()-c.since.Load() > int64(bufferTime) {
@@ -190,4 +191,5 @@ func (c *conn) makeRoom(cfg *config) {
 	}
 	copy(bigger, c.buf[:c.w])
 	c.buf = bigger
+	c.holdBuffer()
 }

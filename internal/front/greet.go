@@ -115,8 +115,13 @@ func (c *conn) readProxy(cfg *config) error {
 	if _, err := io.ReadFull(c.nc, buf[:n]); err != nil {
 		return err
 	}
-	if !header.Local {
-		c.origin.through(header.Source, header.Dest)
+	if header.Local {
+		return nil
+	}
+	c.origin.through(header.Source, header.Dest)
+	if connections, ok := c.held.Move(c.clientAddr(cfg), c.origin.name()); !ok {
+		c.s.refusals.say(c.s.log, tooManyConnections(&c.origin, connections))
+		return errCrowded
 	}
 	return nil
 }
@@ -135,6 +140,7 @@ func (c *conn) handshake(cfg *config) error {
 	}
 	c.tlsSock = &tlsSocket{Conn: c.sock, c: c}
 	c.tls = tls.Server(c.tlsSock, cfg.tls.Config())
+	c.hold(tlsHeld)
 	if err := c.tls.Handshake(); err != nil {
 		return err
 	}

@@ -3,7 +3,10 @@ package front
 import (
 	"errors"
 	"net"
+	"sync"
 	"time"
+
+	"indrik/internal/account"
 )
 
 // http2Buffer is how much is read at a time of HTTP/2.
@@ -25,16 +28,49 @@ type http2Conn struct {
 
 	out    frameScanner
 	limits floodLimits
+	unread unread
 }
 
 // newHTTP2Conn takes over what c has read already. closed is called with Close.
 func newHTTP2Conn(c *conn, closed func()) *http2Conn {
 	h := &http2Conn{Conn: c.nc, c: c, closed: closed, buf: make([]byte, http2Buffer)}
 	h.limits.begin(now())
-	h.in.limits = &h.limits
+	h.unread.holder = c.held
+	h.in.limits, h.in.unread = &h.limits, &h.unread
 	h.left, h.err = h.in.filter(nil, c.buf[c.r:c.w])
 	c.buf, c.r, c.w = nil, 0, 0
+	c.holdBuffer()
+	c.hold(http2Held)
 	return h
+}
+
+// An unread is how many bytes of bodies have come that no stream has read yet: net/http
+// gives the connection's window back as they are read, or their stream ends.
+type unread struct {
+	holder *account.Holder
+
+	mu sync.Mutex
+	n  int
+}
+
+func (u *unread) received(n int) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	u.n += n
+	u.mu.Unlock()
+	u.holder.Hold(int64(n))
+}
+
+// credited takes less than n where the window has only become larger than it was at
+// first.
+func (u *unread) credited(n int) {
+	u.mu.Lock()
+	n = min(n, u.n)
+	u.n -= n
+	u.mu.Unlock()
+	u.holder.Hold(int64(-n))
 }
 
 // Read is called by one goroutine.
@@ -66,7 +102,12 @@ func (h *http2Conn) Read(p []byte) (int, error) {
 
 // Write is called by one goroutine at a time.
 func (h *http2Conn) Write(p []byte) (int, error) {
-	h.out.scan(p, func(f *frame) { h.limits.sent(f, now()) })
+	h.out.scan(p, func(f *frame) {
+		h.limits.sent(f, now())
+		if f.kind == frameUpdate && f.stream == 0 {
+			h.unread.credited(int(f.increment))
+		}
+	})
 	return h.Conn.Write(p)
 }
 

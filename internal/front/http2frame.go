@@ -8,6 +8,7 @@ const (
 	frameHeaders      = 1
 	frameReset        = 3
 	frameSettings     = 4
+	frameUpdate       = 8
 	frameContinuation = 9
 
 	flagEndStream  = 0x01 // of DATA and HEADERS
@@ -25,6 +26,8 @@ type frame struct {
 	length      int
 	data        int    // DATA: bytes without padding
 	code        uint32 // RST_STREAM
+	stream      uint32
+	increment   uint32 // WINDOW_UPDATE
 }
 
 // A frameScanner finds the frames in a stream of bytes.
@@ -72,7 +75,7 @@ func (s *frameScanner) want() int {
 	switch {
 	case kind == frameData && flags&flagPadded != 0:
 		return frameHeader + min(length, 1)
-	case kind == frameReset:
+	case kind == frameReset, kind == frameUpdate:
 		return frameHeader + min(length, 4)
 	}
 	return frameHeader
@@ -88,7 +91,7 @@ func (s *frameScanner) frame() (frame, bool) {
 	if s.n < frameHeader || s.n < s.want() {
 		return frame{}, false
 	}
-	f := frame{kind: s.head[3], flags: s.head[4], length: s.length()}
+	f := frame{kind: s.head[3], flags: s.head[4], length: s.length(), stream: binary.BigEndian.Uint32(s.head[5:]) &^ (1 << 31)}
 	switch f.kind {
 	case frameData:
 		f.data = f.length
@@ -97,6 +100,8 @@ func (s *frameScanner) frame() (frame, bool) {
 		}
 	case frameReset:
 		f.code = binary.BigEndian.Uint32(s.head[frameHeader:])
+	case frameUpdate:
+		f.increment = binary.BigEndian.Uint32(s.head[frameHeader:]) &^ (1 << 31)
 	}
 	s.left = f.length - (s.n - frameHeader)
 	s.n = 0
@@ -109,6 +114,7 @@ func (s *frameScanner) frame() (frame, bool) {
 // Fields that HTTP/2 does not have make a request malformed; see [fieldWatch].
 type http2Filter struct {
 	limits  *floodLimits
+	unread  *unread
 	scanner frameScanner
 	fields  fieldWatch
 	preface int    // bytes of it that have passed
@@ -149,6 +155,9 @@ func (h *http2Filter) filter(dst, p []byte) ([]byte, error) {
 			}
 			if !h.limits.received(&f, now()) {
 				return nil, errFlood
+			}
+			if f.kind == frameData {
+				h.unread.received(f.length)
 			}
 			if h.holds(&f) {
 				h.whole, h.want = append(h.whole[:0], s.head[:read]...), frameHeader+f.length

@@ -73,11 +73,13 @@ func TestFrameScanner(t *testing.T) {
 		f.WriteData(1, true, make([]byte, 20))
 		f.WriteDataPadded(1, false, make([]byte, 5), make([]byte, 7))
 		f.WriteRSTStream(3, http2.ErrCodeEnhanceYourCalm)
+		f.WriteWindowUpdate(0, 1000)
 	})[len(http2Preface):]
 	want := []frame{
-		{kind: frameData, flags: flagEndStream, length: 20, data: 20},
-		{kind: frameData, flags: flagPadded, length: 13, data: 5},
-		{kind: frameReset, length: 4, code: uint32(http2.ErrCodeEnhanceYourCalm)},
+		{kind: frameData, flags: flagEndStream, length: 20, data: 20, stream: 1},
+		{kind: frameData, flags: flagPadded, length: 13, data: 5, stream: 1},
+		{kind: frameReset, length: 4, code: uint32(http2.ErrCodeEnhanceYourCalm), stream: 3},
+		{kind: frameUpdate, length: 4, increment: 1000},
 	}
 	for most := 1; most <= len(input); most++ {
 		var s frameScanner

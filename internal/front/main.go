@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"syscall"
 
@@ -21,9 +20,6 @@ func Main(control *os.File) int {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM,
 		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGTTIN, syscall.SIGTTOU,
 		syscall.SIGXFSZ) // what RLIMIT_FSIZE forbids is an error then
-	// The live heap is small, a few kilobytes for each connection, so that
-	// collecting at twice its size would be all that this process does.
-	debug.SetGCPercent(400)
 	// The workers need processors, too. Were there more threads here than half of
 	// them, most would but wake, find nothing to steal from each other, and sleep.
 	if os.Getenv("GOMAXPROCS") == "" {
@@ -40,6 +36,7 @@ func Main(control *os.File) int {
 	}
 	oslayer.SetTitle(os.Args[0])
 	s := newServer(errlog.New(os.Stderr), number, func(m wire.FromFront) { conn.Send(m) })
+	s.collector.Store(newCollector(os.Getenv))
 	s.send(wire.FromFront{Type: wire.TypeReady})
 	s.obey(conn)
 	s.accessLog.file.close()

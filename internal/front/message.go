@@ -114,10 +114,23 @@ func (ex *exchange) pack(body *spool, length int64) error {
 		return ex.spill(body)
 	}
 	ex.message = message
+	ex.holdMessage()
 	if n := len(body.mem); n > 0 {
 		body.become(message[len(message)-n:])
 	}
 	return nil
+}
+
+// holdMessage notes how large the message is, if it is not small.
+func (ex *exchange) holdMessage() {
+	n := cap(ex.message)
+	if n <= messageFree {
+		n = 0
+	}
+	if n != ex.held {
+		ex.holder.Hold(int64(n - ex.held))
+		ex.held = n
+	}
 }
 
 var noBody spool

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"indrik/internal/account"
 )
 
 const (
@@ -34,8 +36,9 @@ var errKilled = errors.New("the connection was closed")
 // client within the bounds above: what the line does not take at once is kept,
 // and written by another goroutine.
 type outbox struct {
-	line  line
-	owner outboxOwner
+	line   line
+	owner  outboxOwner
+	holder *account.Holder
 
 	mu       sync.Mutex
 	room     sync.Cond // less is kept, or the end
@@ -166,6 +169,7 @@ func (o *outbox) most() int {
 
 func (o *outbox) toMemory(p []byte) {
 	o.memory += len(p)
+	o.holder.Hold(int64(len(p)))
 	if last := len(o.kept) - 1; last >= 0 && o.kept[last].data != nil && len(o.kept[last].data)+len(p) <= pieceSize {
 		o.kept[last].data = append(o.kept[last].data, p...)
 		return
@@ -270,6 +274,7 @@ func (o *outbox) fail(err error) {
 			p.file.Close()
 		}
 	}
+	o.holder.Hold(int64(-o.memory))
 	o.kept, o.memory, o.spooled, o.files, o.low = nil, 0, 0, 0, nil
 	o.closeSpool()
 	o.room.Broadcast()
@@ -342,7 +347,10 @@ func (o *outbox) run() {
 		o.mu.Unlock()
 		err := o.send(p)
 		o.mu.Lock()
-		o.memory = max(0, o.memory-len(p.data))
+		if n := min(o.memory, len(p.data)); n > 0 {
+			o.memory -= n
+			o.holder.Hold(int64(-n))
+		}
 		if p.file != nil && p.file == o.spool {
 			o.spooled = max(0, o.spooled-p.size)
 		} else if p.file != nil {

@@ -214,7 +214,7 @@ func TestSmallPiecesAreJoined(t *testing.T) {
 // However long a target is, the master can be told of it.
 func TestTimeoutOfLongTarget(t *testing.T) {
 	cfg := testConfig()
-	cfg.Timeout, cfg.LimitRequestLine = 1, 0
+	cfg.Timeout, cfg.LimitRequestLine, cfg.LimitRequestHead = 1, 0, 0
 	r := newRig(t, 0)
 	r.listen()
 	w := r.worker(r.generation(1, cfg), 1)

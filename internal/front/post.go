@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"indrik/internal/account"
 	"indrik/internal/wire"
 )
 
@@ -19,10 +20,16 @@ type post struct {
 	room func() // the worker has read some of what did not fit; called without the mutex
 
 	mu      sync.Mutex
-	waiting [][]byte // events that did not fit
-	full    bool     // a message did not fit; somebody waits until it does
-	awaited bool     // a goroutine waits for that
+	waiting []kept // events that did not fit
+	full    bool   // a message did not fit; somebody waits until it does
+	awaited bool   // a goroutine waits for that
 	closed  bool
+}
+
+// A kept event is one that waits, for a client.
+type kept struct {
+	event  []byte
+	holder *account.Holder // nil: for none
 }
 
 func newPost(raw syscall.RawConn, room func()) *post {
@@ -63,7 +70,10 @@ func (p *post) try(message []byte, files []*os.File) error {
 }
 
 // send sends an event, of which it keeps a copy until it fits.
-func (p *post) send(event []byte) {
+func (p *post) send(event []byte) { p.sendFor(nil, event) }
+
+// sendFor is send for what a client has sent, whose memory it is until it fits.
+func (p *post) sendFor(h *account.Holder, event []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -76,7 +86,8 @@ func (p *post) send(event []byte) {
 			return // sent, or the worker is gone
 		}
 	}
-	p.waiting = append(p.waiting, bytes.Clone(event))
+	p.waiting = append(p.waiting, kept{bytes.Clone(event), h})
+	h.Hold(int64(len(event)))
 	p.await()
 }
 
@@ -111,17 +122,20 @@ func (p *post) await() {
 	}()
 }
 
+func (k kept) drop() { k.holder.Hold(-int64(len(k.event))) }
+
 func (p *post) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.full = false
 	for len(p.waiting) > 0 && !p.closed {
-		switch sendMessage(p.fd, p.waiting[0], nil) {
+		switch sendMessage(p.fd, p.waiting[0].event, nil) {
 		case unix.EAGAIN, unix.ENOBUFS:
 			p.full = true
 			return
 		}
-		p.waiting[0] = nil
+		p.waiting[0].drop()
+		p.waiting[0] = kept{}
 		p.waiting = p.waiting[1:]
 	}
 	p.waiting = nil
@@ -131,6 +145,9 @@ func (p *post) flush() {
 func (p *post) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, k := range p.waiting {
+		k.drop()
+	}
 	p.closed, p.full, p.waiting = true, false, nil
 }
 

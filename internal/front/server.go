@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"indrik/internal/account"
 	"indrik/internal/errlog"
 	"indrik/internal/outlets"
 	"indrik/internal/wire"
@@ -49,6 +50,11 @@ type server struct {
 	spare  chan *conn   // to a goroutine that has ended with its last connection
 	spares atomic.Int32 // how many of them wait
 
+	account   *account.Account
+	collector atomic.Pointer[collector] // nil: it is not for this server to say
+	cuts      complaint
+	refusals  complaint
+
 	store       *wire.Store  // of bodies; nil if there can be none
 	complained  atomic.Int64 // when cannotSpool last did
 	drainingNow atomic.Bool  // draining, for who does not hold mu
@@ -65,6 +71,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.queue = newQueue(s, number)
 	s.overload.log, s.overload.holders = log, s.queue.holders
 	s.place = sync.NewCond(&s.mu)
+	s.account = account.New(s.wasCutOff, s.watchHeld)
 	var err error
 	if s.store, err = wire.NewStore(); err != nil {
 		log.Warnf("large request bodies are kept in files only: %s", err)
@@ -79,6 +86,9 @@ var noConfig, _ = newConfig(&wire.FrontConfig{
 
 // setConfig makes cfg the settings from now on. The control goroutine calls it.
 func (s *server) setConfig(cfg *config) {
+	bounds := cfg.bounds(machine().Memory)
+	s.account.SetLimits(bounds)
+	s.collector.Load().limit(bounds.Memory)
 	if s.current.Swap(cfg) == nil {
 		close(s.known)
 	}
@@ -104,6 +114,15 @@ func (s *server) serve(nc net.Conn, from *endpoint, prepare func(*conn)) {
 	if prepare != nil {
 		prepare(c)
 	}
+	cfg := s.config()
+	connections, ok := 0, false
+	c.held, connections, ok = s.account.Open(c.clientAddr(cfg), c.origin.name(), c.cutOff)
+	if !ok && prepare == nil { // what another front gives was admitted there
+		c.refuse(connections, cfg)
+		return
+	}
+	c.hold(connHeld)
+	c.ex.holder, c.out.holder = c.held, c.held
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	if !s.sweeping {
@@ -133,6 +152,7 @@ func (s *server) run(c *conn) {
 
 // forget is called when a connection has ended.
 func (s *server) forget(c *conn) {
+	c.held.Close()
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.place.Broadcast()

@@ -41,13 +41,15 @@ type socket struct {
 	peer      socketPeer
 	handshake *websocket.Handshake
 
-	dec websocket.Decoder // of the reader
+	dec     websocket.Decoder // of the reader
+	decHeld int               // bytes of it that are counted
 
 	mu      sync.Mutex
 	changed *sync.Cond
 	state   socketState
 	since   int64 // when it began to close
 	enc     websocket.Encoder
+	encHeld int         // bytes of it that are counted
 	room    int64       // bytes that the worker wants
 	stalled bool        // the reader waits for room
 	heard   int64       // when something came from the client
@@ -171,6 +173,7 @@ func (sk *socket) send(m *wire.WorkerMessage) {
 	}
 	b := messages.Get().(*[]byte)
 	frame := sk.enc.AppendPart((*b)[:0], m.Text, m.Body, !m.More)
+	sk.hold(&sk.encHeld, sk.enc.Held())
 	sk.line.frames(frame)
 	if cap(frame) <= maxPooled {
 		*b = frame[:0]
@@ -263,6 +266,19 @@ func (sk *socket) close(code int, reason []byte) {
 func (sk *socket) end(code int, reason string) {
 	sk.close(code, []byte(reason))
 	sk.peer.gone(code, []byte(reason))
+}
+
+// dismiss ends a connection of a client that is to go; false if there is none.
+func (sk *socket) dismiss(code int, reason string) bool {
+	sk.mu.Lock()
+	defer sk.mu.Unlock()
+	if sk.state != socketOpen {
+		return false
+	}
+	sk.end(code, reason)
+	sk.finish()
+	sk.line.wake()
+	return true
 }
 
 // over notes that nothing more is said.

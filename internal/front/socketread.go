@@ -23,6 +23,7 @@ func (sk *socket) take(b []byte) (int, bool) {
 		}
 		n, ev, err := sk.dec.Next(b[taken:])
 		taken += n
+		sk.hold(&sk.decHeld, sk.dec.Held())
 		if err != nil {
 			sk.violated(err)
 			return taken, false
@@ -40,6 +41,14 @@ func (sk *socket) take(b []byte) (int, bool) {
 			sk.closedBy(ev.Code, ev.Data)
 			return taken, false
 		}
+	}
+}
+
+// hold notes how much memory a part of the socket has.
+func (sk *socket) hold(held *int, n int) {
+	if n != *held {
+		sk.ex.holder.Hold(int64(n - *held))
+		*held = n
 	}
 }
 

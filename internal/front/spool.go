@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 
+	"indrik/internal/account"
 	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
@@ -17,12 +18,14 @@ const mostStored = 4 << 20
 // temporary file.
 type spool struct {
 	s      *server
-	limit  int64 // of size; 0: none
-	length int64 // that is expected; −1: not known
+	holder *account.Holder // who it is held for
+	limit  int64           // of size; 0: none
+	length int64           // that is expected; −1: not known
 	size   int64
 
 	mem    []byte
 	first  *[]byte // of firstPieces, that mem is in
+	held   int     // bytes of mem that are counted
 	blocks []int   // of the store
 	filled int     // bytes in the last of them
 	file   *os.File
@@ -33,7 +36,7 @@ var firstPieces = sync.Pool{New: func() any { b := make([]byte, firstPiece); ret
 
 // spool makes the one for the body of a request.
 func (ex *exchange) spool() *spool {
-	return &spool{s: ex.s, limit: ex.cfg.LimitRequestBody, length: ex.req.ContentLength}
+	return &spool{s: ex.s, holder: ex.holder, limit: ex.cfg.LimitRequestBody, length: ex.req.ContentLength}
 }
 
 // room returns where the next bytes of the body go; took is told how many came.
@@ -111,16 +114,25 @@ func (b *spool) grow() {
 	if len(b.mem) == 0 && most >= firstPiece/4 {
 		b.first = firstPieces.Get().(*[]byte)
 		b.mem = (*b.first)[:0:min(most, firstPiece)]
+		b.hold(firstPiece)
 		return
 	}
 	mem := make([]byte, len(b.mem), min(most, max(firstPiece, 2*len(b.mem))))
 	copy(mem, b.mem)
 	b.become(mem)
+	b.hold(cap(mem))
+}
+
+// hold notes how many bytes of mem are its own.
+func (b *spool) hold(n int) {
+	b.holder.Hold(int64(n - b.held))
+	b.held = n
 }
 
 // become puts other memory with the same bytes in the place of mem.
 func (b *spool) become(mem []byte) {
 	b.mem = mem
+	b.hold(0)
 	if b.first != nil {
 		firstPieces.Put(b.first)
 		b.first = nil
@@ -142,6 +154,7 @@ func (b *spool) hasBlock() bool {
 	if !ok {
 		return false
 	}
+	b.holder.Hold(wire.StoreBlock)
 	b.blocks = append(b.blocks, next)
 	b.filled = copy(b.block(len(b.blocks)-1), b.mem)
 	b.become(nil)
@@ -198,7 +211,9 @@ func (b *spool) free() {
 	if b.first != nil {
 		b.become(nil)
 	}
+	b.hold(0)
 	if len(b.blocks) > 0 {
+		b.holder.Hold(int64(-len(b.blocks) * wire.StoreBlock))
 		b.s.store.Free(b.blocks)
 		b.blocks = nil
 	}

@@ -40,6 +40,9 @@ type stream struct {
 	head http2Head
 	left int64 // bytes of the body that are missing; -1: unknown
 
+	crowded  bool // its client has too many streams
+	headHeld int  // bytes of the head that are counted
+
 	sent  int  // of the body, by send
 	begun bool // the head was written
 }
@@ -60,6 +63,11 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 	}
 	st.ex.s, st.ex.from, st.ex.to, st.ex.req = s, &c.origin, st, &st.req
 	st.out.init(st, st)
+	st.ex.holder, st.out.holder = c.held, c.held
+	st.crowded = !c.held.OpenStream()
+	defer c.held.CloseStream()
+	c.hold(streamHeld)
+	defer func() { c.hold(-streamHeld - st.headHeld) }()
 	st.ex.begin(s.config())
 	st.out.begin(st.ex.form != forQueue)
 	if err := st.read(); err != nil {
@@ -78,7 +86,10 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 // read reads the request, and makes the message for the worker.
 func (st *stream) read() error {
 	cfg := st.ex.cfg
-	if _, err := http1.ParseRequest(&cfg.http2, appendRequest(nil, st.r), &st.req); err != nil {
+	head := appendRequest(nil, st.r)
+	st.headHeld = 2 * len(head) // net/http has another one
+	st.ex.holder.Hold(int64(st.headHeld))
+	if _, err := http1.ParseRequest(&cfg.http2, head, &st.req); err != nil {
 		return err
 	}
 	if st.req.Authority != nil && string(st.req.Method) != "CONNECT" {
@@ -86,6 +97,10 @@ func (st *stream) read() error {
 		return http1.NewError(http1.InvalidRequestLine, st.req.Target)
 	}
 	st.req.Major, st.req.Minor = 2, 0
+	if st.crowded {
+		st.s.refusals.say(st.s.log, "Refusing a stream of "+st.ex.from.name()+": it has as many as limit_client_streams allows")
+		return errCrowded
+	}
 	if st.r.ContentLength == 0 { // −1 is that of a body without a declared size
 		if st.req.ContentLength > 0 {
 			// Most of these end sooner, see fieldWatch.
@@ -112,6 +127,8 @@ func (st *stream) readBody(body *spool) error {
 	cfg := st.ex.cfg
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
+	st.ex.holder.Hold(copyBuffer)
+	defer st.ex.holder.Hold(-copyBuffer)
 	var u upload
 	u.begin()
 	begun, set := time.Now(), time.Time{}

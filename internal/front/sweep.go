@@ -18,6 +18,9 @@ const (
 	// in use.
 	crowd     = 1000
 	freeEvery = 30 * time.Second
+	// The same holds once clients hold much less than before; then at most once in
+	// freeSoon.
+	freeSoon = 5 * time.Second
 )
 
 func (s *server) sweepLater(d time.Duration) { time.AfterFunc(d, s.sweep) }
@@ -77,7 +80,8 @@ func (s *server) sweep() {
 	defer s.mu.Unlock()
 	s.swept = t
 	s.freeMemory(t, calmed)
-	s.sweeping = len(s.conns) > 0 || warm
+	s.account.Review()
+	s.sweeping = len(s.conns) > 0 || warm || s.account.Peak() >= muchHeld
 	if s.sweeping {
 		s.sweepLater(max(next+time.Millisecond, sweepSoonest))
 	}
@@ -99,7 +103,8 @@ func (c *conn) patience(cfg *config) time.Duration {
 // have become idle since the last one.
 func (s *server) freeMemory(t int64, calmed int) {
 	s.calmed += calmed
-	if calmed == 0 && s.calmed >= crowd && (s.freed == 0 || t-s.freed > int64(freeEvery)) {
+	rested := s.freed == 0 || t-s.freed > int64(freeEvery)
+	if calmed == 0 && s.calmed >= crowd && rested || (rested || t-s.freed > int64(freeSoon)) && s.account.Fallen(muchHeld) {
 		s.calmed, s.freed = 0, t
 		go func() {
 			runtime.GC() // pools let go of what they hold in the second collection

@@ -52,6 +52,7 @@ func (t *tlsSocket) Write(p []byte) (int, error) {
 		}
 	}
 	t.left = append(t.left, rest...)
+	t.c.hold(len(rest))
 	return len(p), nil
 }
 
@@ -61,6 +62,7 @@ func (t *tlsSocket) take() []byte {
 	defer t.mu.Unlock()
 	left := t.left
 	t.left = nil
+	t.c.hold(-len(left))
 	return left
 }
 

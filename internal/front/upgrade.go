@@ -59,6 +59,10 @@ var socketRefusals = map[int]string{400: "Bad Request", 426: "Upgrade Required"}
 
 // readSocket reads what the client sends until the connection is over.
 func (c *conn) readSocket(sk *socket) {
+	defer func() {
+		sk.dec.Release()
+		sk.hold(&sk.decHeld, sk.dec.Held())
+	}()
 	for {
 		n, more := sk.take(c.buf[c.r:c.w])
 		c.r += n
@@ -111,7 +115,7 @@ type socketWorker struct{ ex *exchange }
 func (w socketWorker) pass(text bool, data []byte, more bool) {
 	event := messages.Get().(*[]byte)
 	*event = wire.AppendMessage((*event)[:0], w.ex.id, text, data, more)
-	w.ex.at.post.send(*event)
+	w.ex.at.post.sendFor(w.ex.holder, *event)
 	messages.Put(event)
 }
 

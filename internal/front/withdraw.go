@@ -17,7 +17,7 @@ const probeAfter = 500 * time.Millisecond
 func (q *queue) abandon(ex *exchange) {
 	q.mu.Lock()
 	switch {
-	case ex.gone || ex.place == nowhere:
+	case ex.place == nowhere || ex.gone: // in this order: of one that is nowhere nothing may be read
 		q.mu.Unlock()
 		return // the response goes nowhere
 	case ex.place == waiting:

@@ -66,7 +66,7 @@ func TestFront(t *testing.T) {
 		Timeout: 30, GracefulTimeout: 30, Keepalive: 75,
 		AccessLogFormat:  defaultAccessLogFormat,
 		AccessLogTimeout: 1,
-		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, LimitRequestHead: 32768,
+		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, LimitRequestHead: 32768, LimitClientStreams: 1000,
 		HeaderMap: "drop", ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}, ForwardedAllowIPs: "127.0.0.1,::1", ForwardedFor: "asgi",
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
 		ServerHeader:        "indrik",

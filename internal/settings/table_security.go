@@ -34,6 +34,31 @@ var securitySettings = []Setting{
 			"At the limit the connection that has been idle longest is closed for a new one; when none is idle, new ones wait in the backlog.",
 	},
 	{
+		Name: "limit_memory", Section: sectionSecurity, Added: true,
+		Flags: []string{"--limit-memory"}, Metavar: "BYTES", Kind: KindInt, Default: 0,
+		Doc: "How much memory the front may hold for all clients together: heads, bodies, responses that they do not take, WebSocket messages; " +
+			"0 means a quarter of what the control group or the machine has, at least 64 MiB. " +
+			"Beyond it those are closed who hold most, and the log says who. The memory limit of the Go runtime follows it unless `GOMEMLIMIT` is in the environment.",
+	},
+	{
+		Name: "limit_client_memory", Section: sectionSecurity, Added: true,
+		Flags: []string{"--limit-client-memory"}, Metavar: "BYTES", Kind: KindInt, Default: 0,
+		Doc: "How much of `limit_memory` one client address may hold; 0 means half of it. It does not hold for peers of unix sockets, " +
+			"nor for those in `forwarded_allow_ips`, which may be proxies.",
+	},
+	{
+		Name: "limit_client_connections", Section: sectionSecurity, Added: true,
+		Flags: []string{"--limit-client-connections"}, Metavar: "INT", Kind: KindInt, Default: 0,
+		Doc: "How many connections one client address may have; 0 means half of what `limit_connections` allows. One more gets a 503, or is closed. " +
+			"The same peers are excepted as for `limit_client_memory`.",
+	},
+	{
+		Name: "limit_client_streams", Section: sectionSecurity, Added: true,
+		Flags: []string{"--limit-client-streams"}, Metavar: "INT", Kind: KindInt, Default: 1000,
+		Doc: "How many streams of HTTP/2 one client address may have open on all its connections; 0 means no limit. One more gets a 503. " +
+			"The same peers are excepted as for `limit_client_memory`.",
+	},
+	{
 		Name: "handshake_timeout", Section: sectionSecurity, Added: true,
 		Flags: []string{"--handshake-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 10,
 		Doc: "How long a client may take for the TLS handshake, and for its PROXY header; 0 means no limit.",

@@ -154,6 +154,7 @@ func TestGunicornsSettings(t *testing.T) {
 func TestAdditions(t *testing.T) {
 	want := map[string]any{
 		"queue_limit": 2048, "queue_timeout": 30, "limit_request_body": 1 << 30, "limit_connections": 0, "access_log_timeout": 1,
+		"limit_memory": 0, "limit_client_memory": 0, "limit_client_connections": 0, "limit_client_streams": 1000,
 		"limit_request_head": 32 << 10,
 		"handshake_timeout":  10, "header_timeout": 60, "body_timeout": 0, "body_min_rate": 240, "write_timeout": 60,
 		"websocket_ping_interval": 20, "websocket_ping_timeout": 20, "websocket_compression": true,

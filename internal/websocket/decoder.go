@@ -104,6 +104,14 @@ func (d *Decoder) Release() {
 	d.closed = true
 }
 
+// Held is how many bytes of memory the decoder has besides its own.
+func (d *Decoder) Held() int {
+	if d.inflate == nil {
+		return 0
+	}
+	return inflaterSize + cap(d.inflate.payload)
+}
+
 func (d *Decoder) dropInflater() {
 	if d.inflate != nil {
 		d.inflate.release()

@@ -15,6 +15,12 @@ const (
 	finalTail = syncTail + "\x01\x00\x00\xff\xff"
 )
 
+// What an inflater without its payload, and a deflater, have of memory, about.
+const (
+	inflaterSize = 96 << 10
+	deflaterSize = 1 << 20
+)
+
 // keptPayload is the largest buffer for a compressed message that is kept for
 // others.
 const keptPayload = 64 << 10

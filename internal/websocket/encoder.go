@@ -48,6 +48,14 @@ func (e *Encoder) AppendPart(dst []byte, text bool, data []byte, last bool) []by
 // InMessage tells whether the last part was not the end of its message.
 func (e *Encoder) InMessage() bool { return e.open }
 
+// Held is how many bytes of memory the encoder has besides its own.
+func (e *Encoder) Held() int {
+	if e.deflate == nil {
+		return 0
+	}
+	return deflaterSize
+}
+
 // Release gives back memory that is shared with other encoders. It is called when
 // there is nothing more to be written.
 func (e *Encoder) Release() {

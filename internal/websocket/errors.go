@@ -16,6 +16,7 @@ const (
 	CloseTooBig         = 1009
 	CloseInternalError  = 1011
 	CloseServiceRestart = 1012
+	CloseTryAgainLater  = 1013
 )
 
 // An Error is what a client did wrong, and the code to close with.

@@ -121,15 +121,19 @@ type FrontConfig struct {
 	AccessLogTimeout int    `json:"access_log_timeout"`
 	TmpDir           string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 
-	LimitConnections int   `json:"limit_connections"` // 0: as many as there are descriptors for
-	LimitRequestBody int64 `json:"limit_request_body"`
-	QueueLimit       int   `json:"queue_limit"`
-	QueueTimeout     int   `json:"queue_timeout"`
-	HandshakeTimeout int   `json:"handshake_timeout"`
-	HeaderTimeout    int   `json:"header_timeout"`
-	BodyTimeout      int   `json:"body_timeout"`
-	BodyMinRate      int   `json:"body_min_rate"` // bytes per second
-	WriteTimeout     int   `json:"write_timeout"`
+	LimitConnections       int   `json:"limit_connections"` // 0: as many as there are descriptors for
+	LimitRequestBody       int64 `json:"limit_request_body"`
+	LimitMemory            int64 `json:"limit_memory"`             // 0: a share of what there is
+	LimitClientMemory      int64 `json:"limit_client_memory"`      // likewise, of limit_memory
+	LimitClientConnections int   `json:"limit_client_connections"` // likewise, of limit_connections
+	LimitClientStreams     int   `json:"limit_client_streams"`
+	QueueLimit             int   `json:"queue_limit"`
+	QueueTimeout           int   `json:"queue_timeout"`
+	HandshakeTimeout       int   `json:"handshake_timeout"`
+	HeaderTimeout          int   `json:"header_timeout"`
+	BodyTimeout            int   `json:"body_timeout"`
+	BodyMinRate            int   `json:"body_min_rate"` // bytes per second
+	WriteTimeout           int   `json:"write_timeout"`
 
 	LimitRequestLine      int  `json:"limit_request_line"`
 	LimitRequestFields    int  `json:"limit_request_fields"`

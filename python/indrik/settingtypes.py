@@ -66,6 +66,10 @@ class Settings(TypedDict, total=False):
     limit_request_head: int
     limit_request_body: int
     limit_connections: int
+    limit_memory: int
+    limit_client_memory: int
+    limit_client_connections: int
+    limit_client_streams: int
     handshake_timeout: int
     header_timeout: int
     body_timeout: int
