@@ -186,7 +186,7 @@ const (
 	// ownMemory is what this process needs besides what is held for clients.
 	ownMemory = 64 << 20
 	// muchHeld is how much must have been held for it to be worth giving memory back.
-	muchHeld = 32 << 20
+	muchHeld = 8 << 20
 )
 
 // A collector sets how often garbage is collected.
