@@ -201,7 +201,7 @@ func TestAllCaddy(t *testing.T) {
 func TestAllHAProxy(t *testing.T) {
 	t.Parallel()
 	program := needs(t, "haproxy")
-	s := proxiedServer(t, options{args: []string{"--forwarded-for", "all"}})
+	s := proxiedServer(t, options{args: []string{"--forwarded-for", "all", "--health-path", "/-/health"}})
 	dir, port := tempDir(t), freePort(t)
 	block := replaceAll(t, testedBlock(t, "HAProxy"), "bind :80", fmt.Sprintf("bind 127.0.0.1:%d", port), "10.0.0.1:8000", s.addr(),
 		"    server b 10.0.0.2:8000 check\n", "")

@@ -17,7 +17,7 @@ var layers = map[string][]string{
 	"cmd/indrik": {"internal/cli"},
 
 	"internal/cli": {
-		"internal/exitcode", "internal/front", "internal/master", "internal/oslayer", "internal/pyfind",
+		"internal/exitcode", "internal/front", "internal/listen", "internal/master", "internal/oslayer", "internal/pyfind",
 		"internal/settings", "internal/version", "internal/wire",
 	},
 	"internal/master": {

@@ -35,6 +35,10 @@ func Main() int {
 	if os.Getenv(wire.EnvRole) == wire.RoleFront {
 		return front.Main(os.NewFile(controlFD, "control"))
 	}
+	// The word alone: healthcheck:app is an app.
+	if len(os.Args) > 1 && os.Args[1] == "healthcheck" {
+		return healthcheck(os.Args[2:], os.Environ(), os.Stdout, os.Stderr)
+	}
 	o, code, ok := options(os.Args, os.Environ(), os.Stdout, os.Stderr)
 	if !ok {
 		return code
@@ -45,14 +49,7 @@ func Main() int {
 // options reads what the program was started with. If there is nothing to
 // start, ok is false and code is the exit code.
 func options(argv, environ []string, stdout, stderr io.Writer) (o master.Options, code int, ok bool) {
-	lookup := func(name string) (string, bool) {
-		for _, pair := range environ {
-			if value, ok := strings.CutPrefix(pair, name+"="); ok {
-				return value, true
-			}
-		}
-		return "", false
-	}
+	lookup := lookupIn(environ)
 	o = master.Options{Argv: slices.Clone(argv), Stdout: stdout, Stderr: stderr}
 	stop := func(err error) (master.Options, int, bool) {
 		return o, tell(err, stdout, stderr), false
@@ -81,6 +78,18 @@ func options(argv, environ []string, stdout, stderr io.Writer) (o master.Options
 	}
 	o.Python, o.PythonWhy = python.Path, python.Why
 	return o, exitcode.OK, true
+}
+
+// lookupIn returns what os.LookupEnv is for the process's own environment.
+func lookupIn(environ []string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for _, pair := range environ {
+			if value, ok := strings.CutPrefix(pair, name+"="); ok {
+				return value, true
+			}
+		}
+		return "", false
+	}
 }
 
 // programs are the paths by which this program is known: as it was called,

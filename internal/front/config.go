@@ -46,6 +46,8 @@ type config struct {
 	server   string // the field Server, empty: the default
 	noServer bool   // there is none
 
+	healthPath []byte // where the server answers questions about its health; empty: nowhere
+
 	extensions extensionSets // of HTTP requests, as ASGI has them
 }
 
@@ -83,6 +85,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		pingTimeout:      seconds(w.WebSocketPingTimeout),
 		accessTimeout:    seconds(w.AccessLogTimeout),
 		server:           w.ServerHeader,
+		healthPath:       []byte(w.HealthPath),
 		noServer:         strings.EqualFold(w.ServerHeader, "off"),
 	}
 	c.form.Store(int32(forms[w.Kind]))

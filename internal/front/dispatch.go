@@ -160,6 +160,9 @@ func (q *queue) dropUnused() {
 // submit takes a request, at a time that is now or has just been. It is handed over
 // at once if a worker may have it.
 func (q *queue) submit(ex *exchange, at time.Time) {
+	if len(ex.cfg.healthPath) > 0 && q.s.answerHealth(ex) {
+		return
+	}
 	q.mu.Lock()
 	ex.queued = at
 	ex.look = 0

@@ -19,6 +19,10 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 		name := []string{"doc.go", "/tmp", "/#section"}[n]
 		return name, name, name
 	}
+	if s.Name == "health_path" {
+		path := "/" + digit
+		return path, path, path
+	}
 	switch s.Kind {
 	case KindInt, KindCount, KindMode, KindUser, KindGroup:
 		n += max(1, s.Min)

@@ -64,6 +64,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		ForwardedAllowIPs:   strings.Join(c.Strings("forwarded_allow_ips"), ","),
 		ForwardedFor:        c.String("forwarded_for"),
 		ServerHeader:        c.String("server_header"),
+		HealthPath:          c.String("health_path"),
 		SecureSchemeHeaders: c.Map("secure_scheme_headers"),
 		ScriptName:          c.scriptName,
 		Sendfile:            c.Sendfile(),

@@ -207,6 +207,12 @@ var serverSettings = []Setting{
 		Doc: "The field `Server` of responses; `off` leaves it out, and lets one of the app's own through.",
 	},
 	{
+		Name: "health_path", Section: sectionServer, Added: true,
+		Flags: []string{"--health-path"}, Metavar: "PATH", Kind: KindString, Default: "",
+		Doc: "A path such as `/-/health`, below which the server itself answers `/livez`, `/readyz` and `/startupz`, on every address: " +
+			"200 or 503, with the reason as JSON. The app does not see these requests. Empty: there is none.",
+	},
+	{
 		Name: "root_path", Section: sectionServer,
 		Flags: []string{"--root-path"}, Metavar: "STRING", Kind: KindString, Default: "",
 		Doc:  "The `root_path` of ASGI apps: where the app is mounted, such as `/api`. It is put before a `path` that does not begin with it.",

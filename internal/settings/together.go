@@ -30,6 +30,9 @@ func (c *Config) together() error {
 	if text := c.String("server_header"); text != "" && !http1.IsServerValue(text) {
 		return c.wrong("server_header", errors.New("not the value of a header field: printable characters of ASCII, without spaces around them"))
 	}
+	if path := c.String("health_path"); path != "" && (!strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, "?# %")) {
+		return c.wrong("health_path", errors.New("not a path such as /-/health: it begins with a slash, does not end with one, and has neither a query nor an escape"))
+	}
 	c.checkHTTP2()
 	c.checkUsers()
 	return c.checkTLS()

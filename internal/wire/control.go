@@ -153,6 +153,7 @@ type FrontConfig struct {
 	ForwardedFor        string            `json:"forwarded_for"` // asgi, all or none
 	SecureSchemeHeaders map[string]string `json:"secure_scheme_headers"`
 	ServerHeader        string            `json:"server_header"` // empty: the default; off: none
+	HealthPath          string            `json:"health_path"`   // empty: none
 	ScriptName          string            `json:"script_name"`   // $SCRIPT_NAME of the server
 	Sendfile            bool              `json:"sendfile"`
 	Reload              bool              `json:"reload"` // each request asks first whether code has changed

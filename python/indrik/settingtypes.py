@@ -117,6 +117,7 @@ class Settings(TypedDict, total=False):
     forwarder_headers: Union[str, Sequence[str]]
     header_map: str
     server_header: str
+    health_path: str
     root_path: str
     accesslog: str
     disable_redirect_access_to_syslog: bool

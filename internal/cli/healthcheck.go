@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"indrik/internal/exitcode"
+	"indrik/internal/listen"
+	"indrik/internal/settings"
+)
+
+// healthTimeout bounds a check. Docker's own limit is 30 seconds, that of a probe of
+// Kubernetes one.
+const healthTimeout = 5 * time.Second
+
+// healthcheck asks the server on this machine whether it is ready, for the HEALTHCHECK of an
+// image: `indrik healthcheck [OPTIONS]`. The options and variables are those of the server,
+// of which bind, health_path and certfile count; a config file is not read, since that takes
+// Python. The exit code is 0 if it is ready, else 1.
+func healthcheck(args, environ []string, stdout, stderr io.Writer) int {
+	cfg, err := healthSettings(args, environ)
+	if err != nil {
+		return tell(err, stdout, stderr)
+	}
+	if err := askHealth(cfg); err != nil {
+		fmt.Fprintf(stderr, "indrik healthcheck: %s\n", err)
+		return exitcode.Config
+	}
+	io.WriteString(stdout, "ready\n")
+	return exitcode.OK
+}
+
+func healthSettings(args, environ []string) (*settings.Config, error) {
+	lookup := lookupIn(environ)
+	line, app, err := settings.ParseArgs(prog, args)
+	if err != nil {
+		return nil, err
+	}
+	more, err := settings.FromCmdArgs(prog, lookup)
+	if err != nil {
+		return nil, err
+	}
+	env, err := settings.FromEnv(lookup)
+	if err != nil {
+		return nil, err
+	}
+	return settings.Resolve(app, env, settings.FromVariables(environ), more, line)
+}
+
+// askHealth returns nil if the server at the first address of bind is ready.
+func askHealth(cfg *settings.Config) error {
+	path := cfg.String("health_path")
+	if path == "" {
+		return errors.New("set health_path, such as INDRIK_HEALTH_PATH=/-/health, for the server and for the check")
+	}
+	address, err := listen.Parse(cfg.Strings("bind")[0])
+	if err != nil {
+		return err
+	}
+	network, target := "tcp", net.JoinHostPort(reachable(address.Host), strconv.Itoa(address.Port))
+	switch address.Network {
+	case listen.Unix:
+		network, target = "unix", address.Path
+	case listen.FD:
+		return errors.New("bind is a descriptor: name the address by --bind")
+	}
+	scheme := "http"
+	if cfg.String("certfile") != "" {
+		scheme = "https"
+	}
+	client := http.Client{
+		Timeout: healthTimeout,
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, target)
+			},
+			// It is this machine's own server, whatever name its certificate has.
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		},
+	}
+	r, err := client.Get(scheme + "://localhost" + path + "/readyz")
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<10))
+	if err != nil {
+		return err
+	}
+	if r.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s says %s: %s", target, r.Status, strings.TrimSpace(string(body)))
+	}
+	var answer struct {
+		OK bool `json:"ok"`
+	}
+	if json.Unmarshal(body, &answer) != nil || !answer.OK {
+		return fmt.Errorf("%s%s/readyz is answered by something else: the server there has another health_path", target, path)
+	}
+	return nil
+}
+
+// reachable is the address by which a server that listens on host is reached from its own
+// machine.
+func reachable(host string) string {
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() || host == "" {
+		if ip.Is6() {
+			return "::1"
+		}
+		return "127.0.0.1"
+	}
+	return host
+}

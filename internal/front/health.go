@@ -1,0 +1,94 @@
+package front
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"indrik/internal/wire"
+)
+
+// Health is the answer to a question of health_path, as JSON.
+type health struct {
+	OK      bool   `json:"ok"`
+	Reason  string `json:"reason,omitempty"` // why not
+	Workers int    `json:"workers"`          // that are ready
+}
+
+// answerHealth answers a request below health_path, and reports whether it is one. No worker
+// has a part in it: a server whose workers are all busy is as healthy as before.
+func (s *server) answerHealth(ex *exchange) bool {
+	name, below := bytes.CutPrefix(ex.req.Path, ex.cfg.healthPath)
+	if !below {
+		return false
+	}
+	var h health
+	switch string(name) {
+	case "/livez":
+		h = health{OK: true, Workers: s.queue.readyWorkers()}
+	case "/readyz":
+		h = s.readiness()
+	case "/startupz":
+		h.Workers = s.queue.readyWorkers()
+		if h.OK = s.queue.hasServed(); !h.OK {
+			h.Reason = "the first workers are not ready yet"
+		}
+	default:
+		return false
+	}
+	status := "200 OK"
+	switch method := string(ex.req.Method); {
+	case method != "GET" && method != "HEAD":
+		h, status = health{Reason: "only GET and HEAD are answered here"}, "405 Method Not Allowed"
+	case !h.OK:
+		status = "503 Service Unavailable"
+	}
+	body, err := json.Marshal(h)
+	if err != nil {
+		panic(fmt.Sprintf("front: health: %s", err)) // its fields have a form in JSON
+	}
+	ex.release()
+	ex.respond(&wire.WorkerMessage{
+		Kind: wire.KindResponse, Status: []byte(status), Body: append(body, '\n'),
+		Headers: []wire.HeaderField{
+			{Name: []byte("Content-Type"), Value: []byte("application/json")},
+			{Name: []byte("Cache-Control"), Value: []byte("no-store")},
+		},
+	})
+	return true
+}
+
+// readiness says whether connections should come here: requests have workers, and the server
+// is not about to leave. That it is busy is no reason against it.
+func (s *server) readiness() health {
+	h := health{Workers: s.queue.readyWorkers()}
+	switch {
+	case s.isLast() || s.isDraining():
+		h.Reason = "the server is leaving"
+	case h.Workers == 0:
+		h.Reason = "no worker is ready"
+	default:
+		h.OK = true
+	}
+	return h
+}
+
+// readyWorkers counts the workers that get requests.
+func (q *queue) readyWorkers() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for _, w := range q.workers {
+		if w.active && !w.dead {
+			n++
+		}
+	}
+	return n
+}
+
+// hasServed reports whether a worker has ever been ready.
+func (q *queue) hasServed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.served > 0
+}
