@@ -245,7 +245,7 @@ func (ex *exchange) trail(m *wire.WorkerMessage) {
 		fields[i] = http1.Field(f)
 	}
 	if err := http1.CheckTrailers(fields); err != nil {
-		ex.s.log.Warnf("Trailers of %s %s dropped: %s", ex.req.Method, ex.req.Target, err)
+		ex.s.log.Warnf("Trailers of %s %s dropped: %s", ex.req.Method, ex.reported(), err)
 		ex.end()
 		return
 	}
@@ -272,7 +272,7 @@ func (ex *exchange) complete() {
 	keep := ex.head.KeepAlive
 	if ex.framing == http1.FramingLength && ex.room > 0 {
 		ex.s.log.Warnf("Response to %s %s is %d bytes shorter than its Content-Length: the connection is closed",
-			ex.req.Method, ex.req.Target, ex.room)
+			ex.req.Method, ex.reported(), ex.room)
 		keep = false
 	}
 	ex.s.accessLog.write(ex)

@@ -40,7 +40,7 @@ func (q *queue) abandon(ex *exchange) {
 	}
 	ex.gone = true
 	q.mu.Unlock()
-	q.s.log.Debugf("The client of %s %s has gone", ex.req.Method, ex.req.Target)
+	q.s.log.Debugf("The client of %s %s has gone", ex.req.Method, ex.reported())
 	ex.to.kill()
 }
 

@@ -305,7 +305,7 @@ class Server:
         frame = exchange.greenlet.gr_frame
         self.worker.log.critical(
             "WORKER TIMEOUT (pid:%s): %s %s after %.1f s\n%s", self.worker.pid, exchange.environ.get("REQUEST_METHOD"),
-            exchange.environ.get("RAW_URI"), monotonic() - exchange.began,
+            exchange.environ.get("PATH_INFO"), monotonic() - exchange.began,
             "".join(traceback.format_stack(frame)).rstrip("\n") if frame else "It was not running",
         )
         exchange.greenlet.kill(Late, block=False)
