@@ -1,0 +1,63 @@
+//go:build linux
+
+package test
+
+import (
+	"net/http/cookiejar"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// Clients stay with the worker that has what they need in its memory, as long as it
+// lives, in each kind of worker that gets its requests one by one.
+func TestWorkerAffinity(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ affinity, kind, app string }{
+		{"cookie", "asgi", "asgiapps:scope"},
+		{"connection", "asgi", "asgiapps:scope"},
+		{"address", "asgi", "asgiapps:scope"},
+		{"cookie", "gevent", "greenlets:app"},
+	} {
+		t.Run(tt.affinity+" "+tt.kind, func(t *testing.T) {
+			t.Parallel()
+			o := options{app: tt.app, args: []string{"-k", tt.kind, "-w", "3", "--worker-affinity", tt.affinity}}
+			if tt.kind == "gevent" {
+				o.python = venv(t)
+			}
+			s := start(t, o)
+			w := s.web(webH1)
+			w.t = t
+			w.Jar, _ = cookiejar.New(nil)
+			pid := func() string {
+				p := w.do("GET", "/", "")
+				m := regexp.MustCompile(`(?:'pid': |^)(\d+)`).FindStringSubmatch(p.body)
+				if p.StatusCode != 200 || m == nil {
+					t.Fatalf("no pid: %v", p)
+				}
+				return m[1]
+			}
+			home := pid()
+			for range 8 {
+				if got := pid(); got != home {
+					t.Fatalf("worker %s, and then %s", home, got)
+				}
+			}
+			// When it has died another one takes its place, for good.
+			n, _ := strconv.Atoi(home)
+			kill(t, n, syscall.SIGKILL)
+			s.log.expect(t, `Worker \(pid:`+home+`\) was sent SIGKILL`)
+			next := pid()
+			for range 8 {
+				if got := pid(); got != next || got == home {
+					t.Fatalf("after %s had died: worker %s, and then %s", home, next, got)
+				}
+			}
+			s.terminate()
+		})
+	}
+	s := start(t, options{args: []string{"--worker-affinity", "cookie"}})
+	s.log.expect(t, `WARNING\] worker_affinity = cookie has no effect: workers of kind sync take their requests from one queue`)
+	s.terminate()
+}
