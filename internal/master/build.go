@@ -77,7 +77,7 @@ func (b *build) prepare(load bool) {
 	b.gen = g
 	m.call(b.sp, wire.ToSpawner{
 		Type: wire.TypePrepare, Generation: g.number, Settings: b.cfg.All(), App: b.cfg.App(), Kind: b.cfg.Kind(),
-		Server: m.server(b.cfg), Load: load, StandIn: b.standIn(),
+		Server: m.server(b.cfg), Load: load, StandIn: b.standIn(), Terminal: m.terminal(b.cfg),
 	}, []*os.File{g.queueWorker}, func(r wire.FromSpawner) {
 		if b.over {
 			return

@@ -248,6 +248,7 @@ type ToSpawner struct {
 	Kind       string         `json:"kind,omitempty"`
 	Load       bool           `json:"load,omitempty"`
 	StandIn    bool           `json:"stand_in,omitempty"`
+	Terminal   int            `json:"terminal,omitempty"`
 	Worker     int            `json:"worker,omitempty"`
 	Hook       string         `json:"hook,omitempty"`
 	Args       []any          `json:"args,omitempty"`

@@ -94,6 +94,7 @@ class Generation:
         self.cfg = cfg
         self.app = app
         self.queue = wire.adopt(queue)
+        self.terminal = 0  # the process group that may read from it, if workers may
 
     def close(self):
         self.queue.close()

@@ -227,6 +227,7 @@ class Spawner:
             app = self._preloaded(app, message.get("load"))
         app.cfg = cfg
         self.generations[number] = Generation(number, cfg, app, self.started, *fds)
+        self.generations[number].terminal = message.get("terminal", 0)
         self.entered = number
         self.server.cfg, self.server.app = cfg, app
         self.server.update(server)

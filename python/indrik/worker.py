@@ -71,6 +71,7 @@ class Worker(Advice):
         self.surroundings = None  # to be entered first, if not None
         self.since = generation.since
         self.queue = generation.queue
+        self.terminal = generation.terminal
         self.board = None
         self.slots = []
         self.threaded = False
@@ -206,6 +207,10 @@ class Worker(Advice):
         if random:
             random.seed()
         self._listen()
+        if self.terminal:
+            from . import terminal
+
+            terminal.take(self, self.terminal)
         if self.cfg.get("spew"):
             spew.install()
         if self.cfg.kind == "tornado":

@@ -1,0 +1,54 @@
+"""A single worker in a terminal: breakpoint() and input() work there."""
+
+import os
+import signal
+import sys
+
+from . import hooks, stdlib, wire
+from .timelimit import LONGEST, extension
+
+
+def take(worker, group):
+    """Lets this process read from the terminal: it joins the process group that is in
+    the foreground."""
+    try:
+        tty = os.open("/dev/tty", os.O_RDWR)
+        os.setpgid(0, group)
+    except OSError as e:
+        worker.log.debug("The terminal cannot be read: %s", e)
+        return
+    os.dup2(tty, 0)
+    os.close(tty)
+    sys.stdin = open(0, closefd=False)
+    # Ctrl-C comes here too now, but is the master's to answer.
+    signal.signal(signal.SIGINT, hooks.nothing)
+    if not os.environ.get("PYTHONBREAKPOINT"):
+        sys.breakpointhook = _debugger(worker)
+
+
+def _debugger(worker):
+    """Returns a breakpoint hook that stops where it was called, as Python's own does."""
+
+    def breakpointhook(*, header=None):
+        _extend(worker)
+        # Without a handler of SIGINT of its own: Ctrl-C ends the server.
+        debugger = stdlib.load("pdb").Pdb(nosigint=True)
+        if header is not None:
+            debugger.message(header)
+        debugger.set_trace(sys._getframe(1))
+
+    return breakpointhook
+
+
+def _extend(worker):
+    """Gives the requests that run time to be looked at: the setting timeout would end
+    the worker meanwhile."""
+    if worker.asgi is not None or not worker.timeout:
+        return
+    for index, slot in enumerate(worker.slots):
+        number = worker.board[wire.BOARD_FIRST + wire.BOARD_STRIDE * index]
+        if number:
+            try:
+                slot.send(extension(number, LONGEST))
+            except OSError:
+                pass  # the front is gone
