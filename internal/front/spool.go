@@ -123,8 +123,12 @@ func (b *spool) grow() {
 	b.hold(cap(mem))
 }
 
-// hold notes how many bytes of mem are its own.
+// hold notes how many bytes of mem are its own. One that is empty is shared, and must not
+// be written to.
 func (b *spool) hold(n int) {
+	if n == b.held {
+		return
+	}
 	b.holder.Hold(int64(n - b.held))
 	b.held = n
 }
