@@ -34,7 +34,7 @@ func TestASGILifespan(t *testing.T) {
 	}
 	eventually(t, "its successor serves", func() bool {
 		s.get("/")
-		return s.log.count("Worker exiting") == 4
+		return s.log.count("Worker exiting") >= 4 // the other one may have had its requests too
 	})
 	s.terminate()
 	if booted, gone := s.log.count("Booting worker with pid"), s.log.count(`^lifespan\.shutdown in \d+$`); booted != gone {
