@@ -2,8 +2,14 @@ package front
 
 import (
 	"fmt"
+	"io"
+	"net/netip"
+	"os"
 	"strings"
 	"testing"
+
+	"indrik/internal/errlog"
+	"indrik/internal/wire"
 )
 
 // Whatever its chunks, and however they come, a body is what was sent, and what
@@ -64,8 +70,8 @@ func TestRoomOfGeneration(t *testing.T) {
 	}
 }
 
-// Without a place for temporary files a large body is answered with 503, and the
-// log says why; small ones need none.
+// Without a place for temporary files a large body is kept in memory, which counts, and
+// the log says so; small ones need none.
 func TestNoPlaceForBodies(t *testing.T) {
 	r := newRig(t, 0)
 	r.listen()
@@ -73,17 +79,55 @@ func TestNoPlaceForBodies(t *testing.T) {
 	cfg.TmpDir = "/nowhere"
 	w := r.worker(r.generation(1, cfg), 1)
 	c := r.dial()
-	large := strings.Repeat("x", mostStored+1)
+	large := strings.Repeat("x", mostStored) + "yz"
 	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", len(large), large)
-	c.expect(503, "*")
-	c.closed()
-	if !strings.Contains(r.log.String(), "[ERROR] cannot keep a request body: ") {
+	q := w.take(0)
+	if string(q.body) != large || !q.file {
+		t.Errorf("%d bytes of %d, in a file: %v", len(q.body), len(large), q.file)
+	}
+	w.say(0, response(q.id, "200 OK", nil, "ok"))
+	c.expect(200, "ok")
+	if !strings.Contains(r.log.String(), "[ERROR] large request bodies are kept in memory, since no file can be written") {
 		t.Errorf("the log is %s", r.log)
 	}
 	c = r.dial()
 	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: 5\n\nhello")
 	w.say(0, echo(w.take(0)))
 	c.expect(200, "*")
+}
+
+// A disk that runs full while a body is written to it costs nothing of the body, and the
+// memory that takes its place is counted as long as it is held.
+func TestDiskFullWithinBody(t *testing.T) {
+	s := newServer(errlog.New(io.Discard), 0, func(wire.FromFront) {})
+	holder, _, ok := s.account.Open(netip.Addr{}, "test", func() {})
+	if !ok {
+		t.Fatal("no room in the account")
+	}
+	defer holder.Close()
+	b := &spool{s: s, holder: holder, length: mostStored + 3}
+	var err error
+	if b.file, err = os.CreateTemp(t.TempDir(), ""); err != nil {
+		t.Fatal(err)
+	}
+	must(t, b.write([]byte("first ")))
+	full, err := os.Open(b.file.Name()) // cannot be written to
+	must(t, err)
+	b.file.Close()
+	b.file = full
+	must(t, b.write([]byte("second ")))
+	must(t, b.write([]byte("third")))
+	if held := s.account.Held(); held != 18 {
+		t.Errorf("%d bytes are counted", held)
+	}
+	text, err := io.ReadAll(io.NewSectionReader(b.file, 0, 100))
+	if err != nil || string(text) != "first second third" {
+		t.Errorf("the body is %q, %v", text, err)
+	}
+	b.close()
+	if held := s.account.Held(); held != 0 {
+		t.Errorf("%d bytes are counted in the end", held)
+	}
 }
 
 // A small body that comes with its head is taken with it, if it may be.

@@ -187,6 +187,15 @@ func (s *server) tmpFile() (*os.File, error) {
 // complainEvery is how often, at most, the log says that responses cannot be kept.
 const complainEvery = int64(10 * time.Second)
 
+// keepsBodies tells the operator that request bodies are kept in memory, since no file
+// can be written.
+func (s *server) keepsBodies(err error) {
+	t, last := now(), s.complained.Load()
+	if (last == 0 || t-last > complainEvery) && s.complained.CompareAndSwap(last, t) {
+		s.log.Errorf("large request bodies are kept in memory, since no file can be written, see tmp_upload_dir: %s", err)
+	}
+}
+
 // cannotSpool tells the operator that a response which its client takes slowly has
 // no place in a file, so that a slow client holds a worker.
 func (s *server) cannotSpool(err error) {

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"io"
 	"os"
 	"sync"
 
@@ -15,7 +16,7 @@ const mostStored = 4 << 20
 
 // A spool keeps a body. Up to inlineBody it is in one piece in memory, to go with
 // its request; a larger one in the store, if there is room, or in an unlinked
-// temporary file.
+// temporary file; where that cannot be written, in a file in memory.
 type spool struct {
 	s      *server
 	holder *account.Holder // who it is held for
@@ -29,6 +30,7 @@ type spool struct {
 	blocks []int   // of the store
 	filled int     // bytes in the last of them
 	file   *os.File
+	kept   int64   // bytes of file, if that is in memory
 	buf    *[]byte // what is read on its way to the file
 }
 
@@ -67,7 +69,7 @@ func (b *spool) took(n int) error {
 	case b.limit > 0 && b.size > b.limit:
 		return http1.NewBodyTooLarge(b.size, b.limit)
 	case b.buf != nil:
-		_, err := b.file.Write((*b.buf)[:n])
+		err := b.append((*b.buf)[:n])
 		copyBuffers.Put(b.buf)
 		b.buf = nil
 		if err != nil {
@@ -167,24 +169,82 @@ func (b *spool) hasBlock() bool {
 
 // toFile makes the file, and moves to it what is there.
 func (b *spool) toFile() error {
-	f, err := b.s.tmpFile()
-	if err != nil {
-		return errSpool(err)
-	}
 	parts := [][]byte{b.mem}
 	for i := range b.blocks {
 		parts = append(parts, b.block(i)) // all are full
 	}
-	for _, p := range parts {
-		if _, err := f.Write(p); err != nil {
+	f, err := b.s.tmpFile()
+	if err == nil {
+		if err = writeAll(f, parts); err != nil {
 			f.Close()
+		}
+	}
+	if err != nil {
+		b.s.keepsBodies(err)
+		if f, err = wire.GrowingFile(bodyFile); err == nil {
+			if err = writeAll(f, parts); err != nil {
+				f.Close()
+			}
+		}
+		if err != nil {
 			return errSpool(err)
 		}
+		b.keep(b.size)
 	}
 	b.free()
 	b.become(nil)
 	b.file = f
 	return nil
+}
+
+// bodyFile is the name of files in memory that hold bodies.
+const bodyFile = "request-body"
+
+func writeAll(f *os.File, parts [][]byte) error {
+	for _, p := range parts {
+		if _, err := f.Write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// append adds p, which size counts already, to the file. When that cannot be written
+// any more, for its disk is full, another one in memory takes its place.
+func (b *spool) append(p []byte) error {
+	_, err := b.file.Write(p)
+	if err == nil {
+		if b.kept > 0 {
+			b.keep(int64(len(p)))
+		}
+		return nil
+	}
+	if b.kept > 0 {
+		return err
+	}
+	b.s.keepsBodies(err)
+	f, err := wire.GrowingFile(bodyFile)
+	if err != nil {
+		return err
+	}
+	before := b.size - int64(len(p))
+	if _, err = io.Copy(f, io.NewSectionReader(b.file, 0, before)); err == nil {
+		_, err = f.Write(p)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	b.file.Close()
+	b.file = f
+	b.keep(b.size)
+	return nil
+}
+
+// keep notes that n more bytes of the file are in memory.
+func (b *spool) keep(n int64) {
+	b.kept += n
+	b.holder.Hold(n)
 }
 
 // appendTo appends the item for the body to a message: the body itself, where in the
@@ -228,5 +288,7 @@ func (b *spool) close() {
 	b.free()
 	if b.file != nil {
 		b.file.Close()
+		b.holder.Hold(-b.kept)
+		b.kept = 0
 	}
 }
