@@ -9,6 +9,7 @@ the machine do not matter much.
 import gc
 import logging
 import marshal
+import mmap
 import os
 import socket
 import sys
@@ -48,6 +49,7 @@ class Config(dict):
 
 class Worker:
     processes = 2
+    forks = set()
     threaded = green = leaving = False
     timeout = 30
     max_requests = sys.maxsize
@@ -58,7 +60,7 @@ class Worker:
 
     def __init__(self, queue, slot):
         self.queue, self.slots = queue, [slot]
-        self.board = memoryview(bytearray(4096 + wire.SHELF_SIZE + wire.TRAY_SIZE)).cast("Q")
+        self.board = memoryview(mmap.mmap(-1, 4096 + wire.SHELF_SIZE + wire.TRAY_SIZE)).cast("Q")
 
 
 class Memory:
@@ -78,6 +80,9 @@ class Memory:
         return len(data)
 
 
+CLAIM = b"a token " + (1 << 20).to_bytes(8, sys.byteorder)
+
+
 def text(value):
     """A str as the front encodes it."""
     return b"N" if value is None else b"z%c%s" % (len(value), value.encode())
@@ -90,7 +95,7 @@ def message_of(environ):
     own[2] = None  # the path is the target
     fields = b"".join(b"Z%c%s%s" % (len(key), key.encode(), text(value)) for key, value in rest.items())
     head = marshal.dumps(b"{%s0" % fields, 2)
-    return b"(\x0a\0\0\0" + marshal.dumps(1 << 20, 2) + head + b"".join(map(text, own)) + marshal.dumps(b"", 2)
+    return b"(\x0b\0\0\0" + marshal.dumps(1 << 20, 2) + marshal.dumps(CLAIM, 2) + head + b"".join(map(text, own)) + marshal.dumps(b"", 2)
 
 
 def together(requests):

@@ -1,7 +1,9 @@
 package front
 
 import (
+	"errors"
 	"os"
+	"time"
 
 	"indrik/internal/wire"
 )
@@ -104,15 +106,33 @@ func (q *queue) givenTo(w *worker) (begun, unbegun []*exchange) {
 
 // left is called when an ASGI worker has said that it begins no more requests, in
 // answer to this one.
-func (q *queue) left(w *worker, id uint32) {
+func (q *queue) left(m *wire.WorkerMessage, sl *slot) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.deactivate(w)
-	if ex := q.inFlight[id]; ex != nil && ex.at == w && !ex.answered {
+	ex, err := q.given(m, sl)
+	if err != nil {
+		return err
+	}
+	if w := sl.w; w.active {
+		// It leaves by a signal that was not the master's. What it runs may take long,
+		// but not for ever.
+		cfg := w.gen.cfg
+		patience := seconds(cfg.GracefulTimeout) + seconds(cfg.WebSocketStay) + leaveGrace
+		time.AfterFunc(patience, func() { q.breach(w, errStays) })
+	}
+	q.deactivate(sl.w)
+	if ex != nil && !ex.answered {
 		q.again(ex)
 	}
 	q.pump()
+	return nil
 }
+
+// leaveGrace is how much longer than graceful_timeout a worker may be there that has said
+// that it leaves.
+const leaveGrace = 5 * time.Second
+
+var errStays = errors.New("it takes no more requests, and does not end")
 
 // dismiss tells the worker that the client of a request has gone. It is called with
 // the mutex of the queue held, or by the goroutine of the worker's slot.
@@ -149,22 +169,15 @@ func (q *queue) streams(ex *exchange) bool {
 }
 
 // answerASGI is answer for an ASGI worker.
-func (sl *slot) answerASGI(m *wire.WorkerMessage, file *os.File) (taken bool) {
-	if m.Kind == wire.KindLeave {
-		sl.q.left(sl.w, m.ID)
-		return false
-	}
-	ex := sl.q.find(m.ID, m.Kind, sl.w)
+func (sl *slot) answerASGI(ex *exchange, m *wire.WorkerMessage, file *os.File) (taken bool, err error) {
 	if ex == nil {
-		return false
+		return false, nil
 	}
 	if m.Kind == wire.KindWant {
-		if ex.feed != nil {
-			ex.feed.want(m.Count)
-		} else if ex.socket != nil {
-			ex.socket.want(m.Count)
-		}
-		return false
+		return false, ex.want(m.Count)
+	}
+	if (m.Kind == wire.KindChunk || m.Kind == wire.KindPart) && ex.owed.Load() >= responseWindow {
+		return false, errReplyRoom
 	}
 	if m.Code != 0 {
 		m.Status = statusOf(m.Code)
@@ -181,11 +194,7 @@ func (sl *slot) answerASGI(m *wire.WorkerMessage, file *os.File) (taken bool) {
 	case wire.KindFail:
 		ex.failWith(m.Code)
 	case wire.KindAccept, wire.KindMessage, wire.KindClose:
-		if ex.socket == nil {
-			ex.failWith(502)
-			break
-		}
-		ex.socket.obey(m)
+		err = ex.socket.obey(m)
 		if m.Kind == wire.KindAccept && ex.socket.isAccepted() {
 			sl.q.stand(ex, forFrames, true)
 		}
@@ -195,5 +204,19 @@ func (sl *slot) answerASGI(m *wire.WorkerMessage, file *os.File) (taken bool) {
 			ex.dismiss()
 		}
 	}
-	return taken
+	return taken, err
+}
+
+// want is called when the worker asks for more of what the client sends.
+func (ex *exchange) want(bytes int64) error {
+	var within bool
+	if ex.feed != nil {
+		within = ex.feed.want(bytes)
+	} else {
+		within = ex.socket.want(bytes)
+	}
+	if !within {
+		return errBodyRoom
+	}
+	return nil
 }

@@ -290,7 +290,7 @@ func TestASGIFeed(t *testing.T) {
 			t.Fatalf("%d bytes, more %v", got, more)
 		}
 	}
-	w.say(0, withCount(wire.KindWant, id, 1<<20))
+	w.say(0, withCount(wire.KindWant, id, bodyWindow))
 	for got < 200000 {
 		data, more := w.expect(wire.EventBody, id)
 		got += len(data.([]byte))
@@ -367,13 +367,11 @@ func TestASGIFail(t *testing.T) {
 	w.say(0, withCount(wire.KindFail, id, 504))
 	c.expect(504, "*")
 	c.get("/")
-	id, _, _ = w.begin()
-	w.say(0, []byte("nonsense"))
+	w.begin()
+	w.say(0, append([]byte("nonsense"), response(id, "200 OK", nil, "is not heard")...))
 	if m := r.hear(wire.TypeBroken); m.Worker != w.age {
 		t.Errorf("%+v", m)
 	}
-	w.say(0, response(id, "200 OK", nil, "is not heard"))
-	w.kill()
 	c.expect(502, "*")
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
 )
 
 // BenchmarkHello is a small response over keep-alive connections, by workers
@@ -74,8 +76,10 @@ func BenchmarkConnection(b *testing.B) {
 
 // spin answers as fast as it can, by system calls that block.
 func (w *fakeWorker) spin() {
-	answer := response(1, "200 OK", []header{{"Content-Type", "text/plain"}}, "Hello, world!\n")
-	at := bytes.IndexByte(answer[6:], 'i') + 7 // the second int
+	const at = 5 + 5 + 5 // behind the header of the tuple, the kind, and the header of the claim
+	answer := wire.AppendBytes(wire.AppendInt(wire.AppendTuple(nil, 5), int64(wire.KindResponse)), make([]byte, wire.ClaimSize))
+	answer = appendHead(answer, "200 OK", []header{{"Content-Type", "text/plain"}})
+	answer = wire.AppendBytes(answer, []byte("Hello, world!\n"))
 	buf := make([]byte, 1<<17)
 	queue, slot := int(w.g.receive.Fd()), int(w.slots[0].Fd())
 	for {
@@ -90,8 +94,10 @@ func (w *fakeWorker) spin() {
 			continue
 		}
 		id, _ := messageIDs(buf[:n]) // one request at a time is on its way
+		claim := buf[claimOffset : claimOffset+wire.ClaimSize]
+		w.setWord(slotWord(0, wordToken), binary.NativeEndian.Uint64(claim))
 		w.setWord(slotWord(0, wordClaimed), uint64(id))
-		binary.LittleEndian.PutUint32(answer[at:], id)
+		copy(answer[at:], claim)
 		if _, err := unix.Write(slot, answer); err != nil {
 			return
 		}

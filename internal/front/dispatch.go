@@ -44,6 +44,8 @@ type queue struct {
 	waiting   []*exchange
 	inFlight  map[uint32]*exchange // handed over
 	lastID    uint32
+	round     uint64 // how often the ids have begun anew
+	tokens    *tokenMaker
 	gens      []*generation // the newest first
 	served    int           // the newest generation that had an active worker
 	workers   map[int]*worker
@@ -76,6 +78,8 @@ type generation struct {
 	answered int               // since the last scan
 	quick    int               // requests answered in prefetchTime, as of that scan
 	revoked  map[uint32]uint32 // requests withdrawn, and not refused by a slot yet: by id, the first of the message
+	taken    map[uint32]bool   // messages that somebody took out of the queue and did not claim: the first id of each
+	broken   bool              // the queue is of no use any more
 	blocked  bool              // the kernel takes no more; somebody waits until it does
 	awaited  bool              // a goroutine waits for that
 	slow     int               // slow requests, lately
@@ -89,6 +93,7 @@ func newQueue(s *server, number int) *queue {
 		first:    uint32(number&0x7f) << idBits,
 		inFlight: map[uint32]*exchange{},
 		workers:  map[int]*worker{},
+		tokens:   newTokenMaker(),
 		lookout:  lookout{send: func(m wire.FromFront) { s.send(m) }},
 	}
 }
@@ -120,7 +125,7 @@ func (q *queue) addGeneration(number int, cfg *config, send, receive *os.File) e
 		receive.Close()
 		return fmt.Errorf("generation %d: %w", number, err)
 	}
-	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, revoked: map[uint32]uint32{}}
+	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, revoked: map[uint32]uint32{}, taken: map[uint32]bool{}}
 	_ = raw.Control(func(fd uintptr) { g.sendFD = int(fd) })
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -244,9 +249,10 @@ func (q *queue) pump() {
 		case unix.EPIPE, unix.ECONNRESET, unix.ECONNREFUSED:
 			if w != nil {
 				q.deactivate(w) // it leaves by a signal that was not the master's
-				continue
+				q.tellClosed(w)
+			} else {
+				q.abandonQueue(g, errQueueClosed)
 			}
-			fallthrough
 		default:
 			// Nobody can read this queue any more; say the descriptors ran out.
 			q.s.log.Errorf("a request cannot be handed over: %s", err)
@@ -301,7 +307,7 @@ func (q *queue) scanLater() {
 // room from the others.
 func (q *queue) free() (*generation, *worker) {
 	for _, g := range q.gens {
-		if g.slots > 0 && !g.blocked && g.inFlight < g.room() {
+		if g.slots > 0 && !g.blocked && !g.broken && g.inFlight < g.room() {
 			return g, nil
 		}
 		if w := g.leastBusy(); w != nil {
@@ -334,6 +340,9 @@ func (q *queue) handOver(exs []*exchange, g *generation, w *worker) error {
 	first := q.newIDs(len(exs))
 	for i, ex := range exs {
 		ex.setID(first + uint32(i))
+		if w == nil {
+			ex.setToken(q.tokenOf(ex.id))
+		}
 	}
 	message := exs[0].message
 	if len(exs) > 1 {
@@ -353,6 +362,7 @@ func (q *queue) handOver(exs []*exchange, g *generation, w *worker) error {
 		ex.place, ex.gen, ex.at, ex.worker = handedOver, g, w, nil
 		ex.claimedAt, ex.deadline = time.Time{}, time.Time{}
 		ex.first, ex.shared = first, len(exs) > 1
+		ex.slot, ex.reply, ex.revoked, ex.missed, ex.hints = nil, replyNone, false, 0, 0
 		q.inFlight[ex.id] = ex
 	}
 	if w != nil {
@@ -371,10 +381,10 @@ func (q *queue) handOver(exs []*exchange, g *generation, w *worker) error {
 
 // newIDs returns the first of n ids in a row.
 func (q *queue) newIDs(n int) uint32 {
-	const most = 1<<idBits - 1
 	for {
-		if q.lastID+uint32(n) > most {
+		if q.lastID+uint32(n) > idMask {
 			q.lastID = 0
+			q.round++
 		}
 		first := q.first | (q.lastID + 1)
 		q.lastID += uint32(n)
@@ -424,32 +434,6 @@ func (q *queue) over(ex *exchange) {
 		}
 	}
 	ex.place = nowhere
-}
-
-// find finds the request that a message from a slot of w is for, nil if it is
-// nobody's any more. After a message that ends its response it is over.
-func (q *queue) find(id uint32, kind wire.Kind, w *worker) *exchange {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	ex := q.inFlight[id]
-	if ex == nil {
-		return nil
-	}
-	ex.pid = w.pid
-	switch kind {
-	case wire.KindHints, wire.KindWant:
-	case wire.KindStart, wire.KindChunk, wire.KindPart, wire.KindAccept, wire.KindMessage:
-		ex.answered = true
-	default:
-		ex.answered = true
-		ex.gen.answered++
-		w.served++
-		q.over(ex)
-		if len(q.waiting) > 0 {
-			q.pumpSoon()
-		}
-	}
-	return ex
 }
 
 // again gives a request that no worker runs to another one, before all that

@@ -57,6 +57,7 @@ type exchange struct {
 	look      int       // the question that it waits for; see lookout
 	gone      bool      // the client has left
 	id        uint32
+	token     uint64 // in its message, if that went to a queue
 	first     uint32 // the id of the first request in its message
 	shared    bool   // there were others in it
 	gen       *generation
@@ -66,6 +67,11 @@ type exchange struct {
 	deadline  time.Time // by timeout; zero if there is none, or it was not seen yet
 	standing  standing  // with ASGI: it waits for its client
 	answered  bool      // some of the response was sent, or is about to be
+	slot      *slot     // that has said something of the response; no other may
+	reply     reply     // how far what it said has come
+	revoked   bool      // no worker may begin it any more
+	missed    int       // scans that did not find it claimed
+	hints     int       // interim responses that were asked for
 
 	// The response: of whoever answers it.
 	replied   time.Time // when the head came; zero before

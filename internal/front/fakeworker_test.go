@@ -122,15 +122,19 @@ func (w *fakeWorker) receiveAll(wait time.Duration) []request {
 		}
 		n, oobn, _, _, err := unix.Recvmsg(int(w.g.receive.Fd()), buf, oob, unix.MSG_DONTWAIT)
 		if err == nil {
-			return decodeRequests(w.t, buf[:n], oob[:oobn])
+			if qs := w.r.decodeRequests(buf[:n], oob[:oobn]); len(qs) > 0 {
+				return qs
+			}
+			continue
 		}
 		unix.Poll([]unix.PollFd{{Fd: int32(w.g.receive.Fd()), Events: unix.POLLIN}}, 20)
 	}
 	return nil
 }
 
-// shelve puts bytes on the shelf of a slot, as all that is there.
+// shelve puts messages on the shelf of a slot, as all that is there.
 func (w *fakeWorker) shelve(slot int, b []byte) {
+	b = w.r.named(b)
 	copy(w.part(slot), b)
 	w.setWord(slotWord(slot, wordShelved), uint64(len(b)))
 }
@@ -153,9 +157,36 @@ func (w *fakeWorker) awaitTray(slot int) {
 	eventually(w.t, "the tray is clear", func() bool { return w.word(slotWord(slot, wordTray)) == 0 })
 }
 
-// claim writes the id into the cell of a slot, and tells whether the request
+// named puts the claims of requests of the queue in the place of their ids, in messages of a
+// slot. What is no message stays as it is.
+func (r *rig) named(b []byte) []byte {
+	var m wire.WorkerMessage
+	var named []byte
+	for len(b) > 0 {
+		rest, err := wire.DecodeWorkerMessage(b, &m)
+		if err != nil {
+			return append(named, b...)
+		}
+		const at = 5 + 5 // behind the header of the tuple, and the kind
+		if token, ok := r.tokens.Load(m.ID); ok && !m.Claimed {
+			claim := make([]byte, wire.ClaimSize)
+			wire.PutClaim(claim, m.ID, token.(uint64))
+			named = wire.AppendBytes(append(named, b[:at]...), claim)
+			named = append(named, b[at+5:len(b)-len(rest)]...)
+		} else {
+			named = append(named, b[:len(b)-len(rest)]...)
+		}
+		b = rest
+	}
+	return named
+}
+
+// claim writes the id and the token into the cells of a slot, and tells whether the request
 // may be run.
 func (w *fakeWorker) claim(slot int, id uint32) bool {
+	if token, ok := w.r.tokens.Load(id); ok {
+		w.setWord(slotWord(slot, wordToken), token.(uint64))
+	}
 	w.setWord(slotWord(slot, wordClaimed), uint64(id))
 	for i := range wire.MaxRevoked {
 		if w.word(wordRing+i) == uint64(id) {
@@ -178,11 +209,12 @@ const (
 	wordRing    = 8
 	wordSlots   = wordRing + wire.MaxRevoked
 
-	wordClaimed  = 0
-	wordGone     = 1
-	wordDeadline = 2
-	wordShelved  = 3
-	wordTray     = 4
+	wordToken    = 0
+	wordClaimed  = 1
+	wordGone     = 2
+	wordDeadline = 3
+	wordShelved  = 4
+	wordTray     = 5
 )
 
 // slotWord is where on the board a word of a slot is.
@@ -211,8 +243,14 @@ func (w *fakeWorker) take(slot int) request {
 	}
 }
 
-// say sends a message from a slot.
+// say sends a message from a slot, in which ids stand for claims.
 func (w *fakeWorker) say(slot int, msg []byte, files ...*os.File) {
+	w.t.Helper()
+	w.sayExactly(slot, w.r.named(msg), files...)
+}
+
+// sayExactly sends a message from a slot as it is.
+func (w *fakeWorker) sayExactly(slot int, msg []byte, files ...*os.File) {
 	var oob []byte
 	for _, f := range files {
 		oob = unix.UnixRights(int(f.Fd()))
@@ -235,7 +273,7 @@ func (w *fakeWorker) serve(answer func(q request) []byte) {
 				if w.claim(i, q.id) {
 					msg = answer(q)
 				}
-				if unix.Sendmsg(int(w.slots[i].Fd()), msg, nil, nil, unix.MSG_NOSIGNAL) != nil {
+				if unix.Sendmsg(int(w.slots[i].Fd()), w.r.named(msg), nil, nil, unix.MSG_NOSIGNAL) != nil {
 					return
 				}
 			}
@@ -308,14 +346,20 @@ func hints(id uint32, headers []header) []byte {
 }
 
 // decodeRequests reads a message of the queue as Python's marshal does.
-func decodeRequests(t testing.TB, msg, oob []byte) (qs []request) {
+func (r *rig) decodeRequests(msg, oob []byte) (qs []request) {
+	t := r.t
 	v, _ := unmarshal(t, msg)
 	for _, v := range v.([]any) {
 		items := v.([]any)
 		if len(items) != queueItems {
 			t.Fatalf("a request of %d items", len(items))
 		}
-		qs = append(qs, requestOf(t, items[0], wholeEnviron(t, items), items[queueItems-1], oob))
+		claim := items[1].([]byte)
+		if id := binary.NativeEndian.Uint64(claim[8:]); id != uint64(items[0].(int64)) {
+			t.Errorf("request %d has a claim of %d", items[0], id)
+		}
+		r.tokens.Store(uint32(items[0].(int64)), binary.NativeEndian.Uint64(claim))
+		qs = append(qs, requestOf(t, items[0], wholeEnviron(t, items[1:]), items[queueItems-1], oob))
 	}
 	return qs
 }

@@ -53,12 +53,18 @@ func waker() (wake func(), woken <-chan struct{}) {
 	}, c
 }
 
-// want is called when the worker wants n more bytes.
-func (f *feed) want(n int64) {
+// want is called when the worker wants n more bytes; false if these are too many.
+func (f *feed) want(n int64) bool {
 	f.mu.Lock()
-	f.room += n
+	within := n <= bodyWindow-f.room
+	if within {
+		f.room += n
+	}
 	f.mu.Unlock()
-	f.wake()
+	if within {
+		f.wake()
+	}
+	return within
 }
 
 // stop is called when the response is complete: the body is for nobody.

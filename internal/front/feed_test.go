@@ -34,10 +34,13 @@ func TestFeedEndsWithResponse(t *testing.T) {
 	const size = 5 << 20
 	takeAll := func(w *fakeWorker) {
 		id, _, got := w.begin()
-		w.say(0, withCount(wire.KindWant, id, int64(size-len(got))))
 		for n := len(got); n < size; {
-			data, _ := w.expect(wire.EventBody, id)
-			n += len(data.([]byte))
+			part := min(size-n, bodyWindow)
+			w.say(0, withCount(wire.KindWant, id, int64(part)))
+			for part > 0 {
+				data, _ := w.expect(wire.EventBody, id)
+				n, part = n+len(data.([]byte)), part-len(data.([]byte))
+			}
 		}
 		if !feeding() {
 			t.Error("nothing is fed")
@@ -124,11 +127,12 @@ func bodyOf(size int) string { return strings.Repeat("0123456789abcdef", size/16
 func (w *fakeWorker) takeBody(body string) uint32 {
 	w.t.Helper()
 	id, _, got := w.begin()
-	for len(got) < len(body) {
-		w.say(0, withCount(wire.KindWant, id, 1<<30))
-		for more := int64(1); more > 0; {
+	for more := len(got) < len(body); more; {
+		w.say(0, withCount(wire.KindWant, id, bodyWindow))
+		for room := bodyWindow; room > 0 && more; {
 			data, flag := w.expect(wire.EventBody, id)
-			got, more = append(got, data.([]byte)...), flag.(int64)
+			got, more = append(got, data.([]byte)...), flag == int64(1)
+			room -= len(data.([]byte))
 		}
 	}
 	if string(got) != body {

@@ -30,6 +30,7 @@ type rig struct {
 	gens    map[int]*fakeGeneration
 	lastAge int
 	log     *logBuffer
+	tokens  sync.Map // of requests that came by a queue, by their ids
 }
 
 type fakeGeneration struct {

@@ -28,11 +28,20 @@ var forms = map[string]form{wire.KindASGI: forLoop, wire.KindGevent: forGreenlet
 // headers of the list and of a tuple, and the type code of an int.
 const idOffset = wire.ListHeader + 6
 
+// claimOffset is where the claim stands in such a message: behind the id, the type code of
+// bytes and their length.
+const claimOffset = idOffset + 4 + 5
+
 // queueItems is how many items a request has there.
-const queueItems = 10
+const queueItems = 11
 
 // headAt is where in the message the environ or the scope begins.
-func (ex *exchange) headAt() int { return ex.idAt() + 4 }
+func (ex *exchange) headAt() int {
+	if ex.form == forQueue {
+		return claimOffset + wire.ClaimSize
+	}
+	return wire.EventIDOffset + 4
+}
 
 func (ex *exchange) idAt() int {
 	if ex.form == forQueue {
@@ -45,6 +54,13 @@ func (ex *exchange) setID(id uint32) {
 	ex.id = id
 	binary.LittleEndian.PutUint32(ex.message[ex.idAt():], id)
 	ex.body.own(id)
+}
+
+// setToken puts the token, and the id, into a message for the queue, as the slot that gets it
+// is to write them on its board.
+func (ex *exchange) setToken(token uint64) {
+	ex.token = token
+	wire.PutClaim(ex.message[claimOffset:], ex.id, token)
 }
 
 // messageIDs reads back from a message that was taken out of a queue how many
@@ -72,7 +88,8 @@ func (ex *exchange) beginMessage() []byte {
 	ex.message = (*ex.buffer)[:0]
 	switch {
 	case ex.form == forQueue:
-		return wire.AppendInt(wire.AppendTuple(wire.AppendList(ex.message, 1), queueItems), 1)
+		b := wire.AppendInt(wire.AppendTuple(wire.AppendList(ex.message, 1), queueItems), 1)
+		return append(wire.AppendBytesHeader(b, wire.ClaimSize), make([]byte, wire.ClaimSize)...)
 	case ex.feed != nil:
 		return wire.AppendEvent(ex.message, wire.EventUpload, 1)
 	}
@@ -145,7 +162,7 @@ func (ex *exchange) spill(body *spool) error {
 		if content, err = ex.appendEnviron(content, ex.length); err != nil {
 			return err
 		}
-		missing = queueItems - 1
+		missing = queueItems - 2
 	} else {
 		content = append(content, ex.message[head:]...)
 	}

@@ -253,8 +253,8 @@ func (ex *exchange) trail(m *wire.WorkerMessage) {
 	ex.complete()
 }
 
-// hints sends 103 Early Hints, to those who understand it.
-func (ex *exchange) hints(m *wire.WorkerMessage) {
+// sendHints sends 103 Early Hints, to those who understand it.
+func (ex *exchange) sendHints(m *wire.WorkerMessage) {
 	if !ex.req.AtLeast11() || ex.status != 0 {
 		return
 	}

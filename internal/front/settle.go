@@ -35,12 +35,17 @@ func (q *queue) died(w *worker) {
 		q.again(unbegun...)
 	} else {
 		for i := range w.slots {
-			claimed := w.board.Claimed(i)
-			w.gen.forgetBehind(claimed)
-			if ex := q.inFlight[claimed]; ex != nil && ex.gen == w.gen {
-				q.over(ex)
-				lost = append(lost, ex)
+			if id, token := w.board.Claim(i); q.tokenOf(id) == token {
+				w.gen.forgetBehind(id)
 			}
+		}
+		lost = q.held(w)
+		for _, ex := range lost {
+			q.over(ex)
+		}
+		clear(w.gen.taken) // it may have been the one that took them
+		if !w.exited && !w.gen.broken {
+			q.probeQueue(w.gen)
 		}
 		q.settle(w.gen)
 		if w.leaving {
@@ -87,6 +92,40 @@ func (w *worker) lostReport(lost []*exchange, now time.Time) wire.FromFront {
 	return report
 }
 
+// held lists the requests that a worker which reads the queue has begun and not answered, by
+// its claims and by what it has said. It is called with the mutex held.
+func (q *queue) held(w *worker) []*exchange {
+	var exs []*exchange
+	for _, ex := range q.inFlight {
+		if ex.at == nil && ex.slot != nil && ex.slot.w == w {
+			exs = append(exs, ex)
+		}
+	}
+	for i := range w.slots {
+		ex := q.claimedBy(w, i)
+		if ex == nil {
+			continue
+		}
+		// It has begun those before that one in its message, too.
+		for id := ex.first; id <= ex.id; id++ {
+			if before := q.inFlight[id]; before != nil && before.first == ex.first && before.slot == nil {
+				exs = append(exs, before)
+			}
+		}
+	}
+	return exs
+}
+
+// claimedBy returns the request that a slot of a worker has claimed last, nil if that is over
+// or not its own. It is called with the mutex held.
+func (q *queue) claimedBy(w *worker, slot int) *exchange {
+	id, token := w.board.Claim(slot)
+	if ex := q.inFlight[id]; ex != nil && ex.at == nil && ex.token == token {
+		return ex
+	}
+	return nil
+}
+
 // clearShelves acts on the answers that a worker which has died did not send; false
 // if it has not, or another call does so. It is called with the mutex held, which
 // it gives up meanwhile.
@@ -95,7 +134,7 @@ func (q *queue) clearShelves(w *worker) bool {
 		return false
 	}
 	w.dying = true
-	for i := 0; i < len(w.slots); i++ {
+	for i := 0; i < len(w.slots) && !w.broken.Load(); i++ {
 		sl := w.slots[i]
 		q.mu.Unlock()
 		sl.takeFromShelf(w.board.AppendShelf(nil, i))
@@ -175,7 +214,7 @@ func (q *queue) caughtUp(g *generation) bool {
 			continue
 		}
 		for i, sl := range w.slots {
-			if ex := q.inFlight[w.board.Claimed(i)]; ex != nil && ex.answered {
+			if ex := q.claimedBy(w, i); ex != nil && ex.answered {
 				continue // so is all that came before that answer
 			}
 			if !sl.caughtUp() {
@@ -204,8 +243,8 @@ func inOrder(exs []*exchange) {
 	slices.SortFunc(exs, func(a, b *exchange) int { return a.start.Compare(b.start) })
 }
 
-// claimed are the requests that the slots of g have claimed and may not have
-// answered, and others that are over.
+// claimed are the requests that the slots of g have claimed and not answered, and others
+// before these in their messages.
 func (q *queue) claimed(g *generation) map[uint32]bool {
 	ids := map[uint32]bool{}
 	for _, w := range q.workers {
@@ -213,12 +252,10 @@ func (q *queue) claimed(g *generation) map[uint32]bool {
 			continue
 		}
 		for i := range w.slots {
-			id := w.board.Claimed(i)
-			ids[id] = true
-			// Answers to those before it in its message come before its own.
-			if ex := q.inFlight[id]; ex != nil && ex.at == nil {
-				for before := ex.first; before < id; before++ {
-					ids[before] = true
+			if ex := q.claimedBy(w, i); ex != nil {
+				// Answers to those before it in its message come before its own.
+				for id := ex.first; id <= ex.id; id++ {
+					ids[id] = true
 				}
 			}
 		}
@@ -254,27 +291,29 @@ func (q *queue) takeBack(g *generation) []*exchange {
 
 // refused is called when a slot did not run a request because it was revoked.
 // If it was not given to another worker yet, it is now.
-func (q *queue) refused(g *generation, id uint32) {
+func (q *queue) refused(m *wire.WorkerMessage, sl *slot) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(g.revoked, id)
-	if ex := q.inFlight[id]; ex != nil && !ex.answered {
-		q.again(ex)
-		q.pump()
+	ex, err := q.given(m, sl)
+	if err != nil {
+		return err
 	}
-}
-
-// failClaimed answers the request that a slot runs, which has sent nonsense.
-func (q *queue) failClaimed(w *worker, index int) {
-	q.mu.Lock()
-	ex := q.inFlight[w.board.Claimed(index)]
-	if ex != nil {
-		q.over(ex)
-		q.pump()
+	g, w := sl.w.gen, sl.w
+	delete(g.revoked, m.ID)
+	delete(g.taken, m.ID)
+	if ex == nil {
+		return nil
 	}
-	q.mu.Unlock()
-	if ex != nil {
-		ex.release()
-		ex.workerDied()
+	if !ex.allows(m.Kind) {
+		return errOutOfPlace(m.Kind)
 	}
+	// A slot that finds the list of revocations full refuses what it has in its hand.
+	if !ex.revoked {
+		if w.unasked++; w.unasked > parcelMost*len(w.slots)*(1+w.revoked/wire.MaxRevoked) {
+			return errRefuses
+		}
+	}
+	q.again(ex)
+	q.pump()
+	return nil
 }

@@ -274,7 +274,8 @@ func TestSecondFront(t *testing.T) {
 	if q.id>>idBits != 5 {
 		t.Errorf("id %#x is not of front 5", q.id)
 	}
-	w.say(0, response(4<<idBits|q.id&(1<<idBits-1), "200 OK", nil, "of another"))
+	r.tokens.Store(uint32(4<<idBits|q.id&idMask), uint64(77))
+	w.say(0, response(4<<idBits|q.id&idMask, "200 OK", nil, "of another"))
 	w.say(0, echo(q))
 	c.expect(200, "GET / ")
 }

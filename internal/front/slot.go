@@ -1,7 +1,6 @@
 package front
 
 import (
-	"fmt"
 	"os"
 	"sync"
 	"syscall"
@@ -23,11 +22,10 @@ type slot struct {
 	mu sync.Mutex // held from a message's receipt until it has been acted on
 
 	// Of its goroutine.
-	in     receiver
-	buf    *[]byte // nil while nothing is there
-	msg    wire.WorkerMessage
-	heard  time.Time // when what is being acted on came
-	broken bool      // what it says is not heard any more
+	in    receiver
+	buf   *[]byte // nil while nothing is there
+	msg   wire.WorkerMessage
+	heard time.Time // when what is being acted on came
 
 	look look
 }
@@ -45,6 +43,7 @@ func (sl *slot) run() {
 	_ = sl.raw.Read(sl.readAll)
 	// A deadline (see gone) ends the waiting; what is there is read all the same.
 	_ = sl.raw.Control(func(fd uintptr) { sl.readAll(fd) })
+	sl.q.slotClosed(sl.w)
 	if sl.w.reading.Add(-1) == 0 {
 		sl.q.died(sl.w)
 	}
@@ -52,12 +51,15 @@ func (sl *slot) run() {
 
 // readAll acts on the messages that are there; true if the end was among them.
 func (sl *slot) readAll(fd uintptr) bool {
-	for sl.tryRead(fd) {
-		if !sl.act() {
+	for !sl.w.broken.Load() {
+		if !sl.tryRead(fd) {
+			return false
+		}
+		if !sl.act(fd) {
 			return true
 		}
 	}
-	return false
+	return true
 }
 
 // tryRead receives a message, or the end, if there is one. Then it returns with
@@ -76,13 +78,21 @@ func (sl *slot) tryRead(fd uintptr) bool {
 }
 
 // act acts on what tryRead received; false at the end.
-func (sl *slot) act() bool {
+func (sl *slot) act(fd uintptr) bool {
 	defer sl.mu.Unlock()
-	if sl.in.err != nil || sl.in.n == 0 {
+	switch file := sl.in.file(); {
+	case sl.in.err != nil || sl.in.n == 0 && hasEnded(fd):
 		sl.releaseBuffer()
 		return false
+	case sl.in.n == 0: // it looks like the end, but for that
+		closeAll([]*os.File{file})
+		sl.q.breach(sl.w, errEmpty)
+	case sl.in.n > wire.MaxMessage:
+		closeAll([]*os.File{file})
+		sl.q.breach(sl.w, errTooLong)
+	default:
+		sl.handle((*sl.buf)[:sl.in.n], file)
 	}
-	sl.handle((*sl.buf)[:sl.in.n], sl.in.file())
 	return true
 }
 
@@ -124,44 +134,53 @@ func (sl *slot) handle(b []byte, file *os.File) {
 	}()
 	m := &sl.msg
 	sl.heard = time.Now()
-	for len(b) > 0 && !sl.broken {
+	for len(b) > 0 && !sl.w.broken.Load() {
 		var err error
-		b, err = wire.DecodeWorkerMessage(b, m)
-		asgi := sl.w.asgi.Load()
-		if err == nil && m.Kind.ASGI() && !asgi {
-			err = fmt.Errorf("%v, which is for ASGI", m.Kind)
+		var taken bool
+		if b, err = wire.DecodeWorkerMessage(b, m); err == nil {
+			taken, err = sl.obey(m, file)
 		}
 		if err != nil {
-			sl.q.s.log.Errorf("worker %d sent what is no response: %s", sl.w.number, err)
-			if asgi {
-				sl.broken = true // its end settles what it runs
-			} else {
-				sl.q.failClaimed(sl.w, sl.index)
-			}
-			sl.q.s.send(wire.FromFront{Type: wire.TypeBroken, Worker: sl.w.number})
+			sl.q.breach(sl.w, err)
 			return
-		}
-		if m.OnTray > 0 {
-			m.Body = sl.w.board.Tray(sl.index, m.OnTray)
-		}
-		var taken bool
-		switch {
-		case m.Kind == wire.KindRefused:
-			sl.q.refused(sl.w.gen, m.ID)
-		case m.Kind == wire.KindExtend:
-			sl.q.extend(m.ID, sl.w, sl.index, time.Duration(m.Count)*time.Millisecond)
-		case asgi:
-			taken = sl.answerASGI(m, file)
-		default:
-			taken = sl.answer(m, file)
 		}
 		if taken {
 			file = nil
 		}
-		if m.OnTray > 0 {
-			sl.clearTray(m.ID)
-		}
 	}
+}
+
+// obey acts on what a slot says, and reports whether it has taken the file over. The error
+// says how that breaks the protocol.
+func (sl *slot) obey(m *wire.WorkerMessage, file *os.File) (taken bool, err error) {
+	if !sl.allows(m.Kind) {
+		return false, errOutOfPlace(m.Kind)
+	}
+	if err := checkFile(m, file); err != nil {
+		return false, err
+	}
+	switch m.Kind {
+	case wire.KindRefused:
+		return false, sl.q.refused(m, sl)
+	case wire.KindExtend:
+		return false, sl.q.extend(m, sl)
+	case wire.KindHints:
+		return false, sl.q.hint(m, sl)
+	case wire.KindLeave:
+		return false, sl.q.left(m, sl)
+	}
+	if m.OnTray > 0 {
+		m.Body = sl.w.board.Tray(sl.index, m.OnTray)
+		defer sl.clearTray(m.ID)
+	}
+	ex, err := sl.q.find(m, sl)
+	if err != nil {
+		return false, err
+	}
+	if sl.w.asgi.Load() {
+		return sl.answerASGI(ex, m, file)
+	}
+	return sl.answer(ex, m, file), nil
 }
 
 // clearTray lets the worker use the tray for something else.
@@ -174,9 +193,8 @@ func (sl *slot) clearTray(id uint32) {
 
 // answer acts on what a slot that reads the queue says of a response, and tells
 // whether it has taken the file over.
-func (sl *slot) answer(m *wire.WorkerMessage, file *os.File) (taken bool) {
+func (sl *slot) answer(ex *exchange, m *wire.WorkerMessage, file *os.File) (taken bool) {
 	more := m.Kind == wire.KindStart || m.Kind == wire.KindChunk
-	ex := sl.q.find(m.ID, m.Kind, sl.w)
 	if ex == nil {
 		if more {
 			sl.w.board.Dismiss(sl.index, m.ID)
@@ -193,7 +211,7 @@ func (sl *slot) answer(m *wire.WorkerMessage, file *os.File) (taken bool) {
 // respond acts on what workers of all kinds say of a response, and tells whether it
 // has taken the file over.
 func (sl *slot) respond(ex *exchange, m *wire.WorkerMessage, file *os.File) (taken bool) {
-	if ex.message != nil && m.Kind != wire.KindHints {
+	if ex.message != nil {
 		ex.release()
 	}
 	switch m.Kind {
@@ -211,8 +229,6 @@ func (sl *slot) respond(ex *exchange, m *wire.WorkerMessage, file *os.File) (tak
 		taken = true
 	case wire.KindError:
 		ex.appFailed()
-	case wire.KindHints:
-		ex.hints(m)
 	}
 	return taken
 }

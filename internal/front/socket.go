@@ -100,8 +100,8 @@ func newSocket(ex *exchange, h *websocket.Handshake, line socketLine, peer socke
 	return sk
 }
 
-// obey acts on what the worker says.
-func (sk *socket) obey(m *wire.WorkerMessage) {
+// obey acts on what the worker says. The error says how that breaks the protocol.
+func (sk *socket) obey(m *wire.WorkerMessage) error {
 	switch m.Kind {
 	case wire.KindAccept:
 		if err := sk.accept(m); err != nil {
@@ -110,12 +110,13 @@ func (sk *socket) obey(m *wire.WorkerMessage) {
 			sk.peer.gone(websocket.CloseAbnormal, nil)
 		}
 	case wire.KindMessage:
-		sk.send(m)
+		return sk.send(m)
 	case wire.KindClose:
 		if !sk.closeBy(m.CloseCode, m.Body) {
 			sk.ex.failWith(403)
 		}
 	}
+	return nil
 }
 
 // accept opens the connection. After an error the handshake is to be answered
@@ -165,11 +166,14 @@ func (sk *socket) accept(m *wire.WorkerMessage) error {
 }
 
 // send sends a part of a message to the client.
-func (sk *socket) send(m *wire.WorkerMessage) {
+func (sk *socket) send(m *wire.WorkerMessage) error {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	if sk.state != socketOpen {
-		return
+		return nil
+	}
+	if sk.unpaid.Load() >= responseWindow {
+		return errReplyRoom
 	}
 	b := messages.Get().(*[]byte)
 	frame := sk.enc.AppendPart((*b)[:0], m.Text, m.Body, !m.More)
@@ -182,6 +186,7 @@ func (sk *socket) send(m *wire.WorkerMessage) {
 	if sk.unpaid.Add(int64(len(m.Body)+partCost)) >= grantPiece {
 		sk.line.whenLow(sk.low)
 	}
+	return nil
 }
 
 // low is called when little waits for the client. The mutex may be held.
@@ -194,12 +199,16 @@ func (sk *socket) low() {
 	}
 }
 
-// want gives the reader room.
-func (sk *socket) want(bytes int64) {
+// want gives the reader room; false if that is too much.
+func (sk *socket) want(bytes int64) bool {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
+	if bytes > bodyWindow-sk.room {
+		return false
+	}
 	sk.room += bytes
 	sk.changed.Broadcast()
+	return true
 }
 
 // deny tells whether the app may refuse the handshake with a response of its own.

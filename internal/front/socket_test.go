@@ -117,7 +117,7 @@ func (f *socketFixture) take(t *testing.T, frames ...[]byte) bool {
 }
 
 func TestSocketMessages(t *testing.T) {
-	f := opened(t, 1<<20)
+	f := opened(t, bodyWindow)
 	if !f.take(t, clientFrame(0x81, "hi"), clientFrame(0x02, "a"), clientFrame(0x00, ""), clientFrame(0x80, ""), clientFrame(0x89, "p"), clientFrame(0x8a, "")) {
 		t.Error("the end")
 	}
@@ -133,7 +133,7 @@ func TestSocketMessages(t *testing.T) {
 }
 
 func TestSocketClosedByClient(t *testing.T) {
-	f := opened(t, 1<<20)
+	f := opened(t, bodyWindow)
 	if f.take(t, clientFrame(0x88, "\x0f\xa1bye"), clientFrame(0x81, "x")) {
 		t.Error("not the end")
 	}
@@ -147,7 +147,7 @@ func TestSocketClosedByClient(t *testing.T) {
 	if got := f.got(); got != "" {
 		t.Error(got)
 	}
-	f = opened(t, 1<<20)
+	f = opened(t, bodyWindow)
 	f.take(t, clientFrame(0x88, ""))
 	if got := f.got(); got != `"\x88\x00"; gone 1005 ; finished` {
 		t.Error(got)
@@ -155,7 +155,7 @@ func TestSocketClosedByClient(t *testing.T) {
 }
 
 func TestSocketClosedByApp(t *testing.T) {
-	f := opened(t, 1<<20)
+	f := opened(t, bodyWindow)
 	f.sk.closeBy(4000, []byte("so"))
 	if got := f.got(); got != `"\x88\x04\x0f\xa0so"` {
 		t.Error(got)
@@ -174,7 +174,7 @@ func TestSocketClosedByApp(t *testing.T) {
 		t.Error(got)
 	}
 
-	f = opened(t, 1<<20)
+	f = opened(t, bodyWindow)
 	f.sk.closeBy(1000, nil)
 	f.got()
 	f.sk.sweep(now() + int64(closeWait) + int64(time.Second))
@@ -212,7 +212,7 @@ func TestSocketViolations(t *testing.T) {
 		"UTF-8":  {clientFrame(0x81, "\xff"), `"\x88 \x03\xefa text that is not valid UTF-8"; gone 1007 a text that is not valid UTF-8; finished`},
 		"size":   {[]byte{0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 1, 0, 0, 0, 0}, `"\x88\x1d\x03\xf1a message that is too large"; gone 1009 a message that is too large; finished`},
 	} {
-		f := opened(t, 1<<20)
+		f := opened(t, bodyWindow)
 		if f.take(t, c.frame) {
 			t.Errorf("%s: not the end", name)
 		}
@@ -225,12 +225,12 @@ func TestSocketViolations(t *testing.T) {
 // TestSocketLost: a connection that breaks is 1006; before the answer, and after
 // the app has closed it, the worker hears nothing of that here.
 func TestSocketLost(t *testing.T) {
-	f := opened(t, 1<<20)
+	f := opened(t, bodyWindow)
 	f.sk.lost()
 	if got := f.got(); got != "gone 1006 ; killed" {
 		t.Error(got)
 	}
-	f = opened(t, 1<<20)
+	f = opened(t, bodyWindow)
 	f.sk.closeBy(1000, nil)
 	f.got()
 	f.sk.lost()
@@ -240,7 +240,7 @@ func TestSocketLost(t *testing.T) {
 }
 
 func TestSocketFails(t *testing.T) {
-	f := opened(t, 1<<20)
+	f := opened(t, bodyWindow)
 	if !f.sk.fail() {
 		t.Error("nothing failed")
 	}
@@ -250,7 +250,7 @@ func TestSocketFails(t *testing.T) {
 }
 
 func TestSocketPings(t *testing.T) {
-	f := opened(t, 1<<20)
+	f := opened(t, bodyWindow)
 	at := now()
 	tick := func(d time.Duration) string {
 		at += int64(d)
@@ -300,7 +300,7 @@ func TestSocketNotBlamed(t *testing.T) {
 	if got := f.got(); got != `pass true "a" of 1 false` {
 		t.Error(got)
 	}
-	f.sk.want(1 << 20)
+	f.sk.want(bodyWindow)
 	if !<-done {
 		t.Error("the end")
 	}
@@ -357,7 +357,7 @@ func TestSocketGrants(t *testing.T) {
 
 // TestSocketPongs: the answers to pings do not pile up.
 func TestSocketPongs(t *testing.T) {
-	f := opened(t, 1<<20)
+	f := opened(t, bodyWindow)
 	f.full = true
 	for range 1000 {
 		f.take(t, clientFrame(0x89, "old"))
@@ -375,7 +375,7 @@ func TestSocketPongs(t *testing.T) {
 }
 
 func TestSocketLeaves(t *testing.T) {
-	f := opened(t, 1<<20)
+	f := opened(t, bodyWindow)
 	at := now()
 	f.sk.leave(at + int64(5*time.Second))
 	f.sk.leave(at + int64(9*time.Second)) // the first counts
@@ -404,7 +404,7 @@ func TestSocketLeaves(t *testing.T) {
 // TestSocketLeavesInTime: they end one after the other, and not once a second.
 func TestSocketLeavesInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, stays, gone := opened(t, 1<<20), opened(t, 1<<20), opened(t, 1<<20)
+		f, stays, gone := opened(t, bodyWindow), opened(t, bodyWindow), opened(t, bodyWindow)
 		leaveSockets([]*socket{f.sk, stays.sk, gone.sk}, time.Second, 600*time.Millisecond)
 		stays.sk.leave(0)
 		gone.sk.lost()
@@ -430,7 +430,7 @@ func TestSocketLeavesInTime(t *testing.T) {
 // TestSocketLeavesLater: a restart cuts no message, and waits no longer for a client
 // than others do.
 func TestSocketLeavesLater(t *testing.T) {
-	f := opened(t, 1<<20)
+	f := opened(t, bodyWindow)
 	at := now()
 	f.sk.send(&wire.WorkerMessage{Body: []byte("a"), More: true})
 	f.sk.leave(at)

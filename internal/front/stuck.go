@@ -71,13 +71,16 @@ func (q *queue) lookAt(g *generation, now time.Time, finds []find) []find {
 			continue
 		}
 		for i, sl := range w.slots {
-			claimed := w.board.Claimed(i)
+			var claimed uint32
+			ex := q.claimedBy(w, i)
+			if ex != nil {
+				claimed = ex.id
+			}
 			if claimed != sl.look.claimed {
 				sl.look = look{claimed: claimed, shelf: sl.look.shelf[:0]}
 				continue
 			}
-			ex := q.inFlight[claimed]
-			if ex == nil || ex.gen != g {
+			if ex == nil {
 				continue // it has nothing to do
 			}
 			sl.look.stuck++

@@ -32,6 +32,7 @@ func (q *queue) scan() {
 	var settled []int
 	again := false
 	q.noteBegun(now)
+	q.missClaims()
 	for _, w := range q.workers {
 		if w.dead {
 			continue
@@ -82,8 +83,8 @@ func (q *queue) running(w *worker, now time.Time) []*exchange {
 	}
 	var exs []*exchange
 	for i := range w.slots {
-		ex := q.inFlight[w.board.Claimed(i)]
-		if ex == nil || ex.gen != w.gen {
+		ex := q.claimedBy(w, i)
+		if ex == nil {
 			continue
 		}
 		q.began(ex, w, i, now)
@@ -138,18 +139,19 @@ func (q *queue) endLate(w *worker, now time.Time) []late {
 }
 
 // extend lets a slot run a request for d from now at least, as the app asks.
-func (q *queue) extend(id uint32, w *worker, slot int, d time.Duration) {
-	now := time.Now()
+func (q *queue) extend(m *wire.WorkerMessage, sl *slot) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	ex := q.inFlight[id]
-	if ex == nil || ex.gen != w.gen || ex.at != nil && ex.at != w {
-		return
+	ex, err := q.given(m, sl)
+	if ex == nil || err != nil {
+		return err
 	}
-	q.began(ex, w, slot, now)
-	if until := now.Add(d); !ex.deadline.IsZero() && until.After(ex.deadline) {
-		ex.setDeadline(w, slot, until)
+	q.began(ex, sl.w, sl.index, sl.heard)
+	until := sl.heard.Add(time.Duration(m.Count) * time.Millisecond)
+	if !ex.deadline.IsZero() && until.After(ex.deadline) {
+		ex.setDeadline(sl.w, sl.index, until)
 	}
+	return nil
 }
 
 // expireOf takes requests away from a worker. It is called with the mutex held.

@@ -137,12 +137,12 @@ func TestExtend(t *testing.T) {
 	eventually(t, "the slot knows its deadline", func() bool { return w.deadline(0) == q.id })
 	w.say(0, extend(q.id, 1)) // takes nothing back
 	short.get("/short")
-	w.take(1)
+	over := w.take(1)
 	short.expect(504, "*")
 	if m := r.hear(wire.TypeTimeout); m.Path != "/short" || m.Others != 1 {
 		t.Errorf("told %+v", m)
 	}
-	w.say(0, extend(q.id+1000, 60000)) // of a request that does not exist
+	w.say(0, extend(over.id, 60000)) // of a request that is over
 	w.say(0, echo(q))
 	long.expect(200, "GET /long ")
 }

@@ -59,7 +59,7 @@ func (q *queue) dismiss(ex *exchange) {
 			continue
 		}
 		for i := range w.slots {
-			if w.board.Claimed(i) == ex.id {
+			if q.claimedBy(w, i) == ex {
 				w.board.Dismiss(i, ex.id)
 			}
 		}
@@ -98,17 +98,23 @@ func (q *queue) withdraw(g *generation, exs []*exchange, free func([]*exchange))
 // revoke forbids the workers that may have taken a request to run it, unless they have
 // claimed it already. It is called with the mutex held.
 func (q *queue) revoke(ex *exchange) {
+	ex.revoked = true
 	if ex.at != nil {
 		if !ex.at.dead {
-			ex.at.board.Revoke(ex.id)
+			ex.at.revoke(ex.id)
 		}
 		return
 	}
 	for _, w := range q.workers {
 		if w.gen == ex.gen && !w.dead {
-			w.board.Revoke(ex.id)
+			w.revoke(ex.id)
 		}
 	}
+}
+
+func (w *worker) revoke(id uint32) {
+	w.board.Revoke(id)
+	w.revoked++
 }
 
 // dropLate answers what has waited for a worker for too long. It is called with

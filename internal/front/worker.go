@@ -22,10 +22,18 @@ type worker struct {
 	active  bool
 	leaving bool // was active, and may still run requests
 	dead    bool
-	dying   bool // its shelves are being cleared
-	expired int  // requests of it that ran too long
-	settled bool // the master knows that nothing else runs
-	served  int  // requests that it has answered
+	dying   bool        // its shelves are being cleared
+	broken  atomic.Bool // it broke the protocol: it is not heard any more
+	exited  bool        // the master has collected it
+	closed  bool        // the master knows that it has closed a slot
+
+	late      int       // messages about requests that are over, since
+	lateSince time.Time // then
+	unasked   int       // requests that it refused without being asked to
+	revoked   int       // revocations on its board, by this front
+	expired   int       // requests of it that ran too long
+	settled   bool      // the master knows that nothing else runs
+	served    int       // requests that it has answered
 
 	asgi     atomic.Bool // it gets its requests by its first slot
 	form     form        // of its requests
@@ -73,12 +81,16 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		w.token = tokenOf(g.cfg.AffinityKey, w.number)
 		board.Serve(q.number)
 		for id := range g.revoked {
-			board.Revoke(id) // its message may be in the queue yet
+			w.revoke(id) // its message may be in the queue yet
 		}
 		q.workers[m.Worker] = w
 		g.workers++
 	} else if ends, err = allPollable(files); err != nil {
 		return fmt.Errorf("worker %d: %w", m.Worker, err)
+	}
+	if w.broken.Load() {
+		closeAll(files)
+		return nil
 	}
 	before := len(w.slots)
 	for _, end := range ends {
@@ -138,6 +150,9 @@ func (q *queue) activate(number, pid int, kind string) *config {
 	}
 	w.active, w.pid = true, pid
 	f, ok := forms[kind]
+	if w.asgi.Load() {
+		f, ok = w.form, true // what it is does not change
+	}
 	w.gen.cfg.form.Store(int32(f))
 	if ok {
 		q.reset(w, f)
@@ -189,12 +204,11 @@ func (q *queue) deactivate(w *worker) {
 // process, say a child of the app, still holds its sockets.
 func (q *queue) gone(number int) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	w := q.workers[number]
-	q.mu.Unlock()
 	if w == nil {
 		return
 	}
-	for _, sl := range w.slots {
-		sl.file.SetReadDeadline(time.Unix(1, 0))
-	}
+	w.exited = true
+	w.stopReading()
 }

@@ -24,7 +24,7 @@ func (m *Master) balance() {
 	for _, age := range end {
 		m.retire(m.workers[age])
 	}
-	if start <= 0 || m.gen.sp.dead || !m.gen.taken {
+	if start <= 0 || m.gen.isLost() || !m.gen.taken {
 		return
 	}
 	if m.respawn.wait(m.now()) > 0 {

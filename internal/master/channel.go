@@ -148,6 +148,23 @@ func (m *Master) workerBroke(w *worker, sender int, err error) {
 	})
 }
 
+// slotClosed is called when a worker has closed its channel to the front. It has ended, most
+// of the time, which is yet to be noticed.
+func (m *Master) slotClosed(w *worker) {
+	m.after(silentGrace, func() {
+		switch {
+		case m.workers[w.age] != w || w.broke || w.proc == nil || w.proc.Ended():
+		case w.kind != wire.KindASGI:
+			m.breach(w, "it closed its channel to the front")
+			m.kill(w)
+		case !w.leaving:
+			// It shuts its app down, since somebody else has told it to end.
+			m.retire(w)
+			m.balance()
+		}
+	})
+}
+
 // breach ends a worker that broke the protocol. The requests that it runs are answered
 // with 502.
 func (m *Master) breach(w *worker, what string) {

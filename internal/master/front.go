@@ -236,10 +236,15 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 			m.settled(w)
 		}
 	case wire.TypeBroken:
+		if msg.Generation != 0 {
+			m.queueBroken(msg.Generation, msg.Reason)
+		} else if w := m.workers[msg.Worker]; w != nil && !w.broke {
+			m.breach(w, msg.Reason)
+			m.kill(w)
+		}
+	case wire.TypeClosed:
 		if w := m.workers[msg.Worker]; w != nil {
-			m.retire(w)
-			m.balance()
-			m.abort(w)
+			m.slotClosed(w)
 		}
 	case wire.TypeLost:
 		m.tellDeath(msg)

@@ -28,6 +28,7 @@ type generation struct {
 	toldAffinity bool    // the log says that there is none
 	toldKind     bool    // the log says that its app is one of ASGI
 	kind         *string // of its app, as the first worker found it; nil until then
+	broken       bool    // the front cannot use its queue
 
 	queueFront  *os.File // the front's end of the queue
 	queueWorker *os.File // the workers' end

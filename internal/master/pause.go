@@ -45,7 +45,7 @@ func (m *Master) pause() {
 // app, that they had. Otherwise it is a reload.
 func (m *Master) restore() {
 	m.log.Infof("Hang up: %s", m.name())
-	if m.successor == nil || m.gen.sp.dead {
+	if m.successor == nil || m.gen.isLost() {
 		m.renew()
 		return
 	}
@@ -56,7 +56,7 @@ func (m *Master) restore() {
 
 // restoreOne brings one worker back (TTIN while paused).
 func (m *Master) restoreOne() {
-	if m.gen.sp.dead {
+	if m.gen.isLost() {
 		m.renew()
 		return
 	}

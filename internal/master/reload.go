@@ -45,8 +45,8 @@ func (m *Master) replace(anew bool) {
 			m.enter(running)
 		}
 		m.answerLook()
-		if m.gen.sp.dead {
-			m.spawnerLost()
+		if m.gen.isLost() {
+			m.generationLost("The spawner died.")
 		}
 	}
 	if !b.reused {
@@ -190,13 +190,31 @@ func (m *Master) newPidFile(before, cfg *settings.Config) (*pidfile.File, error)
 	return m.sys.pidFile(path, os.Getpid())
 }
 
-// spawnerLost is called when the spawner of the serving generation died: a new
-// generation takes its place, since only a new spawner can fork workers again.
-// Until then the workers that are there serve.
-func (m *Master) spawnerLost() {
+// queueBroken is called when the front has found the queue of a generation of no use:
+// one of its workers has closed it, or takes requests that it does not run. Its workers can
+// get no other queue.
+func (m *Master) queueBroken(number int, reason string) {
+	if g := m.buildGeneration(); g != nil && g.number == number {
+		m.build.fail(&failure{text: "The queue of the new workers is broken: " + reason})
+		return
+	}
+	if m.gen == nil || m.gen.number != number || m.gen.broken {
+		return
+	}
+	m.gen.broken = true
+	m.log.Errorf("The queue of the workers is broken: %s. New workers take their place", reason)
+	m.generationLost("The queue of the workers is broken.")
+}
+
+// isLost reports whether g can have no more workers: its spawner died, or its queue is broken.
+func (g *generation) isLost() bool { return g.sp.dead || g.broken }
+
+// generationLost is called when the serving generation can have no more workers: a new
+// one takes its place. Until then the workers that are there serve, as far as they can.
+func (m *Master) generationLost(why string) {
 	switch m.state {
 	case booting:
-		m.halt("The spawner died.", cmp.Or(m.gen.sp.code, exitcode.WorkerBoot))
+		m.halt(why, cmp.Or(m.gen.sp.code, exitcode.WorkerBoot))
 		return
 	case running:
 	default:
@@ -207,7 +225,7 @@ func (m *Master) spawnerLost() {
 	}
 	pause := m.rebuild.died(m.now())
 	m.after(pause, func() {
-		if m.gen.sp.dead && m.build == nil && m.state == running {
+		if m.gen.isLost() && m.build == nil && m.state == running {
 			m.renew()
 		}
 	})

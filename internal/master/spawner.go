@@ -214,7 +214,7 @@ func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 		}
 		if m.gen != nil && m.gen.sp == sp {
 			m.missOrphans(sp)
-			m.spawnerLost()
+			m.generationLost("The spawner died.")
 		}
 	}
 	m.finish()

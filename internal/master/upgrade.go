@@ -233,7 +233,7 @@ func (m *Master) serveAlone() {
 		m.pauseLater = false
 		m.log.Warnf("The workers stay: there is no successor to take over")
 	}
-	if m.state == paused && !m.gen.sp.dead {
+	if m.state == paused && !m.gen.isLost() {
 		m.log.Warnf("No successor serves any more: the workers come back")
 		m.setTarget(m.cfg.Int("workers"))
 		m.unpause()

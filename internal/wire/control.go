@@ -26,6 +26,7 @@ const (
 	TypeSettled = "settled"
 	TypeBroken  = "broken"
 	TypeLost    = "lost"
+	TypeClosed  = "closed"
 	TypeDrained = "drained"
 	TypeLook    = "look"
 
@@ -213,11 +214,15 @@ type TLS struct {
 
 // FromFront is a message from a front to its master.
 type FromFront struct {
-	Type    string  `json:"type"`
-	Call    int     `json:"call,omitempty"`
-	Error   string  `json:"error,omitempty"`
-	Errno   int     `json:"errno,omitempty"` // of an error of the system
-	Worker  int     `json:"worker,omitempty"`
+	Type   string `json:"type"`
+	Call   int    `json:"call,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Errno  int    `json:"errno,omitempty"` // of an error of the system
+	Worker int    `json:"worker,omitempty"`
+
+	Generation int    `json:"generation,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+
 	Method  string  `json:"method,omitempty"`
 	Path    string  `json:"path,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`

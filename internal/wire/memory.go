@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -24,11 +25,12 @@ const (
 	boardRevocations = 7
 	boardRing        = 8
 	boardFirst       = boardRing + MaxRevoked
-	boardClaimed     = 0 // of a slot's words
-	boardGone        = 1
-	boardDeadline    = 2
-	boardShelved     = 3
-	boardTray        = 4
+	boardToken       = 0 // of a slot's words
+	boardClaimed     = 1
+	boardGone        = 2
+	boardDeadline    = 3
+	boardShelved     = 4
+	boardTray        = 5
 	boardStride      = 8
 )
 
@@ -112,9 +114,25 @@ func (b *Board) Revoke(id uint32) {
 // slot is a word of slot i.
 func (b *Board) slot(i, word int) *atomic.Uint64 { return b.w.at(boardFirst + boardStride*i + word) }
 
-// Claimed is the id of the request that slot i claimed last, 0 if none.
+// Claimed is the id of the request that slot i says it has claimed last, 0 if none.
 func (b *Board) Claimed(i int) uint32 {
 	return uint32(b.slot(i, boardClaimed).Load())
+}
+
+// ClaimSize is how many bytes a claim has: the token of a request, and its id, 64 bits each.
+const ClaimSize = 16
+
+// PutClaim writes a claim as it stands on a board and in messages.
+func PutClaim(b []byte, id uint32, token uint64) {
+	binary.NativeEndian.PutUint64(b, token)
+	binary.NativeEndian.PutUint64(b[8:], uint64(id))
+}
+
+// Claim is the request that slot i says it has claimed last, one of the queue. It counts if the
+// token is that of the request. A slot writes both without a fence, so while it does they
+// may be of two requests: the one before is over then, the other has not begun.
+func (b *Board) Claim(i int) (id uint32, token uint64) {
+	return b.Claimed(i), b.slot(i, boardToken).Load()
 }
 
 // Dismiss tells slot i that the client of a request has gone, so that it need not

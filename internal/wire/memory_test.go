@@ -81,7 +81,7 @@ func TestBoard(t *testing.T) {
 			if id := b.Claimed(i); id != 0 {
 				t.Errorf("slot %d claimed %d before it began", i, id)
 			}
-			worker.at(boardFirst + boardStride*i).Store(uint64(i + 1))
+			worker.at(boardFirst + boardStride*i + boardClaimed).Store(uint64(i + 1))
 		}
 		for i := range slots {
 			if id := b.Claimed(i); id != uint32(i+1) {

@@ -232,7 +232,7 @@ func checkMemory(t *testing.T, doc string) {
 		return words
 	}
 	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", boardFirst+word, boardStride) }
-	board := []string{slot(boardClaimed), slot(boardGone), slot(boardDeadline), slot(boardShelved), slot(boardTray)}
+	board := []string{slot(boardToken), slot(boardClaimed), slot(boardGone), slot(boardDeadline), slot(boardShelved), slot(boardTray)}
 	board = slices.Insert(board, 0, fmt.Sprintf("%d–%d", boardRing, boardRing+MaxRevoked-1))
 	for _, word := range []int{boardRevocations, boardEnd, boardReloaded, boardMostLag, boardLag, boardPing, boardFront, boardPromoted} {
 		board = slices.Insert(board, 0, fmt.Sprint(word))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unicode/utf8"
 )
 
 // Kind is the first item of every message from a worker's slot.
@@ -80,6 +81,8 @@ type HeaderField struct{ Name, Value []byte }
 type WorkerMessage struct {
 	Kind    Kind
 	ID      uint32 // of the request, 1 to 2³¹−1
+	Token   uint64 // of the request, if Claimed
+	Claimed bool   // it names the request by a claim, as the queue's do, and not by its id alone
 	Status  []byte // empty if it came as a number
 	Code    int    // the status if it came as a number
 	Headers []HeaderField
@@ -133,15 +136,38 @@ func (d *decoder) message(m *WorkerMessage) error {
 	if want := workerKinds[kind].items; items != want {
 		return fmt.Errorf("%v has %d items, not %d", m.Kind, want, items)
 	}
+	if err := d.id(m); err != nil {
+		return err
+	}
+	return d.rest(m)
+}
+
+// id reads which request the message is about: a claim, or an id.
+func (d *decoder) id(m *WorkerMessage) error {
+	if len(d.b) > 0 && d.b[0] == marshalBytes {
+		claim, err := d.bytes()
+		if err != nil {
+			return err
+		}
+		if len(claim) != ClaimSize {
+			return fmt.Errorf("%d bytes are no claim", len(claim))
+		}
+		m.Claimed, m.Token = true, binary.NativeEndian.Uint64(claim)
+		return m.setID(binary.NativeEndian.Uint64(claim[8:]))
+	}
 	id, err := d.int()
 	if err != nil {
 		return err
 	}
+	return m.setID(uint64(id))
+}
+
+func (m *WorkerMessage) setID(id uint64) error {
 	if id < 1 || id > math.MaxInt32 {
 		return fmt.Errorf("%d is no request id", id)
 	}
 	m.ID = uint32(id)
-	return d.rest(m)
+	return nil
 }
 
 // rest reads what follows the id.
@@ -181,10 +207,16 @@ func (d *decoder) rest(m *WorkerMessage) (err error) {
 			err = fmt.Errorf("%d bytes cannot be wanted", m.Count)
 		}
 	case KindFail:
-		err = d.statusNumber(m)
+		if err = d.statusNumber(m); err == nil && (m.Code < 400 || m.Code > 599) {
+			err = fmt.Errorf("%d is the status of no error", m.Code)
+		}
 	}
 	return err
 }
+
+// maxCloseReason is how many bytes of a reason a close frame has room for (RFC 6455 section
+// 5.5).
+const maxCloseReason = 123
 
 // webSocket reads what follows the id in the kinds of WebSocket.
 func (d *decoder) webSocket(m *WorkerMessage) (err error) {
@@ -212,7 +244,9 @@ func (d *decoder) webSocket(m *WorkerMessage) (err error) {
 		return fmt.Errorf("%d is no close code", code)
 	}
 	m.CloseCode = int(code)
-	m.Body, err = d.bytes()
+	if m.Body, err = d.bytes(); err == nil && (len(m.Body) > maxCloseReason || !utf8.Valid(m.Body)) {
+		err = fmt.Errorf("the reason %q of a close", m.Body)
+	}
 	return err
 }
 

@@ -307,7 +307,7 @@ class Server(Outgoing):
             wire.close_all(wire.descriptors(ancillary))
             return
         # The claim comes first: see wire.Revocations.
-        cells[wire.BOARD_FIRST] = number
+        cells[wire.BOARD_FIRST + wire.BOARD_CLAIMED] = number
         revocations = self.revocations
         revoked = cells[wire.BOARD_REVOCATIONS] != revocations.seen or number in revocations.ids
         if revoked and revocations.include(number):

@@ -67,7 +67,8 @@ class FileWrapper:
 
 class Exchange:
     """The response to one request. A subclass for each slot holds its socket
-    in `sock`, and its tray."""
+    in `sock`, and its tray. Messages name the request by `id`: by its number, or by its
+    claim, which has the token that came with it."""
 
     # Here and not in __init__: making one is on the hot path.
     status = None
@@ -79,6 +80,7 @@ class Exchange:
     sock = None
     tray = None
     board = None
+    number = id = None
     gone = 0  # the word of the board that names a request whose client has gone
 
     def start_response(self, status, headers, exc_info=None):
@@ -147,7 +149,7 @@ class Exchange:
 
     def has_gone(self):
         """Tells whether the client has."""
-        return self.board[self.gone] == self.id
+        return self.board[self.gone] == self.number
 
     def put(self, data):
         """Sends a part of the body at once, with the head if it is the first."""
@@ -199,7 +201,7 @@ class Exchange:
     def _sent_by_tray(self, message, body):
         """Sends a message whose body goes by the tray, and tells whether it could."""
         data = dumps(message, FORMAT)
-        if len(data) > MAX_MESSAGE or not self.tray.put(self.id, body):
+        if len(data) > MAX_MESSAGE or not self.tray.put(self.number, body):
             return False
         try:
             self._send(data)

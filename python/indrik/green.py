@@ -71,7 +71,7 @@ class GreenExchange(Exchange):
     """The response to one request, with what the app can ask about that."""
 
     def __init__(self, number, timeout):
-        self.id = number
+        self.id = self.number = number
         self.greenlet = None
         self.environ = {}
         self.left = False  # the client has
@@ -248,7 +248,7 @@ class Server:
         if self.worker.stopping:
             return self._decline(LEAVE, number, fds)
         # The claim comes before the look at the revocations: see wire.Revocations.
-        self.cells[wire.BOARD_FIRST] = number
+        self.cells[wire.BOARD_FIRST + wire.BOARD_CLAIMED] = number
         if self.cells[wire.BOARD_FRONT] != 1 + (number >> wire.ID_BITS):
             wire.close_all(fds)
             return

@@ -15,17 +15,20 @@ from .exchange import EXTEND, FORMAT
 LONGEST = 3600.0
 
 
-def functions(timeout, cells, cell, sock):
-    """Returns their part of the environ."""
+def functions(timeout, cells, index, sock):
+    """Returns their part of the environ, for a slot."""
+    cell = wire.BOARD_FIRST + wire.BOARD_STRIDE * index
+    claimed = cell + wire.BOARD_CLAIMED
+    own = wire.claim_of(index)
     extended = [0, 0.0]  # a request, and until when
 
     def disconnected():
-        return cells[cell + wire.BOARD_GONE] == cells[cell]
+        return cells[cell + wire.BOARD_GONE] == cells[claimed]
 
     def deadline():
         if not timeout:
             return None
-        number, noted, now = cells[cell], cells[cell + wire.BOARD_DEADLINE], monotonic()
+        number, noted, now = cells[claimed], cells[cell + wire.BOARD_DEADLINE], monotonic()
         if noted >> 32 == number:
             # The lower half of the word is milliseconds, of which the upper
             # bits were cut off.
@@ -38,10 +41,12 @@ def functions(timeout, cells, cell, sock):
     def extend_deadline(seconds):
         seconds = checked(seconds)
         if timeout:
-            number = cells[cell]
+            number = cells[claimed]
             extended[:] = number, max(deadline(), monotonic() + seconds)
             try:
-                sock.send(extension(number, seconds))
+                claim = cells.obj[own]
+                if claim == cells.obj[own]:  # else the slot is at another request
+                    sock.send(extension(claim, seconds))
             except OSError:
                 pass  # the front is gone, and with it the request
         return deadline()
@@ -61,6 +66,6 @@ def checked(seconds):
     return min(seconds, LONGEST)
 
 
-def extension(number, seconds):
+def extension(id, seconds):
     """Returns the message to the front."""
-    return dumps((EXTEND, number, int(seconds * 1000) + 1), FORMAT)
+    return dumps((EXTEND, id, int(seconds * 1000) + 1), FORMAT)

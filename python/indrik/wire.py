@@ -43,11 +43,14 @@ BOARD_REVOCATIONS = 7
 BOARD_RING = 8
 RING_SIZE = 64
 BOARD_FIRST = BOARD_RING + RING_SIZE
-BOARD_GONE = 1  # of a slot's words
-BOARD_DEADLINE = 2
-BOARD_SHELVED = 3
 BOARD_STRIDE = 8
-BOARD_TRAY = 4
+BOARD_CLAIM = 0  # of a slot's words: two of them, of which the second is the id
+BOARD_CLAIMED = 1
+BOARD_GONE = 2
+BOARD_DEADLINE = 3
+BOARD_SHELVED = 4
+BOARD_TRAY = 5
+CLAIM_SIZE = 16
 SHELF_SIZE = 64 << 10
 TRAY_SIZE = 1 << 20
 
@@ -123,6 +126,12 @@ def words(fd):
         return memoryview(mmap.mmap(fd, 0)).cast("Q")
     finally:
         os.close(fd)
+
+
+def claim_of(index):
+    """Returns where on the mapped file of a board the claim of a slot is, as a slice."""
+    at = 8 * (BOARD_FIRST + BOARD_STRIDE * index + BOARD_CLAIM)
+    return slice(at, at + CLAIM_SIZE)
 
 
 def buffer():

@@ -69,11 +69,13 @@ def serve(worker, index):
     receive = worker.queue.recvmsg_into
     cells = worker.board
     cell = wire.BOARD_FIRST + wire.BOARD_STRIDE * index
+    memory = cells.obj
+    own = wire.claim_of(index)
     revocations = wire.Revocations(cells)
     revoked = wire.BOARD_REVOCATIONS
     app = worker.wsgi
     common = constants(worker)
-    common.update(timelimit.functions(worker.timeout, cells, cell, sock))
+    common.update(timelimit.functions(worker.timeout, cells, index, sock))
     limit = worker.max_requests
     hooked = with_hooks(worker)
     buffer = wire.buffer()
@@ -123,13 +125,13 @@ def serve(worker, index):
         alone = left == 1
         if not alone:
             until = perf_counter() + PATIENCE
-        for number, rest, method, target, path, query, address, port, length, body in requests:
+        for number, claim, rest, method, target, path, query, address, port, length, body in requests:
             left -= 1
-            cells[cell] = number
+            memory[own] = claim
             if (cells[revoked] != revocations.seen or number in revocations.ids) and revocations.include(number):
                 wire.close_all(wire.descriptors(ancillary))
                 shelf.flush()
-                send(dumps((REFUSED, number), FORMAT))
+                send(dumps((REFUSED, claim), FORMAT))
                 continue
             if rest is not None:
                 template = known.get(rest)
@@ -149,7 +151,8 @@ def serve(worker, index):
                 environ = None
 
             response = Response()
-            response.id = number
+            response.number = number
+            response.id = claim
             try:
                 if type(body) is not bytes:
                     environ, body = received(number, environ, body, wire.descriptors(ancillary))
@@ -176,7 +179,7 @@ def serve(worker, index):
                         and response.status is not None
                         and not response.started
                     ):
-                        data = dumps((RESPONSE, number, response.status, response.headers, result[0]), FORMAT)
+                        data = dumps((RESPONSE, claim, response.status, response.headers, result[0]), FORMAT)
                         if len(data) > wire.MAX_MESSAGE:
                             data = response.respond(result, None)
                     else:

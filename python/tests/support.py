@@ -3,6 +3,7 @@
 Tests wait for what they expect, never for time to pass; every wait has a limit.
 """
 
+import hashlib
 import json
 import marshal
 import mmap
@@ -31,7 +32,7 @@ STORE_HEAD = 4096
 STORE_BLOCK = 128 << 10
 
 # What each slot has on the board, in words.
-CLAIMED, GONE, DEADLINE, SHELVED, ON_TRAY = range(5)
+TOKEN, CLAIMED, GONE, DEADLINE, SHELVED, ON_TRAY = range(6)
 
 RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS, EXTEND = range(9)
 
@@ -111,7 +112,7 @@ def strict(data):
     value, rest = _value(data)
     assert not rest, "bytes behind the message"
     assert type(value) is tuple
-    return value
+    return numbered(value)
 
 
 def strict_all(data):
@@ -120,7 +121,7 @@ def strict_all(data):
     while data:
         value, data = _value(data)
         assert type(value) is tuple
-        messages.append(value)
+        messages.append(numbered(value))
     return messages
 
 
@@ -151,6 +152,20 @@ def _value(b):
         text.encode("latin-1")
         return text, b
     raise AssertionError("type %r in a message to the front" % kind)
+
+
+def claim(number):
+    """Returns the claim of a request: its token, and its number."""
+    return hashlib.sha256(b"%d" % number).digest()[:8] + number.to_bytes(8, sys.byteorder)
+
+
+def numbered(message):
+    """Returns a message that names its request by the number, if it does by the claim."""
+    if type(message[1]) is not bytes:
+        return message
+    number = int.from_bytes(message[1][8:], sys.byteorder)
+    assert message[1] == claim(number), message
+    return message[:1] + (number,) + message[2:]
 
 
 OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
@@ -185,7 +200,7 @@ class Generation:
 
     def put_together(self, requests, fds=()):
         """Puts several requests, each a number, an environ and a body, in one message."""
-        items = [(number,) + parts(environ) + (body,) for number, environ, body in requests]
+        items = [(number, claim(number)) + parts(environ) + (body,) for number, environ, body in requests]
         send(self.queue, marshal.dumps(items, 2), fds)
 
     def close(self):

@@ -8,7 +8,7 @@ import signal
 import socket
 import unittest
 
-from .support import RESPONSE, MasterTest, receive, send
+from .support import RESPONSE, MasterTest, receive, send, strict_all
 
 # What a child does; the parent answers with how it ended.
 CHILDREN = r"""
@@ -217,10 +217,7 @@ class Sync(Forks, MasterTest):
         answers = []
         while len(answers) < 4:
             data, _ = receive(self.worker.slots[0])
-            while data:
-                message = marshal.loads(data)
-                data = data[len(marshal.dumps(message, 2)):]
-                answers.append((message[1], message[-1]))
+            answers.extend((message[1], message[-1]) for message in strict_all(data))
         self.assertEqual(answers, list(zip(numbers, (b"0", b"7", b"0", b"0"))))
         self.expect("return", b"0")
 
