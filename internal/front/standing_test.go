@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -76,8 +77,17 @@ func TestWhoWaitsForItsClientHoldsNoPlace(t *testing.T) {
 	large := strings.Repeat("x", 100<<10)
 	tooMuch := func(w *fakeWorker, id uint32) {
 		w.say(0, start(id, "200 OK", nil, large))
-		for range 60 { // what kernels hold of it, and more
-			w.say(0, chunk(id, large))
+		for window := int64(responseWindow - len(large)); ; { // kernels hold some of it
+			for ; window > 0; window -= int64(len(large)) {
+				w.say(0, chunk(id, large))
+			}
+			kind, of, n, _, ok := w.try(50 * time.Millisecond)
+			if !ok {
+				return
+			}
+			if kind == wire.EventGrant && of == id {
+				window += n.(int64)
+			}
 		}
 	}
 	wants := func(w *fakeWorker, id uint32) { w.say(0, withCount(wire.KindWant, id, 1<<18)) }
