@@ -105,6 +105,24 @@ func (w *fakeWorker) expect(kind wire.Event, id uint32) (a, b any) {
 	return a, b
 }
 
+// sayMuch begins a response, and goes on with it as long as the client takes more, or the
+// kernel for it.
+func (w *fakeWorker) sayMuch(id uint32, part string) {
+	w.say(0, start(id, "200 OK", nil, part))
+	for window := int64(responseWindow - len(part)); ; {
+		for ; window > 0; window -= int64(len(part)) {
+			w.say(0, chunk(id, part))
+		}
+		kind, of, n, _, ok := w.try(50 * time.Millisecond)
+		if !ok {
+			return
+		}
+		if kind == wire.EventGrant && of == id {
+			window += n.(int64)
+		}
+	}
+}
+
 func withCount(kind wire.Kind, id uint32, n int64) []byte {
 	return wire.AppendInt(message(kind, 3, id), n)
 }

@@ -97,14 +97,11 @@ func TestHeldIsCounted(t *testing.T) {
 			w.beginNext()
 			return c, 0
 		}},
-		"a response": {300 << 10, func(r *rig, w *fakeWorker) (*client, uint32) {
+		"a response": {100 << 10, func(r *rig, w *fakeWorker) (*client, uint32) {
 			c := r.dial()
 			c.get("/")
 			id, _, _ := w.beginNext()
-			w.say(0, start(id, "200 OK", nil, large))
-			for range 80 {
-				w.say(0, chunk(id, large))
-			}
+			w.sayMuch(id, large)
 			return c, 0
 		}},
 		"a message of WebSocket": {1 << 20, func(r *rig, w *fakeWorker) (*client, uint32) {
@@ -128,14 +125,11 @@ func TestHeldIsCounted(t *testing.T) {
 			w.beginNext()
 			return h.client, 0
 		}},
-		"a response of HTTP/2": {400 << 10, func(r *rig, w *fakeWorker) (*client, uint32) {
+		"a response of HTTP/2": {responseWindow, func(r *rig, w *fakeWorker) (*client, uint32) {
 			h := r.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			h.request("GET", true)
 			id, _, _ := w.beginNext()
-			w.say(0, start(id, "200 OK", nil, large))
-			for range 4 {
-				w.say(0, chunk(id, large))
-			}
+			w.sayMuch(id, large)
 			return h.client, 0
 		}},
 	} {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -75,21 +74,7 @@ func (r *rig) placesOf(w *fakeWorker) (held, inFlight int) {
 func TestWhoWaitsForItsClientHoldsNoPlace(t *testing.T) {
 	const places = 3
 	large := strings.Repeat("x", 100<<10)
-	tooMuch := func(w *fakeWorker, id uint32) {
-		w.say(0, start(id, "200 OK", nil, large))
-		for window := int64(responseWindow - len(large)); ; { // kernels hold some of it
-			for ; window > 0; window -= int64(len(large)) {
-				w.say(0, chunk(id, large))
-			}
-			kind, of, n, _, ok := w.try(50 * time.Millisecond)
-			if !ok {
-				return
-			}
-			if kind == wire.EventGrant && of == id {
-				window += n.(int64)
-			}
-		}
-	}
+	tooMuch := func(w *fakeWorker, id uint32) { w.sayMuch(id, large) }
 	wants := func(w *fakeWorker, id uint32) { w.say(0, withCount(wire.KindWant, id, 1<<18)) }
 	for name, c := range map[string]struct {
 		ask    func(r *rig)
