@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from . import log
+from . import log, wire
 
 # What the app had before the first request has so many seconds: such threads and
 # processes are meant to run for ever, and to be ended by what is run at the end.
@@ -32,6 +32,17 @@ _EVERY = 0.05
 # Where the main thread is while the interpreter waits: the functions and files of
 # the outermost frame.
 _WAITS = {("_shutdown", "threading.py"), ("_python_exit", "thread.py"), ("_exit_function", "util.py")}
+
+
+def end_of_grace(worker):
+    """Returns when graceful_timeout is about to end for a worker that is told to end now, by
+    time.monotonic. The master ends it when it is over."""
+    now = time.monotonic()
+    grace = left = worker.cfg.get("graceful_timeout") or 0
+    if worker.board[wire.BOARD_END]:
+        # The server ends, and has waited for its requests already.
+        left = worker.board[wire.BOARD_END] / 1000 - now
+    return now + max(left, min(grace, LEAST)) - min(0.5, grace / 10)
 
 
 def bound(worker, code):

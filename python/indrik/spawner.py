@@ -8,10 +8,8 @@ of a service, is the master's to answer. When the master is gone it ends.
 
 import errno
 import gc
-import glob
 import os
 import sys
-import threading
 
 # Taken at import time: workers of kind gevent need a standard library that is
 # patched, and this process must not become a greenlet.
@@ -19,12 +17,11 @@ from os import fork, wait4, waitpid
 from select import POLLIN, poll
 from signal import set_wakeup_fd
 from signal import signal as on_signal
-from threading import get_ident
 import signal
 import time
 from functools import partial
 
-from . import appkind, carrying, forks, glogging, hooks, interpreter, loader, monkey, paste, privileges, spew, title, wire
+from . import appkind, carrying, forks, glogging, hooks, interpreter, lingering, loader, monkey, paste, privileges, spew, title, wire
 from .config import Config, ConfigError, File
 from .family import Family
 from .generation import App, Generation, Surroundings
@@ -347,7 +344,7 @@ class Spawner:
             function = self.files[message["generation"]].hooks.get(message["hook"], hooks.nothing)
         self.server.update(message.get("server") or {})
         if message["hook"] in ("on_starting", "when_ready") and self.others is None:
-            self.others = self._running()
+            self.others = lingering.running()
         self._run_hook(function, self.server, *message.get("args") or ())
         if generation:
             before, self.logging = self.logging, glogging.state(self.server.log)
@@ -406,24 +403,8 @@ class Spawner:
         if self.others is None:
             return False
         self.reap()
-        return bool(self._running() - self.others)
-
-    def _running(self):
-        """Returns what runs besides the loop: threads, and processes that are no workers."""
-        # The ident of a thread that has ended is given to another one.
-        named = {t.ident: t.native_id for t in threading.enumerate()}
-        running = {("thread", named.get(ident, ident)) for ident in sys._current_frames()}
-        me = get_ident()
-        running.discard(("thread", named.get(me, me)))
-        children = set()
-        for path in glob.glob("/proc/self/task/*/children"):
-            try:
-                with open(path) as f:
-                    children.update(map(int, f.read().split()))
-            except OSError:
-                pass
-        running.update(("process", pid) for pid in children - self.relays - set(self.server.WORKERS))
-        return running
+        ours = {("process", pid) for pid in self.relays.union(self.server.WORKERS)}
+        return bool(lingering.running() - self.others - ours)
 
     def on_workers(self, message, fds):
         """Takes note of the workers of other spawners."""

@@ -12,7 +12,6 @@ import signal
 import struct
 import sys
 import threading
-import time
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
 from . import appkind, ending, forks, glogging, hooks, log, monkey, privileges, spew, stdlib, threads, title, wire, wsgi
@@ -411,7 +410,7 @@ class Worker(Advice):
         """Lets each slot end after the request that it has."""
         self.alive = False
         if not self.stopping:
-            self.until = self._end_of_grace()
+            self.until = ending.end_of_grace(self)
         self.stopping = True
         if self.asgi is not None:
             self.asgi.call(self.asgi.stop)
@@ -420,16 +419,6 @@ class Worker(Advice):
         # request. One that a signal interrupted is started again by Python on
         # the same number (PEP 475); one that has its message already returns it.
         os.dup2(self._end.fileno(), self.queue.fileno(), inheritable=False)
-
-    def _end_of_grace(self):
-        """Returns when graceful_timeout is about to end, by time.monotonic."""
-        now = time.monotonic()
-        grace = left = self.cfg.get("graceful_timeout") or 0
-        if self.board[wire.BOARD_END]:
-            # The server ends, and has waited for its requests already.
-            left = self.board[wire.BOARD_END] / 1000 - now
-        # The master ends a worker that is late.
-        return now + max(left, min(grace, ending.LEAST)) - min(0.5, grace / 10)
 
     def recycle(self):
         """Asks the master for a successor. The worker serves on until it is
