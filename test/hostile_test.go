@@ -151,6 +151,39 @@ func TestHostileWorker(t *testing.T) {
 	}
 }
 
+// The front has a user of its own, and says what that may not do. Workers have no groups of
+// root's, and nothing that they start gets more rights.
+func TestUsersOfAServerOfRoot(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 || systemPython() == "" {
+		t.Skip("needs root, and a python3 that everybody can run")
+	}
+	s := start(t, options{
+		app: "webapp:app", python: systemPython(), env: []string{"PYTHONPATH="},
+		conf: "import os\ntmp_upload_dir = os.getcwd() + '/private'\n",
+		args: []string{"--user", "nobody", "--front-user", "daemon"},
+		files: map[string]string{
+			"private/.keep": "",
+			"webapp.py":     "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n",
+		},
+	})
+	front, worker := s.role("front")[0].pid, s.role("worker")[0].pid
+	for _, c := range []struct {
+		pid         int
+		field, want string
+	}{
+		{front, "Uid", "1\t1\t1\t1"}, {front, "Gid", "1\t1\t1\t1"}, {front, "Groups", ""}, {front, "CapEff", "0000000000000000"},
+		{worker, "Uid", "65534\t65534\t65534\t65534"}, {worker, "Groups", ""}, {worker, "NoNewPrivs", "1"}, {worker, "CapEff", "0000000000000000"},
+	} {
+		if got := strings.TrimSpace(status(c.pid, c.field)); got != c.want {
+			t.Errorf("process %d: %s is %q, want %q", c.pid, c.field, got, c.want)
+		}
+	}
+	s.log.expect(t, `WARNING\] The workers keep the group of root: set group, too`)
+	s.log.expect(t, `the front \(user 1\) cannot make files in \S*/private: permission denied`)
+	s.terminate()
+}
+
 // The user of the workers puts something else in the place of a log file, which root
 // opens again at USR1.
 func TestLogsInADirectoryOfOthers(t *testing.T) {

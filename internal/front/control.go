@@ -103,6 +103,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 		if s.current.Load() == nil {
 			s.setConfig(cfg)
 		}
+		s.checkTmpDir(cfg.TmpDir)
 	case wire.TypeSecrets:
 		if len(files) != 1 {
 			return incomplete(m, files)

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"indrik/internal/account"
 	"indrik/internal/errlog"
 	"indrik/internal/outlets"
@@ -169,6 +171,18 @@ func (s *server) all() []*conn {
 		conns = append(conns, c)
 	}
 	return conns
+}
+
+// checkTmpDir tells the operator early that large bodies will have no place: the front
+// may have another user than whoever the directory was made for.
+func (s *server) checkTmpDir(dir string) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		s.log.Errorf("What is too large for memory has no place: the front (user %d) cannot make files in %s: %s. See tmp_upload_dir and front_user",
+			os.Geteuid(), dir, err)
+	}
 }
 
 // tmpFile makes a file that has no name, for what is too large for memory.
