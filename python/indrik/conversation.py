@@ -123,9 +123,10 @@ class Conversation:
             self.task.cancel()
 
     def describe(self):
-        """Names the request, for the log."""
+        """Names the request, for the log: by the path as it came, in which a client has
+        no line breaks."""
         scope = self.scope
-        return "%s %s" % (scope.get("method", "WebSocket"), scope.get("path"))
+        return "%s %s" % (scope.get("method", "WebSocket"), ascii(scope.get("raw_path", b"").decode("latin-1"))[1:-1])
 
     def is_over(self):
         """Tells whether the client has gone, or the app has: a task of it may go on."""

@@ -406,6 +406,14 @@ class Requests(ASGITest):
         self.master.wait_log("GET /sleep is cancelled: its client has gone, and asgi_disconnect_grace_period is 0 s")
         self.assertNotIn("Error in ASGI", self.master.read_log())
 
+    def test_client_cannot_forge_a_line(self):
+        worker = self.up(asgi_disconnect_grace_period=0)
+        number = self.ask(worker, "/sleep", raw_path=b"/sleep\n[CRITICAL] forged")
+        self.master.wait_log("sleeping")
+        self.event(worker, GONE, number, None, None)
+        self.assertEqual(self.reply(worker), (ERROR, number))
+        self.master.wait_log("GET /sleep\\n[CRITICAL] forged is cancelled")
+
     def test_gone_and_not_cancelled(self):
         """What was begun is done to the end; what it sends is for nobody."""
         for path, log in (
