@@ -138,6 +138,7 @@ func (c *conn) readLength(n int64, body *spool) error {
 func (c *conn) readChunked(cfg *config, body *spool) error {
 	var decoder http1.Chunked
 	decoder.Reset(&cfg.http)
+	pace := piecePace()
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
 	c.hold(copyBuffer)
@@ -147,6 +148,7 @@ func (c *conn) readChunked(cfg *config, body *spool) error {
 	var out []byte // empty while no data is known to come: the body may end here
 	for {
 		nd, ns, done, err := decoder.Decode(out, in)
+		c.slowDown(&pace, decoder.Chunks(), nd)
 		if err := body.took(nd); err != nil {
 			return err
 		}
@@ -169,6 +171,18 @@ func (c *conn) readChunked(cfg *config, body *spool) error {
 			return err
 		}
 		in = (*buf)[:n]
+	}
+}
+
+// slowDown waits if too many of so many chunks had but a few bytes.
+func (c *conn) slowDown(pace *allowance, chunks, bytes int) {
+	small := chunks - bytes/smallPiece
+	if small <= 0 {
+		return
+	}
+	if d := pace.spend(now(), small); d > 0 {
+		c.s.slowings.slowed(c.s.log, &c.origin, "chunks of a few bytes")
+		pause(d, c.isEnding)
 	}
 }
 

@@ -320,9 +320,10 @@ type bodyReader struct {
 	left    int64 // by Content-Length
 	chunked bool
 	decoder http1.Chunked
-	in      []byte // that was read and not decoded
-	buf     []byte // that in is a part of
-	head    int    // where in the buffer of c what follows the body goes
+	pace    allowance // of small chunks
+	in      []byte    // that was read and not decoded
+	buf     []byte    // that in is a part of
+	head    int       // where in the buffer of c what follows the body goes
 	end     bool
 }
 
@@ -330,6 +331,7 @@ func (c *conn) bodyReader() *bodyReader {
 	b := &bodyReader{c: c, left: c.req.ContentLength, chunked: c.req.Chunked}
 	if b.chunked {
 		b.decoder.Reset(&c.ex.cfg.http)
+		b.pace = piecePace()
 		b.head = c.r
 		b.buf = make([]byte, copyBuffer)
 		b.in = append(b.buf[:0], c.buf[c.r:c.w]...)
@@ -375,6 +377,7 @@ func (b *bodyReader) readChunked(p []byte) (int, error) {
 	for {
 		if len(b.in) > 0 {
 			nd, ns, done, err := b.decoder.Decode(p, b.in)
+			b.c.slowDown(&b.pace, b.decoder.Chunks(), nd)
 			b.in = b.in[ns:]
 			if err == nil && done {
 				b.end = true

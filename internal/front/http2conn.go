@@ -79,6 +79,10 @@ func (h *http2Conn) Read(p []byte) (int, error) {
 		if h.err != nil {
 			return 0, h.err
 		}
+		if d := h.limits.pace(); d > 0 {
+			h.c.s.slowings.slowed(h.c.s.log, &h.c.origin, "frames of HTTP/2 that ask for nothing")
+			pause(d, h.c.isEnding)
+		}
 		n, err := h.Conn.Read(h.buf)
 		var flood error
 		h.left, flood = h.in.filter(h.left[:0], h.buf[:n])

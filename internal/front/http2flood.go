@@ -31,12 +31,16 @@ type allowance struct {
 	since      int64 // as [now] has it, of the last whole one that grew
 }
 
-func (a *allowance) take(t int64) bool {
+func (a *allowance) grow(t int64) {
 	step := int64(time.Second) / a.rate
 	if n := (t - a.since) / step; n > 0 {
 		a.since += n * step
 		a.give(n)
 	}
+}
+
+func (a *allowance) take(t int64) bool {
+	a.grow(t)
 	a.spent++
 	return a.spent <= a.most
 }
@@ -49,10 +53,25 @@ type floodLimits struct {
 	idle  allowance
 	reset allowance
 	flood bool
+	small allowance     // DATA frames of a few bytes
+	wait  time.Duration // until the next read, for their sake
+}
+
+// pace is how long the next read is to wait.
+func (l *floodLimits) pace() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.wait
+	l.wait = 0
+	if l.idle.spent > calmFrames {
+		d = max(d, calmWait)
+	}
+	return d
 }
 
 func (l *floodLimits) begin(t int64) {
 	l.idle = allowance{most: idleFrames, rate: idleRate, since: t}
+	l.small = piecePace()
 	l.reset = allowance{most: resets, rate: resetRate, since: t}
 }
 
@@ -66,6 +85,9 @@ func (l *floodLimits) received(f *frame, t int64) bool {
 	case frameData:
 		if f.data == 0 && f.flags&flagEndStream == 0 && !l.idle.take(t) {
 			l.flood = true
+		}
+		if 0 < f.data && f.data < smallPiece && f.flags&flagEndStream == 0 {
+			l.wait = l.small.spend(t, 1)
 		}
 	case frameReset:
 		if !l.reset.take(t) {

@@ -56,6 +56,7 @@ type server struct {
 	collector atomic.Pointer[collector] // nil: it is not for this server to say
 	cuts      complaint
 	refusals  complaint
+	slowings  complaint
 
 	store       *wire.Store  // of bodies; nil if there can be none
 	complained  atomic.Int64 // when cannotSpool last did

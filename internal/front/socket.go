@@ -42,6 +42,7 @@ type socket struct {
 	handshake *websocket.Handshake
 
 	dec     websocket.Decoder // of the reader
+	pace    allowance         // of frames that ask for nothing
 	decHeld int               // bytes of it that are counted
 
 	mu      sync.Mutex
@@ -95,7 +96,7 @@ type socketLine interface {
 }
 
 func newSocket(ex *exchange, h *websocket.Handshake, line socketLine, peer socketPeer) *socket {
-	sk := &socket{ex: ex, line: line, peer: peer, handshake: h}
+	sk := &socket{ex: ex, line: line, peer: peer, handshake: h, pace: socketPace()}
 	sk.changed = sync.NewCond(&sk.mu)
 	return sk
 }

@@ -24,6 +24,9 @@ func (sk *socket) take(b []byte) (int, bool) {
 		n, ev, err := sk.dec.Next(b[taken:])
 		taken += n
 		sk.hold(&sk.decHeld, sk.dec.Held())
+		if idle := sk.dec.Idle(); idle > 0 {
+			sk.slowDown(idle)
+		}
 		if err != nil {
 			sk.violated(err)
 			return taken, false
@@ -42,6 +45,20 @@ func (sk *socket) take(b []byte) (int, bool) {
 			return taken, false
 		}
 	}
+}
+
+// slowDown waits if there were too many frames that ask for nothing.
+func (sk *socket) slowDown(idle int) {
+	d := sk.pace.spend(now(), idle)
+	if d == 0 {
+		return
+	}
+	sk.ex.s.slowings.slowed(sk.ex.s.log, sk.ex.from, "WebSocket frames that ask for nothing")
+	pause(d, func() bool {
+		sk.mu.Lock()
+		defer sk.mu.Unlock()
+		return sk.state == socketClosed
+	})
 }
 
 // hold notes how much memory a part of the socket has.

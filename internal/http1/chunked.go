@@ -47,6 +47,7 @@ type Chunked struct {
 	left     int64 // of the chunk's data; while in a size line, the size so far
 	line     int   // bytes of this size line
 	overhead int64
+	chunks   int // since Chunks was called
 	trailers int
 	room     int    // for the trailer read last
 	trailer  []byte // an unfinished line
@@ -56,6 +57,13 @@ type Chunked struct {
 // Reset prepares c for a new body. cfg must not change until its end.
 func (c *Chunked) Reset(cfg *Config) {
 	*c = Chunked{cfg: cfg, trailer: c.trailer[:0], name: c.name[:0]}
+}
+
+// Chunks is how many chunks were begun since it was called last.
+func (c *Chunked) Chunks() int {
+	n := c.chunks
+	c.chunks = 0
+	return n
 }
 
 // Decode reads body bytes from src into dst: nd into dst, ns from src. It ends
@@ -232,6 +240,7 @@ func (c *Chunked) endSize() *Error {
 		return newError(InvalidChunkExtension, "too many bytes around the data")
 	}
 	c.state = chunkData
+	c.chunks++
 	if c.left == 0 {
 		c.state = chunkTrailer
 	}

@@ -70,6 +70,8 @@ type Decoder struct {
 	char       [utf8.UTFMax]byte
 	chars      int // bytes in char: the start of a character
 
+	idle int // frames that ask for nothing, since Idle was called
+
 	inflate *inflater // of a compressed message
 	closed  bool
 }
@@ -102,6 +104,18 @@ func (d *Decoder) Next(b []byte) (n int, ev Event, err error) {
 func (d *Decoder) Release() {
 	d.dropInflater()
 	d.closed = true
+}
+
+// smallFragment is how many bytes a part of a message has at least that does not count
+// as one that asks for nothing.
+const smallFragment = 16
+
+// Idle is how many frames there were since it was called last that ask for nothing:
+// pings, pongs, and fragments that have next to nothing of a message and do not end it.
+func (d *Decoder) Idle() int {
+	n := d.idle
+	d.idle = 0
+	return n
 }
 
 // Held is how many bytes of memory the decoder has besides its own.
@@ -204,6 +218,9 @@ func (d *Decoder) header(b []byte) (int, error) {
 	}
 	d.key = [4]byte(b[n:])
 	d.inFrame, d.opcode, d.fin, d.left, d.at = true, opcode, fin, size, 0
+	if control || !fin && size < smallFragment {
+		d.idle++
+	}
 	if opcode == opText || opcode == opBinary {
 		d.inMessage, d.text, d.size, d.chars = true, opcode == opText, 0, 0
 		d.compressed = b[0]&rsv1Bit != 0

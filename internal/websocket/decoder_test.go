@@ -278,3 +278,33 @@ func FuzzDecoder(f *testing.F) {
 		}
 	})
 }
+
+// Frames that ask for nothing are counted, and no others.
+func TestIdleFrames(t *testing.T) {
+	frame := func(first byte, payload string) string {
+		return string([]byte{first, 0x80 | byte(len(payload)), 0, 0, 0, 0}) + payload
+	}
+	large := strings.Repeat("x", smallFragment)
+	for input, want := range map[string]int{
+		frame(0x89, "") + frame(0x8a, "x"):                                        2,
+		frame(0x01, "") + frame(0x00, "") + frame(0x00, "y") + frame(0x80, ""):    3,
+		frame(0x01, large) + frame(0x00, large) + frame(0x80, ""):                 0,
+		frame(0x81, "") + frame(0x82, "x"):                                        0,
+		frame(0x01, large) + frame(0x89, "") + frame(0x00, "") + frame(0x80, "z"): 2,
+	} {
+		var d Decoder
+		for b := []byte(input); ; {
+			n, ev, err := d.Next(b)
+			b = b[n:]
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ev.Kind == Nothing {
+				break
+			}
+		}
+		if got := d.Idle(); got != want || d.Idle() != 0 {
+			t.Errorf("%x: %d, want %d", input, got, want)
+		}
+	}
+}
