@@ -227,7 +227,7 @@ func (c *conn) giveUp(err error) {
 	switch {
 	case errors.As(err, &bad):
 		c.s.log.Warnf("Invalid request from ip=%s: %s", c.origin.remote, bad.Text)
-		page := http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message)
+		page := http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message, date(time.Now()))
 		if c.isBusy() { // it has a head
 			_, body, _ := bytes.Cut(page, []byte("\r\n\r\n"))
 			c.ex.logRefusal(bad.Status, len(body))
@@ -243,7 +243,7 @@ func (c *conn) giveUp(err error) {
 			c.ex.writeError(status.code)
 			c.out.finish(false)
 		} else {
-			c.answer(http1.AppendErrorPage(nil, status.code, reasons[status.code], ""))
+			c.answer(http1.AppendErrorPage(nil, status.code, reasons[status.code], "", date(time.Now())))
 		}
 	default:
 		c.setBusy(false)

@@ -155,7 +155,7 @@ func (c *conn) refuseTLS(err error) {
 	if errors.As(err, &header) && header.Conn != nil && looksLikeHTTP(header.RecordHeader) {
 		c.s.log.Warnf("Invalid request from ip=%s: plain HTTP on a port for HTTPS", c.origin.remote)
 		c.tls = nil
-		c.answer(http1.AppendErrorPage(nil, 400, "Bad Request", "This port is for HTTPS, the request was sent in plain HTTP"))
+		c.answer(http1.AppendErrorPage(nil, 400, "Bad Request", "This port is for HTTPS, the request was sent in plain HTTP", date(time.Now())))
 		return
 	}
 	c.s.log.Debugf("TLS handshake with ip=%s: %s", c.origin.remote, err)

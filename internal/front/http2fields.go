@@ -20,8 +20,8 @@ const (
 var noSuchField = []byte{0, 1, 'A', 0}
 
 // A fieldWatch reads the fields of requests, and their trailers, for those that
-// belong to a connection of HTTP/1, and for the length of a body that is not to
-// come. A request with such a field is malformed and ends with a stream error (RFC
+// belong to a connection of HTTP/1, for values with whitespace around them, and for
+// the length of a body that is not to come. A request with such a field is malformed and ends with a stream error (RFC
 // 9113 sections 8.1.1 and 8.2.2); net/http would answer it with 400, or not mind. So
 // it gets a field more that net/http ends it for.
 type fieldWatch struct {
@@ -106,6 +106,9 @@ func fieldsOf(whole []byte) (fragment, priority []byte, ok bool) {
 }
 
 func (w *fieldWatch) field(f hpack.HeaderField) {
+	if v := f.Value; v != "" && (isBlank(v[0]) || isBlank(v[len(v)-1])) {
+		w.bad = true // RFC 9113 section 8.2.1
+	}
 	switch f.Name {
 	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
 		w.bad = true
@@ -117,3 +120,5 @@ func (w *fieldWatch) field(f hpack.HeaderField) {
 		w.request = w.request || strings.HasPrefix(f.Name, ":")
 	}
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }

@@ -70,6 +70,7 @@ func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known in
 		Trailers:    ex.trailers,
 		Minor:       min(ex.req.Minor, 1),
 		HeadRequest: string(ex.req.Method) == "HEAD",
+		Connect:     string(ex.req.Method) == "CONNECT",
 		Status:      status,
 		Fields:      ex.fields,
 		Date:        date(ex.replied),
@@ -345,7 +346,7 @@ var reasons = map[int]string{
 // writeError writes an error of the server's own.
 func (ex *exchange) writeError(status int) {
 	reason := reasons[status]
-	page := http1.AppendErrorPage(nil, status, reason, "")
+	page := http1.AppendErrorPage(nil, status, reason, "", nil)
 	_, body, _ := bytes.Cut(page, []byte("\r\n\r\n"))
 	fields := []wire.HeaderField{{Name: []byte("Content-Type"), Value: []byte("text/html")}}
 	if status == 503 {

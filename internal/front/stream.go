@@ -166,7 +166,7 @@ func (st *stream) giveUp(err error) {
 	switch {
 	case errors.As(err, &bad):
 		st.s.log.Warnf("Invalid request from ip=%s: %s", st.ex.from.remote, bad.Text)
-		page := http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message)
+		page := http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message, nil)
 		_, body, _ := bytes.Cut(page, []byte("\r\n\r\n"))
 		st.head = http2Head{waits: true, code: bad.Status, fields: [][2]string{
 			{"Content-Type", "text/html"}, {"Content-Length", strconv.Itoa(len(body))},

@@ -44,7 +44,7 @@ func (c *conn) refuseSocket(err error) {
 		status = refusal.Status
 	}
 	c.s.log.Warnf("Invalid request from ip=%s: WebSocket handshake: %s", c.origin.remote, err)
-	page := http1.AppendErrorPage(nil, status, socketRefusals[status], err.Error())
+	page := http1.AppendErrorPage(nil, status, socketRefusals[status], err.Error(), date(time.Now()))
 	if status == 426 {
 		// RFC 6455 section 4.2.2, and RFC 9110 sections 7.8 and 15.5.22.
 		page = bytes.Replace(page, []byte("Connection: close\r\n"),

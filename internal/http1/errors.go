@@ -144,8 +144,9 @@ func repr(b []byte) string {
 
 // AppendErrorPage appends a whole response that refuses a request and says
 // that the connection is closed. It is HTTP/1.1 whatever the request was, and
-// has no Server and no Date, as Gunicorn's. The message is escaped here.
-func AppendErrorPage(dst []byte, status int, reason, message string) []byte {
+// has no Server, as Gunicorn's; but a Date, see [AppendDate], which RFC 9110
+// section 6.6.1 wants. The message is escaped here.
+func AppendErrorPage(dst []byte, status int, reason, message string, date []byte) []byte {
 	const (
 		top    = "<html>\n  <head>\n    <title>"
 		middle = "</title>\n  </head>\n  <body>\n    <h1><p>"
@@ -165,6 +166,8 @@ func AppendErrorPage(dst []byte, status int, reason, message string) []byte {
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, reason...)
+	dst = append(dst, "\r\nDate: "...)
+	dst = append(dst, date...)
 	dst = append(dst, "\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(page)), 10)
 	dst = append(dst, "\r\n\r\n"...)

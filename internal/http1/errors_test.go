@@ -63,9 +63,9 @@ func TestRepr(t *testing.T) {
 }
 
 func TestErrorPage(t *testing.T) {
-	page := AppendErrorPage([]byte("before"), 501, "Bad Request", `<é> & "it's"`)
+	page := AppendErrorPage([]byte("before"), 501, "Bad Request", `<é> & "it's"`, testDate)
 	page, ok := bytes.CutPrefix(page, []byte("before"))
-	if !ok || !bytes.HasPrefix(page, []byte("HTTP/1.1 501 Bad Request\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: ")) {
+	if !ok || !bytes.HasPrefix(page, []byte("HTTP/1.1 501 Bad Request\r\nDate: Wed, 04 Nov 2026 04:06:07 GMT\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: ")) {
 		t.Fatalf("%s", page)
 	}
 	r := bufio.NewReader(bytes.NewReader(page))
@@ -74,7 +74,7 @@ func TestErrorPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	body, err := io.ReadAll(resp.Body)
-	if err != nil || r.Buffered() > 0 || len(resp.Header) != 2 {
+	if err != nil || r.Buffered() > 0 || len(resp.Header) != 3 {
 		t.Errorf("%v, %d bytes left, headers %v", err, r.Buffered(), resp.Header)
 	}
 	for _, want := range []string{"<title>Bad Request</title>", "<h1><p>Bad Request</p></h1>", "&lt;&#233;&gt; &amp; &quot;it&#x27;s&quot;"} {

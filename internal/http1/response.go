@@ -26,6 +26,7 @@ const (
 type Head struct {
 	Minor       int     // of the request's version 1.x: 0 gives HTTP/1.0 200 OK and no chunks; 1 for HTTP/2
 	HeadRequest bool    // the request's method is HEAD
+	Connect     bool    // it is CONNECT
 	Status      []byte  // of the app: 200 OK
 	Fields      []Field // of the app
 	Date        []byte  // value of the Date field, see [AppendDate]; empty: none
@@ -113,6 +114,11 @@ func (h *Head) framing() Framing {
 		return FramingNone
 	case h.HeadRequest || h.Code == 304:
 		return FramingNone
+	case h.Connect && h.Code < 300:
+		// RFC 9110 section 9.3.6: the client takes what follows for what the other
+		// end of a tunnel says, until the end of the connection.
+		h.ContentLength, h.KeepAlive = -1, false
+		return FramingClose
 	case h.ContentLength >= 0:
 		if h.KnownLength >= 0 && h.KnownLength < h.ContentLength {
 			h.KeepAlive = false

@@ -70,6 +70,10 @@ func TestAppendResponseHead(t *testing.T) {
 			h.Status, h.Fields = []byte("204 No Content"), fieldsOf("Content-Length", "0", "A", "b")
 		}),
 			strings.Replace(keep, "200 OK", "204 No Content", 1) + "A: b\r\n\r\n", FramingNone, -1},
+		{"CONNECT", ok(func(h *Head) { h.Connect, h.KnownLength, h.Fields = true, 2, fieldsOf("Content-Length", "2", "A", "b") }),
+			close + "A: b\r\n\r\n", FramingClose, -1},
+		{"CONNECT refused", ok(func(h *Head) { h.Connect, h.KnownLength, h.Status = true, 2, []byte("405 No") }),
+			strings.Replace(keep, "200 OK", "405 No", 1) + "Content-Length: 2\r\n\r\n", FramingLength, 2},
 		{"304", ok(func(h *Head) { h.Status, h.Fields = []byte("304 Not Modified"), fieldsOf("Content-Length", "7") }),
 			strings.Replace(keep, "200 OK", "304 Not Modified", 1) + "Content-Length: 7\r\n\r\n", FramingNone, 7},
 		{"no reason", ok(func(h *Head) { h.Status, h.KnownLength = []byte("299"), 0 }), strings.Replace(keep, "200 OK", "299 ", 1) + "Content-Length: 0\r\n\r\n", FramingLength, 0},
