@@ -125,7 +125,7 @@ func (c *conn) refuse(connections int, cfg *config) {
 	c.s.refusals.say(c.s.log, tooManyConnections(&c.origin, connections))
 	if cfg.TLS == nil {
 		_ = c.sock.SetWriteDeadline(time.Now().Add(time.Second)) // it fits what the kernel keeps
-		_, _ = c.sock.Write(http1.AppendErrorPage(nil, 503, reasons[503], ""))
+		_, _ = c.sock.Write(http1.AppendErrorPage(nil, 503, reasons[503], "", date(time.Now())))
 	}
 	c.held.Close()
 	c.sock.Close()
