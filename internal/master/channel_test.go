@@ -40,7 +40,7 @@ func newFakeServer(t testing.TB, args ...settings.Layer) *fakeServer {
 	f := &fakeServer{t: t}
 	sp := &spawner{proc: &oslayer.Process{Pid: 1 << 30}, calls: map[int]func(wire.FromSpawner){}, dead: true}
 	f.Master = &Master{
-		log: errlog.New(&f.text), toldClass: true, state: running, cfg: cfg, told: -1, notify: notify.New(func(string) string { return "" }),
+		sys: realSystem, log: errlog.New(&f.text), toldClass: true, state: running, cfg: cfg, told: -1, notify: notify.New(func(string) string { return "" }),
 		// Room for the timers of what is ended: nobody runs the loop then.
 		events: make(chan func(), 4096), spawners: map[int]*spawner{}, workers: map[int]*worker{}, relays: map[int]bool{},
 		gen: &generation{number: 1, cfg: cfg, sp: sp}, target: 10,

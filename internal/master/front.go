@@ -18,6 +18,7 @@ const (
 	envFD      = "INDRIK_FD"         // upgrade: its listening sockets
 	envOrigin  = "INDRIK_ORIGIN"     // upgrade: where each of these is from, see origin
 	envLink    = "INDRIK_LINK"       // upgrade: the message socket between the masters
+	envUpgrade = "INDRIK_UPGRADE"    // upgrade: the version of what the two masters and fronts say to each other
 	envPeer    = "INDRIK_PEER"       // upgrade: the one between the fronts
 	envTickets = "INDRIK_TICKETS"    // upgrade: the session ticket keys, a memory file
 	envDaemon  = "INDRIK_DAEMONIZED" // daemon: the pipe that lets the command return

@@ -199,6 +199,9 @@ func (m *Master) refuse(err error) int {
 		m.code = f.code
 	}
 	m.say(err.Error())
+	if m.predecessor != nil {
+		m.predecessor.failed(err.Error())
+	}
 	return m.code
 }
 

@@ -83,7 +83,7 @@ func (m *Master) childEnv() []string {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case envPid, envFD, envOrigin, envLink, envPeer, envTickets, envDaemon, wire.EnvRole, wire.EnvFront,
+		case envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envDaemon, wire.EnvRole, wire.EnvFront,
 			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "SERVER_SOFTWARE":
 			continue
 		}

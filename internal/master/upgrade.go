@@ -15,6 +15,7 @@ import (
 	"indrik/internal/listen"
 	"indrik/internal/oslayer"
 	"indrik/internal/pidfile"
+	"indrik/internal/version"
 	"indrik/internal/wire"
 )
 
@@ -26,6 +27,12 @@ type link struct {
 	peer    *os.File // joins their fronts
 	isReady bool     // the successor's workers are ready
 }
+
+// upgradeProtocol is the version of what passes between the masters and the fronts of an
+// upgrade: the environment of a successor, linkMessage and wire.Handover. It changes when
+// one that has this version could not do its part any more; additions that it may ignore
+// need no other.
+const upgradeProtocol = 1
 
 type linkMessage struct {
 	Type  string `json:"type"` // ready, failed or leaving
@@ -136,6 +143,7 @@ func (m *Master) startSuccessor() error {
 		fmt.Sprintf("%s=%d", envPid, os.Getpid()),
 		envFD+"="+strings.Join(fds, ","),
 		envOrigin+"="+strings.Join(origins, ","),
+		fmt.Sprintf("%s=%d", envUpgrade, upgradeProtocol),
 		fmt.Sprintf("%s=%d", envLink, len(files)),
 		fmt.Sprintf("%s=%d", envPeer, len(files)+1))
 	files = append(files, theirs, otherPeer)
@@ -168,8 +176,10 @@ func (m *Master) startSuccessor() error {
 			m.successorReady(l)
 		case typeLeaving:
 			m.successorLeaves(l)
-		default:
+		case wire.TypeFailed:
 			m.log.Errorf("Upgrade failed, nothing was changed: %s", strings.TrimSpace(msg.Error))
+		default:
+			m.log.Debugf("The successor (pid:%d) says %q, which this version does not know", l.pid, msg.Type)
 		}
 	}, nil) // its exit says the rest
 	return nil
@@ -247,7 +257,7 @@ func (m *Master) serveAlone() {
 // left in the environment.
 func (m *Master) inherit() error {
 	defer func() {
-		for _, name := range []string{envPid, envFD, envOrigin, envLink, envPeer, envTickets} {
+		for _, name := range []string{envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets} {
 			os.Unsetenv(name)
 		}
 	}()
@@ -292,6 +302,10 @@ func (m *Master) inherit() error {
 	}
 	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
 	m.predecessor, m.upgraded = l, true
+	if v := os.Getenv(envUpgrade); v != "" && v != strconv.Itoa(upgradeProtocol) {
+		return fmt.Errorf("\nError: the server that runs speaks version %s of the protocol of upgrades, and this program, indrik %s, version %d: "+
+			"restart the server instead", v, version.Version, upgradeProtocol)
+	}
 	hear[linkMessage](m, conn, nil, m.promote)
 	return nil
 }
