@@ -150,15 +150,27 @@ func TestUnfitPython(t *testing.T) {
 	s.log.expect(t, `^Error: '.*' \(INDRIK_PYTHON\) is not a Python that can run the app: it exited with code 1$`)
 	s.log.expect(t, `^  ModuleNotFoundError: import of struct halted`)
 
-	old := "/root/.pyenv/versions/3.7.16/bin/python3.7"
-	if _, err := os.Stat(old); err != nil {
-		if old, err = exec.LookPath("python2.7"); err != nil {
-			return
-		}
+	for _, old := range oldPythons() {
+		s = launch(t, options{python: old})
+		s.expectExit(1)
+		s.log.expect(t, `^  Indrik needs Python 3\.8 or later, and \S+ is \d\.\d+`)
 	}
-	s = launch(t, options{python: old})
-	s.expectExit(1)
-	s.log.expect(t, `^  Indrik needs Python 3\.8 or later, and \S+ is \d\.\d+`)
+}
+
+// oldPythons are interpreters that are too old, those that there are.
+func oldPythons() []string {
+	home, _ := os.UserHomeDir()
+	var found []string
+	for _, version := range []string{"2.7", "3.7"} {
+		paths, _ := filepath.Glob(filepath.Join(home, ".pyenv", "versions", version+"*", "bin", "python"+version))
+		if path := "/usr/bin/python" + version; len(paths) == 0 {
+			if _, err := os.Stat(path); err == nil {
+				paths = []string{path}
+			}
+		}
+		found = append(found, paths...)
+	}
+	return found
 }
 
 // A directory whose name is not UTF-8, and variables and arguments that are not.
