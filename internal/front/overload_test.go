@@ -57,6 +57,7 @@ func TestOverloadNamesWhatHoldsTheWorkers(t *testing.T) {
 		t.Errorf("with room: %q", got)
 	}
 	get("/other")
+	eventually(t, "all are with workers", func() bool { return r.inFlight() == 4 })
 	want := "worker_connections (2) is reached in 2 workers, by 3 × GET /poll (for up to 0s), 1 × GET /other (for up to 0s)"
 	if got := r.s.queue.holders(); got != want {
 		t.Errorf("%q, want %q", got, want)
