@@ -27,13 +27,16 @@ import (
 
 const prog = "indrik"
 
-// controlFD is where a master puts the control socket of its front.
-const controlFD = 3
+// Where a master puts the control socket of its front, and the file for its stacks.
+const (
+	controlFD = 3
+	dumpFD    = 4
+)
 
 // Main runs the program and returns its exit code.
 func Main() int {
 	if os.Getenv(wire.EnvRole) == wire.RoleFront {
-		return front.Main(os.NewFile(controlFD, "control"))
+		return front.Main(os.NewFile(controlFD, "control"), os.NewFile(dumpFD, "stacks"))
 	}
 	// The word alone: healthcheck:app is an app.
 	if len(os.Args) > 1 && os.Args[1] == "healthcheck" {

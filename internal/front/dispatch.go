@@ -55,6 +55,8 @@ type queue struct {
 	pumping   bool      // a goroutine is about to pump
 	reviewing bool      // a timer is to look for requests that wait for their clients
 	joined    []byte    // scratch of handOver
+	finished  int       // requests that are over
+	progress  progress
 	lookout   lookout
 	homes     homes
 }
@@ -434,6 +436,25 @@ func (q *queue) over(ex *exchange) {
 		}
 	}
 	ex.place = nowhere
+	q.finished++
+}
+
+// progress is what was seen when the master asked last.
+type progress struct {
+	finished int
+	since    time.Time // when a request was finished, or none waited, as far as was seen
+}
+
+// stalled is for how long requests have waited for a worker without any that was
+// finished, as far as the questions of the master show it.
+func (q *queue) stalled(now time.Time) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p := &q.progress
+	if len(q.waiting) == 0 && len(q.inFlight) == 0 || q.finished != p.finished || p.since.IsZero() {
+		*p = progress{q.finished, now}
+	}
+	return now.Sub(p.since)
 }
 
 // again gives a request that no worker runs to another one, before all that

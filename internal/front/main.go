@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"syscall"
 
@@ -13,8 +14,9 @@ import (
 )
 
 // Main is the whole life of a front. It returns the exit code of the process.
-// The master's control socket is taken over.
-func Main(control *os.File) int {
+// The master's control socket is taken over, and the file into which the stacks of all
+// goroutines are written when the master asks.
+func Main(control, dump *os.File) int {
 	// The master commands this process. What a terminal or a service manager
 	// sends to every process of the service is for the master to answer.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM,
@@ -28,6 +30,8 @@ func Main(control *os.File) int {
 
 	// It has the TLS keys. Where this system cannot keep others from them, so it is.
 	_ = oslayer.Conceal()
+	syscall.CloseOnExec(int(dump.Fd()))
+	go writeStacks(dump)
 
 	number, _ := strconv.Atoi(os.Getenv(wire.EnvFront))
 	conn, err := wire.NewConn(control)
@@ -43,4 +47,14 @@ func Main(control *os.File) int {
 	s.outlets.Close()
 	conn.Flush()
 	return 0
+}
+
+// writeStacks writes the stacks of all goroutines to a file whenever the master asks for
+// them: equal ones once, with their number, since there are as many as connections.
+func writeStacks(dump *os.File) {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, oslayer.SignalDump)
+	for range asked {
+		_ = pprof.Lookup("goroutine").WriteTo(dump, 1)
+	}
 }

@@ -227,13 +227,3 @@ func (m *Master) tell(err error) {
 		m.log.Debugf("sd_notify: %s", err)
 	}
 }
-
-// watchdog tells the service manager regularly that the loop runs.
-func (m *Master) watchdog() {
-	every := m.notify.Interval()
-	if every <= 0 {
-		return
-	}
-	m.tell(m.notify.Ping())
-	m.after(every, m.watchdog)
-}

@@ -32,6 +32,8 @@ type front struct {
 	born    time.Time
 	ready   bool
 	drained func() // once nothing is left to do
+	probe   *probe
+	stalled time.Duration // how long requests have waited without any that was finished
 	calls   map[int]func(*failure)
 	last    int // the number of the last call
 }
@@ -48,6 +50,11 @@ func (m *Master) startFront() error {
 	if err != nil {
 		return err
 	}
+	dump, err := m.sys.growing("indrik-stacks")
+	if err != nil {
+		conn.Close()
+		return err
+	}
 	env := append(m.childEnv(), wire.EnvRole+"="+wire.RoleFront, fmt.Sprintf("%s=%d", wire.EnvFront, m.fronts%128))
 	proc, err := m.sys.start(oslayer.Command{
 		// The file this master runs, also when another has taken its place
@@ -55,18 +62,25 @@ func (m *Master) startFront() error {
 		Path:       oslayer.Executable(),
 		Args:       []string{title("front", m.procName())},
 		Env:        env,
-		Files:      append(m.stdio(), theirs),
+		Files:      append(m.stdio(), theirs, dump),
 		Credential: credential(m.cfg),
 		Setpgid:    true,
 	})
 	if err != nil {
 		conn.Close()
+		dump.Close()
 		return fmt.Errorf("cannot start the front: %w", err)
 	}
 	m.fronts++
 	m.reloader.look = 0 // of the one before
 	f := &front{m: m, proc: proc, conn: conn, born: m.now(), calls: map[int]func(*failure){}}
 	m.front = f
+	f.probe = &probe{
+		m: m, role: "Front", proc: proc, dump: dump,
+		over: func() bool { return m.front != f },
+		ask:  func(done func()) { f.call(wire.ToFront{Type: wire.TypePing}, func(*failure) { done() }) },
+	}
+	f.probe.watch()
 	hear(m, conn, func(msg wire.FromFront) { m.fromFront(f, msg) }, nil)
 	f.sendLogs()
 	f.sendListeners()
@@ -107,6 +121,7 @@ func (f *front) answered(msg wire.FromFront) {
 		return
 	}
 	delete(f.calls, msg.Call)
+	f.stalled = time.Duration(msg.Stalled * float64(time.Second))
 	if msg.Type == wire.TypeOK {
 		done(nil)
 		return
@@ -262,6 +277,7 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 func (m *Master) frontExited(status syscall.WaitStatus) {
 	f := m.front
 	f.conn.Close()
+	f.probe.stop()
 	f.proc.Release()
 	m.front = nil
 	if m.gen != nil {

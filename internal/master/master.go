@@ -81,10 +81,12 @@ type Master struct {
 	listeners  []*listen.Listener
 	lastID     int
 
-	pid     *pidfile.File
-	notify  *notify.Notifier
-	release func(code int)   // lets the command that started a daemon return
-	daemon  *oslayer.Process // the daemon that this command started
+	pid       *pidfile.File
+	notify    *notify.Notifier
+	still     string           // why the watchdog is not fed
+	readySeen time.Time        // when there was a worker that was ready, or none was to be
+	release   func(code int)   // lets the command that started a daemon return
+	daemon    *oslayer.Process // the daemon that this command started
 
 	upgraded    bool  // another master started this one
 	predecessor *link // that one, until promotion

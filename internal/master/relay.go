@@ -17,8 +17,10 @@ import (
 type relay struct {
 	proc  *oslayer.Process
 	level string
-	file  *os.File // our end of its socket; the front has a copy
-	conn  *wire.Conn
+	file  *os.File   // our end of its socket; the front has a copy
+	conn  *wire.Conn // by which it is asked whether it lives, and its end shows
+	probe *probe
+	alive func() // called with its next answer
 	gone  bool
 }
 
@@ -29,31 +31,61 @@ func (m *Master) startRelay(g *generation, done func(*failure)) {
 		done(lack("the logger cannot be reached", err))
 		return
 	}
-	m.call(g.sp, wire.ToSpawner{Type: wire.TypeRelay, Generation: g.number}, []*os.File{theirs}, func(r wire.FromSpawner) {
-		theirs.Close()
+	conn, end, err := m.controlPair()
+	if err != nil {
+		closeFiles([]*os.File{ours, theirs})
+		done(lack("the logger cannot be reached", err))
+		return
+	}
+	dump, err := m.sys.growing("indrik-stacks")
+	if err != nil {
+		conn.Close()
+		closeFiles([]*os.File{ours, theirs, end})
+		done(lack("the logger cannot be reached", err))
+		return
+	}
+	files := []*os.File{theirs, end, dump}
+	m.call(g.sp, wire.ToSpawner{Type: wire.TypeRelay, Generation: g.number}, files, func(r wire.FromSpawner) {
+		closeFiles([]*os.File{theirs, end})
 		if r.Type == wire.TypeFailed {
-			ours.Close()
+			conn.Close()
+			closeFiles([]*os.File{ours, dump})
 			done(failed(r))
 			return
 		}
-		end, err := m.sys.duplicate(ours)
-		if err != nil {
-			ours.Close()
-			done(lack("the logger cannot be reached", err))
-			return
-		}
-		conn, err := m.sys.connect(end)
-		if err != nil {
-			ours.Close()
-			done(lack("the logger cannot be reached", err))
-			return
-		}
 		rl := &relay{proc: m.child(g.sp, r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
+		rl.probe = &probe{
+			m: m, role: "Logger", proc: rl.proc, dump: dump,
+			over: func() bool { return rl.gone || m.relayEnds },
+			ask: func(done func()) {
+				rl.alive = done
+				conn.Send(wire.ToLogger{Type: wire.TypePing})
+			},
+		}
+		rl.probe.watch()
 		g.relay = rl
 		m.relays[r.Pid] = true
-		hear[struct{}](m, conn, nil, func() { m.relayGone(g, rl) })
+		hear(m, conn, func(wire.FromLogger) {
+			if rl.alive != nil {
+				rl.alive()
+			}
+		}, func() { m.relayGone(g, rl) })
 		done(nil)
 	})
+}
+
+// controlPair makes a channel, of which the master keeps one end.
+func (m *Master) controlPair() (*wire.Conn, *os.File, error) {
+	ours, theirs, err := m.sys.pair()
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := m.sys.connect(ours)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return conn, theirs, nil
 }
 
 // setRelay has the lines of all processes go through r from now on, nil: into the
@@ -86,6 +118,7 @@ func (r *relay) close() {
 		return
 	}
 	r.gone = true
+	r.probe.stop()
 	r.proc.Release()
 	r.file.Close()
 	r.conn.Close()
@@ -97,6 +130,7 @@ func (m *Master) relayGone(g *generation, r *relay) {
 		return // it was told to
 	}
 	r.gone = true
+	r.probe.stop()
 	r.proc.Release()
 	r.file.Close()
 	if m.relay != r {

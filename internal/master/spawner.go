@@ -23,9 +23,13 @@ type spawner struct {
 	conn    *wire.Conn
 	calls   map[int]func(wire.FromSpawner)
 	last    int
-	heard   bool   // it has said something, so that it is Python
-	unfit   string // why it cannot run the server, "" if it did not say
-	silent  func() // to be called once its socket has ended, nil: nobody waits for that
+	probe   *probe
+	pings   int       // calls that are questions of the probe
+	hooks   int       // of the app's that run without a call
+	busy    time.Time // since when it has calls or hooks to run
+	heard   bool      // it has said something, so that it is Python
+	unfit   string    // why it cannot run the server, "" if it did not say
+	silent  func()    // to be called once its socket has ended, nil: nobody waits for that
 	dead    bool
 	code    int  // what it exited with, if it was Python
 	leaving bool // it was told to end
@@ -54,19 +58,38 @@ func (m *Master) startSpawner() (*spawner, error) {
 		return nil, err
 	}
 	defer bundle.Close()
+	dump, err := m.sys.growing("indrik-stacks")
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
 	proc, err := m.sys.start(oslayer.Command{
 		Path:    m.opts.Python,
 		Args:    append([]string{m.opts.Python, "-c", python.Bootstrap}, m.opts.Argv...),
 		Env:     append(m.childEnv(), "SERVER_SOFTWARE=indrik/"+version.Version),
-		Files:   append(m.stdio(), theirs, bundle),
+		Files:   append(m.stdio(), theirs, bundle, dump),
 		Setpgid: true,
 	})
 	if err != nil {
 		conn.Close()
+		dump.Close()
 		return nil, lack("cannot start Python", err)
 	}
 	sp := &spawner{proc: proc, conn: conn, calls: map[int]func(wire.FromSpawner){}}
 	m.spawners[proc.Pid] = sp
+	sp.probe = &probe{
+		m: m, role: "Spawner", proc: proc, dump: dump,
+		over: func() bool { return sp.dead || sp.leaving || sp.lingers },
+		busy: func() time.Duration { return sp.busyFor(m.now()) },
+		ask: func(done func()) {
+			sp.pings++
+			m.call(sp, wire.ToSpawner{Type: wire.TypePing}, nil, func(wire.FromSpawner) {
+				sp.pings--
+				done()
+			})
+		},
+	}
+	sp.probe.watch()
 	// What it forks, or a hook starts, may still have its end of the socket.
 	conn.OnlyFrom(proc.Pid)
 	hear(m, conn, func(msg wire.FromSpawner) { m.fromSpawner(sp, msg) }, func() {
@@ -122,6 +145,9 @@ func (m *Master) call(sp *spawner, msg wire.ToSpawner, files []*os.File, done fu
 	}
 	sp.last++
 	msg.Call = sp.last
+	if msg.Type != wire.TypePing && sp.isIdle() {
+		sp.busy = m.now()
+	}
 	sp.calls[msg.Call] = done
 	if err := m.sendTo(sp.conn, msg, files...); err != nil {
 		delete(sp.calls, msg.Call)
@@ -141,6 +167,13 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 			delete(sp.calls, msg.Call)
 			done(msg)
 		}
+	case wire.TypeBusy:
+		if sp.isIdle() {
+			sp.busy = m.now()
+		}
+		sp.hooks++
+	case wire.TypeIdle:
+		sp.hooks--
 	case wire.TypeFiles:
 		m.imported(nil, msg.Files, msg.Since)
 	case wire.TypeExited:
@@ -148,6 +181,17 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 			m.workerExited(w, msg.Code, syscall.Signal(msg.Signal), msg.Peak)
 		}
 	}
+}
+
+// isIdle reports whether sp runs no code of the app's or the config file's.
+func (sp *spawner) isIdle() bool { return len(sp.calls) == sp.pings && sp.hooks == 0 }
+
+// busyFor is for how long sp has done what may take any time, 0 if it does not.
+func (sp *spawner) busyFor(now time.Time) time.Duration {
+	if sp.isIdle() {
+		return 0
+	}
+	return max(now.Sub(sp.busy), 1)
 }
 
 // hook runs a hook of the master's side, then goes on with next; failed is
@@ -190,6 +234,7 @@ func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
 // spawnerEnded acts on the end of a spawner, which has been heard out.
 func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 	delete(m.spawners, sp.proc.Pid)
+	sp.probe.stop()
 	sp.proc.Release()
 	sp.dead = true
 	if sp.heard && status.Exited() {

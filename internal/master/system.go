@@ -24,6 +24,9 @@ type system struct {
 	child func(pid int, parents ...int) (*oslayer.Process, error) // that another one has started
 	reap  func() []oslayer.Exit
 
+	stopped func(pid int) bool
+	traced  func(pid int) bool
+
 	// Channels.
 	pair        func() (a, b *os.File, err error)
 	connect     func(*os.File) (*wire.Conn, error)
@@ -51,7 +54,7 @@ type system struct {
 
 // realSystem is the operating system itself.
 var realSystem = system{
-	start: oslayer.Start, child: oslayer.FindChild, reap: oslayer.Reap,
+	start: oslayer.Start, child: oslayer.FindChild, reap: oslayer.Reap, stopped: oslayer.Stopped, traced: oslayer.Traced,
 	pair: wire.Pair, connect: wire.NewConn, channel: wire.NewWorkerChannel, nameSenders: wire.NameSenders,
 	duplicate: errlog.Duplicate, constant: wire.ConstantFile, growing: wire.GrowingFile,
 	board: wire.NewBoardFile, mapBoard: wire.MapBoard,

@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -79,19 +80,33 @@ func (m *Master) stacks(w *worker, next func(string)) {
 			next(text)
 		}
 	}
-	dump, err := m.sys.duplicate(w.dump) // w may end meanwhile
-	if err != nil || w.proc == nil {
+	if w.proc == nil {
 		give("")
+		return
+	}
+	m.dumpOf(w.proc, w.dump, dumpGrace, give)
+}
+
+// dumpOf makes a process write its stacks to a file, and gives next what it wrote within
+// grace, or "". The end of the server waits for it.
+func (m *Master) dumpOf(proc *oslayer.Process, file *os.File, grace time.Duration, next func(string)) {
+	if file == nil {
+		next("")
+		return
+	}
+	dump, err := m.sys.duplicate(file) // the process may end meanwhile
+	if err != nil {
+		next("")
 		return
 	}
 	before := fileSize(dump)
-	if w.proc.Signal(oslayer.SignalDump) != nil {
+	if proc.Signal(oslayer.SignalDump) != nil {
 		dump.Close()
-		give("")
+		next("")
 		return
 	}
 	m.reports++
-	until := m.now().Add(dumpGrace)
+	until := m.now().Add(grace)
 	last := before
 	var look func()
 	look = func() {
@@ -101,12 +116,12 @@ func (m *Master) stacks(w *worker, next func(string)) {
 			m.after(dumpPoll, look)
 			return
 		}
-		// The worker may have made the file any size.
+		// The process may have made the file any size.
 		text := make([]byte, min(max(size-before, 0), mostStacks))
 		n, _ := dump.ReadAt(text, before)
 		dump.Close()
 		m.reports--
-		give(string(text[:n]))
+		next(string(text[:n]))
 		m.finish()
 	}
 	m.after(dumpPoll, look)

@@ -327,7 +327,7 @@ func (m *Master) retire(w *worker) {
 // unneeded drops w if the spawner has not been asked to fork it, and reports whether that
 // is so.
 func (m *Master) unneeded(w *worker) bool {
-	if w.asked {
+	if w.asked || w.pid != 0 {
 		return false
 	}
 	w.leaving = true

@@ -68,3 +68,20 @@ func ended(p *Process) bool {
 	fields := statOf(p.Pid)
 	return len(fields) > 0 && (string(fields[0]) == "Z" || string(fields[0]) == "X")
 }
+
+// Stopped reports whether a process was stopped, by SIGSTOP say.
+func Stopped(pid int) bool {
+	fields := statOf(pid)
+	return len(fields) > 0 && string(fields[0]) == "T"
+}
+
+// Traced reports whether a debugger or a tracer is attached to a process (ptrace(2)).
+func Traced(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return false
+	}
+	_, rest, found := bytes.Cut(b, []byte("TracerPid:\t"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	return found && string(line) != "0"
+}

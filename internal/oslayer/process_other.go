@@ -23,3 +23,9 @@ func parentOf(int) (parent int, known bool) { return 0, false }
 
 // ended would report whether a process is a zombie.
 func ended(*Process) bool { return false }
+
+// Stopped would report whether a process was stopped. Only Linux tells.
+func Stopped(int) bool { return false }
+
+// Traced would report whether a debugger is attached to a process. Only Linux tells.
+func Traced(int) bool { return false }

@@ -14,6 +14,7 @@ const (
 	TypeResume     = "resume"
 	TypeExpire     = "expire"
 	TypeQuit       = "quit"
+	TypePing       = "ping" // also master → spawner, master → logger
 	TypePeer       = "peer"
 	TypeLogs       = "logs"
 	TypeTitle      = "title" // also master → spawner
@@ -49,6 +50,8 @@ const (
 	TypeOK     = "ok"
 	TypeFailed = "failed"
 	TypeExited = "exited"
+	TypeBusy   = "busy"
+	TypeIdle   = "idle"
 	TypeFiles  = "files" // also worker → master
 	TypeUnfit  = "unfit"
 
@@ -214,11 +217,12 @@ type TLS struct {
 
 // FromFront is a message from a front to its master.
 type FromFront struct {
-	Type   string `json:"type"`
-	Call   int    `json:"call,omitempty"`
-	Error  string `json:"error,omitempty"`
-	Errno  int    `json:"errno,omitempty"` // of an error of the system
-	Worker int    `json:"worker,omitempty"`
+	Type    string  `json:"type"`
+	Call    int     `json:"call,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	Errno   int     `json:"errno,omitempty"`   // of an error of the system
+	Stalled float64 `json:"stalled,omitempty"` // the answer to ping: seconds
+	Worker  int     `json:"worker,omitempty"`
 
 	Generation int    `json:"generation,omitempty"`
 	Reason     string `json:"reason,omitempty"`
@@ -316,6 +320,16 @@ type Python struct {
 	Version    string `json:"version"`    // such as 3.13.1, or 3.10.14 (PyPy)
 	Executable string `json:"executable"` // sys.executable
 }
+
+// ToLogger is a message from the master to a logger, and FromLogger its answer.
+type (
+	ToLogger struct {
+		Type string `json:"type"`
+	}
+	FromLogger struct {
+		Type string `json:"type"`
+	}
+)
 
 // Handover describes a client connection that one front gives to another.
 type Handover struct {

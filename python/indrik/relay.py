@@ -11,8 +11,9 @@ import logging
 import os
 import signal
 from datetime import timedelta
+from select import POLLIN, poll
 
-from . import hooks, log, title, wire
+from . import hooks, log, oslevel, title, wire
 from .absent import Advice
 from .hookview import Request
 
@@ -35,8 +36,10 @@ class Response(Advice):
 
 
 class Relay:
-    def __init__(self, fd, server, cfg):
-        self.sock = wire.adopt(fd)
+    def __init__(self, records, control, dump, server, cfg):
+        self.sock = wire.adopt(records)
+        self.control = wire.Control(control)
+        self.dump = dump
         self.server = server
         self.cfg = cfg
         self.log = server.log
@@ -52,7 +55,17 @@ class Relay:
         if getattr(self.log, "sock", None) is not None:
             self.log.sock = None  # the master and the front count their lines themselves
         self._stamp_records()
+        oslevel.write_stacks_to(self.dump)
+        waits = poll()
+        waits.register(self.sock, POLLIN)
+        waits.register(self.control, POLLIN)
         while True:
+            # Between two lines, so that one that does not get on shows, and many do not.
+            ready = [fd for fd, _ in waits.poll()]
+            if self.control.fileno() in ready and not self.answer():
+                waits.unregister(self.control)
+            if self.sock.fileno() not in ready:
+                continue
             data = self.sock.recv(wire.MAX_MESSAGE)
             if not data:
                 break
@@ -65,6 +78,16 @@ class Relay:
         logging.shutdown()
         log.flush()
         os._exit(0)
+
+    def answer(self):
+        """Tells the master that this process gets on; False once the master is gone."""
+        try:
+            if self.control.receive() is None:
+                return False
+        except BlockingIOError:
+            return True
+        self.control.send("ok")
+        return True
 
     def _stamp_records(self):
         """Records have the process and the time of those who sent them."""

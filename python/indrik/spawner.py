@@ -21,7 +21,10 @@ import signal
 import time
 from functools import partial
 
-from . import appkind, carrying, forks, glogging, hooks, interpreter, lingering, loader, monkey, paste, privileges, spew, title, wire
+from . import (
+    appkind, carrying, forks, glogging, hooks, interpreter, lingering, loader, monkey, oslevel, paste, privileges, spew,
+    title, wire,
+)
 from .config import Config, ConfigError, File
 from .family import Family
 from .generation import App, Generation, Surroundings
@@ -328,12 +331,15 @@ class Spawner:
         cfg = self.generations[message["generation"]].cfg
         pid = self._fork("the logger", fds)
         if pid == 0:
-            self.child = Relay(fds[0], self.server, cfg)
+            self.child = Relay(*fds, self.server, cfg)
             become(cfg)
             return {}
         wire.close_all(fds)
         self.relays.add(pid)
         return {"pid": pid, "level": self.server.log.error_log.getEffectiveLevel()}
+
+    def on_ping(self, message, fds):
+        """The answer is all that the master wants."""
 
     def on_hook(self, message, fds):
         generation = self.generations.get(message["generation"])
@@ -432,12 +438,15 @@ class Spawner:
             del self.server.WORKERS[pid]
             by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
             code = 0 if by else os.WEXITSTATUS(status)
-            if code not in _NOT_STARTED:
+            if code not in _NOT_STARTED and worker.cfg.child_exit is not hooks.nothing:
+                # It may take any time: the master must not take this for a hang.
+                self.control.send("busy")
                 try:
                     with self.forks:
                         worker.cfg.child_exit(self.server, worker)
                 except BaseException:
                     self.server.log.exception("Exception in child_exit hook")
+                self.control.send("idle")
                 self.listen()
             self.control.send("exited", worker=worker.age, pid=pid, code=code, signal=by, peak=_peak(used))
         for pid in list(self.relays):
@@ -467,6 +476,7 @@ def _share(cfg, app):
 def main(fd):
     title.prepare()
     title.set("indrik: spawner")
+    oslevel.write_stacks_to(fd + 2)
     child = Spawner(wire.Control(fd)).run()
     if child is not None:
         child.main()

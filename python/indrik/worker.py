@@ -14,7 +14,7 @@ import sys
 import threading
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import appkind, ending, forks, glogging, hooks, log, monkey, privileges, spew, stdlib, threads, title, wire, wsgi
+from . import appkind, ending, forks, glogging, hooks, log, monkey, oslevel, privileges, spew, stdlib, threads, title, wire, wsgi
 from .absent import WORKER, Advice
 from .imported import Imported
 from .loader import AppImportError, BootError
@@ -31,8 +31,6 @@ CRASH = 255  # an exception that escaped the loop
 # must not disturb the system calls of the app.
 _RECEIVE_LIMIT = 86400
 
-# By its number on Linux: what a C library calls SIGRTMIN differs.
-_DUMP = 40 if sys.platform == "linux" else getattr(signal, "SIGINFO", None)
 
 
 class Worker(Advice):
@@ -125,8 +123,8 @@ class Worker(Advice):
         """Takes from a fork of this process what is the worker's."""
         self.alive = False
         self.stopping = self.leaving = True
-        if _DUMP is not None and hasattr(faulthandler, "unregister"):
-            faulthandler.unregister(_DUMP)
+        if oslevel.DUMP is not None and hasattr(faulthandler, "unregister"):
+            faulthandler.unregister(oslevel.DUMP)
         self._channel.send = hooks.nothing
         self._channel.sock.close()
         wire.close_all([self._dump])
@@ -298,11 +296,10 @@ class Worker(Advice):
             for fd in self._wake:
                 os.set_blocking(fd, False)
             self._listen_for_wake()
-        if _DUMP is not None and hasattr(faulthandler, "register"):
-            if not faulthandler.is_enabled():  # it may be, on standard error: PYTHONFAULTHANDLER
-                faulthandler.enable(file=self._dump, all_threads=True)
-                signal.signal(signal.SIGABRT, handlers["SIGABRT"])  # it is the master's
-            faulthandler.register(_DUMP, file=self._dump, all_threads=True, chain=False)
+        if not faulthandler.is_enabled():  # it may be, on standard error: PYTHONFAULTHANDLER
+            faulthandler.enable(file=self._dump, all_threads=True)
+            signal.signal(signal.SIGABRT, handlers["SIGABRT"])  # it is the master's
+        oslevel.write_stacks_to(self._dump)
 
     def _listen_for_wake(self):
         if self._wake:

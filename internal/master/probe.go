@@ -1,0 +1,178 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"indrik/internal/oslayer"
+)
+
+const (
+	// probeEvery is how often front, spawner and logger are asked whether they live.
+	// Nothing else wakes an idle server.
+	probeEvery = 5 * time.Second
+	// One that does not answer is looked at every strikeEvery, and counts as hanging
+	// after so many looks: between 6 and 11 s after it has stopped to answer. Looks do
+	// not count while a debugger holds it, nor those for which this process came too
+	// late itself, since then everything stood still: after a suspend, a frozen cgroup
+	// (docker pause), or where the machine has no time for anybody.
+	strikeEvery = 2 * time.Second
+	strikesMost = 3
+	lateLook    = 500 * time.Millisecond
+	// stackGrace is how long a process that hangs has to write its stacks.
+	stackGrace = time.Second
+	// longCall is from when on the log shows what a spawner is doing that runs code of
+	// the app's, or of the config file's, which may take any time.
+	longCall = time.Minute
+)
+
+// A probe asks one process regularly whether it lives, as event loops are asked. One
+// that hangs is made to write its stacks, and ended: its end leads to another one, as any
+// other death.
+type probe struct {
+	m    *Master
+	role string // as the log calls it
+	proc *oslayer.Process
+	dump *os.File             // where it writes its stacks
+	ask  func(done func())    // sends the question, and calls done with the answer
+	busy func() time.Duration // for how long it has done what may take any time; 0: it does not
+	over func() bool          // it has ended, or is about to
+
+	timer   *time.Timer
+	asked   bool // and has not answered
+	since   time.Time
+	strikes int
+	shown   bool // what it is busy with
+}
+
+// watch begins to ask.
+func (p *probe) watch() {
+	p.timer = p.m.after(probeEvery, p.begin)
+}
+
+func (p *probe) ended() bool { return p.over() || p.m.state == quitting || p.m.over }
+
+// stop ends it; the dump file is closed with it.
+func (p *probe) stop() {
+	if p == nil {
+		return
+	}
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	if p.dump != nil {
+		p.dump.Close()
+		p.dump = nil
+	}
+}
+
+// hangs reports whether it has not answered for so long that it is to be replaced.
+func (p *probe) hangs() bool { return p != nil && p.strikes >= strikesMost }
+
+// begin asks, unless the process is busy with what may take any time.
+func (p *probe) begin() {
+	if p.ended() {
+		return
+	}
+	p.since = p.m.now()
+	if p.busy != nil {
+		if d := p.busy(); d > 0 {
+			p.lookWhileBusy(d)
+			return
+		}
+	}
+	p.shown = false
+	p.asked, p.strikes = true, 0
+	p.ask(p.answered)
+	if p.asked {
+		p.lookLater()
+	}
+}
+
+// answered is called when the process has answered.
+func (p *probe) answered() {
+	if !p.asked {
+		return
+	}
+	p.asked, p.strikes = false, 0
+	if p.ended() {
+		return
+	}
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.watch()
+}
+
+// lookLater looks after a while whether the process has answered.
+func (p *probe) lookLater() {
+	due := p.m.now().Add(strikeEvery)
+	p.timer = p.m.after(strikeEvery, func() {
+		if p.ended() || !p.asked {
+			return
+		}
+		if p.m.now().Sub(due) < lateLook && !p.m.sys.traced(p.proc.Pid) {
+			p.strikes++
+		}
+		if p.hangs() {
+			p.end()
+			return
+		}
+		p.lookLater()
+	})
+}
+
+// lookWhileBusy is for a process that cannot be asked: nothing says that it hangs, unless
+// it was stopped. If it takes long the log shows what it does.
+func (p *probe) lookWhileBusy(d time.Duration) {
+	switch {
+	case p.m.sys.traced(p.proc.Pid):
+	case p.m.sys.stopped(p.proc.Pid):
+		if p.strikes++; p.hangs() || p.strikes > 1 {
+			p.strikes = 0
+			p.show("was stopped (SIGSTOP) and is continued", func() {})
+		}
+	case d >= longCall && !p.shown:
+		p.shown = true
+		p.show(fmt.Sprintf("has run code of the configuration or the app for %.0f s", d.Seconds()), func() {})
+	}
+	p.watch()
+}
+
+// end makes the process write its stacks, and ends it unless it answers after all.
+func (p *probe) end() {
+	stopped := p.m.sys.stopped(p.proc.Pid)
+	text := fmt.Sprintf("has not answered for %.0f s", p.m.now().Sub(p.since).Seconds())
+	if stopped {
+		text += ", since it was stopped (SIGSTOP)"
+	}
+	p.show(text, func() {
+		switch {
+		case p.over():
+		case !p.asked:
+			p.m.log.Warnf("%s (pid:%d) answers again, and goes on", p.role, p.proc.Pid)
+		default:
+			p.m.log.Errorf("%s (pid:%d) is replaced", p.role, p.proc.Pid)
+			p.proc.Signal(syscall.SIGKILL)
+		}
+	})
+}
+
+// show logs a text about the process with its stacks, if it can write them, and goes on.
+// A process that was stopped is continued for that.
+func (p *probe) show(text string, next func()) {
+	p.proc.Signal(syscall.SIGCONT)
+	p.m.dumpOf(p.proc, p.dump, stackGrace, func(stacks string) {
+		line := fmt.Sprintf("%s (pid:%d) %s", p.role, p.proc.Pid, text)
+		if stacks != "" {
+			line += "\n" + strings.TrimRight(stacks, "\n")
+		} else {
+			line += "; it shows no stacks"
+		}
+		p.m.log.Errorf("%s", line)
+		next()
+	})
+}

@@ -1,0 +1,17 @@
+"""What processes of this server have in common that only the system has."""
+
+import faulthandler
+import os
+import signal
+import sys
+
+# By its number on Linux: what a C library calls SIGRTMIN differs.
+DUMP = 40 if sys.platform == "linux" else getattr(signal, "SIGINFO", None)
+
+
+def write_stacks_to(fd):
+    """Lets the master ask for the stacks of all threads of this process, which are
+    written to a descriptor, also while one of them keeps the interpreter to itself."""
+    os.set_inheritable(fd, False)
+    if DUMP is not None and hasattr(faulthandler, "register"):
+        faulthandler.register(DUMP, file=fd, all_threads=True, chain=False)
