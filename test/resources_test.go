@@ -3,7 +3,6 @@
 package test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"syscall"
@@ -134,6 +133,6 @@ func TestStartWithoutProcesses(t *testing.T) {
 	s.expectExit(71)
 	s.log.expect(t, `cannot fork a worker: .*RLIMIT_NPROC`)
 	if n := s.log.count(`Traceback`); n > 0 {
-		t.Error(fmt.Sprintf("%d tracebacks", n))
+		t.Errorf("%d tracebacks", n)
 	}
 }

@@ -109,3 +109,36 @@ func TestGroupOfSignals(t *testing.T) {
 	expectNoneLost(t, k, o)
 	s.terminate()
 }
+
+// TestSignalToTheParent: an app that signals its parent, which under Gunicorn is the
+// master, reads in the log what to do; it does not stop the server.
+func TestSignalToTheParent(t *testing.T) {
+	t.Parallel()
+	app := `import os, signal
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] != "/":
+        os.kill(os.getppid(), getattr(signal, environ["PATH_INFO"][1:]))
+    start_response("200 OK", [])
+    return [b""]
+`
+	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": app}})
+	old := s.workers(1)
+	names := []string{"SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU"}
+	for range 2 {
+		for _, name := range names {
+			s.get("/" + name)
+		}
+	}
+	for _, name := range names {
+		s.log.expectFrom(t, 0, `\[WARNING\] `+name+` was sent to the spawner \(pid:\d+\), which does not act on it`)
+	}
+	// One that is sent to every process is the master's to answer, without a word.
+	s.signal(syscall.SIGHUP)
+	kill(t, s.role("spawner")[0].pid, syscall.SIGHUP)
+	s.replaced(old, 1)
+	s.terminate()
+	if n := s.log.count(`was sent to the spawner`); n != len(names) {
+		t.Errorf("%d lines, want %d", n, len(names))
+	}
+}

@@ -31,16 +31,18 @@ type Master struct {
 	start time.Time
 
 	events     chan func()
-	arrived    []syscall.Signal // a moment ago: see signalled
-	deferred   []syscall.Signal // to be handled once running
-	over       bool             // the loop ends
-	code       int              // with this exit code
-	reason     string           // and this reason, if it is a failure
-	silent     bool             // why was said already, before there was a log
-	reports    int              // of stacks that are awaited before the end
-	drains     int              // by TERM or WINCH, so far
-	drainUntil time.Time        // when a drain is to be over
-	patient    bool             // in quitting: workers have time for what is to be run at their end
+	arrived    []syscall.Signal             // a moment ago: see signalled
+	handled    map[syscall.Signal]time.Time // when each came last
+	hinted     map[syscall.Signal]bool      // the log says what to do about one that came to a spawner
+	deferred   []syscall.Signal             // to be handled once running
+	over       bool                         // the loop ends
+	code       int                          // with this exit code
+	reason     string                       // and this reason, if it is a failure
+	silent     bool                         // why was said already, before there was a log
+	reports    int                          // of stacks that are awaited before the end
+	drains     int                          // by TERM or WINCH, so far
+	drainUntil time.Time                    // when a drain is to be over
+	patient    bool                         // in quitting: workers have time for what is to be run at their end
 
 	cfg        *settings.Config // of the generation that serves
 	target     int              // how many workers there should be

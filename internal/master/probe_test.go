@@ -309,3 +309,38 @@ func TestStandsStill(t *testing.T) {
 	m.state = running
 	expect("there is no front")
 }
+
+// A signal that came to the spawner alone is in the log once, with what to do. One that
+// was sent to every process is not.
+func TestSignalsToTheSpawner(t *testing.T) {
+	m, c, log := testMaster(t)
+	sp := &spawner{proc: &oslayer.Process{Pid: 4711}}
+	const hup, term = syscall.SIGHUP, syscall.SIGTERM
+	m.handled = map[syscall.Signal]time.Time{hup: c.now}
+	m.spawnerSignalled(sp, hup) // the master had it just before
+	c.advance(2 * sameSignal)
+	m.spawnerSignalled(sp, hup)
+	m.handled[hup] = c.now.Add(sameSignal / 2) // and just after
+	c.advance(2 * sameSignal)
+	if log.Len() > 0 {
+		t.Errorf("sent to all: %s", log)
+	}
+	for range 3 {
+		m.spawnerSignalled(sp, hup)
+		m.spawnerSignalled(sp, term)
+		c.advance(2 * sameSignal)
+	}
+	for _, name := range []string{"SIGHUP", "SIGTERM"} {
+		want := fmt.Sprintf("%s was sent to the spawner (pid:4711)", name)
+		if n := strings.Count(log.String(), want); n != 1 || !strings.Contains(log.String(), fmt.Sprintf("os.kill(%d, signal.%s)", os.Getpid(), name)) {
+			t.Errorf("%d times %q in %s", n, want, log)
+		}
+	}
+	log.Reset()
+	m.state = quitting
+	m.spawnerSignalled(sp, syscall.SIGINT)
+	c.advance(2 * sameSignal)
+	if log.Len() > 0 {
+		t.Errorf("at the end: %s", log)
+	}
+}

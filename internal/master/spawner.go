@@ -172,6 +172,8 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 			sp.busy = m.now()
 		}
 		sp.hooks++
+	case wire.TypeSignalled:
+		m.spawnerSignalled(sp, syscall.Signal(msg.Signal))
 	case wire.TypeIdle:
 		sp.hooks--
 	case wire.TypeFiles:

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -127,9 +128,40 @@ func (m *Master) handleArrived() {
 	}
 }
 
+// sameSignal is how close to each other a signal to this process and one to a spawner are
+// that were sent to all processes of the service.
+const sameSignal = time.Second
+
+// spawnerSignalled is called when a signal came to a spawner that is for the master. Often
+// it was sent to all processes of the service, by a service manager or a terminal, and
+// this one has got it too. Otherwise somebody meant the master: an app that signals its
+// parent, which under Gunicorn is the master. Such a signal is not passed on, since Python
+// does not tell who sent it, and one that was not meant would stop the server; the log
+// says once what to do.
+func (m *Master) spawnerSignalled(sp *spawner, sig syscall.Signal) {
+	came := m.now()
+	m.after(sameSignal, func() {
+		if m.hinted[sig] || m.handled[sig].After(came.Add(-sameSignal)) || m.state == draining || m.state == quitting {
+			return
+		}
+		if m.hinted == nil {
+			m.hinted = map[syscall.Signal]bool{}
+		}
+		m.hinted[sig] = true
+		name := signalName(sig)
+		m.log.Warnf("%s was sent to the spawner (pid:%d), which does not act on it. Only the master does: an app that "+
+			"sends it to its parent, as with Gunicorn, has to send it to process %d (worker.ppid in the hooks, or the pid file): "+
+			"os.kill(%d, signal.%s)", name, sp.proc.Pid, os.Getpid(), os.Getpid(), name)
+	})
+}
+
 // handle acts on a signal.
 func (m *Master) handle(sig syscall.Signal) {
 	m.log.Infof("Handling signal: %s", signalNames[sig])
+	if m.handled == nil {
+		m.handled = map[syscall.Signal]time.Time{}
+	}
+	m.handled[sig] = m.now()
 	a := signals[sig][m.state]
 	if a.do == nil {
 		m.deferred = append(m.deferred, sig)

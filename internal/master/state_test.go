@@ -149,7 +149,7 @@ func TestDeferredSignals(t *testing.T) {
 		}
 		signals[sig] = actions
 	}
-	m := &Master{log: errlog.New(io.Discard)}
+	m := &Master{sys: realSystem, log: errlog.New(io.Discard)}
 	for _, sig := range []syscall.Signal{syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGHUP} {
 		m.handle(sig)
 	}

@@ -47,13 +47,14 @@ const (
 	TypeExit       = "exit"
 
 	// spawner → master
-	TypeOK     = "ok"
-	TypeFailed = "failed"
-	TypeExited = "exited"
-	TypeBusy   = "busy"
-	TypeIdle   = "idle"
-	TypeFiles  = "files" // also worker → master
-	TypeUnfit  = "unfit"
+	TypeOK        = "ok"
+	TypeFailed    = "failed"
+	TypeExited    = "exited"
+	TypeBusy      = "busy"
+	TypeSignalled = "signalled"
+	TypeIdle      = "idle"
+	TypeFiles     = "files" // also worker → master
+	TypeUnfit     = "unfit"
 
 	// worker → master
 	TypeRecycle = "recycle"

@@ -35,6 +35,8 @@ from .relay import Relay
 from .view import OtherWorker, Server
 from .worker import BOOT_ERROR, INTERRUPTED, LOAD_ERROR, Worker, become
 
+_MASTER_SIGNALS = {int(getattr(signal, name)) for name in hooks.MASTER_SIGNALS}
+
 # The exit codes of a worker for which there is no hook child_exit.
 _NOT_STARTED = (BOOT_ERROR, LOAD_ERROR)
 
@@ -124,11 +126,15 @@ class Spawner:
         return None
 
     def _sleep_again(self):
+        """Reads which signals came, and tells the master of those that are for it."""
+        came = b""
         try:
-            while len(os.read(self.wake[0], 4096)) == 4096:
-                pass
+            while True:
+                came += os.read(self.wake[0], 4096)
         except BlockingIOError:
             pass
+        for number in sorted(set(came) & _MASTER_SIGNALS):
+            self.control.send("signalled", signal=number)
 
     def handle(self, message, fds):
         call = message.get("call")
