@@ -43,7 +43,11 @@ func (m *Master) resolved(b *build) {
 		return
 	}
 	if err := m.sys.chdir(cfg.String("chdir")); err != nil {
-		m.fail(&failure{text: fmt.Sprintf("\nError: can't chdir to '%s'", cfg.String("chdir")), code: exitcode.Config})
+		f := &failure{text: fmt.Sprintf("\nError: can't chdir to '%s'", cfg.String("chdir")), code: exitcode.Config}
+		if oslayer.Limit(err) != "" {
+			f = lack("", err)
+		}
+		m.fail(f)
 		return
 	}
 	m.cfg, m.target = cfg, cfg.Int("workers")
