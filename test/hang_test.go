@@ -12,7 +12,7 @@ import (
 // A logger class of one's own makes a process that writes all lines; one line keeps it
 // for ever.
 const hangingConf = `import ctypes, threading, time
-from gunicorn.glogging import Logger
+from indrik.glogging import Logger
 
 class Mine(Logger):
     def warning(self, msg, *args, **kwargs):
@@ -32,8 +32,9 @@ accesslog = "-"
 
 def nworkers_changed(server, new, old):
     if new == 2:
-        # In a thread, so that the hook ends; and with the interpreter held.
+        # In a thread, and after the hook has ended; with the interpreter held.
         def keep_the_interpreter():
+            time.sleep(0.5)
             ctypes.PyDLL(None).sleep(600)
         threading.Thread(target=keep_the_interpreter, daemon=True).start()
 `

@@ -74,8 +74,9 @@ type Master struct {
 	gauge      *time.Timer // runs watchBacklog
 	access     *os.File    // access log
 	outlets    *outlets.Outlets
-	relay      *relay       // through which log lines go, nil: none
-	relays     map[int]bool // by pid
+	relay      *relay               // through which log lines go, nil: none
+	relays     map[int]bool         // by pid
+	leftRelays map[*relay]time.Time // those that were let go, and when: they may still write
 	relayPause backoff
 	relayEnds  bool // it was told to, at the end of this process
 	said       bool // the last line of the log
@@ -120,6 +121,7 @@ func newMaster(o Options, sys system) *Master {
 		spawners:   map[int]*spawner{},
 		workers:    map[int]*worker{},
 		relays:     map[int]bool{},
+		leftRelays: map[*relay]time.Time{},
 		obituaries: map[int]*obituary{},
 		oomKills:   capacity.OOMKills(os.DirFS("/")),
 		told:       -1,

@@ -40,6 +40,8 @@ type probe struct {
 	ask  func(done func())    // sends the question, and calls done with the answer
 	busy func() time.Duration // for how long it has done what may take any time; 0: it does not
 	over func() bool          // it has ended, or is about to
+	// replace ends it, logs why, and sees to another one; nil: SIGKILL does.
+	replace func(text string)
 
 	timer   *time.Timer
 	asked   bool // and has not answered
@@ -133,11 +135,11 @@ func (p *probe) lookWhileBusy(d time.Duration) {
 	case p.m.sys.stopped(p.proc.Pid):
 		if p.strikes++; p.hangs() || p.strikes > 1 {
 			p.strikes = 0
-			p.show("was stopped (SIGSTOP) and is continued", func() {})
+			p.show("was stopped (SIGSTOP) and is continued", p.tell)
 		}
 	case d >= longCall && !p.shown:
 		p.shown = true
-		p.show(fmt.Sprintf("has run code of the configuration or the app for %.0f s", d.Seconds()), func() {})
+		p.show(fmt.Sprintf("has run code of the configuration or the app for %.0f s", d.Seconds()), p.tell)
 	}
 	p.watch()
 }
@@ -149,21 +151,30 @@ func (p *probe) end() {
 	if stopped {
 		text += ", since it was stopped (SIGSTOP)"
 	}
-	p.show(text, func() {
+	p.show(text, func(text string) {
 		switch {
 		case p.over():
+			p.tell(text)
 		case !p.asked:
+			p.tell(text)
 			p.m.log.Warnf("%s (pid:%d) answers again, and goes on", p.role, p.proc.Pid)
+		case p.replace != nil:
+			p.replace(text)
 		default:
-			p.m.log.Errorf("%s (pid:%d) is replaced", p.role, p.proc.Pid)
+			p.tell(text)
+			p.tellReplaced()
 			p.proc.Signal(syscall.SIGKILL)
 		}
 	})
 }
 
-// show logs a text about the process with its stacks, if it can write them, and goes on.
-// A process that was stopped is continued for that.
-func (p *probe) show(text string, next func()) {
+func (p *probe) tell(text string) { p.m.log.Errorf("%s", text) }
+
+func (p *probe) tellReplaced() { p.m.log.Errorf("%s (pid:%d) is replaced", p.role, p.proc.Pid) }
+
+// show gives next a text about the process with its stacks, if it can write them. A
+// process that was stopped is continued for that.
+func (p *probe) show(text string, next func(string)) {
 	p.proc.Signal(syscall.SIGCONT)
 	p.m.dumpOf(p.proc, p.dump, stackGrace, func(stacks string) {
 		line := fmt.Sprintf("%s (pid:%d) %s", p.role, p.proc.Pid, text)
@@ -172,7 +183,6 @@ func (p *probe) show(text string, next func()) {
 		} else {
 			line += "; it shows no stacks"
 		}
-		p.m.log.Errorf("%s", line)
-		next()
+		next(line)
 	})
 }

@@ -62,6 +62,17 @@ func (m *Master) startRelay(g *generation, done func(*failure)) {
 				conn.Send(wire.ToLogger{Type: wire.TypePing})
 			},
 		}
+		rl.probe.replace = func(text string) {
+			rl.proc.Signal(syscall.SIGKILL)
+			if m.relay != rl {
+				rl.close()
+				return
+			}
+			m.setRelay(nil) // first: what it is sent now nobody reads
+			rl.probe.tell(text)
+			rl.probe.tellReplaced()
+			m.after(m.relayPause.died(m.now()), func() { m.replaceRelay(g) })
+		}
 		rl.probe.watch()
 		g.relay = rl
 		m.relays[r.Pid] = true
@@ -112,16 +123,28 @@ func (m *Master) setRelay(r *relay) {
 	before.close()
 }
 
-// close lets go of r, which ends when the front has done so too.
+// close lets go of r, which ends when the front has done so too, and has written what it
+// was sent by then. One that hangs is ended.
 func (r *relay) close() {
 	if r == nil || r.gone {
 		return
 	}
 	r.gone = true
+	m := r.probe.m
 	r.probe.stop()
-	r.proc.Release()
 	r.file.Close()
 	r.conn.Close()
+	m.leftRelays[r] = m.now()
+	m.after(spawnerGrace, func() { m.killRelay(r) })
+}
+
+// killRelay ends a relay that was let go, if it is still there.
+func (m *Master) killRelay(r *relay) {
+	if _, ok := m.leftRelays[r]; ok {
+		delete(m.leftRelays, r)
+		r.proc.Signal(syscall.SIGKILL)
+		r.proc.Release()
+	}
 }
 
 // relayGone is called when the process of r has ended.
@@ -202,6 +225,9 @@ func (m *Master) endRelay() bool {
 		end.Close()
 	}()
 	m.after(quitGrace, func() {
+		if m.relay != nil {
+			m.relay.proc.Signal(syscall.SIGKILL) // it hangs
+		}
 		m.relay = nil
 		m.finish()
 	})

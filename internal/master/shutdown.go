@@ -252,6 +252,11 @@ func (m *Master) finish() {
 		return
 	}
 	m.over = true
+	for r, since := range m.leftRelays {
+		if m.now().Sub(since) > quitGrace {
+			m.killRelay(r) // it hangs
+		}
+	}
 	if m.pid != nil {
 		m.pid.Remove()
 	}

@@ -275,19 +275,21 @@ class Master:
         source = memory(0, bundle())
         self.log = os.path.join(directory, "log")
         self.stderr = open(self.log, "ab", buffering=0)
-        ends = (theirs.fileno(), source)
+        dump = memory(0)
+        ends = (theirs.fileno(), source, dump)
 
         def descriptors():
-            high = [os.dup(fd) for fd in ends for _ in range(8)][::8]  # beyond 3 and 4
+            high = [os.dup(fd) for fd in ends for _ in range(8)][::8]  # beyond 3 to 5
             os.dup2(high[0], 3)
             os.dup2(high[1], 4)
+            os.dup2(high[2], 5)
 
         env = dict(os.environ, SERVER_SOFTWARE="indrik/1.2.3")
         env.pop("PYTHONPATH", None)
         self.process = subprocess.Popen(
             [sys.executable, "-c", bootstrap()],
             preexec_fn=descriptors,
-            pass_fds=(3, 4),
+            pass_fds=(3, 4, 5),
             stdin=subprocess.DEVNULL,
             stdout=self.stderr,
             stderr=self.stderr,
@@ -296,6 +298,7 @@ class Master:
         )
         theirs.close()
         os.close(source)
+        os.close(dump)
         self.last = 0
         self.age = 0
         self.events = []

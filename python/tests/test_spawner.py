@@ -1,4 +1,6 @@
+import errno
 import os
+import resource
 import signal
 import textwrap
 import time
@@ -169,6 +171,26 @@ class Life(MasterTest):
         for name in ("SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"):
             self.master.process.send_signal(getattr(signal, name))
         self.assertEqual(self.master.configure()["type"], "ok")
+
+    def test_signals_are_told(self):
+        self.master.configure()
+        for name in ("SIGHUP", "SIGTTIN"):
+            number = getattr(signal, name)
+            self.master.process.send_signal(number)
+            self.assertEqual(self.master.expect("signalled")["signal"], number)
+
+    def test_ping(self):
+        self.assertEqual(self.master.call("ping"), {"type": "ok", "call": 1})
+
+    def test_no_room_for_descriptors(self):
+        self.master.up(HELLO)
+        pid = self.master.process.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir("/proc/%d/fd" % pid)) + 2, hard))
+        answer = self.master.spawn(ready=False).answer
+        self.assertEqual((answer["type"], answer["stage"], answer["errno"]), ("failed", "system", errno.EMFILE))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        self.assertEqual(self.master.spawn().answer["type"], "ok")
 
     def test_exit_waits_for_workers(self):
         worker = self.master.up(HELLO)
