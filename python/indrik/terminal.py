@@ -5,7 +5,7 @@ import signal
 import sys
 
 from . import hooks, stdlib, wire
-from .timelimit import LONGEST, extension
+from .timelimit import LONGEST, functions
 
 
 def take(worker, group):
@@ -43,12 +43,8 @@ def _debugger(worker):
 def _extend(worker):
     """Gives the requests that run time to be looked at: the setting timeout would end
     the worker meanwhile."""
-    if worker.asgi is not None or not worker.timeout:
+    if worker.asgi is not None:
         return
     for index, slot in enumerate(worker.slots):
-        number = worker.board[wire.BOARD_FIRST + wire.BOARD_STRIDE * index]
-        if number:
-            try:
-                slot.send(extension(number, LONGEST))
-            except OSError:
-                pass  # the front is gone
+        if worker.board[wire.BOARD_FIRST + wire.BOARD_STRIDE * index + wire.BOARD_CLAIMED]:
+            functions(worker.timeout, worker.board, index, slot)["indrik.extend_deadline"](LONGEST)
