@@ -117,7 +117,7 @@ func (h *hostile) attack(t *testing.T, name string) {
 }
 
 // attacks are those that concern the master, the spawner and other processes.
-var attacks = strings.Fields("channel empty rights flood memory trace signals root inherited close")
+var attacks = strings.Fields("channel empty rights flood steal shut memory trace signals root inherited close")
 
 func TestHostileWorker(t *testing.T) {
 	t.Parallel()
