@@ -1,4 +1,4 @@
-"""Opens log files, also for root, where others may have a say in their paths: who may
+"""Opens log files and finds sockets, also for root, where others may have a say in their paths: who may
 write to the directory of a log could put a symbolic link there.
 
 The rules are those of the master (docs/security.md): in a directory that only root may
@@ -9,6 +9,7 @@ it has not made, and opens no file that has other names.
 import errno
 import os
 import stat
+from contextlib import contextmanager
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
 _STEP = getattr(os, "O_PATH", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -25,6 +26,27 @@ def open_for_appending(path):
         fd = os.open(path, _FLAGS | os.O_CREAT, 0o644)
     os.set_blocking(fd, True)
     return fd
+
+
+@contextmanager
+def socket_at(path):
+    """Gives a path of the unix socket at path, which leads to the one that was found,
+    whatever becomes of the names meanwhile. An abstract one is in no directory."""
+    if os.geteuid() != 0 or not hasattr(os, "O_PATH") or _proc() is None or path[:1] in ("", "\0"):
+        yield path
+        return
+    directory, name, _ = _walk(path)
+    try:
+        trusted = _is_trusted(os.fstat(directory))
+        fd = os.open(name, _STEP, dir_fd=directory)
+    finally:
+        os.close(directory)
+    try:
+        if not trusted and os.fstat(fd).st_nlink > 1:
+            raise _refused(path, "it has other names (hard links)")
+        yield "/proc/self/fd/%d" % fd
+    finally:
+        os.close(fd)
 
 
 def _open_as_root(path):

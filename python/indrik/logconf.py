@@ -6,6 +6,7 @@ import logging.handlers
 import os
 import socket
 
+from .files import socket_at
 from .glogging import CONFIG_DEFAULTS, LogConfigError
 
 
@@ -34,6 +35,10 @@ def syslog_handler(cfg):
 
 
 class SysLogHandler(logging.handlers.SysLogHandler):
+    def _connect_unixsocket(self, address):
+        with socket_at(address) as path:
+            super()._connect_unixsocket(path)
+
     def handleError(self, record):
         """A syslog that is away must not fill the error log with tracebacks; the
         next message finds out whether it is back."""

@@ -8,6 +8,7 @@ in Go. Each metric is one datagram.
 import logging
 import socket
 
+from .files import socket_at
 from .glogging import Logger
 
 METRIC_VAR = "metric"
@@ -125,7 +126,11 @@ def _connect(host):
     try:
         family, where = address(host)
         sock = socket.socket(family, socket.SOCK_DGRAM)
-        sock.connect(where)
+        if family == socket.AF_UNIX:
+            with socket_at(where) as path:
+                sock.connect(path)
+        else:
+            sock.connect(where)
         return sock
     except Exception:
         if sock:

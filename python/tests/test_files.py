@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import unittest
 
-from indrik.files import open_for_appending
+from indrik.files import open_for_appending, socket_at
 
 NOBODY = 65534
 
@@ -45,6 +46,18 @@ class Files(unittest.TestCase):
         with self.assertRaises(OSError):
             open_for_appending(self.path("pipe"))
 
+    def test_sockets(self):
+        path = self.path("socket")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            server.bind(path)
+            os.symlink("socket", self.path("link"))
+            with socket_at(self.path("link")) as found:
+                os.rename(path, path + ".1")
+                os.rename(path + ".1", path)
+                client.connect(found)
+            client.send(b"hello")
+            self.assertEqual(server.recv(100), b"hello")
+
     @unittest.skipUnless(sys.platform == "linux", "needs /proc")
     def test_links_of_the_kernel(self):
         r, w = os.pipe()
@@ -57,6 +70,9 @@ class Files(unittest.TestCase):
 
     @unittest.skipUnless(sys.platform == "linux" and os.geteuid() == 0, "needs root on Linux")
     def test_what_others_made(self):
+        with self.assertRaises(FileNotFoundError):
+            with socket_at(self.path("none")):
+                self.fail("it was found")
         before = len(os.listdir("/proc/self/fd"))
         theirs, secret = self.path("theirs"), self.path("secret")
         os.mkdir(theirs)
@@ -82,6 +98,9 @@ class Files(unittest.TestCase):
             with self.assertRaises(OSError, msg=path) as caught:
                 open_for_appending(path)
             self.assertIn(path, str(caught.exception))
+            with self.assertRaises(OSError, msg=path):
+                with socket_at(path):
+                    self.fail("it was found")
         self.assertEqual(self.text(secret), "root's")
         self.assertFalse(os.path.exists(self.path("new")))
         # What root made in it is followed.
