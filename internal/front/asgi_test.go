@@ -91,7 +91,7 @@ func (w *fakeWorker) begin() (id uint32, path string, body []byte) {
 	w.setWord(slotWord(0, wordClaimed), uint64(id))
 	body, ok := b.([]byte)
 	if !ok {
-		body = readStore(w.t, w.r.s.store.File(), id, b.([]any))
+		body = readStore(w.t, w.r.store().File(0), id, b.([]any))
 	}
 	return id, a.([]any)[2].(string), body
 }
@@ -278,7 +278,7 @@ func TestASGIBodySoon(t *testing.T) {
 	time.Sleep(soon / 4)
 	c.nc.Write([]byte(body[1000:] + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"))
 	kind, id, _, item := w.next()
-	if kind != wire.EventRequest || string(readStore(t, r.s.store.File(), id, item.([]any))) != body {
+	if kind != wire.EventRequest || string(readStore(t, r.store().File(0), id, item.([]any))) != body {
 		t.Errorf("%v, %v", kind, item)
 	}
 	w.say(0, response(id, "200 OK", nil, "ok"))

@@ -21,6 +21,7 @@ import (
 // for use. It does not change.
 type config struct {
 	*wire.FrontConfig
+	store     *wire.Store // of bodies, for the workers of this generation; nil: of none yet
 	http      http1.Config
 	http2     http1.Config // of heads that HTTP/2 has bounded already, and whose host is in :authority
 	format    *accesslog.Format

@@ -129,6 +129,7 @@ func (q *queue) addGeneration(number int, cfg *config, send, receive *os.File) e
 	}
 	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, revoked: map[uint32]uint32{}, taken: map[uint32]bool{}}
 	_ = raw.Control(func(fd uintptr) { g.sendFD = int(fd) })
+	cfg.store = wire.NewStore()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	// What is in there is left over from a front before this one.
@@ -159,9 +160,22 @@ func (q *queue) dropUnused() {
 			continue
 		}
 		closeAll([]*os.File{g.send, g.receive})
+		g.cfg.store.Close()
 	}
 	clear(q.gens[len(kept):])
 	q.gens = kept
+}
+
+// trimStores gives memory back that bodies of requests do not need, and reports whether more
+// may be given back later.
+func (q *queue) trimStores() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	warm := false
+	for _, g := range q.gens {
+		warm = g.cfg.store.Trim() || warm
+	}
+	return warm
 }
 
 // submit takes a request, at a time that is now or has just been. It is handed over
@@ -336,7 +350,7 @@ func (g *generation) measure(d time.Duration) {
 // handOver gives requests to w, or, if that is nil, to the queue of g, in one
 // message. Several must be such as together allows.
 func (q *queue) handOver(exs []*exchange, g *generation, w *worker) error {
-	if err := exs[0].suit(formFor(w)); err != nil {
+	if err := exs[0].suit(formFor(w), g.cfg.store); err != nil {
 		return err
 	}
 	first := q.newIDs(len(exs))
@@ -353,9 +367,9 @@ func (q *queue) handOver(exs []*exchange, g *generation, w *worker) error {
 	}
 	var err error
 	if w != nil {
-		err = w.post.try(message, exs[0].files)
+		err = w.post.try(message, exs[0].descriptors())
 	} else {
-		err = sendMessage(g.sendFD, message, exs[0].files)
+		err = sendMessage(g.sendFD, message, exs[0].descriptors())
 	}
 	if err != nil {
 		return err

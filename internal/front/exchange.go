@@ -71,6 +71,7 @@ type exchange struct {
 	reply     reply     // how far what it said has come
 	revoked   bool      // no worker may begin it any more
 	missed    int       // scans that did not find it claimed
+	retries   int       // times that it was given to another worker for want of a claim
 	hints     int       // interim responses that were asked for
 
 	// The response: of whoever answers it.
@@ -139,11 +140,7 @@ func (ex *exchange) release() {
 }
 
 func (ex *exchange) closeFiles() {
-	for _, f := range ex.files {
-		if f != ex.s.store.File() {
-			f.Close()
-		}
-	}
+	closeAll(ex.files)
 	ex.files = nil
 }
 

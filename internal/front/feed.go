@@ -176,7 +176,7 @@ func (c *conn) beginFeed(ex *exchange) (*feed, error) {
 	body := c.bodyReader()
 	f := &feed{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake, upload: &c.upload}
 	f.waits = req.Expect100 && c.r == c.w
-	first := &spool{s: c.s, holder: c.held, length: -1}
+	first := &spool{s: c.s, store: ex.cfg.store, holder: c.held, length: -1}
 	end, err := c.readFirst(f, first)
 	if err != nil {
 		first.close()

@@ -56,6 +56,14 @@ func (ex *exchange) setID(id uint32) {
 	ex.body.own(id)
 }
 
+// descriptors returns the files that go along with the message. They stay where they are.
+func (ex *exchange) descriptors() []*os.File {
+	if !ex.body.inStore() {
+		return ex.files
+	}
+	return append(ex.files[:len(ex.files):len(ex.files)], ex.body.store.File(ex.body.blocks[0]))
+}
+
 // setToken puts the token, and the id, into a message for the queue, as the slot that gets it
 // is to write them on its board.
 func (ex *exchange) setToken(token uint64) {
@@ -122,9 +130,8 @@ func (ex *exchange) pack(body *spool, length int64) error {
 	}
 	ex.message, ex.body, ex.length = head, body, length
 	if body.file != nil {
+		body.readOnly()
 		ex.files = append(ex.files, body.file)
-	} else if len(body.blocks) > 0 {
-		ex.files = append(ex.files, ex.s.store.File())
 	}
 	message := body.appendTo(ex.message)
 	if len(message) > wire.MaxMessage {
@@ -179,21 +186,27 @@ func (ex *exchange) spill(body *spool) error {
 	return nil
 }
 
-// suit makes the message anew if it is not for that kind of worker: a reload may
-// have made an app of ASGI of one of WSGI. It is called with the mutex of the queue
-// held.
-func (ex *exchange) suit(f form) error {
-	if ex.form == f {
+// suit makes the message anew if it is not for that kind of worker, or its body is in another
+// store than that of the worker's generation: a reload may have made an app of ASGI of one of
+// WSGI, and workers see no bodies that are for another generation. It is called with
+// the mutex of the queue held.
+func (ex *exchange) suit(f form, store *wire.Store) error {
+	body, length := ex.body, ex.length
+	foreign := body.inStore() && body.store != store
+	if ex.form == f && !foreign {
 		return nil
 	}
-	body, length := ex.body, ex.length
 	if ex.feed != nil {
 		return errOtherKind
 	}
 	if len(body.mem) > 0 {
 		body.become(bytes.Clone(body.mem)) // the message that it is in goes
 	}
-	if body.file != nil {
+	if foreign {
+		if err := body.toFile(); err != nil {
+			return err
+		}
+	} else if body.file != nil {
 		ex.files = ex.files[:len(ex.files)-1] // the last one is that
 	}
 	ex.body = nil

@@ -51,7 +51,7 @@ func (q *queue) together(g *generation, w *worker) int {
 	size := 0
 	for i, ex := range q.waiting[:max(most, 1)] {
 		size += len(ex.message)
-		if ex.form != formFor(w) || len(ex.files) > 0 || size > parcelBytes || q.lookout.holds(ex.look) {
+		if ex.form != formFor(w) || len(ex.files) > 0 || ex.body.inStore() || size > parcelBytes || q.lookout.holds(ex.look) {
 			return max(i, 1)
 		}
 	}

@@ -26,6 +26,7 @@ func (ex *exchange) begin(cfg *config) {
 	ex.form, ex.feed, ex.at, ex.trailers = form(cfg.form.Load()), nil, nil, false
 	ex.socket = nil
 	ex.dismissed.Store(false)
+	ex.retries = 0
 	ex.owed.Store(0)
 	ex.full.Store(false)
 	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0

@@ -58,7 +58,6 @@ type server struct {
 	refusals  complaint
 	slowings  complaint
 
-	store       *wire.Store  // of bodies; nil if there can be none
 	complained  atomic.Int64 // when cannotSpool last did
 	drainingNow atomic.Bool  // draining, for who does not hold mu
 	drainedFrom atomic.Int64 // when the drain began, or its handover ended
@@ -75,10 +74,6 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.overload.log, s.overload.holders = log, s.queue.holders
 	s.place = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)
-	var err error
-	if s.store, err = wire.NewStore(); err != nil {
-		log.Warnf("large request bodies are kept in files only: %s", err)
-	}
 	return s
 }
 

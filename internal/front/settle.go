@@ -76,10 +76,10 @@ const mostLost = 3
 // that it ran. It is called with the mutex held.
 func (w *worker) lostReport(lost []*exchange, now time.Time) wire.FromFront {
 	report := wire.FromFront{Type: wire.TypeLost, Worker: w.number, Served: w.served}
-	for i, ex := range lost {
-		if i == mostLost {
-			report.Others = len(lost) - mostLost
-			break
+	for _, ex := range lost {
+		if len(report.Running) == mostLost || ex.socket != nil { // of which the head is not kept
+			report.Others++
+			continue
 		}
 		since := ex.claimedAt
 		if since.IsZero() {
@@ -97,7 +97,7 @@ func (w *worker) lostReport(lost []*exchange, now time.Time) wire.FromFront {
 func (q *queue) held(w *worker) []*exchange {
 	var exs []*exchange
 	for _, ex := range q.inFlight {
-		if ex.at == nil && ex.slot != nil && ex.slot.w == w {
+		if ex.at == nil && ex.begunBy() == w {
 			exs = append(exs, ex)
 		}
 	}
@@ -108,7 +108,7 @@ func (q *queue) held(w *worker) []*exchange {
 		}
 		// It has begun those before that one in its message, too.
 		for id := ex.first; id <= ex.id; id++ {
-			if before := q.inFlight[id]; before != nil && before.first == ex.first && before.slot == nil {
+			if before := q.inFlight[id]; before != nil && before.first == ex.first && before.begunBy() == nil {
 				exs = append(exs, before)
 			}
 		}
@@ -169,10 +169,30 @@ func (q *queue) settle(g *generation) {
 	for _, ex := range suspects {
 		q.revoke(ex)
 	}
-	q.acquitLater(g, suspects, idsOf(suspects), func(free []*exchange) {
-		q.again(free...)
-		q.pump()
-	})
+	q.acquitLater(g, suspects, idsOf(suspects), q.retry)
+}
+
+// retriesMost is how often a request is given to another worker that was taken out of the
+// queue and not claimed. A worker can hide its claim: then the request may be what ends it.
+const retriesMost = 2
+
+// retry gives requests to other workers that were taken out of the queue and not begun, as
+// far as can be told. It is called with the mutex held.
+func (q *queue) retry(exs []*exchange) {
+	again := make([]*exchange, 0, len(exs))
+	for _, ex := range exs {
+		if ex.retries++; ex.retries <= retriesMost {
+			again = append(again, ex)
+			continue
+		}
+		q.over(ex)
+		go func() {
+			ex.release()
+			ex.workerDied()
+		}()
+	}
+	q.again(again...)
+	q.pump()
 }
 
 func idsOf(exs []*exchange) []uint32 {

@@ -19,6 +19,7 @@ const mostStored = 4 << 20
 // temporary file; where that cannot be written, in a file in memory.
 type spool struct {
 	s      *server
+	store  *wire.Store     // of the generation whose settings the request has
 	holder *account.Holder // who it is held for
 	limit  int64           // of size; 0: none
 	length int64           // that is expected; −1: not known
@@ -38,7 +39,7 @@ var firstPieces = sync.Pool{New: func() any { b := make([]byte, firstPiece); ret
 
 // spool makes the one for the body of a request.
 func (ex *exchange) spool() *spool {
-	return &spool{s: ex.s, holder: ex.holder, limit: ex.cfg.LimitRequestBody, length: ex.req.ContentLength}
+	return &spool{s: ex.s, store: ex.cfg.store, holder: ex.holder, limit: ex.cfg.LimitRequestBody, length: ex.req.ContentLength}
 }
 
 // room returns where the next bytes of the body go; took is told how many came.
@@ -146,7 +147,7 @@ func (b *spool) become(mem []byte) {
 }
 
 // block is the memory of a block of the body.
-func (b *spool) block(i int) []byte { return b.s.store.Block(b.blocks[i]) }
+func (b *spool) block(i int) []byte { return b.store.Block(b.blocks[i]) }
 
 // hasBlock sees to it that the last block has room, if it may have.
 func (b *spool) hasBlock() bool {
@@ -156,7 +157,14 @@ func (b *spool) hasBlock() bool {
 	if b.size >= mostStored || b.length > mostStored {
 		return false
 	}
-	next, ok := b.s.store.Take()
+	beside, blocks := -1, -1
+	if n := len(b.blocks); n > 0 {
+		beside = b.blocks[n-1]
+	}
+	if b.length >= 0 {
+		blocks = int((b.length + wire.StoreBlock - 1) / wire.StoreBlock)
+	}
+	next, ok := b.store.Take(beside, blocks)
 	if !ok {
 		return false
 	}
@@ -171,7 +179,10 @@ func (b *spool) hasBlock() bool {
 func (b *spool) toFile() error {
 	parts := [][]byte{b.mem}
 	for i := range b.blocks {
-		parts = append(parts, b.block(i)) // all are full
+		parts = append(parts, b.block(i))
+	}
+	if n := len(b.blocks); n > 0 {
+		parts[n] = parts[n][:b.filled]
 	}
 	f, err := b.s.tmpFile()
 	if err == nil {
@@ -195,6 +206,17 @@ func (b *spool) toFile() error {
 	b.become(nil)
 	b.file = f
 	return nil
+}
+
+// readOnly puts a descriptor in the place of the file by which nobody can write to it: a
+// worker that has it cannot change the body for another one. It could open the file anew, if
+// it is the user whose file that is.
+func (b *spool) readOnly() {
+	if f, err := wire.ReadOnly(b.file); err == nil {
+		_ = b.file.Chmod(0o400)
+		b.file.Close()
+		b.file = f
+	}
 }
 
 // bodyFile is the name of files in memory that hold bodies.
@@ -258,15 +280,18 @@ func (b *spool) appendTo(message []byte) []byte {
 	}
 	message = wire.AppendInt(wire.AppendTuple(message, 1+len(b.blocks)), b.size)
 	for _, i := range b.blocks {
-		message = wire.AppendInt(message, int64(i))
+		message = wire.AppendInt(message, int64(wire.InSegment(i)))
 	}
 	return message
 }
 
+// inStore reports whether the body is in the store.
+func (b *spool) inStore() bool { return b != nil && len(b.blocks) > 0 }
+
 // own says in the store whose body it is.
 func (b *spool) own(id uint32) {
 	if len(b.blocks) > 0 {
-		b.s.store.Own(b.blocks[0], id)
+		b.store.Own(b.blocks[0], id)
 	}
 }
 
@@ -278,7 +303,7 @@ func (b *spool) free() {
 	b.hold(0)
 	if len(b.blocks) > 0 {
 		b.holder.Hold(int64(-len(b.blocks) * wire.StoreBlock))
-		b.s.store.Free(b.blocks)
+		b.store.Free(b.blocks)
 		b.blocks = nil
 	}
 }

@@ -154,7 +154,7 @@ func TestPlaceIsTakenAgain(t *testing.T) {
 	w.expect(wire.EventGone, id)
 	w.say(0, response(otherID, "200 OK", nil, "ok"))
 	other.expect(200, "ok")
-	w.say(0, end(id))
+	w.say(0, failed(id))
 	eventually(t, "no place is held", func() bool {
 		held, inFlight := r.placesOf(w)
 		return held == 0 && inFlight == 0

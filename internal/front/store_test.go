@@ -10,13 +10,20 @@ import (
 	"indrik/internal/wire"
 )
 
+// store is that of the newest generation.
+func (r *rig) store() *wire.Store {
+	r.s.queue.mu.Lock()
+	defer r.s.queue.mu.Unlock()
+	return r.s.queue.gens[0].cfg.store
+}
+
 // free is how many blocks of the store can be taken.
 func (r *rig) free() int {
 	var taken []int
 	for {
-		i, ok := r.s.store.Take()
+		i, ok := r.store().Take(-1, 1)
 		if !ok {
-			r.s.store.Free(taken)
+			r.store().Free(taken)
 			return len(taken)
 		}
 		taken = append(taken, i)
@@ -60,7 +67,7 @@ func TestStoredBodyOfRequestThatIsOver(t *testing.T) {
 	c := r.dial()
 	c.post("/", strings.Repeat("a", 100_000))
 	q := w.take(0)
-	f, where := r.s.store.File(), []any{int64(100_000), int64(0)}
+	f, where := dup(t, r.store().File(0)), []any{int64(100_000), int64(0)}
 	if string(readStore(t, f, q.id, where)) != string(q.body) {
 		t.Fatal("the body is not in the first block")
 	}
@@ -78,7 +85,7 @@ func TestStoredBodyOfRequestThatIsOver(t *testing.T) {
 func TestFullStore(t *testing.T) {
 	r, w := answering(t)
 	for range r.free() - 1 {
-		r.s.store.Take()
+		r.store().Take(-1, 1)
 	}
 	c := r.dial()
 	large := strings.Repeat("0123456789", 30_000)

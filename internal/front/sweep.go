@@ -75,7 +75,7 @@ func (s *server) sweep() {
 		}
 	}
 	s.placeChanged()
-	warm := s.store.Trim()
+	warm := s.queue.trimStores()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.swept = t

@@ -96,8 +96,7 @@ func (q *queue) giveAnew(g *generation, exs []*exchange) {
 				delete(g.taken, messages[i]) // it was claimed in the last moment
 			}
 		}
-		q.again(free...)
-		q.pump()
+		q.retry(free)
 	})
 }
 

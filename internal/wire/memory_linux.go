@@ -2,6 +2,7 @@ package wire
 
 import (
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,12 +63,48 @@ func sealed(f *os.File, seals int) (*os.File, error) {
 	return f, nil
 }
 
-// reserve gives a part of a memory file memory.
+// sharedReadOnly makes a memory file that this process alone can write to, by the mapping
+// that it returns, and what others get to read it: the file itself, or another descriptor of
+// it.
+func sharedReadOnly(name string, size int) (f, reader *os.File, mem []byte, err error) {
+	if f, err = unsealed(name, size); err != nil {
+		return nil, nil, nil, err
+	}
+	fd := int(f.Fd())
+	fail := func(call string, err error) (*os.File, *os.File, []byte, error) {
+		f.Close()
+		if mem != nil {
+			unix.Munmap(mem)
+		}
+		return nil, nil, nil, os.NewSyscallError(call, err)
+	}
+	if mem, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fail("mmap", err)
+	}
+	const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+	if _, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals|unix.F_SEAL_FUTURE_WRITE); err == nil {
+		return f, f, mem, nil
+	}
+	// A kernel before 5.1: a worker that is the same user can yet open the file anew.
+	if _, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		return fail("fcntl", err)
+	}
+	if err = f.Chmod(0o400); err != nil {
+		return fail("fchmod", err)
+	}
+	if reader, err = ReadOnly(f); err != nil {
+		return fail("open", err)
+	}
+	return f, reader, mem, nil
+}
+
+// reserve gives a part of a memory file memory. To run out of it is an error here, and a
+// signal where the memory is used.
 func reserve(f *os.File, offset, size int64) error {
 	return unix.Fallocate(int(f.Fd()), 0, offset, size)
 }
 
-// release takes it again.
-func release(f *os.File, offset, size int64) {
-	_ = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, size)
+// ReadOnly opens a file anew, to be read only.
+func ReadOnly(f *os.File) (*os.File, error) {
+	return os.Open("/proc/self/fd/" + strconv.Itoa(int(f.Fd())))
 }

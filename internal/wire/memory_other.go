@@ -7,9 +7,14 @@ import (
 	"os"
 )
 
+func sharedReadOnly(string, int) (f, reader *os.File, mem []byte, err error) {
+	return nil, nil, nil, errors.ErrUnsupported
+}
+
 func reserve(*os.File, int64, int64) error { return errors.ErrUnsupported }
 
-func release(*os.File, int64, int64) {}
+// ReadOnly opens a file anew, to be read only.
+func ReadOnly(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 // MemoryFile makes a file of the given size without a name: an unlinked
 // temporary file, the nearest to memfd_create(2) that other systems have.

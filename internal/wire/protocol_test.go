@@ -241,7 +241,7 @@ func checkMemory(t *testing.T, doc string) {
 		t.Errorf("board: words %q, in the code %q", got, board)
 	}
 	for _, want := range []string{
-		fmt.Sprintf("of %d MiB", storeBlocks*StoreBlock>>20), fmt.Sprintf("%d 64-bit words", storeBlocks),
+		fmt.Sprintf("%d MiB", storeSegments*SegmentBlocks*StoreBlock>>20), fmt.Sprintf("%d blocks", SegmentBlocks),
 		fmt.Sprintf("%d bytes", pageSize), fmt.Sprintf("blocks of %d KiB", StoreBlock>>10),
 	} {
 		if !says(t, doc, "### Store", want) {

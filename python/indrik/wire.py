@@ -54,7 +54,7 @@ CLAIM_SIZE = 16
 SHELF_SIZE = 64 << 10
 TRAY_SIZE = 1 << 20
 
-# The layout of a store, in bytes: words, and the blocks they belong to.
+# The layout of a segment of a store, in bytes: words, and the blocks they belong to.
 STORE_HEAD = 4096
 STORE_BLOCK = 128 << 10
 

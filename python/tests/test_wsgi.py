@@ -4,7 +4,6 @@ import os
 import platform
 import signal
 import time
-from unittest import mock
 
 from indrik import store
 
@@ -384,11 +383,11 @@ class Input(WSGITest):
         made.close()
         os.close(head)
 
-    def test_store_that_cannot_be_mapped(self):
-        body = bytes(range(251)) * 1000
-        made = Store(3)
-        item = made.put(9, body, [2, 1])
-        with mock.patch("indrik.store.mmap.mmap", side_effect=OSError):
+    def test_blocks_of_the_store(self):
+        body = bytes(range(251)) * 2000
+        made = Store(6)
+        for blocks in ([2, 3, 4, 5], [3, 1, 0, 2], [0, 1, 4, 3]):
+            item = made.put(9, body, blocks)
             self.assertEqual(store.read(os.dup(made.fd), 9, item), body)
             self.assertIsNone(store.read(os.dup(made.fd), 10, item))
         made.close()
