@@ -80,7 +80,7 @@ func (h *http2Conn) Read(p []byte) (int, error) {
 			return 0, h.err
 		}
 		if d := h.limits.pace(); d > 0 {
-			h.c.s.slowings.slowed(h.c.s.log, &h.c.origin, "frames of HTTP/2 that ask for nothing")
+			h.c.s.slowings.slowed(h.c.s.log, &h.c.origin, "DATA frames of a few bytes")
 			pause(d, h.c.isEnding)
 		}
 		n, err := h.Conn.Read(h.buf)

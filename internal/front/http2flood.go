@@ -63,9 +63,6 @@ func (l *floodLimits) pace() time.Duration {
 	defer l.mu.Unlock()
 	d := l.wait
 	l.wait = 0
-	if l.idle.spent > calmFrames {
-		d = max(d, calmWait)
-	}
 	return d
 }
 

@@ -18,9 +18,6 @@ const (
 	smallPieces    = 10000
 	smallPieceRate = 20000 // a second
 	smallPiece     = 16    // bytes; fewer are few
-	// From calmFrames on, of those in http2flood.go, each read waits for calmWait.
-	calmFrames = 1000
-	calmWait   = 20 * time.Millisecond
 	// paceLook is how often somebody who waits looks whether that is of use.
 	paceLook = 100 * time.Millisecond
 )

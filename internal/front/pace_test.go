@@ -95,14 +95,7 @@ func TestSmallPiecesAreReadSlowly(t *testing.T) {
 	eventually(t, "the log says who", slowly(r))
 
 	r, _ = holding(t, nil)
-	h := r.dialHTTP2()
-	for range 2 * calmFrames {
-		must(t, h.framer.WritePing(false, [8]byte{}))
-	}
-	eventually(t, "the log says who", slowly(r))
-
-	r, _ = holding(t, nil)
-	h = r.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+	h := r.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
 	id := h.request("POST", false)
 	for range many {
 		if h.framer.WriteData(id, false, []byte("x")) != nil {
