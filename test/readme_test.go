@@ -9,13 +9,31 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
 var (
 	namedTest  = regexp.MustCompile("`(Test[A-Za-z0-9]+)`")
-	linkedPage = regexp.MustCompile(`\]\(([\w./-]*[./][\w./-]*)(?:#[\w-]*)?\)`)
+	linkedPage = regexp.MustCompile(`\]\(([\w./-]*[./][\w./-]*)?(?:#([\w-]*))?\)`)
+	heading    = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	anchor     = regexp.MustCompile(`<a id="([\w-]+)"`)
+	notInSlug  = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 )
+
+// anchors are the names that links can put after a page's #: those of its headings, as
+// GitHub makes them, and those given in HTML.
+func anchors(text []byte) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range heading.FindAllSubmatch(text, -1) {
+		name := notInSlug.ReplaceAllString(strings.ToLower(string(m[1])), "")
+		names[strings.ReplaceAll(name, " ", "-")] = true
+	}
+	for _, m := range anchor.FindAllSubmatch(text, -1) {
+		names[string(m[1])] = true
+	}
+	return names
+}
 
 // TestClaims finds, in README.md and docs/, tests that do not exist and links that
 // lead nowhere.
@@ -52,8 +70,18 @@ func TestClaims(t *testing.T) {
 			}
 		}
 		for _, m := range linkedPage.FindAllSubmatch(text, -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), string(m[1]))); err != nil {
+			target := page
+			if len(m[1]) > 0 {
+				target = filepath.Join(filepath.Dir(page), string(m[1]))
+			}
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: %s is not there", page, m[1])
+			} else if len(m[2]) > 0 {
+				text, err := os.ReadFile(target)
+				must(t, err)
+				if !anchors(text)[string(m[2])] {
+					t.Errorf("%s: %s has no #%s", page, filepath.Base(target), m[2])
+				}
 			}
 		}
 	}
