@@ -132,7 +132,7 @@ blackbox: venv $(TOOLS)/h2spec
 
 # Programs of Debian that tests need. Without root, or elsewhere, those that are not there
 # are skipped, each with its reason.
-SYSTEM := apache2 caddy curl debootstrap haproxy lintian nginx supervisor
+SYSTEM := apache2 buildah caddy crun curl debootstrap haproxy lintian nginx qemu-user-static supervisor umoci
 system-all:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		dpkg --status $(SYSTEM) >/dev/null 2>&1 || \

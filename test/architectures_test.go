@@ -1,0 +1,197 @@
+//go:build linux
+
+package test
+
+import (
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// An architecture other than that of this machine, for which wheels are built.
+type architecture struct {
+	goarch  string
+	debian  string // Debian's name for it
+	qemu    string // QEMU's name; empty if the kernel of x86-64 runs it
+	machine string // what Python's platform.machine says
+	order   string // of bytes, sys.byteorder
+}
+
+var architectures = []architecture{
+	{"386", "i386", "", "x86_64", "little"}, // the kernel's machine, not the program's
+	{"arm", "armhf", "arm", "armv7l", "little"},
+	{"arm64", "arm64", "aarch64", "aarch64", "little"},
+	{"ppc64le", "ppc64el", "ppc64le", "ppc64le", "little"},
+	{"s390x", "s390x", "s390x", "s390x", "big"},
+}
+
+// machine is an app that says what it runs on, and gives bodies back.
+const machine = `import platform, sys
+
+def app(environ, start_response):
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return [body or ("%s %s %d" % (platform.machine(), sys.byteorder, sys.maxsize.bit_length() + 1)).encode()]
+
+async def coroutine(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": (await receive())["text"]})
+        await receive()
+        return
+    if scope["type"] != "http":
+        raise RuntimeError("no lifespan")
+    body = (await receive())["body"]
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": body or platform.machine().encode()})
+`
+
+// TestAllArchitectures: the server serves on each architecture for which there are wheels,
+// with the Python that Debian has for it, under the emulation of QEMU where the processor is
+// another.
+func TestAllArchitectures(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("INDRIK_TEST_ALL") == "" {
+		t.Skip("needs INDRIK_TEST_ALL=1")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	for _, a := range architectures {
+		t.Run(a.goarch, func(t *testing.T) {
+			if a.qemu != "" {
+				if _, err := exec.LookPath("qemu-" + a.qemu + "-static"); err != nil {
+					t.Skip("needs qemu-user-static")
+				}
+			}
+			root := foreignRoot(t, a)
+			t.Run("wsgi", func(t *testing.T) {
+				t.Parallel()
+				s := a.start(t, root, "machine:app", "--workers", "2")
+				bits := map[bool]string{true: "32", false: "64"}[a.goarch == "386" || a.goarch == "arm"]
+				if got, want := s.get("/"), a.machine+" "+a.order+" "+bits; got != want {
+					t.Errorf("it runs on %q, want %q", got, want)
+				}
+				s.expectEcho(strings.Repeat("0123456789abcdef", 1<<16)) // through shared memory
+				mark := s.log.mark()
+				s.signal(syscall.SIGHUP)
+				s.log.expectFrom(t, mark, `Hang up: `)
+				s.log.expectFrom(t, mark, `Ready: `)
+				s.expectEcho("after the reload")
+				s.terminate()
+			})
+			t.Run("asgi", func(t *testing.T) {
+				t.Parallel()
+				s := a.start(t, root, "machine:coroutine", "--workers", "1")
+				if got := s.get("/"); got != a.machine {
+					t.Errorf("it runs on %q, want %q", got, a.machine)
+				}
+				s.expectEcho(strings.Repeat("0123456789abcdef", 1<<13))
+				ws := s.socket("/")
+				ws.sendFrame(fin|opText, "hello")
+				ws.expectMessage(opText, "hello")
+				ws.sendFrame(fin|opClose, "\x03\xe8")
+				s.terminate()
+			})
+		})
+	}
+}
+
+func (s *server) expectEcho(body string) {
+	s.t.Helper()
+	r, err := s.request("POST", "/", body)
+	if err != nil || r.status != 200 || r.body != body {
+		s.t.Errorf("a body of %d bytes came back as %v, %v", len(body), r, err)
+	}
+}
+
+// start runs the server inside the root of an architecture, in namespaces of its own: QEMU is
+// made known to the kernel in them alone.
+func (a architecture) start(t *testing.T, root, app string, args ...string) *server {
+	t.Helper()
+	return start(t, options{
+		app: app, args: append([]string{"--chdir", "/srv"}, args...),
+		files: map[string]string{"machine.py": machine}, env: []string{"TMPDIR=/tmp"}, python: "/usr/bin/python3",
+		wrap:   []string{"unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", enterForeign, a.qemu, root, a.binary(t)},
+		binary: "/usr/bin/indrik", mayLeave: true,
+	})
+}
+
+// enterForeign is a shell script that runs a command in a root of another architecture. Its
+// arguments are QEMU's name of that, the root, the server's binary, and the command. Debian's
+// description of the programs that QEMU runs is in /usr/share/binfmts. The kernel has one list
+// of such programs for each user namespace from Linux 6.7 on; before that a namespace sees
+// that of the machine, which the installation of qemu-user-static has filled.
+const enterForeign = `
+qemu=$0 root=$1 binary=$2
+shift 2
+if [ -n "$qemu" ] && mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc 2>/dev/null; then
+	field() { sed -n "s/^$1 //p" "/usr/share/binfmts/qemu-$qemu"; }
+	printf ':indrik-%s:M::%s:%s:%s:F' "$qemu" "$(field magic)" "$(field mask)" "$(command -v "qemu-$qemu-static")" \
+		>/proc/sys/fs/binfmt_misc/register
+fi
+mount --rbind /proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount --bind "$PWD" "$root/srv"
+mount --bind "$binary" "$root/usr/bin/indrik"
+mount -t tmpfs tmpfs "$root/tmp"
+exec chroot "$root" "$@"
+`
+
+// binary builds the server for an architecture, as make dist does.
+func (a architecture) binary(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(scratch, "indrik-"+a.goarch)
+	if _, err := os.Stat(path); err != nil {
+		output(t, repository, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + a.goarch, "GOARM=7"},
+			"go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./cmd/indrik")
+	}
+	return path
+}
+
+// foreignRoot returns a directory with the Python that Debian has for an architecture, and
+// what that needs. It is kept in .cache. Packages are unpacked, not configured, since their
+// scripts would have to be emulated.
+func foreignRoot(t *testing.T, a architecture) string {
+	t.Helper()
+	root := filepath.Join(repository, ".cache", "debian-"+a.debian)
+	if _, err := os.Stat(root); err == nil {
+		return root
+	}
+	if _, err := exec.LookPath("dpkg-deb"); err != nil {
+		t.Skip("needs Debian")
+	}
+	unfinished := filepath.Join(tempDir(t), "root")
+	output(t, "/", nil, "sh", "-euc", unpackForeign, a.debian, unfinished)
+	python, err := elf.Open(filepath.Join(unfinished, "usr/bin/python3"))
+	must(t, err)
+	python.Close()
+	output(t, "/", nil, "mv", "-T", unfinished, root)
+	return root
+}
+
+// unpackForeign is a shell script that takes packages from the mirrors that apt knows, with
+// lists and state of its own. Its arguments are Debian's name of the architecture and the
+// directory to fill.
+const unpackForeign = `
+arch=$0 root=$1
+state=$root.apt
+mkdir -p "$root" "$state/lists/partial" "$state/cache/archives/partial"
+: >"$state/status"
+apt() {
+	apt-get -q -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Install-Recommends=false \
+		-o Acquire::Languages=none -o APT::Sandbox::User=root -o Dir::State="$state" -o Dir::State::lists="$state/lists" \
+		-o Dir::State::status="$state/status" -o Dir::Cache="$state/cache" "$@"
+}
+apt update || echo "a list is missing; going on with the others"
+apt install --yes --download-only python3
+for package in "$state"/cache/archives/*.deb; do dpkg-deb --extract "$package" "$root"; done
+mkdir -p "$root/proc" "$root/dev" "$root/srv" "$root/tmp"
+: >"$root/usr/bin/indrik"
+rm -r "$state"
+`
