@@ -14,6 +14,7 @@
 # make bench-idle      the memory of idle connections
 # make micro     benchmarks of the parts; make benchstat compares two of them
 # make dist      what a release consists of, into dist/: wheels, sdist, deb, rpm, SBOM, checksums
+# make site      the documentation as a web site, into .cache/site
 # make clean
 
 PYTHON      ?= python3
@@ -30,7 +31,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: dist dist-native system-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: site dist dist-native system-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -51,7 +52,7 @@ test:
 
 test-all:
 	@failed=; \
-	for part in system-all dist-native blackbox-all chaos; do \
+	for part in site system-all dist-native blackbox-all chaos; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -227,6 +228,13 @@ venv-tools:
 
 venv-dist:
 	$(call make-venv,$(VENV)-dist,packaging/requirements.txt)
+
+# Links that lead nowhere and pages that no menu has are errors (not with --quiet, which
+# forgets them). mkdocs-material announces its successor in each run unless told not to.
+site:
+	$(call make-venv,$(VENV)-site,packaging/site-requirements.txt)
+	NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict
+	@echo "python3 -m http.server --bind 127.0.0.1 --directory .cache/site 8001 shows it"
 
 clean:
 	rm -rf bin dist .cache
