@@ -5,17 +5,23 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 )
 
-// docsIntro is what docs/benchmarks.md says besides figures.
+// docsIntro is the beginning of docs/benchmarks.md.
 const docsIntro = `# Benchmarks
 
 <!-- Made from bench/results by: make bench-docs. Change bench/docs.go instead. -->
 
 Indrik beside the servers that people run today: the same apps, the same Python, the same number of workers, no access
 log. ` + "`make bench`" + ` makes a short form of this on your machine in under ten minutes, ` + "`make bench-full`" + ` all of it.
-[performance.md](performance.md) says where the time of a request goes.
+[How to read it](#how-to-read-it) says what the figures mean and what they do not, then comes
+[what it was measured on](#what-it-was-measured-on); [performance.md](performance.md) says where the time of a request
+goes.
+`
 
+// docsReading says what the figures mean.
+const docsReading = `
 ## How to read it
 
 - **The machine is shared.** Clients and server run on the same processors. So the requests a second are what is left
@@ -37,7 +43,8 @@ log. ` + "`make bench`" + ` makes a short form of this on your machine in under 
   other clients wait. The table says how many.
 `
 
-// writeDocs writes benchmarks.md and its charts into dir.
+// writeDocs writes benchmarks.md and its charts into dir: the results first, as a whole and
+// one by one, then how they came about, and the goals.
 func (r *report) writeDocs(dir string) error {
 	charts := filepath.Join(dir, "benchmarks")
 	if err := os.MkdirAll(charts, 0o755); err != nil {
@@ -45,10 +52,7 @@ func (r *report) writeDocs(dir string) error {
 	}
 	var b strings.Builder
 	b.WriteString(docsIntro)
-	b.WriteString("\n## What it was measured on\n\n")
-	r.conditions(&b)
-	r.goals(&b)
-	r.losses(&b)
+	r.results(&b)
 	for i := range allWorkloads {
 		w := &allWorkloads[i]
 		r.section(&b, w)
@@ -62,7 +66,11 @@ func (r *report) writeDocs(dir string) error {
 			fmt.Fprintf(&b, "\n![%s](benchmarks/%s.svg)\n", w.Title, w.Name)
 		}
 	}
+	b.WriteString(docsReading)
+	b.WriteString("\n## What it was measured on\n\n")
+	r.conditions(&b)
 	r.commands(&b)
+	r.goals(&b)
 	return replace(filepath.Join(dir, "benchmarks.md"), []byte(b.String()))
 }
 
@@ -81,38 +89,72 @@ func (r *report) goals(b *strings.Builder) {
 	}
 }
 
-// losses lists where another server is ahead of the best of Indrik's.
-func (r *report) losses(b *strings.Builder) {
-	b.WriteString("\n## Where Indrik loses\n\nMedian against median, Indrik's best worker class against the best of the others.\n\n")
-	none := true
+// results compares the best of Indrik's worker classes with the anchor and with the best of
+// the other servers, a row for each workload and interface.
+func (r *report) results(b *strings.Builder) {
+	fmt.Fprintf(b, `
+## Results
+
+Medians: Indrik's best worker class, the server that ratios are given to (%s for WSGI, %s for ASGI),
+and the best of all others. **Bold** is who is ahead of Indrik, or Indrik where nobody is.
+
+| | | Indrik | %s, %s | the best of the others |
+|---|---|---:|---:|---:|
+`, anchors[wsgi], anchors[asgi], anchors[wsgi], anchors[asgi])
 	for i := range allWorkloads {
 		w := &allWorkloads[i]
 		f := w.Table.by
-		rows := r.rowsOf(w.Name)
 		for _, kind := range []string{wsgi, asgi} {
-			var ours *row
+			var ours, anchor *row
 			var others []*row
-			for _, one := range rows {
+			for _, one := range r.rowsOf(w.Name) {
 				switch {
 				case interfaceOf(one.Peer) != kind || one.Rounds == 0 || f.of(one).Median == 0:
 				case !isOurs(one.Peer):
 					others = append(others, one)
+					if one.Peer == anchors[kind] {
+						anchor = one
+					}
 				case ours == nil || f.better(f.of(one).Median, f.of(ours).Median):
 					ours = one
 				}
 			}
 			best := f.best(others)
-			if ours == nil || best == nil || !f.better(f.of(best).Median, f.of(ours).Median) {
+			if ours == nil || best == nil {
 				continue
 			}
-			none = false
-			fmt.Fprintf(b, "- %s (%s): %s "+f.format+", %s "+f.format+" %s\n",
-				w.Title, kind, ours.Peer, f.of(ours).Median, best.Peer, f.of(best).Median, f.name)
+			title := fmt.Sprintf("[%s](#%s)", w.Title, slug(w.Title))
+			if !strings.Contains(w.Title, kind) {
+				title += ", " + kind
+			}
+			value := func(one *row) string { return fmt.Sprintf(f.format, f.of(one).Median) }
+			compared := "–"
+			if anchor != nil {
+				compared = value(anchor)
+			}
+			ourValue, bestValue := value(ours), value(best)
+			if f.better(f.of(best).Median, f.of(ours).Median) {
+				bestValue = "**" + bestValue + "**"
+			} else {
+				ourValue = "**" + ourValue + "**"
+			}
+			fmt.Fprintf(b, "| %s | %s | %s, %s | %s | %s, %s |\n",
+				title, f.name, strings.TrimPrefix(ours.Peer, "indrik "), ourValue, compared, best.Peer, bestValue)
 		}
 	}
-	if none {
-		b.WriteString("Nowhere in what was measured.\n")
-	}
+}
+
+// slug returns what a link to a heading names it.
+func slug(heading string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == ' ':
+			return '-'
+		case c == '_' || c == '-' || unicode.IsLetter(c) || unicode.IsDigit(c):
+			return unicode.ToLower(c)
+		}
+		return -1
+	}, heading)
 }
 
 func interfaceOf(name string) string {

@@ -158,8 +158,8 @@ func TestGoals(t *testing.T) {
 		t.Errorf("goals met: %v, want %v", met, want)
 	}
 	var b strings.Builder
-	r.losses(&b)
-	if line := "- Hello, WSGI (WSGI): indrik sync 3000, granian 3100 requests/s\n"; !strings.Contains(b.String(), line) {
+	r.results(&b)
+	if line := "| [Hello, WSGI](#hello-wsgi) | requests/s | sync, 3000 | 500 | granian, **3100** |\n"; !strings.Contains(b.String(), line) {
 		t.Errorf("no line %q in %s", line, &b)
 	}
 }
@@ -217,11 +217,20 @@ func TestDocs(t *testing.T) {
 	}
 	for _, part := range []string{
 		"# Benchmarks\n", "| Hello, WSGI, indrik sync: requests/s ≥ 2.3 × uwsgi | 3000 against 1500 of uwsgi (× 2.00) | **not met** |\n",
-		"Nowhere in what was measured.\n", "| uwsgi | 700 (700–700) |", "![Hello, WSGI](benchmarks/hello.svg)\n",
+		"| [Hello, WSGI](#hello-wsgi) | requests/s | sync, **3000** | – | uwsgi, 1500 |\n", "| uwsgi | 700 (700–700) |", "![Hello, WSGI](benchmarks/hello.svg)\n",
 	} {
 		if !bytes.Contains(text, []byte(part)) {
 			t.Errorf("no %q in\n%s", part, text)
 		}
+	}
+	var headings []string
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "## ") {
+			headings = append(headings, strings.TrimSpace(line[3:]))
+		}
+	}
+	if first, last := headings[0], headings[len(headings)-1]; first != "Results" || last != "Goals" {
+		t.Errorf("the page begins with %q and ends with %q", first, last)
 	}
 	drawing, err := os.ReadFile(filepath.Join(dir, "benchmarks", "hello.svg"))
 	if err != nil {
