@@ -31,7 +31,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: site dist dist-native system-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: site dist dist-native system-all deploy-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -52,7 +52,7 @@ test:
 
 test-all:
 	@failed=; \
-	for part in site system-all dist-native blackbox-all chaos; do \
+	for part in site system-all dist-native deploy-all blackbox-all chaos; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -133,7 +133,7 @@ blackbox: venv $(TOOLS)/h2spec
 
 # Programs of Debian that tests need. Without root, or elsewhere, those that are not there
 # are skipped, each with its reason.
-SYSTEM := apache2 buildah caddy crun curl debootstrap haproxy lintian nginx qemu-user-static supervisor umoci
+SYSTEM := apache2 buildah caddy crun curl debootstrap haproxy iproute2 lintian nginx qemu-user-static supervisor umoci
 system-all:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		dpkg --status $(SYSTEM) >/dev/null 2>&1 || \
@@ -147,6 +147,11 @@ dist-native: $(TOOLS)/nfpm $(TOOLS)/cyclonedx-gomod venv-dist
 	rm -rf .cache/dist
 	PYTHON=$(VENV)-dist/bin/python NFPM=$(TOOLS)/nfpm CYCLONEDX=$(TOOLS)/cyclonedx-gomod \
 		WHEELS=linux/$$(go env GOARCH) PACKAGES=$$(go env GOARCH) packaging/dist .cache/dist
+
+# The Helm chart and the manifests, in a module of their own: Helm and the types of
+# Kubernetes are nothing that the server needs. The first run takes two or three minutes.
+deploy-all:
+	cd test/deploy && go vet ./... && go test -count=1 ./...
 
 # Tests whose names begin with TestAll, and what else asks for INDRIK_TEST_ALL.
 blackbox-all: venv venv-all venv-tools

@@ -25,11 +25,17 @@ import (
 // testedBlock returns the block of docs/deploy.md before the mark "*tested: NAME".
 func testedBlock(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(repository, "docs", "deploy.md"))
+	return pageBlock(t, "deploy.md", name)
+}
+
+// pageBlock returns the block of a page in docs before the mark "*tested: NAME".
+func pageBlock(t *testing.T, page, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "docs", page))
 	must(t, err)
 	before, _, found := strings.Cut(string(text), "*tested: "+name)
 	if !found {
-		t.Fatalf("docs/deploy.md has no block that is marked as *tested: %s", name)
+		t.Fatalf("docs/%s has no block that is marked as *tested: %s", page, name)
 	}
 	blocks := strings.Split(before, "\n```")
 	if len(blocks) < 3 {
@@ -65,8 +71,8 @@ func needs(t *testing.T, program string) string {
 }
 
 // run starts a program that stays in the foreground, in a process group of its own, and
-// ends it with the test.
-func run(t *testing.T, dir string, env []string, args ...string) {
+// ends it with the test. It returns its pid.
+func run(t *testing.T, dir string, env []string, args ...string) int {
 	t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
@@ -92,6 +98,7 @@ func run(t *testing.T, dir string, env []string, args ...string) {
 			t.Logf("%q:\n%s", args, text)
 		}
 	})
+	return cmd.Process.Pid
 }
 
 // checkProxied asks the app through the program for what a proxy can get wrong: the client's
@@ -204,7 +211,7 @@ func TestAllHAProxy(t *testing.T) {
 	s := proxiedServer(t, options{args: []string{"--forwarded-for", "all", "--health-path", "/-/health"}})
 	dir, port := tempDir(t), freePort(t)
 	block := replaceAll(t, testedBlock(t, "HAProxy"), "bind :80", fmt.Sprintf("bind 127.0.0.1:%d", port), "10.0.0.1:8000", s.addr(),
-		"    server b 10.0.0.2:8000 check\n", "")
+		"    server b 10.0.0.2:8000 check", "")
 	must(t, os.WriteFile(filepath.Join(dir, "haproxy.cfg"), []byte(block+"\n"), 0o644))
 	run(t, dir, nil, program, "-db", "-f", filepath.Join(dir, "haproxy.cfg"))
 	checkProxied(t, s, port)

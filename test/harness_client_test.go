@@ -92,8 +92,13 @@ func dial(network, addr string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.SetDeadline(time.Now().Add(patience))
-	return &client{c, bufio.NewReader(c)}, nil
+	return newClient(c, patience), nil
+}
+
+// newClient is a client on a connection, on which everything has to happen within a limit.
+func newClient(c net.Conn, limit time.Duration) *client {
+	c.SetDeadline(time.Now().Add(limit))
+	return &client{c, bufio.NewReader(c)}
 }
 
 // client connects and closes the connection at the end of the test.

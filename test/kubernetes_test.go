@@ -1,0 +1,153 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestKubernetesManifest: a server with the variables of deploy/kubernetes/deployment.yaml, as
+// the kubelet gives them, answers its probes, and leaves within the time that it has there.
+func TestKubernetesManifest(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(repository, "deploy", "kubernetes", "deployment.yaml"))
+	must(t, err)
+	manifest := string(text)
+	port := freePort(t)
+	env := []string{"KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443"}
+	for _, m := range regexp.MustCompile(`- name: (INDRIK_\w+)\n +value: "(.*)"\n`).FindAllStringSubmatch(manifest, -1) {
+		env = append(env, m[1]+"="+strings.ReplaceAll(m[2], "0.0.0.0:8000", fmt.Sprintf("127.0.0.1:%d", port)))
+	}
+	probes := regexp.MustCompile(`(\w+)Probe:\n +httpGet:\n +path: (\S+)\n +port: http\n`).FindAllStringSubmatch(manifest, -1)
+	grace := regexp.MustCompile(`terminationGracePeriodSeconds: (\d+)`).FindStringSubmatch(manifest)
+	if len(env) != 7 || len(probes) != 3 || grace == nil {
+		t.Fatalf("the manifest has the variables %q, the probes %q", env, probes)
+	}
+	s := launch(t, options{app: "hello:app", env: env, bind: []string{}})
+	s.port = port
+	s.ready()
+	s.workers(2)
+	ask := func(path string) int {
+		r, err := s.request("GET", path, "")
+		must(t, err)
+		return r.status
+	}
+	ready := ""
+	for _, p := range probes {
+		if status := ask(p[2]); status != 200 {
+			t.Errorf("the %s probe: %d", p[1], status)
+		}
+		if p[1] == "readiness" {
+			ready = p[2]
+		}
+	}
+	began := time.Now()
+	s.signal(syscall.SIGTERM)
+	s.log.expect(t, `Draining in 5s`)
+	eventually(t, "it is not ready", func() bool { return ask(ready) == 503 })
+	s.expectExit(0)
+	seconds, _ := strconv.Atoi(grace[1])
+	if took := time.Since(began); took < 4*time.Second || took > time.Duration(seconds)*time.Second {
+		t.Errorf("it took %v to leave", took)
+	}
+}
+
+// TestAllAgentCheck: HAProxy asks the host's agent of docs/kubernetes.md, which is the answer of
+// `indrik healthcheck` in a word, and sends nothing more to a server that leaves.
+func TestAllAgentCheck(t *testing.T) {
+	t.Parallel()
+	program := needs(t, "haproxy")
+	s := start(t, options{args: []string{"--health-path", "/-/health", "--drain-delay", "60"}})
+	exec1 := regexp.MustCompile(`ExecStart=/bin/sh -c '(.*)'\n`).FindStringSubmatch(pageBlock(t, "kubernetes.md", "agent."))
+	if exec1 == nil {
+		t.Fatal("the unit of the agent has no command")
+	}
+	script := replaceAll(t, exec1[1], "/usr/bin/indrik", command(t)[0], "127.0.0.1:8000", s.addr())
+	agent := agentOf(t, script)
+	// The lines of the page in the place of those that they are for.
+	lines := strings.Split(strings.TrimSpace(pageBlock(t, "kubernetes.md", "agent-check")), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("the block has %d lines", len(lines))
+	}
+	block := pageBlock(t, "kubernetes.md", "fleet HAProxy")
+	for _, line := range lines {
+		line = strings.TrimSpace(line)
+		directive := strings.Join(strings.Fields(line)[:2], " ")
+		if strings.HasPrefix(line, "default-server") {
+			directive = "default-server"
+		}
+		block = regexp.MustCompile(`(?m)^    `+regexp.QuoteMeta(directive)+` .*$`).ReplaceAllLiteralString(block, "    "+line)
+	}
+	dir, port := tempDir(t), freePort(t)
+	block = replaceAll(t, block, "/run/haproxy/admin.sock", filepath.Join(dir, "admin.sock"), "bind :80", fmt.Sprintf("bind 127.0.0.1:%d", port),
+		"agent-port 9000", fmt.Sprintf("agent-port %d", agent), "10.0.0.1:8000", s.addr(), "    server b 10.0.0.2:8000\n", "", "    server c 10.0.0.3:8000", "")
+	must(t, os.WriteFile(filepath.Join(dir, "haproxy.cfg"), []byte(block+"\n"), 0o644))
+	run(t, dir, nil, program, "-db", "-f", filepath.Join(dir, "haproxy.cfg"))
+	f := &fleet{t: t, haproxy: filepath.Join(dir, "admin.sock")}
+	via := &server{t: t, port: port}
+	eventually(t, "the server is up", func() bool {
+		if _, err := os.Stat(f.haproxy); err != nil {
+			return false
+		}
+		return f.stat("a", "status") == "UP" && f.stat("a", "agent_status") == "L7OK"
+	})
+	if got := via.get("/"); got == "" {
+		t.Error("no answer")
+	}
+	s.signal(syscall.SIGTERM)
+	s.log.expect(t, `Draining in`)
+	eventually(t, "the server is being drained, and not down", func() bool { return strings.HasPrefix(f.stat("a", "status"), "DRAIN") })
+	if r, err := via.request("GET", "/", ""); err != nil || r.status != 503 {
+		t.Errorf("there is nobody else to send a request to, and the answer is %v, %v", r, err)
+	}
+	s.signal(syscall.SIGTERM)
+	s.expectExit(0)
+}
+
+// agentOf answers each connection with what a command prints, as a socket of systemd does with
+// Accept=yes, and returns its port.
+func agentOf(t *testing.T, script string) int {
+	t.Helper()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	must(t, err)
+	var closed atomic.Bool
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		closed.Store(true)
+		l.Close()
+		<-done
+	})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				if !closed.Load() {
+					t.Errorf("the agent: %v", err)
+				}
+				return
+			}
+			cmd := exec.Command("/bin/sh", "-c", script)
+			cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+			out, err := cmd.Output()
+			if err != nil {
+				t.Errorf("the agent: %v", err)
+			}
+			_, _ = io.WriteString(c, string(out))
+			c.Close()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
