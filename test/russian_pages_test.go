@@ -12,6 +12,7 @@ import (
 
 // A docPage is what two languages of a page have in common.
 type docPage struct {
+	path     string
 	sections []docSection
 	tables   [][][]string // rows of cells
 	blocks   []docBlock
@@ -35,6 +36,7 @@ var (
 	comment      = regexp.MustCompile(`(^|\s+)#( .*)?$`)
 	codeWord     = regexp.MustCompile("`[^`]+`")
 	number       = regexp.MustCompile(`\d+(?:[ .]\d+)*`)
+	linkWithText = regexp.MustCompile(`\[([^\[\]]*)\]\(([^()#\s]*)(#[^()\s]*)?\)`)
 	indentedLine = regexp.MustCompile(`^(?: {4}| {7})\S|^ {8,}\S`)
 )
 
@@ -46,7 +48,7 @@ func parsePage(t *testing.T, path string) *docPage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := &docPage{sections: []docSection{{}}}
+	page := &docPage{path: path, sections: []docSection{{}}}
 	var block *docBlock
 	fenced, inTable, afterEmpty := false, false, true
 	flush := func() {
@@ -113,7 +115,7 @@ func codeWords(text string) []string {
 }
 
 // Both languages of a page have the same headings, tables and blocks of code, and name the
-// same settings, options and figures, so that a change of one has to be made to the other.
+// same settings, options and figures and lead to the same pages, so that a change of one has to be made to the other.
 func TestRussianPages(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../docs/ru/*.md")
@@ -128,26 +130,61 @@ func TestRussianPages(t *testing.T) {
 	}
 	for _, path := range pages {
 		name := filepath.Base(path)
-		original := "../docs/" + name
-		if name == "README.md" {
-			original = "../README.md"
-		}
 		t.Run(name, func(t *testing.T) {
-			english, russian := parsePage(t, original), parsePage(t, path)
-			sameSections(t, english.sections, russian.sections)
-			sameTables(t, english.tables, russian.tables)
+			english, russian := parsePage(t, original(name)), parsePage(t, path)
+			sameSections(t, english, russian)
+			sameTables(t, english, russian)
 			sameBlocks(t, english.blocks, russian.blocks)
 		})
 	}
 }
 
-func sameSections(t *testing.T, english, russian []docSection) {
+// links returns the distinct files and fragments that a text of a page leads to, those in
+// docs/ru by the names of their originals, without the links to the page in the other
+// language. Whoever reads Russian is not to be led to an English page that is there in
+// Russian.
+func (p *docPage) links(t *testing.T, text string) []string {
+	targets := map[string]bool{}
+	for _, m := range linkWithText.FindAllStringSubmatch(text, -1) {
+		name, file, fragment := strings.ToLower(m[1]), m[2], m[3]
+		if name == "по-русски" || name == "in english" || strings.Contains(file, ":") {
+			continue
+		}
+		if file == "" {
+			file = filepath.Base(p.path)
+		}
+		target := filepath.Join(filepath.Dir(p.path), file)
+		if inRussian := filepath.Join("../docs/ru", filepath.Base(target)); strings.Contains(p.path, "/ru/") && target != inRussian {
+			if _, err := os.Stat(inRussian); err == nil && target == original(filepath.Base(target)) {
+				t.Errorf("%s: %s is there in Russian", p.path, target)
+			}
+		} else if target == inRussian {
+			target = original(filepath.Base(target))
+		}
+		targets[target+fragment] = true
+	}
+	return slices.Sorted(maps.Keys(targets))
+}
+
+// original returns the English page of a Russian one.
+func original(name string) string {
+	if name == "README.md" {
+		return "../README.md"
+	}
+	return "../docs/" + name
+}
+
+func sameSections(t *testing.T, englishPage, russianPage *docPage) {
+	english, russian := englishPage.sections, russianPage.sections
 	if len(english) != len(russian) {
 		t.Errorf("%d headings in English, %d in Russian", len(english)-1, len(russian)-1)
 		return
 	}
 	for i, e := range english {
 		r := russian[i]
+		if a, b := englishPage.links(t, e.text), russianPage.links(t, r.text); !slices.Equal(a, b) {
+			t.Errorf("line %d: the section leads to %v, in Russian (line %d) to %v", e.line, missing(a, b), r.line, missing(b, a))
+		}
 		if e.level != r.level {
 			t.Errorf("line %d: the heading is of level %d, in Russian (line %d) of %d", e.line, e.level, r.line, r.level)
 		}
@@ -167,7 +204,8 @@ func missing(a, b []string) (only []string) {
 	return only
 }
 
-func sameTables(t *testing.T, english, russian [][][]string) {
+func sameTables(t *testing.T, englishPage, russianPage *docPage) {
+	english, russian := englishPage.tables, russianPage.tables
 	if len(english) != len(russian) {
 		t.Errorf("%d tables in English, %d in Russian", len(english), len(russian))
 		return
@@ -195,6 +233,9 @@ func sameTables(t *testing.T, english, russian [][][]string) {
 						t.Errorf("%q, in Russian %q", e, r)
 						break
 					}
+				}
+				if !slices.Equal(englishPage.links(t, e), russianPage.links(t, r)) {
+					t.Errorf("%q, in Russian %q: the links differ", e, r)
 				}
 				if want := answers[e]; want != "" && r != want || (e == "") != (r == "") {
 					t.Errorf("%q, in Russian %q", e, r)
