@@ -14,6 +14,7 @@
 # make bench-idle      the memory of idle connections
 # make micro     benchmarks of the parts; make benchstat compares two of them
 # make dist      what a release consists of, into dist/: wheels, sdist, deb, rpm, SBOM, checksums
+# make image     an image for containers into dist/, of the wheel there and Debian's Python; root
 # make site      the documentation as a web site, into .cache/site
 # make clean
 
@@ -31,7 +32,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: site dist dist-native system-all deploy-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: image site dist dist-native system-all deploy-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -227,6 +228,10 @@ $(TOOLS)/$(subst /,-,$(BENCHSTAT)):
 dist: $(TOOLS)/nfpm $(TOOLS)/cyclonedx-gomod venv-dist
 	rm -rf dist
 	PYTHON=$(VENV)-dist/bin/python NFPM=$(TOOLS)/nfpm CYCLONEDX=$(TOOLS)/cyclonedx-gomod packaging/dist dist
+
+# Of the wheel in dist/, which make dist puts there.
+image:
+	packaging/image dist
 
 venv-tools:
 	$(call make-venv,$(VENV)-tools,test/requirements-tools.txt)
