@@ -142,7 +142,10 @@ func (c *conn) run() {
 	if busy {
 		c.awaitAnswer()
 	}
-	if c.answered {
+	c.mu.Lock()
+	answered := c.answered // who cuts the connection off may have said so just now
+	c.mu.Unlock()
+	if answered {
 		c.linger()
 	}
 	if !c.out.broken() {

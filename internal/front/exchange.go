@@ -56,6 +56,7 @@ type exchange struct {
 	queued    time.Time // when it was submitted
 	look      int       // the question that it waits for; see lookout
 	gone      bool      // the client has left
+	left      departed  // what it had asked for
 	id        uint32
 	token     uint64 // in its message, if that went to a queue
 	first     uint32 // the id of the first request in its message

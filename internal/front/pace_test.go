@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"indrik/internal/errlog"
 )
 
@@ -51,7 +49,7 @@ func TestFloodsAreReadSlowly(t *testing.T) {
 		"messages":        {frames(2*idleSocketFrames, clientFrame(0x82, "x")), false},
 		"a few pings":     {frames(idleSocketFrames/2, clientFrame(0x89, "")), false},
 	} {
-		f := opened(t, 1<<20)
+		f := opened(t, bodyWindow)
 		f.sk.ex.from.remote = "192.0.2.1"
 		log := &logBuffer{}
 		f.sk.ex.s.log = errlog.New(log)
@@ -69,7 +67,7 @@ func TestFloodsAreReadSlowly(t *testing.T) {
 	}
 }
 
-// So are chunks and DATA frames of a few bytes.
+// So are chunks of a few bytes.
 func TestSmallPiecesAreReadSlowly(t *testing.T) {
 	slowly := func(r *rig) func() bool {
 		return func() bool { return strings.Contains(r.log.String(), "Reading ip=127.0.0.1 more slowly") }
@@ -93,14 +91,33 @@ func TestSmallPiecesAreReadSlowly(t *testing.T) {
 	w.say(0, response(w.takeBody(strings.Repeat("x", many)), "200 OK", nil, ""))
 	c.expect(200, "")
 	eventually(t, "the log says who", slowly(r))
+}
 
-	r, _ = holding(t, nil)
-	h := r.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
-	id := h.request("POST", false)
-	for range many {
-		if h.framer.WriteData(id, false, []byte("x")) != nil {
-			break
+// DATA frames of a few bytes beyond the allowance have the next read wait, for as long as
+// the allowance takes to grow by them; larger ones, and the last one of a body, do not.
+func TestSmallDataFramesWait(t *testing.T) {
+	small := &frame{kind: frameData, data: 1}
+	for name, c := range map[string]struct {
+		f *frame
+		n int
+		d time.Duration
+	}{
+		"within":  {small, smallPieces, 0},
+		"beyond":  {small, smallPieces + smallPieceRate/10, 100 * time.Millisecond},
+		"larger":  {&frame{kind: frameData, data: smallPiece}, 3 * smallPieces, 0},
+		"the end": {&frame{kind: frameData, data: 1, flags: flagEndStream}, 3 * smallPieces, 0},
+	} {
+		var l floodLimits
+		l.begin(0)
+		l.small.since = 0
+		for range c.n {
+			l.received(c.f, 0)
+		}
+		if d := l.pace(); d != c.d {
+			t.Errorf("%s: the next read waits for %s, want %s", name, d, c.d)
+		}
+		if d := l.pace(); d != 0 {
+			t.Errorf("%s: and the one after it for %s", name, d)
 		}
 	}
-	eventually(t, "the log says who", slowly(r))
 }

@@ -85,9 +85,8 @@ func (w *worker) lostReport(lost []*exchange, now time.Time) wire.FromFront {
 		if since.IsZero() {
 			since = ex.start // it was not seen to begin
 		}
-		report.Running = append(report.Running, wire.Running{
-			Method: string(ex.req.Method), Path: ex.reported(), Seconds: now.Sub(since).Seconds(),
-		})
+		method, path := ex.describeLocked()
+		report.Running = append(report.Running, wire.Running{Method: method, Path: path, Seconds: now.Sub(since).Seconds()})
 	}
 	return report
 }

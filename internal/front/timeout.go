@@ -166,9 +166,9 @@ func (q *queue) expireOf(w *worker, over []*exchange, others int, now time.Time)
 			lates = append(lates, late{ex: ex, started: ex.answered})
 			continue
 		}
+		method, path := ex.describeLocked()
 		lates = append(lates, late{ex, ex.answered, wire.FromFront{
-			Type: wire.TypeTimeout, Worker: w.number, Method: string(ex.req.Method),
-			Path:    ex.reported(),
+			Type: wire.TypeTimeout, Worker: w.number, Method: method, Path: path,
 			Seconds: now.Sub(ex.claimedAt).Seconds(), Others: others,
 		}})
 		w.expired++
@@ -232,6 +232,18 @@ func (s *server) expire(number int) {
 		ex.release()
 		ex.failWith(503)
 	}
+}
+
+// A departed is what a client that has gone had asked for.
+type departed struct{ method, path string }
+
+// describeLocked returns the method and the path of a request for the log. The connection of
+// a client that has gone may be forgetting the head, so that what it said is kept aside.
+func (ex *exchange) describeLocked() (method, path string) {
+	if ex.gone {
+		return ex.left.method, ex.left.path
+	}
+	return string(ex.req.Method), ex.reported()
 }
 
 // reported is the path of the target as the log has it: without the query, which may

@@ -38,9 +38,10 @@ func (q *queue) abandon(ex *exchange) {
 			q.pump()
 		})
 	}
-	ex.gone = true
+	method, path := ex.describeLocked()
+	ex.gone, ex.left = true, departed{method, path}
 	q.mu.Unlock()
-	q.s.log.Debugf("The client of %s %s has gone", ex.req.Method, ex.reported())
+	q.s.log.Debugf("The client of %s %s has gone", method, path)
 	ex.to.kill()
 }
 
