@@ -417,5 +417,5 @@ class Missing(MasterTest):
         # The name of the directory of the app comes first on sys.path.
         answer = self.master.prepare("app:app", worker_class="gevent")
         self.assertEqual((answer["type"], answer["stage"]), ("failed", "config"))
-        self.assertTrue(answer["error"].startswith("\nError: class uri 'gevent' invalid or not found: \n\n[Traceback"))
-        self.assertIn("RuntimeError: gevent worker requires gevent 24.10.1 or higher", answer["error"])
+        self.assertTrue(answer["error"].startswith(
+            "\nError: class uri 'gevent' invalid or not found: gevent worker requires gevent 24.10.1 or higher, and 24.2.1 is"))

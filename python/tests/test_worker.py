@@ -268,7 +268,8 @@ class Boot(MasterTest):
         code, log = self.boot("nix:app")
         self.assertEqual(code, 3)
         self.assertIn("[ERROR] Exception in worker process\nTraceback (most recent call last):\nModuleNotFoundError: No module named 'nix'\n", log)
-        self.assertIn("\nNo module named 'nix'\n", log)
+        self.assertEqual(log.count("No module named 'nix'"), 1)
+        self.assertIn("\nHint: 'nix' is neither in ", log)
 
     def test_no_attribute(self):
         code, log = self.boot("app:nix")
