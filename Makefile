@@ -244,6 +244,7 @@ venv-dist:
 site:
 	$(call make-venv,$(VENV)-site,packaging/site-requirements.txt)
 	NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict
+	$(PYTHON) packaging/check_site.py .cache/site
 	@echo "python3 -m http.server --bind 127.0.0.1 --directory .cache/site 8001 shows it"
 
 clean:
