@@ -74,7 +74,8 @@ func TestSecureSchemeHeaders(t *testing.T) {
 		"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off":      refused,
 		"X-Forwarded-Proto: http\r\nX-Forwarded-Protocol: ssl":  refused,
 		"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http":   refused,
-		"X-Forwarded-Ssl: on\r\nA: b\r\nX-Forwarded-Proto: wss": refused,
+		"X-Forwarded-Ssl: on\r\nA: b\r\nX-Forwarded-Proto: wss": "https",
+		"X-Forwarded-Ssl: on\r\nA: b\r\nX-Forwarded-Proto: ws":  refused,
 	}
 	s := start(t, options{app: "showenviron:app"})
 	untrusting := start(t, options{app: "showenviron:app", args: []string{"--forwarded-allow-ips", "192.0.2.1"}})

@@ -181,7 +181,7 @@ func TestReloadChangesSettings(t *testing.T) {
 	if r := c.do(t, "GET", "/", ""); !strings.Contains(r.body, `"wsgi.multithread": true`) || !r.closes() {
 		t.Errorf("%v", r)
 	}
-	if r, err := s.request("GET", "/"+strings.Repeat("x", 200), ""); err != nil || r.status != 400 {
+	if r, err := s.request("GET", "/"+strings.Repeat("x", 200), ""); err != nil || r.status != 414 {
 		t.Errorf("the new limit is not in force: %v, %v", r, err)
 	}
 	for _, role := range []string{"master", "front", "spawner", "worker"} {

@@ -205,7 +205,7 @@ func TestErrors(t *testing.T) {
 	s := start(t, options{app: "failing:app"})
 	for path, why := range map[string]string{
 		"/before": `^ValueError: before the head$`, "/twice": `^AssertionError: Response headers already set!$`,
-		"/never": `^AssertionError: `, "/bad-name": `'Bad Name'`, "/bad-value": `X-Injected`, "/bad-status": `X-Injected`,
+		"/never": `^AssertionError: `, "/bad-name": `'Bad Name'`, "/bad-value": `header X-Value: byte 1 of it`, "/bad-status": `X-Injected`,
 	} {
 		mark := s.log.mark()
 		r, err := s.request("GET", path, "")

@@ -66,7 +66,8 @@ def _watch(worker, code, main):
     until = max(end, until)
     while True:
         limit = end
-        if not _waits(main) or _of_requests(worker.early):
+        # Before it was ready there were no requests.
+        if not _waits(main) or worker.booted and _of_requests(worker.early):
             end, limit = now + moment, until
         if now >= limit:
             break

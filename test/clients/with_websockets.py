@@ -24,7 +24,7 @@ async def echo():
         await (await ws.ping("are you there"))
         assert ws.latency > 0
         await ws.close(4321, "bye")
-    assert (ws.close_code, ws.close_reason) == (4321, "")
+    assert (ws.close_code, ws.close_reason) == (4321, "bye")
 
 
 async def windows():
