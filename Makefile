@@ -16,6 +16,7 @@
 # make dist      what a release consists of, into dist/: wheels, sdist, deb, rpm, SBOM, checksums
 # make image     an image for containers into dist/, of the wheel there and Debian's Python; root
 # make site      the documentation as a web site, into .cache/site
+# make release   make dist of a tagged commit, twice, with all that has to hold before it is published
 # make clean
 
 PYTHON      ?= python3
@@ -23,6 +24,7 @@ FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 H2SPEC      := github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.44.0
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
@@ -32,7 +34,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: image site dist dist-native system-all deploy-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -53,7 +55,7 @@ test:
 
 test-all:
 	@failed=; \
-	for part in site system-all dist-native deploy-all blackbox-all chaos; do \
+	for part in site workflows system-all dist-native deploy-all blackbox-all chaos; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -97,6 +99,16 @@ $(TOOLS)/cyclonedx-gomod: $(TOOLS)/$(subst /,-,$(CYCLONEDX))
 $(TOOLS)/$(subst /,-,$(CYCLONEDX)):
 	mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS) go install $(CYCLONEDX)
+	touch $@
+
+# The workflows of GitHub, which nothing here runs.
+workflows: $(TOOLS)/actionlint
+	$(TOOLS)/actionlint
+
+$(TOOLS)/actionlint: $(TOOLS)/$(subst /,-,$(ACTIONLINT))
+$(TOOLS)/$(subst /,-,$(ACTIONLINT)):
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install $(ACTIONLINT)
 	touch $@
 
 $(TOOLS)/h2spec: $(TOOLS)/$(subst /,-,$(H2SPEC))
@@ -228,6 +240,10 @@ $(TOOLS)/$(subst /,-,$(BENCHSTAT)):
 dist: $(TOOLS)/nfpm $(TOOLS)/cyclonedx-gomod venv-dist
 	rm -rf dist
 	PYTHON=$(VENV)-dist/bin/python NFPM=$(TOOLS)/nfpm CYCLONEDX=$(TOOLS)/cyclonedx-gomod packaging/dist dist
+
+# Of the commit that is checked out, if it is that of a version.
+release: $(TOOLS)/nfpm $(TOOLS)/cyclonedx-gomod venv-dist
+	@PYTHON=$(VENV)-dist/bin/python NFPM=$(TOOLS)/nfpm CYCLONEDX=$(TOOLS)/cyclonedx-gomod packaging/release
 
 # Of the wheel in dist/, which make dist puts there.
 image:

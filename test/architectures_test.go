@@ -163,9 +163,7 @@ func foreignRoot(t *testing.T, a architecture) string {
 	if _, err := os.Stat(root); err == nil {
 		return root
 	}
-	if _, err := exec.LookPath("dpkg-deb"); err != nil {
-		t.Skip("needs Debian")
-	}
+	needsDebian(t)
 	unfinished := filepath.Join(tempDir(t), "root")
 	output(t, "/", nil, "sh", "-euc", unpackForeign, a.debian, unfinished)
 	python, err := elf.Open(filepath.Join(unfinished, "usr/bin/python3"))

@@ -174,6 +174,7 @@ func makeImage(t *testing.T) image {
 	for _, program := range []string{"buildah", "debootstrap", "umoci", "crun"} {
 		needs(t, program)
 	}
+	needsDebian(t)
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}
