@@ -97,6 +97,7 @@ func parsePage(t *testing.T, path string) *docPage {
 		case strings.HasPrefix(line, "#"):
 			level := len(line) - len(strings.TrimLeft(line, "#"))
 			page.sections = append(page.sections, docSection{line: i + 1, level: level})
+		case strings.HasPrefix(line, "<a id="): // the name that the English heading has
 		default:
 			section.text += line + " "
 		}
@@ -105,13 +106,13 @@ func parsePage(t *testing.T, path string) *docPage {
 	return page
 }
 
-// codeWords returns the distinct code words of a text.
-func codeWords(text string) []string {
-	words := map[string]bool{}
-	for _, word := range codeWord.FindAllString(text, -1) {
-		words[word] = true
+// distinct returns the distinct matches of a pattern.
+func distinct(pattern *regexp.Regexp, text string) []string {
+	found := map[string]bool{}
+	for _, match := range pattern.FindAllString(text, -1) {
+		found[match] = true
 	}
-	return slices.Sorted(maps.Keys(words))
+	return slices.Sorted(maps.Keys(found))
 }
 
 // Both languages of a page have the same headings, tables and blocks of code, and name the
@@ -188,7 +189,10 @@ func sameSections(t *testing.T, englishPage, russianPage *docPage) {
 		if e.level != r.level {
 			t.Errorf("line %d: the heading is of level %d, in Russian (line %d) of %d", e.line, e.level, r.line, r.level)
 		}
-		if a, b := codeWords(e.text), codeWords(r.text); !slices.Equal(a, b) {
+		if a, b := distinct(number, e.text), distinct(number, r.text); !slices.Equal(a, b) {
+			t.Errorf("line %d: the section has the figures %q, in Russian (line %d) %q", e.line, missing(a, b), r.line, missing(b, a))
+		}
+		if a, b := distinct(codeWord, e.text), distinct(codeWord, r.text); !slices.Equal(a, b) {
 			t.Errorf("line %d: the section names %v, in Russian (line %d) %v", e.line, missing(a, b), r.line, missing(b, a))
 		}
 	}
