@@ -173,7 +173,7 @@ func (n *networks) contain(addr netip.Addr) bool {
 	return slices.ContainsFunc(n.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// mayProxyFor tells whether a peer may be a proxy that says by a PROXY header for whom.
+// mayProxyFor reports whether a peer may be a proxy that says by a PROXY header for whom.
 func (c *config) mayProxyFor(addr netip.Addr) bool {
 	return c.proxy != proxyproto.Off && c.mayProxy(addr)
 }

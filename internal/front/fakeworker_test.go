@@ -181,7 +181,7 @@ func (r *rig) named(b []byte) []byte {
 	return named
 }
 
-// claim writes the id and the token into the cells of a slot, and tells whether the request
+// claim writes the id and the token into the cells of a slot, and reports whether the request
 // may be run.
 func (w *fakeWorker) claim(slot int, id uint32) bool {
 	if token, ok := w.r.tokens.Load(id); ok {

@@ -88,7 +88,7 @@ class Family:
             return False
 
     def _is_masters(self, fd):
-        """Tells whether the master made the pair that a socket is one of."""
+        """Reports whether the master made the pair that a socket is one of."""
         if SO_PEERCRED is None:
             return False
         sock = wire.adopt(fd, keep_inheritable=True)

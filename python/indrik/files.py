@@ -122,7 +122,7 @@ def _names(path):
 
 
 def _is_trusted(st):
-    """Tells whether nobody but root may write to a directory."""
+    """Reports whether nobody but root may write to a directory."""
     return st.st_uid == 0 and not st.st_mode & 0o022
 
 

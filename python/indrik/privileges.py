@@ -12,7 +12,7 @@ class PrivilegesError(Exception):
 
 
 def are_limited(cfg, changes):
-    """Tells whether a worker is to be kept so; changes: it gets another user."""
+    """Reports whether a worker is to be kept so; changes: it gets another user."""
     wanted = cfg.get("worker_no_new_privs")
     return changes and sys.platform == "linux" if wanted is None else wanted
 
