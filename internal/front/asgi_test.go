@@ -72,6 +72,9 @@ func (w *fakeWorker) try(wait time.Duration) (kind wire.Event, id uint32, a, b a
 			return wire.Event(items[0].(int64)), uint32(items[1].(int64)), items[2], items[3], true
 		}
 		if n, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT); err == nil {
+			if n == 0 {
+				break // the front has closed it
+			}
 			v, _ := unmarshal(w.t, buf[:n])
 			w.events = v.([]any)
 			continue

@@ -103,3 +103,14 @@ func (w *fakeWorker) spin() {
 		}
 	}
 }
+
+// BenchmarkToken is what the token of a request costs.
+func BenchmarkToken(b *testing.B) {
+	q := newQueue(nil, 0)
+	q.lastID = idMask
+	id := uint32(0)
+	for b.Loop() {
+		id = (id + 1) & idMask
+		q.tokenOf(id)
+	}
+}
