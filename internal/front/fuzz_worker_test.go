@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,7 +141,6 @@ type intruder struct {
 	ids    []uint32        // of requests that it took
 	paths  map[string]bool // theirs
 	tokens map[uint32]uint64
-	broken atomic.Bool
 }
 
 // next is the next byte of the script, 0 at its end.

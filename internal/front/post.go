@@ -15,9 +15,10 @@ import (
 // A post sends messages to an ASGI worker, and waits for it never. Its mutex comes
 // after the queue's.
 type post struct {
-	raw  syscall.RawConn
-	fd   int
-	room func() // the worker has read some of what did not fit; called without the mutex
+	raw     syscall.RawConn
+	fd      int
+	tooMany func() // so many events wait that the worker cannot be reading any; called without the mutex
+	room    func() // the worker has read some of what did not fit; called without the mutex
 
 	mu      sync.Mutex
 	waiting []kept // events that did not fit
@@ -32,8 +33,8 @@ type kept struct {
 	holder *account.Holder // nil: for none
 }
 
-func newPost(raw syscall.RawConn, room func()) *post {
-	p := &post{raw: raw, room: room}
+func newPost(raw syscall.RawConn, room, tooMany func()) *post {
+	p := &post{raw: raw, room: room, tooMany: tooMany}
 	_ = raw.Control(func(fd uintptr) { p.fd = int(fd) })
 	return p
 }
@@ -41,6 +42,10 @@ func newPost(raw syscall.RawConn, room func()) *post {
 // postBuffer is the size of the socket buffer for what such a worker is sent, in bytes.
 // What does not fit waits in this process, as a copy.
 const postBuffer = 2 << 20
+
+// waitingMost is how many events may wait for a worker: some for each request that it can
+// have.
+const waitingMost = 50_000
 
 // begin prepares the socket for its use.
 func (p *post) begin() { setSendBuffer(p.fd, postBuffer) }
@@ -85,6 +90,10 @@ func (p *post) sendFor(h *account.Holder, event []byte) {
 		default:
 			return // sent, or the worker is gone
 		}
+	}
+	if len(p.waiting) == waitingMost {
+		go p.tooMany() // which needs the mutex of the queue
+		return
 	}
 	p.waiting = append(p.waiting, kept{bytes.Clone(event), h})
 	h.Hold(int64(len(event)))

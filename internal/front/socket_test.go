@@ -94,7 +94,9 @@ func opened(t *testing.T, room int64) *socketFixture {
 	if got := f.got(); got != "accepted" {
 		t.Fatal(got)
 	}
-	f.sk.want(room)
+	f.sk.mu.Lock()
+	f.sk.room += room
+	f.sk.mu.Unlock()
 	return f
 }
 

@@ -89,13 +89,15 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		return fmt.Errorf("worker %d: %w", m.Worker, err)
 	}
 	if w.broken.Load() {
-		closeAll(files)
+		for _, end := range ends {
+			end.file.Close()
+		}
 		return nil
 	}
 	before := len(w.slots)
 	for _, end := range ends {
 		if len(w.slots) == 0 {
-			w.post = newPost(end.raw, q.pumpNow)
+			w.post = newPost(end.raw, q.pumpNow, func() { q.breach(w, errReadsNot) })
 		}
 		i := len(w.slots)
 		if id := w.board.TrayOf(i); id>>idBits != uint32(q.number) {
