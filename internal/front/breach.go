@@ -89,6 +89,7 @@ var (
 	errRefuses   = errors.New("it refuses requests that were not revoked")
 	errEmpty     = errors.New("it sent an empty message")
 	errTooLong   = fmt.Errorf("it sent a message of more than %d bytes", wire.MaxMessage)
+	errReadsNot  = errors.New("it does not read what it is sent")
 	errDropped   = errors.New("it claimed a request, and went on to another without an answer")
 )
 
