@@ -106,17 +106,13 @@ func run(t *testing.T, dir string, env []string, args ...string) int {
 func checkProxied(t *testing.T, s *server, port int) {
 	t.Helper()
 	via := &server{t: t, port: port, o: options{}}
-	var seen *response
 	eventually(t, "the proxy answers", func() bool {
-		r, err := via.request("GET", "/who", "", "X-Forwarded-For: 203.0.113.9")
-		if err != nil || r.status != 200 {
-			return false
-		}
-		seen = r
-		return true
+		r, err := via.request("GET", "/who", "")
+		return err == nil && r.status == 200
 	})
+	seen := from(t, "127.0.0.3", port).do(t, "GET", "/who", "", "X-Forwarded-For: 203.0.113.9")
 	// The client that the proxy saw, not the one that this client claims to stand for.
-	if want := "127.0.0.1 http"; seen.body != want {
+	if want := "127.0.0.3 http"; seen.body != want {
 		t.Errorf("the app sees %q, want %q", seen.body, want)
 	}
 	body := strings.Repeat("0123456789abcdef", 8192)
@@ -265,7 +261,10 @@ func TestAllUnits(t *testing.T) {
 	t.Parallel()
 	program := needs(t, "systemd-analyze")
 	dir := tempDir(t)
-	units := map[string]string{"shop.service": testedBlock(t, "unit"), "shop.socket": testedBlock(t, "socket")}
+	units := map[string]string{
+		"shop.service": testedBlock(t, "unit"), "shop.socket": testedBlock(t, "socket"),
+		"shop-agent@.service": pageBlock(t, "kubernetes.md", "agent."), "shop-agent.socket": pageBlock(t, "kubernetes.md", "agent socket"),
+	}
 	for _, name := range []string{"indrik@.service", "indrik@.socket"} {
 		text, err := os.ReadFile(filepath.Join(repository, "packaging", "systemd", name))
 		must(t, err)

@@ -4,7 +4,6 @@ package test
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -145,7 +144,7 @@ func agentOf(t *testing.T, script string) int {
 			if err != nil {
 				t.Errorf("the agent: %v", err)
 			}
-			_, _ = io.WriteString(c, string(out))
+			_, _ = c.Write(out)
 			c.Close()
 		}
 	}()
