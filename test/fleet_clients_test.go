@@ -218,23 +218,21 @@ func (l *fleetLoad) keep(kind string, id int, pause time.Duration) {
 			l.count(func(t *fleetTally) { t.idle++ })
 			leave()
 		}
-		kept := c != nil
 		target := fmt.Sprintf("/%s/%d/%d", kind, id, n)
-	again:
-		if c == nil {
-			if c = l.connect(kind); c == nil {
-				continue
+		for kept := c != nil; ; kept = false {
+			if c == nil {
+				if c = l.connect(kind); c == nil {
+					break
+				}
 			}
-		}
-		r, err := l.ask(c, kind, "GET", target, "", kept)
-		if err == errAgain {
+			r, err := l.ask(c, kind, "GET", target, "", kept)
+			if err != nil || r.closes() {
+				leave()
+			}
+			if err != errAgain {
+				break
+			}
 			l.count(func(t *fleetTally) { t.resent++ })
-			leave()
-			kept = false
-			goto again
-		}
-		if err != nil || r.closes() {
-			leave()
 		}
 	}
 }

@@ -69,11 +69,11 @@ func TestAllAgentCheck(t *testing.T) {
 	t.Parallel()
 	program := needs(t, "haproxy")
 	s := start(t, options{args: []string{"--health-path", "/-/health", "--drain-delay", "60"}})
-	exec1 := regexp.MustCompile(`ExecStart=/bin/sh -c '(.*)'\n`).FindStringSubmatch(pageBlock(t, "kubernetes.md", "agent."))
-	if exec1 == nil {
+	unit := regexp.MustCompile(`ExecStart=/bin/sh -c '(.*)'\n`).FindStringSubmatch(pageBlock(t, "kubernetes.md", "agent."))
+	if unit == nil {
 		t.Fatal("the unit of the agent has no command")
 	}
-	script := replaceAll(t, exec1[1], "/usr/bin/indrik", command(t)[0], "127.0.0.1:8000", s.addr())
+	script := replaceAll(t, unit[1], "/usr/bin/indrik", command(t)[0], "127.0.0.1:8000", s.addr())
 	agent := agentOf(t, script)
 	// The lines of the page in the place of those that they are for.
 	lines := strings.Split(strings.TrimSpace(pageBlock(t, "kubernetes.md", "agent-check")), "\n")
