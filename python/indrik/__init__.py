@@ -20,12 +20,15 @@ __all__ = ["LaunchError", "deadline", "disconnected", "extend_deadline", "run"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping, Optional
+    from typing import Any, Mapping, Optional, Tuple, Union
 
     from .launch import LaunchError, run
 
+    __version__: str
+    version_info: Tuple[Union[int, str], ...]
 
-def _version():
+
+def _version() -> str:
     name, _, version = os.environ.get("SERVER_SOFTWARE", "").partition("/")
     if name == "indrik":
         return version
@@ -40,22 +43,25 @@ def _version():
 def disconnected(environ: "Mapping[str, Any]") -> bool:
     """Reports whether the client of a request has gone, so that the rest of the work is for
     nobody. environ is that of the request, of a worker of the kind sync, gthread or gevent."""
-    return _function(environ, "indrik.disconnected")()
+    gone: bool = _function(environ, "indrik.disconnected")()
+    return gone
 
 
 def deadline(environ: "Mapping[str, Any]") -> "Optional[float]":
     """Returns the time by time.monotonic(), in seconds, at which the setting timeout ends
     the request; None if it does not."""
-    return _function(environ, "indrik.deadline")()
+    until: "Optional[float]" = _function(environ, "indrik.deadline")()
+    return until
 
 
 def extend_deadline(environ: "Mapping[str, Any]", seconds: float) -> "Optional[float]":
     """Lets the request run for so many more seconds from now, an hour at most, and returns
     the new deadline."""
-    return _function(environ, "indrik.extend_deadline")(seconds)
+    until: "Optional[float]" = _function(environ, "indrik.extend_deadline")(seconds)
+    return until
 
 
-def _function(environ, name):
+def _function(environ: "Mapping[str, Any]", name: str) -> "Any":
     try:
         return environ[name]
     except KeyError:
@@ -64,14 +70,15 @@ def _function(environ, name):
         ) from None
 
 
-def __getattr__(name):
-    # Neither is needed in the server's own processes, where imports cost each worker.
-    if name in ("run", "LaunchError"):
-        from . import launch
+if not TYPE_CHECKING:
+    # None of these is needed in the server's own processes, where imports cost each worker.
+    def __getattr__(name):
+        if name in ("run", "LaunchError"):
+            from . import launch
 
-        return getattr(launch, name)
-    if name == "__version__":
-        return _version()
-    if name == "version_info":
-        return tuple(int(n) if n.isdigit() else n for n in _version().split("."))
-    raise AttributeError("module 'indrik' has no attribute %r" % (name,))
+            return getattr(launch, name)
+        if name == "__version__":
+            return _version()
+        if name == "version_info":
+            return tuple(int(n) if n.isdigit() else n for n in _version().split("."))
+        raise AttributeError("module 'indrik' has no attribute %r" % (name,))
