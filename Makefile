@@ -34,7 +34,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -64,7 +64,7 @@ test-all:
 
 nightly:
 	@failed=; \
-	for part in soak "chaos CHAOS=2m" "fuzz FUZZTIME=2m"; do \
+	for part in soak system-all architectures "chaos CHAOS=2m" "fuzz FUZZTIME=2m"; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $${part%% *}"; \
 	done; \
@@ -178,6 +178,10 @@ chaos: venv
 # What takes long for its own sake, such as crash loops of a minute.
 soak: venv $(TOOLS)/h2spec
 	INDRIK_TEST_LONG=1 INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 2h -parallel 4 ./test/...
+
+# All of them; test-all has two.
+architectures:
+	INDRIK_TEST_LONG=1 INDRIK_TEST_ALL=1 go test -count=1 -timeout 30m -run '^TestAllArchitectures$$' ./test
 
 fuzz:
 	@for package in $$(go list ./...); do \
