@@ -445,3 +445,47 @@ func TestLoopAskedByAnotherFront(t *testing.T) {
 	w.say(0, response(id, "200 OK", nil, "fine"))
 	c.expect(200, "fine")
 }
+
+// A worker that has read a request and does not begin it, while its loop turns, is ended,
+// and another one gets the request.
+func TestRequestThatIsPassedOver(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	c := r.dial()
+	c.get("/")
+	if kind, _, _, _, ok := w.try(8 * time.Second); !ok || kind != wire.EventRequest {
+		t.Fatalf("%v came, want the request", kind)
+	}
+	kind, ping, _, _, ok := w.try(8 * time.Second)
+	if !ok || kind != wire.EventPing {
+		t.Fatalf("%v came, want a ping", kind)
+	}
+	other := r.asgiWorker(g)
+	w.setWord(wordPing, uint64(ping))
+	if m := r.hear(wire.TypeBroken); m.Worker != w.age || m.Reason != errPassed.Error() {
+		t.Errorf("the master hears %+v", m)
+	}
+	w.kill()
+	r.tell(wire.ToFront{Type: wire.TypeGone, Worker: w.age})
+	id, _, _ := other.begin()
+	other.say(0, response(id, "200 OK", nil, "fine"))
+	c.expect(200, "fine")
+}
+
+// One that claims what it reads may take its time, however often it is asked.
+func TestRequestThatTakesLong(t *testing.T) {
+	r, g := asgiRig(t, nil)
+	w := r.asgiWorker(g)
+	c := r.dial()
+	c.get("/")
+	id, _, _ := w.begin()
+	for range 2 {
+		kind, ping, _, _, ok := w.try(8 * time.Second)
+		if !ok || kind != wire.EventPing {
+			t.Fatalf("%v came, want a ping", kind)
+		}
+		w.setWord(wordPing, uint64(ping))
+	}
+	w.say(0, response(id, "200 OK", nil, "fine"))
+	c.expect(200, "fine")
+}
