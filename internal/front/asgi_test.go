@@ -489,3 +489,14 @@ func TestRequestThatTakesLong(t *testing.T) {
 	w.say(0, response(id, "200 OK", nil, "fine"))
 	c.expect(200, "fine")
 }
+
+// A worker that writes over what it is told on its board is ended: it would take requests
+// and begin none.
+func TestBoardThatIsWrittenOver(t *testing.T) {
+	r, w, c, _ := asgiBegun(t)
+	w.setWord(wordFront, ^uint64(0))
+	if m := r.hear(wire.TypeBroken); m.Worker != w.age || m.Reason != errBoard.Error() {
+		t.Errorf("the master hears %+v", m)
+	}
+	c.expect(502, "*")
+}

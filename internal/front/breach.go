@@ -90,6 +90,7 @@ var (
 	errEmpty     = errors.New("it sent an empty message")
 	errTooLong   = fmt.Errorf("it sent a message of more than %d bytes", wire.MaxMessage)
 	errReadsNot  = errors.New("it does not read what it is sent")
+	errBoard     = errors.New("it wrote over what the front alone writes to its board")
 	errPassed    = errors.New("it passed over a request that it was given")
 	errDropped   = errors.New("it claimed a request, and went on to another without an answer")
 )

@@ -27,6 +27,11 @@ type loop struct {
 // watch asks an ASGI worker that runs requests whether its loop turns, and returns
 // for how long it has not. It is called with the mutex held.
 func (q *queue) watch(w *worker, now time.Time) time.Duration {
+	if !w.board.Serves(q.number) {
+		// It would read requests, and take none of them for this front's.
+		q.breachLocked(w, errBoard)
+		return 0
+	}
 	l := &w.loop
 	if l.heard {
 		// By now its claims are in memory, too.

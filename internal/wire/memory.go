@@ -176,6 +176,13 @@ func (b *Board) TrayOf(i int) uint32 {
 // others.
 func (b *Board) Serve(front int) { b.w.at(boardFront).Store(uint64(front) + 1) }
 
+// Serves reports whether the board says what Serve wrote for that front, or Stop: nobody
+// else writes there, unless the worker does.
+func (b *Board) Serves(front int) bool {
+	v := b.w.at(boardFront).Load()
+	return v == uint64(front)+1 || v == 0
+}
+
 // Stop lets an ASGI worker begin no more requests.
 func (b *Board) Stop() { b.w.at(boardFront).Store(0) }
 
