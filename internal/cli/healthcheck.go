@@ -16,6 +16,7 @@ import (
 
 	"indrik/internal/exitcode"
 	"indrik/internal/listen"
+	"indrik/internal/master"
 	"indrik/internal/settings"
 )
 
@@ -41,20 +42,11 @@ func healthcheck(args, environ []string, stdout, stderr io.Writer) int {
 }
 
 func healthSettings(args, environ []string) (*settings.Config, error) {
-	lookup := lookupIn(environ)
-	line, app, err := settings.ParseArgs(prog, args)
-	if err != nil {
+	var o master.Options
+	if err := readLayers(&o, args, environ); err != nil {
 		return nil, err
 	}
-	more, err := settings.FromCmdArgs(prog, lookup)
-	if err != nil {
-		return nil, err
-	}
-	env, err := settings.FromEnv(lookup)
-	if err != nil {
-		return nil, err
-	}
-	return settings.Resolve(app, env, settings.FromVariables(environ), more, line)
+	return settings.Resolve(o.App, o.Env, o.Vars, o.CmdArgs, o.Args)
 }
 
 // askHealth returns nil if the server at the first address of bind is ready.

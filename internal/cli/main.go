@@ -52,7 +52,6 @@ func Main() int {
 // options reads what the program was started with. If there is nothing to
 // start, ok is false and code is the exit code.
 func options(argv, environ []string, stdout, stderr io.Writer) (o master.Options, code int, ok bool) {
-	lookup := lookupIn(environ)
 	o = master.Options{Argv: slices.Clone(argv), Stdout: stdout, Stderr: stderr}
 	stop := func(err error) (master.Options, int, bool) {
 		return o, tell(err, stdout, stderr), false
@@ -61,26 +60,36 @@ func options(argv, environ []string, stdout, stderr io.Writer) (o master.Options
 	if len(argv) > 0 { // execve(2) allows none
 		args = argv[1:]
 	}
-	var err error
-	if o.Args, o.App, err = settings.ParseArgs(prog, args); err != nil {
+	err := readLayers(&o, args, environ)
+	if err != nil {
 		return stop(err)
 	}
-	if o.CmdArgs, err = settings.FromCmdArgs(prog, lookup); err != nil {
-		return stop(err)
-	}
-	if o.Env, err = settings.FromEnv(lookup); err != nil {
-		return stop(err)
-	}
-	o.Vars = settings.FromVariables(environ)
 	if o.Dir, err = os.Getwd(); err != nil { // $PWD where it is the same directory
 		return stop(fmt.Errorf("find the current directory: %w", err))
 	}
-	python, err := pyfind.Find(lookup, programs(argv)...)
+	python, err := pyfind.Find(lookupIn(environ), programs(argv)...)
 	if err != nil {
 		return stop(err)
 	}
 	o.Python, o.PythonWhy = python.Path, python.Why
 	return o, exitcode.OK, true
+}
+
+// readLayers puts into o the settings that the command line and the environment give, and
+// the app.
+func readLayers(o *master.Options, args, environ []string) (err error) {
+	lookup := lookupIn(environ)
+	if o.Args, o.App, err = settings.ParseArgs(prog, args); err != nil {
+		return err
+	}
+	if o.CmdArgs, err = settings.FromCmdArgs(prog, lookup); err != nil {
+		return err
+	}
+	if o.Env, err = settings.FromEnv(lookup); err != nil {
+		return err
+	}
+	o.Vars = settings.FromVariables(environ)
+	return nil
 }
 
 // lookupIn returns what os.LookupEnv is for the process's own environment.
