@@ -6,6 +6,7 @@
 # make nightly   soaks and long fuzzing, for hours when nobody waits
 # make venv      .cache/venv, the packages that tests need; venv-all: .cache/venv-all, the
 #                larger ones of test-all
+# make ruff      lint and format of the Python; venv-lint: .cache/venv-lint, with ruff and mypy
 # make fuzz      each fuzz target for FUZZTIME
 # make bench     Indrik beside other servers, in under ten minutes
 # make bench-full  all of it, into bench/results and docs/benchmarks.md
@@ -34,7 +35,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -46,7 +47,7 @@ run: build
 # All parts run; what failed is said at the end.
 test:
 	@failed=; \
-	for part in format vet staticcheck unit blackbox; do \
+	for part in format vet staticcheck ruff unit blackbox; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -123,6 +124,10 @@ unit: venv
 
 python:
 	$(PYTHON) -m unittest discover -s python/tests -t python
+
+# `ruff format .` of .cache/venv-lint mends what the first line finds.
+ruff: venv-lint
+	$(VENV)-lint/bin/ruff format --diff --quiet .
 
 # The copy of the requirements says what is installed: with it nothing is
 # downloaded. Without an interpreter that runs it is of no use.
@@ -255,6 +260,9 @@ image:
 
 venv-tools:
 	$(call make-venv,$(VENV)-tools,test/requirements-tools.txt)
+
+venv-lint:
+	$(call make-venv,$(VENV)-lint,test/requirements-lint.txt)
 
 venv-dist:
 	$(call make-venv,$(VENV)-dist,packaging/requirements.txt)

@@ -31,7 +31,9 @@ ITEM = re.compile(r"(?:[-*]|\d+\.) +")
 ROW = re.compile(r"^\|.*", re.M)
 PIPE = re.compile(r"`([^`\n]*\\\|[^`\n]*)`")
 # A block of code, code in a line, or what this module changes: a link.
-LINK = re.compile(r"^ *```.*?^ *```|`[^`\n]*`|\[((?:[^\[\]`]|`[^`]*`|!\[[^\]]*\]\([^)]*\))*)\]\(([^)\s]+)\)", re.M | re.S)
+LINK = re.compile(
+    r"^ *```.*?^ *```|`[^`\n]*`|\[((?:[^\[\]`]|`[^`]*`|!\[[^\]]*\]\([^)]*\))*)\]\(([^)\s]+)\)", re.M | re.S
+)
 
 
 def on_files(files, config):

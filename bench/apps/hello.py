@@ -53,16 +53,26 @@ def pid(environ):
 
 
 ROUTES = {
-    "/": hello, "/10k": ten_kilobytes, "/echo": echo, "/slow": slow, "/sleep": sleep, "/sleep100": sleep100, "/cpu": cpu, "/pid": pid,
+    "/": hello,
+    "/10k": ten_kilobytes,
+    "/echo": echo,
+    "/slow": slow,
+    "/sleep": sleep,
+    "/sleep100": sleep100,
+    "/cpu": cpu,
+    "/pid": pid,
 }
 
 
 def send_file(environ, start_response):
     file = open(FILE, "rb")
-    start_response("200 OK", [
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Length", str(os.fstat(file.fileno()).st_size)),
-    ])
+    start_response(
+        "200 OK",
+        [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(os.fstat(file.fileno()).st_size)),
+        ],
+    )
     wrapper = environ.get("wsgi.file_wrapper")
     if wrapper is None:
         with file:
@@ -75,8 +85,11 @@ def app(environ, start_response):
     if path == "/file":
         return send_file(environ, start_response)
     body = ROUTES[path](environ)
-    start_response("200 OK", [
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Length", str(len(body))),
-    ])
+    start_response(
+        "200 OK",
+        [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+        ],
+    )
     return [body]

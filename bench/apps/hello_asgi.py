@@ -48,7 +48,14 @@ async def pid(receive):
 
 
 ROUTES = {
-    "/": hello, "/10k": ten_kilobytes, "/echo": echo, "/slow": slow, "/sleep": sleep, "/sleep100": sleep100, "/cpu": cpu, "/pid": pid,
+    "/": hello,
+    "/10k": ten_kilobytes,
+    "/echo": echo,
+    "/slow": slow,
+    "/sleep": sleep,
+    "/sleep100": sleep100,
+    "/cpu": cpu,
+    "/pid": pid,
 }
 
 
@@ -78,12 +85,14 @@ async def app(scope, receive, send):
         await (websocket if scope["type"] == "websocket" else lifespan)(receive, send)
         return
     body = await ROUTES[scope["path"]](receive)
-    await send({
-        "type": "http.response.start",
-        "status": 200,
-        "headers": [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"%d" % len(body)),
-        ],
-    })
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", b"%d" % len(body)),
+            ],
+        }
+    )
     await send({"type": "http.response.body", "body": body})

@@ -26,9 +26,11 @@ class Sleep(RequestHandler):
         self.write(HELLO)
 
 
-app = Application([
-    ("/", Hello),
-    ("/cpu", CPU),
-    ("/sleep", Sleep, {"seconds": SLEEP_SECONDS}),
-    ("/sleep100", Sleep, {"seconds": LONG_SLEEP_SECONDS}),
-])
+app = Application(
+    [
+        ("/", Hello),
+        ("/cpu", CPU),
+        ("/sleep", Sleep, {"seconds": SLEEP_SECONDS}),
+        ("/sleep100", Sleep, {"seconds": LONG_SLEEP_SECONDS}),
+    ]
+)

@@ -17,11 +17,13 @@ TURNS = 300
 
 
 async def app(scope, receive, send):
-    await send({
-        "type": "http.response.start",
-        "status": 200,
-        "headers": [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"14")],
-    })
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"14")],
+        }
+    )
     await send({"type": "http.response.body", "body": b"Hello, World!\n"})
 
 
@@ -44,13 +46,33 @@ class Memory:
 
 def message_of(number):
     """A request as the front encodes it."""
-    rest = marshal.dumps({
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "scheme": "http", "root_path": "",
-        "headers": [(b"host", b"127.0.0.1"), (b"user-agent", b"bench"), (b"accept", b"*/*")], "server": ("127.0.0.1", 8000),
-        "extensions": {"http.response.pathsend": {}, "http.response.zerocopysend": {}, "http.response.early_hint": {}},
-    }, 2)
+    rest = marshal.dumps(
+        {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": "http",
+            "root_path": "",
+            "headers": [(b"host", b"127.0.0.1"), (b"user-agent", b"bench"), (b"accept", b"*/*")],
+            "server": ("127.0.0.1", 8000),
+            "extensions": {
+                "http.response.pathsend": {},
+                "http.response.zerocopysend": {},
+                "http.response.early_hint": {},
+            },
+        },
+        2,
+    )
     client = b"(\2\0\0\0" + text("127.0.0.1") + marshal.dumps(40000, 2)
-    scope = b"(\6\0\0\0" + marshal.dumps(rest, 2) + text("GET") + text("/") + marshal.dumps(b"/", 2) + marshal.dumps(b"", 2) + client
+    scope = (
+        b"(\6\0\0\0"
+        + marshal.dumps(rest, 2)
+        + text("GET")
+        + text("/")
+        + marshal.dumps(b"/", 2)
+        + marshal.dumps(b"", 2)
+        + client
+    )
     return b"(\4\0\0\0" + marshal.dumps(wire.REQUEST, 2) + marshal.dumps(number, 2) + scope + marshal.dumps(b"", 2)
 
 

@@ -20,10 +20,20 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from indrik import wire, wsgi  # noqa: E402
 
 ENVIRON = {
-    "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "40000", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000",
-    "REQUEST_METHOD": "GET", "QUERY_STRING": "", "RAW_URI": "/", "SERVER_PROTOCOL": "HTTP/1.1",
-    "wsgi.url_scheme": "http", "HTTP_HOST": "127.0.0.1", "HTTP_USER_AGENT": "bench", "HTTP_ACCEPT": "*/*",
-    "PATH_INFO": "/", "SCRIPT_NAME": "",
+    "REMOTE_ADDR": "127.0.0.1",
+    "REMOTE_PORT": "40000",
+    "SERVER_NAME": "127.0.0.1",
+    "SERVER_PORT": "8000",
+    "REQUEST_METHOD": "GET",
+    "QUERY_STRING": "",
+    "RAW_URI": "/",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.url_scheme": "http",
+    "HTTP_HOST": "127.0.0.1",
+    "HTTP_USER_AGENT": "bench",
+    "HTTP_ACCEPT": "*/*",
+    "PATH_INFO": "/",
+    "SCRIPT_NAME": "",
 }
 ROUNDS = 6
 BATCH = 20  # messages that wait in a socket
@@ -95,7 +105,14 @@ def message_of(environ):
     own[2] = None  # the path is the target
     fields = b"".join(b"Z%c%s%s" % (len(key), key.encode(), text(value)) for key, value in rest.items())
     head = marshal.dumps(b"{%s0" % fields, 2)
-    return b"(\x0b\0\0\0" + marshal.dumps(1 << 20, 2) + marshal.dumps(CLAIM, 2) + head + b"".join(map(text, own)) + marshal.dumps(b"", 2)
+    return (
+        b"(\x0b\0\0\0"
+        + marshal.dumps(1 << 20, 2)
+        + marshal.dumps(CLAIM, 2)
+        + head
+        + b"".join(map(text, own))
+        + marshal.dumps(b"", 2)
+    )
 
 
 def together(requests):

@@ -28,7 +28,9 @@ def kind_of(app, spec):
     if _is_async(call):
         if arguments is None or arguments.take(3):
             return ASGI3, None
-        raise AppImportError("'%s' is a coroutine function of %s: ASGI has three (scope, receive, send)." % (spec, arguments))
+        raise AppImportError(
+            "'%s' is a coroutine function of %s: ASGI has three (scope, receive, send)." % (spec, arguments)
+        )
     if arguments is None:
         return WSGI, "its arguments cannot be counted"
     return _by_arguments(arguments, spec)
@@ -67,7 +69,8 @@ def _by_arguments(arguments, spec):
     if arguments.take(2):
         return WSGI, "it takes %s" % arguments
     raise AppImportError(
-        "'%s' takes %s: it is no application. %s. If it makes one, write the call: '%s(...)'." % (spec, arguments, _HINT, spec)
+        "'%s' takes %s: it is no application. %s. If it makes one, write the call: '%s(...)'."
+        % (spec, arguments, _HINT, spec)
     )
 
 

@@ -143,8 +143,11 @@ class Server(Outgoing):
 
         def turn(*args):
             if forker is None or not forker.done():
-                self.log.error("Process %s, which was forked from worker %s, ends: it cannot wait in the event loop"
-                               " of the worker", os.getpid(), self.worker.pid)
+                self.log.error(
+                    "Process %s, which was forked from worker %s, ends: it cannot wait in the event loop of the worker",
+                    os.getpid(),
+                    self.worker.pid,
+                )
                 forks.leave(SystemExit(1))
             forks.returned(forker)
 

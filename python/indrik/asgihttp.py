@@ -10,7 +10,18 @@ from marshal import dumps
 from . import asgivalues as values
 from .conversation import GONE, ROOM, WINDOW, Conversation
 from .exchange import (
-    CHUNK, COPIED, END, FILE, FORMAT, HINTS, PART, RESPONSE, START, TRAILERS, WANT, ClientGone,
+    CHUNK,
+    COPIED,
+    END,
+    FILE,
+    FORMAT,
+    HINTS,
+    PART,
+    RESPONSE,
+    START,
+    TRAILERS,
+    WANT,
+    ClientGone,
 )
 from .wire import MAX_MESSAGE, TRAY_SIZE
 

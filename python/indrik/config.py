@@ -165,8 +165,9 @@ def _broken(name, e):
 
 
 def _warn_extension():
-    print("!!!\n!!! WARNING: configuration file should have a valid Python extension.\n!!!\n",
-          file=sys.stderr, flush=True)
+    print(
+        "!!!\n!!! WARNING: configuration file should have a valid Python extension.\n!!!\n", file=sys.stderr, flush=True
+    )
 
 
 def _lines(source, filename):
@@ -260,7 +261,9 @@ class Config(Advice):
         elif name not in _READ_LATE:
             logging.getLogger("gunicorn.error").warning(
                 "cfg.set(%r) changes what hooks and the app see; the master and the front go on "
-                "with the value of the config file: set it there", name)
+                "with the value of the config file: set it there",
+                name,
+            )
         self._values[name] = value
         self.__dict__[name] = value
 

@@ -114,8 +114,11 @@ class Conversation:
     def cut(self):
         """Cancels the task because the client has gone."""
         if self.task is not None and not self.task.done():
-            self.log.info("%s is cancelled: its client has gone, and asgi_disconnect_grace_period is %s s",
-                          self.describe(), self.server.grace)
+            self.log.info(
+                "%s is cancelled: its client has gone, and asgi_disconnect_grace_period is %s s",
+                self.describe(),
+                self.server.grace,
+            )
             self.task.cancel()
 
     def cancel(self):

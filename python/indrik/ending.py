@@ -74,8 +74,9 @@ def _watch(worker, code, main):
         time.sleep(min(_EVERY, limit - now))
         now = time.monotonic()
     try:
-        worker.log.warning("Worker (pid:%s) ends, and does not wait for %s",
-                           worker.pid, ", ".join(_left()) or "what runs at its exit")
+        worker.log.warning(
+            "Worker (pid:%s) ends, and does not wait for %s", worker.pid, ", ".join(_left()) or "what runs at its exit"
+        )
     except Exception:
         pass  # the interpreter has gone too far
     log.flush()

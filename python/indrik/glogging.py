@@ -21,7 +21,16 @@ import threading
 import time
 import traceback
 
-from .log import Handler, JSONAccessFormatter, JSONFormatter, Stream, TraceFormatter, app_traceback, flush, take_uvicorns
+from .log import (
+    Handler,
+    JSONAccessFormatter,
+    JSONFormatter,
+    Stream,
+    TraceFormatter,
+    app_traceback,
+    flush,
+    take_uvicorns,
+)
 
 DATE_FORMAT = "[%Y-%m-%d %H:%M:%S %z]"
 
@@ -122,9 +131,7 @@ class Logger:
         self.access_log.setLevel(logging.INFO)
         self._set_handler(self.error_log, cfg.errorlog or None, self._error_formatter(cfg))
         self._capture(cfg)
-        self._set_handler(
-            self.access_log, cfg.accesslog or None, self._access_formatter(cfg), sys.stdout
-        )
+        self._set_handler(self.access_log, cfg.accesslog or None, self._access_formatter(cfg), sys.stdout)
         to_syslog = bool(cfg.get("syslog"))
         self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error", to_syslog)
         to_syslog = to_syslog and not cfg.get("disable_redirect_access_to_syslog")
@@ -354,9 +361,7 @@ def class_for(cfg):
     try:
         return getattr(importlib.import_module(module), name)
     except Exception as e:
-        raise LogConfigError(
-            "logger_class = %r: importing it failed:\n%s" % (uri, app_traceback(e))
-        ) from None
+        raise LogConfigError("logger_class = %r: importing it failed:\n%s" % (uri, app_traceback(e))) from None
 
 
 # The names of the class in this module.
@@ -400,16 +405,19 @@ def _touched(log, level):
     if log.filters or log.propagate or log.level != level:
         return True
     return any(
-        h.filters or not hasattr(h, "_indrik_format") or h.formatter is not h._indrik_format
-        for h in log.handlers
+        h.filters or not hasattr(h, "_indrik_format") or h.formatter is not h._indrik_format for h in log.handlers
     )
 
 
 def state(logger):
     """Returns what is another value once something was put into its loggers."""
     return [
-        (log.level, log.propagate, list(log.filters),
-         [(h, h.level, h.formatter, list(h.filters)) for h in log.handlers])
+        (
+            log.level,
+            log.propagate,
+            list(log.filters),
+            [(h, h.level, h.formatter, list(h.filters)) for h in log.handlers],
+        )
         for log in (logger.error_log, logger.access_log)
     ]
 

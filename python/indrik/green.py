@@ -151,8 +151,13 @@ class Server:
         self.common = wsgi.constants(worker)
         self.hooked = wsgi.with_hooks(worker)
         self.handlers = {
-            REQUEST: self.on_request, GONE: self.on_gone, GRANT: self.on_grant, PING: self.on_ping,
-            RESET: self.on_reset, LATE: self.on_late, TRAY: self.on_tray,
+            REQUEST: self.on_request,
+            GONE: self.on_gone,
+            GRANT: self.on_grant,
+            PING: self.on_ping,
+            RESET: self.on_reset,
+            LATE: self.on_late,
+            TRAY: self.on_tray,
         }
 
         class Response(GreenExchange):
@@ -214,7 +219,9 @@ class Server:
             return
         for _ in range(_AT_ONCE):
             try:
-                size, ancillary, _, _ = self.receive(self.buffers, _ANCILLARY, wire.MSG_DONTWAIT | wire.MSG_CMSG_CLOEXEC)
+                size, ancillary, _, _ = self.receive(
+                    self.buffers, _ANCILLARY, wire.MSG_DONTWAIT | wire.MSG_CMSG_CLOEXEC
+                )
             except BlockingIOError:
                 return
             except OSError:
@@ -304,8 +311,11 @@ class Server:
         """Ends a request whose time is over. The others, and this worker, go on."""
         frame = exchange.greenlet.gr_frame
         self.worker.log.critical(
-            "WORKER TIMEOUT (pid:%s): %s %s after %.1f s\n%s", self.worker.pid, exchange.environ.get("REQUEST_METHOD"),
-            exchange.environ.get("PATH_INFO"), monotonic() - exchange.began,
+            "WORKER TIMEOUT (pid:%s): %s %s after %.1f s\n%s",
+            self.worker.pid,
+            exchange.environ.get("REQUEST_METHOD"),
+            exchange.environ.get("PATH_INFO"),
+            monotonic() - exchange.began,
             "".join(traceback.format_stack(frame)).rstrip("\n") if frame else "It was not running",
         )
         exchange.greenlet.kill(Late, block=False)

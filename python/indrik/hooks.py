@@ -33,7 +33,15 @@ ARITY = {
 # What a terminal, a service manager or an operator sends to every process of the
 # server, and only the master is to obey.
 MASTER_SIGNALS = (
-    "SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTTIN", "SIGTTOU",
+    "SIGINT",
+    "SIGHUP",
+    "SIGTERM",
+    "SIGQUIT",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGWINCH",
+    "SIGTTIN",
+    "SIGTTOU",
 )
 
 
@@ -58,9 +66,7 @@ def check(name, value):
 def _imported(path):
     module, dot, name = path.rpartition(".")
     if not dot:
-        raise TypeError(
-            "Value '%s' is not import string. Format: module[.submodules...].object" % path
-        )
+        raise TypeError("Value '%s' is not import string. Format: module[.submodules...].object" % path)
     try:
         found = __import__(module, fromlist=[name])
     except ImportError as e:

@@ -31,7 +31,7 @@ class Request:
         environ["wsgi.url_scheme"] = self.scheme
         if self.path != self._path:
             path, script = _unquote(self.path, "latin-1"), environ["SCRIPT_NAME"]
-            environ["PATH_INFO"] = path[len(script):] if path.startswith(script) else path
+            environ["PATH_INFO"] = path[len(script) :] if path.startswith(script) else path
         if self.headers == self._first:
             return
         for name, _ in self._first:
@@ -89,9 +89,7 @@ class Sent:
         self.started = request.sent is not None
         self.sent = request.sent or 0
         self.status = None if request.status is None else str(request.status)
-        self.headers = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers or ()
-        ]
+        self.headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers or ()]
 
 
 def _key(name):

@@ -135,14 +135,17 @@ def _locate(app: Any) -> Tuple[str, List[str]]:
             break
     else:
         raise TypeError(
-            'indrik.run() takes "module:name", or an object that a global name of the program holds; %r is neither' % (app,)
+            'indrik.run() takes "module:name", or an object that a global name of the program holds; %r is neither'
+            % (app,)
         )
     if spec is not None:
         module = spec.name[: -len(".__main__")] + ".__main__" if spec.name.endswith(".__main__") else spec.name
     elif script:
         module = os.path.splitext(os.path.basename(script))[0]
         if not module.isidentifier():
-            raise TypeError("%s cannot be imported under that name: give the app to indrik.run() as \"module:name\"" % script)
+            raise TypeError(
+                '%s cannot be imported under that name: give the app to indrik.run() as "module:name"' % script
+            )
     else:
         raise TypeError('indrik.run() was called in a session without a file: give it the app as "module:name"')
     return "%s:%s" % (module, name), directories
@@ -156,7 +159,9 @@ def _variables(values: Dict[str, Any]) -> Dict[str, str]:
     variables = {}
     for name, value in values.items():
         if name in HOOKS:
-            raise TypeError("indrik.run() cannot pass on %s: hooks belong into a config file; name it by config=" % name)
+            raise TypeError(
+                "indrik.run() cannot pass on %s: hooks belong into a config file; name it by config=" % name
+            )
         if name not in known:
             raise TypeError("indrik.run() got %s, which is no setting%s" % (name, _suggestion(name, known)))
         variables["INDRIK_" + name.upper()] = _text(name, value)

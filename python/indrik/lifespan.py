@@ -69,7 +69,9 @@ class Lifespan:
         if self.stopped.done():
             self.stopped.exception()  # Starlette says the same by lifespan.shutdown.failed first
         if task.exception() is not None:
-            self.log.error("Error in ASGI application: its lifespan has ended while it serves", exc_info=task.exception())
+            self.log.error(
+                "Error in ASGI application: its lifespan has ended while it serves", exc_info=task.exception()
+            )
 
     def _background_ended(self, task):
         """The same for a task that the app has begun at its start. asyncio would tell it when

@@ -43,7 +43,8 @@ def load(spec):
             from . import suggest
 
             raise AppImportError(
-                "Failed to find attribute %r in %r.\n%s" % (".".join(names), module, suggest.for_attribute(found, names[0]))
+                "Failed to find attribute %r in %r.\n%s"
+                % (".".join(names), module, suggest.for_attribute(found, names[0]))
             ) from None
     if call is not None:
         app = _call(app, *call)
@@ -69,9 +70,7 @@ def _parse(expression):
     if names:
         return names, None
     if not isinstance(tree, ast.Call):
-        raise AppImportError(
-            "Failed to parse %r as an attribute name or function call." % expression
-        )
+        raise AppImportError("Failed to parse %r as an attribute name or function call." % expression)
     if not isinstance(tree.func, ast.Name):
         raise AppImportError("Function reference must be a simple name: %r" % expression)
     try:
@@ -80,9 +79,7 @@ def _parse(expression):
         if None in kwargs:
             raise ValueError("**")
     except ValueError:
-        raise AppImportError(
-            "Failed to parse arguments as literal values: %r" % expression
-        ) from None
+        raise AppImportError("Failed to parse arguments as literal values: %r" % expression) from None
     return [tree.func.id], (args, kwargs)
 
 
@@ -105,7 +102,5 @@ def _call(factory, args, kwargs):
         # Raised by the call itself, not inside the factory: only this
         # function is in the traceback.
         if e.__traceback__.tb_next is None:
-            raise AppImportError(
-                "".join(traceback.format_exception_only(TypeError, e)).strip()
-            ) from None
+            raise AppImportError("".join(traceback.format_exception_only(TypeError, e)).strip()) from None
         raise

@@ -103,21 +103,34 @@ class JSONFormatter(TraceFormatter):
         if process not in ("master", "front"):
             process = title.get()[len("indrik: ") :].partition(" ")[0]
         zone = time.strftime("%z", local(record.created))
-        stamp = "%s.%06d%s:%s" % (time.strftime("%Y-%m-%dT%H:%M:%S", local(record.created)),
-                                  record.created % 1 * 1e6, zone[:3], zone[3:])
+        stamp = "%s.%06d%s:%s" % (
+            time.strftime("%Y-%m-%dT%H:%M:%S", local(record.created)),
+            record.created % 1 * 1e6,
+            zone[:3],
+            zone[3:],
+        )
         level = record.levelname.lower()
         trace = self.formatException(record.exc_info) if record.exc_info and record.exc_info[1] else None
         if self.ecs:
             fields = {
-                "@timestamp": stamp, "log.level": level, "log.logger": record.name, "process.pid": record.process,
-                "process.name": process, "message": record.getMessage(), "ecs.version": "8.11.0",
+                "@timestamp": stamp,
+                "log.level": level,
+                "log.logger": record.name,
+                "process.pid": record.process,
+                "process.name": process,
+                "message": record.getMessage(),
+                "ecs.version": "8.11.0",
             }
             if trace:
                 fields["error.stack_trace"] = trace
         else:
             fields = {
-                "time": stamp, "level": level, "logger": record.name, "pid": record.process,
-                "process": process, "message": record.getMessage(),
+                "time": stamp,
+                "level": level,
+                "logger": record.name,
+                "pid": record.process,
+                "process": process,
+                "message": record.getMessage(),
             }
             if trace:
                 fields["traceback"] = trace

@@ -43,8 +43,10 @@ def _patch():
         raise NotInstalled("gevent is not installed for %s: pip install gevent" % interpreter.name()) from None
     found = [int(part) for part in gevent.__version__.split(".") if part.isdigit()]  # 24.11.1, 25.4.1.dev0
     if found < OLDEST:
-        raise NotInstalled("gevent worker requires gevent %s or higher, and %s is installed for %s: pip install -U gevent"
-                           % (".".join(map(str, OLDEST)), gevent.__version__, interpreter.name()))
+        raise NotInstalled(
+            "gevent worker requires gevent %s or higher, and %s is installed for %s: pip install -U gevent"
+            % (".".join(map(str, OLDEST)), gevent.__version__, interpreter.name())
+        )
     from gevent import monkey
 
     if not monkey.is_module_patched("socket"):

@@ -12,8 +12,7 @@ def load(location, global_conf):
         from paste.deploy import loadapp
     except ImportError as e:
         raise AppImportError(
-            "--paste needs the package PasteDeploy in the environment of the app: "
-            "pip install PasteDeploy (%s)" % e
+            "--paste needs the package PasteDeploy in the environment of the app: pip install PasteDeploy (%s)" % e
         ) from None
     return loadapp("config:" + location, global_conf=_pairs(global_conf))
 

@@ -72,9 +72,7 @@ class Relay:
             try:
                 self.write(json.loads(data))
             except Exception as e:
-                logging.getLogger("gunicorn.error").error(
-                    "Exception in the logger\n%s", log.app_traceback(e)
-                )
+                logging.getLogger("gunicorn.error").error("Exception in the logger\n%s", log.app_traceback(e))
         logging.shutdown()
         log.flush()
         os._exit(0)

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from typing import Any, Dict, Sequence, TypedDict, Union
 
-HOOKS = frozenset((
-    "on_dirty_starting",
-    "dirty_post_fork",
-    "dirty_worker_init",
-    "dirty_worker_exit",
-    "on_starting",
-    "on_reload",
-    "when_ready",
-    "pre_fork",
-    "post_fork",
-    "post_worker_init",
-    "worker_int",
-    "worker_abort",
-    "pre_exec",
-    "pre_request",
-    "post_request",
-    "child_exit",
-    "worker_exit",
-    "nworkers_changed",
-    "on_exit",
-    "ssl_context",
-))
+HOOKS = frozenset(
+    (
+        "on_dirty_starting",
+        "dirty_post_fork",
+        "dirty_worker_init",
+        "dirty_worker_exit",
+        "on_starting",
+        "on_reload",
+        "when_ready",
+        "pre_fork",
+        "post_fork",
+        "post_worker_init",
+        "worker_int",
+        "worker_abort",
+        "pre_exec",
+        "pre_request",
+        "post_request",
+        "child_exit",
+        "worker_exit",
+        "nworkers_changed",
+        "on_exit",
+        "ssl_context",
+    )
+)
 
 
 class Settings(TypedDict, total=False):

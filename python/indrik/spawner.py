@@ -22,8 +22,21 @@ import time
 from functools import partial
 
 from . import (
-    appkind, carrying, forks, glogging, hooks, interpreter, lingering, loader, monkey, oslevel, paste, privileges, spew,
-    title, wire,
+    appkind,
+    carrying,
+    forks,
+    glogging,
+    hooks,
+    interpreter,
+    lingering,
+    loader,
+    monkey,
+    oslevel,
+    paste,
+    privileges,
+    spew,
+    title,
+    wire,
 )
 from .config import Config, ConfigError, File
 from .family import Family
@@ -155,13 +168,15 @@ class Spawner:
     def _answer(self, message, fds):
         if message.get("truncated"):
             self.short.add(message.get("worker"))
-            raise CallError("system", "no descriptors are left in the spawner for `%s`" % message["type"],
-                            errno=errno.EMFILE)
+            raise CallError(
+                "system", "no descriptors are left in the spawner for `%s`" % message["type"], errno=errno.EMFILE
+            )
         try:
             return getattr(self, "on_" + message["type"])(message, fds) or {}
         except OSError as e:
-            raise CallError("system", "`%s` failed in the spawner: %s" % (message["type"], e), app_traceback(e),
-                            errno=e.errno) from None
+            raise CallError(
+                "system", "`%s` failed in the spawner: %s" % (message["type"], e), app_traceback(e), errno=e.errno
+            ) from None
 
     def on_configure(self, message, fds):
         self.entered = None
@@ -181,16 +196,21 @@ class Spawner:
         kept[message["generation"]] = file
         self.files = kept
         answer = {
-            "settings": file.plain(), "hooks": sorted(file.hooks), "lines": file.lines,
+            "settings": file.plain(),
+            "hooks": sorted(file.hooks),
+            "lines": file.lines,
             "python": {"version": interpreter.version(), "executable": sys.executable or ""},
         }
         size = wire.size(answer)
         if size > _MAX_SETTINGS:
             sizes = {name: wire.size(value) for name, value in answer["settings"].items()}
             largest = max(sizes, key=sizes.get)
-            raise CallError("config", "\nError: the values in %s are too large: %d bytes of at most %d, '%s' has %d."
-                            " Names that begin with an underscore do not count."
-                            % (message["config_file"], size, _MAX_SETTINGS, largest, sizes[largest]))
+            raise CallError(
+                "config",
+                "\nError: the values in %s are too large: %d bytes of at most %d, '%s' has %d."
+                " Names that begin with an underscore do not count."
+                % (message["config_file"], size, _MAX_SETTINGS, largest, sizes[largest]),
+            )
         return answer
 
     def on_ssl_context(self, message, fds):
@@ -243,8 +263,9 @@ class Spawner:
             try:
                 privileges.prepare()
             except privileges.PrivilegesError as e:
-                raise CallError("config", "\nError: worker_no_new_privs cannot be had, %s. Set it to False to go on without."
-                                % e) from None
+                raise CallError(
+                    "config", "\nError: worker_no_new_privs cannot be had, %s. Set it to False to go on without." % e
+                ) from None
         # What is there now stays: the collector need not touch it, so that
         # workers go on sharing its pages.
         if cfg.get("preload_app"):
@@ -402,9 +423,7 @@ class Spawner:
         if message.get("linger") and self._lingers():
             return {"lingers": True}
         # A worker that is told of here is another spawner's.
-        self.server.WORKERS = {
-            pid: w for pid, w in self.server.WORKERS.items() if type(w) is not OtherWorker
-        }
+        self.server.WORKERS = {pid: w for pid, w in self.server.WORKERS.items() if type(w) is not OtherWorker}
         self.leaving = True
         return None
 

@@ -7,8 +7,24 @@ from . import interpreter, stdlib
 
 # Classes whose objects are apps, as files name them.
 _CLASSES = {
-    "Flask", "FastAPI", "Starlette", "Quart", "Litestar", "Sanic", "Bottle", "App", "API", "Application", "APIFlask",
-    "get_wsgi_application", "get_asgi_application", "Dash", "Blacksheep", "Connexion", "FlaskApp", "AsyncApp",
+    "Flask",
+    "FastAPI",
+    "Starlette",
+    "Quart",
+    "Litestar",
+    "Sanic",
+    "Bottle",
+    "App",
+    "API",
+    "Application",
+    "APIFlask",
+    "get_wsgi_application",
+    "get_asgi_application",
+    "Dash",
+    "Blacksheep",
+    "Connexion",
+    "FlaskApp",
+    "AsyncApp",
 }
 _FIRST = ("application", "app")
 _FACTORIES = ("create_app", "make_app", "get_app", "create_application", "make_application", "build_app", "factory")
@@ -161,9 +177,14 @@ def _absent(missing, module):
     here = os.getcwd()
     if module in _COMMANDS:
         return ["%r is taken for the module of the app; for the options: indrik --help%s" % (module, _here())]
-    lines = ["%r is neither in %s, the current directory, nor in the path of %s%s" % (missing, here, interpreter.name(), _here())]
+    lines = [
+        "%r is neither in %s, the current directory, nor in the path of %s%s"
+        % (missing, here, interpreter.name(), _here())
+    ]
     for name in _directories():
-        if os.path.exists(os.path.join(name, missing + ".py")) or os.path.exists(os.path.join(name, missing, "__init__.py")):
+        if os.path.exists(os.path.join(name, missing + ".py")) or os.path.exists(
+            os.path.join(name, missing, "__init__.py")
+        ):
             lines.append("It is in %s: --pythonpath %s, or --chdir %s" % (name, name, name))
             break
     else:
@@ -199,8 +220,13 @@ def _relative(name, expression):
     if "." in name or not os.path.exists(path):
         return ""
     package = os.path.basename(os.getcwd())
-    return "%s is part of the package %s: start one directory up, indrik %s.%s:%s, or with --chdir .."\
-        % (path, package, package, name, expression)
+    return "%s is part of the package %s: start one directory up, indrik %s.%s:%s, or with --chdir .." % (
+        path,
+        package,
+        package,
+        name,
+        expression,
+    )
 
 
 def _other_environment():

@@ -73,8 +73,9 @@ def tell_of_gil(log):
     if "free-threading" not in sys.version:
         return
     if sys._is_gil_enabled():
-        log.warning("The GIL is on, by PYTHON_GIL or for an extension module of the app:"
-                    " the threads of this worker take turns")
+        log.warning(
+            "The GIL is on, by PYTHON_GIL or for an extension module of the app: the threads of this worker take turns"
+        )
     else:
         log.info("The GIL is off: the threads of this worker run in parallel")
 

@@ -27,8 +27,13 @@ class _Watch:
     """Notes the calls of some methods of every context that is made meanwhile."""
 
     NAMES = (
-        "load_cert_chain", "load_verify_locations", "load_default_certs", "set_ciphers",
-        "set_alpn_protocols", "load_dh_params", "set_ecdh_curve",
+        "load_cert_chain",
+        "load_verify_locations",
+        "load_default_certs",
+        "set_ciphers",
+        "set_alpn_protocols",
+        "load_dh_params",
+        "set_ecdh_curve",
     )
 
     def __enter__(self):

@@ -103,7 +103,9 @@ class Exchange(httputil.HTTPConnection):
         for name, value in scope["headers"]:
             headers.add(name.decode("latin-1"), value.decode("latin-1"))
         version = scope["http_version"]
-        line = httputil.RequestStartLine(scope.get("method", "GET"), target, "HTTP/" + (version if "." in version else version + ".0"))
+        line = httputil.RequestStartLine(
+            scope.get("method", "GET"), target, "HTTP/" + (version if "." in version else version + ".0")
+        )
         return line, headers
 
     async def read(self, delegate, ready, event):
@@ -253,8 +255,9 @@ class Protocol(websocket.WebSocketProtocol):
             handler.clear_header(name)
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in handler._headers.get_all()]
         if hasattr(handler, "_new_cookie"):
-            pairs += [(b"Set-Cookie", cookie.OutputString(None).encode("latin-1"))
-                      for cookie in handler._new_cookie.values()]
+            pairs += [
+                (b"Set-Cookie", cookie.OutputString(None).encode("latin-1")) for cookie in handler._new_cookie.values()
+            ]
         handler.set_status(101)
         handler._detach_stream()
         self.talk.put({"type": "websocket.accept", "subprotocol": self.subprotocol, "headers": pairs})

@@ -15,8 +15,19 @@ import logging
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Tuple, Union
 
 __all__ = [
-    "Config", "Logger", "Request", "Response", "Server", "Worker",
-    "ChildExit", "NWorkersChanged", "PostRequest", "PreRequest", "ServerHook", "SSLContext", "WorkerHook",
+    "Config",
+    "Logger",
+    "Request",
+    "Response",
+    "Server",
+    "Worker",
+    "ChildExit",
+    "NWorkersChanged",
+    "PostRequest",
+    "PreRequest",
+    "ServerHook",
+    "SSLContext",
+    "WorkerHook",
     "ServerWorkerHook",
 ]
 

@@ -136,7 +136,9 @@ class Socket(Conversation):
     def accept(self, message):
         subprotocol = message.get("subprotocol") or ""
         if subprotocol and subprotocol not in self.offered:
-            raise ValueError("subprotocol %r is not among those that the client offers: %r" % (subprotocol, self.offered))
+            raise ValueError(
+                "subprotocol %r is not among those that the client offers: %r" % (subprotocol, self.offered)
+            )
         headers = values.headers(message.get("headers") or ())
         data = dumps((ACCEPT, self.number, values.text(subprotocol), headers), FORMAT)
         data = values.head(data + dumps((WANT, self.number, ROOM), FORMAT))

@@ -14,7 +14,23 @@ import sys
 import threading
 from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from . import appkind, ending, forks, glogging, hooks, log, monkey, oslevel, privileges, spew, stdlib, threads, title, wire, wsgi
+from . import (
+    appkind,
+    ending,
+    forks,
+    glogging,
+    hooks,
+    log,
+    monkey,
+    oslevel,
+    privileges,
+    spew,
+    stdlib,
+    threads,
+    title,
+    wire,
+    wsgi,
+)
 from .absent import WORKER, Advice
 from .imported import Imported
 from .loader import AppImportError, BootError
@@ -30,7 +46,6 @@ CRASH = 255  # an exception that escaped the loop
 # after a signal (signal(7)), so that handlers run at once, even those that
 # must not disturb the system calls of the app.
 _RECEIVE_LIMIT = 86400
-
 
 
 class Worker(Advice):
@@ -243,8 +258,9 @@ class Worker(Advice):
         if app is None:
             return False
         if self.cfg.kind == "gevent":
-            raise AppImportError("'%s' is an application of ASGI: the worker class %s cannot run it."
-                                 % (self.app.app_uri, self.cfg.kind))
+            raise AppImportError(
+                "'%s' is an application of ASGI: the worker class %s cannot run it." % (self.app.app_uri, self.cfg.kind)
+            )
         self.wsgi = app
         self.threaded = False
         return True

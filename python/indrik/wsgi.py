@@ -279,9 +279,7 @@ def _failed(worker, response, environ):
     elif environ is None:
         worker.log.exception("Error handling request (no URI read)")
     else:
-        worker.log.exception(
-            "Error handling request %s %s", environ.get("REQUEST_METHOD"), environ.get("RAW_URI")
-        )
+        worker.log.exception("Error handling request %s %s", environ.get("REQUEST_METHOD"), environ.get("RAW_URI"))
     if response.done:
         return None
     response.done = True

@@ -365,14 +365,25 @@ class Master:
             path = os.path.join(self.dir, name)
             with open(path, "w") as f:
                 f.write(text)
-        return self.call("configure", generation=generation, config_file=path,
-                         explicit=False, chdir=self.dir)
+        return self.call("configure", generation=generation, config_file=path, explicit=False, chdir=self.dir)
 
     def prepare(self, app, generation=1, load=None, **settings):
         values = {
-            "chdir": self.dir, "errorlog": "-", "accesslog": None, "proc_name": self.name, "loglevel": "info", "workers": 1, "threads": 1,
-            "worker_class": "sync", "max_requests": 0, "max_requests_jitter": 0, "raw_env": [],
-            "preload_app": False, "user": os.geteuid(), "group": os.getegid(), "timeout": 30,
+            "chdir": self.dir,
+            "errorlog": "-",
+            "accesslog": None,
+            "proc_name": self.name,
+            "loglevel": "info",
+            "workers": 1,
+            "threads": 1,
+            "worker_class": "sync",
+            "max_requests": 0,
+            "max_requests_jitter": 0,
+            "raw_env": [],
+            "preload_app": False,
+            "user": os.geteuid(),
+            "group": os.getegid(),
+            "timeout": 30,
             "bind": ["127.0.0.1:8000"],
         }
         values.update(settings)
@@ -385,12 +396,26 @@ class Master:
         kind = values["worker_class"]
         if kind == "sync" and values["threads"] > 1:
             kind = "gthread"
-        return self.call("prepare", [g.workers_end.fileno()], generation=generation,
-                         settings=values, app=app, kind=kind, server=self.server(), load=load)
+        return self.call(
+            "prepare",
+            [g.workers_end.fileno()],
+            generation=generation,
+            settings=values,
+            app=app,
+            kind=kind,
+            server=self.server(),
+            load=load,
+        )
 
     def server(self):
-        return {"pid": os.getpid(), "proc_name": self.name, "address": ["127.0.0.1:8000"],
-                "num_workers": 1, "master_name": "Master", "version": "1.2.3"}
+        return {
+            "pid": os.getpid(),
+            "proc_name": self.name,
+            "address": ["127.0.0.1:8000"],
+            "num_workers": 1,
+            "master_name": "Master",
+            "version": "1.2.3",
+        }
 
     def spawn(self, slots=1, generation=1, ready=True):
         self.age += 1
@@ -401,8 +426,13 @@ class Master:
         if len(fds) > 10:  # some come before
             self.message("slots", fds[:10], generation=generation, worker=self.age)
             fds = fds[10:]
-        answer = self.call("spawn", [worker.board_fd, worker.dump_fd, worker.channel_end.fileno()] + fds,
-                           generation=generation, worker=self.age, server=self.server())
+        answer = self.call(
+            "spawn",
+            [worker.board_fd, worker.dump_fd, worker.channel_end.fileno()] + fds,
+            generation=generation,
+            worker=self.age,
+            server=self.server(),
+        )
         for s in worker.theirs + [worker.channel_end]:
             s.close()
         if answer["type"] == "ok":
@@ -452,10 +482,18 @@ class Master:
     def environ(self, path="/", method="GET", body=b"", **extra):
         path, _, query = path.partition("?")
         environ = {
-            "REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "SCRIPT_NAME": "",
-            "RAW_URI": path + ("?" + query if query else ""), "SERVER_PROTOCOL": "HTTP/1.1",
-            "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "REMOTE_ADDR": "127.0.0.1",
-            "REMOTE_PORT": "50000", "HTTP_HOST": "example.com", "wsgi.url_scheme": "http",
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "SCRIPT_NAME": "",
+            "RAW_URI": path + ("?" + query if query else ""),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": "8000",
+            "REMOTE_ADDR": "127.0.0.1",
+            "REMOTE_PORT": "50000",
+            "HTTP_HOST": "example.com",
+            "wsgi.url_scheme": "http",
         }
         if body:
             environ["CONTENT_LENGTH"] = str(len(body))

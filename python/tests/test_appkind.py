@@ -103,17 +103,32 @@ def create_app(config=None, testing=False):
 class Kinds(unittest.TestCase):
     def test_kinds(self):
         for app, kind in (
-            (asgi, ASGI3), (AsyncCall(), ASGI3), (Slot(asgi), ASGI3), (Plain(asgi), ASGI3), (wrapped, ASGI3),
-            (AsyncCall().__call__, ASGI3), (functools.partial(asgi), ASGI3), (generator, ASGI3), (marked, ASGI3),
+            (asgi, ASGI3),
+            (AsyncCall(), ASGI3),
+            (Slot(asgi), ASGI3),
+            (Plain(asgi), ASGI3),
+            (wrapped, ASGI3),
+            (AsyncCall().__call__, ASGI3),
+            (functools.partial(asgi), ASGI3),
+            (generator, ASGI3),
+            (marked, ASGI3),
             (functools.partial(lambda inner, scope, receive, send: None, asgi), ASGI3),
-            (lambda scope, receive, send: None, ASGI3), (lambda a, b, c: None, ASGI3),
+            (lambda scope, receive, send: None, ASGI3),
+            (lambda a, b, c: None, ASGI3),
             (functools.partial(AsyncCall()), ASGI3),
-            (Double, ASGI2), (double, ASGI2),
-            (wsgi, WSGI), (WSGIObject(), WSGI), (WSGIClass, WSGI), (lambda e, s: None, WSGI),
+            (Double, ASGI2),
+            (double, ASGI2),
+            (wsgi, WSGI),
+            (WSGIObject(), WSGI),
+            (WSGIClass, WSGI),
+            (lambda e, s: None, WSGI),
             (lambda environ=None, start_response=None: None, WSGI),
             (lambda env, start_response, exc=None: None, WSGI),
             (functools.partial(lambda setting, environ, start: None, 1), WSGI),
-            (create_app, FACTORY), (lambda: asgi, FACTORY), (Unmade, FACTORY), (lambda **config: asgi, FACTORY),
+            (create_app, FACTORY),
+            (lambda: asgi, FACTORY),
+            (Unmade, FACTORY),
+            (lambda **config: asgi, FACTORY),
         ):
             found, _ = appkind.kind_of(app, "m:app")
             self.assertEqual(found, kind, app)
@@ -133,7 +148,9 @@ class Kinds(unittest.TestCase):
         self.assertIsNone(appkind.kind_of(wsgi, "m:app")[1])
         with self.assertLogs("m", "WARNING") as logs:
             self.assertIsNone(appkind.as_asgi(AnyArguments(), "m:app", logging.getLogger("m"), False))
-        self.assertIn("m:app is taken for an app of WSGI, since it takes any arguments. For ASGI use -k asgi", logs.output[0])
+        self.assertIn(
+            "m:app is taken for an app of WSGI, since it takes any arguments. For ASGI use -k asgi", logs.output[0]
+        )
         self.assertIsNotNone(appkind.as_asgi(AnyArguments(), "m:app", logging.getLogger("m"), True))
 
     def test_no_app(self):

@@ -258,12 +258,24 @@ class ASGITest(MasterTest):
 
     def scope(self, path="/", **more):
         """Returns a scope in the parts that docs/protocol.md describes."""
-        scope = dict({
-            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
-            "method": "GET", "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"q",
-            "root_path": "", "headers": [(b"host", b"x")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
-            "extensions": {},
-        }, **more)
+        scope = dict(
+            {
+                "type": "http",
+                "asgi": {"version": "3.0", "spec_version": "2.4"},
+                "http_version": "1.1",
+                "method": "GET",
+                "scheme": "http",
+                "path": path,
+                "raw_path": path.encode(),
+                "query_string": b"q",
+                "root_path": "",
+                "headers": [(b"host", b"x")],
+                "client": ("127.0.0.1", 1),
+                "server": ("127.0.0.1", 2),
+                "extensions": {},
+            },
+            **more,
+        )
         parts = [scope.pop(key) for key in ("method", "path", "raw_path", "query_string", "client")]
         return (marshal.dumps(scope, 2), *parts)
 
@@ -417,8 +429,11 @@ class Requests(ASGITest):
     def test_gone_and_not_cancelled(self):
         """What was begun is done to the end; what it sends is for nobody."""
         for path, log in (
-            ("/ordering", "committed"), ("/streaming", "streamed"), ("/trailers_late", "trailers sent"),
-            ("/file_late", "file sent"), ("/spinning", "another task came in"),
+            ("/ordering", "committed"),
+            ("/streaming", "streamed"),
+            ("/trailers_late", "trailers sent"),
+            ("/file_late", "file sent"),
+            ("/spinning", "another task came in"),
         ):
             worker = self.up()
             number = self.ask(worker, path)
@@ -447,7 +462,12 @@ class Requests(ASGITest):
         self.ask(worker, "/uvicorns_loggers")
         self.assertEqual(self.reply(worker)[0], RESPONSE)
         log = self.master.read_log()
-        for line in "[INFO] said to uvicorn.error", "[WARNING] said to uvicorn", "[ERROR] an exception", "KeyError: 'kept'":
+        for line in (
+            "[INFO] said to uvicorn.error",
+            "[WARNING] said to uvicorn",
+            "[ERROR] an exception",
+            "KeyError: 'kept'",
+        ):
             self.assertEqual(log.count(line + "\n"), 1, log)
         self.assertNotIn("not said", log)
         self.assertNotIn("access log", log)
@@ -520,7 +540,6 @@ class Bodies(ASGITest):
             self.assertLessEqual(len(message[-1]), 256 << 10)
         self.assertEqual(got, 3000000)
 
-
     def test_tasks_that_send_together(self):
         worker = self.up()
         number = self.ask(worker, "/together")
@@ -564,8 +583,9 @@ class OneTray(ASGITest):
 
     def test_who_waits_may_leave(self):
         worker = self.up()
-        first, left, cancelled, last = [self.ask(worker, path, **self.SIZE) for path in (
-            "/huge", "/huge", "/impatient", "/huge")]
+        first, left, cancelled, last = [
+            self.ask(worker, path, **self.SIZE) for path in ("/huge", "/huge", "/impatient", "/huge")
+        ]
         self.assertEqual(self.on_tray(worker), first)
         self.read(worker)
         self.event(worker, GONE, left, None, None)
@@ -700,7 +720,8 @@ class Life(ASGITest):
         self.assertTrue(worker.pid)
 
     def test_hooks(self):
-        worker = self.up(config="""
+        worker = self.up(
+            config="""
 def pre_request(worker, req):
     print("pre", worker.nr, req.method, req.path, req.query, req.headers, flush=True)
     req.headers.append(("X-ADDED", "1"))
@@ -708,7 +729,8 @@ def pre_request(worker, req):
         req.path = "/hello"
 def post_request(worker, req, environ, resp):
     print("post", environ["REMOTE_ADDR"], resp.status_code, resp.sent, resp.headers, flush=True)
-""")
+"""
+        )
         self.ask(worker)
         self.reply(worker)
         self.assertIn("pre 1 GET / q [('HOST', 'x')]", self.master.wait_log("post 127.0.0.1 200 5 [('a', 'b')]"))

@@ -34,14 +34,19 @@ for kind in os.environ.get("EARLY", "").split():
     begin(kind)
 """
 
-WSGI = APP + r"""
+WSGI = (
+    APP
+    + r"""
 def app(environ, start_response):
     begin("thread")
     start_response("200 OK", [])
     return [b"begun"]
 """
+)
 
-ASGI = APP + r"""
+ASGI = (
+    APP
+    + r"""
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
@@ -54,6 +59,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"begun"})
 """
+)
 
 
 class Ending(MasterTest):
@@ -72,8 +78,16 @@ class Ending(MasterTest):
     def ask(self, worker, source=WSGI):
         """Has a request start a thread."""
         if source is ASGI:
-            rest = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http",
-                    "root_path": "", "headers": [], "server": ("127.0.0.1", 8000), "extensions": {}}
+            rest = {
+                "type": "http",
+                "asgi": {"version": "3.0"},
+                "http_version": "1.1",
+                "scheme": "http",
+                "root_path": "",
+                "headers": [],
+                "server": ("127.0.0.1", 8000),
+                "extensions": {},
+            }
             scope = marshal.dumps(rest, 2), "GET", "/", b"/", b"", ("127.0.0.1", 50000)
             send(worker.slots[0], marshal.dumps([(0, 1, scope, b"")], 2))
         else:
@@ -104,8 +118,9 @@ class Ending(MasterTest):
             os.kill(worker.pid, signal.SIGTERM)
             self.assertEqual(self.master.exited(worker)["code"], 0)
         self.assertGreater(time.monotonic() - began, 2)
-        self.assertIn("[WARNING] Worker (pid:%d) ends, and does not wait for thread job\n" % worker.pid,
-                      self.master.read_log())
+        self.assertIn(
+            "[WARNING] Worker (pid:%d) ends, and does not wait for thread job\n" % worker.pid, self.master.read_log()
+        )
 
     def test_what_runs_for_ever(self):
         kinds = [(WSGI, 1, {}), (WSGI, 3, {}), (ASGI, 1, {})]
@@ -126,8 +141,11 @@ class Ending(MasterTest):
             self.assertLess(time.monotonic() - began, 15)
             log = master.read_log()
             self.assertEqual((event["code"], event["signal"]), (0, 0), log)
-            found = re.search(r"\[WARNING\] Worker \(pid:\d+\) ends, and does not wait for thread job, process job"
-                              r" \(pid:(\d+)\)\n", log)
+            found = re.search(
+                r"\[WARNING\] Worker \(pid:\d+\) ends, and does not wait for thread job, process job"
+                r" \(pid:(\d+)\)\n",
+                log,
+            )
             self.assertTrue(found, log)
             os.kill(int(found[1]), signal.SIGKILL)
             if worker is running[2][1]:
@@ -135,7 +153,9 @@ class Ending(MasterTest):
 
     def test_what_runs_at_the_exit(self):
         """It has the time that requests have, also beside threads that are not waited for."""
-        code = "import atexit, time\n@atexit.register\ndef flush():\n    time.sleep(3)\n    print('flushed', flush=True)\n"
+        code = (
+            "import atexit, time\n@atexit.register\ndef flush():\n    time.sleep(3)\n    print('flushed', flush=True)\n"
+        )
         worker = self.up(code + WSGI, gate="never")
         os.kill(worker.pid, signal.SIGTERM)
         self.assertEqual(self.master.exited(worker)["code"], 0)

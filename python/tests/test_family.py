@@ -113,6 +113,8 @@ class Family(MasterTest):
         self.master.configure(FORKS)
         self.master.write("app.py", "def app(environ, start_response): pass")
         self.master.prepare("app:app")
-        self.assertEqual(self.master.call("hook", generation=1, hook="on_starting", server=self.master.server())["type"], "ok")
+        self.assertEqual(
+            self.master.call("hook", generation=1, hook="on_starting", server=self.master.server())["type"], "ok"
+        )
         self.assertIn("in the child: []", self.master.read_log())
         self.master.spawn()

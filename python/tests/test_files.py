@@ -48,7 +48,9 @@ class Files(unittest.TestCase):
 
     def test_sockets(self):
         path = self.path("socket")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server, socket.socket(
+            socket.AF_UNIX, socket.SOCK_DGRAM
+        ) as client:
             server.bind(path)
             os.symlink("socket", self.path("link"))
             with socket_at(self.path("link")) as found:
@@ -91,9 +93,13 @@ class Files(unittest.TestCase):
         os.link(self.path("link"), os.path.join(theirs, "hardlink"), follow_symlinks=False)
         their_link(self.dir, "sub")
         for path in [
-            their_link(secret, "a.log"), their_link(self.path("new"), "b.log"), their_link("loop", "loop"),
-            os.path.join(theirs, "sub", "secret"), os.path.join(theirs, "sub", "new"),
-            os.path.join(theirs, "hard"), os.path.join(theirs, "hardlink"),
+            their_link(secret, "a.log"),
+            their_link(self.path("new"), "b.log"),
+            their_link("loop", "loop"),
+            os.path.join(theirs, "sub", "secret"),
+            os.path.join(theirs, "sub", "new"),
+            os.path.join(theirs, "hard"),
+            os.path.join(theirs, "hardlink"),
         ]:
             with self.assertRaises(OSError, msg=path) as caught:
                 open_for_appending(path)

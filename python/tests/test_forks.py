@@ -71,7 +71,9 @@ def run(how):
     return text or repr(os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status))
 """
 
-WSGI = CHILDREN + r"""
+WSGI = (
+    CHILDREN
+    + r"""
 def app(environ, start_response):
     how = environ["QUERY_STRING"]
     said = run(how)
@@ -97,8 +99,11 @@ class Closing(list):
     def close(self):
         print("closed in", os.getpid())
 """
+)
 
-COROUTINES = CHILDREN + r"""
+COROUTINES = (
+    CHILDREN
+    + r"""
 import asyncio
 
 async def app(scope, receive, send):
@@ -132,8 +137,11 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 """
+)
 
-TORNADO = CHILDREN + r"""
+TORNADO = (
+    CHILDREN
+    + r"""
 from tornado.web import Application, RequestHandler
 
 class Handler(RequestHandler):
@@ -143,6 +151,7 @@ class Handler(RequestHandler):
 
 app = Application([("/", Handler)])
 """
+)
 
 HOOKS = """
 import os
@@ -262,8 +271,11 @@ def app(environ, start_response):
                 os.kill(pid, signal.SIGKILL)
 
     def test_at_import(self):
-        self.master.write("app.py", CHILDREN + "\nend = run('exit')\nother = run('return')\n"
-                          "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [(end + other).encode()]\n")
+        self.master.write(
+            "app.py",
+            CHILDREN + "\nend = run('exit')\nother = run('return')\n"
+            "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [(end + other).encode()]\n",
+        )
         self.master.configure()
         self.master.prepare("app:app")
         worker = self.master.spawn()
@@ -273,11 +285,22 @@ def app(environ, start_response):
         self.assertEqual(self.master.read_log().count("Worker exiting"), 1)
 
     def test_in_hooks_of_workers(self):
-        parameters = {"post_fork": "s, w", "post_worker_init": "w", "pre_request": "w, r", "post_request": "w, r",
-                      "worker_exit": "s, w"}
-        worker = self.master.up(WSGI, "import os\n" + "".join(
-            "def %s(%s):\n    if os.fork() == 0: return\n    print('%s', os.wait()[1], flush=True)\n" % (name, of, name)
-            for name, of in parameters.items()))
+        parameters = {
+            "post_fork": "s, w",
+            "post_worker_init": "w",
+            "pre_request": "w, r",
+            "post_request": "w, r",
+            "worker_exit": "s, w",
+        }
+        worker = self.master.up(
+            WSGI,
+            "import os\n"
+            + "".join(
+                "def %s(%s):\n    if os.fork() == 0: return\n    print('%s', os.wait()[1], flush=True)\n"
+                % (name, of, name)
+                for name, of in parameters.items()
+            ),
+        )
         self.assertEqual(self.master.get(worker, "/?return")[0], RESPONSE)
         self.master.terminate(worker)
         log = self.master.read_log()
@@ -285,10 +308,17 @@ def app(environ, start_response):
             self.assertEqual(log.count(name + " 0\n"), 1, log)
 
     def test_in_hooks_of_the_spawner(self):
-        self.master.write("app.py", WSGI + "end = run('exit')\nother = run('return')\nif other: print('imported', end, other)\n")
-        answer = self.master.configure("import os\nif os.fork() == 0: raise SystemExit(5)\nprint('at first', os.wait()[1] >> 8)\n" + "".join(
-            "def %s(%s):\n    if os.fork() == 0: return\n    print('%s', os.wait()[1], flush=True)\n" % (name, of, name)
-            for name, of in (("on_starting", "s"), ("pre_fork", "s, w"), ("child_exit", "s, w"))))
+        self.master.write(
+            "app.py", WSGI + "end = run('exit')\nother = run('return')\nif other: print('imported', end, other)\n"
+        )
+        answer = self.master.configure(
+            "import os\nif os.fork() == 0: raise SystemExit(5)\nprint('at first', os.wait()[1] >> 8)\n"
+            + "".join(
+                "def %s(%s):\n    if os.fork() == 0: return\n    print('%s', os.wait()[1], flush=True)\n"
+                % (name, of, name)
+                for name, of in (("on_starting", "s"), ("pre_fork", "s, w"), ("child_exit", "s, w"))
+            )
+        )
         self.assertEqual(answer["type"], "ok")
         self.assertEqual(self.master.prepare("app:app", preload_app=True)["type"], "ok")
         self.assertEqual(self.master.call("hook", generation=1, hook="on_starting", args=[])["type"], "ok")
@@ -303,14 +333,17 @@ def app(environ, start_response):
 
     def test_in_an_executor(self):
         """The calls that wait in its queue are made once."""
-        self.worker = self.master.up(CHILDREN + """
+        self.worker = self.master.up(
+            CHILDREN
+            + """
 from concurrent.futures import ThreadPoolExecutor
 pool = ThreadPoolExecutor(1)
 def app(environ, start_response):
     calls = [pool.submit(run, environ["QUERY_STRING"]), pool.submit(print, "a call")]
     start_response("200 OK", [])
     return [call.result().encode() for call in calls[:1]]
-""")
+"""
+        )
         self.expect("return", b"0")
         self.expect("exit", b"0")
         self.assertEqual(self.master.terminate(self.worker)["code"], 0)
@@ -349,8 +382,16 @@ class Multiplexed(Forks, MasterTest):
         return message
 
     def scope(self, how):
-        rest = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "root_path": "",
-                "headers": [(b"host", b"x")], "server": ("127.0.0.1", 8000), "extensions": {}}
+        rest = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "http",
+            "root_path": "",
+            "headers": [(b"host", b"x")],
+            "server": ("127.0.0.1", 8000),
+            "extensions": {},
+        }
         return marshal.dumps(rest, 2), "GET", "/", b"/", how.encode(), ("127.0.0.1", 50000)
 
 

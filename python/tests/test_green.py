@@ -9,7 +9,22 @@ import socket
 import time
 import unittest
 
-from .support import CHUNK, END, ERROR, EXTEND, FILE, ON_TRAY, REFUSED, RESPONSE, START, MasterTest, Store, memory, receive, send
+from .support import (
+    CHUNK,
+    END,
+    ERROR,
+    EXTEND,
+    FILE,
+    ON_TRAY,
+    REFUSED,
+    RESPONSE,
+    START,
+    MasterTest,
+    Store,
+    memory,
+    receive,
+    send,
+)
 
 REQUEST, _, _, GONE, GRANT, PING, RESET, _, _, LATE, TRAY = range(11)
 LEAVE = 9
@@ -137,9 +152,11 @@ class Green(MasterTest):
                 self.master.terminate(self.worker)
 
     def test_hooks_of_the_spawner_may_wait(self):
-        config = ("import subprocess, time\n"
-                  "def pre_fork(s, w): time.sleep(0.01); s.log.info('hook %s', subprocess.check_output(['echo', 'x']))\n"
-                  "def child_exit(s, w): time.sleep(0.01); s.log.info('hook child_exit')\n")
+        config = (
+            "import subprocess, time\n"
+            "def pre_fork(s, w): time.sleep(0.01); s.log.info('hook %s', subprocess.check_output(['echo', 'x']))\n"
+            "def child_exit(s, w): time.sleep(0.01); s.log.info('hook child_exit')\n"
+        )
         for preload in (False, True):
             with self.subTest(preload=preload):
                 self.start(config=config, preload_app=preload)
@@ -321,13 +338,17 @@ class Green(MasterTest):
         self.master.wait_log("Worker exiting (pid: %d)" % self.worker.pid)
 
     def test_quick_ends(self):
-        config = ("import time\n"
-                  "def worker_int(w): time.sleep(0.01); w.log.info('hook int')\n"
-                  "def worker_abort(w): time.sleep(0.01); w.log.info('hook abort')\n"
-                  "def worker_exit(s, w): w.log.info('hook exit')\n")
+        config = (
+            "import time\n"
+            "def worker_int(w): time.sleep(0.01); w.log.info('hook int')\n"
+            "def worker_abort(w): time.sleep(0.01); w.log.info('hook abort')\n"
+            "def worker_exit(s, w): w.log.info('hook exit')\n"
+        )
         for sig, path, hook, code in [
-            (signal.SIGQUIT, "/wait", "int", 0), (signal.SIGABRT, "/wait", "abort", 1),
-            (signal.SIGQUIT, "/spin", "int", 0), (signal.SIGABRT, "/spin", "abort", 1),
+            (signal.SIGQUIT, "/wait", "int", 0),
+            (signal.SIGABRT, "/wait", "abort", 1),
+            (signal.SIGQUIT, "/spin", "int", 0),
+            (signal.SIGABRT, "/spin", "abort", 1),
         ]:
             with self.subTest(path=path, sig=sig):
                 self.start(config=config)
@@ -394,8 +415,10 @@ class Green(MasterTest):
         self.hear()
 
     def test_hooks(self):
-        self.start(config="def pre_request(w, req): w.log.info('hook before %s', req.path)\n"
-                          "def post_request(w, req, environ, resp): w.log.info('hook after %s', resp.status)\n")
+        self.start(
+            config="def pre_request(w, req): w.log.info('hook before %s', req.path)\n"
+            "def post_request(w, req, environ, resp): w.log.info('hook after %s', resp.status)\n"
+        )
         self.begin("/go")
         self.hear()
         self.master.wait_log("hook after 200 OK")
@@ -417,5 +440,8 @@ class Missing(MasterTest):
         # The name of the directory of the app comes first on sys.path.
         answer = self.master.prepare("app:app", worker_class="gevent")
         self.assertEqual((answer["type"], answer["stage"]), ("failed", "config"))
-        self.assertTrue(answer["error"].startswith(
-            "\nError: class uri 'gevent' invalid or not found: gevent worker requires gevent 24.10.1 or higher, and 24.2.1 is"))
+        self.assertTrue(
+            answer["error"].startswith(
+                "\nError: class uri 'gevent' invalid or not found: gevent worker requires gevent 24.10.1 or higher, and 24.2.1 is"
+            )
+        )

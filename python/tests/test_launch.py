@@ -52,16 +52,31 @@ class Run(unittest.TestCase):
 
     def test_settings(self):
         arguments, variables = self.run_(
-            "web:app", workers=4, worker_class="gthread", reload=True, sendfile=False, pidfile=None,
-            bind=["127.0.0.1:80", "unix:/run/x"], raw_env=["A=1,2", "B=3"],
-            secure_scheme_headers={"X-FORWARDED-PROTO": "https"}, log_level="debug",
+            "web:app",
+            workers=4,
+            worker_class="gthread",
+            reload=True,
+            sendfile=False,
+            pidfile=None,
+            bind=["127.0.0.1:80", "unix:/run/x"],
+            raw_env=["A=1,2", "B=3"],
+            secure_scheme_headers={"X-FORWARDED-PROTO": "https"},
+            log_level="debug",
         )
         self.assertEqual(arguments, ["web:app"])
-        self.assertEqual(variables, {
-            "INDRIK_WORKERS": "4", "INDRIK_WORKER_CLASS": "gthread", "INDRIK_RELOAD": "true", "INDRIK_SENDFILE": "false",
-            "INDRIK_BIND": "127.0.0.1:80,unix:/run/x", "INDRIK_RAW_ENV": '["A=1,2", "B=3"]',
-            "INDRIK_SECURE_SCHEME_HEADERS": '{"X-FORWARDED-PROTO": "https"}', "INDRIK_LOGLEVEL": "debug",
-        })
+        self.assertEqual(
+            variables,
+            {
+                "INDRIK_WORKERS": "4",
+                "INDRIK_WORKER_CLASS": "gthread",
+                "INDRIK_RELOAD": "true",
+                "INDRIK_SENDFILE": "false",
+                "INDRIK_BIND": "127.0.0.1:80,unix:/run/x",
+                "INDRIK_RAW_ENV": '["A=1,2", "B=3"]',
+                "INDRIK_SECURE_SCHEME_HEADERS": '{"X-FORWARDED-PROTO": "https"}',
+                "INDRIK_LOGLEVEL": "debug",
+            },
+        )
 
     def test_addresses(self):
         for kwargs, bind in [

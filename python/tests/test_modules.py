@@ -102,20 +102,31 @@ class Suggest(unittest.TestCase):
 
     def test_in_module(self):
         module = types.ModuleType("fixture")
-        exec("class Flask:\n    def __call__(self):\n        pass\nweb = Flask()\n_hidden = Flask()\n"
-             "def create_app():\n    pass\ndef help(environ):\n    pass\n", vars(module))
+        exec(
+            "class Flask:\n    def __call__(self):\n        pass\nweb = Flask()\n_hidden = Flask()\n"
+            "def create_app():\n    pass\ndef help(environ):\n    pass\n",
+            vars(module),
+        )
         self.assertEqual(suggest.in_module(module), [("web", "Flask"), ("create_app()", "a factory")])
         self.assertEqual(suggest.for_attribute(module, "app"), "fixture has 'web' (Flask): indrik fixture:web")
         del module.web, module._hidden
-        self.assertEqual(suggest.for_attribute(module, "app"), "fixture has 'create_app()' (a factory): indrik 'fixture:create_app()'")
+        self.assertEqual(
+            suggest.for_attribute(module, "app"),
+            "fixture has 'create_app()' (a factory): indrik 'fixture:create_app()'",
+        )
         del module.create_app
         self.assertIn("which has nothing that looks like an app", suggest.for_attribute(module, "app"))
         self.assertIn("a part of Python itself", suggest.for_attribute(json, "app"))
 
     def test_other_errors(self):
         self.assertEqual(suggest.for_import(ImportError("cannot import name 'x'"), "main", "app"), "")
-        self.assertEqual(suggest.for_import(ModuleNotFoundError("no gunicorn", name="gunicorn.glogging"), "main", "app"), "")
-        self.assertIn("'json' is there, 'json.nix' is not", suggest.for_import(ModuleNotFoundError("x", name="json.nix"), "json.nix", "app"))
+        self.assertEqual(
+            suggest.for_import(ModuleNotFoundError("no gunicorn", name="gunicorn.glogging"), "main", "app"), ""
+        )
+        self.assertIn(
+            "'json' is there, 'json.nix' is not",
+            suggest.for_import(ModuleNotFoundError("x", name="json.nix"), "json.nix", "app"),
+        )
 
 
 class Hooks(unittest.TestCase):
@@ -150,7 +161,9 @@ class Config(unittest.TestCase):
     def test_values_without_json(self):
         file = config.File()
         file.values = {"logger_class": int, "workers": 1}
-        cfg = config.Config({"logger_class": {"python": "int"}, "workers": 2, "raw_env": ["A=b=c"]}, file, "m:a", "sync")
+        cfg = config.Config(
+            {"logger_class": {"python": "int"}, "workers": 2, "raw_env": ["A=b=c"]}, file, "m:a", "sync"
+        )
         self.assertIs(cfg.logger_class, int)
         self.assertEqual((cfg.workers, cfg.env, cfg.app), (2, {"A": "b=c"}, "m:a"))
         self.assertIs(cfg.on_exit(None), None)
@@ -159,7 +172,9 @@ class Config(unittest.TestCase):
     def test_set(self):
         settings = {"workers": 2, "bind": ["h:1", "unix:/s"], "user": 5, "worker_class": "sync", "threads": 3}
         cfg = config.Config(settings, config.File(), None, "gthread")
-        self.assertEqual((cfg.address, cfg.uid, cfg.worker_class_str, cfg.is_ssl), ([("h", 1), "/s"], 5, "gthread", False))
+        self.assertEqual(
+            (cfg.address, cfg.uid, cfg.worker_class_str, cfg.is_ssl), ([("h", 1), "/s"], 5, "gthread", False)
+        )
         cfg.set("user", 6)
         self.assertEqual((cfg.user, cfg.uid, cfg.settings["user"].get()), (6, 6, 6))
         with self.assertLogs("gunicorn.error") as logs:
@@ -193,10 +208,24 @@ if 1: pass
 elif 2: n = 1
 """
         lines = config._lines(source, "x")
-        self.assertEqual({name: lines.get(name) for name in "abdefghijklmn"}, {
-            "a": 1, "b": None, "d": 2, "e": 3, "f": 4, "g": 6, "h": 8, "i": 10, "j": 12, "k": 14,
-            "l": 15, "m": None, "n": 17,
-        })
+        self.assertEqual(
+            {name: lines.get(name) for name in "abdefghijklmn"},
+            {
+                "a": 1,
+                "b": None,
+                "d": 2,
+                "e": 3,
+                "f": 4,
+                "g": 6,
+                "h": 8,
+                "i": 10,
+                "j": 12,
+                "k": 14,
+                "l": 15,
+                "m": None,
+                "n": 17,
+            },
+        )
         self.assertEqual(config._lines(b"(", "x"), {})
 
 
@@ -244,8 +273,13 @@ class Log(unittest.TestCase):
                 handler.close()
 
     def setting(self, **settings):
-        values = {"errorlog": self.path, "loglevel": "info", "accesslog": None, "proc_name": "m:a",
-                  "access_log_format": "%(m)s %(s)s %({x-id}i)s %({Y}o)s %(nix)s"}
+        values = {
+            "errorlog": self.path,
+            "loglevel": "info",
+            "accesslog": None,
+            "proc_name": "m:a",
+            "access_log_format": "%(m)s %(s)s %({x-id}i)s %({Y}o)s %(nix)s",
+        }
         return config.Config(dict(values, **settings), config.File(), None, "sync")
 
     def read(self, path=None):
@@ -299,24 +333,36 @@ class Log(unittest.TestCase):
         class Request:
             headers = [("X-ID", "12")]
 
-        environ = {"REQUEST_METHOD": "GET", "RAW_URI": "/a?b", "SERVER_PROTOCOL": "HTTP/1.1",
-                   "HTTP_AUTHORIZATION": "Basic dXNlcjpwYXNz"}
+        environ = {
+            "REQUEST_METHOD": "GET",
+            "RAW_URI": "/a?b",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_AUTHORIZATION": "Basic dXNlcjpwYXNz",
+        }
         took = datetime.timedelta(days=1, seconds=2, microseconds=3500)
         logger = glogging.make(self.setting(accesslog=self.path + ".acc"))
         logger.access(Response, Request, environ, took)
         self.assertEqual(self.read(self.path + ".acc"), 'GET 404 12 q\\"q -\n')
         atoms = logger.atoms(Response, Request, environ, took)
-        self.assertEqual([atoms[k] for k in "ubBTDMLpr"], [
-            "user", "5", 5, 86402, 86402003500, 86402003, "86402.003500", "<7>", "GET /a?b HTTP/1.1"])
+        self.assertEqual(
+            [atoms[k] for k in "ubBTDMLpr"],
+            ["user", "5", 5, 86402, 86402003500, 86402003, "86402.003500", "<7>", "GET /a?b HTTP/1.1"],
+        )
         off = glogging.make(self.setting(), logger)
         off.access(Response, Request, environ, took)
         self.assertEqual(self.read(self.path + ".acc").count("\n"), 1)
 
     def test_configuration(self):
         stream = "ext://sys.stdout"
-        settings = {"logconfig_dict": {"formatters": {"generic": {"format": "<%(message)s>"}}, "handlers": {
-            "error_console": {"class": "logging.FileHandler", "filename": self.path, "formatter": "generic"},
-            "console": {"class": "logging.NullHandler"}}}}
+        settings = {
+            "logconfig_dict": {
+                "formatters": {"generic": {"format": "<%(message)s>"}},
+                "handlers": {
+                    "error_console": {"class": "logging.FileHandler", "filename": self.path, "formatter": "generic"},
+                    "console": {"class": "logging.NullHandler"},
+                },
+            }
+        }
         logger = glogging.make(self.setting(**settings))
         self.assertTrue(glogging.in_python(logger))
         logger.info("x")
@@ -336,9 +382,11 @@ class Log(unittest.TestCase):
             self.assertTrue(self.read().endswith("<still>\n"))
         ini = self.path + ".ini"
         with open(ini, "w") as f:
-            f.write("[loggers]\nkeys=root,e\n[handlers]\nkeys=h\n[formatters]\nkeys=f\n[logger_root]\nhandlers=\n"
-                    "[logger_e]\nqualname=gunicorn.error\nhandlers=h\npropagate=0\n[formatter_f]\nformat=ini %(message)s\n"
-                    "[handler_h]\nclass=FileHandler\nformatter=f\nargs=('%(here)s/ini.log',)\n")
+            f.write(
+                "[loggers]\nkeys=root,e\n[handlers]\nkeys=h\n[formatters]\nkeys=f\n[logger_root]\nhandlers=\n"
+                "[logger_e]\nqualname=gunicorn.error\nhandlers=h\npropagate=0\n[formatter_f]\nformat=ini %(message)s\n"
+                "[handler_h]\nclass=FileHandler\nformatter=f\nargs=('%(here)s/ini.log',)\n"
+            )
         glogging.make(self.setting(logconfig=ini), logger)
         logger.info("y")
         self.assertEqual(self.read(self.dir + "/ini.log"), "ini y\n")
@@ -366,8 +414,11 @@ class Log(unittest.TestCase):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.bind(("127.0.0.1", 0))
             s.settimeout(support.LIMIT)
-            logger = glogging.make(self.setting(
-                syslog=True, syslog_addr="udp://127.0.0.1:%d" % s.getsockname()[1], syslog_facility="local3"))
+            logger = glogging.make(
+                self.setting(
+                    syslog=True, syslog_addr="udp://127.0.0.1:%d" % s.getsockname()[1], syslog_facility="local3"
+                )
+            )
             logger.error("x")
             # local3 is 19, an error 3.
             self.assertEqual(s.recv(1000), b"<155>gunicorn.m.a.error: [%d] x\0" % os.getpid())
@@ -376,14 +427,17 @@ class Log(unittest.TestCase):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(self.dir + "/s")
             s.settimeout(support.LIMIT)
-            logger = glogging.make(self.setting(
-                statsd_host="unix:" + self.dir + "/s", statsd_prefix="a.b..", dogstatsd_tags="t:1"))
+            logger = glogging.make(
+                self.setting(statsd_host="unix:" + self.dir + "/s", statsd_prefix="a.b..", dogstatsd_tags="t:1")
+            )
             logger.warning("x")
             logger.info("", extra={"metric": "m", "value": 0, "mtype": "gauge"})
             logger.info("no metric", extra={"metric": "m", "value": 0, "mtype": "nix"})
             logger.timer("t", 1.5)
-            self.assertEqual([s.recv(1000) for _ in range(3)], [
-                b"a.b.gunicorn.log.warning:1|c|@1.0|#t:1", b"a.b.m:0|g|#t:1", b"a.b.t:1.5|ms|#t:1"])
+            self.assertEqual(
+                [s.recv(1000) for _ in range(3)],
+                [b"a.b.gunicorn.log.warning:1|c|@1.0|#t:1", b"a.b.m:0|g|#t:1", b"a.b.t:1.5|ms|#t:1"],
+            )
         self.assertIn("[WARNING] x\n", self.read())
         logger.sock.close()
 
@@ -408,8 +462,14 @@ class Log(unittest.TestCase):
 class View(unittest.TestCase):
     def test_address(self):
         for bind, address in [
-            ("127.0.0.1:80", ("127.0.0.1", 80)), ("LOCALHOST", ("localhost", 8000)), ("[::1]:90", ("::1", 90)),
-            (":5000", ("0.0.0.0", 5000)), ("unix:/a/b", "/a/b"), ("unix:///a", "/a"), ("fd://3", 3), ("tcp://h:1", ("h", 1)),
+            ("127.0.0.1:80", ("127.0.0.1", 80)),
+            ("LOCALHOST", ("localhost", 8000)),
+            ("[::1]:90", ("::1", 90)),
+            (":5000", ("0.0.0.0", 5000)),
+            ("unix:/a/b", "/a/b"),
+            ("unix:///a", "/a"),
+            ("fd://3", 3),
+            ("tcp://h:1", ("h", 1)),
         ]:
             self.assertEqual(view.parse_address(bind), address)
 
@@ -454,13 +514,26 @@ class Carrying(unittest.TestCase):
         return {n: v for n, v in vars(second).items() if n not in second._own}, {**lost, **late}
 
     def test_values(self):
-        kept = {"started": 1.5, "ids": {1, 2}, "name": "\udc80", "none": None, "_private": [b"x"], "nested": {"a": (1,)}}
+        kept = {
+            "started": 1.5,
+            "ids": {1, 2},
+            "name": "\udc80",
+            "none": None,
+            "_private": [b"x"],
+            "nested": {"a": (1,)},
+        }
         self.assertEqual(self.carried(**kept), (kept, {}))
         self.assertEqual(self.carried(), ({}, {}))
 
     def test_what_cannot_be_carried(self):
         kept, lost = self.carried(
-            lock=threading.Lock(), local=lambda: None, refuses=Refuses(), vanishes=Vanishes(), large="x" * carrying.MAX_SIZE, small=1)
+            lock=threading.Lock(),
+            local=lambda: None,
+            refuses=Refuses(),
+            vanishes=Vanishes(),
+            large="x" * carrying.MAX_SIZE,
+            small=1,
+        )
         self.assertEqual(kept, {"small": 1})
         self.assertEqual(sorted(lost), ["large", "local", "lock", "refuses", "vanishes"])
         self.assertEqual(lost["refuses"], "not me")
@@ -493,8 +566,10 @@ class GIL(unittest.TestCase):
 
     def test_what_the_log_says(self):
         self.assertEqual(self.told("3.13.0 (main) [GCC]", True), [])
-        self.assertEqual(self.told("3.13.0 experimental free-threading build (main) [GCC]", False),
-                         [("info", "The GIL is off: the threads of this worker run in parallel")])
-        (level, text), = self.told("3.14.0 free-threading build (main) [GCC]", True)
+        self.assertEqual(
+            self.told("3.13.0 experimental free-threading build (main) [GCC]", False),
+            [("info", "The GIL is off: the threads of this worker run in parallel")],
+        )
+        ((level, text),) = self.told("3.14.0 free-threading build (main) [GCC]", True)
         self.assertEqual(level, "warning")
         self.assertIn("The GIL is on", text)

@@ -16,7 +16,8 @@ def app(environ, start_response):
 
 class Configure(MasterTest):
     def test_values_hooks_and_lines(self):
-        answer = self.master.configure(textwrap.dedent("""\
+        answer = self.master.configure(
+            textwrap.dedent("""\
             import os, ssl
             workers = 3
             bind = ["127.0.0.1:1"]
@@ -32,16 +33,25 @@ class Configure(MasterTest):
             cert_reqs = ssl.CERT_REQUIRED
             def on_starting(server): pass
             def post_request(worker, req): pass
-            """))
+            """)
+        )
         self.assertEqual(answer["type"], "ok")
         settings = answer["settings"]
         self.assertEqual(settings.pop("worker_class")["python"][:20], "<class '__config__.T")
         for hook in answer["hooks"]:
             self.assertEqual(settings.pop(hook), {"python": "<%s()>" % hook})
-        self.assertEqual(settings, {
-            "workers": 3, "bind": ["127.0.0.1:1"], "timeout": 6, "tuples": [1, 2], "cert_reqs": 2,
-            "odd": {"python": "{1: 2}"}, "helper": {"python": "<helper()>"},
-        })
+        self.assertEqual(
+            settings,
+            {
+                "workers": 3,
+                "bind": ["127.0.0.1:1"],
+                "timeout": 6,
+                "tuples": [1, 2],
+                "cert_reqs": 2,
+                "odd": {"python": "{1: 2}"},
+                "helper": {"python": "<helper()>"},
+            },
+        )
         self.assertEqual(answer["hooks"], ["on_starting", "post_request"])
         self.assertEqual(answer["lines"]["workers"], 2)
         self.assertEqual(answer["lines"]["timeout"], 9)
@@ -63,8 +73,7 @@ class Configure(MasterTest):
 
     def test_module(self):
         self.master.write("settings_module.py", "workers = 7")
-        answer = self.master.call("configure", generation=1, chdir=self.dir,
-                                  config_file="python:settings_module")
+        answer = self.master.call("configure", generation=1, chdir=self.dir, config_file="python:settings_module")
         self.assertEqual(answer["settings"], {"workers": 7})
         answer = self.master.call("configure", generation=1, chdir=self.dir, config_file="python:nix")
         self.assertEqual(answer["error"], "\nError: No module named 'nix'")
@@ -97,8 +106,7 @@ class Configure(MasterTest):
             ("def pre_fork(a): pass", "Value must have an arity of: 2"),
             ("def post_request(a): pass", "Value must have an arity of: 4"),
             ("on_exit = 5", "Value is not callable: 5"),
-            ("on_exit = 'nix'", "Value 'nix' is not import string. "
-                                "Format: module[.submodules...].object"),
+            ("on_exit = 'nix'", "Value 'nix' is not import string. Format: module[.submodules...].object"),
             ("on_exit = 'os.nix'", "Can not load 'nix' from 'os'"),
             ("on_exit = 'nix.nix'", "No module named 'nix'"),
         ]:
@@ -118,7 +126,8 @@ class Configure(MasterTest):
 
 class Hooks(MasterTest):
     def test_arguments(self):
-        self.master.configure(textwrap.dedent("""
+        self.master.configure(
+            textwrap.dedent("""
             def nworkers_changed(server, new, old):
                 server.log.info("changed %s %s %s %s", new, old, server.num_workers, server.cfg.workers)
             def on_exit(server):
@@ -126,10 +135,16 @@ class Hooks(MasterTest):
             def when_ready(server):
                 import sys
                 sys.exit(9)
-            """))
+            """)
+        )
         self.master.prepare("app:app", workers=4)
-        answer = self.master.call("hook", generation=1, hook="nworkers_changed", args=[2, None],
-                                  server=dict(self.master.server(), num_workers=2))
+        answer = self.master.call(
+            "hook",
+            generation=1,
+            hook="nworkers_changed",
+            args=[2, None],
+            server=dict(self.master.server(), num_workers=2),
+        )
         self.assertEqual(answer["type"], "ok")
         self.assertIn("changed 2 None 2 4", self.master.read_log())
         answer = self.master.call("hook", generation=1, hook="on_exit")
@@ -139,7 +154,9 @@ class Hooks(MasterTest):
         self.assertEqual(self.master.call("hook", generation=1, hook="on_reload")["type"], "ok")
 
     def test_life_of_a_worker(self):
-        worker = self.master.up(HELLO, textwrap.dedent("""
+        worker = self.master.up(
+            HELLO,
+            textwrap.dedent("""
             def note(name, server, worker):
                 server.log.info("%s age=%s pids=%s", name, worker.age, len(server.WORKERS))
             def pre_fork(server, worker): note("pre_fork", server, worker)
@@ -148,12 +165,20 @@ class Hooks(MasterTest):
             def child_exit(server, worker): note("child_exit", server, worker)
             def post_worker_init(worker): worker.log.info("post_worker_init %s", worker.wsgi)
             def worker_int(worker): worker.log.info("worker_int")
-            """))
+            """),
+        )
         self.master.terminate(worker, signal.SIGINT)
         log = self.master.wait_log("child_exit")
-        wanted = ["pre_fork age=1", "Booting worker with pid: %d" % worker.pid, "post_fork age=1",
-                  "post_worker_init <function app", "worker_int",
-                  "Worker exiting (pid: %d)" % worker.pid, "worker_exit age=1", "child_exit age=1"]
+        wanted = [
+            "pre_fork age=1",
+            "Booting worker with pid: %d" % worker.pid,
+            "post_fork age=1",
+            "post_worker_init <function app",
+            "worker_int",
+            "Worker exiting (pid: %d)" % worker.pid,
+            "worker_exit age=1",
+            "child_exit age=1",
+        ]
         places = [log.index(text) for text in wanted]
         self.assertEqual(places, sorted(places), log)
 
@@ -225,8 +250,7 @@ class Life(MasterTest):
         self.master.up(HELLO)
         self.master.prepare("app:app", generation=2)
         second = self.master.spawn(generation=2)
-        sockets = [os.readlink("/proc/%d/fd/%s" % (second.pid, fd))
-                   for fd in os.listdir("/proc/%d/fd" % second.pid)]
+        sockets = [os.readlink("/proc/%d/fd/%s" % (second.pid, fd)) for fd in os.listdir("/proc/%d/fd" % second.pid)]
         # Its slot, its queue, its channel, and the end to come.
         self.assertEqual(sum(s.startswith("socket:") for s in sockets), 4, sockets)
         self.assertEqual(self.master.get(second, generation=2)[4], b"hello")
@@ -261,8 +285,9 @@ class Life(MasterTest):
 
 class Preload(MasterTest):
     def test_app_is_kept(self):
-        self.master.up("import os\nPID = os.getpid()\n" + HELLO.replace("b\"hello\"", "str(PID).encode()"),
-                       preload_app=True)
+        self.master.up(
+            "import os\nPID = os.getpid()\n" + HELLO.replace('b"hello"', "str(PID).encode()"), preload_app=True
+        )
         spawner = str(self.master.process.pid).encode()
         self.assertEqual(self.master.get(self.master.workers[0])[4], spawner)
         self.master.write("app.py", "broken")
@@ -334,13 +359,16 @@ def post_fork(server, worker):
 class Surroundings(MasterTest):
     def test_environment_path_and_directory(self):
         os.makedirs(os.path.join(self.dir, "sub", "lib"))
-        self.master.write("sub/app.py", textwrap.dedent("""
+        self.master.write(
+            "sub/app.py",
+            textwrap.dedent("""
             import os, sys, lib_module
             def app(environ, start_response):
                 start_response("200 OK", [])
                 return [repr((os.getcwd(), sys.path[0:2], os.environ.get("A"), os.environ.get("HOME"),
                               os.environ["SERVER_SOFTWARE"], sys.argv)).encode()]
-            """))
+            """),
+        )
         self.master.write("sub/lib/lib_module.py", "")
         self.master.configure()
         sub = os.path.join(self.dir, "sub")
@@ -363,14 +391,17 @@ class Surroundings(MasterTest):
 
     def test_log_file(self):
         path = os.path.join(self.dir, "error.log")
-        worker = self.master.up(HELLO.replace("start_response(\"200", "1/0 #"), errorlog=path)
+        worker = self.master.up(HELLO.replace('start_response("200', "1/0 #"), errorlog=path)
         os.rename(path, path + ".1")
         self.master.message("reopen")
         os.kill(worker.pid, signal.SIGUSR1)
         self.assertEqual(self.master.get(worker)[0], ERROR)
         with open(path) as f:
             log = f.read()
-        self.assertRegex(log, r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[%d\] \[ERROR\] "
-                              r"Error handling request GET /\nTraceback" % worker.pid)
+        self.assertRegex(
+            log,
+            r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[%d\] \[ERROR\] "
+            r"Error handling request GET /\nTraceback" % worker.pid,
+        )
         with open(path + ".1") as f:
             self.assertIn("[INFO] Booting worker with pid: %d" % worker.pid, f.read())

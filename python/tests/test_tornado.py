@@ -86,18 +86,35 @@ if found:
         def on_close(self):
             Chat.left = self.close_code, self.close_reason
 
-    APP = web.Application([
-        ("/", Hello), ("/hello/(.*)", Hello), ("/stream", Stream), ("/flood", Flood), ("/upload", Upload),
-        ("/broken", Broken), ("/chat", Chat),
-    ])
+    APP = web.Application(
+        [
+            ("/", Hello),
+            ("/hello/(.*)", Hello),
+            ("/stream", Stream),
+            ("/flood", Flood),
+            ("/upload", Upload),
+            ("/broken", Broken),
+            ("/chat", Chat),
+        ]
+    )
 
 
 def scope(path, method="GET", kind="http", headers=(), query=b"", **more):
-    return dict({
-        "type": kind, "method": method, "raw_path": path.encode(), "query_string": query, "http_version": "1.1",
-        "scheme": {"http": "https", "websocket": "wss"}[kind], "client": ("192.0.2.7", 5), "root_path": "",
-        "headers": [(b"host", b"example.com")] + list(headers), "path": path,
-    }, **more)
+    return dict(
+        {
+            "type": kind,
+            "method": method,
+            "raw_path": path.encode(),
+            "query_string": query,
+            "http_version": "1.1",
+            "scheme": {"http": "https", "websocket": "wss"}[kind],
+            "client": ("192.0.2.7", 5),
+            "root_path": "",
+            "headers": [(b"host", b"example.com")] + list(headers),
+            "path": path,
+        },
+        **more,
+    )
 
 
 class Server:
@@ -163,8 +180,12 @@ class Tornado(unittest.TestCase):
         self.assertEqual(self.run_one(scope("/", "POST", headers=[form]), body_event(b"field=value"))[2], b"value11")
         parts = [body_event(b"field=" + b"y" * 1000, True), body_event(b"z" * 1000)]
         self.assertTrue(self.run_one(scope("/", "POST", headers=[form]), *parts)[2].endswith(b"z2006"))
-        self.assertEqual(self.run_one(scope("/upload", "PUT"), body_event(b"abc", True), body_event(b"", True),
-                                      body_event(b"de"))[2], b"[3, 2]")
+        self.assertEqual(
+            self.run_one(scope("/upload", "PUT"), body_event(b"abc", True), body_event(b"", True), body_event(b"de"))[
+                2
+            ],
+            b"[3, 2]",
+        )
         self.assertEqual(self.run_one(scope("/upload", "PUT"), body_event(b"abc"))[2], b"[3]")
 
     def test_stream(self):
@@ -199,32 +220,37 @@ class Tornado(unittest.TestCase):
             server = Server()
             for event in ({"type": "websocket.connect"},) + events:
                 server.events.put_nowait(event)
-            await asyncio.wait_for(self.app(scope("/chat", kind="websocket", headers=headers, **more),
-                                            server.events.get, server.send), 20)
+            await asyncio.wait_for(
+                self.app(scope("/chat", kind="websocket", headers=headers, **more), server.events.get, server.send), 20
+            )
             return server.said
 
         return asyncio.run(main())
 
     def test_websocket(self):
         gone = {"type": "websocket.disconnect", "code": 1001, "reason": "away"}
-        said = self.talk({"type": "websocket.receive", "text": "shout"},
-                         {"type": "websocket.receive", "text": None, "bytes": b"abc"}, gone,
-                         headers=[(b"sec-websocket-protocol", b"other, chat")])
-        self.assertEqual(said, [
-            {"type": "websocket.accept", "subprotocol": "chat", "headers": []},
-            {"type": "websocket.send", "text": "open chat"},
-            {"type": "websocket.send", "text": "SHOUT"},
-            {"type": "websocket.send", "bytes": b"cba"},
-        ])
+        said = self.talk(
+            {"type": "websocket.receive", "text": "shout"},
+            {"type": "websocket.receive", "text": None, "bytes": b"abc"},
+            gone,
+            headers=[(b"sec-websocket-protocol", b"other, chat")],
+        )
+        self.assertEqual(
+            said,
+            [
+                {"type": "websocket.accept", "subprotocol": "chat", "headers": []},
+                {"type": "websocket.send", "text": "open chat"},
+                {"type": "websocket.send", "text": "SHOUT"},
+                {"type": "websocket.send", "bytes": b"cba"},
+            ],
+        )
         self.assertEqual(Chat.left, (1001, "away"))
-        said = self.talk({"type": "websocket.receive", "text": "bye"},
-                         {"type": "websocket.disconnect", "code": 4001})
+        said = self.talk({"type": "websocket.receive", "text": "bye"}, {"type": "websocket.disconnect", "code": 4001})
         self.assertEqual(said[-1], {"type": "websocket.close", "code": 4001, "reason": "as you like"})
         self.assertEqual(Chat.left[0], 4001)
 
     def test_websocket_callback_that_raises(self):
-        said = self.talk({"type": "websocket.receive", "text": "raise"},
-                         {"type": "websocket.disconnect", "code": 1011})
+        said = self.talk({"type": "websocket.receive", "text": "raise"}, {"type": "websocket.disconnect", "code": 1011})
         self.assertEqual(said[-1], {"type": "websocket.close", "code": 1011, "reason": ""})
 
     def test_websocket_denied(self):

@@ -68,7 +68,9 @@ async def opened():
 async def ran(app, before=None, *subprotocols):
     """Runs an app to its end, and returns the connection and all that was said."""
     socket, server = made()
-    task = socket.task = asyncio.ensure_future(socket.run(app, {"type": "websocket", "subprotocols": list(subprotocols)}))
+    task = socket.task = asyncio.ensure_future(
+        socket.run(app, {"type": "websocket", "subprotocols": list(subprotocols)})
+    )
     await settle()
     if before:
         before(socket)

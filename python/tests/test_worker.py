@@ -100,7 +100,6 @@ class Term(WorkerTest):
             for _ in range(5):
                 self.master.terminate(self.master.spawn(slots=slots))
 
-
     def test_no_message_is_lost(self):
         stays = self.up()
         wanted, got = set(), []
@@ -165,10 +164,13 @@ class Abort(WorkerTest):
             self.assertIn("Worker exiting (pid: %d)" % worker.pid, log)
 
     def test_end_that_hangs(self):
-        worker = self.up(config=(
-            "import threading, time\n"
-            "def worker_exit(server, worker):\n"
-            "    threading.Thread(target=lambda: open(worker.cfg.env['GATE']).read()).start()\n"))
+        worker = self.up(
+            config=(
+                "import threading, time\n"
+                "def worker_exit(server, worker):\n"
+                "    threading.Thread(target=lambda: open(worker.cfg.env['GATE']).read()).start()\n"
+            )
+        )
         os.kill(worker.pid, signal.SIGTERM)
         with open(os.path.join(self.dir, "gate"), "w"):
             self.assertEqual(self.master.terminate(worker, signal.SIGABRT)["code"], 1)
@@ -195,12 +197,15 @@ class Ignored(WorkerTest):
 
     def test_children_do_not_ignore_them(self):
         code = "import signal; print([s for s in (1, 2, 12, 15) if signal.getsignal(s) == signal.SIG_IGN])"
-        worker = self.master.up("""
+        worker = self.master.up(
+            """
 import subprocess, sys
 def app(environ, start_response):
     start_response("200 OK", [])
     return [subprocess.check_output([sys.executable, "-c", %r])]
-""" % code)
+"""
+            % code
+        )
         # Whatever this process ignores: nohup(1) has it ignore SIGHUP.
         self.assertEqual(self.master.get(worker)[4].strip(), b"[]")
 
@@ -237,7 +242,11 @@ def app(environ, start_response):
     return [repr((os.getresuid(), os.getresgid(), os.getgroups())).encode()]
 """,
             "def post_fork(s, w):\n    import os; w.log.info('post_fork %s', os.getuid())",
-            user=65534, group=65534, initgroups=True, errorlog=log)
+            user=65534,
+            group=65534,
+            initgroups=True,
+            errorlog=log,
+        )
         got = eval(self.master.get(worker)[4])
         self.assertEqual(got, ((65534,) * 3, (65534,) * 3, [65534]))
         with open(log) as f:
@@ -267,7 +276,10 @@ class Boot(MasterTest):
     def test_no_module(self):
         code, log = self.boot("nix:app")
         self.assertEqual(code, 3)
-        self.assertIn("[ERROR] Exception in worker process\nTraceback (most recent call last):\nModuleNotFoundError: No module named 'nix'\n", log)
+        self.assertIn(
+            "[ERROR] Exception in worker process\nTraceback (most recent call last):\nModuleNotFoundError: No module named 'nix'\n",
+            log,
+        )
         self.assertEqual(log.count("No module named 'nix'"), 1)
         self.assertIn("\nHint: 'nix' is neither in ", log)
 
@@ -408,7 +420,8 @@ def app(environ, start_response):
                     worker.alive = False
                 if req.query == "fail":
                     1 / 0
-            """))
+            """),
+        )
         self.assertEqual(self.master.get(worker, "/p?q")[4], b"-1234")
         log = self.master.wait_log("post 1")
         self.assertIn("pre GET /p q /p?q (1, 1)", log)
@@ -435,7 +448,8 @@ def app(environ, start_response):
             def pre_request(worker, req):
                 if req.path == "/old":
                     req.method, req.path, req.query, req.scheme = "PUT", "/new%C3%A9", "r=2", "https"
-            """))
+            """),
+        )
         self.assertEqual(self.master.get(worker, "/old?q")[4], "PUT|/old?q||/newé|r=2|https".encode())
         self.assertEqual(self.master.get(worker, "/as/is?q")[4], b"GET|/as/is?q||/as/is|q|http")
 
@@ -459,7 +473,9 @@ def app(environ, start_response):
     with open(os.environ["GATE"]) as f:
         f.read()
     yield b"second"
-""", raw_env=["GATE=" + gate])
+""",
+            raw_env=["GATE=" + gate],
+        )
         self.assertEqual(self.master.get(worker), (START, 1, "200 OK", [("X", "y")], b"first"))
         with open(gate, "w"):
             pass

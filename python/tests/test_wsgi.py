@@ -8,9 +8,24 @@ import time
 from indrik import store
 
 from .support import (
-    DEADLINE, GONE,
-    CHUNK, END, ERROR, EXTEND, FILE, HINTS, REFUSED, RESPONSE, START, STORE_BLOCK, MasterTest, Store, memory, receive,
-    strict, strict_all,
+    DEADLINE,
+    GONE,
+    CHUNK,
+    END,
+    ERROR,
+    EXTEND,
+    FILE,
+    HINTS,
+    REFUSED,
+    RESPONSE,
+    START,
+    STORE_BLOCK,
+    MasterTest,
+    Store,
+    memory,
+    receive,
+    strict,
+    strict_all,
 )
 
 APP = r"""
@@ -232,7 +247,10 @@ class Bodies(WSGITest):
         for size in (64 << 10, (64 << 10) + 1, 1 << 20):
             self.assertEqual(self.all("/edge?%d" % size), [(RESPONSE, OK, TEXT, data(size))])
         # Whether the tray is free depends on how fast it is read.
-        for path, want in (("/edge?3000000", data(3000000)), ("/stream?100000,10,200000", data(100000) + data(10) + data(200000))):
+        for path, want in (
+            ("/edge?3000000", data(3000000)),
+            ("/stream?100000,10,200000", data(100000) + data(10) + data(200000)),
+        ):
             messages = self.all(path)
             self.assertEqual({m[0] for m in messages}, {START, CHUNK, END})
             self.assertTrue(b"".join(m[-1] for m in messages[:-1]) == want)
@@ -249,8 +267,10 @@ class Bodies(WSGITest):
         self.master.request("/edge?300000")
         self.assertEqual(strict(receive(self.worker.slots[0])[0])[-1], 300000)
         # The front has not read that yet.
-        self.assertEqual(self.all("/edge?301000"), [(START, OK, TEXT, b"")] + [
-            (CHUNK, part) for part in cut(data(301000), 120 << 10)] + [(END,)])
+        self.assertEqual(
+            self.all("/edge?301000"),
+            [(START, OK, TEXT, b"")] + [(CHUNK, part) for part in cut(data(301000), 120 << 10)] + [(END,)],
+        )
         self.assertEqual(self.worker.take_tray(300000), data(300000))
         self.assertEqual(len(self.all("/edge?300000")), 1)
 
@@ -266,8 +286,7 @@ class Bodies(WSGITest):
         self.assertEqual([m[0] for m in self.all("/short")], [START, CHUNK, END])
 
     def test_write(self):
-        self.assertEqual(self.all("/write"),
-                         [(START, OK, TEXT, b"a"), (CHUNK, b"b"), (CHUNK, b"c"), (END,)])
+        self.assertEqual(self.all("/write"), [(START, OK, TEXT, b"a"), (CHUNK, b"b"), (CHUNK, b"c"), (END,)])
         self.assertEqual(self.all("/write_only"), [(START, OK, TEXT, b""), (END,)])
 
     def test_heads(self):
@@ -323,10 +342,16 @@ class Environ(WSGITest):
     def test_constants(self):
         got = eval(self.all("/echo_environ")[0][3])
         wanted = self.master.environ("/echo_environ")
-        wanted.update({
-            "wsgi.version": (1, 0), "wsgi.multithread": False, "wsgi.multiprocess": False,
-            "wsgi.run_once": False, "wsgi.input_terminated": True, "SERVER_SOFTWARE": "indrik/1.2.3",
-        })
+        wanted.update(
+            {
+                "wsgi.version": (1, 0),
+                "wsgi.multithread": False,
+                "wsgi.multiprocess": False,
+                "wsgi.run_once": False,
+                "wsgi.input_terminated": True,
+                "SERVER_SOFTWARE": "indrik/1.2.3",
+            }
+        )
         self.assertEqual(got, wanted)
 
     def test_threads_and_processes(self):
@@ -411,7 +436,6 @@ class Input(WSGITest):
         os.close(head)
         os.close(body)
 
-
     def test_no_room_for_descriptors(self):
         item = (200000, 0, 1)
         for environ, body, text in [
@@ -479,12 +503,20 @@ class Closing(list):
         self.assertEqual(got, list(wanted))
 
     def test_order(self):
-        self.in_order(["/a", "/write", "/b"], (RESPONSE, b"/a"), (START, b"a"), (CHUNK, b"/write"), (END,), (RESPONSE, b"/b"))
+        self.in_order(
+            ["/a", "/write", "/b"], (RESPONSE, b"/a"), (START, b"a"), (CHUNK, b"/write"), (END,), (RESPONSE, b"/b")
+        )
         self.in_order(["/a", "/error", "/b"], (RESPONSE, b"/a"), (ERROR,), (RESPONSE, b"/b"))
         self.in_order(["/error", "/write"], (ERROR,), (START, b"a"), (CHUNK, b"/write"), (END,))
         self.in_order(["/a", "/close", "/b"], (RESPONSE, b"/a"), (RESPONSE, b"/close"), (RESPONSE, b"/b"))
-        self.in_order(["/a", "/big/65000", "/big/65536", "/big/70000", "/b"], (RESPONSE, b"/a"), (RESPONSE, bytes(65000)),
-                      (RESPONSE, bytes(65536)), (RESPONSE, bytes(70000)), (RESPONSE, b"/b"))
+        self.in_order(
+            ["/a", "/big/65000", "/big/65536", "/big/70000", "/b"],
+            (RESPONSE, b"/a"),
+            (RESPONSE, bytes(65000)),
+            (RESPONSE, bytes(65536)),
+            (RESPONSE, bytes(70000)),
+            (RESPONSE, b"/b"),
+        )
 
     def test_revoked(self):
         for at in range(3):
@@ -556,7 +588,7 @@ def app(environ, start):
 
     def test_deadline(self):
         worker = self.master.up(self.APP, timeout=30)
-        left, = self.answers(worker, "deadline()-now()")
+        (left,) = self.answers(worker, "deadline()-now()")
         self.assertTrue(29.9 < left <= 30.1, left)  # nobody has noted anything yet
 
         def note(worker, number):
@@ -608,8 +640,9 @@ class Files(WSGITest):
         self.assertEqual(self.all("/file?" + path, method="HEAD"), [(START, OK, TEXT, b""), (END,)])
 
     def test_iterated(self):
-        self.assertEqual(self.all("/file_in_memory"), [
-            (START, OK, TEXT, b"in m"), (CHUNK, b"emor"), (CHUNK, b"y"), (END,)])
+        self.assertEqual(
+            self.all("/file_in_memory"), [(START, OK, TEXT, b"in m"), (CHUNK, b"emor"), (CHUNK, b"y"), (END,)]
+        )
         import gzip
 
         path = os.path.join(self.dir, "file.gz")
@@ -629,7 +662,9 @@ class Files(WSGITest):
                 messages = self.all("/file_of_its_own?" + path, HTTP_KIND=kind)
                 self.assertEqual(messages, [(START, OK, TEXT, wanted), (END,)])
         for kind, at, wanted in [
-            ("plain", 0, b"abcdefghij"), ("unbuffered", 0, b"abcdefghij"), ("both", 0, b"abcdefghij"),
+            ("plain", 0, b"abcdefghij"),
+            ("unbuffered", 0, b"abcdefghij"),
+            ("both", 0, b"abcdefghij"),
             ("written", 3, b"NOT flushed"),
         ]:
             with self.subTest(kind):

@@ -126,11 +126,13 @@ async def react_no_content(scope, receive, send):
 async def react_odd_types(scope, receive, send):
     import http as standard
 
-    await send({
-        "type": "http.response.start",
-        "status": standard.HTTPStatus.CREATED,
-        "headers": (pair for pair in [(b"x-a", b"1"), [b"x-b", b"2"]]),
-    })
+    await send(
+        {
+            "type": "http.response.start",
+            "status": standard.HTTPStatus.CREATED,
+            "headers": (pair for pair in [(b"x-a", b"1"), [b"x-b", b"2"]]),
+        }
+    )
     await send({"type": "http.response.body", "body": bytearray(b"bytearray,"), "more_body": True})
     await send({"type": "http.response.body", "body": memoryview(b"memoryview")})
 

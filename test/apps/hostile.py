@@ -19,17 +19,25 @@ STRANGER = int(os.environ.get("STRANGER", "0"))  # a process of the same user th
 SECRET = os.environ.get("SECRET", "/etc/shadow")
 
 FORGED = [
-    b"", b"{", b"null", b"\x00" * 100, b"[" * 60000,
+    b"",
+    b"{",
+    b"null",
+    b"\x00" * 100,
+    b"[" * 60000,
     {"type": "exited", "worker": 1, "pid": STRANGER, "code": 0, "signal": 0},
     {"type": "exited", "worker": 2, "pid": STRANGER, "code": 0, "signal": 9},
     {"type": "ready", "worker": 2, "pid": STRANGER},
     {"type": "ready", "worker": 99, "pid": STRANGER, "kind": "asgi"},
-    {"type": "ready"}, {"type": "recycle"}, {"type": "recycle", "worker": 2},
+    {"type": "ready"},
+    {"type": "recycle"},
+    {"type": "recycle", "worker": 2},
     {"type": "ok", "call": 1, "settings": {"errorlog": SECRET, "user": 0}, "hooks": [], "lines": {}},
     {"type": "ok", "call": 5, "pid": STRANGER},
     {"type": "failed", "call": 5, "stage": "spawner"},
     {"type": "files", "files": ["/etc"] * 2000, "since": 0},
-    {"type": "drained"}, {"type": "settled", "worker": 2}, {"type": "quit"},
+    {"type": "drained"},
+    {"type": "settled", "worker": 2},
+    {"type": "quit"},
 ]
 
 
@@ -110,7 +118,11 @@ def rights():
     for sock in sockets():
         for data in (b'{"type":"recycle"}', b"", b"x"):
             try:
-                sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2] * 60))], socket.MSG_DONTWAIT)
+                sock.sendmsg(
+                    [data],
+                    [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2] * 60))],
+                    socket.MSG_DONTWAIT,
+                )
             except OSError:
                 pass
 
@@ -161,7 +173,7 @@ def memory():
             size = os.fstat(fd).st_size
             with mmap.mmap(fd, size) as m:
                 for at in range(0, min(size, 1 << 16), 8):
-                    m[at:at + 8] = b"\xff" * 8
+                    m[at : at + 8] = b"\xff" * 8
         except (OSError, ValueError):
             pass
 
@@ -217,9 +229,23 @@ def close():
     os.closerange(3, 256)
 
 
-ATTACKS = {f.__name__: f for f in (
-    channel, empty, rights, flood, steal, shut, memory, trace, signals, root, inherited, close,
-)}
+ATTACKS = {
+    f.__name__: f
+    for f in (
+        channel,
+        empty,
+        rights,
+        flood,
+        steal,
+        shut,
+        memory,
+        trace,
+        signals,
+        root,
+        inherited,
+        close,
+    )
+}
 
 # A preloaded app keeps duplicates of all that there is in the spawner.
 kept = [os.dup(fd) for fd, _, _ in list(descriptors())]
@@ -232,7 +258,7 @@ def attack(name):
 
 def answer(path, query):
     if path.startswith("/attack/"):
-        return attack(path[len("/attack/"):])
+        return attack(path[len("/attack/") :])
     return "hello " + query
 
 

@@ -24,7 +24,7 @@ async def app(scope, receive, send):
         return
     query = {k: v[0] for k, v in parse_qs(scope["query_string"].decode()).items()}
     assert (await receive())["type"] == "websocket.connect"
-    await globals()[scope["path"][len(scope["root_path"]):].strip("/")](Socket(scope, receive, send), query)
+    await globals()[scope["path"][len(scope["root_path"]) :].strip("/")](Socket(scope, receive, send), query)
 
 
 class Socket:

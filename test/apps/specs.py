@@ -1,5 +1,6 @@
 """Apps of every form that the command line can name."""
 
+
 def answer(text):
     def app(environ, start_response):
         start_response("200 OK", [("Content-Type", "text/plain")])

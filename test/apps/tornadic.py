@@ -67,10 +67,16 @@ class Broken(RequestHandler):
         raise RuntimeError("broken here")
 
 
-app = Application([
-    ("/hello", Hello), ("/stream", Stream), ("/count", Count), ("/chat", Chat), ("/broken", Broken),
-    (".*", Echo),
-])
+app = Application(
+    [
+        ("/hello", Hello),
+        ("/stream", Stream),
+        ("/count", Count),
+        ("/chat", Chat),
+        ("/broken", Broken),
+        (".*", Echo),
+    ]
+)
 
 # At the import there is no loop that runs; what is left with it runs with the server.
 IOLoop.current().add_callback(print, "called from the loop", flush=True)

@@ -18,7 +18,8 @@ class CustomLogger(Logger):
         super().setup(cfg)
         logging.getLogger("gunicorn.access").addFilter(NoProbes())
         self._set_handler(
-            self.error_log, cfg.errorlog,
+            self.error_log,
+            cfg.errorlog,
             logging.Formatter("[%(levelname)s] [%(process)d] %(message)s"),
         )
 

@@ -16,9 +16,7 @@ logconfig_dict = {
             "static_fields": {"service": os.environ.get("SERVICE", "web")},
         }
     },
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "json", "stream": sys.stdout}
-    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "stream": sys.stdout}},
     "root": {"level": "INFO", "handlers": ["console"]},
     "loggers": {
         "gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False},

@@ -12,4 +12,6 @@ def post_worker_init(worker):
 
 def post_request(worker, req, environ, resp):
     if req.path.startswith("/upload"):
-        worker.log.debug("", extra={"metric": "uploaded", "value": int(environ.get("CONTENT_LENGTH") or 0), "mtype": "histogram"})
+        worker.log.debug(
+            "", extra={"metric": "uploaded", "value": int(environ.get("CONTENT_LENGTH") or 0), "mtype": "histogram"}
+        )

@@ -15,6 +15,10 @@ def post_request(worker, req, environ, resp):
     took = time.monotonic() - worker.started
     if took >= SLOW:
         worker.log.warning(
-            "slow: %s %s took %.3f s, status %s, id %s", req.method, req.path, took,
-            resp.status.split()[0], environ["HTTP_X_REQUEST_ID"],
+            "slow: %s %s took %.3f s, status %s, id %s",
+            req.method,
+            req.path,
+            took,
+            resp.status.split()[0],
+            environ["HTTP_X_REQUEST_ID"],
         )

@@ -3,6 +3,7 @@
 Reads {"options": [...], "cases": [[word, ...], ...], "texts": [...]} and writes
 {"cases": [...], "texts": [...]}.
 """
+
 import argparse
 import json
 import re
@@ -46,6 +47,7 @@ def count(text):
 
 
 count.__name__ = "int"  # as the message calls it
+
 
 class Shell(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
@@ -104,7 +106,10 @@ def split(text):
 
 job = json.load(sys.stdin)
 parser = build(job["options"])
-json.dump({
-    "cases": [run(parser, words) for words in job["cases"]],
-    "texts": [split(text) for text in job["texts"] or ()],
-}, sys.stdout)
+json.dump(
+    {
+        "cases": [run(parser, words) for words in job["cases"]],
+        "texts": [split(text) for text in job["texts"] or ()],
+    },
+    sys.stdout,
+)

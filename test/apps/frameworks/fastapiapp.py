@@ -3,7 +3,17 @@ import contextlib
 import hashlib
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Cookie, Depends, FastAPI, Request, Response, UploadFile, WebSocket, WebSocketDisconnect
+from fastapi import (
+    BackgroundTasks,
+    Cookie,
+    Depends,
+    FastAPI,
+    Request,
+    Response,
+    UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+)
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel
 

@@ -4,7 +4,10 @@ import django
 from django.conf import settings
 
 settings.configure(
-    SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, INSTALLED_APPS=["channels"],
+    SECRET_KEY="x",
+    ALLOWED_HOSTS=["*"],
+    ROOT_URLCONF=__name__,
+    INSTALLED_APPS=["channels"],
     CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}},
 )
 django.setup()
@@ -38,7 +41,9 @@ class Sync(WebsocketConsumer):
 
 
 urlpatterns = [path("", lambda request: HttpResponse("view of %s" % request.get_host()))]
-app = ProtocolTypeRouter({
-    "http": get_asgi_application(),
-    "websocket": URLRouter([path("room/", Room.as_asgi()), path("sync/", Sync.as_asgi())]),
-})
+app = ProtocolTypeRouter(
+    {
+        "http": get_asgi_application(),
+        "websocket": URLRouter([path("room/", Room.as_asgi()), path("sync/", Sync.as_asgi())]),
+    }
+)

@@ -21,7 +21,12 @@ def show(name, response, body=True):
     headers = sorted((k, v) for k, v in response.headers.multi_items() if k not in OWN)
     headers = [(k, re.sub(r"(session=)[^;]*", r"\1…", v)) for k, v in headers]
     text = response.content.replace(urlsplit(sys.argv[2]).netloc.encode(), b"server")
-    print(name, response.status_code, headers, "%d %s" % (len(text), hashlib.sha256(text).hexdigest()[:12]) if body else "")
+    print(
+        name,
+        response.status_code,
+        headers,
+        "%d %s" % (len(text), hashlib.sha256(text).hexdigest()[:12]) if body else "",
+    )
 
 
 def middleware(url):
@@ -29,11 +34,16 @@ def middleware(url):
         for mount in "cors", "gzip", "brotli", "read", "tag", "plain", "hosts", "https":
             for encoding in "identity", "gzip", "br":
                 for path in "text", "stream", "file", "static/middleware.py", "missing":
-                    r = c.get("/%s/%s" % (mount, path), headers={"accept-encoding": encoding, "origin": "http://a.example"})
+                    r = c.get(
+                        "/%s/%s" % (mount, path), headers={"accept-encoding": encoding, "origin": "http://a.example"}
+                    )
                     # Compressors may cut a stream otherwise, so not how it was compressed.
                     r.headers.pop("content-length", None)
                     show("%s %s %s" % (mount, encoding, path), r)
-            show(mount + " range", c.get("/%s/file" % mount, headers={"range": "bytes=7-19", "accept-encoding": "identity"}))
+            show(
+                mount + " range",
+                c.get("/%s/file" % mount, headers={"range": "bytes=7-19", "accept-encoding": "identity"}),
+            )
             show(mount + " head", c.head("/%s/file" % mount, headers={"accept-encoding": "identity"}))
             show(mount + " secret", c.get("/%s/secret" % mount))
             show(mount + " secret", c.get("/%s/secret" % mount, headers={"x-user": "ada"}))
@@ -42,7 +52,10 @@ def middleware(url):
             show(mount + " background", c.get("/%s/background?name=%s" % (mount, mount)))
             show(mount + " error", httpx.get("%s/%s/error" % (url, mount)), body=False)
         show("host", c.get("/hosts/text", headers={"host": "good.example", "accept-encoding": "identity"}))
-        show("preflight", c.options("/cors/text", headers={"origin": "http://a.example", "access-control-request-method": "PUT"}))
+        show(
+            "preflight",
+            c.options("/cors/text", headers={"origin": "http://a.example", "access-control-request-method": "PUT"}),
+        )
         show("https", c.get("/https/text", headers={"x-forwarded-proto": "https", "accept-encoding": "identity"}))
         print(c.get("/plain/done").json())
 
@@ -80,12 +93,31 @@ def leaving(url):
 
 def proxied(url):
     with httpx.Client(base_url=url) as c:
-        for path in "/app", "/subapi/sub", "/static/proxied.py", "/openapi.json", "/docs", "/subapi/openapi.json", "/missing":
-            show(path, c.get(path, headers={"host": "example.com", "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.7"}))
+        for path in (
+            "/app",
+            "/subapi/sub",
+            "/static/proxied.py",
+            "/openapi.json",
+            "/docs",
+            "/subapi/openapi.json",
+            "/missing",
+        ):
+            show(
+                path,
+                c.get(
+                    path,
+                    headers={"host": "example.com", "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.7"},
+                ),
+            )
         for fields in (
-            {}, {"x-forwarded-for": "203.0.113.7"}, {"x-forwarded-for": "198.51.100.1, 203.0.113.7"},
-            {"x-forwarded-for": "203.0.113.7, 127.0.0.1"}, {"x-forwarded-for": "203.0.113.7:1234"},
-            {"x-forwarded-for": "[2001:db8::1]:1234"}, {"x-forwarded-proto": "https"}, {"x-forwarded-proto": "http"},
+            {},
+            {"x-forwarded-for": "203.0.113.7"},
+            {"x-forwarded-for": "198.51.100.1, 203.0.113.7"},
+            {"x-forwarded-for": "203.0.113.7, 127.0.0.1"},
+            {"x-forwarded-for": "203.0.113.7:1234"},
+            {"x-forwarded-for": "[2001:db8::1]:1234"},
+            {"x-forwarded-proto": "https"},
+            {"x-forwarded-proto": "http"},
         ):
             print(fields, c.get("/who", headers=fields).text)
 

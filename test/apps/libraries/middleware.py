@@ -29,7 +29,12 @@ class Reading(BaseHTTPMiddleware):
     async def dispatch(self, request, call_next):
         response = await call_next(request)
         body = b"".join([part async for part in response.body_iterator])
-        return Response(body, response.status_code, dict(response.headers, **{"x-read": str(len(body))}), background=response.background)
+        return Response(
+            body,
+            response.status_code,
+            dict(response.headers, **{"x-read": str(len(body))}),
+            background=response.background,
+        )
 
 
 class Tagging(BaseHTTPMiddleware):
@@ -97,8 +102,13 @@ async def error(request):
 
 def routes():
     return [
-        Route("/text", text), Route("/secret", secret), Route("/stream", stream), Route("/file", file),
-        Route("/posted", posted, methods=["POST"]), Route("/background", background), Route("/error", error),
+        Route("/text", text),
+        Route("/secret", secret),
+        Route("/stream", stream),
+        Route("/file", file),
+        Route("/posted", posted, methods=["POST"]),
+        Route("/background", background),
+        Route("/error", error),
         Route("/done", lambda request: JSONResponse(done)),
         Mount("/static", StaticFiles(directory=os.path.dirname(__file__))),
     ]
@@ -113,13 +123,41 @@ async def lifespan(app):
     yield {"shared": 1}
 
 
-app = Starlette(lifespan=lifespan, routes=[
-    Mount("/cors", within(Middleware(CORSMiddleware, allow_origins=["http://a.example"], allow_credentials=True), Middleware(AuthenticationMiddleware, backend=Names()))),
-    Mount("/gzip", within(Middleware(GZipMiddleware, minimum_size=100), Middleware(AuthenticationMiddleware, backend=Names()))),
-    Mount("/brotli", within(Middleware(BrotliMiddleware, minimum_size=100), Middleware(AuthenticationMiddleware, backend=Names()))),
-    Mount("/read", within(Middleware(Reading), Middleware(AuthenticationMiddleware, backend=Names()))),
-    Mount("/tag", within(Middleware(Tagging), Middleware(Tagging), Middleware(AuthenticationMiddleware, backend=Names()))),
-    Mount("/plain", within(Middleware(Plain), Middleware(AuthenticationMiddleware, backend=Names()))),
-    Mount("/hosts", within(Middleware(TrustedHostMiddleware, allowed_hosts=["good.example"]), Middleware(AuthenticationMiddleware, backend=Names()))),
-    Mount("/https", within(Middleware(HTTPSRedirectMiddleware), Middleware(AuthenticationMiddleware, backend=Names()))),
-])
+app = Starlette(
+    lifespan=lifespan,
+    routes=[
+        Mount(
+            "/cors",
+            within(
+                Middleware(CORSMiddleware, allow_origins=["http://a.example"], allow_credentials=True),
+                Middleware(AuthenticationMiddleware, backend=Names()),
+            ),
+        ),
+        Mount(
+            "/gzip",
+            within(Middleware(GZipMiddleware, minimum_size=100), Middleware(AuthenticationMiddleware, backend=Names())),
+        ),
+        Mount(
+            "/brotli",
+            within(
+                Middleware(BrotliMiddleware, minimum_size=100), Middleware(AuthenticationMiddleware, backend=Names())
+            ),
+        ),
+        Mount("/read", within(Middleware(Reading), Middleware(AuthenticationMiddleware, backend=Names()))),
+        Mount(
+            "/tag",
+            within(Middleware(Tagging), Middleware(Tagging), Middleware(AuthenticationMiddleware, backend=Names())),
+        ),
+        Mount("/plain", within(Middleware(Plain), Middleware(AuthenticationMiddleware, backend=Names()))),
+        Mount(
+            "/hosts",
+            within(
+                Middleware(TrustedHostMiddleware, allowed_hosts=["good.example"]),
+                Middleware(AuthenticationMiddleware, backend=Names()),
+            ),
+        ),
+        Mount(
+            "/https", within(Middleware(HTTPSRedirectMiddleware), Middleware(AuthenticationMiddleware, backend=Names()))
+        ),
+    ],
+)

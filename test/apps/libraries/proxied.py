@@ -11,7 +11,11 @@ sub = FastAPI()
 
 @app.get("/app")
 def read_main(request: Request):
-    return {"root_path": request.scope.get("root_path"), "url": str(request.url), "for": str(request.url_for("read_main"))}
+    return {
+        "root_path": request.scope.get("root_path"),
+        "url": str(request.url),
+        "for": str(request.url_for("read_main")),
+    }
 
 
 @app.get("/who")
