@@ -51,11 +51,11 @@ func healthSettings(args, environ []string) (*settings.Config, error) {
 
 // askHealth returns nil if the server at the first address of bind is ready.
 func askHealth(cfg *settings.Config) error {
-	path := cfg.String("health_path")
+	path := cfg.HealthPath()
 	if path == "" {
 		return errors.New("set health_path, such as INDRIK_HEALTH_PATH=/-/health, for the server and for the check")
 	}
-	address, err := listen.Parse(cfg.Strings("bind")[0])
+	address, err := listen.Parse(cfg.Bind()[0])
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func askHealth(cfg *settings.Config) error {
 		return errors.New("bind is a descriptor: name the address by --bind")
 	}
 	scheme := "http"
-	if cfg.String("certfile") != "" {
+	if cfg.Certfile() != "" {
 		scheme = "https"
 	}
 	client := http.Client{

@@ -23,7 +23,7 @@ func owner(cfg *settings.Config) (uid, gid int) {
 	if os.Geteuid() != 0 {
 		return -1, -1
 	}
-	return cfg.Int("user"), cfg.Int("group")
+	return cfg.User(), cfg.Group()
 }
 
 // bind makes the listeners of b: those that are open already are kept, and
@@ -33,7 +33,7 @@ func owner(cfg *settings.Config) (uid, gid int) {
 func (b *build) bind(next func(error)) {
 	m := b.m
 	var addrs []listen.Address
-	for _, bind := range b.cfg.Strings("bind") {
+	for _, bind := range b.cfg.Bind() {
 		a, _ := listen.Parse(bind) // it was checked with the settings
 		addrs = append(addrs, a)
 	}
@@ -61,7 +61,7 @@ func (b *build) bindNext(addrs []listen.Address, set, opened []*listen.Listener,
 		a := addrs[len(set)]
 		if i := slices.IndexFunc(m.listeners, func(l *listen.Listener) bool { return l.Same(a) }); i >= 0 {
 			l := m.listeners[i]
-			if err := l.Listen(cfg.Int("backlog")); err != nil {
+			if err := l.Listen(cfg.Backlog()); err != nil {
 				m.log.Debugf("backlog of %s: %s", l.Bind, err)
 			}
 			set = append(set, l)
@@ -69,7 +69,7 @@ func (b *build) bindNext(addrs []listen.Address, set, opened []*listen.Listener,
 		}
 		uid, gid := owner(cfg)
 		l, err := m.sys.listen(a, listen.Options{
-			Backlog: cfg.Int("backlog"), Umask: cfg.Int("umask"), UID: uid, GID: gid,
+			Backlog: cfg.Backlog(), Umask: cfg.Umask(), UID: uid, GID: gid,
 		})
 		if err == nil {
 			m.lastID++

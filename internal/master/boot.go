@@ -38,19 +38,19 @@ func (m *Master) resolved(b *build) {
 		m.fail(&failure{text: settings.NoApp("indrik", m.opts.Dir), code: exitcode.Config})
 		return
 	}
-	if cfg.Bool("daemon") && !check && !m.upgraded && !daemonized() {
-		m.daemonize(cfg.Bool("enable_stdio_inheritance"))
+	if cfg.Daemon() && !check && !m.upgraded && !daemonized() {
+		m.daemonize(cfg.EnableStdioInheritance())
 		return
 	}
-	if err := m.sys.chdir(cfg.String("chdir")); err != nil {
-		f := &failure{text: fmt.Sprintf("\nError: can't chdir to '%s'", cfg.String("chdir")), code: exitcode.Config}
+	if err := m.sys.chdir(cfg.Chdir()); err != nil {
+		f := &failure{text: fmt.Sprintf("\nError: can't chdir to '%s'", cfg.Chdir()), code: exitcode.Config}
 		if oslayer.Limit(err) != "" {
 			f = lack("", err)
 		}
 		m.fail(f)
 		return
 	}
-	m.cfg, m.target = cfg, cfg.Int("workers")
+	m.cfg, m.target = cfg, cfg.Workers()
 	if b.change != 0 { // TTIN and TTOU came already
 		m.target = max(1, m.target+b.change)
 	}
@@ -71,7 +71,7 @@ func (m *Master) resolved(b *build) {
 	if !b.readCertificates() {
 		return
 	}
-	b.prepare(cfg.Bool("preload_app"))
+	b.prepare(cfg.PreloadApp())
 }
 
 // prepared goes on when the spawner can fork workers.
@@ -197,7 +197,7 @@ func (m *Master) kindIsCertain() bool {
 func (m *Master) tellClass() {
 	if !m.toldClass {
 		m.toldClass = true
-		m.log.Infof("Using worker: %s", m.cfg.WorkerClass())
+		m.log.Infof("Using worker: %s", m.cfg.KindForLog())
 	}
 }
 

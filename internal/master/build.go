@@ -45,13 +45,13 @@ type build struct {
 
 // keepsApp tells whether a reload goes on with the app that a spawner holds.
 func keepsApp(old, next *settings.Config) bool {
-	if !old.Bool("preload_app") || !next.Bool("preload_app") || old.App() != next.App() {
+	if !old.PreloadApp() || !next.PreloadApp() || old.App() != next.App() {
 		return false
 	}
 	if (old.Kind() == settings.WorkerGevent) != (next.Kind() == settings.WorkerGevent) {
 		return false // a library that was patched stays so
 	}
-	return old.String("chdir") == next.String("chdir") && old.String("pythonpath") == next.String("pythonpath")
+	return old.Chdir() == next.Chdir() && old.Pythonpath() == next.Pythonpath()
 }
 
 // readCertificates reads the certificate files and tells whether they are good;
@@ -106,7 +106,7 @@ func (b *build) prepare(load bool) {
 // standIn tells whether an app that does not compile is replaced by one that shows
 // why, until it does: with reload, as long as there is nothing better to serve.
 func (b *build) standIn() bool {
-	return b.cfg.Bool("reload") && b.m.predecessor == nil && (b.m.gen == nil || b.m.gen.standIn)
+	return b.cfg.Reload() && b.m.predecessor == nil && (b.m.gen == nil || b.m.gen.standIn)
 }
 
 // fork makes the workers, once the front knows their generation.

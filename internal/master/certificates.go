@@ -32,7 +32,7 @@ func (m *Master) readCertificates(cfg *settings.Config) (*certificates, error) {
 		return nil, nil
 	}
 	c := &certificates{server: tlsconf.NewServer(front.TLS, tlsconf.Protocols(front))}
-	asked := [3]string{cfg.String("certfile"), cfg.String("keyfile"), cfg.String("ca_certs")}
+	asked := [3]string{cfg.Certfile(), cfg.Keyfile(), cfg.CACerts()}
 	for i, path := range asked {
 		if path == "" {
 			continue

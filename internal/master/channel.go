@@ -76,7 +76,7 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 	case msg.Type == wire.TypeRecycle:
 		w.recycling = true
 		m.balance()
-	case !w.gen.cfg.Bool("reload"):
+	case !w.gen.cfg.Reload():
 		m.breach(w, "it sent the master `files` without the setting reload")
 	case w.files+len(msg.Files) > filesMost:
 		m.breach(w, fmt.Sprintf("it sent the master the names of more than %d files", filesMost))

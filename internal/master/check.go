@@ -12,7 +12,7 @@ import (
 
 // checks tells whether cfg asks for a look at the configuration only.
 func checks(cfg *settings.Config) bool {
-	return cfg.Bool("check_config") || cfg.Bool("print_config")
+	return cfg.CheckConfig() || cfg.PrintConfig()
 }
 
 // check ends after the configuration was looked at and the app was loaded
@@ -29,12 +29,12 @@ func (m *Master) check(b *build) {
 	if b.cfg.App() == "" {
 		problems += settings.NoApp("indrik", m.opts.Dir)
 	}
-	if b.cfg.Bool("check_config") {
+	if b.cfg.CheckConfig() {
 		if _, err := m.readCertificates(b.cfg); err != nil {
 			problems += settings.Report(err)
 		}
 	}
-	if b.cfg.Bool("print_config") && b.wrong == nil {
+	if b.cfg.PrintConfig() && b.wrong == nil {
 		io.WriteString(m.opts.Stdout, b.cfg.Text())
 	}
 	b.failed = func(f *failure) {
@@ -53,7 +53,7 @@ func (m *Master) check(b *build) {
 			m.fail(&failure{text: problems, code: exitcode.Config})
 			return
 		}
-		if b.cfg.Bool("check_config") {
+		if b.cfg.CheckConfig() {
 			io.WriteString(m.opts.Stdout, b.summary())
 		}
 		m.code, m.silent = exitcode.OK, true
@@ -74,13 +74,13 @@ func (b *build) summary() string {
 		scheme = "https://"
 	}
 	var parts []string
-	for _, bind := range b.cfg.Strings("bind") {
+	for _, bind := range b.cfg.Bind() {
 		if !strings.Contains(bind, ":") || !strings.HasPrefix(bind, "unix:") && !strings.Contains(bind, "://") {
 			bind = scheme + bind
 		}
 		parts = append(parts, bind)
 	}
-	parts = append([]string{b.cfg.App(), plural(b.cfg.Int("workers"), "worker") + " of kind " + b.cfg.Kind()}, parts...)
+	parts = append([]string{b.cfg.App(), plural(b.cfg.Workers(), "worker") + " of kind " + b.cfg.Kind()}, parts...)
 	if b.file != "" {
 		parts = append(parts, b.file)
 	}

@@ -161,6 +161,6 @@ func sized(cfg *settings.Config) (*settings.Config, string) {
 // tellWorkers logs how the number of workers came about.
 func (b *build) tellWorkers() {
 	if b.sizing != "" {
-		b.m.log.Infof("Workers: %d, %s", b.cfg.Int("workers"), b.sizing)
+		b.m.log.Infof("Workers: %d, %s", b.cfg.Workers(), b.sizing)
 	}
 }

@@ -95,7 +95,7 @@ func credential(cfg *settings.Config) *syscall.Credential {
 		return nil
 	}
 	cred := &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID)}
-	if cfg.Bool("initgroups") {
+	if cfg.Initgroups() {
 		cred.Groups = oslayer.Groups(a.Name, a.GID)
 	}
 	return cred

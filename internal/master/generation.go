@@ -63,12 +63,12 @@ func (g *generation) frontConfig() *wire.FrontConfig {
 
 // stay is how long WebSocket connections may stay with workers that leave.
 func (g *generation) stay() time.Duration {
-	return time.Duration(g.cfg.Int("websocket_drain_max")) * time.Second
+	return time.Duration(g.cfg.WebSocketDrainMax()) * time.Second
 }
 
 // graceful is its graceful_timeout.
 func (g *generation) graceful() time.Duration {
-	return time.Duration(g.cfg.Int("graceful_timeout")) * time.Second
+	return time.Duration(g.cfg.GracefulTimeout()) * time.Second
 }
 
 // buildGeneration is the generation in the making, if it has come that far.

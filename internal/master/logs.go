@@ -25,7 +25,7 @@ func (l *logFiles) close() {
 // openLogFiles opens the log files that cfg names, and changes nothing yet.
 func (m *Master) openLogFiles(cfg *settings.Config) (*logFiles, error) {
 	uid, gid := owner(cfg)
-	path := cfg.String("errorlog")
+	path := cfg.Errorlog()
 	if path == "" { // None: Gunicorn has no handler then
 		path, uid, gid = os.DevNull, -1, -1
 	}
@@ -34,7 +34,7 @@ func (m *Master) openLogFiles(cfg *settings.Config) (*logFiles, error) {
 		return nil, err
 	}
 	uid, gid = owner(cfg)
-	access, err := m.openAccessLog(cfg.String("accesslog"), uid, gid)
+	access, err := m.openAccessLog(cfg.Accesslog(), uid, gid)
 	if err != nil {
 		errors.Close()
 		return nil, err
@@ -46,10 +46,10 @@ func (m *Master) openLogFiles(cfg *settings.Config) (*logFiles, error) {
 func (m *Master) useLogs(cfg *settings.Config, files *logFiles) {
 	m.setLogLevel(cfg)
 	m.log.SetFile(files.errors)
-	m.log.SetFormat(cfg.String("log_format"), "master")
+	m.log.SetFormat(cfg.LogFormat(), "master")
 	closeFiles([]*os.File{m.access})
 	m.access = files.access
-	m.outlets.Set(cfg.Syslog(), cfg.Statsd())
+	m.outlets.Set(cfg.SyslogSink(), cfg.StatsdSink())
 	m.front.sendLogs()
 }
 
@@ -69,7 +69,7 @@ func (m *Master) setLogLevel(cfg *settings.Config) {
 		m.log.SetLevel(m.relay.level)
 		return
 	}
-	m.log.SetLevel(cfg.LogLevel())
+	m.log.SetLevel(cfg.Loglevel())
 }
 
 // openAccessLog opens the access log, nil for none.
@@ -111,7 +111,7 @@ func (f *front) sendLogs() {
 	}
 	m := f.m
 	msg := wire.ToFront{
-		Type: wire.TypeLogs, Error: true, Level: m.cfg.LogLevel(), Format: m.cfg.String("log_format"), Syslog: m.cfg.Syslog(), Statsd: m.cfg.Statsd(),
+		Type: wire.TypeLogs, Error: true, Level: m.cfg.Loglevel(), Format: m.cfg.LogFormat(), Syslog: m.cfg.SyslogSink(), Statsd: m.cfg.StatsdSink(),
 	}
 	var files []*os.File
 	// With a relay the access log is Python's to write.
@@ -158,7 +158,7 @@ func (m *Master) watchBacklog() {
 	if m.gauge != nil {
 		m.gauge.Stop()
 	}
-	if !m.cfg.Bool("enable_backlog_metric") || m.state == quitting {
+	if !m.cfg.EnableBacklogMetric() || m.state == quitting {
 		return
 	}
 	if n := backlog(m.listeners); n >= 0 {

@@ -234,7 +234,7 @@ func title(role, name string) string { return fmt.Sprintf("indrik: %s [%s]", rol
 
 // pidPath is where this master keeps its pid file, "" for none.
 func (m *Master) pidPath(cfg *settings.Config) string {
-	path := cfg.String("pidfile")
+	path := cfg.Pidfile()
 	if path == "" {
 		return ""
 	}

@@ -17,7 +17,7 @@ func (m *Master) pause() {
 		m.log.Infof("The workers leave once the successor (pid:%d) is ready", m.successor.pid)
 		m.pauseLater = true
 		return
-	case m.successor == nil && !m.cfg.Bool("daemon"):
+	case m.successor == nil && !m.cfg.Daemon():
 		m.log.Debugf("SIGWINCH ignored. Not daemonized")
 		return
 	}
@@ -49,7 +49,7 @@ func (m *Master) restore() {
 		m.renew()
 		return
 	}
-	m.setTarget(m.cfg.Int("workers"))
+	m.setTarget(m.cfg.Workers())
 	m.unpause()
 	m.balance()
 }

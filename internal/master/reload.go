@@ -33,11 +33,11 @@ func (m *Master) replace(anew bool) {
 		anew = anew || m.build.anew
 		m.build.discard()
 	}
-	b := &build{m: m, begun: m.now(), sp: m.gen.sp, anew: anew, reused: m.cfg.Bool("preload_app") && !m.gen.sp.dead && !anew}
+	b := &build{m: m, begun: m.now(), sp: m.gen.sp, anew: anew, reused: m.cfg.PreloadApp() && !m.gen.sp.dead && !anew}
 	b.failed = func(f *failure) {
 		m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", strings.TrimLeft(f.Error(), "\n"))
 		b.discard()
-		if err := m.sys.chdir(m.cfg.String("chdir")); err != nil {
+		if err := m.sys.chdir(m.cfg.Chdir()); err != nil {
 			m.log.Errorf("%s", err)
 		}
 		if m.state == reloading {
@@ -67,15 +67,15 @@ func (m *Master) replace(anew bool) {
 			b.fail(&failure{text: settings.Report(settings.ErrNoApp), code: exitcode.Config})
 			return
 		}
-		if err := m.sys.chdir(b.cfg.String("chdir")); err != nil {
-			b.fail(&failure{text: "Error: can't chdir to '" + b.cfg.String("chdir") + "'", code: exitcode.Config})
+		if err := m.sys.chdir(b.cfg.Chdir()); err != nil {
+			b.fail(&failure{text: "Error: can't chdir to '" + b.cfg.Chdir() + "'", code: exitcode.Config})
 			return
 		}
 		if !b.readCertificates() {
 			return
 		}
 		m.nameSpawner(b.sp)
-		b.prepare(b.cfg.Bool("preload_app") && !b.reused)
+		b.prepare(b.cfg.PreloadApp() && !b.reused)
 	}
 	b.prepared = func() {
 		b.bind(func(err error) {
@@ -91,7 +91,7 @@ func (m *Master) replace(anew bool) {
 					b.fail(f)
 					return
 				}
-				b.target, b.bound = b.cfg.Int("workers"), true
+				b.target, b.bound = b.cfg.Workers(), true
 				m.front.sendGeneration(b.gen) // and fork, when the front has it
 			}
 			b.carryAttributes(func() { m.hook(b.gen, "on_reload", fork) })

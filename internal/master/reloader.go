@@ -32,7 +32,7 @@ type reloader struct {
 // watchCode watches, or watches no longer, as the configuration that serves wants it.
 func (m *Master) watchCode() {
 	r := &m.reloader
-	if !m.cfg.Bool("reload") {
+	if !m.cfg.Reload() {
 		m.unwatchCode()
 		return
 	}
@@ -73,11 +73,11 @@ func (m *Master) unwatchCode() {
 }
 
 func (m *Master) watchOptions() codewatch.Options {
-	dir := m.cfg.String("chdir")
-	o := codewatch.Options{Engine: m.cfg.String("reload_engine"), Sources: []string{dir}}
+	dir := m.cfg.Chdir()
+	o := codewatch.Options{Engine: m.cfg.ReloadEngine(), Sources: []string{dir}}
 	// A config file that was not there may come to be.
 	o.Extra = settings.ConfigFiles(m.opts.layers()...)
-	o.Extra = append(o.Extra, m.cfg.Strings("reload_extra_files")...)
+	o.Extra = append(o.Extra, m.cfg.ReloadExtraFiles()...)
 	if path := m.cfg.PasteFile(); path != "" {
 		o.Extra = append(o.Extra, path)
 	}

@@ -22,7 +22,7 @@ func (m *Master) depart() {
 		m.drain()
 		return
 	}
-	delay := time.Duration(m.gen.cfg.Int("drain_delay")) * time.Second
+	delay := time.Duration(m.gen.cfg.DrainDelay()) * time.Second
 	if delay == 0 {
 		m.drain()
 		return
@@ -273,7 +273,7 @@ func (m *Master) sayEnd() bool {
 		} else {
 			m.log.Errorf("Shutting down: %s", m.name())
 			m.log.Errorf("Reason: %s", m.reason)
-			if m.release != nil && m.cfg != nil && (m.cfg.String("errorlog") == "-" || m.cfg.String("errorlog") == "") {
+			if m.release != nil && m.cfg != nil && (m.cfg.Errorlog() == "-" || m.cfg.Errorlog() == "") {
 				m.log.Errorf("A daemon has no terminal for its log: give --error-logfile, or start it without --daemon, to see more")
 			}
 		}

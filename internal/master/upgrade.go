@@ -245,7 +245,7 @@ func (m *Master) serveAlone() {
 	}
 	if m.state == paused && !m.gen.isLost() {
 		m.log.Warnf("No successor serves any more: the workers come back")
-		m.setTarget(m.cfg.Int("workers"))
+		m.setTarget(m.cfg.Workers())
 		m.unpause()
 		m.balance()
 	} else if m.state == paused && m.build == nil {

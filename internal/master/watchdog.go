@@ -33,7 +33,7 @@ func (m *Master) standsStill() string {
 	if m.state != running && m.state != reloading || m.target == 0 || m.hasReady() {
 		m.readySeen = now
 	}
-	timeout := time.Duration(m.cfg.Int("timeout")) * time.Second
+	timeout := time.Duration(m.cfg.Timeout()) * time.Second
 	switch {
 	case m.front != nil && m.front.probe.hangs():
 		return "the front hangs"

@@ -131,7 +131,7 @@ func (m *Master) activate(w *worker) {
 // tellKind tells which kind of worker is used, if that was not certain before there was
 // one; and, once a generation, that its app turned out to be one of ASGI.
 func (m *Master) tellKind(w *worker) {
-	if affinity := w.gen.cfg.String("worker_affinity"); w.kind == "" && affinity != "none" && !w.gen.toldAffinity {
+	if affinity := w.gen.cfg.WorkerAffinity(); w.kind == "" && affinity != "none" && !w.gen.toldAffinity {
 		w.gen.toldAffinity = true
 		m.log.Warnf("worker_affinity = %s has no effect: workers of kind %s take their requests from one queue. "+
 			"Use -k gevent, or one worker with threads", affinity, w.gen.cfg.Kind())

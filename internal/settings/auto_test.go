@@ -15,12 +15,12 @@ func TestAutoWorkers(t *testing.T) {
 		"command line":      layers(t, nil, nil, "-wauto"),
 	} {
 		c := resolve(t, layers)
-		if !c.AutoWorkers() || c.Int("workers") != 1 || c.Source("workers") != source {
-			t.Errorf("%s: %v, %d, %s", source, c.AutoWorkers(), c.Int("workers"), c.Source("workers"))
+		if !c.AutoWorkers() || c.Workers() != 1 || c.Source("workers") != source {
+			t.Errorf("%s: %v, %d, %s", source, c.AutoWorkers(), c.Workers(), c.Source("workers"))
 		}
 		sized := c.WithWorkers(7)
-		if sized.AutoWorkers() || sized.Int("workers") != 7 || sized.All()["workers"] != 7 || sized.Source("workers") != source+": auto" {
-			t.Errorf("%s: %d workers from %s", source, sized.Int("workers"), sized.Source("workers"))
+		if sized.AutoWorkers() || sized.Workers() != 7 || sized.All()["workers"] != 7 || sized.Source("workers") != source+": auto" {
+			t.Errorf("%s: %d workers from %s", source, sized.Workers(), sized.Source("workers"))
 		}
 		if !c.AutoWorkers() || c.Source("workers") != source {
 			t.Errorf("%s: the first one was changed", source)

@@ -77,8 +77,10 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkCleartext(v)
 	case KindAny:
 		return checkAny(v)
+	case KindHook:
+		return v, nil
 	}
-	return v, nil
+	panic(fmt.Sprintf("settings: kind %d has no check", s.Kind))
 }
 
 func checkString(v any) (any, error) {

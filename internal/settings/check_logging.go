@@ -34,7 +34,7 @@ func checkDict(v any) (any, error) {
 // checkLogFormat reads access_log_format, unless a class of one's own does: it may
 // know atoms, and put values into them, that only Python can format.
 func (c *Config) checkLogFormat() (errs []error) {
-	if _, err := accesslog.Compile(c.String("access_log_format")); err != nil && !c.ownLogger() {
+	if _, err := accesslog.Compile(c.AccessLogFormat()); err != nil && !c.ownLogger() {
 		errs = append(errs, c.wrong("access_log_format", err))
 	}
 	return errs
@@ -43,7 +43,7 @@ func (c *Config) checkLogFormat() (errs []error) {
 // frontLogFormat is access_log_format for the lines that the front writes without
 // Python, if need be: what only Python understands is no use to it.
 func (c *Config) frontLogFormat() string {
-	format := c.String("access_log_format")
+	format := c.AccessLogFormat()
 	if _, err := accesslog.Compile(format); err != nil {
 		return defaultAccessLogFormat
 	}

@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// A Config is the value of every setting. It never changes; what its methods
-// return must not be changed either. A method panics when the setting does
-// not exist or has another type: that is a mistake in the program.
+// A Config is the value of every setting. It never changes, and what its methods
+// return must not be changed either. Go code reads a setting by the accessor of its
+// name, such as [Config.GracefulTimeout]; names as data are for the layers and the
+// documentation.
 type Config struct {
 	values     map[string]any
 	sources    map[string]string // of those that were given
@@ -65,10 +66,10 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 		c.warnings = append(c.warnings, l.remarks...)
 	}
 	if c.app == "" {
-		c.app = c.String("wsgi_app")
+		c.app = c.WSGIApp()
 	}
 	errs = append(errs, c.findPaste(dir)...)
-	if name := cmp.Or(c.String("default_proc_name"), c.PasteFile(), c.app); name != "" {
+	if name := cmp.Or(c.DefaultProcName(), c.PasteFile(), c.app); name != "" {
 		c.values["default_proc_name"] = name
 	}
 	if c.values["workers"] == auto {
@@ -93,66 +94,18 @@ func (c *Config) get(name string) any {
 	return v
 }
 
-func mistyped(name string, v any) string {
-	return fmt.Sprintf("settings: the value of %s is a %T", name, v)
-}
-
-// String returns the value of a setting, "" for None. That of user and group
-// is the text as it was given.
-func (c *Config) String(name string) string {
-	switch v := c.get(name).(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	case identity:
-		return v.text
-	default:
-		panic(mistyped(name, v))
+// value returns the value of a setting, the zero value for None.
+func value[T any](c *Config, name string) T {
+	var none T
+	v := c.get(name)
+	if v == nil {
+		return none
 	}
-}
-
-// Int returns the value of a setting. That of user and group is an id, by
-// default the process's own.
-func (c *Config) Int(name string) int {
-	switch v := c.get(name).(type) {
-	case int:
-		return v
-	case identity:
-		return v.id
-	default:
-		panic(mistyped(name, v))
-	}
-}
-
-// Bool returns the value of a setting, false for None.
-func (c *Config) Bool(name string) bool {
-	switch v := c.get(name).(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	default:
-		panic(mistyped(name, v))
-	}
-}
-
-// Strings returns the value of a setting.
-func (c *Config) Strings(name string) []string {
-	list, ok := c.get(name).([]string)
+	typed, ok := v.(T)
 	if !ok {
-		panic(mistyped(name, c.get(name)))
+		panic(fmt.Sprintf("settings: the value of %s is a %T", name, v))
 	}
-	return list
-}
-
-// Map returns the value of a setting.
-func (c *Config) Map(name string) map[string]string {
-	m, ok := c.get(name).(map[string]string)
-	if !ok {
-		panic(mistyped(name, c.get(name)))
-	}
-	return m
+	return typed
 }
 
 // IsSet tells whether any layer gave the setting a value.
@@ -182,17 +135,19 @@ func (c *Config) Notes() []string { return c.notes }
 // App is the app as it was specified, "" if nothing names one: see [ErrNoApp].
 func (c *Config) App() string { return c.app }
 
-// ProcName is the name in the titles of the processes.
+// ProcName returns proc_name, the name in the titles of the processes. By default it
+// follows from the app.
 func (c *Config) ProcName() string {
-	return cmp.Or(c.String("proc_name"), c.String("default_proc_name"), "indrik")
+	return cmp.Or(value[string](c, "proc_name"), c.DefaultProcName(), "indrik")
 }
 
-// Sendfile tells whether sendfile(2) may be used.
-func (c *Config) Sendfile() bool { return c.get("sendfile") == nil || c.Bool("sendfile") }
+// Sendfile returns sendfile: whether sendfile(2) may be used. None means that it may.
+func (c *Config) Sendfile() bool { return c.get("sendfile") == nil || value[bool](c, "sendfile") }
 
-// LogLevel is the least level that is logged, in lower case.
-func (c *Config) LogLevel() string {
-	if level := strings.ToLower(c.String("loglevel")); knownLevel(level) {
+// Loglevel returns loglevel, the least level that is logged, in lower case. An unknown
+// level means info.
+func (c *Config) Loglevel() string {
+	if level := strings.ToLower(value[string](c, "loglevel")); knownLevel(level) {
 		return level
 	}
 	return "info"
@@ -224,7 +179,7 @@ func (c *Config) All() map[string]any {
 		}
 	}
 	all["proc_name"] = c.ProcName()
-	if c.String("default_proc_name") == "" {
+	if c.DefaultProcName() == "" {
 		all["default_proc_name"] = c.ProcName()
 	}
 	return all

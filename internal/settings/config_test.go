@@ -37,8 +37,8 @@ func TestKind(t *testing.T) {
 		{"-k gunicorn.workers.gthread.ThreadWorker", "gunicorn.workers.gthread.ThreadWorker", "gthread", 1},
 	} {
 		conf := config(t, c.line)
-		if conf.WorkerClass() != c.class || conf.Kind() != c.kind || conf.Slots() != c.slots {
-			t.Errorf("%q: %s, %s, %d", c.line, conf.WorkerClass(), conf.Kind(), conf.Slots())
+		if conf.KindForLog() != c.class || conf.Kind() != c.kind || conf.Slots() != c.slots {
+			t.Errorf("%q: %s, %s, %d", c.line, conf.KindForLog(), conf.Kind(), conf.Slots())
 		}
 	}
 }
@@ -185,15 +185,34 @@ func TestPrint(t *testing.T) {
 	}
 }
 
+// Each accessor returns the type that its setting's values have, by default and as given.
+func TestAccessors(t *testing.T) {
+	c := reflect.ValueOf(config(t, ""))
+	for i := range Table {
+		s := &Table[i]
+		method := c.MethodByName(s.GoName())
+		if s.goType() == "" {
+			if method.IsValid() {
+				t.Errorf("%s has an accessor, and its values no type in Go", s.Name)
+			}
+			continue
+		}
+		if !method.IsValid() {
+			t.Errorf("%s has no accessor %s", s.Name, s.GoName())
+			continue
+		}
+		if got := method.Call(nil)[0]; got.Type().String() != s.goType() {
+			t.Errorf("%s returns a %s, want %s", s.GoName(), got.Type(), s.goType())
+		}
+	}
+}
+
 func TestMistakesPanic(t *testing.T) {
 	c := config(t, "")
 	for _, f := range []func(){
-		func() { c.String("worker") },
-		func() { c.String("workers") },
-		func() { c.Int("bind") },
-		func() { c.Bool("bind") },
-		func() { c.Strings("workers") },
-		func() { c.Map("workers") },
+		func() { value[string](c, "worker") },
+		func() { value[string](c, "workers") },
+		func() { value[int](c, "bind") },
 	} {
 		func() {
 			defer func() {

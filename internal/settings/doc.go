@@ -19,16 +19,16 @@
 // are checked against each other. All errors are told together; their texts
 // are Gunicorn's where it has the setting, see [Report].
 //
-// The package starts nothing and opens no file but pyproject.toml, to see
-// whether it has settings; it looks up users, groups, and whether files exist. A [Config] never changes, so that any
-// goroutine may read it.
+// The package starts nothing and opens no file except pyproject.toml, to see whether it
+// has settings; it looks up users, groups, and whether files exist. A [Config] never
+// changes, so that any goroutine may read it.
 //
-// The page docs/settings.md and the types in python/indrik/settingtypes.py are made from
-// the table by
+// The page docs/settings.md, the types in python/indrik/settingtypes.py and the accessors
+// in accessors.go are made from the table by
 //
-//	go run ./internal/settings/gendocs
+//	go generate ./internal/settings
 //
 // and a test fails when they are not up to date.
 package settings
 
-//go:generate go run ./gendocs -o ../../docs/settings.md -types ../../python/indrik/settingtypes.py
+//go:generate go run ./gendocs -o ../../docs/settings.md -types ../../python/indrik/settingtypes.py -accessors accessors.go

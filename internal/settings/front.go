@@ -25,77 +25,77 @@ const (
 // Front is what the front needs to know.
 func (c *Config) Front() *wire.FrontConfig {
 	f := &wire.FrontConfig{
-		Timeout:          c.Int("timeout"),
-		GracefulTimeout:  c.Int("graceful_timeout"),
-		Keepalive:        c.Int("keepalive"),
+		Timeout:          c.Timeout(),
+		GracefulTimeout:  c.GracefulTimeout(),
+		Keepalive:        c.Keepalive(),
 		AccessLogFormat:  c.frontLogFormat(),
-		LogFormat:        c.String("log_format"),
-		NoWorkers:        c.Int("workers") == 0,
-		AccessLogTimeout: c.Int("access_log_timeout"),
-		TmpDir:           c.String("tmp_upload_dir"),
+		LogFormat:        c.LogFormat(),
+		NoWorkers:        c.Workers() == 0,
+		AccessLogTimeout: c.AccessLogTimeout(),
+		TmpDir:           c.TmpUploadDir(),
 
-		LimitConnections:       c.Int("limit_connections"),
-		LimitRequestBody:       int64(c.Int("limit_request_body")),
-		LimitMemory:            int64(c.Int("limit_memory")),
-		LimitClientMemory:      int64(c.Int("limit_client_memory")),
-		LimitClientConnections: c.Int("limit_client_connections"),
-		LimitClientStreams:     c.Int("limit_client_streams"),
-		QueueLimit:             c.Int("queue_limit"),
-		QueueTimeout:           c.Int("queue_timeout"),
-		HandshakeTimeout:       c.Int("handshake_timeout"),
-		HeaderTimeout:          c.Int("header_timeout"),
-		BodyTimeout:            c.Int("body_timeout"),
-		BodyMinRate:            c.Int("body_min_rate"),
-		WriteTimeout:           c.Int("write_timeout"),
+		LimitConnections:       c.LimitConnections(),
+		LimitRequestBody:       int64(c.LimitRequestBody()),
+		LimitMemory:            int64(c.LimitMemory()),
+		LimitClientMemory:      int64(c.LimitClientMemory()),
+		LimitClientConnections: c.LimitClientConnections(),
+		LimitClientStreams:     c.LimitClientStreams(),
+		QueueLimit:             c.QueueLimit(),
+		QueueTimeout:           c.QueueTimeout(),
+		HandshakeTimeout:       c.HandshakeTimeout(),
+		HeaderTimeout:          c.HeaderTimeout(),
+		BodyTimeout:            c.BodyTimeout(),
+		BodyMinRate:            c.BodyMinRate(),
+		WriteTimeout:           c.WriteTimeout(),
 
-		LimitRequestLine:      min(c.Int("limit_request_line"), maxRequestLine),
-		LimitRequestFields:    min(c.Int("limit_request_fields"), maxRequestFields),
-		LimitRequestFieldSize: c.Int("limit_request_field_size"),
-		PermitObsFold:         c.Bool("permit_obsolete_folding"),
-		StripHeaderSpaces:     c.Bool("strip_header_spaces"),
-		PermitMethod:          c.Bool("permit_unconventional_http_method"),
-		PermitVersion:         c.Bool("permit_unconventional_http_version"),
-		CasefoldMethod:        c.Bool("casefold_http_method"),
-		PermitMissingHost:     c.Bool("permit_missing_host"),
-		PermitNonASCIITarget:  c.Bool("permit_non_ascii_target"),
+		LimitRequestLine:      min(c.LimitRequestLine(), maxRequestLine),
+		LimitRequestFields:    min(c.LimitRequestFields(), maxRequestFields),
+		LimitRequestFieldSize: c.LimitRequestFieldSize(),
+		PermitObsFold:         c.PermitObsoleteFolding(),
+		StripHeaderSpaces:     c.StripHeaderSpaces(),
+		PermitMethod:          c.PermitUnconventionalHTTPMethod(),
+		PermitVersion:         c.PermitUnconventionalHTTPVersion(),
+		CasefoldMethod:        c.CasefoldHTTPMethod(),
+		PermitMissingHost:     c.PermitMissingHost(),
+		PermitNonASCIITarget:  c.PermitNonASCIITarget(),
 
-		HeaderMap:           c.String("header_map"),
-		ForwarderHeaders:    c.Strings("forwarder_headers"),
-		ForwardedAllowIPs:   strings.Join(c.Strings("forwarded_allow_ips"), ","),
-		ForwardedFor:        c.String("forwarded_for"),
-		ServerHeader:        c.String("server_header"),
-		HealthPath:          c.String("health_path"),
-		SecureSchemeHeaders: c.Map("secure_scheme_headers"),
+		HeaderMap:           c.HeaderMap(),
+		ForwarderHeaders:    c.ForwarderHeaders(),
+		ForwardedAllowIPs:   strings.Join(c.ForwardedAllowIPs(), ","),
+		ForwardedFor:        c.ForwardedFor(),
+		ServerHeader:        c.ServerHeader(),
+		HealthPath:          c.HealthPath(),
+		SecureSchemeHeaders: c.SecureSchemeHeaders(),
 		ScriptName:          c.scriptName,
 		Sendfile:            c.Sendfile(),
-		Reload:              c.Bool("reload"),
+		Reload:              c.Reload(),
 
 		Kind:              c.FrontKind(),
-		WorkerConnections: c.Int("worker_connections"),
-		RootPath:          rootPath(c.String("root_path")),
-		ASGIRaises:        c.String("asgi_send_after_disconnect") == "raise",
-		ASGIExtensions:    c.Strings("asgi_extensions"),
-		Affinity:          c.String("worker_affinity"),
+		WorkerConnections: c.WorkerConnections(),
+		RootPath:          rootPath(c.RootPath()),
+		ASGIRaises:        c.ASGISendAfterDisconnect() == "raise",
+		ASGIExtensions:    c.ASGIExtensions(),
+		Affinity:          c.WorkerAffinity(),
 
-		WebSocketMaxMessage:  c.Int("websocket_max_message_size"),
-		WebSocketPing:        c.Int("websocket_ping_interval"),
-		WebSocketPingTimeout: c.Int("websocket_ping_timeout"),
-		WebSocketCompression: c.Bool("websocket_compression"),
-		WebSocketStay:        c.Int("websocket_drain_max"),
-		WebSocketSpread:      c.Int("websocket_drain_window"),
+		WebSocketMaxMessage:  c.WebSocketMaxMessageSize(),
+		WebSocketPing:        c.WebSocketPingInterval(),
+		WebSocketPingTimeout: c.WebSocketPingTimeout(),
+		WebSocketCompression: c.WebSocketCompression(),
+		WebSocketStay:        c.WebSocketDrainMax(),
+		WebSocketSpread:      c.WebSocketDrainWindow(),
 
-		ProxyProtocol: c.String("proxy_protocol"),
-		ProxyAllowIPs: strings.Join(c.Strings("proxy_allow_ips"), ","),
+		ProxyProtocol: c.ProxyProtocol(),
+		ProxyAllowIPs: strings.Join(c.ProxyAllowIPs(), ","),
 
 		TLS:              c.frontTLS(),
 		HTTP1:            c.speaks("h1"),
 		HTTP2:            c.speaks("h2"),
-		HTTP2Cleartext:   c.speaks("h2") && c.String("http2_cleartext") == prior,
-		HTTP2Streams:     c.Int("http2_max_concurrent_streams"),
-		HTTP2Window:      c.Int("http2_initial_window_size"),
-		HTTP2Frame:       c.Int("http2_max_frame_size"),
-		HTTP2HeaderList:  c.Int("http2_max_header_list_size"),
-		HTTP2IdleTimeout: c.Int("http2_idle_timeout"),
+		HTTP2Cleartext:   c.speaks("h2") && c.HTTP2Cleartext() == prior,
+		HTTP2Streams:     c.HTTP2MaxConcurrentStreams(),
+		HTTP2Window:      c.HTTP2InitialWindowSize(),
+		HTTP2Frame:       c.HTTP2MaxFrameSize(),
+		HTTP2HeaderList:  c.HTTP2MaxHeaderListSize(),
+		HTTP2IdleTimeout: c.HTTP2IdleTimeout(),
 	}
 	f.LimitRequestHead = c.requestHead(f)
 	if c.Kind() == WorkerTornado {
@@ -108,7 +108,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		f.LimitRequestFieldSize = maxFieldSize
 	}
 	// Gunicorn reads SCRIPT_NAME after raw_env went to the environment.
-	for _, pair := range c.Strings("raw_env") {
+	for _, pair := range c.RawEnv() {
 		if v, ok := strings.CutPrefix(pair, "SCRIPT_NAME="); ok {
 			f.ScriptName = v
 		}
@@ -119,7 +119,7 @@ func (c *Config) Front() *wire.FrontConfig {
 // requestHead is the size of the largest head. By default it leaves room for what the
 // limits of its parts allow one line and one field to have.
 func (c *Config) requestHead(f *wire.FrontConfig) int {
-	n := c.Int("limit_request_head")
+	n := c.LimitRequestHead()
 	if c.IsSet("limit_request_head") {
 		return n
 	}
@@ -145,9 +145,9 @@ func (c *Config) frontTLS() *wire.TLS {
 	if !c.TLS() {
 		return nil
 	}
-	t := &wire.TLS{CertReqs: c.Int("cert_reqs")}
-	t.MinVersion, _ = tlsconf.MinVersion(c.String("tls_min_version"))
-	if spec := c.String("ciphers"); spec != "" {
+	t := &wire.TLS{CertReqs: c.CertReqs()}
+	t.MinVersion, _ = tlsconf.MinVersion(c.TLSMinVersion())
+	if spec := c.Ciphers(); spec != "" {
 		t.Ciphers, _, _ = tlsconf.Ciphers(spec)
 	}
 	return t

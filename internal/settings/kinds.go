@@ -112,10 +112,10 @@ func checkClass(v any) (any, error) {
 	return nil, fmt.Errorf("class uri %s invalid or not found: %s", pyRepr(v), hint)
 }
 
-// WorkerClass is the kind of worker as the log names it: as configured, but
+// KindForLog returns the kind of worker as the log names it: as configured, but
 // gthread for sync with several threads.
-func (c *Config) WorkerClass() string {
-	name := c.String("worker_class")
+func (c *Config) KindForLog() string {
+	name := c.WorkerClass()
 	if c.Kind() != kindOf(name) {
 		return c.Kind()
 	}
@@ -127,8 +127,8 @@ func (c *Config) WorkerClass() string {
 
 // Kind is the kind of worker.
 func (c *Config) Kind() string {
-	kind := kindOf(c.String("worker_class"))
-	if kind == WorkerSync && c.Int("threads") > 1 {
+	kind := kindOf(c.WorkerClass())
+	if kind == WorkerSync && c.Threads() > 1 {
 		return WorkerThread
 	}
 	return kind
@@ -143,7 +143,7 @@ func (c *Config) Slots() int {
 	if c.FrontKind() != "" {
 		return 1 // all are run by one thread
 	}
-	return max(1, c.Int("threads"))
+	return max(1, c.Threads())
 }
 
 // EarlyKind is the kind of worker as far as it is certain before the config file,

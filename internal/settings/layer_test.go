@@ -60,8 +60,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s comes from %s", s.Name, c.Source(s.Name))
 		}
 	}
-	if c.String("chdir") != dir || c.Int("user") != os.Geteuid() || c.Int("group") != os.Getegid() || c.String("user") != "" {
-		t.Errorf("chdir %s, user %d, group %d", c.String("chdir"), c.Int("user"), c.Int("group"))
+	if c.Chdir() != dir || c.User() != os.Geteuid() || c.Group() != os.Getegid() || value[identity](c, "user").text != "" {
+		t.Errorf("chdir %s, user %d, group %d", c.Chdir(), c.User(), c.Group())
 	}
 	if _, err := json.Marshal(c.All()); err != nil {
 		t.Error(err)
@@ -70,13 +70,13 @@ func TestDefaults(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	c := resolve(t, layers(t, []string{"WEB_CONCURRENCY=3", "PORT=5000", "FORWARDED_ALLOW_IPS=10.0.0.0/8", "SENDFILE=no", "SCRIPT_NAME=/x"}, nil))
-	if c.Int("workers") != 3 || c.Source("workers") != "WEB_CONCURRENCY" {
-		t.Errorf("workers: %d from %s", c.Int("workers"), c.Source("workers"))
+	if c.Workers() != 3 || c.Source("workers") != "WEB_CONCURRENCY" {
+		t.Errorf("workers: %d from %s", c.Workers(), c.Source("workers"))
 	}
-	if got := c.Strings("bind"); !slices.Equal(got, []string{"0.0.0.0:5000"}) || c.Source("bind") != "PORT" {
+	if got := c.Bind(); !slices.Equal(got, []string{"0.0.0.0:5000"}) || c.Source("bind") != "PORT" {
 		t.Errorf("bind: %q", got)
 	}
-	if got := c.Strings("forwarded_allow_ips"); !slices.Equal(got, []string{"10.0.0.0/8"}) {
+	if got := c.ForwardedAllowIPs(); !slices.Equal(got, []string{"10.0.0.0/8"}) {
 		t.Errorf("forwarded_allow_ips: %q", got)
 	}
 	if c.Sendfile() || c.Front().ScriptName != "/x" {
@@ -87,7 +87,7 @@ func TestEnvironment(t *testing.T) {
 	if c.IsSet("workers") || c.IsSet("bind") || !c.Sendfile() {
 		t.Error("an empty variable is a value")
 	}
-	if got := c.Strings("forwarded_allow_ips"); len(got) != 0 {
+	if got := c.ForwardedAllowIPs(); len(got) != 0 {
 		t.Errorf("an empty FORWARDED_ALLOW_IPS trusts %q", got)
 	}
 
@@ -95,7 +95,7 @@ func TestEnvironment(t *testing.T) {
 	c = resolve(t, layers(t, []string{"WEB_CONCURRENCY=3", "PORT=5000", "SENDFILE=no"}, map[string]any{
 		"workers": 4.0, "bind": "x:1", "sendfile": true,
 	}))
-	if c.Int("workers") != 4 || c.Strings("bind")[0] != "x:1" || !c.Sendfile() {
+	if c.Workers() != 4 || c.Bind()[0] != "x:1" || !c.Sendfile() {
 		t.Error("the environment goes over the file")
 	}
 }
@@ -125,7 +125,7 @@ func TestListsReplace(t *testing.T) {
 		{vars, "", []string{"env:1", "env:2"}},
 		{vars, "-b a:1 -bb:2", []string{"a:1", "b:2"}},
 	} {
-		got := resolve(t, layers(t, c.vars, file, strings.Fields(c.args)...)).Strings("bind")
+		got := resolve(t, layers(t, c.vars, file, strings.Fields(c.args)...)).Bind()
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%q: %q", c.args, got)
 		}
@@ -231,8 +231,8 @@ func TestAllErrors(t *testing.T) {
 	if got := Report(err); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
-	if c.Int("workers") != 3 || c.Source("workers") != "WEB_CONCURRENCY" || c.Int("threads") != 4 || c.Int("timeout") != 30 {
-		t.Errorf("workers %d from %s, threads %d, timeout %d", c.Int("workers"), c.Source("workers"), c.Int("threads"), c.Int("timeout"))
+	if c.Workers() != 3 || c.Source("workers") != "WEB_CONCURRENCY" || c.Threads() != 4 || c.Timeout() != 30 {
+		t.Errorf("workers %d from %s, threads %d, timeout %d", c.Workers(), c.Source("workers"), c.Threads(), c.Timeout())
 	}
 }
 
@@ -264,8 +264,8 @@ func TestWarnings(t *testing.T) {
 	if got := c.Notes(); !slices.Equal(got, want) {
 		t.Errorf("notes %q, want %q", got, want)
 	}
-	if c.LogLevel() != "info" {
-		t.Errorf("log level %q", c.LogLevel())
+	if c.Loglevel() != "info" {
+		t.Errorf("log level %q", c.Loglevel())
 	}
 }
 
@@ -336,6 +336,6 @@ func TestChdirStartsFromTheFirstDirectory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Chdir(c.String("chdir"))
+		t.Chdir(c.Chdir())
 	}
 }

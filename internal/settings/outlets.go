@@ -6,25 +6,25 @@ import (
 	"indrik/internal/wire"
 )
 
-// Syslog says where log lines go besides their files, nil if nowhere.
-func (c *Config) Syslog() *wire.Syslog {
-	if !c.Bool("syslog") {
+// SyslogSink says where log lines go besides their files, nil if nowhere.
+func (c *Config) SyslogSink() *wire.Syslog {
+	if !c.Syslog() {
 		return nil
 	}
-	prefix := c.String("syslog_prefix")
+	prefix := c.SyslogPrefix()
 	if prefix == "" {
 		prefix = strings.ReplaceAll(c.ProcName(), ":", ".")
 	}
 	return &wire.Syslog{
-		Addr: c.String("syslog_addr"), Facility: c.String("syslog_facility"), Prefix: prefix,
-		Access: !c.Bool("disable_redirect_access_to_syslog"),
+		Addr: c.SyslogAddr(), Facility: c.SyslogFacility(), Prefix: prefix,
+		Access: !c.DisableRedirectAccessToSyslog(),
 	}
 }
 
-// Statsd says where metrics go, nil if nowhere.
-func (c *Config) Statsd() *wire.Statsd {
-	if c.String("statsd_host") == "" {
+// StatsdSink says where metrics go, nil if nowhere.
+func (c *Config) StatsdSink() *wire.Statsd {
+	if c.StatsdHost() == "" {
 		return nil
 	}
-	return &wire.Statsd{Addr: c.String("statsd_host"), Prefix: c.String("statsd_prefix"), Tags: c.String("dogstatsd_tags")}
+	return &wire.Statsd{Addr: c.StatsdHost(), Prefix: c.StatsdPrefix(), Tags: c.DogstatsdTags()}
 }

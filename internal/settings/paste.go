@@ -9,7 +9,7 @@ import (
 
 // PasteFile is the PasteDeploy file that the app comes from, "" if none.
 func (c *Config) PasteFile() string {
-	if c.String("paste") == "" {
+	if c.Paste() == "" {
 		return ""
 	}
 	file, _, _ := strings.Cut(c.app, "#")
@@ -19,7 +19,7 @@ func (c *Config) PasteFile() string {
 // findPaste makes what the setting paste names the app. A relative path starts
 // from dir.
 func (c *Config) findPaste(dir string) (errs []error) {
-	location := c.String("paste")
+	location := c.Paste()
 	if location == "" {
 		return nil
 	}
@@ -30,7 +30,7 @@ func (c *Config) findPaste(dir string) (errs []error) {
 	if _, err := os.Stat(c.PasteFile()); err != nil {
 		errs = append(errs, c.wrong("paste", fmt.Errorf("%s not found", pyRepr(c.PasteFile()))))
 	}
-	for _, item := range c.Strings("raw_paste_global_conf") {
+	for _, item := range c.RawPasteGlobalConf() {
 		// `\=` is part of the name or of the value.
 		if !strings.Contains(strings.ReplaceAll(item, `\=`, ""), "=") {
 			errs = append(errs, c.wrong("raw_paste_global_conf", fmt.Errorf("environment setting %s invalid", pyRepr(item))))

@@ -184,10 +184,31 @@ func TestAdditions(t *testing.T) {
 	}
 }
 
+// Every kind has its words, its check, and its types in Go and Python. The table uses all
+// kinds; hooks are not checked as values are.
+func TestEveryKindIsKnownEverywhere(t *testing.T) {
+	used := map[Kind]bool{}
+	for i := range Table {
+		s := &Table[i]
+		used[s.Kind] = true
+		if s.values() == "" {
+			t.Errorf("%s: kind %d has no words for its values", s.Name, s.Kind)
+		}
+		check(s, s.Default, "/") // panics for a kind that it does not know
+		s.goType()               // likewise
+	}
+	for kind := range KindHook + 1 {
+		if !used[kind] {
+			t.Errorf("no setting is of kind %d", kind)
+		}
+	}
+}
+
 func TestGeneratedFiles(t *testing.T) {
 	for path, want := range map[string]string{
 		"../../docs/settings.md":              Markdown(),
 		"../../python/indrik/settingtypes.py": PythonTypes(),
+		"accessors.go":                        GoAccessors(),
 	} {
 		have, err := os.ReadFile(path)
 		if err != nil {

@@ -15,22 +15,22 @@ const prior = "prior-knowledge"
 
 // together checks the values against each other.
 func (c *Config) together() error {
-	if level := c.String("loglevel"); !knownLevel(level) {
+	if level := value[string](c, "loglevel"); !knownLevel(level) {
 		c.warn("unknown loglevel %s (%s): info is used", pyRepr(level), c.Source("loglevel"))
 	}
-	if c.Kind() == WorkerASGI && c.Int("threads") > 1 {
+	if c.Kind() == WorkerASGI && c.Threads() > 1 {
 		c.warn("ASGI worker does not use threads configuration. Use worker_connections instead.")
 	}
-	if c.String("log_format") != "text" && c.IsSet("access_log_format") {
-		c.warn("access_log_format (%s) has no effect: log_format is %s", c.Source("access_log_format"), c.String("log_format"))
+	if c.LogFormat() != "text" && c.IsSet("access_log_format") {
+		c.warn("access_log_format (%s) has no effect: log_format is %s", c.Source("access_log_format"), c.LogFormat())
 	}
-	if c.Int("workers") == 0 {
+	if c.Workers() == 0 {
 		c.warn("workers is 0 (%s): nothing will be served, and clients get 503, until TTIN adds a worker", c.Source("workers"))
 	}
-	if text := c.String("server_header"); text != "" && !http1.IsServerValue(text) {
+	if text := c.ServerHeader(); text != "" && !http1.IsServerValue(text) {
 		return c.wrong("server_header", errors.New("not the value of a header field: printable characters of ASCII, without spaces around them"))
 	}
-	if path := c.String("health_path"); path != "" && (!strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, "?# %")) {
+	if path := c.HealthPath(); path != "" && (!strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, "?# %")) {
 		return c.wrong("health_path", errors.New("not a path such as /-/health: it begins with a slash, does not end with one, and has neither a query nor an escape"))
 	}
 	c.checkHTTP2()
@@ -48,14 +48,14 @@ func (c *Config) wrong(name string, err error) error {
 }
 
 // TLS tells whether the server speaks TLS.
-func (c *Config) TLS() bool { return c.String("certfile") != "" }
+func (c *Config) TLS() bool { return c.Certfile() != "" }
 
 // checkTLS sees to it that TLS, or a part of it, is never silently off.
 func (c *Config) checkTLS() error {
-	if !c.TLS() && c.String("keyfile") != "" {
+	if !c.TLS() && c.Keyfile() != "" {
 		return c.wrong("keyfile", errors.New("keyfile is set but certfile is not: without a certificate there is no TLS"))
 	}
-	if n := c.Int("cert_reqs"); n > 0 && c.String("ca_certs") == "" {
+	if n := c.CertReqs(); n > 0 && c.CACerts() == "" {
 		return c.wrong("cert_reqs", fmt.Errorf("cert_reqs is %d but ca_certs is not set: "+
 			"it has to name the CAs that the certificates of clients may come from", n))
 	}
@@ -64,7 +64,7 @@ func (c *Config) checkTLS() error {
 			c.warn("%s (%s) has no effect: without certfile there is no TLS", name, c.Source(name))
 		}
 	}
-	if spec := c.String("ciphers"); spec != "" {
+	if spec := c.Ciphers(); spec != "" {
 		if _, dropped, _ := tlsconf.Ciphers(spec); len(dropped) > 0 {
 			c.warn("ciphers (%s): left out, for Go does not have them: %s", c.Source("ciphers"), strings.Join(dropped, ", "))
 		}
@@ -76,14 +76,14 @@ func (c *Config) checkTLS() error {
 func (c *Config) checkHTTP2() {
 	h2 := c.speaks("h2")
 	switch {
-	case h2 && !c.TLS() && c.String("http2_cleartext") != prior:
+	case h2 && !c.TLS() && c.HTTP2Cleartext() != prior:
 		c.warn("h2 in http_protocols (%s) has no effect: HTTP/2 needs TLS, see certfile, or http2_cleartext = '%s'",
 			c.Source("http_protocols"), prior)
-	case !h2 && c.String("http2_cleartext") == prior:
+	case !h2 && c.HTTP2Cleartext() == prior:
 		c.warn("http2_cleartext (%s) has no effect: h2 is not in http_protocols", c.Source("http2_cleartext"))
 	}
 }
 
 func (c *Config) speaks(protocol string) bool {
-	return slices.Contains(c.Strings("http_protocols"), protocol)
+	return slices.Contains(c.HTTPProtocols(), protocol)
 }

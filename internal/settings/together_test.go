@@ -73,7 +73,7 @@ func TestContextHook(t *testing.T) {
 	if err != nil || !c.IsSet("ssl_context") || c.Warnings() != nil {
 		t.Fatalf("%v, %q", err, c.Warnings())
 	}
-	if c.String("certfile") != "b.pem" || c.Int("cert_reqs") != 2 || c.Source("certfile") != "the hook ssl_context" {
-		t.Errorf("%s from %s", c.String("certfile"), c.Source("certfile"))
+	if c.Certfile() != "b.pem" || c.CertReqs() != 2 || c.Source("certfile") != "the hook ssl_context" {
+		t.Errorf("%s from %s", c.Certfile(), c.Source("certfile"))
 	}
 }

@@ -63,8 +63,8 @@ func TestTOML(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		if c := resolve(t, []Layer{file}); c.Int("workers") != 3 || !strings.HasPrefix(c.Source("workers"), "a.toml, line ") {
-			t.Errorf("%q: %d, %s", text, c.Int("workers"), c.Source("workers"))
+		if c := resolve(t, []Layer{file}); c.Workers() != 3 || !strings.HasPrefix(c.Source("workers"), "a.toml, line ") {
+			t.Errorf("%q: %d, %s", text, c.Workers(), c.Source("workers"))
 		}
 	}
 }

@@ -18,7 +18,7 @@ type Account struct {
 
 // WorkerAccount is whom the workers run as.
 func (c *Config) WorkerAccount() Account {
-	return Account{c.Int("user"), c.Int("group"), c.String("user")}
+	return Account{c.User(), c.Group(), value[identity](c, "user").text}
 }
 
 // FrontAccount is whom the front runs as.
@@ -28,7 +28,7 @@ func (c *Config) FrontAccount() Account {
 	}
 	var a Account
 	if c.IsSet("front_user") {
-		a = Account{UID: c.Int("front_user"), GID: c.Int("group"), Name: c.String("front_user")}
+		a = Account{UID: c.FrontUser(), GID: c.Group(), Name: value[identity](c, "front_user").text}
 		if u, err := user.LookupId(strconv.Itoa(a.UID)); err == nil {
 			a.GID, _ = strconv.Atoi(u.Gid)
 		}
@@ -40,7 +40,7 @@ func (c *Config) FrontAccount() Account {
 		a = c.WorkerAccount()
 	}
 	if c.IsSet("front_group") {
-		a.GID = c.Int("front_group")
+		a.GID = c.FrontGroup()
 	}
 	return a
 }
@@ -49,7 +49,7 @@ func (c *Config) FrontAccount() Account {
 func (c *Config) checkUsers() {
 	if os.Geteuid() != 0 {
 		for _, name := range []string{"front_user", "front_group"} {
-			if c.IsSet(name) && c.Int(name) != map[string]int{"front_user": os.Geteuid(), "front_group": os.Getegid()}[name] {
+			if c.IsSet(name) && c.get(name).(identity).id != map[string]int{"front_user": os.Geteuid(), "front_group": os.Getegid()}[name] {
 				c.warn("%s (%s) has no effect: only a server that is started as root can give the front another user", name, c.Source(name))
 			}
 		}

@@ -81,7 +81,7 @@ func TestVariablesPrecede(t *testing.T) {
 	}
 	c := resolve(t, layers(t, vars, file, "--backlog", "5"))
 	for name, want := range map[string]int{"workers": 3, "threads": 2, "timeout": 4, "backlog": 5, "umask": 2} {
-		if got := c.Int(name); got != want {
+		if got := c.get(name); got != want {
 			t.Errorf("%s: %d from %s, want %d", name, got, c.Source(name), want)
 		}
 	}
@@ -123,7 +123,7 @@ func TestUnknownVariables(t *testing.T) {
 	if got := c.Warnings(); !slices.Equal(got, want) {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if c.Int("workers") != 1 {
-		t.Errorf("workers %d", c.Int("workers"))
+	if c.Workers() != 1 {
+		t.Errorf("workers %d", c.Workers())
 	}
 }
