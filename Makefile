@@ -16,6 +16,7 @@
 # make micro     benchmarks of the parts; make benchstat compares two of them
 # make dist      what a release consists of, into dist/: wheels, sdist, deb, rpm, SBOM, checksums
 # make image     an image for containers into dist/, of the wheel there and Debian's Python; root
+# make drawings  the sequence diagrams of the documentation, of docs/drawings/*.seq
 # make site      the documentation as a web site, into .cache/site
 # make release   make dist of a tagged commit, twice, with all that has to hold before it is published
 # make clean
@@ -35,7 +36,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -266,6 +267,10 @@ venv-lint:
 
 venv-dist:
 	$(call make-venv,$(VENV)-dist,packaging/requirements.txt)
+
+# Their texts are in docs/drawings; a test compares the drawings with them.
+drawings:
+	go run ./internal/drawings docs/drawings
 
 # Links that lead nowhere and pages that no menu has are errors (not with --quiet, which
 # forgets them). mkdocs-material announces its successor in each run unless told not to.

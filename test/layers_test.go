@@ -52,6 +52,7 @@ var layers = map[string][]string{
 	"internal/capacity":  {},
 	"internal/courier":   {},
 	"internal/errlog":    {"internal/pathwalk"},
+	"internal/drawings":  {},
 	"internal/exitcode":  {},
 	"internal/http1":     {},
 	"internal/pathwalk":  {},
