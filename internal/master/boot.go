@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"indrik/internal/exitcode"
@@ -38,7 +37,7 @@ func (m *Master) resolved(b *build) {
 		m.fail(&failure{text: settings.NoApp("indrik", m.opts.Dir), code: exitcode.Config})
 		return
 	}
-	if cfg.Daemon() && !check && !m.upgraded && !daemonized() {
+	if cfg.Daemon() && !check && !m.upgraded && !m.sys.daemonized() {
 		m.daemonize(cfg.EnableStdioInheritance())
 		return
 	}
@@ -58,15 +57,15 @@ func (m *Master) resolved(b *build) {
 		m.check(b)
 		return
 	}
-	if daemonized() {
-		syscall.Umask(0o022)
+	if m.sys.daemonized() {
+		m.sys.umask(0o022)
 	}
 	if err := m.openLogs(cfg); err != nil {
 		m.fail(lack("", err))
 		return
 	}
 	m.tellSettings(cfg)
-	oslayer.SetTitle(title("master", m.procName()))
+	m.sys.setTitle(title("master", m.procName()))
 	m.nameSpawner(b.sp)
 	if !b.readCertificates() {
 		return

@@ -6,7 +6,6 @@ import (
 	"os"
 	"time"
 
-	"indrik/internal/oslayer"
 	"indrik/internal/wire"
 )
 
@@ -106,15 +105,15 @@ func (m *Master) isFrom(w *worker, sender int) bool {
 // isKnown reports whether pid is of a process of this server, so that it cannot be that
 // of a worker which nobody has spoken of yet.
 func (m *Master) isKnown(pid int) bool {
-	front := m.front != nil && m.front.proc.Pid == pid
+	front := m.front != nil && m.front.proc.Pid() == pid
 	successor := m.successor != nil && m.successor.pid == pid
 	return front || successor || pid == os.Getpid() || m.spawners[pid] != nil || m.relays[pid] || m.workerOf(pid) != nil
 }
 
 // child returns the process pid, which the spawner sp, or the kernel, says it has forked.
 // It is its child, or this process's if that spawner is gone.
-func (m *Master) child(sp *spawner, pid int) *oslayer.Process {
-	proc, err := m.sys.child(pid, sp.proc.Pid, os.Getpid())
+func (m *Master) child(sp *spawner, pid int) process {
+	proc, err := m.sys.child(pid, sp.proc.Pid(), os.Getpid())
 	if err != nil {
 		m.log.Errorf("Process %d is %s: it is never signalled", pid, err)
 	}

@@ -38,9 +38,9 @@ func newFakeServer(t testing.TB, args ...settings.Layer) *fakeServer {
 		t.Fatal(err)
 	}
 	f := &fakeServer{t: t}
-	sp := &spawner{proc: &oslayer.Process{Pid: 1 << 30}, calls: map[int]func(wire.FromSpawner){}, dead: true}
+	sp := &spawner{proc: &fakeProcess{pid: 1 << 30, gone: true}, calls: map[int]func(wire.FromSpawner){}, dead: true}
 	f.Master = &Master{
-		sys: realSystem, log: errlog.New(&f.text), toldClass: true, state: running, cfg: cfg, told: -1, notify: notify.New(func(string) string { return "" }),
+		sys: realSystem(), log: errlog.New(&f.text), toldClass: true, state: running, cfg: cfg, told: -1, notify: notify.New(func(string) string { return "" }),
 		// Room for the timers of what is ended: nobody runs the loop then.
 		events: make(chan func(), 4096), spawners: map[int]*spawner{}, workers: map[int]*worker{}, relays: map[int]bool{},
 		gen: &generation{number: 1, cfg: cfg, sp: sp}, target: 10,
@@ -69,7 +69,7 @@ func (f *fakeServer) worker(pid int) (*worker, *os.File) {
 	f.lastAge++
 	w := &worker{age: f.lastAge, gen: f.gen, slots: 1, pid: pid}
 	if pid != 0 {
-		w.proc = &oslayer.Process{Pid: pid}
+		w.proc = &fakeProcess{pid: pid, gone: true}
 	}
 	ours, end, err := wire.Pair()
 	if err != nil {
@@ -143,7 +143,7 @@ func TestBreach(t *testing.T) {
 		if c.says == "closed its channel" {
 			// It lives, and its channel is at its end.
 			bad.proc = sleeping(t)
-			bad.pid = bad.proc.Pid
+			bad.pid = bad.proc.Pid()
 		}
 		good, goodEnd := f.worker(os.Getpid())
 		c.send(end)
@@ -203,7 +203,7 @@ func TestMessagesOfOthersAreNotHeard(t *testing.T) {
 	child := sleeping(t)
 	w, end := f.worker(0)
 	defer end.Close()
-	f.workerForked(w, child.Pid)
+	f.workerForked(w, child.Pid())
 	send(end, []byte(`{"type":"ready"}`))
 	send(end, []byte(`{"type":"recycle"}`))
 	end.Close()

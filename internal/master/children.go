@@ -8,13 +8,13 @@ func (m *Master) reap() {
 	for _, exit := range m.sys.reap() {
 		pid, status := exit.Pid, exit.Status
 		switch {
-		case m.front != nil && m.front.proc.Pid == pid:
+		case m.front != nil && m.front.proc.Pid() == pid:
 			m.frontExited(status)
 		case m.spawners[pid] != nil:
 			m.spawnerExited(m.spawners[pid], status)
 		case m.relays[pid]:
 			delete(m.relays, pid) // its spawner has ended before it
-		case m.daemon != nil && m.daemon.Pid == pid:
+		case m.daemon != nil && m.daemon.Pid() == pid:
 			m.daemonExited(status)
 		case m.successor != nil && m.successor.pid == pid:
 			m.successorExited(status)

@@ -11,15 +11,9 @@ import (
 	"indrik/internal/oslayer"
 )
 
-// daemonized tells whether this process is the daemon itself.
-func daemonized() bool { return os.Getenv(envDaemon) != "" }
-
 // withStdio, in envDaemon, says that the daemon keeps its standard output and error
 // (enable_stdio_inheritance). A daemon has to know before it knows its settings.
 const withStdio = ",stdio"
-
-// keepsStdio tells whether this process is such a daemon.
-func keepsStdio() bool { return strings.HasSuffix(os.Getenv(envDaemon), withStdio) }
 
 // inheritable is f, or /dev/null in the place of a terminal: that is left behind.
 func inheritable(f *os.File) *os.File {
@@ -34,7 +28,7 @@ func inheritable(f *os.File) *os.File {
 // does not come to that. keep: it keeps standard output and error.
 func (m *Master) daemonize(keep bool) {
 	m.build.discard()
-	r, w, err := os.Pipe()
+	r, w, err := m.sys.pipe()
 	if err != nil {
 		m.fail(lack("", err))
 		return
@@ -74,7 +68,7 @@ func (m *Master) daemonExited(status syscall.WaitStatus) {
 
 // becomeDaemon takes up the pipe to the command that started this daemon.
 func (m *Master) becomeDaemon() {
-	fd, err := strconv.Atoi(strings.TrimSuffix(os.Getenv(envDaemon), withStdio))
+	fd, err := strconv.Atoi(strings.TrimSuffix(m.sys.getenv(envDaemon), withStdio))
 	if err != nil || fd < 3 {
 		return // an upgraded daemon: nobody waits for it
 	}
@@ -85,11 +79,11 @@ func (m *Master) becomeDaemon() {
 		if code == exitcode.OK {
 			// From here on the terminal belongs to others.
 			null := devNull()
-			if keepsStdio() {
+			if m.sys.keepsStdio() {
 				null = inheritable(os.Stderr)
 			}
 			if null != nil && null != os.Stderr {
-				oslayer.Redirect(null, 2)
+				m.sys.redirect(null, 2)
 			}
 			if err := m.openLogs(m.cfg); err != nil {
 				m.log.Errorf("%s", err)

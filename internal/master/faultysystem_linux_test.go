@@ -129,7 +129,7 @@ func (s *faultySystem) exit(pid int) {
 }
 
 // goroutine starts one that stands for a process and has a duplicate of file.
-func (s *faultySystem) goroutine(file *os.File, run func(*wire.Conn)) (*oslayer.Process, error) {
+func (s *faultySystem) goroutine(file *os.File, run func(*wire.Conn)) (process, error) {
 	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return nil, err
@@ -148,10 +148,10 @@ func (s *faultySystem) goroutine(file *os.File, run func(*wire.Conn)) (*oslayer.
 		conn.Close()
 		s.exit(pid)
 	}()
-	return &oslayer.Process{Pid: pid}, nil
+	return &fakeProcess{pid: pid, gone: true}, nil
 }
 
-func (s *faultySystem) start(c oslayer.Command) (*oslayer.Process, error) {
+func (s *faultySystem) start(c oslayer.Command) (process, error) {
 	if err := s.meets("start"); err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (s *faultySystem) start(c oslayer.Command) (*oslayer.Process, error) {
 		return s.goroutine(c.Files[3], s.front)
 	case c.Path == "/no/python":
 		c.Path, c.Args, c.Env = oslayer.Executable(), []string{"stub"}, append(c.Env, envStub+"=1", "GORACE=atexit_sleep_ms=0")
-		return oslayer.Start(c)
+		return orNil[process](oslayer.Start(c))
 	}
 	link := slices.IndexFunc(c.Env, func(kv string) bool { return strings.HasPrefix(kv, envLink+"=") })
 	var fd int
@@ -197,9 +197,8 @@ func (s *faultySystem) front(conn *wire.Conn) {
 }
 
 // calls is the system whose calls are counted and may fail. Timers run ten times as fast.
-func (s *faultySystem) system() system {
-	sys := realSystem
-	real := realSystem
+func (s *faultySystem) system() *system {
+	sys, real := realSystem(), realSystem()
 	two := func(name string, f func() (a, b *os.File, err error)) func() (a, b *os.File, err error) {
 		return func() (*os.File, *os.File, error) {
 			if err := s.meets(name); err != nil {
@@ -217,14 +216,14 @@ func (s *faultySystem) system() system {
 		return append(exits, real.reap()...)
 	}
 	sys.pair = two("pair", real.pair)
-	sys.connect = func(f *os.File) (*wire.Conn, error) {
+	sys.connect = func(f *os.File) (controlConn, error) {
 		if err := s.meets("connect"); err != nil {
 			f.Close() // it takes the file over
 			return nil, err
 		}
 		return real.connect(f)
 	}
-	sys.channel = func(f *os.File) (*wire.WorkerChannel, error) {
+	sys.channel = func(f *os.File) (workerConn, error) {
 		if err := s.meets("channel"); err != nil {
 			f.Close()
 			return nil, err

@@ -27,8 +27,8 @@ const (
 // A front is the process that holds the client connections.
 type front struct {
 	m       *Master
-	proc    *oslayer.Process
-	conn    *wire.Conn
+	proc    process
+	conn    controlConn
 	born    time.Time
 	ready   bool
 	drained func() // once nothing is left to do
@@ -203,7 +203,7 @@ func (m *Master) generationTaken(g *generation, fail *failure) {
 		m.cannotBoot(fail)
 	case g == m.gen:
 		// What serves cannot be served by this one.
-		m.log.Errorf("The front (pid:%d) is replaced: %s", m.front.proc.Pid, fail.Error())
+		m.log.Errorf("The front (pid:%d) is replaced: %s", m.front.proc.Pid(), fail.Error())
 		m.front.ready = false
 		m.front.proc.Signal(syscall.SIGKILL)
 	default:
@@ -287,7 +287,7 @@ func (m *Master) frontExited(status syscall.WaitStatus) {
 		m.finish()
 		return
 	}
-	m.log.Errorf("Front (pid:%d) %s", f.proc.Pid, describe(status))
+	m.log.Errorf("Front (pid:%d) %s", f.proc.Pid(), describe(status))
 	if f.drained != nil {
 		// Its connections are gone, so there is nothing left to wait for.
 		f.drained()

@@ -3,29 +3,25 @@ package master
 import (
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 
-	"indrik/internal/capacity"
 	"indrik/internal/errlog"
 	"indrik/internal/exitcode"
 	"indrik/internal/listen"
 	"indrik/internal/notify"
-	"indrik/internal/oslayer"
 	"indrik/internal/outlets"
 	"indrik/internal/pidfile"
 	"indrik/internal/settings"
-	"indrik/internal/wire"
 )
 
 // Master is one master process. All of its fields belong to the goroutine
 // that runs its loop.
 type Master struct {
 	opts  Options
-	sys   system
+	sys   *system
 	log   *errlog.Log
 	state state
 	start time.Time
@@ -86,10 +82,10 @@ type Master struct {
 
 	pid       *pidfile.File
 	notify    *notify.Notifier
-	still     string           // why the watchdog is not fed
-	readySeen time.Time        // when there was a worker that was ready, or none was to be
-	release   func(code int)   // lets the command that started a daemon return
-	daemon    *oslayer.Process // the daemon that this command started
+	still     string         // why the watchdog is not fed
+	readySeen time.Time      // when there was a worker that was ready, or none was to be
+	release   func(code int) // lets the command that started a daemon return
+	daemon    process        // the daemon that this command started
 
 	upgraded    bool  // another master started this one
 	predecessor *link // that one, until promotion
@@ -103,15 +99,15 @@ func Run(o Options) int {
 	// The master handles a few events a second: a small heap matters more
 	// than the time that collecting it takes.
 	debug.SetGCPercent(20)
-	m := newMaster(o, realSystem)
+	m := newMaster(o, realSystem())
 	defer m.outlets.Close()
-	if daemonized() {
+	if m.sys.daemonized() {
 		m.becomeDaemon()
 	}
 	return m.run()
 }
 
-func newMaster(o Options, sys system) *Master {
+func newMaster(o Options, sys *system) *Master {
 	m := &Master{
 		opts:       o,
 		sys:        sys,
@@ -123,9 +119,9 @@ func newMaster(o Options, sys system) *Master {
 		relays:     map[int]bool{},
 		leftRelays: map[*relay]time.Time{},
 		obituaries: map[int]*obituary{},
-		oomKills:   capacity.OOMKills(os.DirFS("/")),
+		oomKills:   sys.oomKills(),
 		told:       -1,
-		notify:     notify.New(os.Getenv),
+		notify:     notify.New(sys.getenv),
 	}
 	m.outlets = outlets.New(m.log, "master")
 	return m
@@ -135,20 +131,12 @@ func newMaster(o Options, sys system) *Master {
 func (m *Master) now() time.Time { return m.sys.now() }
 
 func (m *Master) run() int {
-	// A log whose reader is gone must not end the master (os/signal, SIGPIPE).
-	// Nor must RLIMIT_FSIZE: what it forbids is an error then (setrlimit(2)).
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
-	sigs := make(chan os.Signal, 128)
-	signal.Notify(sigs, syscall.SIGCHLD)
+	heard := []os.Signal{syscall.SIGCHLD}
 	for s := range signals {
-		signal.Notify(sigs, s)
+		heard = append(heard, s)
 	}
-	if err := oslayer.Subreaper(); err != nil {
-		m.log.Debugf("Workers of a spawner that dies will not be adopted: %s", err)
-	}
-	if err := oslayer.Conceal(); err != nil {
-		m.log.Debugf("Processes of the same user can read the TLS keys: %s", err)
-	}
+	sigs := m.sys.signals(heard...)
+	m.sys.protect(m.log.Debugf)
 	if err := m.inherit(); err != nil {
 		return m.refuse(err)
 	}
@@ -173,7 +161,7 @@ func (m *Master) post(f func()) { m.events <- f }
 
 // hear has the loop act on each message that comes over conn, if act is not nil, and then
 // on its end, which is when no process holds the other end any more.
-func hear[T any](m *Master, conn *wire.Conn, act func(T), end func()) {
+func hear[T any](m *Master, conn controlConn, act func(T), end func()) {
 	go func() {
 		defer conn.Close()
 		for {

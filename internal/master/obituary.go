@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"indrik/internal/capacity"
 	"indrik/internal/wire"
 )
 
@@ -42,7 +41,7 @@ func (m *Master) noteDeath(w *worker, code int, sig syscall.Signal, peak int) {
 	}
 	if sig == syscall.SIGKILL {
 		before := m.oomKills
-		m.oomKills = capacity.OOMKills(os.DirFS("/"))
+		m.oomKills = m.sys.oomKills()
 		o.oom = max(0, m.oomKills-before)
 	}
 	m.obituaries[w.age] = o

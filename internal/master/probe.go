@@ -6,8 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"indrik/internal/oslayer"
 )
 
 const (
@@ -35,7 +33,7 @@ const (
 type probe struct {
 	m    *Master
 	role string // as the log calls it
-	proc *oslayer.Process
+	proc process
 	dump *os.File             // where it writes its stacks
 	ask  func(done func())    // sends the question, and calls done with the answer
 	busy func() time.Duration // for how long it has done what may take any time; 0: it does not
@@ -116,7 +114,7 @@ func (p *probe) lookLater() {
 		if p.ended() || !p.asked {
 			return
 		}
-		if p.m.now().Sub(due) < lateLook && !p.m.sys.traced(p.proc.Pid) {
+		if p.m.now().Sub(due) < lateLook && !p.m.sys.traced(p.proc.Pid()) {
 			p.strikes++
 		}
 		if p.hangs() {
@@ -131,8 +129,8 @@ func (p *probe) lookLater() {
 // it was stopped. If it takes long the log shows what it does.
 func (p *probe) lookWhileBusy(d time.Duration) {
 	switch {
-	case p.m.sys.traced(p.proc.Pid):
-	case p.m.sys.stopped(p.proc.Pid):
+	case p.m.sys.traced(p.proc.Pid()):
+	case p.m.sys.stopped(p.proc.Pid()):
 		if p.strikes++; p.hangs() || p.strikes > 1 {
 			p.strikes = 0
 			p.show("was stopped (SIGSTOP) and is continued", p.tell)
@@ -146,7 +144,7 @@ func (p *probe) lookWhileBusy(d time.Duration) {
 
 // end makes the process write its stacks, and ends it unless it answers after all.
 func (p *probe) end() {
-	stopped := p.m.sys.stopped(p.proc.Pid)
+	stopped := p.m.sys.stopped(p.proc.Pid())
 	text := fmt.Sprintf("has not answered for %.0f s", p.m.now().Sub(p.since).Seconds())
 	if stopped {
 		text += ", since it was stopped (SIGSTOP)"
@@ -157,7 +155,7 @@ func (p *probe) end() {
 			p.tell(text)
 		case !p.asked:
 			p.tell(text)
-			p.m.log.Warnf("%s (pid:%d) answers again, and goes on", p.role, p.proc.Pid)
+			p.m.log.Warnf("%s (pid:%d) answers again, and goes on", p.role, p.proc.Pid())
 		case p.replace != nil:
 			p.replace(text)
 		default:
@@ -170,14 +168,14 @@ func (p *probe) end() {
 
 func (p *probe) tell(text string) { p.m.log.Errorf("%s", text) }
 
-func (p *probe) tellReplaced() { p.m.log.Errorf("%s (pid:%d) is replaced", p.role, p.proc.Pid) }
+func (p *probe) tellReplaced() { p.m.log.Errorf("%s (pid:%d) is replaced", p.role, p.proc.Pid()) }
 
 // show gives next a text about the process with its stacks, if it can write them. A
 // process that was stopped is continued for that.
 func (p *probe) show(text string, next func(string)) {
 	p.proc.Signal(syscall.SIGCONT)
 	p.m.dumpOf(p.proc, p.dump, stackGrace, func(stacks string) {
-		line := fmt.Sprintf("%s (pid:%d) %s", p.role, p.proc.Pid, text)
+		line := fmt.Sprintf("%s (pid:%d) %s", p.role, p.proc.Pid(), text)
 		if stacks != "" {
 			line += "\n" + strings.TrimRight(stacks, "\n")
 		} else {

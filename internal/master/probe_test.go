@@ -85,7 +85,7 @@ func testMaster(t *testing.T) (*Master, *clock, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	c := &clock{now: time.Unix(1e9, 0)}
-	m := &Master{sys: realSystem, log: errlog.New(&log), events: make(chan func(), 16), state: running}
+	m := &Master{sys: realSystem(), log: errlog.New(&log), events: make(chan func(), 16), state: running}
 	c.m = m
 	m.sys.now, m.sys.after = func() time.Time { return c.now }, c.after
 	m.sys.stopped, m.sys.traced = func(int) bool { return false }, func(int) bool { return false }
@@ -102,7 +102,7 @@ func probed(t *testing.T, m *Master) (p *probe, asked *int) {
 	var status syscall.WaitStatus
 	t.Cleanup(func() {
 		proc.Signal(syscall.SIGKILL)
-		syscall.Wait4(proc.Pid, &status, 0, nil)
+		syscall.Wait4(proc.Pid(), &status, 0, nil)
 		proc.Release()
 	})
 	dump, err := wire.GrowingFile("indrik-stacks")
@@ -159,7 +159,7 @@ func TestProbeOfOneThatHangs(t *testing.T) {
 	if !killed(p) || *asked != 1 {
 		t.Errorf("it lives, and was asked %d times", *asked)
 	}
-	if text := log.String(); !strings.Contains(text, fmt.Sprintf("Spawner (pid:%d) has not answered for 6 s", p.proc.Pid)) || !strings.Contains(text, "is replaced") {
+	if text := log.String(); !strings.Contains(text, fmt.Sprintf("Spawner (pid:%d) has not answered for 6 s", p.proc.Pid())) || !strings.Contains(text, "is replaced") {
 		t.Errorf("%s", text)
 	}
 }
@@ -178,7 +178,7 @@ func TestProbeShowsStacks(t *testing.T) {
 	defer func() {
 		proc.Signal(syscall.SIGKILL)
 		var status syscall.WaitStatus
-		syscall.Wait4(proc.Pid, &status, 0, nil)
+		syscall.Wait4(proc.Pid(), &status, 0, nil)
 	}()
 	time.Sleep(100 * time.Millisecond) // until it has its trap; if not it dies, without stacks
 	p.proc = proc
@@ -244,7 +244,7 @@ func TestProbeOfOneThatWasStopped(t *testing.T) {
 		if text := log.String(); !strings.Contains(text, want) {
 			t.Errorf("busy %v: %s", busy, text)
 		}
-		for i := 0; oslayer.Stopped(p.proc.Pid); i++ {
+		for i := 0; oslayer.Stopped(p.proc.Pid()); i++ {
 			if i == 100 {
 				t.Fatalf("busy %v: it is still stopped", busy)
 			}
@@ -314,7 +314,7 @@ func TestStandsStill(t *testing.T) {
 // was sent to every process is not.
 func TestSignalsToTheSpawner(t *testing.T) {
 	m, c, log := testMaster(t)
-	sp := &spawner{proc: &oslayer.Process{Pid: 4711}}
+	sp := &spawner{proc: &fakeProcess{pid: 4711}}
 	const hup, term = syscall.SIGHUP, syscall.SIGTERM
 	m.handled = map[syscall.Signal]time.Time{hup: c.now}
 	m.spawnerSignalled(sp, hup) // the master had it just before

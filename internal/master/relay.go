@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"indrik/internal/oslayer"
 	"indrik/internal/outlets"
 	"indrik/internal/wire"
 )
@@ -15,10 +14,10 @@ import (
 // what becomes of them: the spawner forks it from its own state, in which logging is
 // configured. It ends when nobody holds its socket any more.
 type relay struct {
-	proc  *oslayer.Process
+	proc  process
 	level string
-	file  *os.File   // our end of its socket; the front has a copy
-	conn  *wire.Conn // by which it is asked whether it lives, and its end shows
+	file  *os.File    // our end of its socket; the front has a copy
+	conn  controlConn // by which it is asked whether it lives, and its end shows
 	probe *probe
 	alive func() // called with its next answer
 	gone  bool
@@ -86,7 +85,7 @@ func (m *Master) startRelay(g *generation, done func(*failure)) {
 }
 
 // controlPair makes a channel, of which the master keeps one end.
-func (m *Master) controlPair() (*wire.Conn, *os.File, error) {
+func (m *Master) controlPair() (controlConn, *os.File, error) {
 	ours, theirs, err := m.sys.pair()
 	if err != nil {
 		return nil, nil, err
@@ -164,7 +163,7 @@ func (m *Master) relayGone(g *generation, r *relay) {
 		m.finish()
 		return
 	}
-	m.log.Errorf("The logger (pid:%d) has ended: until there is another one, lines go to errorlog and accesslog", r.proc.Pid)
+	m.log.Errorf("The logger (pid:%d) has ended: until there is another one, lines go to errorlog and accesslog", r.proc.Pid())
 	m.after(m.relayPause.died(m.now()), func() { m.replaceRelay(g) })
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"indrik/internal/exitcode"
-	"indrik/internal/oslayer"
 	"indrik/internal/pidfile"
 	"indrik/internal/settings"
 )
@@ -134,7 +133,7 @@ func (m *Master) takeOver(b *build) {
 		m.pid.Remove()
 		m.pid = pid
 	}
-	oslayer.SetTitle(title("master", m.procName()))
+	m.sys.setTitle(title("master", m.procName()))
 	m.front.sendTitle()
 
 	var retiring []*worker

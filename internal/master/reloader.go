@@ -21,7 +21,7 @@ const (
 
 // A reloader is what the master does about code that changes (the setting reload).
 type reloader struct {
-	watcher *codewatch.Watcher // nil: the setting is off
+	watcher codeWatcher // nil: the setting is off
 	options codewatch.Options
 	look    int       // the question of the front that waits for an answer; 0: none
 	changed time.Time // when the last change was told
@@ -44,7 +44,7 @@ func (m *Master) watchCode() {
 		m.log.Warnf("Reloader is on. Use in development only!")
 	}
 	m.unwatchCode()
-	var w *codewatch.Watcher
+	var w codeWatcher
 	current := func(f func()) { // what w says once it is closed is of no interest
 		m.post(func() {
 			if m.reloader.watcher == w {
@@ -56,7 +56,7 @@ func (m *Master) watchCode() {
 	o.Fallback = func(err error) {
 		current(func() { m.log.Warnf("Reloader cannot use inotify, and polls: %s", err) })
 	}
-	w = codewatch.New(o)
+	w = m.sys.watchCode(o)
 	r.watcher, r.options = w, o
 	// Its workers said already what they have imported.
 	for _, l := range m.gen.loads {

@@ -14,7 +14,7 @@ func (m *Master) spawn(g *generation) bool {
 	m.lastAge++
 	w := &worker{age: m.lastAge, gen: g, slots: g.cfg.Slots()}
 	var err error
-	if w.end, w.theirs, err = w.open(&m.sys); err != nil {
+	if w.end, w.theirs, err = w.open(m.sys); err != nil {
 		w.close()
 		m.cannotSpawn(g, lack("cannot make the channels of a worker", err))
 		return false

@@ -19,8 +19,8 @@ import (
 // A spawner is the Python process that evaluates the config file, runs the
 // hooks of the master's side, and forks workers.
 type spawner struct {
-	proc    *oslayer.Process
-	conn    *wire.Conn
+	proc    process
+	conn    controlConn
 	calls   map[int]func(wire.FromSpawner)
 	last    int
 	probe   *probe
@@ -76,7 +76,7 @@ func (m *Master) startSpawner() (*spawner, error) {
 		return nil, lack("cannot start Python", err)
 	}
 	sp := &spawner{proc: proc, conn: conn, calls: map[int]func(wire.FromSpawner){}}
-	m.spawners[proc.Pid] = sp
+	m.spawners[proc.Pid()] = sp
 	sp.probe = &probe{
 		m: m, role: "Spawner", proc: proc, dump: dump,
 		over: func() bool { return sp.dead || sp.leaving || sp.lingers },
@@ -91,7 +91,7 @@ func (m *Master) startSpawner() (*spawner, error) {
 	}
 	sp.probe.watch()
 	// What it forks, or a hook starts, may still have its end of the socket.
-	conn.OnlyFrom(proc.Pid)
+	conn.OnlyFrom(proc.Pid())
 	hear(m, conn, func(msg wire.FromSpawner) { m.fromSpawner(sp, msg) }, func() {
 		if sp.silent != nil {
 			sp.silent()
@@ -103,7 +103,7 @@ func (m *Master) startSpawner() (*spawner, error) {
 // childEnv is the environment of the processes that run the app.
 func (m *Master) childEnv() []string {
 	var env []string
-	for _, kv := range os.Environ() {
+	for _, kv := range m.sys.environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
 		case envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envDaemon, wire.EnvRole, wire.EnvFront,
@@ -117,10 +117,10 @@ func (m *Master) childEnv() []string {
 
 // stdio is what children get as standard input, output and error.
 func (m *Master) stdio() []*os.File {
-	if keepsStdio() {
+	if m.sys.keepsStdio() {
 		return []*os.File{devNull(), os.Stdout, inheritable(os.Stderr)}
 	}
-	if daemonized() {
+	if m.sys.daemonized() {
 		return []*os.File{devNull(), devNull(), devNull()}
 	}
 	return []*os.File{devNull(), os.Stdout, os.Stderr}
@@ -128,7 +128,7 @@ func (m *Master) stdio() []*os.File {
 
 // sendTo sends a message with files, which stay the caller's. Where that is not possible,
 // for want of descriptors say, the log says so.
-func (m *Master) sendTo(conn *wire.Conn, msg any, files ...*os.File) error {
+func (m *Master) sendTo(conn controlConn, msg any, files ...*os.File) error {
 	err := conn.SendKeeping(msg, files...)
 	if err != nil {
 		m.log.Errorf("A message to another process was not sent: %s", err)
@@ -235,7 +235,7 @@ func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
 
 // spawnerEnded acts on the end of a spawner, which has been heard out.
 func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
-	delete(m.spawners, sp.proc.Pid)
+	delete(m.spawners, sp.proc.Pid())
 	sp.probe.stop()
 	sp.proc.Release()
 	sp.dead = true
@@ -255,7 +255,7 @@ func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: text, Code: sp.code})
 	}
 	if !sp.leaving && m.state != quitting {
-		m.log.Errorf("Spawner (pid:%d) %s", sp.proc.Pid, describe(status))
+		m.log.Errorf("Spawner (pid:%d) %s", sp.proc.Pid(), describe(status))
 		if m.build != nil && m.build.sp == sp {
 			m.build.fail(&failure{text: "the spawner " + describe(status), code: cmp.Or(sp.code, exitcode.WorkerBoot)})
 		}

@@ -151,7 +151,7 @@ func (m *Master) spawnerSignalled(sp *spawner, sig syscall.Signal) {
 		name := signalName(sig)
 		m.log.Warnf("%s was sent to the spawner (pid:%d), which does not act on it. Only the master does: an app that "+
 			"sends it to its parent, as with Gunicorn, has to send it to process %d (worker.ppid in the hooks, or the pid file): "+
-			"os.kill(%d, signal.%s)", name, sp.proc.Pid, os.Getpid(), os.Getpid(), name)
+			"os.kill(%d, signal.%s)", name, sp.proc.Pid(), os.Getpid(), os.Getpid(), name)
 	})
 }
 

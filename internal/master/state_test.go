@@ -149,7 +149,7 @@ func TestDeferredSignals(t *testing.T) {
 		}
 		signals[sig] = actions
 	}
-	m := &Master{sys: realSystem, log: errlog.New(io.Discard)}
+	m := &Master{sys: realSystem(), log: errlog.New(io.Discard)}
 	for _, sig := range []syscall.Signal{syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGHUP} {
 		m.handle(sig)
 	}
@@ -197,7 +197,7 @@ func TestSignalsTogether(t *testing.T) {
 		{[]syscall.Signal{winch, usr2, usr1}, []syscall.Signal{usr1, usr2, winch}},
 		{[]syscall.Signal{hup}, []syscall.Signal{hup}},
 	} {
-		m := &Master{sys: realSystem, log: errlog.New(io.Discard), events: make(chan func(), 1)}
+		m := &Master{sys: realSystem(), log: errlog.New(io.Discard), events: make(chan func(), 1)}
 		done = nil
 		for _, sig := range c.arrived {
 			m.signalled(sig)

@@ -89,7 +89,7 @@ func (m *Master) stacks(w *worker, next func(string)) {
 
 // dumpOf makes a process write its stacks to a file, and gives next what it wrote within
 // grace, or "". The end of the server waits for it.
-func (m *Master) dumpOf(proc *oslayer.Process, file *os.File, grace time.Duration, next func(string)) {
+func (m *Master) dumpOf(proc process, file *os.File, grace time.Duration, next func(string)) {
 	if file == nil {
 		next("")
 		return

@@ -23,7 +23,7 @@ import (
 // other is gone, without a poll.
 type link struct {
 	pid     int
-	conn    *wire.Conn
+	conn    controlConn
 	peer    *os.File // joins their fronts
 	isReady bool     // the successor's workers are ready
 }
@@ -167,7 +167,7 @@ func (m *Master) startSuccessor() error {
 		return fmt.Errorf("cannot start %s: %w", path, err)
 	}
 	proc.Release() // it is never signalled: its pid alone matters
-	l := &link{pid: proc.Pid, conn: conn, peer: peer}
+	l := &link{pid: proc.Pid(), conn: conn, peer: peer}
 	m.successor = l
 	m.front.sendPeer()
 	hear(m, conn, func(msg linkMessage) {
@@ -258,11 +258,11 @@ func (m *Master) serveAlone() {
 func (m *Master) inherit() error {
 	defer func() {
 		for _, name := range []string{envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets} {
-			os.Unsetenv(name)
+			m.sys.unsetenv(name)
 		}
 	}()
-	if os.Getenv(envPid) == "" {
-		files, err := listen.SystemdFDs(os.Getenv, os.Unsetenv, os.Getpid())
+	if m.sys.getenv(envPid) == "" {
+		files, err := listen.SystemdFDs(m.sys.getenv, m.sys.unsetenv, os.Getpid())
 		if err != nil {
 			return fmt.Errorf("\nError: %w", err)
 		}
@@ -273,19 +273,19 @@ func (m *Master) inherit() error {
 		}
 		return nil
 	}
-	pid, err := strconv.Atoi(os.Getenv(envPid))
+	pid, err := strconv.Atoi(m.sys.getenv(envPid))
 	if err != nil {
-		return fmt.Errorf("\nError: %s: %q is not a pid", envPid, os.Getenv(envPid))
+		return fmt.Errorf("\nError: %s: %q is not a pid", envPid, m.sys.getenv(envPid))
 	}
-	fds, err := fdList(os.Getenv(envFD))
+	fds, err := fdList(m.sys.getenv(envFD))
 	if err != nil {
 		return fmt.Errorf("\nError: %s: %w", envFD, err)
 	}
-	ends, err := fdList(os.Getenv(envLink) + "," + os.Getenv(envPeer))
+	ends, err := fdList(m.sys.getenv(envLink) + "," + m.sys.getenv(envPeer))
 	if err != nil || len(ends) != 2 {
 		return fmt.Errorf("\nError: %s, %s: not two descriptors", envLink, envPeer)
 	}
-	origins := strings.Split(os.Getenv(envOrigin), ",")
+	origins := strings.Split(m.sys.getenv(envOrigin), ",")
 	for i, fd := range fds {
 		if err := m.adopt(os.NewFile(uintptr(fd), "listener"), origins[min(i, len(origins)-1)]); err != nil {
 			return err
@@ -302,7 +302,7 @@ func (m *Master) inherit() error {
 	}
 	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
 	m.predecessor, m.upgraded = l, true
-	if v := os.Getenv(envUpgrade); v != "" && v != strconv.Itoa(upgradeProtocol) {
+	if v := m.sys.getenv(envUpgrade); v != "" && v != strconv.Itoa(upgradeProtocol) {
 		return fmt.Errorf("\nError: the server that runs speaks version %s of the protocol of upgrades, and this program, indrik %s, version %d: "+
 			"restart the server instead", v, version.Version, upgradeProtocol)
 	}
@@ -314,7 +314,7 @@ func (m *Master) inherit() error {
 // none; those of one that keeps them otherwise are lost, and with them nothing but
 // the time that a whole handshake takes.
 func (m *Master) inheritTickets() error {
-	fds, err := fdList(os.Getenv(envTickets))
+	fds, err := fdList(m.sys.getenv(envTickets))
 	if err != nil {
 		return fmt.Errorf("\nError: %s: %w", envTickets, err)
 	}
@@ -377,7 +377,7 @@ func (m *Master) promote() {
 	}
 	m.takePidFile(m.now().Add(pidFileGrace))
 	m.tell(m.notify.MainPID(os.Getpid()))
-	oslayer.SetTitle(title("master", m.procName()))
+	m.sys.setTitle(title("master", m.procName()))
 	m.front.sendTitle()
 	for _, sp := range m.spawners {
 		m.nameSpawner(sp)

@@ -6,7 +6,6 @@ import (
 	"syscall"
 	"time"
 
-	"indrik/internal/oslayer"
 	"indrik/internal/wire"
 )
 
@@ -25,7 +24,7 @@ const (
 type worker struct {
 	age   int
 	pid   int // 0 until the spawner said
-	proc  *oslayer.Process
+	proc  process
 	gen   *generation
 	slots int
 
@@ -41,7 +40,7 @@ type worker struct {
 	untaken int    // messages about it that this front has not taken yet
 	asked   bool   // the spawner was asked to fork it
 
-	channel *wire.WorkerChannel
+	channel workerConn
 	early   []wire.FromWorker // what it said before its pid was known
 	files   int               // it has named
 	broke   bool              // it broke the protocol

@@ -23,9 +23,12 @@ type Command struct {
 
 // A Process is a child, or a descendant, that can be signalled.
 type Process struct {
-	Pid int
+	pid int
 	p   *os.Process // holds a pidfd where the system has them
 }
+
+// Pid returns the id that the process has, or had.
+func (p *Process) Pid() int { return p.pid }
 
 // starting keeps [Reap] away from children that os.StartProcess has to wait for
 // itself: that of its first call, which tries pidfds out, and those whose exec
@@ -59,7 +62,7 @@ var ErrStranger = errors.New("no child of this server")
 //
 // Where the system does not tell whose child a process is, the caller must know.
 func FindChild(pid int, parents ...int) (*Process, error) {
-	gone := &Process{Pid: pid}
+	gone := &Process{pid: pid}
 	if pid <= 0 {
 		return gone, ErrStranger
 	}
@@ -90,7 +93,7 @@ func (p *Process) Signal(sig syscall.Signal) error {
 		if errors.Is(err, os.ErrProcessDone) || errors.Is(err, syscall.ESRCH) {
 			return os.ErrProcessDone
 		}
-		return fmt.Errorf("send %s to process %d: %w", sig, p.Pid, err)
+		return fmt.Errorf("send %s to process %d: %w", sig, p.pid, err)
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func statOf(pid int) [][]byte {
 
 // ended reports whether a process is a zombie.
 func ended(p *Process) bool {
-	fields := statOf(p.Pid)
+	fields := statOf(p.pid)
 	return len(fields) > 0 && (string(fields[0]) == "Z" || string(fields[0]) == "X")
 }
 

@@ -51,7 +51,7 @@ func orphan() {
 	if err != nil {
 		os.Exit(1)
 	}
-	fmt.Fprint(os.NewFile(3, "out"), p.Pid)
+	fmt.Fprint(os.NewFile(3, "out"), p.Pid())
 }
 
 // start starts the test binary in a role; what it writes to descriptor 3 comes from
@@ -108,11 +108,11 @@ func TestStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf(`["indrik: front [a]" "b c"] y %s input %d`, dir, p.Pid)
+	want := fmt.Sprintf(`["indrik: front [a]" "b c"] y %s input %d`, dir, p.Pid())
 	if runtime.GOOS == "linux" && string(b) != want {
 		t.Errorf("got  %s\nwant %s", b, want)
 	}
-	if status := reap(t, p.Pid); status.ExitStatus() != 7 {
+	if status := reap(t, p.Pid()); status.ExitStatus() != 7 {
 		t.Errorf("status %#x", status)
 	}
 	if err := p.Signal(syscall.SIGTERM); err != os.ErrProcessDone {
@@ -145,7 +145,7 @@ func TestStartCredential(t *testing.T) {
 	if got := string(b); got != "65534\n12345\n12345 12346\n" {
 		t.Errorf("got %q", got)
 	}
-	reap(t, p.Pid)
+	reap(t, p.Pid())
 }
 
 func TestStartMissing(t *testing.T) {
@@ -162,18 +162,18 @@ func TestSignal(t *testing.T) {
 	for _, find := range []bool{false, true} {
 		p, _ := start(t, "sleep", Command{Args: []string{"sleep"}})
 		if find {
-			p = findChild(t, p.Pid)
+			p = findChild(t, p.Pid())
 		}
 		if err := p.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		if status := reap(t, p.Pid); status.Signal() != syscall.SIGKILL {
+		if status := reap(t, p.Pid()); status.Signal() != syscall.SIGKILL {
 			t.Errorf("status %#x", status)
 		}
 		if err := p.Signal(syscall.SIGKILL); err != os.ErrProcessDone {
 			t.Errorf("signal after the end: %v", err)
 		}
-		if err := findChild(t, p.Pid).Signal(syscall.SIGKILL); err != os.ErrProcessDone {
+		if err := findChild(t, p.Pid()).Signal(syscall.SIGKILL); err != os.ErrProcessDone {
 			t.Errorf("signal to a process found after its end: %v", err)
 		}
 	}
@@ -213,7 +213,7 @@ func TestFindChild(t *testing.T) {
 		t.Skip("the system does not tell whose child a process is")
 	}
 	child, _ := start(t, "sleep", Command{Args: []string{"sleep"}})
-	for _, pid := range []int{1, os.Getpid(), os.Getppid(), 0, -1, -child.Pid} {
+	for _, pid := range []int{1, os.Getpid(), os.Getppid(), 0, -1, -child.Pid()} {
 		p, err := FindChild(pid, os.Getpid())
 		if err != ErrStranger {
 			t.Errorf("process %d is taken for a child: %v", pid, err)
@@ -222,10 +222,10 @@ func TestFindChild(t *testing.T) {
 			t.Errorf("process %d can be signalled: %v", pid, err)
 		}
 	}
-	if p, err := FindChild(child.Pid, 1, 2); err != ErrStranger {
+	if p, err := FindChild(child.Pid(), 1, 2); err != ErrStranger {
 		t.Errorf("a child of another process is %v, %v", p, err)
 	}
-	found := findChild(t, child.Pid)
+	found := findChild(t, child.Pid())
 	if found.Ended() {
 		t.Error("a process that sleeps has ended")
 	}
@@ -237,7 +237,7 @@ func TestFindChild(t *testing.T) {
 			t.Fatal("a zombie has not ended")
 		}
 	}
-	reap(t, child.Pid)
+	reap(t, child.Pid())
 	if !found.Ended() {
 		t.Error("a process that was reaped has not ended")
 	}
@@ -251,7 +251,7 @@ func TestReapMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pids[p.Pid] = true
+		pids[p.Pid()] = true
 	}
 	for deadline := time.Now().Add(20 * time.Second); len(pids) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -290,7 +290,7 @@ func TestSubreaper(t *testing.T) {
 			}
 		}
 	}
-	if len(ended) != 2 || !slices.Contains(ended, p.Pid) || !slices.Contains(ended, pid) {
-		t.Errorf("reaped %v, want %d and %d", ended, p.Pid, pid)
+	if len(ended) != 2 || !slices.Contains(ended, p.Pid()) || !slices.Contains(ended, pid) {
+		t.Errorf("reaped %v, want %d and %d", ended, p.Pid(), pid)
 	}
 }

@@ -51,7 +51,7 @@ func startTitled(t *testing.T, args, env []string) *titled {
 	outW.Close()
 	t.Cleanup(func() {
 		w.Close()
-		if status := reap(t, p.Pid); status != 0 {
+		if status := reap(t, p.Pid()); status != 0 {
 			t.Errorf("the child ended with %#x", status)
 		}
 		outR.Close()
@@ -64,7 +64,7 @@ func startTitled(t *testing.T, args, env []string) *titled {
 	if s, ok := strings.CutPrefix(env[len(env)-1], "LAST="); ok {
 		last = s
 	}
-	return &titled{t, p.Pid, room, w, bufio.NewScanner(outR), fmt.Sprintf("%q %q %s", args[1:], args[0], last)}
+	return &titled{t, p.Pid(), room, w, bufio.NewScanner(outR), fmt.Sprintf("%q %q %s", args[1:], args[0], last)}
 }
 
 // set gives the child a title and checks what it knows then.
