@@ -77,7 +77,7 @@ func (h *homes) set(addr netip.Addr, worker int) {
 }
 
 // isKept reports whether ex is to stay with a worker.
-func (ex *exchange) isKept() bool { return ex.cfg.Affinity != "" && ex.cfg.Affinity != "none" }
+func (ex *exchange) isKept() bool { return ex.cfg.WorkerAffinity != "" && ex.cfg.WorkerAffinity != "none" }
 
 // homeAddr is the address that ex is kept by; invalid if it has none.
 func (ex *exchange) homeAddr() netip.Addr {
@@ -96,7 +96,7 @@ func (ex *exchange) homeAddr() netip.Addr {
 // homeLocked is the worker that ex has to go to, nil if any will do.
 func (q *queue) homeLocked(ex *exchange) *worker {
 	var w *worker
-	switch ex.cfg.Affinity {
+	switch ex.cfg.WorkerAffinity {
 	case "connection":
 		w = q.workers[ex.from.home]
 	case "address":
@@ -125,7 +125,7 @@ func (q *queue) workerOfLocked(token []byte) *worker {
 
 // keepLocked notes that ex went to w.
 func (q *queue) keepLocked(ex *exchange, w *worker) {
-	switch ex.cfg.Affinity {
+	switch ex.cfg.WorkerAffinity {
 	case "connection":
 		ex.from.home = w.number
 	case "address":
@@ -170,7 +170,7 @@ func (ex *exchange) affinityToken() []byte {
 // appendAffinity appends the cookie by which the client comes back to the worker that
 // answers, unless it has that.
 func (ex *exchange) appendAffinity(fields []http1.Field) []http1.Field {
-	if ex.cfg.Affinity != "cookie" || ex.at == nil || bytes.Equal(ex.affinityToken(), ex.at.token) {
+	if ex.cfg.WorkerAffinity != "cookie" || ex.at == nil || bytes.Equal(ex.affinityToken(), ex.at.token) {
 		return fields
 	}
 	// From other sites, say in a frame, browsers send cookies only over TLS, and those

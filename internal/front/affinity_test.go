@@ -14,7 +14,7 @@ import (
 // affineRig has two workers, with requests kept as the setting says.
 func affineRig(t *testing.T, affinity string) (*rig, []*fakeWorker) {
 	r, g := asgiRig(t, func(cfg *wire.FrontConfig) {
-		cfg.Affinity, cfg.AffinityKey = affinity, []byte("0123456789abcdef")
+		cfg.WorkerAffinity, cfg.AffinityKey = affinity, []byte("0123456789abcdef")
 		cfg.WorkerConnections, cfg.ForwardedAllowIPs = 2, "127.0.0.1"
 	})
 	return r, []*fakeWorker{r.asgiWorker(g), r.asgiWorker(g)}

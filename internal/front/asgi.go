@@ -117,7 +117,7 @@ func (q *queue) left(m *wire.WorkerMessage, sl *slot) error {
 		// It leaves by a signal that was not the master's. What it runs may take long,
 		// but not for ever.
 		cfg := w.gen.cfg
-		patience := seconds(cfg.GracefulTimeout) + seconds(cfg.WebSocketStay) + leaveGrace
+		patience := seconds(cfg.GracefulTimeout) + seconds(cfg.WebSocketDrainMax) + leaveGrace
 		time.AfterFunc(patience, func() { q.breach(w, errStays) })
 	}
 	q.deactivate(sl.w)

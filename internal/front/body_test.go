@@ -76,7 +76,7 @@ func TestNoPlaceForBodies(t *testing.T) {
 	r := newRig(t, 0)
 	r.listen()
 	cfg := testConfig()
-	cfg.TmpDir = "/nowhere"
+	cfg.TmpUploadDir = "/nowhere"
 	w := r.worker(r.generation(1, cfg), 1)
 	c := r.dial()
 	large := strings.Repeat("x", mostStored) + "yz"

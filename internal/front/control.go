@@ -107,7 +107,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 		if s.current.Load() == nil {
 			s.setConfig(cfg)
 		}
-		s.checkTmpDir(cfg.TmpDir)
+		s.checkTmpDir(cfg.TmpUploadDir)
 	case wire.TypeSecrets:
 		if len(files) != 1 {
 			return incomplete(m, files)

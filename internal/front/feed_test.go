@@ -100,8 +100,8 @@ func feeding() bool {
 }
 
 func allowHTTP2(cfg *wire.FrontConfig) {
-	cfg.HTTP2Cleartext, cfg.HTTP2Streams, cfg.HTTP2HeaderList = true, 100, 1<<16
-	cfg.HTTP2Window, cfg.HTTP2Frame = 1<<16-1, 1<<14
+	cfg.HTTP2Cleartext, cfg.HTTP2MaxConcurrentStreams, cfg.HTTP2MaxHeaderListSize = true, 100, 1<<16
+	cfg.HTTP2InitialWindowSize, cfg.HTTP2MaxFrameSize = 1<<16-1, 1<<14
 }
 
 // postHTTP2 sends a request, and tells when it was answered.

@@ -83,7 +83,7 @@ func newFuzzRig(f *testing.F, kind byte) *fuzzRig {
 	r.rig = newRig(tb, 0)
 	r.listen()
 	cfg := testConfig()
-	cfg.Kind, cfg.Timeout, cfg.QueueTimeout, cfg.WebSocketMaxMessage = r.kind, 2, 4, 1<<20
+	cfg.Kind, cfg.Timeout, cfg.QueueTimeout, cfg.WebSocketMaxMessageSize = r.kind, 2, 4, 1<<20
 	r.g = r.generation(1, cfg)
 	honest := r.quietWorker(r.g, 2)
 	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: honest.age, Pid: 1, Kind: r.kind})

@@ -54,7 +54,7 @@ func unfinished(t testing.TB, size int) []byte {
 func holding(t *testing.T, change func(*wire.FrontConfig)) (*rig, *fakeWorker) {
 	r, g := asgiRig(t, func(cfg *wire.FrontConfig) {
 		allowHTTP2(cfg)
-		cfg.HTTP1, cfg.WebSocketCompression, cfg.WebSocketMaxMessage = true, true, 16<<20
+		cfg.HTTP1, cfg.WebSocketCompression, cfg.WebSocketMaxMessageSize = true, true, 16<<20
 		cfg.WorkerConnections = 1000
 		if change != nil {
 			change(cfg)

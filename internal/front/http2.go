@@ -59,7 +59,7 @@ func (s *server) serveHTTP2(c *conn) {
 // http2For is the server for new connections.
 func (s *server) http2For(cfg *config) *http2Server {
 	p := http2Params{
-		streams: cfg.HTTP2Streams, window: cfg.HTTP2Window, frame: cfg.HTTP2Frame, headers: cfg.HTTP2HeaderList,
+		streams: cfg.HTTP2MaxConcurrentStreams, window: cfg.HTTP2InitialWindowSize, frame: cfg.HTTP2MaxFrameSize, headers: cfg.HTTP2MaxHeaderListSize,
 		idle: cfg.http2IdleTimeout, write: cfg.writeTimeout,
 	}
 	if p.headers == 0 {

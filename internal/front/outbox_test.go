@@ -167,7 +167,7 @@ func TestNoPlaceForResponses(t *testing.T) {
 	r := newRig(t, 0)
 	r.listen()
 	cfg := testConfig()
-	cfg.TmpDir = "/nowhere"
+	cfg.TmpUploadDir = "/nowhere"
 	w := r.worker(r.generation(1, cfg), 1)
 	c := r.dial()
 	must(t, c.nc.(*net.TCPConn).SetReadBuffer(4096))

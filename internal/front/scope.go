@@ -114,7 +114,7 @@ func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 		b = wire.AppendNone(b)
 	} else {
 		method := req.Method
-		if ex.cfg.PermitMethod {
+		if ex.cfg.PermitUnconventionalHTTPMethod {
 			method = bytes.ToUpper(method) // the specification wants that
 		}
 		b = wire.AppendLatin1(b, method)

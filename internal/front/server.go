@@ -183,7 +183,7 @@ func (s *server) checkTmpDir(dir string) {
 
 // tmpFile makes a file that has no name, for what is too large for memory.
 func (s *server) tmpFile() (*os.File, error) {
-	f, err := os.CreateTemp(s.config().TmpDir, "indrik-")
+	f, err := os.CreateTemp(s.config().TmpUploadDir, "indrik-")
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func (sk *socket) accept(m *wire.WorkerMessage) error {
 		sk.line.wake()
 		return err
 	}
-	sk.dec.MaxMessage = int64(ex.cfg.WebSocketMaxMessage)
+	sk.dec.MaxMessage = int64(ex.cfg.WebSocketMaxMessageSize)
 	sk.dec.Deflate = deflate
 	if deflate {
 		sk.enc.Window = sk.handshake.Window

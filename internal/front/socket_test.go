@@ -74,7 +74,7 @@ func newSocketFixture(t *testing.T) *socketFixture {
 	t.Helper()
 	cfg, err := newConfig(&wire.FrontConfig{
 		ProxyProtocol: "off", AccessLogFormat: "%(s)s",
-		WebSocketMaxMessage: 1 << 20, WebSocketPing: 20, WebSocketPingTimeout: 10,
+		WebSocketMaxMessageSize: 1 << 20, WebSocketPingInterval: 20, WebSocketPingTimeout: 10,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -149,7 +149,7 @@ func (q *queue) leaveSockets(w *worker) {
 		}
 	}
 	cfg := w.gen.cfg
-	leaveSockets(sks, seconds(cfg.WebSocketStay), seconds(cfg.WebSocketSpread))
+	leaveSockets(sks, seconds(cfg.WebSocketDrainMax), seconds(cfg.WebSocketDrainWindow))
 }
 
 const (
@@ -171,7 +171,7 @@ func (s *server) leaveSockets(comeBack bool) {
 		}
 	}
 	cfg := s.config()
-	spread := min(seconds(cfg.WebSocketSpread), seconds(cfg.GracefulTimeout)/2)
+	spread := min(seconds(cfg.WebSocketDrainWindow), seconds(cfg.GracefulTimeout)/2)
 	if !comeBack {
 		spread = min(spread, time.Duration(max(0, len(sks)-1))*leaveEach, leaveMost)
 	}

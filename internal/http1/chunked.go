@@ -257,7 +257,7 @@ func (c *Chunked) readTrailer(src []byte) (n int, err *Error) {
 	if len(c.trailer) == 0 {
 		if fold := (src[0] == ' ' || src[0] == '\t') && c.trailers > 0; !fold {
 			c.room = max(c.cfg.fieldSizeLimit(), len("\r\n"))
-		} else if !c.cfg.PermitObsFold {
+		} else if !c.cfg.PermitObsoleteFolding {
 			return 0, NewError(ObsoleteFolding, c.name)
 		}
 	}

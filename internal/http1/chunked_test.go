@@ -66,7 +66,7 @@ func TestChunked(t *testing.T) {
 
 func TestChunkedFolding(t *testing.T) {
 	cfg := DefaultConfig()
-	cfg.PermitObsFold = true
+	cfg.PermitObsoleteFolding = true
 	const input = "0\r\nA: b\r\n c\r\n\td\r\n\r\n"
 	for _, s := range chunkSteps {
 		if _, n, done, err := decodeChunked(&cfg, []byte(input), s.step, s.room); !done || err != nil || n != len(input) {

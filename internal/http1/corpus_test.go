@@ -7,7 +7,7 @@ import (
 
 // What a server must get right about whole connections, class by class.
 func TestConnections(t *testing.T) {
-	fold := func(c *Config) { c.PermitObsFold = true }
+	fold := func(c *Config) { c.PermitObsoleteFolding = true }
 	long := strings.Repeat("x", 8100)
 	tests := []struct {
 		name, input string
@@ -38,8 +38,8 @@ func TestConnections(t *testing.T) {
 		// leniencies
 		{"folding", "GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n", fold, "GET / 1.1 [A: b c]\nidle"},
 		{"space before colon", "GET / HTTP/1.1\r\nA : b\r\n\r\n", func(c *Config) { c.StripHeaderSpaces = true }, "GET / 1.1 [A: b]\nidle"},
-		{"any method", "m / HTTP/1.1\r\n\r\nM#/ / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitMethod = true }, "m / 1.1\n400 InvalidRequestMethod"},
-		{"any version", "GET / HTTP/3.4\r\n\r\n", func(c *Config) { c.PermitVersion = true }, "GET / 3.4\nidle"},
+		{"any method", "m / HTTP/1.1\r\n\r\nM#/ / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPMethod = true }, "m / 1.1\n400 InvalidRequestMethod"},
+		{"any version", "GET / HTTP/3.4\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPVersion = true }, "GET / 3.4\nidle"},
 		{"names with underscores are for the caller", "GET / HTTP/1.1\r\nA_B: c\r\nA-B: d\r\n\r\n", nil, "GET / 1.1 [A_B: c] [A-B: d]\nidle"},
 
 		// long and odd, but right
@@ -129,7 +129,7 @@ func TestConnections(t *testing.T) {
 // at once, not a hundred times.
 func TestParseRequestInPieces(t *testing.T) {
 	cfg := permissive()
-	cfg.PermitObsFold, cfg.LimitRequestHead = true, 0
+	cfg.PermitObsoleteFolding, cfg.LimitRequestHead = true, 0
 	input := []byte("GET / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n"+strings.Repeat(" c\r\n", 1000), 100) + "\r\n")
 	var r Request
 	parsed, last := 0, 0

@@ -11,11 +11,11 @@ const largeInput = 16 << 10
 // The leniencies, as bits of a fuzzed number.
 func looseConfig(bits uint8) *Config {
 	cfg := permissive()
-	cfg.PermitObsFold = bits&1 != 0
+	cfg.PermitObsoleteFolding = bits&1 != 0
 	cfg.StripHeaderSpaces = bits&2 != 0
-	cfg.PermitMethod = bits&4 != 0
-	cfg.PermitVersion = bits&8 != 0
-	cfg.CasefoldMethod = bits&16 != 0
+	cfg.PermitUnconventionalHTTPMethod = bits&4 != 0
+	cfg.PermitUnconventionalHTTPVersion = bits&8 != 0
+	cfg.CasefoldHTTPMethod = bits&16 != 0
 	if bits&64 != 0 {
 		cfg.LimitRequestHead = 100
 	}
@@ -43,7 +43,7 @@ func FuzzRequestLine(f *testing.F) {
 		}
 		method, rest, _ := bytes.Cut(line, []byte(" "))
 		target, version, _ := bytes.Cut(rest, []byte(" "))
-		if !bytes.Equal(r.Method, method) && !(cfg.CasefoldMethod && bytes.Equal(r.Method, bytes.ToUpper(method))) || !isToken(r.Method) {
+		if !bytes.Equal(r.Method, method) && !(cfg.CasefoldHTTPMethod && bytes.Equal(r.Method, bytes.ToUpper(method))) || !isToken(r.Method) {
 			t.Errorf("method %q of %q", r.Method, line)
 		}
 		if !bytes.Equal(r.Target, target) || len(target) == 0 || bytes.ContainsFunc(target, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
@@ -70,7 +70,7 @@ func FuzzRequestLine(f *testing.F) {
 // strictVersion turns off what net/http has nothing of.
 func strictVersion(cfg *Config) *Config {
 	c := *cfg
-	c.PermitVersion, c.CasefoldMethod, c.StripHeaderSpaces = false, false, false
+	c.PermitUnconventionalHTTPVersion, c.CasefoldHTTPMethod, c.StripHeaderSpaces = false, false, false
 	return &c
 }
 
@@ -116,7 +116,7 @@ func FuzzParseRequest(f *testing.F) {
 			return
 		}
 		cfg := permissive()
-		cfg.PermitObsFold = fold
+		cfg.PermitObsoleteFolding = fold
 		_, n, err := parseAll(t, &cfg, string(input))
 		if err == nil && n > 0 {
 			compareStream(t, &cfg, input[:n])

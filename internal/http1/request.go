@@ -183,7 +183,7 @@ func (r *Request) parseLine(cfg *Config, line []byte) *Error {
 		return NewError(InvalidRequestMethod, method)
 	}
 	r.Method = method
-	if cfg.CasefoldMethod {
+	if cfg.CasefoldHTTPMethod {
 		r.upper = r.upper[:0]
 		for _, c := range method {
 			if c >= 'a' && c <= 'z' {
@@ -201,7 +201,7 @@ func (r *Request) parseLine(cfg *Config, line []byte) *Error {
 		return NewError(InvalidHTTPVersion, version)
 	}
 	r.Major, r.Minor = int(version[5]-'0'), int(version[7]-'0')
-	if r.Major != 1 && !cfg.PermitVersion {
+	if r.Major != 1 && !cfg.PermitUnconventionalHTTPVersion {
 		return newError(InvalidHTTPVersion, fmt.Sprintf("(%d, %d)", r.Major, r.Minor))
 	}
 	return nil
@@ -212,7 +212,7 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 // validMethod holds a method to what all registered ones have in common: it
 // rejects the random bytes that a client sends which speaks another protocol.
 func validMethod(cfg *Config, method []byte) bool {
-	if cfg.PermitMethod {
+	if cfg.PermitUnconventionalHTTPMethod {
 		return isToken(method)
 	}
 	if len(method) < 3 || len(method) > 20 {
@@ -246,7 +246,7 @@ func (r *Request) parseFields(cfg *Config, buf []byte, pos int) (int, *Error) {
 			}
 		}
 		fold := (rest[0] == ' ' || rest[0] == '\t') && len(r.Fields) > 0
-		if fold && !cfg.PermitObsFold {
+		if fold && !cfg.PermitObsoleteFolding {
 			return 0, NewError(ObsoleteFolding, bytes.ToUpper(r.Fields[len(r.Fields)-1].Name))
 		}
 		if !fold {

@@ -116,17 +116,17 @@ func TestParseRequest(t *testing.T) {
 		{"line at the limit", "GET /a HTTP/1.1\r\n\r\n", func(c *Config) { c.LimitRequestLine = 15 }, "GET|/a|/a|||1.1|-1|keep-alive"},
 		{"fields at the limit", "GET / HTTP/1.1\r\nA: b\r\nC: d\r\n\r\n", func(c *Config) { c.LimitRequestFields = 2 }, "GET|/|/|||1.1|-1|keep-alive\nA=b\nC=d"},
 		{"field at the limit", "GET / HTTP/1.1\r\nA: b\r\n\r\n", func(c *Config) { c.LimitRequestFieldSize = 6 }, "GET|/|/|||1.1|-1|keep-alive\nA=b"},
-		{"folding permitted", "GET / HTTP/1.1\r\nA: b\r\n \t c\r\n \r\n\td \r\nE:\r\n f\r\n\r\n", func(c *Config) { c.PermitObsFold = true },
+		{"folding permitted", "GET / HTTP/1.1\r\nA: b\r\n \t c\r\n \r\n\td \r\nE:\r\n f\r\n\r\n", func(c *Config) { c.PermitObsoleteFolding = true },
 			"GET|/|/|||1.1|-1|keep-alive\nA=b c d\nE=f"},
-		{"folded length", "GET / HTTP/1.1\r\nContent-Length:\r\n 5\r\n\r\n", func(c *Config) { c.PermitObsFold = true },
+		{"folded length", "GET / HTTP/1.1\r\nContent-Length:\r\n 5\r\n\r\n", func(c *Config) { c.PermitObsoleteFolding = true },
 			"GET|/|/|||1.1|5|keep-alive\nContent-Length=5"},
 		{"space before colon permitted", "GET / HTTP/1.1\r\nA \t: b\r\n\r\n", func(c *Config) { c.StripHeaderSpaces = true }, "GET|/|/|||1.1|-1|keep-alive\nA=b"},
-		{"method permitted", "-b#c / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitMethod = true }, "-b#c|/|/|||1.1|-1|keep-alive"},
-		{"short method permitted", "q / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitMethod = true }, "q|/|/|||1.1|-1|keep-alive"},
-		{"method cased", "gEt / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitMethod, c.CasefoldMethod = true, true }, "GET|/|/|||1.1|-1|keep-alive"},
-		{"options cased", "options * HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitMethod, c.CasefoldMethod = true, true }, "OPTIONS|*|*|||1.1|-1|keep-alive"},
-		{"old version permitted", "GET / HTTP/0.9\r\n\r\n", func(c *Config) { c.PermitVersion = true }, "GET|/|/|||0.9|-1"},
-		{"new version permitted", "GET / HTTP/2.0\r\n\r\n", func(c *Config) { c.PermitVersion = true }, "GET|/|/|||2.0|-1|keep-alive"},
+		{"method permitted", "-b#c / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPMethod = true }, "-b#c|/|/|||1.1|-1|keep-alive"},
+		{"short method permitted", "q / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPMethod = true }, "q|/|/|||1.1|-1|keep-alive"},
+		{"method cased", "gEt / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPMethod, c.CasefoldHTTPMethod = true, true }, "GET|/|/|||1.1|-1|keep-alive"},
+		{"options cased", "options * HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPMethod, c.CasefoldHTTPMethod = true, true }, "OPTIONS|*|*|||1.1|-1|keep-alive"},
+		{"old version permitted", "GET / HTTP/0.9\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPVersion = true }, "GET|/|/|||0.9|-1"},
+		{"new version permitted", "GET / HTTP/2.0\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPVersion = true }, "GET|/|/|||2.0|-1|keep-alive"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -194,15 +194,15 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"not ASCII in the host although permitted", "GET http://\xff/ HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitNonASCIITarget = true }, InvalidRequestLine, ""},
 
 		{"lower case", "get / HTTP/1.1\r\n\r\n", nil, InvalidRequestMethod, `Invalid HTTP method: 'get'`},
-		{"casefold permits nothing", "get / HTTP/1.1\r\n\r\n", func(c *Config) { c.CasefoldMethod = true }, InvalidRequestMethod, ""},
+		{"casefold permits nothing", "get / HTTP/1.1\r\n\r\n", func(c *Config) { c.CasefoldHTTPMethod = true }, InvalidRequestMethod, ""},
 		{"too short", "GE / HTTP/1.1\r\n\r\n", nil, InvalidRequestMethod, ""},
 		{"too long", "ABCDEFGHIJKLMNOPQRSTU / HTTP/1.1\r\n\r\n", nil, InvalidRequestMethod, ""},
 		{"hash", "GET# / HTTP/1.1\r\n\r\n", nil, InvalidRequestMethod, ""},
 		{"colon", "GET: / HTTP/1.1\r\n\r\n", nil, InvalidRequestMethod, ""},
 		{"not ASCII", "G\xcbT / HTTP/1.1\r\n\r\n", nil, InvalidRequestMethod, "Invalid HTTP method: 'GËT'"},
 		{"NUL", "\x00GET / HTTP/1.1\r\n\r\n", nil, InvalidRequestMethod, ""},
-		{"no token although permitted", "G(T / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitMethod = true }, InvalidRequestMethod, ""},
-		{"no method", " / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitMethod = true }, InvalidRequestMethod, ""},
+		{"no token although permitted", "G(T / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPMethod = true }, InvalidRequestMethod, ""},
+		{"no method", " / HTTP/1.1\r\n\r\n", func(c *Config) { c.PermitUnconventionalHTTPMethod = true }, InvalidRequestMethod, ""},
 		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 x \r\n", nil, InvalidRequestMethod, ""},
 
 		{"FTP", "GET / FTP/1.1\r\n\r\n", nil, InvalidHTTPVersion, `Invalid HTTP Version: 'FTP/1.1'`},
@@ -219,7 +219,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"no name", head(": b"), nil, InvalidHeader, ""},
 		{"space before colon", head("A : b"), nil, InvalidHeaderName, `Invalid HTTP header name: 'A '`},
 		{"space first", head(" A: b"), nil, InvalidHeaderName, ""},
-		{"space first although folding", head(" A: b"), func(c *Config) { c.PermitObsFold = true }, InvalidHeaderName, ""},
+		{"space first although folding", head(" A: b"), func(c *Config) { c.PermitObsoleteFolding = true }, InvalidHeaderName, ""},
 		{"NUL in name", head("A\x00: b"), nil, InvalidHeaderName, ""},
 		{"CR in name", head("A\rB: b"), nil, InvalidHeaderName, ""},
 		{"name not ASCII", head("\xdf: b"), nil, InvalidHeaderName, ""},
@@ -232,7 +232,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"bare LF in a value", head("A: b\nC: d"), nil, InvalidHeader, ""},
 		{"bare LF at the end", "GET / HTTP/1.1\r\nA: b\r\n\n", nil, InvalidHeader, ""},
 		{"folding", head("A: b", " c"), nil, ObsoleteFolding, `Obsolete line folding is unacceptable: 'A'`},
-		{"BEL in a fold", head("A: b", " \x07"), func(c *Config) { c.PermitObsFold = true }, InvalidHeader, ""},
+		{"BEL in a fold", head("A: b", " \x07"), func(c *Config) { c.PermitObsoleteFolding = true }, InvalidHeader, ""},
 
 		{"line over the limit", "GET /ab HTTP/1.1\r\n\r\n", func(c *Config) { c.LimitRequestLine = 15 }, LimitRequestLine, "Request Line is too large (16 > 15)"},
 		{"line over the limit for ever", strings.Repeat("A", 5000), nil, LimitRequestLine, ""},
@@ -242,7 +242,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"field over the limit", head("A: bc"), func(c *Config) { c.LimitRequestFieldSize = 6 }, LimitRequestHeaders, "limit request headers fields size"},
 		{"field over the default", fields("A: "+strings.Repeat("b", 8186)+"\r\n", 1), nil, LimitRequestHeaders, ""},
 		{"field without end", "GET / HTTP/1.1\r\nA: " + strings.Repeat("b", 9000), nil, LimitRequestHeaders, ""},
-		{"folds over the limit", head("A: b", " c", " d"), func(c *Config) { c.PermitObsFold, c.LimitRequestFieldSize = true, 13 }, LimitRequestHeaders, ""},
+		{"folds over the limit", head("A: b", " c", " d"), func(c *Config) { c.PermitObsoleteFolding, c.LimitRequestFieldSize = true, 13 }, LimitRequestHeaders, ""},
 
 		{"length -1", head("Content-Length: -1"), nil, InvalidHeader, `Invalid HTTP Header: 'CONTENT-LENGTH'`},
 		{"length +1", head("Content-Length: +1"), nil, InvalidHeader, ""},
@@ -254,7 +254,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"empty length", head("Content-Length:"), nil, InvalidHeader, ""},
 		{"huge length", head("Content-Length: 9223372036854775808"), nil, InvalidHeader, ""},
 		{"hexadecimal length", head("Content-Length: 0x10"), nil, InvalidHeader, ""},
-		{"folded lengths", head("Content-Length: 1", " 2"), func(c *Config) { c.PermitObsFold = true }, InvalidHeader, ""},
+		{"folded lengths", head("Content-Length: 1", " 2"), func(c *Config) { c.PermitObsoleteFolding = true }, InvalidHeader, ""},
 		{"two hosts", head("Host: a", "HOST: a"), nil, InvalidHeader, `Invalid HTTP Header: 'HOST'`},
 		{"no host", "GET / HTTP/1.1\r\nA: b\r\n\r\n", needHost, InvalidHeader, `Invalid HTTP Header: 'HOST' is missing`},
 		{"no host, nothing else", "GET / HTTP/1.1\r\n\r\n", needHost, InvalidHeader, ""},
@@ -321,7 +321,7 @@ func TestParseRequestRefuses(t *testing.T) {
 func TestParseRequestIncomplete(t *testing.T) {
 	const input = "POST /a HTTP/1.1\r\nHost: x\r\nA: b\r\n  c\r\nContent-Length: 3\r\n\r\n"
 	cfg := permissive()
-	cfg.PermitObsFold = true
+	cfg.PermitObsoleteFolding = true
 	for i := range len(input) {
 		if n, err := ParseRequest(&cfg, []byte(input[:i]), new(Request)); n != 0 || err != nil {
 			t.Errorf("%q: %d, %v", input[:i], n, err)

@@ -73,14 +73,14 @@ func TestFront(t *testing.T) {
 		LogFormat:           "text",
 		Sendfile:            true,
 		WorkerConnections:   1000,
-		Affinity:            "none",
+		WorkerAffinity:            "none",
 
 		LimitRequestBody: 1 << 30, QueueLimit: 2048, QueueTimeout: 30,
 		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60,
-		WebSocketMaxMessage: 16 << 20, WebSocketPing: 20, WebSocketPingTimeout: 20, WebSocketCompression: true,
-		WebSocketStay: 10, WebSocketSpread: 10,
+		WebSocketMaxMessageSize: 16 << 20, WebSocketPingInterval: 20, WebSocketPingTimeout: 20, WebSocketCompression: true,
+		WebSocketDrainMax: 10, WebSocketDrainWindow: 10,
 		ProxyProtocol: "off", ProxyAllowIPs: "127.0.0.1,::1",
-		HTTP1: true, HTTP2Streams: 100, HTTP2Window: 65535, HTTP2Frame: 16384, HTTP2HeaderList: 65536, HTTP2IdleTimeout: 75,
+		HTTP1: true, HTTP2MaxConcurrentStreams: 100, HTTP2InitialWindowSize: 65535, HTTP2MaxFrameSize: 16384, HTTP2MaxHeaderListSize: 65536, HTTP2IdleTimeout: 75,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
@@ -91,7 +91,7 @@ func TestFront(t *testing.T) {
 		"--permit-unconventional-http-method --permit-unconventional-http-version --casefold-http-method").Front()
 	if got.Sendfile || got.ScriptName != "/b" ||
 		got.LimitRequestLine != 8190 || got.LimitRequestFields != 32768 || got.LimitRequestFieldSize != 99999 ||
-		!got.PermitObsFold || !got.StripHeaderSpaces || !got.PermitMethod || !got.PermitVersion || !got.CasefoldMethod {
+		!got.PermitObsoleteFolding || !got.StripHeaderSpaces || !got.PermitUnconventionalHTTPMethod || !got.PermitUnconventionalHTTPVersion || !got.CasefoldHTTPMethod {
 		t.Errorf("%+v", got)
 	}
 	if want := 8190 + 99999 + otherFields; got.LimitRequestHead != want {
@@ -118,7 +118,7 @@ func TestFrontHTTP(t *testing.T) {
 	want.HeaderTimeout, want.BodyTimeout, want.BodyMinRate, want.WriteTimeout = 6, 7, 8, 9
 	want.ProxyProtocol, want.ProxyAllowIPs = "v2", "10.0.0.0/8,::1"
 	want.HTTP1, want.HTTP2, want.HTTP2Cleartext = false, true, true
-	want.HTTP2Streams, want.HTTP2Window, want.HTTP2Frame, want.HTTP2HeaderList, want.HTTP2IdleTimeout = 10, 11, 20000, 13, 14
+	want.HTTP2MaxConcurrentStreams, want.HTTP2InitialWindowSize, want.HTTP2MaxFrameSize, want.HTTP2MaxHeaderListSize, want.HTTP2IdleTimeout = 10, 11, 20000, 13, 14
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
 	}
@@ -131,8 +131,8 @@ func TestFrontWebSocket(t *testing.T) {
 	got := config(t, "--websocket-max-message-size 1 --websocket-ping-interval 2 --websocket-ping-timeout 3 "+
 		"--no-websocket-compression --websocket-drain-max 4 --websocket-drain-window 5").Front()
 	want := config(t, "").Front()
-	want.WebSocketMaxMessage, want.WebSocketPing, want.WebSocketPingTimeout, want.WebSocketCompression = 1, 2, 3, false
-	want.WebSocketStay, want.WebSocketSpread = 4, 5
+	want.WebSocketMaxMessageSize, want.WebSocketPingInterval, want.WebSocketPingTimeout, want.WebSocketCompression = 1, 2, 3, false
+	want.WebSocketDrainMax, want.WebSocketDrainWindow = 4, 5
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
 	}

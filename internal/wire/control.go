@@ -124,7 +124,7 @@ type FrontConfig struct {
 	LogFormat        string `json:"log_format"` // text, json or ecs
 	NoWorkers        bool   `json:"no_workers"` // workers is 0: requests are refused while there are none
 	AccessLogTimeout int    `json:"access_log_timeout"`
-	TmpDir           string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
+	TmpUploadDir           string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 
 	LimitConnections       int   `json:"limit_connections"` // 0: as many as there are descriptors for
 	LimitRequestBody       int64 `json:"limit_request_body"`
@@ -144,11 +144,11 @@ type FrontConfig struct {
 	LimitRequestFields    int  `json:"limit_request_fields"`
 	LimitRequestFieldSize int  `json:"limit_request_field_size"`
 	LimitRequestHead      int  `json:"limit_request_head"`
-	PermitObsFold         bool `json:"permit_obsolete_folding"`
+	PermitObsoleteFolding         bool `json:"permit_obsolete_folding"`
 	StripHeaderSpaces     bool `json:"strip_header_spaces"`
-	PermitMethod          bool `json:"permit_unconventional_http_method"`
-	PermitVersion         bool `json:"permit_unconventional_http_version"`
-	CasefoldMethod        bool `json:"casefold_http_method"`
+	PermitUnconventionalHTTPMethod          bool `json:"permit_unconventional_http_method"`
+	PermitUnconventionalHTTPVersion         bool `json:"permit_unconventional_http_version"`
+	CasefoldHTTPMethod        bool `json:"casefold_http_method"`
 	PermitMissingHost     bool `json:"permit_missing_host"`
 	PermitNonASCIITarget  bool `json:"permit_non_ascii_target"`
 
@@ -169,15 +169,15 @@ type FrontConfig struct {
 
 	ASGIRaises     bool     `json:"asgi_raises"` // send() does when the client has gone
 	ASGIExtensions []string `json:"asgi_extensions"`
-	Affinity       string   `json:"worker_affinity"` // none, connection, cookie or address
+	WorkerAffinity       string   `json:"worker_affinity"` // none, connection, cookie or address
 	AffinityKey    []byte   `json:"affinity_key"`    // of the cookies
 
-	WebSocketMaxMessage  int  `json:"websocket_max_message_size"`
-	WebSocketPing        int  `json:"websocket_ping_interval"`
+	WebSocketMaxMessageSize  int  `json:"websocket_max_message_size"`
+	WebSocketPingInterval        int  `json:"websocket_ping_interval"`
 	WebSocketPingTimeout int  `json:"websocket_ping_timeout"`
 	WebSocketCompression bool `json:"websocket_compression"`
-	WebSocketStay        int  `json:"websocket_drain_max"`
-	WebSocketSpread      int  `json:"websocket_drain_window"`
+	WebSocketDrainMax        int  `json:"websocket_drain_max"`
+	WebSocketDrainWindow      int  `json:"websocket_drain_window"`
 
 	ProxyProtocol string `json:"proxy_protocol"`  // off, v1, v2 or auto
 	ProxyAllowIPs string `json:"proxy_allow_ips"` // as ForwardedAllowIPs
@@ -186,10 +186,10 @@ type FrontConfig struct {
 	HTTP1            bool `json:"http1"`           // by ALPN; without TLS always, but on a port for HTTP/2 with prior knowledge
 	HTTP2            bool `json:"http2"`           // by ALPN
 	HTTP2Cleartext   bool `json:"http2_cleartext"` // with prior knowledge
-	HTTP2Streams     int  `json:"http2_max_concurrent_streams"`
-	HTTP2Window      int  `json:"http2_initial_window_size"`
-	HTTP2Frame       int  `json:"http2_max_frame_size"`
-	HTTP2HeaderList  int  `json:"http2_max_header_list_size"`
+	HTTP2MaxConcurrentStreams     int  `json:"http2_max_concurrent_streams"`
+	HTTP2InitialWindowSize      int  `json:"http2_initial_window_size"`
+	HTTP2MaxFrameSize       int  `json:"http2_max_frame_size"`
+	HTTP2MaxHeaderListSize  int  `json:"http2_max_header_list_size"`
 	HTTP2IdleTimeout int  `json:"http2_idle_timeout"`
 }
 
