@@ -46,7 +46,7 @@ func (a *accessLog) write(ex *exchange) {
 		a.outlets.Record(v.Relay, ex.record(), ex.cfg.relayPatience())
 		return
 	}
-	if ex.cfg.format == nil || !v.Access && !a.lines.Load() {
+	if ex.cfg.accessLogFormat == nil || !v.Access && !a.lines.Load() {
 		return
 	}
 	r := accesslog.Record{
@@ -66,10 +66,10 @@ func (a *accessLog) write(ex *exchange) {
 		Environ:    ex.variable,
 	}
 	f := &a.file
-	room := f.room(ex.cfg.accessTimeout)
+	room := f.room(ex.cfg.accessLogTimeout)
 	defer f.mu.Unlock()
 	start := len(f.buf)
-	f.buf = ex.cfg.format.Append(f.buf, &r)
+	f.buf = ex.cfg.accessLogFormat.Append(f.buf, &r)
 	if v.Access {
 		v.Syslog.Send(syslog.Info, "access", ex.pid, string(f.buf[start:]))
 	}

@@ -25,13 +25,13 @@ func (cfg *config) limit() int {
 func (s *server) makePlace(l *listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.conns) < s.config().maxConns*9/10 {
+	if len(s.conns) < s.config().limitConnections*9/10 {
 		s.crowded = false
 	}
 	s.placeless.Add(1)
 	defer s.placeless.Add(-1)
 	var leaving *conn
-	for len(s.conns) >= s.config().maxConns && !l.over.Load() {
+	for len(s.conns) >= s.config().limitConnections && !l.over.Load() {
 		if !s.crowded {
 			s.crowded = true
 			s.log.Warnf("There are %d connections, the most that limit_connections or the descriptors allow: idle ones are closed for new ones",

@@ -77,7 +77,9 @@ func (h *homes) set(addr netip.Addr, worker int) {
 }
 
 // isKept reports whether ex is to stay with a worker.
-func (ex *exchange) isKept() bool { return ex.cfg.WorkerAffinity != "" && ex.cfg.WorkerAffinity != "none" }
+func (ex *exchange) isKept() bool {
+	return ex.cfg.WorkerAffinity != "" && ex.cfg.WorkerAffinity != "none"
+}
 
 // homeAddr is the address that ex is kept by; invalid if it has none.
 func (ex *exchange) homeAddr() netip.Addr {

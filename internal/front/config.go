@@ -18,38 +18,39 @@ import (
 )
 
 // A config is what the front needs of the settings of one generation, ready
-// for use. It does not change.
+// for use. It does not change. A field that carries a setting has the setting's name; those
+// of FrontConfig are as the setting is written, those with a small letter as they are used.
 type config struct {
 	*wire.FrontConfig
-	store     *wire.Store // of bodies, for the workers of this generation; nil: of none yet
-	http      http1.Config
-	http2     http1.Config // of heads that HTTP/2 has bounded already, and whose host is in :authority
-	format    *accesslog.Format
-	maxHead   int // bytes
-	maxConns  int
-	forwarded networks // who may say who its client is
-	proxy     proxyproto.Mode
-	proxies   networks // who may send a PROXY header
-	tls       *tlsconf.Server
-	form      atomic.Int32 // most likely that of requests
+	store             *wire.Store // of bodies, for the workers of this generation; nil: of none yet
+	http              http1.Config
+	http2             http1.Config // of heads that HTTP/2 has bounded already, and whose host is in :authority
+	accessLogFormat   *accesslog.Format
+	maxHead           int // bytes
+	limitConnections  int
+	forwardedAllowIPs networks // who may say who its client is
+	proxyProtocol     proxyproto.Mode
+	proxyAllowIPs     networks // who may send a PROXY header
+	tls               *tlsconf.Server
+	form              atomic.Int32 // most likely that of requests
 
 	// 0: no limit, but for keepalive.
 	keepalive, timeout, queueTimeout             time.Duration
 	handshakeTimeout, headerTimeout, bodyTimeout time.Duration
 	writeTimeout, http2IdleTimeout               time.Duration
-	pingInterval, pingTimeout                    time.Duration
-	accessTimeout                                time.Duration
+	webSocketPingInterval, webSocketPingTimeout  time.Duration
+	accessLogTimeout                             time.Duration
 
-	forwarder [][]byte // names a trusted peer may give, in the environ's spelling
-	anyName   bool     // forwarder_headers has *
-	schemes   []schemeField
+	forwarderHeaders    [][]byte // names a trusted peer may give, in the environ's spelling
+	anyForwarderHeader  bool     // forwarder_headers has *
+	secureSchemeHeaders []schemeField
 
-	server   string // the field Server, empty: the default
-	noServer bool   // there is none
+	serverHeader   string // the field Server, empty: the default
+	noServerHeader bool   // there is none
 
 	healthPath []byte // where the server answers questions about its health; empty: nowhere
 
-	extensions extensionSets // of HTTP requests, as ASGI has them
+	asgiExtensions extensionSets // of HTTP requests, as ASGI has them
 }
 
 type schemeField struct{ name, value []byte }
@@ -60,50 +61,50 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 	c := &config{
 		FrontConfig: w,
 		http: http1.Config{
-			LimitRequestLine:      w.LimitRequestLine,
-			LimitRequestFields:    w.LimitRequestFields,
-			LimitRequestFieldSize: w.LimitRequestFieldSize,
-			LimitRequestHead:      w.LimitRequestHead,
-			PermitObsoleteFolding:         w.PermitObsoleteFolding,
-			StripHeaderSpaces:     w.StripHeaderSpaces,
-			PermitUnconventionalHTTPMethod:          w.PermitUnconventionalHTTPMethod,
-			PermitUnconventionalHTTPVersion:         w.PermitUnconventionalHTTPVersion,
-			CasefoldHTTPMethod:        w.CasefoldHTTPMethod,
-			PermitMissingHost:     w.PermitMissingHost,
-			PermitNonASCIITarget:  w.PermitNonASCIITarget,
+			LimitRequestLine:                w.LimitRequestLine,
+			LimitRequestFields:              w.LimitRequestFields,
+			LimitRequestFieldSize:           w.LimitRequestFieldSize,
+			LimitRequestHead:                w.LimitRequestHead,
+			PermitObsoleteFolding:           w.PermitObsoleteFolding,
+			StripHeaderSpaces:               w.StripHeaderSpaces,
+			PermitUnconventionalHTTPMethod:  w.PermitUnconventionalHTTPMethod,
+			PermitUnconventionalHTTPVersion: w.PermitUnconventionalHTTPVersion,
+			CasefoldHTTPMethod:              w.CasefoldHTTPMethod,
+			PermitMissingHost:               w.PermitMissingHost,
+			PermitNonASCIITarget:            w.PermitNonASCIITarget,
 		},
-		forwarded:        parseNetworks(w.ForwardedAllowIPs),
-		proxies:          parseNetworks(w.ProxyAllowIPs),
-		keepalive:        seconds(w.Keepalive),
-		timeout:          seconds(w.Timeout),
-		queueTimeout:     seconds(w.QueueTimeout),
-		handshakeTimeout: seconds(w.HandshakeTimeout),
-		headerTimeout:    seconds(w.HeaderTimeout),
-		bodyTimeout:      seconds(w.BodyTimeout),
-		writeTimeout:     seconds(w.WriteTimeout),
-		http2IdleTimeout: seconds(w.HTTP2IdleTimeout),
-		pingInterval:     seconds(w.WebSocketPingInterval),
-		pingTimeout:      seconds(w.WebSocketPingTimeout),
-		accessTimeout:    seconds(w.AccessLogTimeout),
-		server:           w.ServerHeader,
-		healthPath:       []byte(w.HealthPath),
-		noServer:         strings.EqualFold(w.ServerHeader, "off"),
+		forwardedAllowIPs:     parseNetworks(w.ForwardedAllowIPs),
+		proxyAllowIPs:         parseNetworks(w.ProxyAllowIPs),
+		keepalive:             seconds(w.Keepalive),
+		timeout:               seconds(w.Timeout),
+		queueTimeout:          seconds(w.QueueTimeout),
+		handshakeTimeout:      seconds(w.HandshakeTimeout),
+		headerTimeout:         seconds(w.HeaderTimeout),
+		bodyTimeout:           seconds(w.BodyTimeout),
+		writeTimeout:          seconds(w.WriteTimeout),
+		http2IdleTimeout:      seconds(w.HTTP2IdleTimeout),
+		webSocketPingInterval: seconds(w.WebSocketPingInterval),
+		webSocketPingTimeout:  seconds(w.WebSocketPingTimeout),
+		accessLogTimeout:      seconds(w.AccessLogTimeout),
+		serverHeader:          w.ServerHeader,
+		healthPath:            []byte(w.HealthPath),
+		noServerHeader:        strings.EqualFold(w.ServerHeader, "off"),
 	}
 	c.form.Store(int32(forms[w.Kind]))
-	c.maxConns = c.limit()
-	c.extensions = newExtensionSets(w.ASGIExtensions)
+	c.limitConnections = c.limit()
+	c.asgiExtensions = newExtensionSets(w.ASGIExtensions)
 	c.maxHead = c.http.MaxHead()
 	c.http2 = c.http
 	c.http2.LimitRequestHead = 0
 	c.http2.PermitMissingHost = true // RFC 9113 section 8.3.1 does not ask for :authority
 	for _, name := range w.ForwarderHeaders {
 		if name == "*" {
-			c.anyName = true
+			c.anyForwarderHeader = true
 		}
-		c.forwarder = append(c.forwarder, []byte(strings.ToUpper(name)))
+		c.forwarderHeaders = append(c.forwarderHeaders, []byte(strings.ToUpper(name)))
 	}
 	for name, value := range w.SecureSchemeHeaders {
-		c.schemes = append(c.schemes, schemeField{[]byte(name), []byte(value)})
+		c.secureSchemeHeaders = append(c.secureSchemeHeaders, schemeField{[]byte(name), []byte(value)})
 	}
 	var errs []error
 	var err error
@@ -111,11 +112,11 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		c.tls = tlsconf.NewServer(w.TLS, tlsconf.Protocols(w))
 	}
 	if w.LogFormat == "json" || w.LogFormat == "ecs" {
-		c.format = accesslog.JSON(w.LogFormat == "ecs")
-	} else if c.format, err = accesslog.Compile(w.AccessLogFormat); err != nil {
+		c.accessLogFormat = accesslog.JSON(w.LogFormat == "ecs")
+	} else if c.accessLogFormat, err = accesslog.Compile(w.AccessLogFormat); err != nil {
 		errs = append(errs, fmt.Errorf("access_log_format: %w", err))
 	}
-	if c.proxy, err = proxyproto.ParseMode(w.ProxyProtocol); err != nil {
+	if c.proxyProtocol, err = proxyproto.ParseMode(w.ProxyProtocol); err != nil {
 		errs = append(errs, fmt.Errorf("proxy_protocol: %w", err))
 	}
 	return c, errors.Join(errs...)
@@ -123,19 +124,19 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 
 // relayPatience is how long a request waits for a relay that does not take its line.
 func (c *config) relayPatience() time.Duration {
-	if c.accessTimeout == 0 {
+	if c.accessLogTimeout == 0 {
 		return wire.Forever
 	}
-	return c.accessTimeout
+	return c.accessLogTimeout
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 // trusts tells whether a peer may say who its client is.
-func (c *config) trusts(addr netip.Addr) bool { return c.forwarded.contain(addr) }
+func (c *config) trusts(addr netip.Addr) bool { return c.forwardedAllowIPs.contain(addr) }
 
 // mayProxy tells whether a peer may send a PROXY header.
-func (c *config) mayProxy(addr netip.Addr) bool { return c.proxies.contain(addr) }
+func (c *config) mayProxy(addr netip.Addr) bool { return c.proxyAllowIPs.contain(addr) }
 
 // networks are the addresses that a setting lists.
 type networks struct {
@@ -175,11 +176,11 @@ func (n *networks) contain(addr netip.Addr) bool {
 
 // mayProxyFor reports whether a peer may be a proxy that says by a PROXY header for whom.
 func (c *config) mayProxyFor(addr netip.Addr) bool {
-	return c.proxy != proxyproto.Off && c.mayProxy(addr)
+	return c.proxyProtocol != proxyproto.Off && c.mayProxy(addr)
 }
 
 // mayForward tells whether a trusted peer may give the field name, which has an
 // underscore in it.
 func (c *config) mayForward(name []byte) bool {
-	return c.anyName || slices.ContainsFunc(c.forwarder, func(f []byte) bool { return bytes.EqualFold(f, name) })
+	return c.anyForwarderHeader || slices.ContainsFunc(c.forwarderHeaders, func(f []byte) bool { return bytes.EqualFold(f, name) })
 }

@@ -208,7 +208,7 @@ func (ex *exchange) scheme(trusted bool) ([]byte, error) {
 	}
 	scheme := []byte(nil)
 	for _, f := range ex.req.Fields {
-		for _, s := range ex.cfg.schemes {
+		for _, s := range ex.cfg.secureSchemeHeaders {
 			if !bytes.EqualFold(f.Name, s.name) {
 				continue
 			}

@@ -171,7 +171,7 @@ func TestConfigTrusts(t *testing.T) {
 	if err == nil {
 		t.Error("the format is no format")
 	}
-	if n := c.forwarded; len(n.prefixes) != 3 || n.all || !c.proxies.all {
+	if n := c.forwardedAllowIPs; len(n.prefixes) != 3 || n.all || !c.proxyAllowIPs.all {
 		t.Errorf("trusts %v", n)
 	}
 	// Addresses of IPv4 may be written as IPv6 has them, on either side.

@@ -39,7 +39,7 @@ func TestForwardedClient(t *testing.T) {
 		{"::ffff:10.0.0.0/104", "10.2.0.1", "203.0.113.7", "203.0.113.7:0"},
 		{"::ffff:10.0.0.0/104", "11.0.0.1", "203.0.113.7", ""},
 	} {
-		ex := &exchange{cfg: &config{forwarded: parseNetworks(tt.trusted)}, from: &origin{}, req: &http1.Request{}}
+		ex := &exchange{cfg: &config{forwardedAllowIPs: parseNetworks(tt.trusted)}, from: &origin{}, req: &http1.Request{}}
 		if tt.peer != "" {
 			ex.from.client = netip.MustParseAddr(tt.peer)
 		}

@@ -23,12 +23,12 @@ var errNoTLS = errors.New("TLS is not configured as it should be")
 func (c *conn) greet() bool {
 	<-c.s.known
 	cfg := c.s.config()
-	if cfg.proxy == proxyproto.Off && cfg.TLS == nil {
+	if cfg.proxyProtocol == proxyproto.Off && cfg.TLS == nil {
 		c.origin.describe(nil)
 		return true
 	}
 	c.enter(greeting)
-	if cfg.proxy != proxyproto.Off {
+	if cfg.proxyProtocol != proxyproto.Off {
 		if err := c.readProxy(cfg); err != nil {
 			c.giveUp(err)
 			return false
@@ -73,7 +73,7 @@ func (c *conn) readProxy(cfg *config) error {
 					seen, perr = 0, io.EOF
 					return true
 				}
-				header, n, perr = proxyproto.Parse(cfg.proxy, buf[:seen])
+				header, n, perr = proxyproto.Parse(cfg.proxyProtocol, buf[:seen])
 				if n > 0 || perr != nil {
 					return true
 				}

@@ -58,7 +58,7 @@ func (cfg *config) bounds(memory int64) account.Limits {
 		l.ClientMemory = l.Memory / 2
 	}
 	if l.ClientConnections == 0 {
-		l.ClientConnections = max(1, cfg.maxConns/2)
+		l.ClientConnections = max(1, cfg.limitConnections/2)
 	}
 	return l
 }

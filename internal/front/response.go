@@ -75,8 +75,8 @@ func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known in
 		Status:      status,
 		Fields:      ex.fields,
 		Date:        date(ex.replied),
-		Server:      ex.cfg.server,
-		NoServer:    ex.cfg.noServer,
+		Server:      ex.cfg.serverHeader,
+		NoServer:    ex.cfg.noServerHeader,
 		KnownLength: known,
 		KeepAlive:   ex.mayKeep() && (ex.feed == nil || ex.feed.ends()),
 	}

@@ -160,7 +160,7 @@ func (ex *exchange) appendCommonScope(b []byte) []byte {
 		b = wire.AppendKey(b, "http")
 	}
 	// As uvicorn: over WebSockets send() raises always.
-	if ex.socket != nil || ex.cfg.ASGIRaises {
+	if ex.socket != nil || ex.cfg.ASGISendAfterDisconnect == "raise" {
 		b = append(b, scopeASGI24...)
 	} else {
 		b = append(b, scopeASGI23...)
@@ -199,7 +199,7 @@ func (ex *exchange) appendCommonScope(b []byte) []byte {
 		return wire.AppendDictEnd(append(b, socketExtensions...))
 	}
 	ex.trailers = req.AtLeast11() && takesTrailers(req)
-	b = append(b, ex.cfg.extensions.of(req, ex.trailers)...)
+	b = append(b, ex.cfg.asgiExtensions.of(req, ex.trailers)...)
 	b = wire.AppendDictEnd(append(b, from.tls...))
 	return wire.AppendDictEnd(b)
 }

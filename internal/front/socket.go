@@ -346,11 +346,11 @@ func (sk *socket) sweep(t int64) {
 		sk.close(websocket.CloseServiceRestart, []byte(restart))
 		sk.parting = true
 	case sk.pinged != 0 && !sk.stalled:
-		if exceeds(time.Duration(t-max(sk.pinged, sk.heard)), cfg.pingTimeout) {
+		if exceeds(time.Duration(t-max(sk.pinged, sk.heard)), cfg.webSocketPingTimeout) {
 			sk.end(websocket.CloseInternalError, "no answer to a ping")
 			sk.finish()
 		}
-	case exceeds(time.Duration(t-sk.quiet), cfg.pingInterval) && sk.pinged == 0 && !sk.line.waits():
+	case exceeds(time.Duration(t-sk.quiet), cfg.webSocketPingInterval) && sk.pinged == 0 && !sk.line.waits():
 		sk.line.frames(websocket.AppendPing(nil, nil))
 		sk.pinged, sk.quiet = t, t
 	}

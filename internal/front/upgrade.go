@@ -97,7 +97,7 @@ type socketConn struct{ *conn }
 
 func (c socketConn) accept(fields []http1.Field) error {
 	cfg := c.ex.cfg
-	h := http1.Head{Server: cfg.server, NoServer: cfg.noServer, Date: date(time.Now()), Fields: fields}
+	h := http1.Head{Server: cfg.serverHeader, NoServer: cfg.noServerHeader, Date: date(time.Now()), Fields: fields}
 	b, err := http1.AppendUpgrade(nil, "websocket", &h)
 	if err == nil {
 		c.out.write(b)
@@ -129,13 +129,13 @@ func (w socketWorker) gone(code int, reason []byte) {
 	}
 }
 
-// leaveSockets has sockets end one after the other, in the last of the time that they
-// may stay, for so many seconds.
-func leaveSockets(sks []*socket, stay, spread time.Duration) {
-	spread = min(spread, stay)
-	begin := now() + int64(stay-spread)
+// leaveSockets ends sockets one after the other, within the last drainWindow of the time
+// drainMax for which they may stay.
+func leaveSockets(sks []*socket, drainMax, drainWindow time.Duration) {
+	drainWindow = min(drainWindow, drainMax)
+	begin := now() + int64(drainMax-drainWindow)
 	for i, sk := range sks {
-		sk.leave(begin + int64(spread)*int64(i+1)/int64(len(sks)))
+		sk.leave(begin + int64(drainWindow)*int64(i+1)/int64(len(sks)))
 	}
 }
 
@@ -171,11 +171,11 @@ func (s *server) leaveSockets(comeBack bool) {
 		}
 	}
 	cfg := s.config()
-	spread := min(seconds(cfg.WebSocketDrainWindow), seconds(cfg.GracefulTimeout)/2)
+	window := min(seconds(cfg.WebSocketDrainWindow), seconds(cfg.GracefulTimeout)/2)
 	if !comeBack {
-		spread = min(spread, time.Duration(max(0, len(sks)-1))*leaveEach, leaveMost)
+		window = min(window, time.Duration(max(0, len(sks)-1))*leaveEach, leaveMost)
 	}
-	leaveSockets(sks, spread, spread)
+	leaveSockets(sks, window, window)
 }
 
 // staySockets takes leaveSockets back.

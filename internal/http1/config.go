@@ -27,11 +27,11 @@ type Config struct {
 	// the empty line; 0 means no bound but those above.
 	LimitRequestHead int
 
-	PermitObsoleteFolding     bool // folded lines are joined with one space (RFC 9112 section 5.2)
-	StripHeaderSpaces bool // whitespace between a field name and its colon is dropped
-	PermitUnconventionalHTTPMethod      bool // any token is a method: lower case, #, any length
-	PermitUnconventionalHTTPVersion     bool // any HTTP/d.d is a version
-	CasefoldHTTPMethod    bool // methods are put in upper case
+	PermitObsoleteFolding           bool // folded lines are joined with one space (RFC 9112 section 5.2)
+	StripHeaderSpaces               bool // whitespace between a field name and its colon is dropped
+	PermitUnconventionalHTTPMethod  bool // any token is a method: lower case, #, any length
+	PermitUnconventionalHTTPVersion bool // any HTTP/d.d is a version
+	CasefoldHTTPMethod              bool // methods are put in upper case
 
 	PermitMissingHost    bool // HTTP/1.1 without Host is served (RFC 9112 section 3.2 forbids that)
 	PermitNonASCIITarget bool // bytes from 0x80 on may stand in a target (RFC 9112 section 3.2 has none)

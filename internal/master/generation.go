@@ -61,13 +61,13 @@ func (g *generation) frontConfig() *wire.FrontConfig {
 	return c
 }
 
-// stay is how long WebSocket connections may stay with workers that leave.
-func (g *generation) stay() time.Duration {
+// webSocketDrainMax is how long WebSocket connections may stay with workers that leave.
+func (g *generation) webSocketDrainMax() time.Duration {
 	return time.Duration(g.cfg.WebSocketDrainMax()) * time.Second
 }
 
-// graceful is its graceful_timeout.
-func (g *generation) graceful() time.Duration {
+// gracefulTimeout is how long the requests of workers that leave may take.
+func (g *generation) gracefulTimeout() time.Duration {
 	return time.Duration(g.cfg.GracefulTimeout()) * time.Second
 }
 

@@ -32,12 +32,12 @@ func (m *Master) pause() {
 		return
 	}
 	m.pausing = true
-	m.tellEnd(m.now().Add(m.gen.graceful()))
+	m.tellEnd(m.now().Add(m.gen.gracefulTimeout()))
 	m.front.drain(wire.ToFront{Handover: true, Accept: wire.AcceptStop}, func() {
 		m.pausing = false
 		m.balance()
 	})
-	m.expireAfter(m.gen.graceful())
+	m.expireAfter(m.gen.gracefulTimeout())
 }
 
 // restore brings the workers back (HUP while paused). With a successor alive

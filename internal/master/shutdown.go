@@ -77,9 +77,9 @@ func (m *Master) drain() {
 	for _, l := range m.listeners {
 		l.Close()
 	}
-	m.drainUntil = m.now().Add(m.gen.graceful())
+	m.drainUntil = m.now().Add(m.gen.gracefulTimeout())
 	m.tellEnd(m.drainUntil)
-	m.expireAfter(m.gen.graceful())
+	m.expireAfter(m.gen.gracefulTimeout())
 }
 
 // tellEnd tells the workers that the requests they run are the last ones, and until

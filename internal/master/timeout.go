@@ -52,7 +52,7 @@ func (m *Master) timedOut(msg wire.FromFront) {
 			return
 		}
 		// When the others are done, see settled, or:
-		m.after(w.gen.graceful(), func() { m.abort(w) })
+		m.after(w.gen.gracefulTimeout(), func() { m.abort(w) })
 	})
 }
 

@@ -162,9 +162,9 @@ func (m *Master) retire(w *worker) {
 	w.leaving = true
 	m.front.send(wire.ToFront{Type: wire.TypeRetire, Worker: w.age})
 	m.terminate(w)
-	d := w.gen.graceful()
+	d := w.gen.gracefulTimeout()
 	if w.kind == wire.KindASGI {
-		d += w.gen.stay()
+		d += w.gen.webSocketDrainMax()
 	}
 	w.deadline = m.after(d, func() { m.overdue(w) })
 }
@@ -228,7 +228,7 @@ func (m *Master) stop(w *worker) {
 		// A SIGTERM wakes it if it missed that one; see terminateAgain.
 		m.after(terminateAgain, func() { m.terminate(w) })
 	}
-	m.after(min(abortGrace, w.gen.graceful()), func() { m.kill(w) })
+	m.after(min(abortGrace, w.gen.gracefulTimeout()), func() { m.kill(w) })
 }
 
 func (m *Master) kill(w *worker) {

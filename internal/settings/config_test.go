@@ -73,7 +73,9 @@ func TestFront(t *testing.T) {
 		LogFormat:           "text",
 		Sendfile:            true,
 		WorkerConnections:   1000,
-		WorkerAffinity:            "none",
+		WorkerAffinity:      "none",
+
+		ASGISendAfterDisconnect: "ignore",
 
 		LimitRequestBody: 1 << 30, QueueLimit: 2048, QueueTimeout: 30,
 		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60,

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 from typing import Any, Dict, Sequence, TypedDict, Union
 
-HOOKS = frozenset((
+HOOKS = frozenset(
+    (
 `)
 	for i := range Table {
 		if Table[i].Kind == KindHook {
-			fmt.Fprintf(&b, "    %q,\n", Table[i].Name)
+			fmt.Fprintf(&b, "        %q,\n", Table[i].Name)
 		}
 	}
-	b.WriteString("))\n\n\nclass Settings(TypedDict, total=False):\n" +
+	b.WriteString("    )\n)\n\n\nclass Settings(TypedDict, total=False):\n" +
 		"    \"\"\"What indrik.run() takes by keyword. docs/settings.md describes each.\"\"\"\n\n")
 	for i := range Table {
 		if s := &Table[i]; s.Kind != KindHook {

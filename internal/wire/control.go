@@ -124,7 +124,7 @@ type FrontConfig struct {
 	LogFormat        string `json:"log_format"` // text, json or ecs
 	NoWorkers        bool   `json:"no_workers"` // workers is 0: requests are refused while there are none
 	AccessLogTimeout int    `json:"access_log_timeout"`
-	TmpUploadDir           string `json:"tmp_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
+	TmpUploadDir     string `json:"tmp_upload_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 
 	LimitConnections       int   `json:"limit_connections"` // 0: as many as there are descriptors for
 	LimitRequestBody       int64 `json:"limit_request_body"`
@@ -140,17 +140,17 @@ type FrontConfig struct {
 	BodyMinRate            int   `json:"body_min_rate"` // bytes per second
 	WriteTimeout           int   `json:"write_timeout"`
 
-	LimitRequestLine      int  `json:"limit_request_line"`
-	LimitRequestFields    int  `json:"limit_request_fields"`
-	LimitRequestFieldSize int  `json:"limit_request_field_size"`
-	LimitRequestHead      int  `json:"limit_request_head"`
-	PermitObsoleteFolding         bool `json:"permit_obsolete_folding"`
-	StripHeaderSpaces     bool `json:"strip_header_spaces"`
-	PermitUnconventionalHTTPMethod          bool `json:"permit_unconventional_http_method"`
-	PermitUnconventionalHTTPVersion         bool `json:"permit_unconventional_http_version"`
-	CasefoldHTTPMethod        bool `json:"casefold_http_method"`
-	PermitMissingHost     bool `json:"permit_missing_host"`
-	PermitNonASCIITarget  bool `json:"permit_non_ascii_target"`
+	LimitRequestLine                int  `json:"limit_request_line"`
+	LimitRequestFields              int  `json:"limit_request_fields"`
+	LimitRequestFieldSize           int  `json:"limit_request_field_size"`
+	LimitRequestHead                int  `json:"limit_request_head"`
+	PermitObsoleteFolding           bool `json:"permit_obsolete_folding"`
+	StripHeaderSpaces               bool `json:"strip_header_spaces"`
+	PermitUnconventionalHTTPMethod  bool `json:"permit_unconventional_http_method"`
+	PermitUnconventionalHTTPVersion bool `json:"permit_unconventional_http_version"`
+	CasefoldHTTPMethod              bool `json:"casefold_http_method"`
+	PermitMissingHost               bool `json:"permit_missing_host"`
+	PermitNonASCIITarget            bool `json:"permit_non_ascii_target"`
 
 	HeaderMap           string            `json:"header_map"` // drop, refuse or dangerous
 	ForwarderHeaders    []string          `json:"forwarder_headers"`
@@ -167,30 +167,30 @@ type FrontConfig struct {
 	WorkerConnections int    `json:"worker_connections"`
 	RootPath          string `json:"root_path"` // begins with a slash, or is empty
 
-	ASGIRaises     bool     `json:"asgi_raises"` // send() does when the client has gone
-	ASGIExtensions []string `json:"asgi_extensions"`
-	WorkerAffinity       string   `json:"worker_affinity"` // none, connection, cookie or address
-	AffinityKey    []byte   `json:"affinity_key"`    // of the cookies
+	ASGISendAfterDisconnect string   `json:"asgi_send_after_disconnect"` // what send() does when the client has gone: ignore or raise
+	ASGIExtensions          []string `json:"asgi_extensions"`
+	WorkerAffinity          string   `json:"worker_affinity"` // none, connection, cookie or address
+	AffinityKey             []byte   `json:"affinity_key"`    // of the cookies
 
-	WebSocketMaxMessageSize  int  `json:"websocket_max_message_size"`
-	WebSocketPingInterval        int  `json:"websocket_ping_interval"`
-	WebSocketPingTimeout int  `json:"websocket_ping_timeout"`
-	WebSocketCompression bool `json:"websocket_compression"`
-	WebSocketDrainMax        int  `json:"websocket_drain_max"`
-	WebSocketDrainWindow      int  `json:"websocket_drain_window"`
+	WebSocketMaxMessageSize int  `json:"websocket_max_message_size"`
+	WebSocketPingInterval   int  `json:"websocket_ping_interval"`
+	WebSocketPingTimeout    int  `json:"websocket_ping_timeout"`
+	WebSocketCompression    bool `json:"websocket_compression"`
+	WebSocketDrainMax       int  `json:"websocket_drain_max"`
+	WebSocketDrainWindow    int  `json:"websocket_drain_window"`
 
 	ProxyProtocol string `json:"proxy_protocol"`  // off, v1, v2 or auto
 	ProxyAllowIPs string `json:"proxy_allow_ips"` // as ForwardedAllowIPs
 
-	TLS              *TLS `json:"tls,omitempty"`   // nil: plain text
-	HTTP1            bool `json:"http1"`           // by ALPN; without TLS always, but on a port for HTTP/2 with prior knowledge
-	HTTP2            bool `json:"http2"`           // by ALPN
-	HTTP2Cleartext   bool `json:"http2_cleartext"` // with prior knowledge
-	HTTP2MaxConcurrentStreams     int  `json:"http2_max_concurrent_streams"`
-	HTTP2InitialWindowSize      int  `json:"http2_initial_window_size"`
-	HTTP2MaxFrameSize       int  `json:"http2_max_frame_size"`
-	HTTP2MaxHeaderListSize  int  `json:"http2_max_header_list_size"`
-	HTTP2IdleTimeout int  `json:"http2_idle_timeout"`
+	TLS                       *TLS `json:"tls,omitempty"`   // nil: plain text
+	HTTP1                     bool `json:"http1"`           // by ALPN; without TLS always, but on a port for HTTP/2 with prior knowledge
+	HTTP2                     bool `json:"http2"`           // by ALPN
+	HTTP2Cleartext            bool `json:"http2_cleartext"` // with prior knowledge
+	HTTP2MaxConcurrentStreams int  `json:"http2_max_concurrent_streams"`
+	HTTP2InitialWindowSize    int  `json:"http2_initial_window_size"`
+	HTTP2MaxFrameSize         int  `json:"http2_max_frame_size"`
+	HTTP2MaxHeaderListSize    int  `json:"http2_max_header_list_size"`
+	HTTP2IdleTimeout          int  `json:"http2_idle_timeout"`
 }
 
 // Syslog says where log lines go besides their files: the settings of these names.
