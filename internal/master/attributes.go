@@ -40,7 +40,7 @@ func (m *Master) rememberAttributes() {
 
 // carryAttributes gives the spawner of b what hooks have put on the `server` of the one
 // before it, and goes on with next.
-func (b *build) carryAttributes(next func()) {
+func (b *candidate) carryAttributes(next func()) {
 	m := b.m
 	if b.sp == m.gen.sp {
 		next() // it has them

@@ -89,16 +89,16 @@ func (m *Master) logHook(name string) func(*failure) {
 }
 
 func (m *Master) moreWorkers() {
-	if m.build != nil {
-		m.build.change++
+	if m.candidate != nil {
+		m.candidate.change++
 	}
 	m.setTarget(m.target + 1)
 	m.balance()
 }
 
 func (m *Master) fewerWorkers() {
-	if m.build != nil {
-		m.build.change--
+	if m.candidate != nil {
+		m.candidate.change--
 	}
 	if m.target <= 1 {
 		return

@@ -30,7 +30,7 @@ func owner(cfg *settings.Config) (uid, gid int) {
 // those that a master before this one or the service manager handed over are
 // taken. It goes on with next, unless b is given up meanwhile; on an error nothing
 // has changed, and the error is in the log.
-func (b *build) bind(next func(error)) {
+func (b *candidate) bind(next func(error)) {
 	m := b.m
 	var addrs []listen.Address
 	for _, bind := range b.cfg.Bind() {
@@ -55,7 +55,7 @@ func (b *build) bind(next func(error)) {
 }
 
 // bindNext opens addrs[len(set)] and what comes after it.
-func (b *build) bindNext(addrs []listen.Address, set, opened []*listen.Listener, tries int, next func(error)) {
+func (b *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Listener, tries int, next func(error)) {
 	m, cfg := b.m, b.cfg
 	for len(set) < len(addrs) {
 		a := addrs[len(set)]
@@ -108,13 +108,13 @@ func (b *build) bindNext(addrs []listen.Address, set, opened []*listen.Listener,
 }
 
 // closeListeners closes the listeners that were opened for b, which is given up.
-func (b *build) closeListeners() {
+func (b *candidate) closeListeners() {
 	closeListeners(slices.DeleteFunc(b.listeners, func(l *listen.Listener) bool { return slices.Contains(b.m.listeners, l) }))
 	b.listeners = nil
 }
 
 // takeListeners replaces the listeners by those of b.
-func (m *Master) takeListeners(b *build) {
+func (m *Master) takeListeners(b *candidate) {
 	for _, l := range m.listeners {
 		if !slices.Contains(b.listeners, l) {
 			if !m.shared() {

@@ -21,8 +21,8 @@ func (m *Master) boot() {
 		m.refuse(lack("", err))
 		return
 	}
-	b := &build{m: m, sp: sp, begun: m.start}
-	m.build = b
+	b := &candidate{m: m, sp: sp, begun: m.start}
+	m.candidate = b
 	b.resolved = func() { m.resolved(b) }
 	b.prepared = func() { m.prepared(b) }
 	b.failed = func(f *failure) { m.fail(f) }
@@ -30,7 +30,7 @@ func (m *Master) boot() {
 }
 
 // resolved goes on when the settings of the first generation are known.
-func (m *Master) resolved(b *build) {
+func (m *Master) resolved(b *candidate) {
 	cfg := b.cfg
 	check := checks(cfg)
 	if cfg.App() == "" && !check {
@@ -74,8 +74,8 @@ func (m *Master) resolved(b *build) {
 }
 
 // prepared goes on when the spawner can fork workers.
-func (m *Master) prepared(b *build) {
-	m.setRelay(b.gen.relay)
+func (m *Master) prepared(b *candidate) {
+	m.setLogger(b.gen.logger)
 	m.log.Infof("Starting indrik %s", version.Version)
 	b.tellSources()
 	if path := m.pidPath(m.cfg); path != "" {
@@ -99,7 +99,7 @@ func (m *Master) prepared(b *build) {
 }
 
 // starting goes on after the hook on_starting.
-func (m *Master) starting(b *build, f *failure) {
+func (m *Master) starting(b *candidate, f *failure) {
 	if b.over {
 		return
 	}
@@ -117,7 +117,7 @@ func (m *Master) starting(b *build, f *failure) {
 }
 
 // listening goes on when the sockets listen.
-func (m *Master) listening(b *build) {
+func (m *Master) listening(b *candidate) {
 	m.takeListeners(b)
 	m.log.Infof("Listening at: %s (%d)", m.bindNames(), os.Getpid())
 	if m.kindIsCertain() {
@@ -140,7 +140,7 @@ func (m *Master) listening(b *build) {
 			return
 		}
 		b.over = true
-		m.build, m.gen = nil, b.gen
+		m.candidate, m.gen = nil, b.gen
 		m.front.sendGeneration(b.gen)
 		m.watchCertificates()
 		m.watchCode()

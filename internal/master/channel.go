@@ -95,8 +95,8 @@ func (m *Master) isFrom(w *worker, sender int) bool {
 	if sender == 0 || sender == w.pid {
 		return true
 	}
-	if !w.relayed {
-		w.relayed = true
+	if !w.toldShared {
+		w.toldShared = true
 		m.log.Warnf("Worker (pid:%d) shares its channel to the master with process %d, which is not heard", w.pid, sender)
 	}
 	return false
@@ -107,7 +107,7 @@ func (m *Master) isFrom(w *worker, sender int) bool {
 func (m *Master) isKnown(pid int) bool {
 	front := m.front != nil && m.front.proc.Pid() == pid
 	successor := m.successor != nil && m.successor.pid == pid
-	return front || successor || pid == os.Getpid() || m.spawners[pid] != nil || m.relays[pid] || m.workerOf(pid) != nil
+	return front || successor || pid == os.Getpid() || m.spawners[pid] != nil || m.loggers[pid] || m.workerOf(pid) != nil
 }
 
 // child returns the process pid, which the spawner sp, or the kernel, says it has forked.
@@ -170,8 +170,8 @@ func (m *Master) breach(w *worker, what string) {
 	w.broke = true
 	w.channel.Close()
 	m.log.Errorf("Worker (pid:%d) is ended: %s", w.pid, what)
-	if m.buildGeneration() == w.gen {
-		m.build.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration broke the protocol.", w.pid)})
+	if m.candidateGeneration() == w.gen {
+		m.candidate.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration broke the protocol.", w.pid)})
 		return
 	}
 	if !w.leaving {

@@ -42,7 +42,7 @@ func newFakeServer(t testing.TB, args ...settings.Layer) *fakeServer {
 	f.Master = &Master{
 		sys: realSystem(), log: errlog.New(&f.text), toldClass: true, state: running, cfg: cfg, told: -1, notify: notify.New(func(string) string { return "" }),
 		// Room for the timers of what is ended: nobody runs the loop then.
-		events: make(chan func(), 4096), spawners: map[int]*spawner{}, workers: map[int]*worker{}, relays: map[int]bool{},
+		events: make(chan func(), 4096), spawners: map[int]*spawner{}, workers: map[int]*worker{}, loggers: map[int]bool{},
 		gen: &generation{number: 1, cfg: cfg, sp: sp}, target: 10,
 	}
 	f.outlets = outlets.New(f.Master.log, "master")

@@ -18,7 +18,7 @@ func checks(cfg *settings.Config) bool {
 // check ends after the configuration was looked at and the app was loaded
 // (--check-config, --print-config). What is wrong with the configuration does
 // not keep it from loading the app: the operator is to read everything at once.
-func (m *Master) check(b *build) {
+func (m *Master) check(b *candidate) {
 	problems := ""
 	if b.wrong != nil {
 		problems = settings.Report(b.wrong)
@@ -68,7 +68,7 @@ func (m *Master) check(b *build) {
 }
 
 // summary says what a configuration without mistakes would start.
-func (b *build) summary() string {
+func (b *candidate) summary() string {
 	scheme := "http://"
 	if b.cfg.TLS() {
 		scheme = "https://"

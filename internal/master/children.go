@@ -12,8 +12,8 @@ func (m *Master) reap() {
 			m.frontExited(status)
 		case m.spawners[pid] != nil:
 			m.spawnerExited(m.spawners[pid], status)
-		case m.relays[pid]:
-			delete(m.relays, pid) // its spawner has ended before it
+		case m.loggers[pid]:
+			delete(m.loggers, pid) // its spawner has ended before it
 		case m.daemon != nil && m.daemon.Pid() == pid:
 			m.daemonExited(status)
 		case m.successor != nil && m.successor.pid == pid:

@@ -16,7 +16,7 @@ import (
 )
 
 // configure has the config file evaluated, and resolves the settings.
-func (b *build) configure() {
+func (b *candidate) configure() {
 	m := b.m
 	path, _ := settings.ConfigFile(m.opts.layers()...)
 	var file settings.Layer
@@ -69,7 +69,7 @@ func (b *build) configure() {
 
 // tellSources logs what the generation is made of: the Python that runs it, and the
 // config file that was read.
-func (b *build) tellSources() {
+func (b *candidate) tellSources() {
 	if b.python != "" && b.python != b.m.python {
 		b.m.log.Infof("Using Python: %s", b.python)
 	}
@@ -88,7 +88,7 @@ func (m *Master) resolve(file settings.Layer, above ...settings.Layer) (*setting
 
 // askTLSHook has the hook ssl_context called, and goes on with the settings that it
 // asks for.
-func (b *build) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer) {
+func (b *candidate) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer) {
 	m := b.m
 	m.call(b.sp, wire.ToSpawner{
 		Type: wire.TypeTLSHook, Generation: m.lastGen + 1, Settings: cfg.All(), App: cfg.App(), Kind: cfg.Kind(),
@@ -110,7 +110,7 @@ func (b *build) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, fi
 }
 
 // settle goes on when the settings are known.
-func (b *build) settle(cfg *settings.Config, hooks []string) {
+func (b *candidate) settle(cfg *settings.Config, hooks []string) {
 	m := b.m
 	cfg, b.sizing = sized(cfg)
 	if b.reused && !keepsApp(m.gen.cfg, cfg) {
@@ -159,7 +159,7 @@ func sized(cfg *settings.Config) (*settings.Config, string) {
 }
 
 // tellWorkers logs how the number of workers came about.
-func (b *build) tellWorkers() {
+func (b *candidate) tellWorkers() {
 	if b.sizing != "" {
 		b.m.log.Infof("Workers: %d, %s", b.cfg.Workers(), b.sizing)
 	}

@@ -27,7 +27,7 @@ func inheritable(f *os.File) *os.File {
 // own, and ends this one when the daemon serves, or with its exit code if it
 // does not come to that. keep: it keeps standard output and error.
 func (m *Master) daemonize(keep bool) {
-	m.build.discard()
+	m.candidate.discard()
 	r, w, err := m.sys.pipe()
 	if err != nil {
 		m.fail(lack("", err))

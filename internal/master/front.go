@@ -186,7 +186,7 @@ func (f *front) sendGeneration(g *generation) {
 // generationTaken is called when the front has answered what it was told of g: nothing
 // of g may be forked before it knows g.
 func (m *Master) generationTaken(g *generation, fail *failure) {
-	b := m.build
+	b := m.candidate
 	inBuild := b != nil && b.gen == g
 	switch {
 	case g.toldTo != m.front:
@@ -323,7 +323,7 @@ func (m *Master) replaceFront() {
 			m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid, Kind: w.kind})
 		}
 	}
-	for _, g := range []*generation{m.gen, m.buildGeneration()} {
+	for _, g := range []*generation{m.gen, m.candidateGeneration()} {
 		if g != nil && !told[g] && g.announced {
 			m.front.sendGeneration(g)
 		}

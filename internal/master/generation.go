@@ -17,7 +17,7 @@ type generation struct {
 	sp     *spawner
 	hooks  map[string]bool
 	certs  *certificates // nil without TLS
-	relay  *relay        // nil if log lines need none
+	logger *logger       // nil if log lines need none
 
 	announced    bool   // the front is to know it
 	toldTo       *front // the front that was told of it last
@@ -71,12 +71,12 @@ func (g *generation) gracefulTimeout() time.Duration {
 	return time.Duration(g.cfg.GracefulTimeout()) * time.Second
 }
 
-// buildGeneration is the generation in the making, if it has come that far.
-func (m *Master) buildGeneration() *generation {
-	if m.build == nil {
+// candidateGeneration is the generation in the making, if it has come that far.
+func (m *Master) candidateGeneration() *generation {
+	if m.candidate == nil {
 		return nil
 	}
-	return m.build.gen
+	return m.candidate.gen
 }
 
 func (g *generation) close() { closeFiles([]*os.File{g.queueFront, g.queueWorker}) }
@@ -84,7 +84,7 @@ func (g *generation) close() { closeFiles([]*os.File{g.queueFront, g.queueWorker
 // releaseUnused closes the channels of g if it is over, and ends spawners that
 // nothing needs any more.
 func (m *Master) releaseUnused(g *generation) {
-	if g == m.gen || (m.build != nil && m.build.gen == g) {
+	if g == m.gen || (m.candidate != nil && m.candidate.gen == g) {
 		return
 	}
 	for _, w := range m.workers {

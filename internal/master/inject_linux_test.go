@@ -108,7 +108,7 @@ func serves(m *Master) bool {
 		}
 		ready++
 	}
-	return m.state == running && m.build == nil && ready == 2 && m.front != nil && m.gen.taken
+	return m.state == running && m.candidate == nil && ready == 2 && m.front != nil && m.gen.taken
 }
 
 // The phases in which a call fails: prepare comes before, act meets it, and after that

@@ -63,10 +63,10 @@ func (m *Master) openLogs(cfg *settings.Config) error {
 	return nil
 }
 
-// setLogLevel: with a relay Python's logging decides.
+// setLogLevel: with a logger Python's logging decides.
 func (m *Master) setLogLevel(cfg *settings.Config) {
-	if m.relay != nil {
-		m.log.SetLevel(m.relay.level)
+	if m.logger != nil {
+		m.log.SetLevel(m.logger.level)
 		return
 	}
 	m.log.SetLevel(cfg.Loglevel())
@@ -101,7 +101,7 @@ func (m *Master) reopenLogs() {
 			w.proc.Signal(syscall.SIGUSR1)
 		}
 	}
-	m.relay.reopen()
+	m.logger.reopen()
 }
 
 // sendLogs tells the front where its logs go.
@@ -114,15 +114,15 @@ func (f *front) sendLogs() {
 		Type: wire.TypeLogs, Error: true, Level: m.cfg.Loglevel(), Format: m.cfg.LogFormat(), Syslog: m.cfg.SyslogSink(), Statsd: m.cfg.StatsdSink(),
 	}
 	var files []*os.File
-	// With a relay the access log is Python's to write.
-	if m.access != nil && m.relay == nil {
+	// With a logger the access log is Python's to write.
+	if m.access != nil && m.logger == nil {
 		msg.Access = true
 		files = append(files, m.access)
 	}
 	files = append(files, m.log.File())
-	if m.relay != nil {
-		msg.Relay, msg.Level = true, m.relay.level
-		files = append(files, m.relay.file)
+	if m.logger != nil {
+		msg.Relay, msg.Level = true, m.logger.level
+		files = append(files, m.logger.file)
 	}
 	f.send(msg, files...)
 }

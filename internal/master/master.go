@@ -44,7 +44,7 @@ type Master struct {
 	target     int              // how many workers there should be
 	told       int              // the target that nworkers_changed heard of last, −1: none
 	gen        *generation      // serves; nil until its workers are being made
-	build      *build           // is being made; nil if none is
+	candidate  *candidate       // is being made; nil if none is
 	python     string           // the interpreter, when the log told it last
 	file       string           // the config file, likewise
 	toldClass  bool             // the log says which kind of worker is used
@@ -58,27 +58,27 @@ type Master struct {
 	respawn    backoff
 	respawner  *time.Timer // runs balance when the pause is over
 
-	serving    bool // workers are ready, or were: the front may accept
-	front      *front
-	fronts     int // started so far
-	frontPause backoff
-	attributes map[string]string // what hooks have put on `server`, when a spawner was asked last
-	tickets    tickets
-	watcher    *time.Timer // runs watchCertificates
-	reloader   reloader
-	rotator    *time.Timer // runs rotateTickets
-	gauge      *time.Timer // runs watchBacklog
-	access     *os.File    // access log
-	outlets    *outlets.Outlets
-	relay      *relay               // through which log lines go, nil: none
-	relays     map[int]bool         // by pid
-	leftRelays map[*relay]time.Time // those that were let go, and when: they may still write
-	relayPause backoff
-	relayEnds  bool // it was told to, at the end of this process
-	said       bool // the last line of the log
-	counted    int  // workers, when told last
-	listeners  []*listen.Listener
-	lastID     int
+	serving     bool // workers are ready, or were: the front may accept
+	front       *front
+	fronts      int // started so far
+	frontPause  backoff
+	attributes  map[string]string // what hooks have put on `server`, when a spawner was asked last
+	tickets     tickets
+	watcher     *time.Timer // runs watchCertificates
+	reloader    reloader
+	rotator     *time.Timer // runs rotateTickets
+	gauge       *time.Timer // runs watchBacklog
+	access      *os.File    // access log
+	outlets     *outlets.Outlets
+	logger      *logger               // through which log lines go, nil: none
+	loggers     map[int]bool          // by pid
+	leftLoggers map[*logger]time.Time // those that were let go, and when: they may still write
+	loggerPause backoff
+	loggerEnds  bool // it was told to, at the end of this process
+	said        bool // the last line of the log
+	counted     int  // workers, when told last
+	listeners   []*listen.Listener
+	lastID      int
 
 	pid       *pidfile.File
 	notify    *notify.Notifier
@@ -109,19 +109,19 @@ func Run(o Options) int {
 
 func newMaster(o Options, sys *system) *Master {
 	m := &Master{
-		opts:       o,
-		sys:        sys,
-		log:        errlog.New(o.Stderr),
-		start:      sys.now(),
-		events:     make(chan func(), 64),
-		spawners:   map[int]*spawner{},
-		workers:    map[int]*worker{},
-		relays:     map[int]bool{},
-		leftRelays: map[*relay]time.Time{},
-		obituaries: map[int]*obituary{},
-		oomKills:   sys.oomKills(),
-		told:       -1,
-		notify:     notify.New(sys.getenv),
+		opts:        o,
+		sys:         sys,
+		log:         errlog.New(o.Stderr),
+		start:       sys.now(),
+		events:      make(chan func(), 64),
+		spawners:    map[int]*spawner{},
+		workers:     map[int]*worker{},
+		loggers:     map[int]bool{},
+		leftLoggers: map[*logger]time.Time{},
+		obituaries:  map[int]*obituary{},
+		oomKills:    sys.oomKills(),
+		told:        -1,
+		notify:      notify.New(sys.getenv),
 	}
 	m.outlets = outlets.New(m.log, "master")
 	return m

@@ -22,8 +22,8 @@ func (m *Master) pause() {
 		return
 	}
 	m.log.Infof("graceful stop of workers")
-	if m.build != nil {
-		m.build.discard()
+	if m.candidate != nil {
+		m.candidate.discard()
 	}
 	m.enter(paused)
 	m.tellNone()

@@ -25,14 +25,14 @@ func (m *Master) reload() {
 // renew makes a new generation from what is on disk now.
 func (m *Master) renew() { m.replace(false) }
 
-// replace makes a new generation; anew: with new code, also where the app is
+// replace makes a new generation; freshCode: with new code, also where the app is
 // preloaded.
-func (m *Master) replace(anew bool) {
-	if m.build != nil {
-		anew = anew || m.build.anew
-		m.build.discard()
+func (m *Master) replace(freshCode bool) {
+	if m.candidate != nil {
+		freshCode = freshCode || m.candidate.freshCode
+		m.candidate.discard()
 	}
-	b := &build{m: m, begun: m.now(), sp: m.gen.sp, anew: anew, reused: m.cfg.PreloadApp() && !m.gen.sp.dead && !anew}
+	b := &candidate{m: m, begun: m.now(), sp: m.gen.sp, freshCode: freshCode, reused: m.cfg.PreloadApp() && !m.gen.sp.dead && !freshCode}
 	b.failed = func(f *failure) {
 		m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", strings.TrimLeft(f.Error(), "\n"))
 		b.discard()
@@ -56,7 +56,7 @@ func (m *Master) replace(anew bool) {
 		}
 		b.sp = sp
 	}
-	m.build = b
+	m.candidate = b
 	if m.state == running {
 		m.enter(reloading)
 		m.tell(m.notify.Reloading())
@@ -102,7 +102,7 @@ func (m *Master) replace(anew bool) {
 
 // takeOver puts a generation that is ready in the place of the one that
 // serves: every new worker takes requests before an old one stops to.
-func (m *Master) takeOver(b *build) {
+func (m *Master) takeOver(b *candidate) {
 	before := m.cfg
 	// What can still fail comes first: after that the reload is done.
 	logs, err := m.openLogFiles(b.cfg)
@@ -119,7 +119,7 @@ func (m *Master) takeOver(b *build) {
 	b.over = true
 	old := m.gen
 	binds := m.bindNames()
-	m.build, m.gen, m.cfg = nil, b.gen, b.cfg
+	m.candidate, m.gen, m.cfg = nil, b.gen, b.cfg
 	m.tellSettings(m.cfg)
 	b.tellSources()
 	b.tellWorkers()
@@ -127,7 +127,7 @@ func (m *Master) takeOver(b *build) {
 	if m.bindNames() != binds {
 		m.log.Infof("Listening at: %s", m.bindNames())
 	}
-	m.setRelay(m.gen.relay)
+	m.setLogger(m.gen.logger)
 	m.useLogs(m.cfg, logs)
 	if m.pidPath(before) != m.pidPath(m.cfg) {
 		m.pid.Remove()
@@ -140,7 +140,7 @@ func (m *Master) takeOver(b *build) {
 	for _, w := range m.byAge() {
 		if w.gen != m.gen {
 			retiring = append(retiring, w)
-			if b.anew {
+			if b.freshCode {
 				w.boardMem.Reload()
 			}
 		}
@@ -193,8 +193,8 @@ func (m *Master) newPidFile(before, cfg *settings.Config) (*pidfile.File, error)
 // one of its workers has closed it, or takes requests that it does not run. Its workers can
 // get no other queue.
 func (m *Master) queueBroken(number int, reason string) {
-	if g := m.buildGeneration(); g != nil && g.number == number {
-		m.build.fail(&failure{text: "The queue of the new workers is broken: " + reason})
+	if g := m.candidateGeneration(); g != nil && g.number == number {
+		m.candidate.fail(&failure{text: "The queue of the new workers is broken: " + reason})
 		return
 	}
 	if m.gen == nil || m.gen.number != number || m.gen.broken {
@@ -224,7 +224,7 @@ func (m *Master) generationLost(why string) {
 	}
 	pause := m.rebuild.died(m.now())
 	m.after(pause, func() {
-		if m.gen.isLost() && m.build == nil && m.state == running {
+		if m.gen.isLost() && m.candidate == nil && m.state == running {
 			m.renew()
 		}
 	})

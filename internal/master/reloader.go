@@ -164,7 +164,7 @@ func (m *Master) lookAtCode(n int) {
 
 // answerLook lets the front go on, unless newer code is on its way.
 func (m *Master) answerLook() {
-	if m.reloader.look != 0 && m.build == nil && !m.reloader.due {
+	if m.reloader.look != 0 && m.candidate == nil && !m.reloader.due {
 		m.sendLooked()
 	}
 }

@@ -27,8 +27,8 @@ func (m *Master) depart() {
 		m.drain()
 		return
 	}
-	if m.build != nil {
-		m.build.discard()
+	if m.candidate != nil {
+		m.candidate.discard()
 	}
 	m.enter(departing)
 	m.log.Infof("Draining in %s (drain_delay): connections are still accepted", delay)
@@ -50,8 +50,8 @@ func (m *Master) drain() {
 		return
 	}
 	wasPaused := m.state == paused && !m.pausing
-	if m.build != nil {
-		m.build.discard()
+	if m.candidate != nil {
+		m.candidate.discard()
 	}
 	m.leaving()
 	m.enter(draining)
@@ -133,8 +133,8 @@ func (m *Master) end() {
 	if m.daemon != nil {
 		m.daemon.Signal(syscall.SIGTERM)
 	}
-	if m.build != nil {
-		m.build.discard()
+	if m.candidate != nil {
+		m.candidate.discard()
 	}
 	if !m.shared() {
 		for _, l := range m.listeners {
@@ -252,9 +252,9 @@ func (m *Master) finish() {
 		return
 	}
 	m.over = true
-	for r, since := range m.leftRelays {
+	for r, since := range m.leftLoggers {
 		if m.now().Sub(since) > quitGrace {
-			m.killRelay(r) // it hangs
+			m.killLogger(r) // it hangs
 		}
 	}
 	if m.pid != nil {
@@ -279,7 +279,7 @@ func (m *Master) sayEnd() bool {
 		}
 	}
 	m.said = true
-	return !m.endRelay()
+	return !m.endLogger()
 }
 
 // lastWords runs on_exit in the spawner of the serving generation, and ends it.

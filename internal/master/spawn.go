@@ -31,8 +31,8 @@ func (m *Master) cannotSpawn(g *generation, f *failure) {
 	switch {
 	case m.state == quitting:
 		m.finish()
-	case m.buildGeneration() == g:
-		m.build.fail(f)
+	case m.candidateGeneration() == g:
+		m.candidate.fail(f)
 	case m.state == booting:
 		m.cannotBoot(f)
 	default:
@@ -118,7 +118,7 @@ func (m *Master) spawnAnswered(w *worker, r wire.FromSpawner) {
 			return
 		}
 		m.log.Errorf("Cannot start a worker: %s", f.Error())
-		if r.Stage == "hook" && m.state == booting && m.build == nil {
+		if r.Stage == "hook" && m.state == booting && m.candidate == nil {
 			m.halt("The hook pre_fork raised.", exitcode.Internal)
 			return
 		}

@@ -36,7 +36,7 @@ type spawner struct {
 	lingers bool // it serves no generation, but hooks left something running in it
 }
 
-// startSpawner starts a spawner. It knows nothing yet: see build.
+// startSpawner starts a spawner. It knows nothing yet: see candidate.
 func (m *Master) startSpawner() (*spawner, error) {
 	ours, theirs, err := m.sys.pair()
 	if err != nil {
@@ -210,7 +210,7 @@ func (m *Master) hook(g *generation, name string, next func(err *failure), args 
 		case r.Type == wire.TypeFailed && r.Stage != "spawner":
 			next(failed(r))
 		case r.Relay:
-			m.renewRelay(g, func() { next(nil) })
+			m.renewLogger(g, func() { next(nil) })
 		default:
 			next(nil)
 		}
@@ -256,8 +256,8 @@ func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 	}
 	if !sp.leaving && m.state != quitting {
 		m.log.Errorf("Spawner (pid:%d) %s", sp.proc.Pid(), describe(status))
-		if m.build != nil && m.build.sp == sp {
-			m.build.fail(&failure{text: "the spawner " + describe(status), code: cmp.Or(sp.code, exitcode.WorkerBoot)})
+		if m.candidate != nil && m.candidate.sp == sp {
+			m.candidate.fail(&failure{text: "the spawner " + describe(status), code: cmp.Or(sp.code, exitcode.WorkerBoot)})
 		}
 		if m.gen != nil && m.gen.sp == sp {
 			m.missOrphans(sp)
@@ -293,8 +293,8 @@ func (m *Master) dismissUnused() {
 	if m.gen != nil {
 		used[m.gen.sp] = true
 	}
-	if m.build != nil {
-		used[m.build.sp] = true
+	if m.candidate != nil {
+		used[m.candidate.sp] = true
 	}
 	for _, w := range m.workers {
 		used[w.gen.sp] = true

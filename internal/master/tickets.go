@@ -104,7 +104,7 @@ func (m *Master) rotateTickets() {
 		wait = ticketRetry
 	} else if wait == 0 {
 		m.tickets.rotate(now)
-		for _, g := range []*generation{m.gen, m.buildGeneration()} {
+		for _, g := range []*generation{m.gen, m.candidateGeneration()} {
 			if g != nil && g.certs != nil && g.announced {
 				m.front.sendSecrets(g)
 			}

@@ -248,7 +248,7 @@ func (m *Master) serveAlone() {
 		m.setTarget(m.cfg.Workers())
 		m.unpause()
 		m.balance()
-	} else if m.state == paused && m.build == nil {
+	} else if m.state == paused && m.candidate == nil {
 		m.renew()
 	}
 }

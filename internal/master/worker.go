@@ -40,12 +40,12 @@ type worker struct {
 	untaken int    // messages about it that this front has not taken yet
 	asked   bool   // the spawner was asked to fork it
 
-	channel workerConn
-	early   []wire.FromWorker // what it said before its pid was known
-	files   int               // it has named
-	broke   bool              // it broke the protocol
-	silent  bool              // nobody holds its end of the channel any more
-	relayed bool              // the log says that others have spoken on its channel
+	channel    workerConn
+	early      []wire.FromWorker // what it said before its pid was known
+	files      int               // it has named
+	broke      bool              // it broke the protocol
+	silent     bool              // nobody holds its end of the channel any more
+	toldShared bool              // the log says that others have spoken on its channel
 
 	ready     bool   // it has its app
 	kind      string // once it is ready: asgi, gevent, or empty
@@ -107,8 +107,8 @@ func (m *Master) workerForked(w *worker, pid int) {
 func (m *Master) workerReady(w *worker, kind string) {
 	w.ready, w.readyAt, w.kind, w.gen.kind = true, m.now(), kind, &kind
 	m.tellKind(w)
-	if m.build != nil && m.build.gen == w.gen {
-		m.build.workerReady()
+	if m.candidate != nil && m.candidate.gen == w.gen {
+		m.candidate.workerReady()
 		return
 	}
 	m.activate(w)
@@ -260,8 +260,8 @@ func (m *Master) workerExited(w *worker, code int, sig syscall.Signal, peak int)
 	case m.state == quitting:
 		m.finish()
 		return
-	case m.buildGeneration() == w.gen && !w.leaving:
-		m.build.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration ended before it served.", w.pid)})
+	case m.candidateGeneration() == w.gen && !w.leaving:
+		m.candidate.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration ended before it served.", w.pid)})
 		return
 	case !w.ready && !w.leaving && m.bootEnded(w, code, sig):
 		return

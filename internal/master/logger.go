@@ -10,10 +10,10 @@ import (
 	"indrik/internal/wire"
 )
 
-// A relay is the process through which log lines go where Python code decides
+// A logger is the process through which log lines go where Python code decides
 // what becomes of them: the spawner forks it from its own state, in which logging is
 // configured. It ends when nobody holds its socket any more.
-type relay struct {
+type logger struct {
 	proc  process
 	level string
 	file  *os.File    // our end of its socket; the front has a copy
@@ -23,8 +23,8 @@ type relay struct {
 	gone  bool
 }
 
-// startRelay has the relay of a generation forked.
-func (m *Master) startRelay(g *generation, done func(*failure)) {
+// startLogger has the logger of a generation forked.
+func (m *Master) startLogger(g *generation, done func(*failure)) {
 	ours, theirs, err := m.sys.pair()
 	if err != nil {
 		done(lack("the logger cannot be reached", err))
@@ -52,10 +52,10 @@ func (m *Master) startRelay(g *generation, done func(*failure)) {
 			done(failed(r))
 			return
 		}
-		rl := &relay{proc: m.child(g.sp, r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
+		rl := &logger{proc: m.child(g.sp, r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
 		rl.probe = &probe{
 			m: m, role: "Logger", proc: rl.proc, dump: dump,
-			over: func() bool { return rl.gone || m.relayEnds },
+			over: func() bool { return rl.gone || m.loggerEnds },
 			ask: func(done func()) {
 				rl.alive = done
 				conn.Send(wire.ToLogger{Type: wire.TypePing})
@@ -63,23 +63,23 @@ func (m *Master) startRelay(g *generation, done func(*failure)) {
 		}
 		rl.probe.replace = func(text string) {
 			rl.proc.Signal(syscall.SIGKILL)
-			if m.relay != rl {
+			if m.logger != rl {
 				rl.close()
 				return
 			}
-			m.setRelay(nil) // first: what it is sent now nobody reads
+			m.setLogger(nil) // first: what it is sent now nobody reads
 			rl.probe.tell(text)
 			rl.probe.tellReplaced()
-			m.after(m.relayPause.died(m.now()), func() { m.replaceRelay(g) })
+			m.after(m.loggerPause.died(m.now()), func() { m.replaceLogger(g) })
 		}
 		rl.probe.watch()
-		g.relay = rl
-		m.relays[r.Pid] = true
+		g.logger = rl
+		m.loggers[r.Pid] = true
 		hear(m, conn, func(wire.FromLogger) {
 			if rl.alive != nil {
 				rl.alive()
 			}
-		}, func() { m.relayGone(g, rl) })
+		}, func() { m.loggerGone(g, rl) })
 		done(nil)
 	})
 }
@@ -98,14 +98,14 @@ func (m *Master) controlPair() (controlConn, *os.File, error) {
 	return conn, theirs, nil
 }
 
-// setRelay has the lines of all processes go through r from now on, nil: into the
+// setLogger has the lines of all processes go through r from now on, nil: into the
 // files.
-func (m *Master) setRelay(r *relay) {
-	before := m.relay
+func (m *Master) setLogger(r *logger) {
+	before := m.logger
 	if r == before {
 		return
 	}
-	m.relay = r
+	m.logger = r
 	var end *os.File
 	var err error
 	if r != nil {
@@ -124,7 +124,7 @@ func (m *Master) setRelay(r *relay) {
 
 // close lets go of r, which ends when the front has done so too, and has written what it
 // was sent by then. One that hangs is ended.
-func (r *relay) close() {
+func (r *logger) close() {
 	if r == nil || r.gone {
 		return
 	}
@@ -133,21 +133,21 @@ func (r *relay) close() {
 	r.probe.stop()
 	r.file.Close()
 	r.conn.Close()
-	m.leftRelays[r] = m.now()
-	m.after(spawnerGrace, func() { m.killRelay(r) })
+	m.leftLoggers[r] = m.now()
+	m.after(spawnerGrace, func() { m.killLogger(r) })
 }
 
-// killRelay ends a relay that was let go, if it is still there.
-func (m *Master) killRelay(r *relay) {
-	if _, ok := m.leftRelays[r]; ok {
-		delete(m.leftRelays, r)
+// killLogger ends a logger that was let go, if it is still there.
+func (m *Master) killLogger(r *logger) {
+	if _, ok := m.leftLoggers[r]; ok {
+		delete(m.leftLoggers, r)
 		r.proc.Signal(syscall.SIGKILL)
 		r.proc.Release()
 	}
 }
 
-// relayGone is called when the process of r has ended.
-func (m *Master) relayGone(g *generation, r *relay) {
+// loggerGone is called when the process of r has ended.
+func (m *Master) loggerGone(g *generation, r *logger) {
 	if r.gone {
 		return // it was told to
 	}
@@ -155,65 +155,65 @@ func (m *Master) relayGone(g *generation, r *relay) {
 	r.probe.stop()
 	r.proc.Release()
 	r.file.Close()
-	if m.relay != r {
+	if m.logger != r {
 		return
 	}
-	m.setRelay(nil)
+	m.setLogger(nil)
 	if m.state == quitting {
 		m.finish()
 		return
 	}
 	m.log.Errorf("The logger (pid:%d) has ended: until there is another one, lines go to errorlog and accesslog", r.proc.Pid())
-	m.after(m.relayPause.died(m.now()), func() { m.replaceRelay(g) })
+	m.after(m.loggerPause.died(m.now()), func() { m.replaceLogger(g) })
 }
 
-// replaceRelay starts another relay for g, if that still serves.
-func (m *Master) replaceRelay(g *generation) {
-	if m.gen != g || g.sp.dead || m.relay != nil || m.state == quitting {
+// replaceLogger starts another logger for g, if that still serves.
+func (m *Master) replaceLogger(g *generation) {
+	if m.gen != g || g.sp.dead || m.logger != nil || m.state == quitting {
 		return
 	}
-	m.startRelay(g, func(f *failure) {
+	m.startLogger(g, func(f *failure) {
 		switch {
 		case f != nil:
 			m.log.Errorf("The logger cannot be started: %s", f.Error())
-		case m.gen == g && m.relay == nil && m.state != quitting:
-			m.setRelay(g.relay)
+		case m.gen == g && m.logger == nil && m.state != quitting:
+			m.setLogger(g.logger)
 		default:
-			g.relay.close()
+			g.logger.close()
 		}
 	})
 }
 
-// renewRelay starts a relay in the place of the one of g, if there is one, since a hook
+// renewLogger starts a logger in the place of the one of g, if there is one, since a hook
 // has changed what becomes of log lines.
-func (m *Master) renewRelay(g *generation, next func()) {
-	before := g.relay
-	m.startRelay(g, func(f *failure) {
-		switch built := m.buildGeneration() == g; {
+func (m *Master) renewLogger(g *generation, next func()) {
+	before := g.logger
+	m.startLogger(g, func(f *failure) {
+		switch built := m.candidateGeneration() == g; {
 		case f != nil:
 			m.log.Errorf("The logger cannot be started: %s", f.Error())
 		case m.state == quitting || m.gen != g && !built:
-			g.relay.close()
+			g.logger.close()
 		case built && m.gen != nil:
 			before.close() // the new one is taken when g is
 		default:
-			m.setRelay(g.relay)
+			m.setLogger(g.logger)
 		}
 		next()
 	})
 }
 
-// endRelay has the relay write what it has and end, and tells whether that is to be
+// endLogger has the logger write what it has and end, and tells whether that is to be
 // waited for. What was said last must not be lost.
-func (m *Master) endRelay() bool {
-	if m.relay == nil {
+func (m *Master) endLogger() bool {
+	if m.logger == nil {
 		return false
 	}
-	if m.relayEnds {
+	if m.loggerEnds {
 		return true
 	}
-	m.relayEnds = true
-	end, err := m.sys.duplicate(m.relay.file)
+	m.loggerEnds = true
+	end, err := m.sys.duplicate(m.logger.file)
 	sent, _ := m.outlets.SetRelay(nil)
 	if err != nil || sent == nil {
 		return false
@@ -224,17 +224,17 @@ func (m *Master) endRelay() bool {
 		end.Close()
 	}()
 	m.after(quitGrace, func() {
-		if m.relay != nil {
-			m.relay.proc.Signal(syscall.SIGKILL) // it hangs
+		if m.logger != nil {
+			m.logger.proc.Signal(syscall.SIGKILL) // it hangs
 		}
-		m.relay = nil
+		m.logger = nil
 		m.finish()
 	})
 	return true
 }
 
 // reopen has it open its files again.
-func (r *relay) reopen() {
+func (r *logger) reopen() {
 	if r != nil && r.proc != nil {
 		r.proc.Signal(syscall.SIGUSR1)
 	}

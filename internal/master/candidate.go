@@ -12,15 +12,15 @@ import (
 	"indrik/internal/wire"
 )
 
-// A build is a generation in the making: its config file is evaluated, the
+// A candidate is a generation in the making: its config file is evaluated, the
 // settings are resolved, the app is imported if it is preloaded, and its
 // workers are forked. Nothing of the serving generation is touched until all
 // of that has succeeded.
-type build struct {
+type candidate struct {
 	m         *Master
 	sp        *spawner
 	reused    bool // sp serves the generation before it, too (preload_app)
-	anew      bool // because code has changed
+	freshCode bool // because code has changed
 	cfg       *settings.Config
 	sizing    string // why it has as many workers as it has, if they were not told
 	wrong     error  // what is wrong with the settings, when they are only looked at
@@ -56,7 +56,7 @@ func keepsApp(old, next *settings.Config) bool {
 
 // readCertificates reads the certificate files and tells whether they are good;
 // b has failed if they are not.
-func (b *build) readCertificates() bool {
+func (b *candidate) readCertificates() bool {
 	var err error
 	if b.certs, err = b.m.readCertificates(b.cfg); err != nil {
 		b.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
@@ -66,7 +66,7 @@ func (b *build) readCertificates() bool {
 }
 
 // prepare makes the generation, and readies the spawner to fork its workers.
-func (b *build) prepare(load bool) {
+func (b *candidate) prepare(load bool) {
 	m := b.m
 	g, err := m.newGeneration()
 	if err != nil {
@@ -90,10 +90,10 @@ func (b *build) prepare(load bool) {
 			b.prepared()
 			return
 		}
-		m.startRelay(b.gen, func(f *failure) {
+		m.startLogger(b.gen, func(f *failure) {
 			switch {
 			case b.over:
-				b.gen.relay.close()
+				b.gen.logger.close()
 			case f != nil:
 				b.fail(f)
 			default:
@@ -105,12 +105,12 @@ func (b *build) prepare(load bool) {
 
 // standIn tells whether an app that does not compile is replaced by one that shows
 // why, until it does: with reload, as long as there is nothing better to serve.
-func (b *build) standIn() bool {
+func (b *candidate) standIn() bool {
 	return b.cfg.Reload() && b.m.predecessor == nil && (b.m.gen == nil || b.m.gen.standIn)
 }
 
 // fork makes the workers, once the front knows their generation.
-func (b *build) fork() {
+func (b *candidate) fork() {
 	if !b.bound || !b.gen.taken || b.forked {
 		return
 	}
@@ -124,7 +124,7 @@ func (b *build) fork() {
 }
 
 // workerReady is called when one more worker of b is ready.
-func (b *build) workerReady() {
+func (b *candidate) workerReady() {
 	if b.over || b.ready == nil || !b.forked {
 		return
 	}
@@ -139,21 +139,21 @@ func (b *build) workerReady() {
 	}
 }
 
-func (b *build) fail(f *failure) {
+func (b *candidate) fail(f *failure) {
 	if !b.over {
 		b.failed(f)
 	}
 }
 
 // discard gives b up: what was made for it ends.
-func (b *build) discard() {
+func (b *candidate) discard() {
 	if b.over {
 		return
 	}
 	b.over = true
 	m := b.m
-	if m.build == b {
-		m.build = nil
+	if m.candidate == b {
+		m.candidate = nil
 	}
 	if b.gen != nil {
 		for _, w := range m.workers {
@@ -161,7 +161,7 @@ func (b *build) discard() {
 				m.stop(w)
 			}
 		}
-		b.gen.relay.close()
+		b.gen.logger.close()
 		m.releaseUnused(b.gen)
 	}
 	b.closeListeners()
@@ -175,8 +175,8 @@ func (b *build) discard() {
 // bootFailed is called when a worker could not be forked, and reports whether that was
 // the end of more than this worker.
 func (m *Master) bootFailed(w *worker, f *failure) bool {
-	if m.buildGeneration() == w.gen {
-		m.build.fail(f)
+	if m.candidateGeneration() == w.gen {
+		m.candidate.fail(f)
 		return true
 	}
 	if m.state != booting {
