@@ -126,9 +126,10 @@ unit: venv
 python:
 	$(PYTHON) -m unittest discover -s python/tests -t python
 
-# `ruff format .` of .cache/venv-lint mends what the first line finds.
+# `.cache/venv-lint/bin/ruff format .`, and `ruff check --fix .`, mend much of what they find.
 ruff: venv-lint
 	$(VENV)-lint/bin/ruff format --diff --quiet .
+	$(VENV)-lint/bin/ruff check --quiet .
 
 # The copy of the requirements says what is installed: with it nothing is
 # downloaded. Without an interpreter that runs it is of no use.

@@ -44,7 +44,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         # In a table the pipes of code are escaped.
-        if self.article and (not self.code or self.cell and "\\|" in data):
+        if self.article and (not self.code or (self.cell and "\\|" in data)):
             self.prose.append(data)
 
 

@@ -28,11 +28,11 @@ REPOSITORY_PATHS = {page: path for path, page in OUTSIDE.items()}
 RUSSIAN = "По-русски"
 
 ITEM = re.compile(r"(?:[-*]|\d+\.) +")
-ROW = re.compile(r"^\|.*", re.M)
+ROW = re.compile(r"^\|.*", re.MULTILINE)
 PIPE = re.compile(r"`([^`\n]*\\\|[^`\n]*)`")
 # A block of code, code in a line, or what this module changes: a link.
 LINK = re.compile(
-    r"^ *```.*?^ *```|`[^`\n]*`|\[((?:[^\[\]`]|`[^`]*`|!\[[^\]]*\]\([^)]*\))*)\]\(([^)\s]+)\)", re.M | re.S
+    r"^ *```.*?^ *```|`[^`\n]*`|\[((?:[^\[\]`]|`[^`]*`|!\[[^\]]*\]\([^)]*\))*)\]\(([^)\s]+)\)", re.MULTILINE | re.DOTALL
 )
 
 

@@ -29,7 +29,9 @@ class Bundle:
 
         def rank(path):
             return not (
-                path == stdlib or path.endswith(".zip") or path.startswith(stdlib + os.sep) and "-packages" not in path
+                path == stdlib
+                or path.endswith(".zip")
+                or (path.startswith(stdlib + os.sep) and "-packages" not in path)
             )
 
         self.path = sorted((p for p in sys.path if os.path.abspath(p) != here), key=rank)

@@ -2,8 +2,9 @@
 
 import asyncio
 
-from hello import HELLO, LONG_SLEEP_SECONDS, SLEEP_SECONDS, burn
 from tornado.web import Application, RequestHandler
+
+from hello import HELLO, LONG_SLEEP_SECONDS, SLEEP_SECONDS, burn
 
 
 class Hello(RequestHandler):

@@ -7,9 +7,8 @@ import asyncio
 import marshal
 import time
 
-from worker import ROUNDS, Config, Worker, text, together
-
 from indrik import asgi, wire
+from worker import ROUNDS, Config, Worker, text, together
 
 AT_A_TIME = 64
 IN_MESSAGE = 8

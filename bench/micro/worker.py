@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
 
-from indrik import wire, wsgi  # noqa: E402
+from indrik import wire, wsgi
 
 ENVIRON = {
     "REMOTE_ADDR": "127.0.0.1",

@@ -50,14 +50,14 @@ def disconnected(environ: "Mapping[str, Any]") -> bool:
 def deadline(environ: "Mapping[str, Any]") -> "Optional[float]":
     """Returns the time by time.monotonic(), in seconds, at which the setting timeout ends
     the request; None if it does not."""
-    until: "Optional[float]" = _function(environ, "indrik.deadline")()
+    until: Optional[float] = _function(environ, "indrik.deadline")()
     return until
 
 
 def extend_deadline(environ: "Mapping[str, Any]", seconds: float) -> "Optional[float]":
     """Lets the request run for so many more seconds from now, an hour at most, and returns
     the new deadline."""
-    until: "Optional[float]" = _function(environ, "indrik.extend_deadline")(seconds)
+    until: Optional[float] = _function(environ, "indrik.extend_deadline")(seconds)
     return until
 
 

@@ -46,7 +46,7 @@ WORKER = {
     "tpool": "the threads of the worker run no pool of futures",
 }
 
-LISTENER = {name: _SOCKETS for name in ("sock", "fileno", "accept", "close", "set_options", "bind")}
+LISTENER = dict.fromkeys(("sock", "fileno", "accept", "close", "set_options", "bind"), _SOCKETS)
 
 CONFIG = {
     "worker_class_class": _WORKER,

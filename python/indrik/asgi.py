@@ -199,7 +199,7 @@ class Server(Outgoing):
         self.expire(quick=True)
 
     def expire(self, quick=False):
-        if self.over.done() or self.expired and not quick:
+        if self.over.done() or (self.expired and not quick):
             return
         self.expired = True
         stay = 0 if quick else self.worker.cfg.get("websocket_drain_max") or 0

@@ -67,7 +67,7 @@ def _watch(worker, code, main):
     while True:
         limit = end
         # Before it was ready there were no requests.
-        if not _waits(main) or worker.booted and _of_requests(worker.early):
+        if not _waits(main) or (worker.booted and _of_requests(worker.early)):
             end, limit = now + moment, until
         if now >= limit:
             break

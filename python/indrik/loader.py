@@ -1,7 +1,6 @@
 """Finds the app that a specification such as `module:app` names."""
 
 import importlib
-import os
 import traceback
 
 from . import stdlib

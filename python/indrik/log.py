@@ -48,7 +48,7 @@ def local(seconds):
         return time.localtime(seconds)
     moment = _first_zone().utcoffset(seconds)
     parts = time.gmtime(seconds + moment)
-    return time.struct_time(tuple(parts)[:8] + (0,), {"tm_zone": "", "tm_gmtoff": moment})
+    return time.struct_time((*parts[:8], 0), {"tm_zone": "", "tm_gmtoff": moment})
 
 
 class _Fixed:

@@ -9,7 +9,10 @@ of a service, is the master's to answer. When the master is gone it ends.
 import errno
 import gc
 import os
+import signal
 import sys
+import time
+from functools import partial
 
 # Taken at import time: workers of kind gevent need a standard library that is
 # patched, and this process must not become a greenlet.
@@ -17,9 +20,6 @@ from os import fork, wait4, waitpid
 from select import POLLIN, poll
 from signal import set_wakeup_fd
 from signal import signal as on_signal
-import signal
-import time
-from functools import partial
 
 from . import (
     appkind,
@@ -316,10 +316,10 @@ class Spawner:
         self.server.cfg, self.server.app = generation.cfg, generation.app
         board, dump, channel = fds[:3]
         slots = self.early.pop(age, []) + fds[3:]
-        fds[:] = [board, dump, channel] + slots  # all of them are closed, whatever happens
+        fds[:] = [board, dump, channel, *slots]  # all of them are closed, whatever happens
         worker = Worker(age, self.server, generation)
         self._run_hook(generation.cfg.pre_fork, self.server, worker)
-        pid = self._fork("a worker", fds + [generation.queue.fileno()])
+        pid = self._fork("a worker", [*fds, generation.queue.fileno()])
         if pid == 0:
             self.child = worker
             worker.attach(board, dump, channel, slots)
@@ -488,12 +488,12 @@ def _share(cfg, app):
     first, as long as it has not shown that it is one of ASGI."""
     try:
         if cfg.kind == "gevent":
-            from . import green
+            from . import green  # noqa: F401
         elif cfg.kind in ("asgi", "tornado") or appkind.is_asgi(app.callable, app.app_uri):
-            from . import asgi
+            from . import asgi  # noqa: F401
 
             if cfg.get("asgi_loop") != "asyncio":
-                import uvloop
+                import uvloop  # noqa: F401
     except Exception:
         pass  # what cannot be imported the workers tell of
 

@@ -50,12 +50,11 @@ def in_file(path):
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             made = _called(ast, node.value)
-            for target in targets:
-                if isinstance(target, ast.Name) and (made in _CLASSES or target.id in _FIRST):
-                    found.append((target.id, made or ""))
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            found.extend((name, made or "") for name in names if made in _CLASSES or name in _FIRST)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names = [a.arg for a in node.args.args]
-            if names[:1] == ["scope"] or names[:1] and names[0].startswith("env") and len(names) == 2:
+            if names[:1] == ["scope"] or (names[:1] and names[0].startswith("env") and len(names) == 2):
                 found.append((node.name, "ASGI" if names[0] == "scope" else "WSGI"))
             elif node.name in _FACTORIES and len(names) == len(node.args.defaults):
                 found.append((node.name + "()", "a factory"))
@@ -91,7 +90,7 @@ def in_module(module):
                 found.append((name, kind))
             continue
         names = code.co_varnames[: code.co_argcount]
-        if names[:1] == ("scope",) or names and names[0].startswith("env") and len(names) == 2:
+        if names[:1] == ("scope",) or (names and names[0].startswith("env") and len(names) == 2):
             found.append((name, "ASGI" if names[0] == "scope" else "WSGI"))
         elif name in _FACTORIES and len(names) == len(value.__defaults__ or ()):
             found.append((name + "()", "a factory"))
@@ -123,7 +122,7 @@ def for_attribute(module, missing):
 
 def _is_pythons(path):
     stdlib_dir = os.path.dirname(os.__file__) + os.sep
-    return path.startswith(stdlib_dir) and "-packages" + os.sep not in path or path == "a built-in module"
+    return (path.startswith(stdlib_dir) and "-packages" + os.sep not in path) or path == "a built-in module"
 
 
 def for_path(module, expression, colon):
@@ -154,7 +153,6 @@ def for_import(error, module, expression):
     """Returns a hint for a module of the app, or what that needs, which cannot be
     imported; "" if there is nothing to say."""
     missing = getattr(error, "name", None) or ""
-    top = module.partition(".")[0]
     if "attempted relative import" in str(error):
         return _relative(module, expression)
     if not isinstance(error, ModuleNotFoundError) or not missing:

@@ -279,7 +279,7 @@ class Protocol(websocket.WebSocketProtocol):
 
     def write_message(self, message, binary=False):
         if self.is_closing():
-            raise websocket.WebSocketClosedError()
+            raise websocket.WebSocketClosedError
         if binary:
             content = {"bytes": message.encode() if isinstance(message, str) else bytes(message)}
         else:

@@ -15,20 +15,20 @@ import logging
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Tuple, Union
 
 __all__ = [
+    "ChildExit",
     "Config",
     "Logger",
-    "Request",
-    "Response",
-    "Server",
-    "Worker",
-    "ChildExit",
     "NWorkersChanged",
     "PostRequest",
     "PreRequest",
-    "ServerHook",
+    "Request",
+    "Response",
     "SSLContext",
-    "WorkerHook",
+    "Server",
+    "ServerHook",
     "ServerWorkerHook",
+    "Worker",
+    "WorkerHook",
 ]
 
 Address = Union[Tuple[str, int], str, int]

@@ -262,7 +262,7 @@ class Socket(Conversation):
 def may_close(code):
     """Tells whether a close frame may have the code (RFC 6455 section 7.4)."""
     return isinstance(code, int) and (
-        3000 <= code <= 4999 or 1000 <= code <= 1014 and code not in (1004, NO_STATUS, ABNORMAL)
+        3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, NO_STATUS, ABNORMAL))
     )
 
 

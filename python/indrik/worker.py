@@ -144,7 +144,7 @@ class Worker(Advice):
         self._channel.sock.close()
         wire.close_all([self._dump])
         # Not closed: a loop may wait for them.
-        for sock in [self.queue] + self.slots:
+        for sock in [self.queue, *self.slots]:
             os.dup2(self._end.fileno(), sock.fileno(), inheritable=False)
 
     def main(self):

@@ -265,9 +265,9 @@ def _failed(worker, response, environ):
     if worker.forks.forked:
         worker.forks.leave(sys.exc_info()[1])
     if worker.leaving:
-        raise  # what the caller is handling
+        raise  # noqa: PLE0704 - the caller handles an exception
     if response.lost or isinstance(sys.exc_info()[1], FrontGone):
-        raise FrontGone()
+        raise FrontGone
     if isinstance(sys.exc_info()[1], Late):
         return None
     if isinstance(sys.exc_info()[1], ClientGone):

@@ -78,7 +78,7 @@ class Store:
             at = STORE_HEAD + block * STORE_BLOCK
             self.memory[at : at + len(part)] = part
         self.owners[blocks[0]] = number
-        return (len(body),) + tuple(blocks)
+        return (len(body), *blocks)
 
     def close(self):
         os.close(self.fd)
@@ -165,7 +165,7 @@ def numbered(message):
         return message
     number = int.from_bytes(message[1][8:], sys.byteorder)
     assert message[1] == claim(number), message
-    return message[:1] + (number,) + message[2:]
+    return (*message[:1], number, *message[2:])
 
 
 OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
@@ -200,7 +200,7 @@ class Generation:
 
     def put_together(self, requests, fds=()):
         """Puts several requests, each a number, an environ and a body, in one message."""
-        items = [(number, claim(number)) + parts(environ) + (body,) for number, environ, body in requests]
+        items = [(number, claim(number), *parts(environ), body) for number, environ, body in requests]
         send(self.queue, marshal.dumps(items, 2), fds)
 
     def close(self):
@@ -219,7 +219,7 @@ class FakeWorker:
         self.slots = [p[0] for p in pairs]
         self.theirs = [p[1] for p in pairs]
         self.channel, self.channel_end = pair()
-        self.inodes = [os.fstat(s.fileno()).st_ino for s in self.theirs + [self.channel_end]]
+        self.inodes = [os.fstat(s.fileno()).st_ino for s in [*self.theirs, self.channel_end]]
         self.board_fd = memory(4096 * (1 + slots // 50) + slots * (SHELF + TRAY))
         self.memory = mmap.mmap(self.board_fd, 0)
         self.board = memoryview(self.memory).cast("Q")
@@ -253,7 +253,7 @@ class FakeWorker:
     def with_body(self, message, index=0):
         """Returns a message with its body, if that is on the tray."""
         if message[0] <= CHUNK and type(message[-1]) is int:
-            return message[:-1] + (self.take_tray(message[-1], index),)
+            return (*message[:-1], self.take_tray(message[-1], index))
         return message
 
     def dump(self):
@@ -428,12 +428,12 @@ class Master:
             fds = fds[10:]
         answer = self.call(
             "spawn",
-            [worker.board_fd, worker.dump_fd, worker.channel_end.fileno()] + fds,
+            [worker.board_fd, worker.dump_fd, worker.channel_end.fileno(), *fds],
             generation=generation,
             worker=self.age,
             server=self.server(),
         )
-        for s in worker.theirs + [worker.channel_end]:
+        for s in [*worker.theirs, worker.channel_end]:
             s.close()
         if answer["type"] == "ok":
             worker.pid = answer["pid"]

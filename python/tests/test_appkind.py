@@ -34,7 +34,7 @@ class Plain:
 class Slot:
     """As the ASGI middleware of Sentry's: what is called is an attribute."""
 
-    __slots__ = ("app", "__call__")
+    __slots__ = ("__call__", "app")
 
     def __init__(self, app):
         self.app = app

@@ -490,7 +490,7 @@ class Bodies(ASGITest):
         self.event(worker, BODY, number, bytes(1000), 1)
         for _ in range(8):
             self.event(worker, BODY, number, bytes(30000), 1)
-        kind, _, count = self.reply(worker)
+        kind, _, _ = self.reply(worker)
         self.assertEqual(kind, WANT)  # again, when most of it has come
         self.event(worker, BODY, number, b"", 0)
         while True:
@@ -566,7 +566,7 @@ class Bodies(ASGITest):
 class OneTray(ASGITest):
     """All responses go by one tray, one after the other."""
 
-    SIZE = dict(query_string=b"100000")
+    SIZE = {"query_string": b"100000"}
 
     def on_tray(self, worker):
         """Returns the request whose body is on the tray, and leaves it there."""

@@ -102,7 +102,7 @@ class Family(MasterTest):
         self.assertEqual(self.master.prepare("app:app", generation=2, load=False, preload_app=True)["type"], "ok")
         for generation in (1, 2):
             worker = first if generation == 1 else self.master.spawn(generation=generation)
-            ends = sorted(worker.inodes + [os.fstat(self.master.generations[generation].workers_end.fileno()).st_ino])
+            ends = sorted([*worker.inodes, os.fstat(self.master.generations[generation].workers_end.fileno()).st_ino])
             found = json.loads(self.master.get(worker, generation=generation)[4])
             self.assertLessEqual({"hook", "request"}, set(found))
             for when, inodes in found.items():

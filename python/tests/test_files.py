@@ -72,9 +72,8 @@ class Files(unittest.TestCase):
 
     @unittest.skipUnless(sys.platform == "linux" and os.geteuid() == 0, "needs root on Linux")
     def test_what_others_made(self):
-        with self.assertRaises(FileNotFoundError):
-            with socket_at(self.path("none")):
-                self.fail("it was found")
+        with self.assertRaises(FileNotFoundError), socket_at(self.path("none")):
+            self.fail("it was found")
         before = len(os.listdir("/proc/self/fd"))
         theirs, secret = self.path("theirs"), self.path("secret")
         os.mkdir(theirs)
@@ -104,9 +103,8 @@ class Files(unittest.TestCase):
             with self.assertRaises(OSError, msg=path) as caught:
                 open_for_appending(path)
             self.assertIn(path, str(caught.exception))
-            with self.assertRaises(OSError, msg=path):
-                with socket_at(path):
-                    self.fail("it was found")
+            with self.assertRaises(OSError, msg=path), socket_at(path):
+                self.fail("it was found")
         self.assertEqual(self.text(secret), "root's")
         self.assertFalse(os.path.exists(self.path("new")))
         # What root made in it is followed.

@@ -189,7 +189,7 @@ class Forks:
         event = self.master.terminate(worker)
         self.assertEqual((event["code"], event["signal"]), (0, 0))
         log = self.master.read_log()
-        for how in ("return", "raise", "exit", "message") + hows:
+        for how in ("return", "raise", "exit", "message", *hows):
             self.assertEqual(log.count("\nchild %s True\n" % how), 1, log)
             self.assertEqual(log.count("before %s\n" % how), 1, log)
         self.assertIn("\nsaid in a process\n", log)
@@ -274,7 +274,8 @@ def app(environ, start_response):
         self.master.write(
             "app.py",
             CHILDREN + "\nend = run('exit')\nother = run('return')\n"
-            "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [(end + other).encode()]\n",
+            "def app(environ, start_response):\n    start_response('200 OK', [])\n"
+            "    return [(end + other).encode()]\n",
         )
         self.master.configure()
         self.master.prepare("app:app")

@@ -137,7 +137,7 @@ class Green(MasterTest):
         self.assertEqual(self.worker.claimed(), waiting[-1])
         last = self.begin("/go")
         answered = [self.hear() for _ in range(51)]
-        self.assertEqual(sorted(m[1] for m in answered), waiting + [last])
+        self.assertEqual(sorted(m[1] for m in answered), [*waiting, last])
         self.assertEqual({m[0] for m in answered}, {RESPONSE})
 
     def test_patched_before_the_app(self):
@@ -260,7 +260,7 @@ class Green(MasterTest):
 
     def test_write_that_is_given_up(self):
         self.start()
-        number = self.begin("/bounded")
+        self.begin("/bounded")
         self.master.wait_log("given up")
         kinds = [self.hear()[0], self.hear()[0]]
         self.assertEqual(kinds, [START, ERROR])  # the rest of what was begun cannot be missing
@@ -442,6 +442,7 @@ class Missing(MasterTest):
         self.assertEqual((answer["type"], answer["stage"]), ("failed", "config"))
         self.assertTrue(
             answer["error"].startswith(
-                "\nError: class uri 'gevent' invalid or not found: gevent worker requires gevent 24.10.1 or higher, and 24.2.1 is"
+                "\nError: class uri 'gevent' invalid or not found: "
+                "gevent worker requires gevent 24.10.1 or higher, and 24.2.1 is"
             )
         )

@@ -40,9 +40,8 @@ class Run(unittest.TestCase):
 
     def run_(self, *args, **kwargs):
         """Returns the arguments and the variables that the server gets."""
-        with mock.patch.object(os, "execve", side_effect=Launched) as execve:
-            with self.assertRaises(Launched):
-                indrik.run(*args, **kwargs)
+        with mock.patch.object(os, "execve", side_effect=Launched) as execve, self.assertRaises(Launched):
+            indrik.run(*args, **kwargs)
         (path, arguments, environment), _ = execve.call_args
         self.assertEqual(path, "/bin/indrik")
         self.assertEqual(arguments[0], "indrik")
@@ -130,9 +129,10 @@ class Run(unittest.TestCase):
             indrik.run("web:app")
 
     def test_no_binary(self):
-        with mock.patch.object(os, "access", return_value=False), mock.patch.object(launch, "find_binary", find_binary):
-            with self.assertRaisesRegex(indrik.LaunchError, "pip install"):
-                indrik.run("web:app")
+        real = mock.patch.object(launch, "find_binary", find_binary)
+        missing = self.assertRaisesRegex(indrik.LaunchError, "pip install")
+        with mock.patch.object(os, "access", return_value=False), real, missing:
+            indrik.run("web:app")
 
 
 find_binary = launch.find_binary

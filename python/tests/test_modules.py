@@ -241,7 +241,7 @@ class Wire(unittest.TestCase):
             message, fds = control.receive()
             self.assertEqual((message, len(fds)), ({"type": "x"}, 200))
             self.assertFalse(any(os.get_inheritable(fd) for fd in fds))
-            wire.close_all(fds + [reader, writer])
+            wire.close_all([*fds, reader, writer])
             control.send("y", call=1)
             self.assertEqual(support.receive(ours)[0], b'{"call": 1, "type": "y"}')
         self.assertIsNone(control.receive())

@@ -110,7 +110,7 @@ def scope(path, method="GET", kind="http", headers=(), query=b"", **more):
             "scheme": {"http": "https", "websocket": "wss"}[kind],
             "client": ("192.0.2.7", 5),
             "root_path": "",
-            "headers": [(b"host", b"example.com")] + list(headers),
+            "headers": [(b"host", b"example.com"), *headers],
             "path": path,
         },
         **more,
@@ -128,7 +128,7 @@ class Server:
 
     async def send(self, message):
         if self.gone:
-            raise BrokenPipeError()
+            raise BrokenPipeError
         self.said.append(message)
         self.heard.put_nowait(message)
 
@@ -218,7 +218,7 @@ class Tornado(unittest.TestCase):
     def talk(self, *events, headers=(), **more):
         async def main():
             server = Server()
-            for event in ({"type": "websocket.connect"},) + events:
+            for event in ({"type": "websocket.connect"}, *events):
                 server.events.put_nowait(event)
             await asyncio.wait_for(
                 self.app(scope("/chat", kind="websocket", headers=headers, **more), server.events.get, server.send), 20

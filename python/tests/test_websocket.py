@@ -116,7 +116,7 @@ class TestHandshake(unittest.TestCase):
             await send({"type": "websocket.close", "code": 4000})
             self.last = await receive()
 
-        socket, said = await ran(app)
+        _, said = await ran(app)
         self.assertEqual(said, [(CLOSE, 7, 4000, b"")])
         self.assertEqual(self.last, {"type": "websocket.disconnect", "code": 1006, "reason": ""})
 
@@ -129,7 +129,7 @@ class TestHandshake(unittest.TestCase):
             await send({"type": "websocket.http.response.body", "body": b"no", "more_body": True})
             await send({"type": "websocket.http.response.body"})
 
-        socket, said = await ran(app)
+        _, said = await ran(app)
         self.assertEqual(said, [(START, 7, 401, [(b"a", b"b")], b""), (CHUNK, 7, b"no"), (END, 7)])
 
     @case
@@ -137,7 +137,7 @@ class TestHandshake(unittest.TestCase):
         async def app(scope, receive, send):
             await send({"type": "websocket.http.response.start", "status": 401})
 
-        socket, said = await ran(app)
+        _, said = await ran(app)
         self.assertEqual(said[1:], [(ERROR, 7)])
 
     @case
@@ -156,7 +156,7 @@ class TestHandshake(unittest.TestCase):
 
     @case
     async def test_client_leaves_before_the_answer(self):
-        socket, server = made()
+        socket, _ = made()
         socket.on_gone()
         self.assertEqual(await socket.receive(), {"type": "websocket.connect"})
         self.assertEqual((await socket.receive())["code"], 1006)
@@ -167,7 +167,7 @@ class TestHandshake(unittest.TestCase):
 class TestMessages(unittest.TestCase):
     @case
     async def test_receive(self):
-        socket, server = await opened()
+        socket, _ = await opened()
         socket.on_message("a", 0)
         socket.on_message("b", 1)
         socket.on_message("", 0)
@@ -247,7 +247,7 @@ class TestMessages(unittest.TestCase):
         for _ in range(4):
             socket.on_message(b"x" * 10000, 0)
         self.assertEqual(server.take(), [])
-        for i in range(4):
+        for _ in range(4):
             self.assertEqual(server.take(), [])
             await socket.receive()
         self.assertEqual(server.take(), [(WANT, 7, 4 * (10000 + PART_COST))])
@@ -257,7 +257,7 @@ class TestMessages(unittest.TestCase):
 
     @case
     async def test_waiting_receive_survives_a_cancelled_one(self):
-        socket, server = await opened()
+        socket, _ = await opened()
         first, second = (asyncio.ensure_future(socket.receive()) for _ in range(2))
         await settle()
         first.cancel()
@@ -283,7 +283,7 @@ class TestEnd(unittest.TestCase):
 
     @case
     async def test_client_closes_while_the_app_waits(self):
-        socket, server = await opened()
+        socket, _ = await opened()
         receiving = asyncio.ensure_future(socket.receive())
         sending = asyncio.ensure_future(socket.send({"type": "websocket.send", "bytes": bytes(1 << 20)}))
         await settle()
@@ -369,7 +369,7 @@ class TestEnd(unittest.TestCase):
 
     @case
     async def test_unknown_events(self):
-        socket, server = await opened()
+        socket, _ = await opened()
         for kind in ("http.response.start", "websocket.http.response.start", "websocket.receive"):
             with self.assertRaises(RuntimeError):
                 await socket.send({"type": kind})

@@ -1,8 +1,6 @@
 import os
 import select
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 import unittest
@@ -73,7 +71,7 @@ class Term(WorkerTest):
     def test_threads_finish_their_request(self):
         worker = self.up(slots=3)
         number, gate = self.busy(worker)
-        slot = [i for i in range(3) if worker.claimed(i) == number][0]
+        slot = next(i for i in range(3) if worker.claimed(i) == number)
         os.kill(worker.pid, signal.SIGTERM)
         # The idle slots have ended when the queue is read no more.
         gate.close()
@@ -277,7 +275,8 @@ class Boot(MasterTest):
         code, log = self.boot("nix:app")
         self.assertEqual(code, 3)
         self.assertIn(
-            "[ERROR] Exception in worker process\nTraceback (most recent call last):\nModuleNotFoundError: No module named 'nix'\n",
+            "[ERROR] Exception in worker process\nTraceback (most recent call last):\n"
+            "ModuleNotFoundError: No module named 'nix'\n",
             log,
         )
         self.assertEqual(log.count("No module named 'nix'"), 1)

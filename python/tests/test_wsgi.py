@@ -8,13 +8,13 @@ import time
 from indrik import store
 
 from .support import (
-    DEADLINE,
-    GONE,
     CHUNK,
+    DEADLINE,
     END,
     ERROR,
     EXTEND,
     FILE,
+    GONE,
     HINTS,
     REFUSED,
     RESPONSE,
@@ -182,7 +182,8 @@ def written(path):
     f = tempfile.NamedTemporaryFile(); f.write(b"not flushed"); f.seek(0); f.write(b"NOT"); return f
 FILES = {
     "pretends": Pretends, "derived": lambda p: Derived(io.FileIO(p)), "raw": lambda p: io.BufferedReader(Raw(p)),
-    "plain": lambda p: open(p, "rb"), "unbuffered": lambda p: open(p, "rb", 0), "both": lambda p: open(p, "r+b"), "written": written,
+    "plain": lambda p: open(p, "rb"),
+    "unbuffered": lambda p: open(p, "rb", 0), "both": lambda p: open(p, "r+b"), "written": written,
 }
 def file_wrapped(environ, start):
     start(OK, TEXT); return (part for part in environ["wsgi.file_wrapper"](open(environ["QUERY_STRING"], "rb")))
@@ -541,7 +542,7 @@ class Closing(list):
         self.assertEqual(self.answers(), [(RESPONSE, c, b"/wait")])
 
     def test_shelf(self):
-        a, b, c = self.master.request_all("/a", "/wait", "/c")
+        a, b, _ = self.master.request_all("/a", "/wait", "/c")
         while self.worker.claimed() != b:
             os.sched_yield()
         shelved = strict_all(self.worker.shelf())

@@ -260,7 +260,7 @@ async def react_body_first(scope, receive, send):
 
 
 async def react_cancelled(scope, receive, send):
-    raise asyncio.CancelledError()
+    raise asyncio.CancelledError
 
 
 @http
@@ -323,7 +323,7 @@ async def leaving(scope, receive, send):
                     await body(send, b"more", more=True)
                     await asyncio.sleep(0.01)
             except OSError:
-                raise LookupError("an error of the framework")
+                raise LookupError("an error of the framework") from None
         elif way == "sleep":
             await start(send)
             await body(send, b"first", more=True)
@@ -383,7 +383,7 @@ def block_here(sleep):
 class Slotted:
     """Keeps what is called in an attribute, as some middleware does."""
 
-    __slots__ = ("app", "__call__")
+    __slots__ = ("__call__", "app")
 
     def __init__(self, app):
         self.app = app

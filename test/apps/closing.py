@@ -10,7 +10,7 @@ class Parts:
         return self
 
     def __next__(self):
-        if self.path == "/fails-at-once" or self.path == "/fails-later" and len(self.parts) == 1:
+        if self.path == "/fails-at-once" or (self.path == "/fails-later" and len(self.parts) == 1):
             raise ValueError("no more parts")
         if self.path == "/endless":
             return b"x" * 65536

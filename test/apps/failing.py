@@ -41,10 +41,10 @@ def app(environ, start_response):
     if path == "/never":
         return [b"no start_response"]
     if path == "/too-short":
-        start_response("200 OK", headers + [("Content-Length", "100")])
+        start_response("200 OK", [*headers, ("Content-Length", "100")])
         return [b"short"]
     if path == "/too-long":
-        start_response("200 OK", headers + [("Content-Length", "5")])
+        start_response("200 OK", [*headers, ("Content-Length", "5")])
         return [b"12345678"]
     if path == "/exit":
         sys.exit(1)

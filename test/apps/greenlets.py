@@ -1,4 +1,5 @@
-"""/spin computes for ever, and with it its worker; /stuck sleeps for ever, and says when it is ended; /wait/NAME waits at a gate; others answer with the pid."""
+"""/spin computes for ever, and with it its worker; /stuck sleeps for ever, and says when it is
+ended; /wait/NAME waits at a gate; others answer with the pid."""
 
 import os
 import time

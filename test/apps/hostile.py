@@ -11,8 +11,6 @@ import os
 import signal
 import socket
 import stat
-import struct
-import threading
 import time
 
 STRANGER = int(os.environ.get("STRANGER", "0"))  # a process of the same user that is not the server's
@@ -178,6 +176,11 @@ def memory():
             pass
 
 
+def first_byte(path):
+    with open(path, "rb") as f:
+        return f.read(1)
+
+
 def trace():
     """Looks into the others' memory, descriptors and environment."""
     allowed = []
@@ -185,7 +188,7 @@ def trace():
         if role == "spawner" and os.geteuid() == os.stat("/proc/%d" % pid).st_uid:
             continue  # without rights it is the workers' equal
         for name in ("mem", "environ", "maps"):
-            refused(allowed, "%s of the %s" % (name, role), lambda: open("/proc/%d/%s" % (pid, name), "rb").read(1))
+            refused(allowed, "%s of the %s" % (name, role), first_byte, "/proc/%d/%s" % (pid, name))
         refused(allowed, "descriptors of the %s" % role, os.listdir, "/proc/%d/fd" % pid)
     return allowed
 

@@ -4,4 +4,4 @@ import gate
 
 gate.wait("import")
 
-from gated import app  # noqa: E402,F401
+from gated import app  # noqa: F401

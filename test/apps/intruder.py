@@ -62,12 +62,12 @@ def cut():
             os.ftruncate(fd, 1 << 40)
             continue
         for what, function in (
-            ("cut", lambda: os.ftruncate(fd, 0)),
-            ("grown", lambda: os.ftruncate(fd, 1 << 30)),
-            ("sealed", lambda: [fcntl.fcntl(fd, 1033, seal) for seal in SEALS]),
+            ("cut", lambda fd: os.ftruncate(fd, 0)),
+            ("grown", lambda fd: os.ftruncate(fd, 1 << 30)),
+            ("sealed", lambda fd: [fcntl.fcntl(fd, 1033, seal) for seal in SEALS]),
         ):
             try:
-                function()
+                function(fd)
                 done.append("%s %s" % (name, what))
             except OSError as e:
                 if e.errno not in (errno.EPERM, errno.EINVAL, errno.EACCES, errno.EBADF):

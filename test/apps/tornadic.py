@@ -1,4 +1,5 @@
-"""A Tornado application: /hello, /stream in parts that wait until a file is gone, /count for bodies that are taken in parts, /chat by WebSocket; others are answered like by echo.py."""
+"""A Tornado application: /hello, /stream in parts that wait until a file is gone, /count for bodies that are
+taken in parts, /chat by WebSocket; others are answered like by echo.py."""
 
 import asyncio
 import os

@@ -15,7 +15,7 @@ TEXT = "the same again \u20ac " * 5000
 async def echo():
     async with connect(URL + "/echo", subprotocols=["one", "two"], max_size=None) as ws:
         assert ws.subprotocol == "two"
-        assert [str(e) for e in ws.protocol.extensions][0].startswith("PerMessageDeflate("), ws.protocol.extensions
+        assert next(str(e) for e in ws.protocol.extensions).startswith("PerMessageDeflate("), ws.protocol.extensions
         for message in ("", "hello", TEXT, b"", b"\xff\x00" * 100000, bytes(1 << 20)):
             await ws.send(message)
             assert await ws.recv() == message

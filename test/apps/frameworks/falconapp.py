@@ -1,4 +1,5 @@
 import hashlib
+from functools import partial
 
 import falcon
 
@@ -16,7 +17,7 @@ class Hash:
         for part in req.get_media():
             if part.name == "file":
                 digest, length = hashlib.sha256(), 0
-                for chunk in iter(lambda: part.stream.read(1 << 16), b""):
+                for chunk in iter(partial(part.stream.read, 1 << 16), b""):
                     digest.update(chunk)
                     length += len(chunk)
                 resp.text = "%d %s" % (length, digest.hexdigest())

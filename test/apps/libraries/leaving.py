@@ -5,8 +5,8 @@ import asyncio
 
 import sentry_sdk
 from fastapi import BackgroundTasks, Depends, FastAPI
-from sse_starlette.sse import EventSourceResponse
 from sentry_sdk.integrations.asgi import SentryAsgiMiddleware
+from sse_starlette.sse import EventSourceResponse
 
 events = []
 log = []
