@@ -98,7 +98,7 @@ func TestCookieLeadsToItsWorker(t *testing.T) {
 		t.Errorf("over TLS: %q", resp.Header.Get("Set-Cookie"))
 	}
 	// When a worker is gone its clients go to another one, and stay there.
-	r.tell(wire.ToFront{Type: wire.TypeRetire, Worker: workers[0].age})
+	r.tell(wire.ToFront{Type: wire.TypeRetire, Age: workers[0].age})
 	eventually(t, "it is known", func() bool {
 		r.s.queue.mu.Lock()
 		defer r.s.queue.mu.Unlock()

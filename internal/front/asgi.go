@@ -106,7 +106,7 @@ func (q *queue) givenTo(w *worker) (begun, unbegun []*exchange) {
 
 // left is called when an ASGI worker has said that it begins no more requests, in
 // answer to this one.
-func (q *queue) left(m *wire.WorkerMessage, sl *slot) error {
+func (q *queue) left(m *wire.Reply, sl *slot) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ex, err := q.given(m, sl)
@@ -169,14 +169,14 @@ func (q *queue) streams(ex *exchange) bool {
 }
 
 // answerASGI is answer for an ASGI worker.
-func (sl *slot) answerASGI(ex *exchange, m *wire.WorkerMessage, file *os.File) (taken bool, err error) {
+func (sl *slot) answerASGI(ex *exchange, m *wire.Reply, file *os.File) (taken bool, err error) {
 	if ex == nil {
 		return false, nil
 	}
-	if m.Kind == wire.KindWant {
+	if m.Kind == wire.ReplyCredit {
 		return false, ex.want(m.Count)
 	}
-	if (m.Kind == wire.KindChunk || m.Kind == wire.KindPart) && ex.owed.Load() >= responseWindow {
+	if (m.Kind == wire.ReplyChunk || m.Kind == wire.ReplyPart) && ex.owed.Load() >= responseWindow {
 		return false, errReplyRoom
 	}
 	if m.Code != 0 {
@@ -184,22 +184,22 @@ func (sl *slot) answerASGI(ex *exchange, m *wire.WorkerMessage, file *os.File) (
 	}
 	taken = sl.respond(ex, m, file)
 	switch m.Kind {
-	case wire.KindStart, wire.KindChunk:
+	case wire.ReplyStart, wire.ReplyChunk:
 		ex.owe(int64(len(m.Body)))
-	case wire.KindPart:
+	case wire.ReplyPart:
 		ex.owe(ex.part(m, file))
 		taken = true
-	case wire.KindTrailers:
+	case wire.ReplyTrailers:
 		ex.trail(m)
-	case wire.KindFail:
+	case wire.ReplyFail:
 		ex.failWith(m.Code)
-	case wire.KindAccept, wire.KindMessage, wire.KindClose:
+	case wire.ReplyAccept, wire.ReplyMessage, wire.ReplyClose:
 		err = ex.socket.obey(m)
-		if m.Kind == wire.KindAccept && ex.socket.isAccepted() {
+		if m.Kind == wire.ReplyAccept && ex.socket.isAccepted() {
 			sl.q.stand(ex, forFrames, true)
 		}
 	}
-	if m.Kind == wire.KindStart || m.Kind == wire.KindChunk || m.Kind == wire.KindPart {
+	if m.Kind == wire.ReplyStart || m.Kind == wire.ReplyChunk || m.Kind == wire.ReplyPart {
 		if ex.to.broken() {
 			ex.dismiss()
 		}

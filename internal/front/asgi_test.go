@@ -28,7 +28,7 @@ func asgiRig(t *testing.T, change func(*wire.FrontConfig)) (*rig, *fakeGeneratio
 func (r *rig) asgiWorker(g *fakeGeneration) *fakeWorker {
 	r.t.Helper()
 	w := r.quietWorker(g, 1)
-	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: w.age, Kind: wire.KindASGI})
 	if kind, front, _, _ := w.next(); kind != wire.EventReset || front != 0 {
 		r.t.Fatalf("the first event is %v of %d", kind, front)
 	}
@@ -120,13 +120,13 @@ func (w *fakeWorker) sayMuch(id uint32, part string) {
 		if !ok {
 			return
 		}
-		if kind == wire.EventGrant && of == id {
+		if kind == wire.EventCredit && of == id {
 			window += n.(int64)
 		}
 	}
 }
 
-func withCount(kind wire.Kind, id uint32, n int64) []byte {
+func withCount(kind wire.ReplyKind, id uint32, n int64) []byte {
 	return wire.AppendInt(message(kind, 3, id), n)
 }
 
@@ -238,7 +238,7 @@ func TestASGIWorkerLeaves(t *testing.T) {
 	c := r.dial()
 	c.get("/")
 	_, id, _, _ := w.next()
-	w.say(0, message(wire.KindLeave, 2, id))
+	w.say(0, message(wire.ReplyLeave, 2, id))
 	// It gets nothing more, also if there is no other.
 	eventually(t, "the request waits", func() bool { return r.waiting() == 1 })
 	if kind, _, _, _, ok := w.try(100 * time.Millisecond); ok && kind != wire.EventPing {
@@ -303,7 +303,7 @@ func TestASGIFeed(t *testing.T) {
 	if kind, _, _, _, ok := w.try(100 * time.Millisecond); ok && kind != wire.EventPing {
 		t.Fatalf("%v came unasked", kind)
 	}
-	w.say(0, withCount(wire.KindWant, id, 50000))
+	w.say(0, withCount(wire.ReplyCredit, id, 50000))
 	for want := got + 50000; got < want; {
 		data, more := w.expect(wire.EventBody, id)
 		got += len(data.([]byte))
@@ -311,7 +311,7 @@ func TestASGIFeed(t *testing.T) {
 			t.Fatalf("%d bytes, more %v", got, more)
 		}
 	}
-	w.say(0, withCount(wire.KindWant, id, bodyWindow))
+	w.say(0, withCount(wire.ReplyCredit, id, bodyWindow))
 	for got < 200000 {
 		data, more := w.expect(wire.EventBody, id)
 		got += len(data.([]byte))
@@ -335,7 +335,7 @@ func TestASGIGrant(t *testing.T) {
 	_, w, c, id := asgiBegun(t)
 	part := strings.Repeat("x", 100000)
 	w.say(0, start(id, "200 OK", []header{{"Content-Length", "400000"}}, part))
-	if n, _ := w.expect(wire.EventGrant, id); n != int64(100000) {
+	if n, _ := w.expect(wire.EventCredit, id); n != int64(100000) {
 		t.Errorf("%v were granted", n)
 	}
 	for range 3 {
@@ -349,7 +349,7 @@ func TestASGIGrant(t *testing.T) {
 		if !ok {
 			break // the last ones need not come back
 		}
-		if kind == wire.EventGrant && i == id {
+		if kind == wire.EventCredit && i == id {
 			granted += n.(int64)
 		}
 	}
@@ -374,7 +374,7 @@ func TestASGIClientGone(t *testing.T) {
 func TestASGIPartWithoutFile(t *testing.T) {
 	r, w, c, id := asgiBegun(t)
 	w.say(0, start(id, "200 OK", nil, ""))
-	w.say(0, wire.AppendInt(wire.AppendInt(message(wire.KindPart, 4, id), 0), 5))
+	w.say(0, wire.AppendInt(wire.AppendInt(message(wire.ReplyPart, 4, id), 0), 5))
 	w.expect(wire.EventGone, id)
 	w.say(0, append(chunk(id, "more"), end(id)...))
 	if b, err := io.ReadAll(c.br); strings.HasSuffix(string(b), "0\r\n\r\n") {
@@ -385,12 +385,12 @@ func TestASGIPartWithoutFile(t *testing.T) {
 
 func TestASGIFail(t *testing.T) {
 	r, w, c, id := asgiBegun(t)
-	w.say(0, withCount(wire.KindFail, id, 504))
+	w.say(0, withCount(wire.ReplyFail, id, 504))
 	c.expect(504, "*")
 	c.get("/")
 	w.begin()
 	w.say(0, append([]byte("nonsense"), response(id, "200 OK", nil, "is not heard")...))
-	if m := r.hear(wire.TypeBroken); m.Worker != w.age {
+	if m := r.hear(wire.TypeBroken); m.Age != w.age {
 		t.Errorf("%+v", m)
 	}
 	c.expect(502, "*")
@@ -405,7 +405,7 @@ func TestASGISecondFront(t *testing.T) {
 	g := r.generation(1, cfg)
 	w := r.quietWorker(g, 1)
 	w.setWord(slotWord(0, wordClaimed), 4<<idBits|7) // claimed from the one before
-	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: w.age, Kind: wire.KindASGI})
 	w.expect(wire.EventReset, 5)
 	if front := w.word(wordFront); front != 6 {
 		t.Errorf("word 1 is %d", front)
@@ -424,7 +424,7 @@ func TestASGISecondFront(t *testing.T) {
 
 func (r *rig) asgiWorkerOf(g *fakeGeneration, front uint32) *fakeWorker {
 	w := r.quietWorker(g, 1)
-	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: w.age, Kind: wire.KindASGI})
 	w.expect(wire.EventReset, front)
 	return w
 }
@@ -434,7 +434,7 @@ func TestLoopAskedByAnotherFront(t *testing.T) {
 	r, g := asgiRig(t, nil)
 	w := r.quietWorker(g, 1)
 	w.setWord(wordPing, 5) // the number of the last ping
-	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindASGI})
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: w.age, Kind: wire.KindASGI})
 	w.expect(wire.EventReset, 0)
 	c := r.dial()
 	c.get("/")
@@ -462,11 +462,11 @@ func TestRequestThatIsPassedOver(t *testing.T) {
 	}
 	other := r.asgiWorker(g)
 	w.setWord(wordPing, uint64(ping))
-	if m := r.hear(wire.TypeBroken); m.Worker != w.age || m.Reason != errPassed.Error() {
+	if m := r.hear(wire.TypeBroken); m.Age != w.age || m.Reason != errPassed.Error() {
 		t.Errorf("the master hears %+v", m)
 	}
 	w.kill()
-	r.tell(wire.ToFront{Type: wire.TypeGone, Worker: w.age})
+	r.tell(wire.ToFront{Type: wire.TypeGone, Age: w.age})
 	id, _, _ := other.begin()
 	other.say(0, response(id, "200 OK", nil, "fine"))
 	c.expect(200, "fine")
@@ -495,7 +495,7 @@ func TestRequestThatTakesLong(t *testing.T) {
 func TestBoardThatIsWrittenOver(t *testing.T) {
 	r, w, c, _ := asgiBegun(t)
 	w.setWord(wordFront, ^uint64(0))
-	if m := r.hear(wire.TypeBroken); m.Worker != w.age || m.Reason != errBoard.Error() {
+	if m := r.hear(wire.TypeBroken); m.Age != w.age || m.Reason != errBoard.Error() {
 		t.Errorf("the master hears %+v", m)
 	}
 	c.expect(502, "*")

@@ -77,7 +77,7 @@ func BenchmarkConnection(b *testing.B) {
 // spin answers as fast as it can, by system calls that block.
 func (w *fakeWorker) spin() {
 	const at = 5 + 5 + 5 // behind the header of the tuple, the kind, and the header of the claim
-	answer := wire.AppendBytes(wire.AppendInt(wire.AppendTuple(nil, 5), int64(wire.KindResponse)), make([]byte, wire.ClaimSize))
+	answer := wire.AppendBytes(wire.AppendInt(wire.AppendTuple(nil, 5), int64(wire.ReplyResponse)), make([]byte, wire.ClaimSize))
 	answer = appendHead(answer, "200 OK", []header{{"Content-Type", "text/plain"}})
 	answer = wire.AppendBytes(answer, []byte("Hello, world!\n"))
 	buf := make([]byte, 1<<17)

@@ -38,45 +38,45 @@ const (
 
 // allows reports whether a message may follow what was said, and is one that may be
 // said of such a request.
-func (ex *exchange) allows(kind wire.Kind) bool {
+func (ex *exchange) allows(kind wire.ReplyKind) bool {
 	switch kind {
-	case wire.KindResponse, wire.KindStart, wire.KindFile, wire.KindRefused:
+	case wire.ReplyResponse, wire.ReplyStart, wire.ReplyFile, wire.ReplyRefused:
 		return ex.reply == replyNone
-	case wire.KindChunk, wire.KindPart, wire.KindEnd, wire.KindTrailers:
+	case wire.ReplyChunk, wire.ReplyPart, wire.ReplyEnd, wire.ReplyTrailers:
 		return ex.reply == replyBegun
-	case wire.KindAccept:
+	case wire.ReplyAccept:
 		return ex.reply == replyNone && ex.socket != nil
-	case wire.KindMessage:
+	case wire.ReplyMessage:
 		return ex.reply == replyOpen
-	case wire.KindClose:
+	case wire.ReplyClose:
 		return ex.reply != replyBegun && ex.socket != nil
-	case wire.KindWant:
+	case wire.ReplyCredit:
 		return ex.feed != nil || ex.socket != nil
 	}
 	return true
 }
 
 // follow notes what was said.
-func (ex *exchange) follow(kind wire.Kind) {
+func (ex *exchange) follow(kind wire.ReplyKind) {
 	switch kind {
-	case wire.KindStart:
+	case wire.ReplyStart:
 		ex.reply = replyBegun
-	case wire.KindAccept:
+	case wire.ReplyAccept:
 		ex.reply = replyOpen
 	}
 }
 
 // allows reports whether a slot may send messages of a kind.
-func (sl *slot) allows(kind wire.Kind) bool {
+func (sl *slot) allows(kind wire.ReplyKind) bool {
 	switch {
 	case !sl.w.asgi.Load():
 		return !kind.ASGI()
 	case sl.index > 0: // these stay silent
 		return false
 	case sl.w.form == forGreenlets:
-		return !kind.ASGI() || kind == wire.KindLeave
+		return !kind.ASGI() || kind == wire.ReplyLeave
 	}
-	return kind != wire.KindExtend
+	return kind != wire.ReplyExtend
 }
 
 var (
@@ -96,14 +96,14 @@ var (
 )
 
 // errOutOfPlace is about a message that cannot come at this point.
-func errOutOfPlace(kind wire.Kind) error {
+func errOutOfPlace(kind wire.ReplyKind) error {
 	return fmt.Errorf("it sent %v, which has no place there", kind)
 }
 
 // given returns the request that a message from a slot is about, nil if it is over. The
 // error says that the worker was never given such a request. It is called with the
 // mutex held.
-func (q *queue) given(m *wire.WorkerMessage, sl *slot) (*exchange, error) {
+func (q *queue) given(m *wire.Reply, sl *slot) (*exchange, error) {
 	w := sl.w
 	ex := q.inFlight[m.ID]
 	asgi := w.asgi.Load()
@@ -132,7 +132,7 @@ func (q *queue) given(m *wire.WorkerMessage, sl *slot) (*exchange, error) {
 // find returns the request whose response a message from a slot is about, nil if nobody
 // waits for that any more. After a message that ends the response it is over. The error
 // says how the message breaks the protocol.
-func (q *queue) find(m *wire.WorkerMessage, sl *slot) (*exchange, error) {
+func (q *queue) find(m *wire.Reply, sl *slot) (*exchange, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ex, err := q.given(m, sl)
@@ -148,8 +148,8 @@ func (q *queue) find(m *wire.WorkerMessage, sl *slot) (*exchange, error) {
 	ex.pid = sl.w.pid
 	ex.follow(m.Kind)
 	switch m.Kind {
-	case wire.KindWant:
-	case wire.KindStart, wire.KindChunk, wire.KindPart, wire.KindAccept, wire.KindMessage:
+	case wire.ReplyCredit:
+	case wire.ReplyStart, wire.ReplyChunk, wire.ReplyPart, wire.ReplyAccept, wire.ReplyMessage:
 		ex.answered = true
 	default:
 		ex.answered = true
@@ -164,7 +164,7 @@ func (q *queue) find(m *wire.WorkerMessage, sl *slot) (*exchange, error) {
 }
 
 // hint sends an interim response, if the client waits for its response yet.
-func (q *queue) hint(m *wire.WorkerMessage, sl *slot) error {
+func (q *queue) hint(m *wire.Reply, sl *slot) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ex, err := q.given(m, sl)
@@ -179,8 +179,8 @@ func (q *queue) hint(m *wire.WorkerMessage, sl *slot) error {
 
 // checkFile returns an error if a file that came with a message is none that a worker
 // sends.
-func checkFile(m *wire.WorkerMessage, file *os.File) error {
-	if file == nil || m.Kind != wire.KindFile && m.Kind != wire.KindPart {
+func checkFile(m *wire.Reply, file *os.File) error {
+	if file == nil || m.Kind != wire.ReplyFile && m.Kind != wire.ReplyPart {
 		return nil
 	}
 	if st, err := file.Stat(); err != nil || !st.Mode().IsRegular() {
@@ -209,7 +209,7 @@ func (q *queue) breachLocked(w *worker, why error) {
 			go ex.to.kill()
 		}
 	}
-	q.s.send(wire.FromFront{Type: wire.TypeBroken, Worker: w.number, Reason: why.Error()})
+	q.s.send(wire.FromFront{Type: wire.TypeBroken, Age: w.number, Reason: why.Error()})
 }
 
 // stopReading ends the reading of the slots of w. It is called with the mutex of the
@@ -231,6 +231,6 @@ func (q *queue) slotClosed(w *worker) {
 func (q *queue) tellClosed(w *worker) {
 	if !w.closed && !w.exited && !w.broken.Load() {
 		w.closed = true
-		q.s.send(wire.FromFront{Type: wire.TypeClosed, Worker: w.number})
+		q.s.send(wire.FromFront{Type: wire.TypeClosed, Age: w.number})
 	}
 }

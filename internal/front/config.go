@@ -22,7 +22,7 @@ import (
 // of FrontConfig are as the setting is written, those with a small letter as they are used.
 type config struct {
 	*wire.FrontConfig
-	store             *wire.Store // of bodies, for the workers of this generation; nil: of none yet
+	store             *wire.Arena // of bodies, for the workers of this generation; nil: of none yet
 	http              http1.Config
 	http2             http1.Config // of heads that HTTP/2 has bounded already, and whose host is in :authority
 	accessLogFormat   *accesslog.Format

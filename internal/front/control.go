@@ -121,13 +121,13 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 	case wire.TypeWorker:
 		return s.queue.addWorker(m, files)
 	case wire.TypeActivate:
-		if cfg := s.queue.activate(m.Worker, m.Pid, m.Kind); cfg != nil {
+		if cfg := s.queue.activate(m.Age, m.Pid, m.Kind); cfg != nil {
 			s.setConfig(cfg)
 		}
 	case wire.TypeRetire:
-		s.queue.retire(m.Worker)
+		s.queue.retire(m.Age)
 	case wire.TypeGone:
-		s.queue.gone(m.Worker)
+		s.queue.gone(m.Age)
 	case wire.TypeDepart:
 		s.depart()
 	case wire.TypeDrain:
@@ -135,15 +135,15 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 	case wire.TypeResume:
 		s.resume()
 	case wire.TypeExpire:
-		s.expire(m.Worker)
+		s.expire(m.Age)
 	case wire.TypePeer:
 		if len(files) == 1 {
 			s.setPeer(files[0])
 		}
 	case wire.TypeLogs:
 		s.setLogs(m, files)
-	case wire.TypeLooked:
-		s.queue.looked(m.Look)
+	case wire.TypeChecked:
+		s.queue.looked(m.Check)
 	case wire.TypePing:
 		s.mu.Lock()         // whoever keeps this for ever holds up everything,
 		defer s.mu.Unlock() // and then there must be no answer
@@ -166,7 +166,7 @@ func (s *server) setLogs(m wire.ToFront, files []*os.File) {
 		files = files[1:]
 		return f
 	}
-	access, errors, relay := next(m.Access), next(m.Error), next(m.Relay)
+	access, errors, relay := next(m.Access), next(m.Error), next(m.Logger)
 	closeAll(files)
 	if errors != nil {
 		s.log.SetFile(errors)

@@ -129,7 +129,7 @@ func (q *queue) addGeneration(number int, cfg *config, send, receive *os.File) e
 	}
 	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, revoked: map[uint32]uint32{}, taken: map[uint32]bool{}}
 	_ = raw.Control(func(fd uintptr) { g.sendFD = int(fd) })
-	cfg.store = wire.NewStore()
+	cfg.store = wire.NewArena()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	// What is in there is left over from a front before this one.

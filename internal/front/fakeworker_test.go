@@ -39,14 +39,14 @@ type fakeWorker struct {
 func (r *rig) worker(g *fakeGeneration, slots int) *fakeWorker {
 	r.t.Helper()
 	w := r.quietWorker(g, slots)
-	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age})
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: w.age})
 	return w
 }
 
 func (r *rig) quietWorker(g *fakeGeneration, slots int) *fakeWorker {
 	r.t.Helper()
 	r.lastAge++
-	board, err := wire.NewBoardFile(slots)
+	board, err := wire.NewScoreboardFile(slots)
 	must(r.t, err)
 	st, err := board.Stat()
 	must(r.t, err)
@@ -60,7 +60,7 @@ func (r *rig) quietWorker(g *fakeGeneration, slots int) *fakeWorker {
 		files = append(files, ours)
 		w.slots = append(w.slots, theirs)
 	}
-	r.tell(wire.ToFront{Type: wire.TypeWorker, Generation: g.number, Worker: w.age}, files...)
+	r.tell(wire.ToFront{Type: wire.TypeWorker, Generation: g.number, Age: w.age}, files...)
 	// The master announces a worker before it is forked.
 	eventually(r.t, "the front knows the worker", func() bool {
 		r.s.queue.mu.Lock()
@@ -141,13 +141,13 @@ func (w *fakeWorker) shelve(slot int, b []byte) {
 
 // part is what a slot has at the end of the board: its shelf, then its tray.
 func (w *fakeWorker) part(slot int) []byte {
-	const size = wire.ShelfSize + wire.TraySize
+	const size = wire.JournalSize + wire.ResponseBufferSize
 	return w.mem[len(w.mem)-(slot+1)*size:][:size]
 }
 
 // putOnTray puts bytes on the tray of a slot.
 func (w *fakeWorker) putOnTray(slot int, id uint32, b string) {
-	copy(w.part(slot)[wire.ShelfSize:], b)
+	copy(w.part(slot)[wire.JournalSize:], b)
 	w.setWord(slotWord(slot, wordTray), uint64(id))
 }
 
@@ -160,10 +160,10 @@ func (w *fakeWorker) awaitTray(slot int) {
 // named puts the claims of requests of the queue in the place of their ids, in messages of a
 // slot. What is no message stays as it is.
 func (r *rig) named(b []byte) []byte {
-	var m wire.WorkerMessage
+	var m wire.Reply
 	var named []byte
 	for len(b) > 0 {
-		rest, err := wire.DecodeWorkerMessage(b, &m)
+		rest, err := wire.DecodeReply(b, &m)
 		if err != nil {
 			return append(named, b...)
 		}
@@ -290,7 +290,7 @@ func echo(q request) []byte {
 
 type header [2]string
 
-func message(kind wire.Kind, items int, id uint32) []byte {
+func message(kind wire.ReplyKind, items int, id uint32) []byte {
 	b := wire.AppendTuple(nil, items)
 	b = wire.AppendInt(b, int64(kind))
 	return wire.AppendInt(b, int64(id))
@@ -309,32 +309,32 @@ func appendHead(b []byte, status string, headers []header) []byte {
 }
 
 func response(id uint32, status string, headers []header, body string) []byte {
-	return wire.AppendBytes(appendHead(message(wire.KindResponse, 5, id), status, headers), []byte(body))
+	return wire.AppendBytes(appendHead(message(wire.ReplyResponse, 5, id), status, headers), []byte(body))
 }
 
 func start(id uint32, status string, headers []header, body string) []byte {
-	return wire.AppendBytes(appendHead(message(wire.KindStart, 5, id), status, headers), []byte(body))
+	return wire.AppendBytes(appendHead(message(wire.ReplyStart, 5, id), status, headers), []byte(body))
 }
 
 func chunk(id uint32, body string) []byte {
-	return wire.AppendBytes(message(wire.KindChunk, 3, id), []byte(body))
+	return wire.AppendBytes(message(wire.ReplyChunk, 3, id), []byte(body))
 }
 
-func end(id uint32) []byte     { return message(wire.KindEnd, 2, id) }
-func failed(id uint32) []byte  { return message(wire.KindError, 2, id) }
-func refused(id uint32) []byte { return message(wire.KindRefused, 2, id) }
+func end(id uint32) []byte     { return message(wire.ReplyEnd, 2, id) }
+func failed(id uint32) []byte  { return message(wire.ReplyError, 2, id) }
+func refused(id uint32) []byte { return message(wire.ReplyRefused, 2, id) }
 
 func extend(id uint32, milliseconds int64) []byte {
-	return wire.AppendInt(message(wire.KindExtend, 3, id), milliseconds)
+	return wire.AppendInt(message(wire.ReplyExtend, 3, id), milliseconds)
 }
 
 func fromFile(id uint32, status string, headers []header, offset, count int64) []byte {
-	b := appendHead(message(wire.KindFile, 6, id), status, headers)
+	b := appendHead(message(wire.ReplyFile, 6, id), status, headers)
 	return wire.AppendInt(wire.AppendInt(b, offset), count)
 }
 
 func hints(id uint32, headers []header) []byte {
-	b := message(wire.KindHints, 3, id)
+	b := message(wire.ReplyHints, 3, id)
 	b = append(b, '[')
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(headers)))
 	for _, h := range headers {
@@ -406,7 +406,7 @@ func readStore(t testing.TB, f *os.File, id uint32, item []any) []byte {
 	body := make([]byte, item[0].(int64))
 	rest := body
 	for _, block := range item[1:] {
-		n, err := f.ReadAt(rest[:min(len(rest), wire.StoreBlock)], 4096+block.(int64)*wire.StoreBlock)
+		n, err := f.ReadAt(rest[:min(len(rest), wire.ArenaBlock)], 4096+block.(int64)*wire.ArenaBlock)
 		must(t, err)
 		rest = rest[n:]
 	}

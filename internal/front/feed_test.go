@@ -36,7 +36,7 @@ func TestFeedEndsWithResponse(t *testing.T) {
 		id, _, got := w.begin()
 		for n := len(got); n < size; {
 			part := min(size-n, bodyWindow)
-			w.say(0, withCount(wire.KindWant, id, int64(part)))
+			w.say(0, withCount(wire.ReplyCredit, id, int64(part)))
 			for part > 0 {
 				data, _ := w.expect(wire.EventBody, id)
 				n, part = n+len(data.([]byte)), part-len(data.([]byte))
@@ -82,7 +82,7 @@ func TestHTTP2BodyForAnotherKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := r.asgiWorker(r.generation(2, cfg))
-	r.tell(wire.ToFront{Type: wire.TypeRetire, Worker: old.age})
+	r.tell(wire.ToFront{Type: wire.TypeRetire, Age: old.age})
 	go func() {
 		io.WriteString(write, body[1<<20:])
 		write.Close()
@@ -128,7 +128,7 @@ func (w *fakeWorker) takeBody(body string) uint32 {
 	w.t.Helper()
 	id, _, got := w.begin()
 	for more := len(got) < len(body); more; {
-		w.say(0, withCount(wire.KindWant, id, bodyWindow))
+		w.say(0, withCount(wire.ReplyCredit, id, bodyWindow))
 		for room := bodyWindow; room > 0 && more; {
 			data, flag := w.expect(wire.EventBody, id)
 			got, more = append(got, data.([]byte)...), flag == int64(1)

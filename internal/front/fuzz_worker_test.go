@@ -86,7 +86,7 @@ func newFuzzRig(f *testing.F, kind byte) *fuzzRig {
 	cfg.Kind, cfg.Timeout, cfg.QueueTimeout, cfg.WebSocketMaxMessageSize = r.kind, 2, 4, 1<<20
 	r.g = r.generation(1, cfg)
 	honest := r.quietWorker(r.g, 2)
-	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: honest.age, Pid: 1, Kind: r.kind})
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: honest.age, Pid: 1, Kind: r.kind})
 	if r.kind == "" {
 		honest.serve(echo)
 	} else {
@@ -157,7 +157,7 @@ func (in *intruder) next() byte {
 // one.
 func (r *fuzzRig) run(t *testing.T, script []byte) (spent bool) {
 	in := &intruder{r: r, w: r.quietWorker(r.g, 2), script: script, paths: map[string]bool{}, tokens: map[uint32]uint64{}}
-	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: in.w.age, Pid: 2, Kind: r.kind})
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: in.w.age, Pid: 2, Kind: r.kind})
 	answers := make(chan string)
 	asked := 0
 	ask := func() {
@@ -177,7 +177,7 @@ func (r *fuzzRig) run(t *testing.T, script []byte) (spent bool) {
 		}
 	}
 	in.w.kill()
-	r.tell(wire.ToFront{Type: wire.TypeGone, Worker: in.w.age})
+	r.tell(wire.ToFront{Type: wire.TypeGone, Age: in.w.age})
 	for range asked {
 		select {
 		case wrong := <-answers:
@@ -288,9 +288,9 @@ func (in *intruder) act(op byte) {
 		w.setWord(int(in.next())%(wordSlots+16), uint64(in.next())<<(in.next()%64))
 	case 15:
 		id := in.id()
-		copy(w.part(slot)[wire.ShelfSize:], "on the tray")
+		copy(w.part(slot)[wire.JournalSize:], "on the tray")
 		w.setWord(slotWord(slot, wordTray), uint64(id))
-		in.say(slot, wire.AppendInt(in.named(wire.KindChunk, 3, id), int64(in.next())), nil)
+		in.say(slot, wire.AppendInt(in.named(wire.ReplyChunk, 3, id), int64(in.next())), nil)
 	case 16:
 		in.sayFile(slot)
 	case 17:
@@ -346,7 +346,7 @@ func (in *intruder) claim(slot int, id uint32) {
 }
 
 // named begins a message about a request.
-func (in *intruder) named(kind wire.Kind, items int, id uint32) []byte {
+func (in *intruder) named(kind wire.ReplyKind, items int, id uint32) []byte {
 	b := wire.AppendInt(wire.AppendTuple(nil, items), int64(kind))
 	if in.r.kind != "" && in.tokens[id] == 0 {
 		return wire.AppendInt(b, int64(id&0x7fffffff))
@@ -360,35 +360,35 @@ func (in *intruder) named(kind wire.Kind, items int, id uint32) []byte {
 func (in *intruder) message(id uint32) []byte {
 	id = max(id&0x7fffffff, 1)
 	part := strings.Repeat("x", int(in.next())*100)
-	switch kind := wire.Kind(in.next() % 17); kind {
-	case wire.KindResponse, wire.KindStart:
+	switch kind := wire.ReplyKind(in.next() % 17); kind {
+	case wire.ReplyResponse, wire.ReplyStart:
 		b := appendHead(in.named(kind, 5, id), []string{"200 OK", "204 No Content", "no status", "500 X"}[in.next()%4],
 			[]header{{"X-A", "b"}, {"Content-Length", fmt.Sprint(in.next())}}[:in.next()%3])
 		return wire.AppendBytes(b, []byte(part))
-	case wire.KindChunk:
+	case wire.ReplyChunk:
 		return wire.AppendBytes(in.named(kind, 3, id), []byte(part))
-	case wire.KindEnd, wire.KindError, wire.KindRefused, wire.KindLeave:
+	case wire.ReplyEnd, wire.ReplyError, wire.ReplyRefused, wire.ReplyLeave:
 		return in.named(kind, 2, id)
-	case wire.KindHints, wire.KindTrailers:
+	case wire.ReplyHints, wire.ReplyTrailers:
 		b := append(in.named(kind, 3, id), '[')
 		return binary.LittleEndian.AppendUint32(b, 0)
-	case wire.KindExtend, wire.KindWant:
+	case wire.ReplyExtend, wire.ReplyCredit:
 		return wire.AppendInt(in.named(kind, 3, id), int64(in.next())<<(in.next()%56))
-	case wire.KindFail:
+	case wire.ReplyFail:
 		return wire.AppendInt(in.named(kind, 3, id), 400+int64(in.next()))
-	case wire.KindAccept:
+	case wire.ReplyAccept:
 		b := append(wire.AppendLatin1(in.named(kind, 4, id), []byte("p")), '[')
 		return binary.LittleEndian.AppendUint32(b, 0)
-	case wire.KindMessage:
+	case wire.ReplyMessage:
 		b := wire.AppendBytes(wire.AppendInt(in.named(kind, 5, id), int64(in.next()%2)), []byte(part))
 		return wire.AppendInt(b, int64(in.next()%2))
-	case wire.KindClose:
+	case wire.ReplyClose:
 		return wire.AppendBytes(wire.AppendInt(in.named(kind, 4, id), 1000+int64(in.next())), []byte("bye"))
-	case wire.KindFile:
+	case wire.ReplyFile:
 		b := appendHead(in.named(kind, 6, id), "200 OK", nil)
 		return wire.AppendInt(wire.AppendInt(b, int64(in.next())), int64(in.next())-1)
 	default:
-		return wire.AppendInt(wire.AppendInt(in.named(wire.KindPart, 4, id), int64(in.next())), int64(in.next())-1)
+		return wire.AppendInt(wire.AppendInt(in.named(wire.ReplyPart, 4, id), int64(in.next())), int64(in.next())-1)
 	}
 }
 

@@ -18,7 +18,7 @@ func greenlets(t *testing.T) (*rig, *fakeWorker) {
 	r := newRig(t, 0)
 	r.listen()
 	w := r.quietWorker(r.generation(1, cfg), 1)
-	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Kind: wire.KindGevent})
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: w.age, Kind: wire.KindGevent})
 	if e := w.event(); e.kind != wire.EventReset {
 		t.Fatalf("the first event is %v", e.kind)
 	}
@@ -130,7 +130,7 @@ func TestBlockedHub(t *testing.T) {
 	w.event()
 	// From here on nobody answers pings.
 	m := r.hear(wire.TypeTimeout)
-	if m.Worker != w.age || m.Blocked != 2 {
+	if m.Age != w.age || m.Blocked != 2 {
 		t.Errorf("told %+v", m)
 	}
 	a.expect(504, "*")
@@ -144,7 +144,7 @@ func TestGreenletsThatLeave(t *testing.T) {
 	w.slots[0].Close()
 	c.get("/")
 	next := r.quietWorker(w.g, 1)
-	r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: next.age, Kind: wire.KindGevent})
+	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: next.age, Kind: wire.KindGevent})
 	next.expectEvent(wire.EventReset, 0)
 	next.say(0, echo(next.event().request))
 	c.expect(200, "GET / ")

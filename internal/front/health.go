@@ -48,8 +48,8 @@ func (s *server) answerHealth(ex *exchange) bool {
 		panic(fmt.Sprintf("front: health: %s", err)) // its fields have a form in JSON
 	}
 	ex.release()
-	ex.respond(&wire.WorkerMessage{
-		Kind: wire.KindResponse, Status: []byte(status), Body: append(body, '\n'),
+	ex.respond(&wire.Reply{
+		Kind: wire.ReplyResponse, Status: []byte(status), Body: append(body, '\n'),
 		Headers: []wire.HeaderField{
 			{Name: []byte("Content-Type"), Value: []byte("application/json")},
 			{Name: []byte("Cache-Control"), Value: []byte("no-store")},

@@ -28,7 +28,7 @@ func (r *rig) dialSocket(w *fakeWorker) *client {
 	c.send(handshake)
 	id, _, _ := w.beginNext()
 	w.say(0, accepted(id))
-	w.say(0, withCount(wire.KindWant, id, 1<<16))
+	w.say(0, withCount(wire.ReplyCredit, id, 1<<16))
 	for line := ""; line != "\r\n"; {
 		var err error
 		line, err = c.br.ReadString('\n')
@@ -87,7 +87,7 @@ func TestHeldIsCounted(t *testing.T) {
 			id, _, _ := w.beginNext()
 			return c, id
 		}},
-		"a large body": {1<<20 - wire.StoreBlock, func(r *rig, w *fakeWorker) (*client, uint32) {
+		"a large body": {1<<20 - wire.ArenaBlock, func(r *rig, w *fakeWorker) (*client, uint32) {
 			c := post(r, 1<<20, strings.Repeat("x", 1<<20))
 			id, _, _ := w.beginNext()
 			return c, id

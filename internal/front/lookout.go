@@ -33,7 +33,7 @@ func (l *lookout) await() int {
 func (l *lookout) ask() {
 	l.asked++
 	l.wanted = false
-	l.send(wire.FromFront{Type: wire.TypeLook, Look: l.asked})
+	l.send(wire.FromFront{Type: wire.TypeCheck, Check: l.asked})
 }
 
 // answered notes an answer.

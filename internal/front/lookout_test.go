@@ -9,7 +9,7 @@ import (
 
 func TestLookout(t *testing.T) {
 	var asked []int
-	l := lookout{send: func(m wire.FromFront) { asked = append(asked, m.Look) }}
+	l := lookout{send: func(m wire.FromFront) { asked = append(asked, m.Check) }}
 	expect := func(what string, got, want any) {
 		t.Helper()
 		if got != want {
@@ -46,17 +46,17 @@ func TestRequestsWaitForTheLook(t *testing.T) {
 	w := r.worker(r.generation(1, cfg), 1)
 	c := r.dial()
 	c.get("/first")
-	m := r.hear(wire.TypeLook)
+	m := r.hear(wire.TypeCheck)
 	if q, ok := w.receive(50 * time.Millisecond); ok {
 		t.Fatalf("the worker got %v", q)
 	}
-	r.tell(wire.ToFront{Type: wire.TypeLooked, Look: m.Look})
+	r.tell(wire.ToFront{Type: wire.TypeChecked, Check: m.Check})
 	w.say(0, echo(w.take(0)))
 	c.expect(200, "GET /first ")
 
 	// The master is gone: nobody looks any more.
 	c.get("/second")
-	r.hear(wire.TypeLook)
+	r.hear(wire.TypeCheck)
 	r.master.Close()
 	w.say(0, echo(w.take(0)))
 	c.expect(200, "GET /second ")

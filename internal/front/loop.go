@@ -90,7 +90,7 @@ func (q *queue) blocked(w *worker, d time.Duration, now time.Time) []late {
 		q.pump()
 	})
 	return append(lates, late{report: wire.FromFront{
-		Type: wire.TypeTimeout, Worker: w.number, Seconds: d.Seconds(), Blocked: len(begun),
+		Type: wire.TypeTimeout, Age: w.number, Seconds: d.Seconds(), Blocked: len(begun),
 	}})
 }
 

@@ -190,7 +190,7 @@ func (ex *exchange) spill(body *spool) error {
 // store than that of the worker's generation: a reload may have made an app of ASGI of one of
 // WSGI, and workers see no bodies that are for another generation. It is called with
 // the mutex of the queue held.
-func (ex *exchange) suit(f form, store *wire.Store) error {
+func (ex *exchange) suit(f form, store *wire.Arena) error {
 	body, length := ex.body, ex.length
 	foreign := body.inStore() && body.store != store
 	if ex.form == f && !foreign {

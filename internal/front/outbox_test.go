@@ -221,8 +221,8 @@ func TestTimeoutOfLongTarget(t *testing.T) {
 	c := r.dial()
 	c.get("/" + strings.Repeat("<", 200<<10))
 	w.take(0)
-	if m := r.hear(wire.TypeTimeout); m.Worker != w.age || len(m.Path) != reportedPath {
-		t.Errorf("%s of worker %d with a path of %d bytes", m.Type, m.Worker, len(m.Path))
+	if m := r.hear(wire.TypeTimeout); m.Age != w.age || len(m.Path) != reportedPath {
+		t.Errorf("%s of worker %d with a path of %d bytes", m.Type, m.Age, len(m.Path))
 	}
 	c.expect(504, "*")
 }

@@ -97,7 +97,7 @@ func (ex *exchange) mayKeep() bool {
 }
 
 // respond sends a whole response.
-func (ex *exchange) respond(m *wire.WorkerMessage) {
+func (ex *exchange) respond(m *wire.Reply) {
 	if err := ex.startWith(m.Status, m.Headers, int64(len(m.Body))); err != nil {
 		ex.badHead(err)
 		return
@@ -107,7 +107,7 @@ func (ex *exchange) respond(m *wire.WorkerMessage) {
 }
 
 // startResponse sends a head and the first part of a body.
-func (ex *exchange) startResponse(m *wire.WorkerMessage) {
+func (ex *exchange) startResponse(m *wire.Reply) {
 	if err := ex.startWith(m.Status, m.Headers, -1); err != nil {
 		ex.badHead(err)
 		return
@@ -164,7 +164,7 @@ func (ex *exchange) end() {
 }
 
 // sendFile sends a response whose body is in a file. It takes f over.
-func (ex *exchange) sendFile(m *wire.WorkerMessage, f *os.File) {
+func (ex *exchange) sendFile(m *wire.Reply, f *os.File) {
 	if f == nil {
 		ex.noFile()
 		ex.failWith(502)
@@ -202,7 +202,7 @@ func (ex *exchange) noFile() {
 
 // part sends a part of a file as more of the body, and returns its size. It takes
 // f over.
-func (ex *exchange) part(m *wire.WorkerMessage, f *os.File) int64 {
+func (ex *exchange) part(m *wire.Reply, f *os.File) int64 {
 	if f == nil {
 		ex.noFile()
 		if !ex.discarded {
@@ -237,7 +237,7 @@ func (ex *exchange) part(m *wire.WorkerMessage, f *os.File) int64 {
 }
 
 // trail ends a response with trailers.
-func (ex *exchange) trail(m *wire.WorkerMessage) {
+func (ex *exchange) trail(m *wire.Reply) {
 	if ex.discarded || !ex.trailers || ex.framing != http1.FramingChunked {
 		ex.end()
 		return
@@ -256,7 +256,7 @@ func (ex *exchange) trail(m *wire.WorkerMessage) {
 }
 
 // sendHints sends 103 Early Hints, to those who understand it.
-func (ex *exchange) sendHints(m *wire.WorkerMessage) {
+func (ex *exchange) sendHints(m *wire.Reply) {
 	if !ex.req.AtLeast11() || ex.status != 0 {
 		return
 	}

@@ -153,7 +153,7 @@ func TestAppErrors(t *testing.T) {
 	w.take(0)
 	w.say(0, []byte("nonsense"))
 	c.expect(502, "*")
-	if m := r.hear(wire.TypeBroken); m.Worker != 1 || !strings.Contains(m.Reason, "message of a worker, at byte 1: ") {
+	if m := r.hear(wire.TypeBroken); m.Age != 1 || !strings.Contains(m.Reason, "message of a worker, at byte 1: ") {
 		t.Errorf("the master was told %+v", m)
 	}
 	c.get("/after")

@@ -75,7 +75,7 @@ const mostLost = 3
 // lostReport is what the master is told of a worker that has died, and of the requests
 // that it ran. It is called with the mutex held.
 func (w *worker) lostReport(lost []*exchange, now time.Time) wire.FromFront {
-	report := wire.FromFront{Type: wire.TypeLost, Worker: w.number, Served: w.served}
+	report := wire.FromFront{Type: wire.TypeLost, Age: w.number, Served: w.served}
 	for _, ex := range lost {
 		if len(report.Running) == mostLost || ex.socket != nil { // of which the head is not kept
 			report.Others++
@@ -136,7 +136,7 @@ func (q *queue) clearShelves(w *worker) bool {
 	for i := 0; i < len(w.slots) && !w.broken.Load(); i++ {
 		sl := w.slots[i]
 		q.mu.Unlock()
-		sl.takeFromShelf(w.board.AppendShelf(nil, i))
+		sl.takeFromShelf(w.board.AppendJournal(nil, i))
 		q.mu.Lock()
 	}
 	w.dying = false
@@ -310,7 +310,7 @@ func (q *queue) takeBack(g *generation) []*exchange {
 
 // refused is called when a slot did not run a request because it was revoked.
 // If it was not given to another worker yet, it is now.
-func (q *queue) refused(m *wire.WorkerMessage, sl *slot) error {
+func (q *queue) refused(m *wire.Reply, sl *slot) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ex, err := q.given(m, sl)

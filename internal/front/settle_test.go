@@ -179,7 +179,7 @@ func TestGone(t *testing.T) {
 	c := r.dial()
 	c.get("/")
 	w.take(0)
-	r.tell(wire.ToFront{Type: wire.TypeGone, Worker: w.age})
+	r.tell(wire.ToFront{Type: wire.TypeGone, Age: w.age})
 	c.expect(502, "*")
 }
 
@@ -193,7 +193,7 @@ func TestRetire(t *testing.T) {
 	qa := w1.take(0)
 	b.get("/b")
 	eventually(t, "b is handed over", func() bool { return r.inFlight() == 2 })
-	r.tell(wire.ToFront{Type: wire.TypeRetire, Worker: w1.age})
+	r.tell(wire.ToFront{Type: wire.TypeRetire, Age: w1.age})
 	eventually(t, "b is taken back", func() bool { return r.waiting() == 1 })
 	c.get("/c")
 	eventually(t, "c waits, too", func() bool { return r.waiting() == 2 })
@@ -229,7 +229,7 @@ func TestLeavingWorkersTakeNoRoom(t *testing.T) {
 		c := r.dial()
 		c.get("/long")
 		w.take(0)
-		r.tell(wire.ToFront{Type: wire.TypeRetire, Worker: w.age})
+		r.tell(wire.ToFront{Type: wire.TypeRetire, Age: w.age})
 	}
 	r.worker(g, 1).serve(echo)
 	c := r.dial()

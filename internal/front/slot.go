@@ -24,7 +24,7 @@ type slot struct {
 	// Of its goroutine.
 	in    receiver
 	buf   *[]byte // nil while nothing is there
-	msg   wire.WorkerMessage
+	msg   wire.Reply
 	heard time.Time // when what is being acted on came
 
 	look look
@@ -137,7 +137,7 @@ func (sl *slot) handle(b []byte, file *os.File) {
 	for len(b) > 0 && !sl.w.broken.Load() {
 		var err error
 		var taken bool
-		if b, err = wire.DecodeWorkerMessage(b, m); err == nil {
+		if b, err = wire.DecodeReply(b, m); err == nil {
 			taken, err = sl.obey(m, file)
 		}
 		if err != nil {
@@ -152,7 +152,7 @@ func (sl *slot) handle(b []byte, file *os.File) {
 
 // obey acts on what a slot says, and reports whether it has taken the file over. The error
 // says how that breaks the protocol.
-func (sl *slot) obey(m *wire.WorkerMessage, file *os.File) (taken bool, err error) {
+func (sl *slot) obey(m *wire.Reply, file *os.File) (taken bool, err error) {
 	if !sl.allows(m.Kind) {
 		return false, errOutOfPlace(m.Kind)
 	}
@@ -160,17 +160,17 @@ func (sl *slot) obey(m *wire.WorkerMessage, file *os.File) (taken bool, err erro
 		return false, err
 	}
 	switch m.Kind {
-	case wire.KindRefused:
+	case wire.ReplyRefused:
 		return false, sl.q.refused(m, sl)
-	case wire.KindExtend:
+	case wire.ReplyExtend:
 		return false, sl.q.extend(m, sl)
-	case wire.KindHints:
+	case wire.ReplyHints:
 		return false, sl.q.hint(m, sl)
-	case wire.KindLeave:
+	case wire.ReplyLeave:
 		return false, sl.q.left(m, sl)
 	}
-	if m.OnTray > 0 {
-		m.Body = sl.w.board.Tray(sl.index, m.OnTray)
+	if m.InBuffer > 0 {
+		m.Body = sl.w.board.ResponseBuffer(sl.index, m.InBuffer)
 		defer sl.clearTray(m.ID)
 	}
 	ex, err := sl.q.find(m, sl)
@@ -185,49 +185,49 @@ func (sl *slot) obey(m *wire.WorkerMessage, file *os.File) (taken bool, err erro
 
 // clearTray lets the worker use the tray for something else.
 func (sl *slot) clearTray(id uint32) {
-	sl.w.board.ClearTray(sl.index, id)
+	sl.w.board.FreeBuffer(sl.index, id)
 	if sl.w.asgi.Load() {
-		sl.w.post.send(wire.AppendTray(nil, id)) // it may wait for that
+		sl.w.post.send(wire.AppendBufferFree(nil, id)) // it may wait for that
 	}
 }
 
 // answer acts on what a slot that reads the queue says of a response, and tells
 // whether it has taken the file over.
-func (sl *slot) answer(ex *exchange, m *wire.WorkerMessage, file *os.File) (taken bool) {
-	more := m.Kind == wire.KindStart || m.Kind == wire.KindChunk
+func (sl *slot) answer(ex *exchange, m *wire.Reply, file *os.File) (taken bool) {
+	more := m.Kind == wire.ReplyStart || m.Kind == wire.ReplyChunk
 	if ex == nil {
 		if more {
-			sl.w.board.Dismiss(sl.index, m.ID)
+			sl.w.board.NotifyGone(sl.index, m.ID)
 		}
 		return false
 	}
 	taken = sl.respond(ex, m, file)
 	if more && ex.to.broken() {
-		sl.w.board.Dismiss(sl.index, m.ID)
+		sl.w.board.NotifyGone(sl.index, m.ID)
 	}
 	return taken
 }
 
 // respond acts on what workers of all kinds say of a response, and tells whether it
 // has taken the file over.
-func (sl *slot) respond(ex *exchange, m *wire.WorkerMessage, file *os.File) (taken bool) {
+func (sl *slot) respond(ex *exchange, m *wire.Reply, file *os.File) (taken bool) {
 	if ex.message != nil {
 		ex.release()
 	}
 	switch m.Kind {
-	case wire.KindResponse:
+	case wire.ReplyResponse:
 		ex.replied = sl.heard
 		ex.respond(m)
-	case wire.KindStart:
+	case wire.ReplyStart:
 		ex.startResponse(m)
-	case wire.KindChunk:
+	case wire.ReplyChunk:
 		ex.chunk(m.Body)
-	case wire.KindEnd:
+	case wire.ReplyEnd:
 		ex.end()
-	case wire.KindFile:
+	case wire.ReplyFile:
 		ex.sendFile(m, file)
 		taken = true
-	case wire.KindError:
+	case wire.ReplyError:
 		ex.appFailed()
 	}
 	return taken

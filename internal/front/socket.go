@@ -102,17 +102,17 @@ func newSocket(ex *exchange, h *websocket.Handshake, line socketLine, peer socke
 }
 
 // obey acts on what the worker says. The error says how that breaks the protocol.
-func (sk *socket) obey(m *wire.WorkerMessage) error {
+func (sk *socket) obey(m *wire.Reply) error {
 	switch m.Kind {
-	case wire.KindAccept:
+	case wire.ReplyAccept:
 		if err := sk.accept(m); err != nil {
 			sk.ex.badHead(err)
 			sk.line.finish(false)
 			sk.peer.gone(websocket.CloseAbnormal, nil)
 		}
-	case wire.KindMessage:
+	case wire.ReplyMessage:
 		return sk.send(m)
-	case wire.KindClose:
+	case wire.ReplyClose:
 		if !sk.closeBy(m.CloseCode, m.Body) {
 			sk.ex.failWith(403)
 		}
@@ -122,7 +122,7 @@ func (sk *socket) obey(m *wire.WorkerMessage) error {
 
 // accept opens the connection. After an error the handshake is to be answered
 // otherwise.
-func (sk *socket) accept(m *wire.WorkerMessage) error {
+func (sk *socket) accept(m *wire.Reply) error {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	if sk.state != socketAsked {
@@ -167,7 +167,7 @@ func (sk *socket) accept(m *wire.WorkerMessage) error {
 }
 
 // send sends a part of a message to the client.
-func (sk *socket) send(m *wire.WorkerMessage) error {
+func (sk *socket) send(m *wire.Reply) error {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	if sk.state != socketOpen {

@@ -90,7 +90,7 @@ func newSocketFixture(t *testing.T) *socketFixture {
 func opened(t *testing.T, room int64) *socketFixture {
 	t.Helper()
 	f := newSocketFixture(t)
-	f.sk.accept(&wire.WorkerMessage{})
+	f.sk.accept(&wire.Reply{})
 	if got := f.got(); got != "accepted" {
 		t.Fatal(got)
 	}
@@ -126,9 +126,9 @@ func TestSocketMessages(t *testing.T) {
 	if got := f.got(); got != `pass true "hi" of 2 false; pass false "a" of 1 true; pass false "" of 0 false; "\x8a\x01p"` {
 		t.Error(got)
 	}
-	f.sk.send(&wire.WorkerMessage{Text: true, Body: []byte("yo")})
-	f.sk.send(&wire.WorkerMessage{Body: []byte("a"), More: true})
-	f.sk.send(&wire.WorkerMessage{Body: []byte("b")})
+	f.sk.send(&wire.Reply{Text: true, Body: []byte("yo")})
+	f.sk.send(&wire.Reply{Body: []byte("a"), More: true})
+	f.sk.send(&wire.Reply{Body: []byte("b")})
 	if got := f.got(); got != `"\x81\x02yo"; "\x02\x01a"; "\x80\x01b"` {
 		t.Error(got)
 	}
@@ -142,7 +142,7 @@ func TestSocketClosedByClient(t *testing.T) {
 	if got := f.got(); got != `"\x88\x05\x0f\xa1bye"; gone 4001 bye; finished` {
 		t.Error(got)
 	}
-	f.sk.send(&wire.WorkerMessage{Body: []byte("late")})
+	f.sk.send(&wire.Reply{Body: []byte("late")})
 	f.sk.closeBy(1000, nil)
 	f.sk.lost()
 	f.sk.sweep(now() + int64(time.Hour))
@@ -196,7 +196,7 @@ func TestSocketRefused(t *testing.T) {
 	if _, more := f.sk.take(nil); more {
 		t.Error("the reader goes on")
 	}
-	f.sk.accept(&wire.WorkerMessage{})
+	f.sk.accept(&wire.Reply{})
 	if got := f.got(); got != "" {
 		t.Error(got)
 	}
@@ -339,14 +339,14 @@ func TestSocketRoom(t *testing.T) {
 func TestSocketGrants(t *testing.T) {
 	f := opened(t, 1)
 	body := make([]byte, 40<<10)
-	f.sk.send(&wire.WorkerMessage{Body: body})
-	f.sk.send(&wire.WorkerMessage{Body: body})
+	f.sk.send(&wire.Reply{Body: body})
+	f.sk.send(&wire.Reply{Body: body})
 	if got := f.got(); !strings.HasSuffix(got, fmt.Sprintf("; grant %d", 2*(len(body)+partCost))) {
 		t.Errorf("%.100s", got)
 	}
 	f.full = true
 	for range 4 {
-		f.sk.send(&wire.WorkerMessage{Body: body})
+		f.sk.send(&wire.Reply{Body: body})
 	}
 	if got := f.got(); strings.Contains(got, "grant") {
 		t.Error("room for a client that takes nothing")
@@ -394,7 +394,7 @@ func TestSocketLeaves(t *testing.T) {
 	if got := f.got(); got != `pass true "on its way" of 10 false` {
 		t.Error(got)
 	}
-	f.sk.send(&wire.WorkerMessage{Body: []byte("late")})
+	f.sk.send(&wire.Reply{Body: []byte("late")})
 	if f.take(t, clientFrame(0x88, "\x03\xf4")) {
 		t.Error("not the end")
 	}
@@ -434,10 +434,10 @@ func TestSocketLeavesInTime(t *testing.T) {
 func TestSocketLeavesLater(t *testing.T) {
 	f := opened(t, bodyWindow)
 	at := now()
-	f.sk.send(&wire.WorkerMessage{Body: []byte("a"), More: true})
+	f.sk.send(&wire.Reply{Body: []byte("a"), More: true})
 	f.sk.leave(at)
 	f.sk.sweep(at + int64(time.Second))
-	f.sk.send(&wire.WorkerMessage{Body: []byte("b")})
+	f.sk.send(&wire.Reply{Body: []byte("b")})
 	f.sk.sweep(at + int64(2*time.Second))
 	if got := f.got(); got != `"\x02\x01a"; "\x80\x01b"; "\x88\x11\x03\xf4service restart"` {
 		t.Error(got)

@@ -19,7 +19,7 @@ const mostStored = 4 << 20
 // temporary file; where that cannot be written, in a file in memory.
 type spool struct {
 	s      *server
-	store  *wire.Store     // of the generation whose settings the request has
+	store  *wire.Arena     // of the generation whose settings the request has
 	holder *account.Holder // who it is held for
 	limit  int64           // of size; 0: none
 	length int64           // that is expected; −1: not known
@@ -151,7 +151,7 @@ func (b *spool) block(i int) []byte { return b.store.Block(b.blocks[i]) }
 
 // hasBlock sees to it that the last block has room, if it may have.
 func (b *spool) hasBlock() bool {
-	if len(b.blocks) > 0 && b.filled < wire.StoreBlock {
+	if len(b.blocks) > 0 && b.filled < wire.ArenaBlock {
 		return true
 	}
 	if b.size >= mostStored || b.length > mostStored {
@@ -162,13 +162,13 @@ func (b *spool) hasBlock() bool {
 		beside = b.blocks[n-1]
 	}
 	if b.length >= 0 {
-		blocks = int((b.length + wire.StoreBlock - 1) / wire.StoreBlock)
+		blocks = int((b.length + wire.ArenaBlock - 1) / wire.ArenaBlock)
 	}
 	next, ok := b.store.Take(beside, blocks)
 	if !ok {
 		return false
 	}
-	b.holder.Hold(wire.StoreBlock)
+	b.holder.Hold(wire.ArenaBlock)
 	b.blocks = append(b.blocks, next)
 	b.filled = copy(b.block(len(b.blocks)-1), b.mem)
 	b.become(nil)
@@ -302,7 +302,7 @@ func (b *spool) free() {
 	}
 	b.hold(0)
 	if len(b.blocks) > 0 {
-		b.holder.Hold(int64(-len(b.blocks) * wire.StoreBlock))
+		b.holder.Hold(int64(-len(b.blocks) * wire.ArenaBlock))
 		b.store.Free(b.blocks)
 		b.blocks = nil
 	}

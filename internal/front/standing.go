@@ -148,6 +148,6 @@ func (ex *exchange) grant() {
 		ex.s.queue.stand(ex, forReader, false)
 	}
 	if n > 0 {
-		ex.at.post.send(wire.AppendGrant(nil, ex.id, n))
+		ex.at.post.send(wire.AppendCredit(nil, ex.id, n))
 	}
 }

@@ -75,7 +75,7 @@ func TestWhoWaitsForItsClientHoldsNoPlace(t *testing.T) {
 	const places = 3
 	large := strings.Repeat("x", 100<<10)
 	tooMuch := func(w *fakeWorker, id uint32) { w.sayMuch(id, large) }
-	wants := func(w *fakeWorker, id uint32) { w.say(0, withCount(wire.KindWant, id, 1<<18)) }
+	wants := func(w *fakeWorker, id uint32) { w.say(0, withCount(wire.ReplyCredit, id, 1<<18)) }
 	for name, c := range map[string]struct {
 		ask    func(r *rig)
 		answer func(w *fakeWorker, id uint32)
@@ -123,7 +123,7 @@ func TestWhoWaitsForItsClientHoldsNoPlace(t *testing.T) {
 }
 
 func accepted(id uint32) []byte {
-	return wire.AppendList(wire.AppendLatin1(message(wire.KindAccept, 4, id), nil), 0)
+	return wire.AppendList(wire.AppendLatin1(message(wire.ReplyAccept, 4, id), nil), 0)
 }
 
 // What has waited holds a place again once its client has moved, and none when it is
@@ -134,7 +134,7 @@ func TestPlaceIsTakenAgain(t *testing.T) {
 	c, other := r.dial(), r.dial()
 	c.send("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n")
 	id, _, _ := w.begin()
-	w.say(0, withCount(wire.KindWant, id, 3))
+	w.say(0, withCount(wire.ReplyCredit, id, 3))
 	other.get("/") // so that somebody wants the place
 	otherID, _, _ := w.begin()
 	if held, inFlight := r.placesOf(w); held != 1 || inFlight != 2 {
@@ -147,7 +147,7 @@ func TestPlaceIsTakenAgain(t *testing.T) {
 	}
 	w.say(0, response(otherID, "200 OK", nil, "ok"))
 	other.expect(200, "ok")
-	w.say(0, withCount(wire.KindWant, id, 3))
+	w.say(0, withCount(wire.ReplyCredit, id, 3))
 	other.get("/")
 	otherID, _, _ = w.begin() // the body stands again
 	c.nc.Close()

@@ -11,7 +11,7 @@ import (
 )
 
 // store is that of the newest generation.
-func (r *rig) store() *wire.Store {
+func (r *rig) store() *wire.Arena {
 	r.s.queue.mu.Lock()
 	defer r.s.queue.mu.Unlock()
 	return r.s.queue.gens[0].cfg.store
@@ -134,16 +134,16 @@ func TestTray(t *testing.T) {
 						if kind == wire.EventRequest {
 							return id
 						}
-						if kind != wire.EventGrant && kind != wire.EventTray {
+						if kind != wire.EventCredit && kind != wire.EventBufferFree {
 							t.Fatal(kind)
 						}
 					}
 				}
 			}
 			c := test.r.dial()
-			body := strings.Repeat("0123456789abcdef", wire.TraySize/16)
+			body := strings.Repeat("0123456789abcdef", wire.ResponseBufferSize/16)
 			whole := func(id uint32, n int) []byte {
-				return wire.AppendInt(appendHead(message(wire.KindResponse, 5, id), "200 OK", nil), int64(n))
+				return wire.AppendInt(appendHead(message(wire.ReplyResponse, 5, id), "200 OK", nil), int64(n))
 			}
 			c.get("/")
 			id := take()
@@ -155,10 +155,10 @@ func TestTray(t *testing.T) {
 			c.get("/")
 			id = take()
 			test.w.putOnTray(test.slot, id, body)
-			test.w.say(test.slot, wire.AppendInt(appendHead(message(wire.KindStart, 5, id), "200 OK", nil), 100_000))
+			test.w.say(test.slot, wire.AppendInt(appendHead(message(wire.ReplyStart, 5, id), "200 OK", nil), 100_000))
 			test.w.awaitTray(test.slot)
 			test.w.putOnTray(test.slot, id, "the rest")
-			test.w.say(test.slot, wire.AppendInt(message(wire.KindChunk, 3, id), 8))
+			test.w.say(test.slot, wire.AppendInt(message(wire.ReplyChunk, 3, id), 8))
 			test.w.say(test.slot, end(id))
 			c.expect(200, body[:100_000]+"the rest")
 
@@ -186,18 +186,18 @@ func TestTrayOfSlowClient(t *testing.T) {
 	c := r.dial()
 	c.get("/")
 	q := w.take(0)
-	body := strings.Repeat("0123456789abcdef", wire.TraySize/16)
+	body := strings.Repeat("0123456789abcdef", wire.ResponseBufferSize/16)
 	w.say(0, start(q.id, "200 OK", nil, ""))
 	const parts = 16 // more than the kernel takes
 	for range parts {
 		w.putOnTray(0, q.id, body)
-		w.say(0, wire.AppendInt(message(wire.KindChunk, 3, q.id), int64(len(body))))
+		w.say(0, wire.AppendInt(message(wire.ReplyChunk, 3, q.id), int64(len(body))))
 		w.awaitTray(0)
 	}
 	w.say(0, end(q.id))
 	o := &r.onlyConn().out
 	o.mu.Lock()
-	if o.memory > outboxMemory || o.spooled < wire.TraySize {
+	if o.memory > outboxMemory || o.spooled < wire.ResponseBufferSize {
 		t.Errorf("%d bytes in memory, %d in a file", o.memory, o.spooled)
 	}
 	o.mu.Unlock()

@@ -86,7 +86,7 @@ func (q *queue) lookAt(g *generation, now time.Time, finds []find) []find {
 			sl.look.stuck++
 			switch {
 			case sl.look.stuck == 1:
-				sl.look.shelf = w.board.AppendShelf(sl.look.shelf[:0], i)
+				sl.look.shelf = w.board.AppendJournal(sl.look.shelf[:0], i)
 				q.relieve(g, ex)
 			case len(sl.look.shelf) > 0:
 				// All of it was there by then: a processor does not hold back

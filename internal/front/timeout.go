@@ -71,7 +71,7 @@ func (q *queue) scan() {
 	q.mu.Unlock()
 	q.answerLate(lates)
 	for _, number := range settled {
-		q.s.send(wire.FromFront{Type: wire.TypeSettled, Worker: number})
+		q.s.send(wire.FromFront{Type: wire.TypeSettled, Age: number})
 	}
 }
 
@@ -139,7 +139,7 @@ func (q *queue) endLate(w *worker, now time.Time) []late {
 }
 
 // extend lets a slot run a request for d from now at least, as the app asks.
-func (q *queue) extend(m *wire.WorkerMessage, sl *slot) error {
+func (q *queue) extend(m *wire.Reply, sl *slot) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ex, err := q.given(m, sl)
@@ -168,7 +168,7 @@ func (q *queue) expireOf(w *worker, over []*exchange, others int, now time.Time)
 		}
 		method, path := ex.describeLocked()
 		lates = append(lates, late{ex, ex.answered, wire.FromFront{
-			Type: wire.TypeTimeout, Worker: w.number, Method: method, Path: path,
+			Type: wire.TypeTimeout, Age: w.number, Method: method, Path: path,
 			Seconds: now.Sub(ex.claimedAt).Seconds(), Others: others,
 		}})
 		w.expired++

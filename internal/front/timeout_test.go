@@ -29,14 +29,14 @@ func TestTimeout(t *testing.T) {
 	qo := w.take(1)
 	slow.expect(504, "*")
 	m := r.hear(wire.TypeTimeout)
-	if m.Worker != w.age || m.Method != "POST" || m.Path != "/slow" || m.Others != 1 || m.Seconds < 1 || m.Seconds > 2 {
+	if m.Age != w.age || m.Method != "POST" || m.Path != "/slow" || m.Others != 1 || m.Seconds < 1 || m.Seconds > 2 {
 		t.Errorf("told %+v", m)
 	}
 	r.silent(wire.TypeSettled, 50*time.Millisecond)
 	w.say(1, echo(qo))
 	other.expect(200, "GET /other ")
-	if m := r.hear(wire.TypeSettled); m.Worker != w.age {
-		t.Errorf("settled %d", m.Worker)
+	if m := r.hear(wire.TypeSettled); m.Age != w.age {
+		t.Errorf("settled %d", m.Age)
 	}
 	// The answer that comes at last is for nobody.
 	w.say(0, echo(q))
@@ -97,7 +97,7 @@ func TestExpireWorker(t *testing.T) {
 	w.take(0)
 	b.get("/b")
 	w.take(1)
-	r.tell(wire.ToFront{Type: wire.TypeExpire, Worker: w.age})
+	r.tell(wire.ToFront{Type: wire.TypeExpire, Age: w.age})
 	a.expect(504, "*")
 	b.expect(504, "*")
 	r.hear(wire.TypeTimeout)

@@ -120,7 +120,7 @@ func (w socketWorker) pass(text bool, data []byte, more bool) {
 }
 
 func (w socketWorker) grant(bytes int64) {
-	w.ex.at.post.send(wire.AppendGrant(nil, w.ex.id, bytes))
+	w.ex.at.post.send(wire.AppendCredit(nil, w.ex.id, bytes))
 }
 
 func (w socketWorker) gone(code int, reason []byte) {

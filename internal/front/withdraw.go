@@ -61,7 +61,7 @@ func (q *queue) dismiss(ex *exchange) {
 		}
 		for i := range w.slots {
 			if q.claimedBy(w, i) == ex {
-				w.board.Dismiss(i, ex.id)
+				w.board.NotifyGone(i, ex.id)
 			}
 		}
 	}

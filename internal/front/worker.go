@@ -16,7 +16,7 @@ type worker struct {
 	number  int
 	pid     int // 0 until it is active
 	gen     *generation
-	board   *wire.Board
+	board   *wire.Scoreboard
 	slots   []*slot
 	reading atomic.Int32 // slots whose goroutine runs
 	active  bool
@@ -50,7 +50,7 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 	defer q.mu.Unlock()
 	var ends []slotEnd
 	var err error
-	w := q.workers[m.Worker]
+	w := q.workers[m.Age]
 	if w == nil && m.First > 0 {
 		closeAll(files) // it has ended since the message with its first slots
 		return nil
@@ -64,29 +64,29 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		}
 		if g == nil || len(files) == 0 {
 			closeAll(files)
-			return fmt.Errorf("worker %d is of generation %d, which does not exist", m.Worker, m.Generation)
+			return fmt.Errorf("worker %d is of generation %d, which does not exist", m.Age, m.Generation)
 		}
-		board, err := wire.MapBoard(files[0])
+		board, err := wire.MapScoreboard(files[0])
 		files[0].Close()
 		files = files[1:]
 		if err != nil {
 			closeAll(files)
-			return fmt.Errorf("worker %d: %w", m.Worker, err)
+			return fmt.Errorf("worker %d: %w", m.Age, err)
 		}
 		if ends, err = allPollable(files); err != nil {
 			board.Close()
-			return fmt.Errorf("worker %d: %w", m.Worker, err)
+			return fmt.Errorf("worker %d: %w", m.Age, err)
 		}
-		w = &worker{number: m.Worker, gen: g, board: board}
+		w = &worker{number: m.Age, gen: g, board: board}
 		w.token = tokenOf(g.cfg.AffinityKey, w.number)
 		board.Serve(q.number)
 		for id := range g.revoked {
 			w.revoke(id) // its message may be in the queue yet
 		}
-		q.workers[m.Worker] = w
+		q.workers[m.Age] = w
 		g.workers++
 	} else if ends, err = allPollable(files); err != nil {
-		return fmt.Errorf("worker %d: %w", m.Worker, err)
+		return fmt.Errorf("worker %d: %w", m.Age, err)
 	}
 	if w.broken.Load() {
 		for _, end := range ends {
@@ -100,8 +100,8 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 			w.post = newPost(end.raw, q.pumpNow, func() { q.breach(w, errReadsNot) })
 		}
 		i := len(w.slots)
-		if id := w.board.TrayOf(i); id>>idBits != uint32(q.number) {
-			w.board.ClearTray(i, id) // it was put there for a front before this one
+		if id := w.board.BufferHolder(i); id>>idBits != uint32(q.number) {
+			w.board.FreeBuffer(i, id) // it was put there for a front before this one
 		}
 		w.slots = append(w.slots, newSlot(q, w, i, end.file, end.raw))
 	}

@@ -15,7 +15,7 @@ func TestWorkerThatIsDeadAlready(t *testing.T) {
 	g := r.generation(1, testConfig())
 	const slots = 100
 	for age := 1000; age < 1010; age++ {
-		board, err := wire.NewBoardFile(2 * slots)
+		board, err := wire.NewScoreboardFile(2 * slots)
 		must(t, err)
 		files := []*os.File{board}
 		var more []*os.File
@@ -28,9 +28,9 @@ func TestWorkerThatIsDeadAlready(t *testing.T) {
 			d.Close()
 			files, more = append(files, a), append(more, c)
 		}
-		r.tell(wire.ToFront{Type: wire.TypeWorker, Generation: 1, Worker: age}, files...)
-		r.tell(wire.ToFront{Type: wire.TypeWorker, Generation: 1, Worker: age, First: slots}, more...)
-		r.tell(wire.ToFront{Type: wire.TypeActivate, Worker: age})
+		r.tell(wire.ToFront{Type: wire.TypeWorker, Generation: 1, Age: age}, files...)
+		r.tell(wire.ToFront{Type: wire.TypeWorker, Generation: 1, Age: age, First: slots}, more...)
+		r.tell(wire.ToFront{Type: wire.TypeActivate, Age: age})
 	}
 	w := r.worker(g, 1)
 	c := r.dial()

@@ -86,7 +86,7 @@ func (b *candidate) prepare(load bool) {
 			b.fail(failed(r))
 			return
 		}
-		if !r.Relay {
+		if !r.Logger {
 			b.prepared()
 			return
 		}

@@ -53,7 +53,7 @@ func stubSpawner() {
 			children.Go(func() {
 				state, _ := p.Wait()
 				ws := state.Sys().(syscall.WaitStatus)
-				exited := wire.FromSpawner{Type: wire.TypeExited, Worker: msg.Worker, Pid: p.Pid}
+				exited := wire.FromSpawner{Type: wire.TypeExited, Age: msg.Age, Pid: p.Pid}
 				if ws.Signaled() {
 					exited.Signal = int(ws.Signal())
 				}
@@ -260,7 +260,7 @@ func (s *faultySystem) system() *system {
 		}
 		return real.board(slots)
 	}
-	sys.mapBoard = func(f *os.File) (*wire.Board, error) {
+	sys.mapBoard = func(f *os.File) (*wire.Scoreboard, error) {
 		if err := s.meets("mapBoard"); err != nil {
 			return nil, err
 		}

@@ -226,7 +226,7 @@ func (m *Master) announce(w *worker) {
 		n := min(len(slots), wire.MaxDescriptors-len(files))
 		w.untaken++
 		f.call(wire.ToFront{
-			Type: wire.TypeWorker, Generation: w.gen.number, Worker: w.age, First: first, Kind: w.kind,
+			Type: wire.TypeWorker, Generation: w.gen.number, Age: w.age, First: first, Kind: w.kind,
 		}, done, append(files, slots[:n]...)...)
 		slots, first, files = slots[n:], first+n, nil
 		if len(slots) == 0 {
@@ -248,24 +248,24 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 	case wire.TypeTimeout:
 		m.timedOut(msg)
 	case wire.TypeSettled:
-		if w := m.workers[msg.Worker]; w != nil {
+		if w := m.workers[msg.Age]; w != nil {
 			m.settled(w)
 		}
 	case wire.TypeBroken:
 		if msg.Generation != 0 {
 			m.queueBroken(msg.Generation, msg.Reason)
-		} else if w := m.workers[msg.Worker]; w != nil && !w.broke {
+		} else if w := m.workers[msg.Age]; w != nil && !w.broke {
 			m.breach(w, msg.Reason)
 			m.kill(w)
 		}
 	case wire.TypeClosed:
-		if w := m.workers[msg.Worker]; w != nil {
+		if w := m.workers[msg.Age]; w != nil {
 			m.slotClosed(w)
 		}
 	case wire.TypeLost:
 		m.tellDeath(msg)
-	case wire.TypeLook:
-		m.lookAtCode(msg.Look)
+	case wire.TypeCheck:
+		m.lookAtCode(msg.Check)
 	case wire.TypeDrained:
 		if f.drained != nil {
 			f.drained()
@@ -320,7 +320,7 @@ func (m *Master) replaceFront() {
 		}
 		m.announce(w)
 		if w.active && !w.leaving {
-			m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid, Kind: w.kind})
+			m.front.send(wire.ToFront{Type: wire.TypeActivate, Age: w.age, Pid: w.pid, Kind: w.kind})
 		}
 	}
 	for _, g := range []*generation{m.gen, m.candidateGeneration()} {

@@ -44,7 +44,7 @@ func (m *Master) startLogger(g *generation, done func(*failure)) {
 		return
 	}
 	files := []*os.File{theirs, end, dump}
-	m.call(g.sp, wire.ToSpawner{Type: wire.TypeRelay, Generation: g.number}, files, func(r wire.FromSpawner) {
+	m.call(g.sp, wire.ToSpawner{Type: wire.TypeLogger, Generation: g.number}, files, func(r wire.FromSpawner) {
 		closeFiles([]*os.File{theirs, end})
 		if r.Type == wire.TypeFailed {
 			conn.Close()

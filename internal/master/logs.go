@@ -121,7 +121,7 @@ func (f *front) sendLogs() {
 	}
 	files = append(files, m.log.File())
 	if m.logger != nil {
-		msg.Relay, msg.Level = true, m.logger.level
+		msg.Logger, msg.Level = true, m.logger.level
 		files = append(files, m.logger.file)
 	}
 	f.send(msg, files...)

@@ -50,20 +50,20 @@ func (m *Master) noteDeath(w *worker, code int, sig syscall.Signal, peak int) {
 		return
 	}
 	age := w.age
-	m.after(obituaryWait, func() { m.tellDeath(wire.FromFront{Worker: age}) })
+	m.after(obituaryWait, func() { m.tellDeath(wire.FromFront{Age: age}) })
 }
 
 // tellDeath logs the obituary of a worker, once.
 func (m *Master) tellDeath(msg wire.FromFront) {
-	o := m.obituaries[msg.Worker]
+	o := m.obituaries[msg.Age]
 	if o == nil {
 		// The front has seen its end before the spawner has told of it.
-		if w := m.workers[msg.Worker]; w != nil {
+		if w := m.workers[msg.Age]; w != nil {
 			w.lost = &msg
 		}
 		return
 	}
-	delete(m.obituaries, msg.Worker)
+	delete(m.obituaries, msg.Age)
 	m.log.Errorf("%s", o.text(msg))
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func TestObituary(t *testing.T) {
-	report := wire.FromFront{Type: wire.TypeLost, Worker: 1, Served: 812, Running: []wire.Running{{Method: "GET", Path: "/report", Seconds: 4.1}}}
+	report := wire.FromFront{Type: wire.TypeLost, Age: 1, Served: 812, Running: []wire.Running{{Method: "GET", Path: "/report", Seconds: 4.1}}}
 	for _, c := range []struct {
 		o    obituary
 		msg  wire.FromFront

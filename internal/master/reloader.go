@@ -170,6 +170,6 @@ func (m *Master) answerLook() {
 }
 
 func (m *Master) sendLooked() {
-	m.front.send(wire.ToFront{Type: wire.TypeLooked, Look: m.reloader.look})
+	m.front.send(wire.ToFront{Type: wire.TypeChecked, Check: m.reloader.look})
 	m.reloader.look = 0
 }

@@ -80,7 +80,7 @@ func (m *Master) fork(w *worker) {
 	g := w.gen
 	const most = wire.MaxDescriptors - 3
 	for len(slots) > most {
-		err := m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Worker: w.age}, slots[:most]...)
+		err := m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Age: w.age}, slots[:most]...)
 		if err != nil {
 			m.forget(w)
 			m.cannotSpawn(g, lack("cannot start a worker", err))
@@ -90,7 +90,7 @@ func (m *Master) fork(w *worker) {
 	}
 	files := append([]*os.File{w.board, w.dump, end}, slots...)
 	m.call(g.sp, wire.ToSpawner{
-		Type: wire.TypeSpawn, Generation: g.number, Worker: w.age, Server: m.server(g.cfg),
+		Type: wire.TypeSpawn, Generation: g.number, Age: w.age, Server: m.server(g.cfg),
 	}, files, func(r wire.FromSpawner) { m.spawnAnswered(w, r) })
 }
 

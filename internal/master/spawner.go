@@ -179,7 +179,7 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 	case wire.TypeFiles:
 		m.imported(nil, msg.Files, msg.Since)
 	case wire.TypeExited:
-		if w := m.workers[msg.Worker]; w != nil {
+		if w := m.workers[msg.Age]; w != nil {
 			m.workerExited(w, msg.Code, syscall.Signal(msg.Signal), msg.Peak)
 		}
 	}
@@ -209,7 +209,7 @@ func (m *Master) hook(g *generation, name string, next func(err *failure), args 
 		switch {
 		case r.Type == wire.TypeFailed && r.Stage != "spawner":
 			next(failed(r))
-		case r.Relay:
+		case r.Logger:
 			m.renewLogger(g, func() { next(nil) })
 		default:
 			next(nil)

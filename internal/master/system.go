@@ -83,7 +83,7 @@ type system struct {
 	constant  func(name string, content []byte) (*os.File, error)
 	growing   func(name string) (*os.File, error)
 	board     func(slots int) (*os.File, error)
-	mapBoard  func(*os.File) (*wire.Board, error)
+	mapBoard  func(*os.File) (*wire.Scoreboard, error)
 
 	// Files and addresses.
 	openLog   func(path string, uid, gid int) (*os.File, error)
@@ -126,8 +126,8 @@ func realSystem() *system {
 		redirect:  oslayer.Redirect,
 		constant:  wire.ConstantFile,
 		growing:   wire.GrowingFile,
-		board:     wire.NewBoardFile,
-		mapBoard:  wire.MapBoard,
+		board:     wire.NewScoreboardFile,
+		mapBoard:  wire.MapScoreboard,
 
 		openLog:   errlog.OpenFile,
 		pidFile:   pidfile.Create,

@@ -27,7 +27,7 @@ const (
 // The worker takes no more requests; when those in its other threads are done,
 // or graceful_timeout is over, it is aborted.
 func (m *Master) timedOut(msg wire.FromFront) {
-	w := m.workers[msg.Worker]
+	w := m.workers[msg.Age]
 	if w == nil {
 		return
 	}

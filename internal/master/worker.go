@@ -32,7 +32,7 @@ type worker struct {
 	theirs []*os.File // its ends of the slots, likewise
 
 	board     *os.File
-	boardMem  *wire.Board
+	boardMem  *wire.Scoreboard
 	dump      *os.File
 	slotFiles []*os.File // the front's ends
 
@@ -124,7 +124,7 @@ func (m *Master) activate(w *worker) {
 		return
 	}
 	w.active = true
-	m.front.send(wire.ToFront{Type: wire.TypeActivate, Worker: w.age, Pid: w.pid, Kind: w.kind})
+	m.front.send(wire.ToFront{Type: wire.TypeActivate, Age: w.age, Pid: w.pid, Kind: w.kind})
 }
 
 // tellKind tells which kind of worker is used, if that was not certain before there was
@@ -160,7 +160,7 @@ func (m *Master) retire(w *worker) {
 		return
 	}
 	w.leaving = true
-	m.front.send(wire.ToFront{Type: wire.TypeRetire, Worker: w.age})
+	m.front.send(wire.ToFront{Type: wire.TypeRetire, Age: w.age})
 	m.terminate(w)
 	d := w.gen.gracefulTimeout()
 	if w.kind == wire.KindASGI {
@@ -199,7 +199,7 @@ func (m *Master) overdue(w *worker) {
 		return
 	}
 	m.log.Warnf("Worker graceful timeout (pid:%d)", w.pid)
-	m.front.send(wire.ToFront{Type: wire.TypeExpire, Worker: w.age})
+	m.front.send(wire.ToFront{Type: wire.TypeExpire, Age: w.age})
 	// The front answers the clients and reports each request; then this
 	// worker is aborted. If it runs none there is no report.
 	m.after(reportGrace, func() { m.abort(w) })
@@ -244,7 +244,7 @@ func (m *Master) kill(w *worker) {
 // forget drops all that belongs to a worker whose process is gone.
 func (m *Master) forget(w *worker) {
 	delete(m.workers, w.age)
-	m.front.send(wire.ToFront{Type: wire.TypeGone, Worker: w.age})
+	m.front.send(wire.ToFront{Type: wire.TypeGone, Age: w.age})
 	w.close()
 	m.countWorkers()
 	m.releaseUnused(w.gen)

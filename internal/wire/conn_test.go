@@ -51,14 +51,14 @@ func wantClosed(t *testing.T, r *os.File) {
 
 func TestConn(t *testing.T) {
 	a, b := connPair(t)
-	a.Send(ToFront{Type: TypeWorker, Worker: 3, First: 4})
+	a.Send(ToFront{Type: TypeWorker, Age: 3, First: 4})
 	a.Send(ToFront{Type: TypeQuit})
 	var m ToFront
-	if files, err := b.Recv(&m); err != nil || len(files) > 0 || m.Type != TypeWorker || m.Worker != 3 || m.First != 4 {
+	if files, err := b.Recv(&m); err != nil || len(files) > 0 || m.Type != TypeWorker || m.Age != 3 || m.First != 4 {
 		t.Fatalf("%+v, %d files, %v", m, len(files), err)
 	}
 	m = ToFront{}
-	if _, err := b.Recv(&m); err != nil || m.Type != TypeQuit || m.Worker != 0 {
+	if _, err := b.Recv(&m); err != nil || m.Type != TypeQuit || m.Age != 0 {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	b.Send(FromFront{Type: TypeTimeout, Seconds: 1.5})
@@ -125,14 +125,14 @@ func TestConnSendDoesNotBlock(t *testing.T) {
 	const count = 200
 	path := strings.Repeat("/", 20000)
 	for i := range count {
-		a.Send(FromFront{Type: TypeTimeout, Worker: i + 1, Path: path})
+		a.Send(FromFront{Type: TypeTimeout, Age: i + 1, Path: path})
 	}
 	flushed := make(chan bool)
 	go func() { a.Flush(); close(flushed) }()
 	for i := range count {
 		var m FromFront
-		if _, err := b.Recv(&m); err != nil || m.Worker != i+1 || len(m.Path) != len(path) {
-			t.Fatalf("message %d: %d, %v", i, m.Worker, err)
+		if _, err := b.Recv(&m); err != nil || m.Age != i+1 || len(m.Path) != len(path) {
+			t.Fatalf("message %d: %d, %v", i, m.Age, err)
 		}
 	}
 	select {
@@ -159,7 +159,7 @@ func TestConnSendKeeping(t *testing.T) {
 		if i%5 == 4 {
 			send = a.Send
 		}
-		if err := send(FromFront{Type: TypeTimeout, Worker: i + 1, Path: path}, r); err != nil {
+		if err := send(FromFront{Type: TypeTimeout, Age: i + 1, Path: path}, r); err != nil {
 			t.Fatal(err)
 		}
 		if i%5 != 4 {
@@ -172,8 +172,8 @@ func TestConnSendKeeping(t *testing.T) {
 	for i := range count {
 		var m FromFront
 		files, err := b.Recv(&m)
-		if err != nil || m.Worker != i+1 || len(files) != 1 {
-			t.Fatalf("message %d: %d with %d files, %v", i+1, m.Worker, len(files), err)
+		if err != nil || m.Age != i+1 || len(files) != 1 {
+			t.Fatalf("message %d: %d with %d files, %v", i+1, m.Age, len(files), err)
 		}
 		if text, _ := io.ReadAll(files[0]); string(text) != fmt.Sprint(i+1) {
 			t.Errorf("message %d has the file of %s", i+1, text)

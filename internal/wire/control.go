@@ -19,7 +19,7 @@ const (
 	TypeLogs       = "logs"
 	TypeTitle      = "title" // also master → spawner
 	TypeSecrets    = "secrets"
-	TypeLooked     = "looked"
+	TypeChecked    = "checked"
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -29,7 +29,7 @@ const (
 	TypeLost    = "lost"
 	TypeClosed  = "closed"
 	TypeDrained = "drained"
-	TypeLook    = "look"
+	TypeCheck   = "check"
 
 	// master → spawner
 	TypeConfigure  = "configure"
@@ -39,7 +39,7 @@ const (
 	TypeHook       = "hook"
 	TypeRelease    = "release"
 	TypeReopen     = "reopen"
-	TypeRelay      = "relay"
+	TypeLogger     = "logger"
 	TypeTLSHook    = "ssl_context"
 	TypeWorkers    = "workers"
 	TypeAttributes = "attributes"
@@ -89,7 +89,7 @@ type ToFront struct {
 	Listeners  []Listener   `json:"listeners,omitempty"`
 	Generation int          `json:"generation,omitempty"`
 	Config     *FrontConfig `json:"config,omitempty"`
-	Worker     int          `json:"worker,omitempty"`
+	Age        int          `json:"age,omitempty"`
 	Pid        int          `json:"pid,omitempty"`
 	Kind       string       `json:"kind,omitempty"`
 	First      int          `json:"first,omitempty"`
@@ -98,13 +98,13 @@ type ToFront struct {
 	Final      bool         `json:"final,omitempty"`
 	Access     bool         `json:"access,omitempty"`
 	Error      bool         `json:"error,omitempty"`
-	Relay      bool         `json:"relay,omitempty"`
+	Logger     bool         `json:"logger,omitempty"`
 	Level      string       `json:"level,omitempty"`
 	Format     string       `json:"format,omitempty"` // of the lines of the error log: json or ecs, else text
 	Syslog     *Syslog      `json:"syslog,omitempty"`
 	Statsd     *Statsd      `json:"statsd,omitempty"`
 	Title      string       `json:"title,omitempty"`
-	Look       int          `json:"look,omitempty"`
+	Check      int          `json:"check,omitempty"`
 }
 
 // A Listener names a listening socket that goes with a message.
@@ -223,7 +223,7 @@ type FromFront struct {
 	Error   string  `json:"error,omitempty"`
 	Errno   int     `json:"errno,omitempty"`   // of an error of the system
 	Stalled float64 `json:"stalled,omitempty"` // the answer to ping: seconds
-	Worker  int     `json:"worker,omitempty"`
+	Age     int     `json:"age,omitempty"`
 
 	Generation int    `json:"generation,omitempty"`
 	Reason     string `json:"reason,omitempty"`
@@ -233,7 +233,7 @@ type FromFront struct {
 	Seconds float64 `json:"seconds,omitempty"`
 	Others  int     `json:"others,omitempty"`
 	Blocked int     `json:"blocked,omitempty"`
-	Look    int     `json:"look,omitempty"`
+	Check   int     `json:"check,omitempty"`
 
 	Served  int       `json:"served,omitempty"`
 	Running []Running `json:"running,omitempty"`
@@ -259,7 +259,7 @@ type ToSpawner struct {
 	Load       bool           `json:"load,omitempty"`
 	StandIn    bool           `json:"stand_in,omitempty"`
 	Terminal   int            `json:"terminal,omitempty"`
-	Worker     int            `json:"worker,omitempty"`
+	Age        int            `json:"age,omitempty"`
 	Hook       string         `json:"hook,omitempty"`
 	Args       []any          `json:"args,omitempty"`
 	Server     *Server        `json:"server,omitempty"`
@@ -297,7 +297,7 @@ type FromSpawner struct {
 	Code      int    `json:"code,omitempty"`
 	Errno     int    `json:"errno,omitempty"` // of an error of the system
 
-	Worker int `json:"worker,omitempty"`
+	Age    int `json:"age,omitempty"`
 	Pid    int `json:"pid,omitempty"`
 	Signal int `json:"signal,omitempty"`
 	Peak   int `json:"peak,omitempty"` // the most memory that it had, in KiB
@@ -309,8 +309,8 @@ type FromSpawner struct {
 
 	Lingers bool `json:"lingers,omitempty"` // the answer to exit: something of the hooks still runs
 
-	Relay bool `json:"relay,omitempty"` // the answer to prepare, or to a hook that changed that: log lines must go through Python
-	Level int  `json:"level,omitempty"` // the answer to relay: the least level that is logged, as Python numbers it
+	Logger bool `json:"logger,omitempty"` // the answer to prepare, or to a hook that changed that: log lines must go through Python
+	Level  int  `json:"level,omitempty"`  // the answer to logger: the least level that is logged, as Python numbers it
 
 	Files []string `json:"files,omitempty"` // of modules that were imported
 	Since float64  `json:"since,omitempty"` // when that was, at the earliest: seconds since 1970

@@ -12,20 +12,20 @@ const (
 	EventUpload
 	EventBody
 	EventGone
-	EventGrant
+	EventCredit
 	EventPing
 	EventReset
 	EventMessage
 	EventClosed
 	EventLate
-	EventTray
+	EventBufferFree
 )
 
 var eventNames = [...]string{
 	EventRequest: "REQUEST", EventUpload: "UPLOAD", EventBody: "BODY", EventGone: "GONE",
-	EventGrant: "GRANT", EventPing: "PING", EventReset: "RESET",
+	EventCredit: "CREDIT", EventPing: "PING", EventReset: "RESET",
 	EventMessage: "MESSAGE", EventClosed: "CLOSED", EventLate: "LATE",
-	EventTray: "TRAY",
+	EventBufferFree: "BUFFER_FREE",
 }
 
 // String is the name in docs/protocol.md.
@@ -71,14 +71,14 @@ func AppendLate(dst []byte, id uint32) []byte {
 	return AppendNone(AppendNone(AppendEvent(dst, EventLate, id)))
 }
 
-// AppendTray appends an [EventTray].
-func AppendTray(dst []byte, id uint32) []byte {
-	return AppendNone(AppendNone(AppendEvent(dst, EventTray, id)))
+// AppendBufferFree appends an [EventBufferFree].
+func AppendBufferFree(dst []byte, id uint32) []byte {
+	return AppendNone(AppendNone(AppendEvent(dst, EventBufferFree, id)))
 }
 
-// AppendGrant appends an [EventGrant].
-func AppendGrant(dst []byte, id uint32, bytes int64) []byte {
-	return AppendNone(AppendInt(AppendEvent(dst, EventGrant, id), bytes))
+// AppendCredit appends an [EventCredit].
+func AppendCredit(dst []byte, id uint32, bytes int64) []byte {
+	return AppendNone(AppendInt(AppendEvent(dst, EventCredit, id), bytes))
 }
 
 // AppendPing appends an [EventPing] that is sent at t.

@@ -140,10 +140,10 @@ for m in [
 	}
 	for _, path := range interpreters(t) {
 		out := runPython(t, path, script, nil)
-		var m WorkerMessage
+		var m Reply
 		for _, want := range want {
 			n := int(out[0]) | int(out[1])<<8 | int(out[2])<<16
-			if _, err := DecodeWorkerMessage(out[4:4+n], &m); err != nil {
+			if _, err := DecodeReply(out[4:4+n], &m); err != nil {
 				t.Fatalf("%s: %s: %v", path, want, err)
 			}
 			out = out[4+n:]
@@ -154,7 +154,7 @@ for m in [
 			if len(m.Headers) > 0 && (string(m.Headers[0].Value) != "text/plain" || !bytes.Equal(m.Headers[1].Value, latin) || len(m.Headers[2].Name) > 0) {
 				t.Errorf("%s: headers %q", path, m.Headers)
 			}
-			if m.Kind == KindResponse && !bytes.Equal(m.Body, latin) {
+			if m.Kind == ReplyResponse && !bytes.Equal(m.Body, latin) {
 				t.Errorf("%s: body %q", path, m.Body)
 			}
 		}

@@ -31,7 +31,7 @@ func section(t *testing.T, doc, heading string) string {
 	return text
 }
 
-// says tells whether a section has a text, whatever lines that is on.
+// says reports whether a section has a text, whatever lines that is on.
 func says(t *testing.T, doc, heading, text string) bool {
 	t.Helper()
 	return strings.Contains(strings.Join(strings.Fields(section(t, doc, heading)), " "), text)
@@ -188,8 +188,8 @@ func checkControl(t *testing.T, doc string) {
 func checkKinds(t *testing.T, doc string) {
 	table := slices.Concat(rows(section(t, doc, "## Slots: responses")), rows(section(t, doc, "### Worker → front")))
 	known := 0
-	for i := range workerKinds {
-		if Kind(i).known() {
+	for i := range replyKinds {
+		if ReplyKind(i).known() {
 			known++
 		}
 	}
@@ -198,11 +198,11 @@ func checkKinds(t *testing.T, doc string) {
 	}
 	for _, row := range table {
 		n, items := shapeOf(t, row)
-		kind := Kind(n)
+		kind := ReplyKind(n)
 		if want := fmt.Sprintf("%d `%v`", n, kind); row[0] != want {
 			t.Errorf("%s, in the code %s", row[0], want)
-		} else if items != workerKinds[n].items {
-			t.Errorf("%v has %d items, in the code %d", kind, items, workerKinds[n].items)
+		} else if items != replyKinds[n].items {
+			t.Errorf("%v has %d items, in the code %d", kind, items, replyKinds[n].items)
 		}
 	}
 	for i, row := range rows(section(t, doc, "### Front → worker")) {
@@ -232,20 +232,20 @@ func checkMemory(t *testing.T, doc string) {
 		return words
 	}
 	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", boardFirst+word, boardStride) }
-	board := []string{slot(boardToken), slot(boardClaimed), slot(boardGone), slot(boardDeadline), slot(boardShelved), slot(boardTray)}
-	board = slices.Insert(board, 0, fmt.Sprintf("%d–%d", boardRing, boardRing+MaxRevoked-1))
+	board := []string{slot(boardToken), slot(boardClaimed), slot(boardGone), slot(boardDeadline), slot(boardJournaled), slot(boardBuffer)}
+	board = slices.Insert(board, 0, fmt.Sprintf("%d–%d", boardRevocationRing, boardRevocationRing+MaxRevoked-1))
 	for _, word := range []int{boardRevocations, boardEnd, boardReloaded, boardMostLag, boardLag, boardPing, boardFront, boardPromoted} {
 		board = slices.Insert(board, 0, fmt.Sprint(word))
 	}
-	if got := column("### Board"); !slices.Equal(got, board) {
-		t.Errorf("board: words %q, in the code %q", got, board)
+	if got := column("### Scoreboard"); !slices.Equal(got, board) {
+		t.Errorf("scoreboard: words %q, in the code %q", got, board)
 	}
 	for _, want := range []string{
-		fmt.Sprintf("%d MiB", storeSegments*SegmentBlocks*StoreBlock>>20), fmt.Sprintf("%d blocks", SegmentBlocks),
-		fmt.Sprintf("%d bytes", pageSize), fmt.Sprintf("blocks of %d KiB", StoreBlock>>10),
+		fmt.Sprintf("%d MiB", arenaSegments*SegmentBlocks*ArenaBlock>>20), fmt.Sprintf("%d blocks", SegmentBlocks),
+		fmt.Sprintf("%d bytes", pageSize), fmt.Sprintf("blocks of %d KiB", ArenaBlock>>10),
 	} {
-		if !says(t, doc, "### Store", want) {
-			t.Errorf("store: %q in the code", want)
+		if !says(t, doc, "### Body arena", want) {
+			t.Errorf("body arena: %q in the code", want)
 		}
 	}
 }

@@ -48,12 +48,12 @@ func TestMemoryFileKeepsItsSize(t *testing.T) {
 
 // A hole that is made in it reads as zeros, for those that have it mapped too.
 func TestHoleInBoard(t *testing.T) {
-	f, err := NewBoardFile(1)
+	f, err := NewScoreboardFile(1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	b, err := MapBoard(f)
+	b, err := MapScoreboard(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestHoleInBoard(t *testing.T) {
 		t.Errorf("claimed %d", id)
 	}
 	b.SetDeadline(0, 5, time.Now())
-	clear(b.Tray(0, TraySize))
+	clear(b.ResponseBuffer(0, ResponseBufferSize))
 }
 
 func TestConstantFile(t *testing.T) {

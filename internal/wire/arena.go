@@ -8,25 +8,25 @@ import (
 )
 
 const (
-	// StoreBlock is the size of a block of a [Store], in bytes.
-	StoreBlock = 128 << 10
-	// SegmentBlocks is how many blocks a segment of a store has: enough for the largest body
+	// ArenaBlock is the size of a block of a [Arena], in bytes.
+	ArenaBlock = 128 << 10
+	// SegmentBlocks is how many blocks a segment of a body arena has: enough for the largest body
 	// that is kept there.
 	SegmentBlocks = 32
-	// storeSegments is how many segments a store has at most.
-	storeSegments = 16
+	// arenaSegments is how many segments a body arena has at most.
+	arenaSegments = 16
 	// unknownBlocks is for how many blocks a body of unknown size should find room.
 	unknownBlocks = 8
 )
 
-// A Store is memory in which a front keeps bodies of requests until the workers of one
+// A Arena is memory in which a front keeps bodies of requests until the workers of one
 // generation have read them there: segments of blocks, each of them a memory file of its own.
 // A body lies in one segment. This process alone can write to it: a worker gets a
-// descriptor that it can read. The store may be used from any goroutine. A nil *Store has
+// descriptor that it can read. The arena may be used from any goroutine. A nil *Arena has
 // no room.
-type Store struct {
+type Arena struct {
 	mu       sync.Mutex
-	segments [storeSegments]*segment
+	segments [arenaSegments]*segment
 	closed   bool
 }
 
@@ -41,13 +41,13 @@ type segment struct {
 	idle   bool // nothing was in it since the last Trim
 }
 
-// NewStore makes a store, which takes memory only as it is used, 64 MiB at most.
-func NewStore() *Store { return new(Store) }
+// NewArena makes a body arena, which takes memory only as it is used, 64 MiB at most.
+func NewArena() *Arena { return new(Arena) }
 
 // Take returns the number of a free block for a body of so many blocks; −1: that is not
 // known. false: there is none. beside is the last block of the body, in whose segment it
 // must be, or −1.
-func (s *Store) Take(beside, blocks int) (int, bool) {
+func (s *Arena) Take(beside, blocks int) (int, bool) {
 	if s == nil {
 		return 0, false
 	}
@@ -87,7 +87,7 @@ func (g *segment) take(number, from int) (int, bool) {
 	for i := range SegmentBlocks {
 		i = (from + i) % SegmentBlocks
 		if !g.used[i] {
-			if !g.backed[i] && reserve(g.file, blockAt(i), StoreBlock) != nil {
+			if !g.backed[i] && reserve(g.file, blockAt(i), ArenaBlock) != nil {
 				return 0, false
 			}
 			g.used[i], g.backed[i], g.idle = true, true, false
@@ -113,32 +113,32 @@ func (g *segment) longest() (at int) {
 	return at
 }
 
-func (s *Store) segment(block int) *segment { return s.segments[block/SegmentBlocks] }
+func (s *Arena) segment(block int) *segment { return s.segments[block/SegmentBlocks] }
 
 // Block is the memory of a block that was taken.
-func (s *Store) Block(i int) []byte {
+func (s *Arena) Block(i int) []byte {
 	at := blockAt(i % SegmentBlocks)
-	return s.segment(i).mem[at : at+StoreBlock : at+StoreBlock]
+	return s.segment(i).mem[at : at+ArenaBlock : at+ArenaBlock]
 }
 
 // blockAt is where in a segment a block is.
-func blockAt(i int) int64 { return int64(pageSize + i*StoreBlock) }
+func blockAt(i int) int64 { return int64(pageSize + i*ArenaBlock) }
 
 // File is the segment of a block that was taken, for the worker that is to read it. It
-// stays the store's.
-func (s *Store) File(i int) *os.File { return s.segment(i).reader }
+// stays the body arena's.
+func (s *Arena) File(i int) *os.File { return s.segment(i).reader }
 
 // InSegment is the number of a block in its segment, by which a worker finds it.
 func InSegment(i int) int { return i % SegmentBlocks }
 
 // Own says that a block, and what is read together with it, is of a request. A worker
 // looks at that when it has read it: it may have been too late.
-func (s *Store) Own(i int, id uint32) { s.segment(i).owner(i % SegmentBlocks).Store(uint64(id)) }
+func (s *Arena) Own(i int, id uint32) { s.segment(i).owner(i % SegmentBlocks).Store(uint64(id)) }
 
 func (g *segment) owner(i int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&g.mem[8*i])) }
 
 // Free gives blocks back.
-func (s *Store) Free(blocks []int) {
+func (s *Arena) Free(blocks []int) {
 	for _, i := range blocks {
 		s.Own(i, 0)
 	}
@@ -156,7 +156,7 @@ func (s *Store) Free(blocks []int) {
 
 // Trim gives memory back to the system that was not needed since the last call, and
 // reports whether there is more to give back later.
-func (s *Store) Trim() bool {
+func (s *Arena) Trim() bool {
 	if s == nil {
 		return false
 	}
@@ -166,7 +166,7 @@ func (s *Store) Trim() bool {
 }
 
 // Close gives all memory back, that of bodies which are there yet when they are freed.
-func (s *Store) Close() {
+func (s *Arena) Close() {
 	if s == nil {
 		return
 	}
@@ -178,7 +178,7 @@ func (s *Store) Close() {
 
 // dropEmpty drops segments that are empty; not all: those that have been for a while. A
 // worker that reads late has a descriptor of its own.
-func (s *Store) dropEmpty(all bool) (left bool) {
+func (s *Arena) dropEmpty(all bool) (left bool) {
 	for i, g := range s.segments {
 		switch {
 		case g == nil:
@@ -199,8 +199,8 @@ func (s *Store) dropEmpty(all bool) (left bool) {
 }
 
 func newSegment() (*segment, error) {
-	const size = pageSize + SegmentBlocks*StoreBlock
-	file, reader, mem, err := sharedReadOnly("indrik-store", size)
+	const size = pageSize + SegmentBlocks*ArenaBlock
+	file, reader, mem, err := sharedReadOnly("indrik-bodies", size)
 	if err != nil {
 		return nil, err
 	}

@@ -19,12 +19,12 @@ func pyStr(s string) string   { return "u" + pyBytes(s)[1:] }
 
 func TestDecodeWorkerMessage(t *testing.T) {
 	headers := pyList(pyTuple(pyStr("A"), pyStr("caf\u00e9 \u00ff\u0080")), pyTuple(pyStr("B"), pyStr("")))
-	var m WorkerMessage
+	var m Reply
 	input := []byte(pyTuple(pyInt(0), pyInt(5), pyStr("200 OK"), headers, pyBytes("body")))
-	if _, err := DecodeWorkerMessage(input, &m); err != nil {
+	if _, err := DecodeReply(input, &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.Kind != KindResponse || m.ID != 5 || string(m.Status) != "200 OK" || len(m.Headers) != 2 || string(m.Body) != "body" {
+	if m.Kind != ReplyResponse || m.ID != 5 || string(m.Status) != "200 OK" || len(m.Headers) != 2 || string(m.Body) != "body" {
 		t.Errorf("%+v", m)
 	}
 	if h := m.Headers; string(h[0].Name) != "A" || string(h[0].Value) != "caf\xe9 \xff\x80" || string(h[1].Name) != "B" || len(h[1].Value) != 0 {
@@ -35,15 +35,15 @@ func TestDecodeWorkerMessage(t *testing.T) {
 	}
 
 	// A body can be elsewhere.
-	if _, err := DecodeWorkerMessage([]byte(pyTuple(pyInt(2), pyInt(5), pyInt(TraySize))), &m); err != nil || m.OnTray != TraySize || m.Body != nil {
+	if _, err := DecodeReply([]byte(pyTuple(pyInt(2), pyInt(5), pyInt(ResponseBufferSize))), &m); err != nil || m.InBuffer != ResponseBufferSize || m.Body != nil {
 		t.Errorf("%+v, %v", m, err)
 	}
 
 	// Nothing of it must be left in the next one.
-	if _, err := DecodeWorkerMessage([]byte(pyTuple(pyInt(3), pyInt(6))), &m); err != nil {
+	if _, err := DecodeReply([]byte(pyTuple(pyInt(3), pyInt(6))), &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.Kind != KindEnd || m.ID != 6 || m.Status != nil || len(m.Headers) != 0 || m.Body != nil || m.OnTray != 0 {
+	if m.Kind != ReplyEnd || m.ID != 6 || m.Status != nil || len(m.Headers) != 0 || m.Body != nil || m.InBuffer != 0 {
 		t.Errorf("%+v", m)
 	}
 }
@@ -53,20 +53,20 @@ func TestDecodeASGIMessages(t *testing.T) {
 	input := []byte(pyTuple(pyInt(0), pyInt(5), pyInt(404), pyTuple(
 		pyList(pyBytes("a"), pyBytes("caf\xe9")), pyTuple(pyBytes("b"), pyStr("\u00e9"))), pyBytes("body")) +
 		pyTuple(pyInt(10), pyInt(6), pyInt(1<<40)) + pyTuple(pyInt(13), pyInt(7), pyInt(504)))
-	var m WorkerMessage
-	rest, err := DecodeWorkerMessage(input, &m)
+	var m Reply
+	rest, err := DecodeReply(input, &m)
 	if err != nil || m.Code != 404 || m.Status != nil || len(m.Headers) != 2 {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	if h := m.Headers; string(h[0].Name) != "a" || string(h[0].Value) != "caf\xe9" || string(h[1].Value) != "\xe9" {
 		t.Errorf("headers %q", h)
 	}
-	rest, err = DecodeWorkerMessage(rest, &m)
-	if err != nil || m.Kind != KindWant || m.ID != 6 || m.Count != 1<<40 || m.Code != 0 {
+	rest, err = DecodeReply(rest, &m)
+	if err != nil || m.Kind != ReplyCredit || m.ID != 6 || m.Count != 1<<40 || m.Code != 0 {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	rest, err = DecodeWorkerMessage(rest, &m)
-	if err != nil || m.Kind != KindFail || m.Code != 504 || len(rest) > 0 {
+	rest, err = DecodeReply(rest, &m)
+	if err != nil || m.Kind != ReplyFail || m.Code != 504 || len(rest) > 0 {
 		t.Fatalf("%+v, %v", m, err)
 	}
 }
@@ -76,30 +76,30 @@ func TestDecodeWebSocketMessages(t *testing.T) {
 		pyTuple(pyInt(15), pyInt(6), pyInt(1), pyBytes("hé"), pyInt(0)) +
 		pyTuple(pyInt(15), pyInt(7), pyInt(0), pyBytes("\xff"), pyInt(1)) +
 		pyTuple(pyInt(16), pyInt(8), pyInt(4999), pyBytes("bye")))
-	var m WorkerMessage
-	rest, err := DecodeWorkerMessage(input, &m)
-	if err != nil || m.Kind != KindAccept || m.ID != 5 || string(m.Protocol) != "chat" || len(m.Headers) != 1 {
+	var m Reply
+	rest, err := DecodeReply(input, &m)
+	if err != nil || m.Kind != ReplyAccept || m.ID != 5 || string(m.Protocol) != "chat" || len(m.Headers) != 1 {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	rest, err = DecodeWorkerMessage(rest, &m)
-	if err != nil || m.Kind != KindMessage || m.ID != 6 || !m.Text || m.More || string(m.Body) != "hé" || m.Protocol != nil {
+	rest, err = DecodeReply(rest, &m)
+	if err != nil || m.Kind != ReplyMessage || m.ID != 6 || !m.Text || m.More || string(m.Body) != "hé" || m.Protocol != nil {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	rest, err = DecodeWorkerMessage(rest, &m)
+	rest, err = DecodeReply(rest, &m)
 	if err != nil || m.Text || !m.More || string(m.Body) != "\xff" {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	rest, err = DecodeWorkerMessage(rest, &m)
-	if err != nil || m.Kind != KindClose || m.CloseCode != 4999 || string(m.Body) != "bye" || len(rest) > 0 {
+	rest, err = DecodeReply(rest, &m)
+	if err != nil || m.Kind != ReplyClose || m.CloseCode != 4999 || string(m.Body) != "bye" || len(rest) > 0 {
 		t.Fatalf("%+v, %v", m, err)
 	}
 }
 
 // Python may write a str in any of these forms.
 func TestDecodeStrForms(t *testing.T) {
-	var m WorkerMessage
+	var m Reply
 	for _, status := range []string{"u\x03\x00\x00\x00200", "t\x03\x00\x00\x00200", "a\x03\x00\x00\x00200", "A\x03\x00\x00\x00200", "z\x03200", "Z\x03200"} {
-		if _, err := DecodeWorkerMessage([]byte(pyTuple(pyInt(1), pyInt(5), status, pyList(), pyBytes(""))), &m); err != nil || string(m.Status) != "200" {
+		if _, err := DecodeReply([]byte(pyTuple(pyInt(1), pyInt(5), status, pyList(), pyBytes(""))), &m); err != nil || string(m.Status) != "200" {
 			t.Errorf("%q: %q, %v", status, m.Status, err)
 		}
 	}
@@ -151,9 +151,9 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 		{"no continuation", header(pyTuple(ok, pyStr("\xc3\x28"))), "beyond Latin-1"},
 		{"surrogate", header(pyTuple(ok, pyStr("\xed\xa0\x80"))), "beyond Latin-1"},
 		{"ASCII that is not", header(pyTuple(ok, "z\x01\xe9")), "not ASCII"},
-		{"body of 0 bytes elsewhere", pyTuple(pyInt(2), one, pyInt(0)), "0 bytes on the tray"},
-		{"body of -1 bytes elsewhere", pyTuple(pyInt(2), one, pyInt(-1)), "-1 bytes on the tray"},
-		{"too large for a tray", pyTuple(pyInt(1), one, ok, pyList(), pyInt(TraySize+1)), "bytes on the tray"},
+		{"body of 0 bytes elsewhere", pyTuple(pyInt(2), one, pyInt(0)), "0 bytes in the response buffer"},
+		{"body of -1 bytes elsewhere", pyTuple(pyInt(2), one, pyInt(-1)), "-1 bytes in the response buffer"},
+		{"too large for the buffer", pyTuple(pyInt(1), one, ok, pyList(), pyInt(ResponseBufferSize+1)), "bytes in the response buffer"},
 		{"body str", pyTuple(pyInt(2), one, ok), "type 'u', not 's'"},
 		{"body None", pyTuple(pyInt(2), one, "N"), "type 'N', not 's'"},
 		{"body longer than the message", pyTuple(pyInt(2), one, string(AppendBytesHeader(nil, 1<<31))), "ends too early"},
@@ -174,8 +174,8 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var m WorkerMessage
-			_, err := DecodeWorkerMessage([]byte(test.input), &m)
+			var m Reply
+			_, err := DecodeReply([]byte(test.input), &m)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
@@ -190,18 +190,18 @@ var typicalResponse = []byte(pyTuple(pyInt(0), pyInt(77), pyStr("200 OK"), pyLis
 
 // A message cut short anywhere is an error and nothing worse.
 func TestDecodeTruncated(t *testing.T) {
-	var m WorkerMessage
+	var m Reply
 	for i := range typicalResponse {
-		if _, err := DecodeWorkerMessage(typicalResponse[:i:i], &m); err == nil {
+		if _, err := DecodeReply(typicalResponse[:i:i], &m); err == nil {
 			t.Errorf("%d bytes were accepted", i)
 		}
 	}
 }
 
 func TestDecodeAllocs(t *testing.T) {
-	var m WorkerMessage
+	var m Reply
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := DecodeWorkerMessage(typicalResponse, &m); err != nil {
+		if _, err := DecodeReply(typicalResponse, &m); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -210,17 +210,17 @@ func TestDecodeAllocs(t *testing.T) {
 }
 
 func BenchmarkDecodeWorkerMessage(b *testing.B) {
-	var m WorkerMessage
+	var m Reply
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := DecodeWorkerMessage(typicalResponse, &m); err != nil {
+		if _, err := DecodeReply(typicalResponse, &m); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 // encode writes m as a worker does.
-func encode(m *WorkerMessage) string {
+func encode(m *Reply) string {
 	str := func(b []byte) string {
 		var s strings.Builder
 		for _, c := range b {
@@ -238,19 +238,19 @@ func encode(m *WorkerMessage) string {
 		status = pyInt(int64(m.Code))
 	}
 	switch m.Kind {
-	case KindResponse, KindStart:
+	case ReplyResponse, ReplyStart:
 		items = append(items, status, pyList(headers...), pyBytes(string(m.Body)))
-	case KindChunk:
+	case ReplyChunk:
 		items = append(items, pyBytes(string(m.Body)))
-	case KindFile:
+	case ReplyFile:
 		items = append(items, status, pyList(headers...), pyInt(m.Offset), pyInt(m.Count))
-	case KindPart:
+	case ReplyPart:
 		items = append(items, pyInt(m.Offset), pyInt(m.Count))
-	case KindHints, KindTrailers:
+	case ReplyHints, ReplyTrailers:
 		items = append(items, pyList(headers...))
-	case KindExtend, KindWant:
+	case ReplyExtend, ReplyCredit:
 		items = append(items, pyInt(m.Count))
-	case KindFail:
+	case ReplyFail:
 		items = append(items, status)
 	}
 	return pyTuple(items...)
@@ -279,8 +279,8 @@ func FuzzDecodeWorkerMessage(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
-		var m, again WorkerMessage
-		rest, err := DecodeWorkerMessage(input, &m)
+		var m, again Reply
+		rest, err := DecodeReply(input, &m)
 		if err != nil {
 			return
 		}
@@ -288,7 +288,7 @@ func FuzzDecodeWorkerMessage(f *testing.F) {
 			t.Fatal("nothing was read")
 		}
 		first := encode(&m)
-		if _, err := DecodeWorkerMessage([]byte(first), &again); err != nil {
+		if _, err := DecodeReply([]byte(first), &again); err != nil {
 			t.Fatalf("%q: %v", first, err)
 		}
 		if second := encode(&again); !bytes.Equal([]byte(first), []byte(second)) {

@@ -18,7 +18,7 @@ func TestRevoke(t *testing.T) {
 		}
 	}
 	for n := count - MaxRevoked; n < count; n++ {
-		if id := b.w.at(boardRing + n%MaxRevoked).Load(); id != uint64(1000+n) {
+		if id := b.w.at(boardRevocationRing + n%MaxRevoked).Load(); id != uint64(1000+n) {
 			t.Errorf("revocation %d is of %d", n, id)
 		}
 	}
@@ -33,16 +33,16 @@ func TestRevoke(t *testing.T) {
 	b.Revoke(6)
 }
 
-// The count is kept by the board, not by the front, since a front may be
+// The count is kept by the scoreboard, not by the front, since a front may be
 // replaced while the workers stay.
 func TestRevocationsOutliveTheFront(t *testing.T) {
-	f, err := NewBoardFile(1)
+	f, err := NewScoreboardFile(1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	for i := range 3 {
-		b, err := MapBoard(f)
+		b, err := MapScoreboard(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,14 +56,14 @@ func TestRevocationsOutliveTheFront(t *testing.T) {
 
 func TestBoard(t *testing.T) {
 	for _, slots := range []int{1, 63, 64, 1000} {
-		f, err := NewBoardFile(slots)
+		f, err := NewScoreboardFile(slots)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if st, err := f.Stat(); err != nil || st.Size()%pageSize != 0 {
 			t.Errorf("%d slots: %d bytes, %v", slots, st.Size(), err)
 		}
-		b, err := MapBoard(f)
+		b, err := MapScoreboard(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,8 +72,8 @@ func TestBoard(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Close() // the mappings stay
-		// The shelves and trays are apart from each other and from the words.
-		end := (boardFirst+boardStride*slots)*8 + slots*(ShelfSize+TraySize)
+		// The reply journals and response buffers are apart from each other and from the words.
+		end := (boardFirst+boardStride*slots)*8 + slots*(JournalSize+ResponseBufferSize)
 		if len(b.w.mem) < end {
 			t.Errorf("%d slots: %d bytes, want %d at least", slots, len(b.w.mem), end)
 		}
@@ -100,15 +100,15 @@ func TestBoard(t *testing.T) {
 	}
 }
 
-// newBoard maps a new board, which is of this process alone.
-func newBoard(t *testing.T, slots int) *Board {
+// newBoard maps a new scoreboard, which is of this process alone.
+func newBoard(t *testing.T, slots int) *Scoreboard {
 	t.Helper()
-	f, err := NewBoardFile(slots)
+	f, err := NewScoreboardFile(slots)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	b, err := MapBoard(f)
+	b, err := MapScoreboard(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,36 +119,36 @@ func newBoard(t *testing.T, slots int) *Board {
 func TestShelfAndTray(t *testing.T) {
 	b := newBoard(t, 3)
 	for i := range 3 {
-		text := fmt.Sprintf("the shelf of slot %d", i)
-		at := len(b.w.mem) - (i+1)*(ShelfSize+TraySize)
+		text := fmt.Sprintf("the journal of slot %d", i)
+		at := len(b.w.mem) - (i+1)*(JournalSize+ResponseBufferSize)
 		copy(b.w.mem[at:], text)
-		b.slot(i, boardShelved).Store(uint64(len(text)))
-		copy(b.w.mem[at+ShelfSize:], fmt.Sprintf("the tray of slot %d", i))
-		b.slot(i, boardTray).Store(5)
+		b.slot(i, boardJournaled).Store(uint64(len(text)))
+		copy(b.w.mem[at+JournalSize:], fmt.Sprintf("the buffer of slot %d", i))
+		b.slot(i, boardBuffer).Store(5)
 	}
 	for i := range 3 {
-		if got, want := string(b.AppendShelf([]byte(">"), i)), fmt.Sprintf(">the shelf of slot %d", i); got != want {
+		if got, want := string(b.AppendJournal([]byte(">"), i)), fmt.Sprintf(">the journal of slot %d", i); got != want {
 			t.Errorf("slot %d: %q, want %q", i, got, want)
 		}
-		if got, want := string(b.Tray(i, len("the tray of slot 0"))), fmt.Sprintf("the tray of slot %d", i); got != want {
+		if got, want := string(b.ResponseBuffer(i, len("the buffer of slot 0"))), fmt.Sprintf("the buffer of slot %d", i); got != want {
 			t.Errorf("slot %d: %q, want %q", i, got, want)
 		}
-		b.ClearTray(i, 6) // it is of another request
-		if of := b.TrayOf(i); of != 5 {
-			t.Errorf("the tray of slot %d is of %d", i, of)
+		b.FreeBuffer(i, 6) // it is of another request
+		if of := b.BufferHolder(i); of != 5 {
+			t.Errorf("the buffer of slot %d is of %d", i, of)
 		}
-		b.ClearTray(i, 5)
-		if of := b.TrayOf(i); of != 0 {
-			t.Errorf("the tray of slot %d is of %d", i, of)
+		b.FreeBuffer(i, 5)
+		if of := b.BufferHolder(i); of != 0 {
+			t.Errorf("the buffer of slot %d is of %d", i, of)
 		}
 	}
-	if n := len(b.Tray(2, TraySize)); n != TraySize {
-		t.Errorf("a tray of %d bytes", n)
+	if n := len(b.ResponseBuffer(2, ResponseBufferSize)); n != ResponseBufferSize {
+		t.Errorf("a response buffer of %d bytes", n)
 	}
-	// Whatever a worker writes there, no more than a shelf is read.
-	b.slot(0, boardShelved).Store(1 << 60)
-	if got := b.AppendShelf(nil, 0); len(got) != ShelfSize {
-		t.Errorf("%d bytes of a shelf of %d", len(got), ShelfSize)
+	// Whatever a worker writes there, no more than a journal is read.
+	b.slot(0, boardJournaled).Store(1 << 60)
+	if got := b.AppendJournal(nil, 0); len(got) != JournalSize {
+		t.Errorf("%d bytes of a reply journal of %d", len(got), JournalSize)
 	}
 }
 
@@ -177,9 +177,9 @@ func TestMapTooSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if b, err := MapBoard(f); err == nil {
+	if b, err := MapScoreboard(f); err == nil {
 		b.Close()
-		t.Error("100 bytes were taken for a board")
+		t.Error("100 bytes were taken for a scoreboard")
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -187,8 +187,8 @@ func TestMapTooSmall(t *testing.T) {
 	}
 	defer r.Close()
 	defer w.Close()
-	if b, err := MapBoard(r); err == nil {
+	if b, err := MapScoreboard(r); err == nil {
 		b.Close()
-		t.Error("a pipe was taken for a board")
+		t.Error("a pipe was taken for a scoreboard")
 	}
 }

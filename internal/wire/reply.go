@@ -8,88 +8,88 @@ import (
 	"unicode/utf8"
 )
 
-// Kind is the first item of every message from a worker's slot.
-type Kind int
+// ReplyKind is the first item of every message from a worker's slot.
+type ReplyKind int
 
 // The kinds of messages from slots; docs/protocol.md has their shapes.
 const (
-	KindResponse Kind = iota
-	KindStart
-	KindChunk
-	KindEnd
-	KindFile
-	KindError
-	KindRefused
-	KindHints
-	KindExtend
+	ReplyResponse ReplyKind = iota
+	ReplyStart
+	ReplyChunk
+	ReplyEnd
+	ReplyFile
+	ReplyError
+	ReplyRefused
+	ReplyHints
+	ReplyExtend
 
 	// Those of ASGI workers only.
-	KindLeave
-	KindWant
-	KindTrailers
-	KindPart
-	KindFail
-	KindAccept
-	KindMessage
-	KindClose
+	ReplyLeave
+	ReplyCredit
+	ReplyTrailers
+	ReplyPart
+	ReplyFail
+	ReplyAccept
+	ReplyMessage
+	ReplyClose
 )
 
-// workerKinds has the name of each kind in docs/protocol.md, and how many items
+// replyKinds has the name of each kind in docs/protocol.md, and how many items
 // its tuple has.
-var workerKinds = [...]struct {
+var replyKinds = [...]struct {
 	name  string
 	items int
 }{
-	KindResponse: {"RESPONSE", 5},
-	KindStart:    {"START", 5},
-	KindChunk:    {"CHUNK", 3},
-	KindEnd:      {"END", 2},
-	KindFile:     {"FILE", 6},
-	KindError:    {"ERROR", 2},
-	KindRefused:  {"REFUSED", 2},
-	KindHints:    {"HINTS", 3},
-	KindExtend:   {"EXTEND", 3},
-	KindLeave:    {"LEAVE", 2},
-	KindWant:     {"WANT", 3},
-	KindTrailers: {"TRAILERS", 3},
-	KindPart:     {"PART", 4},
-	KindFail:     {"FAIL", 3},
-	KindAccept:   {"ACCEPT", 4},
-	KindMessage:  {"MESSAGE", 5},
-	KindClose:    {"CLOSE", 4},
+	ReplyResponse: {"RESPONSE", 5},
+	ReplyStart:    {"START", 5},
+	ReplyChunk:    {"CHUNK", 3},
+	ReplyEnd:      {"END", 2},
+	ReplyFile:     {"FILE", 6},
+	ReplyError:    {"ERROR", 2},
+	ReplyRefused:  {"REFUSED", 2},
+	ReplyHints:    {"HINTS", 3},
+	ReplyExtend:   {"EXTEND", 3},
+	ReplyLeave:    {"LEAVE", 2},
+	ReplyCredit:   {"CREDIT", 3},
+	ReplyTrailers: {"TRAILERS", 3},
+	ReplyPart:     {"PART", 4},
+	ReplyFail:     {"FAIL", 3},
+	ReplyAccept:   {"ACCEPT", 4},
+	ReplyMessage:  {"MESSAGE", 5},
+	ReplyClose:    {"CLOSE", 4},
 }
 
 // String is the name in docs/protocol.md.
-func (k Kind) String() string {
+func (k ReplyKind) String() string {
 	if !k.known() {
 		return fmt.Sprintf("Kind(%d)", int(k))
 	}
-	return workerKinds[k].name
+	return replyKinds[k].name
 }
 
-func (k Kind) known() bool { return k >= 0 && int(k) < len(workerKinds) && workerKinds[k].items > 0 }
+func (k ReplyKind) known() bool { return k >= 0 && int(k) < len(replyKinds) && replyKinds[k].items > 0 }
 
-// ASGI tells whether only ASGI workers say such a thing.
-func (k Kind) ASGI() bool { return k > KindExtend }
+// ASGI reports whether only ASGI workers say such a thing.
+func (k ReplyKind) ASGI() bool { return k > ReplyExtend }
 
 // A HeaderField is a name and a value, Latin-1 text.
 type HeaderField struct{ Name, Value []byte }
 
-// A WorkerMessage is a message from a slot. Its slices are parts of the decoded
+// A Reply is a message from a slot. Its slices are parts of the decoded
 // message, or of memory of its own, and are good until either changes. Fields
 // that its kind does not have are empty. Reuse it to avoid allocation.
-type WorkerMessage struct {
-	Kind    Kind
-	ID      uint32 // of the request, 1 to 2³¹−1
-	Token   uint64 // of the request, if Claimed
-	Claimed bool   // it names the request by a claim, as the queue's do, and not by its id alone
-	Status  []byte // empty if it came as a number
-	Code    int    // the status if it came as a number
-	Headers []HeaderField
-	Body    []byte // a whole body, or a part of one or of a WebSocket message; the reason of a close
-	OnTray  int    // bytes of a body that are on the tray of the slot instead
-	Offset  int64  // of the body in a file
-	Count   int64  // bytes of the file from there, −1 for all; bytes that are wanted; milliseconds of an extension
+type Reply struct {
+	Kind     ReplyKind
+	ID       uint32 // of the request, 1 to 2³¹−1
+	Token    uint64 // of the request, if Claimed
+	Claimed  bool   // it names the request by a claim, as the queue's do, and not by its id alone
+	Status   []byte // empty if it came as a number
+	Code     int    // the status if it came as a number
+	Headers  []HeaderField
+	Body     []byte // a whole body, or a part of one or of a WebSocket message; the reason of a close
+	InBuffer int    // bytes of a body that are in the response buffer of the slot instead
+	Offset   int64  // of the body in a file
+	Count    int64  // bytes of the file from there, −1 for all; bytes that are wanted; milliseconds of an extension
 
 	Protocol  []byte // the subprotocol; empty: none
 	Text      bool   // the WebSocket message is a text
@@ -102,11 +102,11 @@ type WorkerMessage struct {
 // errShort is a message that ends before its value does.
 var errShort = errors.New("it ends too early")
 
-// DecodeWorkerMessage reads the message at the start of b into m, and returns
+// DecodeReply reads the message at the start of b into m, and returns
 // what follows it: ASGI workers send several at a time. It accepts the shapes in
 // docs/protocol.md and nothing else. After an error m has no meaning.
-func DecodeWorkerMessage(b []byte, m *WorkerMessage) (rest []byte, err error) {
-	*m = WorkerMessage{Headers: m.Headers[:0], latin1: m.latin1[:0]}
+func DecodeReply(b []byte, m *Reply) (rest []byte, err error) {
+	*m = Reply{Headers: m.Headers[:0], latin1: m.latin1[:0]}
 	d := decoder{b: b}
 	if err := d.message(m); err != nil {
 		return nil, fmt.Errorf("message of a worker, at byte %d: %w", len(b)-len(d.b), err)
@@ -117,7 +117,7 @@ func DecodeWorkerMessage(b []byte, m *WorkerMessage) (rest []byte, err error) {
 // A decoder reads from the front of b.
 type decoder struct{ b []byte }
 
-func (d *decoder) message(m *WorkerMessage) error {
+func (d *decoder) message(m *Reply) error {
 	items, err := d.header(marshalTuple)
 	if err != nil {
 		return err
@@ -129,11 +129,11 @@ func (d *decoder) message(m *WorkerMessage) error {
 	if err != nil {
 		return err
 	}
-	m.Kind = Kind(kind)
+	m.Kind = ReplyKind(kind)
 	if !m.Kind.known() {
 		return fmt.Errorf("unknown kind %d", kind)
 	}
-	if want := workerKinds[kind].items; items != want {
+	if want := replyKinds[kind].items; items != want {
 		return fmt.Errorf("%v has %d items, not %d", m.Kind, want, items)
 	}
 	if err := d.id(m); err != nil {
@@ -143,7 +143,7 @@ func (d *decoder) message(m *WorkerMessage) error {
 }
 
 // id reads which request the message is about: a claim, or an id.
-func (d *decoder) id(m *WorkerMessage) error {
+func (d *decoder) id(m *Reply) error {
 	if len(d.b) > 0 && d.b[0] == marshalBytes {
 		claim, err := d.bytes()
 		if err != nil {
@@ -162,7 +162,7 @@ func (d *decoder) id(m *WorkerMessage) error {
 	return m.setID(uint64(id))
 }
 
-func (m *WorkerMessage) setID(id uint64) error {
+func (m *Reply) setID(id uint64) error {
 	if id < 1 || id > math.MaxInt32 {
 		return fmt.Errorf("%d is no request id", id)
 	}
@@ -171,28 +171,28 @@ func (m *WorkerMessage) setID(id uint64) error {
 }
 
 // rest reads what follows the id.
-func (d *decoder) rest(m *WorkerMessage) (err error) {
+func (d *decoder) rest(m *Reply) (err error) {
 	switch m.Kind {
-	case KindResponse, KindStart, KindFile:
+	case ReplyResponse, ReplyStart, ReplyFile:
 		if err = d.status(m); err != nil {
 			return err
 		}
 		if err = d.headers(m); err != nil {
 			return err
 		}
-	case KindHints, KindTrailers:
+	case ReplyHints, ReplyTrailers:
 		return d.headers(m)
-	case KindAccept, KindMessage, KindClose:
+	case ReplyAccept, ReplyMessage, ReplyClose:
 		return d.webSocket(m)
 	}
 	switch m.Kind {
-	case KindResponse, KindStart, KindChunk:
+	case ReplyResponse, ReplyStart, ReplyChunk:
 		err = d.body(m)
-	case KindExtend:
+	case ReplyExtend:
 		if m.Count, err = d.int(); err == nil && (m.Count < 0 || m.Count > math.MaxInt32) {
 			err = fmt.Errorf("an extension of %d ms", m.Count)
 		}
-	case KindFile, KindPart:
+	case ReplyFile, ReplyPart:
 		if m.Offset, err = d.int(); err != nil {
 			return err
 		}
@@ -202,11 +202,11 @@ func (d *decoder) rest(m *WorkerMessage) (err error) {
 		if m.Offset < 0 || m.Count < -1 {
 			err = fmt.Errorf("%d bytes from %d are no part of a file", m.Count, m.Offset)
 		}
-	case KindWant:
+	case ReplyCredit:
 		if m.Count, err = d.int(); err == nil && m.Count < 1 {
 			err = fmt.Errorf("%d bytes cannot be wanted", m.Count)
 		}
-	case KindFail:
+	case ReplyFail:
 		if err = d.statusNumber(m); err == nil && (m.Code < 400 || m.Code > 599) {
 			err = fmt.Errorf("%d is the status of no error", m.Code)
 		}
@@ -219,14 +219,14 @@ func (d *decoder) rest(m *WorkerMessage) (err error) {
 const maxCloseReason = 123
 
 // webSocket reads what follows the id in the kinds of WebSocket.
-func (d *decoder) webSocket(m *WorkerMessage) (err error) {
+func (d *decoder) webSocket(m *Reply) (err error) {
 	switch m.Kind {
-	case KindAccept:
+	case ReplyAccept:
 		if m.Protocol, err = d.str(m); err != nil {
 			return err
 		}
 		return d.headers(m)
-	case KindMessage:
+	case ReplyMessage:
 		if m.Text, err = d.flag(); err != nil {
 			return err
 		}
@@ -259,7 +259,7 @@ func (d *decoder) flag() (bool, error) {
 }
 
 // status reads a status such as 200 OK, or its number.
-func (d *decoder) status(m *WorkerMessage) (err error) {
+func (d *decoder) status(m *Reply) (err error) {
 	if len(d.b) > 0 && d.b[0] == marshalInt {
 		return d.statusNumber(m)
 	}
@@ -267,7 +267,7 @@ func (d *decoder) status(m *WorkerMessage) (err error) {
 	return err
 }
 
-func (d *decoder) statusNumber(m *WorkerMessage) error {
+func (d *decoder) statusNumber(m *Reply) error {
 	n, err := d.int()
 	if err != nil {
 		return err
@@ -279,7 +279,7 @@ func (d *decoder) statusNumber(m *WorkerMessage) error {
 	return nil
 }
 
-func (d *decoder) headers(m *WorkerMessage) error {
+func (d *decoder) headers(m *Reply) error {
 	n, err := d.sequence()
 	if err != nil {
 		return err
@@ -317,7 +317,7 @@ func (d *decoder) sequence() (int, error) {
 }
 
 // text reads a str or the bytes of one.
-func (d *decoder) text(m *WorkerMessage) ([]byte, error) {
+func (d *decoder) text(m *Reply) ([]byte, error) {
 	if len(d.b) > 0 && d.b[0] == marshalBytes {
 		return d.bytes()
 	}
@@ -365,16 +365,16 @@ func (d *decoder) take(n int) []byte {
 }
 
 // body reads a body, or how much of it is elsewhere.
-func (d *decoder) body(m *WorkerMessage) (err error) {
+func (d *decoder) body(m *Reply) (err error) {
 	if len(d.b) == 0 || d.b[0] != marshalInt {
 		m.Body, err = d.bytes()
 		return err
 	}
 	n, err := d.int()
-	if err == nil && (n < 1 || n > TraySize) {
-		err = fmt.Errorf("%d bytes on the tray", n)
+	if err == nil && (n < 1 || n > ResponseBufferSize) {
+		err = fmt.Errorf("%d bytes in the response buffer", n)
 	}
-	m.OnTray = int(n)
+	m.InBuffer = int(n)
 	return err
 }
 
@@ -433,7 +433,7 @@ func (d *decoder) long(count int32) (int64, error) {
 
 // str reads a str of any form and returns it as Latin-1: a part of the message
 // if it is ASCII, else a copy.
-func (d *decoder) str(m *WorkerMessage) ([]byte, error) {
+func (d *decoder) str(m *Reply) ([]byte, error) {
 	c, err := d.code()
 	if err != nil {
 		return nil, err

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func newStore(t *testing.T) *Store {
+func newStore(t *testing.T) *Arena {
 	t.Helper()
-	s := NewStore()
+	s := NewArena()
 	t.Cleanup(s.Close)
 	return s
 }
 
 // memory is how many bytes the segments take.
-func (s *Store) memory(t *testing.T) (n int64) {
+func (s *Arena) memory(t *testing.T) (n int64) {
 	t.Helper()
 	for _, g := range s.segments {
 		if g == nil {
@@ -41,21 +41,21 @@ func TestStore(t *testing.T) {
 			break
 		}
 		b := s.Block(i)
-		if len(b) != StoreBlock {
+		if len(b) != ArenaBlock {
 			t.Fatalf("block %d of %d bytes", i, len(b))
 		}
 		b[0], b[len(b)-1] = byte(i), byte(i>>8)
 		s.Own(i, uint32(i)+1000)
 		all = append(all, i)
 	}
-	if len(all) != storeSegments*SegmentBlocks {
+	if len(all) != arenaSegments*SegmentBlocks {
 		t.Fatalf("%d blocks", len(all))
 	}
 	for _, i := range all {
 		// As a worker sees them.
 		var ends [2]byte
-		for j, at := range []int64{0, StoreBlock - 1} {
-			if _, err := s.File(i).ReadAt(ends[j:j+1], int64(pageSize)+int64(InSegment(i))*StoreBlock+at); err != nil {
+		for j, at := range []int64{0, ArenaBlock - 1} {
+			if _, err := s.File(i).ReadAt(ends[j:j+1], int64(pageSize)+int64(InSegment(i))*ArenaBlock+at); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -133,7 +133,7 @@ func TestStoreIsReadOnly(t *testing.T) {
 	}
 }
 
-// A store takes as much memory as was needed lately.
+// A body arena takes as much memory as was needed lately.
 func TestStoreTrim(t *testing.T) {
 	s := newStore(t)
 	if n := s.memory(t); n > 0 {
@@ -147,15 +147,15 @@ func TestStoreTrim(t *testing.T) {
 		}
 		blocks = append(blocks, i)
 	}
-	if n := s.memory(t); n < (SegmentBlocks+1)*StoreBlock || n > (SegmentBlocks+2)*StoreBlock {
+	if n := s.memory(t); n < (SegmentBlocks+1)*ArenaBlock || n > (SegmentBlocks+2)*ArenaBlock {
 		t.Errorf("%d blocks have %d bytes", len(blocks), n)
 	}
 	s.Trim()
 	s.Free(blocks[:SegmentBlocks])
-	if !s.Trim() || s.memory(t) < SegmentBlocks*StoreBlock { // they were needed until now
+	if !s.Trim() || s.memory(t) < SegmentBlocks*ArenaBlock { // they were needed until now
 		t.Error("what was needed since the last time has no memory")
 	}
-	if s.Trim(); s.memory(t) > 2*StoreBlock {
+	if s.Trim(); s.memory(t) > 2*ArenaBlock {
 		t.Errorf("%d bytes for one block", s.memory(t))
 	}
 	if i, ok := s.Take(-1, SegmentBlocks); !ok { // what was given back can be taken again
@@ -169,9 +169,9 @@ func TestStoreTrim(t *testing.T) {
 		s.Free([]int{i, blocks[SegmentBlocks]})
 	}
 	if s.memory(t) > 0 {
-		t.Error("a store that was closed has memory")
+		t.Error("a body arena that was closed has memory")
 	}
 	if _, ok := s.Take(-1, 1); ok {
-		t.Error("a block of a store that was closed")
+		t.Error("a block of a body arena that was closed")
 	}
 }

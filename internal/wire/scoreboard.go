@@ -1,0 +1,224 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const pageSize = 4096
+
+// The layout of a scoreboard, in 64-bit words; see docs/protocol.md.
+const (
+	boardPromoted       = 0
+	boardFront          = 1
+	boardPing           = 2
+	boardLag            = 3
+	boardMostLag        = 4
+	boardReloaded       = 5
+	boardEnd            = 6
+	boardRevocations    = 7
+	boardRevocationRing = 8
+	boardFirst          = boardRevocationRing + MaxRevoked
+	boardToken          = 0 // of a slot's words
+	boardClaimed        = 1
+	boardGone           = 2
+	boardDeadline       = 3
+	boardJournaled      = 4
+	boardBuffer         = 5
+	boardStride         = 8
+)
+
+// JournalSize is the room in the reply journal of a slot, in bytes: what it has answered and
+// not sent yet.
+const JournalSize = 64 << 10
+
+// ResponseBufferSize is the room in the response buffer of a slot, in bytes: a large part of a response, for
+// the front to read there.
+const ResponseBufferSize = 1 << 20
+
+// boardPart is what a slot has at the end of a scoreboard: its reply journal, and its response buffer.
+const boardPart = JournalSize + ResponseBufferSize
+
+// MaxRevoked is how many revocations a [Scoreboard] has room for: a newer one takes the
+// place of the oldest.
+const MaxRevoked = 64
+
+// words is a memory file mapped as 64-bit words that several processes share.
+type words struct {
+	mem []byte
+}
+
+func (w words) at(i int) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&w.mem[i*8]))
+}
+
+func mapWords(f *os.File) (words, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return words{}, err
+	}
+	if st.Size() < pageSize {
+		return words{}, fmt.Errorf("shared memory of %d bytes is too small", st.Size())
+	}
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return words{}, os.NewSyscallError("mmap", err)
+	}
+	return words{mem}, nil
+}
+
+func (w words) unmap() {
+	if w.mem != nil {
+		unix.Munmap(w.mem)
+	}
+}
+
+// A Scoreboard is the memory that one worker shares with the front and the master: what each
+// of its slots is doing, which requests it must not run, and the reply journal and the response buffer of
+// each slot, which are at the end, those of the first slot last.
+//
+// The worker may write anything anywhere in it, at any time, and free its memory (it then
+// reads as zeros). So whatever is read from it is a claim of the worker about itself, and
+// is checked by whoever reads it. The size of the file is sealed: to read the memory never
+// fails.
+type Scoreboard struct{ w words }
+
+// NewScoreboardFile makes the memory of a [Scoreboard] for a number of slots. The caller
+// owns the file.
+func NewScoreboardFile(slots int) (*os.File, error) {
+	size := (boardFirst + boardStride*slots) * 8
+	return MemoryFile("indrik-scoreboard", (size+pageSize-1)/pageSize*pageSize+slots*boardPart)
+}
+
+// MapScoreboard maps a scoreboard; f may be closed afterwards.
+func MapScoreboard(f *os.File) (*Scoreboard, error) {
+	w, err := mapWords(f)
+	return &Scoreboard{w}, err
+}
+
+// Revoke forbids the worker to run a request that it has not claimed yet. One goroutine at
+// a time may revoke. How many revocations there were is kept in the scoreboard, since a front
+// may be replaced while the worker stays.
+func (b *Scoreboard) Revoke(id uint32) {
+	n := b.w.at(boardRevocations).Load()
+	b.w.at(boardRevocationRing + int(n%MaxRevoked)).Store(uint64(id))
+	b.w.at(boardRevocations).Store(n + 1)
+}
+
+// slot is a word of slot i.
+func (b *Scoreboard) slot(i, word int) *atomic.Uint64 {
+	return b.w.at(boardFirst + boardStride*i + word)
+}
+
+// Claimed is the id of the request that slot i says it has claimed last, 0 if none.
+func (b *Scoreboard) Claimed(i int) uint32 {
+	return uint32(b.slot(i, boardClaimed).Load())
+}
+
+// ClaimSize is how many bytes a claim has: the token of a request, and its id, 64 bits each.
+const ClaimSize = 16
+
+// PutClaim writes a claim as it stands on a scoreboard and in messages.
+func PutClaim(b []byte, id uint32, token uint64) {
+	binary.NativeEndian.PutUint64(b, token)
+	binary.NativeEndian.PutUint64(b[8:], uint64(id))
+}
+
+// Claim is the request that slot i says it has claimed last, one of the queue. It counts if the
+// token is that of the request. A slot writes both without a fence, so while it does they
+// may be of two requests: the one before is over then, the other has not begun.
+func (b *Scoreboard) Claim(i int) (id uint32, token uint64) {
+	return b.Claimed(i), b.slot(i, boardToken).Load()
+}
+
+// NotifyGone tells slot i that the client of a request has gone, so that it need not
+// make the rest of the response.
+func (b *Scoreboard) NotifyGone(i int, id uint32) {
+	b.slot(i, boardGone).Store(uint64(id))
+}
+
+// SetDeadline tells slot i until when it may run the request id.
+func (b *Scoreboard) SetDeadline(i int, id uint32, t time.Time) {
+	b.slot(i, boardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
+}
+
+// Journaled is how many bytes are in the reply journal of slot i.
+func (b *Scoreboard) Journaled(i int) int {
+	return int(min(b.slot(i, boardJournaled).Load(), JournalSize))
+}
+
+// AppendJournal appends what is in the reply journal of slot i. A worker that lives may be
+// changing it meanwhile.
+func (b *Scoreboard) AppendJournal(dst []byte, i int) []byte {
+	return append(dst, b.part(i)[:b.Journaled(i)]...)
+}
+
+func (b *Scoreboard) part(i int) []byte { return b.w.mem[len(b.w.mem)-(i+1)*boardPart:][:boardPart] }
+
+// ResponseBuffer is the first n bytes in the response buffer of slot i.
+func (b *Scoreboard) ResponseBuffer(i, n int) []byte { return b.part(i)[JournalSize:][:n] }
+
+// FreeBuffer tells slot i that what a request had in its response buffer has been read.
+func (b *Scoreboard) FreeBuffer(i int, id uint32) {
+	b.slot(i, boardBuffer).CompareAndSwap(uint64(id), 0)
+}
+
+// BufferHolder is the request that has something in the response buffer of slot i, 0 if none.
+func (b *Scoreboard) BufferHolder(i int) uint32 {
+	return uint32(b.slot(i, boardBuffer).Load())
+}
+
+// Serve lets an ASGI worker begin the requests of the front with a number, and no
+// others.
+func (b *Scoreboard) Serve(front int) { b.w.at(boardFront).Store(uint64(front) + 1) }
+
+// Serves reports whether the scoreboard says what Serve wrote for that front, or Stop: nobody
+// else writes there, unless the worker does.
+func (b *Scoreboard) Serves(front int) bool {
+	v := b.w.at(boardFront).Load()
+	return v == uint64(front)+1 || v == 0
+}
+
+// Stop lets an ASGI worker begin no more requests.
+func (b *Scoreboard) Stop() { b.w.at(boardFront).Store(0) }
+
+// Pinged is the number of the last [EventPing] that an ASGI worker has read.
+func (b *Scoreboard) Pinged() uint32 { return uint32(b.w.at(boardPing).Load()) }
+
+// maxLag is the greatest lag that [Scoreboard.Lag] returns, whatever the worker wrote.
+const maxLag = 24 * time.Hour
+
+// Lag is how late the event loop of an ASGI worker was at the last
+// [EventPing], and at most since its start.
+func (b *Scoreboard) Lag() (last, most time.Duration) {
+	micros := func(word int) time.Duration {
+		return time.Duration(min(b.w.at(word).Load(), uint64(maxLag/time.Microsecond))) * time.Microsecond
+	}
+	return micros(boardLag), micros(boardMostLag)
+}
+
+// Promote tells the worker that its master is a successor no more.
+func (b *Scoreboard) Promote() { b.w.at(boardPromoted).Store(1) }
+
+// Reload tells the worker that it is to end because code has changed.
+func (b *Scoreboard) Reload() { b.w.at(boardReloaded).Store(1) }
+
+// SetEnd tells the worker that the requests it runs are the last ones, and until when
+// graceful_timeout lasts, which begins before the worker is told to end. With the zero
+// time it takes that back.
+func (b *Scoreboard) SetEnd(t time.Time) {
+	var ms int64
+	if !t.IsZero() {
+		ms = monotonic(t).Milliseconds()
+	}
+	b.w.at(boardEnd).Store(uint64(ms))
+}
+
+// Close unmaps the scoreboard.
+func (b *Scoreboard) Close() { b.w.unmap() }
