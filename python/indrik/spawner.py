@@ -167,7 +167,7 @@ class Spawner:
 
     def _answer(self, message, fds):
         if message.get("truncated"):
-            self.short.add(message.get("worker"))
+            self.short.add(message.get("age"))
             raise CallError(
                 "system", "no descriptors are left in the spawner for `%s`" % message["type"], errno=errno.EMFILE
             )
@@ -273,7 +273,7 @@ class Spawner:
         if hasattr(gc, "freeze"):
             gc.freeze()
         self.logging = glogging.state(self.server.log)
-        return {"relay": glogging.in_python(self.server.log)}
+        return {"logger": glogging.in_python(self.server.log)}
 
     def _patch(self, name):
         try:
@@ -303,10 +303,10 @@ class Spawner:
         return app
 
     def on_slots(self, message, fds):
-        self.early.setdefault(message["worker"], []).extend(fds)
+        self.early.setdefault(message["age"], []).extend(fds)
 
     def on_spawn(self, message, fds):
-        number, age = message["generation"], message["worker"]
+        number, age = message["generation"], message["age"]
         if age in self.short:
             self.short.discard(age)
             wire.close_all(self.early.pop(age, []))
@@ -353,7 +353,7 @@ class Spawner:
             if generation.queue.fileno() not in keep:
                 generation.close()
 
-    def on_relay(self, message, fds):
+    def on_logger(self, message, fds):
         """Forks the process that writes the lines of the master and the front."""
         cfg = self.generations[message["generation"]].cfg
         pid = self._fork("the logger", fds)
@@ -381,7 +381,7 @@ class Spawner:
         self._run_hook(function, self.server, *message.get("args") or ())
         if generation:
             before, self.logging = self.logging, glogging.state(self.server.log)
-            return {"relay": self.logging != before and glogging.in_python(self.server.log)}
+            return {"logger": self.logging != before and glogging.in_python(self.server.log)}
         return None
 
     def _run_hook(self, function, *args):
@@ -473,7 +473,7 @@ class Spawner:
                     self.server.log.exception("Exception in child_exit hook")
                 self.control.send("idle")
                 self.listen()
-            self.control.send("exited", worker=worker.age, pid=pid, code=code, signal=by, peak=_peak(used))
+            self.control.send("exited", age=worker.age, pid=pid, code=code, signal=by, peak=_peak(used))
         for pid in list(self.relays):
             try:
                 if waitpid(pid, os.WNOHANG)[0]:

@@ -348,8 +348,8 @@ class Master:
             if data:
                 event = json.loads(data)
                 if worker:
-                    assert "worker" not in event, event
-                    event["worker"] = worker.age
+                    assert "age" not in event, event
+                    event["age"] = worker.age
                 self.events.append(event)
             elif worker:
                 worker.silent = True
@@ -424,13 +424,13 @@ class Master:
         self.generations[generation].workers.append(worker)
         fds = [s.fileno() for s in worker.theirs]
         if len(fds) > 10:  # some come before
-            self.message("slots", fds[:10], generation=generation, worker=self.age)
+            self.message("slots", fds[:10], generation=generation, age=self.age)
             fds = fds[10:]
         answer = self.call(
             "spawn",
             [worker.board_fd, worker.dump_fd, worker.channel_end.fileno(), *fds],
             generation=generation,
-            worker=self.age,
+            age=self.age,
             server=self.server(),
         )
         for s in [*worker.theirs, worker.channel_end]:
@@ -438,7 +438,7 @@ class Master:
         if answer["type"] == "ok":
             worker.pid = answer["pid"]
             if ready:
-                self.expect(lambda e: e["type"] == "ready" and e["worker"] == worker.age)
+                self.expect(lambda e: e["type"] == "ready" and e["age"] == worker.age)
         worker.answer = answer
         return worker
 
@@ -452,7 +452,7 @@ class Master:
         return self.spawn(slots)
 
     def exited(self, worker):
-        return self.expect(lambda e: e["type"] == "exited" and e["worker"] == worker.age)
+        return self.expect(lambda e: e["type"] == "exited" and e["age"] == worker.age)
 
     def terminate(self, worker, sig=signal.SIGTERM):
         """Sends a signal until the worker is gone, as the master does."""
@@ -466,7 +466,7 @@ class Master:
                 return self.exited(worker)
             self.hear(0.1)
             for event in self.events:
-                if event["type"] == "exited" and event["worker"] == worker.age:
+                if event["type"] == "exited" and event["age"] == worker.age:
                     return self.exited(worker)
 
     # requests

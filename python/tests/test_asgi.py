@@ -709,7 +709,7 @@ class Life(ASGITest):
         for _ in range(2):
             self.ask(worker)
             self.reply(worker)
-        self.assertEqual(self.master.expect("recycle")["worker"], worker.age)
+        self.assertEqual(self.master.expect("recycle")["age"], worker.age)
         self.ask(worker)
         self.assertEqual(self.reply(worker)[0], RESPONSE)
 

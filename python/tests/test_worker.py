@@ -355,7 +355,7 @@ class Requests(WorkerTest):
         self.master.get(worker)
         self.assertFalse([e for e in self.master.events if e["type"] == "recycle"])
         self.master.get(worker)
-        self.assertEqual(self.master.expect("recycle")["worker"], worker.age)
+        self.assertEqual(self.master.expect("recycle")["age"], worker.age)
         self.assertEqual(self.master.get(worker)[0], RESPONSE)
         self.master.terminate(worker)
         self.assertEqual(self.master.read_log().count("Autorestarting worker after current request."), 1)
