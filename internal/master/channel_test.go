@@ -124,8 +124,8 @@ func TestBreach(t *testing.T) {
 	}{
 		{"an empty message", one("")},
 		{"no message: \"{\"", one("{")},
-		{"\"exited\"", one(`{"type":"exited","worker":1,"pid":1}`)},
-		{"\"worker\"", one(`{"type":"ready","worker":2,"pid":1}`)},
+		{"\"exited\"", one(`{"type":"exited","age":1,"pid":1}`)},
+		{"\"age\"", one(`{"type":"ready","age":2,"pid":1}`)},
 		{"`ready` a second time", func(end *os.File) { send(end, []byte(ready)); send(end, []byte(ready)) }},
 		{"`recycle` before `ready`", one(`{"type":"recycle"}`)},
 		{"`recycle`", func(end *os.File) {
@@ -322,7 +322,7 @@ func (m *model) message(op byte, rest *[]byte) (data []byte, rights []*os.File) 
 		data, _ = json.Marshal(wire.FromWorker{Type: wire.TypeFiles, Files: []string{"/a", "/b"}, Since: float64(op)})
 	case 6:
 		breaks(true)
-		data = []byte(`{"type":"ready","worker":2,"pid":1}`)
+		data = []byte(`{"type":"ready","age":2,"pid":1}`)
 	case 7:
 		breaks(true)
 		data = []byte(`{"type":"ok","call":1,"pid":1}`)
