@@ -8,46 +8,47 @@ import (
 )
 
 const (
-	// ArenaBlock is the size of a block of a [Arena], in bytes.
+	// ArenaBlock is the size of a block of an [Arena], in bytes.
 	ArenaBlock = 128 << 10
-	// SegmentBlocks is how many blocks a segment of a body arena has: enough for the largest body
-	// that is kept there.
+	// SegmentBlocks is the number of blocks in a segment, enough for the largest body that an
+	// arena keeps.
 	SegmentBlocks = 32
-	// arenaSegments is how many segments a body arena has at most.
+	// arenaSegments is the largest number of segments in an arena.
 	arenaSegments = 16
-	// unknownBlocks is for how many blocks a body of unknown size should find room.
+	// unknownBlocks is the number of free blocks that a body of unknown size asks for.
 	unknownBlocks = 8
 )
 
-// A Arena is memory in which a front keeps bodies of requests until the workers of one
-// generation have read them there: segments of blocks, each of them a memory file of its own.
-// A body lies in one segment. This process alone can write to it: a worker gets a
-// descriptor that it can read. The arena may be used from any goroutine. A nil *Arena has
-// no room.
+// An Arena is shared memory in which a front keeps request bodies until the workers of one
+// generation have read them. It consists of segments, each a memory file of its own, and a
+// segment of blocks; a body lies within one segment. Only this process can write to an arena:
+// a worker gets a descriptor that is good for reading. An arena may be used from any
+// goroutine. A nil *Arena has no free blocks.
 type Arena struct {
 	mu       sync.Mutex
 	segments [arenaSegments]*segment
 	closed   bool
 }
 
-// A segment is a page of words, of which the first say whose the blocks are, and the blocks.
+// A segment is a page of words followed by blocks. The first words hold, for each block, the id
+// of the request that owns it.
 type segment struct {
 	file   *os.File
-	reader *os.File // what a worker gets; it may be file
+	reader *os.File // the descriptor for workers, which may be file itself
 	mem    []byte
 	used   [SegmentBlocks]bool
-	backed [SegmentBlocks]bool // these have memory
+	backed [SegmentBlocks]bool // blocks that the system has given memory to
 	free   int
-	idle   bool // nothing was in it since the last Trim
+	idle   bool // no block was taken since the last Trim
 }
 
-// NewArena makes a body arena, which takes memory only as it is used, 64 MiB at most.
+// NewArena returns an empty arena. It takes memory as blocks are taken, 64 MiB at most.
 func NewArena() *Arena { return new(Arena) }
 
-// Take returns the number of a free block for a body of so many blocks; −1: that is not
-// known. false: there is none. beside is the last block of the body, in whose segment it
-// must be, or −1.
-func (s *Arena) Take(beside, blocks int) (int, bool) {
+// Take takes a free block for a body of the given number of blocks, or −1 if its size is not
+// known, and returns the number of the block; ok is false if there is none. beside is the last
+// block that the body already has, whose segment the new one has to share, or −1.
+func (s *Arena) Take(beside, blocks int) (block int, ok bool) {
 	if s == nil {
 		return 0, false
 	}
@@ -82,7 +83,7 @@ func (s *Arena) Take(beside, blocks int) (int, bool) {
 	return g.take(best, g.longest())
 }
 
-// take takes the first free block from one on; number is that of the segment.
+// take takes the first free block at or after from in segment number.
 func (g *segment) take(number, from int) (int, bool) {
 	for i := range SegmentBlocks {
 		i = (from + i) % SegmentBlocks
@@ -98,8 +99,8 @@ func (g *segment) take(number, from int) (int, bool) {
 	return 0, false
 }
 
-// longest returns where the longest run of free blocks begins: a body of blocks behind
-// each other is read in one piece.
+// longest returns the start of the longest run of free blocks: a body in adjacent blocks is
+// read in one piece.
 func (g *segment) longest() (at int) {
 	most, run := 0, 0
 	for i, used := range g.used {
@@ -115,29 +116,30 @@ func (g *segment) longest() (at int) {
 
 func (s *Arena) segment(block int) *segment { return s.segments[block/SegmentBlocks] }
 
-// Block is the memory of a block that was taken.
+// Block returns the memory of a block that was taken.
 func (s *Arena) Block(i int) []byte {
 	at := blockAt(i % SegmentBlocks)
 	return s.segment(i).mem[at : at+ArenaBlock : at+ArenaBlock]
 }
 
-// blockAt is where in a segment a block is.
+// blockAt returns the offset of a block in its segment.
 func blockAt(i int) int64 { return int64(pageSize + i*ArenaBlock) }
 
-// File is the segment of a block that was taken, for the worker that is to read it. It
-// stays the body arena's.
+// File returns the file of the segment of a block that was taken, for the worker that is to
+// read it. The arena keeps ownership of the file.
 func (s *Arena) File(i int) *os.File { return s.segment(i).reader }
 
-// InSegment is the number of a block in its segment, by which a worker finds it.
+// InSegment returns the number of a block within its segment, by which a worker finds it.
 func InSegment(i int) int { return i % SegmentBlocks }
 
-// Own says that a block, and what is read together with it, is of a request. A worker
-// looks at that when it has read it: it may have been too late.
+// Own records in shared memory that a block, and those read together with it, belong to a
+// request. A worker checks this after it has read the block, since the request may have ended
+// and the block been taken again meanwhile.
 func (s *Arena) Own(i int, id uint32) { s.segment(i).owner(i % SegmentBlocks).Store(uint64(id)) }
 
 func (g *segment) owner(i int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&g.mem[8*i])) }
 
-// Free gives blocks back.
+// Free frees blocks. Their memory stays with the arena until Trim or Close.
 func (s *Arena) Free(blocks []int) {
 	for _, i := range blocks {
 		s.Own(i, 0)
@@ -150,22 +152,23 @@ func (s *Arena) Free(blocks []int) {
 		g.free++
 	}
 	if s.closed {
-		s.dropEmpty(true)
+		s.dropEmptyLocked(true)
 	}
 }
 
-// Trim gives memory back to the system that was not needed since the last call, and
-// reports whether there is more to give back later.
+// Trim returns to the system the memory that was not used since the last call, and reports
+// whether a later call may return more.
 func (s *Arena) Trim() bool {
 	if s == nil {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dropEmpty(false)
+	return s.dropEmptyLocked(false)
 }
 
-// Close gives all memory back, that of bodies which are there yet when they are freed.
+// Close returns all memory to the system; the memory of bodies that are still there follows
+// when they are freed.
 func (s *Arena) Close() {
 	if s == nil {
 		return
@@ -173,12 +176,13 @@ func (s *Arena) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.dropEmpty(true)
+	s.dropEmptyLocked(true)
 }
 
-// dropEmpty drops segments that are empty; not all: those that have been for a while. A
-// worker that reads late has a descriptor of its own.
-func (s *Arena) dropEmpty(all bool) (left bool) {
+// dropEmptyLocked drops empty segments, without all only those that were empty at the last
+// call too, and reports whether segments are left. A worker that reads late has a descriptor
+// of its own.
+func (s *Arena) dropEmptyLocked(all bool) (left bool) {
 	for i, g := range s.segments {
 		switch {
 		case g == nil:

@@ -64,14 +64,14 @@ func NewConn(f *os.File) (*Conn, error) {
 	return c, nil
 }
 
-// NameSenders has the kernel say of each message that comes over f who sent it, where it
-// can. It must be called before anybody has the other end.
+// NameSenders asks the kernel to name the sender of each message that comes over f, on systems
+// where the kernel can. It must be called before another process has the other end.
 func NameSenders(f *os.File) error {
 	return os.NewSyscallError("setsockopt", wantCredentials(int(f.Fd())))
 }
 
-// OnlyFrom has Recv pass over what other processes than pid send, by the kernel's word:
-// descriptors are inherited, and can be given away. [NameSenders] must have been called
+// OnlyFrom makes Recv ignore messages from processes other than pid, as the kernel names them:
+// descriptors are inherited, and can be passed on. [NameSenders] must have been called
 // for the socket, and Recv not yet.
 func (c *Conn) OnlyFrom(pid int) { c.sender = pid }
 
@@ -98,8 +98,8 @@ func takeOver(f *os.File) (*os.File, rawConn, error) {
 	return file, raw, nil
 }
 
-// Send queues v as a JSON message, in which bytes that are not UTF-8 survive, and returns at once, so that a peer that
-// does not read never holds up the caller. It takes over files and closes
+// Send queues v as a JSON message, in which bytes that are not UTF-8 survive, and returns at
+// once: a peer that does not read never holds up the caller. It takes over files and closes
 // them once they are sent. That the peer is gone shows in Recv; the error is
 // about v, which is too large for a message.
 func (c *Conn) Send(v any, files ...*os.File) error {

@@ -5,7 +5,7 @@ import "golang.org/x/sys/unix"
 // credentialsSpace is the room that the credentials of a sender take in control data.
 var credentialsSpace = unix.CmsgSpace(unix.SizeofUcred)
 
-// wantCredentials has the kernel say of each message on a socket who sent it
+// wantCredentials asks the kernel to name the sender of each message on a socket
 // (unix(7), SO_PASSCRED).
 func wantCredentials(fd int) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1)

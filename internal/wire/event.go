@@ -2,8 +2,8 @@ package wire
 
 import "time"
 
-// An Event is the first item of what a front tells an ASGI worker. A message is a
-// list of such tuples; those made here are lists of one.
+// An Event is the kind of what a front tells a worker that does not read the queue: the first
+// item of a tuple. A message is a list of such tuples; the functions here make lists of one.
 type Event int
 
 // The kinds of events; docs/protocol.md has their shapes.
@@ -28,11 +28,11 @@ var eventNames = [...]string{
 	EventBufferFree: "BUFFER_FREE",
 }
 
-// String is the name in docs/protocol.md.
+// String returns the name that the kind has in docs/protocol.md.
 func (e Event) String() string { return eventNames[e] }
 
-// EventIDOffset is where in a message of one event its id stands: the header of the
-// list, that of the tuple, the kind and the type code of an int come before it.
+// EventIDOffset is the offset of the id in a message of one event, in bytes: the header of the
+// list, that of the tuple, the kind and the type code of an int precede it.
 const EventIDOffset = ListHeader + 5 + 5 + 1
 
 // AppendEvent begins a message of one event, whose two other items follow.
@@ -40,8 +40,8 @@ func AppendEvent(dst []byte, e Event, id uint32) []byte {
 	return AppendInt(AppendInt(AppendTuple(AppendList(dst, 1), 4), int64(e)), int64(id))
 }
 
-// BodyAt is where in a message of one [EventBody] its data begins, and BodyFrame how
-// many bytes of the message are not data.
+// BodyAt is the offset of the data in a message of one [EventBody], and BodyFrame the number of
+// its bytes that are not data.
 const (
 	BodyAt    = EventIDOffset + 4 + 5
 	BodyFrame = BodyAt + 5
@@ -81,7 +81,7 @@ func AppendCredit(dst []byte, id uint32, bytes int64) []byte {
 	return AppendNone(AppendInt(AppendEvent(dst, EventCredit, id), bytes))
 }
 
-// AppendPing appends an [EventPing] that is sent at t.
+// AppendPing appends an [EventPing] with the time t at which it is sent.
 func AppendPing(dst []byte, number uint32, t time.Time) []byte {
 	return AppendNone(AppendInt(AppendEvent(dst, EventPing, number), int64(monotonic(t))))
 }

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// A LogRecord is a line of the master or the front for the process that relays
-// them to Python's logging: a message of the error log, or a request.
+// A LogRecord is a line of the master or the front for the logger, the process that passes them
+// to Python's logging: a message of the error log, or a request for the access log.
 type LogRecord struct {
 	Time float64 `json:"time"` // seconds since 1970
-	Pid  int     `json:"pid"`  // of who says it; of a request the worker's
+	Pid  int     `json:"pid"`  // of the process that says it, of a request the worker's
 	Role string  `json:"role"` // master or front
 
 	Message string `json:"message,omitempty"`
 	Level   int    `json:"level,omitempty"` // as Python numbers it
 
-	Environ  map[string]string `json:"environ,omitempty"` // of a request: its part of the WSGI environ, but for the header
+	Environ  map[string]string `json:"environ,omitempty"` // of a request: its part of the WSGI environ, without the header
 	Request  [][2]string       `json:"request,omitempty"` // header fields
 	Response [][2]string       `json:"response,omitempty"`
 	Status   string            `json:"status,omitempty"` // 200 OK
@@ -35,28 +35,27 @@ const (
 	PythonCritical = 50
 )
 
-// Forever is the patience of a sender who waits as long as it takes.
+// Forever makes [Recorder.Send] wait without a limit.
 const Forever time.Duration = -1
 
 const (
-	// recordsWaiting is how many records may wait for the relay.
+	// recordsWaiting is how many records may wait for the logger.
 	recordsWaiting = 4096
 	// maxText is the size from which a message is cut.
 	maxText = 60 << 10
 )
 
-// A Recorder sends records to the relay. It may be used by any number of
-// goroutines.
+// A Recorder sends records to the logger. It may be used from any goroutine.
 type Recorder struct {
 	conn    *os.File
 	raw     rawConn
 	records chan *LogRecord
 	lost    atomic.Int64
-	stuck   atomic.Bool // somebody has waited in vain, and no record was sent since
+	stuck   atomic.Bool // a sender has waited in vain, and no record was sent since
 
 	mu     sync.RWMutex
 	closed bool
-	ending chan struct{} // closed before closed becomes true: nobody waits any more
+	ending chan struct{} // closed before closed becomes true: senders stop waiting
 	end    func()        // closes ending
 	done   chan struct{}
 }
@@ -75,10 +74,10 @@ func NewRecorder(f *os.File) (*Recorder, error) {
 	return r, nil
 }
 
-// Send queues a record. For a relay that does not keep up it waits for patience, 0 or
-// [Forever] too, which slows down those who cause the records. Once somebody has waited
-// in vain others do not, until the relay has taken something. What finds no place is
-// lost, and counted.
+// Send queues a record. If the logger does not keep up, Send waits for patience, which may be 0
+// or [Forever]: that slows down whoever causes the records. After one sender has waited in vain
+// the others do not wait until the logger has taken a record. Records without a place in the
+// queue are dropped and counted.
 func (r *Recorder) Send(rec *LogRecord, patience time.Duration) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -108,10 +107,11 @@ func (r *Recorder) Send(rec *LogRecord, patience time.Duration) {
 	r.lost.Add(1)
 }
 
-// Lost returns how many records were lost since the last call.
+// Lost returns how many records were dropped since the last call, and starts counting anew.
 func (r *Recorder) Lost() int64 { return r.lost.Swap(0) }
 
-// Close sends what waits, in the background, and ends r; [Recorder.Done] tells when.
+// Close ends r after the records that wait have been sent in the background;
+// [Recorder.Done] is closed then.
 func (r *Recorder) Close() {
 	r.end()
 	r.mu.Lock()
@@ -122,7 +122,7 @@ func (r *Recorder) Close() {
 	}
 }
 
-// Done is closed when everything was sent, or could not be.
+// Done returns a channel that is closed once every record was sent or could not be sent.
 func (r *Recorder) Done() <-chan struct{} { return r.done }
 
 func (r *Recorder) run() {

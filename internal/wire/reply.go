@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// ReplyKind is the first item of every message from a worker's slot.
+// A ReplyKind is the first item of every message from a slot of a worker.
 type ReplyKind int
 
 // The kinds of messages from slots; docs/protocol.md has their shapes.
@@ -23,7 +23,7 @@ const (
 	ReplyHints
 	ReplyExtend
 
-	// Those of ASGI workers only.
+	// Only workers that do not read the queue send these.
 	ReplyLeave
 	ReplyCredit
 	ReplyTrailers
@@ -34,8 +34,8 @@ const (
 	ReplyClose
 )
 
-// replyKinds has the name of each kind in docs/protocol.md, and how many items
-// its tuple has.
+// replyKinds holds the name that each kind has in docs/protocol.md, and the number of items in
+// its tuple.
 var replyKinds = [...]struct {
 	name  string
 	items int
@@ -59,7 +59,7 @@ var replyKinds = [...]struct {
 	ReplyClose:    {"CLOSE", 4},
 }
 
-// String is the name in docs/protocol.md.
+// String returns the name that the kind has in docs/protocol.md.
 func (k ReplyKind) String() string {
 	if !k.known() {
 		return fmt.Sprintf("Kind(%d)", int(k))
@@ -69,15 +69,15 @@ func (k ReplyKind) String() string {
 
 func (k ReplyKind) known() bool { return k >= 0 && int(k) < len(replyKinds) && replyKinds[k].items > 0 }
 
-// ASGI reports whether only ASGI workers say such a thing.
+// ASGI reports whether only workers that do not read the queue send messages of this kind.
 func (k ReplyKind) ASGI() bool { return k > ReplyExtend }
 
 // A HeaderField is a name and a value, Latin-1 text.
 type HeaderField struct{ Name, Value []byte }
 
-// A Reply is a message from a slot. Its slices are parts of the decoded
-// message, or of memory of its own, and are good until either changes. Fields
-// that its kind does not have are empty. Reuse it to avoid allocation.
+// A Reply is a message from a slot. Its slices are parts of the decoded message or of memory of
+// its own, and are valid until either changes. Fields that messages of its kind do not have are
+// empty. A Reply can be decoded into again, which saves allocations.
 type Reply struct {
 	Kind     ReplyKind
 	ID       uint32 // of the request, 1 to 2³¹−1
@@ -99,12 +99,12 @@ type Reply struct {
 	latin1 []byte // what had to be converted, piece after piece
 }
 
-// errShort is a message that ends before its value does.
+// errShort reports a message that ends before its value does.
 var errShort = errors.New("it ends too early")
 
 // DecodeReply reads the message at the start of b into m, and returns
-// what follows it: ASGI workers send several at a time. It accepts the shapes in
-// docs/protocol.md and nothing else. After an error m has no meaning.
+// the bytes after it, since ASGI workers send several messages at a time. It accepts the
+// shapes in docs/protocol.md and nothing else. After an error the content of m is undefined.
 func DecodeReply(b []byte, m *Reply) (rest []byte, err error) {
 	*m = Reply{Headers: m.Headers[:0], latin1: m.latin1[:0]}
 	d := decoder{b: b}

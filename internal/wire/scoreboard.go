@@ -34,19 +34,20 @@ const (
 	boardStride         = 8
 )
 
-// JournalSize is the room in the reply journal of a slot, in bytes: what it has answered and
-// not sent yet.
+// JournalSize is the size of the reply journal of a slot, in bytes. The journal holds the
+// replies that the slot has made and not sent yet.
 const JournalSize = 64 << 10
 
-// ResponseBufferSize is the room in the response buffer of a slot, in bytes: a large part of a response, for
-// the front to read there.
+// ResponseBufferSize is the size of the response buffer of a slot, in bytes. It holds a large
+// part of a response for the front to read there.
 const ResponseBufferSize = 1 << 20
 
-// boardPart is what a slot has at the end of a scoreboard: its reply journal, and its response buffer.
+// boardPart is the size of the part of a slot at the end of a scoreboard, in bytes: its reply
+// journal, then its response buffer.
 const boardPart = JournalSize + ResponseBufferSize
 
-// MaxRevoked is how many revocations a [Scoreboard] has room for: a newer one takes the
-// place of the oldest.
+// MaxRevoked is the length of the revocation ring of a [Scoreboard]: a new revocation replaces
+// the oldest.
 const MaxRevoked = 64
 
 // words is a memory file mapped as 64-bit words that several processes share.
@@ -79,18 +80,19 @@ func (w words) unmap() {
 	}
 }
 
-// A Scoreboard is the memory that one worker shares with the front and the master: what each
-// of its slots is doing, which requests it must not run, and the reply journal and the response buffer of
-// each slot, which are at the end, those of the first slot last.
+// A Scoreboard is the memory that one worker shares with the front and the master. It says what
+// each slot is doing and, in the revocation ring, which requests the worker must not run. At
+// its end are the reply journals and response buffers of the slots, those of the first slot
+// last.
 //
-// The worker may write anything anywhere in it, at any time, and free its memory (it then
-// reads as zeros). So whatever is read from it is a claim of the worker about itself, and
-// is checked by whoever reads it. The size of the file is sealed: to read the memory never
-// fails.
+// The worker may write anything anywhere in it at any time, and may free its memory, which then
+// reads as zeros. So whatever is read from a scoreboard is a statement of the worker about
+// itself, which the reader has to check. The size of the file is sealed, so that reading the
+// memory never faults.
 type Scoreboard struct{ w words }
 
-// NewScoreboardFile makes the memory of a [Scoreboard] for a number of slots. The caller
-// owns the file.
+// NewScoreboardFile makes the memory file of a [Scoreboard] with the given number of
+// slots. The caller owns the file.
 func NewScoreboardFile(slots int) (*os.File, error) {
 	size := (boardFirst + boardStride*slots) * 8
 	return MemoryFile("indrik-scoreboard", (size+pageSize-1)/pageSize*pageSize+slots*boardPart)
@@ -103,7 +105,7 @@ func MapScoreboard(f *os.File) (*Scoreboard, error) {
 }
 
 // Revoke forbids the worker to run a request that it has not claimed yet. One goroutine at
-// a time may revoke. How many revocations there were is kept in the scoreboard, since a front
+// a time may revoke. The scoreboard keeps the number of revocations so far, since a front
 // may be replaced while the worker stays.
 func (b *Scoreboard) Revoke(id uint32) {
 	n := b.w.at(boardRevocations).Load()
@@ -111,28 +113,29 @@ func (b *Scoreboard) Revoke(id uint32) {
 	b.w.at(boardRevocations).Store(n + 1)
 }
 
-// slot is a word of slot i.
+// slot returns a word of slot i.
 func (b *Scoreboard) slot(i, word int) *atomic.Uint64 {
 	return b.w.at(boardFirst + boardStride*i + word)
 }
 
-// Claimed is the id of the request that slot i says it has claimed last, 0 if none.
+// Claimed returns the id of the request that slot i says it has claimed last, 0 if none.
 func (b *Scoreboard) Claimed(i int) uint32 {
 	return uint32(b.slot(i, boardClaimed).Load())
 }
 
-// ClaimSize is how many bytes a claim has: the token of a request, and its id, 64 bits each.
+// ClaimSize is the size of a claim in bytes: the token of a request and its id, 64 bits each.
 const ClaimSize = 16
 
-// PutClaim writes a claim as it stands on a scoreboard and in messages.
+// PutClaim writes a claim in the form that scoreboards and messages have.
 func PutClaim(b []byte, id uint32, token uint64) {
 	binary.NativeEndian.PutUint64(b, token)
 	binary.NativeEndian.PutUint64(b[8:], uint64(id))
 }
 
-// Claim is the request that slot i says it has claimed last, one of the queue. It counts if the
-// token is that of the request. A slot writes both without a fence, so while it does they
-// may be of two requests: the one before is over then, the other has not begun.
+// Claim returns the request of the queue that slot i says it has claimed last. The claim counts
+// only if the token is that of the request. A slot writes both without a fence, so while it
+// writes they may belong to two requests: then the earlier one has ended and the later one has
+// not begun.
 func (b *Scoreboard) Claim(i int) (id uint32, token uint64) {
 	return b.Claimed(i), b.slot(i, boardToken).Load()
 }
@@ -148,28 +151,30 @@ func (b *Scoreboard) SetDeadline(i int, id uint32, t time.Time) {
 	b.slot(i, boardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
 }
 
-// Journaled is how many bytes are in the reply journal of slot i.
+// Journaled returns how many bytes are in the reply journal of slot i.
 func (b *Scoreboard) Journaled(i int) int {
 	return int(min(b.slot(i, boardJournaled).Load(), JournalSize))
 }
 
-// AppendJournal appends what is in the reply journal of slot i. A worker that lives may be
-// changing it meanwhile.
+// AppendJournal appends the reply journal of slot i to dst. A live worker may be changing it at
+// the same time.
 func (b *Scoreboard) AppendJournal(dst []byte, i int) []byte {
 	return append(dst, b.part(i)[:b.Journaled(i)]...)
 }
 
 func (b *Scoreboard) part(i int) []byte { return b.w.mem[len(b.w.mem)-(i+1)*boardPart:][:boardPart] }
 
-// ResponseBuffer is the first n bytes in the response buffer of slot i.
+// ResponseBuffer returns the first n bytes in the response buffer of slot i.
 func (b *Scoreboard) ResponseBuffer(i, n int) []byte { return b.part(i)[JournalSize:][:n] }
 
-// FreeBuffer tells slot i that what a request had in its response buffer has been read.
+// FreeBuffer tells slot i that the front has read what request id had in the slot's response
+// buffer.
 func (b *Scoreboard) FreeBuffer(i int, id uint32) {
 	b.slot(i, boardBuffer).CompareAndSwap(uint64(id), 0)
 }
 
-// BufferHolder is the request that has something in the response buffer of slot i, 0 if none.
+// BufferHolder returns the id of the request that has data in the response buffer of slot i, 0
+// if there is none.
 func (b *Scoreboard) BufferHolder(i int) uint32 {
 	return uint32(b.slot(i, boardBuffer).Load())
 }
@@ -188,14 +193,14 @@ func (b *Scoreboard) Serves(front int) bool {
 // Stop lets an ASGI worker begin no more requests.
 func (b *Scoreboard) Stop() { b.w.at(boardFront).Store(0) }
 
-// Pinged is the number of the last [EventPing] that an ASGI worker has read.
+// Pinged returns the number of the last [EventPing] that an ASGI worker has read.
 func (b *Scoreboard) Pinged() uint32 { return uint32(b.w.at(boardPing).Load()) }
 
 // maxLag is the greatest lag that [Scoreboard.Lag] returns, whatever the worker wrote.
 const maxLag = 24 * time.Hour
 
-// Lag is how late the event loop of an ASGI worker was at the last
-// [EventPing], and at most since its start.
+// Lag returns how late the event loop of an ASGI worker was at the last [EventPing], and the
+// largest lag since its start.
 func (b *Scoreboard) Lag() (last, most time.Duration) {
 	micros := func(word int) time.Duration {
 		return time.Duration(min(b.w.at(word).Load(), uint64(maxLag/time.Microsecond))) * time.Microsecond
@@ -203,7 +208,7 @@ func (b *Scoreboard) Lag() (last, most time.Duration) {
 	return micros(boardLag), micros(boardMostLag)
 }
 
-// Promote tells the worker that its master is a successor no more.
+// Promote tells the worker that its master is no longer a successor but the master.
 func (b *Scoreboard) Promote() { b.w.at(boardPromoted).Store(1) }
 
 // Reload tells the worker that it is to end because code has changed.

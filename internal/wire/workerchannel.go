@@ -26,7 +26,7 @@ const maxPath = 4096
 type FromWorker struct {
 	Type    string   `json:"type"`
 	Kind    string   `json:"kind,omitempty"`
-	StandIn bool     `json:"stand_in,omitempty"` // an app that shows why there is none
+	StandIn bool     `json:"stand_in,omitempty"` // the app is one that shows why the real app cannot be loaded
 	Files   []string `json:"files,omitempty"`    // of modules that were imported
 	Since   float64  `json:"since,omitempty"`    // when that was, at the earliest: seconds since 1970
 }
@@ -38,15 +38,15 @@ var fromWorkerFields = map[string][]string{
 	TypeFiles:   {"type", "files", "since"},
 }
 
-// A BreachError says what a worker sent that no worker sends.
+// A BreachError describes a message that no worker which keeps to the protocol sends.
 type BreachError struct{ What string }
 
 func (e *BreachError) Error() string { return e.What }
 
 func breach(format string, args ...any) error { return &BreachError{fmt.Sprintf(format, args...)} }
 
-// DecodeFromWorker decodes a message of a worker, which is hostile until it has been
-// looked at. The error is a [*BreachError].
+// DecodeFromWorker decodes a message of a worker and checks every field, since a worker may be
+// hostile. The error is a [*BreachError].
 func DecodeFromWorker(data []byte) (FromWorker, error) {
 	var msg FromWorker
 	var fields map[string]json.RawMessage
@@ -82,7 +82,7 @@ func DecodeFromWorker(data []byte) (FromWorker, error) {
 	return msg, nil
 }
 
-// Excerpt is the beginning of what somebody sent, as the log may show it.
+// Excerpt returns the beginning of received data, quoted for the log.
 func Excerpt(data []byte) string {
 	const most = 60
 	if len(data) > most {
@@ -98,8 +98,8 @@ type WorkerChannel struct {
 	raw  rawConn
 }
 
-// NewWorkerChannel takes over f, one end of a [Pair] of which the other one has not
-// been given away yet: with each message the kernel then says who sent it.
+// NewWorkerChannel takes over f, one end of a [Pair]. It must be called before another process
+// gets the other end: then the kernel names the sender of every message.
 func NewWorkerChannel(f *os.File) (*WorkerChannel, error) {
 	if err := NameSenders(f); err != nil {
 		f.Close()
@@ -112,14 +112,13 @@ func NewWorkerChannel(f *os.File) (*WorkerChannel, error) {
 	return &WorkerChannel{file, raw}, nil
 }
 
-// buffers hold a message while it is decoded, so that channels on which nothing comes
-// have none.
+// buffers are for messages that are being decoded, so that an idle channel holds no buffer.
 var buffers = sync.Pool{New: func() any { return new([MaxWorkerMessage]byte) }}
 
-// Recv waits for the next message. sender is the pid of who sent it, by the kernel's
-// word; 0 where that is not known. The error is a [*BreachError] if what came is no
-// message of a worker, and io.EOF once nobody holds the other end any more, or c was
-// closed. Descriptors that come with a message are never taken out of the socket.
+// Recv waits for the next message. sender is the pid of the process that sent it, as
+// the kernel says, 0 where it does not say. The error is a [*BreachError] if it is no message
+// that a worker may send, and io.EOF once no process holds the other end, or c was closed.
+// Descriptors that come with a message are never taken out of the socket.
 func (c *WorkerChannel) Recv() (msg FromWorker, sender int, err error) {
 	// Room for credentials alone.
 	var oob [64]byte
