@@ -6,7 +6,8 @@
 # make nightly   soaks and long fuzzing, for hours when nobody waits
 # make venv      .cache/venv, the packages that tests need; venv-all: .cache/venv-all, the
 #                larger ones of test-all
-# make ruff      lint and format of the Python; venv-lint: .cache/venv-lint, with ruff and mypy
+# make ruff      lint and format of the Python; make mypy: its types. Both are of venv-lint:
+#                .cache/venv-lint
 # make fuzz      each fuzz target for FUZZTIME
 # make bench     Indrik beside other servers, in under ten minutes
 # make bench-full  all of it, into bench/results and docs/benchmarks.md
@@ -36,7 +37,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -48,7 +49,7 @@ run: build
 # All parts run; what failed is said at the end.
 test:
 	@failed=; \
-	for part in format vet staticcheck ruff unit blackbox; do \
+	for part in format vet staticcheck ruff mypy unit blackbox; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -130,6 +131,10 @@ python:
 ruff: venv-lint
 	$(VENV)-lint/bin/ruff format --diff --quiet .
 	$(VENV)-lint/bin/ruff check --quiet .
+
+# With the packages of venv, whose types tell of gevent and tornado.
+mypy: venv venv-lint
+	$(VENV)-lint/bin/mypy --no-error-summary
 
 # The copy of the requirements says what is installed: with it nothing is
 # downloaded. Without an interpreter that runs it is of no use.
