@@ -3,6 +3,7 @@ package python_test
 import (
 	"bytes"
 	"context"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,11 +12,28 @@ import (
 	"time"
 
 	"indrik/python"
+	"indrik/test/pythons"
 )
 
-// interpreters are the names that the Python tests are run with, those that
-// are there.
-var interpreters = []string{"python3", "pypy3"}
+// interpreters are those that the Python tests are run with: the oldest that
+// Indrik promises to run on, the one that is python3 on PATH, and PyPy.
+var interpreters = []string{"3.8", "python3", "pypy3"}
+
+// forEachInterpreter runs a test with each of them that is there.
+func forEachInterpreter(t *testing.T, test func(t *testing.T, path string)) {
+	for _, version := range interpreters {
+		t.Run(version, func(t *testing.T) {
+			path, err := exec.LookPath(version)
+			if err != nil {
+				path = pythons.Find(version)
+			}
+			if path == "" {
+				t.Skip("not installed here")
+			}
+			test(t, path)
+		})
+	}
+}
 
 // loads reads a bundle from standard input as bootstrap.py does, and prints
 // the names of its modules, each with the size of its source.
@@ -29,34 +47,32 @@ for name in sorted(modules):
 
 func TestBundle(t *testing.T) {
 	bundle := python.Bundle()
-	for _, name := range interpreters {
-		t.Run(name, func(t *testing.T) {
-			cmd := command(t, name, "-c", loads)
-			cmd.Stdin = bytes.NewReader(bundle)
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				t.Fatalf("%v\n%s", err, out)
+	forEachInterpreter(t, func(t *testing.T, path string) {
+		cmd := command(t, path, "-c", loads)
+		cmd.Stdin = bytes.NewReader(bundle)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		got := map[string]bool{}
+		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+			module, _, _ := strings.Cut(line, " ")
+			got[module] = true
+		}
+		files, err := filepath.Glob("indrik/*.py")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			want := "indrik." + strings.TrimSuffix(filepath.Base(file), ".py")
+			if want = strings.TrimSuffix(want, ".__init__"); !got[want] {
+				t.Errorf("%s is not in the bundle", want)
 			}
-			got := map[string]bool{}
-			for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
-				module, _, _ := strings.Cut(line, " ")
-				got[module] = true
-			}
-			files, err := filepath.Glob("indrik/*.py")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, file := range files {
-				want := "indrik." + strings.TrimSuffix(filepath.Base(file), ".py")
-				if want = strings.TrimSuffix(want, ".__init__"); !got[want] {
-					t.Errorf("%s is not in the bundle", want)
-				}
-			}
-			if len(got) != len(files) {
-				t.Errorf("the bundle has %d modules, want %d:\n%s", len(got), len(files), out)
-			}
-		})
-	}
+		}
+		if len(got) != len(files) {
+			t.Errorf("the bundle has %d modules, want %d:\n%s", len(got), len(files), out)
+		}
+	})
 }
 
 // The program must refuse an old Python, which it can only if that parses it.
@@ -82,15 +98,14 @@ func TestPython(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
-	for _, name := range interpreters {
-		t.Run(name, func(t *testing.T) {
-			cmd := command(t, name, "-W", "error::ResourceWarning", "-m", "unittest", "discover", "-s", "tests", "-t", ".")
-			cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
-	}
+	readTests(t)
+	forEachInterpreter(t, func(t *testing.T, path string) {
+		cmd := command(t, path, "-W", "error::ResourceWarning", "-m", "unittest", "discover", "-s", "tests", "-t", ".")
+		cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
 }
 
 // Workers of the kinds gevent and tornado are tested with the interpreter that
@@ -99,6 +114,7 @@ func TestPythonWithPackages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
+	readTests(t)
 	path := filepath.Join("..", ".cache", "venv", "bin", "python")
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("needs packages from PyPI: run `make venv` first")
@@ -110,13 +126,25 @@ func TestPythonWithPackages(t *testing.T) {
 	}
 }
 
-func command(t *testing.T, name string, args ...string) *exec.Cmd {
+// readTests reads the files of the Python tests: with that go test knows what its
+// result depends on, and does not take it from its cache after a change.
+func readTests(t *testing.T) {
 	t.Helper()
-	path, err := exec.LookPath(name)
+	err := filepath.WalkDir("tests", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".py" {
+			return err
+		}
+		_, err = os.ReadFile(path)
+		return err
+	})
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+}
+
+func command(t *testing.T, path string, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return exec.CommandContext(ctx, path, args...)
 }

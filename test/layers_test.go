@@ -68,7 +68,8 @@ var layers = map[string][]string{
 	"bench/serve":    {"bench/proctree"},
 	"bench/stats":    {},
 
-	"test": {},
+	"test":         {},
+	"test/pythons": {},
 }
 
 // dependencies are the modules that go.mod may require directly.

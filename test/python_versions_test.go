@@ -4,49 +4,24 @@ package test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/pythons"
 )
 
 // interpreters are the Pythons that Indrik promises to run on.
 var interpreters = []string{"3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.13t", "3.14t", "pypy3"}
-
-// findInterpreter looks for a version on PATH and among those of pyenv; it
-// returns "" if it is not installed.
-func findInterpreter(version string) string {
-	command := "python" + version
-	if strings.HasPrefix(version, "pypy") {
-		command = version
-	}
-	root := os.Getenv("PYENV_ROOT")
-	if root == "" {
-		home, _ := os.UserHomeDir()
-		root = filepath.Join(home, ".pyenv")
-	}
-	candidates, _ := filepath.Glob(filepath.Join(root, "versions", strings.TrimSuffix(version, "3")+"*", "bin", command))
-	if path, err := exec.LookPath(command); err == nil {
-		candidates = append(candidates, path)
-	}
-	for _, path := range candidates {
-		// A version manager's wrapper is on PATH even if the version is not there.
-		out, err := exec.Command(path, "-c", "import sys; print(sys.executable)").Output()
-		if err == nil {
-			return strings.TrimSpace(string(out))
-		}
-	}
-	return ""
-}
 
 // forEachInterpreter runs a test with each of them that is there.
 func forEachInterpreter(t *testing.T, test func(t *testing.T, path string)) {
 	for _, version := range interpreters {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			path := findInterpreter(version)
+			path := pythons.Find(version)
 			if path == "" {
 				t.Skip("not installed here")
 			}
