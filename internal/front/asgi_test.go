@@ -158,7 +158,7 @@ func TestIdleASGIWorkersTakeTurns(t *testing.T) {
 		var first *fakeWorker
 		eventually(t, "a worker gets it", func() bool {
 			for _, w := range workers {
-				if polls(w.slots[0].Fd(), unix.POLLIN) {
+				if wire.Poll(w.slots[0].Fd(), unix.POLLIN) {
 					first = w
 				}
 			}

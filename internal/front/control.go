@@ -79,7 +79,7 @@ func (s *server) answer(m wire.ToFront, err error) {
 
 // incomplete is why a message cannot be carried out with the descriptors that came.
 func incomplete(m wire.ToFront, files []*os.File) error {
-	closeAll(files)
+	wire.CloseAll(files)
 	return fmt.Errorf("control message %q came with %d descriptors", m.Type, len(files))
 }
 
@@ -97,7 +97,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 		}
 		if len(files) == 3 {
 			if err := cfg.setSecrets(files[2]); err != nil {
-				closeAll(files[:2])
+				wire.CloseAll(files[:2])
 				return err
 			}
 		}
@@ -114,7 +114,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 		}
 		cfg := s.queue.configOf(m.Generation)
 		if cfg == nil {
-			closeAll(files) // the generation is gone already
+			wire.CloseAll(files) // the generation is gone already
 		} else if err := cfg.setSecrets(files[0]); err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 	case wire.TypeTitle:
 		oslayer.SetTitle(m.Title)
 	default:
-		closeAll(files)
+		wire.CloseAll(files)
 		return fmt.Errorf("control message %q is unknown", m.Type)
 	}
 	return nil
@@ -167,7 +167,7 @@ func (s *server) setLogs(m wire.ToFront, files []*os.File) {
 		return f
 	}
 	access, errors, relay := next(m.Access), next(m.Error), next(m.Logger)
-	closeAll(files)
+	wire.CloseAll(files)
 	if errors != nil {
 		s.log.SetFile(errors)
 	}
@@ -178,12 +178,4 @@ func (s *server) setLogs(m wire.ToFront, files []*os.File) {
 		s.log.Errorf("%s", err)
 	}
 	s.accessLog.setFile(access)
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		if f != nil {
-			f.Close()
-		}
-	}
 }

@@ -67,7 +67,7 @@ type generation struct {
 	cfg      *config
 	send     *os.File // the end that is written to
 	sendRaw  syscall.RawConn
-	sendFD   int      // of send; it is closed under the mutex only
+	sendFD   uintptr  // of send; it is closed under the mutex only
 	receive  *os.File // the workers' end
 	slots    int      // of active workers
 	leaving  int      // slots of workers that were active
@@ -100,35 +100,15 @@ func newQueue(s *server, number int) *queue {
 	}
 }
 
-// pollable returns f for use with the poller of the runtime, in its place.
-func pollable(f *os.File) (*os.File, syscall.RawConn, error) {
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
-	f.Close()
-	if err != nil {
-		return nil, nil, os.NewSyscallError("dup", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, nil, os.NewSyscallError("fcntl", err)
-	}
-	p := os.NewFile(uintptr(fd), "message socket")
-	raw, err := p.SyscallConn()
-	if err != nil {
-		p.Close()
-		return nil, nil, err
-	}
-	return p, raw, nil
-}
-
 func (q *queue) addGeneration(number int, cfg *config, send, receive *os.File) error {
-	setSendBuffer(int(send.Fd()), queueBuffer)
-	send, raw, err := pollable(send)
+	wire.SetSendBuffer(send.Fd(), queueBuffer)
+	send, raw, err := wire.Adopt(send)
 	if err != nil {
 		receive.Close()
 		return fmt.Errorf("generation %d: %w", number, err)
 	}
 	g := &generation{number: number, cfg: cfg, send: send, sendRaw: raw, receive: receive, revoked: map[uint32]uint32{}, taken: map[uint32]bool{}}
-	_ = raw.Control(func(fd uintptr) { g.sendFD = int(fd) })
+	_ = raw.Control(func(fd uintptr) { g.sendFD = fd })
 	cfg.store = wire.NewArena()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -159,7 +139,7 @@ func (q *queue) dropUnused() {
 			kept = append(kept, g)
 			continue
 		}
-		closeAll([]*os.File{g.send, g.receive})
+		wire.CloseAll([]*os.File{g.send, g.receive})
 		g.cfg.store.Close()
 	}
 	clear(q.gens[len(kept):])
@@ -369,7 +349,7 @@ func (q *queue) handOver(exs []*exchange, g *generation, w *worker) error {
 	if w != nil {
 		err = w.post.try(message, exs[0].descriptors())
 	} else {
-		err = sendMessage(g.sendFD, message, exs[0].descriptors())
+		err = wire.SendNow(g.sendFD, message, exs[0].descriptors())
 	}
 	if err != nil {
 		return err
@@ -421,18 +401,14 @@ func (q *queue) waitForRoom(g *generation) {
 		return
 	}
 	g.awaited = true
-	go func() {
-		_ = g.sendRaw.Write(func(fd uintptr) bool {
-			// The try itself comes after the poller was armed: room that came
-			// before shows in it, room that comes after wakes.
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			g.blocked = false
-			q.pump()
-			g.awaited = g.blocked
-			return !g.blocked
-		})
-	}()
+	wire.RetryWhenWritable(g.sendRaw, func() bool {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		g.blocked = false
+		q.pump()
+		g.awaited = g.blocked
+		return !g.blocked
+	})
 }
 
 // over forgets a request that was answered, or is being. It is called with the

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,7 @@ const (
 // A peer is the front of the master before or after this one.
 type peer struct {
 	file *os.File
-	raw  rawConn
+	raw  syscall.RawConn
 	read bool // it gives no more connections, and all that it gave are here
 }
 
@@ -34,12 +35,6 @@ type peer struct {
 // could take connections with it that were on their way.
 func (p *peer) refuse() {
 	_ = p.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) })
-}
-
-type rawConn interface {
-	Control(func(fd uintptr)) error
-	Read(func(fd uintptr) bool) error
-	Write(func(fd uintptr) bool) error
 }
 
 // depart makes every response the last one of its connection. Connections are still
@@ -221,7 +216,7 @@ func (s *server) give(c *conn) bool {
 
 // setPeer takes over the socket to the other front.
 func (s *server) setPeer(f *os.File) {
-	file, raw, err := pollable(f)
+	file, raw, err := wire.Adopt(f)
 	if err != nil {
 		s.log.Errorf("the other front cannot be reached: %s", err)
 		return
@@ -242,21 +237,21 @@ func (s *server) setPeer(f *os.File) {
 // takeOver serves the connections that the peer gives.
 func (s *server) takeOver(p *peer) {
 	buf := make([]byte, 4096)
-	var in receiver
+	var in wire.Receiver
 	for {
 		err := p.raw.Read(func(fd uintptr) bool {
-			in.receive(int(fd), buf, recvFlags)
-			return in.err != unix.EAGAIN
+			in.Receive(fd, buf, 0)
+			return in.Err != unix.EAGAIN
 		})
-		if err != nil || in.err != nil || in.n == 0 {
+		if err != nil || in.Err != nil || in.N == 0 {
 			break
 		}
 		var h wire.Handover
-		f := in.file()
+		f := in.File()
 		if f == nil {
 			continue
 		}
-		if json.Unmarshal(buf[:in.n], &h) == nil {
+		if json.Unmarshal(buf[:in.N], &h) == nil {
 			if nc, err := net.FileConn(f); err == nil {
 				// While this process drains, too, what comes back stays: else
 				// it would go to and fro. But a process that ends gives it back

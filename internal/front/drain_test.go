@@ -312,7 +312,7 @@ func TestHandoverComesBack(t *testing.T) {
 	a, b, err := wire.Pair()
 	must(t, err)
 	r.tell(wire.ToFront{Type: wire.TypePeer}, a)
-	file, raw, err := pollable(b)
+	file, raw, err := wire.Adopt(b)
 	must(t, err)
 	defer file.Close()
 	eventually(t, "the peer is known", func() bool {
@@ -333,12 +333,12 @@ func TestHandoverComesBack(t *testing.T) {
 		t.Error("it takes more after that")
 	}
 	for i := range 3 {
-		var in receiver
+		var in wire.Receiver
 		must(t, raw.Read(func(fd uintptr) bool {
-			in.receive(int(fd), make([]byte, 4096), recvFlags)
-			return in.err != unix.EAGAIN
+			in.Receive(fd, make([]byte, 4096), 0)
+			return in.Err != unix.EAGAIN
 		}))
-		f := in.file()
+		f := in.File()
 		if f == nil {
 			t.Fatalf("%d of 3 came back", i)
 		}
@@ -355,7 +355,7 @@ func TestConnectionThatStays(t *testing.T) {
 	a, b, err := wire.Pair()
 	must(t, err)
 	b.Close()
-	file, raw, err := pollable(a)
+	file, raw, err := wire.Adopt(a)
 	must(t, err)
 	defer file.Close()
 	r.s.mu.Lock()

@@ -8,6 +8,7 @@ import (
 
 	"indrik/internal/account"
 	"indrik/internal/http1"
+	"indrik/internal/wire"
 )
 
 // A place is where an exchange is. It changes under the queue's mutex.
@@ -141,7 +142,7 @@ func (ex *exchange) release() {
 }
 
 func (ex *exchange) closeFiles() {
-	closeAll(ex.files)
+	wire.CloseAll(ex.files)
 	ex.files = nil
 }
 

@@ -76,7 +76,7 @@ func (w *fakeWorker) kill() {
 	w.once.Do(func() {
 		close(w.closed)
 		w.loops.Wait()
-		closeAll(w.slots)
+		wire.CloseAll(w.slots)
 	})
 }
 
@@ -376,7 +376,7 @@ func requestOf(t testing.TB, id any, environ map[string]string, body any, oob []
 			}
 		}
 	}
-	defer func() { closeAll(files) }()
+	defer func() { wire.CloseAll(files) }()
 	q := request{id: uint32(id.(int64))}
 	if environ == nil {
 		content, err := io.ReadAll(io.NewSectionReader(files[0], 0, 1<<30))

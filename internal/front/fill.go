@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"indrik/internal/http1"
+	"indrik/internal/wire"
 )
 
 // This file is how the bytes of a client get into the buffer of its connection.
@@ -140,7 +141,7 @@ func (c *conn) tryRead(fd uintptr) bool {
 	if quick {
 		c.r, c.w = 0, 0 // the request that was there is over
 	}
-	c.readN, c.readE = readNow(fd, c.buf[c.w:])
+	c.readN, c.readE = wire.ReadNow(fd, c.buf[c.w:])
 	if c.untried.Load() {
 		c.untried.Store(false)
 	}

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"indrik/internal/wire"
 	"io"
 	"time"
 
@@ -69,14 +70,7 @@ func (c *conn) awaitAnswer() {
 
 // hasHungUp tells whether the other side of a socket has neither anything to say
 // nor an ear any more.
-func hasHungUp(fd uintptr) bool { return polls(fd, unix.POLLHUP|unix.POLLERR) }
-
-// polls tells whether one of some events of poll(2) holds.
-func polls(fd uintptr, events int16) bool {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	_, err := unix.Poll(fds, 0)
-	return err == nil && fds[0].Revents&events != 0
-}
+func hasHungUp(fd uintptr) bool { return wire.Poll(fd, unix.POLLHUP|unix.POLLERR) }
 
 // linger ends the connection in a way that the client can read the last
 // response: by closing the sending side, and reading what still comes.

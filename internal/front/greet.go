@@ -14,6 +14,7 @@ import (
 	"indrik/internal/http1"
 	"indrik/internal/proxyproto"
 	"indrik/internal/tlsconf"
+	"indrik/internal/wire"
 )
 
 var errNoTLS = errors.New("TLS is not configured as it should be")
@@ -83,7 +84,7 @@ func (c *conn) readProxy(cfg *config) error {
 				}
 				// What was looked at stays there, so that its end does not show
 				// by itself.
-				if ended = hasEnded(fd); !ended {
+				if ended = wire.HasEnded(fd); !ended {
 					return false
 				}
 			}

@@ -140,7 +140,7 @@ func (r *rig) generation(number int, cfg *wire.FrontConfig) *fakeGeneration {
 	g := &fakeGeneration{number: number, send: send, receive: receive}
 	r.gens[number] = g
 	r.t.Cleanup(func() {
-		closeAll([]*os.File{send, receive})
+		wire.CloseAll([]*os.File{send, receive})
 	})
 	r.announce(g, cfg)
 	return g

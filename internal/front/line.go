@@ -1,6 +1,7 @@
 package front
 
 import (
+	"indrik/internal/wire"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +35,7 @@ type plainLine struct {
 
 func (l *plainLine) tryWrite(fd uintptr) bool {
 	for len(l.p) > 0 {
-		n, err := writeNow(fd, l.p)
+		n, err := wire.WriteNow(fd, l.p)
 		if err != nil {
 			l.err = err
 			return true
@@ -67,7 +68,7 @@ func sendRaw(raw syscall.RawConn, data []byte, progress func()) error {
 	werr := raw.Write(func(fd uintptr) bool {
 		for len(data) > 0 {
 			var n int
-			if n, err = writeNow(fd, data); err != nil {
+			if n, err = wire.WriteNow(fd, data); err != nil {
 				return err != unix.EAGAIN
 			}
 			data = data[n:]

@@ -40,7 +40,7 @@ type listener struct {
 func (s *server) listen(want []wire.Listener, files []*os.File) {
 	if len(files) != len(want) {
 		s.log.Errorf("control message with %d listeners and %d descriptors", len(want), len(files))
-		closeAll(files)
+		wire.CloseAll(files)
 		return
 	}
 	keep := map[int]bool{}

@@ -16,7 +16,7 @@ import (
 // after the queue's.
 type post struct {
 	raw     syscall.RawConn
-	fd      int
+	fd      uintptr
 	tooMany func() // so many events wait that the worker cannot be reading any; called without the mutex
 	room    func() // the worker has read some of what did not fit; called without the mutex
 
@@ -35,7 +35,7 @@ type kept struct {
 
 func newPost(raw syscall.RawConn, room, tooMany func()) *post {
 	p := &post{raw: raw, room: room, tooMany: tooMany}
-	_ = raw.Control(func(fd uintptr) { p.fd = int(fd) })
+	_ = raw.Control(func(fd uintptr) { p.fd = fd })
 	return p
 }
 
@@ -48,14 +48,7 @@ const postBuffer = 2 << 20
 const waitingMost = 50_000
 
 // begin prepares the socket for its use.
-func (p *post) begin() { setSendBuffer(p.fd, postBuffer) }
-
-// setSendBuffer gives a socket a buffer, as far as the system grants it.
-func setSendBuffer(fd, size int) {
-	for _, opt := range []int{unix.SO_SNDBUF, sndbufForce} {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, size)
-	}
-}
+func (p *post) begin() { wire.SetSendBuffer(p.fd, postBuffer) }
 
 // try sends a message if it fits, and after all others.
 func (p *post) try(message []byte, files []*os.File) error {
@@ -67,7 +60,7 @@ func (p *post) try(message []byte, files []*os.File) error {
 	if p.full {
 		return unix.EAGAIN
 	}
-	err := sendMessage(p.fd, message, files)
+	err := wire.SendNow(p.fd, message, files)
 	if err == unix.EAGAIN || err == unix.ENOBUFS {
 		p.await()
 	}
@@ -85,7 +78,7 @@ func (p *post) sendFor(h *account.Holder, event []byte) {
 		return
 	}
 	if !p.full {
-		switch sendMessage(p.fd, event, nil) {
+		switch wire.SendNow(p.fd, event, nil) {
 		case unix.EAGAIN, unix.ENOBUFS:
 		default:
 			return // sent, or the worker is gone
@@ -114,21 +107,17 @@ func (p *post) await() {
 		return
 	}
 	p.awaited = true
-	go func() {
-		_ = p.raw.Write(func(fd uintptr) bool {
-			// The try itself comes after the poller was armed: room that came
-			// before shows in it, room that comes after wakes.
-			p.flush()
-			if p.isFull() {
-				return false
-			}
-			p.room()
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.awaited = p.full
-			return !p.full
-		})
-	}()
+	wire.RetryWhenWritable(p.raw, func() bool {
+		p.flush()
+		if p.isFull() {
+			return false
+		}
+		p.room()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.awaited = p.full
+		return !p.full
+	})
 }
 
 func (k kept) drop() { k.holder.Hold(-int64(len(k.event))) }
@@ -138,7 +127,7 @@ func (p *post) flush() {
 	defer p.mu.Unlock()
 	p.full = false
 	for len(p.waiting) > 0 && !p.closed {
-		switch sendMessage(p.fd, p.waiting[0].event, nil) {
+		switch wire.SendNow(p.fd, p.waiting[0].event, nil) {
 		case unix.EAGAIN, unix.ENOBUFS:
 			p.full = true
 			return
@@ -158,23 +147,4 @@ func (p *post) close() {
 		k.drop()
 	}
 	p.closed, p.full, p.waiting = true, false, nil
-}
-
-// sendMessage sends a message without waiting.
-func sendMessage(fd int, message []byte, files []*os.File) error {
-	var oob []byte
-	if len(files) > 0 {
-		oob = unix.UnixRights(wire.Descriptors(files)...)
-	}
-	for {
-		var err error
-		if oob == nil {
-			_, err = writeNow(uintptr(fd), message) // does not allocate, as sendmsg does
-		} else {
-			err = unix.Sendmsg(fd, message, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		}
-		if err != unix.EINTR {
-			return err
-		}
-	}
 }

@@ -286,17 +286,17 @@ func (q *queue) claimed(g *generation) map[uint32]bool {
 // called with the mutex held; the caller gives the requests to another worker.
 func (q *queue) takeBack(g *generation) []*exchange {
 	var exs []*exchange
-	var in receiver
+	var in wire.Receiver
 	buf := make([]byte, idOffset+4) // the rest of a message is not needed
 	for {
-		in.receive(int(g.receive.Fd()), buf, recvFlags|unix.MSG_DONTWAIT)
-		if in.err != nil || in.n == 0 {
+		in.Receive(g.receive.Fd(), buf, unix.MSG_DONTWAIT)
+		if in.Err != nil || in.N == 0 {
 			return exs
 		}
-		if f := in.file(); f != nil {
+		if f := in.File(); f != nil {
 			f.Close()
 		}
-		first, count := messageIDs(buf[:in.n])
+		first, count := messageIDs(buf[:in.N])
 		for id := first; id < first+uint32(count); id++ {
 			ex := q.inFlight[id]
 			if ex == nil {

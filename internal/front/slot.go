@@ -22,7 +22,7 @@ type slot struct {
 	mu sync.Mutex // held from a message's receipt until it has been acted on
 
 	// Of its goroutine.
-	in    receiver
+	in    wire.Receiver
 	buf   *[]byte // nil while nothing is there
 	msg   wire.Reply
 	heard time.Time // when what is being acted on came
@@ -69,7 +69,7 @@ func (sl *slot) tryRead(fd uintptr) bool {
 	if sl.buf == nil {
 		sl.buf = messageBuffers.Get().(*[]byte)
 	}
-	if sl.in.receive(int(fd), *sl.buf, recvFlags); sl.in.err == unix.EAGAIN {
+	if sl.in.Receive(fd, *sl.buf, 0); sl.in.Err == unix.EAGAIN {
 		sl.releaseBuffer()
 		sl.mu.Unlock()
 		return false
@@ -80,18 +80,18 @@ func (sl *slot) tryRead(fd uintptr) bool {
 // act acts on what tryRead received; false at the end.
 func (sl *slot) act(fd uintptr) bool {
 	defer sl.mu.Unlock()
-	switch file := sl.in.file(); {
-	case sl.in.err != nil || sl.in.n == 0 && hasEnded(fd):
+	switch file := sl.in.File(); {
+	case sl.in.Err != nil || sl.in.N == 0 && wire.HasEnded(fd):
 		sl.releaseBuffer()
 		return false
-	case sl.in.n == 0: // it looks like the end, but for that
-		closeAll([]*os.File{file})
+	case sl.in.N == 0: // it looks like the end, but for that
+		wire.CloseAll([]*os.File{file})
 		sl.q.breach(sl.w, errEmpty)
-	case sl.in.n > wire.MaxMessage:
-		closeAll([]*os.File{file})
+	case sl.in.N > wire.MaxMessage:
+		wire.CloseAll([]*os.File{file})
 		sl.q.breach(sl.w, errTooLong)
 	default:
-		sl.handle((*sl.buf)[:sl.in.n], file)
+		sl.handle((*sl.buf)[:sl.in.N], file)
 	}
 	return true
 }

@@ -127,7 +127,7 @@ func pending(g *generation) bool {
 
 // probeQueue finds out whether the queue of g takes messages yet, by one without requests.
 func (q *queue) probeQueue(g *generation) {
-	switch sendMessage(g.sendFD, wire.AppendList(nil, 0), nil) {
+	switch wire.SendNow(g.sendFD, wire.AppendList(nil, 0), nil) {
 	case unix.EPIPE, unix.ECONNRESET, unix.ECONNREFUSED:
 		q.abandonQueue(g, errQueueClosed)
 	}

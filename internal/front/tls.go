@@ -2,6 +2,7 @@ package front
 
 import (
 	"crypto/tls"
+	"indrik/internal/wire"
 	"net"
 	"sync"
 
@@ -37,7 +38,7 @@ func (t *tlsSocket) Write(p []byte) (int, error) {
 		werr := t.c.raw.Write(func(fd uintptr) bool {
 			for len(rest) > 0 {
 				var n int
-				if n, err = writeNow(fd, rest); err != nil {
+				if n, err = wire.WriteNow(fd, rest); err != nil {
 					break
 				}
 				rest = rest[n:]

@@ -5,7 +5,6 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"indrik/internal/wire"
@@ -48,11 +47,11 @@ type worker struct {
 func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var ends []slotEnd
+	var ends []wire.Socket
 	var err error
 	w := q.workers[m.Age]
 	if w == nil && m.First > 0 {
-		closeAll(files) // it has ended since the message with its first slots
+		wire.CloseAll(files) // it has ended since the message with its first slots
 		return nil
 	}
 	if w == nil {
@@ -63,17 +62,17 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 			}
 		}
 		if g == nil || len(files) == 0 {
-			closeAll(files)
+			wire.CloseAll(files)
 			return fmt.Errorf("worker %d is of generation %d, which does not exist", m.Age, m.Generation)
 		}
 		board, err := wire.MapScoreboard(files[0])
 		files[0].Close()
 		files = files[1:]
 		if err != nil {
-			closeAll(files)
+			wire.CloseAll(files)
 			return fmt.Errorf("worker %d: %w", m.Age, err)
 		}
-		if ends, err = allPollable(files); err != nil {
+		if ends, err = wire.AdoptAll(files); err != nil {
 			board.Close()
 			return fmt.Errorf("worker %d: %w", m.Age, err)
 		}
@@ -85,25 +84,25 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		}
 		q.workers[m.Age] = w
 		g.workers++
-	} else if ends, err = allPollable(files); err != nil {
+	} else if ends, err = wire.AdoptAll(files); err != nil {
 		return fmt.Errorf("worker %d: %w", m.Age, err)
 	}
 	if w.broken.Load() {
 		for _, end := range ends {
-			end.file.Close()
+			end.File.Close()
 		}
 		return nil
 	}
 	before := len(w.slots)
 	for _, end := range ends {
 		if len(w.slots) == 0 {
-			w.post = newPost(end.raw, q.pumpNow, func() { q.breach(w, errReadsNot) })
+			w.post = newPost(end.Raw, q.pumpNow, func() { q.breach(w, errReadsNot) })
 		}
 		i := len(w.slots)
 		if id := w.board.BufferHolder(i); id>>idBits != uint32(q.number) {
 			w.board.FreeBuffer(i, id) // it was put there for a front before this one
 		}
-		w.slots = append(w.slots, newSlot(q, w, i, end.file, end.raw))
+		w.slots = append(w.slots, newSlot(q, w, i, end.File, end.Raw))
 	}
 	// All are counted before one runs: of a worker that is dead already, each
 	// would take itself for the last.
@@ -115,30 +114,6 @@ func (q *queue) addWorker(m wire.ToFront, files []*os.File) error {
 		q.reset(w, f) // of a front before this one
 	}
 	return nil
-}
-
-// A slotEnd is this process's end of the socket of a slot.
-type slotEnd struct {
-	file *os.File
-	raw  syscall.RawConn
-}
-
-// allPollable takes over files for the runtime's poller: all of them, or none, and then
-// it closes them.
-func allPollable(files []*os.File) ([]slotEnd, error) {
-	var ends []slotEnd
-	for i, f := range files {
-		file, raw, err := pollable(f)
-		if err != nil {
-			closeAll(files[i+1:])
-			for _, e := range ends {
-				e.file.Close()
-			}
-			return nil, err
-		}
-		ends = append(ends, slotEnd{file, raw})
-	}
-	return ends, nil
 }
 
 // activate counts the slots of a worker, and returns the settings of its

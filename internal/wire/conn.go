@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,10 +31,12 @@ func Pair() (a, b *os.File, err error) {
 // Recv from one at a time.
 type Conn struct {
 	file   *os.File
-	raw    rawConn
+	raw    syscall.RawConn
 	sender int // the pid that messages count from, 0: any
 
-	buf, oob []byte // of Recv
+	// Of Recv.
+	in  *Receiver
+	buf []byte
 
 	mu     sync.Mutex
 	queue  []outgoing
@@ -43,11 +46,6 @@ type Conn struct {
 	done   chan struct{} // the writer has ended
 }
 
-type rawConn interface {
-	Read(func(fd uintptr) bool) error
-	Write(func(fd uintptr) bool) error
-}
-
 type outgoing struct {
 	data  []byte
 	files []*os.File
@@ -55,7 +53,7 @@ type outgoing struct {
 
 // NewConn takes over f, one end of a [Pair].
 func NewConn(f *os.File) (*Conn, error) {
-	file, raw, err := takeOver(f)
+	file, raw, err := Adopt(f)
 	if err != nil {
 		return nil, err
 	}
@@ -75,29 +73,6 @@ func NameSenders(f *os.File) error {
 // for the socket, and Recv not yet.
 func (c *Conn) OnlyFrom(pid int) { c.sender = pid }
 
-// takeOver makes of f a file that the runtime's poller knows.
-func takeOver(f *os.File) (*os.File, rawConn, error) {
-	// A duplicate made non-blocking before os.NewFile sees it goes to the
-	// runtime's poller, so that a blocked Recv costs no thread and ends
-	// with Close.
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	f.Close()
-	if err != nil {
-		return nil, nil, fmt.Errorf("take over a message socket: %w", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, nil, fmt.Errorf("take over a message socket: %w", err)
-	}
-	file := os.NewFile(uintptr(fd), "control")
-	raw, err := file.SyscallConn()
-	if err != nil {
-		file.Close()
-		return nil, nil, fmt.Errorf("take over a message socket: %w", err)
-	}
-	return file, raw, nil
-}
-
 // Send queues v as a JSON message, in which bytes that are not UTF-8 survive, and returns at
 // once: a peer that does not read never holds up the caller. It takes over files and closes
 // them once they are sent. That the peer is gone shows in Recv; the error is
@@ -105,7 +80,7 @@ func takeOver(f *os.File) (*os.File, rawConn, error) {
 func (c *Conn) Send(v any, files ...*os.File) error {
 	data, err := encodeMessage(v)
 	if err != nil {
-		closeAll(files)
+		CloseAll(files)
 		return err
 	}
 	c.enqueue(data, files)
@@ -126,7 +101,7 @@ func (c *Conn) enqueue(data []byte, files []*os.File) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
-		closeAll(files)
+		CloseAll(files)
 		return
 	}
 	c.queue = append(c.queue, outgoing{data, files})
@@ -152,7 +127,7 @@ func (c *Conn) SendKeeping(v any, files ...*os.File) error {
 	for _, f := range files {
 		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 		if err != nil {
-			closeAll(dups)
+			CloseAll(dups)
 			return fmt.Errorf("duplicate %s: %w", f.Name(), err)
 		}
 		dups = append(dups, os.NewFile(uintptr(fd), f.Name()))
@@ -172,19 +147,15 @@ func (c *Conn) sendNow(data []byte, files []*os.File) bool {
 	if c.busy || len(c.queue) > 0 {
 		return false
 	}
-	var oob []byte
-	if len(files) > 0 {
-		oob = unix.UnixRights(Descriptors(files)...)
-	}
 	var err error
 	werr := c.raw.Write(func(fd uintptr) bool {
-		err = unix.Sendmsg(int(fd), data, oob, nil, unix.MSG_NOSIGNAL)
-		return true // whatever it is, this does not wait
+		err = SendNow(fd, data, files)
+		return true // also after an error: this does not wait
 	})
 	switch {
 	case werr != nil:
 		return true // closed
-	case err == unix.EAGAIN || err == unix.ENOBUFS || err == unix.EINTR || err == unix.ETOOMANYREFS:
+	case err == unix.EAGAIN || err == unix.ENOBUFS || err == unix.ETOOMANYREFS:
 		return false
 	}
 	return true // or the peer is gone, which shows in Recv
@@ -201,38 +172,36 @@ var ErrTruncated = fmt.Errorf("descriptors of a message were lost: %w", unix.EMF
 func (c *Conn) Recv(v any) ([]*os.File, error) {
 	if c.buf == nil {
 		c.buf = make([]byte, MaxMessage)
-		c.oob = make([]byte, unix.CmsgSpace(4*MaxDescriptors)+credentialsSpace)
+		c.in = newReceiver(unix.CmsgSpace(4*MaxDescriptors) + credentialsSpace)
 	}
-	buf, oob := c.buf, c.oob
 	for {
-		n, oobn, flags, err := c.receive(buf, oob)
-		if err != nil {
+		if err := c.receive(); err != nil {
 			return nil, err
 		}
-		files, err := filesOf(oob[:oobn])
+		files, err := c.in.Files()
 		if err != nil {
 			return nil, err
 		}
 		if c.sender != 0 && credentialsSpace != 0 {
-			sender := senderOf(oob[:oobn])
-			if n == 0 && sender == 0 {
+			sender := c.in.sender()
+			if c.in.N == 0 && sender == 0 {
 				return nil, io.EOF // an empty message would have a sender
 			}
 			if sender != c.sender {
-				closeAll(files)
+				CloseAll(files)
 				continue
 			}
 		}
-		if n == 0 {
-			closeAll(files)
+		if c.in.N == 0 {
+			CloseAll(files)
 			return nil, io.EOF
 		}
-		if err := unmarshal(buf[:n], v); err != nil {
-			closeAll(files)
+		if err := unmarshal(c.buf[:c.in.N], v); err != nil {
+			CloseAll(files)
 			return nil, fmt.Errorf("control message: %w", err)
 		}
-		if flags&unix.MSG_CTRUNC != 0 {
-			closeAll(files)
+		if c.in.Flags&unix.MSG_CTRUNC != 0 {
+			CloseAll(files)
 			return nil, ErrTruncated
 		}
 		return files, nil
@@ -240,29 +209,29 @@ func (c *Conn) Recv(v any) ([]*os.File, error) {
 }
 
 // receive waits for the next message. The error is io.EOF once the peer is gone.
-func (c *Conn) receive(buf, oob []byte) (n, oobn, flags int, err error) {
+func (c *Conn) receive() error {
 	rerr := c.raw.Read(func(fd uintptr) bool {
-		n, oobn, flags, err = recvmsg(int(fd), buf, oob)
-		if err == unix.ECONNRESET {
+		c.in.Receive(fd, c.buf, 0)
+		if c.in.Err == unix.ECONNRESET {
 			// The peer ended without reading all that it was sent. Linux says so
 			// once, and ahead of what the peer has sent before.
-			n, oobn, flags, err = recvmsg(int(fd), buf, oob)
+			c.in.Receive(fd, c.buf, 0)
 		}
-		return err != unix.EAGAIN
+		return c.in.Err != unix.EAGAIN
 	})
 	if rerr != nil {
 		c.mu.Lock()
 		closed := c.closed
 		c.mu.Unlock()
 		if closed {
-			return 0, 0, 0, io.EOF
+			return io.EOF
 		}
-		return 0, 0, 0, rerr
+		return rerr
 	}
-	if err == unix.ECONNRESET {
-		return 0, 0, 0, io.EOF
+	if c.in.Err == unix.ECONNRESET {
+		return io.EOF
 	}
-	return n, oobn, flags, os.NewSyscallError("recvmsg", err)
+	return os.NewSyscallError("recvmsg", c.in.Err)
 }
 
 // Flush waits until everything queued so far is with the kernel, or cannot be.
@@ -312,73 +281,7 @@ func (c *Conn) write() {
 			// An error means that the peer or this end is gone: there is
 			// nobody to tell, but the files must still be closed.
 			_ = SendMsg(c.raw, m.data, Descriptors(m.files)...)
-			closeAll(m.files)
+			CloseAll(m.files)
 		}
-	}
-}
-
-// SendMsg sends one message with descriptors on a non-blocking message
-// socket, waiting for room. The descriptors stay the caller's.
-func SendMsg(raw rawConn, data []byte, fds ...int) error {
-	var oob []byte
-	if len(fds) > 0 {
-		oob = unix.UnixRights(fds...)
-	}
-	var err error
-	werr := raw.Write(func(fd uintptr) bool {
-		err = unix.Sendmsg(int(fd), data, oob, nil, unix.MSG_NOSIGNAL)
-		return err != unix.EAGAIN && err != unix.ENOBUFS
-	})
-	if werr != nil {
-		return werr
-	}
-	return os.NewSyscallError("sendmsg", err)
-}
-
-func recvmsg(fd int, buf, oob []byte) (n, oobn, flags int, err error) {
-	for {
-		n, oobn, flags, _, err = unix.Recvmsg(fd, buf, oob, recvFlags)
-		if err != unix.EINTR {
-			return n, oobn, flags, err
-		}
-	}
-}
-
-// Descriptors returns the descriptors of files, which still own them.
-func Descriptors(files []*os.File) []int {
-	fds := make([]int, len(files))
-	for i, f := range files {
-		fds[i] = int(f.Fd())
-	}
-	return fds
-}
-
-// filesOf returns the descriptors in the control data of a message, as files
-// that the caller owns.
-func filesOf(oob []byte) ([]*os.File, error) {
-	if len(oob) == 0 {
-		return nil, nil
-	}
-	cmsgs, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil, os.NewSyscallError("recvmsg", err)
-	}
-	var files []*os.File
-	for i := range cmsgs {
-		fds, err := unix.ParseUnixRights(&cmsgs[i])
-		if err != nil {
-			continue // credentials and the like
-		}
-		for _, fd := range fds {
-			setCloexec(fd)
-			files = append(files, os.NewFile(uintptr(fd), "received"))
-		}
-	}
-	return files, nil
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
 	}
 }

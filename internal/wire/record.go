@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -48,7 +49,7 @@ const (
 // A Recorder sends records to the logger. It may be used from any goroutine.
 type Recorder struct {
 	conn    *os.File
-	raw     rawConn
+	raw     syscall.RawConn
 	records chan *LogRecord
 	lost    atomic.Int64
 	stuck   atomic.Bool // a sender has waited in vain, and no record was sent since
@@ -62,7 +63,7 @@ type Recorder struct {
 
 // NewRecorder takes over f, the end of a [Pair].
 func NewRecorder(f *os.File) (*Recorder, error) {
-	file, raw, err := takeOver(f)
+	file, raw, err := Adopt(f)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,69 @@
 package wire
 
-import "golang.org/x/sys/unix"
+import (
+	"unsafe"
 
-const recvFlags = unix.MSG_CMSG_CLOEXEC
+	"golang.org/x/sys/unix"
+)
+
+const (
+	recvFlags = unix.MSG_CMSG_CLOEXEC
+	// sndbufForce is not bound by net.core.wmem_max; it takes CAP_NET_ADMIN.
+	sndbufForce = unix.SO_SNDBUFFORCE
+	pollEnded   = unix.POLLRDHUP
+)
 
 func socketpair() ([2]int, error) {
 	return unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 }
 
 func setCloexec(int) {} // recvFlags did it
+
+// recvmsg holds the arguments of recvmsg(2).
+type recvmsg struct {
+	header unix.Msghdr
+	vector unix.Iovec
+}
+
+// ReadNow is read(2) for descriptors that do not block: the scheduler need not be told
+// of a system call that soon returns.
+func ReadNow(fd uintptr, p []byte) (int, error) { return callNow(unix.SYS_READ, fd, p) }
+
+// WriteNow is write(2) for descriptors that do not block; see [ReadNow].
+func WriteNow(fd uintptr, p []byte) (int, error) { return callNow(unix.SYS_WRITE, fd, p) }
+
+func callNow(call, fd uintptr, p []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, unix.EAGAIN // as it is: to make an error of another one allocates
+		default:
+			return 0, errno
+		}
+	}
+}
+
+func (r *Receiver) receive(fd uintptr, buf []byte, flags int) {
+	r.vector.Base = unsafe.SliceData(buf)
+	r.vector.SetLen(len(buf))
+	r.header.Iov = &r.vector
+	r.header.SetIovlen(1)
+	r.header.Control = unsafe.SliceData(r.oob)
+	for {
+		r.header.SetControllen(len(r.oob))
+		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&r.header)), uintptr(flags))
+		switch errno {
+		case unix.EINTR:
+			continue
+		case 0:
+			r.N, r.oobn, r.Flags, r.Err = int(n), int(r.header.Controllen), int(r.header.Flags), nil
+		default:
+			r.N, r.oobn, r.Flags, r.Err = 0, 0, 0, errno
+		}
+		return
+	}
+}

@@ -8,7 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const recvFlags = 0
+const (
+	recvFlags   = 0
+	sndbufForce = unix.SO_SNDBUF
+	pollEnded   = unix.POLLHUP
+)
 
 // socketpair uses datagrams: macOS has no SOCK_SEQPACKET for AF_UNIX. Datagram
 // pairs keep message bounds and order too; they differ in that the end of the
@@ -25,3 +29,32 @@ func socketpair() ([2]int, error) {
 }
 
 func setCloexec(fd int) { unix.CloseOnExec(fd) }
+
+type recvmsg struct{}
+
+// ReadNow is read(2) for descriptors that do not block.
+func ReadNow(fd uintptr, p []byte) (n int, err error) {
+	for {
+		if n, err = unix.Read(int(fd), p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// WriteNow is write(2) for descriptors that do not block.
+func WriteNow(fd uintptr, p []byte) (n int, err error) {
+	for {
+		if n, err = unix.Write(int(fd), p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+func (r *Receiver) receive(fd uintptr, buf []byte, flags int) {
+	for {
+		r.N, r.oobn, r.Flags, _, r.Err = unix.Recvmsg(int(fd), buf, r.oob, flags)
+		if r.Err != unix.EINTR {
+			return
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -95,7 +96,8 @@ func Excerpt(data []byte) string {
 // master only receives.
 type WorkerChannel struct {
 	file *os.File
-	raw  rawConn
+	raw  syscall.RawConn
+	in   *Receiver // with space for credentials alone
 }
 
 // NewWorkerChannel takes over f, one end of a [Pair]. It must be called before another process
@@ -105,11 +107,11 @@ func NewWorkerChannel(f *os.File) (*WorkerChannel, error) {
 		f.Close()
 		return nil, err
 	}
-	file, raw, err := takeOver(f)
+	file, raw, err := Adopt(f)
 	if err != nil {
 		return nil, err
 	}
-	return &WorkerChannel{file, raw}, nil
+	return &WorkerChannel{file, raw, newReceiver(credentialsSpace)}, nil
 }
 
 // buffers are for messages that are being decoded, so that an idle channel holds no buffer.
@@ -120,19 +122,11 @@ var buffers = sync.Pool{New: func() any { return new([MaxWorkerMessage]byte) }}
 // that a worker may send, and io.EOF once no process holds the other end, or c was closed.
 // Descriptors that come with a message are never taken out of the socket.
 func (c *WorkerChannel) Recv() (msg FromWorker, sender int, err error) {
-	// Room for credentials alone.
-	var oob [64]byte
 	var data *[MaxWorkerMessage]byte
-	var n, oobn, flags int
+	in := c.in
 	rerr := c.raw.Read(func(fd uintptr) bool {
 		data = buffers.Get().(*[MaxWorkerMessage]byte)
-		for {
-			n, oobn, flags, _, err = unix.Recvmsg(int(fd), data[:], oob[:credentialsSpace], recvFlags)
-			if err != unix.EINTR {
-				break
-			}
-		}
-		if err != unix.EAGAIN {
+		if in.Receive(fd, data[:], 0); in.Err != unix.EAGAIN {
 			return true
 		}
 		buffers.Put(data)
@@ -142,20 +136,20 @@ func (c *WorkerChannel) Recv() (msg FromWorker, sender int, err error) {
 		return msg, 0, io.EOF // closed
 	}
 	defer buffers.Put(data)
-	if err != nil {
+	if in.Err != nil {
 		return msg, 0, io.EOF // the other end is gone, with messages to it unread
 	}
-	sender = senderOf(oob[:oobn])
+	sender = in.sender()
 	switch {
-	case n == 0 && oobn == 0:
+	case in.N == 0 && in.oobn == 0:
 		// An empty message would come with the credentials of its sender.
 		return msg, 0, io.EOF
-	case flags&unix.MSG_TRUNC != 0:
+	case in.Flags&unix.MSG_TRUNC != 0:
 		return msg, sender, breach("a message of more than %d KiB", MaxWorkerMessage>>10)
-	case flags&unix.MSG_CTRUNC != 0:
+	case in.Flags&unix.MSG_CTRUNC != 0:
 		return msg, sender, breach("descriptors, which are not for workers to send")
 	}
-	msg, err = DecodeFromWorker(data[:n])
+	msg, err = DecodeFromWorker(data[:in.N])
 	return msg, sender, err
 }
 

@@ -190,7 +190,7 @@ func TestOnlyFrom(t *testing.T) {
 		theirs.Close()
 		var msg FromSpawner
 		files, err := conn.Recv(&msg)
-		closeAll(files)
+		CloseAll(files)
 		if sender == os.Getpid() {
 			if err != nil || msg.Call != 1 {
 				t.Errorf("own: %+v, %v", msg, err)
