@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // Clients stay with the worker that has what they need in its memory, as long as it
@@ -22,17 +24,17 @@ func TestWorkerAffinity(t *testing.T) {
 	} {
 		t.Run(tt.affinity+" "+tt.kind, func(t *testing.T) {
 			t.Parallel()
-			o := options{app: tt.app, args: []string{"-k", tt.kind, "-w", "3", "--worker-affinity", tt.affinity}}
+			o := harness.Options{App: tt.app, Args: []string{"-k", tt.kind, "-w", "3", "--worker-affinity", tt.affinity}}
 			if tt.kind == "gevent" {
-				o.python = venv(t)
+				o.Python = harness.Venv(t)
 			}
-			s := start(t, o)
-			w := s.web(webH1)
-			w.t = t
+			s := harness.Start(t, o)
+			w := s.Web(harness.WebH1)
+			w.T = t
 			w.Jar, _ = cookiejar.New(nil)
 			pid := func() string {
-				p := w.do("GET", "/", "")
-				m := regexp.MustCompile(`(?:'pid': |^)(\d+)`).FindStringSubmatch(p.body)
+				p := w.Fetch("GET", "/", "")
+				m := regexp.MustCompile(`(?:'pid': |^)(\d+)`).FindStringSubmatch(p.Text)
 				if p.StatusCode != 200 || m == nil {
 					t.Fatalf("no pid: %v", p)
 				}
@@ -46,18 +48,18 @@ func TestWorkerAffinity(t *testing.T) {
 			}
 			// When it has died another one takes its place, for good.
 			n, _ := strconv.Atoi(home)
-			kill(t, n, syscall.SIGKILL)
-			s.log.expect(t, `Worker \(pid:`+home+`\) was sent SIGKILL`)
+			harness.Kill(t, n, syscall.SIGKILL)
+			s.Log.Expect(t, `Worker \(pid:`+home+`\) was sent SIGKILL`)
 			next := pid()
 			for range 8 {
 				if got := pid(); got != next || got == home {
 					t.Fatalf("after %s had died: worker %s, and then %s", home, next, got)
 				}
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
-	s := start(t, options{args: []string{"--worker-affinity", "cookie"}})
-	s.log.expect(t, `WARNING\] worker_affinity = cookie has no effect: workers of kind sync take their requests from one queue`)
-	s.terminate()
+	s := harness.Start(t, harness.Options{Args: []string{"--worker-affinity", "cookie"}})
+	s.Log.Expect(t, `WARNING\] worker_affinity = cookie has no effect: workers of kind sync take their requests from one queue`)
+	s.Terminate()
 }

@@ -2,7 +2,11 @@
 
 package test
 
-import "testing"
+import (
+	"testing"
+
+	"indrik/test/harness"
+)
 
 // What an app is shows when it is asked, or by its arguments; the log says what was
 // assumed.
@@ -15,24 +19,24 @@ func TestAppsThatMustBeAsked(t *testing.T) {
 	} {
 		t.Run(tt.app, func(t *testing.T) {
 			t.Parallel()
-			o := options{app: tt.app}
+			o := harness.Options{App: tt.app}
 			if tt.also != "" {
-				s := launch(t, o)
-				s.log.expect(t, tt.log)
-				s.terminate()
-				o.args = []string{"-k", tt.also}
+				s := harness.Launch(t, o)
+				s.Log.Expect(t, tt.log)
+				s.Terminate()
+				o.Args = []string{"-k", tt.also}
 			}
-			s := start(t, o)
+			s := harness.Start(t, o)
 			if tt.also == "" {
-				s.log.expect(t, tt.log)
+				s.Log.Expect(t, tt.log)
 			}
-			if got := s.get("/"); got != "Hello, World!" {
+			if got := s.Get("/"); got != "Hello, World!" {
 				t.Error(got)
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
-	s := launch(t, options{app: "asgiapps:configured"})
-	s.log.expect(t, `'asgiapps:configured' takes 1 argument \(config\): it is no application\. .* write the call: 'asgiapps:configured\(\.\.\.\)'\.$`)
-	s.expectExit(4)
+	s := harness.Launch(t, harness.Options{App: "asgiapps:configured"})
+	s.Log.Expect(t, `'asgiapps:configured' takes 1 argument \(config\): it is no application\. .* write the call: 'asgiapps:configured\(\.\.\.\)'\.$`)
+	s.ExpectExit(4)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // An architecture other than that of this machine, for which wheels are built.
@@ -78,51 +80,51 @@ func TestAllArchitectures(t *testing.T) {
 				t.Parallel()
 				s := a.start(t, root, "machine:app", "--workers", "2")
 				bits := map[bool]string{true: "32", false: "64"}[a.goarch == "386" || a.goarch == "arm"]
-				if got, want := s.get("/"), a.machine+" "+a.order+" "+bits; got != want {
+				if got, want := s.Get("/"), a.machine+" "+a.order+" "+bits; got != want {
 					t.Errorf("it runs on %q, want %q", got, want)
 				}
-				s.expectEcho(strings.Repeat("0123456789abcdef", 1<<16)) // through shared memory
-				mark := s.log.mark()
-				s.signal(syscall.SIGHUP)
-				s.log.expectFrom(t, mark, `Hang up: `)
-				s.log.expectFrom(t, mark, `Ready: `)
-				s.expectEcho("after the reload")
-				s.terminate()
+				expectEcho(s, strings.Repeat("0123456789abcdef", 1<<16)) // through shared memory
+				mark := s.Log.Mark()
+				s.Signal(syscall.SIGHUP)
+				s.Log.ExpectFrom(t, mark, `Hang up: `)
+				s.Log.ExpectFrom(t, mark, `Ready: `)
+				expectEcho(s, "after the reload")
+				s.Terminate()
 			})
 			t.Run("asgi", func(t *testing.T) {
 				t.Parallel()
 				s := a.start(t, root, "machine:coroutine", "--workers", "1")
-				if got := s.get("/"); got != a.machine {
+				if got := s.Get("/"); got != a.machine {
 					t.Errorf("it runs on %q, want %q", got, a.machine)
 				}
-				s.expectEcho(strings.Repeat("0123456789abcdef", 1<<13))
-				ws := s.socket("/")
-				ws.sendFrame(fin|opText, "hello")
-				ws.expectMessage(opText, "hello")
-				ws.sendFrame(fin|opClose, "\x03\xe8")
-				s.terminate()
+				expectEcho(s, strings.Repeat("0123456789abcdef", 1<<13))
+				ws := s.WebSocket("/")
+				ws.SendFrame(harness.Fin|harness.OpText, "hello")
+				ws.ExpectMessage(harness.OpText, "hello")
+				ws.SendFrame(harness.Fin|harness.OpClose, "\x03\xe8")
+				s.Terminate()
 			})
 		})
 	}
 }
 
-func (s *server) expectEcho(body string) {
-	s.t.Helper()
-	r, err := s.request("POST", "/", body)
-	if err != nil || r.status != 200 || r.body != body {
-		s.t.Errorf("a body of %d bytes came back as %v, %v", len(body), r, err)
+func expectEcho(s *harness.Server, body string) {
+	s.T.Helper()
+	r, err := s.Request("POST", "/", body)
+	if err != nil || r.Status != 200 || r.Body != body {
+		s.T.Errorf("a body of %d bytes came back as %v, %v", len(body), r, err)
 	}
 }
 
 // start runs the server inside the root of an architecture, in namespaces of its own: QEMU is
 // made known to the kernel in them alone.
-func (a architecture) start(t *testing.T, root, app string, args ...string) *server {
+func (a architecture) start(t *testing.T, root, app string, args ...string) *harness.Server {
 	t.Helper()
-	return start(t, options{
-		app: app, args: append([]string{"--chdir", "/srv"}, args...),
-		files: map[string]string{"machine.py": machine}, env: []string{"TMPDIR=/tmp"}, python: "/usr/bin/python3",
-		wrap:   []string{"unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", enterForeign, a.qemu, root, a.binary(t)},
-		binary: "/usr/bin/indrik", mayLeave: true,
+	return harness.Start(t, harness.Options{
+		App: app, Args: append([]string{"--chdir", "/srv"}, args...),
+		Files: map[string]string{"machine.py": machine}, Env: []string{"TMPDIR=/tmp"}, Python: "/usr/bin/python3",
+		Wrap:   []string{"unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", enterForeign, a.qemu, root, a.binary(t)},
+		Binary: "/usr/bin/indrik", MayLeave: true,
 	})
 }
 
@@ -150,9 +152,9 @@ exec chroot "$root" "$@"
 // binary builds the server for an architecture, as make dist does.
 func (a architecture) binary(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(scratch, "indrik-"+a.goarch)
+	path := filepath.Join(harness.Scratch, "indrik-"+a.goarch)
 	if _, err := os.Stat(path); err != nil {
-		output(t, repository, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + a.goarch, "GOARM=7"},
+		harness.Output(t, harness.Repository, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + a.goarch, "GOARM=7"},
 			"go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./cmd/indrik")
 	}
 	return path
@@ -163,17 +165,17 @@ func (a architecture) binary(t *testing.T) string {
 // scripts would have to be emulated.
 func foreignRoot(t *testing.T, a architecture) string {
 	t.Helper()
-	root := filepath.Join(repository, ".cache", "debian-"+a.debian)
+	root := filepath.Join(harness.Repository, ".cache", "debian-"+a.debian)
 	if _, err := os.Stat(root); err == nil {
 		return root
 	}
 	needsDebian(t)
-	unfinished := filepath.Join(tempDir(t), "root")
-	output(t, "/", nil, "sh", "-euc", unpackForeign, a.debian, unfinished)
+	unfinished := filepath.Join(harness.TempDir(t), "root")
+	harness.Output(t, "/", nil, "sh", "-euc", unpackForeign, a.debian, unfinished)
 	python, err := elf.Open(filepath.Join(unfinished, "usr/bin/python3"))
-	must(t, err)
+	harness.Must(t, err)
 	python.Close()
-	output(t, "/", nil, "mv", "-T", unfinished, root)
+	harness.Output(t, "/", nil, "mv", "-T", unfinished, root)
 	return root
 }
 

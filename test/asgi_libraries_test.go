@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // Apps made with libraries that are written for uvicorn behave as they do there: each
@@ -27,9 +29,9 @@ func venvAll(t testing.TB) string {
 	if os.Getenv("INDRIK_TEST_ALL") != "1" {
 		t.Skip("INDRIK_TEST_ALL=1 runs it, see make test-all")
 	}
-	dir := filepath.Join(repository, ".cache", "venv-all")
+	dir := filepath.Join(harness.Repository, ".cache", "venv-all")
 	want, err := os.ReadFile("requirements-all.txt")
-	must(t, err)
+	harness.Must(t, err)
 	have, err := os.ReadFile(filepath.Join(dir, "requirements.txt"))
 	if err != nil || !bytes.Equal(have, want) {
 		t.Skip("run `make venv-all` first")
@@ -69,20 +71,20 @@ func TestAllASGILibraries(t *testing.T) {
 			}
 			spec := "libraries." + tt.app + ":app"
 			reference := startUvicorn(t, python, spec, tt.uvicorn)
-			s := launch(t, options{
-				app: spec, python: python, mayLeave: true,
-				args: append([]string{"--timeout", "120", "--graceful-timeout", "5"}, tt.indrik...),
+			s := harness.Launch(t, harness.Options{
+				App: spec, Python: python, MayLeave: true,
+				Args: append([]string{"--timeout", "120", "--graceful-timeout", "5"}, tt.indrik...),
 			})
-			awaitPort(t, s.addr())
+			awaitPort(t, s.Address)
 			want := drive(t, python, tt.drive, "http://"+reference)
-			got := drive(t, python, tt.drive, "http://"+s.addr())
+			got := drive(t, python, tt.drive, "http://"+s.Address)
 			// The same URL in what they answer.
-			got = strings.ReplaceAll(got, s.addr(), reference)
+			got = strings.ReplaceAll(got, s.Address, reference)
 			if got != want {
 				t.Errorf("%s", difference(want, got))
 			}
 			began := time.Now()
-			s.terminate()
+			s.Terminate()
 			if d := time.Since(began); d > 15*time.Second {
 				t.Errorf("the end took %s", d)
 			}
@@ -93,19 +95,19 @@ func TestAllASGILibraries(t *testing.T) {
 // startUvicorn serves an app, and returns the address.
 func startUvicorn(t *testing.T, python, spec string, args []string) string {
 	t.Helper()
-	port := freePort(t)
+	port := harness.FreePort(t)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	dir := tempDir(t)
+	dir := harness.TempDir(t)
 	cmd := exec.Command(python, append([]string{"-m", "uvicorn", "--port", fmt.Sprint(port), spec}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8", "TMPDIR=" + dir, "PYTHONDONTWRITEBYTECODE=1",
-		"PYTHONPATH=" + filepath.Join(repository, "test", "apps"),
+		"PYTHONPATH=" + filepath.Join(harness.Repository, "test", "apps"),
 	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	must(t, cmd.Start())
+	harness.Must(t, cmd.Start())
 	t.Cleanup(func() {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		cmd.Wait()
@@ -141,8 +143,8 @@ func drive(t *testing.T, python, name, url string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, python, filepath.Join(repository, "test", "apps", "libraries", "drive.py"), name, url)
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(repository, "test", "apps"), "PYTHONDONTWRITEBYTECODE=1")
+	cmd := exec.CommandContext(ctx, python, filepath.Join(harness.Repository, "test", "apps", "libraries", "drive.py"), name, url)
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(harness.Repository, "test", "apps"), "PYTHONDONTWRITEBYTECODE=1")
 	var out, errors bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errors
 	if err := cmd.Run(); err != nil {

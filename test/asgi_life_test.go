@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // asgiVersioned is what versioned is, in ASGI, with streams that wait at gates,
@@ -37,48 +39,48 @@ async def app(scope, receive, send):
 }
 
 // openStream begins a stream of the app that asgiVersioned makes.
-func openStream(t *testing.T, s *server, gate, version string) *client {
+func openStream(t *testing.T, s *harness.Server, gate, version string) *harness.Client {
 	t.Helper()
-	c := s.client()
-	c.send(t, "GET /stream/"+gate+" HTTP/1.1\r\nHost: x\r\n\r\n")
-	c.expectHead(t, 200)
-	c.expectChunks(t, version)
+	c := s.Client()
+	c.Send(t, "GET /stream/"+gate+" HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.ExpectHead(t, 200)
+	c.ExpectChunks(t, version)
 	return c
 }
 
 func TestASGIReloadUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2", "--graceful-timeout", "100"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
-	k, o := s.bothLoads(4)
+	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--workers", "2", "--graceful-timeout", "100"}, Files: map[string]string{"webapp.py": asgiVersioned("0")}})
+	k, o := s.BothLoads(4)
 	for i := range 5 {
-		old := s.workers(2)
-		g := s.gate(fmt.Sprint("g", i))
+		old := s.Workers(2)
+		g := s.Gate(fmt.Sprint("g", i))
 		stream := openStream(t, s, fmt.Sprint("g", i), fmt.Sprint(i))
-		g.entered()
-		s.write("webapp.py", asgiVersioned(fmt.Sprint(i+1)))
-		s.signal(syscall.SIGHUP)
-		eventually(t, "the new code serves", func() bool { return s.get("/version") == fmt.Sprint(i+1) })
-		k.progress(20)
-		o.progress(20)
+		g.Entered()
+		s.WriteFile("webapp.py", asgiVersioned(fmt.Sprint(i+1)))
+		s.Signal(syscall.SIGHUP)
+		harness.Eventually(t, "the new code serves", func() bool { return s.Get("/version") == fmt.Sprint(i+1) })
+		k.Progress(20)
+		o.Progress(20)
 		// The stream that has begun is finished by the old worker.
-		g.release()
-		stream.expectChunks(t, fmt.Sprint(i), "")
-		s.replaced(old, 2)
+		g.Release()
+		stream.ExpectChunks(t, fmt.Sprint(i), "")
+		s.Replaced(old, 2)
 	}
-	expectNoneLost(t, k, o)
-	s.terminate()
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }
 
 func TestASGIKillWorkers(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
+	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--workers", "2"}, Files: map[string]string{"webapp.py": asgiVersioned("0")}})
 	killUnderLoad(s, 5, 8) // as many as there are clients may have been begun
-	s.terminate()
+	s.Terminate()
 }
 
 func TestASGIKillWorkerInDetail(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "webapp:app", args: []string{"--timeout", "100"}, files: map[string]string{"webapp.py": `
+	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--timeout", "100"}, Files: map[string]string{"webapp.py": `
 import os, time
 from asgiapps import respond, gate_wait, start, body
 
@@ -96,142 +98,142 @@ async def app(scope, receive, send):
         time.sleep(1000)
     await respond(send, b"%d" % os.getpid())
 `}})
-	pid := s.workers(1)[0]
-	g := s.gate("wait")
-	begun := s.begin("/wait")
-	g.entered()
-	stream := s.client()
-	stream.send(t, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
-	stream.expectHead(t, 200)
-	stream.expectChunks(t, "first")
-	blocking := s.begin("/block")
-	s.log.expect(t, `^blocking$`)
-	unbegun := s.crowd(20, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"+strings.Repeat("x", 1000))
-	kill(t, pid, syscall.SIGKILL)
-	begun.expect(502)
-	blocking.expect(502)
-	stream.expectCut(t)
+	pid := s.Workers(1)[0]
+	g := s.Gate("wait")
+	begun := s.Begin("/wait")
+	g.Entered()
+	stream := s.Client()
+	stream.Send(t, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+	stream.ExpectHead(t, 200)
+	stream.ExpectChunks(t, "first")
+	blocking := s.Begin("/block")
+	s.Log.Expect(t, `^blocking$`)
+	unbegun := s.Crowd(20, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"+strings.Repeat("x", 1000))
+	harness.Kill(t, pid, syscall.SIGKILL)
+	begun.Expect(502)
+	blocking.Expect(502)
+	stream.ExpectCut(t)
 	for _, c := range unbegun {
-		if r := c.receive(t, "POST"); r.status != 200 || r.body == fmt.Sprint(pid) {
+		if r := c.Receive(t, "POST"); r.Status != 200 || r.Body == fmt.Sprint(pid) {
 			t.Errorf("%v", r)
 		}
 	}
-	g.release()
-	s.terminate()
+	g.Release()
+	s.Terminate()
 }
 
 // A worker that is told to end by an operator finishes what it has begun, and what it
 // has not begun goes to another one at once.
 func TestASGITermToWorkers(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2", "--graceful-timeout", "100"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
-	k, o := s.bothLoads(4)
+	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--workers", "2", "--graceful-timeout", "100"}, Files: map[string]string{"webapp.py": asgiVersioned("0")}})
+	k, o := s.BothLoads(4)
 	for i := range 4 {
 		name := fmt.Sprint("g", i)
-		g := s.gate(name)
+		g := s.Gate(name)
 		stream := openStream(t, s, name, "0")
-		g.entered()
-		old := s.workers(2)
+		g.Entered()
+		old := s.Workers(2)
 		for _, pid := range old {
-			kill(t, pid, syscall.SIGTERM)
+			harness.Kill(t, pid, syscall.SIGTERM)
 		}
-		k.progress(20)
-		o.progress(20)
-		g.release()
-		stream.expectChunks(t, "0", "")
-		s.replaced(old, 2)
+		k.Progress(20)
+		o.Progress(20)
+		g.Release()
+		stream.ExpectChunks(t, "0", "")
+		s.Replaced(old, 2)
 	}
-	expectNoneLost(t, k, o)
-	s.terminate()
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }
 
 func TestASGIMaxRequests(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2", "--max-requests", "100"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
-	k, o := s.bothLoads(4)
-	eventually(t, "workers are replaced", func() bool { return s.log.count(`Worker exiting`) >= 5 })
-	expectNoneLost(t, k, o)
-	s.terminate()
+	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--workers", "2", "--max-requests", "100"}, Files: map[string]string{"webapp.py": asgiVersioned("0")}})
+	k, o := s.BothLoads(4)
+	harness.Eventually(t, "workers are replaced", func() bool { return s.Log.Count(`Worker exiting`) >= 5 })
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }
 
 func TestASGIStopUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
-	g := s.gate("g")
+	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--workers", "2"}, Files: map[string]string{"webapp.py": asgiVersioned("0")}})
+	g := s.Gate("g")
 	stream := openStream(t, s, "g", "0")
-	g.entered()
-	s.signal(syscall.SIGTERM)
-	s.log.expect(t, `Handling signal: term`)
-	g.release()
-	stream.expectChunks(t, "0", "")
-	s.expectExit(0)
+	g.Entered()
+	s.Signal(syscall.SIGTERM)
+	s.Log.Expect(t, `Handling signal: term`)
+	g.Release()
+	stream.ExpectChunks(t, "0", "")
+	s.ExpectExit(0)
 
 	// A stream without end is cut when graceful_timeout is over.
-	s = start(t, options{app: "webapp:app", args: []string{"--graceful-timeout", "1"}, files: map[string]string{"webapp.py": asgiVersioned("0")}})
-	s.gate("g")
+	s = harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--graceful-timeout", "1"}, Files: map[string]string{"webapp.py": asgiVersioned("0")}})
+	s.Gate("g")
 	stream = openStream(t, s, "g", "0")
-	waiting := s.begin("/stream/g") // its head is sent, too
-	s.signal(syscall.SIGTERM)
-	s.expectExit(0)
-	stream.expectCut(t)
-	if r, err := waiting.wait(); err == nil {
+	waiting := s.Begin("/stream/g") // its head is sent, too
+	s.Signal(syscall.SIGTERM)
+	s.ExpectExit(0)
+	stream.ExpectCut(t)
+	if r, err := waiting.Wait(); err == nil {
 		t.Errorf("%v", r)
 	}
 }
 
 func TestASGIQuickStop(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": asgiVersioned("0")}})
-	g := s.gate("g")
+	s := harness.Start(t, harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": asgiVersioned("0")}})
+	g := s.Gate("g")
 	stream := openStream(t, s, "g", "0")
-	g.entered()
-	s.signal(syscall.SIGINT)
-	s.expectExit(0)
-	stream.expectCut(t)
-	g.release()
+	g.Entered()
+	s.Signal(syscall.SIGINT)
+	s.ExpectExit(0)
+	stream.ExpectCut(t)
+	g.Release()
 }
 
 // A front that takes the place of another begins anew with the workers that are
 // there: they hear that the clients of the other have gone.
 func TestASGIKillFront(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:leaving", args: []string{"--asgi-disconnect-grace-period", "1"}})
-	worker := s.workers(1)[0]
+	s := harness.Start(t, harness.Options{App: "asgiapps:leaving", Args: []string{"--asgi-disconnect-grace-period", "1"}})
+	worker := s.Workers(1)[0]
 	for range 3 {
-		from := s.log.mark()
-		c := s.client()
-		c.send(t, "GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
-		c.expectHead(t, 200)
-		kill(t, s.role("front")[0].pid, syscall.SIGKILL)
-		s.log.expectFrom(t, from, `Front \(pid:\d+\) was sent SIGKILL`)
-		s.log.expectFrom(t, from, `^sleep: cancelled$`)
-		eventually(t, "the new front serves", func() bool {
-			r, err := s.request("GET", "/", "")
-			return err == nil && r.status == 200
+		from := s.Log.Mark()
+		c := s.Client()
+		c.Send(t, "GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
+		c.ExpectHead(t, 200)
+		harness.Kill(t, s.Role("front")[0].PID, syscall.SIGKILL)
+		s.Log.ExpectFrom(t, from, `Front \(pid:\d+\) was sent SIGKILL`)
+		s.Log.ExpectFrom(t, from, `^sleep: cancelled$`)
+		harness.Eventually(t, "the new front serves", func() bool {
+			r, err := s.Request("GET", "/", "")
+			return err == nil && r.Status == 200
 		})
 	}
-	if got := s.workers(1)[0]; got != worker {
+	if got := s.Workers(1)[0]; got != worker {
 		t.Error("the worker was replaced")
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // An app may be of another kind after a reload, while requests wait.
 func TestASGIReloadToWSGI(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": versioned("w0")}})
-	k, o := s.bothLoads(4)
+	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--workers", "2"}, Files: map[string]string{"webapp.py": versioned("w0")}})
+	k, o := s.BothLoads(4)
 	for i := range 2 {
 		for kind, text := range map[string]string{"a": asgiVersioned("a"), "w": versioned("w")} {
-			s.write("webapp.py", text)
-			s.reload(2)
-			if got := s.get("/version"); got != kind {
+			s.WriteFile("webapp.py", text)
+			s.Reload(2)
+			if got := s.Get("/version"); got != kind {
 				t.Errorf("round %d: the app is version %s, want %s", i, got, kind)
 			}
-			k.progress(20)
-			o.progress(20)
+			k.Progress(20)
+			o.Progress(20)
 		}
 	}
-	expectNoneLost(t, k, o)
-	s.terminate()
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }

@@ -9,15 +9,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // What an app of ASGI may send, and what the client gets of it.
 func TestASGIResponses(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:reactions", files: map[string]string{"data": "0123456789"}})
-	source, err := os.ReadFile(filepath.Join(repository, "test", "apps", "asgiapps.py"))
-	must(t, err)
-	c := s.client()
+	s := harness.Start(t, harness.Options{App: "asgiapps:reactions", Files: map[string]string{"data": "0123456789"}})
+	source, err := os.ReadFile(filepath.Join(harness.Repository, "test", "apps", "asgiapps.py"))
+	harness.Must(t, err)
+	c := s.Client()
 	for _, test := range []struct {
 		path, method, framing string
 		status                int
@@ -42,26 +44,26 @@ func TestASGIResponses(t *testing.T) {
 		if test.path == "/whole_large" {
 			test.framing = "chunked" // it came in parts
 		}
-		r := c.do(t, test.method, test.path, "")
-		if r.status != test.status || r.framing != test.framing || r.body != test.body {
+		r := c.Do(t, test.method, test.path, "")
+		if r.Status != test.status || r.Framing != test.framing || r.Body != test.body {
 			t.Errorf("%s %s: %v", test.method, test.path, r)
 		}
-		if r.closes() {
-			c = s.client()
+		if r.Closes() {
+			c = s.Client()
 		}
 	}
-	s.log.expect(t, `^after the end: http\.disconnect$`)
-	if n := s.log.count(`ERROR`); n > 0 {
+	s.Log.Expect(t, `^after the end: http\.disconnect$`)
+	if n := s.Log.Count(`ERROR`); n > 0 {
 		t.Errorf("%d errors", n)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // The mistakes of an app are answered as far as they can be, and logged.
 func TestASGIMistakes(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:reactions"})
-	worker := s.workers(1)[0]
+	s := harness.Start(t, harness.Options{App: "asgiapps:reactions"})
+	worker := s.Workers(1)[0]
 	for _, test := range []struct {
 		path   string
 		status int
@@ -83,68 +85,68 @@ func TestASGIMistakes(t *testing.T) {
 		{"/cancelled", 500, `Error in ASGI application: its task was cancelled`},
 		{"/unknown", 500, `KeyError: 'react_unknown'`},
 	} {
-		from := s.log.mark()
-		r, err := s.request("GET", test.path, "")
-		if test.status == 0 && (err == nil || r == nil || r.status != 200) || test.status != 0 && (err != nil || r.status != test.status) {
+		from := s.Log.Mark()
+		r, err := s.Request("GET", test.path, "")
+		if test.status == 0 && (err == nil || r == nil || r.Status != 200) || test.status != 0 && (err != nil || r.Status != test.status) {
 			t.Errorf("%s: %v, %v", test.path, r, err)
 		}
-		s.log.expectFrom(t, from, test.log)
+		s.Log.ExpectFrom(t, from, test.log)
 	}
-	s.log.expect(t, `\[ERROR\] Error in ASGI application$`)
-	if got := s.workers(1)[0]; got != worker {
+	s.Log.Expect(t, `\[ERROR\] Error in ASGI application$`)
+	if got := s.Workers(1)[0]; got != worker {
 		t.Error("the worker was replaced")
 	}
-	s.get("/")
-	s.terminate()
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestASGIStream(t *testing.T) {
 	t.Parallel()
-	eachLine(t, options{app: "asgiapps:streaming"}, func(t *testing.T, s *server) {
-		g := s.gate("second")
-		c := s.client()
-		c.send(t, "GET /second HTTP/1.1\r\nHost: x\r\n\r\n")
-		r, err := readHead(c.r)
-		must(t, err)
-		if r.status != 200 || r.get("Transfer-Encoding") != "chunked" {
+	eachLine(t, harness.Options{App: "asgiapps:streaming"}, func(t *testing.T, s *harness.Server) {
+		g := s.Gate("second")
+		c := s.Client()
+		c.Send(t, "GET /second HTTP/1.1\r\nHost: x\r\n\r\n")
+		r, err := harness.ReadHead(c.Reader)
+		harness.Must(t, err)
+		if r.Status != 200 || r.Get("Transfer-Encoding") != "chunked" {
 			t.Fatalf("%v", r)
 		}
-		c.expectChunks(t, "first")
-		g.entered()
-		s.get("/") // the worker is not held up
-		g.release()
-		c.expectChunks(t, "second", "")
-		if r := c.do(t, "GET", "/", ""); r.status != 200 {
+		c.ExpectChunks(t, "first")
+		g.Entered()
+		s.Get("/") // the worker is not held up
+		g.Release()
+		c.ExpectChunks(t, "second", "")
+		if r := c.Do(t, "GET", "/", ""); r.Status != 200 {
 			t.Errorf("%v", r)
 		}
-		s.terminate()
+		s.Terminate()
 	})
 }
 
 func TestASGITrailers(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:reactions", args: []string{"--asgi-extensions", "trailers"}})
-	c := s.client()
-	c.send(t, "GET /trailers HTTP/1.1\r\nHost: x\r\nTE: deflate;q=0.5, Trailers\r\nConnection: TE\r\n\r\n")
-	r, err := readHead(c.r)
-	must(t, err)
-	if r.get("Trailer") != "x-sum, x-more" {
+	s := harness.Start(t, harness.Options{App: "asgiapps:reactions", Args: []string{"--asgi-extensions", "trailers"}})
+	c := s.Client()
+	c.Send(t, "GET /trailers HTTP/1.1\r\nHost: x\r\nTE: deflate;q=0.5, Trailers\r\nConnection: TE\r\n\r\n")
+	r, err := harness.ReadHead(c.Reader)
+	harness.Must(t, err)
+	if r.Get("Trailer") != "x-sum, x-more" {
 		t.Errorf("%v", r)
 	}
-	if got := untilEmptyLine(t, c.r); got != "4\r\ndata\r\n4\r\nmore\r\n0\r\nx-sum: 8\r\nx-more: yes\r\n" {
+	if got := untilEmptyLine(t, c.Reader); got != "4\r\ndata\r\n4\r\nmore\r\n0\r\nx-sum: 8\r\nx-more: yes\r\n" {
 		t.Errorf("%q", got)
 	}
-	c.send(t, "GET /bad_trailers HTTP/1.1\r\nHost: x\r\nTE: trailers\r\n\r\n")
-	if r := c.receive(t, "GET"); r.body != "data" {
+	c.Send(t, "GET /bad_trailers HTTP/1.1\r\nHost: x\r\nTE: trailers\r\n\r\n")
+	if r := c.Receive(t, "GET"); r.Body != "data" {
 		t.Errorf("%v", r)
 	}
-	s.log.expect(t, `\[WARNING\] Trailers of GET /bad_trailers dropped: content-length cannot be a trailer`)
+	s.Log.Expect(t, `\[WARNING\] Trailers of GET /bad_trailers dropped: content-length cannot be a trailer`)
 	// HTTP/1.0 has none, whatever the client says.
-	c.send(t, "GET /trailers HTTP/1.0\r\nTE: trailers\r\n\r\n")
-	if r := c.receive(t, "GET"); r.body != "no trailers" {
+	c.Send(t, "GET /trailers HTTP/1.0\r\nTE: trailers\r\n\r\n")
+	if r := c.Receive(t, "GET"); r.Body != "no trailers" {
 		t.Errorf("%v", r)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func untilEmptyLine(t *testing.T, r *bufio.Reader) string {
@@ -152,7 +154,7 @@ func untilEmptyLine(t *testing.T, r *bufio.Reader) string {
 	var b strings.Builder
 	for {
 		line, err := r.ReadString('\n')
-		must(t, err)
+		harness.Must(t, err)
 		if line == "\r\n" {
 			return b.String()
 		}
@@ -162,26 +164,26 @@ func untilEmptyLine(t *testing.T, r *bufio.Reader) string {
 
 func TestASGIEarlyHints(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:reactions"})
-	c := s.client()
-	c.send(t, "GET /hints HTTP/1.1\r\nHost: x\r\n\r\n")
+	s := harness.Start(t, harness.Options{App: "asgiapps:reactions"})
+	c := s.Client()
+	c.Send(t, "GET /hints HTTP/1.1\r\nHost: x\r\n\r\n")
 	for _, want := range []string{"</a.css>; rel=preload", "</b.css>; rel=preload"} {
-		r, err := readHead(c.r)
-		if err != nil || r.status != 103 || r.get("link") != want {
+		r, err := harness.ReadHead(c.Reader)
+		if err != nil || r.Status != 103 || r.Get("link") != want {
 			t.Fatalf("%v, %v, want %s", r, err, want)
 		}
 	}
-	if r := c.receive(t, "GET"); r.status != 200 || r.body != "hinted" {
+	if r := c.Receive(t, "GET"); r.Status != 200 || r.Body != "hinted" {
 		t.Errorf("%v", r)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // A client that reads slowly costs the front no more than a window, and holds up
 // nobody.
 func TestASGISlowReader(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": `
+	s := harness.Start(t, harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": `
 async def app(scope, receive, send):
     if scope["type"] != "http":
         raise RuntimeError
@@ -199,35 +201,35 @@ async def app(scope, receive, send):
             print("sent %d" % sent, flush=True)
     await send({"type": "http.response.body", "body": b"end"})
 `}})
-	front := s.role("front")[0].pid
-	c := s.client()
-	c.send(t, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-	r := c.expectHead(t, 200)
+	front := s.Role("front")[0].PID
+	c := s.Client()
+	c.Send(t, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+	r := c.ExpectHead(t, 200)
 	// It comes to rest long before all is sent: 100 MB.
 	quiet, last := 0, -1
-	eventually(t, "the app waits", func() bool {
-		n := s.log.count(`^sent \d+$`)
+	harness.Eventually(t, "the app waits", func() bool {
+		n := s.Log.Count(`^sent \d+$`)
 		if n == last {
 			quiet++
 		} else {
 			quiet, last = 0, n
 		}
-		s.get("/") // others are served
+		s.Get("/") // others are served
 		return quiet > 50
 	})
 	if last > 30 {
 		t.Errorf("the app has sent %d MB to a client that does not read", last)
 	}
-	if files, err := filepath.Glob(s.path("tmp/*")); err != nil || len(files) > 0 {
+	if files, err := filepath.Glob(s.Path("tmp/*")); err != nil || len(files) > 0 {
 		t.Errorf("files %q", files)
 	}
 	for _, fd := range openTemporaries(front) {
 		t.Errorf("the front keeps %s", fd)
 	}
-	if err := readBody(c.r, r, "GET"); err != nil || len(r.body) != 100_000_003 {
-		t.Errorf("%d bytes, %v", len(r.body), err)
+	if err := harness.ReadBody(c.Reader, r, "GET"); err != nil || len(r.Body) != 100_000_003 {
+		t.Errorf("%d bytes, %v", len(r.Body), err)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // openTemporaries lists the unlinked temporary files that a process has open.

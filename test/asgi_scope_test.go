@@ -11,13 +11,15 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // scopeOf is what asgiapps:scope answered with.
 func scopeOf(t testing.TB, body string) map[string]any {
 	t.Helper()
 	// Python reads what Python wrote.
-	cmd := exec.Command(python(), "-c", "import sys, json; json.dump(eval(sys.stdin.read()), sys.stdout, "+
+	cmd := exec.Command(harness.Python(), "-c", "import sys, json; json.dump(eval(sys.stdin.read()), sys.stdout, "+
 		"default=lambda b: 'b:' + b.decode('latin-1'))")
 	cmd.Stdin = strings.NewReader(body)
 	out, err := cmd.Output()
@@ -25,7 +27,7 @@ func scopeOf(t testing.TB, body string) map[string]any {
 		t.Fatalf("%v: %s", err, body)
 	}
 	var scope map[string]any
-	must(t, json.NewDecoder(bytes.NewReader(out)).Decode(&scope))
+	harness.Must(t, json.NewDecoder(bytes.NewReader(out)).Decode(&scope))
 	return scope
 }
 
@@ -46,11 +48,11 @@ type list = []any
 
 func TestASGIScope(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:scope", args: []string{"--root-path", "/мир"}})
-	c := s.client()
-	c.send(t, "PATCH /caf%C3%A9/%41%2fb%zz%ff?q=%20&r HTTP/1.1\r\nHost: Example.com:80\r\nX-One: 1\r\nx-TWO: a, b\r\nX-One: caf\xe9\r\n"+
+	s := harness.Start(t, harness.Options{App: "asgiapps:scope", Args: []string{"--root-path", "/мир"}})
+	c := s.Client()
+	c.Send(t, "PATCH /caf%C3%A9/%41%2fb%zz%ff?q=%20&r HTTP/1.1\r\nHost: Example.com:80\r\nX-One: 1\r\nx-TWO: a, b\r\nX-One: caf\xe9\r\n"+
 		"X_Under: dropped\r\nContent-Length: 4\r\n\r\nbody")
-	got := scopeOf(t, c.receive(t, "PATCH").body)
+	got := scopeOf(t, c.Receive(t, "PATCH").Body)
 	expectScope(t, got, map[string]any{
 		"type": "http", "asgi": map[string]any{"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
 		"method": "PATCH", "scheme": "http",
@@ -60,7 +62,7 @@ func TestASGIScope(t *testing.T) {
 			list{"b:host", "b:Example.com:80"}, list{"b:x-one", "b:1"}, list{"b:x-two", "b:a, b"},
 			list{"b:x-one", "b:café"}, list{"b:content-length", "b:4"},
 		},
-		"server": list{"127.0.0.1", s.port}, "state": map[string]any{},
+		"server": list{"127.0.0.1", s.Port}, "state": map[string]any{},
 		"extensions": map[string]any{},
 	})
 	if client := fmt.Sprint(got["client"]); client != "["+strings.Replace(c.LocalAddr().String(), ":", " ", 1)+"]" {
@@ -71,115 +73,115 @@ func TestASGIScope(t *testing.T) {
 		t.Errorf("%d items: %v", len(got), got)
 	}
 
-	c.send(t, "OPTIONS * HTTP/1.0\r\nTE: trailers\r\n\r\n")
-	expectScope(t, scopeOf(t, c.receive(t, "OPTIONS").body), map[string]any{
+	c.Send(t, "OPTIONS * HTTP/1.0\r\nTE: trailers\r\n\r\n")
+	expectScope(t, scopeOf(t, c.Receive(t, "OPTIONS").Body), map[string]any{
 		"http_version": "1.0", "path": "*", "raw_path": "b:*", "query_string": "b:", "headers": list{list{"b:te", "b:trailers"}},
 		"extensions": map[string]any{},
 	})
-	s.terminate()
+	s.Terminate()
 
-	s = start(t, options{app: "asgiapps:scope", args: []string{"--asgi-send-after-disconnect", "raise", "--asgi-extensions", "pathsend,early_hint"}})
-	expectScope(t, scopeOf(t, s.client().do(t, "GET", "/", "").body), map[string]any{
+	s = harness.Start(t, harness.Options{App: "asgiapps:scope", Args: []string{"--asgi-send-after-disconnect", "raise", "--asgi-extensions", "pathsend,early_hint"}})
+	expectScope(t, scopeOf(t, s.Client().Do(t, "GET", "/", "").Body), map[string]any{
 		"asgi":       map[string]any{"version": "3.0", "spec_version": "2.4"},
 		"extensions": map[string]any{"http.response.pathsend": map[string]any{}, "http.response.early_hint": map[string]any{}},
 	})
-	s.terminate()
+	s.Terminate()
 }
 
 // Who may say what, in which fields, is decided by the rules of WSGI.
 func TestASGITrust(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:scope", args: []string{"--root-path", "/default"}})
-	c := s.client()
-	expectScope(t, scopeOf(t, c.do(t, "GET", "/api/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /api").body), map[string]any{
+	s := harness.Start(t, harness.Options{App: "asgiapps:scope", Args: []string{"--root-path", "/default"}})
+	c := s.Client()
+	expectScope(t, scopeOf(t, c.Do(t, "GET", "/api/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /api").Body), map[string]any{
 		"scheme": "https", "path": "/api/x", "root_path": "/api",
 	})
 	// A proxy that takes away where the app is mounted, and one that does not.
 	for _, path := range []string{"/x", "/default/x"} {
-		expectScope(t, scopeOf(t, c.do(t, "GET", path, "").body), map[string]any{
+		expectScope(t, scopeOf(t, c.Do(t, "GET", path, "").Body), map[string]any{
 			"path": "/default/x", "raw_path": "b:/default/x", "root_path": "/default",
 		})
 	}
-	expectScope(t, scopeOf(t, c.do(t, "GET", "/other/x", "", "SCRIPT_NAME: /api", "X-Forwarded-For: 203.0.113.7").body), map[string]any{
+	expectScope(t, scopeOf(t, c.Do(t, "GET", "/other/x", "", "SCRIPT_NAME: /api", "X-Forwarded-For: 203.0.113.7").Body), map[string]any{
 		"path": "/api/other/x", "root_path": "/api", "client": list{"203.0.113.7", 0},
 	})
-	c = s.client()
-	if r := c.do(t, "GET", "/", "", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"); r.status != 400 {
+	c = s.Client()
+	if r := c.Do(t, "GET", "/", "", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"); r.Status != 400 {
 		t.Errorf("%v", r)
 	}
-	s.terminate()
+	s.Terminate()
 
-	s = start(t, options{app: "asgiapps:scope", args: []string{"--forwarded-allow-ips", "192.0.2.1", "--header-map", "dangerous"}})
-	c = s.client()
-	expectScope(t, scopeOf(t, c.do(t, "GET", "/api/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /api").body), map[string]any{
+	s = harness.Start(t, harness.Options{App: "asgiapps:scope", Args: []string{"--forwarded-allow-ips", "192.0.2.1", "--header-map", "dangerous"}})
+	c = s.Client()
+	expectScope(t, scopeOf(t, c.Do(t, "GET", "/api/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /api").Body), map[string]any{
 		"scheme": "http", "path": "/api/x", "root_path": "", "client": list{"127.0.0.1", c.LocalAddr().(*net.TCPAddr).Port},
 		"headers": list{list{"b:host", "b:test"}, list{"b:x-forwarded-proto", "b:https"}, list{"b:script_name", "b:/api"}},
 	})
-	s.terminate()
+	s.Terminate()
 }
 
 func TestASGIScopeOnAUnixSocket(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:scope", bind: []string{"unix:DIR/web.sock"}})
-	expectScope(t, scopeOf(t, s.client().do(t, "GET", "/", "").body), map[string]any{
-		"client": nil, "server": list{s.path("web.sock"), nil}, "scheme": "http",
+	s := harness.Start(t, harness.Options{App: "asgiapps:scope", Bind: []string{"unix:DIR/web.sock"}})
+	expectScope(t, scopeOf(t, s.Client().Do(t, "GET", "/", "").Body), map[string]any{
+		"client": nil, "server": list{s.Path("web.sock"), nil}, "scheme": "http",
 	})
-	expectScope(t, scopeOf(t, s.client().do(t, "GET", "/", "", "X-Forwarded-For: 192.0.2.1, 203.0.113.7:81").body), map[string]any{
+	expectScope(t, scopeOf(t, s.Client().Do(t, "GET", "/", "", "X-Forwarded-For: 192.0.2.1, 203.0.113.7:81").Body), map[string]any{
 		"client": list{"203.0.113.7", 81},
 	})
-	s.terminate()
+	s.Terminate()
 }
 
 func TestASGIScopeOfProxyProtocol(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "asgiapps:scope", args: []string{"--proxy-protocol=auto"}})
-	c := s.client()
-	c.send(t, "PROXY TCP4 192.0.2.7 192.0.2.8 1234 80\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	expectScope(t, scopeOf(t, c.receive(t, "GET").body), map[string]any{"client": list{"192.0.2.7", 1234}})
-	s.terminate()
+	s := harness.Start(t, harness.Options{App: "asgiapps:scope", Args: []string{"--proxy-protocol=auto"}})
+	c := s.Client()
+	c.Send(t, "PROXY TCP4 192.0.2.7 192.0.2.8 1234 80\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	expectScope(t, scopeOf(t, c.Receive(t, "GET").Body), map[string]any{"client": list{"192.0.2.7", 1234}})
+	s.Terminate()
 }
 
 func TestASGIScopeOfTLS(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{app: "asgiapps:scope"}))
-	got := scopeOf(t, s.client().do(t, "GET", "/", "").body)
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "asgiapps:scope"}))
+	got := scopeOf(t, s.Client().Do(t, "GET", "/", "").Body)
 	expectScope(t, got, map[string]any{"scheme": "https", "http_version": "1.1"})
 	expectScope(t, got["extensions"].(map[string]any), map[string]any{"tls": map[string]any{
 		"server_cert": nil, "client_cert_chain": list{}, "client_cert_name": nil, "client_cert_error": nil,
 		"tls_version": 0x304, "cipher_suite": got["extensions"].(map[string]any)["tls"].(map[string]any)["cipher_suite"],
 	}})
-	s.terminate()
+	s.Terminate()
 }
 
 func TestASGIOverHTTP2(t *testing.T) {
 	t.Parallel()
-	overHTTP2(t, options{app: "asgiapps:scope"}, func(t *testing.T, s *server, w *web) {
-		got := scopeOf(t, w.do("GET", "/p%61th?q", "", "X-One", "1", "TE", "trailers").body)
+	harness.OverHTTP2(t, harness.Options{App: "asgiapps:scope"}, func(t *testing.T, s *harness.Server, w *harness.Web) {
+		got := scopeOf(t, w.Fetch("GET", "/p%61th?q", "", "X-One", "1", "TE", "trailers").Text)
 		expectScope(t, got, map[string]any{"http_version": "2", "path": "/path", "raw_path": "b:/p%61th", "query_string": "b:q"})
 		if ext := got["extensions"].(map[string]any); ext["http.response.trailers"] == nil || ext["http.response.early_hint"] == nil {
 			t.Errorf("%v", ext)
 		}
-		s.terminate()
+		s.Terminate()
 	})
-	overHTTP2(t, options{app: "asgiapps:reactions", files: map[string]string{"data": "0123456789"}}, func(t *testing.T, s *server, w *web) {
+	harness.OverHTTP2(t, harness.Options{App: "asgiapps:reactions", Files: map[string]string{"data": "0123456789"}}, func(t *testing.T, s *harness.Server, w *harness.Web) {
 		for path, want := range map[string]string{
 			"/": "ok", "/odd_types": "bytearray,memoryview", "/zerocopy": "<0123489>", "/zerocopy_whole": "23456789", "/hints": "hinted",
 			"/whole_large": strings.Repeat("0123456789", 500_000), "/trailers": "no trailers",
 		} {
-			if p := w.do("GET", path, ""); p.body != want {
+			if p := w.Fetch("GET", path, ""); p.Text != want {
 				t.Errorf("%s: %.100s", path, p)
 			}
 		}
-		p := w.do("GET", "/trailers", "", "TE", "trailers")
-		if p.body != "datamore" || p.Trailer.Get("X-Sum") != "8" || p.Trailer.Get("X-More") != "yes" || len(p.Trailer) != 2 {
+		p := w.Fetch("GET", "/trailers", "", "TE", "trailers")
+		if p.Text != "datamore" || p.Trailer.Get("X-Sum") != "8" || p.Trailer.Get("X-More") != "yes" || len(p.Trailer) != 2 {
 			t.Errorf("%v, trailers %v", p, p.Trailer)
 		}
-		if p, err := w.try(context.Background(), "GET", "/raise_in_body", nil); err == nil {
+		if p, err := w.Try(context.Background(), "GET", "/raise_in_body", nil); err == nil {
 			t.Errorf("%v", p)
 		}
-		if p := w.do("GET", "/raise", ""); p.StatusCode != 500 {
+		if p := w.Fetch("GET", "/raise", ""); p.StatusCode != 500 {
 			t.Errorf("%v", p)
 		}
-		s.terminate()
+		s.Terminate()
 	})
 }

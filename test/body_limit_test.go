@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 func TestBodyLimit(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "digest:app", args: []string{"--limit-request-body", "1000"}})
+	s := harness.Start(t, harness.Options{App: "digest:app", Args: []string{"--limit-request-body", "1000"}})
 	chunked := func(n int) string {
 		return fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", n, strings.Repeat("b", n))
 	}
@@ -34,58 +36,58 @@ func TestBodyLimit(t *testing.T) {
 		"larger, in chunks that go on": {"Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("100\r\n"+strings.Repeat("b", 256)+"\r\n", 5), 413},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := s.client()
-			c.send(t, "POST /read HTTP/1.1\r\nHost: test\r\n"+test.rest)
-			r, err := readHead(c.r) // no 100 before a 413
+			c := s.Client()
+			c.Send(t, "POST /read HTTP/1.1\r\nHost: test\r\n"+test.rest)
+			r, err := harness.ReadHead(c.Reader) // no 100 before a 413
 			if err == nil {
-				err = readBody(c.r, r, "POST")
+				err = harness.ReadBody(c.Reader, r, "POST")
 			}
-			if err != nil || r.status != test.status || r.closes() != (test.status == 413) {
+			if err != nil || r.Status != test.status || r.Closes() != (test.status == 413) {
 				t.Errorf("%v, %v, want status %d", r, err, test.status)
 			}
 			if test.status == 413 {
-				c.expectEOF(t)
-			} else if r := c.do(t, "GET", "/read", ""); r.status != 200 {
+				c.ExpectEOF(t)
+			} else if r := c.Do(t, "GET", "/read", ""); r.Status != 200 {
 				t.Errorf("after it: %v", r)
 			}
 		})
 	}
-	s.terminate()
+	s.Terminate()
 
-	s = start(t, options{app: "digest:app", args: []string{"--limit-request-body", "0"}})
-	if r, err := s.request("POST", "/read", strings.Repeat("b", 3<<20)); err != nil || r.status != 200 {
+	s = harness.Start(t, harness.Options{App: "digest:app", Args: []string{"--limit-request-body", "0"}})
+	if r, err := s.Request("POST", "/read", strings.Repeat("b", 3<<20)); err != nil || r.Status != 200 {
 		t.Errorf("without a limit: %v, %v", r, err)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestAnswerWhileTheClientSends(t *testing.T) {
 	t.Parallel()
 	// A client that writes all of its body before it reads gets the answer that
 	// was given long before: the connection is not reset meanwhile.
-	s := start(t, options{app: "digest:app", args: []string{"--limit-request-body", "1000"}})
+	s := harness.Start(t, harness.Options{App: "digest:app", Args: []string{"--limit-request-body", "1000"}})
 	body := strings.Repeat("b", 16<<20)
 	for name, text := range map[string]string{
 		"Content-Length": fmt.Sprintf("POST /read HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", len(body), body),
 		"chunked":        fmt.Sprintf("POST /read HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body),
 	} {
-		c := s.client()
-		c.send(t, text)
-		if r := c.receive(t, "POST"); r.status != 413 || !r.closes() {
+		c := s.Client()
+		c.Send(t, text)
+		if r := c.Receive(t, "POST"); r.Status != 413 || !r.Closes() {
 			t.Errorf("%s: %v", name, r)
 		}
-		c.expectEOF(t)
+		c.ExpectEOF(t)
 	}
 	for name, text := range map[string]string{
 		"a bad head":  "GET / HTTP/1.1\r\nBad Name: x\r\n\r\n" + body,
 		"a bad chunk": "POST /read HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\n" + body,
 	} {
-		c := s.client()
-		c.send(t, text)
-		if r := c.receive(t, "POST"); r.status != 400 || !r.closes() {
+		c := s.Client()
+		c.Send(t, text)
+		if r := c.Receive(t, "POST"); r.Status != 400 || !r.Closes() {
 			t.Errorf("%s: %v", name, r)
 		}
-		c.expectEOF(t)
+		c.ExpectEOF(t)
 	}
-	s.terminate()
+	s.Terminate()
 }

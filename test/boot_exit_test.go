@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // exiting are apps that end their process before it is ready, and how.
@@ -53,13 +55,13 @@ func TestAppExitsAtFirstStart(t *testing.T) {
 	for name, c := range exiting {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := options{app: "exiting:app", files: map[string]string{"exiting.py": c.source}, args: strings.Fields(c.args)}
+			o := harness.Options{App: "exiting:app", Files: map[string]string{"exiting.py": c.source}, Args: strings.Fields(c.args)}
 			if strings.Contains(c.args, "gevent") || strings.Contains(c.args, "uvloop") {
-				o.python = venv(t)
+				o.Python = harness.Venv(t)
 			}
-			s := launch(t, o)
-			s.expectExit(c.code)
-			s.log.expectFrom(t, 0, c.log)
+			s := harness.Launch(t, o)
+			s.ExpectExit(c.code)
+			s.Log.ExpectFrom(t, 0, c.log)
 		})
 	}
 }
@@ -67,15 +69,15 @@ func TestAppExitsAtFirstStart(t *testing.T) {
 // In a reload nothing changes.
 func TestAppExitsInReload(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "exiting:app", files: map[string]string{"exiting.py": "from hello import app\n"}})
-	old := s.workers(1)
+	s := harness.Start(t, harness.Options{App: "exiting:app", Files: map[string]string{"exiting.py": "from hello import app\n"}})
+	old := s.Workers(1)
 	for i, source := range []string{"import sys; sys.exit(9)", "raise SystemExit", "import os; os._exit(7)", "raise KeyboardInterrupt"} {
-		s.write("exiting.py", source)
-		s.signal(syscall.SIGHUP)
-		eventually(t, "the reload has failed", func() bool { return s.log.count("Reload failed, nothing was changed") == i+1 })
-		s.get("/")
+		s.WriteFile("exiting.py", source)
+		s.Signal(syscall.SIGHUP)
+		harness.Eventually(t, "the reload has failed", func() bool { return s.Log.Count("Reload failed, nothing was changed") == i+1 })
+		s.Get("/")
 	}
-	if now := s.workers(1); now[0] != old[0] {
+	if now := s.Workers(1); now[0] != old[0] {
 		t.Error("the worker was replaced")
 	}
 }
@@ -86,19 +88,19 @@ func TestBootingWorkerIsEnded(t *testing.T) {
 	for sig, name := range map[syscall.Signal]string{syscall.SIGTERM: "SIGTERM", syscall.SIGQUIT: "SIGQUIT", syscall.SIGKILL: "SIGKILL"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := launch(t, options{app: "slow:app", gates: []string{"import"}, files: map[string]string{
+			s := harness.Launch(t, harness.Options{App: "slow:app", Gates: []string{"import"}, Files: map[string]string{
 				"slow.py": "import gate\ngate.wait('import')\nfrom hello import app\n",
 			}})
-			s.gates["import"].entered()
-			first := s.workers(1)[0]
-			kill(t, first, sig)
+			s.Gates["import"].Entered()
+			first := s.Workers(1)[0]
+			harness.Kill(t, first, sig)
 			if sig == syscall.SIGTERM {
-				s.gates["import"].release() // it is heeded once the import is over
+				s.Gates["import"].Release() // it is heeded once the import is over
 			}
-			waitGone(t, first)
-			s.gates["import"].release()
-			s.ready()
-			s.log.expectFrom(t, 0, fmt.Sprintf(`Worker \(pid:%d\) was sent %s!`, first, name))
+			harness.WaitGone(t, first)
+			s.Gates["import"].Release()
+			s.Ready()
+			s.Log.ExpectFrom(t, 0, fmt.Sprintf(`Worker \(pid:%d\) was sent %s!`, first, name))
 		})
 	}
 }

@@ -9,14 +9,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // TestChangelog: each section of CHANGELOG.md is of a version and a date, or of what is not
 // released; what is in it is Added, Changed or Fixed, and said once.
 func TestChangelog(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(repository, "CHANGELOG.md"))
-	must(t, err)
+	text, err := os.ReadFile(filepath.Join(harness.Repository, "CHANGELOG.md"))
+	harness.Must(t, err)
 	version := regexp.MustCompile(`^## (Unreleased|\d+\.\d+\.\d+ - \d{4}-\d{2}-\d{2})$`)
 	kinds := []string{"### Added", "### Changed", "### Fixed"}
 	var kind string

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // TestChaos kills processes of every role at random, reloads, resizes, upgrades and rolls
@@ -28,7 +30,7 @@ func TestChaos(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("INDRIK_TEST_SEED"); text != "" {
 		seed, err = strconv.ParseUint(text, 10, 64)
-		must(t, err)
+		harness.Must(t, err)
 	}
 	for _, kind := range []struct {
 		name, app string
@@ -43,9 +45,9 @@ func TestChaos(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Logf("INDRIK_TEST_SEED=%d", seed)
 			binary, _ := install(t)
-			s := start(t, options{
-				app: kind.app, daemon: true, binary: binary, python: venv(t),
-				args: append([]string{"--workers", "2", "--graceful-timeout", "10"}, kind.args...),
+			s := harness.Start(t, harness.Options{
+				App: kind.app, Daemon: true, Binary: binary, Python: harness.Venv(t),
+				Args: append([]string{"--workers", "2", "--graceful-timeout", "10"}, kind.args...),
 			})
 			newChaos(s, seed).run(length, kind.name == "asgi")
 		})
@@ -54,7 +56,7 @@ func TestChaos(t *testing.T) {
 
 // A chaos is one run: the server, what was done to it, and what its clients lost.
 type chaos struct {
-	*server
+	*harness.Server
 	random    *rand.Rand
 	successor int // pid of the other master, 0 if there is none
 	extra     int // TTINs that no TTOU has taken back
@@ -85,12 +87,12 @@ type loss struct {
 	pid       int // of the worker, if it is known from elsewhere than the journal
 }
 
-func newChaos(s *server, seed uint64) *chaos {
-	return &chaos{server: s, random: rand.New(rand.NewPCG(seed, 0)), done: map[string]int{}, ok: map[string]int{}}
+func newChaos(s *harness.Server, seed uint64) *chaos {
+	return &chaos{Server: s, random: rand.New(rand.NewPCG(seed, 0)), done: map[string]int{}, ok: map[string]int{}}
 }
 
 func (c *chaos) run(length time.Duration, sockets bool) {
-	files, memory := openFiles(c.pid()), residentKiB(c.pid())
+	files, memory := harness.OpenFiles(c.PID()), harness.ResidentKiB(c.PID())
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	kinds := []func(stop chan struct{}){c.keepAliveClient, c.oneShotClient, c.streamClient}
@@ -102,7 +104,7 @@ func (c *chaos) run(length time.Duration, sockets bool) {
 			clients.Go(func() { client(stop) })
 		}
 	}
-	for end := time.Now().Add(length); time.Now().Before(end) && !c.t.Failed(); {
+	for end := time.Now().Add(length); time.Now().Before(end) && !c.T.Failed(); {
 		c.step()
 		time.Sleep(time.Duration(20+c.random.IntN(180)) * time.Millisecond) // as an operator, not for an event
 	}
@@ -110,18 +112,18 @@ func (c *chaos) run(length time.Duration, sockets bool) {
 	clients.Wait()
 	c.settle()
 	c.check()
-	if now := openFiles(c.pid()); now > files+8 {
-		c.t.Errorf("the master has %d open files, had %d at the beginning", now, files)
+	if now := harness.OpenFiles(c.PID()); now > files+8 {
+		c.T.Errorf("the master has %d open files, had %d at the beginning", now, files)
 	}
-	if now := residentKiB(c.pid()); now > 2*memory+16<<10 {
-		c.t.Errorf("the master has %d KiB, had %d at the beginning", now, memory)
+	if now := harness.ResidentKiB(c.PID()); now > 2*memory+16<<10 {
+		c.T.Errorf("the master has %d KiB, had %d at the beginning", now, memory)
 	}
-	c.terminate()
+	c.Terminate()
 }
 
 // step does one thing to the server.
 func (c *chaos) step() {
-	if c.successor != 0 && !alive(c.successor) {
+	if c.successor != 0 && !harness.Alive(c.successor) {
 		c.successor = 0 // it lost its spawner before it was up
 	}
 	switch n := c.random.IntN(14); {
@@ -134,15 +136,15 @@ func (c *chaos) step() {
 	case n < 10:
 		c.note("HUP")
 		c.extra = 0 // a reload forgets them
-		c.signal(syscall.SIGHUP)
+		c.Signal(syscall.SIGHUP)
 	case n < 11 && c.extra < 2:
 		c.note("TTIN")
 		c.extra++
-		c.signal(syscall.SIGTTIN)
+		c.Signal(syscall.SIGTTIN)
 	case n < 11:
 		c.note("TTOU")
 		c.extra--
-		c.signal(syscall.SIGTTOU)
+		c.Signal(syscall.SIGTTOU)
 	case c.successor == 0:
 		c.begin()
 	default:
@@ -154,9 +156,9 @@ func (c *chaos) note(what string) { c.done[what]++ }
 
 // killOne kills a process of a role, whichever master it belongs to.
 func (c *chaos) killOne(role string) {
-	if found := c.role(role); len(found) > 0 {
+	if found := c.Role(role); len(found) > 0 {
 		c.note("KILL " + role)
-		c.kill(role, found[c.random.IntN(len(found))].pid)
+		c.kill(role, found[c.random.IntN(len(found))].PID)
 	}
 }
 
@@ -172,48 +174,48 @@ func (c *chaos) kill(role string, pid int) {
 // begin starts a successor, and waits until it serves or has failed.
 func (c *chaos) begin() {
 	c.note("USR2")
-	before := c.read("srv.pid.2")
-	c.signal(syscall.SIGUSR2)
-	eventually(c.t, "there is a successor", func() bool {
-		pid, _ := strconv.Atoi(strings.TrimSpace(c.read("srv.pid.2")))
-		if c.read("srv.pid.2") != before && pid != 0 {
+	before := c.ReadFile("srv.pid.2")
+	c.Signal(syscall.SIGUSR2)
+	harness.Eventually(c.T, "there is a successor", func() bool {
+		pid, _ := strconv.Atoi(strings.TrimSpace(c.ReadFile("srv.pid.2")))
+		if c.ReadFile("srv.pid.2") != before && pid != 0 {
 			c.successor = pid
 		}
 		return c.successor != 0
 	})
-	eventually(c.t, "the successor serves", func() bool {
-		if !alive(c.successor) {
+	harness.Eventually(c.T, "the successor serves", func() bool {
+		if !harness.Alive(c.successor) {
 			c.successor = 0
 			return true
 		}
-		r, err := c.request("GET", "/probe", "")
-		if err != nil || r.status != 200 {
+		r, err := c.Request("GET", "/probe", "")
+		if err != nil || r.Status != 200 {
 			return false
 		}
-		pid, _ := strconv.Atoi(strings.Fields(r.body)[1])
-		p, ok := readProc(pid)
+		pid, _ := strconv.Atoi(strings.Fields(r.Body)[1])
+		p, ok := harness.ReadProc(pid)
 		return ok && masterOf(p) == c.successor
 	})
 }
 
 // conclude ends an upgrade in one of the ways there are.
 func (c *chaos) conclude() {
-	old := c.pid()
+	old := c.PID()
 	switch c.random.IntN(5) {
 	case 0:
 		c.note("upgrade")
-		c.signal(syscall.SIGTERM)
+		c.Signal(syscall.SIGTERM)
 		c.promoted(old)
 	case 1:
 		c.note("upgrade with WINCH")
-		c.signal(syscall.SIGWINCH)
-		c.workersOf(old, 0)
-		c.signal(syscall.SIGTERM)
+		c.Signal(syscall.SIGWINCH)
+		workersOf(c.Server, old, 0)
+		c.Signal(syscall.SIGTERM)
 		c.promoted(old)
 	case 2:
 		c.note("rollback")
-		kill(c.t, c.successor, syscall.SIGTERM)
-		waitGone(c.t, c.successor)
+		harness.Kill(c.T, c.successor, syscall.SIGTERM)
+		harness.WaitGone(c.T, c.successor)
 		c.successor = 0
 	case 3:
 		c.note("KILL successor")
@@ -228,40 +230,40 @@ func (c *chaos) conclude() {
 
 // promoted waits until the successor has taken the place of a master.
 func (c *chaos) promoted(old int) {
-	waitGone(c.t, old)
-	(&upgraded{c.server, c.successor}).become()
+	harness.WaitGone(c.T, old)
+	(&upgraded{c.Server, c.successor}).become()
 	c.successor, c.extra = 0, 0
 }
 
 // killFamily kills a master. Its front and its workers end with it.
 func (c *chaos) killFamily(master int) {
 	for _, role := range []string{"front", "worker"} {
-		for _, p := range c.role(role) {
+		for _, p := range c.Role(role) {
 			if masterOf(p) == master {
 				c.mu.Lock()
-				c.kills = append(c.kills, killing{time.Now(), role, p.pid})
+				c.kills = append(c.kills, killing{time.Now(), role, p.PID})
 				c.mu.Unlock()
 			}
 		}
 	}
 	_ = syscall.Kill(master, syscall.SIGKILL)
-	waitGone(c.t, master)
+	harness.WaitGone(c.T, master)
 }
 
 // settle waits until one whole server is left.
 func (c *chaos) settle() {
-	if c.successor != 0 && alive(c.successor) {
-		old := c.pid()
-		c.signal(syscall.SIGTERM)
+	if c.successor != 0 && harness.Alive(c.successor) {
+		old := c.PID()
+		c.Signal(syscall.SIGTERM)
 		c.promoted(old)
 	}
 	// There are as many workers as the settings say after a reload that succeeded; one
 	// that was under way may have failed for what was killed.
-	eventually(c.t, "a reload succeeds", func() bool {
-		c.signal(syscall.SIGHUP)
-		return within(5*time.Second, func() bool { return len(c.role("worker")) == 2 && len(c.tree()) == 5 })
+	harness.Eventually(c.T, "a reload succeeds", func() bool {
+		c.Signal(syscall.SIGHUP)
+		return harness.Within(5*time.Second, func() bool { return len(c.Role("worker")) == 2 && len(c.Tree()) == 5 })
 	})
-	c.waitWhole(2)
+	waitWhole(c.Server, 2)
 }
 
 // check judges each loss by what was killed.
@@ -273,20 +275,20 @@ func (c *chaos) check() {
 	for _, l := range c.lost {
 		why := c.excuse(l, ran[l.path])
 		if why == "" {
-			c.t.Errorf("lost without a cause: %s, %s, status %d, in %v, ran in %d, from %s to %s (connected %s)", l.path, l.reason, l.status,
+			c.T.Errorf("lost without a cause: %s, %s, status %d, in %v, ran in %d, from %s to %s (connected %s)", l.path, l.reason, l.status,
 				l.ended.Sub(l.began).Round(time.Millisecond), ran[l.path], clock(l.began), clock(l.ended), clock(l.connected))
 		}
 		excused[why]++
 	}
-	c.t.Logf("answers: %v; lost: %v; done: %v", c.ok, excused, c.done)
+	c.T.Logf("answers: %v; lost: %v; done: %v", c.ok, excused, c.done)
 	for kind, n := range c.ok {
 		if n == 0 {
-			c.t.Errorf("no answer to a client of the kind %s", kind)
+			c.T.Errorf("no answer to a client of the kind %s", kind)
 		}
 	}
-	if c.t.Failed() {
+	if c.T.Failed() {
 		for _, k := range c.kills {
-			c.t.Logf("%s killed %s %d", clock(k.at), k.role, k.pid)
+			c.T.Logf("%s killed %s %d", clock(k.at), k.role, k.pid)
 		}
 	}
 }
@@ -296,11 +298,11 @@ func clock(t time.Time) string { return t.Format("15:04:05.000") }
 // journal returns in which process each request ran, and fails if one ran twice.
 func (c *chaos) journal() map[string]int {
 	ran := map[string]int{}
-	for line := range strings.Lines(c.read("journal")) {
+	for line := range strings.Lines(c.ReadFile("journal")) {
 		path, text, _ := strings.Cut(strings.TrimSpace(line), " ")
 		pid, _ := strconv.Atoi(text)
 		if before, twice := ran[path]; twice && path != "/" && path != "/probe" {
-			c.t.Errorf("%s ran in %d and in %d", path, before, pid)
+			c.T.Errorf("%s ran in %d and in %d", path, before, pid)
 		}
 		ran[path] = pid
 	}

@@ -12,15 +12,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // variables are what the app showenviron saw.
 type variables map[string]any
 
-func variablesOf(t testing.TB, r *response) variables {
+func variablesOf(t testing.TB, r *harness.Response) variables {
 	t.Helper()
 	e := variables{}
-	if r.status != 200 || json.Unmarshal([]byte(r.body), &e) != nil {
+	if r.Status != 200 || json.Unmarshal([]byte(r.Body), &e) != nil {
 		t.Fatalf("no environ: %v", r)
 	}
 	return e
@@ -37,14 +39,14 @@ func (e variables) expect(t testing.TB, want variables) {
 }
 
 // peer is the client's side of its connection as REMOTE_ADDR and REMOTE_PORT.
-func (c *client) peer() (addr, port string) {
+func peer(c *harness.Client) (addr, port string) {
 	a := c.LocalAddr().(*net.TCPAddr)
 	return a.IP.String(), strconv.Itoa(a.Port)
 }
 
 // onPort is an address to bind that has a port of its own.
 func onPort(t testing.TB, host string) (bind string, port int) {
-	port = freePort(t)
+	port = harness.FreePort(t)
 	return net.JoinHostPort(host, strconv.Itoa(port)), port
 }
 
@@ -53,47 +55,47 @@ func TestClientOfTCP(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "0.0.0.0", "::1", "::"} {
 		t.Run(host, func(t *testing.T) {
 			bind, port := onPort(t, host)
-			s := start(t, options{app: "showenviron:app", bind: []string{bind}})
+			s := harness.Start(t, harness.Options{App: "showenviron:app", Bind: []string{bind}})
 			for _, to := range []string{"127.0.0.1", "::1"} {
 				if host != to && (host == "127.0.0.1" || host == "::1" || host == "0.0.0.0" && to == "::1") {
 					continue
 				}
-				c, err := dial("tcp", net.JoinHostPort(to, strconv.Itoa(port)))
-				must(t, err)
+				c, err := harness.Dial("tcp", net.JoinHostPort(to, strconv.Itoa(port)))
+				harness.Must(t, err)
 				defer c.Close()
-				addr, from := c.peer()
+				addr, from := peer(c)
 				for range 2 {
-					variablesOf(t, c.do(t, "GET", "/", "", "X-Forwarded-For: 192.0.2.7", "X-Real-Ip: 192.0.2.7")).expect(t, variables{
+					variablesOf(t, c.Do(t, "GET", "/", "", "X-Forwarded-For: 192.0.2.7", "X-Real-Ip: 192.0.2.7")).expect(t, variables{
 						"REMOTE_ADDR": addr, "REMOTE_PORT": from, "SERVER_NAME": host, "SERVER_PORT": strconv.Itoa(port),
 						"wsgi.url_scheme": "http", "HTTP_HOST": "test", "HTTP_X_FORWARDED_FOR": "192.0.2.7",
 						"PROXY_PROTOCOL": nil, "PROXY_ADDR": nil, "PROXY_PORT": nil, "HTTPS": nil,
 					})
 				}
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
 }
 
 func TestClientOfUnixSocket(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "showenviron:app", bind: []string{"unix:DIR/web.sock"}, args: []string{"--permit-missing-host"}})
+	s := harness.Start(t, harness.Options{App: "showenviron:app", Bind: []string{"unix:DIR/web.sock"}, Args: []string{"--permit-missing-host"}})
 	for fields, want := range map[string]variables{
 		"Host: example.org":                               {"SERVER_NAME": "example.org", "SERVER_PORT": "80", "wsgi.url_scheme": "http"},
 		"Host: example.org:8080":                          {"SERVER_NAME": "example.org", "SERVER_PORT": "8080", "wsgi.url_scheme": "http"},
 		"Host: example.org\r\nX-Forwarded-Proto: https":   {"SERVER_NAME": "example.org", "SERVER_PORT": "443", "wsgi.url_scheme": "https"},
 		"Host: example.org:1\r\nX-Forwarded-Proto: https": {"SERVER_NAME": "example.org", "SERVER_PORT": "1", "wsgi.url_scheme": "https"},
-		"X-Nothing: x":                                    {"SERVER_NAME": s.path("web.sock"), "SERVER_PORT": "", "HTTP_HOST": nil},
+		"X-Nothing: x":                                    {"SERVER_NAME": s.Path("web.sock"), "SERVER_PORT": "", "HTTP_HOST": nil},
 	} {
-		c := s.client()
+		c := s.Client()
 		for range 2 {
-			c.send(t, "GET / HTTP/1.1\r\n"+fields+"\r\n\r\n")
-			e := variablesOf(t, c.receive(t, "GET"))
+			c.Send(t, "GET / HTTP/1.1\r\n"+fields+"\r\n\r\n")
+			e := variablesOf(t, c.Receive(t, "GET"))
 			e.expect(t, want)
 			e.expect(t, variables{"REMOTE_ADDR": "", "REMOTE_PORT": nil})
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // proxyV2 builds a header of version 2 of the PROXY protocol.
@@ -137,41 +139,43 @@ func proxyHeaders() []proxyHeader {
 
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
-	servers := map[string]*server{}
+	servers := map[string]*harness.Server{}
 	for _, mode := range []string{"v1", "v2", "auto"} {
-		servers[mode] = start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=" + mode, "--access-logfile", "DIR/access.log", "--access-logformat", "%(h)s %(U)s"}})
+		servers[mode] = harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=" + mode, "--access-logfile", "DIR/access.log", "--access-logformat", "%(h)s %(U)s"}})
 	}
-	request := format("GET", "/", "", "X-Forwarded-For: 192.0.2.9")
+	request := harness.FormatRequest("GET", "/", "", "X-Forwarded-For: 192.0.2.9")
 	for _, h := range proxyHeaders() {
 		for _, mode := range []string{h.version, "auto"} {
 			t.Run(h.name+" in mode "+mode, func(t *testing.T) {
 				s := servers[mode]
-				for name, begin := range map[string]func(*client){
-					"alone":           func(c *client) { c.send(t, h.text); c.send(t, request) },
-					"with a request":  func(c *client) { c.send(t, h.text+request) },
-					"in two pieces":   func(c *client) { c.send(t, h.text[:7]); c.send(t, h.text[7:]+request) },
-					"with two of it":  func(c *client) { c.send(t, h.text+request+request); c.receive(t, "GET") },
-					"byte by byte":    func(c *client) { sendBytes(t, c, h.text+request) },
-					"before a body":   func(c *client) { c.send(t, h.text+format("POST", "/", strings.Repeat("b", 100<<10))) },
-					"a request later": func(c *client) { c.send(t, h.text+request); c.receive(t, "GET"); c.send(t, request) },
+				for name, begin := range map[string]func(*harness.Client){
+					"alone":          func(c *harness.Client) { c.Send(t, h.text); c.Send(t, request) },
+					"with a request": func(c *harness.Client) { c.Send(t, h.text+request) },
+					"in two pieces":  func(c *harness.Client) { c.Send(t, h.text[:7]); c.Send(t, h.text[7:]+request) },
+					"with two of it": func(c *harness.Client) { c.Send(t, h.text+request+request); c.Receive(t, "GET") },
+					"byte by byte":   func(c *harness.Client) { sendBytes(t, c, h.text+request) },
+					"before a body": func(c *harness.Client) {
+						c.Send(t, h.text+harness.FormatRequest("POST", "/", strings.Repeat("b", 100<<10)))
+					},
+					"a request later": func(c *harness.Client) { c.Send(t, h.text+request); c.Receive(t, "GET"); c.Send(t, request) },
 				} {
-					c, err := s.connect()
-					must(t, err)
+					c, err := s.Connect()
+					harness.Must(t, err)
 					want := h.want
 					if want == nil {
-						addr, port := c.peer()
+						addr, port := peer(c)
 						want = variables{"REMOTE_ADDR": addr, "REMOTE_PORT": port, "PROXY_PROTOCOL": nil, "PROXY_ADDR": nil, "PROXY_PORT": nil}
 					}
 					begin(c)
 					for i := range 3 {
-						e := variablesOf(t, c.receive(t, "GET"))
+						e := variablesOf(t, c.Receive(t, "GET"))
 						e.expect(t, want)
-						e.expect(t, variables{"SERVER_NAME": "127.0.0.1", "SERVER_PORT": strconv.Itoa(s.port), "wsgi.url_scheme": "http"})
+						e.expect(t, variables{"SERVER_NAME": "127.0.0.1", "SERVER_PORT": strconv.Itoa(s.Port), "wsgi.url_scheme": "http"})
 						if t.Failed() {
 							t.Fatalf("%s, request %d", name, i+1)
 						}
 						if i < 2 {
-							c.send(t, request)
+							c.Send(t, request)
 						}
 					}
 					c.Close()
@@ -180,8 +184,8 @@ func TestProxyProtocol(t *testing.T) {
 		}
 	}
 	for _, s := range servers {
-		s.terminate()
-		log := s.read("access.log")
+		s.Terminate()
+		log := s.ReadFile("access.log")
 		for line := range strings.Lines(log) {
 			switch strings.TrimSuffix(line, " /\n") {
 			case "192.0.2.1", "2001:db8::1", "127.0.0.1":
@@ -196,67 +200,67 @@ func TestProxyProtocol(t *testing.T) {
 }
 
 // sendBytes sends each byte in a packet of its own.
-func sendBytes(t testing.TB, c *client, text string) {
+func sendBytes(t testing.TB, c *harness.Client, text string) {
 	t.Helper()
 	for i := range len(text) {
-		c.send(t, text[i:i+1])
+		c.Send(t, text[i:i+1])
 	}
 }
 
 func TestProxyProtocolAbsent(t *testing.T) {
 	t.Parallel()
 	// The header may be left out, as in Gunicorn; and it can come only once.
-	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}})
-	c := s.client()
-	addr, port := c.peer()
+	s := harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto"}})
+	c := s.Client()
+	addr, port := peer(c)
 	for range 3 {
-		variablesOf(t, c.do(t, "GET", "/", "")).expect(t, variables{"REMOTE_ADDR": addr, "REMOTE_PORT": port, "PROXY_PROTOCOL": nil})
+		variablesOf(t, c.Do(t, "GET", "/", "")).expect(t, variables{"REMOTE_ADDR": addr, "REMOTE_PORT": port, "PROXY_PROTOCOL": nil})
 	}
 	for _, method := range []string{"PRO", "PROXYING"} { // begin as the header does
-		if r := s.client().do(t, method, "/", ""); r.status != 200 {
+		if r := s.Client().Do(t, method, "/", ""); r.Status != 200 {
 			t.Errorf("method %s: %v", method, r)
 		}
 	}
 	for _, h := range proxyHeaders() {
-		c.send(t, h.text)
-		if r := c.receive(t, "GET"); r.status != 400 || !r.closes() {
+		c.Send(t, h.text)
+		if r := c.Receive(t, "GET"); r.Status != 400 || !r.Closes() {
 			t.Errorf("%s after a request: %v", h.name, r)
 		}
-		c.expectEOF(t)
-		c = s.client()
-		c.send(t, h.text+h.text)
-		if r := c.receive(t, "GET"); r.status != 400 || !r.closes() {
+		c.ExpectEOF(t)
+		c = s.Client()
+		c.Send(t, h.text+h.text)
+		if r := c.Receive(t, "GET"); r.Status != 400 || !r.Closes() {
 			t.Errorf("%s twice: %v", h.name, r)
 		}
-		c.expectEOF(t)
-		c = s.client()
-		c.do(t, "GET", "/", "")
+		c.ExpectEOF(t)
+		c = s.Client()
+		c.Do(t, "GET", "/", "")
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestProxyProtocolOfAnotherVersion(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"off", "v1", "v2"} {
-		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=" + mode}})
+		s := harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=" + mode}})
 		for _, h := range proxyHeaders() {
 			if h.version == mode {
 				continue
 			}
-			c := s.client()
-			c.send(t, h.text+format("GET", "/", ""))
-			if r := c.receive(t, "GET"); r.status != 400 || !r.closes() {
+			c := s.Client()
+			c.Send(t, h.text+harness.FormatRequest("GET", "/", ""))
+			if r := c.Receive(t, "GET"); r.Status != 400 || !r.Closes() {
 				t.Errorf("%s in mode %s: %v", h.name, mode, r)
 			}
-			c.expectEOF(t)
+			c.ExpectEOF(t)
 		}
-		s.terminate()
+		s.Terminate()
 	}
 }
 
 func TestProxyProtocolRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}})
+	s := harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto"}})
 	for _, test := range []struct{ text, log string }{
 		{"PROXY TCP4 192.0.2.1 198.51.100.2 1\r\n", "Invalid PROXY line: "},
 		{"PROXY TCP4 192.0.2.1 198.51.100.2 1 65536\r\n", "Invalid PROXY line: "},
@@ -271,36 +275,36 @@ func TestProxyProtocolRefused(t *testing.T) {
 		{proxyV2(3, 0x11, proxyBlock("192.0.2.1:1", "192.0.2.1:2")), "Invalid PROXY header: "},
 		{proxyV2(1, 0x11, proxyBlock("192.0.2.1:1", "192.0.2.1:2")+"\x03\x00\x04sum!"), "Invalid PROXY header: "},
 	} {
-		mark := s.log.mark()
-		c := s.client()
-		c.send(t, test.text+format("GET", "/", ""))
-		r := c.receive(t, "GET")
-		if r.status != 400 || !r.closes() || !strings.Contains(r.body, test.log) || strings.Contains(r.body, "<script>") || strings.Count(r.body, "Invalid PROXY") != 1 {
+		mark := s.Log.Mark()
+		c := s.Client()
+		c.Send(t, test.text+harness.FormatRequest("GET", "/", ""))
+		r := c.Receive(t, "GET")
+		if r.Status != 400 || !r.Closes() || !strings.Contains(r.Body, test.log) || strings.Contains(r.Body, "<script>") || strings.Count(r.Body, "Invalid PROXY") != 1 {
 			t.Errorf("%q: %v", test.text, r)
 		}
-		c.expectEOF(t)
-		s.log.expectFrom(t, mark, `\[WARNING\] Invalid request from ip=127\.0\.0\.1: `+test.log)
+		c.ExpectEOF(t)
+		s.Log.ExpectFrom(t, mark, `\[WARNING\] Invalid request from ip=127\.0\.0\.1: `+test.log)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestProxyProtocolFromUntrusted(t *testing.T) {
 	t.Parallel()
 	for _, from := range []string{"192.0.2.1", "127.0.0.2,192.0.2.0/24", "::1"} {
-		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--proxy-allow-from", from}})
+		s := harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto", "--proxy-allow-from", from}})
 		for _, h := range proxyHeaders() {
-			mark := s.log.mark()
-			c := s.client()
-			c.send(t, h.text+format("GET", "/", ""))
-			if r := c.receive(t, "GET"); r.status != 403 || r.reason != "Forbidden" || !r.closes() || !strings.Contains(r.body, "Request forbidden") {
+			mark := s.Log.Mark()
+			c := s.Client()
+			c.Send(t, h.text+harness.FormatRequest("GET", "/", ""))
+			if r := c.Receive(t, "GET"); r.Status != 403 || r.Reason != "Forbidden" || !r.Closes() || !strings.Contains(r.Body, "Request forbidden") {
 				t.Errorf("%s: %v", h.name, r)
 			}
-			c.expectEOF(t)
-			s.log.expectFrom(t, mark, `\[WARNING\] Invalid request from ip=127\.0\.0\.1: Request forbidden`)
+			c.ExpectEOF(t)
+			s.Log.ExpectFrom(t, mark, `\[WARNING\] Invalid request from ip=127\.0\.0\.1: Request forbidden`)
 		}
 		// Without a header the client is who is there.
-		variablesOf(t, s.client().do(t, "GET", "/", "")).expect(t, variables{"REMOTE_ADDR": "127.0.0.1"})
-		s.terminate()
+		variablesOf(t, s.Client().Do(t, "GET", "/", "")).expect(t, variables{"REMOTE_ADDR": "127.0.0.1"})
+		s.Terminate()
 	}
 }
 
@@ -308,41 +312,41 @@ func TestProxyProtocolFromTrusted(t *testing.T) {
 	t.Parallel()
 	h := proxyHeaders()[0]
 	for _, from := range []string{"127.0.0.1", "*", "192.0.2.1,127.0.0.0/8"} {
-		s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--proxy-allow-from", from}})
-		c := s.client()
-		c.send(t, h.text)
-		variablesOf(t, c.do(t, "GET", "/", "")).expect(t, h.want)
-		s.terminate()
+		s := harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto", "--proxy-allow-from", from}})
+		c := s.Client()
+		c.Send(t, h.text)
+		variablesOf(t, c.Do(t, "GET", "/", "")).expect(t, h.want)
+		s.Terminate()
 	}
 	// Who can open a unix socket is trusted.
-	s := start(t, options{app: "showenviron:app", bind: []string{"unix:DIR/web.sock"}, args: []string{"--proxy-protocol=auto", "--proxy-allow-from", "192.0.2.1"}})
-	c := s.client()
-	c.send(t, h.text)
+	s := harness.Start(t, harness.Options{App: "showenviron:app", Bind: []string{"unix:DIR/web.sock"}, Args: []string{"--proxy-protocol=auto", "--proxy-allow-from", "192.0.2.1"}})
+	c := s.Client()
+	c.Send(t, h.text)
 	for range 2 {
-		e := variablesOf(t, c.do(t, "GET", "/", ""))
+		e := variablesOf(t, c.Do(t, "GET", "/", ""))
 		e.expect(t, h.want)
 		e.expect(t, variables{"SERVER_NAME": "test", "SERVER_PORT": "80"})
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestProxyHeaderThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--handshake-timeout", "2"}})
+	s := harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto", "--handshake-timeout", "2"}})
 	for _, text := range []string{"PROXY TCP4 192.0.2.1 ", "P", "\r\n\r\n", proxyHeaders()[3].text[:20]} {
-		c := s.client()
+		c := s.Client()
 		began := time.Now()
-		c.send(t, text)
+		c.Send(t, text)
 		expectEnd(t, c, 408)
 		if took := time.Since(began); took < 1500*time.Millisecond || took > 10*time.Second {
 			t.Errorf("%q and silence is ended after %v, want 2 s", text, took)
 		}
 	}
 	// One that trickles has no more time than one that is silent.
-	c := s.client()
+	c := s.Client()
 	began := time.Now()
 	for _, b := range []byte(proxyHeaders()[0].text) {
-		if _, err := c.Write([]byte{b}); err != nil || closedByPeer(c) || answered(c) {
+		if _, err := c.Write([]byte{b}); err != nil || harness.ClosedByPeer(c) || answered(c) {
 			break
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -350,72 +354,72 @@ func TestProxyHeaderThatDoesNotEnd(t *testing.T) {
 	if took := time.Since(began); took > 7*time.Second {
 		t.Errorf("a trickling header is ended after %v, want 2 s", took)
 	}
-	s.terminate()
+	s.Terminate()
 
 	// One whose client has stopped sending will not get longer.
-	s = start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--handshake-timeout", "60"}})
-	c = s.client()
+	s = harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto", "--handshake-timeout", "60"}})
+	c = s.Client()
 	began = time.Now()
-	c.send(t, "PROXY TCP4 192.0.2.1 ")
-	must(t, c.Conn.(*net.TCPConn).CloseWrite())
+	c.Send(t, "PROXY TCP4 192.0.2.1 ")
+	harness.Must(t, c.Conn.(*net.TCPConn).CloseWrite())
 	expectEnd(t, c, 400)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("half a header and the end of input is ended after %v, want at once", took)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // expectEnd waits until the server closes a connection, without a word or
 // after a response with a status.
-func expectEnd(t testing.TB, c *client, status int) {
+func expectEnd(t testing.TB, c *harness.Client, status int) {
 	t.Helper()
-	r, err := readResponse(c.r, "GET")
+	r, err := harness.ReadResponse(c.Reader, "GET")
 	switch {
-	case err == nil && r.status == status && r.closes():
-		c.expectEOF(t)
-	case err == nil || reason(err) != "closed without an answer" && reason(err) != "reset":
+	case err == nil && r.Status == status && r.Closes():
+		c.ExpectEOF(t)
+	case err == nil || harness.Reason(err) != "closed without an answer" && harness.Reason(err) != "reset":
 		t.Errorf("%v, %v, want status %d or the end of the connection", r, err, status)
 	}
 }
 
 func TestProxyProtocolBeforeTLS(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}}))
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto"}}))
 	for _, h := range proxyHeaders() {
 		for _, pieces := range []bool{false, true} {
-			c, err := s.connectPlain()
-			must(t, err)
+			c, err := s.ConnectPlain()
+			harness.Must(t, err)
 			want := h.want
 			if want == nil {
-				addr, port := c.peer()
+				addr, port := peer(c)
 				want = variables{"REMOTE_ADDR": addr, "REMOTE_PORT": port, "PROXY_PROTOCOL": nil}
 			}
 			if pieces {
 				sendBytes(t, c, h.text)
 			} else {
 				// In one packet with the client's first TLS record.
-				c = &client{&prefixed{Conn: c.Conn, prefix: h.text}, bufio.NewReader(c)}
+				c = &harness.Client{Conn: &prefixed{Conn: c.Conn, prefix: h.text}, Reader: bufio.NewReader(c)}
 			}
-			c, err = secure(c, s.o.tls)
-			must(t, err)
+			c, err = harness.HandshakeTLS(c, s.TLS)
+			harness.Must(t, err)
 			for range 2 {
-				e := variablesOf(t, c.do(t, "GET", "/", ""))
+				e := variablesOf(t, c.Do(t, "GET", "/", ""))
 				e.expect(t, want)
-				e.expect(t, variables{"wsgi.url_scheme": "https", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": strconv.Itoa(s.port)})
+				e.expect(t, variables{"wsgi.url_scheme": "https", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": strconv.Itoa(s.Port)})
 			}
 			c.Close()
 		}
 	}
-	variablesOf(t, s.client().do(t, "GET", "/", "")).expect(t, variables{"REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "https"})
+	variablesOf(t, s.Client().Do(t, "GET", "/", "")).expect(t, variables{"REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "https"})
 
 	// Within TLS it is no header any more.
-	c := s.client()
-	c.send(t, proxyHeaders()[0].text+format("GET", "/", ""))
-	if r := c.receive(t, "GET"); r.status != 400 || !r.closes() {
+	c := s.Client()
+	c.Send(t, proxyHeaders()[0].text+harness.FormatRequest("GET", "/", ""))
+	if r := c.Receive(t, "GET"); r.Status != 400 || !r.Closes() {
 		t.Errorf("within TLS: %v", r)
 	}
-	c.expectEOF(t)
-	s.terminate()
+	c.ExpectEOF(t)
+	s.Terminate()
 }
 
 // prefixed sends something in front of what is written first.

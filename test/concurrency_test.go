@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // TestConcurrencyFlags is about wsgi.multithread and wsgi.multiprocess.
@@ -28,30 +30,30 @@ func TestConcurrencyFlags(t *testing.T) {
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Parallel()
-			o := options{app: "flags:app", args: strings.Fields(c.args)}
+			o := harness.Options{App: "flags:app", Args: strings.Fields(c.args)}
 			if strings.Contains(c.args, "gevent") {
-				o.python = venv(t)
+				o.Python = harness.Venv(t)
 			}
-			s := start(t, o)
-			if got, want := s.get("/"), fmt.Sprintf("multithread=%t multiprocess=%t\n", c.thread, c.process); got != want {
+			s := harness.Start(t, o)
+			if got, want := s.Get("/"), fmt.Sprintf("multithread=%t multiprocess=%t\n", c.thread, c.process); got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
 	t.Run("after TTIN", func(t *testing.T) {
 		t.Parallel()
-		s := start(t, options{app: "flags:app"})
-		old := s.workers(1)[0]
-		s.signal(syscall.SIGTTIN)
-		s.workers(2)
-		kill(t, old, syscall.SIGTERM)
-		waitGone(t, old)
-		s.workers(2)
-		if got, want := s.get("/"), "multithread=false multiprocess=true\n"; got != want {
+		s := harness.Start(t, harness.Options{App: "flags:app"})
+		old := s.Workers(1)[0]
+		s.Signal(syscall.SIGTTIN)
+		s.Workers(2)
+		harness.Kill(t, old, syscall.SIGTERM)
+		harness.WaitGone(t, old)
+		s.Workers(2)
+		if got, want := s.Get("/"), "multithread=false multiprocess=true\n"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
-		s.terminate()
+		s.Terminate()
 	})
 }
 
@@ -62,23 +64,23 @@ func TestKindsThatAreNot(t *testing.T) {
 		"worker_class = 'app.Worker'\n",
 		"class Worker: pass\nworker_class = Worker\n",
 	} {
-		s := launch(t, options{conf: conf})
-		s.expectExit(1)
-		s.log.expect(t, `class uri .*Worker.* invalid or not found: classes of your own are not loaded, the kinds of worker are sync`)
+		s := harness.Launch(t, harness.Options{Conf: conf})
+		s.ExpectExit(1)
+		s.Log.Expect(t, `class uri .*Worker.* invalid or not found: classes of your own are not loaded, the kinds of worker are sync`)
 	}
 }
 
 func TestGeventMissing(t *testing.T) {
 	t.Parallel()
 	for _, conf := range []string{"", "worker_class = 'gevent'\n"} {
-		o := options{conf: conf, files: map[string]string{"gevent.py": "__version__ = '24.2.1'\n"}}
+		o := harness.Options{Conf: conf, Files: map[string]string{"gevent.py": "__version__ = '24.2.1'\n"}}
 		if conf == "" {
-			o.args = []string{"-k", "gevent"}
+			o.Args = []string{"-k", "gevent"}
 		}
-		s := launch(t, o)
-		s.expectExit(1)
-		s.log.expect(t, `^Error: class uri 'gevent' invalid or not found: gevent .* for Python 3\S+ \(.*\): pip install (-U )?gevent$`)
-		if n := s.log.count(`^\[?Traceback`); n > 0 {
+		s := harness.Launch(t, o)
+		s.ExpectExit(1)
+		s.Log.Expect(t, `^Error: class uri 'gevent' invalid or not found: gevent .* for Python 3\S+ \(.*\): pip install (-U )?gevent$`)
+		if n := s.Log.Count(`^\[?Traceback`); n > 0 {
 			t.Error("a traceback says no more")
 		}
 	}

@@ -8,27 +8,29 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // Settings from pyproject.toml, read again by HUP; a mistake in it changes nothing.
 func TestPyproject(t *testing.T) {
 	t.Parallel()
 	const head = "[project]\nname = 'test'\n\n[tool.indrik]\nwsgi_app = 'hello:app'\n"
-	s := start(t, options{app: "-", files: map[string]string{"pyproject.toml": head + "workers = 2\nworker = 3\n"}})
-	s.log.expect(t, `unknown setting 'worker' in pyproject\.toml, line 7: did you mean 'workers'\?`)
-	old := s.workers(2)
-	s.write("pyproject.toml", head+"workers = 1\n")
-	s.signal(syscall.SIGHUP)
-	s.replaced(old, 1)
-	s.write("pyproject.toml", head+"workers = \n")
-	s.signal(syscall.SIGHUP)
-	s.log.expect(t, `Reload failed, nothing was changed`)
-	s.log.expect(t, `Error: pyproject\.toml, line 6: toml: `)
-	s.write("pyproject.toml", head+"workers = 0.5\n")
-	s.signal(syscall.SIGHUP)
-	s.log.expect(t, `^  workers = 0\.5 \(pyproject\.toml, line 6\); accepted: whole number`)
-	s.workers(1)
-	s.terminate()
+	s := harness.Start(t, harness.Options{App: "-", Files: map[string]string{"pyproject.toml": head + "workers = 2\nworker = 3\n"}})
+	s.Log.Expect(t, `unknown setting 'worker' in pyproject\.toml, line 7: did you mean 'workers'\?`)
+	old := s.Workers(2)
+	s.WriteFile("pyproject.toml", head+"workers = 1\n")
+	s.Signal(syscall.SIGHUP)
+	s.Replaced(old, 1)
+	s.WriteFile("pyproject.toml", head+"workers = \n")
+	s.Signal(syscall.SIGHUP)
+	s.Log.Expect(t, `Reload failed, nothing was changed`)
+	s.Log.Expect(t, `Error: pyproject\.toml, line 6: toml: `)
+	s.WriteFile("pyproject.toml", head+"workers = 0.5\n")
+	s.Signal(syscall.SIGHUP)
+	s.Log.Expect(t, `^  workers = 0\.5 \(pyproject\.toml, line 6\); accepted: whole number`)
+	s.Workers(1)
+	s.Terminate()
 }
 
 // The three ways to name a config file: each says where a mistake is.
@@ -36,8 +38,8 @@ func TestConfigLocations(t *testing.T) {
 	t.Parallel()
 	const text = "import os\nbacklog = 9\ntimeout = 9\nworker = 2\n\ndef pre_forks(server, worker):\n    pass\n"
 	for _, location := range []string{"conf/site.py", "file:conf/site.py", "python:conf.site"} {
-		s := launch(t, options{files: map[string]string{"conf/site.py": text, "conf/__init__.py": ""}, args: []string{"-c", location, "--print-config"}})
-		s.expectExit(0)
+		s := harness.Launch(t, harness.Options{Files: map[string]string{"conf/site.py": text, "conf/__init__.py": ""}, Args: []string{"-c", location, "--print-config"}})
+		s.ExpectExit(0)
 		file := strings.TrimPrefix(location, "file:")
 		for _, want := range []string{
 			`^timeout += 9 +  # ` + file + `, line 3$`,
@@ -45,8 +47,8 @@ func TestConfigLocations(t *testing.T) {
 			`^Warning: unknown setting 'worker' in ` + file + `, line 4: did you mean 'workers'\?$`,
 			`^Warning: unknown setting 'pre_forks' in ` + file + `, line 6: did you mean 'pre_fork'\?$`,
 		} {
-			if s.log.count(want) != 1 {
-				t.Errorf("%s: %d lines match %q", location, s.log.count(want), want)
+			if s.Log.Count(want) != 1 {
+				t.Errorf("%s: %d lines match %q", location, s.Log.Count(want), want)
 			}
 		}
 	}
@@ -55,27 +57,27 @@ func TestConfigLocations(t *testing.T) {
 // A container's variables go over the file of its image, options over both.
 func TestVariables(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{
-		conf: "workers = 1\nproc_name = 'file'\ntimeout = 5\n",
-		env:  []string{"INDRIK_WORKERS=2", "INDRIK_PROC_NAME=variable", "WEB_CONCURRENCY=7", "INDRIK_THREAD=2", "INDRIK_HTTP_PARSER=fast", "INDRIK_REUSE_PORT=1"},
-		args: []string{"--name", "option", "--log-level", "debug"},
+	s := harness.Start(t, harness.Options{
+		Conf: "workers = 1\nproc_name = 'file'\ntimeout = 5\n",
+		Env:  []string{"INDRIK_WORKERS=2", "INDRIK_PROC_NAME=variable", "WEB_CONCURRENCY=7", "INDRIK_THREAD=2", "INDRIK_HTTP_PARSER=fast", "INDRIK_REUSE_PORT=1"},
+		Args: []string{"--name", "option", "--log-level", "debug"},
 	})
-	s.workers(2)
+	s.Workers(2)
 	for _, want := range []string{
 		`\[WARNING\] unknown variable INDRIK_THREAD in the environment: did you mean INDRIK_THREADS\?`,
 		`\[WARNING\] reuse_port \(INDRIK_REUSE_PORT\) has no effect: `,
 		`\[DEBUG\] http_parser \(INDRIK_HTTP_PARSER\) has no effect: `,
 	} {
-		if s.log.count(want) != 1 {
+		if s.Log.Count(want) != 1 {
 			t.Errorf("no line that matches %s", want)
 		}
 	}
-	for _, p := range s.role("master") {
-		if p.title != "indrik: master [option]" {
-			t.Errorf("title %q", p.title)
+	for _, p := range s.Role("master") {
+		if p.Title != "indrik: master [option]" {
+			t.Errorf("title %q", p.Title)
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // --check-config says everything that is wrong: in each source, and the app.
@@ -93,37 +95,37 @@ func TestCheckConfig(t *testing.T) {
 	loading := []string{`^Error while loading the application:$`, `^ModuleNotFoundError: No module named 'no_such_module'$`}
 	for _, c := range []struct {
 		name string
-		o    options
+		o    harness.Options
 		code int
 		want []string
 	}{
-		{"good", options{conf: "workers = 3\ndef on_starting(server):\n    raise ValueError\n"}, 0, []string{
+		{"good", harness.Options{Conf: "workers = 3\ndef on_starting(server):\n    raise ValueError\n"}, 0, []string{
 			`^OK: hello:app, 3 workers of kind sync, http://127\.0\.0\.1:\d+, gunicorn\.conf\.py, Python 3\.\S+, .*python\S* \(INDRIK_PYTHON\)$`,
 			`^Hooks were not called: on_starting$`,
 		}},
-		{"good, but for a name", options{conf: "worker = 3\n"}, 0, []string{`^Warning: unknown setting 'worker' in gunicorn\.conf\.py, line 1`}},
-		{"app", options{app: "no_such_module:app"}, 1, loading},
-		{"attribute", options{app: "hello:nope"}, 1, []string{loading[0], `Failed to find attribute 'nope' in 'hello'\.$`}},
-		{"everything", options{app: "no_such_module:app", conf: bad, env: environ, args: []string{"--dirty-workers", "1"}}, 1, append(append([]string{warned}, wrong...), loading...)},
-		{"settings", options{conf: bad, env: environ, args: []string{"--dirty-workers", "1"}}, 1, wrong},
-		{"no app", options{app: "-", conf: "workers = -1\n"}, 1, []string{`^Error: Value must be positive: -1$`, `^Error: No application module specified\.$`}},
-		{"certificate", options{app: "no_such_module:app", args: []string{"--certfile", "no.pem"}}, 1, append([]string{`certfile "no\.pem" does not exist`}, loading...)},
-		{"chdir", options{args: []string{"--chdir", "/no/such"}}, 1, []string{`^Error: can't chdir to '/no/such'$`}},
-		{"broken file", options{conf: "workers = \n", env: environ}, 1, []string{`^Failed to read config file: `, `SyntaxError`, wrong[6], wrong[7]}},
+		{"good, but for a name", harness.Options{Conf: "worker = 3\n"}, 0, []string{`^Warning: unknown setting 'worker' in gunicorn\.conf\.py, line 1`}},
+		{"app", harness.Options{App: "no_such_module:app"}, 1, loading},
+		{"attribute", harness.Options{App: "hello:nope"}, 1, []string{loading[0], `Failed to find attribute 'nope' in 'hello'\.$`}},
+		{"everything", harness.Options{App: "no_such_module:app", Conf: bad, Env: environ, Args: []string{"--dirty-workers", "1"}}, 1, append(append([]string{warned}, wrong...), loading...)},
+		{"settings", harness.Options{Conf: bad, Env: environ, Args: []string{"--dirty-workers", "1"}}, 1, wrong},
+		{"no app", harness.Options{App: "-", Conf: "workers = -1\n"}, 1, []string{`^Error: Value must be positive: -1$`, `^Error: No application module specified\.$`}},
+		{"certificate", harness.Options{App: "no_such_module:app", Args: []string{"--certfile", "no.pem"}}, 1, append([]string{`certfile "no\.pem" does not exist`}, loading...)},
+		{"chdir", harness.Options{Args: []string{"--chdir", "/no/such"}}, 1, []string{`^Error: can't chdir to '/no/such'$`}},
+		{"broken file", harness.Options{Conf: "workers = \n", Env: environ}, 1, []string{`^Failed to read config file: `, `SyntaxError`, wrong[6], wrong[7]}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.o.args = append(c.o.args, "--check-config")
-			s := launch(t, c.o)
-			s.expectExit(c.code)
+			c.o.Args = append(c.o.Args, "--check-config")
+			s := harness.Launch(t, c.o)
+			s.ExpectExit(c.code)
 			for _, want := range c.want {
-				if s.log.count(want) != 1 {
-					t.Errorf("%d lines match %q", s.log.count(want), want)
+				if s.Log.Count(want) != 1 {
+					t.Errorf("%d lines match %q", s.Log.Count(want), want)
 				}
 			}
-			if n := len(strings.Split(strings.TrimSpace(s.log.String()), "\n")); c.name == "good" && n != len(c.want) {
-				t.Errorf("a good configuration says more: %s", s.log)
+			if n := len(strings.Split(strings.TrimSpace(s.Log.String()), "\n")); c.name == "good" && n != len(c.want) {
+				t.Errorf("a good configuration says more: %s", s.Log)
 			}
-			if c.name == "chdir" && s.log.count("loading") > 0 {
+			if c.name == "chdir" && s.Log.Count("loading") > 0 {
 				t.Error("the app was loaded from another directory")
 			}
 		})
@@ -133,14 +135,14 @@ func TestCheckConfig(t *testing.T) {
 // Without --check-config the same is told, and no app is loaded.
 func TestEveryMistakeAtTheStart(t *testing.T) {
 	t.Parallel()
-	s := launch(t, options{conf: "workers = 'many'\ntimeout = -5\n", env: []string{"INDRIK_BACKLOG=x"}, app: "no_such_module:app"})
-	s.expectExit(1)
+	s := harness.Launch(t, harness.Options{Conf: "workers = 'many'\ntimeout = -5\n", Env: []string{"INDRIK_BACKLOG=x"}, App: "no_such_module:app"})
+	s.ExpectExit(1)
 	for _, want := range []string{`^Invalid value for workers: many$`, `^Invalid value for timeout: -5$`, `^  backlog = 'x' \(INDRIK_BACKLOG\)`} {
-		if s.log.count(want) != 1 {
-			t.Errorf("%d lines match %q", s.log.count(want), want)
+		if s.Log.Count(want) != 1 {
+			t.Errorf("%d lines match %q", s.Log.Count(want), want)
 		}
 	}
-	if s.log.count(`no_such_module|Starting`) > 0 {
+	if s.Log.Count(`no_such_module|Starting`) > 0 {
 		t.Error("the start went on")
 	}
 }
@@ -148,15 +150,15 @@ func TestEveryMistakeAtTheStart(t *testing.T) {
 // At level debug each start and each reload says what it goes by.
 func TestDebugTellsTheConfiguration(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{conf: "timeout = 7\nloglevel = 'debug'\n"})
-	s.write("gunicorn.conf.py", "timeout = 8\nloglevel = 'debug'\n")
-	s.reload(1)
-	s.terminate()
-	if n := s.log.count(`\[DEBUG\] Current configuration:$`); n != 2 {
+	s := harness.Start(t, harness.Options{Conf: "timeout = 7\nloglevel = 'debug'\n"})
+	s.WriteFile("gunicorn.conf.py", "timeout = 8\nloglevel = 'debug'\n")
+	s.Reload(1)
+	s.Terminate()
+	if n := s.Log.Count(`\[DEBUG\] Current configuration:$`); n != 2 {
 		t.Errorf("it is told %d times", n)
 	}
 	for _, value := range []string{"7", "8"} {
-		if s.log.count(`^timeout +=\s`+value+` +  # gunicorn\.conf\.py, line 1$`) != 1 {
+		if s.Log.Count(`^timeout +=\s`+value+` +  # gunicorn\.conf\.py, line 1$`) != 1 {
 			t.Errorf("the timeout of %s is not told", value)
 		}
 	}
@@ -164,12 +166,12 @@ func TestDebugTellsTheConfiguration(t *testing.T) {
 
 func TestPrintConfig(t *testing.T) {
 	t.Parallel()
-	s := launch(t, options{
-		conf: "timeout = 7\n\ndef post_fork(server, worker):\n    pass\n",
-		env:  []string{"WEB_CONCURRENCY=3", "INDRIK_BACKLOG=9", "GUNICORN_CMD_ARGS=--threads 4"},
-		args: []string{"--name", "two words", "--print-config"},
+	s := harness.Launch(t, harness.Options{
+		Conf: "timeout = 7\n\ndef post_fork(server, worker):\n    pass\n",
+		Env:  []string{"WEB_CONCURRENCY=3", "INDRIK_BACKLOG=9", "GUNICORN_CMD_ARGS=--threads 4"},
+		Args: []string{"--name", "two words", "--print-config"},
 	})
-	s.expectExit(0)
+	s.ExpectExit(0)
 	for _, want := range []string{
 		`^timeout {28}= 7 +  # gunicorn\.conf\.py, line 1$`,
 		`^post_fork {26}= <post_fork\(\)> +  # gunicorn\.conf\.py, line 3$`,
@@ -180,15 +182,15 @@ func TestPrintConfig(t *testing.T) {
 		`^pre_fork {27}= None +  # default$`,
 		`^keepalive {26}= 75 +  # default$`,
 	} {
-		if s.log.count(want) != 1 {
-			t.Errorf("%d lines match %q", s.log.count(want), want)
+		if s.Log.Count(want) != 1 {
+			t.Errorf("%d lines match %q", s.Log.Count(want), want)
 		}
 	}
 	var names []string
-	for _, m := range s.log.all(`^(\S+) += .*  # \S.*$`) {
+	for _, m := range s.Log.All(`^(\S+) += .*  # \S.*$`) {
 		names = append(names, m[1])
 	}
-	if len(names) < 130 || !slices.IsSorted(names) || len(names) != len(strings.Split(strings.TrimSpace(s.log.String()), "\n")) {
+	if len(names) < 130 || !slices.IsSorted(names) || len(names) != len(strings.Split(strings.TrimSpace(s.Log.String()), "\n")) {
 		t.Errorf("%d settings, sorted %v", len(names), slices.IsSorted(names))
 	}
 }
@@ -196,32 +198,32 @@ func TestPrintConfig(t *testing.T) {
 // The number of workers is left to the machine, and the log says why it is what it is.
 func TestAutoWorkers(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{conf: "workers = 'auto'\n"})
-	m := s.log.expect(t, `\[INFO\] Workers: (\d+), .*\d CPUs`)
+	s := harness.Start(t, harness.Options{Conf: "workers = 'auto'\n"})
+	m := s.Log.Expect(t, `\[INFO\] Workers: (\d+), .*\d CPUs`)
 	n, err := strconv.Atoi(m[1])
-	must(t, err)
-	old := s.workers(n)
-	s.write("gunicorn.conf.py", "workers = 'auto'\nthreads = 2\n")
-	mark := s.log.mark()
-	s.signal(syscall.SIGHUP)
-	m = s.log.expectFrom(t, mark, `\[INFO\] Workers: (\d+), one for each of .*\d CPUs`)
+	harness.Must(t, err)
+	old := s.Workers(n)
+	s.WriteFile("gunicorn.conf.py", "workers = 'auto'\nthreads = 2\n")
+	mark := s.Log.Mark()
+	s.Signal(syscall.SIGHUP)
+	m = s.Log.ExpectFrom(t, mark, `\[INFO\] Workers: (\d+), one for each of .*\d CPUs`)
 	n, err = strconv.Atoi(m[1])
-	must(t, err)
-	s.replaced(old, n)
-	s.terminate()
+	harness.Must(t, err)
+	s.Replaced(old, n)
+	s.Terminate()
 }
 
 // --reload watches the config file whatever names it, pyproject.toml too.
 func TestConfigFileNamedByVariableReload(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, head string }{{"conf/site.py", ""}, {"conf/site.toml", "[tool.indrik]\n"}} {
-		s := start(t, options{
-			files: map[string]string{c.name: c.head + "workers = 1\n"},
-			env:   []string{"INDRIK_CONFIG=" + c.name, "INDRIK_RELOAD=true"},
+		s := harness.Start(t, harness.Options{
+			Files: map[string]string{c.name: c.head + "workers = 1\n"},
+			Env:   []string{"INDRIK_CONFIG=" + c.name, "INDRIK_RELOAD=true"},
 		})
-		s.workers(1)
-		s.write(c.name, c.head+"workers = 2\n")
-		s.workers(2)
-		s.terminate()
+		s.Workers(1)
+		s.WriteFile(c.name, c.head+"workers = 2\n")
+		s.Workers(2)
+		s.Terminate()
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // chunkedHead begins a request whose body is chunked.
@@ -137,10 +139,10 @@ type refusedClass struct {
 func TestRefusedClasses(t *testing.T) {
 	t.Parallel()
 	for _, group := range refusedClasses {
-		s := start(t, options{app: "recording:app", args: group.args})
+		s := harness.Start(t, harness.Options{App: "recording:app", Args: group.args})
 		ran := 0
-		eventually(t, "what the probe ran is in the log", func() bool {
-			ran = len(s.log.all(`ran (/.*)`))
+		harness.Eventually(t, "what the probe ran is in the log", func() bool {
+			ran = len(s.Log.All(`ran (/.*)`))
 			return ran > 0
 		})
 		for name, c := range group.cases {
@@ -150,9 +152,9 @@ func TestRefusedClasses(t *testing.T) {
 				}
 			}
 		}
-		s.get("/still-there")
-		s.terminate()
-		if n := len(s.log.all(`ran (/.*)`)); n != ran+1 {
+		s.Get("/still-there")
+		s.Terminate()
+		if n := len(s.Log.All(`ran (/.*)`)); n != ran+1 {
 			t.Errorf("%q: a worker has got %d of the refused requests", group.args, n-ran-1)
 		}
 	}
@@ -160,15 +162,15 @@ func TestRefusedClasses(t *testing.T) {
 
 // refusedAs sends a request in pieces, and a good one behind it that must not be
 // served.
-func refusedAs(s *server, c refusedClass, pieces int) error {
-	client, err := s.connect()
+func refusedAs(s *harness.Server, c refusedClass, pieces int) error {
+	client, err := s.Connect()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	text := c.request
 	if c.status != closesOnly {
-		text += format("GET", "/smuggled", "")
+		text += harness.FormatRequest("GET", "/smuggled", "")
 	}
 	size := len(text)/pieces + 1
 	for len(text) > 0 {
@@ -180,16 +182,16 @@ func refusedAs(s *server, c refusedClass, pieces int) error {
 	}
 	if c.status == closesOnly {
 		client.Conn.(*net.TCPConn).CloseWrite()
-		if r, err := readResponse(client.r, "GET"); err == nil {
+		if r, err := harness.ReadResponse(client.Reader, "GET"); err == nil {
 			return fmt.Errorf("answered: %v", r)
 		}
 		return nil
 	}
-	r, err := readResponse(client.r, "GET")
-	if err != nil || r.status != c.status || !r.closes() {
+	r, err := harness.ReadResponse(client.Reader, "GET")
+	if err != nil || r.Status != c.status || !r.Closes() {
 		return fmt.Errorf("%v, %v, want %d and the end", r, err, c.status)
 	}
-	if r, err := readResponse(client.r, "GET"); err == nil {
+	if r, err := harness.ReadResponse(client.Reader, "GET"); err == nil {
 		return fmt.Errorf("what followed was answered: %v", r)
 	}
 	return nil

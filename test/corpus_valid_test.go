@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // The classes of requests that Gunicorn's own tests have as valid, over the wire.
@@ -21,7 +23,7 @@ var acceptedClasses = []struct {
 		"an empty line behind a chunked one": {chunkedHead + "1\r\na\r\n0\r\n\r\n\r\n" + chunkedHead + "1\r\nb\r\n0\r\n\r\n", []string{"/chunked\na", "/chunked\nb"}},
 		"an empty Host":                      {"GET /a HTTP/1.1\r\nHost:\r\n\r\n", []string{"/a\n"}},
 		"HTTP/1.0 without Host":              {"GET /a HTTP/1.0\r\n\r\n", []string{"/a\n"}},
-		"CONNECT, then more":                 {"CONNECT test:80 HTTP/1.1\r\nHost: test:80\r\n\r\n" + format("GET", "/never", ""), []string{"\n"}},
+		"CONNECT, then more":                 {"CONNECT test:80 HTTP/1.1\r\nHost: test:80\r\n\r\n" + harness.FormatRequest("GET", "/never", ""), []string{"\n"}},
 	}},
 	{[]string{"--permit-missing-host", "--permit-non-ascii-target"}, map[string]acceptedClass{
 		"fields":                        {"PUT /stuff/here?foo=bar HTTP/1.1\r\nHost: test\r\nContent-Type: a/b\r\nContent-Length: 3\r\n\r\nabc", []string{"/stuff/here\nabc"}},
@@ -40,10 +42,10 @@ var acceptedClasses = []struct {
 		"trailers":                      {chunkedHead + "1\r\na\r\n0\r\nVary: *\r\nContent-Type: text/plain\r\n\r\n", []string{"/chunked\na"}},
 		"chunked in capitals":           {"POST /case HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", []string{"/case\na"}},
 		"identity below chunked":        {"POST /below HTTP/1.1\r\nTransfer-Encoding: identity, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", []string{"/below\na"}},
-		"gzip below chunked, then more": {"POST /gzip HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n" + format("GET", "/never", ""), []string{"/gzip\na"}},
-		"1.0":                           {"GET /old HTTP/1.0\r\n\r\n" + format("GET", "/never", ""), []string{"/old\n"}},
+		"gzip below chunked, then more": {"POST /gzip HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n" + harness.FormatRequest("GET", "/never", ""), []string{"/gzip\na"}},
+		"1.0":                           {"GET /old HTTP/1.0\r\n\r\n" + harness.FormatRequest("GET", "/never", ""), []string{"/old\n"}},
 		"1.0 and keep-alive":            {"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n", []string{"/a\n", "/b\n"}},
-		"close, then more":              {"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n" + format("GET", "/never", ""), []string{"/a\n"}},
+		"close, then more":              {"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n" + harness.FormatRequest("GET", "/never", ""), []string{"/a\n"}},
 		"in a row":                      {"GET /a HTTP/1.1\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 1\r\n\r\nxGET /c HTTP/1.1\r\n\r\n", []string{"/a\n", "/b\nx", "/c\n"}},
 		"in a row, chunked":             {chunkedHead + "1\r\na\r\n0\r\n\r\n" + chunkedHead + "1\r\nb\r\n0\r\nX: y\r\n\r\nGET /c HTTP/1.1\r\n\r\n", []string{"/chunked\na", "/chunked\nb", "/c\n"}},
 		"a request as a body":           {"POST /a HTTP/1.1\r\nContent-Length: 19\r\n\r\nGET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.1\r\n\r\n", []string{"/a\nGET /b HTTP/1.1\r\n\r\n", "/c\n"}},
@@ -79,7 +81,7 @@ type acceptedClass struct {
 func TestAcceptedClasses(t *testing.T) {
 	t.Parallel()
 	for _, group := range acceptedClasses {
-		s := start(t, options{app: "echo:app", args: append([]string{"--threads", "2"}, group.args...)})
+		s := harness.Start(t, harness.Options{App: "echo:app", Args: append([]string{"--threads", "2"}, group.args...)})
 		for name, c := range group.cases {
 			for _, size := range []int{len(c.request), 1 + len(c.request)/3, max(1, len(c.request)/100)} {
 				if err := acceptedAs(s, c, size); err != nil {
@@ -87,13 +89,13 @@ func TestAcceptedClasses(t *testing.T) {
 				}
 			}
 		}
-		s.terminate()
+		s.Terminate()
 	}
 }
 
 // acceptedAs sends requests in pieces, and checks that they are answered.
-func acceptedAs(s *server, c acceptedClass, size int) error {
-	client, err := s.connect()
+func acceptedAs(s *harness.Server, c acceptedClass, size int) error {
+	client, err := s.Connect()
 	if err != nil {
 		return err
 	}
@@ -106,13 +108,13 @@ func acceptedAs(s *server, c acceptedClass, size int) error {
 		text = text[n:]
 	}
 	for _, want := range c.answers {
-		r, err := readResponse(client.r, "GET")
-		if err != nil || r.status != 200 || string(r.body) != want {
+		r, err := harness.ReadResponse(client.Reader, "GET")
+		if err != nil || r.Status != 200 || string(r.Body) != want {
 			return fmt.Errorf("%v, %v, want %q", r, err, want)
 		}
 	}
 	if strings.Contains(c.request, "/never") {
-		if r, err := readResponse(client.r, "GET"); err == nil {
+		if r, err := harness.ReadResponse(client.Reader, "GET"); err == nil {
 			return fmt.Errorf("what follows the last request was answered: %v", r)
 		}
 	}

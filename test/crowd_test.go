@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"indrik/test/harness"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -37,7 +39,7 @@ func connections(port int) []string {
 func cpuTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	must(t, err)
+	harness.Must(t, err)
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
@@ -49,34 +51,34 @@ func cpuTime(t testing.TB, pid int) time.Duration {
 func needFiles(t testing.TB, n uint64) {
 	t.Helper()
 	var limit unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	harness.Must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
 	if limit.Max < n {
 		t.Skipf("needs %d file descriptors, the limit is %d", n, limit.Max)
 	}
 	if limit.Cur < n {
 		limit.Cur = limit.Max
-		must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+		harness.Must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	}
 }
 
 // latencies makes requests on kept connections for a while, and returns how
 // long each took, in order.
-func latencies(s *server, clients int, during time.Duration) []time.Duration {
-	s.t.Helper()
+func latencies(s *harness.Server, clients int, during time.Duration) []time.Duration {
+	s.T.Helper()
 	var mu sync.Mutex
 	var all []time.Duration
 	var wg sync.WaitGroup
 	end := time.Now().Add(during)
 	for range clients {
-		c := s.client()
+		c := s.Client()
 		wg.Go(func() {
 			for time.Now().Before(end) {
 				began := time.Now()
-				c.SetDeadline(began.Add(patience))
-				c.Write([]byte(format("GET", "/", "")))
-				r, err := readResponse(c.r, "GET")
-				if err != nil || r.status != 200 {
-					s.t.Errorf("a client in the crowd: %v, %v", r, err)
+				c.SetDeadline(began.Add(harness.Patience))
+				c.Write([]byte(harness.FormatRequest("GET", "/", "")))
+				r, err := harness.ReadResponse(c.Reader, "GET")
+				if err != nil || r.Status != 200 {
+					s.T.Errorf("a client in the crowd: %v, %v", r, err)
 					return
 				}
 				took := time.Since(began)
@@ -106,26 +108,26 @@ func TestSlowLoris(t *testing.T) {
 		crowd, wait = 5000, 20*time.Second
 	}
 	needFiles(t, uint64(crowd+1000))
-	s := start(t, options{app: "hello:app", args: []string{"--workers", "2", "--keep-alive", "75", "--header-timeout", fmt.Sprint(int(wait.Seconds()))}})
-	front := s.role("front")[0].pid
+	s := harness.Start(t, harness.Options{App: "hello:app", Args: []string{"--workers", "2", "--keep-alive", "75", "--header-timeout", fmt.Sprint(int(wait.Seconds()))}})
+	front := s.Role("front")[0].PID
 	before := latencies(s, 4, wait/8)
-	memory := residentKiB(front)
+	memory := harness.ResidentKiB(front)
 
 	began := time.Now()
-	slow := make([]*client, 0, crowd)
+	slow := make([]*harness.Client, 0, crowd)
 	defer func() {
 		for _, c := range slow {
 			c.Close()
 		}
 	}()
 	for range crowd {
-		c, err := dial("tcp", s.addr())
-		must(t, err)
-		c.send(t, "GET / HTTP/1.1\r\nHost: te")
+		c, err := harness.Dial("tcp", s.Address)
+		harness.Must(t, err)
+		c.Send(t, "GET / HTTP/1.1\r\nHost: te")
 		slow = append(slow, c)
 	}
 	t.Logf("%d connections in %v", crowd, time.Since(began))
-	eventually(t, "the front has them all", func() bool { return openFiles(front) >= crowd })
+	harness.Eventually(t, "the front has them all", func() bool { return harness.OpenFiles(front) >= crowd })
 
 	stop := make(chan struct{})
 	var sending sync.WaitGroup
@@ -143,7 +145,7 @@ func TestSlowLoris(t *testing.T) {
 		}
 	})
 	during := latencies(s, 4, wait/4)
-	used := residentKiB(front) - memory
+	used := harness.ResidentKiB(front) - memory
 	close(stop)
 	sending.Wait()
 
@@ -154,39 +156,39 @@ func TestSlowLoris(t *testing.T) {
 		t.Errorf("the p99 of normal clients is %v among slow ones, %v without", p1, p0)
 	}
 	if time.Since(began) < wait {
-		if n := openFiles(front); n < crowd {
+		if n := harness.OpenFiles(front); n < crowd {
 			t.Errorf("%d descriptors: the slow connections were ended early", n)
 		}
 	}
-	eventually(t, "the slow connections are ended", func() bool { return openFiles(front) < 200 })
-	if took := time.Since(began); took > wait+patience {
+	harness.Eventually(t, "the slow connections are ended", func() bool { return harness.OpenFiles(front) < 200 })
+	if took := time.Since(began); took > wait+harness.Patience {
 		t.Errorf("ended after %v", took)
 	}
-	s.get("/")
-	s.terminate()
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestConnectionLimit(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "gated:app", args: []string{"--limit-connections", "3", "--keep-alive", "60", "--threads", "4"}})
+	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--limit-connections", "3", "--keep-alive", "60", "--threads", "4"}})
 	// The probe's connection is gone before the others come.
-	eventually(t, "no connection is open", func() bool { return !connected(s.port) })
-	var idle []*client
+	harness.Eventually(t, "no connection is open", func() bool { return !connected(s.Port) })
+	var idle []*harness.Client
 	for range 3 {
-		c := s.client()
-		c.do(t, "GET", "/", "")
+		c := s.Client()
+		c.Do(t, "GET", "/", "")
 		idle = append(idle, c)
 	}
-	idle[0].do(t, "GET", "/", "") // the second is the one that is idle longest now
+	idle[0].Do(t, "GET", "/", "") // the second is the one that is idle longest now
 	for n, oldest := range []int{1, 2, 0} {
-		c := s.client()
-		if r := c.do(t, "GET", "/", ""); r.status != 200 {
+		c := s.Client()
+		if r := c.Do(t, "GET", "/", ""); r.Status != 200 {
 			t.Errorf("connection %d at the limit: %v", n+1, r)
 		}
-		idle[oldest].expectEOF(t)
+		idle[oldest].ExpectEOF(t)
 		for i, other := range idle {
 			gone := i == oldest || slices.Contains([]int{1, 2, 0}[:n], i)
-			if !gone && closedByPeer(other) {
+			if !gone && harness.ClosedByPeer(other) {
 				t.Errorf("connection %d at the limit: connection %d was closed, too", n+1, i)
 			}
 		}
@@ -194,96 +196,96 @@ func TestConnectionLimit(t *testing.T) {
 	}
 
 	// With none idle, new connections wait in the backlog.
-	var busy []*client
-	var gates []*gate
+	var busy []*harness.Client
+	var gates []*harness.Gate
 	for i := range 3 {
-		g := s.gate(fmt.Sprint("busy", i))
-		c := s.client()
-		c.send(t, format("GET", fmt.Sprint("/busy", i), ""))
-		g.entered()
+		g := s.Gate(fmt.Sprint("busy", i))
+		c := s.Client()
+		c.Send(t, harness.FormatRequest("GET", fmt.Sprint("/busy", i), ""))
+		g.Entered()
 		busy, gates = append(busy, c), append(gates, g)
 	}
-	next := s.client()
-	next.send(t, format("GET", "/", ""))
+	next := s.Client()
+	next.Send(t, harness.FormatRequest("GET", "/", ""))
 	time.Sleep(500 * time.Millisecond)
 	if answered(next) {
 		t.Error("a fourth connection was served beside three busy ones")
 	}
 	for i, c := range busy {
-		if closedByPeer(c) {
+		if harness.ClosedByPeer(c) {
 			t.Errorf("busy connection %d was closed", i)
 		}
 	}
-	gates[1].release()
-	if r := busy[1].receive(t, "GET"); r.status != 200 {
+	gates[1].Release()
+	if r := busy[1].Receive(t, "GET"); r.Status != 200 {
 		t.Errorf("%v", r)
 	}
-	if r := next.receive(t, "GET"); r.status != 200 {
+	if r := next.Receive(t, "GET"); r.Status != 200 {
 		t.Errorf("the connection that waited: %v", r)
 	}
-	gates[0].release()
-	gates[2].release()
-	for _, c := range []*client{busy[0], busy[2]} {
-		if r := c.receive(t, "GET"); r.status != 200 {
+	gates[0].Release()
+	gates[2].Release()
+	for _, c := range []*harness.Client{busy[0], busy[2]} {
+		if r := c.Receive(t, "GET"); r.Status != 200 {
 			t.Errorf("%v", r)
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // Connections that never say anything keep nobody out.
 func TestSilentConnectionsGiveWay(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{args: []string{"--limit-connections", "3", "--keep-alive", "60"}})
-	eventually(t, "no connection is open", func() bool { return !connected(s.port) })
-	var silent []*client
+	s := harness.Start(t, harness.Options{Args: []string{"--limit-connections", "3", "--keep-alive", "60"}})
+	harness.Eventually(t, "no connection is open", func() bool { return !connected(s.Port) })
+	var silent []*harness.Client
 	for range 3 {
-		silent = append(silent, s.client())
+		silent = append(silent, s.Client())
 	}
-	c := s.client()
+	c := s.Client()
 	for range 3 {
-		if r := c.do(t, "GET", "/", ""); r.status != 200 {
+		if r := c.Do(t, "GET", "/", ""); r.Status != 200 {
 			t.Errorf("beside three that are silent: %v", r)
 		}
 	}
-	eventually(t, "one of them is closed", func() bool { return slices.ContainsFunc(silent, closedByPeer) })
-	s.terminate()
+	harness.Eventually(t, "one of them is closed", func() bool { return slices.ContainsFunc(silent, harness.ClosedByPeer) })
+	s.Terminate()
 }
 
 func TestConnectionLimitUnderLoad(t *testing.T) {
 	t.Parallel()
 	// More clients than connections: all are served, though not on kept ones.
-	s := start(t, options{app: "echo:app", args: []string{"--limit-connections", "4", "--workers", "2", "--keep-alive", "60"}})
-	o := s.oneShotLoad(12)
-	o.progress(500)
-	sum := o.finish()
+	s := harness.Start(t, harness.Options{App: "echo:app", Args: []string{"--limit-connections", "4", "--workers", "2", "--keep-alive", "60"}})
+	o := s.OneShotLoad(12)
+	o.Progress(500)
+	sum := o.Finish()
 	t.Logf("load: %v", sum)
-	if sum.losses() > 0 {
+	if sum.Losses() > 0 {
 		t.Errorf("requests were lost: %v", sum)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestTooManyOpenFiles(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "hello:app", args: []string{"--keep-alive", "60"}})
-	front := s.role("front")[0].pid
-	kept := s.client()
-	kept.do(t, "GET", "/", "")
+	s := harness.Start(t, harness.Options{App: "hello:app", Args: []string{"--keep-alive", "60"}})
+	front := s.Role("front")[0].PID
+	kept := s.Client()
+	kept.Do(t, "GET", "/", "")
 
 	// The limit falls while the front runs: nothing that it knows at its start
 	// saves it from EMFILE.
 	var was unix.Rlimit
-	must(t, unix.Prlimit(front, unix.RLIMIT_NOFILE, nil, &was))
-	low := unix.Rlimit{Cur: uint64(openFiles(front) + 10), Max: was.Max}
-	must(t, unix.Prlimit(front, unix.RLIMIT_NOFILE, &low, nil))
-	mark := s.log.mark()
-	crowd := s.crowd(50, "GET ")
-	s.log.expectFrom(t, mark, `\[ERROR\] .*too many open files`)
+	harness.Must(t, unix.Prlimit(front, unix.RLIMIT_NOFILE, nil, &was))
+	low := unix.Rlimit{Cur: uint64(harness.OpenFiles(front) + 10), Max: was.Max}
+	harness.Must(t, unix.Prlimit(front, unix.RLIMIT_NOFILE, &low, nil))
+	mark := s.Log.Mark()
+	crowd := s.Crowd(50, "GET ")
+	s.Log.ExpectFrom(t, mark, `\[ERROR\] .*too many open files`)
 
 	began, cpu := time.Now(), cpuTime(t, front)
 	for range 20 {
-		if r := kept.do(t, "GET", "/", ""); r.status != 200 {
+		if r := kept.Do(t, "GET", "/", ""); r.Status != 200 {
 			t.Errorf("%v", r)
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -293,69 +295,69 @@ func TestTooManyOpenFiles(t *testing.T) {
 	if used > passed/4 {
 		t.Errorf("the front used %v of %v while it could accept nothing", used, passed)
 	}
-	if n := s.log.count(`too many open files`); n != 1 {
+	if n := s.Log.Count(`too many open files`); n != 1 {
 		t.Errorf("%d lines in the log about too many open files, want 1", n)
 	}
 
 	// With room again, those that waited are served.
-	must(t, unix.Prlimit(front, unix.RLIMIT_NOFILE, &was, nil))
+	harness.Must(t, unix.Prlimit(front, unix.RLIMIT_NOFILE, &was, nil))
 	for i, c := range crowd {
-		c.send(t, "/ HTTP/1.1\r\nHost: test\r\n\r\n")
-		if r := c.receive(t, "GET"); r.status != 200 {
+		c.Send(t, "/ HTTP/1.1\r\nHost: test\r\n\r\n")
+		if r := c.Receive(t, "GET"); r.Status != 200 {
 			t.Errorf("connection %d: %v", i, r)
 		}
 	}
-	if got := s.role("front"); len(got) != 1 || got[0].pid != front {
+	if got := s.Role("front"); len(got) != 1 || got[0].PID != front {
 		t.Errorf("the front did not survive: %v", got)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestFewFilesAllowed(t *testing.T) {
 	t.Parallel()
 	// With limit_connections 0 the descriptor limit is the limit: there is room
 	// for what else the front opens, and no accept fails.
-	s := start(t, options{app: "echo:app", args: []string{"--keep-alive", "60"},
-		wrap: []string{"sh", "-c", `ulimit -n 100; exec "$@"`, "sh"}})
-	front := s.role("front")[0].pid
-	var crowd []*client
+	s := harness.Start(t, harness.Options{App: "echo:app", Args: []string{"--keep-alive", "60"},
+		Wrap: []string{"sh", "-c", `ulimit -n 100; exec "$@"`, "sh"}})
+	front := s.Role("front")[0].PID
+	var crowd []*harness.Client
 	large := func(i int) bool { return i%20 == 0 }
 	for i := range 200 {
-		c := s.client()
+		c := s.Client()
 		if large(i) {
-			c.send(t, "POST ")
+			c.Send(t, "POST ")
 		} else {
-			c.send(t, "GET ")
+			c.Send(t, "GET ")
 		}
 		crowd = append(crowd, c)
 	}
-	eventually(t, "the front has some", func() bool { return openFiles(front) > 40 })
+	harness.Eventually(t, "the front has some", func() bool { return harness.OpenFiles(front) > 40 })
 	began, cpu := time.Now(), cpuTime(t, front)
 	time.Sleep(2 * time.Second)
 	used, passed := cpuTime(t, front)-cpu, time.Since(began)
-	t.Logf("%d descriptors; the front used %v of %v", openFiles(front), used, passed)
+	t.Logf("%d descriptors; the front used %v of %v", harness.OpenFiles(front), used, passed)
 	if used > passed/4 {
 		t.Errorf("the front used %v of %v while it had no room", used, passed)
 	}
-	if n := s.log.count(`too many open files`); n > 1 {
+	if n := s.Log.Count(`too many open files`); n > 1 {
 		t.Errorf("%d lines in the log about too many open files", n)
 	}
 	// All are served, as others make room: a large body needs another file.
 	body := strings.Repeat("b", 1<<20)
 	for i, c := range crowd {
-		c.SetDeadline(time.Now().Add(patience))
+		c.SetDeadline(time.Now().Add(harness.Patience))
 		if large(i) {
-			c.send(t, fmt.Sprintf("/ HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
-			if r := c.receive(t, "POST"); r.status != 200 || len(r.body) != len(body)+2 {
+			c.Send(t, fmt.Sprintf("/ HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+			if r := c.Receive(t, "POST"); r.Status != 200 || len(r.Body) != len(body)+2 {
 				t.Fatalf("connection %d, a large body: %v", i, r)
 			}
 		} else {
-			c.send(t, "/ HTTP/1.1\r\nHost: test\r\n\r\n")
-			if r := c.receive(t, "GET"); r.status != 200 {
+			c.Send(t, "/ HTTP/1.1\r\nHost: test\r\n\r\n")
+			if r := c.Receive(t, "GET"); r.Status != 200 {
 				t.Fatalf("connection %d: %v", i, r)
 			}
 		}
 		c.Close()
 	}
-	s.terminate()
+	s.Terminate()
 }

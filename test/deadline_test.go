@@ -6,43 +6,45 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // TestDeadline is about what an app can ask about its request.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	forEachKind(t, func(t *testing.T, k kind) {
+	harness.ForEachKind(t, func(t *testing.T, k harness.Kind) {
 		t.Parallel()
-		s := start(t, k.options(t, "asking:app", "--timeout", "2"))
-		left, err := strconv.ParseFloat(s.get("/"), 64)
+		s := harness.Start(t, k.Options(t, "asking:app", "--timeout", "2"))
+		left, err := strconv.ParseFloat(s.Get("/"), 64)
 		if err != nil || left < 0 || left > 2.01 {
 			t.Errorf("%g s are left, %v", left, err)
 		}
 
 		// One that asked for more time gets it, beyond timeout.
-		g := s.gate("long")
-		long := s.begin("/long")
-		g.entered()
+		g := s.Gate("long")
+		long := s.Begin("/long")
+		g.Entered()
 		time.Sleep(2600 * time.Millisecond)
-		g.release()
-		left, err = strconv.ParseFloat(long.expect(200).body, 64)
+		g.Release()
+		left, err = strconv.ParseFloat(long.Expect(200).Body, 64)
 		if err != nil || left < 1 || left > 60.01 {
 			t.Errorf("after an extension %g s are left, %v", left, err)
 		}
 
 		// One whose client has left is told.
-		begun, gone := s.gate("begun"), s.gate("gone")
-		c := s.client()
-		c.send(t, format("GET", "/gone", ""))
-		begun.entered()
-		begun.release()
+		begun, gone := s.Gate("begun"), s.Gate("gone")
+		c := s.Client()
+		c.Send(t, harness.FormatRequest("GET", "/gone", ""))
+		begun.Entered()
+		begun.Release()
 		c.Close()
-		gone.entered()
-		gone.release()
-		if n := s.log.count("WORKER TIMEOUT"); n > 0 {
+		gone.Entered()
+		gone.Release()
+		if n := s.Log.Count("WORKER TIMEOUT"); n > 0 {
 			t.Errorf("%d timeouts", n)
 		}
-		s.get("/")
-		s.terminate()
+		s.Get("/")
+		s.Terminate()
 	})
 }

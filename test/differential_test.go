@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // A reading is what a server makes of the bytes of a connection.
@@ -55,7 +57,7 @@ var exceptions = []exception{
 // them at most, and read it in the same way. The exceptions are listed with a reason.
 func TestDifferential(t *testing.T) {
 	t.Parallel()
-	python := venv(t)
+	python := harness.Venv(t)
 	all := mutations()
 	texts := make([]string, len(all))
 	for i, m := range all {
@@ -66,17 +68,17 @@ func TestDifferential(t *testing.T) {
 		texts[i] = latin1.String()
 	}
 	input, err := json.Marshal(texts)
-	must(t, err)
+	harness.Must(t, err)
 	peers := exec.Command(python, "clients/peers.py")
 	peers.Stdin = bytes.NewReader(input)
 	var complaints strings.Builder
 	peers.Stderr = &complaints
 	output, err := peers.StdoutPipe()
-	must(t, err)
-	must(t, peers.Start())
+	harness.Must(t, err)
+	harness.Must(t, peers.Start())
 	defer peers.Wait()
 
-	s := start(t, options{app: "mirror:app", args: []string{"--threads", "4", "--log-level", "error"}})
+	s := harness.Start(t, harness.Options{App: "mirror:app", Args: []string{"--threads", "4", "--log-level", "error"}})
 	other := httptest.NewUnstartedServer(http.HandlerFunc(mirror))
 	other.Config.DisableGeneralOptionsHandler = true
 	other.Start()
@@ -90,9 +92,9 @@ func TestDifferential(t *testing.T) {
 			t.Fatalf("%v: %s", err, complaints.String())
 		}
 		theirs["net/http"], err = readBy(other.Listener.Addr().String(), m.text+marker)
-		must(t, err)
-		ours, err := readBy(s.addr(), m.text+marker)
-		must(t, err)
+		harness.Must(t, err)
+		ours, err := readBy(s.Address, m.text+marker)
+		harness.Must(t, err)
 		if len(ours.Seen) > 0 {
 			accepted++
 		}
@@ -119,7 +121,7 @@ func TestDifferential(t *testing.T) {
 	if accepted < len(all)/10 || refused < len(all)/3 {
 		t.Errorf("of %d requests %d are accepted and %d refused: the test is broken", len(all), accepted, refused)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func isException(name string) bool {
@@ -170,7 +172,7 @@ func readBy(addr, text string) (reading, error) {
 		return got, err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(harness.Patience))
 	if _, err := c.Write([]byte(text)); err == nil {
 		c.(*net.TCPConn).CloseWrite()
 	}

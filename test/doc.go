@@ -4,11 +4,11 @@
 //
 // Each test has a server of its own, in a directory of its own, on a port of
 // its own. At its end the server must have left nothing behind: no process, no
-// socket, no pid file, no temporary file; harness_server_test.go checks that,
-// and prints the log of a server whose test failed. Tests wait for events (a
-// line of the log, a response, the end of a process), never for time to pass.
-// What an app does between two events is governed by gates, named pipes that
-// it opens and the test releases; see apps/gate.py.
+// socket, no pid file, no temporary file; package harness checks that, and
+// prints the log of a server whose test failed. Tests wait for events (a line
+// of the log, a response, the end of a process), never for time to pass. What
+// an app does between two events is governed by gates, named pipes that it
+// opens and the test releases; see apps/gate.py.
 //
 // Environment:
 //

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // eventSource streams until the handler of SIGTERM belongs to something that should exit,
@@ -29,20 +31,20 @@ async def app(scope, receive, send):
 // Responses without an end see that the server, or their worker, ends.
 func TestEventStreamsEnd(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "events:app", files: map[string]string{"events.py": eventSource}, args: []string{"--graceful-timeout", "60"}})
+	s := harness.Start(t, harness.Options{App: "events:app", Files: map[string]string{"events.py": eventSource}, Args: []string{"--graceful-timeout", "60"}})
 	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM} {
-		c := s.client()
-		c.send(t, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
-		c.expectHead(t, 200)
-		worker := s.workers(1)[0]
-		s.signal(sig)
+		c := s.Client()
+		c.Send(t, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+		c.ExpectHead(t, 200)
+		worker := s.Workers(1)[0]
+		s.Signal(sig)
 		if sig == syscall.SIGHUP {
-			s.log.expectFrom(t, 0, fmt.Sprintf(`Worker exiting \(pid: %d\)`, worker))
+			s.Log.ExpectFrom(t, 0, fmt.Sprintf(`Worker exiting \(pid: %d\)`, worker))
 		}
 		began := time.Now()
 		data, last := make([]byte, 4096), ""
 		for !strings.HasSuffix(last, "end\r\n0\r\n\r\n") {
-			n, err := c.r.Read(data)
+			n, err := c.Reader.Read(data)
 			if err != nil {
 				t.Fatalf("%v: after %q the stream ended: %v", sig, last, err)
 			}
@@ -52,29 +54,29 @@ func TestEventStreamsEnd(t *testing.T) {
 			t.Errorf("%v: the stream ended after %v", sig, took)
 		}
 	}
-	s.expectExit(0)
+	s.ExpectExit(0)
 }
 
 // They end as well where the server makes way for its successor, and not if nothing ends.
 func TestEventStreamsEndInUpgrade(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "events:app", daemon: true, files: map[string]string{"events.py": eventSource}, args: []string{"--graceful-timeout", "60"}})
-	old := s.workers(1)[0]
-	u := s.upgrade(1)
-	c := s.client()
-	c.send(t, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
-	c.expectHead(t, 200)
+	s := harness.Start(t, harness.Options{App: "events:app", Daemon: true, Files: map[string]string{"events.py": eventSource}, Args: []string{"--graceful-timeout", "60"}})
+	old := s.Workers(1)[0]
+	u := upgrade(s, 1)
+	c := s.Client()
+	c.Send(t, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.ExpectHead(t, 200)
 	began := time.Now()
-	s.signal(syscall.SIGWINCH)
-	waitGone(t, old)
+	s.Signal(syscall.SIGWINCH)
+	harness.WaitGone(t, old)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("the worker left after %v", took)
 	}
 	// Who comes back is not told to end any more.
-	s.signal(syscall.SIGHUP)
-	s.workersOf(s.pid(), 1)
-	s.signal(syscall.SIGTERM)
-	waitGone(t, s.pid())
+	s.Signal(syscall.SIGHUP)
+	workersOf(s, s.PID(), 1)
+	s.Signal(syscall.SIGTERM)
+	harness.WaitGone(t, s.PID())
 	u.become()
-	s.terminate()
+	s.Terminate()
 }

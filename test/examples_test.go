@@ -13,17 +13,19 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 var exampleCommand = regexp.MustCompile(`(?m)^    indrik (.*)$`)
 
 // example runs the first command that the README.md of an example has, in a copy of
 // its directory and with the environment of `make venv` active.
-func example(t *testing.T, name string) (*server, *web) {
+func example(t *testing.T, name string) (*harness.Server, *harness.Web) {
 	t.Helper()
-	dir := filepath.Join(repository, "examples", name)
+	dir := filepath.Join(harness.Repository, "examples", name)
 	files := map[string]string{}
-	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	harness.Must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.Contains(path, "__pycache__") {
 			return err
 		}
@@ -36,15 +38,15 @@ func example(t *testing.T, name string) (*server, *web) {
 	if command == nil {
 		t.Fatalf("examples/%s/README.md has no command", name)
 	}
-	port := freePort(t)
-	s := launch(t, options{
-		app: "-", bind: []string{}, args: strings.Fields(command[1]), files: files, python: "-",
-		env: []string{"VIRTUAL_ENV=" + filepath.Dir(filepath.Dir(venv(t))), "PYTHONPATH=", fmt.Sprint("INDRIK_BIND=127.0.0.1:", port)},
+	port := harness.FreePort(t)
+	s := harness.Launch(t, harness.Options{
+		App: "-", Bind: []string{}, Args: strings.Fields(command[1]), Files: files, Python: "-",
+		Env: []string{"VIRTUAL_ENV=" + filepath.Dir(filepath.Dir(harness.Venv(t))), "PYTHONPATH=", fmt.Sprint("INDRIK_BIND=127.0.0.1:", port)},
 	})
-	s.port = port
-	s.ready()
-	w := s.web(webH1)
-	w.url = "http://127.0.0.1"
+	s.ListensOn(port)
+	s.Ready()
+	w := s.Web(harness.WebH1)
+	w.URL = "http://127.0.0.1"
 	w.Jar, _ = cookiejar.New(nil)
 	return s, w
 }
@@ -52,71 +54,71 @@ func example(t *testing.T, name string) (*server, *web) {
 func TestExampleHello(t *testing.T) {
 	t.Parallel()
 	s, w := example(t, "hello")
-	if p := w.do("GET", "/", ""); p.body != "Hello, World!\n" {
+	if p := w.Fetch("GET", "/", ""); p.Text != "Hello, World!\n" {
 		t.Errorf("%v", p)
 	}
-	s.workers(2)
-	s.terminate()
+	s.Workers(2)
+	s.Terminate()
 }
 
 func TestExampleFlask(t *testing.T) {
 	t.Parallel()
 	s, w := example(t, "flask")
 	form := url.Values{"name": {"<Ada>"}}.Encode()
-	if p := w.do("POST", "/", form, "Content-Type", "application/x-www-form-urlencoded"); p.StatusCode != 200 {
+	if p := w.Fetch("POST", "/", form, "Content-Type", "application/x-www-form-urlencoded"); p.StatusCode != 200 {
 		t.Errorf("%v", p)
 	}
-	if p := w.do("GET", "/", ""); !strings.Contains(p.body, "Hello, &lt;Ada&gt;! You have been here 2 times.") {
+	if p := w.Fetch("GET", "/", ""); !strings.Contains(p.Text, "Hello, &lt;Ada&gt;! You have been here 2 times.") {
 		t.Errorf("%v", p)
 	}
-	s.write("app.py", strings.Replace(s.read("app.py"), "Hello,", "Good evening,", 1))
-	if p := w.do("GET", "/", ""); !strings.Contains(p.body, "Good evening, &lt;Ada&gt;!") {
+	s.WriteFile("app.py", strings.Replace(s.ReadFile("app.py"), "Hello,", "Good evening,", 1))
+	if p := w.Fetch("GET", "/", ""); !strings.Contains(p.Text, "Good evening, &lt;Ada&gt;!") {
 		t.Errorf("after a change: %v", p)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestExampleDjango(t *testing.T) {
 	t.Parallel()
 	s, w := example(t, "django")
-	s.workers(2)
-	p := w.do("GET", "/", "")
-	token := csrfToken.FindStringSubmatch(p.body)
-	if !strings.Contains(p.body, "Hello, World!") || token == nil {
+	s.Workers(2)
+	p := w.Fetch("GET", "/", "")
+	token := csrfToken.FindStringSubmatch(p.Text)
+	if !strings.Contains(p.Text, "Hello, World!") || token == nil {
 		t.Fatalf("%v", p)
 	}
 	form := url.Values{"name": {"<Ada>"}, "csrfmiddlewaretoken": {token[1]}}.Encode()
-	if p := w.do("POST", "/", form, "Content-Type", "application/x-www-form-urlencoded"); p.StatusCode != 302 {
+	if p := w.Fetch("POST", "/", form, "Content-Type", "application/x-www-form-urlencoded"); p.StatusCode != 302 {
 		t.Errorf("%v", p)
 	}
-	if p := w.do("GET", "/", ""); !strings.Contains(p.body, "Hello, &lt;Ada&gt;!") {
+	if p := w.Fetch("GET", "/", ""); !strings.Contains(p.Text, "Hello, &lt;Ada&gt;!") {
 		t.Errorf("%v", p)
 	}
-	if p := w.do("GET", "/static/style.css", ""); p.body != s.read("mysite/static/style.css") {
+	if p := w.Fetch("GET", "/static/style.css", ""); p.Text != s.ReadFile("mysite/static/style.css") {
 		t.Errorf("%v", p)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestExampleFastAPI(t *testing.T) {
 	t.Parallel()
 	s, w := example(t, "fastapi")
-	s.workers(2)
-	s.log.expect(t, `Using worker: asgi`)
-	if p := w.do("GET", "/", ""); !strings.Contains(p.body, `"hello":"world"`) {
+	s.Workers(2)
+	s.Log.Expect(t, `Using worker: asgi`)
+	if p := w.Fetch("GET", "/", ""); !strings.Contains(p.Text, `"hello":"world"`) {
 		t.Errorf("%v", p)
 	}
-	if p := w.do("POST", "/orders", `{"item": "tea"}`, "Content-Type", "application/json"); p.StatusCode != 201 || p.body != `{"ordered":"tea","count":1}` {
+	if p := w.Fetch("POST", "/orders", `{"item": "tea"}`, "Content-Type", "application/json"); p.StatusCode != 201 || p.Text != `{"ordered":"tea","count":1}` {
 		t.Errorf("%v", p)
 	}
-	r, err := w.Get(w.url + "/clock?ticks=2")
-	must(t, err)
+	r, err := w.Get(w.URL + "/clock?ticks=2")
+	harness.Must(t, err)
 	defer r.Body.Close()
 	lines := bufio.NewScanner(r.Body)
 	if !lines.Scan() || lines.Text() != "data: tick 0" {
 		t.Errorf("the first event: %q, %v", lines.Text(), lines.Err())
 	}
-	s.terminate() // which lets the stream finish
+	s.Terminate() // which lets the stream finish
 	for lines.Scan() {
 	}
 	if err := lines.Err(); err != nil {

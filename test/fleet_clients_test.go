@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // The clients of a fleet. Each makes requests at a steady pace until it is stopped, and notes
@@ -18,7 +20,7 @@ import (
 
 // A fleetLoad is the clients of one balancer.
 type fleetLoad struct {
-	f        *fleet
+	f        *harness.Fleet
 	balancer string
 	stop     chan struct{}
 	done     sync.WaitGroup
@@ -74,10 +76,10 @@ const (
 )
 
 // fleetPatience is above what the balancers wait: they answer in any case.
-const fleetPatience = 2*fleetSilence + 3*time.Second
+const fleetPatience = 2*harness.FleetSilence + 3*time.Second
 
 // load starts the clients of a balancer.
-func (f *fleet) load(balancer string) *fleetLoad {
+func load(f *harness.Fleet, balancer string) *fleetLoad {
 	l := &fleetLoad{f: f, balancer: balancer + ":80", stop: make(chan struct{})}
 	l.sum.ok, l.sum.version = map[string]int{}, map[string]int{}
 	for _, c := range []struct {
@@ -94,7 +96,7 @@ func (f *fleet) load(balancer string) *fleetLoad {
 			l.done.Go(func() { c.run(l, id, c.pause) })
 		}
 	}
-	f.t.Cleanup(func() { l.finish() })
+	f.T.Cleanup(func() { l.finish() })
 	return l
 }
 
@@ -130,10 +132,10 @@ func (l *fleetLoad) count(f func(*fleetTally)) {
 	f(&l.sum)
 }
 
-func (l *fleetLoad) lose(kind, why string, head *response) {
+func (l *fleetLoad) lose(kind, why string, head *harness.Response) {
 	loss := fleetLoss{kind: kind, reason: why, at: time.Now()}
 	if head != nil {
-		loss.tried = head.get("X-Tried")
+		loss.tried = head.Get("X-Tried")
 	}
 	l.count(func(t *fleetTally) { t.lost = append(t.lost, loss) })
 }
@@ -151,14 +153,14 @@ func (l *fleetLoad) next(began time.Time, pause time.Duration) bool {
 // ask makes one request, and notes what became of it. errAgain says that the connection was
 // closed without a byte of an answer, so that the request may be sent again (RFC 9110,
 // section 9.2.2).
-func (l *fleetLoad) ask(c *client, kind, method, target, body string, kept bool, fields ...string) (*response, error) {
+func (l *fleetLoad) ask(c *harness.Client, kind, method, target, body string, kept bool, fields ...string) (*harness.Response, error) {
 	c.SetDeadline(time.Now().Add(fleetPatience))
-	_, err := io.WriteString(c, format(method, target, body, fields...))
-	var r *response
+	_, err := io.WriteString(c, harness.FormatRequest(method, target, body, fields...))
+	var r *harness.Response
 	if err == nil {
-		r, err = readResponse(c.r, method)
+		r, err = harness.ReadResponse(c.Reader, method)
 	}
-	if kept && method == "GET" && (errors.Is(err, errNoResponse) || errors.Is(err, syscall.ECONNRESET) && r == nil || errors.Is(err, syscall.EPIPE)) {
+	if kept && method == "GET" && (errors.Is(err, harness.ErrNoResponse) || errors.Is(err, syscall.ECONNRESET) && r == nil || errors.Is(err, syscall.EPIPE)) {
 		return nil, errAgain
 	}
 	want := target + "\n" + body
@@ -167,18 +169,18 @@ func (l *fleetLoad) ask(c *client, kind, method, target, body string, kept bool,
 	}
 	switch {
 	case err != nil:
-		l.lose(kind, reason(err), r)
-	case r.status != 200:
-		err = fmt.Errorf("status %d", r.status)
+		l.lose(kind, harness.Reason(err), r)
+	case r.Status != 200:
+		err = fmt.Errorf("status %d", r.Status)
 		l.lose(kind, err.Error(), r)
-	case r.body != want:
+	case r.Body != want:
 		err = errors.New("the body is not that of the request")
 		l.lose(kind, err.Error(), r)
 	default:
 		l.count(func(t *fleetTally) {
 			t.ok[kind]++
-			t.version[r.get("X-Version")]++
-			if strings.Contains(r.get("X-Tried"), ",") {
+			t.version[r.Get("X-Version")]++
+			if strings.Contains(r.Get("X-Tried"), ",") {
 				t.retried++
 			}
 		})
@@ -188,10 +190,10 @@ func (l *fleetLoad) ask(c *client, kind, method, target, body string, kept bool,
 
 var errAgain = errors.New("to be sent again")
 
-func (l *fleetLoad) connect(kind string) *client {
-	c, err := l.f.clients.dial(l.balancer, fleetPatience)
+func (l *fleetLoad) connect(kind string) *harness.Client {
+	c, err := l.f.Clients.Dial(l.balancer, fleetPatience)
 	if err != nil {
-		l.lose(kind, "connect: "+reason(err), nil)
+		l.lose(kind, "connect: "+harness.Reason(err), nil)
 		return nil
 	}
 	return c
@@ -203,7 +205,7 @@ func (l *fleetLoad) stream(id int, pause time.Duration) { l.keep("stream", id, p
 
 // keep makes requests on a connection for as long as the balancer keeps it.
 func (l *fleetLoad) keep(kind string, id int, pause time.Duration) {
-	var c *client
+	var c *harness.Client
 	leave := func() {
 		if c != nil {
 			c.Close()
@@ -214,7 +216,7 @@ func (l *fleetLoad) keep(kind string, id int, pause time.Duration) {
 	var began time.Time
 	for n := 0; l.next(began, pause); n++ {
 		began = time.Now()
-		if c != nil && closedByPeer(c) {
+		if c != nil && harness.ClosedByPeer(c) {
 			l.count(func(t *fleetTally) { t.idle++ })
 			leave()
 		}
@@ -226,7 +228,7 @@ func (l *fleetLoad) keep(kind string, id int, pause time.Duration) {
 				}
 			}
 			r, err := l.ask(c, kind, "GET", target, "", kept)
-			if err != nil || r.closes() {
+			if err != nil || r.Closes() {
 				leave()
 			}
 			if err != errAgain {
@@ -266,47 +268,47 @@ func (l *fleetLoad) webSocket(id int, pause time.Duration) {
 	}
 }
 
-func (l *fleetLoad) talk(c *client, id int, pause time.Duration) {
+func (l *fleetLoad) talk(c *harness.Client, id int, pause time.Duration) {
 	c.SetDeadline(time.Now().Add(fleetPatience))
-	var head *response
-	_, err := io.WriteString(c, upgrade(fmt.Sprintf("/websocket/%d", id)))
+	var head *harness.Response
+	_, err := io.WriteString(c, harness.UpgradeRequest(fmt.Sprintf("/websocket/%d", id)))
 	if err == nil {
-		head, err = readHead(c.r)
+		head, err = harness.ReadHead(c.Reader)
 	}
-	if err == nil && head.status != 101 {
-		err = fmt.Errorf("status %d", head.status)
+	if err == nil && head.Status != 101 {
+		err = fmt.Errorf("status %d", head.Status)
 	}
 	if err != nil {
-		l.lose("websocket", "handshake: "+reason(err), head)
+		l.lose("websocket", "handshake: "+harness.Reason(err), head)
 		return
 	}
-	l.count(func(t *fleetTally) { t.ok["websocket"]++; t.version[head.get("X-Version")]++ })
-	ws := &socket{client: c, t: l.f.t}
+	l.count(func(t *fleetTally) { t.ok["websocket"]++; t.version[head.Get("X-Version")]++ })
+	ws := &harness.WebSocket{Client: c, T: l.f.T}
 	var began time.Time
 	for n := 0; l.next(began, pause); n++ {
 		began = time.Now()
-		c.SetDeadline(began.Add(fleetSilence))
+		c.SetDeadline(began.Add(harness.FleetSilence))
 		text := fmt.Sprintf("%d.%d", id, n)
-		sent := ws.tryFrame(fin|opText, text)
-		got, err := ws.readFrame()
-		for err == nil && got.first == fin|opPing {
-			_ = ws.tryFrame(fin|opPong, string(got.payload))
-			got, err = ws.readFrame()
+		sent := ws.TryFrame(harness.Fin|harness.OpText, text)
+		got, err := ws.ReadFrame()
+		for err == nil && got.First == harness.Fin|harness.OpPing {
+			_ = ws.TryFrame(harness.Fin|harness.OpPong, string(got.Payload))
+			got, err = ws.ReadFrame()
 		}
 		switch {
 		case err != nil:
-			l.lose("websocket", reason(errors.Join(err, sent)), head)
+			l.lose("websocket", harness.Reason(errors.Join(err, sent)), head)
 			return
-		case got.first == fin|opText && string(got.payload) == text:
+		case got.First == harness.Fin|harness.OpText && string(got.Payload) == text:
 			l.count(func(t *fleetTally) { t.messages++ })
-		case got.first == fin|opClose && slices.Equal(got.payload[:2], closeFrame(1012, "").payload):
+		case got.First == harness.Fin|harness.OpClose && slices.Equal(got.Payload[:2], harness.CloseFrame(1012, "").Payload):
 			l.count(func(t *fleetTally) { t.restarts++ })
-			_ = ws.tryFrame(fin|opClose, string(closeFrame(1012, "").payload))
+			_ = ws.TryFrame(harness.Fin|harness.OpClose, string(harness.CloseFrame(1012, "").Payload))
 			return
 		default:
 			l.lose("websocket", fmt.Sprintf("%v instead of %q", got, text), head)
 			return
 		}
 	}
-	_ = ws.tryFrame(fin|opClose, string(closeFrame(1000, "").payload))
+	_ = ws.TryFrame(harness.Fin|harness.OpClose, string(harness.CloseFrame(1000, "").Payload))
 }

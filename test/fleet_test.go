@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // fleetRequests is how many requests there are at least while hosts are replaced.
@@ -21,27 +23,27 @@ func TestAllRollingUpdate(t *testing.T) {
 	if os.Getenv("INDRIK_TEST_ALL") == "" {
 		t.Skip("needs INDRIK_TEST_ALL=1")
 	}
-	needsNetns(t)
-	find(t, "haproxy")
-	find(t, "nginx")
-	f := newFleet(t)
-	loads := map[string]*fleetLoad{"HAProxy": f.load(fleetHAProxy), "nginx": f.load(fleetNginx)}
+	harness.NeedsNetNS(t)
+	harness.FindProgram(t, "haproxy")
+	harness.FindProgram(t, "nginx")
+	f := harness.NewFleet(t)
+	loads := map[string]*fleetLoad{"HAProxy": load(f, harness.FleetHAProxy), "nginx": load(f, harness.FleetNginx)}
 	began := time.Now()
 	version, answered := 1, 0
 	var report []string
-	update := func(how string, groups ...[]*fleetHost) {
+	update := func(how string, groups ...[]*harness.FleetHost) {
 		version++
 		start := time.Now()
 		for _, hosts := range groups {
-			f.roll(version, hosts...)
+			f.Roll(version, hosts...)
 		}
 		took := time.Since(start).Round(100 * time.Millisecond)
 		for name, l := range loads {
-			eventually(t, "the new code serves "+name, func() bool { return l.served(version) })
+			harness.Eventually(t, "the new code serves "+name, func() bool { return l.served(version) })
 			sum := l.take()
 			answered += sum.answered()
 			report = append(report, fmt.Sprintf("%s, %s, %v: %v", how, name, took, sum))
-			f.expectNoneLost(how+" by "+name, sum)
+			expectNoneLost(f, how+" by "+name, sum)
 			if len(groups) > 1 && sum.restarts == 0 {
 				t.Errorf("no WebSocket was closed: %v", sum)
 			}
@@ -51,76 +53,76 @@ func TestAllRollingUpdate(t *testing.T) {
 			}
 		}
 	}
-	a, b, c := f.hosts[0:1], f.hosts[1:2], f.hosts[2:3]
+	a, b, c := f.Hosts[0:1], f.Hosts[1:2], f.Hosts[2:3]
 	update("one at a time", a, b, c)
-	update("two at a time", f.hosts[:2], c)
+	update("two at a time", f.Hosts[:2], c)
 	for i := 0; answered < fleetRequests; i++ {
 		if time.Since(began) > 50*time.Second {
 			t.Fatalf("after %v there were only %d requests: is the machine busy with something else?", time.Since(began), answered)
 		}
-		update("one more", f.hosts[i%3:i%3+1])
+		update("one more", f.Hosts[i%3:i%3+1])
 	}
-	if n := f.again(); n > 0 {
+	if n := f.Again(); n > 0 {
 		t.Errorf("HAProxy had to send %d requests twice", n)
 	}
 	t.Logf("%d requests in rolling updates\n%s", answered, strings.Join(report, "\n"))
-	f.blackout(version, loads)
-	for _, h := range f.hosts {
-		h.server.signal(syscall.SIGTERM)
-		h.server.signal(syscall.SIGTERM) // nobody is left to wait for
+	blackout(f, version, loads)
+	for _, h := range f.Hosts {
+		h.Server.Signal(syscall.SIGTERM)
+		h.Server.Signal(syscall.SIGTERM) // nobody is left to wait for
 	}
-	for _, h := range f.hosts {
-		h.server.expectExit(0)
+	for _, h := range f.Hosts {
+		h.Server.ExpectExit(0)
 	}
 }
 
 // expectNoneLost checks a tally of a rolling update.
-func (f *fleet) expectNoneLost(what string, sum fleetTally) {
-	f.t.Helper()
+func expectNoneLost(f *harness.Fleet, what string, sum fleetTally) {
+	f.T.Helper()
 	for i, l := range sum.lost {
 		if i < 10 {
-			f.t.Errorf("%s: lost: %v", what, l)
+			f.T.Errorf("%s: lost: %v", what, l)
 		}
 	}
 	if len(sum.lost) > 0 {
-		f.t.Errorf("%s: %d lost", what, len(sum.lost))
+		f.T.Errorf("%s: %d lost", what, len(sum.lost))
 	}
 	for _, kind := range []string{"keep-alive", "one-shot", "stream"} {
 		if sum.ok[kind] == 0 {
-			f.t.Errorf("%s: no request of kind %s", what, kind)
+			f.T.Errorf("%s: no request of kind %s", what, kind)
 		}
 	}
 	if sum.messages == 0 || sum.retried > 0 {
-		f.t.Errorf("%s: %v", what, sum)
+		f.T.Errorf("%s: %v", what, sum)
 	}
 }
 
 // blackout cuts the power of a host, brings it back with the next version of the code, ends the
 // load, and looks whose requests were lost.
-func (f *fleet) blackout(version int, loads map[string]*fleetLoad) {
-	t := f.t
+func blackout(f *harness.Fleet, version int, loads map[string]*fleetLoad) {
+	t := f.T
 	t.Helper()
-	dead := f.hosts[1]
+	dead := f.Hosts[1]
 	start := time.Now()
-	f.cutPower(dead)
+	f.CutPower(dead)
 	// Until what waits for the host has been given up.
-	time.Sleep(fleetSilence + 4*time.Second)
-	f.restorePower(dead, version+1)
+	time.Sleep(harness.FleetSilence + 4*time.Second)
+	f.RestorePower(dead, version+1)
 	for name, l := range loads {
-		eventually(t, "the host that came back serves "+name, func() bool { return l.served(version + 1) })
+		harness.Eventually(t, "the host that came back serves "+name, func() bool { return l.served(version + 1) })
 	}
 	for name, l := range loads {
 		l.finish()
 		sum := l.take()
 		if name == "HAProxy" {
-			sum.retried = f.again()
+			sum.retried = f.Again()
 		}
 		t.Logf("power cut, %s, %v: %v", name, time.Since(start).Round(100*time.Millisecond), sum)
 		for i, loss := range sum.lost {
-			if !strings.Contains(loss.tried, dead.addr) && loss.tried != dead.name {
+			if !strings.Contains(loss.tried, dead.Addr) && loss.tried != dead.Name {
 				t.Errorf("lost with a host that lives: %v", loss)
 			} else if i < 3 {
-				t.Logf("lost with host %s: %v", dead.name, loss)
+				t.Logf("lost with host %s: %v", dead.Name, loss)
 			}
 		}
 		if sum.ok["keep-alive"] == 0 || len(sum.lost) > fleetInFlight || len(sum.lost)+sum.retried == 0 {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // forking are apps that fork in each request, and whose child comes back to the server.
@@ -56,52 +58,52 @@ func TestForksOfWorkers(t *testing.T) {
 	for _, kind := range []string{"sync", "gthread --threads 4", "gevent", "asgi"} {
 		t.Run(strings.Fields(kind)[0], func(t *testing.T) {
 			t.Parallel()
-			o := options{app: "forking:app", files: map[string]string{"forking.py": forking}, noProbe: true}
-			o.args = append([]string{"--workers", "2", "--timeout", "20", "-k"}, strings.Fields(kind)...)
+			o := harness.Options{App: "forking:app", Files: map[string]string{"forking.py": forking}, NoProbe: true}
+			o.Args = append([]string{"--workers", "2", "--timeout", "20", "-k"}, strings.Fields(kind)...)
 			switch kind {
 			case "gevent":
-				o.python = venv(t)
+				o.Python = harness.Venv(t)
 			case "asgi":
-				o.app = "forking:coroutine"
+				o.App = "forking:coroutine"
 			}
-			s := start(t, o)
-			old := s.workers(2)
+			s := harness.Start(t, o)
+			old := s.Workers(2)
 			var clients sync.WaitGroup
 			for i := range 4 {
 				clients.Go(func() {
 					for j, how := range []string{"exit", "return", "raise", "exit", "return", "raise"} {
 						body := strings.Repeat(fmt.Sprintf("%d-%d.", i, j), 20000)
-						r, err := s.request("POST", "/?"+how, body)
-						if err != nil || r.status != 200 || r.body != body {
+						r, err := s.Request("POST", "/?"+how, body)
+						if err != nil || r.Status != 200 || r.Body != body {
 							t.Errorf("%s: %v, %v", how, r, err)
 						}
 					}
 				})
 			}
 			clients.Wait()
-			r, err := s.request("POST", "/?stay", "x")
-			must(t, err)
-			stays := atoi(t, r.get("X-Pid"))
+			r, err := s.Request("POST", "/?stay", "x")
+			harness.Must(t, err)
+			stays := atoi(t, r.Get("X-Pid"))
 			defer syscall.Kill(stays, syscall.SIGKILL)
-			if now := s.workers(3); fmt.Sprint(without(now, stays)) != fmt.Sprint(old) { // it has the title of its parent
+			if now := s.Workers(3); fmt.Sprint(without(now, stays)) != fmt.Sprint(old) { // it has the title of its parent
 				t.Errorf("the workers are %v, were %v", now, old)
 			}
 			began := time.Now()
-			s.signal(syscall.SIGTERM)
-			if code := s.exit(); code != 0 {
+			s.Signal(syscall.SIGTERM)
+			if code := s.Exit(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 			if took := time.Since(began); took > 8*time.Second {
 				t.Errorf("the server ended after %v", took)
 			}
-			if !alive(stays) {
+			if !harness.Alive(stays) {
 				t.Error("the fork has ended")
 			}
-			if n := s.log.count("Worker exiting"); n != 2 {
+			if n := s.Log.Count("Worker exiting"); n != 2 {
 				t.Errorf("%d processes said that they were workers", n)
 			}
-			kill(t, stays, syscall.SIGTERM)
-			waitGone(t, stays)
+			harness.Kill(t, stays, syscall.SIGTERM)
+			harness.WaitGone(t, stays)
 		})
 	}
 }

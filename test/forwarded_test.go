@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 func TestForwardedAllowIPs(t *testing.T) {
@@ -29,29 +31,29 @@ func TestForwardedAllowIPs(t *testing.T) {
 		{env: "192.0.2.1", ips: "127.0.0.1", scheme: "https"},
 	} {
 		t.Run(fmt.Sprintf("%s %s %s", test.ips, test.env, test.host), func(t *testing.T) {
-			o := options{app: "showenviron:app"}
+			o := harness.Options{App: "showenviron:app"}
 			if test.host != "" {
 				bind, _ := onPort(t, test.host)
-				o.bind = []string{bind}
+				o.Bind = []string{bind}
 			}
 			if test.ips != "" {
-				o.args = []string{"--forwarded-allow-ips", test.ips}
+				o.Args = []string{"--forwarded-allow-ips", test.ips}
 			}
 			if test.env != "" {
-				o.env = []string{"FORWARDED_ALLOW_IPS=" + test.env}
+				o.Env = []string{"FORWARDED_ALLOW_IPS=" + test.env}
 			}
-			s := start(t, o)
-			c := s.client()
-			variablesOf(t, c.do(t, "GET", "/", "", "X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.9")).expect(t, variables{
+			s := harness.Start(t, o)
+			c := s.Client()
+			variablesOf(t, c.Do(t, "GET", "/", "", "X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.9")).expect(t, variables{
 				"wsgi.url_scheme": test.scheme, "HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "192.0.2.9",
 			})
-			s.terminate()
+			s.Terminate()
 		})
 	}
 	// Nobody on TCP is trusted.
-	s := start(t, options{app: "showenviron:app", conf: "forwarded_allow_ips = ''\n"})
-	variablesOf(t, s.client().do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
-	s.terminate()
+	s := harness.Start(t, harness.Options{App: "showenviron:app", Conf: "forwarded_allow_ips = ''\n"})
+	variablesOf(t, s.Client().Do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
+	s.Terminate()
 }
 
 func TestSecureSchemeHeaders(t *testing.T) {
@@ -77,97 +79,97 @@ func TestSecureSchemeHeaders(t *testing.T) {
 		"X-Forwarded-Ssl: on\r\nA: b\r\nX-Forwarded-Proto: wss": "https",
 		"X-Forwarded-Ssl: on\r\nA: b\r\nX-Forwarded-Proto: ws":  refused,
 	}
-	s := start(t, options{app: "showenviron:app"})
-	untrusting := start(t, options{app: "showenviron:app", args: []string{"--forwarded-allow-ips", "192.0.2.1"}})
+	s := harness.Start(t, harness.Options{App: "showenviron:app"})
+	untrusting := harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--forwarded-allow-ips", "192.0.2.1"}})
 	for fields, scheme := range tests {
-		c := s.client()
-		r := c.do(t, "GET", "/", "", strings.Split(fields, "\r\n")...)
+		c := s.Client()
+		r := c.Do(t, "GET", "/", "", strings.Split(fields, "\r\n")...)
 		if scheme != refused {
 			variablesOf(t, r).expect(t, variables{"wsgi.url_scheme": scheme})
 		} else {
-			if r.status != 400 || !r.closes() || !strings.Contains(r.body, "Contradictory scheme headers") {
+			if r.Status != 400 || !r.Closes() || !strings.Contains(r.Body, "Contradictory scheme headers") {
 				t.Errorf("%q: %v", fields, r)
 			}
-			c.expectEOF(t)
+			c.ExpectEOF(t)
 		}
-		variablesOf(t, untrusting.client().do(t, "GET", "/", "", strings.Split(fields, "\r\n")...)).expect(t, variables{"wsgi.url_scheme": "http"})
+		variablesOf(t, untrusting.Client().Do(t, "GET", "/", "", strings.Split(fields, "\r\n")...)).expect(t, variables{"wsgi.url_scheme": "http"})
 		if t.Failed() {
 			t.Fatalf("%q", fields)
 		}
 	}
-	s.terminate()
-	untrusting.terminate()
+	s.Terminate()
+	untrusting.Terminate()
 
-	s = start(t, options{app: "showenviron:app", conf: "secure_scheme_headers = {'X-SCHEME': 'tls'}\n"})
-	variablesOf(t, s.client().do(t, "GET", "/", "", "X-Scheme: tls", "X-Forwarded-Proto: http")).expect(t, variables{"wsgi.url_scheme": "https"})
-	variablesOf(t, s.client().do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
-	s.terminate()
+	s = harness.Start(t, harness.Options{App: "showenviron:app", Conf: "secure_scheme_headers = {'X-SCHEME': 'tls'}\n"})
+	variablesOf(t, s.Client().Do(t, "GET", "/", "", "X-Scheme: tls", "X-Forwarded-Proto: http")).expect(t, variables{"wsgi.url_scheme": "https"})
+	variablesOf(t, s.Client().Do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
+	s.Terminate()
 }
 
 func TestSchemeUnderTLS(t *testing.T) {
 	t.Parallel()
 	// A trusted proxy that reencrypts knows what the client used.
-	s := start(t, withTLS(t, options{app: "showenviron:app"}))
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "showenviron:app"}))
 	for field, scheme := range map[string]string{
 		"X-Nothing: x": "https", "X-Forwarded-Proto: https": "https", "X-Forwarded-Proto: http": "http", "X-Forwarded-Ssl: off": "http",
 	} {
-		variablesOf(t, s.client().do(t, "GET", "/", "", field)).expect(t, variables{"wsgi.url_scheme": scheme})
+		variablesOf(t, s.Client().Do(t, "GET", "/", "", field)).expect(t, variables{"wsgi.url_scheme": scheme})
 	}
-	s.terminate()
-	s = start(t, withTLS(t, options{app: "showenviron:app", args: []string{"--forwarded-allow-ips", "192.0.2.1"}}))
-	variablesOf(t, s.client().do(t, "GET", "/", "", "X-Forwarded-Proto: http")).expect(t, variables{"wsgi.url_scheme": "https"})
-	s.terminate()
+	s.Terminate()
+	s = harness.Start(t, harness.WithTLS(t, harness.Options{App: "showenviron:app", Args: []string{"--forwarded-allow-ips", "192.0.2.1"}}))
+	variablesOf(t, s.Client().Do(t, "GET", "/", "", "X-Forwarded-Proto: http")).expect(t, variables{"wsgi.url_scheme": "https"})
+	s.Terminate()
 }
 
 func TestTrustIsInThePeerBehindProxyProtocol(t *testing.T) {
 	t.Parallel()
 	// A proxy that sends the PROXY header and sets header fields is trusted, as
 	// in Gunicorn, by its own address: that of its client is never listed.
-	s := start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto"}})
+	s := harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto"}})
 	for _, h := range proxyHeaders() {
-		c := s.client()
-		c.send(t, h.text)
+		c := s.Client()
+		c.Send(t, h.text)
 		for range 2 {
-			variablesOf(t, c.do(t, "GET", "/app/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /app")).expect(t, variables{
+			variablesOf(t, c.Do(t, "GET", "/app/x", "", "X-Forwarded-Proto: https", "SCRIPT_NAME: /app")).expect(t, variables{
 				"wsgi.url_scheme": "https", "SCRIPT_NAME": "/app", "PATH_INFO": "/x",
 			})
 		}
 	}
-	s.terminate()
+	s.Terminate()
 
-	s = start(t, options{app: "showenviron:app", args: []string{"--proxy-protocol=auto", "--forwarded-allow-ips", "192.0.2.1"}})
-	c := s.client()
-	c.send(t, proxyHeaders()[0].text) // of 192.0.2.1
-	variablesOf(t, c.do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
-	s.terminate()
+	s = harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto", "--forwarded-allow-ips", "192.0.2.1"}})
+	c := s.Client()
+	c.Send(t, proxyHeaders()[0].text) // of 192.0.2.1
+	variablesOf(t, c.Do(t, "GET", "/", "", "X-Forwarded-Proto: https")).expect(t, variables{"wsgi.url_scheme": "http"})
+	s.Terminate()
 }
 
 func TestScriptName(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "showenviron:app"})
-	c := s.client()
+	s := harness.Start(t, harness.Options{App: "showenviron:app"})
+	c := s.Client()
 	for target, want := range map[string]variables{
 		"/app/x?y":   {"SCRIPT_NAME": "/app", "PATH_INFO": "/x", "QUERY_STRING": "y", "RAW_URI": "/app/x?y", "HTTP_SCRIPT_NAME": "/app"},
 		"/app":       {"SCRIPT_NAME": "/app", "PATH_INFO": ""},
 		"/app/":      {"SCRIPT_NAME": "/app", "PATH_INFO": "/"},
 		"/app/a%20b": {"SCRIPT_NAME": "/app", "PATH_INFO": "/a b"},
 	} {
-		variablesOf(t, c.do(t, "GET", target, "", "SCRIPT_NAME: /app")).expect(t, want)
+		variablesOf(t, c.Do(t, "GET", target, "", "SCRIPT_NAME: /app")).expect(t, want)
 	}
-	variablesOf(t, c.do(t, "GET", "/app/x", "")).expect(t, variables{"SCRIPT_NAME": "", "PATH_INFO": "/app/x"})
-	if r := c.do(t, "GET", "/other", "", "SCRIPT_NAME: /app"); r.status != 500 || !r.closes() {
+	variablesOf(t, c.Do(t, "GET", "/app/x", "")).expect(t, variables{"SCRIPT_NAME": "", "PATH_INFO": "/app/x"})
+	if r := c.Do(t, "GET", "/other", "", "SCRIPT_NAME: /app"); r.Status != 500 || !r.Closes() {
 		t.Errorf("a path outside of SCRIPT_NAME: %v", r)
 	}
-	c.expectEOF(t)
-	s.terminate()
+	c.ExpectEOF(t)
+	s.Terminate()
 
-	s = start(t, options{app: "showenviron:app", args: []string{"--forwarded-allow-ips", "192.0.2.1"}})
-	variablesOf(t, s.client().do(t, "GET", "/app/x", "", "SCRIPT_NAME: /app")).expect(t, variables{"SCRIPT_NAME": "", "PATH_INFO": "/app/x", "HTTP_SCRIPT_NAME": nil})
-	s.terminate()
+	s = harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--forwarded-allow-ips", "192.0.2.1"}})
+	variablesOf(t, s.Client().Do(t, "GET", "/app/x", "", "SCRIPT_NAME: /app")).expect(t, variables{"SCRIPT_NAME": "", "PATH_INFO": "/app/x", "HTTP_SCRIPT_NAME": nil})
+	s.Terminate()
 
-	s = start(t, options{app: "showenviron:app", env: []string{"SCRIPT_NAME=/env"}, noProbe: true})
-	eventually(t, "the server listens", func() bool { return listening(s.port) })
-	variablesOf(t, s.client().do(t, "GET", "/env/x", "")).expect(t, variables{"SCRIPT_NAME": "/env", "PATH_INFO": "/x"})
-	variablesOf(t, s.client().do(t, "GET", "/app/x", "", "SCRIPT_NAME: /app")).expect(t, variables{"SCRIPT_NAME": "/app", "PATH_INFO": "/x"})
-	s.terminate()
+	s = harness.Start(t, harness.Options{App: "showenviron:app", Env: []string{"SCRIPT_NAME=/env"}, NoProbe: true})
+	harness.Eventually(t, "the server listens", func() bool { return harness.Listening(s.Port) })
+	variablesOf(t, s.Client().Do(t, "GET", "/env/x", "")).expect(t, variables{"SCRIPT_NAME": "/env", "PATH_INFO": "/x"})
+	variablesOf(t, s.Client().Do(t, "GET", "/app/x", "", "SCRIPT_NAME: /app")).expect(t, variables{"SCRIPT_NAME": "/app", "PATH_INFO": "/x"})
+	s.Terminate()
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // TestFrontKnowsTheKindOfTheApp: a front that takes the place of one that died must
@@ -16,7 +18,7 @@ import (
 // handshake of WebSocket would get a 200.
 func TestFrontKnowsTheKindOfTheApp(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "sockets:app"})
+	s := harness.Start(t, harness.Options{App: "sockets:app"})
 	var wrong, opened atomic.Int32
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -28,11 +30,11 @@ func TestFrontKnowsTheKindOfTheApp(t *testing.T) {
 					return
 				default:
 				}
-				ws, err := s.trySocket("/echo")
+				ws, err := s.TryWebSocket("/echo")
 				if err != nil {
 					continue // the front has just died
 				}
-				if ws.head.status == 200 {
+				if ws.Head.Status == 200 {
 					wrong.Add(1)
 				} else {
 					opened.Add(1)
@@ -42,18 +44,18 @@ func TestFrontKnowsTheKindOfTheApp(t *testing.T) {
 		})
 	}
 	for range 6 {
-		front := s.role("front")[0].pid
-		kill(t, front, syscall.SIGKILL)
-		waitGone(t, front)
+		front := s.Role("front")[0].PID
+		harness.Kill(t, front, syscall.SIGKILL)
+		harness.WaitGone(t, front)
 		before := opened.Load()
-		eventually(t, "handshakes succeed again", func() bool { return opened.Load() > before+5 })
+		harness.Eventually(t, "handshakes succeed again", func() bool { return opened.Load() > before+5 })
 	}
 	close(stop)
 	wg.Wait()
 	if n := wrong.Load(); n > 0 {
 		t.Errorf("%d handshakes got a 200, %d a connection", n, opened.Load())
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // descriptors is how many a process has open.
@@ -66,20 +68,20 @@ func descriptors(pid int) int {
 // with them, and not when the garbage collector finds it.
 func TestReloadsKeepNoDescriptors(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{args: []string{"--threads", "2"}})
-	s.reload(1)
-	eventually(t, "one spawner is left", func() bool { return len(s.role("spawner")) == 1 })
-	before := descriptors(s.pid())
+	s := harness.Start(t, harness.Options{Args: []string{"--threads", "2"}})
+	s.Reload(1)
+	harness.Eventually(t, "one spawner is left", func() bool { return len(s.Role("spawner")) == 1 })
+	before := descriptors(s.PID())
 	for range 8 {
-		s.reload(1)
+		s.Reload(1)
 	}
-	front := s.role("front")[0].pid
-	kill(t, front, syscall.SIGKILL)
-	waitGone(t, front)
-	s.get("/")
+	front := s.Role("front")[0].PID
+	harness.Kill(t, front, syscall.SIGKILL)
+	harness.WaitGone(t, front)
+	s.Get("/")
 	last := 0
-	if !within(patience, func() bool { last = descriptors(s.pid()); return last <= before }) {
+	if !harness.Within(harness.Patience, func() bool { last = descriptors(s.PID()); return last <= before }) {
 		t.Errorf("the master has %d descriptors, %d before the reloads", last, before)
 	}
-	s.terminate()
+	s.Terminate()
 }

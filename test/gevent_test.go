@@ -6,44 +6,46 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
-func gevent(t *testing.T, args ...string) options {
-	return options{app: "greenlets:app", python: venv(t), args: append([]string{"-k", "gevent"}, args...)}
+func gevent(t *testing.T, args ...string) harness.Options {
+	return harness.Options{App: "greenlets:app", Python: harness.Venv(t), Args: append([]string{"-k", "gevent"}, args...)}
 }
 
 // One request that is over its time costs neither the others nor the worker.
 func TestGeventTimeout(t *testing.T) {
 	t.Parallel()
-	s := start(t, gevent(t, "--timeout", "1"))
-	pid := s.get("/")
-	s.begin("/stuck").expect(504)
-	s.log.expect(t, fmt.Sprintf(`\[%s\] \[CRITICAL\] WORKER TIMEOUT \(pid:%s\): GET /stuck after`, pid, pid))
-	s.log.expect(t, `time\.sleep\(3600\)`)
-	s.log.expect(t, `^ended$`)
-	if got := s.get("/"); got != pid {
+	s := harness.Start(t, gevent(t, "--timeout", "1"))
+	pid := s.Get("/")
+	s.Begin("/stuck").Expect(504)
+	s.Log.Expect(t, fmt.Sprintf(`\[%s\] \[CRITICAL\] WORKER TIMEOUT \(pid:%s\): GET /stuck after`, pid, pid))
+	s.Log.Expect(t, `time\.sleep\(3600\)`)
+	s.Log.Expect(t, `^ended$`)
+	if got := s.Get("/"); got != pid {
 		t.Errorf("worker %s was replaced by %s", pid, got)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // A hub that is blocked is noticed, and its worker replaced.
 func TestGeventBlocked(t *testing.T) {
 	t.Parallel()
-	s := start(t, gevent(t, "--timeout", "2"))
-	old := s.workers(1)[0]
-	waits := s.gate("other")
-	other := s.begin("/wait/other")
-	waits.entered()
-	spin := s.begin("/spin")
-	s.log.expect(t, fmt.Sprintf(`\[CRITICAL\] WORKER TIMEOUT \(pid:%d\): the event loop has been blocked for \d+\.\d s, with 2 requests`, old))
-	s.log.expect(t, `in spin_here`)
-	spin.expect(504)
-	other.expect(504)
-	waits.release()
-	s.replaced([]int{old}, 1)
-	s.get("/")
-	s.terminate()
+	s := harness.Start(t, gevent(t, "--timeout", "2"))
+	old := s.Workers(1)[0]
+	waits := s.Gate("other")
+	other := s.Begin("/wait/other")
+	waits.Entered()
+	spin := s.Begin("/spin")
+	s.Log.Expect(t, fmt.Sprintf(`\[CRITICAL\] WORKER TIMEOUT \(pid:%d\): the event loop has been blocked for \d+\.\d s, with 2 requests`, old))
+	s.Log.Expect(t, `in spin_here`)
+	spin.Expect(504)
+	other.Expect(504)
+	waits.Release()
+	s.Replaced([]int{old}, 1)
+	s.Get("/")
+	s.Terminate()
 }
 
 // Hundreds of requests wait in one worker, as many as worker_connections; the rest
@@ -51,24 +53,24 @@ func TestGeventBlocked(t *testing.T) {
 func TestGeventManyAtOnce(t *testing.T) {
 	t.Parallel()
 	const most = 100
-	s := start(t, gevent(t, "--worker-connections", fmt.Sprint(most)))
-	g := s.gate("all")
-	var waiting []*pending
+	s := harness.Start(t, gevent(t, "--worker-connections", fmt.Sprint(most)))
+	g := s.Gate("all")
+	var waiting []*harness.Pending
 	for range most {
-		waiting = append(waiting, s.begin("/wait/all"))
+		waiting = append(waiting, s.Begin("/wait/all"))
 	}
-	g.entered()
+	g.Entered()
 	pid := ""
-	one := s.begin("/")
-	g.release()
+	one := s.Begin("/")
+	g.Release()
 	for _, p := range append(waiting, one) {
-		r := p.expect(200)
+		r := p.Expect(200)
 		if pid == "" {
-			pid = r.body
+			pid = r.Body
 		}
-		if strings.TrimSpace(r.body) != pid {
-			t.Errorf("answered by %s, want %s", r.body, pid)
+		if strings.TrimSpace(r.Body) != pid {
+			t.Errorf("answered by %s, want %s", r.Body, pid)
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }

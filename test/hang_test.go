@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // A logger class of one's own makes a process that writes all lines; one line keeps it
@@ -43,73 +45,73 @@ def nworkers_changed(server, new, old):
 // seconds; the log has their stacks, and others take their place.
 func TestHungProcessesAreReplaced(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{conf: hangingConf, env: []string{"PYTHONUNBUFFERED=1"}})
-	s.workers(1)
-	eventually(t, "there is a logger", func() bool { return len(s.role("logger")) == 1 })
-	logger, spawner := s.role("logger")[0].pid, s.role("spawner")[0].pid
-	s.get("/hang")
-	waitGone(t, logger)
-	eventually(t, "there is another logger", func() bool { return len(s.role("logger")) == 1 })
-	mark := s.log.mark()
-	s.get("/logged")
-	s.log.expectFrom(t, 0, `Logger \(pid:\d+\) has not answered for \d+ s$`)
-	s.log.expectFrom(t, 0, `in keep_the_logger$`)
-	s.log.expectFrom(t, mark, `GET /logged`)
+	s := harness.Start(t, harness.Options{Conf: hangingConf, Env: []string{"PYTHONUNBUFFERED=1"}})
+	s.Workers(1)
+	harness.Eventually(t, "there is a logger", func() bool { return len(s.Role("logger")) == 1 })
+	logger, spawner := s.Role("logger")[0].PID, s.Role("spawner")[0].PID
+	s.Get("/hang")
+	harness.WaitGone(t, logger)
+	harness.Eventually(t, "there is another logger", func() bool { return len(s.Role("logger")) == 1 })
+	mark := s.Log.Mark()
+	s.Get("/logged")
+	s.Log.ExpectFrom(t, 0, `Logger \(pid:\d+\) has not answered for \d+ s$`)
+	s.Log.ExpectFrom(t, 0, `in keep_the_logger$`)
+	s.Log.ExpectFrom(t, mark, `GET /logged`)
 
-	s.signal(syscall.SIGTTIN)
-	waitGone(t, spawner)
-	s.get("/") // by the workers that were there
-	s.log.expectFrom(t, 0, `Spawner \(pid:\d+\) has not answered for \d+ s$`)
-	s.log.expectFrom(t, 0, `in keep_the_interpreter$`)
-	eventually(t, "there is another spawner", func() bool {
-		found := s.role("spawner")
-		return len(found) == 1 && found[0].pid != spawner
+	s.Signal(syscall.SIGTTIN)
+	harness.WaitGone(t, spawner)
+	s.Get("/") // by the workers that were there
+	s.Log.ExpectFrom(t, 0, `Spawner \(pid:\d+\) has not answered for \d+ s$`)
+	s.Log.ExpectFrom(t, 0, `in keep_the_interpreter$`)
+	harness.Eventually(t, "there is another spawner", func() bool {
+		found := s.Role("spawner")
+		return len(found) == 1 && found[0].PID != spawner
 	})
-	s.get("/")
-	s.terminate()
+	s.Get("/")
+	s.Terminate()
 }
 
 // TestStoppedProcessesGoOn: what was stopped is continued, and loses no request.
 func TestStoppedProcessesGoOn(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{conf: "workers = 2\n"})
-	kept := s.client()
-	kept.do(t, "GET", "/", "")
-	front, spawner := s.role("front")[0].pid, s.role("spawner")[0].pid
+	s := harness.Start(t, harness.Options{Conf: "workers = 2\n"})
+	kept := s.Client()
+	kept.Do(t, "GET", "/", "")
+	front, spawner := s.Role("front")[0].PID, s.Role("spawner")[0].PID
 	began := time.Now()
-	kill(t, front, syscall.SIGSTOP)
-	kill(t, spawner, syscall.SIGSTOP)
-	waiting := s.begin("/")
-	waiting.expect(200)
+	harness.Kill(t, front, syscall.SIGSTOP)
+	harness.Kill(t, spawner, syscall.SIGSTOP)
+	waiting := s.Begin("/")
+	waiting.Expect(200)
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if r := kept.do(t, "GET", "/", ""); r.status != 200 {
+	if r := kept.Do(t, "GET", "/", ""); r.Status != 200 {
 		t.Errorf("on a connection that was open: %v", r)
 	}
-	s.log.expectFrom(t, 0, `Front \(pid:\d+\) has not answered for \d+ s, since it was stopped \(SIGSTOP\)$`)
-	s.log.expectFrom(t, 0, `^goroutine profile: total \d+$`)
-	s.log.expectFrom(t, 0, `indrik/internal/front\.\(\*server\)\.obey`)
-	s.log.expectFrom(t, 0, `Front \(pid:\d+\) answers again, and goes on$`)
-	s.log.expectFrom(t, 0, `Spawner \(pid:\d+\) answers again, and goes on$`)
-	if n := s.log.count(regexp.QuoteMeta("is replaced")); n > 0 {
+	s.Log.ExpectFrom(t, 0, `Front \(pid:\d+\) has not answered for \d+ s, since it was stopped \(SIGSTOP\)$`)
+	s.Log.ExpectFrom(t, 0, `^goroutine profile: total \d+$`)
+	s.Log.ExpectFrom(t, 0, `indrik/internal/front\.\(\*server\)\.obey`)
+	s.Log.ExpectFrom(t, 0, `Front \(pid:\d+\) answers again, and goes on$`)
+	s.Log.ExpectFrom(t, 0, `Spawner \(pid:\d+\) answers again, and goes on$`)
+	if n := s.Log.Count(regexp.QuoteMeta("is replaced")); n > 0 {
 		t.Error("something was replaced")
 	}
-	s.reload(2)
-	s.terminate()
+	s.Reload(2)
+	s.Terminate()
 }
 
 // TestStoppedDuringReload: a spawner that is stopped while the master waits for its
 // answer keeps no reload waiting.
 func TestStoppedDuringReload(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "importing:app", args: []string{"--preload"}})
-	old := s.workers(1)
-	spawner := s.role("spawner")[0].pid
-	kill(t, spawner, syscall.SIGSTOP)
-	s.signal(syscall.SIGHUP)
-	s.replaced(old, 1)
-	s.log.expectFrom(t, 0, `Spawner \(pid:\d+\) was stopped \(SIGSTOP\) and is continued`)
-	s.get("/")
-	s.terminate()
+	s := harness.Start(t, harness.Options{App: "importing:app", Args: []string{"--preload"}})
+	old := s.Workers(1)
+	spawner := s.Role("spawner")[0].PID
+	harness.Kill(t, spawner, syscall.SIGSTOP)
+	s.Signal(syscall.SIGHUP)
+	s.Replaced(old, 1)
+	s.Log.ExpectFrom(t, 0, `Spawner \(pid:\d+\) was stopped \(SIGSTOP\) and is continued`)
+	s.Get("/")
+	s.Terminate()
 }

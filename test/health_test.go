@@ -9,29 +9,31 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // TestHealth: the server itself says whether it lives and whether it is ready, also while
 // its only worker is busy, and not the app.
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "gated:app", args: []string{"--health-path", "/-/health", "--drain-delay", "30"}})
+	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--health-path", "/-/health", "--drain-delay", "30"}})
 	m := inFlight(s)
 	ask := func(method, name string) (status int, ok bool, reason string) {
 		t.Helper()
-		r, err := s.request(method, "/-/health/"+name, "")
-		must(t, err)
+		r, err := s.Request(method, "/-/health/"+name, "")
+		harness.Must(t, err)
 		var h struct {
 			OK      bool
 			Reason  string
 			Workers int
 		}
 		if method == "GET" {
-			if err := json.Unmarshal([]byte(r.body), &h); err != nil || r.get("Cache-Control") != "no-store" {
+			if err := json.Unmarshal([]byte(r.Body), &h); err != nil || r.Get("Cache-Control") != "no-store" {
 				t.Errorf("%s: %v, %v", name, r, err)
 			}
 		}
-		return r.status, h.OK, h.Reason
+		return r.Status, h.OK, h.Reason
 	}
 	for _, name := range []string{"livez", "readyz", "startupz"} {
 		if status, ok, reason := ask("GET", name); status != 200 || !ok || reason != "" {
@@ -44,53 +46,53 @@ func TestHealth(t *testing.T) {
 	if status, _, _ := ask("DELETE", "readyz"); status != 405 {
 		t.Errorf("DELETE: %d", status)
 	}
-	m.run.release()
-	m.flight.expect(200)
+	m.run.Release()
+	m.flight.Expect(200)
 
 	// It is about to leave.
-	s.signal(syscall.SIGTERM)
-	s.log.expect(t, `Draining in`)
-	eventually(t, "it is not ready any more", func() bool {
+	s.Signal(syscall.SIGTERM)
+	s.Log.Expect(t, `Draining in`)
+	harness.Eventually(t, "it is not ready any more", func() bool {
 		status, _, reason := ask("GET", "readyz")
 		return status == 503 && reason == "the server is leaving"
 	})
 	if status, _, _ := ask("GET", "livez"); status != 200 {
 		t.Errorf("livez of a server that leaves: %d", status)
 	}
-	s.signal(syscall.SIGTERM)
-	s.expectExit(0)
+	s.Signal(syscall.SIGTERM)
+	s.ExpectExit(0)
 }
 
 // TestHealthWithoutWorkers: a server that has none is not ready, and lives.
 func TestHealthWithoutWorkers(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{args: []string{"--health-path", "/h"}})
-	s.signal(syscall.SIGTTIN)
-	s.workers(2)
-	r, err := s.request("GET", "/h/readyz", "")
-	must(t, err)
-	if !strings.Contains(r.body, `"workers":2`) {
-		eventually(t, "two workers are ready", func() bool {
-			r, err := s.request("GET", "/h/readyz", "")
-			return err == nil && strings.Contains(r.body, `"workers":2`)
+	s := harness.Start(t, harness.Options{Args: []string{"--health-path", "/h"}})
+	s.Signal(syscall.SIGTTIN)
+	s.Workers(2)
+	r, err := s.Request("GET", "/h/readyz", "")
+	harness.Must(t, err)
+	if !strings.Contains(r.Body, `"workers":2`) {
+		harness.Eventually(t, "two workers are ready", func() bool {
+			r, err := s.Request("GET", "/h/readyz", "")
+			return err == nil && strings.Contains(r.Body, `"workers":2`)
 		})
 	}
 	// Other paths, also those that only begin like it, are the app's.
 	for _, path := range []string{"/", "/h", "/h/other", "/hx/readyz"} {
-		if got := s.get(path); strings.Contains(got, "workers") {
+		if got := s.Get(path); strings.Contains(got, "workers") {
 			t.Errorf("%s is answered with %q", path, got)
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // TestHealthPathIsChecked: what is no path is an error that says so.
 func TestHealthPathIsChecked(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"health", "/health/", "/a?b"} {
-		s := launch(t, options{args: []string{"--health-path", path}, noProbe: true})
-		s.expectExit(1)
-		s.log.expect(t, fmt.Sprintf("health_path|%s", "not a path such as /-/health"))
+		s := harness.Launch(t, harness.Options{Args: []string{"--health-path", path}, NoProbe: true})
+		s.ExpectExit(1)
+		s.Log.Expect(t, fmt.Sprintf("health_path|%s", "not a path such as /-/health"))
 	}
 }
 
@@ -99,17 +101,17 @@ func TestHealthPathIsChecked(t *testing.T) {
 func TestHealthcheck(t *testing.T) {
 	t.Parallel()
 	check := func(env []string, args ...string) (int, string) {
-		cmd := exec.Command(command(t)[0], append([]string{"healthcheck"}, args...)...)
+		cmd := exec.Command(harness.Command(t)[0], append([]string{"healthcheck"}, args...)...)
 		cmd.Env = append(env, "GORACE=atexit_sleep_ms=0", "PATH=/nowhere")
 		out, _ := cmd.CombinedOutput()
 		return cmd.ProcessState.ExitCode(), string(out)
 	}
-	s := start(t, options{args: []string{"--health-path", "/h", "--bind", "unix:DIR/web.sock"}})
+	s := harness.Start(t, harness.Options{Args: []string{"--health-path", "/h", "--bind", "unix:DIR/web.sock"}})
 	for name, c := range map[string]struct{ env, args []string }{
-		"options":   {nil, []string{"--bind", s.addr(), "--health-path", "/h"}},
-		"variables": {[]string{"INDRIK_BIND=" + s.addr(), "INDRIK_HEALTH_PATH=/h"}, nil},
-		"PORT":      {[]string{fmt.Sprintf("PORT=%d", s.port), "INDRIK_HEALTH_PATH=/h"}, nil},
-		"unix":      {nil, []string{"--bind", "unix:" + s.path("web.sock"), "--health-path", "/h"}},
+		"options":   {nil, []string{"--bind", s.Address, "--health-path", "/h"}},
+		"variables": {[]string{"INDRIK_BIND=" + s.Address, "INDRIK_HEALTH_PATH=/h"}, nil},
+		"PORT":      {[]string{fmt.Sprintf("PORT=%d", s.Port), "INDRIK_HEALTH_PATH=/h"}, nil},
+		"unix":      {nil, []string{"--bind", "unix:" + s.Path("web.sock"), "--health-path", "/h"}},
 	} {
 		if code, out := check(c.env, c.args...); code != 0 || out != "ready\n" {
 			t.Errorf("%s: %d, %q", name, code, out)
@@ -119,9 +121,9 @@ func TestHealthcheck(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no path":   {[]string{"--bind", s.addr()}, "set health_path"},
-		"an app's":  {[]string{"--bind", s.addr(), "--health-path", "/x"}, "answered by something else"},
-		"nobody":    {[]string{"--bind", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "--health-path", "/h"}, "connection refused"},
+		"no path":   {[]string{"--bind", s.Address}, "set health_path"},
+		"an app's":  {[]string{"--bind", s.Address, "--health-path", "/x"}, "answered by something else"},
+		"nobody":    {[]string{"--bind", fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t)), "--health-path", "/h"}, "connection refused"},
 		"no option": {[]string{"--no-such"}, "--no-such"},
 	} {
 		code, out := check(nil, c.args...)
@@ -129,5 +131,5 @@ func TestHealthcheck(t *testing.T) {
 			t.Errorf("%s: %d, %q", name, code, out)
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }

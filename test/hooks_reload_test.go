@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // What when_ready started goes on after a reload, and sees the new workers.
@@ -27,29 +29,29 @@ def when_ready(server):
 def on_exit(server):
     server.log.info("hook on_exit")
 `
-	s := start(t, options{conf: conf, mayLeave: true})
+	s := harness.Start(t, harness.Options{Conf: conf, MayLeave: true})
 	watches := func(pids []int) {
 		t.Helper()
 		want := strings.ReplaceAll(fmt.Sprint(pids), " ", ", ")
-		eventually(t, "the thread sees the worker", func() bool { return strings.Contains(s.read("seen"), want) })
+		harness.Eventually(t, "the thread sees the worker", func() bool { return strings.Contains(s.ReadFile("seen"), want) })
 	}
-	watches(s.workers(1))
-	first, _, _ := strings.Cut(s.read("seen"), " ")
+	watches(s.Workers(1))
+	first, _, _ := strings.Cut(s.ReadFile("seen"), " ")
 	for range 2 {
-		s.reload(1)
-		watches(s.workers(1))
+		s.Reload(1)
+		watches(s.Workers(1))
 	}
-	s.signal(syscall.SIGTTIN)
-	s.workers(2)
-	eventually(t, "the thread sees both workers", func() bool { return strings.HasSuffix(s.read("seen"), "] 2") })
-	if got, _, _ := strings.Cut(s.read("seen"), " "); got != first {
+	s.Signal(syscall.SIGTTIN)
+	s.Workers(2)
+	harness.Eventually(t, "the thread sees both workers", func() bool { return strings.HasSuffix(s.ReadFile("seen"), "] 2") })
+	if got, _, _ := strings.Cut(s.ReadFile("seen"), " "); got != first {
 		t.Errorf("the thread is in process %s, was in %s", got, first)
 	}
-	if n := len(s.role("spawner")); n != 2 {
+	if n := len(s.Role("spawner")); n != 2 {
 		t.Errorf("there are %d spawners", n)
 	}
-	s.terminate()
-	if n := s.log.count(`hook on_exit`); n != 1 {
+	s.Terminate()
+	if n := s.Log.Count(`hook on_exit`); n != 1 {
 		t.Errorf("on_exit was called %d times", n)
 	}
 }
@@ -60,29 +62,29 @@ func TestOtherThreadsKeepNoSpawner(t *testing.T) {
 	t.Parallel()
 	const thread = "import threading, time\nthreading.Thread(target=time.sleep, args=(100,), daemon=True).start()\n"
 	const process = "import subprocess\nsleep = subprocess.Popen(['sleep', '100'])\nimport atexit\natexit.register(sleep.kill)\n"
-	for name, o := range map[string]options{
-		"config file":     {conf: thread + "def when_ready(server): pass\n"},
-		"without a hook":  {conf: thread},
-		"process":         {conf: process + "def on_starting(server): pass\n"},
-		"another hook":    {conf: "import threading, time\ndef pre_fork(server, worker):\n    threading.Thread(target=time.sleep, args=(100,), daemon=True).start()\n"},
-		"a preloaded app": {app: "preloaded:app", args: []string{"--preload", "--reload"}, files: map[string]string{"preloaded.py": thread + "from hello import app\n"}},
-		"an ended thread": {conf: "import threading\ndef when_ready(server):\n    threading.Thread(target=print).start()\n"},
+	for name, o := range map[string]harness.Options{
+		"config file":     {Conf: thread + "def when_ready(server): pass\n"},
+		"without a hook":  {Conf: thread},
+		"process":         {Conf: process + "def on_starting(server): pass\n"},
+		"another hook":    {Conf: "import threading, time\ndef pre_fork(server, worker):\n    threading.Thread(target=time.sleep, args=(100,), daemon=True).start()\n"},
+		"a preloaded app": {App: "preloaded:app", Args: []string{"--preload", "--reload"}, Files: map[string]string{"preloaded.py": thread + "from hello import app\n"}},
+		"an ended thread": {Conf: "import threading\ndef when_ready(server):\n    threading.Thread(target=print).start()\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, o)
+			s := harness.Start(t, o)
 			for i := range 3 {
 				if name == "a preloaded app" {
-					old := s.workers(1)
-					s.write("preloaded.py", o.files["preloaded.py"]+fmt.Sprintf("# %d\n", i))
-					s.get("/")
-					s.replaced(old, 1)
+					old := s.Workers(1)
+					s.WriteFile("preloaded.py", o.Files["preloaded.py"]+fmt.Sprintf("# %d\n", i))
+					s.Get("/")
+					s.Replaced(old, 1)
 				} else {
-					s.reload(1)
+					s.Reload(1)
 				}
 			}
-			eventually(t, "one spawner is left", func() bool { return len(s.role("spawner")) == 1 })
-			s.terminate()
+			harness.Eventually(t, "one spawner is left", func() bool { return len(s.Role("spawner")) == 1 })
+			s.Terminate()
 		})
 	}
 }
@@ -122,30 +124,30 @@ def post_fork(server, worker):
 
 func TestAttributesOfServerOutliveReloads(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: siteFiles(), conf: countingWorkers, args: []string{"--workers", "2", "--reload"}})
-	s.reload(2)
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Conf: countingWorkers, Args: []string{"--workers", "2", "--reload"}})
+	s.Reload(2)
 	for _, name := range []string{"lock", "large"} {
-		s.log.expectFrom(t, 0, `\[WARNING\] server\.`+name+`, which a hook has set, is not there after this reload: .*(pickle|bytes)`)
+		s.Log.ExpectFrom(t, 0, `\[WARNING\] server\.`+name+`, which a hook has set, is not there after this reload: .*(pickle|bytes)`)
 	}
-	old := s.workers(2)
-	s.write("page.py", pageWith("second"))
-	s.expectBody("second")
-	old = s.replaced(old, 2)
+	old := s.Workers(2)
+	s.WriteFile("page.py", pageWith("second"))
+	expectBody(s, "second")
+	old = s.Replaced(old, 2)
 	// Also when the spawner dies, and with it what was not carried yet.
-	eventually(t, "one spawner is left", func() bool { return len(s.role("spawner")) == 1 })
-	kill(t, s.role("spawner")[0].pid, syscall.SIGKILL)
-	s.replaced(old, 2)
-	s.get("/")
-	s.terminate()
+	harness.Eventually(t, "one spawner is left", func() bool { return len(s.Role("spawner")) == 1 })
+	harness.Kill(t, s.Role("spawner")[0].PID, syscall.SIGKILL)
+	s.Replaced(old, 2)
+	s.Get("/")
+	s.Terminate()
 	for id := range 2 {
-		if n := s.log.count(fmt.Sprintf(`worker %d of [\d.]+, kept$`, id+1)); n != 4 {
+		if n := s.Log.Count(fmt.Sprintf(`worker %d of [\d.]+, kept$`, id+1)); n != 4 {
 			t.Errorf("worker %d was forked %d times, want 4", id+1, n)
 		}
 	}
-	if n := s.log.count(`on_reload 2$`); n != 3 {
+	if n := s.Log.Count(`on_reload 2$`); n != 3 {
 		t.Errorf("on_reload was called %d times", n)
 	}
-	if n := s.log.count("is not there after this reload"); n != 2 {
+	if n := s.Log.Count("is not there after this reload"); n != 2 {
 		t.Errorf("%d attributes were lost", n)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // recording is a config file that notes each call of a hook: its name, the process
@@ -53,14 +55,14 @@ type call struct {
 
 // recorder follows the record of a server.
 type recorder struct {
-	s    *server
+	s    *harness.Server
 	seen int
 }
 
 // calls are those since the last look, of hooks that are not about requests.
 func (r *recorder) calls() []call {
 	var list []call
-	for line := range strings.Lines(r.s.read("record")) {
+	for line := range strings.Lines(r.s.ReadFile("record")) {
 		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		pid, args, _ := strings.Cut(rest, " ")
 		if strings.HasSuffix(name, "_request") {
@@ -76,12 +78,12 @@ func (r *recorder) calls() []call {
 // master's side, what the patterns say. The order between processes is chance, and
 // that within one is not, so the calls are told apart by who makes them.
 func (r *recorder) expect(what string, side []string, workers map[int][]string) []call {
-	r.s.t.Helper()
+	r.s.T.Helper()
 	total := len(side)
 	for _, w := range workers {
 		total += len(w)
 	}
-	eventually(r.s.t, fmt.Sprintf("%s: %d hooks were called", what, total), func() bool { return len(r.calls()) >= total })
+	harness.Eventually(r.s.T, fmt.Sprintf("%s: %d hooks were called", what, total), func() bool { return len(r.calls()) >= total })
 	got := r.calls()
 	r.seen += len(got)
 	var master []string
@@ -97,10 +99,10 @@ func (r *recorder) expect(what string, side []string, workers map[int][]string) 
 		}
 	}
 	if fmt.Sprint(master) != fmt.Sprint(side) {
-		r.s.t.Errorf("%s: the hooks of the master's side\n got %q\nwant %q", what, master, side)
+		r.s.T.Errorf("%s: the hooks of the master's side\n got %q\nwant %q", what, master, side)
 	}
 	if fmt.Sprint(of) != fmt.Sprint(workers) {
-		r.s.t.Errorf("%s: the hooks of the workers\n got %v\nwant %v", what, of, workers)
+		r.s.T.Errorf("%s: the hooks of the workers\n got %v\nwant %v", what, of, workers)
 	}
 	return got
 }
@@ -131,31 +133,31 @@ func both(lists ...[]string) (all []string) {
 	return all
 }
 
-func recorded(t *testing.T, o options, args ...string) (*server, *recorder) {
+func recorded(t *testing.T, o harness.Options, args ...string) (*harness.Server, *recorder) {
 	t.Helper()
-	o.conf, o.env = recording, []string{"RECORD=DIR/record"}
-	o.args = append(append([]string{"--pid", "srv.pid"}, o.args...), args...)
-	s := start(t, o)
+	o.Conf, o.Env = recording, []string{"RECORD=DIR/record"}
+	o.Args = append(append([]string{"--pid", "srv.pid"}, o.Args...), args...)
+	s := harness.Start(t, o)
 	return s, &recorder{s: s}
 }
 
 // forEachWorker runs a test of hooks with each kind of worker.
-func forEachWorker(t *testing.T, test func(t *testing.T, o options)) {
-	t.Run("sync", func(t *testing.T) { test(t, options{}) })
-	t.Run("gthread", func(t *testing.T) { test(t, options{args: []string{"--threads", "3"}}) })
-	t.Run("asgi", func(t *testing.T) { test(t, options{app: "asgiapps:echo"}) })
+func forEachWorker(t *testing.T, test func(t *testing.T, o harness.Options)) {
+	t.Run("sync", func(t *testing.T) { test(t, harness.Options{}) })
+	t.Run("gthread", func(t *testing.T) { test(t, harness.Options{Args: []string{"--threads", "3"}}) })
+	t.Run("asgi", func(t *testing.T) { test(t, harness.Options{App: "asgiapps:echo"}) })
 }
 
 // Each hook is called as often as it should, where it should and with what it should.
 func TestHookSequence(t *testing.T) { forEachWorker(t, hookSequence) }
 
-func hookSequence(t *testing.T, o options) {
+func hookSequence(t *testing.T, o harness.Options) {
 	s, r := recorded(t, o, "--workers", "2")
-	s.workers(2)
+	s.Workers(2)
 	got := r.expect("start", both(
 		[]string{"nworkers_changed server 2 None", "on_starting server", "when_ready server"}, forks(1, 2),
 	), map[int][]string{1: booted, 2: booted})
-	spawner := s.role("spawner")[0].pid
+	spawner := s.Role("spawner")[0].PID
 	for _, c := range got {
 		inWorker := strings.HasPrefix(c.name, "post_")
 		if inWorker == (c.pid == spawner) {
@@ -163,11 +165,11 @@ func hookSequence(t *testing.T, o options) {
 		}
 	}
 
-	s.signal(syscall.SIGTTIN)
-	s.workers(3)
+	s.Signal(syscall.SIGTTIN)
+	s.Workers(3)
 	r.expect("TTIN", both([]string{"nworkers_changed server 3 2"}, forks(3)), map[int][]string{3: booted})
-	s.signal(syscall.SIGTTOU)
-	s.workers(2)
+	s.Signal(syscall.SIGTTOU)
+	s.Workers(2)
 	gone := r.dead(1 + len(exits)) // the oldest, unless one is not ready yet
 	r.expect("TTOU", both([]string{"nworkers_changed server 2 3"}, children(gone)), map[int][]string{gone: exits})
 	var old []int
@@ -178,7 +180,7 @@ func hookSequence(t *testing.T, o options) {
 	}
 
 	// A reload forks all the new ones, and only then ends the old.
-	s.reload(2)
+	s.Reload(2)
 	got = r.expect("HUP", both(
 		[]string{"on_reload server"}, forks(4, 5), []string{"nworkers_changed server 2 2"}, ends(r, old...),
 	), map[int][]string{old[0]: exits, old[1]: exits, 4: booted, 5: booted})
@@ -190,11 +192,11 @@ func hookSequence(t *testing.T, o options) {
 
 	// A worker that is killed calls nothing more; one that was told to quit does.
 	for i, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGABRT} {
-		pids := s.workers(2)
-		kill(t, pids[0], sig)
-		waitGone(t, pids[0])
-		s.workers(2)
-		s.get("/")
+		pids := s.Workers(2)
+		harness.Kill(t, pids[0], sig)
+		harness.WaitGone(t, pids[0])
+		s.Workers(2)
+		s.Get("/")
 		own := map[syscall.Signal][]string{
 			syscall.SIGKILL: nil, syscall.SIGTERM: exits,
 			syscall.SIGQUIT: {"worker_int", "worker_exit"}, syscall.SIGABRT: {"worker_abort", "worker_exit"},
@@ -209,11 +211,11 @@ func hookSequence(t *testing.T, o options) {
 	}
 
 	// After a reload every worker is ready: one that is not is told to quit.
-	s.reload(2)
-	eventually(t, "the reload is over", func() bool { return len(r.calls()) >= 2*len(booted)+2+2*2+2 })
+	s.Reload(2)
+	harness.Eventually(t, "the reload is over", func() bool { return len(r.calls()) >= 2*len(booted)+2+2*2+2 })
 	r.seen += len(r.calls())
-	s.terminate()
-	eventually(t, "the last hook was called", func() bool { return strings.Contains(s.read("record"), "on_exit") })
+	s.Terminate()
+	harness.Eventually(t, "the last hook was called", func() bool { return strings.Contains(s.ReadFile("record"), "on_exit") })
 	var names []string
 	for _, c := range r.calls() {
 		names = append(names, c.name)
@@ -226,8 +228,8 @@ func hookSequence(t *testing.T, o options) {
 // dead waits for so many calls besides one of child_exit, and returns the number of
 // the worker that this one is about.
 func (r *recorder) dead(others int) (age int) {
-	r.s.t.Helper()
-	eventually(r.s.t, "a worker has ended", func() bool {
+	r.s.T.Helper()
+	harness.Eventually(r.s.T, "a worker has ended", func() bool {
 		for _, c := range r.calls() {
 			if c.name == "child_exit" {
 				fmt.Sscanf(c.args, "server worker%d", &age)
@@ -241,10 +243,10 @@ func (r *recorder) dead(others int) (age int) {
 // ends gives the calls of child_exit in the order in which they came, which is
 // chance, after a check that there is one for each.
 func ends(r *recorder, ages ...int) []string {
-	r.s.t.Helper()
+	r.s.T.Helper()
 	want := count(children(ages...))
 	var got []string
-	eventually(r.s.t, "the old workers have ended", func() bool {
+	harness.Eventually(r.s.T, "the old workers have ended", func() bool {
 		got = nil
 		for _, c := range r.calls() {
 			if c.name == "child_exit" {
@@ -254,7 +256,7 @@ func ends(r *recorder, ages ...int) []string {
 		return len(got) >= len(ages)
 	})
 	if fmt.Sprint(count(got)) != fmt.Sprint(want) {
-		r.s.t.Errorf("child_exit: %q", got)
+		r.s.T.Errorf("child_exit: %q", got)
 	}
 	return got
 }
@@ -269,16 +271,16 @@ func count(names []string) map[string]int {
 
 func TestHooksOfRequests(t *testing.T) { forEachWorker(t, hooksOfRequests) }
 
-func hooksOfRequests(t *testing.T, o options) {
+func hooksOfRequests(t *testing.T, o harness.Options) {
 	s, r := recorded(t, o, "--max-requests", "3")
-	first := s.workers(1)[0]
+	first := s.Workers(1)[0]
 	for range 6 {
-		s.get("/")
+		s.Get("/")
 	}
-	waitGone(t, first)
-	s.get("/")
-	eventually(t, "each request was recorded", func() bool { return strings.Count(s.read("record"), "post_request ") >= 8 })
-	text := s.read("record")
+	harness.WaitGone(t, first)
+	s.Get("/")
+	harness.Eventually(t, "each request was recorded", func() bool { return strings.Count(s.ReadFile("record"), "post_request ") >= 8 })
+	text := s.ReadFile("record")
 	// start's own request is one of them.
 	if a, b := strings.Count(text, "pre_request "), strings.Count(text, "post_request "); a != b || a < 8 {
 		t.Errorf("pre_request was called %d times, post_request %d times", a, b)
@@ -287,7 +289,7 @@ func hooksOfRequests(t *testing.T, o options) {
 		!regexp.MustCompile(`(?m)^post_request \d+ worker\d+ Request dict Response$`).MatchString(text) {
 		t.Errorf("%s", text)
 	}
-	s.terminate()
+	s.Terminate()
 	// Each worker that max_requests replaced was booted and has ended once.
 	ages := map[string]map[string]int{}
 	for _, c := range r.calls() {
@@ -312,31 +314,31 @@ func hooksOfRequests(t *testing.T, o options) {
 
 func TestHooksOfAnUpgrade(t *testing.T) {
 	t.Parallel()
-	s, r := recorded(t, options{app: "gated:app"})
-	s.workers(1)
+	s, r := recorded(t, harness.Options{App: "gated:app"})
+	s.Workers(1)
 	r.expect("start", both([]string{"nworkers_changed server 1 None", "on_starting server", "when_ready server"}, forks(1)),
 		map[int][]string{1: booted})
-	u := s.upgrade(1)
+	u := upgrade(s, 1)
 	got := r.expect("USR2", both(
 		[]string{"pre_exec server", "nworkers_changed server 1 None", "on_starting server", "when_ready server"}, forks(1),
 	), map[int][]string{1: booted})
 	if got[0].pid == got[1].pid {
 		t.Errorf("pre_exec was called in the new server: %+v", got)
 	}
-	s.signal(syscall.SIGWINCH)
-	s.workersOf(s.pid(), 0)
+	s.Signal(syscall.SIGWINCH)
+	workersOf(s, s.PID(), 0)
 	r.expect("WINCH", both([]string{"nworkers_changed server 0 1"}, children(1)), map[int][]string{1: exits})
-	s.signal(syscall.SIGHUP)
-	back := s.workersOf(s.pid(), 1)
+	s.Signal(syscall.SIGHUP)
+	back := workersOf(s, s.PID(), 1)
 	r.expect("HUP", both([]string{"nworkers_changed server 1 0"}, forks(2)), map[int][]string{2: booted})
 	// One that the master does not know to be ready is ended by SIGQUIT, with worker_int.
-	eventually(t, "the worker serves", func() bool { return strings.HasPrefix(s.get("/"), fmt.Sprint(back[0])) })
-	s.signal(syscall.SIGTERM)
-	waitGone(t, s.pid())
+	harness.Eventually(t, "the worker serves", func() bool { return strings.HasPrefix(s.Get("/"), fmt.Sprint(back[0])) })
+	s.Signal(syscall.SIGTERM)
+	harness.WaitGone(t, s.PID())
 	u.become()
 	r.expect("TERM", both(children(2), []string{"on_exit server"}), map[int][]string{2: exits})
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
 	r.expect("the end", both(children(1), []string{"on_exit server"}), map[int][]string{1: exits})
 }
 
@@ -355,10 +357,10 @@ func TestHooksThatRaise(t *testing.T) {
 		"pre_fork": {"server, worker", 255}, "post_fork": {"server, worker", 3}, "post_worker_init": {"worker", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := launch(t, options{conf: raising(name, c.args), args: []string{"--pid", "srv.pid"}})
-			s.expectExit(c.code)
-			if s.log.count(`RuntimeError: broken `+name) == 0 || s.log.count(`Traceback`) == 0 {
-				t.Errorf("the log does not say why:\n%s", s.log)
+			s := harness.Launch(t, harness.Options{Conf: raising(name, c.args), Args: []string{"--pid", "srv.pid"}})
+			s.ExpectExit(c.code)
+			if s.Log.Count(`RuntimeError: broken `+name) == 0 || s.Log.Count(`Traceback`) == 0 {
+				t.Errorf("the log does not say why:\n%s", s.Log)
 			}
 		})
 	}
@@ -369,21 +371,21 @@ func TestHooksThatRaise(t *testing.T) {
 		"on_reload": "server", "pre_fork": "server, worker", "post_fork": "server, worker",
 	} {
 		t.Run("reload "+name, func(t *testing.T) {
-			s := start(t, options{conf: conf + "    " + strings.ReplaceAll(raising(name, args), "\n    ", "\n        ")})
-			before := s.workers(1)
-			s.write("late", "")
-			s.signal(syscall.SIGHUP)
-			s.log.expect(t, `Reload failed, nothing was changed`)
-			s.log.expectFrom(t, 0, `RuntimeError: broken `+name)
-			if got := s.workers(1); got[0] != before[0] {
+			s := harness.Start(t, harness.Options{Conf: conf + "    " + strings.ReplaceAll(raising(name, args), "\n    ", "\n        ")})
+			before := s.Workers(1)
+			s.WriteFile("late", "")
+			s.Signal(syscall.SIGHUP)
+			s.Log.Expect(t, `Reload failed, nothing was changed`)
+			s.Log.ExpectFrom(t, 0, `RuntimeError: broken `+name)
+			if got := s.Workers(1); got[0] != before[0] {
 				t.Error("the worker was replaced")
 			}
-			s.get("/")
-			s.terminate()
+			s.Get("/")
+			s.Terminate()
 		})
 	}
 	t.Run("running", func(t *testing.T) {
-		s := start(t, options{args: []string{"--pid", "srv.pid"}, conf: raising("child_exit", "server, worker") + raising("worker_exit", "server, worker") +
+		s := harness.Start(t, harness.Options{Args: []string{"--pid", "srv.pid"}, Conf: raising("child_exit", "server, worker") + raising("worker_exit", "server, worker") +
 			raising("pre_exec", "server") + raising("on_exit", "server") + raising("post_request", "worker, req") + `
 import os
 def nworkers_changed(server, new, old):
@@ -397,38 +399,38 @@ def pre_fork(server, worker):
         os.unlink("late")
         raise RuntimeError('broken pre_fork')
 `})
-		if r, err := s.request("GET", "/fail", ""); err != nil || r.status != 500 {
+		if r, err := s.Request("GET", "/fail", ""); err != nil || r.Status != 500 {
 			t.Errorf("%v, %v", r, err)
 		}
-		s.log.expectFrom(t, 0, `RuntimeError: broken pre_request`)
-		s.log.expectFrom(t, 0, `\[ERROR\] Exception in post_request hook`)
-		s.signal(syscall.SIGTTIN)
-		s.workers(2)
-		s.log.expectFrom(t, 0, `\[ERROR\] Exception in nworkers_changed hook`)
-		s.write("late", "")
-		pids := s.workers(2)
-		kill(t, pids[0], syscall.SIGTERM)
-		waitGone(t, pids[0])
-		s.log.expectFrom(t, 0, `\[ERROR\] Cannot start a worker: broken pre_fork`)
-		s.log.expectFrom(t, 0, `\[WARNING\] Exception during worker exit:`)
-		s.log.expectFrom(t, 0, `\[ERROR\] Exception in child_exit hook`)
-		s.workers(2)
-		s.signal(syscall.SIGUSR2)
-		s.log.expectFrom(t, 0, `\[ERROR\] Exception in pre_exec hook`)
-		s.get("/")
-		s.terminate()
-		s.log.expectFrom(t, 0, `\[ERROR\] Exception in on_exit hook`)
-		s.log.expectFrom(t, 0, `Shutting down: Master$`)
+		s.Log.ExpectFrom(t, 0, `RuntimeError: broken pre_request`)
+		s.Log.ExpectFrom(t, 0, `\[ERROR\] Exception in post_request hook`)
+		s.Signal(syscall.SIGTTIN)
+		s.Workers(2)
+		s.Log.ExpectFrom(t, 0, `\[ERROR\] Exception in nworkers_changed hook`)
+		s.WriteFile("late", "")
+		pids := s.Workers(2)
+		harness.Kill(t, pids[0], syscall.SIGTERM)
+		harness.WaitGone(t, pids[0])
+		s.Log.ExpectFrom(t, 0, `\[ERROR\] Cannot start a worker: broken pre_fork`)
+		s.Log.ExpectFrom(t, 0, `\[WARNING\] Exception during worker exit:`)
+		s.Log.ExpectFrom(t, 0, `\[ERROR\] Exception in child_exit hook`)
+		s.Workers(2)
+		s.Signal(syscall.SIGUSR2)
+		s.Log.ExpectFrom(t, 0, `\[ERROR\] Exception in pre_exec hook`)
+		s.Get("/")
+		s.Terminate()
+		s.Log.ExpectFrom(t, 0, `\[ERROR\] Exception in on_exit hook`)
+		s.Log.ExpectFrom(t, 0, `Shutting down: Master$`)
 	})
 }
 
 func TestHooksAsStrings(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{
-		conf:  "on_starting = 'myhooks.started'\npost_fork = 'myhooks.forked'\n",
-		files: map[string]string{"myhooks.py": "def started(server): server.log.info('hook started')\ndef forked(server, worker): worker.log.info('hook forked')\n"},
+	s := harness.Start(t, harness.Options{
+		Conf:  "on_starting = 'myhooks.started'\npost_fork = 'myhooks.forked'\n",
+		Files: map[string]string{"myhooks.py": "def started(server): server.log.info('hook started')\ndef forked(server, worker): worker.log.info('hook forked')\n"},
 	})
-	s.log.expectFrom(t, 0, `hook started$`)
-	s.log.expectFrom(t, 0, `hook forked$`)
-	s.terminate()
+	s.Log.ExpectFrom(t, 0, `hook started$`)
+	s.Log.ExpectFrom(t, 0, `hook forked$`)
+	s.Terminate()
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // An intrusion is what a worker does to the front and to the other workers, by what they
@@ -50,29 +52,29 @@ func TestIntruders(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			o := options{app: "intruder:" + c.app, args: append([]string{"-w", "2", "--timeout", "5"}, c.args...)}
+			o := harness.Options{App: "intruder:" + c.app, Args: append([]string{"-w", "2", "--timeout", "5"}, c.args...)}
 			if c.venv {
-				o.python = venv(t)
+				o.Python = harness.Venv(t)
 			}
-			s := start(t, o)
-			s.workers(2)
-			front := s.role("front")[0].pid
+			s := harness.Start(t, o)
+			s.Workers(2)
+			front := s.Role("front")[0].PID
 			for _, in := range intrusions {
 				if in.queue && !c.queue {
 					continue
 				}
 				in.commit(t, s)
-				if now := s.role("front"); len(now) != 1 || now[0].pid != front {
+				if now := s.Role("front"); len(now) != 1 || now[0].PID != front {
 					t.Fatalf("%s: the front was %d, now there is %v", in.name, front, now)
 				}
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
 }
 
 // commit does it, while other clients are there, and sees what becomes of these.
-func (in intrusion) commit(t *testing.T, s *server) {
+func (in intrusion) commit(t *testing.T, s *harness.Server) {
 	t.Helper()
 	var clients sync.WaitGroup
 	var n atomic.Int64
@@ -86,31 +88,31 @@ func (in intrusion) commit(t *testing.T, s *server) {
 				default:
 				}
 				word := fmt.Sprint("word", n.Add(1))
-				r, err := s.request("GET", "/?"+word, "")
-				if err != nil || r.status == 200 && r.body != word || r.status != 200 && r.status/100 != 5 {
+				r, err := s.Request("GET", "/?"+word, "")
+				if err != nil || r.Status == 200 && r.Body != word || r.Status != 200 && r.Status/100 != 5 {
 					t.Errorf("%s: %s got %v, %v", in.name, word, r, err)
 				}
 			}
 		})
 	}
-	eventually(t, "clients are answered", func() bool { return n.Load() > 20 })
-	from := s.log.mark()
-	r, err := s.request("GET", "/attack/"+in.name, "")
+	harness.Eventually(t, "clients are answered", func() bool { return n.Load() > 20 })
+	from := s.Log.Mark()
+	r, err := s.Request("GET", "/attack/"+in.name, "")
 	switch {
 	case err != nil:
 		t.Errorf("%s: %s", in.name, err)
-	case in.fatal && r.status/100 != 5:
-		t.Errorf("%s: got %d %q", in.name, r.status, r.body)
-	case !in.fatal && r.status == 200 && r.body != "" && r.body != "done":
-		t.Errorf("%s has changed what it should not: %s", in.name, r.body)
+	case in.fatal && r.Status/100 != 5:
+		t.Errorf("%s: got %d %q", in.name, r.Status, r.Body)
+	case !in.fatal && r.Status == 200 && r.Body != "" && r.Body != "done":
+		t.Errorf("%s has changed what it should not: %s", in.name, r.Body)
 	}
 	if in.log != "" {
-		s.log.expectFrom(t, from, in.log)
+		s.Log.ExpectFrom(t, from, in.log)
 	}
 	// Two seconds, and what a loaded machine adds.
 	end := time.Now().Add(10 * time.Second)
 	for good := 0; good < 10; {
-		if r, err := s.request("GET", "/?after", ""); err == nil && r.status == 200 && strings.TrimSpace(r.body) == "after" {
+		if r, err := s.Request("GET", "/?after", ""); err == nil && r.Status == 200 && strings.TrimSpace(r.Body) == "after" {
 			good++
 		} else if good = 0; time.Now().After(end) {
 			t.Errorf("%s: the service is not back: %v, %v", in.name, r, err)
@@ -120,6 +122,6 @@ func (in intrusion) commit(t *testing.T, s *server) {
 	close(stop)
 	clients.Wait()
 	if in.fatal {
-		s.workers(2)
+		s.Workers(2)
 	}
 }

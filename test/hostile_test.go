@@ -12,13 +12,15 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 const nobody = 65534
 
 // A hostile is a server whose workers do their worst, with honest clients beside them.
 type hostile struct {
-	*server
+	*harness.Server
 	stranger *exec.Cmd // a process of the workers' user that is not the server's
 	front    int
 	n        atomic.Int64
@@ -30,33 +32,33 @@ type hostile struct {
 // workers that are nobody.
 func startHostile(t *testing.T, uid int, app string, args ...string) *hostile {
 	t.Helper()
-	if os.Getuid() != 0 || systemPython() == "" {
+	if os.Getuid() != 0 || harness.SystemPython() == "" {
 		t.Skip("needs root, to start processes of other users, and a python3 that everybody can run")
 	}
 	source, err := os.ReadFile("apps/hostile.py")
-	must(t, err)
+	harness.Must(t, err)
 	h := &hostile{stop: make(chan struct{})}
 	h.stranger = exec.Command("/bin/sleep", "300")
 	h.stranger.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	must(t, h.stranger.Start())
+	harness.Must(t, h.stranger.Start())
 	t.Cleanup(func() {
 		h.stranger.Process.Kill()
 		h.stranger.Wait()
 	})
-	secret := tempDir(t) + "/secret"
-	must(t, os.WriteFile(secret, []byte("root's"), 0o600))
-	o := options{
-		app: "hostile:" + app, python: systemPython(), uid: uid, mayLeave: true,
-		args:  append([]string{"-w", "3", "--timeout", "5"}, args...),
-		env:   []string{"PYTHONPATH=", fmt.Sprintf("STRANGER=%d", h.stranger.Process.Pid), "SECRET=" + secret},
-		files: map[string]string{"hostile.py": string(source)},
+	secret := harness.TempDir(t) + "/secret"
+	harness.Must(t, os.WriteFile(secret, []byte("root's"), 0o600))
+	o := harness.Options{
+		App: "hostile:" + app, Python: harness.SystemPython(), UID: uid, MayLeave: true,
+		Args:  append([]string{"-w", "3", "--timeout", "5"}, args...),
+		Env:   []string{"PYTHONPATH=", fmt.Sprintf("STRANGER=%d", h.stranger.Process.Pid), "SECRET=" + secret},
+		Files: map[string]string{"hostile.py": string(source)},
 	}
 	if uid == 0 {
-		o.args = append(o.args, "--user", "nobody", "--group", fmt.Sprint(nobody), "--front-user", "daemon")
+		o.Args = append(o.Args, "--user", "nobody", "--group", fmt.Sprint(nobody), "--front-user", "daemon")
 	}
-	h.server = start(t, o)
-	h.workers(3)
-	h.front = h.role("front")[0].pid
+	h.Server = harness.Start(t, o)
+	h.Workers(3)
+	h.front = h.Role("front")[0].PID
 	return h
 }
 
@@ -74,12 +76,12 @@ func (h *hostile) beside(t *testing.T) (done func()) {
 				default:
 				}
 				word := fmt.Sprint("word", h.n.Add(1))
-				r, err := h.request("GET", "/?"+word, "")
+				r, err := h.Request("GET", "/?"+word, "")
 				switch {
 				case err != nil:
 					t.Errorf("%s: %s", word, err)
-				case r.status == 200 && r.body != "hello "+word, r.status != 200 && r.status/100 != 5:
-					t.Errorf("%s: got %d %q", word, r.status, r.body)
+				case r.Status == 200 && r.Body != "hello "+word, r.Status != 200 && r.Status/100 != 5:
+					t.Errorf("%s: got %d %q", word, r.Status, r.Body)
 				}
 			}
 		}()
@@ -94,25 +96,25 @@ func (h *hostile) beside(t *testing.T) (done func()) {
 func (h *hostile) attack(t *testing.T, name string) {
 	t.Helper()
 	done := h.beside(t)
-	r, err := h.request("GET", "/attack/"+name, "")
+	r, err := h.Request("GET", "/attack/"+name, "")
 	if err != nil {
 		t.Errorf("%s: %s", name, err)
-	} else if r.status == 200 && r.body != "done" || r.status != 200 && r.status/100 != 5 {
-		t.Errorf("%s: got %d %q", name, r.status, r.body)
+	} else if r.Status == 200 && r.Body != "done" || r.Status != 200 && r.Status/100 != 5 {
+		t.Errorf("%s: got %d %q", name, r.Status, r.Body)
 	}
 	done()
-	back := within(patience, func() bool {
-		r, err := h.request("GET", "/?back", "")
-		return err == nil && r.status == 200 && r.body == "hello back"
+	back := harness.Within(harness.Patience, func() bool {
+		r, err := h.Request("GET", "/?back", "")
+		return err == nil && r.Status == 200 && r.Body == "hello back"
 	})
 	if !back {
 		t.Errorf("%s: the service is not back", name)
 	}
-	if pids := h.role("front"); len(pids) != 1 || pids[0].pid != h.front {
+	if pids := h.Role("front"); len(pids) != 1 || pids[0].PID != h.front {
 		t.Errorf("%s: front %d, now %v", name, h.front, pids)
 	}
-	if !h.running() || !alive(h.stranger.Process.Pid) {
-		t.Errorf("%s: master runs: %v; stranger runs: %v", name, h.running(), alive(h.stranger.Process.Pid))
+	if !h.Running() || !harness.Alive(h.stranger.Process.Pid) {
+		t.Errorf("%s: master runs: %v; stranger runs: %v", name, h.Running(), harness.Alive(h.stranger.Process.Pid))
 	}
 }
 
@@ -142,11 +144,11 @@ func TestHostileWorker(t *testing.T) {
 					h.attack(t, name)
 				}
 			}
-			if n := h.log.count(`Worker \(pid:\d+\) is ended: `); n < 3 {
+			if n := h.Log.Count(`Worker \(pid:\d+\) is ended: `); n < 3 {
 				t.Errorf("the log tells of %d workers that broke the protocol", n)
 			}
-			h.reload(3)
-			h.terminate()
+			h.Reload(3)
+			h.Terminate()
 		})
 	}
 }
@@ -155,19 +157,19 @@ func TestHostileWorker(t *testing.T) {
 // root's, and nothing that they start gets more rights.
 func TestUsersOfAServerOfRoot(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 || systemPython() == "" {
+	if os.Getuid() != 0 || harness.SystemPython() == "" {
 		t.Skip("needs root, and a python3 that everybody can run")
 	}
-	s := start(t, options{
-		app: "webapp:app", python: systemPython(), env: []string{"PYTHONPATH="},
-		conf: "import os\ntmp_upload_dir = os.getcwd() + '/private'\n",
-		args: []string{"--user", "nobody", "--front-user", "daemon"},
-		files: map[string]string{
+	s := harness.Start(t, harness.Options{
+		App: "webapp:app", Python: harness.SystemPython(), Env: []string{"PYTHONPATH="},
+		Conf: "import os\ntmp_upload_dir = os.getcwd() + '/private'\n",
+		Args: []string{"--user", "nobody", "--front-user", "daemon"},
+		Files: map[string]string{
 			"private/.keep": "",
 			"webapp.py":     "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n",
 		},
 	})
-	front, worker := s.role("front")[0].pid, s.role("worker")[0].pid
+	front, worker := s.Role("front")[0].PID, s.Role("worker")[0].PID
 	for _, c := range []struct {
 		pid         int
 		field, want string
@@ -175,52 +177,52 @@ func TestUsersOfAServerOfRoot(t *testing.T) {
 		{front, "Uid", "1\t1\t1\t1"}, {front, "Gid", "1\t1\t1\t1"}, {front, "Groups", ""}, {front, "CapEff", "0000000000000000"},
 		{worker, "Uid", "65534\t65534\t65534\t65534"}, {worker, "Groups", ""}, {worker, "NoNewPrivs", "1"}, {worker, "CapEff", "0000000000000000"},
 	} {
-		if got := strings.TrimSpace(status(c.pid, c.field)); got != c.want {
+		if got := strings.TrimSpace(harness.ProcStatus(c.pid, c.field)); got != c.want {
 			t.Errorf("process %d: %s is %q, want %q", c.pid, c.field, got, c.want)
 		}
 	}
-	s.log.expect(t, `WARNING\] The workers keep the group of root: set group, too`)
-	s.log.expect(t, `the front \(user 1\) cannot make files in \S*/private: permission denied`)
-	s.terminate()
+	s.Log.Expect(t, `WARNING\] The workers keep the group of root: set group, too`)
+	s.Log.Expect(t, `the front \(user 1\) cannot make files in \S*/private: permission denied`)
+	s.Terminate()
 }
 
 // The user of the workers puts something else in the place of a log file, which root
 // opens again at USR1.
 func TestLogsInADirectoryOfOthers(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 || systemPython() == "" {
+	if os.Getuid() != 0 || harness.SystemPython() == "" {
 		t.Skip("needs root, and a python3 that everybody can run")
 	}
-	secrets := tempDir(t)
-	s := start(t, options{
-		app: "webapp:app", python: systemPython(), env: []string{"PYTHONPATH="},
-		args: []string{"--user", "nobody", "--group", fmt.Sprint(nobody), "--error-logfile", "DIR/logs/error.log", "--access-logfile", "DIR/logs/access.log"},
-		files: map[string]string{
+	secrets := harness.TempDir(t)
+	s := harness.Start(t, harness.Options{
+		App: "webapp:app", Python: harness.SystemPython(), Env: []string{"PYTHONPATH="},
+		Args: []string{"--user", "nobody", "--group", fmt.Sprint(nobody), "--error-logfile", "DIR/logs/error.log", "--access-logfile", "DIR/logs/access.log"},
+		Files: map[string]string{
 			"logs/.keep": "",
 			"webapp.py":  "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n",
 		},
 	})
-	must(t, os.Chown(s.path("logs"), nobody, nobody))
+	harness.Must(t, os.Chown(s.Path("logs"), nobody, nobody))
 	for _, name := range []string{"error.log", "access.log"} {
 		secret := secrets + "/" + name
-		must(t, os.WriteFile(secret, []byte("root's\n"), 0o600))
-		must(t, os.Rename(s.path("logs/"+name), s.path("logs/"+name+".1")))
-		must(t, os.Symlink(secret, s.path("logs/"+name)))
-		must(t, os.Lchown(s.path("logs/"+name), nobody, nobody))
+		harness.Must(t, os.WriteFile(secret, []byte("root's\n"), 0o600))
+		harness.Must(t, os.Rename(s.Path("logs/"+name), s.Path("logs/"+name+".1")))
+		harness.Must(t, os.Symlink(secret, s.Path("logs/"+name)))
+		harness.Must(t, os.Lchown(s.Path("logs/"+name), nobody, nobody))
 	}
-	s.signal(syscall.SIGUSR1)
-	eventually(t, "the log tells of it", func() bool {
-		return strings.Count(s.read("logs/error.log.1"), "is a symbolic link of user 65534") >= 2 // of the master and the spawner
+	s.Signal(syscall.SIGUSR1)
+	harness.Eventually(t, "the log tells of it", func() bool {
+		return strings.Count(s.ReadFile("logs/error.log.1"), "is a symbolic link of user 65534") >= 2 // of the master and the spawner
 	})
-	s.get("/")
+	s.Get("/")
 	for _, name := range []string{"error.log", "access.log"} {
 		var st syscall.Stat_t
-		must(t, syscall.Stat(secrets+"/"+name, &st))
+		harness.Must(t, syscall.Stat(secrets+"/"+name, &st))
 		text, err := os.ReadFile(secrets + "/" + name)
-		must(t, err)
+		harness.Must(t, err)
 		if st.Uid != 0 || string(text) != "root's\n" {
 			t.Errorf("root's file is of user %d, and has %q", st.Uid, text)
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }

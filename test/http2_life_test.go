@@ -11,176 +11,178 @@ import (
 	"testing"
 	"time"
 
+	"indrik/test/harness"
+
 	"golang.org/x/net/http2"
 )
 
 func TestHTTP2Drain(t *testing.T) {
 	t.Parallel()
 	// TERM says GOAWAY, and what has begun is finished.
-	overHTTP2(t, options{app: "gated:app"}, func(t *testing.T, s *server, w *web) {
-		idle := s.framed()
-		idle.response(idle.open("GET", "/", true))
-		g := s.gate("run")
-		f := s.framed()
-		running := f.open("GET", "/run", true)
-		g.entered()
-		queued := f.open("GET", "/", true)
-		f.ping()
-		s.signal(syscall.SIGTERM)
-		f.until("GOAWAY", func() bool { return f.goaway != nil })
-		idle.until("GOAWAY", func() bool { return idle.goaway != nil })
-		if f.goaway.code != http2.ErrCodeNo || idle.goaway.code != http2.ErrCodeNo {
-			t.Errorf("%+v, %+v", f.goaway, idle.goaway)
+	harness.OverHTTP2(t, harness.Options{App: "gated:app"}, func(t *testing.T, s *harness.Server, w *harness.Web) {
+		idle := s.H2Conn()
+		idle.Response(idle.Open("GET", "/", true))
+		g := s.Gate("run")
+		f := s.H2Conn()
+		running := f.Open("GET", "/run", true)
+		g.Entered()
+		queued := f.Open("GET", "/", true)
+		f.Ping()
+		s.Signal(syscall.SIGTERM)
+		f.Until("GOAWAY", func() bool { return f.GoAway != nil })
+		idle.Until("GOAWAY", func() bool { return idle.GoAway != nil })
+		if f.GoAway.Code != http2.ErrCodeNo || idle.GoAway.Code != http2.ErrCodeNo {
+			t.Errorf("%+v, %+v", f.GoAway, idle.GoAway)
 		}
-		idle.expectEnd()
-		g.release()
+		idle.ExpectEnd()
+		g.Release()
 		for _, id := range []uint32{running, queued} {
-			if r := f.response(id); r.status() != "200" || !r.ended {
+			if r := f.Response(id); r.Status() != "200" || !r.Ended {
 				t.Errorf("stream %d: %v", id, r)
 			}
 		}
-		if f.goaway.last < queued {
-			t.Errorf("the last stream is said to be %d, but %d was answered", f.goaway.last, queued)
+		if f.GoAway.Last < queued {
+			t.Errorf("the last stream is said to be %d, but %d was answered", f.GoAway.Last, queued)
 		}
-		f.expectEnd()
-		s.expectExit(0)
+		f.ExpectEnd()
+		s.ExpectExit(0)
 	})
 }
 
 func TestHTTP2Reload(t *testing.T) {
 	t.Parallel()
 	// Connections stay when the workers are exchanged: no GOAWAY.
-	o := options{app: "webapp:app", files: map[string]string{"webapp.py": versioned("old")}}
-	overHTTP2(t, o, func(t *testing.T, s *server, w *web) {
-		f := s.framed()
+	o := harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": versioned("old")}}
+	harness.OverHTTP2(t, o, func(t *testing.T, s *harness.Server, w *harness.Web) {
+		f := s.H2Conn()
 		ask := func(want string) {
 			t.Helper()
-			if r := f.response(f.open("GET", "/version", true)); string(r.body) != want {
+			if r := f.Response(f.Open("GET", "/version", true)); string(r.Body) != want {
 				t.Errorf("%v, want version %s", r, want)
 			}
 		}
 		ask("old")
-		s.write("webapp.py", versioned("new"))
-		s.reload(1)
+		s.WriteFile("webapp.py", versioned("new"))
+		s.Reload(1)
 		ask("new")
-		s.reload(1) // changes nothing
+		s.Reload(1) // changes nothing
 		ask("new")
-		f.ping()
-		if f.goaway != nil {
-			t.Errorf("GOAWAY: %+v", f.goaway)
+		f.Ping()
+		if f.GoAway != nil {
+			t.Errorf("GOAWAY: %+v", f.GoAway)
 		}
-		s.terminate()
+		s.Terminate()
 	})
 }
 
 func TestHTTP2ReloadUnderLoad(t *testing.T) {
 	t.Parallel()
-	o := options{app: "webapp:app", args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": versioned("0")}}
-	for _, way := range []string{webH2, webH2C} {
+	o := harness.Options{App: "webapp:app", Args: []string{"--workers", "2"}, Files: map[string]string{"webapp.py": versioned("0")}}
+	for _, way := range []string{harness.WebH2, harness.WebH2C} {
 		t.Run(way, func(t *testing.T) {
-			s := start(t, withHTTP2(t, way, o))
-			l := s.webLoad(8, way)
-			l.progress(20)
+			s := harness.Start(t, harness.WithHTTP2(t, way, o))
+			l := s.WebLoad(8, way)
+			l.Progress(20)
 			for i := range 3 {
-				s.write("webapp.py", versioned(fmt.Sprint(i+1)))
-				s.reload(2)
-				l.progress(50)
+				s.WriteFile("webapp.py", versioned(fmt.Sprint(i+1)))
+				s.Reload(2)
+				l.Progress(50)
 			}
-			l.expectNoneLost(t)
-			s.terminate()
+			l.ExpectNoneLost(t)
+			s.Terminate()
 		})
 	}
 }
 
 func TestHTTP2Upgrade(t *testing.T) {
 	t.Parallel()
-	o := options{app: "webapp:app", daemon: true, args: []string{"--workers", "2"}, files: map[string]string{"webapp.py": versioned("old")}}
-	for _, way := range []string{webH2, webH2C} {
+	o := harness.Options{App: "webapp:app", Daemon: true, Args: []string{"--workers", "2"}, Files: map[string]string{"webapp.py": versioned("old")}}
+	for _, way := range []string{harness.WebH2, harness.WebH2C} {
 		t.Run(way, func(t *testing.T) {
-			s := start(t, withHTTP2(t, way, o))
-			var loads []*load
+			s := harness.Start(t, harness.WithHTTP2(t, way, o))
+			var loads []*harness.Load
 			for range 3 { // connections
-				loads = append(loads, s.webLoad(3, way))
+				loads = append(loads, s.WebLoad(3, way))
 			}
 			for _, version := range []string{"new", "newer"} {
-				s.write("webapp.py", versioned(version))
-				old := s.pid()
-				u := s.upgrade(2)
+				s.WriteFile("webapp.py", versioned(version))
+				old := s.PID()
+				u := upgrade(s, 2)
 				for _, l := range loads {
-					l.progress(20)
+					l.Progress(20)
 				}
-				s.signal(syscall.SIGTERM)
-				waitGone(t, old)
+				s.Signal(syscall.SIGTERM)
+				harness.WaitGone(t, old)
 				u.become()
 				for _, l := range loads {
-					l.progress(20)
+					l.Progress(20)
 				}
-				if got := s.get("/version"); got != version {
+				if got := s.Get("/version"); got != version {
 					t.Errorf("after the upgrade version %s serves", got)
 				}
 			}
 			for _, l := range loads {
-				l.expectNoneLost(t)
+				l.ExpectNoneLost(t)
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
 }
 
 func TestHTTP2KillWorker(t *testing.T) {
 	t.Parallel()
-	overHTTP2(t, options{app: "gated:app"}, func(t *testing.T, s *server, w *web) {
-		g := s.gate("run")
-		f := s.framed()
-		running := f.open("GET", "/run", true)
-		g.entered()
-		queued := f.open("GET", "/", true)
-		f.ping()
-		kill(t, s.workers(1)[0], syscall.SIGKILL)
-		if r := f.response(running); r.status() != "502" {
+	harness.OverHTTP2(t, harness.Options{App: "gated:app"}, func(t *testing.T, s *harness.Server, w *harness.Web) {
+		g := s.Gate("run")
+		f := s.H2Conn()
+		running := f.Open("GET", "/run", true)
+		g.Entered()
+		queued := f.Open("GET", "/", true)
+		f.Ping()
+		harness.Kill(t, s.Workers(1)[0], syscall.SIGKILL)
+		if r := f.Response(running); r.Status() != "502" {
 			t.Errorf("the request of the worker that died: %v", r)
 		}
-		g.release()
-		if r := f.response(queued); r.status() != "200" {
+		g.Release()
+		if r := f.Response(queued); r.Status() != "200" {
 			t.Errorf("the one that waited: %v", r)
 		}
-		s.terminate()
+		s.Terminate()
 	})
 }
 
 func TestHTTP2Timeout(t *testing.T) {
 	t.Parallel()
-	overHTTP2(t, options{app: "stuck:app", args: []string{"--timeout", "1"}}, func(t *testing.T, s *server, w *web) {
-		f := s.framed()
-		if r := f.response(f.open("GET", "/stuck", true)); r.status() != "504" {
+	harness.OverHTTP2(t, harness.Options{App: "stuck:app", Args: []string{"--timeout", "1"}}, func(t *testing.T, s *harness.Server, w *harness.Web) {
+		f := s.H2Conn()
+		if r := f.Response(f.Open("GET", "/stuck", true)); r.Status() != "504" {
 			t.Errorf("%v", r)
 		}
-		if r := f.response(f.open("GET", "/", true)); r.status() != "200" {
+		if r := f.Response(f.Open("GET", "/", true)); r.Status() != "200" {
 			t.Errorf("on the same connection: %v", r)
 		}
-		s.terminate()
+		s.Terminate()
 	})
 }
 
 func TestHTTP2IdleTimeout(t *testing.T) {
 	t.Parallel()
-	overHTTP2(t, options{app: "gated:app", args: []string{"--http2-idle-timeout", "1"}}, func(t *testing.T, s *server, w *web) {
-		g := s.gate("run")
-		busy := s.framed()
-		running := busy.open("GET", "/run", true)
-		g.entered()
-		f := s.framed()
+	harness.OverHTTP2(t, harness.Options{App: "gated:app", Args: []string{"--http2-idle-timeout", "1"}}, func(t *testing.T, s *harness.Server, w *harness.Web) {
+		g := s.Gate("run")
+		busy := s.H2Conn()
+		running := busy.Open("GET", "/run", true)
+		g.Entered()
+		f := s.H2Conn()
 		began := time.Now()
-		f.until("GOAWAY", func() bool { return f.goaway != nil })
-		f.expectEnd()
+		f.Until("GOAWAY", func() bool { return f.GoAway != nil })
+		f.ExpectEnd()
 		if took := time.Since(began); took < 700*time.Millisecond || took > 10*time.Second {
 			t.Errorf("an idle connection was closed after %v, want 1 s", took)
 		}
-		g.release() // a request is not idle
-		if r := busy.response(running); r.status() != "200" {
+		g.Release() // a request is not idle
+		if r := busy.Response(running); r.Status() != "200" {
 			t.Errorf("%v", r)
 		}
-		s.terminate()
+		s.Terminate()
 	})
 }
 
@@ -194,10 +196,10 @@ func TestH2Spec(t *testing.T) {
 		t.Skip("INDRIK_TEST_H2SPEC names no h2spec; make blackbox builds one")
 	}
 	// With h1 a port without TLS answers a malformed preface in HTTP/1.1.
-	overHTTP2(t, options{app: "echo:app", args: []string{"--http-protocols", "h2"}, noProbe: true}, func(t *testing.T, s *server, w *web) {
-		s.workers(1)
-		args := []string{"--host", "127.0.0.1", "--port", fmt.Sprint(s.port), "--timeout", "5"}
-		if s.o.tls != nil {
+	harness.OverHTTP2(t, harness.Options{App: "echo:app", Args: []string{"--http-protocols", "h2"}, NoProbe: true}, func(t *testing.T, s *harness.Server, w *harness.Web) {
+		s.Workers(1)
+		args := []string{"--host", "127.0.0.1", "--port", fmt.Sprint(s.Port), "--timeout", "5"}
+		if s.TLS != nil {
 			args = append(args, "--tls", "--insecure")
 		}
 		out, err := exec.Command(program, args...).CombinedOutput()
@@ -207,6 +209,6 @@ func TestH2Spec(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 		t.Log(summary)
-		s.terminate()
+		s.Terminate()
 	})
 }

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // contained is an app that says what it may do where it runs.
@@ -82,88 +84,88 @@ func TestAllImage(t *testing.T) {
 	t.Run("serves", func(t *testing.T) {
 		t.Parallel()
 		c := im.run(t)
-		if got := c.get("/"); got != "hello /usr" {
+		if got := c.Get("/"); got != "hello /usr" {
 			t.Errorf("%q", got)
 		}
 		const none = "0000000000000000"
 		rights := "10001 10001 " + strings.Repeat(none+" ", 3) + "1"
-		if got, want := c.get("/rights"), "worker "+rights+"\nfirst "+rights; got != want {
+		if got, want := c.Get("/rights"), "worker "+rights+"\nfirst "+rights; got != want {
 			t.Errorf("%s\nwant\n%s", got, want)
 		}
 		for _, path := range []string{"/file", "/tmp/file", "/srv/app/file", "/usr/local/bin/indrik"} {
-			if got := c.get("/write?" + path); got != "Read-only file system" && got != "Permission denied" {
+			if got := c.Get("/write?" + path); got != "Read-only file system" && got != "Permission denied" {
 				t.Errorf("%s: %s", path, got)
 			}
 		}
 		// What goes to a temporary file elsewhere.
-		c.expectEcho(strings.Repeat("0123456789abcdef", 5<<16))
-		orphan := c.get("/orphan")
-		eventually(t, "the orphan has ended, and its parent has asked for its code", func() bool {
-			return c.get("/state?"+orphan) == "gone"
+		expectEcho(c.Server, strings.Repeat("0123456789abcdef", 5<<16))
+		orphan := c.Get("/orphan")
+		harness.Eventually(t, "the orphan has ended, and its parent has asked for its code", func() bool {
+			return c.Get("/state?"+orphan) == "gone"
 		})
 		c.expectHealth(0)
 
-		mark := c.log.mark()
+		mark := c.Log.Mark()
 		c.kill("HUP")
-		c.log.expectFrom(t, mark, `Ready: `)
+		c.Log.ExpectFrom(t, mark, `Ready: `)
 		c.expectHealth(0)
 
-		p := c.begin("/wait")
-		c.get("/")
+		p := c.Begin("/wait")
+		c.Get("/")
 		c.kill("TERM")
-		c.log.expect(t, `Handling signal: term`)
+		c.Log.Expect(t, `Handling signal: term`)
 		c.expectHealth(1)
-		must(t, os.WriteFile(filepath.Join(c.code, "go"), nil, 0o644))
-		p.expect(200)
-		c.expectExit(0)
+		harness.Must(t, os.WriteFile(filepath.Join(c.code, "go"), nil, 0o644))
+		p.Expect(200)
+		c.ExpectExit(0)
 	})
 
 	// docker stop sends KILL ten seconds after TERM.
 	t.Run("stops in ten seconds", func(t *testing.T) {
 		t.Parallel()
 		c := im.run(t, "--graceful-timeout", "6", "--timeout", "60")
-		p := c.begin("/wait")
-		c.get("/")
+		p := c.Begin("/wait")
+		c.Get("/")
 		began := time.Now()
 		c.kill("TERM")
-		c.expectExit(0)
+		c.ExpectExit(0)
 		if took := time.Since(began); took < 5*time.Second || took > 10*time.Second {
 			t.Errorf("it took %v", took)
 		}
-		if r, err := p.wait(); err == nil && r.status < 500 {
+		if r, err := p.Wait(); err == nil && r.Status < 500 {
 			t.Errorf("the request that was cut off got %v", r)
 		}
 	})
 	t.Run("is killed", func(t *testing.T) {
 		t.Parallel()
 		c := im.run(t, "--timeout", "60")
-		p := c.begin("/wait")
-		c.get("/")
+		p := c.Begin("/wait")
+		c.Get("/")
 		c.kill("TERM")
-		c.log.expect(t, `Handling signal: term`)
+		c.Log.Expect(t, `Handling signal: term`)
 		c.kill("KILL")
-		c.expectExit(128 + int(syscall.SIGKILL))
-		if _, err := p.wait(); err == nil {
+		c.ExpectExit(128 + int(syscall.SIGKILL))
+		if _, err := p.Wait(); err == nil {
 			t.Error("a response from the dead")
 		}
 	})
 	t.Run("with an environment of the app", func(t *testing.T) {
 		t.Parallel()
 		c := im.launch(t, contained, nil, "VIRTUAL_ENV=/srv/app/.venv")
-		c.ready()
-		if got := c.get("/"); got != "hello /srv/app/.venv" {
+		c.Ready()
+		if got := c.Get("/"); got != "hello /srv/app/.venv" {
 			t.Errorf("%q", got)
 		}
 		c.kill("TERM")
-		c.expectExit(0)
+		c.ExpectExit(0)
 	})
 	t.Run("without an app", func(t *testing.T) {
 		t.Parallel()
 		c := im.launch(t, "", nil)
-		if got := c.exit(); got != 3 {
+		if got := c.Exit(); got != 3 {
 			t.Errorf("exit code %d, want 3", got)
 		}
-		c.log.expect(t, `Hint: 'app' is neither in /srv/app`)
+		c.Log.Expect(t, `Hint: 'app' is neither in /srv/app`)
 	})
 }
 
@@ -172,15 +174,15 @@ func makeImage(t *testing.T) image {
 	t.Helper()
 	file := wheel(t)
 	for _, program := range []string{"buildah", "debootstrap", "umoci", "crun"} {
-		needs(t, program)
+		harness.NeedsProgram(t, program)
 	}
 	needsDebian(t)
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}
-	dir := tempDir(t)
-	output(t, "/", nil, "cp", file, dir)
-	output(t, repository, []string{"BASE=" + filepath.Join(repository, ".cache", "debian")}, "packaging/image", dir)
+	dir := harness.TempDir(t)
+	harness.Output(t, "/", nil, "cp", file, dir)
+	harness.Output(t, harness.Repository, []string{"BASE=" + filepath.Join(harness.Repository, ".cache", "debian")}, "packaging/image", dir)
 	single := func(pattern string) string {
 		found, _ := filepath.Glob(filepath.Join(dir, pattern))
 		if len(found) != 1 {
@@ -194,10 +196,10 @@ func makeImage(t *testing.T) image {
 		t.Fatalf("the health check is %q, want %q", im.health, want)
 	}
 	layout := filepath.Join(dir, "layout")
-	must(t, os.Mkdir(layout, 0o755))
-	output(t, dir, nil, "tar", "--extract", "--file", single("*.oci.tar"), "--directory", layout)
+	harness.Must(t, os.Mkdir(layout, 0o755))
+	harness.Output(t, dir, nil, "tar", "--extract", "--file", single("*.oci.tar"), "--directory", layout)
 	version := strings.Split(filepath.Base(file), "-")[1]
-	output(t, dir, nil, "umoci", "unpack", "--image", layout+":"+version, im.bundle)
+	harness.Output(t, dir, nil, "umoci", "unpack", "--image", layout+":"+version, im.bundle)
 	return im
 }
 
@@ -205,7 +207,7 @@ func makeImage(t *testing.T) image {
 func healthOf(t *testing.T, archive string) []string {
 	t.Helper()
 	f, err := os.Open(archive)
-	must(t, err)
+	harness.Must(t, err)
 	defer f.Close()
 	files := map[string][]byte{}
 	for r := tar.NewReader(f); ; {
@@ -213,27 +215,27 @@ func healthOf(t *testing.T, archive string) []string {
 		if err == io.EOF {
 			break
 		}
-		must(t, err)
+		harness.Must(t, err)
 		if strings.HasSuffix(h.Name, ".json") {
 			files[h.Name], err = io.ReadAll(r)
-			must(t, err)
+			harness.Must(t, err)
 		}
 	}
 	var manifests []struct{ Config string }
-	must(t, json.Unmarshal(files["manifest.json"], &manifests))
+	harness.Must(t, json.Unmarshal(files["manifest.json"], &manifests))
 	var configuration struct {
 		Config struct{ Healthcheck struct{ Test []string } }
 	}
 	if len(manifests) != 1 || files[manifests[0].Config] == nil {
 		t.Fatalf("%s has the files %q", archive, slices.Sorted(maps.Keys(files)))
 	}
-	must(t, json.Unmarshal(files[manifests[0].Config], &configuration))
+	harness.Must(t, json.Unmarshal(files[manifests[0].Config], &configuration))
 	return configuration.Config.Healthcheck.Test
 }
 
 // A container is a server that is its first process.
 type container struct {
-	*server
+	*harness.Server
 	image image
 	code  string   // the directory of the app, which the container cannot write to
 	env   []string // the first process's
@@ -244,7 +246,7 @@ type container struct {
 func (im image) run(t *testing.T, args ...string) *container {
 	t.Helper()
 	c := im.launch(t, contained, append([]string{"--workers", "2"}, args...))
-	c.ready()
+	c.Ready()
 	return c
 }
 
@@ -252,15 +254,15 @@ func (im image) run(t *testing.T, args ...string) *container {
 // and the port, as `docker run --read-only --cap-drop all --network host` would.
 func (im image) launch(t *testing.T, app string, args []string, env ...string) *container {
 	t.Helper()
-	dir := tempDir(t)
+	dir := harness.TempDir(t)
 	text, err := os.ReadFile(filepath.Join(im.bundle, "config.json"))
-	must(t, err)
+	harness.Must(t, err)
 	var config map[string]any
-	must(t, json.Unmarshal(text, &config))
+	harness.Must(t, json.Unmarshal(text, &config))
 	section := func(name string) map[string]any { return config[name].(map[string]any) }
 	list := func(m map[string]any, name string) []any { return m[name].([]any) }
 
-	port := freePort(t)
+	port := harness.FreePort(t)
 	process := section("process")
 	process["terminal"] = false
 	process["capabilities"] = map[string]any{}
@@ -272,16 +274,16 @@ func (im image) launch(t *testing.T, app string, args []string, env ...string) *
 	}
 	config["root"] = map[string]any{"path": filepath.Join(im.bundle, "rootfs"), "readonly": true}
 	c := &container{image: im, code: filepath.Join(dir, "code"), state: filepath.Join(dir, "state")}
-	must(t, os.Mkdir(c.code, 0o755))
+	harness.Must(t, os.Mkdir(c.code, 0o755))
 	if app != "" {
-		must(t, os.WriteFile(filepath.Join(c.code, "app.py"), []byte(app), 0o644))
+		harness.Must(t, os.WriteFile(filepath.Join(c.code, "app.py"), []byte(app), 0o644))
 	}
 	// As python3 -m venv makes it in the stage of a Dockerfile.
 	bin := filepath.Join(c.code, ".venv", "bin")
-	must(t, os.MkdirAll(bin, 0o755))
-	must(t, os.WriteFile(filepath.Join(c.code, ".venv", "pyvenv.cfg"), []byte("home = /usr/bin\n"), 0o644))
-	must(t, os.Symlink("/usr/bin/python3", filepath.Join(bin, "python3")))
-	must(t, os.Symlink("python3", filepath.Join(bin, "python")))
+	harness.Must(t, os.MkdirAll(bin, 0o755))
+	harness.Must(t, os.WriteFile(filepath.Join(c.code, ".venv", "pyvenv.cfg"), []byte("home = /usr/bin\n"), 0o644))
+	harness.Must(t, os.Symlink("/usr/bin/python3", filepath.Join(bin, "python3")))
+	harness.Must(t, os.Symlink("python3", filepath.Join(bin, "python")))
 	// The control groups of this machine are none of the test's business.
 	mounts := slices.DeleteFunc(list(config, "mounts"), func(m any) bool { return m.(map[string]any)["type"] == "cgroup" })
 	config["mounts"] = append(mounts, map[string]any{"destination": "/srv/app", "type": "bind", "source": c.code, "options": []string{"bind", "ro"}})
@@ -289,17 +291,17 @@ func (im image) launch(t *testing.T, app string, args []string, env ...string) *
 	delete(linux, "resources")
 	linux["namespaces"] = slices.DeleteFunc(list(linux, "namespaces"), func(n any) bool { return n.(map[string]any)["type"] == "network" })
 	text, err = json.Marshal(config)
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, "config.json"), text, 0o644))
+	harness.Must(t, err)
+	harness.Must(t, os.WriteFile(filepath.Join(dir, "config.json"), text, 0o644))
 
 	for _, v := range list(process, "env") {
 		c.env = append(c.env, v.(string))
 	}
-	c.server = launch(t, options{
-		app: "-", wrap: seeUnified, binary: needs(t, "crun"), bind: []string{}, mayLeave: true,
-		args: []string{"--root", c.state, "--cgroup-manager", "disabled", "run", "--bundle", dir, "test"},
+	c.Server = harness.Launch(t, harness.Options{
+		App: "-", Wrap: seeUnified, Binary: harness.NeedsProgram(t, "crun"), Bind: []string{}, MayLeave: true,
+		Args: []string{"--root", c.state, "--cgroup-manager", "disabled", "run", "--bundle", dir, "test"},
 	})
-	c.port = port
+	c.ListensOn(port)
 	return c
 }
 
@@ -315,15 +317,15 @@ func (c *container) runtime(command string, args ...string) *exec.Cmd {
 
 // kill sends a signal to the first process.
 func (c *container) kill(signal string) {
-	c.t.Helper()
+	c.T.Helper()
 	if out, err := c.runtime("kill", "test", signal).CombinedOutput(); err != nil {
-		c.t.Fatalf("%v: %s", err, out)
+		c.T.Fatalf("%v: %s", err, out)
 	}
 }
 
 // expectHealth runs the health check of the image inside the container.
 func (c *container) expectHealth(code int) {
-	c.t.Helper()
+	c.T.Helper()
 	var args []string
 	for _, v := range c.env {
 		args = append(args, "--env", v)
@@ -331,6 +333,6 @@ func (c *container) expectHealth(code int) {
 	cmd := c.runtime("exec", slices.Concat(args, []string{"test"}, c.image.health[1:])...)
 	out, _ := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != code {
-		c.t.Errorf("the health check ended with %d, want %d: %s", got, code, out)
+		c.T.Errorf("the health check ended with %d, want %d: %s", got, code, out)
 	}
 }

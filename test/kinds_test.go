@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // These tests are the same for every kind of worker that runs WSGI apps.
@@ -15,31 +17,31 @@ import (
 // TestKindConforms looks at an app through the eyes of wsgiref.validate.
 func TestKindConforms(t *testing.T) {
 	t.Parallel()
-	forEachKind(t, func(t *testing.T, k kind) {
+	harness.ForEachKind(t, func(t *testing.T, k harness.Kind) {
 		t.Parallel()
-		s := start(t, k.options(t, "validated:app"))
-		c := s.client()
+		s := harness.Start(t, k.Options(t, "validated:app"))
+		c := s.Client()
 		for i := range 10 {
-			if r := c.do(t, "GET", fmt.Sprint("/", i), ""); r.body != fmt.Sprintf("/%d\n", i) {
+			if r := c.Do(t, "GET", fmt.Sprint("/", i), ""); r.Body != fmt.Sprintf("/%d\n", i) {
 				t.Fatalf("%v", r)
 			}
 		}
 		for _, lines := range []int{1, 1000, 20000} { // in a message, and in a file
 			body := strings.Repeat("a line of the body\n", lines)
-			if r := c.do(t, "POST", "/post", body, "Content-Type: text/plain"); r.body != "/post\n"+body {
+			if r := c.Do(t, "POST", "/post", body, "Content-Type: text/plain"); r.Body != "/post\n"+body {
 				t.Errorf("POST of %d bytes: %v", len(body), r)
 			}
 		}
-		if r := c.do(t, "GET", "/write", ""); r.body != "written returned" {
+		if r := c.Do(t, "GET", "/write", ""); r.Body != "written returned" {
 			t.Errorf("write(): %v", r)
 		}
-		if r := c.do(t, "HEAD", "/length", ""); r.status != 200 || r.body != "" {
+		if r := c.Do(t, "HEAD", "/length", ""); r.Status != 200 || r.Body != "" {
 			t.Errorf("HEAD: %v", r)
 		}
-		if r := c.do(t, "GET", "/"+strings.Repeat("x", 3000), "", "X-Long: "+strings.Repeat("y", 8000)); r.status != 200 {
+		if r := c.Do(t, "GET", "/"+strings.Repeat("x", 3000), "", "X-Long: "+strings.Repeat("y", 8000)); r.Status != 200 {
 			t.Errorf("long head: %v", r)
 		}
-		s.terminate()
+		s.Terminate()
 	})
 }
 
@@ -47,55 +49,55 @@ func TestKindConforms(t *testing.T) {
 // served meanwhile, and the first gets every byte.
 func TestKindLargeResponses(t *testing.T) {
 	t.Parallel()
-	forEachKind(t, func(t *testing.T, k kind) {
+	harness.ForEachKind(t, func(t *testing.T, k harness.Kind) {
 		t.Parallel()
-		s := start(t, k.options(t, "large:app"))
+		s := harness.Start(t, k.Options(t, "large:app"))
 		const size = 8 << 20
 		for _, query := range []string{"", "?pieces"} {
-			slow := s.client()
-			slow.send(t, format("GET", fmt.Sprint("/", size, query), ""))
-			if _, err := slow.r.Peek(1); err != nil {
+			slow := s.Client()
+			slow.Send(t, harness.FormatRequest("GET", fmt.Sprint("/", size, query), ""))
+			if _, err := slow.Reader.Peek(1); err != nil {
 				t.Fatal(err)
 			}
-			quick := s.client()
+			quick := s.Client()
 			for range 3 {
-				if r := quick.do(t, "GET", "/1600", ""); len(r.body) != 1600 {
+				if r := quick.Do(t, "GET", "/1600", ""); len(r.Body) != 1600 {
 					t.Errorf("%v", r)
 				}
 			}
-			if r := slow.receive(t, "GET"); len(r.body) != size || r.body != strings.Repeat("0123456789abcdef", size/16) {
-				t.Errorf("%s: status %d, %d bytes", query, r.status, len(r.body))
+			if r := slow.Receive(t, "GET"); len(r.Body) != size || r.Body != strings.Repeat("0123456789abcdef", size/16) {
+				t.Errorf("%s: status %d, %d bytes", query, r.Status, len(r.Body))
 			}
 		}
-		s.terminate()
+		s.Terminate()
 	})
 }
 
 // TestKindLife takes workers from clients in every way there is.
 func TestKindLife(t *testing.T) {
 	t.Parallel()
-	forEachKind(t, func(t *testing.T, k kind) {
+	harness.ForEachKind(t, func(t *testing.T, k harness.Kind) {
 		for _, preload := range []bool{false, true} {
 			t.Run(fmt.Sprintf("preload=%t", preload), func(t *testing.T) {
 				t.Parallel()
-				o := k.options(t, "webapp:app", "--workers", "2", "--max-requests", "500", "--max-requests-jitter", "200")
+				o := k.Options(t, "webapp:app", "--workers", "2", "--max-requests", "500", "--max-requests-jitter", "200")
 				if preload {
-					o.args = append(o.args, "--preload")
+					o.Args = append(o.Args, "--preload")
 				}
-				o.files = map[string]string{"webapp.py": versioned("0")}
-				s := start(t, o)
-				k, one := s.bothLoads(3)
+				o.Files = map[string]string{"webapp.py": versioned("0")}
+				s := harness.Start(t, o)
+				k, one := s.BothLoads(3)
 				for range 2 {
-					s.reload(2)
-					pid := s.workers(2)[0]
-					kill(t, pid, syscall.SIGTERM)
-					waitGone(t, pid)
-					s.workers(2)
-					k.progress(20)
-					one.progress(20)
+					s.Reload(2)
+					pid := s.Workers(2)[0]
+					harness.Kill(t, pid, syscall.SIGTERM)
+					harness.WaitGone(t, pid)
+					s.Workers(2)
+					k.Progress(20)
+					one.Progress(20)
 				}
-				expectNoneLost(t, k, one)
-				s.terminate()
+				harness.ExpectNoneLost(t, k, one)
+				s.Terminate()
 			})
 		}
 	})
@@ -104,37 +106,37 @@ func TestKindLife(t *testing.T) {
 // TestKindEnds is about the request that runs when its worker or the server ends.
 func TestKindEnds(t *testing.T) {
 	t.Parallel()
-	forEachKind(t, func(t *testing.T, k kind) {
+	harness.ForEachKind(t, func(t *testing.T, k harness.Kind) {
 		for _, c := range []struct {
 			name   string
-			act    func(s *server)
+			act    func(s *harness.Server)
 			status int // 0: it is cut
 		}{
-			{"TERM", func(s *server) { s.signal(syscall.SIGTERM) }, 200},
-			{"QUIT", func(s *server) { s.signal(syscall.SIGQUIT) }, 0},
-			{"KILL", func(s *server) { kill(s.t, s.workers(1)[0], syscall.SIGKILL) }, 502},
+			{"TERM", func(s *harness.Server) { s.Signal(syscall.SIGTERM) }, 200},
+			{"QUIT", func(s *harness.Server) { s.Signal(syscall.SIGQUIT) }, 0},
+			{"KILL", func(s *harness.Server) { harness.Kill(s.T, s.Workers(1)[0], syscall.SIGKILL) }, 502},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				s := start(t, k.options(t, "gated:app"))
+				s := harness.Start(t, k.Options(t, "gated:app"))
 				m := inFlight(s)
 				c.act(s)
 				if c.status == 200 {
-					s.log.expect(t, handling(syscall.SIGTERM))
-					m.run.release()
+					s.Log.Expect(t, handling(syscall.SIGTERM))
+					m.run.Release()
 				}
 				if c.status != 0 {
-					m.flight.expect(c.status)
-				} else if r, err := m.flight.wait(); err == nil && r.status != 502 {
+					m.flight.Expect(c.status)
+				} else if r, err := m.flight.Wait(); err == nil && r.Status != 502 {
 					t.Errorf("a quick end waited for %v", r) // 502: its worker was quicker than the front
 				}
-				m.run.release()
+				m.run.Release()
 				if c.status == 502 {
-					s.get("/")
-					s.terminate()
+					s.Get("/")
+					s.Terminate()
 					return
 				}
-				s.expectExit(0)
+				s.ExpectExit(0)
 			})
 		}
 	})
@@ -143,17 +145,17 @@ func TestKindEnds(t *testing.T) {
 // TestKindTimeout is about a request that runs too long among others that do not.
 func TestKindTimeout(t *testing.T) {
 	t.Parallel()
-	forEachKind(t, func(t *testing.T, k kind) {
+	harness.ForEachKind(t, func(t *testing.T, k harness.Kind) {
 		t.Parallel()
-		s := start(t, k.options(t, "stuck:app", "--timeout", "1", "--graceful-timeout", "20"))
+		s := harness.Start(t, k.Options(t, "stuck:app", "--timeout", "1", "--graceful-timeout", "20"))
 		began := time.Now()
-		s.begin("/stuck").expect(504)
+		s.Begin("/stuck").Expect(504)
 		if took := time.Since(began); took < 900*time.Millisecond || took > 10*time.Second {
 			t.Errorf("answered after %v", took)
 		}
-		s.log.expectFrom(t, 0, `\[CRITICAL\] WORKER TIMEOUT \(pid:\d+\): GET /stuck after \d+\.\d s`)
-		s.log.expectFrom(t, 0, `in stuck_here`)
-		s.get("/")
-		s.terminate()
+		s.Log.ExpectFrom(t, 0, `\[CRITICAL\] WORKER TIMEOUT \(pid:\d+\): GET /stuck after \d+\.\d s`)
+		s.Log.ExpectFrom(t, 0, `in stuck_here`)
+		s.Get("/")
+		s.Terminate()
 	})
 }

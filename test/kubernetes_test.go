@@ -15,16 +15,18 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // TestKubernetesManifest: a server with the variables of deploy/kubernetes/deployment.yaml, as
 // the kubelet gives them, answers its probes, and leaves within the time that it has there.
 func TestKubernetesManifest(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(repository, "deploy", "kubernetes", "deployment.yaml"))
-	must(t, err)
+	text, err := os.ReadFile(filepath.Join(harness.Repository, "deploy", "kubernetes", "deployment.yaml"))
+	harness.Must(t, err)
 	manifest := string(text)
-	port := freePort(t)
+	port := harness.FreePort(t)
 	env := []string{"KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443"}
 	for _, m := range regexp.MustCompile(`- name: (INDRIK_\w+)\n +value: "(.*)"\n`).FindAllStringSubmatch(manifest, -1) {
 		env = append(env, m[1]+"="+strings.ReplaceAll(m[2], "0.0.0.0:8000", fmt.Sprintf("127.0.0.1:%d", port)))
@@ -34,14 +36,14 @@ func TestKubernetesManifest(t *testing.T) {
 	if len(env) != 7 || len(probes) != 3 || grace == nil {
 		t.Fatalf("the manifest has the variables %q, the probes %q", env, probes)
 	}
-	s := launch(t, options{app: "hello:app", env: env, bind: []string{}})
-	s.port = port
-	s.ready()
-	s.workers(2)
+	s := harness.Launch(t, harness.Options{App: "hello:app", Env: env, Bind: []string{}})
+	s.ListensOn(port)
+	s.Ready()
+	s.Workers(2)
 	ask := func(path string) int {
-		r, err := s.request("GET", path, "")
-		must(t, err)
-		return r.status
+		r, err := s.Request("GET", path, "")
+		harness.Must(t, err)
+		return r.Status
 	}
 	ready := ""
 	for _, p := range probes {
@@ -53,10 +55,10 @@ func TestKubernetesManifest(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	s.signal(syscall.SIGTERM)
-	s.log.expect(t, `Draining in 5s`)
-	eventually(t, "it is not ready", func() bool { return ask(ready) == 503 })
-	s.expectExit(0)
+	s.Signal(syscall.SIGTERM)
+	s.Log.Expect(t, `Draining in 5s`)
+	harness.Eventually(t, "it is not ready", func() bool { return ask(ready) == 503 })
+	s.ExpectExit(0)
 	seconds, _ := strconv.Atoi(grace[1])
 	if took := time.Since(began); took < 4*time.Second || took > time.Duration(seconds)*time.Second {
 		t.Errorf("it took %v to leave", took)
@@ -67,20 +69,20 @@ func TestKubernetesManifest(t *testing.T) {
 // `indrik healthcheck` in a word, and sends nothing more to a server that leaves.
 func TestAllAgentCheck(t *testing.T) {
 	t.Parallel()
-	program := needs(t, "haproxy")
-	s := start(t, options{args: []string{"--health-path", "/-/health", "--drain-delay", "60"}})
-	unit := regexp.MustCompile(`ExecStart=/bin/sh -c '(.*)'\n`).FindStringSubmatch(pageBlock(t, "kubernetes.md", "agent."))
+	program := harness.NeedsProgram(t, "haproxy")
+	s := harness.Start(t, harness.Options{Args: []string{"--health-path", "/-/health", "--drain-delay", "60"}})
+	unit := regexp.MustCompile(`ExecStart=/bin/sh -c '(.*)'\n`).FindStringSubmatch(harness.PageBlock(t, "kubernetes.md", "agent."))
 	if unit == nil {
 		t.Fatal("the unit of the agent has no command")
 	}
-	script := replaceAll(t, unit[1], "/usr/bin/indrik", command(t)[0], "127.0.0.1:8000", s.addr())
+	script := harness.ReplaceAll(t, unit[1], "/usr/bin/indrik", harness.Command(t)[0], "127.0.0.1:8000", s.Address)
 	agent := agentOf(t, script)
 	// The lines of the page in the place of those that they are for.
-	lines := strings.Split(strings.TrimSpace(pageBlock(t, "kubernetes.md", "agent-check")), "\n")
+	lines := strings.Split(strings.TrimSpace(harness.PageBlock(t, "kubernetes.md", "agent-check")), "\n")
 	if len(lines) != 2 {
 		t.Fatalf("the block has %d lines", len(lines))
 	}
-	block := pageBlock(t, "kubernetes.md", "fleet HAProxy")
+	block := harness.PageBlock(t, "kubernetes.md", "fleet HAProxy")
 	for _, line := range lines {
 		line = strings.TrimSpace(line)
 		directive := strings.Join(strings.Fields(line)[:2], " ")
@@ -89,38 +91,38 @@ func TestAllAgentCheck(t *testing.T) {
 		}
 		block = regexp.MustCompile(`(?m)^    `+regexp.QuoteMeta(directive)+` .*$`).ReplaceAllLiteralString(block, "    "+line)
 	}
-	dir, port := tempDir(t), freePort(t)
-	block = replaceAll(t, block, "/run/haproxy/admin.sock", filepath.Join(dir, "admin.sock"), "bind :80", fmt.Sprintf("bind 127.0.0.1:%d", port),
-		"agent-port 9000", fmt.Sprintf("agent-port %d", agent), "10.0.0.1:8000", s.addr(), "    server b 10.0.0.2:8000\n", "", "    server c 10.0.0.3:8000", "")
-	must(t, os.WriteFile(filepath.Join(dir, "haproxy.cfg"), []byte(block+"\n"), 0o644))
-	run(t, dir, nil, program, "-db", "-f", filepath.Join(dir, "haproxy.cfg"))
-	f := &fleet{t: t, haproxy: filepath.Join(dir, "admin.sock")}
-	via := &server{t: t, port: port}
-	eventually(t, "the server is up", func() bool {
-		if _, err := os.Stat(f.haproxy); err != nil {
+	dir, port := harness.TempDir(t), harness.FreePort(t)
+	block = harness.ReplaceAll(t, block, "/run/haproxy/admin.sock", filepath.Join(dir, "admin.sock"), "bind :80", fmt.Sprintf("bind 127.0.0.1:%d", port),
+		"agent-port 9000", fmt.Sprintf("agent-port %d", agent), "10.0.0.1:8000", s.Address, "    server b 10.0.0.2:8000\n", "", "    server c 10.0.0.3:8000", "")
+	harness.Must(t, os.WriteFile(filepath.Join(dir, "haproxy.cfg"), []byte(block+"\n"), 0o644))
+	harness.RunProgram(t, dir, nil, program, "-db", "-f", filepath.Join(dir, "haproxy.cfg"))
+	f := &harness.Fleet{T: t, AdminSocket: filepath.Join(dir, "admin.sock")}
+	via := harness.EndpointAt(t, port)
+	harness.Eventually(t, "the server is up", func() bool {
+		if _, err := os.Stat(f.AdminSocket); err != nil {
 			return false
 		}
-		return f.stat("a", "status") == "UP" && f.stat("a", "agent_status") == "L7OK"
+		return f.Stat("a", "status") == "UP" && f.Stat("a", "agent_status") == "L7OK"
 	})
-	if got := via.get("/"); got == "" {
+	if got := via.Get("/"); got == "" {
 		t.Error("no answer")
 	}
-	s.signal(syscall.SIGTERM)
-	s.log.expect(t, `Draining in`)
-	eventually(t, "the server is being drained, and not down", func() bool { return strings.HasPrefix(f.stat("a", "status"), "DRAIN") })
-	if r, err := via.request("GET", "/", ""); err != nil || r.status != 503 {
+	s.Signal(syscall.SIGTERM)
+	s.Log.Expect(t, `Draining in`)
+	harness.Eventually(t, "the server is being drained, and not down", func() bool { return strings.HasPrefix(f.Stat("a", "status"), "DRAIN") })
+	if r, err := via.Request("GET", "/", ""); err != nil || r.Status != 503 {
 		t.Errorf("there is nobody else to send a request to, and the answer is %v, %v", r, err)
 	}
-	s.signal(syscall.SIGTERM)
-	s.expectExit(0)
+	s.Signal(syscall.SIGTERM)
+	s.ExpectExit(0)
 }
 
 // agentOf answers each connection with what a command prints, as a socket of systemd does with
 // Accept=yes, and returns its port.
 func agentOf(t *testing.T, script string) int {
 	t.Helper()
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
-	must(t, err)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t)))
+	harness.Must(t, err)
 	var closed atomic.Bool
 	done := make(chan struct{})
 	t.Cleanup(func() {

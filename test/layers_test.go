@@ -68,7 +68,8 @@ var layers = map[string][]string{
 	"bench/serve":    {"bench/proctree"},
 	"bench/stats":    {},
 
-	"test":         {},
+	"test":         {"test/harness", "test/pythons"},
+	"test/harness": {},
 	"test/pythons": {},
 }
 

@@ -10,23 +10,25 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 func migratingDoc(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(repository, "docs", "migrating.md"))
-	must(t, err)
+	text, err := os.ReadFile(filepath.Join(harness.Repository, "docs", "migrating.md"))
+	harness.Must(t, err)
 	return string(text)
 }
 
 // What the tables of equivalents name is there: options and settings.
 func TestMigratingNames(t *testing.T) {
 	t.Parallel()
-	help, err := exec.Command(command(t)[0], "--help-all").Output()
-	must(t, err)
+	help, err := exec.Command(harness.Command(t)[0], "--help-all").Output()
+	harness.Must(t, err)
 	flags := regexp.MustCompile(`--?[a-z][a-z0-9_-]*`).FindAllString(string(help), -1)
-	text, err := os.ReadFile(filepath.Join(repository, "docs", "settings.md"))
-	must(t, err)
+	text, err := os.ReadFile(filepath.Join(harness.Repository, "docs", "settings.md"))
+	harness.Must(t, err)
 	var settings []string
 	for _, m := range regexp.MustCompile(`(?m)^### (\w+)$`).FindAllStringSubmatch(string(text), -1) {
 		settings = append(settings, m[1])
@@ -74,13 +76,13 @@ func TestMigratingCommands(t *testing.T) {
 	}
 	app := "async def app(scope, receive, send):\n    pass\n\ndef create_app():\n    return app\n"
 	for _, line := range lines {
-		s := launch(t, options{
-			app: "-", bind: []string{}, args: append(strings.Fields(line), "--check-config"),
-			files: map[string]string{"shop/__init__.py": "", "shop/wsgi.py": "def application(environ, start_response):\n    pass\n", "main.py": app},
+		s := harness.Launch(t, harness.Options{
+			App: "-", Bind: []string{}, Args: append(strings.Fields(line), "--check-config"),
+			Files: map[string]string{"shop/__init__.py": "", "shop/wsgi.py": "def application(environ, start_response):\n    pass\n", "main.py": app},
 		})
-		s.expectExit(0)
+		s.ExpectExit(0)
 		if t.Failed() {
-			t.Fatalf("%s\n%s", line, s.log)
+			t.Fatalf("%s\n%s", line, s.Log)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // The tests of this file are of what make dist has put into INDRIK_TEST_DIST, installed as
@@ -31,19 +33,6 @@ func distributed(t *testing.T, pattern string) string {
 
 func wheel(t *testing.T) string { return distributed(t, "indrik-*manylinux*_x86_64*.whl") }
 
-// output runs a command that has to succeed, and returns its output.
-func output(t *testing.T, dir string, env []string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%q: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
 // packaged is an app that says which Python and which of its packages it runs with.
 const packaged = `import sys
 import indrik
@@ -61,30 +50,30 @@ func TestAllWheel(t *testing.T) {
 	t.Parallel()
 	file := wheel(t)
 	forEachInterpreter(t, func(t *testing.T, interpreter string) {
-		env := filepath.Join(tempDir(t), "venv")
-		output(t, "/", nil, interpreter, "-m", "venv", env)
+		env := filepath.Join(harness.TempDir(t), "venv")
+		harness.Output(t, "/", nil, interpreter, "-m", "venv", env)
 		pip(t, env, file)
 		bin := filepath.Join(env, "bin")
-		o := options{app: "packaged:app", python: "-", files: map[string]string{"packaged.py": packaged}}
+		o := harness.Options{App: "packaged:app", Python: "-", Files: map[string]string{"packaged.py": packaged}}
 		for name, wrap := range map[string][]string{
 			"command":          {filepath.Join(bin, "indrik")},
 			"python -m indrik": {filepath.Join(bin, "python"), "-m", "indrik"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				o := o
-				o.binary, o.wrap = wrap[len(wrap)-1], wrap[:len(wrap)-1]
-				expectEnvironment(t, start(t, o), env)
+				o.Binary, o.Wrap = wrap[len(wrap)-1], wrap[:len(wrap)-1]
+				expectEnvironment(t, harness.Start(t, o), env)
 			})
 		}
 		t.Run("python packaged.py", func(t *testing.T) {
 			o := o
-			port := freePort(t)
-			o.binary, o.bind, o.app = filepath.Join(bin, "python"), []string{}, "-"
-			o.args = []string{"packaged.py", fmt.Sprint(port)}
-			o.noProbe = true
-			s := start(t, o)
-			s.port = port
-			s.ready()
+			port := harness.FreePort(t)
+			o.Binary, o.Bind, o.App = filepath.Join(bin, "python"), []string{}, "-"
+			o.Args = []string{"packaged.py", fmt.Sprint(port)}
+			o.NoProbe = true
+			s := harness.Start(t, o)
+			s.ListensOn(port)
+			s.Ready()
 			expectEnvironment(t, s, env)
 		})
 	})
@@ -92,28 +81,28 @@ func TestAllWheel(t *testing.T) {
 
 func pip(t *testing.T, env string, args ...string) {
 	t.Helper()
-	output(t, "/", nil, append([]string{filepath.Join(env, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, args...)...)
+	harness.Output(t, "/", nil, append([]string{filepath.Join(env, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, args...)...)
 }
 
 // expectEnvironment checks that a server runs its app in an environment, and ends it.
-func expectEnvironment(t *testing.T, s *server, env string) {
+func expectEnvironment(t *testing.T, s *harness.Server, env string) {
 	t.Helper()
 	real, err := filepath.EvalSymlinks(env)
-	must(t, err)
-	if got := s.get("/"); got != env+" True" && got != real+" True" {
+	harness.Must(t, err)
+	if got := s.Get("/"); got != env+" True" && got != real+" True" {
 		t.Errorf("%q, want the environment %s", got, env)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // TestAllSdist: pip builds the server with Go from the source distribution.
 func TestAllSdist(t *testing.T) {
 	t.Parallel()
 	file := distributed(t, "indrik-*.tar.gz")
-	env := filepath.Join(tempDir(t), "venv")
-	output(t, "/", nil, python(), "-m", "venv", env)
+	env := filepath.Join(harness.TempDir(t), "venv")
+	harness.Output(t, "/", nil, harness.Python(), "-m", "venv", env)
 	pip(t, env, file)
-	s := start(t, options{app: "packaged:app", python: "-", binary: filepath.Join(env, "bin", "indrik"), files: map[string]string{"packaged.py": packaged}})
+	s := harness.Start(t, harness.Options{App: "packaged:app", Python: "-", Binary: filepath.Join(env, "bin", "indrik"), Files: map[string]string{"packaged.py": packaged}})
 	expectEnvironment(t, s, env)
 }
 
@@ -121,8 +110,8 @@ func TestAllSdist(t *testing.T) {
 func TestAllSdistWithoutGo(t *testing.T) {
 	t.Parallel()
 	file := distributed(t, "indrik-*.tar.gz")
-	env := filepath.Join(tempDir(t), "venv")
-	output(t, "/", nil, python(), "-m", "venv", env)
+	env := filepath.Join(harness.TempDir(t), "venv")
+	harness.Output(t, "/", nil, harness.Python(), "-m", "venv", env)
 	cmd := exec.Command(filepath.Join(env, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check", file)
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(env, "bin")+":/usr/bin:/bin")
 	if _, err := exec.LookPath("/usr/bin/go"); err == nil {
@@ -139,26 +128,26 @@ func TestAllSdistWithoutGo(t *testing.T) {
 func TestAllInstallers(t *testing.T) {
 	t.Parallel()
 	file := wheel(t)
-	tools := filepath.Join(repository, ".cache", "venv-tools", "bin")
+	tools := filepath.Join(harness.Repository, ".cache", "venv-tools", "bin")
 	if _, err := os.Stat(tools); err != nil {
 		t.Skip("needs make venv-tools")
 	}
 	tool := func(name string) string { return filepath.Join(tools, name) }
 	project := func(t *testing.T, text string) string {
-		dir := tempDir(t)
-		must(t, os.WriteFile(filepath.Join(dir, "packaged.py"), []byte(packaged), 0o644))
+		dir := harness.TempDir(t)
+		harness.Must(t, os.WriteFile(filepath.Join(dir, "packaged.py"), []byte(packaged), 0o644))
 		if text != "" {
-			must(t, os.WriteFile(filepath.Join(dir, "pyproject.toml"), []byte(text), 0o644))
+			harness.Must(t, os.WriteFile(filepath.Join(dir, "pyproject.toml"), []byte(text), 0o644))
 		}
 		return dir
 	}
 	t.Run("uv", func(t *testing.T) {
 		dir := project(t, "[project]\nname = 'site'\nversion = '1'\nrequires-python = '>=3.8'\ndependencies = []\n")
-		env := []string{"UV_CACHE_DIR=" + filepath.Join(dir, "cache"), "UV_PYTHON=" + python(), "UV_PYTHON_DOWNLOADS=never"}
-		output(t, dir, env, tool("uv"), "add", "--quiet", file)
-		out := output(t, dir, env, tool("uv"), "run", "indrik", "--check-config", "packaged:app")
+		env := []string{"UV_CACHE_DIR=" + filepath.Join(dir, "cache"), "UV_PYTHON=" + harness.Python(), "UV_PYTHON_DOWNLOADS=never"}
+		harness.Output(t, dir, env, tool("uv"), "add", "--quiet", file)
+		out := harness.Output(t, dir, env, tool("uv"), "run", "indrik", "--check-config", "packaged:app")
 		expectPython(t, out, filepath.Join(dir, ".venv"))
-		out = output(t, dir, env, tool("uvx"), "--from", file, "indrik", "--version")
+		out = harness.Output(t, dir, env, tool("uvx"), "--from", file, "indrik", "--version")
 		if !strings.HasPrefix(out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:], "indrik (version ") {
 			t.Errorf("uvx: %s", out)
 		}
@@ -166,35 +155,35 @@ func TestAllInstallers(t *testing.T) {
 	t.Run("pipx", func(t *testing.T) {
 		dir := project(t, "")
 		env := []string{"PIPX_HOME=" + filepath.Join(dir, "pipx"), "PIPX_BIN_DIR=" + filepath.Join(dir, "bin")}
-		output(t, dir, env, tool("pipx"), "install", "--quiet", file)
+		harness.Output(t, dir, env, tool("pipx"), "install", "--quiet", file)
 		// pipx has given it an environment of its own, without the packages of the app: the
 		// active one is the app's.
 		app := filepath.Join(dir, "venv")
-		output(t, dir, nil, python(), "-m", "venv", app)
-		out := output(t, dir, []string{"VIRTUAL_ENV=" + app}, filepath.Join(dir, "bin", "indrik"), "--check-config", "packaged:app")
+		harness.Output(t, dir, nil, harness.Python(), "-m", "venv", app)
+		out := harness.Output(t, dir, []string{"VIRTUAL_ENV=" + app}, filepath.Join(dir, "bin", "indrik"), "--check-config", "packaged:app")
 		expectPython(t, out, app)
 	})
 	t.Run("poetry", func(t *testing.T) {
 		dir := project(t, "[project]\nname = 'site'\nversion = '1'\nrequires-python = '>=3.9'\n[tool.poetry]\npackage-mode = false\n")
 		env := []string{"POETRY_VIRTUALENVS_IN_PROJECT=1", "POETRY_CACHE_DIR=" + filepath.Join(dir, "cache")}
-		output(t, dir, env, tool("poetry"), "add", "--quiet", file)
-		expectPython(t, output(t, dir, env, tool("poetry"), "run", "indrik", "--check-config", "packaged:app"), filepath.Join(dir, ".venv"))
+		harness.Output(t, dir, env, tool("poetry"), "add", "--quiet", file)
+		expectPython(t, harness.Output(t, dir, env, tool("poetry"), "run", "indrik", "--check-config", "packaged:app"), filepath.Join(dir, ".venv"))
 	})
 	t.Run("pipenv", func(t *testing.T) {
 		dir := project(t, "")
 		env := []string{"PIPENV_VENV_IN_PROJECT=1", "PIPENV_CACHE_DIR=" + filepath.Join(dir, "cache"), "PIPENV_QUIET=1"}
-		output(t, dir, env, tool("pipenv"), "--python", python(), "install", file)
-		expectPython(t, output(t, dir, env, tool("pipenv"), "run", "indrik", "--check-config", "packaged:app"), filepath.Join(dir, ".venv"))
+		harness.Output(t, dir, env, tool("pipenv"), "--python", harness.Python(), "install", file)
+		expectPython(t, harness.Output(t, dir, env, tool("pipenv"), "run", "indrik", "--check-config", "packaged:app"), filepath.Join(dir, ".venv"))
 	})
 	t.Run("requirements.txt", func(t *testing.T) {
 		// In the manner of a buildpack: an environment outside of the app, on PATH.
 		dir := project(t, "")
 		env := filepath.Join(dir, "python")
-		output(t, dir, nil, python(), "-m", "venv", env)
-		must(t, os.WriteFile(filepath.Join(dir, "requirements.txt"), []byte("indrik @ file://"+file+"\n"), 0o644))
+		harness.Output(t, dir, nil, harness.Python(), "-m", "venv", env)
+		harness.Must(t, os.WriteFile(filepath.Join(dir, "requirements.txt"), []byte("indrik @ file://"+file+"\n"), 0o644))
 		pip(t, env, "-r", filepath.Join(dir, "requirements.txt"))
 		path := "PATH=" + filepath.Join(env, "bin") + ":" + os.Getenv("PATH")
-		out := output(t, dir, []string{path, "PORT=1"}, "sh", "-c", "indrik --check-config packaged:app")
+		out := harness.Output(t, dir, []string{path, "PORT=1"}, "sh", "-c", "indrik --check-config packaged:app")
 		expectPython(t, out, env)
 	})
 }
@@ -211,22 +200,22 @@ func expectPython(t *testing.T, out, env string) {
 func TestAllReproducible(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Dir(wheel(t))
-	again := tempDir(t)
-	output(t, repository, []string{
+	again := harness.TempDir(t)
+	harness.Output(t, harness.Repository, []string{
 		"WHEELS=linux/amd64", "PACKAGES=amd64",
-		"PYTHON=" + filepath.Join(repository, ".cache/venv-dist/bin/python"),
-		"NFPM=" + filepath.Join(repository, ".cache/bin/nfpm"), "CYCLONEDX=" + filepath.Join(repository, ".cache/bin/cyclonedx-gomod"),
+		"PYTHON=" + filepath.Join(harness.Repository, ".cache/venv-dist/bin/python"),
+		"NFPM=" + filepath.Join(harness.Repository, ".cache/bin/nfpm"), "CYCLONEDX=" + filepath.Join(harness.Repository, ".cache/bin/cyclonedx-gomod"),
 	}, "packaging/dist", again)
 	entries, err := os.ReadDir(again)
-	must(t, err)
+	harness.Must(t, err)
 	for _, e := range entries {
 		if e.Name() == "SHA256SUMS" {
 			continue // it lists fewer files
 		}
 		one, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		must(t, err)
+		harness.Must(t, err)
 		two, err := os.ReadFile(filepath.Join(again, e.Name()))
-		must(t, err)
+		harness.Must(t, err)
 		if string(one) != string(two) {
 			t.Errorf("%s differs", e.Name())
 		}
@@ -257,10 +246,10 @@ func TestAllDeb(t *testing.T) {
 		t.Skip("needs root")
 	}
 	root := debianRoot(t)
-	output(t, "/", nil, "cp", deb, filepath.Join(root, "tmp", "indrik.deb"))
+	harness.Output(t, "/", nil, "cp", deb, filepath.Join(root, "tmp", "indrik.deb"))
 	chroot := func(args ...string) string {
 		t.Helper()
-		return output(t, "/", []string{"LANG=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, append([]string{"chroot", root}, args...)...)
+		return harness.Output(t, "/", []string{"LANG=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, append([]string{"chroot", root}, args...)...)
 	}
 	chroot("dpkg", "--install", "/tmp/indrik.deb")
 	if got := chroot("indrik", "--version"); !strings.HasPrefix(got, "indrik (version ") {
@@ -269,22 +258,22 @@ func TestAllDeb(t *testing.T) {
 	if got := chroot("getent", "passwd", "indrik"); !strings.Contains(got, "/nologin") {
 		t.Errorf("the user indrik: %q", got)
 	}
-	must(t, os.WriteFile(filepath.Join(root, "srv", "hello.py"), []byte("def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n"), 0o644))
-	must(t, os.WriteFile(filepath.Join(root, "etc/indrik/web.conf.py"), []byte("chdir = '/srv'\nwsgi_app = 'hello:app'\n"), 0o644))
-	s := start(t, options{
-		app: "-", bind: nil, binary: "/usr/bin/indrik", python: "/usr/bin/python3", mayLeave: true,
-		wrap: []string{"chroot", "--userspec=indrik:indrik", root, "env", "PYTHONPATH="}, args: []string{"--config", "/etc/indrik/web.conf.py"},
+	harness.Must(t, os.WriteFile(filepath.Join(root, "srv", "hello.py"), []byte("def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n"), 0o644))
+	harness.Must(t, os.WriteFile(filepath.Join(root, "etc/indrik/web.conf.py"), []byte("chdir = '/srv'\nwsgi_app = 'hello:app'\n"), 0o644))
+	s := harness.Start(t, harness.Options{
+		App: "-", Bind: nil, Binary: "/usr/bin/indrik", Python: "/usr/bin/python3", MayLeave: true,
+		Wrap: []string{"chroot", "--userspec=indrik:indrik", root, "env", "PYTHONPATH="}, Args: []string{"--config", "/etc/indrik/web.conf.py"},
 	})
-	if got := s.get("/"); got != "hello" {
+	if got := s.Get("/"); got != "hello" {
 		t.Errorf("%q", got)
 	}
 	// An upgrade of the package lets what runs go on; USR2 takes the new binary.
 	chroot("dpkg", "--install", "/tmp/indrik.deb")
-	if got := s.get("/"); got != "hello" {
+	if got := s.Get("/"); got != "hello" {
 		t.Errorf("after the upgrade of the package: %q", got)
 	}
-	s.signal(syscall.SIGTERM)
-	s.expectExit(0)
+	s.Signal(syscall.SIGTERM)
+	s.ExpectExit(0)
 	chroot("dpkg", "--remove", "indrik")
 	if _, err := os.Stat(filepath.Join(root, "usr/bin/indrik")); err == nil {
 		t.Error("the binary stayed")
@@ -299,12 +288,12 @@ func TestAllDeb(t *testing.T) {
 // for each test.
 func debianRoot(t *testing.T) string {
 	t.Helper()
-	needs(t, "debootstrap")
+	harness.NeedsProgram(t, "debootstrap")
 	needsDebian(t)
-	kept := filepath.Join(repository, ".cache", "debian")
-	output(t, repository, nil, "packaging/debian-root", kept)
-	root := filepath.Join(tempDir(t), "root")
-	output(t, "/", nil, "cp", "--archive", "--reflink=auto", kept, root)
+	kept := filepath.Join(harness.Repository, ".cache", "debian")
+	harness.Output(t, harness.Repository, nil, "packaging/debian-root", kept)
+	root := filepath.Join(harness.TempDir(t), "root")
+	harness.Output(t, "/", nil, "cp", "--archive", "--reflink=auto", kept, root)
 	return root
 }
 

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 var (
@@ -30,14 +32,14 @@ func funcsIn(t *testing.T, path string) map[string]bool {
 	found := map[string]bool{}
 	if strings.HasSuffix(path, ".py") {
 		text, err := os.ReadFile(path)
-		must(t, err)
+		harness.Must(t, err)
 		for _, m := range regexp.MustCompile(`(?m)^\s*(?:async )?def (\w+)`).FindAllSubmatch(text, -1) {
 			found[string(m[1])] = true
 		}
 		return found
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-	must(t, err)
+	harness.Must(t, err)
 	for _, decl := range file.Decls {
 		if f, ok := decl.(*ast.FuncDecl); ok {
 			found[f.Name.Name] = true
@@ -62,24 +64,24 @@ func texts(t *testing.T) (found []*regexp.Regexp) {
 		}
 	}
 	for _, dir := range []string{"internal", "python/indrik"} {
-		must(t, filepath.WalkDir(filepath.Join(repository, dir), func(path string, _ fs.DirEntry, err error) error {
+		harness.Must(t, filepath.WalkDir(filepath.Join(harness.Repository, dir), func(path string, _ fs.DirEntry, err error) error {
 			switch {
 			case err != nil || strings.HasSuffix(path, "_test.go"):
 				return err
 			case strings.HasSuffix(path, ".go"):
 				file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-				must(t, err)
+				harness.Must(t, err)
 				ast.Inspect(file, func(n ast.Node) bool {
 					if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
 						text, err := strconv.Unquote(lit.Value)
-						must(t, err)
+						harness.Must(t, err)
 						add(text)
 					}
 					return true
 				})
 			case strings.HasSuffix(path, ".py"):
 				text, err := os.ReadFile(path)
-				must(t, err)
+				harness.Must(t, err)
 				for _, m := range pythonText.FindAllSubmatch(text, -1) {
 					add(string(m[1]))
 				}
@@ -93,14 +95,14 @@ func texts(t *testing.T) (found []*regexp.Regexp) {
 // docs/deaths.md names functions where they are, and lines of the log as the program has them.
 func TestDeaths(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join(repository, "docs/deaths.md"))
-	must(t, err)
+	page, err := os.ReadFile(filepath.Join(harness.Repository, "docs/deaths.md"))
+	harness.Must(t, err)
 	named := namedCode.FindAllSubmatch(page, -1)
 	if len(named) < 20 {
 		t.Errorf("the page names %d files with functions", len(named))
 	}
 	for _, m := range named {
-		declared := funcsIn(t, filepath.Join(repository, string(m[1])))
+		declared := funcsIn(t, filepath.Join(harness.Repository, string(m[1])))
 		for _, name := range codeWord.FindAllString(string(m[2]), -1) {
 			if name = strings.Trim(name, "`"); !declared[name] {
 				t.Errorf("%s has no function %s", m[1], name)
@@ -140,16 +142,16 @@ func matchesAny(patterns []*regexp.Regexp, line string) bool {
 func TestNamedFiles(t *testing.T) {
 	t.Parallel()
 	pages := []string{"CONTRIBUTING.md", "docs/architecture.md", "docs/protocol.md", "docs/glossary.md", "docs/deaths.md", "docs/performance.md"}
-	decisions, err := filepath.Glob(filepath.Join(repository, "docs/decisions/*.md"))
-	must(t, err)
+	decisions, err := filepath.Glob(filepath.Join(harness.Repository, "docs/decisions/*.md"))
+	harness.Must(t, err)
 	for _, path := range decisions {
 		pages = append(pages, "docs/decisions/"+filepath.Base(path))
 	}
 	for _, page := range pages {
-		text, err := os.ReadFile(filepath.Join(repository, page))
-		must(t, err)
+		text, err := os.ReadFile(filepath.Join(harness.Repository, page))
+		harness.Must(t, err)
 		for _, m := range namedFile.FindAllSubmatch(text, -1) {
-			if _, err := os.Stat(filepath.Join(repository, string(m[1]))); err != nil {
+			if _, err := os.Stat(filepath.Join(harness.Repository, string(m[1]))); err != nil {
 				t.Errorf("%s names %s, which is not there", page, m[1])
 			}
 		}
@@ -159,10 +161,10 @@ func TestNamedFiles(t *testing.T) {
 // Each decision has a number, a date and three parts, and is in the list, which has its title.
 func TestDecisions(t *testing.T) {
 	t.Parallel()
-	list, err := os.ReadFile(filepath.Join(repository, "docs/decisions/README.md"))
-	must(t, err)
-	entries, err := os.ReadDir(filepath.Join(repository, "docs/decisions"))
-	must(t, err)
+	list, err := os.ReadFile(filepath.Join(harness.Repository, "docs/decisions/README.md"))
+	harness.Must(t, err)
+	entries, err := os.ReadDir(filepath.Join(harness.Repository, "docs/decisions"))
+	harness.Must(t, err)
 	next := 1
 	before := ""
 	for _, entry := range entries {
@@ -174,8 +176,8 @@ func TestDecisions(t *testing.T) {
 			t.Errorf("%s is not number %d", entry.Name(), next)
 		}
 		next++
-		text, err := os.ReadFile(filepath.Join(repository, "docs/decisions", entry.Name()))
-		must(t, err)
+		text, err := os.ReadFile(filepath.Join(harness.Repository, "docs/decisions", entry.Name()))
+		harness.Must(t, err)
 		lines := strings.SplitN(string(text), "\n", 4)
 		title, ok := strings.CutPrefix(lines[0], "# "+m[1]+". ")
 		date := lines[2]

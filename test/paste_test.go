@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 const pasteApp = `
@@ -60,21 +62,21 @@ func TestPaste(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{app: "-", python: venv(t), args: strings.Fields(args), files: map[string]string{
+			s := harness.Start(t, harness.Options{App: "-", Python: harness.Venv(t), Args: strings.Fields(args), Files: map[string]string{
 				"pasted.py": pasteApp, "development.ini": pasteFile,
 			}})
-			r, err := s.request("GET", "/", "")
-			if err != nil || !strings.HasPrefix(r.body, strings.ReplaceAll(want, "DIR", s.dir)) {
+			r, err := s.Request("GET", "/", "")
+			if err != nil || !strings.HasPrefix(r.Body, strings.ReplaceAll(want, "DIR", s.Dir)) {
 				t.Errorf("%v, %v, want %q", r, err, want)
 			}
-			if title := s.role("master")[0].title; !strings.HasSuffix(title, "["+s.path("development.ini")+"]") {
+			if title := s.Role("master")[0].Title; !strings.HasSuffix(title, "["+s.Path("development.ini")+"]") {
 				t.Errorf("the title is %s", title)
 			}
 			if strings.Contains(args, "--reload") {
-				s.write("development.ini", strings.Replace(pasteFile, "hello", "bye", 1))
-				s.expectBody("bye red - " + s.dir)
+				s.WriteFile("development.ini", strings.Replace(pasteFile, "hello", "bye", 1))
+				expectBody(s, "bye red - "+s.Dir)
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
 }
@@ -105,32 +107,32 @@ formatter = plain
 [formatter_plain]
 format = PASTED %(levelname)s %(message)s
 `
-	s := start(t, options{app: "-", python: venv(t), args: []string{"--paste", "development.ini"}, files: map[string]string{
+	s := harness.Start(t, harness.Options{App: "-", Python: harness.Venv(t), Args: []string{"--paste", "development.ini"}, Files: map[string]string{
 		"pasted.py": pasteApp, "development.ini": pasteFile + logging,
 	}})
-	s.log.expect(t, `^PASTED INFO Booting worker with pid`)
-	s.terminate()
+	s.Log.Expect(t, `^PASTED INFO Booting worker with pid`)
+	s.Terminate()
 }
 
 func TestPasteErrors(t *testing.T) {
 	t.Parallel()
-	s := launch(t, options{app: "-", args: []string{"--paste", "missing.ini"}})
-	s.expectExit(1)
-	s.log.expect(t, `Error: '`+s.path("missing.ini")+`' not found`)
+	s := harness.Launch(t, harness.Options{App: "-", Args: []string{"--paste", "missing.ini"}})
+	s.ExpectExit(1)
+	s.Log.Expect(t, `Error: '`+s.Path("missing.ini")+`' not found`)
 
 	// An environment of the same Python that has nothing installed.
-	empty := filepath.Join(tempDir(t), "venv")
-	if out, err := exec.Command(venv(t), "-m", "venv", "--without-pip", empty).CombinedOutput(); err != nil {
+	empty := filepath.Join(harness.TempDir(t), "venv")
+	if out, err := exec.Command(harness.Venv(t), "-m", "venv", "--without-pip", empty).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s = launch(t, options{app: "-", python: filepath.Join(empty, "bin", "python"), args: []string{"--paste", "app.ini"}, files: map[string]string{
+	s = harness.Launch(t, harness.Options{App: "-", Python: filepath.Join(empty, "bin", "python"), Args: []string{"--paste", "app.ini"}, Files: map[string]string{
 		"app.ini": pasteFile,
 	}})
-	s.expectExit(4)
-	s.log.expect(t, `--paste needs the package PasteDeploy in the environment of the app: pip install PasteDeploy`)
+	s.ExpectExit(4)
+	s.Log.Expect(t, `--paste needs the package PasteDeploy in the environment of the app: pip install PasteDeploy`)
 
-	s = launch(t, options{app: "-", python: venv(t), args: []string{"--paste", "app.ini#none"}, files: map[string]string{"app.ini": pasteFile}})
-	s.expectExit(3)
-	s.log.expect(t, `LookupError: No section 'none'`)
-	must(t, os.RemoveAll(empty))
+	s = harness.Launch(t, harness.Options{App: "-", Python: harness.Venv(t), Args: []string{"--paste", "app.ini#none"}, Files: map[string]string{"app.ini": pasteFile}})
+	s.ExpectExit(3)
+	s.Log.Expect(t, `LookupError: No section 'none'`)
+	harness.Must(t, os.RemoveAll(empty))
 }

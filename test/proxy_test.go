@@ -3,7 +3,6 @@
 package test
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"os"
@@ -14,41 +13,30 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // These tests put the proxies that most servers stand behind in front of the
 // server: nginx and haproxy, where they are installed.
 
-// find looks for a program, also where only root has its programs.
-func find(t testing.TB, name string) string {
-	t.Helper()
-	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
-		path := filepath.Join(dir, name)
-		if st, err := os.Stat(path); err == nil && !st.IsDir() && st.Mode()&0o111 != 0 {
-			return path
-		}
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
 // proxy starts a program that has a configuration file, waits until it listens,
 // and ends it with the test.
 func proxy(t testing.TB, ports []int, conf string, command func(dir, conf string) []string) {
 	t.Helper()
-	dir := tempDir(t)
+	dir := harness.TempDir(t)
 	path := filepath.Join(dir, "proxy.conf")
-	must(t, os.WriteFile(path, []byte(strings.ReplaceAll(conf, "DIR", dir)), 0o644))
+	harness.Must(t, os.WriteFile(path, []byte(strings.ReplaceAll(conf, "DIR", dir)), 0o644))
 	args := command(dir, path)
-	log := newTranscript()
+	log := harness.NewTranscript()
 	r, w, err := os.Pipe()
-	must(t, err)
+	harness.Must(t, err)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, w, w
-	must(t, cmd.Start())
-	started.Store(cmd.Process.Pid, true)
+	harness.Must(t, cmd.Start())
+	harness.Started.Store(cmd.Process.Pid, true)
 	w.Close()
-	go log.read(r)
+	go log.Collect(r)
 	done := make(chan struct{})
 	go func() {
 		cmd.Wait()
@@ -58,7 +46,7 @@ func proxy(t testing.TB, ports []int, conf string, command func(dir, conf string
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-done:
-		case <-time.After(patience):
+		case <-time.After(harness.Patience):
 			cmd.Process.Kill()
 			<-done
 		}
@@ -67,13 +55,13 @@ func proxy(t testing.TB, ports []int, conf string, command func(dir, conf string
 		}
 	})
 	for _, port := range ports {
-		eventually(t, fmt.Sprintf("%s listens on port %d", filepath.Base(args[0]), port), func() bool {
+		harness.Eventually(t, fmt.Sprintf("%s listens on port %d", filepath.Base(args[0]), port), func() bool {
 			select {
 			case <-done:
 				t.Fatalf("%q ended:\n%s", args, log)
 			default:
 			}
-			return listening(port)
+			return harness.Listening(port)
 		})
 	}
 }
@@ -81,7 +69,7 @@ func proxy(t testing.TB, ports []int, conf string, command func(dir, conf string
 // nginx starts nginx with some contexts of its configuration.
 func nginx(t testing.TB, ports []int, contexts string) {
 	t.Helper()
-	program := find(t, "nginx")
+	program := harness.FindProgram(t, "nginx")
 	const modules = "/usr/lib/nginx/modules/ngx_stream_module.so"
 	load := ""
 	if _, err := os.Stat(modules); err == nil {
@@ -135,7 +123,7 @@ func nginxStream(port, upstream int) string {
 // again: what is lost shows.
 func haproxy(t testing.TB, mode, listen, upstream, server string) {
 	t.Helper()
-	program := find(t, "haproxy")
+	program := harness.FindProgram(t, "haproxy")
 	extra := ""
 	if mode == "http" {
 		extra = "  http-reuse always\n  option forwardfor\n  http-request set-header X-Forwarded-Proto https\n"
@@ -155,27 +143,24 @@ backend app
 %s  server app %s %s
 `, mode, listen, extra, upstream, server)
 	_, port, err := net.SplitHostPort(listen)
-	must(t, err)
+	harness.Must(t, err)
 	n, err := strconv.Atoi(port)
-	must(t, err)
+	harness.Must(t, err)
 	proxy(t, []int{n}, conf, func(_, conf string) []string { return []string{program, "-db", "-f", conf} })
 }
 
-// behind is the server as clients of a proxy see it.
-func (s *server) behind(port int) *server { return &server{t: s.t, port: port} }
-
 // reloadUnder reloads a server with two workers while clients make requests
 // through a proxy, of which none may be lost.
-func reloadUnder(t *testing.T, s, via *server) {
+func reloadUnder(t *testing.T, s *harness.Server, via *harness.Endpoint) {
 	t.Helper()
-	k, o := via.bothLoads(4)
+	k, o := via.BothLoads(4)
 	for range 3 {
-		s.reload(2)
-		k.progress(50)
-		o.progress(50)
+		s.Reload(2)
+		k.Progress(50)
+		o.Progress(50)
 	}
-	expectNoneLost(t, k, o)
-	if n := s.log.count(`Invalid request|\[ERROR\]|\[CRITICAL\]`); n > 0 {
+	harness.ExpectNoneLost(t, k, o)
+	if n := s.Log.Count(`Invalid request|\[ERROR\]|\[CRITICAL\]`); n > 0 {
 		t.Errorf("%d complaints in the log", n)
 	}
 }
@@ -189,34 +174,23 @@ def app(environ, start_response):
     return echo.app(environ, start_response)
 `
 
-func startBehind(t testing.TB, args ...string) *server {
+func startBehind(t testing.TB, args ...string) *harness.Server {
 	t.Helper()
-	return start(t, options{app: "both:app", files: map[string]string{"both.py": echoEnviron},
-		args: append([]string{"--workers", "2", "--keep-alive", "75"}, args...)})
-}
-
-// from connects to a port from another loopback address.
-func from(t testing.TB, addr string, port int) *client {
-	t.Helper()
-	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
-	nc, err := d.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	must(t, err)
-	nc.SetDeadline(time.Now().Add(patience))
-	t.Cleanup(func() { nc.Close() })
-	return &client{nc, bufio.NewReader(nc)}
+	return harness.Start(t, harness.Options{App: "both:app", Files: map[string]string{"both.py": echoEnviron},
+		Args: append([]string{"--workers", "2", "--keep-alive", "75"}, args...)})
 }
 
 func TestBehindNginx(t *testing.T) {
 	t.Parallel()
 	s := startBehind(t)
-	port := freePort(t)
-	nginx(t, []int{port}, nginxHTTP(port, s.addr()))
-	via := s.behind(port)
+	port := harness.FreePort(t)
+	nginx(t, []int{port}, nginxHTTP(port, s.Address))
+	via := harness.EndpointAt(s.T, port)
 
-	c := from(t, "127.0.0.3", port)
+	c := harness.DialFrom(t, "127.0.0.3", port)
 	var upstream any
 	for i := range 3 {
-		e := variablesOf(t, c.do(t, "GET", "/environ", ""))
+		e := variablesOf(t, c.Do(t, "GET", "/environ", ""))
 		e.expect(t, variables{
 			"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "127.0.0.3", "wsgi.url_scheme": "https",
 			"HTTP_HOST": "test", "SERVER_PROTOCOL": "HTTP/1.1",
@@ -226,49 +200,49 @@ func TestBehindNginx(t *testing.T) {
 		}
 		upstream = e["REMOTE_PORT"]
 	}
-	if r := c.do(t, "HEAD", "/", ""); r.status != 200 {
+	if r := c.Do(t, "HEAD", "/", ""); r.Status != 200 {
 		t.Errorf("HEAD: %v", r)
 	}
-	if r := c.do(t, "POST", "/", strings.Repeat("b", 1<<20)); r.body != "/\n"+strings.Repeat("b", 1<<20) {
+	if r := c.Do(t, "POST", "/", strings.Repeat("b", 1<<20)); r.Body != "/\n"+strings.Repeat("b", 1<<20) {
 		t.Errorf("a large body: %v", r)
 	}
 	reloadUnder(t, s, via)
-	s.terminate()
+	s.Terminate()
 }
 
 func TestBehindNginxOnUnixSocket(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "both:app", files: map[string]string{"both.py": echoEnviron}, bind: []string{"unix:DIR/web.sock"},
-		args: []string{"--workers", "2", "--keep-alive", "75"}})
-	port := freePort(t)
-	nginx(t, []int{port}, nginxHTTP(port, "unix:"+s.path("web.sock")))
-	variablesOf(t, from(t, "127.0.0.3", port).do(t, "GET", "/environ", "")).expect(t, variables{
+	s := harness.Start(t, harness.Options{App: "both:app", Files: map[string]string{"both.py": echoEnviron}, Bind: []string{"unix:DIR/web.sock"},
+		Args: []string{"--workers", "2", "--keep-alive", "75"}})
+	port := harness.FreePort(t)
+	nginx(t, []int{port}, nginxHTTP(port, "unix:"+s.Path("web.sock")))
+	variablesOf(t, harness.DialFrom(t, "127.0.0.3", port).Do(t, "GET", "/environ", "")).expect(t, variables{
 		"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "127.0.0.3", "wsgi.url_scheme": "https", "SERVER_NAME": "test", "SERVER_PORT": "443",
 	})
-	reloadUnder(t, s, s.behind(port))
-	s.terminate()
+	reloadUnder(t, s, harness.EndpointAt(s.T, port))
+	s.Terminate()
 }
 
 func TestBehindNginxStream(t *testing.T) {
 	t.Parallel()
 	s := startBehind(t, "--proxy-protocol=v1")
-	port := freePort(t)
-	nginx(t, []int{port}, nginxStream(port, s.port))
+	port := harness.FreePort(t)
+	nginx(t, []int{port}, nginxStream(port, s.Port))
 	expectProxied(t, s, port)
-	reloadUnder(t, s, s.behind(port))
-	s.terminate()
+	reloadUnder(t, s, harness.EndpointAt(s.T, port))
+	s.Terminate()
 }
 
 // expectProxied checks that the app sees the clients of a proxy that sends the
 // PROXY protocol, in each request of a connection.
-func expectProxied(t testing.TB, s *server, port int) {
+func expectProxied(t testing.TB, s *harness.Server, port int) {
 	t.Helper()
 	for _, addr := range []string{"127.0.0.1", "127.0.0.3", "127.1.2.3"} {
-		c := from(t, addr, port)
-		_, own := c.peer()
+		c := harness.DialFrom(t, addr, port)
+		_, own := peer(c)
 		for range 3 {
-			variablesOf(t, c.do(t, "GET", "/environ", "")).expect(t, variables{
-				"REMOTE_ADDR": addr, "REMOTE_PORT": own, "SERVER_NAME": "127.0.0.1", "SERVER_PORT": strconv.Itoa(s.port),
+			variablesOf(t, c.Do(t, "GET", "/environ", "")).expect(t, variables{
+				"REMOTE_ADDR": addr, "REMOTE_PORT": own, "SERVER_NAME": "127.0.0.1", "SERVER_PORT": strconv.Itoa(s.Port),
 				"PROXY_PROTOCOL": "TCP4", "PROXY_ADDR": "127.0.0.1", "PROXY_PORT": strconv.Itoa(port),
 			})
 		}
@@ -278,16 +252,16 @@ func expectProxied(t testing.TB, s *server, port int) {
 func TestBehindHAProxy(t *testing.T) {
 	t.Parallel()
 	s := startBehind(t)
-	port := freePort(t)
-	haproxy(t, "http", fmt.Sprintf("127.0.0.1:%d", port), s.addr(), "")
-	c := from(t, "127.0.0.3", port)
+	port := harness.FreePort(t)
+	haproxy(t, "http", fmt.Sprintf("127.0.0.1:%d", port), s.Address, "")
+	c := harness.DialFrom(t, "127.0.0.3", port)
 	for range 3 {
-		variablesOf(t, c.do(t, "GET", "/environ", "")).expect(t, variables{
+		variablesOf(t, c.Do(t, "GET", "/environ", "")).expect(t, variables{
 			"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "127.0.0.3", "wsgi.url_scheme": "https",
 		})
 	}
-	reloadUnder(t, s, s.behind(port))
-	s.terminate()
+	reloadUnder(t, s, harness.EndpointAt(s.T, port))
+	s.Terminate()
 }
 
 func TestBehindHAProxyWithProxyProtocol(t *testing.T) {
@@ -300,11 +274,11 @@ func TestBehindHAProxyWithProxyProtocol(t *testing.T) {
 		} {
 			t.Run(mode+" "+name, func(t *testing.T) {
 				s := startBehind(t, "--proxy-protocol="+name)
-				port := freePort(t)
-				haproxy(t, mode, fmt.Sprintf("127.0.0.1:%d", port), s.addr(), server)
+				port := harness.FreePort(t)
+				haproxy(t, mode, fmt.Sprintf("127.0.0.1:%d", port), s.Address, server)
 				expectProxied(t, s, port)
-				reloadUnder(t, s, s.behind(port))
-				s.terminate()
+				reloadUnder(t, s, harness.EndpointAt(s.T, port))
+				s.Terminate()
 			})
 		}
 	}
@@ -314,34 +288,34 @@ func TestBehindHAProxyOnIPv6(t *testing.T) {
 	t.Parallel()
 	for name, server := range map[string]string{"v1": "send-proxy", "v2": "send-proxy-v2"} {
 		s := startBehind(t, "--proxy-protocol="+name)
-		port := freePort(t)
-		haproxy(t, "tcp", fmt.Sprintf("[::1]:%d", port), s.addr(), server)
-		c, err := dial("tcp", fmt.Sprintf("[::1]:%d", port))
-		must(t, err)
-		_, own := c.peer()
+		port := harness.FreePort(t)
+		haproxy(t, "tcp", fmt.Sprintf("[::1]:%d", port), s.Address, server)
+		c, err := harness.Dial("tcp", fmt.Sprintf("[::1]:%d", port))
+		harness.Must(t, err)
+		_, own := peer(c)
 		for range 2 {
-			variablesOf(t, c.do(t, "GET", "/environ", "")).expect(t, variables{
+			variablesOf(t, c.Do(t, "GET", "/environ", "")).expect(t, variables{
 				"REMOTE_ADDR": "::1", "REMOTE_PORT": own, "PROXY_PROTOCOL": "TCP6", "PROXY_ADDR": "::1", "PROXY_PORT": strconv.Itoa(port),
 			})
 		}
 		c.Close()
-		s.terminate()
+		s.Terminate()
 	}
 }
 
 func TestBehindHAProxyWithTLS(t *testing.T) {
 	t.Parallel()
 	// haproxy relays what it cannot read.
-	s := start(t, withTLS(t, options{app: "both:app", files: map[string]string{"both.py": echoEnviron}, args: []string{"--workers", "2", "--keep-alive", "75", "--proxy-protocol=auto"}}))
-	port := freePort(t)
-	haproxy(t, "tcp", fmt.Sprintf("127.0.0.1:%d", port), s.addr(), "send-proxy-v2")
-	c, err := secure(from(t, "127.0.0.3", port), s.o.tls)
-	must(t, err)
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "both:app", Files: map[string]string{"both.py": echoEnviron}, Args: []string{"--workers", "2", "--keep-alive", "75", "--proxy-protocol=auto"}}))
+	port := harness.FreePort(t)
+	haproxy(t, "tcp", fmt.Sprintf("127.0.0.1:%d", port), s.Address, "send-proxy-v2")
+	c, err := harness.HandshakeTLS(harness.DialFrom(t, "127.0.0.3", port), s.TLS)
+	harness.Must(t, err)
 	for range 2 {
-		variablesOf(t, c.do(t, "GET", "/environ", "")).expect(t, variables{"REMOTE_ADDR": "127.0.0.3", "wsgi.url_scheme": "https", "PROXY_PROTOCOL": "TCP4"})
+		variablesOf(t, c.Do(t, "GET", "/environ", "")).expect(t, variables{"REMOTE_ADDR": "127.0.0.3", "wsgi.url_scheme": "https", "PROXY_PROTOCOL": "TCP4"})
 	}
-	via := s.behind(port)
-	via.o.tls = s.o.tls
+	via := harness.EndpointAt(s.T, port)
+	via.TLS = s.TLS
 	reloadUnder(t, s, via)
-	s.terminate()
+	s.Terminate()
 }

@@ -9,16 +9,18 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // jsonLines decodes each line of a file.
-func (s *server) jsonLines(name string) []map[string]any {
-	s.t.Helper()
+func jsonLines(s *harness.Server, name string) []map[string]any {
+	s.T.Helper()
 	var all []map[string]any
-	for line := range strings.Lines(s.read(name)) {
+	for line := range strings.Lines(s.ReadFile(name)) {
 		var record map[string]any
 		if err := json.Unmarshal([]byte(line), &record); err != nil {
-			s.t.Fatalf("%s: %q: %s", name, line, err)
+			s.T.Fatalf("%s: %q: %s", name, line, err)
 		}
 		all = append(all, record)
 	}
@@ -66,14 +68,14 @@ func TestLogconfigDict(t *testing.T) {
 }
 
 func logconfigDict(t *testing.T, args ...string) {
-	s := start(t, options{conf: jsonLogs, args: args})
-	worker := s.workers(1)[0]
-	c := s.client()
-	c.do(t, "GET", "/path?q", "", "User-Agent: test")
+	s := harness.Start(t, harness.Options{Conf: jsonLogs, Args: args})
+	worker := s.Workers(1)[0]
+	c := s.Client()
+	c.Do(t, "GET", "/path?q", "", "User-Agent: test")
 	has := func(file, text string, pid int) {
 		t.Helper()
-		eventually(t, fmt.Sprintf("%s has %q", file, text), func() bool {
-			for _, r := range s.jsonLines(file) {
+		harness.Eventually(t, fmt.Sprintf("%s has %q", file, text), func() bool {
+			for _, r := range jsonLines(s, file) {
 				if strings.Contains(r["text"].(string), text) && (pid == 0 || int(r["pid"].(float64)) == pid) {
 					return true
 				}
@@ -81,12 +83,12 @@ func logconfigDict(t *testing.T, args ...string) {
 			return false
 		})
 	}
-	has("err.json", "Starting indrik", s.pid())
-	has("err.json", "Listening at: http://"+s.addr(), s.pid())
+	has("err.json", "Starting indrik", s.PID())
+	has("err.json", "Listening at: http://"+s.Address, s.PID())
 	has("err.json", "Booting worker with pid", worker)
-	has("err.json", "State: running", s.pid()) // a message of level DEBUG: gunicorn.error has that level
+	has("err.json", "State: running", s.PID()) // a message of level DEBUG: gunicorn.error has that level
 	has("acc.json", fmt.Sprintf("GET /path 200 <%d>", worker), worker)
-	for _, r := range s.jsonLines("acc.json") {
+	for _, r := range jsonLines(s, "acc.json") {
 		if r["text"] == fmt.Sprintf("GET /path 200 <%d>", worker) && (r["status"] != "200" || r["agent"] != "test") {
 			t.Errorf("%v", r)
 		}
@@ -94,50 +96,50 @@ func logconfigDict(t *testing.T, args ...string) {
 
 	// Rotation, reload with another configuration, and the last words.
 	for _, f := range []string{"err.json", "acc.json"} {
-		must(t, os.Rename(s.path(f), s.path(f+".1")))
+		harness.Must(t, os.Rename(s.Path(f), s.Path(f+".1")))
 	}
-	s.signal(syscall.SIGUSR1)
-	s.expectNobodyHolds("err.json.1", "acc.json.1")
-	s.get("/rotated")
+	s.Signal(syscall.SIGUSR1)
+	expectNobodyHolds(s, "err.json.1", "acc.json.1")
+	s.Get("/rotated")
 	has("acc.json", "GET /rotated 200", 0)
-	s.write("gunicorn.conf.py", strings.ReplaceAll(jsonLogs, "acc.json", "acc2.json"))
-	s.reload(1)
-	s.get("/reloaded")
+	s.WriteFile("gunicorn.conf.py", strings.ReplaceAll(jsonLogs, "acc.json", "acc2.json"))
+	s.Reload(1)
+	s.Get("/reloaded")
 	has("acc2.json", "GET /reloaded 200", 0)
 
 	// A configuration that is no good changes nothing.
-	s.write("gunicorn.conf.py", "logconfig_dict = {'handlers': {'x': {'class': 'nix.Handler'}}}\n")
-	s.signal(syscall.SIGHUP)
-	has("err.json", "Unable to configure handler 'x'", s.pid())
-	s.get("/kept")
+	s.WriteFile("gunicorn.conf.py", "logconfig_dict = {'handlers': {'x': {'class': 'nix.Handler'}}}\n")
+	s.Signal(syscall.SIGHUP)
+	has("err.json", "Unable to configure handler 'x'", s.PID())
+	s.Get("/kept")
 	has("acc2.json", "GET /kept 200", 0)
-	s.terminate()
-	has("err.json", "Shutting down: Master", s.pid())
-	if n := len(s.log.all(`.`)); n != 0 {
-		t.Errorf("%d lines went to the terminal: %s", n, s.log)
+	s.Terminate()
+	has("err.json", "Shutting down: Master", s.PID())
+	if n := len(s.Log.All(`.`)); n != 0 {
+		t.Errorf("%d lines went to the terminal: %s", n, s.Log)
 	}
 }
 
 // The process that relays the lines can die like any other.
 func TestRelayDies(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{conf: jsonLogs})
-	relay := s.role("logger")
+	s := harness.Start(t, harness.Options{Conf: jsonLogs})
+	relay := s.Role("logger")
 	if len(relay) != 1 {
 		t.Fatalf("there are %d loggers", len(relay))
 	}
-	kill(t, relay[0].pid, syscall.SIGKILL)
-	s.log.expect(t, fmt.Sprintf(`\[ERROR\] The logger \(pid:%d\) has ended: until there is another one, lines go to errorlog and accesslog$`, relay[0].pid))
-	eventually(t, "there is another one", func() bool {
-		r := s.role("logger")
-		return len(r) == 1 && r[0].pid != relay[0].pid
+	harness.Kill(t, relay[0].PID, syscall.SIGKILL)
+	s.Log.Expect(t, fmt.Sprintf(`\[ERROR\] The logger \(pid:%d\) has ended: until there is another one, lines go to errorlog and accesslog$`, relay[0].PID))
+	harness.Eventually(t, "there is another one", func() bool {
+		r := s.Role("logger")
+		return len(r) == 1 && r[0].PID != relay[0].PID
 	})
-	eventually(t, "a request is logged", func() bool {
-		s.get("/again")
-		return strings.Contains(s.read("acc.json"), "/again")
+	harness.Eventually(t, "a request is logged", func() bool {
+		s.Get("/again")
+		return strings.Contains(s.ReadFile("acc.json"), "/again")
 	})
-	s.terminate()
-	if !strings.Contains(s.read("err.json"), "Shutting down: Master") {
+	s.Terminate()
+	if !strings.Contains(s.ReadFile("err.json"), "Shutting down: Master") {
 		t.Error("the last line is missing")
 	}
 }
@@ -170,22 +172,22 @@ logger_class = Quiet
 accesslog = "acc.log"
 access_log_format = "%(path)s %(half).2f %(s)s %({x-request-id}i)s %({content-type}o)s"
 `
-	s := start(t, options{conf: conf})
-	s.get("/health")
-	s.client().do(t, "GET", "/some/path", "", "X-Request-Id: 12")
-	eventually(t, "the request is logged", func() bool {
-		return strings.HasSuffix(s.read("acc.log"), "/SOME/PATH 0.50 200 12 text/plain\n")
+	s := harness.Start(t, harness.Options{Conf: conf})
+	s.Get("/health")
+	s.Client().Do(t, "GET", "/some/path", "", "X-Request-Id: 12")
+	harness.Eventually(t, "the request is logged", func() bool {
+		return strings.HasSuffix(s.ReadFile("acc.log"), "/SOME/PATH 0.50 200 12 text/plain\n")
 	})
-	if strings.Contains(s.read("acc.log"), "HEALTH") {
-		t.Errorf("the health check is in the log: %s", s.read("acc.log"))
+	if strings.Contains(s.ReadFile("acc.log"), "HEALTH") {
+		t.Errorf("the health check is in the log: %s", s.ReadFile("acc.log"))
 	}
-	s.terminate()
+	s.Terminate()
 	for _, text := range []string{"Starting indrik .*", "Shutting down: Master"} {
-		if s.log.count(fmt.Sprintf(`^own INFO %d: %s$`, s.pid(), text)) != 1 {
+		if s.Log.Count(fmt.Sprintf(`^own INFO %d: %s$`, s.PID(), text)) != 1 {
 			t.Errorf("the log lacks %q", text)
 		}
 	}
-	if s.log.count(`^own INFO \d+: Booting worker`) != 1 || s.log.count(`^\[`) != 0 {
+	if s.Log.Count(`^own INFO \d+: Booting worker`) != 1 || s.Log.Count(`^\[`) != 0 {
 		t.Error("the log has other lines")
 	}
 }
@@ -239,21 +241,21 @@ on_reload = on_starting
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{conf: conf})
+			s := harness.Start(t, harness.Options{Conf: conf})
 			for _, path := range []string{"/started", "/reloaded"} {
-				s.get("/health")
-				s.get(path)
-				eventually(t, path+" is logged", func() bool { return strings.Contains(s.read("acc.log"), path) })
+				s.Get("/health")
+				s.Get(path)
+				harness.Eventually(t, path+" is logged", func() bool { return strings.Contains(s.ReadFile("acc.log"), path) })
 				if path == "/started" {
-					s.reload(1)
+					s.Reload(1)
 				}
 			}
-			if strings.Contains(s.read("acc.log"), "/health") {
-				t.Errorf("the filter was passed by:\n%s", s.read("acc.log"))
+			if strings.Contains(s.ReadFile("acc.log"), "/health") {
+				t.Errorf("the filter was passed by:\n%s", s.ReadFile("acc.log"))
 			}
-			eventually(t, "there is one logger", func() bool { return len(s.role("logger")) == 1 })
-			s.terminate()
-			if s.log.count("Handling signal") != 0 {
+			harness.Eventually(t, "there is one logger", func() bool { return len(s.Role("logger")) == 1 })
+			s.Terminate()
+			if s.Log.Count("Handling signal") != 0 {
 				t.Error("the master passes the filter by")
 			}
 		})
@@ -294,13 +296,13 @@ format=%(name)s|%(message)s
 		"gunicorn.access": {"level": "INFO", "handlers": ["out"], "propagate": false}}}`
 	for flag, text := range map[string]string{"--log-config": ini, "--log-config-json": js} {
 		t.Run(flag, func(t *testing.T) {
-			s := start(t, options{args: []string{flag, "logs"}, files: map[string]string{"logs": text}})
-			s.get("/x")
-			eventually(t, "both logs are there", func() bool {
-				return strings.Contains(s.read("all.log"), "gunicorn.error|Starting indrik") &&
-					strings.Contains(s.read("all.log"), `gunicorn.access|127.0.0.1 - - [`)
+			s := harness.Start(t, harness.Options{Args: []string{flag, "logs"}, Files: map[string]string{"logs": text}})
+			s.Get("/x")
+			harness.Eventually(t, "both logs are there", func() bool {
+				return strings.Contains(s.ReadFile("all.log"), "gunicorn.error|Starting indrik") &&
+					strings.Contains(s.ReadFile("all.log"), `gunicorn.access|127.0.0.1 - - [`)
 			})
-			s.terminate()
+			s.Terminate()
 		})
 	}
 }
@@ -316,10 +318,10 @@ func TestBadLogging(t *testing.T) {
 		"from indrik.glogging import Logger\nclass L(Logger):\n  def setup(self, cfg): 1/0\nlogger_class = L": `^Error: division by zero$`,
 		"errorlog = '/nix/err.log'": `^Error: '/nix/err\.log' isn't writable`,
 	} {
-		s := launch(t, options{conf: conf})
-		s.expectExit(1)
-		if s.log.count(want) != 1 {
-			t.Errorf("%s: the log lacks %q:\n%s", conf, want, s.log)
+		s := harness.Launch(t, harness.Options{Conf: conf})
+		s.ExpectExit(1)
+		if s.Log.Count(want) != 1 {
+			t.Errorf("%s: the log lacks %q:\n%s", conf, want, s.Log)
 		}
 	}
 }
@@ -336,18 +338,18 @@ def app(environ, start_response):
     start_response("200 OK", [])
     return [b"ok"]
 `
-	s := start(t, options{app: "webapp:app", args: []string{"--capture-output", "--error-logfile", "err.log"}, files: map[string]string{"webapp.py": app}})
-	s.get("/one")
-	must(t, os.Rename(s.path("err.log"), s.path("err.log.1")))
-	s.signal(syscall.SIGUSR1)
-	s.expectNobodyHolds("err.log.1")
-	s.get("/two")
+	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--capture-output", "--error-logfile", "err.log"}, Files: map[string]string{"webapp.py": app}})
+	s.Get("/one")
+	harness.Must(t, os.Rename(s.Path("err.log"), s.Path("err.log.1")))
+	s.Signal(syscall.SIGUSR1)
+	expectNobodyHolds(s, "err.log.1")
+	s.Get("/two")
 	for file, path := range map[string]string{"err.log.1": "/one", "err.log": "/two"} {
 		for _, text := range []string{"printed ", "complained ", "shell "} {
-			if !strings.Contains(s.read(file), "\n"+text+path+"\n") && !strings.HasPrefix(s.read(file), text+path+"\n") {
-				t.Errorf("%s lacks %s:\n%s", file, text+path, s.read(file))
+			if !strings.Contains(s.ReadFile(file), "\n"+text+path+"\n") && !strings.HasPrefix(s.ReadFile(file), text+path+"\n") {
+				t.Errorf("%s lacks %s:\n%s", file, text+path, s.ReadFile(file))
 			}
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }

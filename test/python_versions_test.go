@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"indrik/test/harness"
 	"indrik/test/pythons"
 )
 
@@ -44,97 +45,97 @@ func TestPythonVersionsASGI(t *testing.T) {
 
 // smoke does with one interpreter a little of everything that depends on it.
 func smoke(t *testing.T, path string) {
-	s := start(t, options{app: "validated:app", python: path, args: []string{"--workers", "2", "--threads", "2"}})
-	s.workers(2)
-	c := s.client()
+	s := harness.Start(t, harness.Options{App: "validated:app", Python: path, Args: []string{"--workers", "2", "--threads", "2"}})
+	s.Workers(2)
+	c := s.Client()
 	for i := range 30 {
-		if r := c.do(t, "GET", fmt.Sprint("/", i), ""); r.body != fmt.Sprintf("/%d\n", i) {
+		if r := c.Do(t, "GET", fmt.Sprint("/", i), ""); r.Body != fmt.Sprintf("/%d\n", i) {
 			t.Fatalf("%v", r)
 		}
 	}
 	body := strings.Repeat("a line of the body\n", 10000)
-	if r := c.do(t, "POST", "/post", body, "Content-Type: text/plain"); r.body != "/post\n"+body {
+	if r := c.Do(t, "POST", "/post", body, "Content-Type: text/plain"); r.Body != "/post\n"+body {
 		t.Errorf("POST: %v", r)
 	}
-	if r := c.do(t, "GET", "/write", ""); r.body != "written returned" {
+	if r := c.Do(t, "GET", "/write", ""); r.Body != "written returned" {
 		t.Errorf("write(): %v", r)
 	}
 	if strings.HasSuffix(filepath.Base(path), "t") {
-		s.log.expect(t, `\[INFO\] The GIL is off: the threads of this worker run in parallel$`)
+		s.Log.Expect(t, `\[INFO\] The GIL is off: the threads of this worker run in parallel$`)
 	}
-	s.reload(2)
-	s.get("/")
-	pid := s.workers(2)[0]
-	kill(t, pid, syscall.SIGKILL)
-	waitGone(t, pid)
-	s.workers(2)
-	s.get("/")
-	s.terminate()
+	s.Reload(2)
+	s.Get("/")
+	pid := s.Workers(2)[0]
+	harness.Kill(t, pid, syscall.SIGKILL)
+	harness.WaitGone(t, pid)
+	s.Workers(2)
+	s.Get("/")
+	s.Terminate()
 
-	s = start(t, options{app: "stuck:app", python: path, args: []string{"--timeout", "1", "--preload"}})
-	if r, err := s.request("GET", "/stuck", ""); err != nil || r.status != 504 {
+	s = harness.Start(t, harness.Options{App: "stuck:app", Python: path, Args: []string{"--timeout", "1", "--preload"}})
+	if r, err := s.Request("GET", "/stuck", ""); err != nil || r.Status != 504 {
 		t.Errorf("%v, %v, want 504", r, err)
 	}
-	s.log.expect(t, `WORKER TIMEOUT`)
-	s.log.expect(t, `stuck_here`)
-	s.get("/")
-	s.terminate()
+	s.Log.Expect(t, `WORKER TIMEOUT`)
+	s.Log.Expect(t, `stuck_here`)
+	s.Get("/")
+	s.Terminate()
 
-	s = launch(t, options{app: "unimportable:app", python: path})
-	s.expectExit(3)
-	s.log.expect(t, `RuntimeError: this module cannot be imported`)
+	s = harness.Launch(t, harness.Options{App: "unimportable:app", Python: path})
+	s.ExpectExit(3)
+	s.Log.Expect(t, `RuntimeError: this module cannot be imported`)
 }
 
 // smokeASGI does the same with an app of ASGI, without uvloop.
 func smokeASGI(t *testing.T, path string) {
-	s := start(t, options{
-		app: "webapp:app", python: path, args: []string{"--workers", "2", "--graceful-timeout", "100", "--websocket-drain-max", "1"},
-		files: map[string]string{"webapp.py": asgiVersioned("0")},
+	s := harness.Start(t, harness.Options{
+		App: "webapp:app", Python: path, Args: []string{"--workers", "2", "--graceful-timeout", "100", "--websocket-drain-max", "1"},
+		Files: map[string]string{"webapp.py": asgiVersioned("0")},
 	})
-	s.log.expect(t, `Using worker: asgi, since webapp:app is an ASGI app$`)
-	c := s.client()
+	s.Log.Expect(t, `Using worker: asgi, since webapp:app is an ASGI app$`)
+	c := s.Client()
 	for i := range 30 {
-		if r := c.do(t, "GET", fmt.Sprint("/", i), ""); r.body != fmt.Sprintf("/%d\n", i) {
+		if r := c.Do(t, "GET", fmt.Sprint("/", i), ""); r.Body != fmt.Sprintf("/%d\n", i) {
 			t.Fatalf("%v", r)
 		}
 	}
 	body := strings.Repeat("a line of the body\n", 10000)
-	if r := c.do(t, "POST", "/post", body); r.body != "/post\n"+body {
+	if r := c.Do(t, "POST", "/post", body); r.Body != "/post\n"+body {
 		t.Errorf("POST: %v", r)
 	}
-	old := s.workers(2)
-	g := s.gate("g")
+	old := s.Workers(2)
+	g := s.Gate("g")
 	stream := openStream(t, s, "g", "0")
-	g.entered()
-	ws := s.socket("/echo")
-	ws.sendFrame(fin|opText, "hello")
-	ws.expect(frame{fin | opText, []byte("hello")})
-	s.write("webapp.py", asgiVersioned("1"))
-	s.signal(syscall.SIGHUP)
-	ws.expectClose(1012, "service restart")
-	if r := c.do(t, "GET", "/version", ""); r.body != "1" {
+	g.Entered()
+	ws := s.WebSocket("/echo")
+	ws.SendFrame(harness.Fin|harness.OpText, "hello")
+	ws.Expect(harness.Frame{First: harness.Fin | harness.OpText, Payload: []byte("hello")})
+	s.WriteFile("webapp.py", asgiVersioned("1"))
+	s.Signal(syscall.SIGHUP)
+	ws.ExpectClose(1012, "service restart")
+	if r := c.Do(t, "GET", "/version", ""); r.Body != "1" {
 		t.Errorf("after the reload: %v", r)
 	}
-	g.release()
-	stream.expectChunks(t, "0", "")
-	pid := s.replaced(old, 2)[0]
-	kill(t, pid, syscall.SIGKILL)
-	waitGone(t, pid)
-	s.workers(2)
-	s.get("/")
-	s.terminate()
+	g.Release()
+	stream.ExpectChunks(t, "0", "")
+	pid := s.Replaced(old, 2)[0]
+	harness.Kill(t, pid, syscall.SIGKILL)
+	harness.WaitGone(t, pid)
+	s.Workers(2)
+	s.Get("/")
+	s.Terminate()
 
-	s = start(t, options{app: "lifespans:app", python: path})
-	if got := s.get("/"); !strings.Contains(got, "'shared': 'value'") {
+	s = harness.Start(t, harness.Options{App: "lifespans:app", Python: path})
+	if got := s.Get("/"); !strings.Contains(got, "'shared': 'value'") {
 		t.Errorf("the state of the lifespan: %s", got)
 	}
-	s.terminate()
-	s.log.expect(t, `^lifespan\.shutdown in \d+$`)
+	s.Terminate()
+	s.Log.Expect(t, `^lifespan\.shutdown in \d+$`)
 
-	s = start(t, options{app: "asgiapps:loops", python: path, args: []string{"--timeout", "1"}})
-	s.begin("/block").expect(504)
-	s.log.expect(t, `WORKER TIMEOUT`)
-	s.log.expect(t, `block_here`)
-	s.get("/")
-	s.terminate()
+	s = harness.Start(t, harness.Options{App: "asgiapps:loops", Python: path, Args: []string{"--timeout", "1"}})
+	s.Begin("/block").Expect(504)
+	s.Log.Expect(t, `WORKER TIMEOUT`)
+	s.Log.Expect(t, `block_here`)
+	s.Get("/")
+	s.Terminate()
 }

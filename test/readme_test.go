@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 var (
@@ -41,29 +43,29 @@ func TestClaims(t *testing.T) {
 	t.Parallel()
 	tests := map[string]bool{}
 	files, err := filepath.Glob("*_test.go")
-	must(t, err)
-	units, err := filepath.Glob(filepath.Join(repository, "internal", "*", "*_test.go"))
-	must(t, err)
+	harness.Must(t, err)
+	units, err := filepath.Glob(filepath.Join(harness.Repository, "internal", "*", "*_test.go"))
+	harness.Must(t, err)
 	files = append(files, units...)
 	for _, name := range files {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		must(t, err)
+		harness.Must(t, err)
 		for _, decl := range file.Decls {
 			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
 				tests[f.Name.Name] = true
 			}
 		}
 	}
-	pages, err := filepath.Glob(filepath.Join(repository, "docs", "*.md"))
-	must(t, err)
-	more, err := filepath.Glob(filepath.Join(repository, "docs", "*", "*.md"))
-	must(t, err)
+	pages, err := filepath.Glob(filepath.Join(harness.Repository, "docs", "*.md"))
+	harness.Must(t, err)
+	more, err := filepath.Glob(filepath.Join(harness.Repository, "docs", "*", "*.md"))
+	harness.Must(t, err)
 	for _, name := range []string{"README.md", "CONTRIBUTING.md"} {
-		pages = append(pages, filepath.Join(repository, name))
+		pages = append(pages, filepath.Join(harness.Repository, name))
 	}
 	for _, page := range append(pages, more...) {
 		text, err := os.ReadFile(page)
-		must(t, err)
+		harness.Must(t, err)
 		for _, m := range namedTest.FindAllSubmatch(text, -1) {
 			if !tests[string(m[1])] {
 				t.Errorf("%s: there is no %s", page, m[1])
@@ -78,7 +80,7 @@ func TestClaims(t *testing.T) {
 				t.Errorf("%s: %s is not there", page, m[1])
 			} else if len(m[2]) > 0 {
 				text, err := os.ReadFile(target)
-				must(t, err)
+				harness.Must(t, err)
 				if !anchors(text)[string(m[2])] {
 					t.Errorf("%s: %s has no #%s", page, filepath.Base(target), m[2])
 				}

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // TestAllRelease: a release is made of the commit of a version alone, and of it whole.
@@ -17,22 +19,22 @@ func TestAllRelease(t *testing.T) {
 	if os.Getenv("INDRIK_TEST_DIST") == "" {
 		t.Skip("needs the tools of make dist; make test-all runs it")
 	}
-	clone := filepath.Join(tempDir(t), "clone")
-	if out, err := exec.Command("git", "clone", "--quiet", repository, clone).CombinedOutput(); err != nil {
+	clone := filepath.Join(harness.TempDir(t), "clone")
+	if out, err := exec.Command("git", "clone", "--quiet", harness.Repository, clone).CombinedOutput(); err != nil {
 		t.Skipf("there is no history to clone: %s", out)
 	}
 	// What is being worked on is what is tested.
-	output(t, "/", nil, "cp", filepath.Join(repository, "packaging", "release"), filepath.Join(clone, "packaging", "release"))
+	harness.Output(t, "/", nil, "cp", filepath.Join(harness.Repository, "packaging", "release"), filepath.Join(clone, "packaging", "release"))
 	git := func(args ...string) {
 		t.Helper()
-		output(t, clone, nil, append([]string{"git", "-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"}, args...)...)
+		harness.Output(t, clone, nil, append([]string{"git", "-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"}, args...)...)
 	}
 	release := func() (string, error) {
 		cmd := exec.Command("packaging/release")
 		cmd.Dir = clone
 		cmd.Env = append(os.Environ(), "WHEELS=linux/amd64", "PACKAGES=amd64",
-			"PYTHON="+filepath.Join(repository, ".cache/venv-dist/bin/python"),
-			"NFPM="+filepath.Join(repository, ".cache/bin/nfpm"), "CYCLONEDX="+filepath.Join(repository, ".cache/bin/cyclonedx-gomod"))
+			"PYTHON="+filepath.Join(harness.Repository, ".cache/venv-dist/bin/python"),
+			"NFPM="+filepath.Join(harness.Repository, ".cache/bin/nfpm"), "CYCLONEDX="+filepath.Join(harness.Repository, ".cache/bin/cyclonedx-gomod"))
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
@@ -48,28 +50,28 @@ func TestAllRelease(t *testing.T) {
 
 	changelog := filepath.Join(clone, "CHANGELOG.md")
 	text, err := os.ReadFile(changelog)
-	must(t, err)
+	harness.Must(t, err)
 	undated := regexp.MustCompile(`(?m)^## .*$`).ReplaceAllString(string(text), "## Unreleased") + "- one more\n"
-	must(t, os.WriteFile(changelog, []byte(undated), 0o644))
+	harness.Must(t, os.WriteFile(changelog, []byte(undated), 0o644))
 	expectRefused("the tree has changes that are not in the commit")
 	git("add", "--all")
 	git("commit", "--quiet", "--message=work")
-	must(t, os.WriteFile(filepath.Join(clone, "new.go"), nil, 0o644))
+	harness.Must(t, os.WriteFile(filepath.Join(clone, "new.go"), nil, 0o644))
 	expectRefused("the tree has changes that are not in the commit")
-	must(t, os.Remove(filepath.Join(clone, "new.go")))
+	harness.Must(t, os.Remove(filepath.Join(clone, "new.go")))
 
 	version := filepath.Join(clone, "internal", "version", "version.go")
 	source, err := os.ReadFile(version)
-	must(t, err)
+	harness.Must(t, err)
 	source = regexp.MustCompile(`Version = ".*"`).ReplaceAll(source, []byte(`Version = "9.8.7"`))
-	must(t, os.WriteFile(version, source, 0o644))
+	harness.Must(t, os.WriteFile(version, source, 0o644))
 	git("commit", "--quiet", "--all", "--message=version")
 	expectRefused("the commit has no tag, and that of its version is v9.8.7")
 	git("tag", "v9.8.6")
 	expectRefused("the tag of version 9.8.7 is v9.8.7, and the commit has v9.8.6")
 	git("tag", "v9.8.7")
 	expectRefused("CHANGELOG.md has no section of 9.8.7")
-	must(t, os.WriteFile(changelog, []byte(strings.Replace(undated, "## Unreleased", "## 9.8.7 - 2026-11-29", 1)), 0o644))
+	harness.Must(t, os.WriteFile(changelog, []byte(strings.Replace(undated, "## Unreleased", "## 9.8.7 - 2026-11-29", 1)), 0o644))
 	git("commit", "--quiet", "--all", "--message=date")
 	git("tag", "--force", "v9.8.7")
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // site is an app whose answer is in another module.
@@ -28,11 +30,11 @@ func siteFiles() map[string]string {
 }
 
 // expectBody asks once, and at once.
-func (s *server) expectBody(want string) {
-	s.t.Helper()
-	r, err := s.request("GET", "/", "")
-	if err != nil || r.body != want {
-		s.t.Fatalf("the answer is %v, %v, want %q", r, err, want)
+func expectBody(s *harness.Server, want string) {
+	s.T.Helper()
+	r, err := s.Request("GET", "/", "")
+	if err != nil || r.Body != want {
+		s.T.Fatalf("the answer is %v, %v, want %q", r, err, want)
 	}
 }
 
@@ -43,18 +45,18 @@ func TestCodeReload(t *testing.T) {
 	for _, engine := range []string{"auto", "inotify", "poll"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload", "--reload-engine", engine, "--workers", "2"}})
-			s.log.expect(t, `\[WARNING\] Reloader is on\. Use in development only!`)
-			s.expectBody("first")
-			old := s.workers(2)
+			s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload", "--reload-engine", engine, "--workers", "2"}})
+			s.Log.Expect(t, `\[WARNING\] Reloader is on\. Use in development only!`)
+			expectBody(s, "first")
+			old := s.Workers(2)
 			for i := range 3 {
 				text := fmt.Sprint("edit ", i)
-				s.write("page.py", pageWith(text))
-				s.expectBody(text)
+				s.WriteFile("page.py", pageWith(text))
+				expectBody(s, text)
 			}
-			s.log.expect(t, `\[INFO\] Worker reloading: `+s.path("page.py")+` modified`)
-			s.replaced(old, 2)
-			s.terminate()
+			s.Log.Expect(t, `\[INFO\] Worker reloading: `+s.Path("page.py")+` modified`)
+			s.Replaced(old, 2)
+			s.Terminate()
 		})
 	}
 }
@@ -65,11 +67,11 @@ func TestCodeReloadUnasked(t *testing.T) {
 	for _, engine := range []string{"inotify", "poll"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload", "--reload-engine", engine}})
-			old := s.workers(1)
-			s.write("page.py", pageWith("second"))
-			s.replaced(old, 1)
-			s.expectBody("second")
+			s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload", "--reload-engine", engine}})
+			old := s.Workers(1)
+			s.WriteFile("page.py", pageWith("second"))
+			s.Replaced(old, 1)
+			expectBody(s, "second")
 		})
 	}
 }
@@ -77,16 +79,16 @@ func TestCodeReloadUnasked(t *testing.T) {
 // Requests that come while the new code is being imported wait for it.
 func TestCodeReloadIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload", "--workers", "2"}})
-	s.workers(2)
-	importing := s.gate("importing")
-	s.write("page.py", "import gate\ngate.wait('importing')\n"+pageWith("second"))
-	p := s.begin("/")
-	importing.entered()
-	q := s.begin("/")
-	importing.release()
-	for _, p := range []*pending{p, q} {
-		if r := p.expect(200); r.body != "second" {
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload", "--workers", "2"}})
+	s.Workers(2)
+	importing := s.Gate("importing")
+	s.WriteFile("page.py", "import gate\ngate.wait('importing')\n"+pageWith("second"))
+	p := s.Begin("/")
+	importing.Entered()
+	q := s.Begin("/")
+	importing.Release()
+	for _, p := range []*harness.Pending{p, q} {
+		if r := p.Expect(200); r.Body != "second" {
 			t.Errorf("%v", r)
 		}
 	}
@@ -98,26 +100,26 @@ func TestBrokenCodeReload(t *testing.T) {
 	for _, preload := range []bool{false, true} {
 		t.Run(fmt.Sprintf("preload=%t", preload), func(t *testing.T) {
 			t.Parallel()
-			o := options{app: "website:app", files: siteFiles(), args: []string{"--reload"}}
+			o := harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload"}}
 			if preload {
-				o.args = append(o.args, "--preload")
+				o.Args = append(o.Args, "--preload")
 			}
-			s := start(t, o)
-			old := s.workers(1)
+			s := harness.Start(t, o)
+			old := s.Workers(1)
 			for _, broken := range []string{"TEXT = (\n", "import no_such_module\n", "TEXT = 1 / 0\n"} {
-				mark := s.log.mark()
-				s.write("page.py", broken)
-				s.expectBody("first")
-				s.log.expectFrom(t, mark, `Reload failed, nothing was changed`)
+				mark := s.Log.Mark()
+				s.WriteFile("page.py", broken)
+				expectBody(s, "first")
+				s.Log.ExpectFrom(t, mark, `Reload failed, nothing was changed`)
 			}
-			s.log.expect(t, `SyntaxError`)
-			s.log.expect(t, `No module named 'no_such_module'`)
-			s.log.expect(t, `ZeroDivisionError`)
-			if now := s.workers(1); now[0] != old[0] {
+			s.Log.Expect(t, `SyntaxError`)
+			s.Log.Expect(t, `No module named 'no_such_module'`)
+			s.Log.Expect(t, `ZeroDivisionError`)
+			if now := s.Workers(1); now[0] != old[0] {
 				t.Errorf("the worker was %v, and is %v", old, now)
 			}
-			s.write("page.py", pageWith("mended"))
-			s.expectBody("mended")
+			s.WriteFile("page.py", pageWith("mended"))
+			expectBody(s, "mended")
 		})
 	}
 }
@@ -125,35 +127,35 @@ func TestBrokenCodeReload(t *testing.T) {
 // A new module that cannot be imported is mended: it was never imported.
 func TestCodeReloadOfWhatWasNotImported(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload"}})
-	s.write("text.py", "def broken(:\n")
-	s.write("page.py", "from text import TEXT\n")
-	s.expectBody("first")
-	s.log.expect(t, `text.py", line 1`)
-	s.write("text.py", pageWith("mended"))
-	s.expectBody("mended")
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload"}})
+	s.WriteFile("text.py", "def broken(:\n")
+	s.WriteFile("page.py", "from text import TEXT\n")
+	expectBody(s, "first")
+	s.Log.Expect(t, `text.py", line 1`)
+	s.WriteFile("text.py", pageWith("mended"))
+	expectBody(s, "mended")
 
 	// One that is missing is made, a package too.
-	s.write("page.py", "from missing import TEXT\n")
-	s.expectBody("mended")
-	s.write("missing/__init__.py", pageWith("found"))
-	s.expectBody("found")
-	s.log.expect(t, `Worker reloading: `+s.path("missing/__init__.py")+` added`)
-	s.write("page.py", "from missing.inner import TEXT\n")
-	s.expectBody("found")
-	s.write("missing/inner.py", pageWith("inner"))
-	s.expectBody("inner")
+	s.WriteFile("page.py", "from missing import TEXT\n")
+	expectBody(s, "mended")
+	s.WriteFile("missing/__init__.py", pageWith("found"))
+	expectBody(s, "found")
+	s.Log.Expect(t, `Worker reloading: `+s.Path("missing/__init__.py")+` added`)
+	s.WriteFile("page.py", "from missing.inner import TEXT\n")
+	expectBody(s, "found")
+	s.WriteFile("missing/inner.py", pageWith("inner"))
+	expectBody(s, "inner")
 
 	// A module that is imported is deleted, and comes back.
-	must(t, os.Remove(s.path("missing/inner.py")))
-	s.expectBody("inner")
-	s.log.expect(t, `Worker reloading: `+s.path("missing/inner.py")+` deleted`)
-	s.log.expect(t, `No module named 'missing.inner'`)
-	s.write("missing/inner.py", pageWith("again"))
-	s.expectBody("again")
-	s.write("missing/__init__.py", "raise RuntimeError('in a package')\n")
-	s.expectBody("again")
-	s.log.expect(t, `RuntimeError: in a package`)
+	harness.Must(t, os.Remove(s.Path("missing/inner.py")))
+	expectBody(s, "inner")
+	s.Log.Expect(t, `Worker reloading: `+s.Path("missing/inner.py")+` deleted`)
+	s.Log.Expect(t, `No module named 'missing.inner'`)
+	s.WriteFile("missing/inner.py", pageWith("again"))
+	expectBody(s, "again")
+	s.WriteFile("missing/__init__.py", "raise RuntimeError('in a package')\n")
+	expectBody(s, "again")
+	s.Log.Expect(t, `RuntimeError: in a package`)
 }
 
 // As with Gunicorn, an app that does not compile is no reason not to start.
@@ -164,70 +166,70 @@ func TestCodeReloadFromSyntaxError(t *testing.T) {
 			t.Parallel()
 			files := siteFiles()
 			files["page.py"] = "TEXT = (\n"
-			o := options{app: "website:app", files: files, args: []string{"--reload"}, noProbe: true}
+			o := harness.Options{App: "website:app", Files: files, Args: []string{"--reload"}, NoProbe: true}
 			if preload {
-				o.args = append(o.args, "--preload")
+				o.Args = append(o.Args, "--preload")
 			}
-			s := start(t, o)
-			s.workers(1)
-			s.log.expect(t, `SyntaxError: `)
+			s := harness.Start(t, o)
+			s.Workers(1)
+			s.Log.Expect(t, `SyntaxError: `)
 			shows := func(text string) {
 				t.Helper()
-				eventually(t, "the page shows "+text, func() bool {
-					r, err := s.request("GET", "/", "")
-					return err == nil && r.status == 500 && strings.HasPrefix(r.get("Content-Type"), "text/plain") && strings.Contains(r.body, text)
+				harness.Eventually(t, "the page shows "+text, func() bool {
+					r, err := s.Request("GET", "/", "")
+					return err == nil && r.Status == 500 && strings.HasPrefix(r.Get("Content-Type"), "text/plain") && strings.Contains(r.Body, text)
 				})
 			}
 			shows(`page.py", line 1`)
-			s.write("page.py", "TEXT = 'a'\nTEXT = [\n")
+			s.WriteFile("page.py", "TEXT = 'a'\nTEXT = [\n")
 			shows(`page.py", line 2`)
-			s.write("page.py", pageWith("mended"))
-			s.expectBody("mended")
+			s.WriteFile("page.py", pageWith("mended"))
+			expectBody(s, "mended")
 			// Now there is something better than the error.
-			s.write("page.py", "TEXT = (\n")
-			s.expectBody("mended")
+			s.WriteFile("page.py", "TEXT = (\n")
+			expectBody(s, "mended")
 		})
 	}
 	t.Run("without reload", func(t *testing.T) {
-		s := launch(t, options{app: "website:app", files: map[string]string{"website.py": "def app(:\n"}})
-		s.expectExit(3)
+		s := harness.Launch(t, harness.Options{App: "website:app", Files: map[string]string{"website.py": "def app(:\n"}})
+		s.ExpectExit(3)
 	})
 }
 
 func TestCodeReloadPreload(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload", "--preload", "--workers", "2"}})
-	s.expectBody("first")
-	s.write("page.py", pageWith("second"))
-	s.expectBody("second")
-	s.write("page.py", pageWith("third"))
-	s.expectBody("third")
-	s.workers(2)
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload", "--preload", "--workers", "2"}})
+	expectBody(s, "first")
+	s.WriteFile("page.py", pageWith("second"))
+	expectBody(s, "second")
+	s.WriteFile("page.py", pageWith("third"))
+	expectBody(s, "third")
+	s.Workers(2)
 }
 
 func TestConfigFileReload(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload"}})
-	s.workers(1)
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload"}})
+	s.Workers(1)
 	// It comes to be, changes, imports something, and goes.
-	s.write("gunicorn.conf.py", "workers = 2\n")
-	s.workers(2)
-	s.write("gunicorn.conf.py", "import howmany\nworkers = howmany.N\n")
-	s.log.expect(t, `No module named 'howmany'`)
-	s.write("howmany.py", "N = 3\n")
-	s.workers(3)
-	s.write("howmany.py", "N = 1\n")
-	s.workers(1)
-	mark := s.log.mark()
-	s.write("gunicorn.conf.py", "workers = 'many'\n")
-	s.log.expectFrom(t, mark, `Reload failed, nothing was changed`)
-	s.write("gunicorn.conf.py", "workers = 2\nraw_env = ['A=b']\nreload_extra_files = ['notes.*']\n")
-	s.workers(2)
-	s.expectBody("first")
+	s.WriteFile("gunicorn.conf.py", "workers = 2\n")
+	s.Workers(2)
+	s.WriteFile("gunicorn.conf.py", "import howmany\nworkers = howmany.N\n")
+	s.Log.Expect(t, `No module named 'howmany'`)
+	s.WriteFile("howmany.py", "N = 3\n")
+	s.Workers(3)
+	s.WriteFile("howmany.py", "N = 1\n")
+	s.Workers(1)
+	mark := s.Log.Mark()
+	s.WriteFile("gunicorn.conf.py", "workers = 'many'\n")
+	s.Log.ExpectFrom(t, mark, `Reload failed, nothing was changed`)
+	s.WriteFile("gunicorn.conf.py", "workers = 2\nraw_env = ['A=b']\nreload_extra_files = ['notes.*']\n")
+	s.Workers(2)
+	expectBody(s, "first")
 	// The new setting counts.
-	mark = s.log.mark()
-	s.write("notes.txt", "")
-	s.log.expectFrom(t, mark, `Worker reloading: `+s.path("notes.txt")+` added`)
+	mark = s.Log.Mark()
+	s.WriteFile("notes.txt", "")
+	s.Log.ExpectFrom(t, mark, `Worker reloading: `+s.Path("notes.txt")+` added`)
 }
 
 func TestReloadExtraFiles(t *testing.T) {
@@ -235,49 +237,49 @@ func TestReloadExtraFiles(t *testing.T) {
 	files := siteFiles()
 	files["page.py"] = "TEXT = ' '.join(open(n).read() for n in ('one.txt', 'templates/a/b/two.html', 'data/x/three'))\n"
 	files["one.txt"], files["templates/a/b/two.html"], files["data/x/three"] = "1", "2", "3"
-	s := start(t, options{app: "website:app", files: files, args: []string{
+	s := harness.Start(t, harness.Options{App: "website:app", Files: files, Args: []string{
 		"--reload", "--reload-extra-file", "one.txt", "--reload-extra-file", "templates/**/*.html", "--reload-extra-file", "data",
 	}})
-	s.expectBody("1 2 3")
-	s.write("one.txt", "one")
-	s.expectBody("one 2 3")
-	s.write("templates/a/b/two.html", "two")
-	s.expectBody("one two 3")
-	s.write("data/x/three", "three")
-	s.expectBody("one two three")
-	mark := s.log.mark()
-	s.write("templates/new.html", "")
-	s.expectBody("one two three")
-	s.log.expectFrom(t, mark, `Worker reloading: `+s.path("templates/new.html")+` added`)
-	must(t, os.Remove(s.path("data/x/three")))
-	s.expectBody("one two three") // it cannot be loaded without
-	s.log.expectFrom(t, mark, `Worker reloading: `+s.path("data/x/three")+` deleted`)
+	expectBody(s, "1 2 3")
+	s.WriteFile("one.txt", "one")
+	expectBody(s, "one 2 3")
+	s.WriteFile("templates/a/b/two.html", "two")
+	expectBody(s, "one two 3")
+	s.WriteFile("data/x/three", "three")
+	expectBody(s, "one two three")
+	mark := s.Log.Mark()
+	s.WriteFile("templates/new.html", "")
+	expectBody(s, "one two three")
+	s.Log.ExpectFrom(t, mark, `Worker reloading: `+s.Path("templates/new.html")+` added`)
+	harness.Must(t, os.Remove(s.Path("data/x/three")))
+	expectBody(s, "one two three") // it cannot be loaded without
+	s.Log.ExpectFrom(t, mark, `Worker reloading: `+s.Path("data/x/three")+` deleted`)
 }
 
 // Modules that are imported in a request are watched, too.
 func TestCodeReloadLazyImport(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: map[string]string{
+	s := harness.Start(t, harness.Options{App: "website:app", Files: map[string]string{
 		"website.py": strings.Replace(site, "from page import TEXT\n", "", 1) + "\n", "page.py": pageWith("first"),
-	}, conf: "def post_worker_init(worker):\n    pass\n", args: []string{"--reload"}, noProbe: true})
-	s.write("website.py", `
+	}, Conf: "def post_worker_init(worker):\n    pass\n", Args: []string{"--reload"}, NoProbe: true})
+	s.WriteFile("website.py", `
 def app(environ, start_response):
     from page import TEXT
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [TEXT.encode()]
 `)
-	eventually(t, "the page is there", func() bool {
-		r, err := s.request("GET", "/", "")
-		return err == nil && r.body == "first"
+	harness.Eventually(t, "the page is there", func() bool {
+		r, err := s.Request("GET", "/", "")
+		return err == nil && r.Body == "first"
 	})
 	// Until the worker has told that it imported the module nobody watches it, but
 	// the change is not missed.
-	s.write("page.py", pageWith("second"))
-	eventually(t, "the new code serves", func() bool {
-		r, err := s.request("GET", "/", "")
-		return err == nil && r.body == "second"
+	s.WriteFile("page.py", pageWith("second"))
+	harness.Eventually(t, "the new code serves", func() bool {
+		r, err := s.Request("GET", "/", "")
+		return err == nil && r.Body == "second"
 	})
-	s.log.expect(t, `Worker reloading: `+s.path("page.py")+` modified`)
+	s.Log.Expect(t, `Worker reloading: `+s.Path("page.py")+` modified`)
 }
 
 // worker_int runs in the workers that new code replaces, as in Gunicorn, and in
@@ -286,23 +288,23 @@ func TestCodeReloadHook(t *testing.T) {
 	t.Parallel()
 	conf := "def worker_int(worker):\n    worker.log.info('worker_int of %s', worker.pid)\n" +
 		"def on_reload(server):\n    server.log.info('on_reload')\n"
-	s := start(t, options{app: "website:app", files: siteFiles(), conf: conf, args: []string{"--reload", "--workers", "2"}})
-	old := s.workers(2)
-	s.write("page.py", pageWith("second"))
-	s.expectBody("second")
-	now := s.replaced(old, 2)
-	s.signal(syscall.SIGHUP)
-	s.replaced(now, 2)
-	s.terminate()
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Conf: conf, Args: []string{"--reload", "--workers", "2"}})
+	old := s.Workers(2)
+	s.WriteFile("page.py", pageWith("second"))
+	expectBody(s, "second")
+	now := s.Replaced(old, 2)
+	s.Signal(syscall.SIGHUP)
+	s.Replaced(now, 2)
+	s.Terminate()
 	for _, pid := range old {
-		if n := s.log.count(fmt.Sprintf("worker_int of %d$", pid)); n != 1 {
+		if n := s.Log.Count(fmt.Sprintf("worker_int of %d$", pid)); n != 1 {
 			t.Errorf("worker_int was called %d times in worker %d, want 1", n, pid)
 		}
 	}
-	if n := s.log.count("worker_int of "); n != 2 {
+	if n := s.Log.Count("worker_int of "); n != 2 {
 		t.Errorf("worker_int was called %d times, want 2", n)
 	}
-	if n := s.log.count("on_reload"); n != 2 {
+	if n := s.Log.Count("on_reload"); n != 2 {
 		t.Errorf("on_reload was called %d times, want 2", n)
 	}
 }
@@ -310,29 +312,29 @@ func TestCodeReloadHook(t *testing.T) {
 // A reload of code loses no request either.
 func TestCodeReloadUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "reloaded:app", args: []string{"--reload", "--workers", "2"}, files: map[string]string{
+	s := harness.Start(t, harness.Options{App: "reloaded:app", Args: []string{"--reload", "--workers", "2"}, Files: map[string]string{
 		"reloaded.py": "import number\nfrom echo import app\n", "number.py": "N = 0\n",
 	}})
-	keepAlive, oneShot := s.bothLoads(2)
+	keepAlive, oneShot := s.BothLoads(2)
 	for i := range 3 {
-		old := s.workers(2)
-		s.write("number.py", fmt.Sprintf("N = %d\n", i+1))
-		s.replaced(old, 2)
-		keepAlive.progress(20)
+		old := s.Workers(2)
+		s.WriteFile("number.py", fmt.Sprintf("N = %d\n", i+1))
+		s.Replaced(old, 2)
+		keepAlive.Progress(20)
 	}
-	expectNoneLost(t, keepAlive, oneShot)
+	harness.ExpectNoneLost(t, keepAlive, oneShot)
 }
 
 // A file is not read half written, and one save is one reload.
 func TestCodeReloadSettles(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload"}})
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload"}})
 	for i := range 10 {
-		must(t, os.WriteFile(s.path("page.py"), []byte(fmt.Sprintf("TEXT = (%d,\n", i)), 0o644))
+		harness.Must(t, os.WriteFile(s.Path("page.py"), []byte(fmt.Sprintf("TEXT = (%d,\n", i)), 0o644))
 	}
-	must(t, os.WriteFile(s.path("page.py"), []byte(pageWith("whole")), 0o644))
-	s.expectBody("whole")
-	if n := s.log.count("Booting worker"); n > 6 {
+	harness.Must(t, os.WriteFile(s.Path("page.py"), []byte(pageWith("whole")), 0o644))
+	expectBody(s, "whole")
+	if n := s.Log.Count("Booting worker"); n > 6 {
 		t.Errorf("%d workers", n)
 	}
 }
@@ -343,23 +345,23 @@ func TestCodeReloadOfWhatImportsWrite(t *testing.T) {
 	t.Parallel()
 	files := siteFiles()
 	files["page.py"] = "import time, os\nwith open('stamp.py', 'w') as f: f.write('T = %r\\n' % time.time())\nimport stamp\nTEXT = 'served'\n"
-	s := start(t, options{app: "website:app", files: files, args: []string{"--reload"}})
+	s := harness.Start(t, harness.Options{App: "website:app", Files: files, Args: []string{"--reload"}})
 	for range 5 {
-		mark := s.log.mark()
-		s.expectBody("served")
-		s.log.expectFrom(t, mark, `Worker reloading: `+s.path("stamp.py"))
+		mark := s.Log.Mark()
+		expectBody(s, "served")
+		s.Log.ExpectFrom(t, mark, `Worker reloading: `+s.Path("stamp.py"))
 	}
 }
 
 // Without the setting nothing is watched.
 func TestNoCodeReload(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: siteFiles()})
-	s.write("page.py", pageWith("second"))
-	s.expectBody("first")
-	s.reload(1)
-	s.expectBody("second")
-	if s.log.count("Reloader is on|Worker reloading") > 0 {
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles()})
+	s.WriteFile("page.py", pageWith("second"))
+	expectBody(s, "first")
+	s.Reload(1)
+	expectBody(s, "second")
+	if s.Log.Count("Reloader is on|Worker reloading") > 0 {
 		t.Error("there is a reloader")
 	}
 }
@@ -367,17 +369,17 @@ func TestNoCodeReload(t *testing.T) {
 // The setting can be changed by a reload.
 func TestCodeReloadTurnedOnAndOff(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: siteFiles(), conf: "reload = False\n"})
-	s.write("gunicorn.conf.py", "reload = True\n")
-	s.reload(1)
-	s.log.expect(t, `Reloader is on`)
-	s.write("page.py", pageWith("second"))
-	s.expectBody("second")
-	old := s.workers(1)
-	s.write("gunicorn.conf.py", "reload = False\n")
-	s.replaced(old, 1)
-	s.write("page.py", pageWith("third"))
-	s.expectBody("second")
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Conf: "reload = False\n"})
+	s.WriteFile("gunicorn.conf.py", "reload = True\n")
+	s.Reload(1)
+	s.Log.Expect(t, `Reloader is on`)
+	s.WriteFile("page.py", pageWith("second"))
+	expectBody(s, "second")
+	old := s.Workers(1)
+	s.WriteFile("gunicorn.conf.py", "reload = False\n")
+	s.Replaced(old, 1)
+	s.WriteFile("page.py", pageWith("third"))
+	expectBody(s, "second")
 }
 
 func TestSpew(t *testing.T) {
@@ -385,15 +387,15 @@ func TestSpew(t *testing.T) {
 	for _, args := range [][]string{nil, {"--threads", "2"}, {"--preload"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{app: "website:app", files: siteFiles(), args: append([]string{"--spew"}, args...)})
-			s.expectBody("first")
-			s.log.expect(t, `^page:1: TEXT = "first"`)
-			s.log.expect(t, `^website:5:     start_response\("200 OK"`)
+			s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: append([]string{"--spew"}, args...)})
+			expectBody(s, "first")
+			s.Log.Expect(t, `^page:1: TEXT = "first"`)
+			s.Log.Expect(t, `^website:5:     start_response\("200 OK"`)
 		})
 	}
-	s := start(t, options{app: "website:app", files: siteFiles()})
-	s.expectBody("first")
-	if s.log.count(`^website:`) > 0 {
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles()})
+	expectBody(s, "first")
+	if s.Log.Count(`^website:`) > 0 {
 		t.Error("lines are printed without --spew")
 	}
 }
@@ -401,21 +403,21 @@ func TestSpew(t *testing.T) {
 // A replaced interpreter environment (pip install) is noticed like the app's code.
 func TestCodeReloadOfInstalledPackages(t *testing.T) {
 	t.Parallel()
-	dir := tempDir(t)
+	dir := harness.TempDir(t)
 	packages := filepath.Join(dir, "lib", "site-packages")
-	must(t, os.MkdirAll(packages, 0o755))
+	harness.Must(t, os.MkdirAll(packages, 0o755))
 	install := func(text string) {
-		must(t, os.WriteFile(filepath.Join(packages, "page.py"), []byte(pageWith(text)), 0o644))
+		harness.Must(t, os.WriteFile(filepath.Join(packages, "page.py"), []byte(pageWith(text)), 0o644))
 	}
 	install("one")
-	s := start(t, options{app: "website:app", files: map[string]string{"website.py": site}, args: []string{"--reload", "--pythonpath", packages}})
-	s.expectBody("one")
+	s := harness.Start(t, harness.Options{App: "website:app", Files: map[string]string{"website.py": site}, Args: []string{"--reload", "--pythonpath", packages}})
+	expectBody(s, "one")
 	// Files beside it that nobody imported are none of our business.
-	must(t, os.WriteFile(filepath.Join(packages, "other.py"), nil, 0o644))
-	s.expectBody("one")
+	harness.Must(t, os.WriteFile(filepath.Join(packages, "other.py"), nil, 0o644))
+	expectBody(s, "one")
 	install("another")
-	s.expectBody("another")
-	if n := s.log.count("Worker reloading"); n != 1 {
+	expectBody(s, "another")
+	if n := s.Log.Count("Worker reloading"); n != 1 {
 		t.Errorf("%d reloads, want 1", n)
 	}
 }
@@ -423,11 +425,11 @@ func TestCodeReloadOfInstalledPackages(t *testing.T) {
 // No process, say a version control hook, is told apart from an editor.
 func TestCodeReloadByTouch(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload"}})
-	old := s.workers(1)
-	must(t, exec.Command("touch", s.path("page.py")).Run())
-	s.replaced(old, 1)
-	s.expectBody("first")
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload"}})
+	old := s.Workers(1)
+	harness.Must(t, exec.Command("touch", s.Path("page.py")).Run())
+	s.Replaced(old, 1)
+	expectBody(s, "first")
 }
 
 // A request waits only so long; then it gets what there is.
@@ -436,14 +438,14 @@ func TestCodeReloadIsNotWaitedForForever(t *testing.T) {
 	if os.Getenv("INDRIK_TEST_LONG") == "" {
 		t.Skip("takes 20 seconds: set INDRIK_TEST_LONG=1")
 	}
-	s := start(t, options{app: "website:app", files: siteFiles(), args: []string{"--reload"}})
-	importing := s.gate("importing")
-	s.write("page.py", "import gate\ngate.wait('importing')\n"+pageWith("second"))
-	s.expectBody("first")
-	importing.entered()
-	importing.release()
-	s.log.expect(t, `Worker exiting`)
-	s.expectBody("second")
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload"}})
+	importing := s.Gate("importing")
+	s.WriteFile("page.py", "import gate\ngate.wait('importing')\n"+pageWith("second"))
+	expectBody(s, "first")
+	importing.Entered()
+	importing.Release()
+	s.Log.Expect(t, `Worker exiting`)
+	expectBody(s, "second")
 }
 
 // Apps of ASGI and workers of every kind are reloaded alike, and an app that does
@@ -464,18 +466,18 @@ async def app(scope, receive, send):
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{app: "website:app", python: venv(t), args: append(strings.Fields(c.args), "--reload"), noProbe: true, files: map[string]string{
+			s := harness.Start(t, harness.Options{App: "website:app", Python: harness.Venv(t), Args: append(strings.Fields(c.args), "--reload"), NoProbe: true, Files: map[string]string{
 				"website.py": c.text, "page.py": "TEXT = (\n",
 			}})
-			eventually(t, "the page shows what is wrong", func() bool {
-				r, err := s.request("GET", "/", "")
-				return err == nil && r.status == 500 && strings.Contains(r.body, "SyntaxError")
+			harness.Eventually(t, "the page shows what is wrong", func() bool {
+				r, err := s.Request("GET", "/", "")
+				return err == nil && r.Status == 500 && strings.Contains(r.Body, "SyntaxError")
 			})
 			for _, text := range []string{"first", "second"} {
-				s.write("page.py", pageWith(text))
-				s.expectBody(text)
+				s.WriteFile("page.py", pageWith(text))
+				expectBody(s, text)
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
 }

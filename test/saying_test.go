@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // Whatever an app says, only the client that it says it to has to bear that: it gets
@@ -245,21 +247,21 @@ var wsgiSayings = []saying{
 }
 
 // hears checks what the client and the log get of one of them.
-func (s *server) hears(say saying, upgrades bool) error {
-	mark := s.log.mark()
+func hears(s *harness.Server, say saying, upgrades bool) error {
+	mark := s.Log.Mark()
 	target := "/?" + url.PathEscape(say.says)
 	got, err := any(cut), error(nil)
 	if upgrades {
-		var ws *socket
-		if ws, err = s.trySocket(target, "Sec-WebSocket-Protocol: chat"); err == nil {
+		var ws *harness.WebSocket
+		if ws, err = s.TryWebSocket(target, "Sec-WebSocket-Protocol: chat"); err == nil {
 			defer ws.Close()
-			got, err = ws.outcome()
+			got, err = outcome(ws)
 		}
 	} else {
-		var r *response
-		if r, err = s.request("GET", target, "", "TE: trailers"); err == nil {
-			got = r.status
-		} else if r != nil && r.status == 200 {
+		var r *harness.Response
+		if r, err = s.Request("GET", target, "", "TE: trailers"); err == nil {
+			got = r.Status
+		} else if r != nil && r.Status == 200 {
 			err = nil
 		}
 	}
@@ -267,7 +269,7 @@ func (s *server) hears(say saying, upgrades bool) error {
 		return fmt.Errorf("%s: %v, %v, want %v", say.says, got, err, say.want)
 	}
 	if say.log != "" {
-		if _, _, ok := s.log.wait(mark, say.log, patience); !ok {
+		if _, _, ok := s.Log.Wait(mark, say.log, harness.Patience); !ok {
 			return fmt.Errorf("%s: the log has no %s", say.says, say.log)
 		}
 	}
@@ -275,20 +277,20 @@ func (s *server) hears(say saying, upgrades bool) error {
 }
 
 // outcome is the close code, or the status of the response in its place.
-func (ws *socket) outcome() (any, error) {
-	if ws.head.status != 101 {
-		if err := readBody(ws.r, ws.head, "GET"); err != nil {
+func outcome(ws *harness.WebSocket) (any, error) {
+	if ws.Head.Status != 101 {
+		if err := harness.ReadBody(ws.Reader, ws.Head, "GET"); err != nil {
 			return cut, nil
 		}
-		return ws.head.status, nil
+		return ws.Head.Status, nil
 	}
 	for {
-		f, err := ws.readFrame()
+		f, err := ws.ReadFrame()
 		if err != nil {
 			return nil, err
 		}
-		if f.first&0x0f == opClose && len(f.payload) >= 2 {
-			return int(f.payload[0])<<8 | int(f.payload[1]), nil
+		if f.First&0x0f == harness.OpClose && len(f.Payload) >= 2 {
+			return int(f.Payload[0])<<8 | int(f.Payload[1]), nil
 		}
 	}
 }
@@ -308,35 +310,35 @@ func TestWhatAppsSay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := options{app: c.app, args: c.args}
+			o := harness.Options{App: c.app, Args: c.args}
 			if name == "gevent" {
-				o.python = venv(t)
+				o.Python = harness.Venv(t)
 			}
-			s := start(t, o)
-			held := s.gate("held")
-			other := s.begin("/held")
-			held.entered()
-			worker := s.workers(1)[0]
+			s := harness.Start(t, o)
+			held := s.Gate("held")
+			other := s.Begin("/held")
+			held.Entered()
+			worker := s.Workers(1)[0]
 			wrong := 0
 			for _, say := range c.sayings {
-				if err := s.hears(say, c.upgrade); err != nil {
+				if err := hears(s, say, c.upgrade); err != nil {
 					t.Error(err)
 					if wrong++; wrong > 2 {
 						break // each may take as long as the patience of the tests
 					}
 				}
 			}
-			held.release()
-			if r := other.expect(200); !strings.Contains(r.body, "fine") {
+			held.Release()
+			if r := other.Expect(200); !strings.Contains(r.Body, "fine") {
 				t.Errorf("a request that ran meanwhile: %v", r)
 			}
-			if got := s.workers(1)[0]; got != worker {
+			if got := s.Workers(1)[0]; got != worker {
 				t.Error("the worker was replaced")
 			}
-			if n := s.log.count(`sent what is no response|was sent SIG|exited with code`); n > 0 {
+			if n := s.Log.Count(`sent what is no response|was sent SIG|exited with code`); n > 0 {
 				t.Errorf("%d lines of the log are about a worker that ended", n)
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
 }

@@ -14,30 +14,32 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // An end is how a connection ended for its client, and when.
 type end struct {
 	at    time.Time
-	frame frame
+	frame harness.Frame
 	err   error
 }
 
 // talk has a client send and receive messages until its connection ends.
-func talk(ws *socket) end {
+func talk(ws *harness.WebSocket) end {
 	for n := 0; ; n++ {
 		text := fmt.Sprintf("message %d", n)
-		ws.SetDeadline(time.Now().Add(patience))
-		if err := ws.tryFrame(fin|opText, text); err != nil {
+		ws.SetDeadline(time.Now().Add(harness.Patience))
+		if err := ws.TryFrame(harness.Fin|harness.OpText, text); err != nil {
 			// The close frame may be on its way.
-			f, rerr := ws.readFrame()
+			f, rerr := ws.ReadFrame()
 			return end{time.Now(), f, errors.Join(err, rerr)}
 		}
-		f, err := ws.readFrame()
-		if err != nil || f.first != fin|opText || string(f.payload) != text {
-			if err == nil && f.first == fin|opClose {
-				ws.tryFrame(f.first, string(f.payload))
-				if _, err := ws.r.ReadByte(); err != io.EOF {
+		f, err := ws.ReadFrame()
+		if err != nil || f.First != harness.Fin|harness.OpText || string(f.Payload) != text {
+			if err == nil && f.First == harness.Fin|harness.OpClose {
+				ws.TryFrame(f.First, string(f.Payload))
+				if _, err := ws.Reader.ReadByte(); err != io.EOF {
 					return end{time.Now(), f, fmt.Errorf("after the close frame: %w", err)}
 				}
 			}
@@ -51,13 +53,13 @@ func talk(ws *socket) end {
 // window; those who come back get a new worker, and see nothing else.
 func TestSocketsReload(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets("--workers", "2", "--websocket-drain-window", "3", "--websocket-drain-max", "4"))
-	old := s.workers(2)
+	s := harness.Start(t, sockets("--workers", "2", "--websocket-drain-window", "3", "--websocket-drain-max", "4"))
+	old := s.Workers(2)
 	const n = 30
 	ends := make([]end, n)
 	var all sync.WaitGroup
 	for i := range n {
-		ws := s.socket("/echo")
+		ws := s.WebSocket("/echo")
 		all.Add(1)
 		go func() {
 			defer all.Done()
@@ -65,9 +67,9 @@ func TestSocketsReload(t *testing.T) {
 		}()
 	}
 	begun := time.Now()
-	s.signal(syscall.SIGHUP)
+	s.Signal(syscall.SIGHUP)
 	all.Wait()
-	want := closeFrame(1012, "service restart")
+	want := harness.CloseFrame(1012, "service restart")
 	for _, e := range ends {
 		if e.err != nil || e.frame.String() != want.String() {
 			t.Errorf("%v, %v", e.frame, e.err)
@@ -80,9 +82,9 @@ func TestSocketsReload(t *testing.T) {
 	if span := ends[n-1].at.Sub(ends[0].at); span < 1500*time.Millisecond {
 		t.Errorf("all were closed within %v", span)
 	}
-	pids := s.replaced(old, 2)
-	ws := s.socket("/echo")
-	if pid := ws.head.get("X-Pid"); !slices.Contains(pids, atoi(t, pid)) {
+	pids := s.Replaced(old, 2)
+	ws := s.WebSocket("/echo")
+	if pid := ws.Head.Get("X-Pid"); !slices.Contains(pids, atoi(t, pid)) {
 		t.Errorf("a new connection is with %s, the workers are %v", pid, pids)
 	}
 }
@@ -90,32 +92,32 @@ func TestSocketsReload(t *testing.T) {
 // TestSocketsStay: connections may stay with the old workers for longer.
 func TestSocketsStay(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets("--websocket-drain-max", "600", "--graceful-timeout", "1"))
-	old := s.workers(1)
-	ws := s.socket("/echo")
-	stuck := s.socket("/stuck")
-	s.signal(syscall.SIGHUP)
-	s.workers(2)
+	s := harness.Start(t, sockets("--websocket-drain-max", "600", "--graceful-timeout", "1"))
+	old := s.Workers(1)
+	ws := s.WebSocket("/echo")
+	stuck := s.WebSocket("/stuck")
+	s.Signal(syscall.SIGHUP)
+	s.Workers(2)
 	for range 25 { // longer than graceful_timeout
-		ws.sendFrame(fin|opText, "still here")
-		ws.expect(frame{fin | opText, []byte("still here")})
+		ws.SendFrame(harness.Fin|harness.OpText, "still here")
+		ws.Expect(harness.Frame{First: harness.Fin | harness.OpText, Payload: []byte("still here")})
 		time.Sleep(100 * time.Millisecond)
 	}
-	if fresh := s.socket("/echo").head.get("X-Pid"); fresh == ws.head.get("X-Pid") {
+	if fresh := s.WebSocket("/echo").Head.Get("X-Pid"); fresh == ws.Head.Get("X-Pid") {
 		t.Error("a new connection is with the old worker")
 	}
-	for _, c := range []*socket{ws, stuck} {
-		c.sendFrame(fin|opClose, "")
-		c.expect(frame{fin | opClose, nil})
+	for _, c := range []*harness.WebSocket{ws, stuck} {
+		c.SendFrame(harness.Fin|harness.OpClose, "")
+		c.Expect(harness.Frame{First: harness.Fin | harness.OpClose, Payload: nil})
 	}
-	waitGone(t, old[0]) // what the app does after that has graceful_timeout
+	harness.WaitGone(t, old[0]) // what the app does after that has graceful_timeout
 }
 
 // TestSocketsManyReloads: clients that come back whenever they get 1012 see nothing
 // else, and miss nothing, however often the code is reloaded.
 func TestSocketsManyReloads(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets("--workers", "2", "--websocket-drain-window", "1", "--websocket-drain-max", "1"))
+	s := harness.Start(t, sockets("--workers", "2", "--websocket-drain-window", "1", "--websocket-drain-max", "1"))
 	var wg sync.WaitGroup
 	var rounds, losses atomic.Int32
 	stop := make(chan struct{})
@@ -129,15 +131,15 @@ func TestSocketsManyReloads(t *testing.T) {
 					return
 				default:
 				}
-				ws, err := s.trySocket("/echo")
-				if err != nil || ws.head.status != 101 {
+				ws, err := s.TryWebSocket("/echo")
+				if err != nil || ws.Head.Status != 101 {
 					losses.Add(1)
 					t.Errorf("no connection: %v, %v", ws, err)
 					return
 				}
 				e := talk(ws)
 				ws.Close()
-				if e.err != nil || e.frame.String() != closeFrame(1012, "service restart").String() {
+				if e.err != nil || e.frame.String() != harness.CloseFrame(1012, "service restart").String() {
 					losses.Add(1)
 					t.Errorf("%v, %v", e.frame, e.err)
 					return
@@ -151,10 +153,10 @@ func TestSocketsManyReloads(t *testing.T) {
 		reloads = 5
 	}
 	for range reloads {
-		s.reload(2)
+		s.Reload(2)
 	}
 	close(stop)
-	s.signal(syscall.SIGHUP)
+	s.Signal(syscall.SIGHUP)
 	wg.Wait()
 	if n := rounds.Load(); n < 20 || losses.Load() > 0 {
 		t.Errorf("%d connections were closed with 1012, %d otherwise", n, losses.Load())
@@ -164,68 +166,68 @@ func TestSocketsManyReloads(t *testing.T) {
 // TestSocketsTermToWorker: somebody ends a worker behind the master's back.
 func TestSocketsTermToWorker(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets("--websocket-drain-window", "1", "--websocket-drain-max", "1"))
-	old := s.workers(1)
-	ws := s.socket("/echo")
-	kill(t, old[0], syscall.SIGTERM)
-	ws.expectClose(1012, "service restart")
-	s.replaced(old, 1)
+	s := harness.Start(t, sockets("--websocket-drain-window", "1", "--websocket-drain-max", "1"))
+	old := s.Workers(1)
+	ws := s.WebSocket("/echo")
+	harness.Kill(t, old[0], syscall.SIGTERM)
+	ws.ExpectClose(1012, "service restart")
+	s.Replaced(old, 1)
 }
 
 // TestSocketsFrontDies: connections end with their front; the apps hear of it.
 func TestSocketsFrontDies(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets())
-	ws := s.socket("/echo")
-	kill(t, s.role("front")[0].pid, syscall.SIGKILL)
-	if f, err := ws.readFrame(); err == nil {
+	s := harness.Start(t, sockets())
+	ws := s.WebSocket("/echo")
+	harness.Kill(t, s.Role("front")[0].PID, syscall.SIGKILL)
+	if f, err := ws.ReadFrame(); err == nil {
 		t.Errorf("%v", f)
 	}
-	s.ready()
-	s.ended("/echo", 1006, "-")
-	ws = s.socket("/echo")
-	ws.sendFrame(fin|opText, "again")
-	ws.expect(frame{fin | opText, []byte("again")})
+	s.Ready()
+	s.ExpectEnded("/echo", 1006, "-")
+	ws = s.WebSocket("/echo")
+	ws.SendFrame(harness.Fin|harness.OpText, "again")
+	ws.Expect(harness.Frame{First: harness.Fin | harness.OpText, Payload: []byte("again")})
 }
 
 // TestSocketsUpgrade: an upgrade closes them with 1012, and those who come back are
 // with the new master.
 func TestSocketsUpgrade(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "sockets:app", daemon: true, args: []string{"-k", "asgi", "--websocket-drain-window", "1"}})
-	old := s.workers(1)
-	ws := s.socket("/echo")
-	u := s.upgrade(1)
-	s.signal(syscall.SIGWINCH)
-	ws.expectClose(1012, "service restart")
-	waitGone(t, old[0])
-	if pid := s.socket("/echo").head.get("X-Pid"); atoi(t, pid) == old[0] {
+	s := harness.Start(t, harness.Options{App: "sockets:app", Daemon: true, Args: []string{"-k", "asgi", "--websocket-drain-window", "1"}})
+	old := s.Workers(1)
+	ws := s.WebSocket("/echo")
+	u := upgrade(s, 1)
+	s.Signal(syscall.SIGWINCH)
+	ws.ExpectClose(1012, "service restart")
+	harness.WaitGone(t, old[0])
+	if pid := s.WebSocket("/echo").Head.Get("X-Pid"); atoi(t, pid) == old[0] {
 		t.Error("a new connection is with the old worker")
 	}
-	s.signal(syscall.SIGTERM)
-	waitGone(t, s.master)
-	s.master = u.successor
+	s.Signal(syscall.SIGTERM)
+	harness.WaitGone(t, s.Master)
+	s.Master = u.successor
 }
 
 // TestSocketsStop: at the end of the server they get 1012 too, at once: nothing comes back
 // that they would all come back to.
 func TestSocketsStop(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets("--websocket-drain-window", "600", "--websocket-drain-max", "600", "--graceful-timeout", "30"))
-	var all []*socket
+	s := harness.Start(t, sockets("--websocket-drain-window", "600", "--websocket-drain-max", "600", "--graceful-timeout", "30"))
+	var all []*harness.WebSocket
 	for range 10 {
-		all = append(all, s.socket("/echo"))
+		all = append(all, s.WebSocket("/echo"))
 	}
 	began := time.Now()
-	s.signal(syscall.SIGTERM)
+	s.Signal(syscall.SIGTERM)
 	for _, ws := range all {
-		go func() { ws.expectClose(1012, "service restart") }()
+		go func() { ws.ExpectClose(1012, "service restart") }()
 	}
-	s.expectExit(0)
+	s.ExpectExit(0)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the server ended after %v", took)
 	}
-	if n := s.log.count("Worker graceful timeout"); n != 0 {
+	if n := s.Log.Count("Worker graceful timeout"); n != 0 {
 		t.Error("the workers had to be killed")
 	}
 }
@@ -234,47 +236,47 @@ func TestSocketsStop(t *testing.T) {
 // can have: what it waits for is its client.
 func TestSocketsHoldNoPlace(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets("--worker-connections", "3"))
-	var all []*socket
+	s := harness.Start(t, sockets("--worker-connections", "3"))
+	var all []*harness.WebSocket
 	for range 10 {
-		all = append(all, s.socket("/echo"))
+		all = append(all, s.WebSocket("/echo"))
 	}
-	s.get("/sent")
-	all[9].sendFrame(fin|opText, "hello")
-	all[9].expect(frame{fin | opText, []byte("hello")})
+	s.Get("/sent")
+	all[9].SendFrame(harness.Fin|harness.OpText, "hello")
+	all[9].Expect(harness.Frame{First: harness.Fin | harness.OpText, Payload: []byte("hello")})
 	for _, ws := range all {
 		ws.Close()
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // TestIdleSockets: a connection on which nothing happens costs the front hardly more
 // than one of HTTP between two requests; no buffer is kept for it.
 func TestIdleSockets(t *testing.T) {
 	t.Parallel()
-	s := start(t, sockets())
-	front := s.role("front")[0].pid
+	s := harness.Start(t, sockets())
+	front := s.Role("front")[0].PID
 	const n = 500
 	measure := func(open func()) int {
 		open() // the first ones make the pools
-		before := residentKiB(front)
+		before := harness.ResidentKiB(front)
 		for range n {
 			open()
 		}
-		return (residentKiB(front) - before) * 1024 / n
+		return (harness.ResidentKiB(front) - before) * 1024 / n
 	}
 	for range n {
-		s.socket("/echo").Close()
+		s.WebSocket("/echo").Close()
 	}
-	http := measure(func() { s.client().do(t, "GET", "/sent", "") })
+	http := measure(func() { s.Client().Do(t, "GET", "/sent", "") })
 	ws := measure(func() {
-		ws := s.socket("/echo", "Sec-WebSocket-Extensions: permessage-deflate")
-		ws.sendFrame(fin|opText, "hello")
-		ws.expect(frame{fin | opText, []byte("hello")})
+		ws := s.WebSocket("/echo", "Sec-WebSocket-Extensions: permessage-deflate")
+		ws.SendFrame(harness.Fin|harness.OpText, "hello")
+		ws.Expect(harness.Frame{First: harness.Fin | harness.OpText, Payload: []byte("hello")})
 	})
 	t.Logf("%d bytes for each, %d for one of HTTP", ws, http)
 	limit := http * 13 / 10
-	if raceWanted() {
+	if harness.RaceWanted() {
 		limit = 3 * http // what that keeps is another matter
 	}
 	if ws > limit {

@@ -12,24 +12,26 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // environment makes a virtual environment in dir, with a module `marked` that says
 // which one it is.
 func environment(t *testing.T, dir string) {
 	t.Helper()
-	must(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o755))
-	must(t, os.Symlink(python(), filepath.Join(dir, "bin", "python3")))
-	must(t, os.Symlink("python3", filepath.Join(dir, "bin", "python")))
-	must(t, os.WriteFile(filepath.Join(dir, "pyvenv.cfg"), []byte("home = "+filepath.Dir(python())+"\n"), 0o644))
+	harness.Must(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o755))
+	harness.Must(t, os.Symlink(harness.Python(), filepath.Join(dir, "bin", "python3")))
+	harness.Must(t, os.Symlink("python3", filepath.Join(dir, "bin", "python")))
+	harness.Must(t, os.WriteFile(filepath.Join(dir, "pyvenv.cfg"), []byte("home = "+filepath.Dir(harness.Python())+"\n"), 0o644))
 	out, err := exec.Command(filepath.Join(dir, "bin", "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").Output()
-	must(t, err)
+	harness.Must(t, err)
 	packages := strings.TrimSpace(string(out))
 	if !strings.HasPrefix(packages, dir) {
 		t.Fatalf("%s is no environment: its packages are in %s", dir, packages)
 	}
-	must(t, os.MkdirAll(packages, 0o755))
-	must(t, os.WriteFile(filepath.Join(packages, "marked.py"), []byte("name = "+`"`+filepath.Base(dir)+`"`+"\n"), 0o644))
+	harness.Must(t, os.MkdirAll(packages, 0o755))
+	harness.Must(t, os.WriteFile(filepath.Join(packages, "marked.py"), []byte("name = "+`"`+filepath.Base(dir)+`"`+"\n"), 0o644))
 }
 
 const markedApp = `
@@ -43,16 +45,16 @@ def app(environ, start_response):
 // container: the environment that the user means is taken, and the log says which.
 func TestWhichPython(t *testing.T) {
 	t.Parallel()
-	dir := tempDir(t)
+	dir := harness.TempDir(t)
 	environment(t, filepath.Join(dir, "active"))
 	environment(t, filepath.Join(dir, "own"))
 	bin := filepath.Join(dir, "usr")
-	must(t, os.Mkdir(bin, 0o755))
-	must(t, os.Symlink(python(), filepath.Join(bin, "python3")))
-	copyFile(t, command(t)[0], filepath.Join(bin, "indrik"))
-	copyFile(t, command(t)[0], filepath.Join(dir, "own", "bin", "indrik"))
-	must(t, os.MkdirAll(filepath.Join(dir, "links"), 0o755))
-	must(t, os.Symlink(filepath.Join(dir, "own", "bin", "indrik"), filepath.Join(dir, "links", "indrik")))
+	harness.Must(t, os.Mkdir(bin, 0o755))
+	harness.Must(t, os.Symlink(harness.Python(), filepath.Join(bin, "python3")))
+	copyFile(t, harness.Command(t)[0], filepath.Join(bin, "indrik"))
+	copyFile(t, harness.Command(t)[0], filepath.Join(dir, "own", "bin", "indrik"))
+	harness.Must(t, os.MkdirAll(filepath.Join(dir, "links"), 0o755))
+	harness.Must(t, os.Symlink(filepath.Join(dir, "own", "bin", "indrik"), filepath.Join(dir, "links", "indrik")))
 	for _, c := range []struct {
 		name, binary string
 		env          []string
@@ -65,12 +67,12 @@ func TestWhichPython(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{python: "-", binary: c.binary, env: c.env, app: "webapp:app", files: map[string]string{"webapp.py": markedApp}})
-			if got := s.get("/"); got != c.want {
+			s := harness.Start(t, harness.Options{Python: "-", Binary: c.binary, Env: c.env, App: "webapp:app", Files: map[string]string{"webapp.py": markedApp}})
+			if got := s.Get("/"); got != c.want {
 				t.Errorf("the app runs in %s", got)
 			}
-			s.log.expect(t, `\[INFO\] Using Python: 3\.\S+, `+regexp.QuoteMeta(dir)+`/`+c.want+`/bin/python3? \(`+regexp.QuoteMeta(c.why)+`\)$`)
-			s.terminate()
+			s.Log.Expect(t, `\[INFO\] Using Python: 3\.\S+, `+regexp.QuoteMeta(dir)+`/`+c.want+`/bin/python3? \(`+regexp.QuoteMeta(c.why)+`\)$`)
+			s.Terminate()
 		})
 	}
 }
@@ -81,8 +83,8 @@ func copyFile(t *testing.T, from, to string) {
 		return
 	}
 	data, err := os.ReadFile(from)
-	must(t, err)
-	must(t, os.WriteFile(to, data, 0o755))
+	harness.Must(t, err)
+	harness.Must(t, os.WriteFile(to, data, 0o755))
 }
 
 // Files of the app with the names of modules that the server itself imports are not
@@ -117,22 +119,22 @@ async def asgi(scope, receive, send):
 	}
 	for _, c := range []struct {
 		name string
-		o    options
+		o    harness.Options
 	}{
-		{"current directory", options{app: "webapp:make(n=2)"}},
-		{"chdir elsewhere", options{app: "webapp:wsgi", args: []string{"--chdir", "sub"}, conf: "def post_request(worker, req, *rest):\n    pass\n"}},
-		{"PYTHONPATH", options{app: "webapp:wsgi", env: []string{"PYTHONPATH=DIR/few"}}},
-		{"asgi", options{app: "webapp:asgi", args: []string{"-k", "asgi", "--pythonpath", "sub"}}},
+		{"current directory", harness.Options{App: "webapp:make(n=2)"}},
+		{"chdir elsewhere", harness.Options{App: "webapp:wsgi", Args: []string{"--chdir", "sub"}, Conf: "def post_request(worker, req, *rest):\n    pass\n"}},
+		{"PYTHONPATH", harness.Options{App: "webapp:wsgi", Env: []string{"PYTHONPATH=DIR/few"}}},
+		{"asgi", harness.Options{App: "webapp:asgi", Args: []string{"-k", "asgi", "--pythonpath", "sub"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.o.files = files
-			s := start(t, c.o)
-			if got := s.get("/"); got != "ok" {
+			c.o.Files = files
+			s := harness.Start(t, c.o)
+			if got := s.Get("/"); got != "ok" {
 				t.Errorf("got %q", got)
 			}
-			s.terminate()
-			if text := s.read("imported") + s.read("sub/imported"); text != "" {
+			s.Terminate()
+			if text := s.ReadFile("imported") + s.ReadFile("sub/imported"); text != "" {
 				t.Errorf("imported: %q", text)
 			}
 		})
@@ -142,18 +144,18 @@ async def asgi(scope, receive, send):
 // A Python that cannot run the server says why, on one line with the error.
 func TestUnfitPython(t *testing.T) {
 	t.Parallel()
-	s := launch(t, options{
-		python: python(), env: []string{"PYTHONPATH=DIR/broken"},
-		files: map[string]string{"broken/sitecustomize.py": "import sys\nsys.modules['struct'] = None\n"},
+	s := harness.Launch(t, harness.Options{
+		Python: harness.Python(), Env: []string{"PYTHONPATH=DIR/broken"},
+		Files: map[string]string{"broken/sitecustomize.py": "import sys\nsys.modules['struct'] = None\n"},
 	})
-	s.expectExit(1)
-	s.log.expect(t, `^Error: '.*' \(INDRIK_PYTHON\) is not a Python that can run the app: it exited with code 1$`)
-	s.log.expect(t, `^  ModuleNotFoundError: import of struct halted`)
+	s.ExpectExit(1)
+	s.Log.Expect(t, `^Error: '.*' \(INDRIK_PYTHON\) is not a Python that can run the app: it exited with code 1$`)
+	s.Log.Expect(t, `^  ModuleNotFoundError: import of struct halted`)
 
 	for _, old := range oldPythons() {
-		s = launch(t, options{python: old})
-		s.expectExit(1)
-		s.log.expect(t, `^  Indrik needs Python 3\.8 or later, and \S+ is \d\.\d+`)
+		s = harness.Launch(t, harness.Options{Python: old})
+		s.ExpectExit(1)
+		s.Log.Expect(t, `^  Indrik needs Python 3\.8 or later, and \S+ is \d\.\d+`)
 	}
 }
 
@@ -183,19 +185,19 @@ def app(environ, start_response):
     where = os.path.dirname(os.path.abspath(__file__))
     return [b"|".join([os.fsencode(where[-4:]), os.fsencode(os.environ["OWN"]), os.fsencode(os.environ["SET"])])]
 `
-	s := start(t, options{
-		app: "webapp:app", files: map[string]string{"caf\xe9/webapp.py": app, "caf\xe9/gunicorn.conf.py": "proc_name = 'x'\n"},
-		wrap: []string{"sh", "-c", `cd "$(printf 'caf\351')" && exec "$@"`, "sh"},
-		args: []string{"-e", "SET=\xfe", "--reload"}, env: []string{"OWN=\xff"},
+	s := harness.Start(t, harness.Options{
+		App: "webapp:app", Files: map[string]string{"caf\xe9/webapp.py": app, "caf\xe9/gunicorn.conf.py": "proc_name = 'x'\n"},
+		Wrap: []string{"sh", "-c", `cd "$(printf 'caf\351')" && exec "$@"`, "sh"},
+		Args: []string{"-e", "SET=\xfe", "--reload"}, Env: []string{"OWN=\xff"},
 	})
-	if got := s.get("/"); got != "caf\xe9|\xff|\xfe" {
+	if got := s.Get("/"); got != "caf\xe9|\xff|\xfe" {
 		t.Errorf("got %q", got)
 	}
-	s.write("caf\xe9/webapp.py", strings.Replace(app, `b"|"`, `b"-"`, 1))
-	if got := s.get("/"); got != "caf\xe9-\xff-\xfe" { // it is watched, too
+	s.WriteFile("caf\xe9/webapp.py", strings.Replace(app, `b"|"`, `b"-"`, 1))
+	if got := s.Get("/"); got != "caf\xe9-\xff-\xfe" { // it is watched, too
 		t.Errorf("after a change got %q", got)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // SERVER_SOFTWARE and the addresses are the server's own.
@@ -206,18 +208,18 @@ def app(environ, start_response):
     start_response("200 OK", [])
     return [environ["SERVER_SOFTWARE"].encode()]
 `
-	s := start(t, options{
-		app: "webapp:app", files: map[string]string{"webapp.py": app}, env: []string{"SERVER_SOFTWARE=other/1.0"},
-		conf: "def on_starting(server):\n    server.log.info('on_starting: %r', server.address[0])\n" +
+	s := harness.Start(t, harness.Options{
+		App: "webapp:app", Files: map[string]string{"webapp.py": app}, Env: []string{"SERVER_SOFTWARE=other/1.0"},
+		Conf: "def on_starting(server):\n    server.log.info('on_starting: %r', server.address[0])\n" +
 			"def when_ready(server):\n    server.log.info('when_ready: %r', server.address[0])\n",
 	})
-	if got := s.get("/"); !strings.HasPrefix(got, "indrik/") {
+	if got := s.Get("/"); !strings.HasPrefix(got, "indrik/") {
 		t.Errorf("SERVER_SOFTWARE is %q", got)
 	}
 	for _, hook := range []string{"on_starting", "when_ready"} {
-		s.log.expect(t, hook+`: \('127\.0\.0\.1', \d+\)$`)
+		s.Log.Expect(t, hook+`: \('127\.0\.0\.1', \d+\)$`)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // What cannot be found is told once, with what to write instead and the Python that
@@ -228,42 +230,42 @@ func TestAppIsNotFound(t *testing.T) {
 	here := `Python 3\.\S+ \(.*python\S*\)`
 	for _, c := range []struct {
 		name string
-		o    options
+		o    harness.Options
 		code int
 		want []string
 	}{
-		{"file", options{app: "main.py", files: map[string]string{"main.py": made}}, 3, []string{`did you mean 'main:app'\?`}},
-		{"file in a package", options{app: "site/wsgi.py", files: map[string]string{"site/wsgi.py": "application = get_wsgi_application()\n"}}, 3,
+		{"file", harness.Options{App: "main.py", Files: map[string]string{"main.py": made}}, 3, []string{`did you mean 'main:app'\?`}},
+		{"file in a package", harness.Options{App: "site/wsgi.py", Files: map[string]string{"site/wsgi.py": "application = get_wsgi_application()\n"}}, 3,
 			[]string{`did you mean 'site\.wsgi:application'\?`}},
-		{"slash", options{app: "shop/app:app", files: map[string]string{"shop/app.py": made}}, 3, []string{`^Hint: a module is written with dots: shop\.app:app$`}},
-		{"other name", options{app: "main", files: map[string]string{"main.py": made}}, 4,
+		{"slash", harness.Options{App: "shop/app:app", Files: map[string]string{"shop/app.py": made}}, 3, []string{`^Hint: a module is written with dots: shop\.app:app$`}},
+		{"other name", harness.Options{App: "main", Files: map[string]string{"main.py": made}}, 4,
 			[]string{`^Failed to find attribute 'application' in 'main'\.$`, `^main has 'app' \(FastAPI\): indrik main:app$`}},
-		{"part of Python", options{app: "test:app", env: []string{"PYTHONPATH="}}, 4,
+		{"part of Python", harness.Options{App: "test:app", Env: []string{"PYTHONPATH="}}, 4,
 			[]string{`^Failed to find attribute 'app' in 'test'\.$`, `^test is .*/test/__init__\.py, a part of Python itself: give the module of the app another name$`}},
-		{"elsewhere", options{app: "shop:app", files: map[string]string{"src/shop.py": made, "main.py": made}}, 3,
+		{"elsewhere", harness.Options{App: "shop:app", Files: map[string]string{"src/shop.py": made, "main.py": made}}, 3,
 			[]string{`^Hint: 'shop' is neither in .*, the current directory, nor in the path of ` + here + `\. Here are: main:app$`, `^It is in src: --pythonpath src, or --chdir src$`}},
-		{"command", options{app: "help"}, 3, []string{`^Hint: 'help' is taken for the module of the app; for the options: indrik --help`}},
-		{"dependency", options{app: "main:app", files: map[string]string{"main.py": "import flaskk\n"}}, 3,
+		{"command", harness.Options{App: "help"}, 3, []string{`^Hint: 'help' is taken for the module of the app; for the options: indrik --help`}},
+		{"dependency", harness.Options{App: "main:app", Files: map[string]string{"main.py": "import flaskk\n"}}, 3,
 			[]string{`^ModuleNotFoundError: No module named 'flaskk'$`, `^Hint: 'flaskk' is not installed for ` + here + `$`}},
-		{"dependency, preloaded", options{app: "main:app", files: map[string]string{"main.py": "import flaskk\n"}, args: []string{"--preload"}}, 1,
+		{"dependency, preloaded", harness.Options{App: "main:app", Files: map[string]string{"main.py": "import flaskk\n"}, Args: []string{"--preload"}}, 1,
 			[]string{`^ModuleNotFoundError: No module named 'flaskk'$`, `^Hint: 'flaskk' is not installed for ` + here + `$`}},
-		{"other environment", options{app: "main:app", files: map[string]string{"main.py": "import flaskk\n", ".venv/pyvenv.cfg": "", ".venv/bin/python": ""}}, 3,
+		{"other environment", harness.Options{App: "main:app", Files: map[string]string{"main.py": "import flaskk\n", ".venv/pyvenv.cfg": "", ".venv/bin/python": ""}}, 3,
 			[]string{`^There is an environment in \.venv that is not in use: activate it, or set INDRIK_PYTHON=\.venv/bin/python$`}},
-		{"inside a package", options{app: "main:app", files: map[string]string{"__init__.py": "", "main.py": "from . import x\n"}}, 3,
+		{"inside a package", harness.Options{App: "main:app", Files: map[string]string{"__init__.py": "", "main.py": "from . import x\n"}}, 3,
 			[]string{`^Hint: main\.py is part of the package server-\d+: start one directory up, indrik server-\d+\.main:app, or with --chdir \.\.$`}},
-		{"none", options{app: "-", files: map[string]string{"main.py": made}}, 1,
+		{"none", harness.Options{App: "-", Files: map[string]string{"main.py": made}}, 1,
 			[]string{`^Error: No application module specified\.$`, `^  Here are: main:app$`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := launch(t, c.o)
-			s.expectExit(c.code)
+			s := harness.Launch(t, c.o)
+			s.ExpectExit(c.code)
 			for _, want := range c.want {
-				if n := s.log.count(want); n != 1 {
+				if n := s.Log.Count(want); n != 1 {
 					t.Errorf("%d lines match %q", n, want)
 				}
 			}
-			if n := s.log.count(`No module named 'flaskk'`); n > 1 {
+			if n := s.Log.Count(`No module named 'flaskk'`); n > 1 {
 				t.Errorf("it is told %d times", n)
 			}
 		})
@@ -273,10 +275,10 @@ func TestAppIsNotFound(t *testing.T) {
 // A daemon that cannot start, and has no log, says where its traceback would be.
 func TestDaemonSaysWhereItsTracebackWouldBe(t *testing.T) {
 	t.Parallel()
-	s := launch(t, options{app: "no_such_module:app", args: []string{"--daemon"}})
-	s.expectExit(3)
-	s.log.expect(t, `Reason: Worker failed to boot\.$`)
-	s.log.expect(t, `give --error-logfile, or start it without --daemon`)
+	s := harness.Launch(t, harness.Options{App: "no_such_module:app", Args: []string{"--daemon"}})
+	s.ExpectExit(3)
+	s.Log.Expect(t, `Reason: Worker failed to boot\.$`)
+	s.Log.Expect(t, `give --error-logfile, or start it without --daemon`)
 }
 
 // The kind of worker is told once, when it is known.
@@ -289,18 +291,18 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"ok"})
 `
 	for _, c := range []struct {
-		o    options
+		o    harness.Options
 		want string
 	}{
-		{options{app: "webapp:app", files: map[string]string{"webapp.py": asgi}}, `Using worker: asgi, since webapp:app is an ASGI app$`},
-		{options{}, `Using worker: sync$`},
-		{options{args: []string{"--threads", "2"}}, `Using worker: gthread$`},
+		{harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": asgi}}, `Using worker: asgi, since webapp:app is an ASGI app$`},
+		{harness.Options{}, `Using worker: sync$`},
+		{harness.Options{Args: []string{"--threads", "2"}}, `Using worker: gthread$`},
 	} {
-		s := start(t, c.o)
-		s.log.expect(t, `Ready: 1 worker in \d+\.\d s$`)
-		s.terminate()
-		if s.log.count(`Using worker`) != 1 || s.log.count(c.want) != 1 {
-			t.Errorf("the kind: %q", s.log.all(`Using worker.*`))
+		s := harness.Start(t, c.o)
+		s.Log.Expect(t, `Ready: 1 worker in \d+\.\d s$`)
+		s.Terminate()
+		if s.Log.Count(`Using worker`) != 1 || s.Log.Count(c.want) != 1 {
+			t.Errorf("the kind: %q", s.Log.All(`Using worker.*`))
 		}
 	}
 }
@@ -319,10 +321,10 @@ def app(environ, start_response):
     logging.getLogger("gunicorn.error").info("said by the app")
     return [b"ok"]
 `
-	s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": app}, env: []string{"TZ=Asia/Tokyo"}})
-	s.terminate()
-	s.log.expect(t, `^\[\d+-\d+-\d+ \d+:\d+:\d+ \+0900\] \[\d+\] \[INFO\] said by the app$`)
-	if n := s.log.count(`^\[[^]]* -0[56]00\]`); n > 0 {
+	s := harness.Start(t, harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": app}, Env: []string{"TZ=Asia/Tokyo"}})
+	s.Terminate()
+	s.Log.Expect(t, `^\[\d+-\d+-\d+ \d+:\d+:\d+ \+0900\] \[\d+\] \[INFO\] said by the app$`)
+	if n := s.Log.Count(`^\[[^]]* -0[56]00\]`); n > 0 {
 		t.Errorf("%d lines in another zone", n)
 	}
 }
@@ -370,16 +372,16 @@ async def app(scope, receive, send):
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": c.app}})
-			if r, err := s.request("GET", c.path+"?token=secret", ""); err != nil || r.status != 502 {
+			s := harness.Start(t, harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": c.app}})
+			if r, err := s.Request("GET", c.path+"?token=secret", ""); err != nil || r.Status != 502 {
 				t.Errorf("%v %v", r, err)
 			}
 			for _, want := range c.want {
-				s.log.expectFrom(t, 0, want)
+				s.Log.ExpectFrom(t, 0, want)
 			}
-			s.get("/") // another one serves
-			s.terminate()
-			if s.log.count(`secret`) > 0 {
+			s.Get("/") // another one serves
+			s.Terminate()
+			if s.Log.Count(`secret`) > 0 {
 				t.Error("the query is in the log")
 			}
 		})
@@ -409,16 +411,16 @@ def app(environ, start_response):
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{
-				app: "webapp:app", files: map[string]string{"webapp.py": app}, conf: c.conf + "\n",
-				args: []string{"--log-format", c.format, "--access-logfile", "DIR/access.log", "--error-logfile", "DIR/error.log"},
+			s := harness.Start(t, harness.Options{
+				App: "webapp:app", Files: map[string]string{"webapp.py": app}, Conf: c.conf + "\n",
+				Args: []string{"--log-format", c.format, "--access-logfile", "DIR/access.log", "--error-logfile", "DIR/error.log"},
 			})
-			if r, err := s.request("GET", "/fail?a=1", "", `User-Agent: x\"`); err != nil || r.status != 500 {
+			if r, err := s.Request("GET", "/fail?a=1", "", `User-Agent: x\"`); err != nil || r.Status != 500 {
 				t.Errorf("%v, %v", r, err)
 			}
-			s.terminate()
+			s.Terminate()
 			lines := func(name string) (list []map[string]any) {
-				for _, line := range strings.Split(strings.TrimSpace(s.read(name)), "\n") {
+				for _, line := range strings.Split(strings.TrimSpace(s.ReadFile(name)), "\n") {
 					var fields map[string]any
 					if err := json.Unmarshal([]byte(line), &fields); err != nil {
 						t.Errorf("%s: %q: %v", name, line, err)
@@ -455,7 +457,7 @@ def app(environ, start_response):
 				found = found || fields[c.status] == 500.0 && agent == `x\"`
 			}
 			if !found {
-				t.Errorf("the request is not in the access log: %s", s.read("access.log"))
+				t.Errorf("the request is not in the access log: %s", s.ReadFile("access.log"))
 			}
 		})
 	}
@@ -464,19 +466,19 @@ def app(environ, start_response):
 // Without workers clients are told at once, and served when TTIN adds one.
 func TestNoWorkers(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{args: []string{"-w", "0"}, noProbe: true})
-	s.log.expect(t, `\[WARNING\] workers is 0 \(command line\): nothing will be served, and clients get 503, until TTIN adds a worker$`)
-	s.log.expect(t, `Ready: 0 workers`)
+	s := harness.Start(t, harness.Options{Args: []string{"-w", "0"}, NoProbe: true})
+	s.Log.Expect(t, `\[WARNING\] workers is 0 \(command line\): nothing will be served, and clients get 503, until TTIN adds a worker$`)
+	s.Log.Expect(t, `Ready: 0 workers`)
 	begun := time.Now()
-	if r, err := s.request("GET", "/", ""); err != nil || r.status != 503 || time.Since(begun) > 5*time.Second {
+	if r, err := s.Request("GET", "/", ""); err != nil || r.Status != 503 || time.Since(begun) > 5*time.Second {
 		t.Errorf("%v %v after %v", r, err, time.Since(begun))
 	}
-	s.signal(syscall.SIGTTIN)
-	eventually(t, "a worker serves", func() bool {
-		r, err := s.request("GET", "/", "")
-		return err == nil && r.status == 200
+	s.Signal(syscall.SIGTTIN)
+	harness.Eventually(t, "a worker serves", func() bool {
+		r, err := s.Request("GET", "/", "")
+		return err == nil && r.Status == 200
 	})
-	s.terminate()
+	s.Terminate()
 }
 
 // A large answer needs no descriptor: an app that has used up all of them can give one.
@@ -500,15 +502,15 @@ def app(environ, start_response):
     return [b"x"]
 `
 	for _, args := range [][]string{nil, {"--threads", "2"}} {
-		s := start(t, options{app: "webapp:app", files: map[string]string{"webapp.py": app}, args: args,
-			wrap: []string{"sh", "-c", `ulimit -n 128; exec "$@"`, "sh"}})
+		s := harness.Start(t, harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": app}, Args: args,
+			Wrap: []string{"sh", "-c", `ulimit -n 128; exec "$@"`, "sh"}})
 		for path, size := range map[string]int{"/": 1, "/whole": 200000, "/parts": 300000} {
 			for range 3 {
-				if r, err := s.request("GET", path, ""); err != nil || r.status != 200 || len(r.body) != size {
+				if r, err := s.Request("GET", path, ""); err != nil || r.Status != 200 || len(r.Body) != size {
 					t.Errorf("%q %s: %v", args, path, err)
 				}
 			}
 		}
-		s.terminate()
+		s.Terminate()
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 func TestStatsd(t *testing.T) {
@@ -31,12 +33,12 @@ def post_worker_init(worker):
 `
 	for network, prefix := range map[string]string{"udp": "", "unixgram": "unix://"} {
 		t.Run(network, func(t *testing.T) {
-			got, addr := listenPackets(t, network)
-			s := start(t, options{app: "webapp:app", conf: conf, files: map[string]string{"webapp.py": app}, args: []string{
+			got, addr := harness.ListenPackets(t, network)
+			s := harness.Start(t, harness.Options{App: "webapp:app", Conf: conf, Files: map[string]string{"webapp.py": app}, Args: []string{
 				"--statsd-host", prefix + addr, "--statsd-prefix", "web.one", "--dogstatsd-tags", "env:test,zone:a", "--enable-backlog-metric"}})
 			expect := func(metric string) {
 				t.Helper()
-				got.expectFrom(t, 0, fmt.Sprintf(`^web\.one\.%s\|#env:test,zone:a$`, metric))
+				got.ExpectFrom(t, 0, fmt.Sprintf(`^web\.one\.%s\|#env:test,zone:a$`, metric))
 			}
 			for _, m := range []string{
 				`gunicorn\.log\.warning:1\|c\|@1\.0`, `gunicorn\.log\.critical:1\|c\|@1\.0`, `app\.depth:7\|g`, `app\.jobs:2\|c\|@1\.0`,
@@ -45,24 +47,24 @@ def post_worker_init(worker):
 			} {
 				expect(m)
 			}
-			s.log.expectFrom(t, 0, `\[INFO\] jobs$`)
-			before := got.count(`gunicorn\.requests:`)
+			s.Log.ExpectFrom(t, 0, `\[INFO\] jobs$`)
+			before := got.Count(`gunicorn\.requests:`)
 			for _, path := range []string{"/a", "/missing", "/fail"} {
-				if _, err := s.request("GET", path, ""); err != nil {
+				if _, err := s.Request("GET", path, ""); err != nil {
 					t.Fatal(err)
 				}
 			}
 			expect(`gunicorn\.request\.status\.404:1\|c\|@1\.0`)
 			expect(`gunicorn\.request\.status\.500:1\|c\|@1\.0`)
 			expect(`gunicorn\.log\.exception:1\|c\|@1\.0`)
-			eventually(t, "each request is counted", func() bool { return got.count(`gunicorn\.requests:`) == before+3 })
-			s.signal(syscall.SIGTTIN)
+			harness.Eventually(t, "each request is counted", func() bool { return got.Count(`gunicorn\.requests:`) == before+3 })
+			s.Signal(syscall.SIGTTIN)
 			expect(`gunicorn\.workers:2\|g`)
-			kill(t, s.workers(2)[0], syscall.SIGKILL)
+			harness.Kill(t, s.Workers(2)[0], syscall.SIGKILL)
 			expect(`gunicorn\.log\.error:1\|c\|@1\.0`) // said by the master
-			s.terminate()
+			s.Terminate()
 			expect(`gunicorn\.workers:0\|g`)
-			if n := got.count(`gunicorn\.requests:`); n != before+3 {
+			if n := got.Count(`gunicorn\.requests:`); n != before+3 {
 				t.Errorf("%d requests were counted", n)
 			}
 		})
@@ -72,25 +74,25 @@ def post_worker_init(worker):
 // A master that is to measure nothing has no timer for it, until a reload wants one.
 func TestBacklogMetricByReload(t *testing.T) {
 	t.Parallel()
-	got, addr := listenPackets(t, "udp")
-	s := start(t, options{conf: "enable_backlog_metric = False\n", args: []string{"--statsd-host", addr}})
-	s.write("gunicorn.conf.py", "enable_backlog_metric = True\n")
-	s.reload(1)
-	eventually(t, "it is measured again and again", func() bool { return got.count(`^gunicorn\.backlog:`) >= 2 })
+	got, addr := harness.ListenPackets(t, "udp")
+	s := harness.Start(t, harness.Options{Conf: "enable_backlog_metric = False\n", Args: []string{"--statsd-host", addr}})
+	s.WriteFile("gunicorn.conf.py", "enable_backlog_metric = True\n")
+	s.Reload(1)
+	harness.Eventually(t, "it is measured again and again", func() bool { return got.Count(`^gunicorn\.backlog:`) >= 2 })
 }
 
 // With a logger of one's own each line is counted once, whoever writes it.
 func TestStatsdWithRelay(t *testing.T) {
 	t.Parallel()
-	got, addr := listenPackets(t, "udp")
-	s := start(t, options{conf: jsonLogs, args: []string{"--statsd-host", addr}})
-	s.get("/")
-	kill(t, s.workers(1)[0], syscall.SIGKILL)
-	got.expectFrom(t, 0, `^gunicorn\.log\.error:1\|c\|@1\.0$`)
-	s.get("/")
-	s.terminate()
-	got.expectFrom(t, 0, `^gunicorn\.workers:0\|g$`)
-	if n := strings.Count(s.read("err.json"), `"level": "ERROR"`); n != got.count(`^gunicorn\.log\.error`) {
-		t.Errorf("%d errors in the log, %d counted", n, got.count(`^gunicorn\.log\.error`))
+	got, addr := harness.ListenPackets(t, "udp")
+	s := harness.Start(t, harness.Options{Conf: jsonLogs, Args: []string{"--statsd-host", addr}})
+	s.Get("/")
+	harness.Kill(t, s.Workers(1)[0], syscall.SIGKILL)
+	got.ExpectFrom(t, 0, `^gunicorn\.log\.error:1\|c\|@1\.0$`)
+	s.Get("/")
+	s.Terminate()
+	got.ExpectFrom(t, 0, `^gunicorn\.workers:0\|g$`)
+	if n := strings.Count(s.ReadFile("err.json"), `"level": "ERROR"`); n != got.Count(`^gunicorn\.log\.error`) {
+		t.Errorf("%d errors in the log, %d counted", n, got.Count(`^gunicorn\.log\.error`))
 	}
 }

@@ -9,26 +9,28 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	// What reaches the app from the settings that change its surroundings.
-	s := start(t, options{
-		app:   "inner:app",
-		args:  []string{"--chdir", "DIR/sub", "--env", "ADDED=by raw_env", "--pythonpath", "DIR/lib", "--name", "renamed"},
-		files: map[string]string{"lib/helper.py": "value = 'from pythonpath'\n", "sub/inner.py": innerApp},
+	s := harness.Start(t, harness.Options{
+		App:   "inner:app",
+		Args:  []string{"--chdir", "DIR/sub", "--env", "ADDED=by raw_env", "--pythonpath", "DIR/lib", "--name", "renamed"},
+		Files: map[string]string{"lib/helper.py": "value = 'from pythonpath'\n", "sub/inner.py": innerApp},
 	})
-	want := fmt.Sprintf("%s|by raw_env|from pythonpath", s.path("sub"))
-	if got := s.get("/"); got != want {
+	want := fmt.Sprintf("%s|by raw_env|from pythonpath", s.Path("sub"))
+	if got := s.Get("/"); got != want {
 		t.Errorf("the app sees %q, want %q", got, want)
 	}
 	for _, role := range []string{"master", "worker", "front", "spawner"} {
-		if len(s.role(role)) != 1 || !strings.HasSuffix(s.role(role)[0].title, "[renamed]") {
-			t.Errorf("%s: %v", role, s.role(role))
+		if len(s.Role(role)) != 1 || !strings.HasSuffix(s.Role(role)[0].Title, "[renamed]") {
+			t.Errorf("%s: %v", role, s.Role(role))
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 const innerApp = `import os
@@ -43,10 +45,10 @@ def app(environ, start_response):
 // asking how long it is: sys.argv[1] == "test".
 func TestCommandLineOfTheApp(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{
-		app:  "telling:app",
-		args: []string{"--name", "two words", "--preload"},
-		files: map[string]string{"telling.py": `import sys
+	s := harness.Start(t, harness.Options{
+		App:  "telling:app",
+		Args: []string{"--name", "two words", "--preload"},
+		Files: map[string]string{"telling.py": `import sys
 
 testing = sys.argv[1] == "test"
 
@@ -55,18 +57,18 @@ def app(environ, start_response):
     return ["\n".join(sys.argv).encode()]
 `},
 	})
-	got := strings.Split(s.get("/"), "\n")
-	if want := s.args; !slices.Equal(got, want) {
+	got := strings.Split(s.Get("/"), "\n")
+	if want := s.Args; !slices.Equal(got, want) {
 		t.Errorf("the app sees %q, want %q", got, want)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestNothingIsWrittenElsewhere(t *testing.T) {
 	t.Parallel()
 	before, _ := os.ReadDir("/dev/shm")
-	s := start(t, options{app: "digest:app"})
-	if r, err := s.request("POST", "/read", strings.Repeat("x", 5<<20)); err != nil || r.status != 200 {
+	s := harness.Start(t, harness.Options{App: "digest:app"})
+	if r, err := s.Request("POST", "/read", strings.Repeat("x", 5<<20)); err != nil || r.Status != 200 {
 		t.Fatalf("%v, %v", r, err)
 	}
 	after, _ := os.ReadDir("/dev/shm")
@@ -74,53 +76,53 @@ func TestNothingIsWrittenElsewhere(t *testing.T) {
 		t.Errorf("/dev/shm has %v, had %v", after, before)
 	}
 	for _, dir := range []string{"tmp", "."} {
-		entries, _ := os.ReadDir(s.path(dir))
+		entries, _ := os.ReadDir(s.Path(dir))
 		for _, e := range entries {
 			if e.Name() != "tmp" && e.Name() != "gates" {
 				t.Errorf("the server has written %s/%s", dir, e.Name())
 			}
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestUserAndGroup(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 || systemPython() == "" {
+	if os.Getuid() != 0 || harness.SystemPython() == "" {
 		t.Skip("needs root and a python3 that everybody can run")
 	}
-	s := start(t, options{
-		app:    "webapp:app",
-		python: systemPython(),
-		args:   []string{"--user", "nobody", "--group", "65534", "--access-logfile", "DIR/access.log", "--bind", "unix:DIR/web.sock"},
-		env:    []string{"PYTHONPATH="},
-		files: map[string]string{"webapp.py": `import os
+	s := harness.Start(t, harness.Options{
+		App:    "webapp:app",
+		Python: harness.SystemPython(),
+		Args:   []string{"--user", "nobody", "--group", "65534", "--access-logfile", "DIR/access.log", "--bind", "unix:DIR/web.sock"},
+		Env:    []string{"PYTHONPATH="},
+		Files: map[string]string{"webapp.py": `import os
 def app(environ, start_response):
     start_response("200 OK", [])
     return [("%d %d" % (os.getuid(), os.getgid())).encode()]
 `},
 	})
-	if got := s.get("/"); got != "65534 65534" {
+	if got := s.Get("/"); got != "65534 65534" {
 		t.Errorf("the worker runs as %s", got)
 	}
-	for _, p := range append(s.role("worker"), s.role("front")...) {
-		if uid := status(p.pid, "Uid"); !strings.HasPrefix(uid, "65534\t65534\t65534") {
+	for _, p := range append(s.Role("worker"), s.Role("front")...) {
+		if uid := harness.ProcStatus(p.PID, "Uid"); !strings.HasPrefix(uid, "65534\t65534\t65534") {
 			t.Errorf("%v runs as %q", p, uid)
 		}
 	}
-	if uid := status(s.pid(), "Uid"); !strings.HasPrefix(uid, "0") {
+	if uid := harness.ProcStatus(s.PID(), "Uid"); !strings.HasPrefix(uid, "0") {
 		t.Errorf("the master runs as %q", uid)
 	}
 	for _, f := range []string{"access.log", "web.sock"} {
 		var st syscall.Stat_t
-		must(t, syscall.Stat(s.path(f), &st))
+		harness.Must(t, syscall.Stat(s.Path(f), &st))
 		if st.Uid != 65534 {
 			t.Errorf("%s belongs to %d", f, st.Uid)
 		}
 	}
-	s.reload(1)
-	if got := s.get("/"); got != "65534 65534" {
+	s.Reload(1)
+	if got := s.Get("/"); got != "65534 65534" {
 		t.Errorf("after a reload the worker runs as %s", got)
 	}
-	s.terminate()
+	s.Terminate()
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"indrik/test/harness"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -26,10 +28,10 @@ type notified struct {
 
 func notifySocket(t *testing.T) *notified {
 	t.Helper()
-	path := filepath.Join(tempDir(t), "notify")
+	path := filepath.Join(harness.TempDir(t), "notify")
 	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	must(t, err)
-	must(t, os.Chmod(path, 0o666))
+	harness.Must(t, err)
+	harness.Must(t, os.Chmod(path, 0o666))
 	t.Cleanup(func() { c.Close() })
 	return &notified{t: t, c: c, path: path}
 }
@@ -37,7 +39,7 @@ func notifySocket(t *testing.T) *notified {
 // expect waits for a message with a line, and returns the message.
 func (n *notified) expect(line string) map[string]string {
 	n.t.Helper()
-	n.c.SetReadDeadline(time.Now().Add(patience))
+	n.c.SetReadDeadline(time.Now().Add(harness.Patience))
 	buf := make([]byte, 4096)
 	for {
 		k, err := n.c.Read(buf)
@@ -61,137 +63,137 @@ func (n *notified) expect(line string) map[string]string {
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	n := notifySocket(t)
-	s := launch(t, options{
-		app: "importing:app", gates: []string{"import"}, args: []string{"--pid", "srv.pid"},
-		env: []string{"NOTIFY_SOCKET=" + n.path},
+	s := harness.Launch(t, harness.Options{
+		App: "importing:app", Gates: []string{"import"}, Args: []string{"--pid", "srv.pid"},
+		Env: []string{"NOTIFY_SOCKET=" + n.path},
 	})
-	s.gates["import"].entered()
+	s.Gates["import"].Entered()
 	n.c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
 	buf := make([]byte, 4096)
 	if k, err := n.c.Read(buf); err == nil && strings.Contains(string(buf[:k]), "READY=1") {
 		t.Error("READY=1 before a worker is ready")
 	}
-	s.gates["import"].release()
+	s.Gates["import"].Release()
 	n.expect("READY=1")
-	s.get("/")
+	s.Get("/")
 
 	var ts unix.Timespec
-	must(t, unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts))
-	s.signal(syscall.SIGHUP)
+	harness.Must(t, unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts))
+	s.Signal(syscall.SIGHUP)
 	m := n.expect("RELOADING=1")
 	if usec, err := strconv.ParseInt(m["MONOTONIC_USEC"], 10, 64); err != nil || usec < ts.Nano()/1000 || usec > ts.Nano()/1000+60e6 {
 		t.Errorf("MONOTONIC_USEC is %q, the clock was at %d", m["MONOTONIC_USEC"], ts.Nano()/1000)
 	}
 	n.expect("READY=1")
 
-	old := s.pid()
-	u := s.upgrade(1)
-	s.signal(syscall.SIGTERM)
+	old := s.PID()
+	u := upgrade(s, 1)
+	s.Signal(syscall.SIGTERM)
 	n.expect(fmt.Sprintf("MAINPID=%d", u.successor))
-	waitGone(t, old)
+	harness.WaitGone(t, old)
 	u.become()
-	kill(t, u.successor, syscall.SIGTERM)
+	harness.Kill(t, u.successor, syscall.SIGTERM)
 	n.expect("STOPPING=1")
-	waitGone(t, u.successor)
+	harness.WaitGone(t, u.successor)
 }
 
 func TestNotifyOfAReloadThatFails(t *testing.T) {
 	t.Parallel()
 	n := notifySocket(t)
-	s := start(t, options{conf: "workers = 1\n", env: []string{"NOTIFY_SOCKET=" + n.path}})
+	s := harness.Start(t, harness.Options{Conf: "workers = 1\n", Env: []string{"NOTIFY_SOCKET=" + n.path}})
 	n.expect("READY=1")
-	s.write("gunicorn.conf.py", "broken =\n")
-	s.signal(syscall.SIGHUP)
+	s.WriteFile("gunicorn.conf.py", "broken =\n")
+	s.Signal(syscall.SIGHUP)
 	n.expect("RELOADING=1")
 	n.expect("READY=1") // or systemd would wait for the end of the reload
-	s.terminate()
+	s.Terminate()
 	n.expect("STOPPING=1")
 }
 
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
 	n := notifySocket(t)
-	s := start(t, options{env: []string{"NOTIFY_SOCKET=" + n.path, "WATCHDOG_USEC=400000"}})
+	s := harness.Start(t, harness.Options{Env: []string{"NOTIFY_SOCKET=" + n.path, "WATCHDOG_USEC=400000"}})
 	n.expect("READY=1")
 	for range 4 {
 		n.expect("WATCHDOG=1")
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestActivationIsNotForTheApp(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{
-		app: "webapp:app", env: []string{"LISTEN_PID=1", "LISTEN_FDS=1"},
-		files: map[string]string{"webapp.py": `import os
+	s := harness.Start(t, harness.Options{
+		App: "webapp:app", Env: []string{"LISTEN_PID=1", "LISTEN_FDS=1"},
+		Files: map[string]string{"webapp.py": `import os
 def app(environ, start_response):
     start_response("200 OK", [])
     return [repr([k for k in os.environ if k.startswith(("LISTEN_", "INDRIK_ROLE", "GUNICORN_"))]).encode()]
 `},
 	})
-	if got := s.get("/"); got != "[]" {
+	if got := s.Get("/"); got != "[]" {
 		t.Errorf("the app sees %s", got)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // activated starts a server as systemd does with a .socket unit. LISTEN_PID
 // must be the server's own pid, which a shell knows before it turns into it.
-func activated(t *testing.T, o options, sockets ...*os.File) *server {
+func activated(t *testing.T, o harness.Options, sockets ...*os.File) *harness.Server {
 	t.Helper()
-	o.wrap = []string{"/bin/sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}
-	o.env = append(o.env, fmt.Sprintf("LISTEN_FDS=%d", len(sockets)), "LISTEN_FDNAMES="+strings.Repeat("web:", len(sockets)-1)+"web")
-	o.extra = sockets
-	return launch(t, o)
+	o.Wrap = []string{"/bin/sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}
+	o.Env = append(o.Env, fmt.Sprintf("LISTEN_FDS=%d", len(sockets)), "LISTEN_FDNAMES="+strings.Repeat("web:", len(sockets)-1)+"web")
+	o.Extra = sockets
+	return harness.Launch(t, o)
 }
 
 func TestSocketActivation(t *testing.T) {
 	t.Parallel()
-	dir := tempDir(t)
+	dir := harness.TempDir(t)
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	harness.Must(t, err)
 	uds, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/web.sock"})
-	must(t, err)
+	harness.Must(t, err)
 	uds.SetUnlinkOnClose(false)
 	tcpFile, err := tcp.(*net.TCPListener).File()
-	must(t, err)
+	harness.Must(t, err)
 	udsFile, err := uds.File()
-	must(t, err)
+	harness.Must(t, err)
 	addr := tcp.Addr().String()
 	tcp.Close()
 	uds.Close()
 	defer tcpFile.Close()
 	defer udsFile.Close()
 
-	s := activated(t, options{
-		app: "webapp:app", files: map[string]string{"webapp.py": versioned("1")}, bind: []string{"127.0.0.1:1"},
-		args: []string{"--pid", "srv.pid"},
+	s := activated(t, harness.Options{
+		App: "webapp:app", Files: map[string]string{"webapp.py": versioned("1")}, Bind: []string{"127.0.0.1:1"},
+		Args: []string{"--pid", "srv.pid"},
 	}, tcpFile, udsFile)
-	s.o.bind = []string{addr}
-	s.ready()
-	s.log.expect(t, `Listening at: http://`+addr+`,unix:`+dir+`/web\.sock `)
-	k, o := s.bothLoads(2)
+	s.MoveTo(addr)
+	s.Ready()
+	s.Log.Expect(t, `Listening at: http://`+addr+`,unix:`+dir+`/web\.sock `)
+	k, o := s.BothLoads(2)
 	both := func() {
 		t.Helper()
-		k.progress(10)
-		c, err := dial("unix", dir+"/web.sock")
-		must(t, err)
-		c.do(t, "GET", "/", "")
+		k.Progress(10)
+		c, err := harness.Dial("unix", dir+"/web.sock")
+		harness.Must(t, err)
+		c.Do(t, "GET", "/", "")
 		c.Close()
 	}
 	both()
-	s.reload(1)
+	s.Reload(1)
 	both()
-	old := s.pid()
-	u := s.upgrade(1)
+	old := s.PID()
+	u := upgrade(s, 1)
 	both()
-	s.signal(syscall.SIGTERM)
-	waitGone(t, old)
+	s.Signal(syscall.SIGTERM)
+	harness.WaitGone(t, old)
 	u.become()
 	both()
-	expectNoneLost(t, k, o)
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
+	harness.ExpectNoneLost(t, k, o)
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
 	if _, err := os.Stat(dir + "/web.sock"); err != nil {
 		t.Errorf("the socket of systemd was removed: %v", err)
 	}
@@ -200,12 +202,12 @@ func TestSocketActivation(t *testing.T) {
 func TestSocketActivationOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	harness.Must(t, err)
 	defer l.Close()
 	f, err := l.(*net.TCPListener).File()
-	must(t, err)
+	harness.Must(t, err)
 	defer f.Close()
-	s := start(t, options{env: []string{"LISTEN_PID=1", "LISTEN_FDS=1"}, extra: []*os.File{f}})
-	s.get("/") // on its own port
-	s.terminate()
+	s := harness.Start(t, harness.Options{Env: []string{"LISTEN_PID=1", "LISTEN_FDS=1"}, Extra: []*os.File{f}})
+	s.Get("/") // on its own port
+	s.Terminate()
 }

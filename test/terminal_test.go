@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"indrik/test/harness"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -30,23 +32,23 @@ type screen struct {
 // onScreen starts the server in a terminal of its own.
 func onScreen(t *testing.T, app string, args ...string) (*screen, string) {
 	t.Helper()
-	dir := tempDir(t)
-	must(t, os.WriteFile(filepath.Join(dir, "webapp.py"), []byte(app), 0o644))
+	dir := harness.TempDir(t)
+	harness.Must(t, os.WriteFile(filepath.Join(dir, "webapp.py"), []byte(app), 0o644))
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	must(t, err)
-	must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	harness.Must(t, err)
+	harness.Must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
 	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	must(t, err)
+	harness.Must(t, err)
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	must(t, err)
+	harness.Must(t, err)
 	defer slave.Close()
-	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	sc := &screen{master: master, cmd: exec.Command(command(t)[0], append([]string{"--bind", addr}, append(args, "webapp:app")...)...)}
+	addr := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
+	sc := &screen{master: master, cmd: exec.Command(harness.Command(t)[0], append([]string{"--bind", addr}, append(args, "webapp:app")...)...)}
 	sc.cmd.Dir = dir
-	sc.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8", "INDRIK_PYTHON=" + python(), "TERM=dumb", "GORACE=atexit_sleep_ms=0"}
+	sc.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8", "INDRIK_PYTHON=" + harness.Python(), "TERM=dumb", "GORACE=atexit_sleep_ms=0"}
 	sc.cmd.Stdin, sc.cmd.Stdout, sc.cmd.Stderr = slave, slave, slave
 	sc.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	must(t, sc.cmd.Start())
+	harness.Must(t, sc.cmd.Start())
 	done := make(chan struct{})
 	go func() {
 		buf := make([]byte, 4096)
@@ -81,7 +83,7 @@ func (sc *screen) shows() string {
 
 func (sc *screen) expect(t *testing.T, text string) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("the screen shows %q", text), func() bool { return strings.Contains(sc.shows(), text) })
+	harness.Eventually(t, fmt.Sprintf("the screen shows %q", text), func() bool { return strings.Contains(sc.shows(), text) })
 }
 
 func (sc *screen) enter(text string) { io.WriteString(sc.master, text) }
@@ -135,7 +137,7 @@ async def app(scope, receive, send):
 				if got != "42" {
 					t.Errorf("the app answered %q", got)
 				}
-			case <-time.After(patience):
+			case <-time.After(harness.Patience):
 				t.Error("no answer")
 			}
 			sc.enter("\x03")

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // threaded is an app whose requests start threads that take a second.
@@ -32,23 +34,23 @@ func TestThreadsOfRequestsFinish(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := options{app: "threaded:app", files: map[string]string{"threaded.py": threaded}, args: strings.Fields(args), noProbe: true}
+			o := harness.Options{App: "threaded:app", Files: map[string]string{"threaded.py": threaded}, Args: strings.Fields(args), NoProbe: true}
 			began := time.Now()
-			s := start(t, o)
-			old := s.workers(1)
-			s.get("/begin")
+			s := harness.Start(t, o)
+			old := s.Workers(1)
+			s.Get("/begin")
 			switch name {
 			case "HUP":
-				s.signal(syscall.SIGHUP)
+				s.Signal(syscall.SIGHUP)
 				fallthrough
 			case "max_requests":
-				s.replaced(old, 1)
+				s.Replaced(old, 1)
 			}
-			s.terminate()
+			s.Terminate()
 			if time.Since(began) > 7*time.Second {
-				t.Log(s.log.String(), lines(s.tree()))
+				t.Log(s.Log.String(), harness.ProcLines(s.Tree()))
 			}
-			if n := s.log.count("^finished$"); n != 1 {
+			if n := s.Log.Count("^finished$"); n != 1 {
 				t.Errorf("%d threads have finished", n)
 			}
 		})
@@ -81,17 +83,17 @@ async def coroutine(scope, receive, send):
 	for app, args := range map[string]string{"app": "--threads 2", "coroutine": ""} {
 		t.Run(app, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, options{app: "endless:" + app, files: map[string]string{"endless.py": endless}, args: strings.Fields(args)})
+			s := harness.Start(t, harness.Options{App: "endless:" + app, Files: map[string]string{"endless.py": endless}, Args: strings.Fields(args)})
 			began := time.Now()
-			s.reload(1)
-			s.terminate()
+			s.Reload(1)
+			s.Terminate()
 			if took := time.Since(began); took > 15*time.Second {
 				t.Errorf("a reload and the end took %v", took)
 			}
-			if n := s.log.count(`\[WARNING\] Worker \(pid:\d+\) ends, and does not wait for thread endless$`); n != 2 {
+			if n := s.Log.Count(`\[WARNING\] Worker \(pid:\d+\) ends, and does not wait for thread endless$`); n != 2 {
 				t.Errorf("told %d times", n)
 			}
-			if n := s.log.count("^shutdown$"); app == "coroutine" && n != 2 {
+			if n := s.Log.Count("^shutdown$"); app == "coroutine" && n != 2 {
 				t.Errorf("the app had %d shutdowns", n)
 			}
 		})

@@ -8,13 +8,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // What the hook ssl_context asks for is what clients meet.
 func TestTLSHook(t *testing.T) {
 	t.Parallel()
-	visitor := trusted().issue(t, 5, pkix.Name{CommonName: "client"})
-	other := trusted().issue(t, 77, pkix.Name{CommonName: "other"})
+	visitor := harness.Trusted().Issue(t, 5, pkix.Name{CommonName: "client"})
+	other := harness.Trusted().Issue(t, 77, pkix.Name{CommonName: "other"})
 	for name, conf := range map[string]string{
 		// As Gunicorn's documentation has it.
 		"factory": `
@@ -38,43 +40,43 @@ def ssl_context(conf, default_ssl_context_factory):
 `,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, withTLS(t, options{conf: conf, noProbe: true, files: map[string]string{"other.pem": other.cert, "other.key": other.key}}))
-			s.log.expect(t, `Listening at: https://`)
-			with := func(c *tls.Config) { c.Certificates = []tls.Certificate{visitor.certificate(t)} }
-			var c *client
-			eventually(t, "a client with a certificate is served", func() bool {
+			s := harness.Start(t, harness.WithTLS(t, harness.Options{Conf: conf, NoProbe: true, Files: map[string]string{"other.pem": other.Cert, "other.key": other.Key}}))
+			s.Log.Expect(t, `Listening at: https://`)
+			with := func(c *tls.Config) { c.Certificates = []tls.Certificate{visitor.Certificate(t)} }
+			var c *harness.Client
+			harness.Eventually(t, "a client with a certificate is served", func() bool {
 				var err error
-				c, err = s.handshake(s.config(with))
+				c, err = s.Handshake(s.TLSConfig(with))
 				return err == nil
 			})
-			if r := c.do(t, "GET", "/", ""); r.status != 200 {
+			if r := c.Do(t, "GET", "/", ""); r.Status != 200 {
 				t.Errorf("%v", r)
 			}
 			serial := c.Conn.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 			if own := name == "own"; own != (serial == 77) {
 				t.Errorf("the certificate has number %d", serial)
 			}
-			if c, err := s.handshake(s.config(func(c *tls.Config) { with(c); c.MaxVersion = tls.VersionTLS12 })); err == nil {
+			if c, err := s.Handshake(s.TLSConfig(func(c *tls.Config) { with(c); c.MaxVersion = tls.VersionTLS12 })); err == nil {
 				c.Close()
 				t.Error("TLS 1.2 was accepted")
 			}
 			// In TLS 1.3 the server's refusal comes after the client's handshake.
-			if c, err := s.handshake(s.config(func(*tls.Config) {})); err == nil {
+			if c, err := s.Handshake(s.TLSConfig(func(*tls.Config) {})); err == nil {
 				c.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
-				if _, err := c.r.ReadByte(); err == nil {
+				if _, err := c.Reader.ReadByte(); err == nil {
 					t.Error("a client without a certificate was served")
 				}
 				c.Close()
 			}
 			// A reload calls it again; one that is refused changes nothing.
-			s.write("gunicorn.conf.py", conf+"\n_first = ssl_context\ndef ssl_context(conf, factory):\n    context = _first(conf, factory)\n    context.sni_callback = lambda *a: None\n    return context\n")
-			s.signal(syscall.SIGHUP)
-			s.log.expect(t, `Reload failed, nothing was changed`)
-			s.log.expect(t, `Error: ssl_context: a callback for server names cannot be carried over`)
-			if r := c.do(t, "GET", "/", ""); r.status != 200 {
+			s.WriteFile("gunicorn.conf.py", conf+"\n_first = ssl_context\ndef ssl_context(conf, factory):\n    context = _first(conf, factory)\n    context.sni_callback = lambda *a: None\n    return context\n")
+			s.Signal(syscall.SIGHUP)
+			s.Log.Expect(t, `Reload failed, nothing was changed`)
+			s.Log.Expect(t, `Error: ssl_context: a callback for server names cannot be carried over`)
+			if r := c.Do(t, "GET", "/", ""); r.Status != 200 {
 				t.Errorf("%v", r)
 			}
-			s.terminate()
+			s.Terminate()
 		})
 	}
 }
@@ -92,10 +94,10 @@ func TestTLSHookIsRefused(t *testing.T) {
 		"c = factory(); c.load_cert_chain('other.pem'); return c":                         "[Errno 2] No such file or directory",
 		"1/0": "division by zero",
 	} {
-		s := launch(t, withTLS(t, options{conf: "import ssl\ndef ssl_context(conf, factory):\n    " + body + "\n"}))
-		s.expectExit(1)
-		if !strings.Contains(s.log.String(), "Error: ssl_context: "+want) {
-			t.Errorf("%s: the log lacks %q:\n%s", body, want, s.log)
+		s := harness.Launch(t, harness.WithTLS(t, harness.Options{Conf: "import ssl\ndef ssl_context(conf, factory):\n    " + body + "\n"}))
+		s.ExpectExit(1)
+		if !strings.Contains(s.Log.String(), "Error: ssl_context: "+want) {
+			t.Errorf("%s: the log lacks %q:\n%s", body, want, s.Log)
 		}
 	}
 }
@@ -103,9 +105,9 @@ func TestTLSHookIsRefused(t *testing.T) {
 // Without certfile there is no TLS, and the hook is not called.
 func TestTLSHookWithoutTLS(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{conf: "def ssl_context(conf, factory):\n    raise RuntimeError('called')\n"})
-	s.terminate()
-	if s.log.count("called") != 0 {
+	s := harness.Start(t, harness.Options{Conf: "def ssl_context(conf, factory):\n    raise RuntimeError('called')\n"})
+	s.Terminate()
+	if s.Log.Count("called") != 0 {
 		t.Error("it was called")
 	}
 }

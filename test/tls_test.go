@@ -13,82 +13,84 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 func TestTLSHello(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{args: []string{"--workers", "2"}}))
-	c := s.client()
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{Args: []string{"--workers", "2"}}))
+	c := s.Client()
 	for range 20 {
-		if r := c.do(t, "GET", "/", ""); r.proto != "HTTP/1.1" || r.status != 200 || r.body != "Hello, World!\n" || r.closes() {
+		if r := c.Do(t, "GET", "/", ""); r.Proto != "HTTP/1.1" || r.Status != 200 || r.Body != "Hello, World!\n" || r.Closes() {
 			t.Fatalf("%v", r)
 		}
 	}
 	if got := c.Conn.(*tls.Conn).ConnectionState(); got.Version != tls.VersionTLS13 {
 		t.Errorf("the version is %s", tls.VersionName(got.Version))
 	}
-	if r := c.do(t, "GET", "/", "", "Connection: close"); !r.closes() {
+	if r := c.Do(t, "GET", "/", "", "Connection: close"); !r.Closes() {
 		t.Errorf("Connection: close is answered with %v", r)
 	}
-	c.expectEOF(t) // a close_notify: without it the error would be another one
-	s.log.expect(t, `\[INFO\] Listening at: https://`+s.addr()+` \(\d+\)$`)
-	if got := s.curl("--http1.1", fmt.Sprintf("https://localhost:%d/", s.port)); got != "Hello, World!\n" {
+	c.ExpectEOF(t) // a close_notify: without it the error would be another one
+	s.Log.Expect(t, `\[INFO\] Listening at: https://`+s.Address+` \(\d+\)$`)
+	if got := s.Curl("--http1.1", fmt.Sprintf("https://localhost:%d/", s.Port)); got != "Hello, World!\n" {
 		t.Errorf("curl got %q", got)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestTLSOnUnixSocket(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{bind: []string{"unix:DIR/web.sock"}}))
-	if r := s.client().do(t, "GET", "/", ""); r.body != "Hello, World!\n" {
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{Bind: []string{"unix:DIR/web.sock"}}))
+	if r := s.Client().Do(t, "GET", "/", ""); r.Body != "Hello, World!\n" {
 		t.Errorf("%v", r)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestTLSBodies(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{app: "digest:app"}))
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "digest:app"}))
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		c, err := s.handshake(s.config(func(c *tls.Config) { c.MaxVersion = version }))
-		must(t, err)
+		c, err := s.Handshake(s.TLSConfig(func(c *tls.Config) { c.MaxVersion = version }))
+		harness.Must(t, err)
 		for _, size := range []int{0, 1, 16<<10 - 1, 16 << 10, 16<<10 + 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1 << 20, 5 << 20} {
 			data := noise(size)
-			if r := c.do(t, "POST", "/read", string(data)); r.body != digest(data) {
+			if r := c.Do(t, "POST", "/read", string(data)); r.Body != digest(data) {
 				t.Errorf("%s, %d bytes: %v", tls.VersionName(version), size, r)
 			}
-			c.send(t, "POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"+chunked(data, 10000)+"0\r\n\r\n")
-			if r := c.receive(t, "POST"); r.body != digest(data) {
+			c.Send(t, "POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"+chunked(data, 10000)+"0\r\n\r\n")
+			if r := c.Receive(t, "POST"); r.Body != digest(data) {
 				t.Errorf("%s, %d bytes in chunks: %v", tls.VersionName(version), size, r)
 			}
 		}
 		c.Close()
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestTLSByteByByte(t *testing.T) {
 	t.Parallel()
 	// A record for each byte, and the records in pieces.
-	s := start(t, withTLS(t, options{app: "echo:app"}))
-	c := s.client()
-	for _, b := range []byte(format("POST", "/slow", "body")) {
-		c.send(t, string(b))
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "echo:app"}))
+	c := s.Client()
+	for _, b := range []byte(harness.FormatRequest("POST", "/slow", "body")) {
+		c.Send(t, string(b))
 	}
-	if r := c.receive(t, "POST"); r.body != "/slow\nbody" {
+	if r := c.Receive(t, "POST"); r.Body != "/slow\nbody" {
 		t.Errorf("%v", r)
 	}
-	raw, err := s.connectPlain()
-	must(t, err)
+	raw, err := s.ConnectPlain()
+	harness.Must(t, err)
 	defer raw.Close()
-	tc := tls.Client(dribble{raw.Conn}, s.o.tls)
-	must(t, tc.Handshake())
-	c = &client{tc, bufio.NewReader(tc)}
-	if r := c.do(t, "POST", "/pieces", strings.Repeat("x", 500)); len(r.body) != len("/pieces\n")+500 {
+	tc := tls.Client(dribble{raw.Conn}, s.TLS)
+	harness.Must(t, tc.Handshake())
+	c = &harness.Client{Conn: tc, Reader: bufio.NewReader(tc)}
+	if r := c.Do(t, "POST", "/pieces", strings.Repeat("x", 500)); len(r.Body) != len("/pieces\n")+500 {
 		t.Errorf("%v", r)
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // A dribble is a connection whose bytes leave one by one.
@@ -105,14 +107,14 @@ func (d dribble) Write(p []byte) (int, error) {
 
 func TestTLSPipelining(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{app: "echo:app", args: []string{"--workers", "2"}}))
-	c := s.client()
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "echo:app", Args: []string{"--workers", "2"}}))
+	c := s.Client()
 	var all strings.Builder
 	for i := range 40 {
 		if i%3 == 2 {
-			all.WriteString(format("POST", fmt.Sprint("/", i), strings.Repeat("b", 1000*i)))
+			all.WriteString(harness.FormatRequest("POST", fmt.Sprint("/", i), strings.Repeat("b", 1000*i)))
 		} else {
-			all.WriteString(format("GET", fmt.Sprint("/", i), ""))
+			all.WriteString(harness.FormatRequest("GET", fmt.Sprint("/", i), ""))
 		}
 	}
 	go io.WriteString(c, all.String())
@@ -121,97 +123,97 @@ func TestTLSPipelining(t *testing.T) {
 		if i%3 == 2 {
 			want += strings.Repeat("b", 1000*i)
 		}
-		if r := c.receive(t, "GET"); r.body != want {
+		if r := c.Receive(t, "GET"); r.Body != want {
 			t.Fatalf("response %d: %v", i, r)
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestTLSSlowReader(t *testing.T) {
 	t.Parallel()
 	// The only worker is free as soon as it has given the response away.
-	s := start(t, withTLS(t, options{app: "large:app"}))
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "large:app"}))
 	const size = 50 << 20
 	want := sha256.Sum256(bytes.Repeat([]byte("0123456789abcdef"), size/16))
 	for _, target := range []string{fmt.Sprintf("/%d", size), fmt.Sprintf("/%d?pieces", size)} {
-		slow := s.client()
-		slow.send(t, format("GET", target, ""))
+		slow := s.Client()
+		slow.Send(t, harness.FormatRequest("GET", target, ""))
 		for range 20 {
-			if got := s.get("/32"); len(got) != 32 {
+			if got := s.Get("/32"); len(got) != 32 {
 				t.Fatalf("%d bytes", len(got))
 			}
 		}
-		if r := slow.receive(t, "GET"); sha256.Sum256([]byte(r.body)) != want {
+		if r := slow.Receive(t, "GET"); sha256.Sum256([]byte(r.Body)) != want {
 			t.Errorf("%s: %v", target, r)
 		}
 		slow.Close()
 	}
-	for _, p := range s.role("front") {
-		if kib := residentKiB(p.pid); kib > 200<<10 {
+	for _, p := range s.Role("front") {
+		if kib := harness.ResidentKiB(p.PID); kib > 200<<10 {
 			t.Errorf("the front has %d KiB", kib)
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestTLSFileWrapper(t *testing.T) {
 	t.Parallel()
 	data := noise(3 << 20)
-	s := start(t, withTLS(t, options{app: "files:app", files: map[string]string{"data.bin": string(data), "empty.bin": ""}}))
-	c := s.client()
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "files:app", Files: map[string]string{"data.bin": string(data), "empty.bin": ""}}))
+	c := s.Client()
 	for path, want := range map[string][]byte{
 		"/whole": data, "/rest": data[1000:], "/part": data[:5000], "/memory": data, "/unsized": data, "/empty": nil,
 	} {
-		if r := c.do(t, "GET", path, ""); r.body != string(want) {
-			t.Errorf("%s: %d bytes, want %d: %v", path, len(r.body), len(want), r)
+		if r := c.Do(t, "GET", path, ""); r.Body != string(want) {
+			t.Errorf("%s: %d bytes, want %d: %v", path, len(r.Body), len(want), r)
 		}
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestTLSHalfClose(t *testing.T) {
 	t.Parallel()
 	// A client that says that it sends no more gets its answer.
-	s := start(t, withTLS(t, options{app: "gated:app"}))
-	g := s.gate("half")
-	c := s.client()
-	c.send(t, format("GET", "/half", ""))
-	must(t, c.Conn.(*tls.Conn).CloseWrite())
-	g.entered()
-	g.release()
-	if r := c.receive(t, "GET"); r.status != 200 {
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "gated:app"}))
+	g := s.Gate("half")
+	c := s.Client()
+	c.Send(t, harness.FormatRequest("GET", "/half", ""))
+	harness.Must(t, c.Conn.(*tls.Conn).CloseWrite())
+	g.Entered()
+	g.Release()
+	if r := c.Receive(t, "GET"); r.Status != 200 {
 		t.Errorf("%v", r)
 	}
-	c.expectEOF(t)
-	s.terminate()
+	c.ExpectEOF(t)
+	s.Terminate()
 }
 
 func TestPlainHTTPToTLS(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{}))
-	for _, request := range []string{format("GET", "/", ""), format("POST", "/", "body"), "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"} {
-		c, err := s.connectPlain()
-		must(t, err)
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{}))
+	for _, request := range []string{harness.FormatRequest("GET", "/", ""), harness.FormatRequest("POST", "/", "body"), "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		c, err := s.ConnectPlain()
+		harness.Must(t, err)
 		defer c.Close()
-		c.send(t, request)
-		r, err := readResponse(c.r, "GET")
-		if err != nil || r.status != 400 || !strings.Contains(r.body, "HTTPS") {
+		c.Send(t, request)
+		r, err := harness.ReadResponse(c.Reader, "GET")
+		if err != nil || r.Status != 400 || !strings.Contains(r.Body, "HTTPS") {
 			t.Errorf("%.20q: %v, %v", request, r, err)
 			continue
 		}
-		c.expectEOF(t)
+		c.ExpectEOF(t)
 	}
 	// What is neither gets no answer.
-	c, err := s.connectPlain()
-	must(t, err)
+	c, err := s.ConnectPlain()
+	harness.Must(t, err)
 	defer c.Close()
-	c.send(t, strings.Repeat("\x00nonsense", 100))
-	if b, err := io.ReadAll(c.r); strings.Contains(string(b), "HTTP/") {
+	c.Send(t, strings.Repeat("\x00nonsense", 100))
+	if b, err := io.ReadAll(c.Reader); strings.Contains(string(b), "HTTP/") {
 		t.Errorf("nonsense is answered with %q, %v", b, err)
 	}
-	s.get("/")
-	s.terminate()
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestTLSVersions(t *testing.T) {
@@ -219,41 +221,41 @@ func TestTLSVersions(t *testing.T) {
 	at := func(version uint16) func(*tls.Config) {
 		return func(c *tls.Config) { c.MinVersion, c.MaxVersion = version, version }
 	}
-	s := start(t, withTLS(t, options{}))
-	if _, err := s.handshake(s.config(at(tls.VersionTLS11))); err == nil {
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{}))
+	if _, err := s.Handshake(s.TLSConfig(at(tls.VersionTLS11))); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
-	if c, err := s.handshake(s.config(at(tls.VersionTLS12))); err != nil {
+	if c, err := s.Handshake(s.TLSConfig(at(tls.VersionTLS12))); err != nil {
 		t.Errorf("TLS 1.2: %v", err)
-	} else if r := c.do(t, "GET", "/", "", "Connection: close"); r.status != 200 {
+	} else if r := c.Do(t, "GET", "/", "", "Connection: close"); r.Status != 200 {
 		t.Errorf("TLS 1.2: %v", r)
 	}
-	s.terminate()
+	s.Terminate()
 
-	s = start(t, withTLS(t, options{args: []string{"--tls-min-version", "1.3"}}))
-	if _, err := s.handshake(s.config(at(tls.VersionTLS12))); err == nil {
+	s = harness.Start(t, harness.WithTLS(t, harness.Options{Args: []string{"--tls-min-version", "1.3"}}))
+	if _, err := s.Handshake(s.TLSConfig(at(tls.VersionTLS12))); err == nil {
 		t.Error("tls_min_version 1.3: TLS 1.2 is spoken")
 	}
-	s.get("/")
-	s.terminate()
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestTLSCiphers(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{args: []string{"--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"}}))
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{Args: []string{"--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"}}))
 	with := func(suite uint16) func(*tls.Config) {
 		return func(c *tls.Config) { c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{suite} }
 	}
-	if _, err := s.handshake(s.config(with(tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256))); err == nil {
+	if _, err := s.Handshake(s.TLSConfig(with(tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256))); err == nil {
 		t.Error("a cipher that is not in the list is spoken")
 	}
-	c, err := s.handshake(s.config(with(tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)))
+	c, err := s.Handshake(s.TLSConfig(with(tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)))
 	if err != nil {
 		t.Errorf("the one in the list: %v", err)
 	} else {
 		c.Close()
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 // recordHeader is the beginning of a TLS handshake: the header of a record, and
@@ -262,13 +264,13 @@ const recordHeader = "\x16\x03\x01\x02\x00"
 
 func TestHandshakeTimeout(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{args: []string{"--handshake-timeout", "1"}}))
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{Args: []string{"--handshake-timeout", "1"}}))
 	for _, sent := range []string{"", "\x16", recordHeader + "\x01\x00"} {
-		c, err := s.connectPlain()
-		must(t, err)
-		c.send(t, sent)
+		c, err := s.ConnectPlain()
+		harness.Must(t, err)
+		c.Send(t, sent)
 		began := time.Now()
-		if _, err := io.ReadAll(c.r); err != nil && !strings.Contains(err.Error(), "reset") {
+		if _, err := io.ReadAll(c.Reader); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("after %q: %v", sent, err)
 		}
 		if took := time.Since(began); took < 700*time.Millisecond || took > 10*time.Second {
@@ -276,41 +278,41 @@ func TestHandshakeTimeout(t *testing.T) {
 		}
 		c.Close()
 	}
-	s.get("/")
-	s.terminate()
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestStalledHandshakesHoldNobodyUp(t *testing.T) {
 	t.Parallel()
-	s := start(t, withTLS(t, options{}))
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{}))
 	for i := range 200 {
-		c, err := s.connectPlain()
-		must(t, err)
+		c, err := s.ConnectPlain()
+		harness.Must(t, err)
 		defer c.Close()
-		c.send(t, recordHeader[:i%len(recordHeader)])
+		c.Send(t, recordHeader[:i%len(recordHeader)])
 	}
 	for range 20 {
-		s.get("/")
+		s.Get("/")
 	}
 	// Nor an orderly end.
-	s.terminate()
+	s.Terminate()
 }
 
 func TestTLSAbort(t *testing.T) {
 	t.Parallel()
 	// Clients that vanish at each point disturb nobody and leave no traceback.
-	s := start(t, withTLS(t, options{app: "large:app"}))
-	for _, text := range []string{"", "GET / HT", format("GET", "/1048576", ""), "POST /16 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"} {
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "large:app"}))
+	for _, text := range []string{"", "GET / HT", harness.FormatRequest("GET", "/1048576", ""), "POST /16 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"} {
 		for range 5 {
-			c := s.client()
-			c.send(t, text)
-			must(t, c.Conn.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0))
+			c := s.Client()
+			c.Send(t, text)
+			harness.Must(t, c.Conn.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0))
 			c.Conn.(*tls.Conn).NetConn().Close()
 		}
 	}
-	s.get("/16")
-	s.terminate()
-	if s.log.count("Traceback") > 0 {
+	s.Get("/16")
+	s.Terminate()
+	if s.Log.Count("Traceback") > 0 {
 		t.Error("a client that leaves is no error")
 	}
 }

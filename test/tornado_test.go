@@ -7,83 +7,85 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 func TestTornado(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "tornado", "--workers", "2"}})
-	s.log.expect(t, `Using worker: tornado$`)
-	s.log.expectFrom(t, 0, `^called from the loop$`)
-	c := s.client()
-	if r := c.do(t, "GET", "/hello", ""); r.body != "hello 127.0.0.1" {
+	s := harness.Start(t, harness.Options{App: "tornadic:app", Python: harness.Venv(t), Args: []string{"-k", "tornado", "--workers", "2"}})
+	s.Log.Expect(t, `Using worker: tornado$`)
+	s.Log.ExpectFrom(t, 0, `^called from the loop$`)
+	c := s.Client()
+	if r := c.Do(t, "GET", "/hello", ""); r.Body != "hello 127.0.0.1" {
 		t.Errorf("%v", r)
 	}
 	for _, n := range []int{1, 100_000, 3_000_000} {
 		body := strings.Repeat("x", n)
-		if r := c.do(t, "POST", "/echo", body); r.body != "/echo\n"+body {
-			t.Errorf("POST of %d bytes: status %d, %d bytes", n, r.status, len(r.body))
+		if r := c.Do(t, "POST", "/echo", body); r.Body != "/echo\n"+body {
+			t.Errorf("POST of %d bytes: status %d, %d bytes", n, r.Status, len(r.Body))
 		}
 	}
-	if r := c.do(t, "PUT", "/count", strings.Repeat("y", 1_000_000)); r.body != "1000000 bytes" {
+	if r := c.Do(t, "PUT", "/count", strings.Repeat("y", 1_000_000)); r.Body != "1000000 bytes" {
 		t.Errorf("%v", r)
 	}
-	if r := c.do(t, "GET", "/broken", ""); r.status != 500 {
+	if r := c.Do(t, "GET", "/broken", ""); r.Status != 500 {
 		t.Errorf("%v", r)
 	}
-	if r := c.do(t, "GET", "/none", ""); r.status != 404 {
+	if r := c.Do(t, "GET", "/none", ""); r.Status != 404 {
 		t.Errorf("%v", r)
 	}
 
 	// What is flushed shows up at once.
-	must(t, os.WriteFile(s.path("gates/first"), nil, 0o644))
-	c.send(t, format("GET", "/stream", ""))
-	c.expectHead(t, 200)
-	c.expectChunks(t, "first")
-	must(t, os.Remove(s.path("gates/first")))
-	c.expectChunks(t, "second")
+	harness.Must(t, os.WriteFile(s.Path("gates/first"), nil, 0o644))
+	c.Send(t, harness.FormatRequest("GET", "/stream", ""))
+	c.ExpectHead(t, 200)
+	c.ExpectChunks(t, "first")
+	harness.Must(t, os.Remove(s.Path("gates/first")))
+	c.ExpectChunks(t, "second")
 
-	k, o := s.bothLoads(4)
-	s.reload(2)
-	k.progress(20)
-	o.progress(20)
-	expectNoneLost(t, k, o)
-	s.terminate()
+	k, o := s.BothLoads(4)
+	s.Reload(2)
+	k.Progress(20)
+	o.Progress(20)
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }
 
 func TestTornadoRefuses(t *testing.T) {
 	t.Parallel()
-	s := launch(t, options{app: "hello:app", python: venv(t), args: []string{"-k", "tornado"}})
-	s.expectExit(4)
-	s.log.expect(t, `'hello:app' is no tornado.web.Application: use the worker class gthread for WSGI, asgi for ASGI\.`)
+	s := harness.Launch(t, harness.Options{App: "hello:app", Python: harness.Venv(t), Args: []string{"-k", "tornado"}})
+	s.ExpectExit(4)
+	s.Log.Expect(t, `'hello:app' is no tornado.web.Application: use the worker class gthread for WSGI, asgi for ASGI\.`)
 
-	s = launch(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "gthread"}})
-	s.expectExit(4)
-	s.log.expect(t, `'tornadic:app' is an application of Tornado: use the worker class tornado\.`)
+	s = harness.Launch(t, harness.Options{App: "tornadic:app", Python: harness.Venv(t), Args: []string{"-k", "gthread"}})
+	s.ExpectExit(4)
+	s.Log.Expect(t, `'tornadic:app' is an application of Tornado: use the worker class tornado\.`)
 }
 
 func TestTornadoWebSocket(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "tornadic:app", python: venv(t), args: []string{"-k", "tornado"}})
-	ws := s.socket("/chat", "Sec-WebSocket-Protocol: other, chat")
-	ws.expectMessage(opText, "welcome")
+	s := harness.Start(t, harness.Options{App: "tornadic:app", Python: harness.Venv(t), Args: []string{"-k", "tornado"}})
+	ws := s.WebSocket("/chat", "Sec-WebSocket-Protocol: other, chat")
+	ws.ExpectMessage(harness.OpText, "welcome")
 	for range 3 {
-		ws.sendFrame(fin|opText, "something")
-		ws.expectMessage(opText, "you said something")
+		ws.SendFrame(harness.Fin|harness.OpText, "something")
+		ws.ExpectMessage(harness.OpText, "you said something")
 	}
-	ws.sendFrame(fin|opText, "bye")
-	ws.expectClose(4001, "as you like")
-	s.log.expect(t, `^closed with 4001$`)
+	ws.SendFrame(harness.Fin|harness.OpText, "bye")
+	ws.ExpectClose(4001, "as you like")
+	s.Log.Expect(t, `^closed with 4001$`)
 
 	// A page of another site may not talk to it.
-	ws, err := s.trySocket("/chat", "Origin: https://evil.example")
-	if err != nil || ws.head.status != 403 {
+	ws, err := s.TryWebSocket("/chat", "Origin: https://evil.example")
+	if err != nil || ws.Head.Status != 403 {
 		t.Errorf("%v, want 403", err)
 	}
 
 	// On shutdown it is told to come again.
-	ws = s.socket("/chat")
-	ws.expectMessage(opText, "welcome")
-	s.signal(syscall.SIGTERM)
-	ws.expectClose(1012, "service restart")
-	s.expectExit(0)
+	ws = s.WebSocket("/chat")
+	ws.ExpectMessage(harness.OpText, "welcome")
+	s.Signal(syscall.SIGTERM)
+	ws.ExpectClose(1012, "service restart")
+	s.ExpectExit(0)
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // TestAllTypes: a type checker knows what hooks get, what apps may ask, and which settings
@@ -15,17 +17,17 @@ import (
 func TestAllTypes(t *testing.T) {
 	t.Parallel()
 	file := wheel(t)
-	mypy := filepath.Join(repository, ".cache", "venv-tools", "bin", "mypy")
+	mypy := filepath.Join(harness.Repository, ".cache", "venv-tools", "bin", "mypy")
 	if _, err := os.Stat(mypy); err != nil {
 		t.Skip("needs make venv-tools")
 	}
-	env := filepath.Join(tempDir(t), "venv")
-	output(t, "/", nil, python(), "-m", "venv", env)
+	env := filepath.Join(harness.TempDir(t), "venv")
+	harness.Output(t, "/", nil, harness.Python(), "-m", "venv", env)
 	pip(t, env, file)
 	check := func(source string) string {
 		t.Helper()
-		dir := tempDir(t)
-		must(t, os.WriteFile(filepath.Join(dir, "source.py"), []byte(source), 0o644))
+		dir := harness.TempDir(t)
+		harness.Must(t, os.WriteFile(filepath.Join(dir, "source.py"), []byte(source), 0o644))
 		cmd := exec.Command(mypy, "--strict", "--python-executable", filepath.Join(env, "bin", "python"), "--cache-dir", dir, "source.py")
 		cmd.Dir = dir
 		out, _ := cmd.CombinedOutput()

@@ -8,51 +8,53 @@ import (
 	"regexp"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 func TestUnixSocket(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "echo:app", bind: []string{"unix:DIR/web.sock"}, args: []string{"--umask", "0o077"}})
-	s.log.expectFrom(t, 0, `Listening at: unix:`+regexp.QuoteMeta(s.path("web.sock"))+` \(\d+\)$`)
-	st, err := os.Stat(s.path("web.sock"))
-	must(t, err)
+	s := harness.Start(t, harness.Options{App: "echo:app", Bind: []string{"unix:DIR/web.sock"}, Args: []string{"--umask", "0o077"}})
+	s.Log.ExpectFrom(t, 0, `Listening at: unix:`+regexp.QuoteMeta(s.Path("web.sock"))+` \(\d+\)$`)
+	st, err := os.Stat(s.Path("web.sock"))
+	harness.Must(t, err)
 	if st.Mode().Perm() != 0o700 {
 		t.Errorf("the socket has mode %v", st.Mode())
 	}
-	k, o := s.bothLoads(2)
-	s.reload(1)
-	after, err := os.Stat(s.path("web.sock"))
+	k, o := s.BothLoads(2)
+	s.Reload(1)
+	after, err := os.Stat(s.Path("web.sock"))
 	if err != nil || !os.SameFile(st, after) {
 		t.Errorf("a reload replaced the socket: %v", err)
 	}
-	expectNoneLost(t, k, o)
-	s.terminate()
-	if _, err := os.Stat(s.path("web.sock")); err == nil {
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
+	if _, err := os.Stat(s.Path("web.sock")); err == nil {
 		t.Error("the socket is still there")
 	}
 }
 
 func TestUnixSocketMode(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{bind: []string{"unix:DIR/web.sock"}})
-	st, err := os.Stat(s.path("web.sock"))
-	must(t, err)
+	s := harness.Start(t, harness.Options{Bind: []string{"unix:DIR/web.sock"}})
+	st, err := os.Stat(s.Path("web.sock"))
+	harness.Must(t, err)
 	if st.Mode().Perm() != 0o777 {
 		t.Errorf("the socket has mode %v", st.Mode())
 	}
-	s.terminate()
+	s.Terminate()
 }
 
 func TestStaleUnixSocket(t *testing.T) {
 	t.Parallel()
-	dir := tempDir(t)
+	dir := harness.TempDir(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/web.sock"})
-	must(t, err)
+	harness.Must(t, err)
 	l.SetUnlinkOnClose(false)
 	l.Close()
-	s := start(t, options{bind: []string{"unix:" + dir + "/web.sock"}})
-	s.get("/")
-	s.terminate()
+	s := harness.Start(t, harness.Options{Bind: []string{"unix:" + dir + "/web.sock"}})
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestLiveUnixSocket(t *testing.T) {
@@ -61,46 +63,46 @@ func TestLiveUnixSocket(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
-	s := start(t, options{bind: []string{"unix:DIR/web.sock"}})
-	second := launch(t, options{bind: []string{"unix:" + s.path("web.sock")}})
-	second.expectExit(1)
-	second.log.expect(t, `\[ERROR\] Connection in use: `+regexp.QuoteMeta(s.path("web.sock")))
-	second.log.expect(t, `\[ERROR\] Can't connect to `+regexp.QuoteMeta(s.path("web.sock")))
-	s.get("/")
-	s.terminate()
+	s := harness.Start(t, harness.Options{Bind: []string{"unix:DIR/web.sock"}})
+	second := harness.Launch(t, harness.Options{Bind: []string{"unix:" + s.Path("web.sock")}})
+	second.ExpectExit(1)
+	second.Log.Expect(t, `\[ERROR\] Connection in use: `+regexp.QuoteMeta(s.Path("web.sock")))
+	second.Log.Expect(t, `\[ERROR\] Can't connect to `+regexp.QuoteMeta(s.Path("web.sock")))
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestUnixSocketOfASuccessor(t *testing.T) {
 	t.Parallel()
 	// A server that ends leaves alone a socket that another one made since.
-	s := start(t, options{bind: []string{"unix:DIR/web.sock"}, mayLeave: true})
-	must(t, os.Remove(s.path("web.sock")))
-	second := start(t, options{bind: []string{"unix:" + s.path("web.sock")}})
-	s.signal(syscall.SIGTERM)
-	s.expectExit(0)
-	if _, err := os.Stat(s.path("web.sock")); err != nil {
+	s := harness.Start(t, harness.Options{Bind: []string{"unix:DIR/web.sock"}, MayLeave: true})
+	harness.Must(t, os.Remove(s.Path("web.sock")))
+	second := harness.Start(t, harness.Options{Bind: []string{"unix:" + s.Path("web.sock")}})
+	s.Signal(syscall.SIGTERM)
+	s.ExpectExit(0)
+	if _, err := os.Stat(s.Path("web.sock")); err != nil {
 		t.Fatal(err)
 	}
-	second.get("/")
-	second.terminate()
+	second.Get("/")
+	second.Terminate()
 }
 
 func TestDescriptor(t *testing.T) {
 	t.Parallel()
 	// fd://3, a socket that whoever starts the server has opened.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	harness.Must(t, err)
 	f, err := l.(*net.TCPListener).File()
-	must(t, err)
+	harness.Must(t, err)
 	addr := l.Addr().String()
 	l.Close()
-	s := launch(t, options{app: "echo:app", bind: []string{"fd://3"}, extra: []*os.File{f}})
+	s := harness.Launch(t, harness.Options{App: "echo:app", Bind: []string{"fd://3"}, Extra: []*os.File{f}})
 	f.Close()
-	s.o.bind = []string{addr}
-	s.ready()
-	s.log.expectFrom(t, 0, `Listening at: http://`+regexp.QuoteMeta(addr)+` `)
-	k, o := s.bothLoads(2)
-	s.reload(1)
-	expectNoneLost(t, k, o)
-	s.terminate()
+	s.MoveTo(addr)
+	s.Ready()
+	s.Log.ExpectFrom(t, 0, `Listening at: http://`+regexp.QuoteMeta(addr)+` `)
+	k, o := s.BothLoads(2)
+	s.Reload(1)
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }

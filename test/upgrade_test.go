@@ -13,22 +13,24 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"indrik/test/harness"
 )
 
 // install copies the server to where an upgrade can replace it.
 func install(t testing.TB) (path string, replace func()) {
 	t.Helper()
-	if len(other) > 0 {
-		return other[0], func() {}
+	if len(harness.OtherServer) > 0 {
+		return harness.OtherServer[0], func() {}
 	}
-	built := command(t)[0]
-	path = filepath.Join(tempDir(t), "indrik")
+	built := harness.Command(t)[0]
+	path = filepath.Join(harness.TempDir(t), "indrik")
 	replace = func() {
 		t.Helper()
 		if out, err := exec.Command("cp", built, path+".new").CombinedOutput(); err != nil {
 			t.Fatalf("cp: %v: %s", err, out)
 		}
-		must(t, os.Rename(path+".new", path))
+		harness.Must(t, os.Rename(path+".new", path))
 	}
 	replace()
 	return path, replace
@@ -36,37 +38,37 @@ func install(t testing.TB) (path string, replace func()) {
 
 // upgraded is a server with a successor.
 type upgraded struct {
-	*server
+	*harness.Server
 	successor int // pid of the new master
 }
 
 // upgrade sends USR2 and waits until the successor has n workers.
-func (s *server) upgrade(n int) *upgraded {
-	s.t.Helper()
-	before := s.read("srv.pid.2") // of one that was killed
-	s.signal(syscall.SIGUSR2)
-	return s.successor(before, n)
+func upgrade(s *harness.Server, n int) *upgraded {
+	s.T.Helper()
+	before := s.ReadFile("srv.pid.2") // of one that was killed
+	s.Signal(syscall.SIGUSR2)
+	return successor(s, before, n)
 }
 
 // successor waits until one whose pid file is not that of before has n workers.
-func (s *server) successor(before string, n int) *upgraded {
-	s.t.Helper()
-	eventually(s.t, "there is a successor", func() bool { return s.read("srv.pid.2") != before })
-	u := &upgraded{s, s.waitPidFile("srv.pid.2")}
-	u.workersOf(u.successor, n)
+func successor(s *harness.Server, before string, n int) *upgraded {
+	s.T.Helper()
+	harness.Eventually(s.T, "there is a successor", func() bool { return s.ReadFile("srv.pid.2") != before })
+	u := &upgraded{s, s.WaitPIDFile("srv.pid.2")}
+	workersOf(u.Server, u.successor, n)
 	return u
 }
 
 // workersOf waits until a master has n workers. Each is a grandchild or deeper
 // of its master, so it is told by the way up.
-func (s *server) workersOf(master, n int) []int {
-	s.t.Helper()
+func workersOf(s *harness.Server, master, n int) []int {
+	s.T.Helper()
 	var pids []int
-	eventually(s.t, fmt.Sprintf("master %d has %d workers", master, n), func() bool {
+	harness.Eventually(s.T, fmt.Sprintf("master %d has %d workers", master, n), func() bool {
 		pids = pids[:0]
-		for _, p := range s.role("worker") {
+		for _, p := range s.Role("worker") {
 			if masterOf(p) == master {
-				pids = append(pids, p.pid)
+				pids = append(pids, p.PID)
 			}
 		}
 		return len(pids) == n
@@ -75,14 +77,14 @@ func (s *server) workersOf(master, n int) []int {
 }
 
 // masterOf climbs to the first ancestor that is a master.
-func masterOf(p proc) int {
-	for p.ppid > 1 {
-		parent, ok := readProc(p.ppid)
+func masterOf(p harness.Proc) int {
+	for p.PPID > 1 {
+		parent, ok := harness.ReadProc(p.PPID)
 		if !ok {
 			return 0
 		}
-		if strings.Contains(parent.title, ": master [") {
-			return parent.pid
+		if strings.Contains(parent.Title, ": master [") {
+			return parent.PID
 		}
 		p = parent
 	}
@@ -91,16 +93,16 @@ func masterOf(p proc) int {
 
 // become makes a successor the server that the test is about.
 func (u *upgraded) become() {
-	u.t.Helper()
-	eventually(u.t, "the pid file names the successor", func() bool {
-		return strings.TrimSpace(u.read("srv.pid")) == fmt.Sprint(u.successor)
+	u.T.Helper()
+	harness.Eventually(u.T, "the pid file names the successor", func() bool {
+		return strings.TrimSpace(u.ReadFile("srv.pid")) == fmt.Sprint(u.successor)
 	})
-	u.server.master = u.successor
+	u.Server.Master = u.successor
 }
 
-func (s *server) title(pid int) string {
-	p, _ := readProc(pid)
-	return p.title
+func title(s *harness.Server, pid int) string {
+	p, _ := harness.ReadProc(pid)
+	return p.Title
 }
 
 func TestUpgrade(t *testing.T) {
@@ -108,113 +110,113 @@ func TestUpgrade(t *testing.T) {
 	for _, args := range []string{"--workers 2", "--threads 4 --workers 2", "--workers 2 --preload"} {
 		t.Run(args, func(t *testing.T) {
 			binary, replace := install(t)
-			s := start(t, options{
-				app: "webapp:app", daemon: true, args: strings.Fields(args), binary: binary,
-				conf:  "raw_env = ['CONFIG=old']\n",
-				files: map[string]string{"webapp.py": versioned("old")},
+			s := harness.Start(t, harness.Options{
+				App: "webapp:app", Daemon: true, Args: strings.Fields(args), Binary: binary,
+				Conf:  "raw_env = ['CONFIG=old']\n",
+				Files: map[string]string{"webapp.py": versioned("old")},
 			})
-			k, o := s.bothLoads(4)
+			k, o := s.BothLoads(4)
 
 			// Rollback: the old master gives back what it had, whatever
 			// the files say by now.
 			replace()
-			s.write("webapp.py", versioned("new"))
-			u := s.upgrade(2)
-			old := s.pid()
+			s.WriteFile("webapp.py", versioned("new"))
+			u := upgrade(s, 2)
+			old := s.PID()
 			if same(old, u.successor) {
 				t.Error("the successor does not run the new binary")
 			}
-			if got := s.title(u.successor); got != name()+": master [webapp:app.2]" {
+			if got := title(s, u.successor); got != harness.ProgramName()+": master [webapp:app.2]" {
 				t.Errorf("title of the successor: %q", got)
 			}
-			for _, pid := range s.workersOf(u.successor, 2) {
-				eventually(t, "the worker has its title", func() bool { return s.title(pid) == name()+": worker [webapp:app.2]" })
+			for _, pid := range workersOf(s, u.successor, 2) {
+				harness.Eventually(t, "the worker has its title", func() bool { return title(s, pid) == harness.ProgramName()+": worker [webapp:app.2]" })
 			}
-			k.progress(50)
-			o.progress(50)
-			s.signal(syscall.SIGWINCH)
-			s.workersOf(old, 0)
-			k.progress(50)
-			o.progress(50)
-			if got := s.get("/version"); got != "new" {
+			k.Progress(50)
+			o.Progress(50)
+			s.Signal(syscall.SIGWINCH)
+			workersOf(s, old, 0)
+			k.Progress(50)
+			o.Progress(50)
+			if got := s.Get("/version"); got != "new" {
 				t.Errorf("after WINCH version %s serves", got)
 			}
-			s.write("gunicorn.conf.py", "workers = 'broken'\nthis is no Python\n")
-			s.write("webapp.py", "raise RuntimeError('must not be needed')\n")
+			s.WriteFile("gunicorn.conf.py", "workers = 'broken'\nthis is no Python\n")
+			s.WriteFile("webapp.py", "raise RuntimeError('must not be needed')\n")
 			if strings.Contains(args, "preload") {
-				s.signal(syscall.SIGHUP)
-				s.workersOf(old, 2)
+				s.Signal(syscall.SIGHUP)
+				workersOf(s, old, 2)
 			} else {
-				s.write("webapp.py", versioned("old"))
-				s.signal(syscall.SIGHUP)
-				s.workersOf(old, 2)
+				s.WriteFile("webapp.py", versioned("old"))
+				s.Signal(syscall.SIGHUP)
+				workersOf(s, old, 2)
 			}
-			k.progress(50)
-			kill(t, u.successor, syscall.SIGTERM)
-			waitGone(t, u.successor)
-			eventually(t, "the successor's pid file is gone", func() bool { return s.read("srv.pid.2") == "" })
-			k.progress(50)
-			o.progress(50)
-			if got := s.get("/version"); got != "old" {
+			k.Progress(50)
+			harness.Kill(t, u.successor, syscall.SIGTERM)
+			harness.WaitGone(t, u.successor)
+			harness.Eventually(t, "the successor's pid file is gone", func() bool { return s.ReadFile("srv.pid.2") == "" })
+			k.Progress(50)
+			o.Progress(50)
+			if got := s.Get("/version"); got != "old" {
 				t.Errorf("after the rollback version %s serves", got)
 			}
-			if got := strings.TrimSpace(s.read("srv.pid")); got != fmt.Sprint(old) {
+			if got := strings.TrimSpace(s.ReadFile("srv.pid")); got != fmt.Sprint(old) {
 				t.Errorf("the pid file names %s, want %d", got, old)
 			}
 
 			// The upgrade proper.
-			s.write("gunicorn.conf.py", "raw_env = ['CONFIG=new']\n")
-			s.write("webapp.py", versioned("newer"))
-			u = s.upgrade(2)
-			s.signal(syscall.SIGWINCH)
-			s.workersOf(old, 0)
-			k.progress(50)
-			s.signal(syscall.SIGTERM)
-			waitGone(t, old)
+			s.WriteFile("gunicorn.conf.py", "raw_env = ['CONFIG=new']\n")
+			s.WriteFile("webapp.py", versioned("newer"))
+			u = upgrade(s, 2)
+			s.Signal(syscall.SIGWINCH)
+			workersOf(s, old, 0)
+			k.Progress(50)
+			s.Signal(syscall.SIGTERM)
+			harness.WaitGone(t, old)
 			u.become()
-			s.log.expect(t, fmt.Sprintf(`\[%d\] \[INFO\] Master has been promoted\.$`, u.successor))
-			if s.read("srv.pid.2") != "" {
+			s.Log.Expect(t, fmt.Sprintf(`\[%d\] \[INFO\] Master has been promoted\.$`, u.successor))
+			if s.ReadFile("srv.pid.2") != "" {
 				t.Error("srv.pid.2 is still there")
 			}
 			for role, n := range map[string]int{"master": 1, "front": 1, "spawner": 1, "worker": 2} {
-				eventually(t, "the "+role+" has lost its .2", func() bool {
-					found := s.role(role)
+				harness.Eventually(t, "the "+role+" has lost its .2", func() bool {
+					found := s.Role(role)
 					for _, p := range found {
-						if p.title != name()+": "+role+" [webapp:app]" {
+						if p.Title != harness.ProgramName()+": "+role+" [webapp:app]" {
 							return false
 						}
 					}
 					return len(found) == n
 				})
 			}
-			k.progress(50)
-			o.progress(50)
-			if got := s.get("/version"); got != "newer" {
+			k.Progress(50)
+			o.Progress(50)
+			if got := s.Get("/version"); got != "newer" {
 				t.Errorf("after the upgrade version %s serves", got)
 			}
 
 			// And again, without WINCH: TERM alone hands over.
-			s.write("webapp.py", versioned("newest"))
-			old = s.pid()
-			u = s.upgrade(2)
-			s.signal(syscall.SIGTERM)
-			waitGone(t, old)
+			s.WriteFile("webapp.py", versioned("newest"))
+			old = s.PID()
+			u = upgrade(s, 2)
+			s.Signal(syscall.SIGTERM)
+			harness.WaitGone(t, old)
 			u.become()
-			k.progress(50)
-			o.progress(50)
-			if got := s.get("/version"); got != "newest" {
+			k.Progress(50)
+			o.Progress(50)
+			if got := s.Get("/version"); got != "newest" {
 				t.Errorf("after the second upgrade version %s serves", got)
 			}
-			s.reload(2)
-			expectNoneLost(t, k, o)
-			s.terminate()
+			s.Reload(2)
+			harness.ExpectNoneLost(t, k, o)
+			s.Terminate()
 		})
 	}
 }
 
 // same says whether two processes run the same file.
 func same(a, b int) bool {
-	if len(other) > 0 {
+	if len(harness.OtherServer) > 0 {
 		return false
 	}
 	x, err1 := os.Stat(fmt.Sprintf("/proc/%d/exe", a))
@@ -227,130 +229,130 @@ func same(a, b int) bool {
 // the master that stays.
 func TestASGIUpgrade(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{
-		app: "webapp:app", daemon: true, files: map[string]string{"webapp.py": asgiVersioned("0")},
-		args: []string{"--workers", "2", "--graceful-timeout", "100", "--websocket-drain-max", "1", "--websocket-drain-window", "1"},
+	s := harness.Start(t, harness.Options{
+		App: "webapp:app", Daemon: true, Files: map[string]string{"webapp.py": asgiVersioned("0")},
+		Args: []string{"--workers", "2", "--graceful-timeout", "100", "--websocket-drain-max", "1", "--websocket-drain-window", "1"},
 	})
-	k, o := s.bothLoads(1)
-	idle := s.client()
+	k, o := s.BothLoads(1)
+	idle := s.Client()
 	// hold begins both with the version that serves. What it returns is called
 	// when their master is told to leave.
 	hold := func(version string) (leave func(next string)) {
 		t.Helper()
-		g := s.gate(version)
+		g := s.Gate(version)
 		stream := openStream(t, s, version, version)
-		g.entered()
-		ws := s.socket("/echo")
-		ws.sendFrame(fin|opText, version)
-		ws.expect(frame{fin | opText, []byte(version)})
+		g.Entered()
+		ws := s.WebSocket("/echo")
+		ws.SendFrame(harness.Fin|harness.OpText, version)
+		ws.Expect(harness.Frame{First: harness.Fin | harness.OpText, Payload: []byte(version)})
 		return func(next string) {
 			t.Helper()
-			ws.expectClose(1012, "service restart")
-			eventually(t, "version "+next+" serves alone", func() bool {
+			ws.ExpectClose(1012, "service restart")
+			harness.Eventually(t, "version "+next+" serves alone", func() bool {
 				for range 20 {
-					if s.get("/version") != next {
+					if s.Get("/version") != next {
 						return false
 					}
 				}
 				return true
 			})
-			if r := idle.do(t, "GET", "/version", ""); r.body != next {
+			if r := idle.Do(t, "GET", "/version", ""); r.Body != next {
 				t.Errorf("on a connection that was idle: %v, want version %s", r, next)
 			}
-			k.progress(20)
-			o.progress(20)
-			g.release()
-			stream.expectChunks(t, version, "")
+			k.Progress(20)
+			o.Progress(20)
+			g.Release()
+			stream.ExpectChunks(t, version, "")
 		}
 	}
 
-	old := s.pid()
+	old := s.PID()
 	leave := hold("0")
-	s.write("webapp.py", asgiVersioned("1"))
-	u := s.upgrade(2)
-	s.signal(syscall.SIGWINCH)
+	s.WriteFile("webapp.py", asgiVersioned("1"))
+	u := upgrade(s, 2)
+	s.Signal(syscall.SIGWINCH)
 	leave("1")
-	s.workersOf(old, 0)
+	workersOf(s, old, 0)
 
 	// Rollback.
 	leave = hold("1")
-	s.write("webapp.py", asgiVersioned("2"))
-	s.signal(syscall.SIGHUP)
-	s.workersOf(old, 2)
-	kill(t, u.successor, syscall.SIGTERM)
+	s.WriteFile("webapp.py", asgiVersioned("2"))
+	s.Signal(syscall.SIGHUP)
+	workersOf(s, old, 2)
+	harness.Kill(t, u.successor, syscall.SIGTERM)
 	leave("2")
-	waitGone(t, u.successor)
-	eventually(t, "the successor's pid file is gone", func() bool { return s.read("srv.pid.2") == "" })
+	harness.WaitGone(t, u.successor)
+	harness.Eventually(t, "the successor's pid file is gone", func() bool { return s.ReadFile("srv.pid.2") == "" })
 
 	// TERM alone hands over.
 	leave = hold("2")
-	s.write("webapp.py", asgiVersioned("3"))
-	u = s.upgrade(2)
-	s.signal(syscall.SIGTERM)
+	s.WriteFile("webapp.py", asgiVersioned("3"))
+	u = upgrade(s, 2)
+	s.Signal(syscall.SIGTERM)
 	leave("3")
-	waitGone(t, old)
+	harness.WaitGone(t, old)
 	u.become()
-	expectNoneLost(t, k, o)
-	s.terminate()
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }
 
 func TestUpgradeLosesNoIdleConnection(t *testing.T) {
 	t.Parallel()
 	// They are handed to the successor's front, and back in a rollback.
-	s := start(t, options{app: "echo:app", daemon: true})
-	clients := make([]*client, 50)
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true})
+	clients := make([]*harness.Client, 50)
 	for i := range clients {
-		clients[i] = s.client()
-		clients[i].do(t, "GET", "/first", "")
+		clients[i] = s.Client()
+		clients[i].Do(t, "GET", "/first", "")
 	}
 	check := func(when string) {
 		t.Helper()
 		for i, c := range clients {
-			if closedByPeer(c) {
+			if harness.ClosedByPeer(c) {
 				t.Fatalf("%s: connection %d was closed", when, i)
 			}
-			c.do(t, "GET", "/"+strings.ReplaceAll(when, " ", "-"), "")
+			c.Do(t, "GET", "/"+strings.ReplaceAll(when, " ", "-"), "")
 		}
 	}
-	old := s.pid()
-	u := s.upgrade(1)
-	s.signal(syscall.SIGWINCH)
-	s.workersOf(old, 0)
+	old := s.PID()
+	u := upgrade(s, 1)
+	s.Signal(syscall.SIGWINCH)
+	workersOf(s, old, 0)
 	check("after WINCH")
-	s.signal(syscall.SIGHUP)
-	s.workersOf(old, 1)
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
+	s.Signal(syscall.SIGHUP)
+	workersOf(s, old, 1)
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
 	check("after the rollback")
-	u = s.upgrade(1)
-	s.signal(syscall.SIGTERM)
-	waitGone(t, old)
+	u = upgrade(s, 1)
+	s.Signal(syscall.SIGTERM)
+	harness.WaitGone(t, old)
 	u.become()
 	check("after the upgrade")
-	s.terminate()
+	s.Terminate()
 }
 
 func TestUpgradeInTheForeground(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "gated:app", args: []string{"--pid", "srv.pid", "--threads", "2"}})
+	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--pid", "srv.pid", "--threads", "2"}})
 	m := inFlight(s)
-	u := s.upgrade(1)
-	s.signal(syscall.SIGWINCH) // counts, since a successor is alive
-	k := s.begin("/")
-	k.expect(200)
-	m.run.release()
-	m.flight.expect(200)
-	s.workersOf(s.pid(), 0)
-	s.signal(syscall.SIGTERM)
-	if code := s.exit(); code != 0 {
+	u := upgrade(s, 1)
+	s.Signal(syscall.SIGWINCH) // counts, since a successor is alive
+	k := s.Begin("/")
+	k.Expect(200)
+	m.run.Release()
+	m.flight.Expect(200)
+	workersOf(s, s.PID(), 0)
+	s.Signal(syscall.SIGTERM)
+	if code := s.Exit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	u.become()
-	s.log.expect(t, `Master has been promoted\.$`)
-	s.get("/")
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
-	eventually(t, "every process has ended", func() bool { return len(s.tree()) == 0 })
+	s.Log.Expect(t, `Master has been promoted\.$`)
+	s.Get("/")
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
+	harness.Eventually(t, "every process has ended", func() bool { return len(s.Tree()) == 0 })
 }
 
 // TestPauseAfterARollback: requests have the whole of graceful_timeout, also if one from
@@ -358,98 +360,98 @@ func TestUpgradeInTheForeground(t *testing.T) {
 func TestPauseAfterARollback(t *testing.T) {
 	t.Parallel()
 	const graceful = 3 * time.Second
-	s := start(t, options{app: "gated:app", args: []string{"--pid", "srv.pid", "--graceful-timeout", "3"}})
-	u := s.upgrade(1)
+	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--pid", "srv.pid", "--graceful-timeout", "3"}})
+	u := upgrade(s, 1)
 	began := time.Now()
-	s.signal(syscall.SIGWINCH)
-	s.workersOf(s.pid(), 0)
-	s.signal(syscall.SIGHUP)
-	s.workersOf(s.pid(), 1)
+	s.Signal(syscall.SIGWINCH)
+	workersOf(s, s.PID(), 0)
+	s.Signal(syscall.SIGHUP)
+	workersOf(s, s.PID(), 1)
 	time.Sleep(time.Until(began.Add(graceful - time.Second)))
-	fronts := s.role("front")
-	front := fronts[slices.IndexFunc(fronts, func(p proc) bool { return masterOf(p) == u.successor })].pid
-	kill(t, front, syscall.SIGSTOP) // so that the old one gets the request
+	fronts := s.Role("front")
+	front := fronts[slices.IndexFunc(fronts, func(p harness.Proc) bool { return masterOf(p) == u.successor })].PID
+	harness.Kill(t, front, syscall.SIGSTOP) // so that the old one gets the request
 	m := inFlight(s)
-	kill(t, front, syscall.SIGCONT)
-	s.signal(syscall.SIGWINCH)
+	harness.Kill(t, front, syscall.SIGCONT)
+	s.Signal(syscall.SIGWINCH)
 	time.Sleep(time.Until(began.Add(graceful + time.Second/2)))
-	m.run.release()
-	m.flight.expect(200)
-	s.workersOf(s.pid(), 0)
-	kill(t, u.successor, syscall.SIGKILL)
-	s.workersOf(s.pid(), 1)
-	s.terminate()
+	m.run.Release()
+	m.flight.Expect(200)
+	workersOf(s, s.PID(), 0)
+	harness.Kill(t, u.successor, syscall.SIGKILL)
+	workersOf(s, s.PID(), 1)
+	s.Terminate()
 }
 
 func TestRollbackAfterKill(t *testing.T) {
 	t.Parallel()
 	// The new master does not react to TERM and QUIT: KILL ends it, and what
 	// it had started ends too.
-	s := start(t, options{app: "echo:app", daemon: true, args: []string{"--workers", "2"}})
-	u := s.upgrade(2)
-	kill(t, u.successor, syscall.SIGKILL)
-	waitGone(t, u.successor)
-	eventually(t, "only the old processes are left", func() bool {
-		return len(s.role("worker")) == 2 && len(s.role("front")) == 1 && len(s.role("spawner")) == 1
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true, Args: []string{"--workers", "2"}})
+	u := upgrade(s, 2)
+	harness.Kill(t, u.successor, syscall.SIGKILL)
+	harness.WaitGone(t, u.successor)
+	harness.Eventually(t, "only the old processes are left", func() bool {
+		return len(s.Role("worker")) == 2 && len(s.Role("front")) == 1 && len(s.Role("spawner")) == 1
 	})
-	s.workersOf(s.pid(), 2)
-	s.get("/")
-	u = s.upgrade(2) // and it can be tried again
-	kill(t, u.successor, syscall.SIGQUIT)
-	waitGone(t, u.successor)
-	eventually(t, "the successor's pid file is gone", func() bool { return s.read("srv.pid.2") == "" })
-	s.get("/")
-	s.terminate()
+	workersOf(s, s.PID(), 2)
+	s.Get("/")
+	u = upgrade(s, 2) // and it can be tried again
+	harness.Kill(t, u.successor, syscall.SIGQUIT)
+	harness.WaitGone(t, u.successor)
+	harness.Eventually(t, "the successor's pid file is gone", func() bool { return s.ReadFile("srv.pid.2") == "" })
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestUpgradeRightAfterARollback(t *testing.T) {
 	t.Parallel()
 	// USR2 reaches the old master before the news that its successor has ended.
-	s := start(t, options{app: "echo:app", daemon: true})
-	u := s.upgrade(1)
-	s.signal(syscall.SIGSTOP)
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
-	before := s.read("srv.pid.2")
-	s.signal(syscall.SIGUSR2)
-	s.signal(syscall.SIGCONT)
-	u = s.successor(before, 1)
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
-	s.get("/")
-	s.terminate()
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true})
+	u := upgrade(s, 1)
+	s.Signal(syscall.SIGSTOP)
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
+	before := s.ReadFile("srv.pid.2")
+	s.Signal(syscall.SIGUSR2)
+	s.Signal(syscall.SIGCONT)
+	u = successor(s, before, 1)
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestUpgradeAfterTheOldMasterWasKilled(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "echo:app", daemon: true})
-	old := s.pid()
-	u := s.upgrade(1)
-	kill(t, old, syscall.SIGKILL)
-	waitGone(t, old)
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true})
+	old := s.PID()
+	u := upgrade(s, 1)
+	harness.Kill(t, old, syscall.SIGKILL)
+	harness.WaitGone(t, old)
 	u.become()
-	s.log.expect(t, `Master has been promoted\.$`)
-	eventually(t, "only the new processes are left", func() bool {
-		return len(s.role("worker")) == 1 && len(s.role("front")) == 1 && len(s.role("spawner")) == 1
+	s.Log.Expect(t, `Master has been promoted\.$`)
+	harness.Eventually(t, "only the new processes are left", func() bool {
+		return len(s.Role("worker")) == 1 && len(s.Role("front")) == 1 && len(s.Role("spawner")) == 1
 	})
-	s.get("/")
-	s.terminate()
+	s.Get("/")
+	s.Terminate()
 }
 
 func TestUpgradeIsRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "echo:app", daemon: true})
-	u := s.upgrade(1)
-	s.signal(syscall.SIGUSR2)
-	s.log.expect(t, `\[WARNING\] USR2 signal ignored\. Child exists\.$`)
-	kill(t, u.successor, syscall.SIGUSR2)
-	s.log.expect(t, `\[WARNING\] USR2 signal ignored\. Parent exists\.$`)
-	if n := len(s.role("master")); n != 2 {
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true})
+	u := upgrade(s, 1)
+	s.Signal(syscall.SIGUSR2)
+	s.Log.Expect(t, `\[WARNING\] USR2 signal ignored\. Child exists\.$`)
+	harness.Kill(t, u.successor, syscall.SIGUSR2)
+	s.Log.Expect(t, `\[WARNING\] USR2 signal ignored\. Parent exists\.$`)
+	if n := len(s.Role("master")); n != 2 {
 		t.Errorf("there are %d masters", n)
 	}
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
-	s.terminate()
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
+	s.Terminate()
 }
 
 func TestUpgradeThatFails(t *testing.T) {
@@ -459,102 +461,102 @@ func TestUpgradeThatFails(t *testing.T) {
 		"broken app":    {"webapp.py": "raise RuntimeError('broken')\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, options{app: "webapp:app", daemon: true, conf: "workers = 1\n", files: map[string]string{"webapp.py": versioned("1")}})
-			k, o := s.bothLoads(2)
+			s := harness.Start(t, harness.Options{App: "webapp:app", Daemon: true, Conf: "workers = 1\n", Files: map[string]string{"webapp.py": versioned("1")}})
+			k, o := s.BothLoads(2)
 			for file, text := range broken {
-				s.write(file, text)
+				s.WriteFile(file, text)
 			}
-			s.signal(syscall.SIGUSR2)
-			s.log.expect(t, handling(syscall.SIGUSR2))
-			s.log.expect(t, `\[ERROR\] The successor \(pid:\d+\) exited with code [13]`)
-			eventually(t, "the successor has ended", func() bool { return len(s.role("master")) == 1 && s.read("srv.pid.2") == "" })
-			k.progress(20)
-			o.progress(20)
-			s.write("gunicorn.conf.py", "workers = 1\n")
-			s.write("webapp.py", versioned("2"))
-			old := s.pid()
-			u := s.upgrade(1)
-			s.signal(syscall.SIGTERM)
-			waitGone(t, old)
+			s.Signal(syscall.SIGUSR2)
+			s.Log.Expect(t, handling(syscall.SIGUSR2))
+			s.Log.Expect(t, `\[ERROR\] The successor \(pid:\d+\) exited with code [13]`)
+			harness.Eventually(t, "the successor has ended", func() bool { return len(s.Role("master")) == 1 && s.ReadFile("srv.pid.2") == "" })
+			k.Progress(20)
+			o.Progress(20)
+			s.WriteFile("gunicorn.conf.py", "workers = 1\n")
+			s.WriteFile("webapp.py", versioned("2"))
+			old := s.PID()
+			u := upgrade(s, 1)
+			s.Signal(syscall.SIGTERM)
+			harness.WaitGone(t, old)
 			u.become()
-			k.progress(20)
-			expectNoneLost(t, k, o)
-			s.terminate()
+			k.Progress(20)
+			harness.ExpectNoneLost(t, k, o)
+			s.Terminate()
 		})
 	}
 }
 
 func TestBothMastersReload(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "echo:app", daemon: true})
-	u := s.upgrade(1)
-	k, o := s.bothLoads(2)
-	before := s.workersOf(u.successor, 1)
-	kill(t, u.successor, syscall.SIGHUP)
-	waitGone(t, before[0])
-	s.workersOf(u.successor, 1)
-	before = s.workersOf(s.pid(), 1)
-	s.signal(syscall.SIGHUP) // with its workers still there: a reload like any other
-	waitGone(t, before[0])
-	s.workersOf(s.pid(), 1)
-	kill(t, u.successor, syscall.SIGTTIN)
-	s.workersOf(u.successor, 2)
-	k.progress(20)
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
-	expectNoneLost(t, k, o)
-	s.terminate()
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true})
+	u := upgrade(s, 1)
+	k, o := s.BothLoads(2)
+	before := workersOf(s, u.successor, 1)
+	harness.Kill(t, u.successor, syscall.SIGHUP)
+	harness.WaitGone(t, before[0])
+	workersOf(s, u.successor, 1)
+	before = workersOf(s, s.PID(), 1)
+	s.Signal(syscall.SIGHUP) // with its workers still there: a reload like any other
+	harness.WaitGone(t, before[0])
+	workersOf(s, s.PID(), 1)
+	harness.Kill(t, u.successor, syscall.SIGTTIN)
+	workersOf(s, u.successor, 2)
+	k.Progress(20)
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }
 
 func TestUpgradeKeepsUnixSocket(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "echo:app", daemon: true, bind: []string{"unix:DIR/web.sock"}})
-	k, o := s.bothLoads(2)
-	old := s.pid()
-	u := s.upgrade(1)
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
-	k.progress(20)
-	o.progress(20)
-	u = s.upgrade(1)
-	s.signal(syscall.SIGTERM)
-	waitGone(t, old)
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true, Bind: []string{"unix:DIR/web.sock"}})
+	k, o := s.BothLoads(2)
+	old := s.PID()
+	u := upgrade(s, 1)
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
+	k.Progress(20)
+	o.Progress(20)
+	u = upgrade(s, 1)
+	s.Signal(syscall.SIGTERM)
+	harness.WaitGone(t, old)
 	u.become()
-	k.progress(20)
-	o.progress(20)
-	expectNoneLost(t, k, o)
-	s.terminate()
+	k.Progress(20)
+	o.Progress(20)
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }
 
 func TestUpgradeHooks(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{app: "echo:app", daemon: true, conf: "def pre_exec(server):\n    server.log.info('hook pre_exec')\n"})
-	u := s.upgrade(1)
-	s.log.expect(t, "hook pre_exec")
-	kill(t, u.successor, syscall.SIGTERM)
-	waitGone(t, u.successor)
-	s.terminate()
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true, Conf: "def pre_exec(server):\n    server.log.info('hook pre_exec')\n"})
+	u := upgrade(s, 1)
+	s.Log.Expect(t, "hook pre_exec")
+	harness.Kill(t, u.successor, syscall.SIGTERM)
+	harness.WaitGone(t, u.successor)
+	s.Terminate()
 }
 
 func TestUpgradeStartsFromTheOriginalEnvironment(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{
-		app: "webapp:app", daemon: true, conf: "raw_env = ['ADDED=1']\n",
-		files: map[string]string{"webapp.py": `import json, os
+	s := harness.Start(t, harness.Options{
+		App: "webapp:app", Daemon: true, Conf: "raw_env = ['ADDED=1']\n",
+		Files: map[string]string{"webapp.py": `import json, os
 def app(environ, start_response):
     start_response("200 OK", [])
     return [json.dumps(dict(os.environ)).encode()]
 `},
 	})
 	var before, after map[string]string
-	must(t, json.Unmarshal([]byte(s.get("/")), &before))
-	s.write("gunicorn.conf.py", "\n")
-	old := s.pid()
-	u := s.upgrade(1)
-	s.signal(syscall.SIGTERM)
-	waitGone(t, old)
+	harness.Must(t, json.Unmarshal([]byte(s.Get("/")), &before))
+	s.WriteFile("gunicorn.conf.py", "\n")
+	old := s.PID()
+	u := upgrade(s, 1)
+	s.Signal(syscall.SIGTERM)
+	harness.WaitGone(t, old)
 	u.become()
-	must(t, json.Unmarshal([]byte(s.get("/")), &after))
+	harness.Must(t, json.Unmarshal([]byte(s.Get("/")), &after))
 	if before["ADDED"] != "1" {
 		t.Error("raw_env does not reach the app")
 	}
@@ -562,5 +564,5 @@ def app(environ, start_response):
 	if fmt.Sprint(before) != fmt.Sprint(after) {
 		t.Errorf("the environment was\n%v\nand is\n%v", before, after)
 	}
-	s.terminate()
+	s.Terminate()
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"indrik/test/harness"
 )
 
 // previous is the commit of the release before this one, from which an upgrade has to lose
@@ -22,16 +24,16 @@ func buildPrevious(t *testing.T) string {
 	if os.Getenv("INDRIK_TEST_ALL") == "" {
 		t.Skip("needs INDRIK_TEST_ALL=1")
 	}
-	source := tempDir(t)
+	source := harness.TempDir(t)
 	archive := exec.Command("sh", "-c", "git archive "+previous+" | tar --extract --directory "+source)
-	archive.Dir = repository
+	archive.Dir = harness.Repository
 	if out, err := archive.CombinedOutput(); err != nil {
 		t.Skipf("the history does not have %s: %s", previous, out)
 	}
 	if _, err := os.Stat(filepath.Join(source, "go.mod")); err != nil {
 		t.Skipf("the history does not have %s", previous)
 	}
-	path := filepath.Join(tempDir(t), "indrik")
+	path := filepath.Join(harness.TempDir(t), "indrik")
 	build := exec.Command("go", "build", "-o", path, "./cmd/indrik")
 	build.Dir = source
 	if out, err := build.CombinedOutput(); err != nil {
@@ -45,58 +47,58 @@ func buildPrevious(t *testing.T) string {
 func TestAllUpgradeFromPrevious(t *testing.T) {
 	t.Parallel()
 	old := buildPrevious(t)
-	binary := filepath.Join(tempDir(t), "indrik")
+	binary := filepath.Join(harness.TempDir(t), "indrik")
 	install := func(program string) {
 		t.Helper()
-		output(t, "/", nil, "cp", program, binary+".new")
-		must(t, os.Rename(binary+".new", binary))
+		harness.Output(t, "/", nil, "cp", program, binary+".new")
+		harness.Must(t, os.Rename(binary+".new", binary))
 	}
 	install(old)
-	s := start(t, options{app: "echo:app", daemon: true, args: []string{"--workers", "2"}, binary: binary})
-	k, o := s.bothLoads(3)
-	idle := s.client()
-	idle.do(t, "GET", "/idle", "")
-	for i, program := range []string{command(t)[0], old, command(t)[0]} {
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true, Args: []string{"--workers", "2"}, Binary: binary})
+	k, o := s.BothLoads(3)
+	idle := s.Client()
+	idle.Do(t, "GET", "/idle", "")
+	for i, program := range []string{harness.Command(t)[0], old, harness.Command(t)[0]} {
 		install(program)
 		// A rollback first: the program that runs takes everything back.
-		u := s.upgrade(2)
-		s.signal(syscall.SIGWINCH)
-		s.workersOf(s.pid(), 0)
-		k.progress(30)
-		s.signal(syscall.SIGHUP)
-		s.workersOf(s.pid(), 2)
-		kill(t, u.successor, syscall.SIGTERM)
-		waitGone(t, u.successor)
-		k.progress(30)
+		u := upgrade(s, 2)
+		s.Signal(syscall.SIGWINCH)
+		workersOf(s, s.PID(), 0)
+		k.Progress(30)
+		s.Signal(syscall.SIGHUP)
+		workersOf(s, s.PID(), 2)
+		harness.Kill(t, u.successor, syscall.SIGTERM)
+		harness.WaitGone(t, u.successor)
+		k.Progress(30)
 		// Then the upgrade.
-		before := s.pid()
-		u = s.upgrade(2)
-		s.signal(syscall.SIGTERM)
-		waitGone(t, before)
+		before := s.PID()
+		u = upgrade(s, 2)
+		s.Signal(syscall.SIGTERM)
+		harness.WaitGone(t, before)
 		u.become()
-		k.progress(30)
-		o.progress(30)
-		idle.do(t, "GET", fmt.Sprintf("/idle/%d", i), "")
+		k.Progress(30)
+		o.Progress(30)
+		idle.Do(t, "GET", fmt.Sprintf("/idle/%d", i), "")
 	}
-	expectNoneLost(t, k, o)
-	s.terminate()
+	harness.ExpectNoneLost(t, k, o)
+	s.Terminate()
 }
 
 // TestUpgradeToAnotherProtocol: a program that cannot talk to the server that runs says so,
 // and the server goes on.
 func TestUpgradeToAnotherProtocol(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(tempDir(t), "indrik")
-	output(t, "/", nil, "cp", command(t)[0], binary)
-	s := start(t, options{app: "echo:app", daemon: true, binary: binary})
-	script := filepath.Join(tempDir(t), "later")
-	must(t, os.WriteFile(script, []byte("#!/bin/sh\nINDRIK_UPGRADE=99 exec "+command(t)[0]+" \"$@\"\n"), 0o755))
-	must(t, os.Rename(script, binary))
-	s.signal(syscall.SIGUSR2)
-	s.log.expect(t, `Upgrade failed, nothing was changed: .*speaks version 99 of the protocol of upgrades.*restart the server instead`)
-	s.log.expect(t, `The successor \(pid:\d+\) exited with code 1`)
-	if got := strings.TrimSpace(s.get("/still")); got != "/still" {
+	binary := filepath.Join(harness.TempDir(t), "indrik")
+	harness.Output(t, "/", nil, "cp", harness.Command(t)[0], binary)
+	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true, Binary: binary})
+	script := filepath.Join(harness.TempDir(t), "later")
+	harness.Must(t, os.WriteFile(script, []byte("#!/bin/sh\nINDRIK_UPGRADE=99 exec "+harness.Command(t)[0]+" \"$@\"\n"), 0o755))
+	harness.Must(t, os.Rename(script, binary))
+	s.Signal(syscall.SIGUSR2)
+	s.Log.Expect(t, `Upgrade failed, nothing was changed: .*speaks version 99 of the protocol of upgrades.*restart the server instead`)
+	s.Log.Expect(t, `The successor \(pid:\d+\) exited with code 1`)
+	if got := strings.TrimSpace(s.Get("/still")); got != "/still" {
 		t.Errorf("%q", got)
 	}
-	s.terminate()
+	s.Terminate()
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package test
+package harness
 
 import (
 	"crypto/tls"
@@ -19,44 +19,45 @@ import (
 	"time"
 )
 
-// A load is a number of clients that make requests until they are stopped.
+// A Load is a number of clients that make requests until they are stopped.
 // Every request is counted: answered with a complete 2xx response that has the
 // expected body, or lost, with the reason.
-type load struct {
-	s    *server
+type Load struct {
+	e    *Endpoint
 	stop chan struct{}
 	done sync.WaitGroup
 
 	mu      sync.Mutex
-	sum     tally
+	sum     Tally
 	stopped bool
 }
 
-// A tally is what became of the requests of a load.
-type tally struct {
-	sent    int
-	ok      int
-	lost    map[string]int // by reason
+// A Tally is what became of the requests of a load.
+type Tally struct {
+	Sent    int
+	OK      int
+	Lost    map[string]int // by reason
 	first   []string       // the first few losses, with their time
-	closed  int            // keep-alive connections closed by the server with Connection: close
-	dropped int            // keep-alive connections closed by the server without it
-	slowest time.Duration  // of the requests that were answered
+	Closed  int            // keep-alive connections closed by the server with Connection: close
+	Dropped int            // keep-alive connections closed by the server without it
+	Slowest time.Duration  // of the requests that were answered
 }
 
-func (t tally) losses() int {
+// Losses is the number of requests that were lost.
+func (t Tally) Losses() int {
 	n := 0
-	for _, k := range t.lost {
+	for _, k := range t.Lost {
 		n += k
 	}
 	return n
 }
 
-func (t tally) String() string {
+func (t Tally) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d sent, %d ok, %d lost, %d closed as announced, %d dropped, slowest %v",
-		t.sent, t.ok, t.losses(), t.closed, t.dropped, t.slowest.Round(time.Millisecond))
-	for _, reason := range slices.Sorted(maps.Keys(t.lost)) {
-		fmt.Fprintf(&b, "\n  %d × %s", t.lost[reason], reason)
+		t.Sent, t.OK, t.Losses(), t.Closed, t.Dropped, t.Slowest.Round(time.Millisecond))
+	for _, reason := range slices.Sorted(maps.Keys(t.Lost)) {
+		fmt.Fprintf(&b, "\n  %d × %s", t.Lost[reason], reason)
 	}
 	for _, l := range t.first {
 		fmt.Fprintf(&b, "\n  %s", l)
@@ -67,25 +68,25 @@ func (t tally) String() string {
 // loadLimit ends every load, whatever the test does.
 const loadLimit = 3 * time.Minute
 
-// keepAliveLoad starts n clients, each of which keeps its connection and
+// KeepAliveLoad starts n clients, each of which keeps its connection and
 // makes one request after the other.
-func (s *server) keepAliveLoad(n int) *load { return s.load(n, (*load).keepAlive) }
+func (e *Endpoint) KeepAliveLoad(n int) *Load { return e.load(n, (*Load).keepAlive) }
 
-// oneShotLoad starts n clients that make each request on a new connection.
-func (s *server) oneShotLoad(n int) *load { return s.load(n, (*load).oneShot) }
+// OneShotLoad starts n clients that make each request on a new connection.
+func (e *Endpoint) OneShotLoad(n int) *Load { return e.load(n, (*Load).oneShot) }
 
-func (s *server) load(n int, run func(*load, int, time.Time)) *load {
-	l := &load{s: s, stop: make(chan struct{}), sum: tally{lost: map[string]int{}}}
+func (e *Endpoint) load(n int, run func(*Load, int, time.Time)) *Load {
+	l := &Load{e: e, stop: make(chan struct{}), sum: Tally{Lost: map[string]int{}}}
 	end := time.Now().Add(loadLimit)
 	for i := range n {
 		l.done.Go(func() { run(l, i, end) })
 	}
-	s.t.Cleanup(func() { l.finish() })
+	e.t.Cleanup(func() { l.Finish() })
 	return l
 }
 
-// finish stops the clients, each after its current request.
-func (l *load) finish() tally {
+// Finish stops the clients, each after its current request.
+func (l *Load) Finish() Tally {
 	l.mu.Lock()
 	if !l.stopped {
 		l.stopped = true
@@ -98,27 +99,27 @@ func (l *load) finish() tally {
 	return l.sum
 }
 
-// now is the tally so far.
-func (l *load) now() tally {
+// Now is the tally so far.
+func (l *Load) Now() Tally {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.sum
-	t.lost = maps.Clone(l.sum.lost)
+	t.Lost = maps.Clone(l.sum.Lost)
 	return t
 }
 
-// progress waits until n more requests have been answered.
-func (l *load) progress(n int) {
-	l.s.t.Helper()
-	before := l.now().ok
-	if !within(patience, func() bool { return l.now().ok >= before+n }) {
-		l.s.t.Fatalf("the load stands still: %v", l.now())
+// Progress waits until n more requests have been answered.
+func (l *Load) Progress(n int) {
+	l.e.t.Helper()
+	before := l.Now().OK
+	if !Within(Patience, func() bool { return l.Now().OK >= before+n }) {
+		l.e.t.Fatalf("the load stands still: %v", l.Now())
 	}
 }
 
 // next pauses as a client does between two requests, and says whether to make
 // another one.
-func (l *load) next(end time.Time) bool {
+func (l *Load) next(end time.Time) bool {
 	select {
 	case <-l.stop:
 		return false
@@ -127,8 +128,8 @@ func (l *load) next(end time.Time) bool {
 	}
 }
 
-func (l *load) keepAlive(id int, end time.Time) {
-	var c *client
+func (l *Load) keepAlive(id int, end time.Time) {
+	var c *Client
 	defer func() {
 		if c != nil {
 			c.Close()
@@ -138,16 +139,16 @@ func (l *load) keepAlive(id int, end time.Time) {
 		fresh := c == nil
 		if fresh {
 			var err error
-			if c, err = l.s.connect(); err != nil {
+			if c, err = l.e.Connect(); err != nil {
 				c = nil
-				l.lose("connect: " + reason(err))
+				l.lose("connect: " + Reason(err))
 				continue
 			}
-		} else if closedByPeer(c) {
+		} else if ClosedByPeer(c) {
 			// The request that would follow is lost: a client learns
 			// of the close only when it sends.
 			l.lose("idle connection closed by the server")
-			l.count(func(t *tally) { t.dropped++ })
+			l.count(func(t *Tally) { t.Dropped++ })
 			c.Close()
 			c = nil
 			continue
@@ -158,28 +159,28 @@ func (l *load) keepAlive(id int, end time.Time) {
 			if fresh {
 				where = "new connection: "
 			}
-			l.lose(where + reason(err))
+			l.lose(where + Reason(err))
 			c.Close()
 			c = nil
 			continue
 		}
-		if r.closes() {
-			l.count(func(t *tally) { t.closed++ })
+		if r.Closes() {
+			l.count(func(t *Tally) { t.Closed++ })
 			c.Close()
 			c = nil
 		}
 	}
 }
 
-func (l *load) oneShot(id int, end time.Time) {
+func (l *Load) oneShot(id int, end time.Time) {
 	for n := 0; l.next(end); n++ {
-		c, err := l.s.connect()
+		c, err := l.e.Connect()
 		if err != nil {
-			l.lose("connect: " + reason(err))
+			l.lose("connect: " + Reason(err))
 			continue
 		}
 		if _, err := l.ask(c, id, n, "Connection: close"); err != nil {
-			l.lose(reason(err))
+			l.lose(Reason(err))
 		}
 		c.Close()
 	}
@@ -188,59 +189,59 @@ func (l *load) oneShot(id int, end time.Time) {
 // ask makes one request of which every tenth has a body. The app echo:app
 // answers with the path and the body, so that a response that belongs to
 // another request is found out.
-func (l *load) ask(c *client, id, n int, field string) (*response, error) {
+func (l *Load) ask(c *Client, id, n int, field string) (*Response, error) {
 	began := time.Now()
-	c.SetDeadline(began.Add(patience))
+	c.SetDeadline(began.Add(Patience))
 	method, body := "GET", ""
 	if n%10 == 9 {
 		method, body = "POST", strings.Repeat(fmt.Sprintf("%d.%d ", id, n), 1+n%300)
 	}
 	target := fmt.Sprintf("/load/%d/%d", id, n)
-	text := format(method, target, body)
+	text := FormatRequest(method, target, body)
 	if field != "" {
-		text = format(method, target, body, field)
+		text = FormatRequest(method, target, body, field)
 	}
 	if _, err := io.WriteString(c, text); err != nil {
 		return nil, fmt.Errorf("send: %w", err)
 	}
-	r, err := readResponse(c.r, method)
+	r, err := ReadResponse(c.Reader, method)
 	if err != nil {
 		return r, err
 	}
-	if r.status/100 != 2 {
-		return r, fmt.Errorf("status %d", r.status)
+	if r.Status/100 != 2 {
+		return r, fmt.Errorf("status %d", r.Status)
 	}
-	if r.body != target+"\n"+body {
+	if r.Body != target+"\n"+body {
 		return r, fmt.Errorf("the body is not that of the request")
 	}
 	took := time.Since(began)
-	l.count(func(t *tally) {
-		t.sent++
-		t.ok++
-		t.slowest = max(t.slowest, took)
+	l.count(func(t *Tally) {
+		t.Sent++
+		t.OK++
+		t.Slowest = max(t.Slowest, took)
 	})
 	return r, nil
 }
 
-func (l *load) count(f func(*tally)) {
+func (l *Load) count(f func(*Tally)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f(&l.sum)
 }
 
-func (l *load) lose(reason string) {
-	l.count(func(t *tally) {
-		t.sent++
-		t.lost[reason]++
+func (l *Load) lose(reason string) {
+	l.count(func(t *Tally) {
+		t.Sent++
+		t.Lost[reason]++
 		if len(t.first) < 5 {
 			t.first = append(t.first, time.Now().Format("15:04:05.000 ")+reason)
 		}
 	})
 }
 
-// closedByPeer looks, without reading, whether the server has closed a
+// ClosedByPeer looks, without reading, whether the server has closed a
 // connection on which nothing is outstanding.
-func closedByPeer(c *client) bool {
+func ClosedByPeer(c *Client) bool {
 	conn := c.Conn
 	tc, secure := conn.(*tls.Conn)
 	if secure {
@@ -260,11 +261,11 @@ func closedByPeer(c *client) bool {
 	return closed || err != nil
 }
 
-// reason names an error so that equal ones can be counted.
-func reason(err error) string {
+// Reason names an error so that equal ones can be counted.
+func Reason(err error) string {
 	var ne net.Error
 	switch {
-	case errors.Is(err, errNoResponse):
+	case errors.Is(err, ErrNoResponse):
 		return "closed without an answer"
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "closed within the response"
@@ -282,24 +283,24 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// bothLoads starts the two kinds of clients that most tests use, and waits
+// BothLoads starts the two kinds of clients that most tests use, and waits
 // until both are under way.
-func (s *server) bothLoads(n int) (keepAlive, oneShot *load) {
-	s.t.Helper()
-	keepAlive, oneShot = s.keepAliveLoad(n), s.oneShotLoad(n)
-	keepAlive.progress(2 * n)
-	oneShot.progress(2 * n)
+func (e *Endpoint) BothLoads(n int) (keepAlive, oneShot *Load) {
+	e.t.Helper()
+	keepAlive, oneShot = e.KeepAliveLoad(n), e.OneShotLoad(n)
+	keepAlive.Progress(2 * n)
+	oneShot.Progress(2 * n)
 	return keepAlive, oneShot
 }
 
-// expectNoneLost stops loads and checks that every request was answered and
+// ExpectNoneLost stops loads and checks that every request was answered and
 // that no keep-alive connection was closed.
-func expectNoneLost(t testing.TB, loads ...*load) {
+func ExpectNoneLost(t testing.TB, loads ...*Load) {
 	t.Helper()
 	for _, l := range loads {
-		sum := l.finish()
+		sum := l.Finish()
 		t.Logf("load: %v", sum)
-		if sum.losses() > 0 || sum.closed > 0 || sum.dropped > 0 || sum.ok == 0 {
+		if sum.Losses() > 0 || sum.Closed > 0 || sum.Dropped > 0 || sum.OK == 0 {
 			t.Errorf("requests or connections were lost: %v", sum)
 		}
 	}

@@ -1,12 +1,14 @@
 //go:build linux
 
-package test
+package harness
 
 import (
 	"bufio"
 	"bytes"
 	"io"
+	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -14,13 +16,13 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for an event that should come soon. It is
+// Patience is how long a test waits for an event that should come soon. It is
 // long because the machine may be busy with other tests; nothing depends on it.
-const patience = 30 * time.Second
+const Patience = 30 * time.Second
 
-// A transcript is what the processes of a server have written, by lines. A
+// A Transcript is what the processes of a server have written, by lines. A
 // cursor moves over it: expect looks only at what follows the last match.
-type transcript struct {
+type Transcript struct {
 	mu      sync.Mutex
 	lines   []string
 	partial string
@@ -29,11 +31,12 @@ type transcript struct {
 	eof     bool
 }
 
-func newTranscript() *transcript { return &transcript{changed: make(chan struct{})} }
+// NewTranscript is an empty one.
+func NewTranscript() *Transcript { return &Transcript{changed: make(chan struct{})} }
 
-// read collects lines from r until its end, which comes when the last process
+// Collect collects lines from r until its end, which comes when the last process
 // that holds the other end is gone.
-func (tr *transcript) read(r io.ReadCloser) {
+func (tr *Transcript) Collect(r io.ReadCloser) {
 	defer r.Close()
 	br := bufio.NewReader(r)
 	for {
@@ -53,7 +56,7 @@ func (tr *transcript) read(r io.ReadCloser) {
 }
 
 // follow collects lines from a file that others append to, as tail -F does.
-func (tr *transcript) follow(path string, stop <-chan struct{}) {
+func (tr *Transcript) follow(path string, stop <-chan struct{}) {
 	var f *os.File
 	defer func() {
 		if f != nil {
@@ -70,7 +73,7 @@ func (tr *transcript) follow(path string, stop <-chan struct{}) {
 			n, _ = f.Read(buf)
 		}
 		if n > 0 {
-			tr.add(buf[:n])
+			tr.Add(buf[:n])
 			continue
 		}
 		if f != nil {
@@ -93,7 +96,8 @@ func (tr *transcript) follow(path string, stop <-chan struct{}) {
 	}
 }
 
-func (tr *transcript) add(b []byte) {
+// Add appends what a process has written; lines may come in pieces.
+func (tr *Transcript) Add(b []byte) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	tr.partial += string(b)
@@ -109,9 +113,9 @@ func (tr *transcript) add(b []byte) {
 	tr.changed = make(chan struct{})
 }
 
-// wait returns the submatches of the first line from index from on that
+// Wait returns the submatches of the first line from index from on that
 // matches, and the index after that line.
-func (tr *transcript) wait(from int, re string, limit time.Duration) ([]string, int, bool) {
+func (tr *Transcript) Wait(from int, re string, limit time.Duration) ([]string, int, bool) {
 	r := regexp.MustCompile(re)
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
@@ -137,23 +141,23 @@ func (tr *transcript) wait(from int, re string, limit time.Duration) ([]string, 
 }
 
 // end waits until nobody can write any more, and all has been read.
-func (tr *transcript) end(t testing.TB) {
+func (tr *Transcript) end(t testing.TB) {
 	t.Helper()
-	eventually(t, "the log has ended", func() bool {
+	Eventually(t, "the log has ended", func() bool {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
 		return tr.eof
 	})
 }
 
-// expect waits for a line that matches re after the line that the last expect
+// Expect waits for a line that matches re after the line that the last expect
 // found, and returns its submatches.
-func (tr *transcript) expect(t testing.TB, re string) []string {
+func (tr *Transcript) Expect(t testing.TB, re string) []string {
 	t.Helper()
 	tr.mu.Lock()
 	from := tr.cursor
 	tr.mu.Unlock()
-	m, next, ok := tr.wait(from, re, patience)
+	m, next, ok := tr.Wait(from, re, Patience)
 	if !ok {
 		t.Fatalf("the log has no line that matches %q after line %d", re, from)
 	}
@@ -163,28 +167,28 @@ func (tr *transcript) expect(t testing.TB, re string) []string {
 	return m
 }
 
-// mark is the index of the next line to come.
-func (tr *transcript) mark() int {
+// Mark is the index of the next line to come.
+func (tr *Transcript) Mark() int {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	return len(tr.lines)
 }
 
-// expectFrom waits for a line that matches re, from a mark on; it leaves the cursor alone.
-func (tr *transcript) expectFrom(t testing.TB, mark int, re string) []string {
+// ExpectFrom waits for a line that matches re, from a mark on; it leaves the cursor alone.
+func (tr *Transcript) ExpectFrom(t testing.TB, mark int, re string) []string {
 	t.Helper()
-	m, _, ok := tr.wait(mark, re, patience)
+	m, _, ok := tr.Wait(mark, re, Patience)
 	if !ok {
 		t.Fatalf("the log has no line that matches %q from line %d on", re, mark)
 	}
 	return m
 }
 
-// count is the number of lines so far that match re.
-func (tr *transcript) count(re string) int { return len(tr.all(re)) }
+// Count is the number of lines so far that match re.
+func (tr *Transcript) Count(re string) int { return len(tr.All(re)) }
 
-// all returns the submatches of each line so far that matches re.
-func (tr *transcript) all(re string) [][]string {
+// All returns the submatches of each line so far that matches re.
+func (tr *Transcript) All(re string) [][]string {
 	r := regexp.MustCompile(re)
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -197,7 +201,7 @@ func (tr *transcript) all(re string) [][]string {
 	return found
 }
 
-func (tr *transcript) String() string {
+func (tr *Transcript) String() string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	var b bytes.Buffer
@@ -209,4 +213,29 @@ func (tr *transcript) String() string {
 	}
 	b.WriteString(strings.Join(lines, "\n"))
 	return b.String()
+}
+
+// ListenPackets collects what comes to a datagram socket, as the lines of a
+// transcript; addr is where.
+func ListenPackets(t *testing.T, network string) (tr *Transcript, addr string) {
+	t.Helper()
+	addr = "127.0.0.1:0"
+	if network == "unixgram" {
+		addr = filepath.Join(TempDir(t), "socket")
+	}
+	c, err := net.ListenPacket(network, addr)
+	Must(t, err)
+	t.Cleanup(func() { c.Close() })
+	tr = NewTranscript()
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, _, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			tr.Add(append(buf[:n:n], '\n'))
+		}
+	}()
+	return tr, c.LocalAddr().String()
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package test
+package harness
 
 import (
 	"bytes"
@@ -20,77 +20,77 @@ import (
 	"time"
 )
 
-// eachWay runs a test against one server over HTTP/1.1 and over HTTP/2, with a
+// EachWay runs a test against one server over HTTP/1.1 and over HTTP/2, with a
 // client that keeps cookies.
-func eachWay(t *testing.T, o options, test func(t *testing.T, s *server, w *web)) {
+func EachWay(t *testing.T, o Options, test func(t *testing.T, s *Server, w *Web)) {
 	t.Helper()
-	o.python = venv(t)
-	s := start(t, withHTTP2(t, webH2C, o))
-	for _, way := range []string{webH1, webH2C} {
+	o.Python = Venv(t)
+	s := Start(t, WithHTTP2(t, WebH2C, o))
+	for _, way := range []string{WebH1, WebH2C} {
 		t.Run(way, func(t *testing.T) {
-			w := s.web(way)
-			w.t = t
+			w := s.Web(way)
+			w.T = t
 			w.Jar, _ = cookiejar.New(nil)
 			test(t, s, w)
 		})
 	}
-	s.terminate()
+	s.Terminate()
 }
 
-// testFramework does what all apps in apps/frameworks can do.
-func testFramework(t *testing.T, s *server, w *web) {
+// CheckFramework does what all apps in apps/frameworks can do.
+func CheckFramework(t *testing.T, s *Server, w *Web) {
 	t.Helper()
-	if p := w.do("GET", "/", ""); p.StatusCode != 200 || p.body != "GET localhost\n" {
+	if p := w.Fetch("GET", "/", ""); p.StatusCode != 200 || p.Text != "GET localhost\n" {
 		t.Errorf("GET /: %v", p)
 	}
 	for want := 1; want <= 3; want++ {
-		if p := w.do("GET", "/visits", ""); p.body != fmt.Sprint(want) {
+		if p := w.Fetch("GET", "/visits", ""); p.Text != fmt.Sprint(want) {
 			t.Errorf("visit %d: %v", want, p)
 		}
 	}
-	w.upload("/hash", 5<<20, true)
+	w.Upload("/hash", 5<<20, true)
 	w.expectStream(s, "/stream")
-	mark := s.log.mark()
-	if p := w.do("GET", "/error", ""); p.StatusCode != 500 {
+	mark := s.Log.Mark()
+	if p := w.Fetch("GET", "/error", ""); p.StatusCode != 500 {
 		t.Errorf("GET /error: %v", p)
 	}
-	s.log.expectFrom(t, mark, `RuntimeError: an error on purpose`)
-	if p := w.do("GET", "/missing", ""); p.StatusCode != 404 {
+	s.Log.ExpectFrom(t, mark, `RuntimeError: an error on purpose`)
+	if p := w.Fetch("GET", "/missing", ""); p.StatusCode != 404 {
 		t.Errorf("GET /missing: %v", p)
 	}
 }
 
-// uploadLarge posts 200 MB, if there is time.
-func (w *web) uploadLarge(target string) {
+// UploadLarge posts 200 MB, if there is time.
+func (w *Web) UploadLarge(target string) {
 	if os.Getenv("INDRIK_TEST_LONG") == "1" {
 		w.Timeout = 5 * time.Minute
-		w.upload(target, 200<<20, true)
+		w.Upload(target, 200<<20, true)
 	}
 }
 
-// upload posts a file of that size as a form, and expects its hash. With length
+// Upload posts a file of that size as a form, and expects its hash. With length
 // the request says how long it is, as those of browsers do.
-func (w *web) upload(target string, size int64, length bool) {
-	w.t.Helper()
+func (w *Web) Upload(target string, size int64, length bool) {
+	w.T.Helper()
 	var head bytes.Buffer
 	form := multipart.NewWriter(&head)
-	must(w.t, form.WriteField("note", "before the file"))
+	Must(w.T, form.WriteField("note", "before the file"))
 	_, err := form.CreateFormFile("file", "data.bin")
-	must(w.t, err)
+	Must(w.T, err)
 	tail := "\r\n--" + form.Boundary() + "--\r\n"
 	hash := sha256.New()
 	file := io.TeeReader(&zeros{size}, hash)
-	req, err := http.NewRequest("POST", w.url+target, io.MultiReader(&head, file, strings.NewReader(tail)))
-	must(w.t, err)
+	req, err := http.NewRequest("POST", w.URL+target, io.MultiReader(&head, file, strings.NewReader(tail)))
+	Must(w.T, err)
 	req.Header.Set("Content-Type", form.FormDataContentType())
 	req.ContentLength = -1
 	if length {
 		req.ContentLength = int64(head.Len()) + size + int64(len(tail))
 	}
-	p, err := w.send(req)
+	p, err := w.Send(req)
 	want := fmt.Sprintf("%d %s", size, hex.EncodeToString(hash.Sum(nil)))
-	if err != nil || p.StatusCode/100 != 2 || p.body != want {
-		w.t.Errorf("the upload of %d bytes: %v, %v, want %s", size, p, err, want)
+	if err != nil || p.StatusCode/100 != 2 || p.Text != want {
+		w.T.Errorf("the upload of %d bytes: %v, %v, want %s", size, p, err, want)
 	}
 }
 
@@ -109,32 +109,32 @@ func (z *zeros) Read(b []byte) (int, error) {
 
 // expectStream expects the first part of a response while its app still has to
 // make the second.
-func (w *web) expectStream(s *server, target string) {
-	w.t.Helper()
-	between := s.gate("stream")
-	r, err := w.Get(w.url + target)
-	must(w.t, err)
+func (w *Web) expectStream(s *Server, target string) {
+	w.T.Helper()
+	between := s.Gate("stream")
+	r, err := w.Get(w.URL + target)
+	Must(w.T, err)
 	defer r.Body.Close()
 	first := make([]byte, 4)
 	if _, err := io.ReadFull(r.Body, first); err != nil || string(first) != "one\n" {
-		w.t.Fatalf("the first part is %q, %v", first, err)
+		w.T.Fatalf("the first part is %q, %v", first, err)
 	}
-	between.release()
+	between.Release()
 	rest, err := io.ReadAll(r.Body)
 	if err != nil || string(rest) != "two\n" || r.StatusCode != http.StatusOK {
-		w.t.Errorf("the rest is %q, %v", rest, err)
+		w.T.Errorf("the rest is %q, %v", rest, err)
 	}
 }
 
 // djangoDatabase is the text of a database with the user admin.
 var djangoDatabase = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(scratch, "django")
+	dir := filepath.Join(Scratch, "django")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", err
 	}
-	cmd := exec.Command(filepath.Join(repository, ".cache", "venv", "bin", "python"), "-m", "frameworks.djangosite.database")
+	cmd := exec.Command(filepath.Join(Repository, ".cache", "venv", "bin", "python"), "-m", "frameworks.djangosite.database")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(repository, "test", "apps"), "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(Repository, "test", "apps"), "PYTHONDONTWRITEBYTECODE=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("make a database for Django: %w\n%s", err, out)
 	}
@@ -142,10 +142,11 @@ var djangoDatabase = sync.OnceValues(func() (string, error) {
 	return string(data), err
 })
 
-func djangoFiles(t testing.TB) map[string]string {
+// DjangoFiles are what a server of the Django site needs in its directory.
+func DjangoFiles(t testing.TB) map[string]string {
 	t.Helper()
-	venv(t)
+	Venv(t)
 	database, err := djangoDatabase()
-	must(t, err)
+	Must(t, err)
 	return map[string]string{"db.sqlite3": database}
 }

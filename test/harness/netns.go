@@ -1,6 +1,6 @@
 //go:build linux
 
-package test
+package harness
 
 import (
 	"fmt"
@@ -14,14 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A netns is a network namespace. It has no name, and is gone with the last process in it
+// A NetNS is a network namespace. It has no name, and is gone with the last process in it
 // and this one: nothing can be left behind.
-type netns struct {
+type NetNS struct {
 	file *os.File
 }
 
-// needsNetns skips the test where no network namespaces can be made.
-func needsNetns(t testing.TB) {
+// NeedsNetNS skips the test where no network namespaces can be made.
+func NeedsNetNS(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, to make network namespaces")
@@ -32,9 +32,9 @@ func needsNetns(t testing.TB) {
 }
 
 // newNetns makes a network namespace with its loopback up.
-func newNetns(t testing.TB) *netns {
+func newNetns(t testing.TB) *NetNS {
 	t.Helper()
-	n := &netns{}
+	n := &NetNS{}
 	err := onThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("unshare: %w", err)
@@ -71,7 +71,7 @@ func onThread(f func() error) error {
 
 // inside runs f in the namespace: the processes that it starts, and the sockets that it
 // opens, belong there. Goroutines that f starts do not.
-func (n *netns) inside(f func() error) error {
+func (n *NetNS) inside(f func() error) error {
 	return onThread(func() error {
 		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("setns: %w", err)
@@ -81,7 +81,7 @@ func (n *netns) inside(f func() error) error {
 }
 
 // ip runs the program of that name in the namespace.
-func (n *netns) ip(t testing.TB, args ...string) {
+func (n *NetNS) ip(t testing.TB, args ...string) {
 	t.Helper()
 	err := n.inside(func() error {
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
@@ -95,12 +95,12 @@ func (n *netns) ip(t testing.TB, args ...string) {
 }
 
 // path names the namespace to ip.
-func (n *netns) path() string {
+func (n *NetNS) path() string {
 	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.file.Fd())
 }
 
-// dial connects from the namespace.
-func (n *netns) dial(addr string, limit time.Duration) (*client, error) {
+// Dial connects from the namespace.
+func (n *NetNS) Dial(addr string, limit time.Duration) (*Client, error) {
 	var c net.Conn
 	err := n.inside(func() error {
 		var err error
@@ -115,7 +115,7 @@ func (n *netns) dial(addr string, limit time.Duration) (*client, error) {
 
 // A netswitch is what connects namespaces: a bridge in a namespace of its own.
 type netswitch struct {
-	*netns
+	*NetNS
 }
 
 func newSwitch(t testing.TB) netswitch {
@@ -128,7 +128,7 @@ func newSwitch(t testing.TB) netswitch {
 
 // plug makes a host with an address, such as 10.98.0.1, and connects it. The address of the
 // card is made of it, so that a host that comes again is found at once.
-func (s netswitch) plug(t testing.TB, name, addr string) *netns {
+func (s netswitch) plug(t testing.TB, name, addr string) *NetNS {
 	t.Helper()
 	n := newNetns(t)
 	ip := net.ParseIP(addr).To4()

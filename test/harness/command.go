@@ -1,6 +1,6 @@
 //go:build linux
 
-package test
+package harness
 
 import (
 	"fmt"
@@ -14,34 +14,34 @@ import (
 	"testing"
 )
 
-// other is the command of INDRIK_TEST_SERVER, empty if there is none.
-var other = strings.Fields(os.Getenv("INDRIK_TEST_SERVER"))
+// OtherServer is the command of INDRIK_TEST_SERVER, empty if there is none.
+var OtherServer = strings.Fields(os.Getenv("INDRIK_TEST_SERVER"))
 
-// name is what the program calls itself.
-func name() string {
-	if len(other) > 0 {
-		return filepath.Base(other[0])
+// ProgramName is what the program calls itself.
+func ProgramName() string {
+	if len(OtherServer) > 0 {
+		return filepath.Base(OtherServer[0])
 	}
 	return "indrik"
 }
 
 var build = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "indrik")
+	path := filepath.Join(Scratch, "indrik")
 	args := []string{"build", "-o", path}
-	if raceWanted() {
+	if RaceWanted() {
 		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, "./cmd/indrik")...)
-	cmd.Dir = repository
+	cmd.Dir = Repository
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build ./cmd/indrik: %w\n%s", err, out)
 	}
-	os.Chmod(scratch, 0o755) // some tests run it as another user
+	os.Chmod(Scratch, 0o755) // some tests run it as another user
 	return path, nil
 })
 
-// raceWanted says whether the binary gets the race detector, which needs a C compiler.
-func raceWanted() bool {
+// RaceWanted says whether the binary gets the race detector, which needs a C compiler.
+func RaceWanted() bool {
 	if os.Getenv("INDRIK_TEST_RACE") == "0" {
 		return false
 	}
@@ -49,11 +49,11 @@ func raceWanted() bool {
 	return err == nil && strings.TrimSpace(string(out)) == "1"
 }
 
-// command is how to run the server under test.
-func command(t testing.TB) []string {
+// Command is how to run the server under test.
+func Command(t testing.TB) []string {
 	t.Helper()
-	if len(other) > 0 {
-		return other
+	if len(OtherServer) > 0 {
+		return OtherServer
 	}
 	path, err := build()
 	if err != nil {
@@ -62,9 +62,9 @@ func command(t testing.TB) []string {
 	return []string{path}
 }
 
-// python finds the interpreter behind python3: a version manager's wrapper
+// Python finds the interpreter behind python3: a version manager's wrapper
 // script costs each start a good part of a second.
-var python = sync.OnceValue(func() string {
+var Python = sync.OnceValue(func() string {
 	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
 	if err != nil {
 		return "python3"
@@ -72,8 +72,8 @@ var python = sync.OnceValue(func() string {
 	return strings.TrimSpace(string(out))
 })
 
-// systemPython is an interpreter that every user can run, empty if there is none.
-func systemPython() string {
+// SystemPython is an interpreter that every user can run, empty if there is none.
+func SystemPython() string {
 	if st, err := os.Stat("/usr/bin/python3"); err == nil && st.Mode()&0o005 != 0 {
 		return "/usr/bin/python3"
 	}
@@ -84,10 +84,10 @@ var nextPort atomic.Int32
 
 func init() { nextPort.Store(int32(20000 + os.Getpid()%1000*12)) }
 
-// freePort finds a port that nobody uses. It is below the range from which the
+// FreePort finds a port that nobody uses. It is below the range from which the
 // kernel takes the ports of outgoing connections: otherwise the load of one
 // test could take the port of the next.
-func freePort(t testing.TB) int {
+func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 2000 {
 		p := int(nextPort.Add(1))
@@ -106,9 +106,9 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
-// tempDir is like t.TempDir with a path short enough for unix sockets, and
+// TempDir is like t.TempDir with a path short enough for unix sockets, and
 // open to other users.
-func tempDir(t testing.TB) string {
+func TempDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "server-")
 	if err != nil {

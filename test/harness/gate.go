@@ -1,6 +1,6 @@
 //go:build linux
 
-package test
+package harness
 
 import (
 	"errors"
@@ -10,27 +10,27 @@ import (
 	"testing"
 )
 
-// A gate holds up an app at a point that apps/gate.py names. The app opens a
+// A Gate holds up an app at a point that apps/gate.py names. The app opens a
 // named pipe for reading and reads to its end, so that both sides wait for
 // events: entered returns once an app is there, and release lets it go.
-type gate struct {
+type Gate struct {
 	t    testing.TB
 	path string
 	w    *os.File
 }
 
-// gate makes a gate; until that is done apps pass it freely.
-func (s *server) gate(name string) *gate {
-	s.t.Helper()
-	g := &gate{t: s.t, path: filepath.Join(s.path("gates"), name)}
-	must(s.t, syscall.Mkfifo(g.path, 0o666))
-	must(s.t, os.Chmod(g.path, 0o666))
-	s.t.Cleanup(g.release)
+// Gate makes a gate; until that is done apps pass it freely.
+func (d *Directory) Gate(name string) *Gate {
+	d.t.Helper()
+	g := &Gate{t: d.t, path: filepath.Join(d.Path("gates"), name)}
+	Must(d.t, syscall.Mkfifo(g.path, 0o666))
+	Must(d.t, os.Chmod(g.path, 0o666))
+	d.t.Cleanup(g.Release)
 	return g
 }
 
-// reached says whether an app has opened the gate, which is then held for writing.
-func (g *gate) reached() bool {
+// Reached says whether an app has opened the gate, which is then held for writing.
+func (g *Gate) Reached() bool {
 	if g.w != nil {
 		return true
 	}
@@ -39,20 +39,20 @@ func (g *gate) reached() bool {
 	if errors.Is(err, syscall.ENXIO) {
 		return false
 	}
-	must(g.t, err)
+	Must(g.t, err)
 	g.w = os.NewFile(uintptr(fd), g.path)
 	return true
 }
 
-// entered waits until an app is at the gate.
-func (g *gate) entered() {
+// Entered waits until an app is at the gate.
+func (g *Gate) Entered() {
 	g.t.Helper()
-	eventually(g.t, "the app has come to gate "+filepath.Base(g.path), g.reached)
+	Eventually(g.t, "the app has come to gate "+filepath.Base(g.path), g.Reached)
 }
 
-// release removes the gate and lets those through who are at it. It may be
+// Release removes the gate and lets those through who are at it. It may be
 // called again.
-func (g *gate) release() {
+func (g *Gate) Release() {
 	// Opening for reading and writing never blocks, and wakes whoever waits
 	// in open(2) for a writer (fifo(7)).
 	w, err := os.OpenFile(g.path, os.O_RDWR|syscall.O_NONBLOCK, 0)

@@ -1,6 +1,6 @@
 //go:build linux
 
-package test
+package harness
 
 import (
 	"bytes"
@@ -15,22 +15,23 @@ import (
 	"time"
 )
 
-// A proc is a process as /proc shows it.
-type proc struct {
-	pid, ppid int
-	state     byte
+// A Proc is a process as /proc shows it.
+type Proc struct {
+	PID, PPID int
+	State     byte
 	threads   int
-	title     string // the arguments joined by spaces, as ps prints them
+	Title     string // the arguments joined by spaces, as ps prints them
 }
 
-func (p proc) String() string {
-	return fmt.Sprintf("%d (parent %d, %c) %s", p.pid, p.ppid, p.state, p.title)
+func (p Proc) String() string {
+	return fmt.Sprintf("%d (parent %d, %c) %s", p.PID, p.PPID, p.State, p.Title)
 }
 
-func readProc(pid int) (proc, bool) {
+// ReadProc looks for a process; without it ok is false.
+func ReadProc(pid int) (Proc, bool) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return proc{}, false
+		return Proc{}, false
 	}
 	// The name in parentheses may hold anything: what follows its last ")" counts.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
@@ -38,15 +39,15 @@ func readProc(pid int) (proc, bool) {
 	threads, _ := strconv.Atoi(fields[17])
 	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	title := strings.TrimSpace(string(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '})))
-	return proc{pid: pid, ppid: ppid, state: fields[0][0], threads: threads, title: title}, true
+	return Proc{PID: pid, PPID: ppid, State: fields[0][0], threads: threads, Title: title}, true
 }
 
 // processesUnder lists the processes that run in dir or below it, and all
 // descendants of root (0 if none), zombies included as long as their parent is
 // one of them. A daemon has left the family but not the directory.
-func processesUnder(dir string, root int) []proc {
+func processesUnder(dir string, root int) []Proc {
 	entries, _ := os.ReadDir("/proc")
-	all := map[int]proc{}
+	all := map[int]Proc{}
 	in := map[int]bool{}
 	var order []int
 	for _, e := range entries {
@@ -54,7 +55,7 @@ func processesUnder(dir string, root int) []proc {
 		if err != nil {
 			continue
 		}
-		p, ok := readProc(pid)
+		p, ok := ReadProc(pid)
 		if !ok {
 			continue
 		}
@@ -68,19 +69,19 @@ func processesUnder(dir string, root int) []proc {
 	for again := true; again; {
 		again = false
 		for _, pid := range order {
-			if !in[pid] && in[all[pid].ppid] {
+			if !in[pid] && in[all[pid].PPID] {
 				in[pid] = true
 				again = true
 			}
 		}
 	}
-	var found []proc
+	var found []Proc
 	for _, pid := range order {
 		p := all[pid]
-		if !in[pid] || p.state == 'X' {
+		if !in[pid] || p.State == 'X' {
 			continue
 		}
-		if p.state == 'Z' && (p.ppid == os.Getpid() || !in[p.ppid]) {
+		if p.State == 'Z' && (p.PPID == os.Getpid() || !in[p.PPID]) {
 			continue // only its parent, which is none of the server's, can end it
 		}
 		found = append(found, p)
@@ -88,38 +89,47 @@ func processesUnder(dir string, root int) []proc {
 	return found
 }
 
-// alive says whether a process exists and is no zombie. One whose first thread is
+// Alive says whether a process exists and is no zombie. One whose first thread is
 // a zombie lives as long as it has others: its parent is told after the last. Daemons
 // that ended are collected here: this process is the subreaper that inherits them.
-func alive(pid int) bool {
-	p, ok := readProc(pid)
-	if ok && p.state == 'Z' && p.ppid == os.Getpid() {
-		if _, own := started.Load(pid); !own {
+func Alive(pid int) bool {
+	p, ok := ReadProc(pid)
+	if ok && p.State == 'Z' && p.PPID == os.Getpid() {
+		if _, own := Started.Load(pid); !own {
 			var ws syscall.WaitStatus
 			_, _ = syscall.Wait4(pid, &ws, syscall.WNOHANG, nil)
 		}
 	}
-	return ok && p.state != 'X' && (p.state != 'Z' || p.threads > 1)
+	return ok && p.State != 'X' && (p.State != 'Z' || p.threads > 1)
 }
 
-// started holds the pids that exec.Cmd waits for.
-var started sync.Map
+// Started holds the pids that exec.Cmd waits for.
+var Started sync.Map
 
-// waitGone waits until a process has ended.
-func waitGone(t testing.TB, pid int) {
+// WaitGone waits until a process has ended.
+func WaitGone(t testing.TB, pid int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("process %d has ended", pid), func() bool { return !alive(pid) })
+	Eventually(t, fmt.Sprintf("process %d has ended", pid), func() bool { return !Alive(pid) })
 }
 
-// eventually waits for a condition that no event announces.
-func eventually(t testing.TB, what string, holds func() bool) {
+// Must ends the test at an error.
+func Must(t testing.TB, err error) {
 	t.Helper()
-	if !within(patience, holds) {
-		t.Fatalf("after %v it is not so that %s", patience, what)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
-func within(limit time.Duration, holds func() bool) bool {
+// Eventually waits for a condition that no event announces.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	if !Within(Patience, holds) {
+		t.Fatalf("after %v it is not so that %s", Patience, what)
+	}
+}
+
+// Within reports whether a condition comes to hold within a limit.
+func Within(limit time.Duration, holds func() bool) bool {
 	deadline := time.Now().Add(limit)
 	for !holds() {
 		if time.Now().After(deadline) {
@@ -130,14 +140,22 @@ func within(limit time.Duration, holds func() bool) bool {
 	return true
 }
 
-// openFiles counts the descriptors of a process.
-func openFiles(pid int) int {
+// Kill sends a signal to a process that is there.
+func Kill(t testing.TB, pid int, sig syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(pid, sig); err != nil {
+		t.Fatalf("send %v to %d: %v", sig, pid, err)
+	}
+}
+
+// OpenFiles counts the descriptors of a process.
+func OpenFiles(pid int) int {
 	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	return len(entries)
 }
 
-// holds says whether a process has a file open.
-func holds(pid int, path string) bool {
+// Holds says whether a process has a file open.
+func Holds(pid int, path string) bool {
 	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && target == path {
@@ -147,8 +165,8 @@ func holds(pid int, path string) bool {
 	return false
 }
 
-// status reads one field of /proc/PID/status, such as VmRSS or Uid.
-func status(pid int, field string) string {
+// ProcStatus reads one field of /proc/PID/status, such as VmRSS or Uid.
+func ProcStatus(pid int, field string) string {
 	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(data)) {
 		if rest, ok := strings.CutPrefix(line, field+":"); ok {
@@ -158,14 +176,14 @@ func status(pid int, field string) string {
 	return ""
 }
 
-// residentKiB is the memory of a process.
-func residentKiB(pid int) int {
-	n, _ := strconv.Atoi(strings.TrimSuffix(status(pid, "VmRSS"), " kB"))
+// ResidentKiB is the memory of a process.
+func ResidentKiB(pid int) int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(ProcStatus(pid, "VmRSS"), " kB"))
 	return n
 }
 
-// listening says whether anybody listens on a TCP port.
-func listening(port int) bool {
+// Listening says whether anybody listens on a TCP port.
+func Listening(port int) bool {
 	want := fmt.Sprintf(":%04X", port)
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		data, _ := os.ReadFile(table)

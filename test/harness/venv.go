@@ -1,6 +1,6 @@
 //go:build linux
 
-package test
+package harness
 
 import (
 	"bytes"
@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// venv returns the interpreter of the environment that `make venv` made of
+// Venv returns the interpreter of the environment that `make venv` made of
 // requirements.txt, for tests of what comes from PyPI. `make test` always has
 // it; without it, or when it is not of these requirements, the test is skipped.
-func venv(t testing.TB) string {
+func Venv(t testing.TB) string {
 	t.Helper()
-	dir := filepath.Join(repository, ".cache", "venv")
-	want, err := os.ReadFile("requirements.txt")
-	must(t, err)
+	dir := filepath.Join(Repository, ".cache", "venv")
+	want, err := os.ReadFile(filepath.Join(Repository, "test", "requirements.txt"))
+	Must(t, err)
 	// The copy is made last, so it says what is installed.
 	have, err := os.ReadFile(filepath.Join(dir, "requirements.txt"))
 	if err != nil {
