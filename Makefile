@@ -4,6 +4,8 @@
 # make test-all  what needs more than that: large packages from PyPI, programs from the
 #                system, a minute of chaos
 # make nightly   soaks and long fuzzing, for hours when nobody waits
+# make cover     the statements that unit tests and black-box tests run together, by package;
+#                .cache/cover/index.html and uncovered.txt show what none of them runs
 # make venv      .cache/venv, the packages that tests need; venv-all: .cache/venv-all, the
 #                larger ones of test-all
 # make ruff      lint and format of the Python; make mypy: its types. Both are of venv-lint:
@@ -155,6 +157,26 @@ endef
 # results must not come from its cache.
 blackbox: venv $(TOOLS)/h2spec
 	INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 20m -parallel 8 ./test/...
+
+# Each process of a server writes its counters when it ends; one that is killed takes them
+# along. The directory can be written to by everybody, since servers run as other users too.
+# Without the race detector, for which this is not the place.
+COVER  := .cache/cover
+FLOORS := -floor internal/master=85
+.PHONY: cover
+cover: venv $(TOOLS)/h2spec
+	@rm -rf $(COVER); mkdir -p $(COVER)/unit $(COVER)/blackbox
+	@failed=; dir=$$(mktemp -d) && chmod 777 $$dir; \
+	go test -count=1 -cover -coverpkg=./internal/...,./cmd/... ./internal/... ./cmd/... \
+		-args -test.gocoverdir=$(CURDIR)/$(COVER)/unit >$(COVER)/unit.log 2>&1 || { failed=1; cat $(COVER)/unit.log; }; \
+	GOCOVERDIR=$$dir INDRIK_TEST_RACE=0 INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec \
+		go test -count=1 -timeout 20m -parallel 8 ./test/... || failed=1; \
+	go tool covdata merge -i=$$dir -o=$(COVER)/blackbox || failed=1; \
+	rm -rf $$dir; \
+	go tool covdata textfmt -i=$(COVER)/unit,$(COVER)/blackbox -o=$(COVER)/profile && \
+	go tool cover -html=$(COVER)/profile -o=$(COVER)/index.html && \
+	go run ./test/cover $(FLOORS) -uncovered $(COVER)/uncovered.txt $(COVER)/profile && \
+	[ -z "$$failed" ]
 
 # Programs of Debian that tests need. Without root, or elsewhere, those that are not there
 # are skipped, each with its reason.

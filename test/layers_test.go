@@ -69,6 +69,7 @@ var layers = map[string][]string{
 	"bench/stats":    {},
 
 	"test":         {"test/harness", "test/pythons"},
+	"test/cover":   {},
 	"test/harness": {},
 	"test/pythons": {},
 }

@@ -17,6 +17,10 @@ import (
 // OtherServer is the command of INDRIK_TEST_SERVER, empty if there is none.
 var OtherServer = strings.Fields(os.Getenv("INDRIK_TEST_SERVER"))
 
+// coverDir is where each process of a server writes, when it ends, which statements it has
+// run; empty if they do not count them. Servers that run as other users write there too.
+var coverDir = os.Getenv("GOCOVERDIR")
+
 // ProgramName is what the program calls itself.
 func ProgramName() string {
 	if len(OtherServer) > 0 {
@@ -30,6 +34,9 @@ var build = sync.OnceValues(func() (string, error) {
 	args := []string{"build", "-o", path}
 	if RaceWanted() {
 		args = append(args, "-race")
+	}
+	if coverDir != "" {
+		args = append(args, "-cover", "-coverpkg=./internal/...,./cmd/...")
 	}
 	cmd := exec.Command("go", append(args, "./cmd/indrik")...)
 	cmd.Dir = Repository

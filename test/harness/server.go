@@ -175,6 +175,9 @@ func (s *Server) environment() []string {
 	default:
 		env = append(env, "INDRIK_PYTHON="+Python())
 	}
+	if coverDir != "" {
+		env = append(env, "GOCOVERDIR="+coverDir)
+	}
 	for _, e := range s.Options.Env {
 		env = append(env, strings.ReplaceAll(e, "DIR", s.Dir))
 	}
