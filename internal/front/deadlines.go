@@ -90,15 +90,6 @@ func (s *server) sweep() {
 // exceeds tells whether d is longer than a limit, of which 0 is none.
 func exceeds(d, limit time.Duration) bool { return limit > 0 && d > limit }
 
-// patience is how long an idle connection is kept: between two requests, or before
-// the first one. One that another front gave may have had some there.
-func (c *conn) patience(cfg *config) time.Duration {
-	if cfg.keepalive > 0 && (c.served.Load() || c.greeted) {
-		return cfg.keepalive
-	}
-	return cfg.headerTimeout
-}
-
 // freeMemory is called by each sweep, with the mutex held: so many connections
 // have become idle since the last one.
 func (s *server) freeMemory(t int64, calmed int) {
