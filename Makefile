@@ -11,6 +11,7 @@
 # make ruff      lint and format of the Python; make mypy: its types. Both are of venv-lint:
 #                .cache/venv-lint
 # make fuzz      each fuzz target for FUZZTIME
+# make house     how the files of each package depend on each other, and what names mean there
 # make bench     Indrik beside other servers, in under ten minutes
 # make bench-full  all of it, into bench/results and docs/benchmarks.md
 # make bench-against BEFORE=BINARY  this tree's binary beside an older one, by processor time
@@ -39,7 +40,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet staticcheck house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -86,6 +87,10 @@ vet:
 
 staticcheck: $(TOOLS)/staticcheck
 	$(TOOLS)/staticcheck ./...
+
+# HOUSEFLAGS: -v names what is counted; then a package, such as internal/front
+house:
+	go run ./internal/tools/house $(HOUSEFLAGS)
 
 # The name of the stamp holds the version, so that a new one is installed.
 $(TOOLS)/staticcheck: $(TOOLS)/$(subst /,-,$(STATICCHECK))

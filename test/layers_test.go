@@ -33,6 +33,7 @@ var layers = map[string][]string{
 		"internal/accesslog", "internal/exitcode", "internal/http1", "internal/listen", "internal/oslayer", "internal/tlsconf",
 		"internal/version", "internal/wire",
 	},
+	"internal/tools/house":      {},
 	"internal/settings/gendocs": {"internal/settings", "internal/version"},
 	"internal/pyfind":           {},
 	"internal/codewatch":        {},
