@@ -239,7 +239,7 @@ func TestDocs(t *testing.T) {
 	bars := 0
 	for d := xml.NewDecoder(bytes.NewReader(drawing)); ; {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

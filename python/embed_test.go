@@ -55,7 +55,7 @@ func TestBundle(t *testing.T) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		got := map[string]bool{}
-		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
 			module, _, _ := strings.Cut(line, " ")
 			got[module] = true
 		}

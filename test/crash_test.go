@@ -135,7 +135,7 @@ func TestStopDuringCrashLoop(t *testing.T) {
 	s := harness.Start(t, harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": app}})
 	s.WriteFile("poison", "")
 	harness.Kill(t, s.Workers(1)[0], syscall.SIGKILL)
-	for mark := 0; mark < 4; mark++ {
+	for range 4 {
 		s.Log.Expect(t, `was sent SIGKILL!`)
 	}
 	s.Signal(syscall.SIGTERM)

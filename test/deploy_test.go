@@ -105,13 +105,13 @@ func TestAllNginx(t *testing.T) {
 	s := proxiedServer(t, harness.Options{Bind: []string{"unix:DIR/shop.sock"}, Args: []string{"--forwarded-for", "all"}})
 	dir, port := harness.TempDir(t), harness.FreePort(t)
 	block := harness.ReplaceAll(t, testedBlock(t, "nginx"), "/run/shop/shop.sock", s.Path("shop.sock"), "listen 80", fmt.Sprintf("listen 127.0.0.1:%d", port))
-	harness.Must(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(fmt.Sprintf(`daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
+	harness.Must(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), fmt.Appendf(nil, `daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
 events {}
 http {
     access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
 %[2]s
 }
-`, dir, block)), 0o644))
+`, dir, block), 0o644))
 	harness.RunProgram(t, dir, nil, program, "-c", filepath.Join(dir, "nginx.conf"), "-p", dir)
 	checkProxied(t, s, port)
 	s.Terminate()
@@ -152,7 +152,7 @@ func TestAllApache(t *testing.T) {
 	for _, m := range []string{"mpm_event", "proxy", "proxy_http", "headers", "authz_core"} {
 		fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
 	}
-	harness.Must(t, os.WriteFile(filepath.Join(dir, "apache.conf"), []byte(fmt.Sprintf(`ServerRoot %[1]s
+	harness.Must(t, os.WriteFile(filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `ServerRoot %[1]s
 PidFile %[1]s/apache.pid
 DefaultRuntimeDir %[1]s
 ErrorLog /dev/stderr
@@ -161,7 +161,7 @@ User www-data
 Group www-data
 %[3]s
 %[4]s
-`, dir, port, modules.String(), block)), 0o644))
+`, dir, port, modules.String(), block), 0o644))
 	harness.RunProgram(t, dir, nil, program, "-D", "FOREGROUND", "-f", filepath.Join(dir, "apache.conf"))
 	checkProxied(t, s, port)
 	s.Terminate()
@@ -174,7 +174,7 @@ func TestAllSupervisor(t *testing.T) {
 	harness.Must(t, os.WriteFile(filepath.Join(dir, "hello.py"), []byte("def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n"), 0o644))
 	block := harness.ReplaceAll(t, testedBlock(t, "supervisor"), "/srv/shop/.venv/bin/indrik", harness.Command(t)[0], "/srv/shop", dir, "127.0.0.1:8000",
 		fmt.Sprintf("127.0.0.1:%d", port), "user=shop\n", "", "/var/log/shop.log", filepath.Join(dir, "shop.log"), "shop.wsgi", "hello")
-	harness.Must(t, os.WriteFile(filepath.Join(dir, "supervisord.conf"), []byte(fmt.Sprintf("[supervisord]\nlogfile=%[1]s/supervisord.log\npidfile=%[1]s/supervisord.pid\nnodaemon=true\n%[2]s", dir, block)), 0o644))
+	harness.Must(t, os.WriteFile(filepath.Join(dir, "supervisord.conf"), fmt.Appendf(nil, "[supervisord]\nlogfile=%[1]s/supervisord.log\npidfile=%[1]s/supervisord.pid\nnodaemon=true\n%[2]s", dir, block), 0o644))
 	harness.RunProgram(t, dir, []string{"INDRIK_PYTHON=" + harness.Python(), "GORACE=atexit_sleep_ms=0"}, program, "--configuration", filepath.Join(dir, "supervisord.conf"))
 	via := harness.EndpointAt(t, port)
 	harness.Eventually(t, "the server answers", func() bool {

@@ -231,7 +231,7 @@ func (l *fleetLoad) keep(kind string, id int, pause time.Duration) {
 			if err != nil || r.Closes() {
 				leave()
 			}
-			if err != errAgain {
+			if !errors.Is(err, errAgain) {
 				break
 			}
 			l.count(func(t *fleetTally) { t.resent++ })

@@ -66,9 +66,7 @@ func startHostile(t *testing.T, uid int, app string, args ...string) *hostile {
 func (h *hostile) beside(t *testing.T) (done func()) {
 	stop := make(chan struct{})
 	for range 3 {
-		h.clients.Add(1)
-		go func() {
-			defer h.clients.Done()
+		h.clients.Go(func() {
 			for {
 				select {
 				case <-stop:
@@ -84,7 +82,7 @@ func (h *hostile) beside(t *testing.T) (done func()) {
 					t.Errorf("%s: got %d %q", word, r.Status, r.Body)
 				}
 			}
-		}()
+		})
 	}
 	return func() {
 		close(stop)

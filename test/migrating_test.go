@@ -36,7 +36,7 @@ func TestMigratingNames(t *testing.T) {
 	code := regexp.MustCompile("`([^`]+)`")
 	setting := regexp.MustCompile(`^[a-z_]+$`)
 	rows := 0
-	for _, line := range strings.Split(migratingDoc(t), "\n") {
+	for line := range strings.SplitSeq(migratingDoc(t), "\n") {
 		cells := strings.Split(strings.Trim(line, "| "), " | ")
 		if !strings.HasPrefix(line, "| `") || len(cells) < 2 {
 			continue

@@ -330,7 +330,7 @@ func TestCodeReloadSettles(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Args: []string{"--reload"}})
 	for i := range 10 {
-		harness.Must(t, os.WriteFile(s.Path("page.py"), []byte(fmt.Sprintf("TEXT = (%d,\n", i)), 0o644))
+		harness.Must(t, os.WriteFile(s.Path("page.py"), fmt.Appendf(nil, "TEXT = (%d,\n", i), 0o644))
 	}
 	harness.Must(t, os.WriteFile(s.Path("page.py"), []byte(pageWith("whole")), 0o644))
 	expectBody(s, "whole")

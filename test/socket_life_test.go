@@ -60,11 +60,9 @@ func TestSocketsReload(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range n {
 		ws := s.WebSocket("/echo")
-		all.Add(1)
-		go func() {
-			defer all.Done()
+		all.Go(func() {
 			ends[i] = talk(ws)
-		}()
+		})
 	}
 	begun := time.Now()
 	s.Signal(syscall.SIGHUP)
@@ -122,9 +120,7 @@ func TestSocketsManyReloads(t *testing.T) {
 	var rounds, losses atomic.Int32
 	stop := make(chan struct{})
 	for range 10 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for {
 				select {
 				case <-stop:
@@ -146,7 +142,7 @@ func TestSocketsManyReloads(t *testing.T) {
 				}
 				rounds.Add(1)
 			}
-		}()
+		})
 	}
 	reloads := 1
 	if os.Getenv("INDRIK_TEST_LONG") == "1" {

@@ -420,7 +420,7 @@ def app(environ, start_response):
 			}
 			s.Terminate()
 			lines := func(name string) (list []map[string]any) {
-				for _, line := range strings.Split(strings.TrimSpace(s.ReadFile(name)), "\n") {
+				for line := range strings.SplitSeq(strings.TrimSpace(s.ReadFile(name)), "\n") {
 					var fields map[string]any
 					if err := json.Unmarshal([]byte(line), &fields); err != nil {
 						t.Errorf("%s: %q: %v", name, line, err)

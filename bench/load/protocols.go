@@ -88,7 +88,7 @@ func (s *streamClient) Do(timeout time.Duration) error {
 		}
 		n, err := s.c.Read(s.buf[len(s.buf):cap(s.buf)])
 		s.buf = s.buf[:len(s.buf)+n]
-		h, body, size, bad := response(s.buf, err == io.EOF)
+		h, body, size, bad := response(s.buf, errors.Is(err, io.EOF))
 		switch {
 		case bad != nil:
 			return &Problem{Malformed, bad.Error()}

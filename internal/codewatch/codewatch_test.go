@@ -190,7 +190,7 @@ func TestSettled(t *testing.T) {
 		{"x deleted, x added, x deleted", "x deleted"},
 	} {
 		var changes []Change
-		for _, word := range strings.Split(c.changes, ", ") {
+		for word := range strings.SplitSeq(c.changes, ", ") {
 			path, what, _ := strings.Cut(word, " ")
 			changes = append(changes, Change{"/" + path, what})
 		}

@@ -46,7 +46,7 @@ func TestDelivers(t *testing.T) {
 		c.Close()
 		c.Close()
 		c.Send([]byte("late"))
-		if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := theirs.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("after Close: %v", err)
 		}
 		var none *Courier

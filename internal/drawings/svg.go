@@ -228,7 +228,7 @@ func (c *canvas) section(text string) {
 // wrap breaks a text into lines of at most width pixels. A word that is longer has a line of its own.
 func wrap(text string, width float64) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if line != "" && textWidth(line+" "+word) > width {
 			lines, line = append(lines, line), word
 		} else {

@@ -120,7 +120,7 @@ func (f *feed) took(n int, err error) (end bool, _ error) {
 	if f.limit > 0 && f.size > f.limit {
 		return false, http1.NewBodyTooLarge(f.size, f.limit)
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		f.left, f.ended = 0, true
 		return true, nil
 	}
@@ -248,7 +248,7 @@ func (c *conn) runFeed(f *feed) (bool, error) {
 		}
 		n, err := c.readSome(f, buf.part(room))
 		switch end, err := f.pass(buf, n, err); {
-		case err == errFeedOver:
+		case errors.Is(err, errFeedOver):
 		case err != nil:
 			return false, err
 		case end:
@@ -367,7 +367,7 @@ func (b *bodyReader) Read(p []byte) (n int, err error) {
 		b.end = true
 		return n, io.EOF
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
@@ -392,7 +392,7 @@ func (b *bodyReader) readChunked(p []byte) (int, error) {
 		}
 		n, err := b.c.nc.Read(b.buf)
 		if n == 0 && err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return 0, err

@@ -146,7 +146,7 @@ type networks struct {
 
 func parseNetworks(list string) networks {
 	var n networks
-	for _, part := range strings.Split(list, ",") {
+	for part := range strings.SplitSeq(list, ",") {
 		part = strings.TrimSpace(part)
 		if part == "*" {
 			n.all = true

@@ -148,7 +148,7 @@ func (c *conn) tryRead(fd uintptr) bool {
 	if c.readE == nil && c.readN > 0 && c.readN < len(c.buf)-c.w && quick && c.takeWhole() {
 		return false
 	}
-	if c.readE == unix.EAGAIN {
+	if errors.Is(c.readE, unix.EAGAIN) {
 		c.mu.Lock()
 		free := (c.resting || !c.busy) && c.r == c.w
 		c.mu.Unlock()

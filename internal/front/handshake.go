@@ -103,7 +103,7 @@ func (c *conn) readProxy(cfg *config) error {
 	switch {
 	case errors.Is(perr, proxyproto.ErrNone):
 		return nil
-	case perr == io.EOF:
+	case errors.Is(perr, io.EOF):
 		return perr
 	case !cfg.mayProxy(c.origin.peer):
 		return http1.NewError(http1.ForbiddenProxyRequest, nil)

@@ -71,7 +71,7 @@ func (st *stream) feedBody(f *feed) error {
 			return *slow
 		}
 		end, err := f.pass(buf, n, err)
-		if end || err != nil && err != io.EOF {
+		if end || err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"errors"
 	"indrik/internal/wire"
 	"syscall"
 
@@ -49,7 +50,7 @@ func (l *plainLine) try(p []byte) ([]byte, error) {
 	l.p, l.err = p, nil
 	err := l.c.raw.Write(l.tryFn)
 	p, l.p = l.p, nil
-	if err == nil && l.err != unix.EAGAIN {
+	if err == nil && !errors.Is(l.err, unix.EAGAIN) {
 		err = l.err
 	}
 	return p, err
@@ -69,7 +70,7 @@ func sendRaw(raw syscall.RawConn, data []byte, progress func()) error {
 		for len(data) > 0 {
 			var n int
 			if n, err = wire.WriteNow(fd, data); err != nil {
-				return err != unix.EAGAIN
+				return !errors.Is(err, unix.EAGAIN)
 			}
 			data = data[n:]
 			progress()

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"errors"
 	"indrik/internal/wire"
 	"io"
 	"time"
@@ -40,7 +41,7 @@ func (c *conn) watch() {
 // begun nobody would know for how long it is sent to nobody: there may be nothing to
 // send for hours.
 func (c *conn) lost(err error) {
-	if err != io.EOF || c.s.queue.streams(&c.ex) {
+	if !errors.Is(err, io.EOF) || c.s.queue.streams(&c.ex) {
 		c.s.queue.abandon(&c.ex)
 		return
 	}

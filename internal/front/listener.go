@@ -131,7 +131,7 @@ func (l *listener) acceptQueued(s *server) {
 	_ = raw.Control(func(fd uintptr) {
 		for {
 			nfd, err := accept(int(fd))
-			if err == unix.EINTR || err == unix.ECONNABORTED {
+			if errors.Is(err, unix.EINTR) || errors.Is(err, unix.ECONNABORTED) {
 				continue
 			}
 			if err != nil {

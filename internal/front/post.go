@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -61,7 +62,7 @@ func (p *post) try(message []byte, files []*os.File) error {
 		return unix.EAGAIN
 	}
 	err := wire.SendNow(p.fd, message, files)
-	if err == unix.EAGAIN || err == unix.ENOBUFS {
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
 		p.await()
 	}
 	return err

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -69,7 +70,7 @@ func (sl *slot) tryRead(fd uintptr) bool {
 	if sl.buf == nil {
 		sl.buf = messageBuffers.Get().(*[]byte)
 	}
-	if sl.in.Receive(fd, *sl.buf, 0); sl.in.Err == unix.EAGAIN {
+	if sl.in.Receive(fd, *sl.buf, 0); errors.Is(sl.in.Err, unix.EAGAIN) {
 		sl.releaseBuffer()
 		sl.mu.Unlock()
 		return false

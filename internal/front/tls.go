@@ -2,6 +2,7 @@ package front
 
 import (
 	"crypto/tls"
+	"errors"
 	"indrik/internal/wire"
 	"net"
 	"sync"
@@ -48,7 +49,7 @@ func (t *tlsSocket) Write(p []byte) (int, error) {
 		if werr != nil {
 			return 0, werr
 		}
-		if err != nil && err != unix.EAGAIN {
+		if err != nil && !errors.Is(err, unix.EAGAIN) {
 			return 0, err
 		}
 	}

@@ -3,6 +3,7 @@ package master
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -233,7 +234,7 @@ func TestPidOfAnother(t *testing.T) {
 	w, end = f.worker(0)
 	defer end.Close()
 	f.workerForked(w, 1)
-	if err := w.proc.Signal(0); err != os.ErrProcessDone {
+	if err := w.proc.Signal(0); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("process 1 can be signalled: %v", err)
 	}
 	if !strings.Contains(f.text.String(), "Process 1 is no child of this server") {
@@ -266,7 +267,7 @@ func FuzzWorkerChannel(f *testing.F) {
 			i, op := int(ops[0])%count, ops[1]
 			ops = ops[2:]
 			data, rights := models[i].message(op, &ops)
-			for send(ends[i], data, rights...) == unix.EAGAIN && !workers[i].broke {
+			for errors.Is(send(ends[i], data, rights...), unix.EAGAIN) && !workers[i].broke {
 				select {
 				case event := <-s.events:
 					event()

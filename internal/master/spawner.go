@@ -2,6 +2,7 @@ package master
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -271,7 +272,7 @@ func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 // to tell. The others are children of this process from now on.
 func (m *Master) missOrphans(sp *spawner) {
 	for _, w := range m.byAge() {
-		if w.gen.sp == sp && w.proc != nil && w.proc.Signal(0) == os.ErrProcessDone {
+		if w.gen.sp == sp && w.proc != nil && errors.Is(w.proc.Signal(0), os.ErrProcessDone) {
 			m.workerExited(w, 0, 0, 0)
 		}
 	}

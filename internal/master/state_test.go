@@ -95,7 +95,7 @@ func stateTable(t *testing.T, path string) (states []string, rows map[string][]s
 		case len(cells) != 1+len(states):
 			t.Fatalf("%s: a row of %d cells: %s", path, len(cells), line)
 		default:
-			for _, name := range strings.Split(cells[0], ",") {
+			for name := range strings.SplitSeq(cells[0], ",") {
 				rows[strings.TrimSpace(name)] = cells[1:]
 			}
 		}

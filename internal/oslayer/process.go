@@ -73,7 +73,7 @@ func FindChild(pid int, parents ...int) (*Process, error) {
 	found := &Process{pid, p}
 	parent, known := parentOf(pid)
 	switch {
-	case found.Signal(0) == os.ErrProcessDone:
+	case errors.Is(found.Signal(0), os.ErrProcessDone):
 		// What was read may be of another process by now.
 		return found, nil
 	case known && !slices.Contains(parents, parent):
@@ -108,7 +108,9 @@ func (p *Process) Release() {
 }
 
 // Ended reports whether the process has ended, also if nobody has collected it yet.
-func (p *Process) Ended() bool { return p.p == nil || p.Signal(0) == os.ErrProcessDone || ended(p) }
+func (p *Process) Ended() bool {
+	return p.p == nil || errors.Is(p.Signal(0), os.ErrProcessDone) || ended(p)
+}
 
 // An Exit is the end of a child.
 type Exit struct {

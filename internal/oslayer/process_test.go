@@ -115,11 +115,11 @@ func TestStart(t *testing.T) {
 	if status := reap(t, p.Pid()); status.ExitStatus() != 7 {
 		t.Errorf("status %#x", status)
 	}
-	if err := p.Signal(syscall.SIGTERM); err != os.ErrProcessDone {
+	if err := p.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("signal after the end: %v", err)
 	}
 	p.Release()
-	if err := p.Signal(syscall.SIGTERM); err != os.ErrProcessDone {
+	if err := p.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("signal after release: %v", err)
 	}
 }
@@ -170,10 +170,10 @@ func TestSignal(t *testing.T) {
 		if status := reap(t, p.Pid()); status.Signal() != syscall.SIGKILL {
 			t.Errorf("status %#x", status)
 		}
-		if err := p.Signal(syscall.SIGKILL); err != os.ErrProcessDone {
+		if err := p.Signal(syscall.SIGKILL); !errors.Is(err, os.ErrProcessDone) {
 			t.Errorf("signal after the end: %v", err)
 		}
-		if err := findChild(t, p.Pid()).Signal(syscall.SIGKILL); err != os.ErrProcessDone {
+		if err := findChild(t, p.Pid()).Signal(syscall.SIGKILL); !errors.Is(err, os.ErrProcessDone) {
 			t.Errorf("signal to a process found after its end: %v", err)
 		}
 	}
@@ -215,14 +215,14 @@ func TestFindChild(t *testing.T) {
 	child, _ := start(t, "sleep", Command{Args: []string{"sleep"}})
 	for _, pid := range []int{1, os.Getpid(), os.Getppid(), 0, -1, -child.Pid()} {
 		p, err := FindChild(pid, os.Getpid())
-		if err != ErrStranger {
+		if !errors.Is(err, ErrStranger) {
 			t.Errorf("process %d is taken for a child: %v", pid, err)
 		}
-		if err := p.Signal(0); err != os.ErrProcessDone {
+		if err := p.Signal(0); !errors.Is(err, os.ErrProcessDone) {
 			t.Errorf("process %d can be signalled: %v", pid, err)
 		}
 	}
-	if p, err := FindChild(child.Pid(), 1, 2); err != ErrStranger {
+	if p, err := FindChild(child.Pid(), 1, 2); !errors.Is(err, ErrStranger) {
 		t.Errorf("a child of another process is %v, %v", p, err)
 	}
 	found := findChild(t, child.Pid())

@@ -178,7 +178,7 @@ func PythonLevel(level errlog.Level) int { return wire.PythonDebug * (1 + int(le
 // LevelName is the name of the level whose messages a Python logger of level n
 // takes, at the least.
 func LevelName(n int) string {
-	for level := errlog.Debug; level < errlog.Critical; level++ {
+	for level := range errlog.Critical {
 		if PythonLevel(level) >= n {
 			return level.String()
 		}

@@ -1,7 +1,10 @@
 package pidfile
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // signalled tells from the result of kill(pid, 0) whether there is such a process;
 // EPERM: it belongs to somebody else.
-func signalled(err error) bool { return err == nil || err == syscall.EPERM }
+func signalled(err error) bool { return err == nil || errors.Is(err, syscall.EPERM) }

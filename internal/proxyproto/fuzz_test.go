@@ -23,7 +23,7 @@ func FuzzParse(f *testing.F) {
 		h, n, err := Parse(Auto, b)
 		if err != nil {
 			var e *Error
-			if n != 0 || h != (Header{}) || err != ErrNone && !errors.As(err, &e) {
+			if n != 0 || h != (Header{}) || !errors.Is(err, ErrNone) && !errors.As(err, &e) {
 				t.Fatalf("%+v, %d, %v", h, n, err)
 			}
 			for _, r := range err.Error() {
@@ -49,7 +49,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("with %d bytes after it the header is %+v, %d, %v", i-n, ph, pn, perr)
 			case n == 0 && (pn != 0 || err == nil && perr != nil):
 				t.Fatalf("%d bytes are %+v, %d, %v, all are %v", i, ph, pn, perr, err)
-			case perr == ErrNone && err != ErrNone:
+			case errors.Is(perr, ErrNone) && !errors.Is(err, ErrNone):
 				t.Fatalf("%d bytes are no header, all are %v", i, err)
 			}
 		}
@@ -59,7 +59,7 @@ func FuzzParse(f *testing.F) {
 		if n1 > 0 && n2 > 0 || n1 > 0 && (h1 != h || n1 != n) || n2 > 0 && (h2 != h || n2 != n) || n > 0 && n1 == 0 && n2 == 0 {
 			t.Fatalf("auto %+v %d %v, v1 %+v %d %v, v2 %+v %d %v", h, n, err, h1, n1, err1, h2, n2, err2)
 		}
-		if _, n, err := Parse(Off, b); n != 0 || err != ErrNone {
+		if _, n, err := Parse(Off, b); n != 0 || !errors.Is(err, ErrNone) {
 			t.Fatalf("off: %d, %v", n, err)
 		}
 	})

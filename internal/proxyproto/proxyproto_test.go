@@ -92,7 +92,7 @@ func TestAccepted(t *testing.T) {
 				}
 			}
 			for _, mode := range []Mode{Off, other} {
-				if _, n, err := Parse(mode, []byte(test.text)); n != 0 || err != ErrNone {
+				if _, n, err := Parse(mode, []byte(test.text)); n != 0 || !errors.Is(err, ErrNone) {
 					t.Errorf("mode %d: %d, %v", mode, n, err)
 				}
 			}
@@ -202,12 +202,12 @@ func TestNone(t *testing.T) {
 	} {
 		for i := range len(text) + 1 {
 			_, n, err := Parse(Auto, []byte(text[:i]))
-			if n != 0 || i < decided && err != nil || i >= decided && err != ErrNone {
+			if n != 0 || i < decided && err != nil || i >= decided && !errors.Is(err, ErrNone) {
 				t.Errorf("%d bytes of %q: %d, %v, want a decision at %d", i, text, n, err, decided)
 			}
 		}
 	}
-	if _, n, err := Parse(Off, nil); n != 0 || err != ErrNone {
+	if _, n, err := Parse(Off, nil); n != 0 || !errors.Is(err, ErrNone) {
 		t.Errorf("off: %d, %v", n, err)
 	}
 }

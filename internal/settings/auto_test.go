@@ -29,7 +29,7 @@ func TestAutoWorkers(t *testing.T) {
 	if resolve(t, layers(t, nil, nil, "-w", "2")).AutoWorkers() || resolve(t, layers(t, nil, nil)).AutoWorkers() {
 		t.Error("a number is auto")
 	}
-	for _, text := range strings.Fields("Auto automatic 1auto") {
+	for text := range strings.FieldsSeq("Auto automatic 1auto") {
 		if _, _, err := ParseArgs("indrik", []string{"-w", text}); err == nil || !strings.HasSuffix(err.Error(), "invalid int value: '"+text+"'") {
 			t.Errorf("%s: %v", text, err)
 		}

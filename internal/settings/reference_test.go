@@ -201,7 +201,7 @@ func TestAgainstArgparse(t *testing.T) {
 		var got splitting
 		words, err := splitShell(text)
 		if err != nil {
-			got.Error = ptr(err.Error())
+			got.Error = new(err.Error())
 		} else if got.Words = words; words == nil {
 			got.Words = []string{}
 		}
@@ -287,11 +287,11 @@ func outcomeOf(t *testing.T, words []string) outcome {
 	case errors.As(err, &completion):
 		return outcome{Shell: &completion.Shell}
 	case errors.Is(err, ErrHelp):
-		return outcome{Help: ptr("")}
+		return outcome{Help: new("")}
 	case errors.Is(err, ErrHelpAll):
-		return outcome{All: ptr("")}
+		return outcome{All: new("")}
 	case errors.Is(err, ErrVersion):
-		return outcome{Version: ptr("")}
+		return outcome{Version: new("")}
 	case errors.As(err, &usage):
 		return outcome{Error: &usage.Text}
 	case err != nil:
@@ -306,8 +306,6 @@ func outcomeOf(t *testing.T, words []string) outcome {
 	}
 	return o
 }
-
-func ptr(s string) *string { return &s }
 
 func asJSON(v any) string {
 	b, err := json.Marshal(v)

@@ -104,7 +104,7 @@ func TestGunicornsSettings(t *testing.T) {
 		if !slices.Equal(s.Flags, g.Flags) {
 			t.Errorf("%s: flags %q, Gunicorn has %q", g.Name, s.Flags, g.Flags)
 		}
-		if section := strings.TrimSuffix(g.Section, " Arbiter Hooks"); section != g.Section {
+		if section, ok := strings.CutSuffix(g.Section, " Arbiter Hooks"); ok {
 			g.Section = section + " Arbiters"
 		}
 		if s.Section != g.Section {

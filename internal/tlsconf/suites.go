@@ -95,7 +95,7 @@ func suiteName(id uint16) string {
 
 func set(list string) map[string]bool {
 	words := map[string]bool{}
-	for _, w := range strings.Fields(list) {
+	for w := range strings.FieldsSeq(list) {
 		words[w] = true
 	}
 	return words

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"unicode/utf8"
 )
@@ -379,7 +380,7 @@ func (d *Decoder) inflated() (Event, error) {
 	for n < len(in.out) && !end {
 		more, err := in.read(in.out[n:])
 		n += more
-		if end = err == io.EOF; err != nil && !end {
+		if end = errors.Is(err, io.EOF); err != nil && !end {
 			return Event{}, errDeflate
 		}
 		if d.size += int64(more); d.MaxMessage > 0 && d.size > d.MaxMessage {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
+	"slices"
 
 	"indrik/internal/http1"
 )
@@ -90,12 +91,7 @@ func (h *Handshake) offers(req *http1.Request) error {
 
 // Offers tells whether the client offers a subprotocol.
 func (h *Handshake) Offers(protocol string) bool {
-	for _, p := range h.Protocols {
-		if p == protocol {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(h.Protocols, protocol)
 }
 
 // AppendFields appends to dst what the answer has to say that accepts the handshake:

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -155,7 +156,7 @@ func (c *Conn) sendNow(data []byte, files []*os.File) bool {
 	switch {
 	case werr != nil:
 		return true // closed
-	case err == unix.EAGAIN || err == unix.ENOBUFS || err == unix.ETOOMANYREFS:
+	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ETOOMANYREFS):
 		return false
 	}
 	return true // or the peer is gone, which shows in Recv
@@ -212,12 +213,12 @@ func (c *Conn) Recv(v any) ([]*os.File, error) {
 func (c *Conn) receive() error {
 	rerr := c.raw.Read(func(fd uintptr) bool {
 		c.in.Receive(fd, c.buf, 0)
-		if c.in.Err == unix.ECONNRESET {
+		if errors.Is(c.in.Err, unix.ECONNRESET) {
 			// The peer ended without reading all that it was sent. Linux says so
 			// once, and ahead of what the peer has sent before.
 			c.in.Receive(fd, c.buf, 0)
 		}
-		return c.in.Err != unix.EAGAIN
+		return !errors.Is(c.in.Err, unix.EAGAIN)
 	})
 	if rerr != nil {
 		c.mu.Lock()
@@ -228,7 +229,7 @@ func (c *Conn) receive() error {
 		}
 		return rerr
 	}
-	if c.in.Err == unix.ECONNRESET {
+	if errors.Is(c.in.Err, unix.ECONNRESET) {
 		return io.EOF
 	}
 	return os.NewSyscallError("recvmsg", c.in.Err)

@@ -191,7 +191,7 @@ func TestConnEnd(t *testing.T) {
 	if _, err := b.Recv(&m); err != nil || m.Type != TypeReady {
 		t.Fatalf("%+v, %v: what was sent before the end is lost", m, err)
 	}
-	if _, err := b.Recv(&m); err != io.EOF {
+	if _, err := b.Recv(&m); !errors.Is(err, io.EOF) {
 		t.Errorf("%v, want EOF", err)
 	}
 	b.Send(FromFront{Type: TypeReady}) // must not raise SIGPIPE
@@ -210,7 +210,7 @@ func TestConnCloseEndsRecv(t *testing.T) {
 	a.Close()
 	select {
 	case err := <-done:
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Errorf("%v, want EOF", err)
 		}
 	case <-time.After(5 * time.Second):
@@ -285,7 +285,7 @@ func TestLastWordsBeforeReset(t *testing.T) {
 	if _, err := a.Recv(&got); err != nil || got.Type != "last" {
 		t.Errorf("received %q, %v", got.Type, err)
 	}
-	if _, err := a.Recv(&got); err != io.EOF {
+	if _, err := a.Recv(&got); !errors.Is(err, io.EOF) {
 		t.Errorf("then %v", err)
 	}
 }

@@ -66,10 +66,10 @@ func quotedIn(text string) map[string]bool {
 func jsonNames(v any) (names, nested map[string]bool) {
 	names, nested = map[string]bool{}, map[string]bool{}
 	t := reflect.TypeOf(v)
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		names[name], nested[name] = true, true
-		if ft := t.Field(i).Type; ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct {
+		if ft := field.Type; ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct {
 			inner, _ := jsonNames(reflect.Zero(ft.Elem()).Interface())
 			maps.Copy(nested, inner)
 		}

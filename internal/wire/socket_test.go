@@ -38,7 +38,7 @@ func TestReceiver(t *testing.T) {
 	a, b := adoptedPair(t)
 	var in Receiver
 	buf := make([]byte, 16)
-	if in.Receive(fdOf(t, b), buf, 0); in.Err != unix.EAGAIN {
+	if in.Receive(fdOf(t, b), buf, 0); !errors.Is(in.Err, unix.EAGAIN) {
 		t.Errorf("with nothing there: %v", in.Err)
 	}
 	for files := range 4 {
@@ -94,7 +94,7 @@ func TestRetryWhenWritable(t *testing.T) {
 	var sent int
 	for ; ; sent++ {
 		err := SendNow(fd, message, nil)
-		if err == unix.EAGAIN || err == unix.ENOBUFS {
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
 			break
 		}
 		if err != nil {

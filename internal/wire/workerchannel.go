@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -126,7 +127,7 @@ func (c *WorkerChannel) Recv() (msg FromWorker, sender int, err error) {
 	in := c.in
 	rerr := c.raw.Read(func(fd uintptr) bool {
 		data = buffers.Get().(*[MaxWorkerMessage]byte)
-		if in.Receive(fd, data[:], 0); in.Err != unix.EAGAIN {
+		if in.Receive(fd, data[:], 0); !errors.Is(in.Err, unix.EAGAIN) {
 			return true
 		}
 		buffers.Put(data)

@@ -137,7 +137,7 @@ func TestWorkerChannel(t *testing.T) {
 	if msg, _, err := c.Recv(); err != nil || msg.Type != TypeRecycle {
 		t.Errorf("what was sent before the end: %+v, %v", msg, err)
 	}
-	if _, _, err := c.Recv(); err != io.EOF {
+	if _, _, err := c.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 }
@@ -159,7 +159,7 @@ func TestWorkerChannelClosed(t *testing.T) {
 		done <- err
 	}()
 	c.Close()
-	if err := <-done; err != io.EOF {
+	if err := <-done; !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -197,7 +197,7 @@ func TestOnlyFrom(t *testing.T) {
 			}
 			_, err = conn.Recv(&msg)
 		}
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Errorf("at the end: %v", err)
 		}
 		conn.Close()

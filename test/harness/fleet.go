@@ -190,7 +190,7 @@ func (f *Fleet) startNginx(n *NetNS) {
 	f.writeNginx(upstream)
 	server = ReplaceAll(f.T, "server {"+server, "listen 80", "listen "+FleetNginx+":80", "proxy_read_timeout 35s",
 		fmt.Sprintf("proxy_read_timeout %dms;\n        add_header X-Tried $upstream_addr always", FleetSilence.Milliseconds()))
-	Must(f.T, os.WriteFile(filepath.Join(f.nginxDir, "nginx.conf"), []byte(fmt.Sprintf(`daemon off; worker_processes 1; pid %[1]s/nginx.pid; error_log stderr;
+	Must(f.T, os.WriteFile(filepath.Join(f.nginxDir, "nginx.conf"), fmt.Appendf(nil, `daemon off; worker_processes 1; pid %[1]s/nginx.pid; error_log stderr;
 user root;
 events {}
 http {
@@ -199,7 +199,7 @@ http {
     include %[1]s/upstream;
 %[2]s
 }
-`, f.nginxDir, server)), 0o644))
+`, f.nginxDir, server), 0o644))
 	f.nginxPID = f.program(n, f.nginxDir, FindProgram(f.T, "nginx"), "-c", filepath.Join(f.nginxDir, "nginx.conf"), "-p", f.nginxDir)
 	f.waitBalancer(FleetNginx)
 }
