@@ -26,8 +26,8 @@ var layers = map[string][]string{
 		"internal/wire", "python",
 	},
 	"internal/front": {
-		"internal/accesslog", "internal/account", "internal/capacity", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outlets",
-		"internal/proxyproto", "internal/syslog", "internal/tlsconf", "internal/version", "internal/websocket", "internal/wire",
+		"internal/accesslog", "internal/account", "internal/capacity", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outbox",
+		"internal/outlets", "internal/proxyproto", "internal/syslog", "internal/tlsconf", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/settings": {
 		"internal/accesslog", "internal/exitcode", "internal/http1", "internal/listen", "internal/oslayer", "internal/tlsconf",
@@ -41,6 +41,7 @@ var layers = map[string][]string{
 	"internal/pidfile":          {"internal/pathwalk"},
 	"internal/listen":           {"internal/pathwalk"},
 	"internal/oslayer":          {},
+	"internal/outbox":           {"internal/account"},
 	"internal/outlets":          {"internal/errlog", "internal/statsd", "internal/syslog", "internal/wire"},
 	"internal/statsd":           {"internal/courier", "internal/pathwalk"},
 	"internal/syslog":           {"internal/courier", "internal/pathwalk"},

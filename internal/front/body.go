@@ -63,7 +63,7 @@ func (c *conn) readBody(ex *exchange) error {
 	c.upload.begin()
 	c.enter(reading)
 	if req.Expect100 && c.r == c.w {
-		c.out.write(continueLine)
+		c.out.Write(continueLine)
 	}
 	body := ex.spool()
 	var err error

@@ -244,7 +244,7 @@ func (c *conn) runFeed(f *feed) (bool, error) {
 			room = feedRest
 		}
 		if f.proceed() {
-			c.out.write(continueLine)
+			c.out.Write(continueLine)
 		}
 		n, err := c.readSome(f, buf.part(room))
 		switch end, err := f.pass(buf, n, err); {

@@ -14,6 +14,7 @@ import (
 
 	"indrik/internal/account"
 	"indrik/internal/http1"
+	"indrik/internal/outbox"
 	"indrik/internal/websocket"
 )
 
@@ -79,8 +80,8 @@ type conn struct {
 	ending bool      // no request is read any more
 
 	ex    exchange
-	out   outbox
-	plain plainLine
+	out   outbox.Outbox
+	plain plainTransport
 
 	// Of whoever answers.
 	chunked     bool
@@ -108,7 +109,7 @@ func newConn(s *server, nc net.Conn, from *endpoint) (*conn, error) {
 	c.ex.s, c.ex.from, c.ex.to, c.ex.req = s, &c.origin, c, &c.req
 	c.plain.c = c
 	c.plain.tryFn = c.plain.tryWrite
-	c.out.init(&c.plain, c)
+	c.out.Init(&c.plain, c)
 	c.readFn = c.tryRead
 	c.enter(greeting)
 	return c, nil
@@ -148,7 +149,7 @@ func (c *conn) run() {
 	if answered {
 		c.linger()
 	}
-	if !c.out.broken() {
+	if !c.out.HasFailed() {
 		// Who makes a response that was cut off may look at the request yet.
 		c.releaseBuffer()
 	}
@@ -159,7 +160,7 @@ func (c *conn) serve() {
 	if !c.http2 {
 		if c.tls != nil {
 			c.tlsSock.setAsync()
-			c.out.line = &tlsLine{tls: c.tls, sock: c.tlsSock}
+			c.out.SetTransport(&tlsTransport{tls: c.tls, sock: c.tlsSock})
 		}
 		c.enter(idle)
 		for c.serveOne() {
@@ -219,7 +220,7 @@ func (c *conn) takeOver(cfg *config) {
 	c.setBusy(true)
 	c.passed = false
 	c.ex.begin(cfg)
-	c.out.begin(c.ex.form != forQueue)
+	c.out.Begin(c.ex.form != forQueue)
 }
 
 // giveUp answers a request that cannot be read, as far as there is somebody to
@@ -244,7 +245,7 @@ func (c *conn) giveUp(err error) {
 			c.ex.logCut(status)
 			c.ex.last = true
 			c.ex.writeError(status.code)
-			c.out.finish(false)
+			c.out.Finish(false)
 		} else {
 			c.answer(http1.AppendErrorPage(nil, status.code, reasons[status.code], "", date(time.Now())))
 		}

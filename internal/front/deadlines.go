@@ -70,7 +70,7 @@ func (s *server) sweep() {
 			if exceeds(since, cfg.writeTimeout) {
 				s.log.Infof("The response to ip=%s is cut off: the client has taken none of it for write_timeout (%s)",
 					c.origin.remote, cfg.writeTimeout)
-				c.out.kill()
+				c.out.Kill()
 			}
 		}
 	}

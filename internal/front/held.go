@@ -102,12 +102,12 @@ func (c *conn) cutOff() {
 	c.mu.Lock()
 	c.ending = true
 	c.mu.Unlock()
-	if sk := c.socket.Load(); sk != nil && sk.dismiss(websocket.CloseTryAgainLater, "too much memory") && !c.out.isWriting() {
+	if sk := c.socket.Load(); sk != nil && sk.dismiss(websocket.CloseTryAgainLater, "too much memory") && !c.out.IsWriting() {
 		return // it has a close frame, and the reader ends
 	}
 	c.s.queue.abandon(&c.ex)
-	c.out.kill()
-	c.abort() // also of HTTP/2, which has no outbox here
+	c.out.Kill()
+	c.Abort() // also of HTTP/2, which has no outbox here
 }
 
 // wasCutOff tells the operator.

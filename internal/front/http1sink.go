@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"indrik/internal/http1"
+	"indrik/internal/outbox"
 )
 
 // This file is what makes a conn the sink of its responses: how they look in
@@ -30,10 +31,10 @@ func (c *conn) start(h *http1.Head) (http1.Framing, error) {
 func (c *conn) body(p []byte, last bool) {
 	if len(p) >= apartSize && !c.chunked {
 		if c.scratch != nil {
-			c.out.write(c.scratch)
+			c.out.Write(c.scratch)
 			c.dropScratch()
 		}
-		c.out.write(p)
+		c.out.Write(p)
 		return
 	}
 	b := c.takeScratch()
@@ -46,7 +47,7 @@ func (c *conn) body(p []byte, last bool) {
 		b = append(b, p...)
 	}
 	c.scratch = b
-	c.out.write(b)
+	c.out.Write(b)
 	c.dropScratch()
 }
 
@@ -56,12 +57,12 @@ func (c *conn) file(f *os.File, offset, size int64, last bool) {
 		c.scratch = http1.AppendChunkSize(c.takeScratch(), size)
 	}
 	if c.scratch != nil {
-		c.out.write(c.scratch)
+		c.out.Write(c.scratch)
 		c.dropScratch()
 	}
-	c.out.sendFile(f, offset, size)
+	c.out.SendFile(outbox.FilePart{File: f, Offset: offset, Size: size})
 	if chunk {
-		c.out.write([]byte("\r\n"))
+		c.out.Write([]byte("\r\n"))
 	}
 }
 
@@ -72,25 +73,25 @@ func (c *conn) trail(fields []http1.Field) {
 		b = append(b, http1.LastChunk...)
 	}
 	c.scratch = b
-	c.out.write(b)
+	c.out.Write(b)
 	c.dropScratch()
 }
 
-func (c *conn) whenLow(f func()) { c.out.whenLow(f) }
+func (c *conn) whenLow(f func()) { c.out.WhenLow(f) }
 
 func (c *conn) hints(fields []http1.Field) error {
 	b, err := http1.AppendInterim(nil, 103, fields)
 	if err == nil {
-		c.out.write(b)
+		c.out.Write(b)
 	}
 	return err
 }
 
-func (c *conn) finish(keep bool) { c.out.finish(keep) }
+func (c *conn) finish(keep bool) { c.out.Finish(keep) }
 
-func (c *conn) kill() { c.out.kill() }
+func (c *conn) kill() { c.out.Kill() }
 
-func (c *conn) broken() bool { return c.out.broken() }
+func (c *conn) broken() bool { return c.out.HasFailed() }
 
 // takeScratch returns the bytes that are to go out next. Connections share the
 // memory for them: most have nothing to say most of the time.
@@ -110,25 +111,25 @@ func (c *conn) dropScratch() {
 	c.scratch, c.scratchFrom = nil, nil
 }
 
-// tmpFile makes a file for what is too large for memory.
-func (c *conn) tmpFile() (*os.File, error) { return c.s.tmpFile() }
+// TmpFile makes a file for what is too large for memory.
+func (c *conn) TmpFile() (*os.File, error) { return c.s.tmpFile() }
 
-func (c *conn) cannotSpool(err error) { c.s.cannotSpool(err) }
+func (c *conn) CannotSpool(err error) { c.s.cannotSpool(err) }
 
-func (c *conn) startWriting() {
+func (c *conn) StartWriting() {
 	c.enter(writing)
-	go c.out.run()
+	go c.out.Run()
 }
 
-func (c *conn) stopWriting() {
+func (c *conn) StopWriting() {
 	if c.phase.Load() == int32(writing) {
 		c.enter(running)
 	}
 }
 
-// responseDone is called when all of a response is with the kernel. keep:
+// ResponseDone is called when all of a response is with the kernel. keep:
 // another request may follow.
-func (c *conn) responseDone(keep bool) {
+func (c *conn) ResponseDone(keep bool) {
 	if f := c.ex.feed; f != nil {
 		f.stop()
 	}
@@ -150,9 +151,9 @@ func (c *conn) responseDone(keep bool) {
 	}
 }
 
-// abort closes the connection at once. The client sees that its response is
+// Abort closes the connection at once. The client sees that its response is
 // not complete.
-func (c *conn) abort() {
+func (c *conn) Abort() {
 	c.mu.Lock()
 	c.ending = true
 	c.mu.Unlock()
@@ -166,7 +167,7 @@ func (c *conn) abort() {
 // far as it should have been.
 func (c *conn) answer(page []byte) {
 	c.setBusy(true)
-	c.out.begin(false)
-	c.out.write(page)
-	c.out.finish(false)
+	c.out.Begin(false)
+	c.out.Write(page)
+	c.out.Finish(false)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"indrik/internal/http1"
+	"indrik/internal/outbox"
 )
 
 // streamPatience is how much of a response may be sent before a deadline is set
@@ -28,7 +29,7 @@ type stream struct {
 	control *http.ResponseController
 	req     http1.Request
 	ex      exchange
-	out     outbox
+	out     outbox.Outbox
 
 	work    chan struct{}   // run is to be called
 	wanted  <-chan struct{} // the feed is to look
@@ -62,14 +63,15 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 		work: make(chan struct{}, 1), over: make(chan struct{}),
 	}
 	st.ex.s, st.ex.from, st.ex.to, st.ex.req = s, &c.origin, st, &st.req
-	st.out.init(st, st)
-	st.ex.holder, st.out.holder = c.held, c.held
+	st.out.Init(st, st)
+	st.ex.holder = c.held
+	st.out.SetHolder(c.held)
 	st.crowded = !c.held.OpenStream()
 	defer c.held.CloseStream()
 	c.hold(streamHeld)
 	defer func() { c.hold(-streamHeld - st.headHeld) }()
 	st.ex.begin(s.config())
-	st.out.begin(st.ex.form != forQueue)
+	st.out.Begin(st.ex.form != forQueue)
 	if err := st.read(); err != nil {
 		st.ex.release()
 		st.giveUp(err)
@@ -195,7 +197,7 @@ func (st *stream) write() {
 	for {
 		select {
 		case <-st.work:
-			st.out.run()
+			st.out.Run()
 		case <-gone:
 			gone = nil
 			st.s.queue.abandon(&st.ex)
@@ -255,9 +257,9 @@ func (st *stream) body(p []byte, last bool) {
 		st.left -= int64(len(p))
 	}
 	if len(p) > 0 {
-		st.out.write(p)
+		st.out.Write(p)
 	} else {
-		st.out.wake()
+		st.out.Wake()
 	}
 }
 
@@ -269,8 +271,8 @@ func (st *stream) file(f *os.File, offset, size int64, last bool) {
 	if st.left >= 0 {
 		st.left -= size
 	}
-	st.out.sendFile(f, offset, size)
-	st.out.wake()
+	st.out.SendFile(outbox.FilePart{File: f, Offset: offset, Size: size})
+	st.out.Wake()
 }
 
 func (st *stream) hints(fields []http1.Field) error {
@@ -284,7 +286,7 @@ func (st *stream) hints(fields []http1.Field) error {
 			names, values = append(names, string(f.Name)), append(values, string(f.Value))
 		}
 	}
-	st.out.push(func() error {
+	st.out.Push(func() error {
 		header := st.w.Header()
 		for i, name := range names {
 			header.Add(name, values[i])
@@ -293,7 +295,7 @@ func (st *stream) hints(fields []http1.Field) error {
 		clear(header)
 		return nil
 	})
-	st.out.wake()
+	st.out.Wake()
 	return nil
 }
 
@@ -305,16 +307,16 @@ func (st *stream) trail(fields []http1.Field) {
 	for i, f := range fields {
 		trailers[i] = trailer{http.TrailerPrefix + http.CanonicalHeaderKey(string(f.Name)), string(f.Value)}
 	}
-	st.out.push(func() error {
+	st.out.Push(func() error {
 		for _, t := range trailers {
 			st.w.Header().Add(t.name, t.value)
 		}
 		return nil
 	})
-	st.out.wake()
+	st.out.Wake()
 }
 
-func (st *stream) whenLow(f func()) { st.out.whenLow(f) }
+func (st *stream) whenLow(f func()) { st.out.WhenLow(f) }
 
 func (st *stream) pushHead() {
 	if !st.head.waits {
@@ -322,7 +324,7 @@ func (st *stream) pushHead() {
 	}
 	head := st.head
 	st.head.waits = false
-	st.out.push(func() error {
+	st.out.Push(func() error {
 		header := st.w.Header()
 		header["Content-Type"] = nil // none is made up
 		for _, f := range head.fields {
@@ -341,7 +343,7 @@ func (st *stream) pushHead() {
 // flushBegun has the client see what there was of a response that is cut off, as
 // one of HTTP/1 does, if it takes that soon.
 func (st *stream) flushBegun() {
-	if !st.begun || st.out.broken() {
+	if !st.begun || st.out.HasFailed() {
 		return
 	}
 	if st.control.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
@@ -353,45 +355,45 @@ func (st *stream) finish(keep bool) {
 	if !st.ended.Load() || st.left > 0 {
 		st.aborted.Store(true)
 	}
-	st.out.finish(keep)
+	st.out.Finish(keep)
 }
 
-func (st *stream) kill() { st.out.kill() }
+func (st *stream) kill() { st.out.Kill() }
 
-func (st *stream) broken() bool { return st.out.broken() }
+func (st *stream) broken() bool { return st.out.HasFailed() }
 
 // A stream is the owner of its outbox.
 
-func (st *stream) tmpFile() (*os.File, error) { return st.s.tmpFile() }
+func (st *stream) TmpFile() (*os.File, error) { return st.s.tmpFile() }
 
-func (st *stream) cannotSpool(err error) { st.s.cannotSpool(err) }
+func (st *stream) CannotSpool(err error) { st.s.cannotSpool(err) }
 
-func (st *stream) startWriting() {
+func (st *stream) StartWriting() {
 	select {
 	case st.work <- struct{}{}:
 	default:
 	}
 }
 
-func (st *stream) stopWriting() {}
+func (st *stream) StopWriting() {}
 
-func (st *stream) responseDone(bool) {
+func (st *stream) ResponseDone(bool) {
 	if f := st.ex.feed; f != nil {
 		f.stop()
 	}
 	close(st.over)
 }
 
-func (st *stream) abort() { st.aborted.Store(true) }
+func (st *stream) Abort() { st.aborted.Store(true) }
 
 // A stream is the line of its outbox: nothing can be sent without waiting, since
 // only one goroutine may.
 
-func (st *stream) try(p []byte) ([]byte, error) { return p, nil }
+func (st *stream) Try(p []byte) ([]byte, error) { return p, nil }
 
-func (st *stream) waits() bool { return false }
+func (st *stream) Pending() bool { return false }
 
-func (st *stream) send(p []byte) error {
+func (st *stream) Send(p []byte) error {
 	if st.sent += len(p); st.sent > streamPatience && st.ex.cfg.writeTimeout > 0 {
 		if err := st.control.SetWriteDeadline(time.Now().Add(st.ex.cfg.writeTimeout)); err != nil {
 			return err
@@ -401,9 +403,9 @@ func (st *stream) send(p []byte) error {
 	return err
 }
 
-func (st *stream) sendFile(p piece) (int, error) { return copyPiece(p, st.send) }
+func (st *stream) SendFile(p outbox.FilePart) (int, error) { return copyPiece(p, st.Send) }
 
-func (st *stream) flush() error {
+func (st *stream) Flush() error {
 	if st.ended.Load() {
 		return nil // the end comes with it
 	}

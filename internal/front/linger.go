@@ -2,11 +2,12 @@ package front
 
 import (
 	"errors"
-	"indrik/internal/wire"
 	"io"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
 )
 
 // What a connection does once no request follows the one that is being answered: it

@@ -273,53 +273,6 @@ func TestSlowReader(t *testing.T) {
 	slow.expect(200, "GET /after ")
 }
 
-// Beyond the bounds the worker waits, and goes on when the client has gone.
-func TestBackPressure(t *testing.T) {
-	r, w := answering(t)
-	slow := r.dial()
-	r.s.mu.Lock()
-	var out *outbox
-	for c := range r.s.conns {
-		out = &c.out
-	}
-	r.s.mu.Unlock()
-	if out == nil {
-		eventually(t, "the connection is there", func() bool {
-			for _, c := range r.s.all() {
-				out = &c.out
-			}
-			return out != nil
-		})
-	}
-	out.mu.Lock()
-	out.spooled = outboxFile // as if so much was in the file
-	out.memory = 1
-	out.mu.Unlock()
-	slow.get("/")
-	q := w.take(0)
-	done := make(chan bool)
-	go func() {
-		w.say(0, start(q.id, "200 OK", nil, ""))
-		part := strings.Repeat("x", 100<<10)
-		for range 300 {
-			w.say(0, chunk(q.id, part))
-		}
-		w.say(0, end(q.id))
-		close(done)
-	}()
-	select {
-	case <-done:
-		t.Fatal("the worker was not held")
-	case <-time.After(500 * time.Millisecond):
-	}
-	slow.nc.Close()
-	select {
-	case <-done:
-	case <-time.After(5 * time.Second):
-		t.Fatal("the worker is still held")
-	}
-}
-
 // accessLines has the front write its access log, and reads that.
 func (r *rig) accessLines() *bufio.Scanner {
 	r.t.Helper()

@@ -120,7 +120,8 @@ func (s *server) serve(nc net.Conn, from *endpoint, prepare func(*conn)) {
 		return
 	}
 	c.hold(connHeld)
-	c.ex.holder, c.out.holder = c.held, c.held
+	c.ex.holder = c.held
+	c.out.SetHolder(c.held)
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	if !s.sweeping {

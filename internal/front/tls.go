@@ -3,11 +3,13 @@ package front
 import (
 	"crypto/tls"
 	"errors"
-	"indrik/internal/wire"
 	"net"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"indrik/internal/outbox"
+	"indrik/internal/wire"
 )
 
 // A tlsSocket is the socket below TLS. Once it is async, writing never waits for
@@ -76,14 +78,14 @@ const tlsPiece = 16 << 10
 // waited for.
 const tlsTry = 128 << 10
 
-// A tlsLine sends through TLS.
-type tlsLine struct {
+// A tlsTransport sends through TLS.
+type tlsTransport struct {
 	tls  *tls.Conn
 	sock *tlsSocket
 }
 
-func (l *tlsLine) try(p []byte) ([]byte, error) {
-	for len(p) > 0 && !l.waits() {
+func (l *tlsTransport) Try(p []byte) ([]byte, error) {
+	for len(p) > 0 && !l.Pending() {
 		n, err := l.tls.Write(p[:min(len(p), tlsTry)])
 		if err != nil {
 			return nil, err
@@ -93,13 +95,13 @@ func (l *tlsLine) try(p []byte) ([]byte, error) {
 	return p, nil
 }
 
-func (l *tlsLine) waits() bool {
+func (l *tlsTransport) Pending() bool {
 	l.sock.mu.Lock()
 	defer l.sock.mu.Unlock()
 	return len(l.sock.left) > 0
 }
 
-func (l *tlsLine) send(p []byte) error {
+func (l *tlsTransport) Send(p []byte) error {
 	for {
 		if left := l.sock.take(); len(left) > 0 {
 			if err := sendRaw(l.sock.c.raw, left, l.sock.c.progress); err != nil {
@@ -118,10 +120,10 @@ func (l *tlsLine) send(p []byte) error {
 	}
 }
 
-func (l *tlsLine) sendFile(p piece) (int, error) {
-	n, err := copyPiece(p, l.send)
+func (l *tlsTransport) SendFile(p outbox.FilePart) (int, error) {
+	n, err := copyPiece(p, l.Send)
 	l.sock.c.progress()
 	return n, err
 }
 
-func (l *tlsLine) flush() error { return nil }
+func (l *tlsTransport) Flush() error { return nil }

@@ -100,14 +100,14 @@ func (c socketConn) accept(fields []http1.Field) error {
 	h := http1.Head{Server: cfg.serverHeader, NoServer: cfg.noServerHeader, Date: date(time.Now()), Fields: fields}
 	b, err := http1.AppendUpgrade(nil, "websocket", &h)
 	if err == nil {
-		c.out.write(b)
+		c.out.Write(b)
 	}
 	return err
 }
 
-func (c socketConn) frames(b []byte) { c.out.write(b) }
+func (c socketConn) frames(b []byte) { c.out.Write(b) }
 
-func (c socketConn) waits() bool { return c.out.isWriting() }
+func (c socketConn) waits() bool { return c.out.IsWriting() }
 
 // A socketWorker is the worker of a socket.
 type socketWorker struct{ ex *exchange }

@@ -176,7 +176,7 @@ func (q *queue) probeLater(ex *exchange, c *conn) {
 		defer q.mu.Unlock()
 		unanswered := ex.place == waiting || ex.place == handedOver && !ex.answered
 		if unanswered && !ex.gone {
-			c.out.write(continueLine)
+			c.out.Write(continueLine)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package front
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -44,7 +43,7 @@ func TestGivenUpBeforeItsHead(t *testing.T) {
 	have := r.onlyConn()
 	c.get("/given-up")
 	q := w.take(0)
-	have.out.kill()
+	have.out.Kill()
 	c.closed()
 	r.noConns()
 	w.say(0, echo(q)) // is for nobody
@@ -143,24 +142,6 @@ func TestOneWarningForBytesWithoutBody(t *testing.T) {
 	}
 }
 
-// The temporary file does not grow without end while a client is a little slower
-// than its app.
-func TestSpoolIsBounded(t *testing.T) {
-	r, _ := answering(t)
-	o := &outbox{}
-	o.init(nil, &conn{s: r.s})
-	o.spoolEnd, o.spooled = outboxFile-10, 5
-	if o.toFile(make([]byte, 20)) {
-		t.Error("the file grew beyond its bound")
-	}
-	o.spooled = 0
-	if !o.toFile(make([]byte, 20)) || o.spoolEnd != 20 {
-		t.Errorf("its end is at %d, after all of it was sent", o.spoolEnd)
-	}
-	o.spool.Close()
-}
-
-// Single bytes take about as much memory as they are.
 // Without a place for temporary files a response waits in memory and, beyond that,
 // with its worker, and the log says so, once.
 func TestNoPlaceForResponses(t *testing.T) {
@@ -189,25 +170,6 @@ func TestNoPlaceForResponses(t *testing.T) {
 	<-given
 	if n := strings.Count(r.log.String(), line); n != 1 {
 		t.Errorf("%d times", n)
-	}
-}
-
-func TestSmallPiecesAreJoined(t *testing.T) {
-	var o outbox
-	var want []byte
-	for i := range 3 * pieceSize {
-		want = append(want, byte(i))
-		o.toMemory(want[i:])
-	}
-	if len(o.kept) != 3 || o.memory != len(want) {
-		t.Errorf("%d pieces of %d bytes", len(o.kept), o.memory)
-	}
-	var got []byte
-	for _, p := range o.kept {
-		got = append(got, p.data...)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("they are not what was written")
 	}
 }
 

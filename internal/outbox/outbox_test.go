@@ -1,0 +1,396 @@
+package outbox
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// A client is the transport and the owner of an outbox. It takes what fits its window
+// at once, and more as it reads.
+type client struct {
+	t *testing.T
+	o *Outbox
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	window  int // bytes that are taken without waiting
+	got     []byte
+	pending []byte // taken by Try, not sent yet: as through TLS
+	tls     bool
+	noFiles bool
+	aborted bool
+	flushed int
+	spools  int // calls of CannotSpool
+	done    []bool
+}
+
+func newClient(t *testing.T, window int) *client {
+	c := &client{t: t, o: new(Outbox), window: window}
+	c.changed = sync.NewCond(&c.mu)
+	c.o.Init(c, c)
+	return c
+}
+
+func (c *client) Try(p []byte) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.aborted {
+		return nil, io.ErrClosedPipe
+	}
+	n := min(len(p), c.window)
+	c.got = append(c.got, p[:n]...)
+	c.window -= n
+	if c.tls {
+		c.pending = append(c.pending, p[n:]...)
+		return nil, nil
+	}
+	return p[n:], nil
+}
+
+func (c *client) Pending() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending) > 0
+}
+
+func (c *client) Send(p []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p = append(c.pending, p...)
+	c.pending = nil
+	for len(p) > 0 {
+		for c.window == 0 && !c.aborted {
+			c.changed.Wait()
+		}
+		if c.aborted {
+			return io.ErrClosedPipe
+		}
+		n := min(len(p), c.window)
+		c.got = append(c.got, p[:n]...)
+		c.window -= n
+		p = p[n:]
+	}
+	return nil
+}
+
+func (c *client) SendFile(p FilePart) (int, error) {
+	b := make([]byte, min(p.Size, 32<<10))
+	n, err := p.File.ReadAt(b, p.Offset)
+	if n == 0 && err == io.EOF {
+		return 0, nil
+	}
+	if n == 0 {
+		return 0, err
+	}
+	return n, c.Send(b[:n])
+}
+
+func (c *client) Flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flushed++
+	return nil
+}
+
+func (c *client) TmpFile() (*os.File, error) {
+	if c.noFiles {
+		return nil, errors.New("no file can be made")
+	}
+	return os.CreateTemp(c.t.TempDir(), "")
+}
+
+func (c *client) CannotSpool(error) { c.spools++ }
+
+func (c *client) StartWriting() { go c.o.Run() }
+
+func (c *client) StopWriting() {}
+
+func (c *client) ResponseDone(keep bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done = append(c.done, keep)
+}
+
+func (c *client) Abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.aborted = true
+	c.changed.Broadcast()
+}
+
+// read makes the client read n bytes more.
+func (c *client) read(n int) {
+	c.mu.Lock()
+	c.window += n
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	synctest.Wait()
+}
+
+func (c *client) expect(want string) {
+	c.t.Helper()
+	if string(c.got) != want {
+		c.t.Errorf("the client has %d bytes, not the %d it was sent", len(c.got), len(want))
+	}
+}
+
+const plenty = 1 << 30
+
+func TestResponsesFollowEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, plenty)
+		for range 2 {
+			c.o.Begin(false)
+			c.o.Write([]byte("some"))
+			c.o.Write(nil)
+			c.o.Finish(true)
+		}
+		c.expect("somesome")
+		if len(c.done) != 2 || !c.done[0] || !c.done[1] {
+			t.Errorf("done: %v", c.done)
+		}
+	})
+}
+
+// What a client does not take is kept in memory, then in a file, and reaches the client
+// in order. The response is done when all of it is sent.
+func TestSlowClient(t *testing.T) {
+	for _, tls := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newClient(t, 10)
+			c.tls = tls
+			c.o.Begin(false)
+			var want strings.Builder
+			part := bytes.Repeat([]byte("0123456789"), 10<<10)
+			for range 2 * maxMemory / len(part) {
+				c.o.Write(part)
+				want.Write(part)
+			}
+			if c.o.memory > maxMemory || c.o.spooled == 0 {
+				t.Errorf("%d bytes in memory, %d in a file", c.o.memory, c.o.spooled)
+			}
+			c.o.Finish(true)
+			synctest.Wait()
+			if len(c.done) > 0 || !c.o.IsWriting() {
+				t.Error("the response is done before the client has it")
+			}
+			c.read(plenty)
+			c.expect(want.String())
+			if len(c.done) != 1 || !c.done[0] || c.o.IsWriting() || c.o.HasFailed() {
+				t.Errorf("done: %v", c.done)
+			}
+			if c.o.spool != nil {
+				t.Error("the file is still there")
+			}
+		})
+	}
+}
+
+// A part of a file comes after what was written before, and before what follows.
+func TestFileInBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := tempFile(t, "0123456789")
+		c := newClient(t, plenty)
+		c.o.Begin(false)
+		c.o.Write([]byte("before "))
+		c.o.SendFile(FilePart{File: f, Offset: 2, Size: 5})
+		c.o.Write([]byte(" after"))
+		c.o.Finish(false)
+		synctest.Wait()
+		c.expect("before 23456 after")
+		if len(c.done) != 1 || c.done[0] {
+			t.Errorf("done: %v", c.done)
+		}
+		if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("the file was left open: %v", err)
+		}
+	})
+}
+
+// Of a file that has become shorter the client sees that something is missing.
+func TestFileBecomesShorter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, plenty)
+		c.o.Begin(false)
+		c.o.SendFile(FilePart{File: tempFile(t, "01234"), Size: 10})
+		c.o.Finish(true)
+		synctest.Wait()
+		if !c.aborted || !c.o.HasFailed() || len(c.done) != 1 || c.done[0] {
+			t.Errorf("aborted: %v, done: %v", c.aborted, c.done)
+		}
+	})
+}
+
+func tempFile(t *testing.T, content string) *os.File {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(content); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// What is to be done between two writes is done between them, and not before somebody
+// asks for it.
+func TestPush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, plenty)
+		c.o.Begin(false)
+		c.o.Push(func() error { return c.Send([]byte("head ")) })
+		synctest.Wait()
+		c.expect("")
+		c.o.Wake()
+		synctest.Wait()
+		c.expect("head ")
+		if c.flushed != 1 {
+			t.Errorf("flushed %d times", c.flushed)
+		}
+		c.o.Push(func() error { return io.ErrShortWrite })
+		c.o.Wake()
+		synctest.Wait()
+		if !c.aborted || !c.o.HasFailed() {
+			t.Error("a failure does not end the connection")
+		}
+	})
+}
+
+// Beyond the bounds the worker waits, and goes on when the client has gone.
+func TestBackPressure(t *testing.T) {
+	for _, gone := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newClient(t, 0)
+			c.noFiles = true
+			c.o.Begin(false)
+			written := make(chan struct{})
+			go func() {
+				defer close(written)
+				c.o.Write(make([]byte, maxMemory+1))
+			}()
+			synctest.Wait()
+			select {
+			case <-written:
+				t.Fatal("the worker was not held")
+			default:
+			}
+			if c.o.memory > maxMemory || c.spools == 0 {
+				t.Errorf("%d bytes in memory, %d complaints", c.o.memory, c.spools)
+			}
+			if gone {
+				c.o.Kill()
+			} else {
+				c.read(plenty)
+			}
+			synctest.Wait()
+			<-written
+			if c.o.memory != 0 || c.o.HasFailed() != gone || c.aborted != gone {
+				t.Errorf("%d bytes in memory, failed: %v", c.o.memory, c.o.HasFailed())
+			}
+		})
+	}
+}
+
+// A sender that bounds what it sends never waits.
+func TestBoundedSenderIsNotHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, 0)
+		c.noFiles = true
+		c.o.Begin(true)
+		c.o.Write(make([]byte, 2*maxBounded))
+		if c.o.memory != 2*maxBounded {
+			t.Errorf("%d bytes are kept", c.o.memory)
+		}
+		c.o.Kill()
+	})
+}
+
+// The sender of a bounded response hears when little of it is left.
+func TestWhenLow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, 0)
+		low := 0
+		c.o.Begin(true)
+		c.o.WhenLow(func() { low++ })
+		if low != 1 {
+			t.Errorf("called %d times while nothing is kept", low)
+		}
+		c.o.Write(make([]byte, 2*lowMark))
+		c.o.WhenLow(func() { low++ })
+		synctest.Wait()
+		if low != 1 {
+			t.Errorf("called %d times while much is kept", low)
+		}
+		c.read(lowMark + pieceSize)
+		if low != 2 {
+			t.Errorf("called %d times in the end", low)
+		}
+		c.o.Kill()
+	})
+}
+
+// A response that is killed is done once, and what is written later is for nobody.
+func TestKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, 0)
+		c.o.Begin(false)
+		c.o.Write([]byte("some"))
+		c.o.SendFile(FilePart{File: tempFile(t, "01234"), Size: 5})
+		c.o.Kill()
+		c.o.Kill()
+		c.o.Write([]byte("more"))
+		f := tempFile(t, "01234")
+		c.o.SendFile(FilePart{File: f, Size: 5})
+		c.o.Finish(true)
+		synctest.Wait()
+		if len(c.done) != 1 || c.done[0] || !c.aborted {
+			t.Errorf("done: %v, aborted: %v", c.done, c.aborted)
+		}
+		if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("a file for nobody was left open: %v", err)
+		}
+		c.expect("")
+	})
+}
+
+// The temporary file does not grow without end while a client is a little slower
+// than its app.
+func TestSpoolIsBounded(t *testing.T) {
+	o := newClient(t, 0).o
+	o.spoolEnd, o.spooled = maxFile-10, 5
+	if o.keepInFileLocked(make([]byte, 20)) {
+		t.Error("the file grew beyond its bound")
+	}
+	o.spooled = 0
+	if !o.keepInFileLocked(make([]byte, 20)) || o.spoolEnd != 20 {
+		t.Errorf("its end is at %d, after all of it was sent", o.spoolEnd)
+	}
+	o.spool.Close()
+}
+
+// Single bytes take about as much memory as they are.
+func TestSmallPiecesAreJoined(t *testing.T) {
+	var o Outbox
+	var want []byte
+	for i := range 3 * joinSize {
+		want = append(want, byte(i))
+		o.keepInMemoryLocked(want[i:])
+	}
+	if len(o.kept) != 3 || o.memory != len(want) {
+		t.Errorf("%d pieces of %d bytes", len(o.kept), o.memory)
+	}
+	var got []byte
+	for _, p := range o.kept {
+		got = append(got, p.data...)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("they are not what was written")
+	}
+}

@@ -1,0 +1,28 @@
+package outbox
+
+import "os"
+
+// A Transport carries the bytes of responses to a client.
+type Transport interface {
+	// Try sends as much of p as it can without waiting for the client, and
+	// returns the rest.
+	Try(p []byte) (rest []byte, err error)
+	// Pending reports whether something that Try took still waits for the client.
+	Pending() bool
+	// Send sends all of p and all that is pending, however long it takes.
+	Send(p []byte) error
+	// SendFile sends some of a part of a file, and returns how much. The
+	// position of the file's descriptor, which it may share with the app,
+	// does not change.
+	SendFile(p FilePart) (int, error)
+	// Flush passes on what Send kept to be sent with more. It is called when
+	// there is nothing else to send yet.
+	Flush() error
+}
+
+// A FilePart is bytes of a file that are to be sent.
+type FilePart struct {
+	File   *os.File
+	Offset int64
+	Size   int64
+}
