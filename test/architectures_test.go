@@ -32,28 +32,6 @@ var architectures = []architecture{
 	{"s390x", "s390x", "s390x", "s390x", "big", true},
 }
 
-// machine is an app that says what it runs on, and gives bodies back.
-const machine = `import platform, sys
-
-def app(environ, start_response):
-    body = environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Type", "application/octet-stream")])
-    return [body or ("%s %s %d" % (platform.machine(), sys.byteorder, sys.maxsize.bit_length() + 1)).encode()]
-
-async def coroutine(scope, receive, send):
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.accept"})
-        await send({"type": "websocket.send", "text": (await receive())["text"]})
-        await receive()
-        return
-    if scope["type"] != "http":
-        raise RuntimeError("no lifespan")
-    body = (await receive())["body"]
-    await send({"type": "http.response.start", "status": 200})
-    await send({"type": "http.response.body", "body": body or platform.machine().encode()})
-`
-
 // TestAllArchitectures: the server serves on each architecture for which there are wheels,
 // with the Python that Debian has for it, under the emulation of QEMU where the processor is
 // another.
@@ -122,7 +100,7 @@ func (a architecture) start(t *testing.T, root, app string, args ...string) *har
 	t.Helper()
 	return harness.Start(t, harness.Options{
 		App: app, Args: append([]string{"--chdir", "/srv"}, args...),
-		Files: map[string]string{"machine.py": machine}, Env: []string{"TMPDIR=/tmp"}, Python: "/usr/bin/python3",
+		Files: map[string]string{"machine.py": harness.TestFile(t, "apps/machine.py")}, Env: []string{"TMPDIR=/tmp"}, Python: "/usr/bin/python3",
 		Wrap:   []string{"unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", enterForeign, a.qemu, root, a.binary(t)},
 		Binary: "/usr/bin/indrik", MayLeave: true,
 	})

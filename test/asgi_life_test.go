@@ -14,28 +14,7 @@ import (
 // asgiVersioned is what versioned is, in ASGI, with streams that wait at gates,
 // and the WebSockets of sockets.py.
 func asgiVersioned(version string) string {
-	return fmt.Sprintf(`import sockets
-from asgiapps import body, gate_wait, read, respond, start
-
-VERSION = %q
-
-async def app(scope, receive, send):
-    if scope["type"] == "websocket":
-        return await sockets.app(scope, receive, send)
-    if scope["type"] != "http":
-        raise RuntimeError
-    path = scope["path"]
-    if path == "/version":
-        await respond(send, VERSION.encode())
-    elif path.startswith("/stream/"):
-        await start(send)
-        await body(send, VERSION.encode(), more=True)
-        await gate_wait(path[8:])
-        await body(send, VERSION.encode())
-    else:
-        data, _ = await read(receive)
-        await respond(send, path.encode() + b"\n" + data)
-`, version)
+	return fmt.Sprintf("from versions import asgi\n\napp = asgi(%q)\n", version)
 }
 
 // openStream begins a stream of the app that asgiVersioned makes.
@@ -80,24 +59,7 @@ func TestASGIKillWorkers(t *testing.T) {
 
 func TestASGIKillWorkerInDetail(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--timeout", "100"}, Files: map[string]string{"webapp.py": `
-import os, time
-from asgiapps import respond, gate_wait, start, body
-
-async def app(scope, receive, send):
-    if scope["type"] != "http":
-        raise RuntimeError
-    if scope["path"] == "/wait":
-        await gate_wait("wait")
-    elif scope["path"] == "/stream":
-        await start(send)
-        await body(send, b"first", more=True)
-        await gate_wait("wait")
-    elif scope["path"] == "/block":
-        print("blocking", flush=True)
-        time.sleep(1000)
-    await respond(send, b"%d" % os.getpid())
-`}})
+	s := harness.Start(t, harness.Options{App: "dying:app", Args: []string{"--timeout", "100"}})
 	pid := s.Workers(1)[0]
 	g := s.Gate("wait")
 	begun := s.Begin("/wait")

@@ -178,37 +178,7 @@ func TestASGIClassNeedsASGI(t *testing.T) {
 // runs beside it.
 func TestLifespanThatRaisesWhileServing(t *testing.T) {
 	t.Parallel()
-	const background = `
-import asyncio
-from lifespans import respond
-
-async def wait(name):
-    await raises.wait()
-    raise LookupError(name)
-
-async def app(scope, receive, send):
-    global raises, tasks
-    if scope["type"] == "lifespan":
-        raises = asyncio.Event()
-        await receive()
-        tasks = [asyncio.ensure_future(wait(name)) for name in ("alone", "awaited", "gathered")]
-        both = asyncio.gather(tasks[2], return_exceptions=True)
-        asyncio.ensure_future(catch(tasks[1]))
-        await asyncio.sleep(0)
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    raises.set()
-    await respond(send, b"served")
-
-async def catch(task):
-    try:
-        await task
-    except LookupError:
-        print("caught", flush=True)
-`
-	b := harness.Start(t, harness.Options{App: "background:app", Files: map[string]string{"background.py": background}})
+	b := harness.Start(t, harness.Options{App: "background:app"})
 	b.Log.ExpectFrom(t, 0, `\[ERROR\] Error in ASGI application: a task of its lifespan has ended$`)
 	b.Log.ExpectFrom(t, 0, `^caught$`)
 	b.Terminate()
@@ -216,25 +186,7 @@ async def catch(task):
 		t.Errorf("%d exceptions were told", n)
 	}
 
-	s := harness.Start(t, harness.Options{App: "raising:app", Files: map[string]string{"raising.py": `
-import asyncio
-from lifespans import respond
-
-raises = None
-
-async def app(scope, receive, send):
-    global raises
-    if scope["type"] == "lifespan":
-        raises = asyncio.Event()
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        stop = asyncio.ensure_future(receive())
-        await asyncio.wait([stop, asyncio.ensure_future(raises.wait())], return_when=asyncio.FIRST_COMPLETED)
-        raise LookupError("in the background")
-    if scope["path"] == "/raise":
-        raises.set()
-    await respond(send, b"served")
-`}})
+	s := harness.Start(t, harness.Options{App: "raising:app"})
 	s.Get("/raise")
 	s.Log.ExpectFrom(t, 0, `\[ERROR\] Error in ASGI application: its lifespan has ended while it serves$`)
 	s.Log.ExpectFrom(t, 0, `^LookupError: in the background$`)

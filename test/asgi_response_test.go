@@ -183,24 +183,7 @@ func TestASGIEarlyHints(t *testing.T) {
 // nobody.
 func TestASGISlowReader(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": `
-async def app(scope, receive, send):
-    if scope["type"] != "http":
-        raise RuntimeError
-    if scope["path"] == "/":
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"ok"})
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    sent = 0
-    part = bytes(50_000)
-    for _ in range(2000):
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-        sent += len(part)
-        if sent % 1_000_000 == 0:
-            print("sent %d" % sent, flush=True)
-    await send({"type": "http.response.body", "body": b"end"})
-`}})
+	s := harness.Start(t, harness.Options{App: "hundredmb:app"})
 	front := s.Role("front")[0].PID
 	c := s.Client()
 	c.Send(t, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n")

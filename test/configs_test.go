@@ -26,54 +26,13 @@ import (
 // configured reads one.
 func configured(t *testing.T, name string, o harness.Options) harness.Options {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("configs", name))
-	harness.Must(t, err)
-	o.Conf = string(text)
+	o.Conf = harness.TestFile(t, "configs/"+name)
 	return o
 }
 
 func TestConfigDjangoPreload(t *testing.T) {
 	t.Parallel()
-	o := configured(t, "django_preload.py", harness.Options{App: "-", Python: harness.Venv(t), MayLeave: true, Files: map[string]string{
-		"site_settings.py": `
-SECRET_KEY = "x"
-ROOT_URLCONF = "site_urls"
-ALLOWED_HOSTS = ["*"]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3", "CONN_MAX_AGE": 600}}
-`,
-		"site_urls.py": `
-import os
-from django.db import connection
-from django.http import JsonResponse
-from django.urls import path
-
-def visit(request):
-    with connection.cursor() as c:
-        c.execute("INSERT INTO visits (pid) VALUES (%s)", [os.getpid()])
-        c.execute("SELECT count(*) FROM visits")
-        return JsonResponse({"visits": c.fetchone()[0], "connection": MADE_BY[id(connection.connection)], "pid": os.getpid()})
-
-MADE_BY = {}
-
-def made(connection, **kwargs):
-    MADE_BY[id(connection.connection)] = os.getpid()
-
-from django.db.backends.signals import connection_created
-connection_created.connect(made)
-
-urlpatterns = [path("", visit)]
-`,
-		"site_wsgi.py": `
-import django
-from django.core.wsgi import get_wsgi_application
-application = get_wsgi_application()
-
-import site_urls
-from django.db import connection
-with connection.cursor() as c:  # while it is loaded: every worker inherits this connection
-    c.execute("CREATE TABLE IF NOT EXISTS visits (pid INTEGER)")
-`,
-	}})
+	o := configured(t, "django_preload.py", harness.Options{App: "-", Python: harness.Venv(t), MayLeave: true})
 	s := harness.Start(t, o)
 	s.Workers(2)
 	var last int

@@ -11,41 +11,11 @@ import (
 	"indrik/test/harness"
 )
 
-// A logger class of one's own makes a process that writes all lines; one line keeps it
-// for ever.
-const hangingConf = `import ctypes, threading, time
-from indrik.glogging import Logger
-
-class Mine(Logger):
-    def warning(self, msg, *args, **kwargs):
-        if "Reloader" in str(msg):
-            return
-        super().warning(msg, *args, **kwargs)
-
-    def access(self, resp, req, environ, request_time):
-        if environ["PATH_INFO"] == "/hang":
-            def keep_the_logger():
-                time.sleep(600)
-            keep_the_logger()
-        super().access(resp, req, environ, request_time)
-
-logger_class = Mine
-accesslog = "-"
-
-def nworkers_changed(server, new, old):
-    if new == 2:
-        # In a thread, and after the hook has ended; with the interpreter held.
-        def keep_the_interpreter():
-            time.sleep(0.5)
-            ctypes.PyDLL(None).sleep(600)
-        threading.Thread(target=keep_the_interpreter, daemon=True).start()
-`
-
 // TestHungProcessesAreReplaced: a spawner and a logger that hang are noticed within
 // seconds; the log has their stacks, and others take their place.
 func TestHungProcessesAreReplaced(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, harness.Options{Conf: hangingConf, Env: []string{"PYTHONUNBUFFERED=1"}})
+	s := harness.Start(t, harness.Options{Conf: harness.TestFile(t, "configs/hanging.py"), Env: []string{"PYTHONUNBUFFERED=1"}})
 	s.Workers(1)
 	harness.Eventually(t, "there is a logger", func() bool { return len(s.Role("logger")) == 1 })
 	logger, spawner := s.Role("logger")[0].PID, s.Role("spawner")[0].PID

@@ -89,42 +89,9 @@ func TestOtherThreadsKeepNoSpawner(t *testing.T) {
 	}
 }
 
-// countingWorkers are hooks as many config files have them, to number the workers.
-const countingWorkers = `
-import os, threading, time
-
-class Note:
-    def __init__(self, text):
-        self.text = text
-
-def on_starting(server):
-    server._free_again = set()
-    server.started_at = time.time()
-    server.note = Note("kept")
-    server.lock = threading.Lock()
-    server.large = "x" * 100000
-
-def nworkers_changed(server, new, old):
-    server._count = new
-
-def on_reload(server):
-    server._free_again = set(range(1, server._count + 1))
-    server.log.info("on_reload %d", server._count)
-
-def pre_fork(server, worker):
-    if server._free_again:
-        worker._id = server._free_again.pop()
-    else:
-        used = {w._id for w in tuple(server.WORKERS.values()) if w.alive}
-        worker._id = (set(range(1, server._count + 1)) - used).pop()
-
-def post_fork(server, worker):
-    worker.log.info("worker %d of %.3f, %s", worker._id, server.started_at, server.note.text)
-`
-
 func TestAttributesOfServerOutliveReloads(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Conf: countingWorkers, Args: []string{"--workers", "2", "--reload"}})
+	s := harness.Start(t, harness.Options{App: "website:app", Files: siteFiles(), Conf: harness.TestFile(t, "configs/numbered_workers.py"), Args: []string{"--workers", "2", "--reload"}})
 	s.Reload(2)
 	for _, name := range []string{"lock", "large"} {
 		s.Log.ExpectFrom(t, 0, `\[WARNING\] server\.`+name+`, which a hook has set, is not there after this reload: .*(pickle|bytes)`)

@@ -29,29 +29,6 @@ def shout(global_conf, **local_conf):
     return wrap
 `
 
-const pasteFile = `
-[DEFAULT]
-color = blue
-
-[app:main]
-paste.app_factory = pasted:factory
-greeting = hello
-
-[app:admin]
-paste.app_factory = pasted:factory
-greeting = admin
-
-[pipeline:loud]
-pipeline = shout admin
-
-[filter:shout]
-paste.filter_factory = pasted:shout
-
-[server:main]
-use = egg:gunicorn#main
-port = 1
-`
-
 func TestPaste(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
@@ -63,7 +40,7 @@ func TestPaste(t *testing.T) {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
 			s := harness.Start(t, harness.Options{App: "-", Python: harness.Venv(t), Args: strings.Fields(args), Files: map[string]string{
-				"pasted.py": pasteApp, "development.ini": pasteFile,
+				"pasted.py": pasteApp, "development.ini": harness.TestFile(t, "configs/development.ini"),
 			}})
 			r, err := s.Request("GET", "/", "")
 			if err != nil || !strings.HasPrefix(r.Body, strings.ReplaceAll(want, "DIR", s.Dir)) {
@@ -73,7 +50,7 @@ func TestPaste(t *testing.T) {
 				t.Errorf("the title is %s", title)
 			}
 			if strings.Contains(args, "--reload") {
-				s.WriteFile("development.ini", strings.Replace(pasteFile, "hello", "bye", 1))
+				s.WriteFile("development.ini", strings.Replace(harness.TestFile(t, "configs/development.ini"), "hello", "bye", 1))
 				expectBody(s, "bye red - "+s.Dir)
 			}
 			s.Terminate()
@@ -84,31 +61,8 @@ func TestPaste(t *testing.T) {
 // A file that configures Python's logging does so for the server, too.
 func TestPasteLogging(t *testing.T) {
 	t.Parallel()
-	logging := `
-[loggers]
-keys = root, gunicorn.error
-[handlers]
-keys = console
-[formatters]
-keys = plain
-[logger_root]
-level = INFO
-handlers = console
-[logger_gunicorn.error]
-level = INFO
-handlers = console
-propagate = 0
-qualname = gunicorn.error
-[handler_console]
-class = StreamHandler
-args = (sys.stderr,)
-level = NOTSET
-formatter = plain
-[formatter_plain]
-format = PASTED %(levelname)s %(message)s
-`
 	s := harness.Start(t, harness.Options{App: "-", Python: harness.Venv(t), Args: []string{"--paste", "development.ini"}, Files: map[string]string{
-		"pasted.py": pasteApp, "development.ini": pasteFile + logging,
+		"pasted.py": pasteApp, "development.ini": harness.TestFile(t, "configs/development.ini") + harness.TestFile(t, "configs/pasted_logging.ini"),
 	}})
 	s.Log.Expect(t, `^PASTED INFO Booting worker with pid`)
 	s.Terminate()
@@ -126,12 +80,12 @@ func TestPasteErrors(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	s = harness.Launch(t, harness.Options{App: "-", Python: filepath.Join(empty, "bin", "python"), Args: []string{"--paste", "app.ini"}, Files: map[string]string{
-		"app.ini": pasteFile,
+		"app.ini": harness.TestFile(t, "configs/development.ini"),
 	}})
 	s.ExpectExit(4)
 	s.Log.Expect(t, `--paste needs the package PasteDeploy in the environment of the app: pip install PasteDeploy`)
 
-	s = harness.Launch(t, harness.Options{App: "-", Python: harness.Venv(t), Args: []string{"--paste", "app.ini#none"}, Files: map[string]string{"app.ini": pasteFile}})
+	s = harness.Launch(t, harness.Options{App: "-", Python: harness.Venv(t), Args: []string{"--paste", "app.ini#none"}, Files: map[string]string{"app.ini": harness.TestFile(t, "configs/development.ini")}})
 	s.ExpectExit(3)
 	s.Log.Expect(t, `LookupError: No section 'none'`)
 	harness.Must(t, os.RemoveAll(empty))

@@ -27,36 +27,6 @@ func jsonLines(s *harness.Server, name string) []map[string]any {
 	return all
 }
 
-// jsonLogs is a logging configuration as people have it, with a formatter of JSON
-// of their own: the errors to one file, requests to another.
-const jsonLogs = `
-import json, logging
-
-class JSON(logging.Formatter):
-    def format(self, record):
-        fields = {"level": record.levelname, "pid": record.process, "text": record.getMessage(), "logger": record.name}
-        if isinstance(record.args, dict):
-            fields["status"] = record.args["s"]
-            fields["agent"] = record.args["{user-agent}i"]
-        return json.dumps(fields)
-
-logconfig_dict = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": JSON}},
-    "handlers": {
-        "errors": {"class": "logging.FileHandler", "filename": "err.json", "formatter": "json"},
-        "access": {"class": "logging.FileHandler", "filename": "acc.json", "formatter": "json"},
-    },
-    "root": {"level": "INFO", "handlers": []},
-    "loggers": {
-        "gunicorn.error": {"level": "DEBUG", "handlers": ["errors"], "propagate": False},
-        "gunicorn.access": {"level": "INFO", "handlers": ["access"], "propagate": False},
-    },
-}
-access_log_format = "%(m)s %(U)s %(s)s %(p)s"
-`
-
 // Lines of every process, and of the access log, go through Python's logging where
 // that is configured.
 func TestLogconfigDict(t *testing.T) {
@@ -68,7 +38,7 @@ func TestLogconfigDict(t *testing.T) {
 }
 
 func logconfigDict(t *testing.T, args ...string) {
-	s := harness.Start(t, harness.Options{Conf: jsonLogs, Args: args})
+	s := harness.Start(t, harness.Options{Conf: harness.TestFile(t, "configs/json_files.py"), Args: args})
 	worker := s.Workers(1)[0]
 	c := s.Client()
 	c.Do(t, "GET", "/path?q", "", "User-Agent: test")
@@ -102,7 +72,7 @@ func logconfigDict(t *testing.T, args ...string) {
 	expectNobodyHolds(s, "err.json.1", "acc.json.1")
 	s.Get("/rotated")
 	has("acc.json", "GET /rotated 200", 0)
-	s.WriteFile("gunicorn.conf.py", strings.ReplaceAll(jsonLogs, "acc.json", "acc2.json"))
+	s.WriteFile("gunicorn.conf.py", strings.ReplaceAll(harness.TestFile(t, "configs/json_files.py"), "acc.json", "acc2.json"))
 	s.Reload(1)
 	s.Get("/reloaded")
 	has("acc2.json", "GET /reloaded 200", 0)
@@ -123,7 +93,7 @@ func logconfigDict(t *testing.T, args ...string) {
 // The process that relays the lines can die like any other.
 func TestRelayDies(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, harness.Options{Conf: jsonLogs})
+	s := harness.Start(t, harness.Options{Conf: harness.TestFile(t, "configs/json_files.py")})
 	relay := s.Role("logger")
 	if len(relay) != 1 {
 		t.Fatalf("there are %d loggers", len(relay))
@@ -147,32 +117,7 @@ func TestRelayDies(t *testing.T) {
 // A class of one's own decides what becomes of the lines of all processes.
 func TestLoggerClass(t *testing.T) {
 	t.Parallel()
-	conf := `
-import logging
-from indrik.glogging import Logger
-
-class Quiet(Logger):
-    """Requests to the health check are not logged, levels are in lower case."""
-
-    def setup(self, cfg):
-        super().setup(cfg)
-        self._set_handler(self.error_log, cfg.errorlog, logging.Formatter("own %(levelname)s %(process)d: %(message)s"))
-
-    def atoms(self, resp, req, environ, request_time):
-        atoms = super().atoms(resp, req, environ, request_time)
-        atoms["path"] = req.path.upper()
-        atoms["half"] = 0.5
-        return atoms
-
-    def access(self, resp, req, environ, request_time):
-        if req.path != "/health":
-            super().access(resp, req, environ, request_time)
-
-logger_class = Quiet
-accesslog = "acc.log"
-access_log_format = "%(path)s %(half).2f %(s)s %({x-request-id}i)s %({content-type}o)s"
-`
-	s := harness.Start(t, harness.Options{Conf: conf})
+	s := harness.Start(t, harness.Options{Conf: harness.TestFile(t, "configs/quiet_logger.py")})
 	s.Get("/health")
 	s.Client().Do(t, "GET", "/some/path", "", "X-Request-Id: 12")
 	harness.Eventually(t, "the request is logged", func() bool {
@@ -264,37 +209,11 @@ on_reload = on_starting
 
 func TestLogconfigFiles(t *testing.T) {
 	t.Parallel()
-	ini := `[loggers]
-keys=root,error,access
-[handlers]
-keys=out
-[formatters]
-keys=short
-[logger_root]
-level=WARNING
-handlers=
-[logger_error]
-level=INFO
-handlers=out
-qualname=gunicorn.error
-propagate=0
-[logger_access]
-level=INFO
-handlers=out
-qualname=gunicorn.access
-propagate=0
-[handler_out]
-class=FileHandler
-args=('all.log',)
-formatter=short
-[formatter_short]
-format=%(name)s|%(message)s
-`
 	js := `{"handlers": {"out": {"class": "logging.FileHandler", "filename": "all.log", "formatter": "short"}},
 		"formatters": {"short": {"format": "%(name)s|%(message)s"}}, "root": {"level": "WARNING", "handlers": []}, "loggers": {
 		"gunicorn.error": {"level": "INFO", "handlers": ["out"], "propagate": false},
 		"gunicorn.access": {"level": "INFO", "handlers": ["out"], "propagate": false}}}`
-	for flag, text := range map[string]string{"--log-config": ini, "--log-config-json": js} {
+	for flag, text := range map[string]string{"--log-config": harness.TestFile(t, "configs/logging.ini"), "--log-config-json": js} {
 		t.Run(flag, func(t *testing.T) {
 			s := harness.Start(t, harness.Options{Args: []string{flag, "logs"}, Files: map[string]string{"logs": text}})
 			s.Get("/x")

@@ -484,25 +484,8 @@ func TestNoWorkers(t *testing.T) {
 // A large answer needs no descriptor: an app that has used up all of them can give one.
 func TestLargeAnswersWithoutDescriptors(t *testing.T) {
 	t.Parallel()
-	const app = `
-import os
-held = []
-def app(environ, start_response):
-    try:
-        while True:
-            held.append(os.open("/dev/null", os.O_RDONLY))
-    except OSError:
-        pass
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    path = environ["PATH_INFO"]
-    if path == "/parts":
-        return (b"x" * 100000 for _ in range(3))
-    if path == "/whole":
-        return [b"x" * 200000]
-    return [b"x"]
-`
 	for _, args := range [][]string{nil, {"--threads", "2"}} {
-		s := harness.Start(t, harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": app}, Args: args,
+		s := harness.Start(t, harness.Options{App: "descriptors:app", Args: args,
 			Wrap: []string{"sh", "-c", `ulimit -n 128; exec "$@"`, "sh"}})
 		for path, size := range map[string]int{"/": 1, "/whole": 200000, "/parts": 300000} {
 			for range 3 {

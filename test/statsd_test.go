@@ -85,7 +85,7 @@ func TestBacklogMetricByReload(t *testing.T) {
 func TestStatsdWithRelay(t *testing.T) {
 	t.Parallel()
 	got, addr := harness.ListenPackets(t, "udp")
-	s := harness.Start(t, harness.Options{Conf: jsonLogs, Args: []string{"--statsd-host", addr}})
+	s := harness.Start(t, harness.Options{Conf: harness.TestFile(t, "configs/json_files.py"), Args: []string{"--statsd-host", addr}})
 	s.Get("/")
 	harness.Kill(t, s.Workers(1)[0], syscall.SIGKILL)
 	got.ExpectFrom(t, 0, `^gunicorn\.log\.error:1\|c\|@1\.0$`)

@@ -60,30 +60,10 @@ func TestThreadsOfRequestsFinish(t *testing.T) {
 // What never ends is not waited for: the app had its shutdown.
 func TestEndlessThreads(t *testing.T) {
 	t.Parallel()
-	const endless = `
-import multiprocessing, threading, time
-
-threading.Thread(target=time.sleep, args=(100,), name="endless").start()
-
-def app(environ, start_response):
-    start_response("200 OK", [])
-    return [b"x"]
-
-async def coroutine(scope, receive, send):
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        print("shutdown", flush=True)
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"x"})
-`
 	for app, args := range map[string]string{"app": "--threads 2", "coroutine": ""} {
 		t.Run(app, func(t *testing.T) {
 			t.Parallel()
-			s := harness.Start(t, harness.Options{App: "endless:" + app, Files: map[string]string{"endless.py": endless}, Args: strings.Fields(args)})
+			s := harness.Start(t, harness.Options{App: "endless:" + app, Args: strings.Fields(args)})
 			began := time.Now()
 			s.Reload(1)
 			s.Terminate()

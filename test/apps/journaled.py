@@ -6,6 +6,8 @@ import os
 import random
 import time
 
+import lifespan
+
 _journal = os.open("journal", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 PARTS = 5
@@ -42,11 +44,7 @@ def _parts(path):
 
 async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
-        while True:
-            event = await receive()
-            await send({"type": event["type"] + ".complete"})
-            if event["type"] == "lifespan.shutdown":
-                return
+        return await lifespan.follow(receive, send)
     path = scope["path"]
     _note(path)
     if scope["type"] == "websocket":

@@ -6,17 +6,15 @@ import os
 import time
 from urllib.parse import parse_qs
 
+import lifespan
+
 ended = []
 counts = {"sent": 0}
 
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
-        while True:
-            event = await receive()
-            await send({"type": event["type"] + ".complete"})
-            if event["type"] == "lifespan.shutdown":
-                return
+        return await lifespan.follow(receive, send)
     if scope["type"] == "http":
         body = "".join("%s %s %s\n" % e for e in ended) if scope["path"] == "/" else str(counts["sent"])
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x-pid", b"%d" % os.getpid())]})

@@ -43,3 +43,11 @@ func (d *Directory) WaitPIDFile(name string) int {
 	})
 	return pid
 }
+
+// TestFile returns the text of a file in the directory test, such as apps/hello.py.
+func TestFile(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(Repository, "test", name))
+	Must(t, err)
+	return string(text)
+}

@@ -54,44 +54,6 @@ const (
 	FleetSilence = 6 * time.Second
 )
 
-const fleetApp = `import asyncio
-import os
-from pathlib import Path
-
-HOST = os.environ["HOST_NAME"]
-VERSION = Path(__file__).with_name("version").read_text()
-SERVED = [(b"x-host", HOST.encode()), (b"x-version", VERSION.encode()), (b"content-type", b"text/plain")]
-
-
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            event = await receive()
-            await send({"type": event["type"] + ".complete"})
-            if event["type"] == "lifespan.shutdown":
-                return
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.accept", "headers": SERVED[:2]})
-        while True:
-            event = await receive()
-            if event["type"] == "websocket.disconnect":
-                return
-            await send({"type": "websocket.send", "text": event["text"]})
-    body = scope["path"].encode() + b"\n"
-    more = True
-    while more:
-        event = await receive()
-        body += event.get("body", b"")
-        more = event.get("more_body", False)
-    await send({"type": "http.response.start", "status": 200, "headers": SERVED})
-    if scope["path"].startswith("/stream/"):
-        for _ in range(10):
-            await send({"type": "http.response.body", "body": b"part\n", "more_body": True})
-            await asyncio.sleep(0.03)
-    await send({"type": "http.response.body", "body": body})
-`
-
 // NewFleet makes the hosts, starts the servers with the first version of the code, and the
 // balancers.
 func NewFleet(t *testing.T) *Fleet {
@@ -125,10 +87,10 @@ func (f *Fleet) boot(h *FleetHost, version int) {
 	err := h.net.inside(func() error {
 		h.Server = Launch(f.T, Options{
 			App: "fleet:app", Binary: f.binary, NoProbe: true, Bind: []string{h.Addr + ":8000"},
-			Files: map[string]string{"fleet.py": fleetApp, "version": strconv.Itoa(version)},
+			Files: map[string]string{"version": strconv.Itoa(version)},
 			Env: []string{
 				"INDRIK_WORKERS=2", "INDRIK_HEALTH_PATH=/-/health", "KUBERNETES_SERVICE_HOST=10.98.0.100",
-				"PYTHONPATH=DIR", "HOST_NAME=" + h.Name,
+				"HOST_NAME=" + h.Name,
 			},
 		})
 		return nil
