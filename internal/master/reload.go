@@ -32,7 +32,7 @@ func (m *Master) replace(freshCode bool) {
 		freshCode = freshCode || m.candidate.freshCode
 		m.candidate.discard()
 	}
-	b := &candidate{m: m, begun: m.now(), sp: m.gen.sp, freshCode: freshCode, reused: m.cfg.PreloadApp() && !m.gen.sp.dead && !freshCode}
+	b := &candidate{m: m, begun: m.now(), freshCode: freshCode, reused: m.cfg.PreloadApp() && !m.gen.sp.dead && !freshCode}
 	b.failed = func(f *failure) {
 		m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", strings.TrimLeft(f.Error(), "\n"))
 		b.discard()
@@ -48,7 +48,9 @@ func (m *Master) replace(freshCode bool) {
 			m.generationLost("The spawner died.")
 		}
 	}
-	if !b.reused {
+	if b.reused {
+		b.sp = m.gen.sp
+	} else {
 		sp, err := m.startSpawner()
 		if err != nil {
 			b.fail(lack("", err))

@@ -126,6 +126,9 @@ func atStart(t *testing.T, args []string, test func(*world)) {
 	})
 }
 
+// set gives a setting another value, for the next reload.
+func (w *world) set(name string, value any) { w.m.opts.Args.Values[name] = value }
+
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 // start runs the master.
