@@ -234,7 +234,7 @@ func TestSignalsWhileBooting(t *testing.T) {
 // A start can be ended at any moment.
 func TestEndWhileBooting(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
-		for _, typ := range []string{wire.TypeConfigure, wire.TypePrepare} {
+		for _, typ := range []string{wire.TypeConfigure, wire.TypePrepare, wire.TypeSpawn} {
 			atStart(t, []string{"app:app"}, func(w *world) {
 				w.failures[typ] = "silent"
 				w.start()

@@ -217,6 +217,10 @@ func (m *Master) killAll() {
 		m.after(quitGrace, m.killSpawners)
 		return
 	}
+	m.finish() // nobody tells of the end of what was never forked
+	if m.over {
+		return
+	}
 	for _, sp := range m.spawners {
 		if !sp.leaving {
 			m.lastWords(sp)
