@@ -92,7 +92,7 @@ func TestBootFails(t *testing.T) {
 		{"app that exits with 0", []string{"--preload"}, fails(wire.TypePrepare, "exit", wire.FromSpawner{Stage: "load"}), exitcode.OK, "exit"},
 		{"logger", nil, func(w *world) {
 			w.logged = true
-			fails(wire.TypeRelay, "no logger", wire.FromSpawner{Code: 1})(w)
+			fails(wire.TypeLogger, "no logger", wire.FromSpawner{Code: 1})(w)
 		}, exitcode.Config, "no logger"},
 		{"on_starting", nil, fails("on_starting", "no start", wire.FromSpawner{Code: 1}, "on_starting"), exitcode.Config, "no start"},
 		{"nworkers_changed", nil, fails("nworkers_changed", "no number", wire.FromSpawner{Code: 1}, "nworkers_changed"), exitcode.Config, "no number"},

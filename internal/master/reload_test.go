@@ -111,7 +111,7 @@ func TestReloadFails(t *testing.T) {
 					t.Errorf("something of the new generation is left: %d spawners", len(w.m.spawners))
 				}
 				for _, msg := range w.front().got {
-					if msg.Type == wire.TypeRetire && msg.Worker <= 2 {
+					if msg.Type == wire.TypeRetire && msg.Age <= 2 {
 						t.Error("a worker that served was retired")
 					}
 				}

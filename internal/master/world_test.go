@@ -592,11 +592,11 @@ func (sp *fakeSpawner) hear(msg wire.ToSpawner, files []*os.File) {
 		answer.Settings, answer.Hooks = w.file, w.hooks
 		answer.Python = &wire.Python{Version: "3.99"}
 	case wire.TypePrepare:
-		answer.Relay = w.logged
+		answer.Logger = w.logged
 	case wire.TypeHook:
 		w.called = append(w.called, msg.Hook)
 		text = w.failures[msg.Hook]
-	case wire.TypeRelay:
+	case wire.TypeLogger:
 		if text == "" {
 			answer.Pid, answer.Level = w.startLogger(files).proc.pid, 20
 		}
@@ -604,7 +604,7 @@ func (sp *fakeSpawner) hear(msg wire.ToSpawner, files []*os.File) {
 		answer.Attributes = map[string]string{"x": "1"}
 	case wire.TypeSpawn:
 		if text == "" {
-			answer.Pid = sp.fork(msg.Worker, files).proc.pid
+			answer.Pid = sp.fork(msg.Age, files).proc.pid
 		}
 	case wire.TypeExit:
 		if msg.Linger && w.lingering {
@@ -721,7 +721,7 @@ func (worker *fakeWorker) die(status int) {
 	}
 	worker.proc.gone = true
 	ws := syscall.WaitStatus(status)
-	msg := wire.FromSpawner{Type: wire.TypeExited, Worker: worker.age, Pid: worker.proc.pid, Peak: 1 << 11}
+	msg := wire.FromSpawner{Type: wire.TypeExited, Age: worker.age, Pid: worker.proc.pid, Peak: 1 << 11}
 	if ws.Signaled() {
 		msg.Signal = int(ws.Signal())
 	} else {
