@@ -25,14 +25,14 @@ func (c *Config) Backlog() int { return value[int](c, "backlog") }
 
 // Workers returns the setting workers.
 //
-// The number of worker processes; auto is as many as the machine is good for: by the CPU
-// quota, the affinity and the memory limit of the server.
+// The number of worker processes; auto is as many as suit the machine: by the CPU quota, the
+// affinity and the memory limit of the server.
 func (c *Config) Workers() int { return value[int](c, "workers") }
 
 // WorkerClass returns the setting worker_class.
 //
 // The kind of worker: sync, gthread, gevent, asgi or tornado; workers.md says which one is
-// for what.
+// for which app.
 func (c *Config) WorkerClass() string { return value[string](c, "worker_class") }
 
 // Threads returns the setting threads.
@@ -53,8 +53,8 @@ func (c *Config) MaxRequests() int { return value[int](c, "max_requests") }
 
 // MaxRequestsJitter returns the setting max_requests_jitter.
 //
-// Add a random number up to this one to max_requests, for each worker anew, so that they are
-// not all replaced at once.
+// Add a random number up to this one to max_requests, another one for each worker, so that
+// they are not all replaced at once.
 func (c *Config) MaxRequestsJitter() int { return value[int](c, "max_requests_jitter") }
 
 // Timeout returns the setting timeout.
@@ -93,8 +93,8 @@ func (c *Config) ASGILifespan() string { return value[string](c, "asgi_lifespan"
 
 // ASGIDisconnectGracePeriod returns the setting asgi_disconnect_grace_period.
 //
-// After how many seconds the task of an ASGI request is cancelled whose client has gone; 0
-// cancels it at once, None never: then what it has begun it does to the end.
+// How many seconds after its client has gone the task of an ASGI request is cancelled; 0
+// cancels it at once, None never: then the task finishes what it has begun.
 func (c *Config) ASGIDisconnectGracePeriod() int {
 	return value[int](c, "asgi_disconnect_grace_period")
 }
@@ -151,7 +151,7 @@ func (c *Config) WebSocketCompression() bool { return value[bool](c, "websocket_
 // WebSocketDrainMax returns the setting websocket_drain_max.
 //
 // For how many seconds WebSocket connections may stay with a worker that is being replaced,
-// say by a reload.
+// for example by a reload.
 func (c *Config) WebSocketDrainMax() int { return value[int](c, "websocket_drain_max") }
 
 // WebSocketDrainWindow returns the setting websocket_drain_window.
@@ -187,7 +187,7 @@ func (c *Config) LimitRequestFieldSize() int { return value[int](c, "limit_reque
 
 // LimitRequestHead returns the setting limit_request_head.
 //
-// The largest head of a request, all of its lines together; 0 means no limit but those of
+// The largest head of a request, all of its lines together; 0 means no limit except those of
 // its parts.
 func (c *Config) LimitRequestHead() int { return value[int](c, "limit_request_head") }
 
@@ -262,7 +262,7 @@ func (c *Config) Reload() bool { return value[bool](c, "reload") }
 // ReloadEngine returns the setting reload_engine.
 //
 // How reload finds changes: inotify is told of them by the kernel, poll looks at the files
-// every second, auto takes what is there.
+// every second, auto takes inotify where it exists.
 func (c *Config) ReloadEngine() string { return value[string](c, "reload_engine") }
 
 // ReloadExtraFiles returns the setting reload_extra_files.
@@ -359,7 +359,7 @@ func (c *Config) WorkerNoNewPrivs() bool { return value[bool](c, "worker_no_new_
 
 // TmpUploadDir returns the setting tmp_upload_dir.
 //
-// Where request bodies go that are too large for memory.
+// The directory for request bodies that are too large for memory.
 func (c *Config) TmpUploadDir() string { return value[string](c, "tmp_upload_dir") }
 
 // SecureSchemeHeaders returns the setting secure_scheme_headers.
@@ -378,9 +378,9 @@ func (c *Config) ForwardedAllowIPs() []string { return value[[]string](c, "forwa
 
 // ForwardedFor returns the setting forwarded_for.
 //
-// Who gets the address of the client from the field X-Forwarded-For of a trusted proxy,
-// which is the rightmost one in it that is not trusted itself: asgi: client in the scope of
-// ASGI; all: REMOTE_ADDR and %(h)s of the access log too; none: nobody.
+// What gets the address of the client from the field X-Forwarded-For of a trusted proxy,
+// which is the rightmost address there that is not trusted itself: asgi: client in the scope
+// of ASGI; all: REMOTE_ADDR and %(h)s of the access log too; none: nobody.
 func (c *Config) ForwardedFor() string { return value[string](c, "forwarded_for") }
 
 // Pythonpath returns the setting pythonpath.
@@ -473,7 +473,7 @@ func (c *Config) HeaderMap() string { return value[string](c, "header_map") }
 
 // ServerHeader returns the setting server_header.
 //
-// The field Server of responses; off leaves it out, and lets one of the app's own through.
+// The field Server of responses; off leaves it out, and lets one that the app sets through.
 func (c *Config) ServerHeader() string { return value[string](c, "server_header") }
 
 // HealthPath returns the setting health_path.
@@ -506,8 +506,8 @@ func (c *Config) AccessLogFormat() string { return value[string](c, "access_log_
 
 // AccessLogTimeout returns the setting access_log_timeout.
 //
-// How long requests wait for a reader of the access log that has stopped, say of a pipe;
-// then lines are dropped, and counted in the error log.
+// How long requests wait for a reader of the access log that has stopped, for example of a
+// pipe; then lines are dropped, and counted in the error log.
 func (c *Config) AccessLogTimeout() int { return value[int](c, "access_log_timeout") }
 
 // LogFormat returns the setting log_format.
@@ -549,7 +549,7 @@ func (c *Config) Syslog() bool { return value[bool](c, "syslog") }
 
 // SyslogPrefix returns the setting syslog_prefix.
 //
-// What syslog messages begin with.
+// The beginning of syslog messages.
 func (c *Config) SyslogPrefix() string { return value[string](c, "syslog_prefix") }
 
 // SyslogFacility returns the setting syslog_facility.
@@ -574,7 +574,7 @@ func (c *Config) DogstatsdTags() string { return value[string](c, "dogstatsd_tag
 
 // StatsdPrefix returns the setting statsd_prefix.
 //
-// What the names of metrics begin with; a dot is put after it.
+// The beginning of the names of metrics; a dot is put after it.
 func (c *Config) StatsdPrefix() string { return value[string](c, "statsd_prefix") }
 
 // EnableBacklogMetric returns the setting enable_backlog_metric.
@@ -584,7 +584,7 @@ func (c *Config) EnableBacklogMetric() bool { return value[bool](c, "enable_back
 
 // DefaultProcName returns the setting default_proc_name.
 //
-// The same, of lower rank than proc_name.
+// The same, for when proc_name is not set.
 func (c *Config) DefaultProcName() string { return value[string](c, "default_proc_name") }
 
 // Keyfile returns the setting keyfile.

@@ -13,9 +13,9 @@ func Markdown() string {
 <!-- Made from internal/settings by: go run ./internal/settings/gendocs -->
 
 Every setting can be given in the config file and as an environment variable, most of them on the command line too.
-[configuration.md](configuration.md) says where the file is looked for, what goes before what, and how values are written.
+[configuration.md](configuration.md) says where the file is looked for, which source takes precedence, and how values are written.
 
-Settings that Indrik accepts but has no use for say so here, and in the log when they are set: at level debug where nothing is lost, as a warning where it is.
+Settings that Indrik accepts but does not need say so here, and in the log when they are set: at level debug where nothing is lost, as a warning where something is.
 
 `)
 	fmt.Fprintf(&b, "- without effect, nothing is lost: %s\n", namesOf(Needless))

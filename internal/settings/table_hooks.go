@@ -20,7 +20,7 @@ var hookSettings = []Setting{
 		Name: "ssl_context", Section: sectionHooks, Kind: KindHook, Args: "config, default_ssl_context_factory",
 		Doc: "Called with `certfile` to make an `ssl.SSLContext`, once for each configuration. The certificate, CAs, ciphers, least version and " +
 			"whether clients need a certificate are taken from it.",
-		Note: "TLS is not served by Python's ssl module: what cannot be taken over from the context is an error, see hooks.md.",
+		Note: "TLS is not served by Python's ssl module: a setting of the context that cannot be taken over is an error, see hooks.md.",
 	},
 }
 

@@ -19,8 +19,8 @@ var loggingSettings = []Setting{
 	{
 		Name: "access_log_timeout", Section: sectionLogging, Added: true,
 		Flags: []string{"--access-log-timeout"}, Metavar: "SECONDS", Kind: KindInt, Default: 1,
-		Doc: "How long requests wait for a reader of the access log that has stopped, say of a pipe; then lines are dropped, and counted in the error log. " +
-			"0 means no limit: no line is dropped, and requests wait as long as it takes.",
+		Doc: "How long requests wait for a reader of the access log that has stopped, for example of a pipe; then lines are dropped, and counted in the error log. " +
+			"0 means no limit: no line is dropped, and requests wait for as long as it takes.",
 	},
 	{
 		Name: "log_format", Section: sectionLogging, Added: true,
@@ -49,8 +49,8 @@ var loggingSettings = []Setting{
 	{
 		Name: "logger_class", Section: sectionLogging,
 		Flags: []string{"--logger-class"}, Metavar: "STRING", Kind: KindObject, Default: "gunicorn.glogging.Logger",
-		Doc:  "The class that logs: `module.Class`, or in a config file the class itself. `indrik.glogging.Logger` is what to derive it from.",
-		Note: "The default means that class. What the master and the front log goes through a class of one's own, too; see logging.md.",
+		Doc:  "The class that logs: `module.Class`, or in a config file the class itself. Derive it from `indrik.glogging.Logger`.",
+		Note: "The default means that class. Lines of the master and the front go through a class of your own, too; see logging.md.",
 	},
 	{
 		Name: "logconfig", Section: sectionLogging,
@@ -59,13 +59,13 @@ var loggingSettings = []Setting{
 	},
 	{
 		Name: "logconfig_dict", Section: sectionLogging, Kind: KindDict, Default: map[string]any{},
-		Doc: "Configure Python's logging by this dictionary, as `logging.config.dictConfig` does. It goes before `logconfig_json` and `logconfig`.",
+		Doc: "Configure Python's logging by this dictionary, as `logging.config.dictConfig` does. It takes precedence over `logconfig_json` and `logconfig`.",
 	},
 	{
 		Name: "logconfig_json", Section: sectionLogging,
 		Flags: []string{"--log-config-json"}, Metavar: "FILE", Kind: KindString,
-		Doc:  "Configure Python's logging by the dictionary in this JSON file. It goes before `logconfig`.",
-		Note: "A file that is not there is an error.",
+		Doc:  "Configure Python's logging by the dictionary in this JSON file. It takes precedence over `logconfig`.",
+		Note: "A missing file is an error.",
 	},
 	{
 		Name: "syslog_addr", Section: sectionLogging,
@@ -80,7 +80,7 @@ var loggingSettings = []Setting{
 	{
 		Name: "syslog_prefix", Section: sectionLogging,
 		Flags: []string{"--log-syslog-prefix"}, Metavar: "SYSLOG_PREFIX", Kind: KindString,
-		Doc: "What syslog messages begin with. By default it is the name of the process.",
+		Doc: "The beginning of syslog messages. By default it is the name of the process.",
 	},
 	{
 		Name: "syslog_facility", Section: sectionLogging,
@@ -105,7 +105,7 @@ var loggingSettings = []Setting{
 	{
 		Name: "statsd_prefix", Section: sectionLogging,
 		Flags: []string{"--statsd-prefix"}, Metavar: "STATSD_PREFIX", Kind: KindString, Default: "",
-		Doc: "What the names of metrics begin with; a dot is put after it.",
+		Doc: "The beginning of the names of metrics; a dot is put after it.",
 	},
 	{
 		Name: "enable_backlog_metric", Section: sectionLogging,
@@ -122,6 +122,6 @@ var namingSettings = []Setting{
 	},
 	{
 		Name: "default_proc_name", Section: sectionNaming, Kind: KindString, DefaultText: "the app",
-		Doc: "The same, of lower rank than `proc_name`.",
+		Doc: "The same, for when `proc_name` is not set.",
 	},
 }

@@ -19,7 +19,7 @@ var securitySettings = []Setting{
 	{
 		Name: "limit_request_head", Section: sectionSecurity, Added: true,
 		Flags: []string{"--limit-request-head"}, Metavar: "BYTES", Kind: KindInt, Default: 32 << 10,
-		Doc: "The largest head of a request, all of its lines together; 0 means no limit but those of its parts. The client of a larger one gets a 431. " +
+		Doc: "The largest head of a request, all of its lines together; 0 means no limit except those of its parts. The client of a larger one gets a 431. " +
 			"Unless it is set, it is larger where `limit_request_line` and `limit_request_field_size` allow more. For HTTP/2 see `http2_max_header_list_size`.",
 	},
 	{
@@ -38,13 +38,12 @@ var securitySettings = []Setting{
 		Flags: []string{"--limit-memory"}, Metavar: "BYTES", Kind: KindInt, Default: 0,
 		Doc: "How much memory the front may hold for all clients together: heads, bodies, responses that they do not take, WebSocket messages; " +
 			"0 means a quarter of what the control group or the machine has, at least 64 MiB. " +
-			"Beyond it those are closed who hold most, and the log says who. The memory limit of the Go runtime follows it unless `GOMEMLIMIT` is in the environment.",
+			"Beyond it the connections that hold most are closed, and the log names the clients. The memory limit of the Go runtime follows it unless `GOMEMLIMIT` is in the environment.",
 	},
 	{
 		Name: "limit_client_memory", Section: sectionSecurity, Added: true,
 		Flags: []string{"--limit-client-memory"}, Metavar: "BYTES", Kind: KindInt, Default: 0,
-		Doc: "How much of `limit_memory` one client address may hold; 0 means half of it. It does not hold for peers of unix sockets, " +
-			"nor for those in `forwarded_allow_ips`, which may be proxies.",
+		Doc: "How much of `limit_memory` one client address may hold; 0 means half of it. It does not apply to peers of unix sockets and those in `forwarded_allow_ips`, which may be proxies.",
 	},
 	{
 		Name: "limit_client_connections", Section: sectionSecurity, Added: true,
@@ -97,8 +96,8 @@ var debugSettings = []Setting{
 		Name: "reload_engine", Section: sectionDebug,
 		Flags: []string{"--reload-engine"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
 		Choices: []string{"auto", "poll", "inotify"}, BadChoice: "Invalid reload_engine: %r",
-		Doc:  "How `reload` finds changes: `inotify` is told of them by the kernel, `poll` looks at the files every second, `auto` takes what is there.",
-		Note: "With either of them each request looks first. Nothing needs to be installed.",
+		Doc:  "How `reload` finds changes: `inotify` is told of them by the kernel, `poll` looks at the files every second, `auto` takes inotify where it exists.",
+		Note: "With either of them the files are checked before each request. Nothing needs to be installed.",
 	},
 	{
 		Name: "reload_extra_files", Section: sectionDebug,

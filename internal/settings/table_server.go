@@ -15,7 +15,7 @@ var serverSettings = []Setting{
 	{
 		Name: "reuse_port", Section: sectionServer,
 		Flags: []string{"--reuse-port"}, Kind: KindBool, Default: false,
-		Effect: Missing, Why: "connections are accepted in one place, so that there is nothing to spread over workers; " +
+		Effect: Missing, Why: "connections are accepted in one place, so there is nothing to spread over workers; " +
 			"a second server on the same port is refused",
 		Doc: "Let the kernel spread connections over several sockets on the same port (SO_REUSEPORT).",
 	},
@@ -86,8 +86,8 @@ var serverSettings = []Setting{
 	},
 	{
 		Name: "tmp_upload_dir", Section: sectionServer, Metavar: "DIR", Kind: KindString, DefaultText: "$TMPDIR or /tmp",
-		Doc:  "Where request bodies go that are too large for memory. The files have no name and are gone when the request is.",
-		Note: "Gunicorn has the setting but makes no use of it.",
+		Doc:  "The directory for request bodies that are too large for memory. The files have no name and are gone when the request is.",
+		Note: "Gunicorn has the setting but does not use it.",
 	},
 	{
 		Name: "secure_scheme_headers", Section: sectionServer, Kind: KindMap,
@@ -103,13 +103,13 @@ var serverSettings = []Setting{
 		Flags: []string{"--forwarded-allow-ips"}, Metavar: "STRING", Env: []string{"FORWARDED_ALLOW_IPS"}, Kind: KindNetworks,
 		Default: []string{"127.0.0.1", "::1"},
 		Doc: "The proxies whose `secure_scheme_headers`, `forwarder_headers` and `X-Forwarded-For` are trusted. `*` trusts everybody. " +
-			"Who connects by a unix socket is always trusted.",
+			"A client that connects by a unix socket is always trusted.",
 	},
 	{
 		Name: "forwarded_for", Section: sectionServer, Added: true,
 		Flags: []string{"--forwarded-for"}, Metavar: "STRING", Kind: KindChoice, Default: "asgi",
 		Choices: []string{"asgi", "all", "none"}, BadChoice: "forwarded_for must be one of: asgi, all, none",
-		Doc: "Who gets the address of the client from the field `X-Forwarded-For` of a trusted proxy, which is the rightmost one in it that is not trusted itself: " +
+		Doc: "What gets the address of the client from the field `X-Forwarded-For` of a trusted proxy, which is the rightmost address there that is not trusted itself: " +
 			"`asgi`: `client` in the scope of ASGI; `all`: `REMOTE_ADDR` and `%(h)s` of the access log too; `none`: nobody.",
 	},
 	{
@@ -187,7 +187,7 @@ var serverSettings = []Setting{
 	{
 		Name: "permit_non_ascii_target", Section: sectionServer, Added: true,
 		Flags: []string{"--permit-non-ascii-target"}, Kind: KindBool, Default: false,
-		Doc: "Accept bytes from 0x80 on in the path and the query of a request, which are to be percent-encoded. The app gets them as they came.",
+		Doc: "Accept bytes from 0x80 on in the path and the query of a request, which are to be percent-encoded. The app gets them unchanged.",
 	},
 	{
 		Name: "forwarder_headers", Section: sectionServer,
@@ -204,7 +204,7 @@ var serverSettings = []Setting{
 	{
 		Name: "server_header", Section: sectionServer, Added: true,
 		Flags: []string{"--server-header"}, Metavar: "TEXT", Kind: KindString, Default: "indrik",
-		Doc: "The field `Server` of responses; `off` leaves it out, and lets one of the app's own through.",
+		Doc: "The field `Server` of responses; `off` leaves it out, and lets one that the app sets through.",
 	},
 	{
 		Name: "health_path", Section: sectionServer, Added: true,
@@ -215,7 +215,7 @@ var serverSettings = []Setting{
 	{
 		Name: "root_path", Section: sectionServer,
 		Flags: []string{"--root-path"}, Metavar: "STRING", Kind: KindString, Default: "",
-		Doc:  "The `root_path` of ASGI apps: where the app is mounted, such as `/api`. It is put before a `path` that does not begin with it.",
-		Note: "In Gunicorn it changes nothing but `root_path`.",
+		Doc:  "The `root_path` of ASGI apps: where the app is mounted, such as `/api`. It is prepended to a `path` that does not begin with it.",
+		Note: "In Gunicorn it changes only `root_path`.",
 	},
 }

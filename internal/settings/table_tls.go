@@ -60,7 +60,7 @@ var http2Settings = []Setting{
 	{
 		Name: "http_protocols", Section: sectionHTTP2,
 		Flags: []string{"--http-protocols"}, Metavar: "STRING", Kind: KindProtocols, Default: []string{"h1"},
-		Doc: "The versions of HTTP that TLS connections may use: `h1` is HTTP/1.1, `h2` HTTP/2. In a config file a list is fine too.",
+		Doc: "The versions of HTTP that TLS connections may use: `h1` is HTTP/1.1, `h2` HTTP/2. In a config file it may be a list.",
 		Note: "HTTP/2 works with every kind of worker and needs no package; clients that offer both get it whatever the order. " +
 			"`h3` is an error, since HTTP/3 is not available. `h2` alone together with `http2_cleartext` makes ports without TLS that speak nothing else.",
 	},

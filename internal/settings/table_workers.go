@@ -6,7 +6,7 @@ var fileSettings = []Setting{
 		Flags: []string{"-c", "--config"}, Metavar: "CONFIG", Kind: KindString,
 		DefaultText: "./indrik.conf.py, ./gunicorn.conf.py or ./pyproject.toml",
 		Doc:         "The config file. `PATH` or `file:PATH` is a file of Python, or a pyproject.toml; `python:MODULE` is a module to import.",
-		Note:        "`indrik.conf.py` goes before `gunicorn.conf.py`, and the last is `[tool.indrik]` in pyproject.toml. A name in the file that is no setting gives a warning.",
+		Note:        "`indrik.conf.py` takes precedence over `gunicorn.conf.py`, and that over `[tool.indrik]` in pyproject.toml. A name in the file that is not a setting gives a warning.",
 	},
 	{
 		Name: "wsgi_app", Section: sectionFile, Kind: KindString,
@@ -33,16 +33,15 @@ var workerSettings = []Setting{
 	{
 		Name: "workers", Section: sectionWorkers,
 		Flags: []string{"-w", "--workers"}, Metavar: "INT", Env: []string{"WEB_CONCURRENCY"}, Kind: KindCount, Default: 1,
-		Doc: "The number of worker processes; `auto` is as many as the machine is good for: by the CPU quota, the affinity and the memory limit of the server. " +
-			"The log of the start says how the number came about.",
-		Note: "`auto`. A `WEB_CONCURRENCY` that is no number gives an error that names it.",
+		Doc:  "The number of worker processes; `auto` is as many as suit the machine: by the CPU quota, the affinity and the memory limit of the server. The log of the start says how the number was found.",
+		Note: "`auto`. A `WEB_CONCURRENCY` that is not a number gives an error that names it.",
 	},
 	{
 		Name: "worker_class", Section: sectionWorkers,
 		Flags: []string{"-k", "--worker-class"}, Metavar: "STRING", Kind: KindClass, Default: "sync",
-		Doc: "The kind of worker: `sync`, `gthread`, `gevent`, `asgi` or `tornado`; [workers.md](workers.md) says which one is for what. `sync` with more than one thread is `gthread`. " +
+		Doc: "The kind of worker: `sync`, `gthread`, `gevent`, `asgi` or `tornado`; [workers.md](workers.md) says which one is for which app. `sync` with more than one thread is `gthread`. " +
 			"Without this setting an ASGI app is recognized, and served by `asgi`.",
-		Note: "Kinds are built in; classes of your own are not loaded. The names of Gunicorn's own classes, and these themselves, mean the kind they are; those of Uvicorn's workers mean `asgi`.",
+		Note: "Kinds are built in; classes of your own are not loaded. Gunicorn's own classes, and their names, mean the built-in kinds; those of Uvicorn's workers mean `asgi`.",
 	},
 	{
 		Name: "threads", Section: sectionWorkers,
@@ -53,7 +52,7 @@ var workerSettings = []Setting{
 		Name: "worker_connections", Section: sectionWorkers,
 		Flags: []string{"--worker-connections"}, Metavar: "INT", Kind: KindInt, Default: 1000,
 		Doc: "How many requests one worker of kind `gevent`, `asgi` or `tornado` may run at the same time; 0 means no limit. Others wait, see `queue_limit`. " +
-			"A request that waits for its client, to send more of its body or to take more of its response, does not count, nor does an open WebSocket connection.",
+			"A request that waits for its client, to send more of its body or to take more of its response, does not count, and neither does an open WebSocket connection.",
 		Note: "It is a limit, Gunicorn's ASGI worker has none. `limit_connections` limits the clients of the whole server.",
 	},
 	{
@@ -65,7 +64,7 @@ var workerSettings = []Setting{
 	{
 		Name: "max_requests_jitter", Section: sectionWorkers,
 		Flags: []string{"--max-requests-jitter"}, Metavar: "INT", Kind: KindInt, Default: 0,
-		Doc: "Add a random number up to this one to `max_requests`, for each worker anew, so that they are not all replaced at once.",
+		Doc: "Add a random number up to this one to `max_requests`, another one for each worker, so that they are not all replaced at once.",
 	},
 	{
 		Name: "timeout", Section: sectionWorkers,
@@ -82,7 +81,7 @@ var workerSettings = []Setting{
 		Name: "drain_delay", Section: sectionWorkers, Added: true,
 		Flags: []string{"--drain-delay"}, Metavar: "INT", Kind: KindInt, Default: 0, DefaultText: "0; 5 in a pod of Kubernetes",
 		Doc: "How many seconds the server goes on accepting connections after TERM, while each answer says `Connection: close`, before it drains. " +
-			"That is for load balancers and proxies that learn later than the server that it leaves; a second TERM ends the delay. " +
+			"That is for load balancers and proxies that learn of the end later than the server itself; a second TERM ends the delay. " +
 			"It does not apply if another master serves the same sockets.",
 	},
 	{
@@ -107,9 +106,8 @@ var workerSettings = []Setting{
 	{
 		Name: "asgi_disconnect_grace_period", Section: sectionWorkers,
 		Flags: []string{"--asgi-disconnect-grace-period"}, Metavar: "INT", Kind: KindInt, DefaultText: "`None`",
-		Doc: "After how many seconds the task of an ASGI request is cancelled whose client has gone; 0 cancels it at once, `None` never: then what it has begun it does to the end. " +
-			"What is cancelled is in the log, at level info.",
-		Note: "The default is `None`, Gunicorn's is 3: a client that leaves must not undo what the app is doing for it. So do uvicorn and Hypercorn.",
+		Doc:  "How many seconds after its client has gone the task of an ASGI request is cancelled; 0 cancels it at once, `None` never: then the task finishes what it has begun. The log says which tasks are cancelled, at level info.",
+		Note: "The default is `None`, Gunicorn's is 3: a client that leaves must not undo what the app is doing for it. uvicorn and Hypercorn do not cancel either.",
 	},
 	{
 		Name: "asgi_send_after_disconnect", Section: sectionWorkers, Added: true,
@@ -163,7 +161,7 @@ var workerSettings = []Setting{
 	{
 		Name: "websocket_drain_max", Section: sectionWorkers, Added: true,
 		Flags: []string{"--websocket-drain-max"}, Metavar: "SECONDS", Kind: KindInt, Default: 10,
-		Doc: "For how many seconds WebSocket connections may stay with a worker that is being replaced, say by a reload. " +
+		Doc: "For how many seconds WebSocket connections may stay with a worker that is being replaced, for example by a reload. " +
 			"They are closed with code 1012, service restart, in the last `websocket_drain_window` seconds of that.",
 	},
 	{
@@ -176,7 +174,7 @@ var workerSettings = []Setting{
 	{
 		Name: "queue_limit", Section: sectionWorkers, Added: true,
 		Flags: []string{"--queue-limit"}, Metavar: "INT", Kind: KindInt, Default: 2048,
-		Doc: "How many requests may wait for a worker; 0 means no limit. The client of one more gets a 503 with Retry-After at once.",
+		Doc: "How many requests may wait for a worker; 0 means no limit. The client of a further request gets a 503 with Retry-After at once.",
 	},
 	{
 		Name: "queue_timeout", Section: sectionWorkers, Added: true,
