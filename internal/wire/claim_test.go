@@ -28,7 +28,7 @@ func TestClaim(t *testing.T) {
 	}
 	// As it stands on the scoreboard.
 	b := newBoard(t, 2)
-	copy(b.w.mem[8*(boardFirst+boardStride):], claim)
+	copy(b.w.mem[8*(scoreboardFirst+scoreboardStride):], claim)
 	if id, token := b.Claim(1); id != 5 || token != 0x0123456789abcdef || b.Claimed(1) != 5 {
 		t.Errorf("claim of %d with %x", id, token)
 	}

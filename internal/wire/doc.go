@@ -5,4 +5,9 @@
 //
 // It knows the bytes and the descriptors and nothing of what is done with
 // them. Try it with go test ./internal/wire.
+//
+// The numbers that Python shares with it are in python/indrik/protocol.py, which
+// is made from this package by go generate.
 package wire
+
+//go:generate go run ./genpython -o ../../python/indrik/protocol.py -wire .

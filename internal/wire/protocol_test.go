@@ -231,10 +231,10 @@ func checkMemory(t *testing.T, doc string) {
 		}
 		return words
 	}
-	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", boardFirst+word, boardStride) }
-	board := []string{slot(boardToken), slot(boardClaimed), slot(boardGone), slot(boardDeadline), slot(boardJournaled), slot(boardBuffer)}
-	board = slices.Insert(board, 0, fmt.Sprintf("%d–%d", boardRevocationRing, boardRevocationRing+MaxRevoked-1))
-	for _, word := range []int{boardRevocations, boardEnd, boardReloaded, boardMostLag, boardLag, boardPing, boardFront, boardPromoted} {
+	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", scoreboardFirst+word, scoreboardStride) }
+	board := []string{slot(scoreboardToken), slot(scoreboardClaimed), slot(scoreboardGone), slot(scoreboardDeadline), slot(scoreboardJournaled), slot(scoreboardBuffer)}
+	board = slices.Insert(board, 0, fmt.Sprintf("%d–%d", scoreboardRevocationRing, scoreboardRevocationRing+MaxRevoked-1))
+	for _, word := range []int{scoreboardRevocations, scoreboardEnd, scoreboardReloaded, scoreboardMostLag, scoreboardLag, scoreboardPing, scoreboardFront, scoreboardPromoted} {
 		board = slices.Insert(board, 0, fmt.Sprint(word))
 	}
 	if got := column("### Scoreboard"); !slices.Equal(got, board) {

@@ -15,23 +15,23 @@ const pageSize = 4096
 
 // The layout of a scoreboard, in 64-bit words; see docs/protocol.md.
 const (
-	boardPromoted       = 0
-	boardFront          = 1
-	boardPing           = 2
-	boardLag            = 3
-	boardMostLag        = 4
-	boardReloaded       = 5
-	boardEnd            = 6
-	boardRevocations    = 7
-	boardRevocationRing = 8
-	boardFirst          = boardRevocationRing + MaxRevoked
-	boardToken          = 0 // of a slot's words
-	boardClaimed        = 1
-	boardGone           = 2
-	boardDeadline       = 3
-	boardJournaled      = 4
-	boardBuffer         = 5
-	boardStride         = 8
+	scoreboardPromoted       = 0
+	scoreboardFront          = 1
+	scoreboardPing           = 2
+	scoreboardLag            = 3
+	scoreboardMostLag        = 4
+	scoreboardReloaded       = 5
+	scoreboardEnd            = 6
+	scoreboardRevocations    = 7
+	scoreboardRevocationRing = 8
+	scoreboardFirst          = scoreboardRevocationRing + MaxRevoked
+	scoreboardToken          = 0 // of a slot's words
+	scoreboardClaimed        = 1
+	scoreboardGone           = 2
+	scoreboardDeadline       = 3
+	scoreboardJournaled      = 4
+	scoreboardBuffer         = 5
+	scoreboardStride         = 8
 )
 
 // JournalSize is the size of the reply journal of a slot, in bytes. The journal holds the
@@ -42,9 +42,9 @@ const JournalSize = 64 << 10
 // part of a response for the front to read there.
 const ResponseBufferSize = 1 << 20
 
-// boardPart is the size of the part of a slot at the end of a scoreboard, in bytes: its reply
+// scoreboardPart is the size of the part of a slot at the end of a scoreboard, in bytes: its reply
 // journal, then its response buffer.
-const boardPart = JournalSize + ResponseBufferSize
+const scoreboardPart = JournalSize + ResponseBufferSize
 
 // MaxRevoked is the length of the revocation ring of a [Scoreboard]: a new revocation replaces
 // the oldest.
@@ -94,8 +94,8 @@ type Scoreboard struct{ w words }
 // NewScoreboardFile makes the memory file of a [Scoreboard] with the given number of
 // slots. The caller owns the file.
 func NewScoreboardFile(slots int) (*os.File, error) {
-	size := (boardFirst + boardStride*slots) * 8
-	return MemoryFile("indrik-scoreboard", (size+pageSize-1)/pageSize*pageSize+slots*boardPart)
+	size := (scoreboardFirst + scoreboardStride*slots) * 8
+	return MemoryFile("indrik-scoreboard", (size+pageSize-1)/pageSize*pageSize+slots*scoreboardPart)
 }
 
 // MapScoreboard maps a scoreboard; f may be closed afterwards.
@@ -108,19 +108,19 @@ func MapScoreboard(f *os.File) (*Scoreboard, error) {
 // a time may revoke. The scoreboard keeps the number of revocations so far, since a front
 // may be replaced while the worker stays.
 func (b *Scoreboard) Revoke(id uint32) {
-	n := b.w.at(boardRevocations).Load()
-	b.w.at(boardRevocationRing + int(n%MaxRevoked)).Store(uint64(id))
-	b.w.at(boardRevocations).Store(n + 1)
+	n := b.w.at(scoreboardRevocations).Load()
+	b.w.at(scoreboardRevocationRing + int(n%MaxRevoked)).Store(uint64(id))
+	b.w.at(scoreboardRevocations).Store(n + 1)
 }
 
 // slot returns a word of slot i.
 func (b *Scoreboard) slot(i, word int) *atomic.Uint64 {
-	return b.w.at(boardFirst + boardStride*i + word)
+	return b.w.at(scoreboardFirst + scoreboardStride*i + word)
 }
 
 // Claimed returns the id of the request that slot i says it has claimed last, 0 if none.
 func (b *Scoreboard) Claimed(i int) uint32 {
-	return uint32(b.slot(i, boardClaimed).Load())
+	return uint32(b.slot(i, scoreboardClaimed).Load())
 }
 
 // ClaimSize is the size of a claim in bytes: the token of a request and its id, 64 bits each.
@@ -137,23 +137,23 @@ func PutClaim(b []byte, id uint32, token uint64) {
 // writes they may belong to two requests: then the earlier one has ended and the later one has
 // not begun.
 func (b *Scoreboard) Claim(i int) (id uint32, token uint64) {
-	return b.Claimed(i), b.slot(i, boardToken).Load()
+	return b.Claimed(i), b.slot(i, scoreboardToken).Load()
 }
 
 // NotifyGone tells slot i that the client of a request has gone, so that it need not
 // make the rest of the response.
 func (b *Scoreboard) NotifyGone(i int, id uint32) {
-	b.slot(i, boardGone).Store(uint64(id))
+	b.slot(i, scoreboardGone).Store(uint64(id))
 }
 
 // SetDeadline tells slot i until when it may run the request id.
 func (b *Scoreboard) SetDeadline(i int, id uint32, t time.Time) {
-	b.slot(i, boardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
+	b.slot(i, scoreboardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
 }
 
 // Journaled returns how many bytes are in the reply journal of slot i.
 func (b *Scoreboard) Journaled(i int) int {
-	return int(min(b.slot(i, boardJournaled).Load(), JournalSize))
+	return int(min(b.slot(i, scoreboardJournaled).Load(), JournalSize))
 }
 
 // AppendJournal appends the reply journal of slot i to dst. A live worker may be changing it at
@@ -162,7 +162,9 @@ func (b *Scoreboard) AppendJournal(dst []byte, i int) []byte {
 	return append(dst, b.part(i)[:b.Journaled(i)]...)
 }
 
-func (b *Scoreboard) part(i int) []byte { return b.w.mem[len(b.w.mem)-(i+1)*boardPart:][:boardPart] }
+func (b *Scoreboard) part(i int) []byte {
+	return b.w.mem[len(b.w.mem)-(i+1)*scoreboardPart:][:scoreboardPart]
+}
 
 // ResponseBuffer returns the first n bytes in the response buffer of slot i.
 func (b *Scoreboard) ResponseBuffer(i, n int) []byte { return b.part(i)[JournalSize:][:n] }
@@ -170,31 +172,31 @@ func (b *Scoreboard) ResponseBuffer(i, n int) []byte { return b.part(i)[JournalS
 // FreeBuffer tells slot i that the front has read what request id had in the slot's response
 // buffer.
 func (b *Scoreboard) FreeBuffer(i int, id uint32) {
-	b.slot(i, boardBuffer).CompareAndSwap(uint64(id), 0)
+	b.slot(i, scoreboardBuffer).CompareAndSwap(uint64(id), 0)
 }
 
 // BufferHolder returns the id of the request that has data in the response buffer of slot i, 0
 // if there is none.
 func (b *Scoreboard) BufferHolder(i int) uint32 {
-	return uint32(b.slot(i, boardBuffer).Load())
+	return uint32(b.slot(i, scoreboardBuffer).Load())
 }
 
 // Serve lets an ASGI worker begin the requests of the front with a number, and no
 // others.
-func (b *Scoreboard) Serve(front int) { b.w.at(boardFront).Store(uint64(front) + 1) }
+func (b *Scoreboard) Serve(front int) { b.w.at(scoreboardFront).Store(uint64(front) + 1) }
 
 // Serves reports whether the scoreboard says what Serve wrote for that front, or Stop: nobody
 // else writes there, unless the worker does.
 func (b *Scoreboard) Serves(front int) bool {
-	v := b.w.at(boardFront).Load()
+	v := b.w.at(scoreboardFront).Load()
 	return v == uint64(front)+1 || v == 0
 }
 
 // Stop lets an ASGI worker begin no more requests.
-func (b *Scoreboard) Stop() { b.w.at(boardFront).Store(0) }
+func (b *Scoreboard) Stop() { b.w.at(scoreboardFront).Store(0) }
 
 // Pinged returns the number of the last [EventPing] that an ASGI worker has read.
-func (b *Scoreboard) Pinged() uint32 { return uint32(b.w.at(boardPing).Load()) }
+func (b *Scoreboard) Pinged() uint32 { return uint32(b.w.at(scoreboardPing).Load()) }
 
 // maxLag is the greatest lag that [Scoreboard.Lag] returns, whatever the worker wrote.
 const maxLag = 24 * time.Hour
@@ -205,14 +207,14 @@ func (b *Scoreboard) Lag() (last, most time.Duration) {
 	micros := func(word int) time.Duration {
 		return time.Duration(min(b.w.at(word).Load(), uint64(maxLag/time.Microsecond))) * time.Microsecond
 	}
-	return micros(boardLag), micros(boardMostLag)
+	return micros(scoreboardLag), micros(scoreboardMostLag)
 }
 
 // Promote tells the worker that its master is no longer a successor but the master.
-func (b *Scoreboard) Promote() { b.w.at(boardPromoted).Store(1) }
+func (b *Scoreboard) Promote() { b.w.at(scoreboardPromoted).Store(1) }
 
 // Reload tells the worker that it is to end because code has changed.
-func (b *Scoreboard) Reload() { b.w.at(boardReloaded).Store(1) }
+func (b *Scoreboard) Reload() { b.w.at(scoreboardReloaded).Store(1) }
 
 // SetEnd tells the worker that the requests it runs are the last ones, and until when
 // graceful_timeout lasts, which begins before the worker is told to end. With the zero
@@ -222,7 +224,7 @@ func (b *Scoreboard) SetEnd(t time.Time) {
 	if !t.IsZero() {
 		ms = monotonic(t).Milliseconds()
 	}
-	b.w.at(boardEnd).Store(uint64(ms))
+	b.w.at(scoreboardEnd).Store(uint64(ms))
 }
 
 // Close unmaps the scoreboard.

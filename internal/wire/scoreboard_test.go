@@ -13,22 +13,22 @@ func TestRevoke(t *testing.T) {
 	const count = MaxRevoked + 10
 	for i := range count {
 		b.Revoke(uint32(1000 + i))
-		if n := b.w.at(boardRevocations).Load(); n != uint64(i+1) {
+		if n := b.w.at(scoreboardRevocations).Load(); n != uint64(i+1) {
 			t.Fatalf("%d revocations, want %d", n, i+1)
 		}
 	}
 	for n := count - MaxRevoked; n < count; n++ {
-		if id := b.w.at(boardRevocationRing + n%MaxRevoked).Load(); id != uint64(1000+n) {
+		if id := b.w.at(scoreboardRevocationRing + n%MaxRevoked).Load(); id != uint64(1000+n) {
 			t.Errorf("revocation %d is of %d", n, id)
 		}
 	}
-	for i := range boardStride {
+	for i := range scoreboardStride {
 		if b.slot(0, i).Load() != 0 {
 			t.Errorf("word %d of the slot was written", i)
 		}
 	}
 	// The worker may write there what it likes.
-	b.w.at(boardRevocations).Store(1<<64 - 1)
+	b.w.at(scoreboardRevocations).Store(1<<64 - 1)
 	b.Revoke(5)
 	b.Revoke(6)
 }
@@ -47,7 +47,7 @@ func TestRevocationsOutliveTheFront(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Revoke(uint32(i + 1))
-		if n := b.w.at(boardRevocations).Load(); n != uint64(i+1) {
+		if n := b.w.at(scoreboardRevocations).Load(); n != uint64(i+1) {
 			t.Errorf("%d revocations, want %d", n, i+1)
 		}
 		b.Close()
@@ -73,7 +73,7 @@ func TestBoard(t *testing.T) {
 		}
 		f.Close() // the mappings stay
 		// The reply journals and response buffers are apart from each other and from the words.
-		end := (boardFirst+boardStride*slots)*8 + slots*(JournalSize+ResponseBufferSize)
+		end := (scoreboardFirst+scoreboardStride*slots)*8 + slots*(JournalSize+ResponseBufferSize)
 		if len(b.w.mem) < end {
 			t.Errorf("%d slots: %d bytes, want %d at least", slots, len(b.w.mem), end)
 		}
@@ -81,18 +81,18 @@ func TestBoard(t *testing.T) {
 			if id := b.Claimed(i); id != 0 {
 				t.Errorf("slot %d claimed %d before it began", i, id)
 			}
-			worker.at(boardFirst + boardStride*i + boardClaimed).Store(uint64(i + 1))
+			worker.at(scoreboardFirst + scoreboardStride*i + scoreboardClaimed).Store(uint64(i + 1))
 		}
 		for i := range slots {
 			if id := b.Claimed(i); id != uint32(i+1) {
 				t.Errorf("slot %d claimed %d", i, id)
 			}
 		}
-		if worker.at(boardPromoted).Load() != 0 {
+		if worker.at(scoreboardPromoted).Load() != 0 {
 			t.Error("promoted from the start")
 		}
 		b.Promote()
-		if worker.at(boardPromoted).Load() != 1 {
+		if worker.at(scoreboardPromoted).Load() != 1 {
 			t.Error("not promoted")
 		}
 		worker.unmap()
@@ -122,9 +122,9 @@ func TestShelfAndTray(t *testing.T) {
 		text := fmt.Sprintf("the journal of slot %d", i)
 		at := len(b.w.mem) - (i+1)*(JournalSize+ResponseBufferSize)
 		copy(b.w.mem[at:], text)
-		b.slot(i, boardJournaled).Store(uint64(len(text)))
+		b.slot(i, scoreboardJournaled).Store(uint64(len(text)))
 		copy(b.w.mem[at+JournalSize:], fmt.Sprintf("the buffer of slot %d", i))
-		b.slot(i, boardBuffer).Store(5)
+		b.slot(i, scoreboardBuffer).Store(5)
 	}
 	for i := range 3 {
 		if got, want := string(b.AppendJournal([]byte(">"), i)), fmt.Sprintf(">the journal of slot %d", i); got != want {
@@ -146,7 +146,7 @@ func TestShelfAndTray(t *testing.T) {
 		t.Errorf("a response buffer of %d bytes", n)
 	}
 	// Whatever a worker writes there, no more than a journal is read.
-	b.slot(0, boardJournaled).Store(1 << 60)
+	b.slot(0, scoreboardJournaled).Store(1 << 60)
 	if got := b.AppendJournal(nil, 0); len(got) != JournalSize {
 		t.Errorf("%d bytes of a reply journal of %d", len(got), JournalSize)
 	}
@@ -166,7 +166,7 @@ assert 0 < left <= 60000, left
 	for _, path := range interpreters(t) {
 		b.SetDeadline(1, 77, time.Now().Add(time.Minute))
 		word := make([]byte, 8)
-		binary.NativeEndian.PutUint64(word, b.slot(1, boardDeadline).Load())
+		binary.NativeEndian.PutUint64(word, b.slot(1, scoreboardDeadline).Load())
 		runPython(t, path, script, word)
 	}
 }

@@ -58,7 +58,7 @@ func TestHoleInBoard(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	b.slot(0, boardClaimed).Store(5)
+	b.slot(0, scoreboardClaimed).Store(5)
 	st, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)
