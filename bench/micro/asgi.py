@@ -7,8 +7,8 @@ import asyncio
 import marshal
 import time
 
-from indrik import asgi, wire
-from worker import ROUNDS, Config, Worker, text, together
+from worker import ROUNDS, Config, Worker, text, together  # isort: skip - it makes indrik importable
+from indrik import asgi, protocol
 
 AT_A_TIME = 64
 IN_MESSAGE = 8
@@ -72,7 +72,13 @@ def message_of(number):
         + marshal.dumps(b"", 2)
         + client
     )
-    return b"(\4\0\0\0" + marshal.dumps(wire.REQUEST, 2) + marshal.dumps(number, 2) + scope + marshal.dumps(b"", 2)
+    return (
+        b"(\4\0\0\0"
+        + marshal.dumps(protocol.EVENT_REQUEST, 2)
+        + marshal.dumps(number, 2)
+        + scope
+        + marshal.dumps(b"", 2)
+    )
 
 
 def main():
@@ -82,8 +88,8 @@ def main():
     worker.cfg.hooks = None
     worker.stopping = False
     worker.loop = None
-    worker.board[wire.BOARD_FRONT] = 1
-    server = asgi.Server(worker)
+    worker.scoreboard[protocol.SCOREBOARD_FRONT] = 1
+    server = asgi.ASGIServer(worker)
     server.start()
     requests = [message_of(number) for number in range(1, AT_A_TIME + 1)]
     messages = [together(requests[i : i + IN_MESSAGE]) for i in range(0, AT_A_TIME, IN_MESSAGE)]

@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
 
-from indrik import wire, wsgi
+from indrik import protocol, wsgi
 
 ENVIRON = {
     "REMOTE_ADDR": "127.0.0.1",
@@ -60,7 +60,7 @@ class Config(dict):
 class Worker:
     processes = 2
     forks = set()
-    threaded = green = leaving = False
+    threaded = is_gevent = leaving = False
     timeout = 30
     max_requests = sys.maxsize
     nr = 0
@@ -70,7 +70,7 @@ class Worker:
 
     def __init__(self, queue, slot):
         self.queue, self.slots = queue, [slot]
-        self.board = memoryview(mmap.mmap(-1, 4096 + wire.SHELF_SIZE + wire.TRAY_SIZE)).cast("Q")
+        self.scoreboard = memoryview(mmap.mmap(-1, 4096 + protocol.SCOREBOARD_PART)).cast("Q")
 
 
 class Memory:
@@ -153,7 +153,7 @@ class Sockets:
 
     def serve(self):
         try:
-            while self.answers.recv(wire.MAX_MESSAGE):
+            while self.answers.recv(protocol.MAX_MESSAGE):
                 pass
         except BlockingIOError:
             pass

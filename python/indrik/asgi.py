@@ -5,6 +5,8 @@ for each request. What the app answers until all of them have run goes to the
 front in one message.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import os
@@ -15,18 +17,42 @@ from collections import deque
 from marshal import dumps, loads
 
 from . import ending, wire, wsgi
-from .asgihttp import Request
-from .exchange import ERROR, FORMAT, LEAVE, REFUSED
+from .asgihttp import HTTPConversation
 from .lifespan import Lifespan
-from .outgoing import Outgoing
-from .websocket import Socket
-from .wire import BODY, CLOSED, GONE, GRANT, MESSAGE, PING, REQUEST, RESET, TRAY, UPLOAD
+from .protocol import (
+    EVENT_BUFFER_FREE,
+    EVENT_PING,
+    EVENT_REQUEST,
+    EVENT_RESET,
+    EVENT_UPLOAD,
+    REPLY_ERROR,
+    REPLY_LEAVE,
+    REPLY_REFUSED,
+    SCOREBOARD_CLAIMED,
+    SCOREBOARD_END,
+    SCOREBOARD_FRONT,
+    SCOREBOARD_LAG,
+    SCOREBOARD_MOST_LAG,
+    SCOREBOARD_PING,
+    SCOREBOARD_REVOCATIONS,
+)
+from .sendqueue import SendQueue
+from .websocket import WebSocketConversation
+from .wire import FORMAT
 
-# The methods of a conversation for the events that concern one.
-METHODS = {BODY: "on_body", GONE: "on_gone", GRANT: "on_grant", MESSAGE: "on_message", CLOSED: "on_closed"}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Deque, Dict, Optional, Type
 
-# What runs an app, by the type of the scope.
-CONVERSATIONS = {"http": Request, "websocket": Socket}
+    from .conversation import ASGIApp, Conversation
+    from .glogging import Logger
+    from .wire import Ancillary
+    from .worker import Worker
+
+# The class of a conversation, by the type of its scope.
+CONVERSATIONS: Dict[str, Type[Conversation]] = {"http": HTTPConversation, "websocket": WebSocketConversation}
+
+_CLAIMED = wire.slot_word(0, SCOREBOARD_CLAIMED)
 
 # How many messages are read before the loop looks at something else.
 _AT_A_TIME = 64
@@ -34,55 +60,54 @@ _AT_A_TIME = 64
 # A request comes with the descriptors of its scope and of its body, at most.
 _ANCILLARY = wire.CMSG_SPACE(2 * 4)
 
-# The part of graceful_timeout that is kept for what the app does at its end, at
-# most so many seconds.
+# The part of graceful_timeout that is kept for the app's shutdown, at most so many seconds.
 _LAST_PART = 0.1
 _LAST_MOST = 3.0
 
 # How many of the requests that graceful_timeout cuts off the log names.
 _NAMED = 20
 
-# How long the app may take for its end when it is to end at once.
+# How many seconds the app's shutdown may take when the worker is to end at once.
 _QUICK = 1.0
 
 
-class Server(Outgoing):
-    """What serves an app in this process. There is one."""
+class ASGIServer(SendQueue):
+    """Serves an app in this process. There is one."""
 
-    def __init__(self, worker):
+    def __init__(self, worker: Worker) -> None:
         super().__init__(worker.slots[0], worker.log)
         self.worker = worker
-        self.app = worker.wsgi
-        self.cells = worker.board
-        self.revocations = wire.Revocations(worker.board)
-        self.requests = {}  # conversations that run, by their number
-        self.state = {}  # of the lifespan
-        self.known = {}  # scopes without what is a request's own, by the form in which they came
-        self.hooks = None
+        self.app: ASGIApp = worker.wsgi
+        self.scoreboard = worker.scoreboard
+        self.revocations = wire.Revocations(worker.scoreboard)
+        self.requests: Dict[int, Conversation] = {}  # those that run, by id
+        self.state: Dict[str, Any] = {}  # of the lifespan
+        self.known: Dict[bytes, Dict[str, Any]] = {}  # scopes that lack the values that are a request's own
+        self.hooks: Optional[Callable[[Conversation], ASGIApp]] = None
         self.stopping = False
         self.expired = False  # graceful_timeout is about to end
-        self.extra = 0  # for WebSocket connections it lasts longer
+        self.extra = 0.0  # seconds that WebSocket connections have beyond graceful_timeout
         # Seconds until a task is cancelled whose client has gone; None: never.
-        self.grace = worker.cfg.get("asgi_disconnect_grace_period")
+        self.grace: Optional[float] = worker.cfg.get("asgi_disconnect_grace_period")
         # send() raises then.
         self.strict = worker.cfg.get("asgi_send_after_disconnect") == "raise"
         self.graceful = worker.cfg.get("graceful_timeout") or 0
-        self.until = None  # when graceful_timeout is over, by the clock of the loop
-        self.over = None  # a future: nothing is left to do
+        self.until: Optional[float] = None  # when graceful_timeout is over, by the clock of the loop
+        self.over: asyncio.Future[None]  # nothing is left to do
         self.plain = False  # tasks are asyncio's own
         self.eager = False  # these take their first steps at once
-        self.lifespan = None
-        self.conversations = {}
+        self.lifespan: Optional[Lifespan] = None
+        self.conversations: Dict[str, Any] = {}
         for name, kind in CONVERSATIONS.items():
             self.conversations[name] = type(kind.__name__, (kind,), {"server": self, "log": worker.log})
-        self.buffer = wire.buffer()
-        self.tray = wire.Tray(self.cells, 0)
-        self.tray_wanted = deque()  # conversations that wait for it
-        worker.forks.add(self._let_go)
+        self.buffer = wire.receive_buffer()
+        self.response_buffer = wire.ResponseBuffer(self.scoreboard, 0)
+        self.buffer_waiters: Deque[Conversation] = deque()
+        worker.forks.add(self._disarm)
 
     # Life
 
-    def start(self):
+    def start(self) -> None:
         """Makes the loop, and starts the app."""
         worker = self.worker
         self.loop = loop = worker.loop or new_loop(worker)
@@ -92,7 +117,7 @@ class Server(Outgoing):
         if mode != "off":
             self.lifespan = Lifespan(self.app, self.state, worker.log, mode)
             loop.run_until_complete(self.lifespan.startup())
-        # A task factory of the app's has its reasons.
+        # An app that has set a task factory has its reasons.
         self.plain = loop.get_task_factory() is None
         self.eager = self.plain and sys.version_info >= (3, 12)
         if worker.cfg.hooks or worker.log.error_log.isEnabledFor(logging.DEBUG):
@@ -100,15 +125,15 @@ class Server(Outgoing):
 
             self.hooks = asgihooks.of(worker)
 
-    def _listen_for_signals(self):
-        """Has signals wake the loop: one may come just before it begins to wait, when
-        the interpreter has looked for them last."""
+    def _listen_for_signals(self) -> None:
+        """Has signals wake the loop: one may come after the interpreter has looked for signals
+        and before the loop begins to wait."""
         read, write = os.pipe()
         for fd in (read, write):
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
 
-        def woken():
+        def woken() -> None:
             try:
                 os.read(read, 4096)
             except BlockingIOError:
@@ -116,7 +141,7 @@ class Server(Outgoing):
 
         self.loop.add_reader(read, woken)
 
-    def serve(self):
+    def serve(self) -> None:
         """Serves until the worker is to end, and ends the app."""
         loop = self.loop
         self.sock.setblocking(False)
@@ -130,18 +155,18 @@ class Server(Outgoing):
         finally:
             self._close()
 
-    def _let_go(self):
-        """Takes from a fork of this process what is the worker's. The loop is not to turn in
-        it: what that waits for belongs to both."""
+    def _disarm(self) -> None:
+        """Takes from a fork of this process what is the worker's. The loop must not turn in the
+        fork: both processes share the descriptors that it waits for."""
         forks, loop = self.worker.forks, self.loop
         forker = asyncio.current_task(loop)
 
-        def back(*args):
-            # Other tasks may have a turn yet: what they say is the worker's.
+        def back(*args: object) -> None:
+            # Other tasks may still have a turn: their messages are the worker's.
             if asyncio.current_task(loop) is forker:
                 forks.returned(*args)
 
-        def turn(*args):
+        def turn(*args: object) -> None:
             if forker is None or not forker.done():
                 self.log.error(
                     "Process %s, which was forked from worker %s, ends: it cannot wait in the event loop of the worker",
@@ -152,53 +177,55 @@ class Server(Outgoing):
             forks.returned(forker)
 
         self.stopping = True
-        self.put = self.put_file = self.look = self.tray.put = self.tray.clear = back
-        self.begin = self.flush = self.uncork = self.room = self._pong = self._orphaned = turn
+        vars(self).update(dict.fromkeys(("put", "put_file", "finish_if_idle"), back))
+        vars(self).update(dict.fromkeys(("begin", "flush", "uncork", "await_drain", "_pong", "_orphaned"), turn))
+        vars(self.response_buffer).update(put=back, clear=back)
         for kind in self.conversations.values():
             kind.failed = kind.unfinished = kind.cancelled = back
-            kind.wait_writer = kind.await_tray = kind.await_window = back  # it sends, for which it would wait
+            kind.wait_writer = kind.await_buffer = kind.await_window = back  # a task that waits here is about to send
         if self.worker.cfg.kind == "tornado":
-            self.app.let_go(back)
-        # What a thread has done for a task is told by this.
-        loop.call_soon_threadsafe = forks.returned
+            worker_app: Any = self.app
+            worker_app.disarm(back)
+        # A thread that has done something for a task calls this.
+        vars(loop)["call_soon_threadsafe"] = forks.returned
         loop.call_soon(turn)
         ready = getattr(loop, "_ready", None)  # of asyncio's own
         if ready:
             ready.rotate(1)
 
-    def call(self, function):
+    def call(self, function: Callable[[], object]) -> None:
         """Has the loop call function. For signal handlers."""
         try:
             self.loop.call_soon_threadsafe(function)
         except (AttributeError, RuntimeError):
             pass  # there is none yet, or it is closed
 
-    def stop(self):
+    def stop(self) -> None:
         """Begins no more requests, and ends when those that run are done."""
         if self.stopping:
             return
         self.stopping = True
         graceful = left = self.graceful
-        if self.cells[wire.BOARD_END]:
+        if self.scoreboard[SCOREBOARD_END]:
             # The server ends, and has waited for its requests already.
-            left = self.cells[wire.BOARD_END] / 1000 - time.monotonic()
+            left = self.scoreboard[SCOREBOARD_END] / 1000 - time.monotonic()
         self.until = self.loop.time() + max(left, min(graceful, ending.LEAST))
         limit = max(0, left - min(_LAST_MOST, graceful * _LAST_PART))
         for conversation in self.requests.values():
             if conversation.stays():
-                # The front does not know yet if the signal was not the master's.
-                self.put(dumps((LEAVE, conversation.number), FORMAT))
+                # The front does not know of a signal that was not the master's.
+                self.put(dumps((REPLY_LEAVE, conversation.id), FORMAT))
                 break
         self.loop.call_later(limit, self.expire)
-        self.look()
+        self.finish_if_idle()
 
-    def quit(self):
+    def quit(self) -> None:
         """Ends at once, as far as the app lets it."""
         self.stopping = True
         self.until = None
         self.expire(quick=True)
 
-    def expire(self, quick=False):
+    def expire(self, quick: bool = False) -> None:
         if self.over.done() or (self.expired and not quick):
             return
         self.expired = True
@@ -211,32 +238,32 @@ class Server(Outgoing):
             if len(late) > _NAMED:
                 self.log.info("%d more are cut off by graceful_timeout", len(late) - _NAMED)
         for conversation in late:
-            conversation.task.cancel()
+            conversation.cancel()
         if len(late) < len(self.requests):
             # These may stay for longer; the front ends them.
             self.extra = stay
             self.worker.until += stay
             self.loop.call_later(stay, self.expire, True)
         else:
-            # One that does not heed that is left behind.
+            # A task that ignores its cancellation is left behind.
             self.loop.call_later(_QUICK / 2, self._finish)
-        self.look()
+        self.finish_if_idle()
 
-    def look(self):
-        """Finds out whether there is nothing left to do."""
+    def finish_if_idle(self) -> None:
+        """Ends serve() once the worker is to end and no conversation runs."""
         if self.stopping and not self.requests:
             self._finish()
 
-    def _finish(self):
+    def _finish(self) -> None:
         if not self.over.done():
             self.over.set_result(None)
 
-    async def _end(self):
+    async def _end(self) -> None:
         self.loop.remove_reader(self.sock)
-        # What was sent must reach the front. It reads always, so this is short.
+        # All messages must reach the front, which reads always, so this is short.
         while self.backlog and not self.lost:
-            await self.room()
-        # The front gives to others what was not read.
+            await self.await_drain()
+        # The front gives requests that were not read to other workers.
         self.sock.close()
         if self.lifespan:
             limit = _QUICK
@@ -244,8 +271,8 @@ class Server(Outgoing):
                 limit = max(_QUICK / 2, self.until + self.extra - self.loop.time() - _QUICK / 4)
             await self.lifespan.shutdown(limit)
 
-    def _close(self):
-        """Ends what the app has left running."""
+    def _close(self) -> None:
+        """Ends the tasks that the app has left running."""
         loop = self.loop
         try:
             left = [task for task in asyncio.all_tasks(loop) if not task.done()]
@@ -261,7 +288,7 @@ class Server(Outgoing):
 
     # Messages from the front
 
-    def read(self):
+    def read(self) -> None:
         receive = self.sock.recvmsg_into
         buffer = self.buffer
         buffers = [buffer]
@@ -278,21 +305,21 @@ class Server(Outgoing):
             if not size:
                 self._orphaned()
                 break
-            for kind, number, a, b in loads(buffer):
-                if kind <= UPLOAD:
-                    self.begin(kind, number, a, b, ancillary)
-                elif kind == PING:
-                    self._pong(number, a)
-                elif kind == TRAY:
-                    self.on_tray()
-                elif kind == RESET:
-                    self._reset(number)
+            for kind, request_id, a, b in loads(buffer):
+                if kind <= EVENT_UPLOAD:
+                    self.begin(kind, request_id, a, b, ancillary)
+                elif kind == EVENT_PING:
+                    self._pong(request_id, a)
+                elif kind == EVENT_BUFFER_FREE:
+                    self.wake_buffer_waiter()
+                elif kind == EVENT_RESET:
+                    self._reset(request_id)
                 else:
-                    conversation = requests.get(number)
+                    conversation = requests.get(request_id)
                     if conversation is not None:
-                        getattr(conversation, METHODS[kind])(a, b)
+                        conversation.EVENTS[kind](conversation, a, b)
             a = b = None
-            # Their answers go together, while the front is busy with the next ones.
+            # The responses of a batch go together, while the front makes the next one.
             if self.eager:
                 self.flush()
             else:
@@ -303,29 +330,29 @@ class Server(Outgoing):
             # The tasks take their first steps before that, in the same turn.
             self.loop.call_soon(self.uncork)
 
-    def begin(self, kind, number, scope, body, ancillary):
-        cells = self.cells
+    def begin(self, kind: int, request_id: int, scope: Any, body: Any, ancillary: Ancillary) -> None:
+        scoreboard = self.scoreboard
         if self.stopping:
-            self.put(dumps((LEAVE, number), FORMAT))
+            self.put(dumps((REPLY_LEAVE, request_id), FORMAT))
             wire.close_all(wire.descriptors(ancillary))
             return
         # The claim comes first: see wire.Revocations.
-        cells[wire.BOARD_FIRST + wire.BOARD_CLAIMED] = number
+        scoreboard[_CLAIMED] = request_id
         revocations = self.revocations
-        revoked = cells[wire.BOARD_REVOCATIONS] != revocations.seen or number in revocations.ids
-        if revoked and revocations.include(number):
+        revoked = scoreboard[SCOREBOARD_REVOCATIONS] != revocations.seen or request_id in revocations.ids
+        if revoked and revocations.include(request_id):
             wire.close_all(wire.descriptors(ancillary))
-            self.put(dumps((REFUSED, number), FORMAT))
+            self.put(dumps((REPLY_REFUSED, request_id), FORMAT))
             return
-        if number >> wire.ID_BITS != cells[wire.BOARD_FRONT] - 1:
+        if request_id >> wire.ID_BITS != scoreboard[SCOREBOARD_FRONT] - 1:
             wire.close_all(wire.descriptors(ancillary))
             return
         if type(body) is not bytes:
             try:
-                scope, body = wsgi.received(number, scope, body, wire.descriptors(ancillary))
+                scope, body = wsgi.received(request_id, scope, body, wire.descriptors(ancillary))
             except Exception:
                 self.log.exception("Error handling request (no URI read)")
-                self.put(dumps((ERROR, number), FORMAT))
+                self.put(dumps((REPLY_ERROR, request_id), FORMAT))
                 return
             if body is None:
                 return
@@ -342,19 +369,19 @@ class Server(Outgoing):
         scope["raw_path"] = raw_path
         scope["query_string"] = query
         scope["client"] = client
-        # What the app might change.
+        # The app might change these.
         scope["headers"] = scope["headers"].copy()
         scope["asgi"] = scope["asgi"].copy()
         scope["extensions"] = scope["extensions"].copy()
         scope["state"] = self.state.copy()
         conversation = self.conversations[scope["type"]]()
-        conversation.number = number
+        conversation.id = request_id
         conversation.scope = scope
-        if kind == UPLOAD:
+        if kind == EVENT_UPLOAD:
             conversation.more = True
-        if body or kind == REQUEST:
+        if body or kind == EVENT_REQUEST:
             conversation.body = body
-        self.requests[number] = conversation
+        self.requests[request_id] = conversation
         worker = self.worker
         worker.nr = count = worker.nr + 1
         if count >= worker.max_requests:
@@ -371,11 +398,11 @@ class Server(Outgoing):
             task = self.loop.create_task(run)
         conversation.task = task
 
-    def recall(self, rest):
-        """Returns a scope that lacks only what is a request's own, made of the rest,
-        and has it remembered: clients send the same fields again and again."""
+    def recall(self, rest: bytes) -> Dict[str, Any]:
+        """Returns a scope that lacks only the values that are a request's own. It is made of the
+        rest, which clients send again and again, and remembered."""
         # A dict whose table has room for all keys, so that its copies need not grow.
-        scope = dict.fromkeys(("method", "path", "raw_path", "query_string", "client", "state"))
+        scope: Dict[str, Any] = dict.fromkeys(("method", "path", "raw_path", "query_string", "client", "state"))
         scope.update(loads(rest))
         del scope["method"]
         if len(rest) <= wsgi.KNOWN_SIZE:
@@ -384,26 +411,26 @@ class Server(Outgoing):
             self.known[rest] = scope
         return scope
 
-    def _pong(self, number, sent):
-        cells = self.cells
-        cells[wire.BOARD_PING] = number
-        cells[wire.BOARD_LAG] = lag = max(0, time.monotonic_ns() - sent) // 1000
-        if lag > cells[wire.BOARD_MOST_LAG]:
-            cells[wire.BOARD_MOST_LAG] = lag
+    def _pong(self, number: int, sent: int) -> None:
+        scoreboard = self.scoreboard
+        scoreboard[SCOREBOARD_PING] = number
+        scoreboard[SCOREBOARD_LAG] = lag = max(0, time.monotonic_ns() - sent) // 1000
+        if lag > scoreboard[SCOREBOARD_MOST_LAG]:
+            scoreboard[SCOREBOARD_MOST_LAG] = lag
 
-    def on_tray(self):
-        """The tray is free, perhaps."""
-        if self.tray_wanted and self.tray.is_free():
-            self.tray_wanted[0].wake_writers()
+    def wake_buffer_waiter(self) -> None:
+        """Wakes the first conversation that waits for the response buffer, if that is free."""
+        if self.buffer_waiters and self.response_buffer.is_free():
+            self.buffer_waiters[0].wake_writers()
 
-    def _reset(self, front):
-        """The clients of other fronts have gone."""
-        for number, conversation in list(self.requests.items()):
-            if number >> wire.ID_BITS != front:
+    def _reset(self, front: int) -> None:
+        """Takes note that the clients of all other fronts have gone."""
+        for request_id, conversation in list(self.requests.items()):
+            if request_id >> wire.ID_BITS != front:
                 conversation.on_gone()
 
-    def _orphaned(self):
-        """There is neither a front nor a master that could start one."""
+    def _orphaned(self) -> None:
+        """Ends the worker, since there is neither a front nor a master that could start one."""
         self.lost = True
         self.loop.remove_reader(self.sock)
         if not self.worker.stopping:
@@ -413,19 +440,20 @@ class Server(Outgoing):
         self.stop()
 
 
-def new_loop(worker):
+def new_loop(worker: Worker) -> asyncio.AbstractEventLoop:
     """Makes the loop of this process."""
     loop = _new_loop(worker.cfg.get("asgi_loop") or "auto", worker.log)
     asyncio.set_event_loop(loop)
     return loop
 
 
-def _new_loop(name, log):
+def _new_loop(name: str, log: Logger) -> asyncio.AbstractEventLoop:
     if name != "asyncio":
         try:
             import uvloop
 
-            return uvloop.new_event_loop()
+            loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+            return loop
         except ImportError:
             if name == "uvloop":
                 log.warning("uvloop not available, falling back to asyncio")

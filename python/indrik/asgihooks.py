@@ -25,7 +25,7 @@ def of(worker):
                 await app(scope, receive, send)
                 return
             environ = hookview.environ(scope)
-            req = hookview.Request(environ)
+            req = hookview.HookRequest(environ)
             failed = True
             try:
                 if before is not None:
@@ -38,7 +38,9 @@ def of(worker):
                 if after is not None:
                     try:
                         with worker.forks:
-                            after(worker, req, environ, hookview.Response(hookview.Sent(conversation), failed))
+                            after(
+                                worker, req, environ, hookview.HookResponse(hookview.ASGIOutcome(conversation), failed)
+                            )
                     except Exception:
                         log.exception("Exception in post_request hook")
                 worker.heed()

@@ -1,6 +1,8 @@
 """A request of HTTP and its response, as ASGI has them:
 https://asgi.readthedocs.io/en/latest/specs/www.html and .../extensions.html."""
 
+from __future__ import annotations
+
 import os
 import stat
 from asyncio import sleep
@@ -8,75 +10,87 @@ from collections import deque
 from marshal import dumps
 
 from . import asgivalues as values
-from .conversation import GONE, ROOM, WINDOW, Conversation
-from .exchange import (
-    CHUNK,
-    COPIED,
-    END,
-    FILE,
-    FORMAT,
-    HINTS,
-    PART,
-    RESPONSE,
-    START,
-    TRAILERS,
-    WANT,
-    ClientGone,
+from .conversation import BODY_WINDOW, GONE, WINDOW, Conversation
+from .protocol import (
+    EVENT_BODY,
+    EVENT_CREDIT,
+    EVENT_GONE,
+    MAX_MESSAGE,
+    REPLY_CHUNK,
+    REPLY_CREDIT,
+    REPLY_END,
+    REPLY_FILE,
+    REPLY_HINTS,
+    REPLY_PART,
+    REPLY_RESPONSE,
+    REPLY_START,
+    REPLY_TRAILERS,
+    RESPONSE_BUFFER_SIZE,
 )
-from .wire import MAX_MESSAGE, TRAY_SIZE
+from .wire import FORMAT, MAX_COPIED, ClientGone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Coroutine, Deque, Optional, Sequence, Tuple
+
+    from .conversation import Message
+
+    ByteHeaders = Sequence[Tuple[bytes, bytes]]
 
 # How far the response is.
 NEW, HEAD, BODY, TRAILING, DONE = range(5)
 
 
-class Request(Conversation):
+class HTTPConversation(Conversation):
     phase = NEW
-    status = None
-    headers = None
+    status: Optional[int] = None
+    headers: Optional[ByteHeaders] = None
     trailing = False  # the app has announced trailers
-    trailers = ()
-    sent = None  # bytes of the body, once the response has begun; for hooks
-    more = False  # parts of the body are to come
-    parts = None  # those that came
-    room = 0  # bytes of the body that were wanted and have not come
+    trailers: Tuple[Tuple[bytes, bytes], ...] = ()
+    sent: Optional[int] = None  # bytes of the response's body, once that has begun; for hooks
+    more = False  # parts of the request's body are to come
+    parts: Optional[Deque[bytes]] = None  # of the request's body: they came, and the app has not got them
+    credit = 0  # bytes of the request's body that the front may send
     sending = False  # a task of the app sends, or waits until it can
 
     # Receiving
 
-    async def receive(self):
+    async def receive(self) -> Message:
         body = self.body
         if body is not None and not self.gone and self.phase != DONE:
             self.body = None
             return {"type": "http.request", "body": body, "more_body": self.more}
         return await self._receive()
 
-    async def _receive(self):
+    async def _receive(self) -> Message:
         while not self.gone and self.phase != DONE:
             if self.parts:
                 body = self.parts.popleft() if len(self.parts) == 1 else b"".join(self.parts)
                 self.parts.clear()
                 return {"type": "http.request", "body": body, "more_body": self.more}
             if self.more:
-                self._want()
+                self._give_credit()
             await self.wait_reader()
         return {"type": "http.disconnect"}
 
-    def _want(self):
-        if self.room <= ROOM // 2:
-            self.server.put(dumps((WANT, self.number, ROOM - self.room), FORMAT))
-            self.room = ROOM
+    def _give_credit(self) -> None:
+        if self.credit <= BODY_WINDOW // 2:
+            self.server.put(dumps((REPLY_CREDIT, self.id, BODY_WINDOW - self.credit), FORMAT))
+            self.credit = BODY_WINDOW
 
-    def on_body(self, data, more):
-        self.room -= len(data)
+    def on_body(self, data: bytes, more: int) -> None:
+        self.credit -= len(data)
         self.more = bool(more)
         if self.parts is None:
             self.parts = deque()
         self.parts.append(data)
         self.wake_readers()
 
+    EVENTS = {EVENT_BODY: on_body, EVENT_GONE: Conversation.on_gone, EVENT_CREDIT: Conversation.on_credit}
+
     # Sending
 
-    async def send(self, message):
+    async def send(self, message: Message) -> None:
         kind = message["type"]
         if self.gone:
             await self._discard(kind, message)
@@ -101,8 +115,8 @@ class Request(Conversation):
             body = message.get("body", b"")
             if type(body) is not bytes:
                 body = values.body(body)
-            if len(body) <= COPIED:
-                data = dumps((RESPONSE, self.number, self.status, self.headers, body), FORMAT)
+            if len(body) <= MAX_COPIED:
+                data = dumps((REPLY_RESPONSE, self.id, self.status, self.headers, body), FORMAT)
                 if len(data) <= MAX_MESSAGE:
                     self.phase = DONE
                     self.sent = len(body)
@@ -117,18 +131,18 @@ class Request(Conversation):
                     return
         await self._send(kind, message)
 
-    async def _send(self, kind, message):
+    async def _send(self, kind: str, message: Message) -> None:
         try:
             await self._transmit(kind, message)
         except ClientGone:
             await self._discard(kind, message)
 
-    async def _discard(self, kind, message):
-        """Takes what an app sends when its client has gone: it reaches nobody, and the
-        app need not know, unless that is wanted."""
+    async def _discard(self, kind: str, message: Message) -> None:
+        """Takes a message that reaches nobody, since the client has gone. The app need not know
+        that, unless asgi_send_after_disconnect says so."""
         if self.server.strict:
             raise ClientGone(GONE)
-        # An app that sends on and on must not hold up the others, one of which may be
+        # An app that sends on and on must not hold up other tasks, one of which may be
         # there to end it.
         await sleep(0)
         if kind == "http.response.start":
@@ -137,8 +151,8 @@ class Request(Conversation):
         elif not self.done and _is_last(kind, message, self.trailing):
             self.fail()
 
-    async def _transmit(self, kind, message):
-        # What tasks of an app send at the same time goes one after the other.
+    async def _transmit(self, kind: str, message: Message) -> None:
+        # Messages that tasks of an app send at the same time go one after the other.
         while self.sending:
             await self.wait_writer()
         if self.gone:
@@ -153,17 +167,17 @@ class Request(Conversation):
         elif kind == "http.response.early_hint" and phase != DONE:
             if phase <= HEAD:
                 links = values.headers([(b"link", link) for link in message["links"]])
-                self.server.put(values.head(dumps((HINTS, self.number, links), FORMAT)))
+                self.server.put(values.head(dumps((REPLY_HINTS, self.id, links), FORMAT)))
         elif kind == "http.response.trailers" and phase == TRAILING:
             trailers = self.trailers + tuple(values.headers(message.get("headers", ())))
-            data = values.head(dumps((TRAILERS, self.number, trailers), FORMAT))
+            data = values.head(dumps((REPLY_TRAILERS, self.id, trailers), FORMAT))
             self.trailers = trailers
             if not message.get("more_trailers"):
                 self.finish(data)
         elif phase != DONE:  # after that the specification has it ignored
             raise RuntimeError("%r is not expected %s" % (kind, _PHASES[phase]))
 
-    async def _alone(self, sending):
+    async def _alone(self, sending: Coroutine[Any, Any, None]) -> None:
         self.sending = True
         try:
             await sending
@@ -172,23 +186,23 @@ class Request(Conversation):
             if self.writers:
                 self.wake_writers()
 
-    async def _send_body(self, body, more):
+    async def _send_body(self, body: bytes, more: bool) -> None:
         at = 0
-        view = memoryview(body)
+        view: memoryview[int] = memoryview(body)
         if self.phase == HEAD:
-            head = (self.number, self.status, self.headers)
-            if not more and not self.trailing and len(body) <= TRAY_SIZE:
-                data = await self._by_tray((RESPONSE,) + head, view)
+            head = (self.id, self.status, self.headers)
+            if not more and not self.trailing and len(body) <= RESPONSE_BUFFER_SIZE:
+                data = await self._by_buffer((REPLY_RESPONSE,) + head, view)
                 if data is not None:
                     self.sent = len(body)
                     self.finish(data)
                     return
             await self.await_window()
             part = view[:WINDOW]
-            data = await self._by_tray((START,) + head, part)
+            data = await self._by_buffer((REPLY_START,) + head, part)
             if data is None:
-                part = view[:COPIED]  # more only if the head leaves no room for any
-                data = dumps((START,) + head + (part,), FORMAT)
+                part = view[:MAX_COPIED]  # more only if the head leaves no room for any
+                data = dumps((REPLY_START,) + head + (part,), FORMAT)
             if len(data) <= MAX_MESSAGE:
                 self._start(data, len(part))
                 at = len(part)
@@ -198,11 +212,11 @@ class Request(Conversation):
             while at < len(view):
                 await self.await_window()
                 part = view[at : at + WINDOW]
-                data = await self._by_tray((CHUNK, self.number), part)
+                data = await self._by_buffer((REPLY_CHUNK, self.id), part)
                 if data is None:
-                    data = dumps((CHUNK, self.number, part), FORMAT)
+                    data = dumps((REPLY_CHUNK, self.id, part), FORMAT)
                 self.window -= len(part)
-                self.sent += len(part)
+                self.sent = (self.sent or 0) + len(part)
                 self.server.put(data)
                 at += len(part)
         except BaseException:
@@ -214,41 +228,41 @@ class Request(Conversation):
         elif self.window <= 0:
             await self.await_window()
 
-    def _start(self, data, size):
-        """Sends the head, and so many bytes of the body with it."""
+    def _start(self, data: bytes, size: int) -> None:
+        """Sends the head, with size bytes of the body in the same message."""
         self.phase = BODY
         self.sent = size
         self.window -= size
         self.server.put(data)
 
-    def _start_alone(self):
+    def _start_alone(self) -> None:
         """Sends the head alone."""
-        self._start(values.head(dumps((START, self.number, self.status, self.headers, b""), FORMAT)), 0)
+        self._start(values.head(dumps((REPLY_START, self.id, self.status, self.headers, b""), FORMAT)), 0)
 
-    async def _by_tray(self, head, part):
-        """Puts a part of the body on the tray, and returns the message for it; None if
-        it cannot go that way, or should not."""
+    async def _by_buffer(self, head: Tuple[Any, ...], part: memoryview[int]) -> Optional[bytes]:
+        """Puts a part of the body into the response buffer, and returns the message for it; None
+        if the part is too small for that, or its head too large."""
         size = len(part)
-        if size <= COPIED:
+        if size <= MAX_COPIED:
             return None
         data = dumps(head + (size,), FORMAT)
         if len(data) > MAX_MESSAGE:
             return None
-        await self.await_tray()
-        self.server.tray.put(self.number, part)
+        await self.await_buffer()
+        self.server.response_buffer.put(self.id, part)
         return data
 
-    def _end(self):
+    def _end(self) -> None:
         if self.trailing:
             self.phase = TRAILING
         else:
-            self.finish(dumps((END, self.number), FORMAT))
+            self.finish(dumps((REPLY_END, self.id), FORMAT))
 
-    def finish(self, data):
+    def finish(self, data: bytes) -> None:
         self.phase = DONE
         super().finish(data)
 
-    async def _send_path(self, path):
+    async def _send_path(self, path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -257,26 +271,26 @@ class Request(Conversation):
         finally:
             os.close(fd)
 
-    def _send_all(self, fd, offset, count):
+    def _send_all(self, fd: int, offset: int, count: int) -> None:
         """Sends a response whose body is a part of a file."""
         if self.trailing:
             self._start_alone()
             self._send_part(fd, offset, count)
             self._end()
             return
-        data = values.head(dumps((FILE, self.number, self.status, self.headers, offset, count), FORMAT))
+        data = values.head(dumps((REPLY_FILE, self.id, self.status, self.headers, offset, count), FORMAT))
         self.phase = DONE
         self.done = True
         self.sent = 0
         self.server.put_file(data, fd)
         self.wake_readers()
 
-    def _send_part(self, fd, offset, count):
+    def _send_part(self, fd: int, offset: int, count: int) -> None:
         rest = max(0, os.fstat(fd).st_size - offset)
         self.window -= rest if count < 0 else min(count, rest)
-        self.server.put_file(dumps((PART, self.number, offset, count), FORMAT), fd)
+        self.server.put_file(dumps((REPLY_PART, self.id, offset, count), FORMAT), fd)
 
-    async def _send_file(self, message):
+    async def _send_file(self, message: Message) -> None:
         file = message["file"]
         fd = file if isinstance(file, int) else file.fileno()
         info = os.fstat(fd)
@@ -305,9 +319,9 @@ class Request(Conversation):
 
     # The end
 
-    def unfinished(self):
+    def unfinished(self) -> None:
         if self.phase == TRAILING:
-            self.finish(dumps((TRAILERS, self.number, self.trailers), FORMAT))
+            self.finish(dumps((REPLY_TRAILERS, self.id, self.trailers), FORMAT))
             return
         if not self.gone:
             self.log.error("Error in ASGI application: it returned without %s", _MISSING[self.phase])
@@ -328,7 +342,7 @@ _MISSING = {
 }
 
 
-def _is_last(kind, message, trailing):
+def _is_last(kind: str, message: Message, trailing: bool) -> bool:
     """Reports whether nothing has to follow a message for the response to be complete."""
     if kind == "http.response.trailers":
         return not message.get("more_trailers")

@@ -10,7 +10,7 @@ import sys
 import types
 
 from . import hooks, stdlib
-from .absent import CONFIG, Advice
+from .gunicorn_compat import CONFIG, MissingHint
 from .log import app_traceback
 from .view import parse_address
 
@@ -29,7 +29,7 @@ class ConfigError(Exception):
         self.code = code
 
 
-class File:
+class ConfigFile:
     """What a config file says."""
 
     def __init__(self, location=""):
@@ -227,10 +227,10 @@ class Setting:
         return self.value
 
 
-class Config(Advice):
+class Config(MissingHint):
     """The final settings of a generation, as attributes."""
 
-    _ABSENT = CONFIG
+    _HINTS = CONFIG
 
     def __init__(self, settings, file, app, kind):
         values = dict(settings)

@@ -1,17 +1,35 @@
-"""What all conversations of an app with a client have in common, in ASGI: the task,
-the client that may go, and the room for what is sent."""
+"""The part that conversations of an app with a client have in common, in ASGI: the task,
+the client that may go, and the flow control of responses."""
+
+from __future__ import annotations
 
 from asyncio import CancelledError
 from marshal import dumps
 
-from .exchange import ERROR, FAIL, FORMAT, ClientGone
+from .protocol import REPLY_ERROR, REPLY_FAIL
+from .wire import FORMAT, ClientGone
 
-# How many bytes may be on their way to the client; docs/protocol.md says how they are
-# counted.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import Future, Task, TimerHandle
+    from typing import Any, Awaitable, Callable, Dict, List, Mapping, MutableMapping, Optional
+
+    from .asgi import ASGIServer
+    from .glogging import Logger
+
+    Scope = MutableMapping[str, Any]
+    Message = Mapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+    Waiters = Optional[List[Future[None]]]
+
+# How many bytes of a response may be on their way to the client; docs/protocol.md says how
+# they are counted.
 WINDOW = 256 << 10
 
-# How many bytes of a body may be on their way to the app.
-ROOM = 256 << 10
+# How many bytes of the body of a request may be on their way to the app.
+BODY_WINDOW = 256 << 10
 
 GONE = "the client has gone"
 
@@ -19,20 +37,23 @@ GONE = "the client has gone"
 class Conversation:
     """One call of the app. A subclass for each worker holds server and log."""
 
-    server = None
-    log = None
-    number = 0
-    scope = None
-    task = None
-    body = None  # what came and was not given to the app, if it is not in parts
+    # The method for each kind of event, of those that concern a single conversation.
+    EVENTS: Dict[int, Callable[[Any, Any, Any], None]] = {}
+
+    server: ASGIServer
+    log: Logger
+    id = 0
+    scope: Scope
+    task: Optional[Task[None]] = None
+    body: Optional[bytes] = None  # came with the request, and was not given to the app yet
     gone = False  # the client
     done = False  # nothing more can be said to the client
-    window = WINDOW
-    readers = None  # futures of those that wait in receive()
-    writers = None  # the same, in send()
-    timer = None  # cancels the task
+    window = WINDOW  # credit: bytes that may be sent now
+    readers: Waiters = None  # futures of the tasks that wait in receive()
+    writers: Waiters = None  # the same, in send()
+    timer: Optional[TimerHandle] = None  # cancels the task
 
-    async def run(self, app, scope):
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Runs the app until it returns."""
         try:
             await app(scope, self.receive, self.send)
@@ -49,38 +70,44 @@ class Conversation:
             if self.timer is not None:
                 self.timer.cancel()
             server = self.server
-            del server.requests[self.number]
+            del server.requests[self.id]
             if server.stopping:
-                server.look()
+                server.finish_if_idle()
 
-    def stays(self):
-        """Tells whether it may go on after graceful_timeout."""
+    async def receive(self) -> Message:
+        raise NotImplementedError
+
+    async def send(self, message: Message) -> None:
+        raise NotImplementedError
+
+    def stays(self) -> bool:
+        """Reports whether it may go on after graceful_timeout."""
         return False
 
-    def cancelled(self):
+    def cancelled(self) -> None:
         if self.done:
             return
         if self.server.expired:
-            self.finish(dumps((FAIL, self.number, 504), FORMAT))
+            self.finish(dumps((REPLY_FAIL, self.id, 504), FORMAT))
             return
         if not self.gone:
             self.log.error("Error in ASGI application: its task was cancelled")
         self.fail()
 
-    def failed(self, error):
-        if not (self.gone and _is_of_client_gone(error)):
+    def failed(self, error: BaseException) -> None:
+        if not (self.gone and _comes_of_client_gone(error)):
             self.log.exception("Error in ASGI application")
         if not self.done:
             self.fail()
 
-    def unfinished(self):
+    def unfinished(self) -> None:
         """The app has returned too early."""
         raise NotImplementedError
 
-    def fail(self):
-        self.finish(dumps((ERROR, self.number), FORMAT))
+    def fail(self) -> None:
+        self.finish(dumps((REPLY_ERROR, self.id), FORMAT))
 
-    def finish(self, data):
+    def finish(self, data: bytes) -> None:
         """Sends the last message of this conversation."""
         self.done = True
         self.server.put(data)
@@ -91,7 +118,7 @@ class Conversation:
 
     # Messages from the front
 
-    def on_gone(self, a=None, b=None):
+    def on_gone(self, a: object = None, b: object = None) -> None:
         if self.gone:
             return
         self.gone = True
@@ -99,19 +126,19 @@ class Conversation:
         self.wake_writers()
         server = self.server
         if server.grace is None:
-            return  # what the app does it may do to the end
+            return  # the app may go on to its end
         if server.grace:
             self.timer = server.loop.call_later(server.grace, self.cut)
         else:
             # The task has not begun yet, perhaps.
             server.loop.call_soon(self.cut)
 
-    def on_grant(self, count, b=None):
+    def on_credit(self, count: int, b: object = None) -> None:
         self.window += count
         if self.window > 0:
             self.wake_writers()
 
-    def cut(self):
+    def cut(self) -> None:
         """Cancels the task because the client has gone."""
         if self.task is not None and not self.task.done():
             self.log.info(
@@ -121,23 +148,24 @@ class Conversation:
             )
             self.task.cancel()
 
-    def cancel(self):
+    def cancel(self) -> None:
         if self.task is not None:
             self.task.cancel()
 
-    def describe(self):
-        """Names the request, for the log: by the path as it came, in which a client has
-        no line breaks."""
+    def describe(self) -> str:
+        """Names the request, for the log: by the path as it came, in which there can be no
+        line breaks."""
         scope = self.scope
         return "%s %s" % (scope.get("method", "WebSocket"), ascii(scope.get("raw_path", b"").decode("latin-1"))[1:-1])
 
-    def is_over(self):
-        """Tells whether the client has gone, or the app has: a task of it may go on."""
+    def is_over(self) -> bool:
+        """Reports whether the client has gone, or the app has returned: a task of the app may
+        go on."""
         return self.gone or self.done
 
     # Waiting
 
-    async def wait_reader(self):
+    async def wait_reader(self) -> None:
         future = self.server.loop.create_future()
         if self.readers is None:
             self.readers = [future]
@@ -145,7 +173,7 @@ class Conversation:
             self.readers.append(future)
         await future
 
-    async def wait_writer(self):
+    async def wait_writer(self) -> None:
         future = self.server.loop.create_future()
         if self.writers is None:
             self.writers = [future]
@@ -153,53 +181,54 @@ class Conversation:
             self.writers.append(future)
         await future
 
-    def wake_readers(self):
-        self.readers = _wake(self.readers)
+    def wake_readers(self) -> None:
+        _wake(self.readers)
+        self.readers = None
 
-    def wake_writers(self):
-        self.writers = _wake(self.writers)
+    def wake_writers(self) -> None:
+        _wake(self.writers)
+        self.writers = None
 
-    async def await_tray(self):
-        """Waits until a large part of a response may be put on the tray, which is to be
-        done at once; raises ClientGone. Who came first goes first."""
+    async def await_buffer(self) -> None:
+        """Waits until this conversation may put a part of its response into the response
+        buffer, which it must do at once; raises ClientGone. First come, first served."""
         server = self.server
-        tray, wanted = server.tray, server.tray_wanted
-        if tray.is_free() and not wanted:
+        buffer, waiters = server.response_buffer, server.buffer_waiters
+        if buffer.is_free() and not waiters:
             return
-        wanted.append(self)
+        waiters.append(self)
         takes = False
         try:
-            while not (tray.is_free() and wanted[0] is self) and not self.is_over():
+            while not (buffer.is_free() and waiters[0] is self) and not self.is_over():
                 await self.wait_writer()
             takes = not self.is_over()
         finally:
-            wanted.remove(self)
+            waiters.remove(self)
             if not takes:
-                server.on_tray()  # it may have been the turn of this one
+                server.wake_buffer_waiter()  # it may have been the turn of this one
         if not takes:
             raise ClientGone(GONE)
 
-    async def await_window(self):
-        """Waits until more may be sent; raises ClientGone."""
+    async def await_window(self) -> None:
+        """Waits until there is credit; raises ClientGone."""
         while self.window <= 0 and not self.is_over():
             await self.wait_writer()
         if self.server.backlog:
-            await self.server.room()
+            await self.server.await_drain()
         if self.is_over():
             raise ClientGone(GONE)
 
 
-def _wake(futures):
+def _wake(futures: Waiters) -> None:
     if futures:
         for future in futures:
             if not future.done():
                 future.set_result(None)
-    return None
 
 
-def _is_of_client_gone(error):
-    """Tells whether an exception comes of the one that send() raised: frameworks put
-    their own in its place."""
+def _comes_of_client_gone(error: Optional[BaseException]) -> bool:
+    """Reports whether an exception comes of the ClientGone that send() has raised: frameworks
+    put their own in its place."""
     for _ in range(10):
         if error is None:
             return False

@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 
-from . import log, wire
+from . import log
+from .protocol import SCOREBOARD_END
 
 # What the app had before the first request has so many seconds: such threads and
 # processes are meant to run for ever, and to be ended by what is run at the end.
@@ -39,9 +40,9 @@ def end_of_grace(worker):
     time.monotonic. The master ends it when it is over."""
     now = time.monotonic()
     grace = left = worker.cfg.get("graceful_timeout") or 0
-    if worker.board[wire.BOARD_END]:
+    if worker.scoreboard[SCOREBOARD_END]:
         # The server ends, and has waited for its requests already.
-        left = worker.board[wire.BOARD_END] / 1000 - now
+        left = worker.scoreboard[SCOREBOARD_END] / 1000 - now
     return now + max(left, min(grace, LEAST)) - min(0.5, grace / 10)
 
 

@@ -20,7 +20,7 @@ from .config import ConfigError
 _LOG = logging.getLogger("gunicorn.error")
 
 
-class Guard:
+class ForkGuard:
     """Watches over one process of the server. As a context manager it surrounds code
     of the app that might come back in another process: that one does not leave it."""
 

@@ -7,7 +7,7 @@ from . import appkind, loader, wire
 from .log import app_traceback
 
 
-class App:
+class LazyApp:
     """The app, imported when it is first asked for. With stand_in, one that does
     not compile is replaced by one that shows why."""
 
@@ -47,7 +47,7 @@ def _shows(text):
     return app
 
 
-class Surroundings:
+class Environment:
     """The directory, module path and environment of the process, as the
     generation that was entered last wants them."""
 

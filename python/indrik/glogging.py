@@ -6,14 +6,14 @@ instances of it.
 
 The lines of the master and the front go through it too, if the logging is
 configured by Python code (a class of one's own, or logconfig, logconfig_dict,
-logconfig_json): see relay.py. Otherwise they write theirs themselves, which is
+logconfig_json): see loggerprocess.py. Otherwise they write theirs themselves, which is
 faster.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
-import importlib
-import json
 import logging
 import os
 import sys
@@ -22,73 +22,37 @@ import time
 import traceback
 
 from .log import (
-    Handler,
     JSONAccessFormatter,
     JSONFormatter,
     Stream,
+    StreamHandler,
     TraceFormatter,
-    app_traceback,
     flush,
     take_uvicorns,
 )
+from .logdefaults import CONFIG_DEFAULTS, DATE_FORMAT, LogConfigError
 
-DATE_FORMAT = "[%Y-%m-%d %H:%M:%S %z]"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from typing import Any, Dict, List, Mapping, Optional, TextIO
 
-# What logconfig_dict and logconfig_json are put upon, key by key of this level.
-CONFIG_DEFAULTS = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "root": {"level": "INFO", "handlers": ["console"]},
-    "loggers": {
-        "gunicorn.error": {
-            "level": "INFO",
-            "handlers": ["error_console"],
-            "propagate": True,
-            "qualname": "gunicorn.error",
-        },
-        "gunicorn.access": {
-            "level": "INFO",
-            "handlers": ["console"],
-            "propagate": True,
-            "qualname": "gunicorn.access",
-        },
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "generic",
-            "stream": "ext://sys.stdout",
-        },
-        "error_console": {
-            "class": "logging.StreamHandler",
-            "formatter": "generic",
-            "stream": "ext://sys.stderr",
-        },
-    },
-    "formatters": {
-        "generic": {
-            "format": "%(asctime)s [%(process)d] [%(levelname)s] %(message)s",
-            "datefmt": DATE_FORMAT,
-            "class": "logging.Formatter",
-        }
-    },
-}
+    from .config import Config
+
+# The names that gunicorn.glogging has too, for loggers of one's own.
+__all__ = ["CONFIG_DEFAULTS", "DATE_FORMAT", "LogConfigError", "Logger", "SafeAtoms", "loggers"]
 
 
-class LogConfigError(Exception):
-    """The logging configuration cannot be used."""
-
-
-class SafeAtoms(dict):
+class SafeAtoms(dict):  # type: ignore[type-arg]
     """The values of an access log line. Names in braces mean headers, in any
-    case; what is not there is "-"."""
+    case; an unknown name has the value "-"."""
 
-    def __init__(self, atoms):
+    def __init__(self, atoms: Mapping[str, Any]) -> None:
         super().__init__()
         for key, value in atoms.items():
             self[key] = value.replace('"', '\\"') if isinstance(value, str) else value
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str) -> Any:
         if key.startswith("{"):
             key = key.lower()
         return self.get(key, "-")
@@ -111,19 +75,19 @@ class Logger:
 
     atoms_wrapper_class = SafeAtoms
 
-    def __init__(self, cfg):
+    def __init__(self, cfg: Config) -> None:
         self.error_log = logging.getLogger("gunicorn.error")
         self.error_log.propagate = False
         self.access_log = logging.getLogger("gunicorn.access")
         self.access_log.propagate = False
-        self.error_handlers = []
-        self.access_handlers = []
-        self.logfile = None
+        self.error_handlers: List[logging.Handler] = []
+        self.access_handlers: List[logging.Handler] = []
+        self.logfile: Optional[Stream] = None
         self.lock = threading.Lock()
         self.cfg = cfg
         self.setup(cfg)
 
-    def setup(self, cfg):
+    def setup(self, cfg: Config) -> None:
         """Logs as cfg says from now on. Raises OSError or LogConfigError."""
         self.cfg = cfg
         self.loglevel = self.LOG_LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
@@ -139,50 +103,50 @@ class Logger:
         take_uvicorns(self.error_log)
         self._configure(cfg)
 
-    def _error_formatter(self, cfg):
+    def _error_formatter(self, cfg: Config) -> logging.Formatter:
         if cfg.get("log_format", "text") == "text":
             return TraceFormatter(self.error_fmt, self.datefmt)
         return JSONFormatter(cfg.get("log_format") == "ecs")
 
-    def _access_formatter(self, cfg):
+    def _access_formatter(self, cfg: Config) -> logging.Formatter:
         if cfg.get("log_format", "text") == "text":
             return logging.Formatter(self.access_fmt)
         return JSONAccessFormatter(cfg.get("log_format") == "ecs")
 
-    def critical(self, msg, *args, **kwargs):
+    def critical(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.error_log.critical(msg, *args, **kwargs)
 
-    def error(self, msg, *args, **kwargs):
+    def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.error_log.error(msg, *args, **kwargs)
 
-    def warning(self, msg, *args, **kwargs):
+    def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.error_log.warning(msg, *args, **kwargs)
 
-    def info(self, msg, *args, **kwargs):
+    def info(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.error_log.info(msg, *args, **kwargs)
 
-    def debug(self, msg, *args, **kwargs):
+    def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.error_log.debug(msg, *args, **kwargs)
 
-    def exception(self, msg, *args, **kwargs):
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.error_log.exception(msg, *args, **kwargs)
 
-    def log(self, lvl, msg, *args, **kwargs):
+    def log(self, lvl: Any, msg: Any, *args: Any, **kwargs: Any) -> None:
         if isinstance(lvl, str):
             lvl = self.LOG_LEVELS.get(lvl.lower(), logging.INFO)
         self.error_log.log(lvl, msg, *args, **kwargs)
 
     # The access log
 
-    def atoms(self, resp, req, environ, request_time):
-        """Returns what the format of the access log can refer to."""
+    def atoms(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta) -> Dict[str, Any]:
+        """Returns the values that the format of the access log can refer to."""
         status = resp.status
         if isinstance(status, bytes):
             status = status.decode("latin-1")
         if isinstance(status, str):
             status = status.split(None, 1)[0] if status else ""
         micros = (request_time.days * 86400 + request_time.seconds) * 1000000 + request_time.microseconds
-        atoms = {
+        atoms: Dict[str, Any] = {
             "h": environ.get("REMOTE_ADDR", "-"),
             "l": "-",
             "u": self._get_user(environ) or "-",
@@ -211,15 +175,15 @@ class Logger:
         return atoms
 
     @property
-    def access_log_enabled(self):
+    def access_log_enabled(self) -> bool:
         cfg = self.cfg
         if cfg.accesslog or cfg.get("logconfig") or cfg.get("logconfig_dict") or cfg.get("logconfig_json"):
             return True
         return bool(cfg.get("syslog")) and not cfg.get("disable_redirect_access_to_syslog")
 
-    def access(self, resp, req, environ, request_time):
-        """Writes the line of a request. It is called for each, by the process
-        that relays the front's lines; see access_log_enabled."""
+    def access(self, resp: Any, req: Any, environ: Mapping[str, Any], request_time: timedelta) -> None:
+        """Writes the line of a request. It is called for each, by the process that
+        writes the lines of the front; see access_log_enabled."""
         if not self.access_log_enabled:
             return
         atoms = self.atoms(resp, req, environ, request_time)
@@ -230,10 +194,10 @@ class Logger:
         except Exception:
             self.error(traceback.format_exc())
 
-    def now(self):
+    def now(self) -> str:
         return time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
 
-    def _get_user(self, environ):
+    def _get_user(self, environ: Mapping[str, Any]) -> Optional[str]:
         scheme, _, value = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "basic":
             return None
@@ -246,7 +210,7 @@ class Logger:
 
     # Files
 
-    def reopen_files(self):
+    def reopen_files(self) -> None:
         """Opens every file again by its path, after a rotation."""
         for handler in _handlers():
             stream = getattr(handler, "stream", None)
@@ -257,41 +221,43 @@ class Logger:
                     _reopen(handler)
             except OSError as e:
                 # A worker may not be allowed to: it goes on with the file it has.
-                path = getattr(handler, "baseFilename", None) or stream.path
+                path = getattr(handler, "baseFilename", None) or getattr(stream, "path", None)
                 self.warning("cannot open the log %s again: %s", path, e)
         if self.logfile:
             try:
                 self.logfile.reopen()
             except OSError:
                 return  # said above
-            self._redirect()
+            self._redirect(self.logfile)
 
-    def close_on_exec(self):
+    def close_on_exec(self) -> None:
         """Files are always closed on exec here."""
 
-    def _capture(self, cfg):
-        """Has what the app prints go to the error log."""
+    def _capture(self, cfg: Config) -> None:
+        """Has the prints of the app go to the error log."""
         old, self.logfile = self.logfile, None
         if cfg.get("capture_output") and cfg.errorlog not in (None, "-"):
             self.logfile = Stream(os.path.abspath(cfg.errorlog))
-            self._redirect()
+            self._redirect(self.logfile)
         if old:
             old.close()
 
-    def _redirect(self):
+    def _redirect(self, logfile: Stream) -> None:
         flush()
-        for number in (1, 2):
-            os.dup2(self.logfile.fileno(), number)
+        for fd in (1, 2):
+            os.dup2(logfile.fileno(), fd)
 
     # Handlers
 
-    def _get_gunicorn_handler(self, log):
+    def _get_gunicorn_handler(self, log: logging.Logger) -> Optional[logging.Handler]:
         for handler in log.handlers:
             if getattr(handler, "_gunicorn", False):
                 return handler
         return None
 
-    def _set_handler(self, log, output, fmt, stream=None):
+    def _set_handler(
+        self, log: logging.Logger, output: Optional[str], fmt: logging.Formatter, stream: Optional[TextIO] = None
+    ) -> None:
         """Has log write to a file, to stream (standard error) for "-", to
         nothing for None."""
         old = self._get_gunicorn_handler(log)
@@ -299,16 +265,15 @@ class Logger:
         if output is not None:
             path = None if output == "-" else os.path.abspath(output)
             fd = 1 if stream is sys.stdout else 2
-            handler = Handler(Stream(path, fd))
-            handler._gunicorn = True
+            handler = StreamHandler(Stream(path, fd))
             handler.setFormatter(fmt)
-            handler._indrik_format = fmt
+            vars(handler).update(_gunicorn=True, _indrik_format=fmt)
             log.addHandler(handler)
         if old:
             log.removeHandler(old)
             old.close()
 
-    def _set_syslog_handler(self, log, cfg, fmt, name, wanted=True):
+    def _set_syslog_handler(self, log: logging.Logger, cfg: Config, fmt: str, name: str, wanted: bool = True) -> None:
         for handler in list(log.handlers):
             if getattr(handler, "_indrik_syslog", False):
                 log.removeHandler(handler)
@@ -319,21 +284,23 @@ class Logger:
 
         prefix = cfg.get("syslog_prefix") or str(cfg.proc_name).replace(":", ".")
         handler = syslog_handler(cfg)
-        handler._indrik_syslog = True
-        handler._indrik_format = logging.Formatter("gunicorn.%s.%s: %s" % (prefix, name, fmt))
-        handler.setFormatter(handler._indrik_format)
+        formatter = logging.Formatter("gunicorn.%s.%s: %s" % (prefix, name, fmt))
+        handler.setFormatter(formatter)
+        vars(handler).update(_indrik_syslog=True, _indrik_format=formatter)
         log.addHandler(handler)
 
-    def _configure(self, cfg):
+    def _configure(self, cfg: Config) -> None:
         """Applies logconfig_dict, logconfig_json or logconfig."""
+        if not (cfg.get("logconfig_dict") or cfg.get("logconfig_json") or cfg.get("logconfig")):
+            return
+        from .logconf import apply, from_json
+
         chosen = cfg.get("logconfig_dict")
         if not chosen and cfg.get("logconfig_json"):
-            chosen = _from_json(cfg.logconfig_json)
+            chosen = from_json(cfg.logconfig_json)
         if not chosen and not cfg.get("logconfig"):
             return
-        from .logconf import apply
-
-        # Python code of the app's: it may raise anything.
+        # Handlers and formatters are code of the app's, which may raise anything.
         try:
             apply(chosen, cfg.get("logconfig"))
         except LogConfigError:
@@ -343,118 +310,26 @@ class Logger:
             raise LogConfigError("%s: %s" % (e, cause) if cause and str(cause) not in str(e) else str(e)) from e
 
 
-def class_for(cfg):
-    """Returns the class that logger_class means. Raises LogConfigError."""
-    uri = cfg.get("logger_class")
-    if isinstance(uri, type):
-        return uri
-    uri = str(uri or "").strip()
-    if uri in ("indrik.statsd.Statsd", "gunicorn.instrument.statsd.Statsd") or (
-        uri in _OURS and cfg.get("statsd_host")
-    ):
-        from .statsd import Statsd
-
-        return Statsd
-    if uri in _OURS:
-        return Logger
-    module, _, name = uri.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except Exception as e:
-        raise LogConfigError("logger_class = %r: importing it failed:\n%s" % (uri, app_traceback(e))) from None
-
-
-# The names of the class in this module.
-_OURS = ("", "indrik.glogging.Logger", "gunicorn.glogging.Logger")
-
-
-def make(cfg, current=None):
-    """Returns the logger that cfg asks for, set up; current is the one that this
-    process has. If that fails the logging stays as it was."""
-    kind = class_for(cfg)
-    before = current.cfg if current else None
-    try:
-        if current is not None and type(current) is kind:
-            current.setup(cfg)
-            current.cfg = cfg  # a setup of one's own may not
-            return current
-        return kind(cfg)
-    except BaseException as e:
-        if before is not None:
-            current.setup(before)
-        if isinstance(e, (OSError, LogConfigError)) or not isinstance(e, Exception):
-            raise
-        raise LogConfigError("%s\n%s" % (e, app_traceback(e))) from None
-
-
-def in_python(logger):
-    """Tells whether what logger does can only be done by Python code, so that the
-    lines of the master and the front have to go through it."""
-    cfg = logger.cfg
-    if cfg.get("logconfig") or cfg.get("logconfig_dict") or cfg.get("logconfig_json"):
-        return True
-    if not type(logger).__module__.startswith("indrik."):
-        return True
-    return _touched(logger.error_log, logger.loglevel) or _touched(logger.access_log, logging.INFO)
-
-
-def _touched(log, level):
-    """Tells whether the config file, a hook or a preloaded app has put something into
-    log. (If it was disabled that is not meant: dictConfig does it to all that are
-    there.)"""
-    if log.filters or log.propagate or log.level != level:
-        return True
-    return any(
-        h.filters or not hasattr(h, "_indrik_format") or h.formatter is not h._indrik_format for h in log.handlers
-    )
-
-
-def state(logger):
-    """Returns what is another value once something was put into its loggers."""
-    return [
-        (
-            log.level,
-            log.propagate,
-            list(log.filters),
-            [(h, h.level, h.formatter, list(h.filters)) for h in log.handlers],
-        )
-        for log in (logger.error_log, logger.access_log)
-    ]
-
-
-def _from_json(path):
-    if not os.path.exists(path):
-        raise LogConfigError("Error: log config '%s' not found" % path)
-    with open(path, encoding="utf-8") as f:
-        try:
-            config = json.load(f)
-        except ValueError as e:
-            raise LogConfigError("log config '%s': %s" % (path, e)) from None
-    if not isinstance(config, dict):
-        raise LogConfigError("log config '%s' is no object" % path)
-    return config
-
-
-def loggers():
+def loggers() -> List[Any]:
     """Returns every logger there is."""
     root = logging.root
     return [root] + [logging.getLogger(name) for name in list(root.manager.loggerDict)]
 
 
-def _handlers():
-    found = []
+def _handlers() -> List[logging.Handler]:
+    found: List[logging.Handler] = []
     for logger in loggers():
         for handler in getattr(logger, "handlers", ()):
             if handler not in found:
                 found.append(handler)
-            # logging.handlers.MemoryHandler and the like write to another one.
+            # logging.handlers.MemoryHandler and the like write to another handler.
             target = getattr(handler, "target", None)
             if isinstance(target, logging.Handler) and target not in found:
                 found.append(target)
     return found
 
 
-def _reopen(handler):
+def _reopen(handler: logging.FileHandler) -> None:
     handler.acquire()
     try:
         if handler.stream:

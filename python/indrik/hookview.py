@@ -3,7 +3,7 @@
 from . import stdlib
 
 
-class Request:
+class HookRequest:
     def __init__(self, environ):
         self.method = environ["REQUEST_METHOD"]
         self.uri = environ["RAW_URI"]
@@ -82,8 +82,8 @@ def environ(scope):
     return values
 
 
-class Sent:
-    """What an app of ASGI has sent, for Response."""
+class ASGIOutcome:
+    """What an app of ASGI has sent, for HookResponse."""
 
     def __init__(self, request):
         self.started = request.sent is not None
@@ -97,7 +97,7 @@ def _key(name):
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name
 
 
-class Response:
+class HookResponse:
     def __init__(self, exchange, failed):
         self.status = exchange.status
         self.headers = exchange.headers or []

@@ -72,7 +72,7 @@ def _is_watched(path):
 def _portions(paths):
     portion, size = [], 0
     for path in paths:
-        length = wire.size(path)
+        length = wire.json_size(path)
         if size + length > MAX_PATHS:
             yield portion
             portion, size = [], 0

@@ -12,8 +12,8 @@ import time
 import traceback
 
 from . import stdlib, title
-from .absent import import_hint
 from .files import open_for_appending
+from .gunicorn_compat import import_hint
 
 
 def app_traceback(exception):
@@ -99,7 +99,7 @@ class JSONFormatter(TraceFormatter):
         self.ecs = ecs
 
     def format(self, record):
-        process = record.processName  # of the master and the front: see relay.py
+        process = record.processName  # of the master and the front: see loggerprocess.py
         if process not in ("master", "front"):
             process = title.get()[len("indrik: ") :].partition(" ")[0]
         zone = time.strftime("%z", local(record.created))
@@ -217,7 +217,7 @@ class Stream:
             self.fd = -1
 
 
-class Handler(logging.StreamHandler):
+class StreamHandler(logging.StreamHandler):
     """Writes to a Stream, and closes it at its own end."""
 
     def close(self):
@@ -225,7 +225,7 @@ class Handler(logging.StreamHandler):
         self.stream.close()
 
 
-class Passing(logging.Handler):
+class Forwarding(logging.Handler):
     """Has another logger handle what it gets."""
 
     def __init__(self, log):
@@ -241,7 +241,7 @@ def take_uvicorns(error_log):
     """Takes what is said to the loggers of uvicorn's, which apps use that are written
     for it: to the error log, but for what is about requests, since the front writes a
     line for each."""
-    for name, handler in (("uvicorn", Passing(error_log)), ("uvicorn.access", logging.NullHandler())):
+    for name, handler in (("uvicorn", Forwarding(error_log)), ("uvicorn.access", logging.NullHandler())):
         log = logging.getLogger(name)
         if any(not getattr(h, "_indrik_uvicorn", False) for h in log.handlers):
             continue  # somebody else has set it up

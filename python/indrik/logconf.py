@@ -1,16 +1,41 @@
-"""What only some logging configurations need; imported by glogging.py then, since
-the modules below cost milliseconds."""
+"""Configurations of Python's logging, and syslog. Imported only if the settings ask for
+these, since the modules below cost milliseconds."""
 
+from __future__ import annotations
+
+import json
 import logging.config
 import logging.handlers
 import os
 import socket
 
 from .files import socket_at
-from .glogging import CONFIG_DEFAULTS, LogConfigError
+from .logdefaults import CONFIG_DEFAULTS, LogConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Tuple, Union
+
+    from .config import Config
+
+    SyslogAddress = Union[str, Tuple[str, int]]
 
 
-def apply(chosen, path):
+def from_json(path: str) -> Dict[str, Any]:
+    """Returns the configuration in a file. Raises LogConfigError."""
+    if not os.path.exists(path):
+        raise LogConfigError("Error: log config '%s' not found" % path)
+    with open(path, encoding="utf-8") as f:
+        try:
+            config = json.load(f)
+        except ValueError as e:
+            raise LogConfigError("log config '%s': %s" % (path, e)) from None
+    if not isinstance(config, dict):
+        raise LogConfigError("log config '%s' is no object" % path)
+    return config
+
+
+def apply(chosen: Optional[Dict[str, Any]], path: str) -> None:
     """Configures Python's logging by a dictionary or else by an ini file."""
     if chosen:
         logging.config.dictConfig({**CONFIG_DEFAULTS, **chosen})
@@ -21,7 +46,7 @@ def apply(chosen, path):
     logging.config.fileConfig(path, defaults=defaults, disable_existing_loggers=False)
 
 
-def syslog_handler(cfg):
+def syslog_handler(cfg: Config) -> SysLogHandler:
     kind, address = parse_syslog_address(cfg.syslog_addr)
     facilities = logging.handlers.SysLogHandler.facility_names
     try:
@@ -35,11 +60,11 @@ def syslog_handler(cfg):
 
 
 class SysLogHandler(logging.handlers.SysLogHandler):
-    def _connect_unixsocket(self, address):
+    def _connect_unixsocket(self, address: str) -> None:
         with socket_at(address) as path:
-            super()._connect_unixsocket(path)
+            super()._connect_unixsocket(path)  # type: ignore[misc]
 
-    def handleError(self, record):
+    def handleError(self, record: logging.LogRecord) -> None:
         """A syslog that is away must not fill the error log with tracebacks; the
         next message finds out whether it is back."""
         if self.socktype == socket.SOCK_STREAM:
@@ -50,8 +75,8 @@ class SysLogHandler(logging.handlers.SysLogHandler):
                 pass
 
 
-def parse_syslog_address(addr):
-    """Returns the kind of socket, None for either, and what SysLogHandler takes for an address."""
+def parse_syslog_address(addr: Any) -> Tuple[Optional[int], SyslogAddress]:
+    """Returns the kind of socket, None for either, and the address in the form of SysLogHandler."""
     addr = str(addr)
     if addr.startswith("unix://"):
         path, _, kind = addr[len("unix://") :].partition("#")

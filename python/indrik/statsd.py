@@ -5,11 +5,19 @@ The master sends the number of workers and the front the metrics of requests; bo
 in Go. Each metric is one datagram.
 """
 
+from __future__ import annotations
+
 import logging
 import socket
 
 from .files import socket_at
 from .glogging import Logger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional, Tuple
+
+    from .config import Config
 
 METRIC_VAR = "metric"
 VALUE_VAR = "value"
@@ -21,13 +29,13 @@ TIMER_TYPE = "timer"
 
 
 class Statsd(Logger):
-    def __init__(self, cfg):
-        self.sock = None
+    def __init__(self, cfg: Config) -> None:
+        self.sock: Optional[socket.socket] = None
         self.prefix = ""
-        self.dogstatsd_tags = None
+        self.dogstatsd_tags: Optional[str] = None
         super().__init__(cfg)
 
-    def setup(self, cfg):
+    def setup(self, cfg: Config) -> None:
         super().setup(cfg)
         prefix = (cfg.get("statsd_prefix") or "").rstrip(".")
         self.prefix = prefix + "." if prefix else ""
@@ -36,29 +44,29 @@ class Statsd(Logger):
         if old:
             old.close()
 
-    def critical(self, msg, *args, **kwargs):
+    def critical(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         Logger.critical(self, msg, *args, **kwargs)
         self.increment("gunicorn.log.critical", 1)
 
-    def error(self, msg, *args, **kwargs):
+    def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         Logger.error(self, msg, *args, **kwargs)
         self.increment("gunicorn.log.error", 1)
 
-    def warning(self, msg, *args, **kwargs):
+    def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         Logger.warning(self, msg, *args, **kwargs)
         self.increment("gunicorn.log.warning", 1)
 
-    def exception(self, msg, *args, **kwargs):
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         Logger.exception(self, msg, *args, **kwargs)
         self.increment("gunicorn.log.exception", 1)
 
-    def info(self, msg, *args, **kwargs):
+    def info(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.log(logging.INFO, msg, *args, **kwargs)
 
-    def debug(self, msg, *args, **kwargs):
+    def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.log(logging.DEBUG, msg, *args, **kwargs)
 
-    def log(self, lvl, msg, *args, **kwargs):
+    def log(self, lvl: Any, msg: Any, *args: Any, **kwargs: Any) -> None:
         try:
             extra = kwargs.get("extra")
             if extra is not None:
@@ -69,7 +77,7 @@ class Statsd(Logger):
         except Exception:
             Logger.warning(self, "Failed to log to statsd", exc_info=True)
 
-    def _metric(self, name, value, kind):
+    def _metric(self, name: Any, value: Any, kind: Any) -> None:
         if name is None or value is None or kind is None:
             return
         send = {
@@ -81,22 +89,22 @@ class Statsd(Logger):
         if send:
             send(name, value)
 
-    def gauge(self, name, value):
+    def gauge(self, name: str, value: Any) -> None:
         self._sock_send("%s%s:%s|g" % (self.prefix, name, value))
 
-    def increment(self, name, value, sampling_rate=1.0):
+    def increment(self, name: str, value: Any, sampling_rate: float = 1.0) -> None:
         self._sock_send("%s%s:%s|c|@%s" % (self.prefix, name, value, sampling_rate))
 
-    def decrement(self, name, value, sampling_rate=1.0):
+    def decrement(self, name: str, value: Any, sampling_rate: float = 1.0) -> None:
         self._sock_send("%s%s:-%s|c|@%s" % (self.prefix, name, value, sampling_rate))
 
-    def timer(self, name, value):
+    def timer(self, name: str, value: Any) -> None:
         self._sock_send("%s%s:%s|ms" % (self.prefix, name, value))
 
-    def histogram(self, name, value):
+    def histogram(self, name: str, value: Any) -> None:
         self._sock_send("%s%s:%s|h" % (self.prefix, name, value))
 
-    def _sock_send(self, msg):
+    def _sock_send(self, msg: str) -> None:
         if self.dogstatsd_tags:
             msg += "|#" + self.dogstatsd_tags
         if not self.sock:
@@ -107,7 +115,7 @@ class Statsd(Logger):
             Logger.warning(self, "Error sending message to statsd", exc_info=True)
 
 
-def address(host):
+def address(host: Any) -> Tuple[int, Any]:
     """Returns the family and the address that a statsd_host means."""
     if not isinstance(host, str):
         return socket.AF_INET, tuple(host)
@@ -119,7 +127,7 @@ def address(host):
     return socket.AF_INET, (name.lower(), int(port))
 
 
-def _connect(host):
+def _connect(host: Any) -> Optional[socket.socket]:
     if not host:
         return None
     sock = None

@@ -4,8 +4,10 @@ import os
 import signal
 import sys
 
-from . import hooks, stdlib, wire
+from . import hooks, stdlib
+from .protocol import SCOREBOARD_CLAIMED
 from .timelimit import LONGEST, functions
+from .wire import slot_word
 
 
 def take(worker, group):
@@ -46,5 +48,5 @@ def _extend(worker):
     if worker.asgi is not None:
         return
     for index, slot in enumerate(worker.slots):
-        if worker.board[wire.BOARD_FIRST + wire.BOARD_STRIDE * index + wire.BOARD_CLAIMED]:
-            functions(worker.timeout, worker.board, index, slot)["indrik.extend_deadline"](LONGEST)
+        if worker.scoreboard[slot_word(index, SCOREBOARD_CLAIMED)]:
+            functions(worker.timeout, worker.scoreboard, index, slot)["indrik.extend_deadline"](LONGEST)

@@ -22,27 +22,27 @@ def wrap(app, spec):
         raise AppImportError(
             "'%s' is no tornado.web.Application: use the worker class gthread for WSGI, asgi for ASGI." % spec
         )
-    return App(app)
+    return TornadoApp(app)
 
 
-class App:
+class TornadoApp:
     def __init__(self, app):
         self.app = app
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "http":
-            await Exchange(scope, receive, send).run(self.app)
+            await TornadoConnection(scope, receive, send).run(self.app)
         elif scope["type"] == "websocket":
-            await Talk(scope, receive, send).run(self.app)
+            await TornadoWebSocket(scope, receive, send).run(self.app)
         else:
             raise ValueError("Tornado has no %s" % scope["type"])
 
     def let_go(self, back):
         """Has what a handler says call back: nobody else would hear it in a fork of the worker."""
-        Exchange.put = Exchange.finish = back
+        TornadoConnection.put = TornadoConnection.finish = back
 
 
-class Context:
+class ClientContext:
     """Who the client is, as HTTPServerRequest asks for it."""
 
     def __init__(self, scope):
@@ -53,7 +53,7 @@ class Context:
         return str(self.remote_ip)
 
 
-class Exchange(httputil.HTTPConnection):
+class TornadoConnection(httputil.HTTPConnection):
     """A request, and what the handler answers. It writes whenever it wants; what
     it writes is sent by run()."""
 
@@ -61,7 +61,7 @@ class Exchange(httputil.HTTPConnection):
 
     def __init__(self, scope, receive, send):
         self.scope, self.receive, self.send = scope, receive, send
-        self.context = Context(scope)
+        self.context = ClientContext(scope)
         self.out = deque()  # messages, each with a future
         self.more = None  # a future, while there are none
         self.finished = self.closed = False
@@ -210,7 +210,7 @@ class Exchange(httputil.HTTPConnection):
         raise web.HTTPError(501, "the connection belongs to the front: it cannot be detached")
 
 
-class Talk(Exchange):
+class TornadoWebSocket(TornadoConnection):
     """A WebSocket connection; a response to its handshake denies it."""
 
     prefix = "websocket.http.response."
@@ -234,13 +234,13 @@ class Talk(Exchange):
         return None  # WebSocketHandler does it where it begins to talk
 
 
-class Protocol(websocket.WebSocketProtocol):
+class TornadoWebSocketProtocol(websocket.WebSocketProtocol):
     """What a WebSocketHandler talks by. Frames, pings and the closing handshake are
     the front's."""
 
     def __init__(self, handler):
         super().__init__(handler)
-        self.talk = handler.request.connection
+        self.connection = handler.request.connection
         self.subprotocol = None
 
     @property
@@ -260,13 +260,13 @@ class Protocol(websocket.WebSocketProtocol):
             ]
         handler.set_status(101)
         handler._detach_stream()
-        self.talk.put({"type": "websocket.accept", "subprotocol": self.subprotocol, "headers": pairs})
+        self.connection.put({"type": "websocket.accept", "subprotocol": self.subprotocol, "headers": pairs})
         await self.run(handler.open, *handler.open_args, **handler.open_kwargs)
         await self._receive_frame_loop()
 
     async def _receive_frame_loop(self):
         while True:
-            event = await self.talk.receive()
+            event = await self.connection.receive()
             if event["type"] != "websocket.receive":
                 break
             if not self.is_closing():
@@ -274,8 +274,8 @@ class Protocol(websocket.WebSocketProtocol):
                 await self.run(self.handler.on_message, event["bytes"] if text is None else text)
         self.client_terminated = self.server_terminated = True
         self.handler.on_ws_connection_close(event.get("code"), event.get("reason") or None)
-        self.talk.finished = True
-        self.talk.wake()
+        self.connection.finished = True
+        self.connection.wake()
 
     def write_message(self, message, binary=False):
         if self.is_closing():
@@ -284,12 +284,12 @@ class Protocol(websocket.WebSocketProtocol):
             content = {"bytes": message.encode() if isinstance(message, str) else bytes(message)}
         else:
             content = {"text": message if isinstance(message, str) else bytes(message).decode()}
-        return self.talk.put(dict(content, type="websocket.send"))
+        return self.connection.put(dict(content, type="websocket.send"))
 
     def close(self, code=None, reason=None):
         if not self.server_terminated:
             self.server_terminated = True
-            self.talk.put({"type": "websocket.close", "code": code or 1000, "reason": reason or ""})
+            self.connection.put({"type": "websocket.close", "code": code or 1000, "reason": reason or ""})
 
     async def run(self, callback, *args, **kwargs):
         """Calls a function of the handler. What it raises ends the connection. (The
@@ -325,8 +325,8 @@ def _fail(future):
 
 
 def _protocol_of(handler):
-    if isinstance(handler.request.connection, Talk):
-        return Protocol(handler)
+    if isinstance(handler.request.connection, TornadoWebSocket):
+        return TornadoWebSocketProtocol(handler)
     return _protocol_of_tornado(handler)
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from .absent import LISTENER, SERVER, WORKER, Advice
+from .gunicorn_compat import LISTENER, SERVER, WORKER, MissingHint
 
 
 def parse_address(bind):
@@ -24,10 +24,10 @@ def parse_address(bind):
     return (host.lower() or "0.0.0.0", int(port) if port.isdigit() else 8000)
 
 
-class Listener(Advice):
+class Listener(MissingHint):
     """A listening socket, which only the master and the front have."""
 
-    _ABSENT = LISTENER
+    _HINTS = LISTENER
 
     def __init__(self, bind, server):
         self._bind = bind
@@ -44,7 +44,7 @@ class Listener(Advice):
 
 
 class Heartbeat:
-    """worker.tmp of Gunicorn. The board does its job here."""
+    """worker.tmp of Gunicorn. The scoreboard does its job here."""
 
     def notify(self):
         pass
@@ -58,10 +58,10 @@ class Heartbeat:
         pass
 
 
-class OtherWorker(Advice):
+class OtherWorker(MissingHint):
     """A worker that another spawner has forked."""
 
-    _ABSENT = WORKER
+    _HINTS = WORKER
 
     def __init__(self, server, pid, age):
         self.server, self.pid, self.age = server, pid, age
@@ -74,10 +74,10 @@ class OtherWorker(Advice):
         return "<Worker %s>" % self.pid
 
 
-class Server(Advice):
+class Server(MissingHint):
     """The master, as hooks see it."""
 
-    _ABSENT = SERVER
+    _HINTS = SERVER
 
     WORKER_BOOT_ERROR = 3
     APP_LOAD_ERROR = 4

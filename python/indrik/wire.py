@@ -1,5 +1,7 @@
 """Messages and shared memory: docs/protocol.md says what they mean."""
 
+from __future__ import annotations
+
 import errno
 import json
 import mmap
@@ -19,53 +21,67 @@ from socket import (
     socket,
 )
 
+from .protocol import (
+    CLAIM_SIZE,
+    JOURNAL_SIZE,
+    MAX_DESCRIPTORS,
+    MAX_MESSAGE,
+    MAX_REVOKED,
+    SCOREBOARD_BUFFER,
+    SCOREBOARD_FIRST,
+    SCOREBOARD_JOURNALED,
+    SCOREBOARD_PART,
+    SCOREBOARD_REVOCATION_RING,
+    SCOREBOARD_REVOCATIONS,
+    SCOREBOARD_STRIDE,
+    SCOREBOARD_TOKEN,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+
+    Ancillary = Sequence[Tuple[int, int, bytes]]
+    Scoreboard = memoryview[int]
+    Data = Union[bytes, memoryview[int]]
+
 try:
     from socket import MSG_CMSG_CLOEXEC
 except ImportError:  # not Linux
-    MSG_CMSG_CLOEXEC = 0
+    MSG_CMSG_CLOEXEC = 0  # type: ignore[misc, assignment]
 
-MAX_MESSAGE = 128 << 10
-MAX_DESCRIPTORS = 200
+# The version of the marshal format that the front reads.
+FORMAT = 2
 
-# The size of text that can grow without bound, in bytes of a message, so that this
-# holds the rest too.
+# The size of a text that can grow without bound, in bytes of a message, so that the rest
+# of the message fits too.
 MAX_TEXT = 48 << 10
 
-# The layout of a board, in 64-bit words.
-BOARD_PROMOTED = 0
-BOARD_FRONT = 1
-BOARD_PING = 2
-BOARD_LAG = 3
-BOARD_MOST_LAG = 4
-BOARD_RELOADED = 5
-BOARD_END = 6
-BOARD_REVOCATIONS = 7
-BOARD_RING = 8
-RING_SIZE = 64
-BOARD_FIRST = BOARD_RING + RING_SIZE
-BOARD_STRIDE = 8
-BOARD_CLAIM = 0  # of a slot's words: two of them, of which the second is the id
-BOARD_CLAIMED = 1
-BOARD_GONE = 2
-BOARD_DEADLINE = 3
-BOARD_SHELVED = 4
-BOARD_TRAY = 5
-CLAIM_SIZE = 16
-SHELF_SIZE = 64 << 10
-TRAY_SIZE = 1 << 20
+# Larger parts of a body, in bytes, go by the response buffer if that is free: it takes two
+# copies less.
+MAX_COPIED = 64 << 10
 
-# The layout of a segment of a store, in bytes: words, and the blocks they belong to.
-STORE_HEAD = 4096
-STORE_BLOCK = 128 << 10
+# The largest part of a body that goes in a message while the response buffer is not free.
+MAX_CHUNK = 120 << 10
 
-# The kinds of events that a front sends to workers which do not read the queue.
-REQUEST, UPLOAD, BODY, GONE, GRANT, PING, RESET, MESSAGE, CLOSED, LATE, TRAY = range(11)
-
-# How many bits of an id count; those above are the front's number.
+# How many bits of an id count the requests; those above are the front's number.
 ID_BITS = 24
 
 
-def adopt(fd, keep_inheritable=False):
+class FrontGone(Exception):
+    """The front cannot be reached: there is nobody to serve."""
+
+
+class ClientGone(BrokenPipeError):
+    """The client has closed the connection."""
+
+
+class Late(BaseException):
+    """The time of the request is over, and its client was answered. It is raised
+    wherever the app happens to be, to clean up."""
+
+
+def adopt(fd: int, keep_inheritable: bool = False) -> socket:
     """Returns a blocking socket that owns fd."""
     timeout = getdefaulttimeout()
     # With a default timeout, which is the app's to set, the new object would
@@ -80,15 +96,16 @@ def adopt(fd, keep_inheritable=False):
     return sock
 
 
-def pid_of(credentials):
+def pid_of(credentials: bytes) -> int:
     """Returns the pid in what the kernel says of the other end of a socket (unix(7),
     SO_PEERCRED)."""
-    return struct.unpack("3i", credentials)[0]
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid
 
 
-def descriptors(ancillary):
+def descriptors(ancillary: Ancillary) -> List[int]:
     """Returns the descriptors in the control data of a message."""
-    fds = []
+    fds: List[int] = []
     for level, kind, data in ancillary:
         if level == SOL_SOCKET and kind == SCM_RIGHTS:
             usable = len(data) - len(data) % 4
@@ -99,7 +116,7 @@ def descriptors(ancillary):
     return fds
 
 
-def take(fds):
+def take(fds: List[int]) -> int:
     """Takes the next descriptor of a message. The kernel leaves out those for which the
     process has no room (recvmsg(2), MSG_CTRUNC)."""
     if not fds:
@@ -107,12 +124,12 @@ def take(fds):
     return fds.pop(0)
 
 
-def rights(fd):
+def rights(fd: int) -> Tuple[int, int, bytes]:
     """Returns control data that sends a descriptor."""
     return SOL_SOCKET, SCM_RIGHTS, struct.pack("i", fd)
 
 
-def close_all(fds):
+def close_all(fds: Iterable[int]) -> None:
     for fd in fds:
         try:
             os.close(fd)
@@ -120,7 +137,7 @@ def close_all(fds):
             pass
 
 
-def words(fd):
+def map_words(fd: int) -> Scoreboard:
     """Maps a memory file as 64-bit words. Takes fd over."""
     try:
         return memoryview(mmap.mmap(fd, 0)).cast("Q")
@@ -128,120 +145,130 @@ def words(fd):
         os.close(fd)
 
 
-def claim_of(index):
-    """Returns where on the mapped file of a board the claim of a slot is, as a slice."""
-    at = 8 * (BOARD_FIRST + BOARD_STRIDE * index + BOARD_CLAIM)
+def slot_word(index: int, word: int) -> int:
+    """Returns the number of a word that slot index has on its worker's scoreboard; word is
+    its number among those of the slot."""
+    return SCOREBOARD_FIRST + SCOREBOARD_STRIDE * index + word
+
+
+def claim_slice(index: int) -> slice:
+    """Returns where the claim of a slot stands in the mapped file of a scoreboard: the
+    token and the id, next to each other."""
+    at = 8 * slot_word(index, SCOREBOARD_TOKEN)
     return slice(at, at + CLAIM_SIZE)
 
 
-def buffer():
-    """Returns what messages are received into. Only what was once written to is in
-    memory, of a slot whose requests are small a single page."""
+def receive_buffer() -> mmap.mmap:
+    """Returns memory to receive messages into. Only pages that were written to exist: a
+    slot whose requests are small has a single one."""
     return mmap.mmap(-1, MAX_MESSAGE + 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 class Revocations:
     """The requests that the front has taken back, as one slot knows them."""
 
-    def __init__(self, board):
-        self.board = board
-        self.look()
+    def __init__(self, scoreboard: Scoreboard) -> None:
+        self.scoreboard = scoreboard
+        self.refresh()
 
-    def look(self):
-        # The number first: entries that come in between do no harm.
-        self.seen = self.board[BOARD_REVOCATIONS]
-        self.ids = frozenset(self.board[BOARD_RING : BOARD_RING + RING_SIZE].tolist())
+    def refresh(self) -> None:
+        """Reads the revocation ring again."""
+        # The count first: entries that come in between do no harm.
+        self.seen = self.scoreboard[SCOREBOARD_REVOCATIONS]
+        ring = self.scoreboard[SCOREBOARD_REVOCATION_RING : SCOREBOARD_REVOCATION_RING + MAX_REVOKED]
+        self.ids = frozenset(ring.tolist())
 
-    def include(self, number):
-        """Tells whether a request that the slot has claimed is not to be run.
+    def include(self, request_id: int) -> bool:
+        """Reports whether a request that the slot has claimed is not to be run.
 
-        The claim comes before this look: the front revokes first and looks at
-        the claims 2 ms later, which is longer than a processor holds back a
-        store. When there were so many new ones that the list may have lost this
-        one, it is taken for revoked: not to run a request is safe, the front
+        The claim is written before the ring is read: the front revokes first and reads
+        the claims 2 ms later, which is longer than a processor holds back a store. When
+        there were so many new revocations that the ring may have lost this one, the
+        request is taken for revoked: not to run a request is safe, since the front
         gives it to another slot."""
-        if self.board[BOARD_REVOCATIONS] != self.seen:
+        if self.scoreboard[SCOREBOARD_REVOCATIONS] != self.seen:
             before = self.seen
-            self.look()
-            if self.seen - before >= RING_SIZE:
+            self.refresh()
+            if self.seen - before >= MAX_REVOKED:
                 return True
-        return number in self.ids
+        return request_id in self.ids
 
 
-class Shelf:
-    """What one slot has answered and not sent yet, so that several answers go in
-    one message. It is in memory that the front reads if this process dies, or is
-    busy for long with the next request: no answer that was made is lost."""
+class ReplyJournal:
+    """The replies that one slot has made and not sent yet, so that several go in one
+    message. The journal is in memory that the front reads if this process dies, or is
+    busy for long with the next request: no reply that was made is lost."""
 
-    def __init__(self, board, index, send):
-        self.cells = board
-        self.word = BOARD_FIRST + BOARD_STRIDE * index + BOARD_SHELVED
-        self.memory = _part(board, index)[:SHELF_SIZE]
+    def __init__(self, scoreboard: Scoreboard, index: int, send: Callable[[Data], object]) -> None:
+        self.scoreboard = scoreboard
+        self.word = slot_word(index, SCOREBOARD_JOURNALED)
+        self.memory = _slot_memory(scoreboard, index)[:JOURNAL_SIZE]
         self.send = send
 
-    def put(self, data):
-        at = self.cells[self.word]
+    def put(self, data: bytes) -> None:
+        at = self.scoreboard[self.word]
         end = at + len(data)
-        if end > SHELF_SIZE:
+        if end > JOURNAL_SIZE:
             self.flush()
             at, end = 0, len(data)
-            if end > SHELF_SIZE:
+            if end > JOURNAL_SIZE:
                 self.send(data)
                 return
         self.memory[at:end] = data
-        self.cells[self.word] = end
+        self.scoreboard[self.word] = end
 
-    def flush(self):
-        size = self.cells[self.word]
+    def flush(self) -> None:
+        """Sends what the journal holds."""
+        size = self.scoreboard[self.word]
         if size:
             self.send(self.memory[:size])
-            self.cells[self.word] = 0
+            self.scoreboard[self.word] = 0
 
 
-class Tray:
-    """Where one slot puts a large part of a response for the front to read, which is
-    cheaper than to send it."""
+class ResponseBuffer:
+    """Memory where one slot puts a large part of a response for the front to read, which
+    is cheaper than to send it."""
 
-    def __init__(self, board, index):
-        self.cells = board
-        self.word = BOARD_FIRST + BOARD_STRIDE * index + BOARD_TRAY
-        self.memory = _part(board, index)[SHELF_SIZE:]
+    def __init__(self, scoreboard: Scoreboard, index: int) -> None:
+        self.scoreboard = scoreboard
+        self.word = slot_word(index, SCOREBOARD_BUFFER)
+        self.memory = _slot_memory(scoreboard, index)[JOURNAL_SIZE:]
 
-    def is_free(self):
-        """Tells whether the front has read what was put there last."""
-        return not self.cells[self.word]
+    def is_free(self) -> bool:
+        """Reports whether the front has read what was put there last."""
+        return not self.scoreboard[self.word]
 
-    def put(self, number, data):
-        """Puts data there, and tells whether it did: not if the tray is not free. A
-        message of that request that says how much it is must follow."""
+    def put(self, request_id: int, data: Data) -> bool:
+        """Puts data there, and returns False if the buffer is not free. A message of that
+        request that says how many bytes it is must follow."""
         if not self.is_free():
             return False
         self.memory[: len(data)] = data
-        self.cells[self.word] = number
+        self.scoreboard[self.word] = request_id
         return True
 
-    def clear(self):
-        self.cells[self.word] = 0
+    def clear(self) -> None:
+        self.scoreboard[self.word] = 0
 
 
-def _part(board, index):
-    """Returns the shelf and the tray of a slot, which are at the end of a board."""
-    whole = memoryview(board.obj)
-    size = SHELF_SIZE + TRAY_SIZE
-    end = len(whole) - index * size
-    return whole[end - size : end]
+def _slot_memory(scoreboard: Scoreboard, index: int) -> memoryview[int]:
+    """Returns the reply journal and the response buffer of a slot, which are at the end of
+    a scoreboard."""
+    whole: memoryview[int] = memoryview(scoreboard.obj)
+    end = len(whole) - index * SCOREBOARD_PART
+    return whole[end - SCOREBOARD_PART : end]
 
 
-def size(value):
-    """Returns how many bytes a value takes in a message. Of one character these are up
-    to twelve."""
+def json_size(value: object) -> int:
+    """Returns how many bytes a value takes in a control message: up to twelve for one
+    character of a text."""
     return len(json.dumps(value))
 
 
-def clip(text):
+def clip(text: str) -> str:
     """Cuts text in the middle so that it fits a message."""
     clipped, half = text, MAX_TEXT // 2
-    while size(clipped) > MAX_TEXT:
+    while json_size(clipped) > MAX_TEXT:
         clipped = text[:half] + "\n[...]\n" + text[-half:]
         half = half * 7 // 8
     return clipped
@@ -250,11 +277,11 @@ def clip(text):
 class Control:
     """The channel to the master that a spawner has, or a worker, which only sends."""
 
-    def __init__(self, fd):
+    def __init__(self, fd: int) -> None:
         self.sock = adopt(fd)
         self.fileno = self.sock.fileno
 
-    def receive(self):
+    def receive(self) -> Optional[Tuple[Dict[str, Any], List[int]]]:
         """Returns the next message and its descriptors; None once the master
         is gone; raises BlockingIOError if there is no message."""
         try:
@@ -272,8 +299,8 @@ class Control:
             message["truncated"], fds = True, []
         return message, fds
 
-    def send(self, what, **fields):
-        fields["type"] = what
+    def send(self, message_type: str, **fields: Any) -> None:
+        fields["type"] = message_type
         try:
             self.sock.send(json.dumps(fields).encode())
         except (BrokenPipeError, ConnectionResetError):

@@ -1,14 +1,13 @@
 """A worker: the life of one process that runs the app.
 
 It is made in the spawner, where the hook pre_fork sees it, and lives in a
-process of its own from the fork on. TERM lets the requests it has taken finish;
-no message that it has taken is ever lost. INT and QUIT end it at once, ABRT
-after the hook worker_abort.
+process of its own from the fork on. No message that it has taken is ever lost.
 """
+
+from __future__ import annotations
 
 import faulthandler
 import os
-import signal
 import struct
 import sys
 import threading
@@ -17,139 +16,143 @@ from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 from . import (
     appkind,
     ending,
-    forks,
-    glogging,
     hooks,
-    log,
+    logsetup,
     monkey,
     oslevel,
     privileges,
     spew,
-    stdlib,
     threads,
     title,
     wire,
     wsgi,
 )
-from .absent import WORKER, Advice
+from .forks import ForkGuard
+from .gunicorn_compat import WORKER, MissingHint
 from .imported import Imported
 from .loader import AppImportError, BootError
 from .view import Heartbeat
+from .workersignals import WorkerSignals, leave_now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from socket import socket
+    from typing import Any, Collection, List, Optional, Union
+
+    from .asgi import ASGIServer
+    from .generation import Environment, Generation
+    from .glogging import Logger
+    from .view import Server
+    from .wire import Scoreboard
 
 BOOT_ERROR = 3  # an exception before the worker was ready
 LOAD_ERROR = 4  # the module is there, the app is not
 INTERRUPTED = 130  # the app raised KeyboardInterrupt; as Python, in the words of a shell
 CRASH = 255  # an exception that escaped the loop
 
-# The slots wait for requests with this time limit, in seconds. It never
-# matters but for one thing: Linux does not restart a receive that has a limit
-# after a signal (signal(7)), so that handlers run at once, even those that
-# must not disturb the system calls of the app.
+# The slots wait for requests with this time limit, in seconds. It is there because Linux
+# does not restart a receive that has a limit after a signal (signal(7)), so that handlers
+# run at once, even those that must not disturb the system calls of the app.
 _RECEIVE_LIMIT = 86400
 
 
-class Worker(Advice):
-    _ABSENT = WORKER
+class Worker(MissingHint):
+    _HINTS = WORKER
 
-    def __init__(self, age, server, generation):
+    # Set in the process of the worker, by attach.
+    scoreboard: Scoreboard
+    slots: List[socket]
+    forks: ForkGuard
+    signals: WorkerSignals
+    _channel: wire.Control
+    _dump: int
+    _end: socket
+
+    def __init__(self, age: int, server: Server, generation: Generation) -> None:
         cfg = generation.cfg
         self.age = age
         self.server = server
         self.cfg = cfg
         self.app = generation.app
-        self.log = server.log
+        self.log: Logger = server.log
         self.ppid = server.pid
-        self.pid = "[booting]"
-        self.timeout = cfg.get("timeout")
+        self.pid: Union[int, str] = "[booting]"
+        self.timeout: float = cfg.get("timeout")
         self.sockets = server.LISTENERS
         self.reloader = None
-        # TTIN and TTOU make it another number than the setting.
+        # After TTIN and TTOU it is another number than the setting.
         self.processes = max(cfg.get("workers") or 1, server.num_workers)
         self.tmp = Heartbeat()
-        self.wsgi = None
+        self.wsgi: Any = None  # the app, also one of ASGI
         self.nr = 0
         self.max_requests = _limit(cfg.get("max_requests"), cfg.get("max_requests_jitter"))
         self.booted = False
         self.alive = True
         self.aborted = False
         self.ready = False  # the master was told so
-        self.told = 0  # the signal that told it to end
         self.stopping = False  # alive is for hooks, and may be set by them
-        self.leaving = False  # at once: what the app raises now is no answer
+        self.leaving = False  # at once: an exception of the app is no response any more
         self.orphaned = False
-        self._ending = False
-        self.until = None  # what requests have started may run until then, by time.monotonic
-        self.early = ()  # threads that were there before the first request
-        self.surroundings = None  # to be entered first, if not None
+        self.until: Optional[float] = None  # the end of graceful_timeout, by time.monotonic
+        self.early: Collection[threading.Thread] = ()  # threads that were there before the first request
+        self.environment: Optional[Environment] = None  # to be entered first
         self.since = generation.since
         self.queue = generation.queue
         self.terminal = generation.terminal
-        self.board = None
-        self.slots = []
         self.threaded = False
-        self.green = False  # its requests are greenlets
-        self.asgi = None  # what serves an app of ASGI
-        self.loop = None  # for it, if it was needed before
-        self.forks = None
-        self._channel = None
-        self._dump = None
-        self._end = None
-        self._wake = None
+        self.is_gevent = False  # its requests are greenlets
+        self.asgi: Optional[ASGIServer] = None  # serves an app of ASGI
+        self.loop: Optional[AbstractEventLoop] = None  # of an app that needs it before asgi is made
         # Locks as flags that are set once, whichever thread comes first.
         self._recycled = threading.Lock()
         self._exhausted = threading.Lock()
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "<Worker %s>" % self.pid
 
-    @property
-    def should_exit(self):
-        """Uvicorn's word: this worker takes no more requests, or the server ends. It is
-        found by way of the handler of SIGTERM, and responses that have no end of their own
-        look at it: those of sse-starlette, twice a second."""
-        return self.stopping or self.leaving or bool(self.board and self.board[wire.BOARD_END])
-
-    def notify(self):
-        """Gunicorn's heartbeat: whoever calls it need not."""
+    def notify(self) -> None:
+        """Gunicorn's heartbeat. Nothing depends on it here."""
         self.tmp.notify()
 
-    def attach(self, board, dump, channel, slots):
-        """Takes over what belongs to this worker alone, in its process."""
+    def attach(self, scoreboard: int, dump: int, channel: int, slots: List[int]) -> None:
+        """Takes over the descriptors that belong to this worker alone, in its process."""
         self.pid = os.getpid()
         self._channel = wire.Control(channel)
         self._dump = dump
-        self.board = wire.words(board)
+        self.scoreboard = wire.map_words(scoreboard)
         self.slots = [wire.adopt(fd) for fd in slots]
         self.threaded = len(slots) > 1 or self.cfg.kind == "gthread"
-        self.green = self.cfg.kind == "gevent"
+        self.is_gevent = self.cfg.kind == "gevent"
         # The end of a stream that nobody holds the other end of.
         mine, other = socketpair(AF_UNIX, SOCK_STREAM)
         other.close()
         self._end = mine
-        self.forks = forks.Guard(self)
-        self.forks.add(self._let_go)
+        self.signals = WorkerSignals(self)
+        self.forks = ForkGuard(self.signals)
+        self.forks.add(self._disarm)
         limit = struct.pack("ll", _RECEIVE_LIMIT, 0)
         try:
             self.queue.setsockopt(SOL_SOCKET, SO_RCVTIMEO, limit)
         except OSError:
             pass
 
-    def _let_go(self):
+    def _disarm(self) -> None:
         """Takes from a fork of this process what is the worker's."""
         self.alive = False
         self.stopping = self.leaving = True
         if oslevel.DUMP is not None and hasattr(faulthandler, "unregister"):
             faulthandler.unregister(oslevel.DUMP)
-        self._channel.send = hooks.nothing
+        vars(self._channel)["send"] = hooks.nothing
         self._channel.sock.close()
         wire.close_all([self._dump])
         # Not closed: a loop may wait for them.
         for sock in [self.queue, *self.slots]:
             os.dup2(self._end.fileno(), sock.fileno(), inheritable=False)
 
-    def main(self):
+    def main(self) -> None:
         """Runs the worker, and ends its process."""
-        code = CRASH
+        code: Any = CRASH
         try:
             with self.forks:
                 code = self._life()
@@ -157,28 +160,29 @@ class Worker(Advice):
             code = e.code
         finally:
             with self.forks:
-                self._take_leave()
+                self.signals.take_leave()
         if self.aborted:
-            self._leave_now(1)
-        if self.told and not self.ready:
-            code = 128 + self.told  # so that it is not taken for an app that exits
+            leave_now(1)
+        if self.signals.first and not self.ready:
+            code = 128 + self.signals.first  # so that it is not taken for an app that exits
         ending.bound(self, code)
         sys.exit(code)
 
-    def _life(self):
-        """Returns the exit code."""
+    def _life(self) -> int:
+        """Boots the worker and serves until its end. Returns the exit code."""
         try:
             self._boot()
             if not self.stopping:
-                kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.green else {}
+                kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.is_gevent else {}
                 self.ready = True
                 self._channel.send("ready", stand_in=bool(self.app.error), **kind)
             with self.forks:
                 if self.asgi is not None:
                     self.asgi.serve()  # also if it is to end: so the app is told
-                    self._tell_orphaned()
                 elif not self.stopping:
                     self._serve()
+                if self.orphaned:
+                    self.log.info("Parent changed, shutting down: %s", self)
             return 0
         except AppImportError as e:
             self.log.debug("Exception while loading the application", exc_info=True)
@@ -197,28 +201,28 @@ class Worker(Advice):
                 return INTERRUPTED
             return CRASH if self.booted else BOOT_ERROR
 
-    def _print(self, exception):
-        """Says it on standard error, unless the log is there and has said it."""
-        if self.cfg.get("errorlog") != "-" or glogging.in_python(self.log):
+    def _print(self, exception: BaseException) -> None:
+        """Writes an exception that was logged to standard error too, unless that is the log."""
+        if self.cfg.get("errorlog") != "-" or logsetup.in_python(self.log):
             print("%s" % exception, file=sys.stderr, flush=True)
 
-    def _boot(self):
-        if self.green:
+    def _boot(self) -> None:
+        if self.is_gevent:
             monkey.after_fork()
         title.prepare()
         title.set("indrik: worker [%s]" % self.server.proc_name)
-        if self.surroundings:
+        if self.environment:
             # The spawner has since readied another generation.
-            self.surroundings.enter(self.cfg)
-            self.log = self.server.log = glogging.make(self.cfg, self.log)
+            self.environment.enter(self.cfg)
+            self.log = self.server.log = logsetup.make(self.cfg, self.log)
         self.log.info("Booting worker with pid: %s", self.pid)
         with self.forks:
             self.cfg.post_fork(self.server, self)
-        become(self.cfg)
+        privileges.become(self.cfg)
         random = sys.modules.get("random")
         if random:
             random.seed()
-        self._listen()
+        self.signals.listen(self._dump)
         if self.terminal:
             from . import terminal
 
@@ -232,7 +236,7 @@ class Worker(Advice):
             self.loop = new_loop(self)
         with self.forks:
             self._load()
-        asgi = self._is_asgi()
+        asgi = self._adapt_asgi()
         if self.threaded:
             threads.tell_of_gil(self.log)
         with self.forks:
@@ -240,14 +244,14 @@ class Worker(Advice):
             if asgi:
                 self._start_asgi()
         if not asgi:
-            self._listen_for_wake()  # the app may have taken that over
+            self.signals.listen_for_wake()  # the app may have taken that over
         self.early = frozenset(threading.enumerate())
         self.booted = True
 
-    def _is_asgi(self):
-        """Tells whether the app is one of ASGI, as which it is served then."""
+    def _adapt_asgi(self) -> bool:
+        """Gives an app of ASGI the form of ASGI 3; False: it is one of WSGI."""
         if self.app.error:
-            return False  # what shows an error of the import is one of WSGI
+            return False  # the app that shows an error of the import is one of WSGI
         if self.cfg.kind == "tornado":
             from . import tornadoapp  # not before, as it needs Tornado
 
@@ -265,14 +269,14 @@ class Worker(Advice):
         self.threaded = False
         return True
 
-    def _start_asgi(self):
+    def _start_asgi(self) -> None:
         from . import asgi  # only here: asyncio is large
 
-        self.asgi = asgi.Server(self)
+        self.asgi = asgi.ASGIServer(self)
         self.asgi.start()
 
-    def _load(self):
-        """Imports the app; with reload the master hears of what was imported."""
+    def _load(self) -> None:
+        """Imports the app; with reload the master hears which files that has read."""
         if not self.cfg.get("reload"):
             self.wsgi = self.app.wsgi()
             return
@@ -285,141 +289,28 @@ class Worker(Advice):
         imported.tell_failure(self.app.error)
         imported.keep_telling()
 
-    # Signals
-
-    def _listen(self):
-        handlers = {
-            "SIGTERM": self._on_term,
-            "SIGINT": self._on_quit,
-            "SIGQUIT": self._on_quit,
-            "SIGABRT": self._on_abort,
-            "SIGUSR1": self._on_usr1,
-            "SIGWINCH": self._on_winch,
-            # Meant for the master. With Gunicorn they end a worker, so that
-            # one `pkill -HUP` ends them all.
-            "SIGHUP": hooks.nothing,
-            "SIGUSR2": hooks.nothing,
-            "SIGTTIN": hooks.nothing,
-            "SIGTTOU": hooks.nothing,
-            "SIGCHLD": signal.SIG_DFL,
-        }
-        for name, handler in handlers.items():
-            signal.signal(getattr(signal, name), handler)
-        if self.threaded:
-            signal.signal(threads.NUDGE, hooks.nothing)
-        if self.threaded or self.green:
-            self._wake = os.pipe()
-            for fd in self._wake:
-                os.set_blocking(fd, False)
-            self._listen_for_wake()
-        if not faulthandler.is_enabled():  # it may be, on standard error: PYTHONFAULTHANDLER
-            faulthandler.enable(file=self._dump, all_threads=True)
-            signal.signal(signal.SIGABRT, handlers["SIGABRT"])  # it is the master's
-        oslevel.write_stacks_to(self._dump)
-
-    def _listen_for_wake(self):
-        if self._wake:
-            signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
-
-    def _on_term(self, number, frame):
-        # Comes again and again until this process is gone.
-        new = not self.stopping
-        self.told = self.told or signal.SIGTERM
-        self.stop()
-        if new and self.board[wire.BOARD_RELOADED]:
-            self.cfg.worker_int(self)  # as Gunicorn does when code has changed
-
-    def _on_quit(self, number, frame):
-        if self.leaving or self._ending:
-            return
-        self.told = signal.SIGQUIT
-        self.alive = False
-        self.leaving = True
-        if self.asgi is not None and self.booted:
-            self.cfg.worker_int(self)
-            self.asgi.call(self.asgi.quit)
-        else:
-            self._break_off(self.cfg.worker_int, 0)
-
-    def _on_abort(self, number, frame):
-        if self._ending:
-            self._leave_now(1)  # the hook worker_exit, or a thread of the app, hangs
-        if self.aborted:
-            return
-        self.alive = False
-        self.leaving = True
-        self.aborted = True
-        self._break_off(self.cfg.worker_abort, 1)
-
-    def _break_off(self, hook, code):
-        """Ends the process at once, whatever it does."""
-        if self.green and self.booted:
-            from . import green
-
-            green.here_or_beside_the_hub(self._leave_with, hook, code)
-        elif (self.threaded or self.asgi is not None) and self.booted:
-            self._leave_with(hook, code)
-        else:
-            hook(self)
-            sys.exit(code)
-
-    def _leave_with(self, hook, code):
-        hook(self)
-        self._take_leave()
-        self._leave_now(code)
-
-    def _on_usr1(self, number, frame):
-        self.log.reopen_files()
-
-    def _on_winch(self, number, frame):
-        if not self.board[wire.BOARD_PROMOTED]:
-            self.log.debug("worker: SIGWINCH ignored.")
-            return
-        name = title.get()
-        if name.endswith(".2]"):
-            title.set(name[:-3] + "]")
-
-    def _take_leave(self):
-        self._ending = True
-        self.log.info("Worker exiting (pid: %s)", self.pid)
-        try:
-            self.cfg.worker_exit(self.server, self)
-        except Exception as e:
-            self.log.warning("Exception during worker exit:\n%s", log.app_traceback(e))
-
-    def _leave_now(self, code):
-        """Ends the process although threads may run the app; the interpreter
-        would wait for some of them."""
-        log.flush()
-        os._exit(code)
-
     # Serving
 
-    def _serve(self):
+    def _serve(self) -> None:
         if self.threaded:
-            threads.run(self, self._wake)
-        elif self.green:
-            from . import green  # not before, as it needs gevent
+            threads.run(self, self.signals.wake)
+        elif self.is_gevent:
+            from . import gevent_worker  # not before, as it needs gevent
 
-            green.Server(self).run(self._wake)
+            gevent_worker.GeventServer(self).run(self.signals.wake)
         else:
             self.serve_slot(0)
-        self._tell_orphaned()
 
-    def _tell_orphaned(self):
-        if self.orphaned:
-            self.log.info("Parent changed, shutting down: %s", self)
-
-    def serve_slot(self, index):
+    def serve_slot(self, index: int) -> None:
         with self.forks:
             try:
                 wsgi.serve(self, index)
-            except wsgi.FrontGone:
+            except wire.FrontGone:
                 pass
         if not self.stopping:
             self.orphaned = True
 
-    def stop(self):
+    def stop(self) -> None:
         """Lets each slot end after the request that it has."""
         self.alive = False
         if not self.stopping:
@@ -433,50 +324,29 @@ class Worker(Advice):
         # the same number (PEP 475); one that has its message already returns it.
         os.dup2(self._end.fileno(), self.queue.fileno(), inheritable=False)
 
-    def recycle(self):
+    def recycle(self) -> None:
         """Asks the master for a successor. The worker serves on until it is
         told to end."""
         if self._recycled.acquire(False):
             self._channel.send("recycle")
 
-    def heed(self):
-        """Does what hooks ask for by setting alive to False."""
+    def heed(self) -> None:
+        """Replaces this worker if a hook has set alive to False."""
         if not self.alive and not self.stopping:
             self.alive = True
             self.recycle()
 
-    def exhausted(self):
-        """max_requests is reached."""
+    def exhausted(self) -> None:
+        """Replaces this worker, since max_requests is reached."""
         if self._exhausted.acquire(False):
             self.log.info("Autorestarting worker after current request.")
             self.recycle()
 
 
-def _limit(requests, jitter):
+def _limit(requests: Optional[int], jitter: Optional[int]) -> int:
     """Returns after how many requests a worker is to be replaced."""
     if not requests:
         return sys.maxsize
     # os.urandom and not the random module: the latter costs milliseconds to
     # import, and its state may be the app's.
     return requests + int.from_bytes(os.urandom(8), "little") % ((jitter or 0) + 1)
-
-
-def become(cfg):
-    """Gives up the first user for good, if another one is configured."""
-    uid, gid, initgroups = cfg.uid, cfg.gid, cfg.get("initgroups")
-    changes = uid is not None and uid != os.geteuid()
-    if gid is not None and gid != os.getegid():
-        os.setgid(gid)
-    if initgroups and uid is not None:
-        pwd = stdlib.load("pwd")
-
-        try:
-            os.initgroups(pwd.getpwuid(uid).pw_name, os.getegid() if gid is None else gid)
-        except KeyError:
-            pass  # a number without a name has no groups
-    elif changes and os.geteuid() == 0:
-        os.setgroups([])  # those of root are not for others
-    if changes:
-        os.setuid(uid)
-    if privileges.are_limited(cfg, changes):
-        privileges.limit()

@@ -4,6 +4,8 @@ app (PEP 3333).
 serve() is the hot path. Whatever a small response does not need is elsewhere.
 """
 
+from __future__ import annotations
+
 import logging
 import os
 import select
@@ -12,20 +14,54 @@ from io import BytesIO
 from marshal import dumps, loads
 from time import perf_counter
 
-from . import hookview, store, timelimit, wire
-from .exchange import COPIED, END, ERROR, FORMAT, REFUSED, RESPONSE, ClientGone, Exchange, FileWrapper, FrontGone, Late
+from . import bodyarena, hookview, timelimit, wire
 from .log import Errors
+from .protocol import (
+    MAX_MESSAGE,
+    REPLY_END,
+    REPLY_ERROR,
+    REPLY_REFUSED,
+    REPLY_RESPONSE,
+    SCOREBOARD_GONE,
+    SCOREBOARD_REVOCATIONS,
+)
+from .wire import FORMAT, MAX_COPIED, ClientGone, FrontGone, Late
+from .wsgiresponse import FileWrapper, WSGIResponse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mmap import mmap
+    from socket import socket
+    from typing import Any, BinaryIO, Callable, Dict, Iterable, Optional, Tuple, Union
+
+    from .wire import Data
+    from .worker import Worker
+    from .wsgiresponse import Environ
+
+    # Runs one request. Returns the message with the response if that is not sent yet.
+    Answer = Callable[[WSGIResponse, Environ], Optional[bytes]]
 
 # A request comes with the descriptors of its environ and of its body, at most.
 _ANCILLARY = wire.CMSG_SPACE(2 * 4)
 
+# The keys of an environ whose values are a request's own; the queue has these values in this
+# order. The last two need not be there.
+_OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
 
-def constants(worker):
+# How long replies wait for those to the other requests of a batch, in seconds.
+PATIENCE = 0.002
+
+# How many of the rests of environs a slot remembers, and up to which size in bytes.
+KNOWN = 64
+KNOWN_SIZE = 4096
+
+
+def constants(worker: Worker) -> Environ:
     """Returns the part of the environ that is the same for all requests."""
     return {
         "wsgi.version": (1, 0),
         "wsgi.errors": Errors(),
-        "wsgi.multithread": worker.threaded or worker.green,
+        "wsgi.multithread": worker.threaded or worker.is_gevent,
         "wsgi.multiprocess": worker.processes > 1,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
@@ -34,23 +70,11 @@ def constants(worker):
     }
 
 
-# What is a request's own in the environ; the queue has it in this order. The last
-# two need not be there.
-_OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
-
-# How long answers wait for those to the other requests of a message, in seconds.
-PATIENCE = 0.002
-
-# How many of the rests of environs a slot remembers, and up to which size in bytes.
-KNOWN = 64
-KNOWN_SIZE = 4096
-
-
-def recall(known, rest, common):
-    """Returns an environ that lacks only what is a request's own, made of the rest,
-    and has it remembered: clients send the same fields again and again."""
+def recall(known: Dict[bytes, Environ], rest: bytes, common: Environ) -> Environ:
+    """Returns an environ that lacks only the values that are a request's own. It is made of
+    the rest, which clients send again and again, and remembered in known."""
     # A dict whose table has room for all keys, so that its copies need not grow.
-    environ = dict.fromkeys(_OWN)
+    environ: Environ = dict.fromkeys(_OWN)
     environ.update(loads(rest))
     environ.update(common)
     environ["wsgi.input"] = environ["wsgi.early_hints"] = None
@@ -62,55 +86,79 @@ def recall(known, rest, common):
     return environ
 
 
-def serve(worker, index):
+class SlotResponse(WSGIResponse):
+    """A response of a slot that reads the queue. While the slot runs a batch, responses that
+    are one message go into the journal."""
+
+    journal: wire.ReplyJournal
+    in_batch = False
+
+    def _send(self, data: bytes, *ancillary: Tuple[int, int, bytes]) -> None:
+        self.journal.flush()  # the front counts on replies in their order
+        WSGIResponse._send(self, data, *ancillary)
+
+    def _send_whole(self, data: bytes) -> None:
+        if self.in_batch:
+            self.journal.put(data)  # if close() takes long the front takes it from there
+        else:
+            WSGIResponse._send(self, data)
+
+
+def _sender(sock: socket) -> Callable[[Data], None]:
+    """Returns a function that sends a message, or raises FrontGone."""
+    write = sock.send
+
+    def send(data: Data) -> None:
+        try:
+            write(data)
+        except OSError as e:
+            raise FrontGone(str(e)) from None
+
+    return send
+
+
+def _response_class(worker: Worker, index: int, journal: wire.ReplyJournal) -> Any:
+    """Returns the class of the responses of one slot: what they share costs them nothing."""
+    shared = {
+        "sock": worker.slots[index],
+        "response_buffer": wire.ResponseBuffer(worker.scoreboard, index),
+        "scoreboard": worker.scoreboard,
+        "gone": wire.slot_word(index, SCOREBOARD_GONE),
+        "journal": journal,
+    }
+    response: Any = type("Response", (SlotResponse,), shared)
+
+    def disarm() -> None:
+        """Takes from a fork of this process what is the slot's."""
+        returned: Any = worker.forks.returned
+        vars(journal).update(put=returned, flush=returned)
+        for name in ("put", "send", "whole", "finish", "file", "cut"):
+            setattr(response, name, returned)
+
+    worker.forks.add(disarm)
+    return response
+
+
+def serve(worker: Worker, index: int) -> None:
     """Serves requests in one slot until the queue ends; raises FrontGone if
     responses cannot be sent."""
-    sock = worker.slots[index]
     receive = worker.queue.recvmsg_into
-    cells = worker.board
-    cell = wire.BOARD_FIRST + wire.BOARD_STRIDE * index
-    memory = cells.obj
-    own = wire.claim_of(index)
-    revocations = wire.Revocations(cells)
-    revoked = wire.BOARD_REVOCATIONS
-    app = worker.wsgi
+    send = _sender(worker.slots[index])
+    scoreboard = worker.scoreboard
+    memory: mmap = scoreboard.obj  # type: ignore[assignment]
+    own = wire.claim_slice(index)
+    revocations = wire.Revocations(scoreboard)
+    journal = wire.ReplyJournal(scoreboard, index, send)
+    make = _response_class(worker, index, journal)
     common = constants(worker)
-    common.update(timelimit.functions(worker.timeout, cells, index, sock))
+    common.update(timelimit.functions(worker.timeout, scoreboard, index, worker.slots[index]))
+    answer = with_hooks(worker) or without_hooks(worker)
     limit = worker.max_requests
-    hooked = with_hooks(worker)
-    buffer = wire.buffer()
+    buffer = wire.receive_buffer()
     buffers = [buffer]
     flags = wire.MSG_CMSG_CLOEXEC
     file = None
-    known = {}
-
-    def send(data):
-        _send(sock.send, data)
-
-    shelf = wire.Shelf(cells, index, send)
-
-    class Response(Exchange):
-        def _send(self, data, *ancillary):
-            shelf.flush()  # the front counts on answers in their order
-            Exchange._send(self, data, *ancillary)
-
-        def _send_whole(self, data):
-            if alone:
-                Exchange._send(self, data)
-            else:
-                shelf.put(data)  # if close() takes long the front takes it from there
-
-    Response.sock = sock
-    Response.tray = wire.Tray(cells, index)
-    Response.board = cells
-    Response.gone = cell + wire.BOARD_GONE
-
-    def let_go():
-        returned = worker.forks.returned
-        shelf.put = shelf.flush = returned
-        Response.put = Response.send = Response.whole = Response.finish = Response.file = Response.cut = returned
-
-    worker.forks.add(let_go)
+    known: Dict[bytes, Environ] = {}
 
     while True:
         try:
@@ -122,16 +170,18 @@ def serve(worker, index):
             return
         requests = loads(buffer)
         left = len(requests)
-        alone = left == 1
-        if not alone:
+        in_batch = left > 1
+        if in_batch:
             until = perf_counter() + PATIENCE
-        for number, claim, rest, method, target, path, query, address, port, length, body in requests:
+        for request_id, claim, rest, method, target, path, query, address, port, length, body in requests:
             left -= 1
             memory[own] = claim
-            if (cells[revoked] != revocations.seen or number in revocations.ids) and revocations.include(number):
+            if (
+                scoreboard[SCOREBOARD_REVOCATIONS] != revocations.seen or request_id in revocations.ids
+            ) and revocations.include(request_id):
                 wire.close_all(wire.descriptors(ancillary))
-                shelf.flush()
-                send(dumps((REFUSED, claim), FORMAT))
+                journal.flush()
+                send(dumps((REPLY_REFUSED, claim), FORMAT))
                 continue
             if rest is not None:
                 template = known.get(rest)
@@ -150,12 +200,14 @@ def serve(worker, index):
             else:
                 environ = None
 
-            response = Response()
-            response.number = number
-            response.id = claim
+            response = make()
+            response.id = request_id
+            response.ref = claim
+            if in_batch:
+                response.in_batch = True
             try:
                 if type(body) is not bytes:
-                    environ, body = received(number, environ, body, wire.descriptors(ancillary))
+                    environ, body = received(request_id, environ, body, wire.descriptors(ancillary))
                     if body is None:
                         continue
                     environ.update(common)
@@ -166,72 +218,71 @@ def serve(worker, index):
                 worker.nr = count = worker.nr + 1
                 if count >= limit:
                     worker.exhausted()
-
-                if hooked is not None:
-                    data = hooked(response, environ)
-                else:
-                    result = app(environ, response.start_response)
-                    if (
-                        type(result) is list
-                        and len(result) == 1
-                        and type(result[0]) is bytes
-                        and len(result[0]) <= COPIED
-                        and response.status is not None
-                        and not response.started
-                    ):
-                        data = dumps((RESPONSE, claim, response.status, response.headers, result[0]), FORMAT)
-                        if len(data) > wire.MAX_MESSAGE:
-                            data = response.respond(result, None)
-                    else:
-                        data = response.respond(result, environ["REQUEST_METHOD"])
+                data = answer(response, environ)
             except BaseException:
                 data = _failed(worker, response, environ)
             if data is not None:
-                if alone:
-                    send(data)
+                if in_batch:
+                    journal.put(data)
                 else:
-                    shelf.put(data)
+                    send(data)
             if file is not None:
                 file.close()
                 file = None
             if left and perf_counter() >= until:
-                shelf.flush()
-        if not alone:
-            shelf.flush()
+                journal.flush()
+        if in_batch:
+            journal.flush()
         # An idle worker must not keep what belongs to its last requests.
-        requests = rest = template = target = path = query = environ = body = response = result = data = None
+        requests = rest = template = target = path = query = environ = body = response = data = None
 
 
-def run(worker, hooked, response, environ):
-    """Runs one request, whose environ is complete, wherever speed is not all."""
+def without_hooks(worker: Worker) -> Answer:
+    """Returns a function that runs a request."""
+    app: Callable[..., Any] = worker.wsgi
+
+    def answer(response: WSGIResponse, environ: Environ) -> Optional[bytes]:
+        result = app(environ, response.start_response)
+        if (
+            type(result) is list
+            and len(result) == 1
+            and type(result[0]) is bytes
+            and len(result[0]) <= MAX_COPIED
+            and response.status is not None
+            and not response.started
+        ):
+            data = dumps((REPLY_RESPONSE, response.ref, response.status, response.headers, result[0]), FORMAT)
+            if len(data) <= MAX_MESSAGE:
+                return data
+        response.respond(result, environ["REQUEST_METHOD"])
+        return None
+
+    return answer
+
+
+def run(worker: Worker, hooked: Optional[Answer], response: WSGIResponse, environ: Environ) -> None:
+    """Runs one request, whose environ is complete, where speed does not matter most."""
     try:
         if hooked is not None:
-            data = hooked(response, environ)
+            hooked(response, environ)
         else:
             result = worker.wsgi(environ, response.start_response)
-            data = response.respond(result, environ["REQUEST_METHOD"])
+            response.respond(result, environ["REQUEST_METHOD"])
     except BaseException:
         fail(worker, response, environ)
-    else:
-        if data is not None:
-            _send(response._send, data)
 
 
-def fail(worker, response, environ):
+def fail(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) -> None:
     """Handles an exception that reached the server, and tells the front."""
     data = _failed(worker, response, environ)
     if data is not None:
-        _send(response._send, data)
+        try:
+            response._send(data)
+        except OSError as e:
+            raise FrontGone(str(e)) from None
 
 
-def _send(send, data):
-    try:
-        send(data)
-    except OSError as e:
-        raise FrontGone(str(e)) from None
-
-
-def _wait(queue):
+def _wait(queue: socket) -> None:
     """Waits for a request when the receive did not: its time limit is over, or
     another process made the descriptor non-blocking."""
     poll = select.poll()
@@ -239,13 +290,15 @@ def _wait(queue):
     poll.poll()
 
 
-# Where a slot can be while it waits for a request.
+# The functions that a slot can be in while it waits for a request.
 WAITING = (serve.__code__, _wait.__code__)
 
 
-def received(number, environ, body, fds):
-    """Returns the environ and the body of a request of which some came by descriptors.
-    The body is bytes or a file, or None if the request is over."""
+def received(
+    request_id: int, environ: Optional[Environ], body: Any, fds: Iterable[int]
+) -> Tuple[Any, Union[bytes, BinaryIO, None]]:
+    """Returns the environ (or scope) and the body of a request, parts of which came by
+    descriptors. The body is bytes or a file, or None if the request is over."""
     fds = list(fds)
     if environ is None:
         with open(wire.take(fds), "rb") as f:
@@ -255,11 +308,11 @@ def received(number, environ, body, fds):
         body = open(wire.take(fds), "rb")
         body.seek(0)
     elif type(body) is tuple:
-        body = store.read(wire.take(fds), number, body)
+        body = bodyarena.read(wire.take(fds), request_id, body)
     return environ, body
 
 
-def _failed(worker, response, environ):
+def _failed(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) -> Optional[bytes]:
     """Handles an exception that reached the server: returns the message to the
     front, or None if there is none to send."""
     if worker.forks.forked:
@@ -273,7 +326,7 @@ def _failed(worker, response, environ):
     if isinstance(sys.exc_info()[1], ClientGone):
         worker.log.debug("Ignoring EPIPE")
         response.done = True
-        return dumps((END if response.started else ERROR, response.id), FORMAT)
+        return dumps((REPLY_END if response.started else REPLY_ERROR, response.ref), FORMAT)
     if response.started:
         worker.log.exception("Error handling request")
     elif environ is None:
@@ -283,26 +336,27 @@ def _failed(worker, response, environ):
     if response.done:
         return None
     response.done = True
-    return dumps((ERROR, response.id), FORMAT)
+    return dumps((REPLY_ERROR, response.ref), FORMAT)
 
 
-def with_hooks(worker):
+def with_hooks(worker: Worker) -> Optional[Answer]:
     """Returns a function that runs a request with the hooks around it, None if
     there are none."""
-    log, cfg, app = worker.log, worker.cfg, worker.wsgi
+    log, cfg = worker.log, worker.cfg
+    app: Callable[..., Any] = worker.wsgi
     before = cfg.hooks.get("pre_request")
     after = cfg.hooks.get("post_request")
     if before is None and log.error_log.isEnabledFor(logging.DEBUG):
 
-        def before(worker, req):
+        def before(worker: Worker, req: hookview.HookRequest) -> None:
             worker.log.debug("%s %s", req.method, req.path)
 
     if before is None and after is None:
         return None
 
-    def run(response, environ):
+    def answer(response: WSGIResponse, environ: Environ) -> None:
         failed = False
-        req = hookview.Request(environ)
+        req = hookview.HookRequest(environ)
         try:
             if before is not None:
                 with worker.forks:
@@ -318,9 +372,9 @@ def with_hooks(worker):
             if after is not None and not worker.leaving:
                 try:
                     with worker.forks:
-                        after(worker, req, environ, hookview.Response(response, failed))
+                        after(worker, req, environ, hookview.HookResponse(response, failed))
                 except Exception:
                     log.exception("Exception in post_request hook")
         worker.heed()
 
-    return run
+    return answer

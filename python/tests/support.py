@@ -222,32 +222,32 @@ class FakeWorker:
         self.inodes = [os.fstat(s.fileno()).st_ino for s in [*self.theirs, self.channel_end]]
         self.board_fd = memory(4096 * (1 + slots // 50) + slots * (SHELF + TRAY))
         self.memory = mmap.mmap(self.board_fd, 0)
-        self.board = memoryview(self.memory).cast("Q")
+        self.scoreboard = memoryview(self.memory).cast("Q")
         self.dump_fd = memory(0)
 
     def revoke(self, number):
-        n = self.board[7]
-        self.board[8 + n % 64] = number
-        self.board[7] = n + 1
+        n = self.scoreboard[7]
+        self.scoreboard[8 + n % 64] = number
+        self.scoreboard[7] = n + 1
 
     def word(self, index, word):
         """Returns where on the board a word of a slot is."""
         return 72 + 8 * index + word
 
     def claimed(self, index=0):
-        return self.board[self.word(index, CLAIMED)]
+        return self.scoreboard[self.word(index, CLAIMED)]
 
     def shelf(self, index=0):
         """Returns what it has answered and not sent."""
         start = len(self.memory) - (index + 1) * (SHELF + TRAY)
-        return self.memory[start : start + self.board[self.word(index, SHELVED)]]
+        return self.memory[start : start + self.scoreboard[self.word(index, SHELVED)]]
 
     def take_tray(self, size, index=0):
         """Returns what is on its tray, and clears that."""
-        assert self.board[self.word(index, ON_TRAY)] > 0
+        assert self.scoreboard[self.word(index, ON_TRAY)] > 0
         start = len(self.memory) - (index + 1) * (SHELF + TRAY) + SHELF
         data = self.memory[start : start + size]
-        self.board[self.word(index, ON_TRAY)] = 0
+        self.scoreboard[self.word(index, ON_TRAY)] = 0
         return data
 
     def with_body(self, message, index=0):

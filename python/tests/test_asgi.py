@@ -223,7 +223,7 @@ class ASGITest(MasterTest):
         settings.setdefault("graceful_timeout", 20)
         worker = self.master.up(source, config, **settings)
         if serve:
-            worker.board[1] = self.FRONT + 1
+            worker.scoreboard[1] = self.FRONT + 1
         self.last = 0
         return worker
 
@@ -312,7 +312,7 @@ class ASGITest(MasterTest):
         """Waits until the worker has read all that was sent."""
         self.event(worker, PING, ping, 0, None)
         end = time.monotonic() + support.LIMIT
-        while worker.board[2] != ping:
+        while worker.scoreboard[2] != ping:
             self.assertLess(time.monotonic(), end)
             time.sleep(0.001)
 
@@ -573,7 +573,7 @@ class OneTray(ASGITest):
         data, _ = support.receive(worker.slots[0])
         message = support.strict(data)
         self.assertEqual((message[0], message[-1]), (RESPONSE, 100000))
-        self.assertEqual(worker.board[worker.word(0, ON_TRAY)], message[1])
+        self.assertEqual(worker.scoreboard[worker.word(0, ON_TRAY)], message[1])
         return message[1]
 
     def test_one_after_the_other(self):
@@ -611,8 +611,8 @@ class OneTray(ASGITest):
         self.assertEqual(self.on_tray(worker), first)
         self.read(worker)
         # What a front does that comes after another.
-        worker.board[worker.word(0, ON_TRAY)] = 0
-        worker.board[1] = self.FRONT + 2
+        worker.scoreboard[worker.word(0, ON_TRAY)] = 0
+        worker.scoreboard[1] = self.FRONT + 2
         self.event(worker, RESET, self.FRONT + 1, None, None)
         self.FRONT += 1
         self.ask(worker, "/huge", **self.SIZE)
@@ -636,10 +636,10 @@ class Claims(ASGITest):
         self.event(worker, REQUEST, 5 << 24 | 1, self.scope("/error"), b"")
         number = self.ask(worker)
         self.assertEqual(self.reply(worker)[:2], (RESPONSE, number))
-        worker.board[1] = 0  # nothing is to be begun
+        worker.scoreboard[1] = 0  # nothing is to be begun
         self.ask(worker, "/error")
         self.read(worker)
-        worker.board[1] = self.FRONT + 1
+        worker.scoreboard[1] = self.FRONT + 1
         waiting = self.ask(worker, "/wait")
         self.assertEqual(self.reply(worker)[:2], (START, waiting))
         self.event(worker, RESET, self.FRONT + 1, None, None)
@@ -651,14 +651,14 @@ class Claims(ASGITest):
         self.event(worker, PING, 7, time.monotonic_ns() - 2000000000, None)
         self.ask(worker)
         self.reply(worker)
-        self.assertEqual(worker.board[2], 7)
-        self.assertTrue(2000000 <= worker.board[3] < 20000000, worker.board[3])
-        most = worker.board[4]
-        self.assertEqual(most, worker.board[3])
+        self.assertEqual(worker.scoreboard[2], 7)
+        self.assertTrue(2000000 <= worker.scoreboard[3] < 20000000, worker.scoreboard[3])
+        most = worker.scoreboard[4]
+        self.assertEqual(most, worker.scoreboard[3])
         self.event(worker, PING, 8, time.monotonic_ns() + 10**12, None)
         self.ask(worker)
         self.reply(worker)
-        self.assertEqual((worker.board[2], worker.board[3], worker.board[4]), (8, 0, most))
+        self.assertEqual((worker.scoreboard[2], worker.scoreboard[3], worker.scoreboard[4]), (8, 0, most))
 
 
 class Life(ASGITest):

@@ -72,7 +72,7 @@ class Ending(MasterTest):
         worker = master.up(source, raw_env=["GATE=" + gate, "EARLY=" + early], slots=slots, **settings)
         worker.gate = gate
         if source is ASGI:
-            worker.board[1] = 1
+            worker.scoreboard[1] = 1
         return worker
 
     def ask(self, worker, source=WSGI):

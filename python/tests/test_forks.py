@@ -369,7 +369,7 @@ class Multiplexed(Forks, MasterTest):
 
     def up(self, source, config=None, **settings):
         self.worker = self.master.up(source, config, **settings)
-        self.worker.board[1] = 1
+        self.worker.scoreboard[1] = 1
         self.addCleanup(self.worker.slots[0].shutdown, socket.SHUT_RDWR)
 
     def tell(self, request, body=b""):

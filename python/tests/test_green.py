@@ -105,7 +105,7 @@ class Green(MasterTest):
         self.worker = self.master.up(APP, worker_class="gevent", **settings)
         self.addCleanup(self.hang_up, self.worker)
         self.front = front
-        self.worker.board[1] = 1 + front
+        self.worker.scoreboard[1] = 1 + front
         self.tell(RESET, front)
         self.number = 0
 
@@ -219,11 +219,11 @@ class Green(MasterTest):
         # A front that comes after another finds nothing on the tray.
         number = self.begin("/", bodies[0], "POST")
         receive(self.worker.slots[0])
-        self.assertEqual(self.worker.board[self.worker.word(0, ON_TRAY)], number)
+        self.assertEqual(self.worker.scoreboard[self.worker.word(0, ON_TRAY)], number)
         self.begin("/", bodies[1], "POST")
         self.master.wait_log("read", 5)
-        self.worker.board[self.worker.word(0, ON_TRAY)] = 0
-        self.worker.board[1] = 1 + self.front + 1
+        self.worker.scoreboard[self.worker.word(0, ON_TRAY)] = 0
+        self.worker.scoreboard[1] = 1 + self.front + 1
         self.front += 1
         self.tell(RESET, self.front)
         self.assertEqual(self.hear()[-1], bodies[1])
@@ -233,7 +233,7 @@ class Green(MasterTest):
         self.begin("/large")  # nobody reads it: nothing else can be sent
         first, second = (self.begin("/", bytes(100000), "POST") for _ in range(2))
         self.master.wait_log("read", 2)
-        self.assertEqual(self.worker.board[self.worker.word(0, ON_TRAY)], first)
+        self.assertEqual(self.worker.scoreboard[self.worker.word(0, ON_TRAY)], first)
         self.tell(LATE, first)
         self.master.wait_log("WORKER TIMEOUT")
         while True:
@@ -367,14 +367,14 @@ class Green(MasterTest):
         self.tell(PING, 77, time.monotonic_ns() - 5000000)
         self.begin("/")
         self.hear()
-        self.assertEqual(self.worker.board[2], 77)
-        self.assertGreaterEqual(self.worker.board[3], 5000)
-        self.assertEqual(self.worker.board[4], self.worker.board[3])
+        self.assertEqual(self.worker.scoreboard[2], 77)
+        self.assertGreaterEqual(self.worker.scoreboard[3], 5000)
+        self.assertEqual(self.worker.scoreboard[4], self.worker.scoreboard[3])
         self.tell(PING, 78, time.monotonic_ns())
         self.begin("/")
         self.hear()
-        self.assertEqual(self.worker.board[2], 78)
-        self.assertGreaterEqual(self.worker.board[4], 5000)
+        self.assertEqual(self.worker.scoreboard[2], 78)
+        self.assertGreaterEqual(self.worker.scoreboard[4], 5000)
 
     def test_claims(self):
         self.start()
@@ -394,7 +394,7 @@ class Green(MasterTest):
         old = self.begin("/gone")
         self.master.wait_log("begun")
         # The next one takes over: what comes of the old one is passed over.
-        self.worker.board[1] = 1 + 4
+        self.worker.scoreboard[1] = 1 + 4
         stale = self.begin("/")
         self.front = 4
         self.tell(RESET, 4)

@@ -16,7 +16,7 @@ import types
 import unittest
 from unittest import mock
 
-from indrik import carrying, config, glogging, hooks, loader, log, suggest, threads, view, wire, worker
+from indrik import carrying, config, glogging, hooks, loader, log, logsetup, suggest, threads, view, wire, worker
 
 from . import support
 
@@ -159,7 +159,7 @@ class Hooks(unittest.TestCase):
 
 class Config(unittest.TestCase):
     def test_values_without_json(self):
-        file = config.File()
+        file = config.ConfigFile()
         file.values = {"logger_class": int, "workers": 1}
         cfg = config.Config(
             {"logger_class": {"python": "int"}, "workers": 2, "raw_env": ["A=b=c"]}, file, "m:a", "sync"
@@ -171,7 +171,7 @@ class Config(unittest.TestCase):
 
     def test_set(self):
         settings = {"workers": 2, "bind": ["h:1", "unix:/s"], "user": 5, "worker_class": "sync", "threads": 3}
-        cfg = config.Config(settings, config.File(), None, "gthread")
+        cfg = config.Config(settings, config.ConfigFile(), None, "gthread")
         self.assertEqual(
             (cfg.address, cfg.uid, cfg.worker_class_str, cfg.is_ssl), ([("h", 1), "/s"], 5, "gthread", False)
         )
@@ -254,7 +254,7 @@ class Wire(unittest.TestCase):
             text = "first" + character * 10**6 + "last"
             clipped = wire.clip(text)
             self.assertTrue(clipped.startswith("first") and clipped.endswith("last"))
-            self.assertTrue(wire.MAX_TEXT // 2 < wire.size(clipped) <= wire.MAX_TEXT)
+            self.assertTrue(wire.MAX_TEXT // 2 < wire.json_size(clipped) <= wire.MAX_TEXT)
 
 
 class Log(unittest.TestCase):
@@ -280,7 +280,7 @@ class Log(unittest.TestCase):
             "proc_name": "m:a",
             "access_log_format": "%(m)s %(s)s %({x-id}i)s %({Y}o)s %(nix)s",
         }
-        return config.Config(dict(values, **settings), config.File(), None, "sync")
+        return config.Config(dict(values, **settings), config.ConfigFile(), None, "sync")
 
     def read(self, path=None):
         with open(path or self.path) as f:
@@ -299,7 +299,7 @@ class Log(unittest.TestCase):
         stream.close()
 
     def test_levels_files_and_reopening(self):
-        logger = glogging.make(self.setting())
+        logger = logsetup.make(self.setting())
         logger.debug("not this")
         logger.log("warning", "a %s", "b\u20ac")
         self.assertRegex(self.read(), r"^\[[-+: \d]+\] \[%d\] \[WARNING\] a b\u20ac\n$" % os.getpid())
@@ -313,12 +313,12 @@ class Log(unittest.TestCase):
         with mock.patch.object(log, "open_for_appending", side_effect=PermissionError(13, "Permission denied")):
             logger.reopen_files()
         self.assertRegex(self.read(), r"cannot open the log .* again: \[Errno 13\] Permission denied")
-        self.assertIs(glogging.make(self.setting(errorlog=self.path + ".2", loglevel="ERROR"), logger), logger)
+        self.assertIs(logsetup.make(self.setting(errorlog=self.path + ".2", loglevel="ERROR"), logger), logger)
         logger.warning("not this")
         logger.error("this")
         self.assertNotIn("not", self.read(self.path + ".2"))
         with self.assertRaises(OSError):
-            glogging.make(self.setting(errorlog=self.dir + "/nix/log"), logger)
+            logsetup.make(self.setting(errorlog=self.dir + "/nix/log"), logger)
         logger.error("still here")
         self.assertIn("still here", self.read(self.path + ".2"))
         errors = log.Errors()
@@ -340,7 +340,7 @@ class Log(unittest.TestCase):
             "HTTP_AUTHORIZATION": "Basic dXNlcjpwYXNz",
         }
         took = datetime.timedelta(days=1, seconds=2, microseconds=3500)
-        logger = glogging.make(self.setting(accesslog=self.path + ".acc"))
+        logger = logsetup.make(self.setting(accesslog=self.path + ".acc"))
         logger.access(Response, Request, environ, took)
         self.assertEqual(self.read(self.path + ".acc"), 'GET 404 12 q\\"q -\n')
         atoms = logger.atoms(Response, Request, environ, took)
@@ -348,7 +348,7 @@ class Log(unittest.TestCase):
             [atoms[k] for k in "ubBTDMLpr"],
             ["user", "5", 5, 86402, 86402003500, 86402003, "86402.003500", "<7>", "GET /a?b HTTP/1.1"],
         )
-        off = glogging.make(self.setting(), logger)
+        off = logsetup.make(self.setting(), logger)
         off.access(Response, Request, environ, took)
         self.assertEqual(self.read(self.path + ".acc").count("\n"), 1)
 
@@ -363,8 +363,8 @@ class Log(unittest.TestCase):
                 },
             }
         }
-        logger = glogging.make(self.setting(**settings))
-        self.assertTrue(glogging.in_python(logger))
+        logger = logsetup.make(self.setting(**settings))
+        self.assertTrue(logsetup.in_python(logger))
         logger.info("x")
         self.assertTrue(self.read().endswith("<x>\n"))
         # What is broken leaves what was there.
@@ -377,7 +377,7 @@ class Log(unittest.TestCase):
             ({"syslog": True, "syslog_addr": "nix"}, "^invalid syslog address$"),
         ]:
             with self.subTest(broken), self.assertRaisesRegex(glogging.LogConfigError, error):
-                glogging.make(self.setting(**broken), logger)
+                logsetup.make(self.setting(**broken), logger)
             logger.info("still")
             self.assertTrue(self.read().endswith("<still>\n"))
         ini = self.path + ".ini"
@@ -387,7 +387,7 @@ class Log(unittest.TestCase):
                 "[logger_e]\nqualname=gunicorn.error\nhandlers=h\npropagate=0\n[formatter_f]\nformat=ini %(message)s\n"
                 "[handler_h]\nclass=FileHandler\nformatter=f\nargs=('%(here)s/ini.log',)\n"
             )
-        glogging.make(self.setting(logconfig=ini), logger)
+        logsetup.make(self.setting(logconfig=ini), logger)
         logger.info("y")
         self.assertEqual(self.read(self.dir + "/ini.log"), "ini y\n")
         os.rename(self.dir + "/ini.log", self.dir + "/ini.log.1")
@@ -402,19 +402,19 @@ class Log(unittest.TestCase):
                 super().setup(cfg)
                 self._set_handler(self.error_log, cfg.errorlog, logging.Formatter("own %(message)s"))
 
-        logger = glogging.make(self.setting(logger_class=Own))
+        logger = logsetup.make(self.setting(logger_class=Own))
         logger.info("x")
         self.assertEqual(self.read(), "own x\n")
-        self.assertTrue(glogging.in_python(logger))
-        plain = glogging.make(self.setting(logger_class="gunicorn.glogging.Logger"), logger)
+        self.assertTrue(logsetup.in_python(logger))
+        plain = logsetup.make(self.setting(logger_class="gunicorn.glogging.Logger"), logger)
         self.assertIs(type(plain), glogging.Logger)
-        self.assertFalse(glogging.in_python(plain))
+        self.assertFalse(logsetup.in_python(plain))
 
     def test_syslog(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.bind(("127.0.0.1", 0))
             s.settimeout(support.LIMIT)
-            logger = glogging.make(
+            logger = logsetup.make(
                 self.setting(
                     syslog=True, syslog_addr="udp://127.0.0.1:%d" % s.getsockname()[1], syslog_facility="local3"
                 )
@@ -427,7 +427,7 @@ class Log(unittest.TestCase):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(self.dir + "/s")
             s.settimeout(support.LIMIT)
-            logger = glogging.make(
+            logger = logsetup.make(
                 self.setting(statsd_host="unix:" + self.dir + "/s", statsd_prefix="a.b..", dogstatsd_tags="t:1")
             )
             logger.warning("x")
@@ -475,10 +475,10 @@ class View(unittest.TestCase):
 
     def test_absent(self):
         server = view.Server()
-        server.cfg = config.Config({"certfile": None}, config.File(), None, "sync")
+        server.cfg = config.Config({"certfile": None}, config.ConfigFile(), None, "sync")
         server.update({"pid": 5, "address": ["h:1"], "num_workers": 2})
         self.assertEqual((server.pid, server.address, str(server.LISTENERS[0])), (5, [("h", 1)], "http://h:1"))
-        server.cfg = config.Config({"certfile": "x"}, config.File(), None, "sync")
+        server.cfg = config.Config({"certfile": "x"}, config.ConfigFile(), None, "sync")
         self.assertEqual(str(server.LISTENERS[0]), "https://h:1")
         for get, text in [
             (lambda: server.manage_workers, "Indrik has no server.manage_workers: the master does so"),

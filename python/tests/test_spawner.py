@@ -275,7 +275,7 @@ class Life(MasterTest):
         # After the end of the other master.
         os.kill(late.pid, signal.SIGWINCH)
         self.master.wait_log("SIGWINCH ignored")
-        late.board[0] = 1
+        late.scoreboard[0] = 1
         os.kill(late.pid, signal.SIGWINCH)
         end = time.monotonic() + LIMIT
         while title(late.pid) != "indrik: worker [test]\0" and time.monotonic() < end:
@@ -356,7 +356,7 @@ def post_fork(server, worker):
         self.assertIn("ZeroDivisionError", self.master.read_log())
 
 
-class Surroundings(MasterTest):
+class Environment(MasterTest):
     def test_environment_path_and_directory(self):
         os.makedirs(os.path.join(self.dir, "sub", "lib"))
         self.master.write(

@@ -6,8 +6,8 @@ from marshal import dumps, loads
 
 from indrik import websocket
 from indrik.conversation import WINDOW
-from indrik.exchange import FORMAT, ClientGone
-from indrik.websocket import PART_COST, ROOM
+from indrik.websocket import MESSAGE_WINDOW, PART_COST
+from indrik.wire import FORMAT, ClientGone
 
 ACCEPT, MESSAGE, CLOSE, WANT, START, CHUNK, END, ERROR = 14, 15, 16, 10, 1, 2, 3, 5
 
@@ -47,10 +47,10 @@ class Log:
 
 
 def made(*subprotocols):
-    socket = websocket.Socket()
+    socket = websocket.WebSocketConversation()
     socket.server = Server()
     socket.log = Log()
-    socket.number = 7
+    socket.id = 7
     socket.server.requests[7] = socket
     socket.offered = subprotocols
     socket.events = []
@@ -98,7 +98,7 @@ class TestHandshake(unittest.TestCase):
         socket, server = made("a", "b")
         self.assertEqual(await socket.receive(), {"type": "websocket.connect"})
         await socket.send({"type": "websocket.accept", "subprotocol": "b", "headers": [[b"x", bytearray(b"y")]]})
-        self.assertEqual(server.take(), [(ACCEPT, 7, "b", [(b"x", b"y")]), (WANT, 7, ROOM)])
+        self.assertEqual(server.take(), [(ACCEPT, 7, "b", [(b"x", b"y")]), (WANT, 7, MESSAGE_WINDOW)])
         with self.assertRaises(RuntimeError):
             await socket.send({"type": "websocket.accept"})
 
@@ -194,7 +194,7 @@ class TestMessages(unittest.TestCase):
             await socket.send({"type": "websocket.send", "text": "\ud800"})
 
     @case
-    async def test_send_waits_for_room(self):
+    async def test_send_waits_for_credit(self):
         socket, server = await opened()
         piece = b"x" * 1000
         sent = 0
@@ -205,10 +205,10 @@ class TestMessages(unittest.TestCase):
         waiting = [asyncio.ensure_future(socket.send({"type": "websocket.send", "bytes": piece})) for _ in range(3)]
         await settle()
         self.assertEqual(len(server.take()), sent)
-        socket.on_grant(1 - socket.window)
+        socket.on_credit(1 - socket.window)
         await settle()
         self.assertEqual(len(server.take()), 1)
-        socket.on_grant(1 << 20)
+        socket.on_credit(1 << 20)
         await asyncio.gather(*waiting)
 
     @case
@@ -222,7 +222,7 @@ class TestMessages(unittest.TestCase):
         while not all(task.done() for task in tasks):
             await settle()
             said += server.take()
-            socket.on_grant(100000)
+            socket.on_credit(100000)
         said += server.take()
         self.assertTrue(all(len(m[3]) <= websocket.MAX_PART for m in said))
         self.assertEqual(b"".join(m[3] for m in said[:-1]), large)
@@ -240,7 +240,7 @@ class TestMessages(unittest.TestCase):
         self.assertEqual(server.said[-1], (CLOSE, 7, 1011, b""))
 
     @case
-    async def test_room_for_the_client(self):
+    async def test_credit_for_the_client(self):
         """It is given back as the app takes messages, and for parts of one that
         is not complete."""
         socket, server = await opened()

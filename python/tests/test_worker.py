@@ -255,7 +255,7 @@ def app(environ, start_response):
         self.assertEqual(self.master.get(worker)[0], RESPONSE)
         with open(log + ".1") as f:
             self.assertIn("[WARNING] cannot open the log %s again" % log, f.read())
-        worker.board[0] = 1
+        worker.scoreboard[0] = 1
         os.kill(worker.pid, signal.SIGWINCH)
         self.assertEqual(self.master.get(worker)[0], RESPONSE)
 

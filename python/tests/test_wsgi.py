@@ -5,7 +5,7 @@ import platform
 import signal
 import time
 
-from indrik import store
+from indrik import bodyarena
 
 from .support import (
     CHUNK,
@@ -414,8 +414,8 @@ class Input(WSGITest):
         made = Store(6)
         for blocks in ([2, 3, 4, 5], [3, 1, 0, 2], [0, 1, 4, 3]):
             item = made.put(9, body, blocks)
-            self.assertEqual(store.read(os.dup(made.fd), 9, item), body)
-            self.assertIsNone(store.read(os.dup(made.fd), 10, item))
+            self.assertEqual(bodyarena.read(os.dup(made.fd), 9, item), body)
+            self.assertIsNone(bodyarena.read(os.dup(made.fd), 10, item))
         made.close()
 
     def test_environ_in_a_file(self):
@@ -538,7 +538,7 @@ class Closing(list):
         while len(got) < 2:
             got += self.answers()
         self.assertEqual(got, [(RESPONSE, a, b"/a"), (RESPONSE, b, b"/nap")])
-        self.worker.board[self.worker.word(0, GONE)] = c
+        self.worker.scoreboard[self.worker.word(0, GONE)] = c
         self.assertEqual(self.answers(), [(RESPONSE, c, b"/wait")])
 
     def test_shelf(self):
@@ -594,7 +594,7 @@ def app(environ, start):
 
         def note(worker, number):
             # Also across the wrap of the word, which holds some 50 days.
-            worker.board[worker.word(0, DEADLINE)] = number << 32 | int((time.monotonic() + 5) * 1000) & 0xFFFFFFFF
+            worker.scoreboard[worker.word(0, DEADLINE)] = number << 32 | int((time.monotonic() + 5) * 1000) & 0xFFFFFFFF
 
         values = self.answers(worker, "1;until:deadline()-now()<20;deadline()-now()", note)
         self.assertTrue(3 < values[1] <= 5, values)
@@ -624,7 +624,7 @@ def app(environ, start):
         self.assertEqual(self.answers(worker, "disconnected()"), [False])
         number = self.master.request("/?disconnected();until:disconnected();disconnected()")
         self.assertEqual(self.master.response(worker)[-1], b"False")
-        worker.board[worker.word(0, GONE)] = number
+        worker.scoreboard[worker.word(0, GONE)] = number
         self.assertEqual(self.master.response(worker), (END, number))  # what it writes then is dropped
         self.assertEqual(self.answers(worker, "disconnected()"), [False])
 

@@ -1,89 +1,84 @@
 """One response: what PEP 3333 lets the app do to it, and the messages to the
 front that come of it."""
 
+from __future__ import annotations
+
 import errno
 import io
 import os
 import stat
-import struct
 import sys
 from marshal import dumps
 
-from .wire import MAX_MESSAGE, SCM_RIGHTS, SOL_SOCKET, TRAY_SIZE
+from .protocol import (
+    MAX_MESSAGE,
+    REPLY_CHUNK,
+    REPLY_END,
+    REPLY_ERROR,
+    REPLY_FILE,
+    REPLY_HINTS,
+    REPLY_RESPONSE,
+    REPLY_START,
+    RESPONSE_BUFFER_SIZE,
+)
+from .wire import FORMAT, MAX_CHUNK, MAX_COPIED, ClientGone, rights
 
-# The version of the marshal format that the front reads.
-FORMAT = 2
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
-# The kinds of messages.
-RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS, EXTEND = range(9)
-LEAVE, WANT, TRAILERS, PART, FAIL, ACCEPT, MESSAGE, CLOSE = range(9, 17)  # of ASGI workers
+    from .wire import Data, ResponseBuffer, Scoreboard
 
-# Parts of a body that are larger, in bytes, go by the tray if that is free: it takes
-# two copies less.
-COPIED = 64 << 10
-
-# The largest part of a body that goes in a message while the tray is not free.
-MAX_CHUNK = 120 << 10
-
-
-class FrontGone(Exception):
-    """The front cannot be reached: there is nobody to serve."""
-
-
-class ClientGone(BrokenPipeError):
-    """The client has closed the connection."""
-
-
-class Late(BaseException):
-    """The time of the request is over, and its client was answered. It is raised
-    wherever the app happens to be, to clean up."""
+    Environ = Dict[str, Any]
+    Headers = List[Tuple[str, str]]
 
 
 class FileWrapper:
     """wsgi.file_wrapper."""
 
-    def __init__(self, filelike, blksize=8192):
+    def __init__(self, filelike: Any, blksize: int = 8192) -> None:
         self.filelike = filelike
         self.blksize = blksize
         if hasattr(filelike, "close"):
             self.close = filelike.close
 
-    def __iter__(self):
+    def __iter__(self) -> FileWrapper:
         return self
 
-    def __next__(self):
-        data = self.filelike.read(self.blksize)
+    def __next__(self) -> bytes:
+        data: bytes = self.filelike.read(self.blksize)
         if data:
             return data
         raise StopIteration
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> bytes:
         # The iteration protocol of old, which some middleware uses.
-        data = self.filelike.read(self.blksize)
+        data: bytes = self.filelike.read(self.blksize)
         if data:
             return data
         raise IndexError
 
 
-class Exchange:
-    """The response to one request. A subclass for each slot holds its socket
-    in `sock`, and its tray. Messages name the request by `id`: by its number, or by its
-    claim, which has the token that came with it."""
+class WSGIResponse:
+    """The response to one request. A subclass for each slot holds the socket of the slot and
+    its response buffer. Messages name the request by `ref`: the claim that came with it, or
+    the id where there is none."""
 
     # Here and not in __init__: making one is on the hot path.
-    status = None
-    headers = None
+    status: Optional[str] = None
+    headers: Optional[Headers] = None
     started = False  # something was sent
     done = False  # nothing can follow
     lost = False  # the front is gone
     sent = 0  # bytes of the body
-    sock = None
-    tray = None
-    board = None
-    number = id = None
-    gone = 0  # the word of the board that names a request whose client has gone
+    sock: Any = None
+    response_buffer: ResponseBuffer
+    scoreboard: Scoreboard
+    id = 0
+    ref: Union[bytes, int] = 0
+    gone = 0  # the word of the scoreboard that names a request whose client has gone
 
-    def start_response(self, status, headers, exc_info=None):
+    def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], None]:
         if exc_info is not None:
             try:
                 if self.started:
@@ -106,14 +101,14 @@ class Exchange:
         self.headers = headers
         return self.write
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         if type(data) is not bytes:
             data = _bytes(data)
         if self.done:
             raise AssertionError("write() after the end of the response")
         self.put(data)
 
-    def early_hints(self, headers):
+    def early_hints(self, headers: Iterable[Tuple[Any, Any]]) -> None:
         """wsgi.early_hints. Ignored once the response has begun."""
         if not self.started:
             pairs = []
@@ -123,111 +118,111 @@ class Exchange:
                 if isinstance(value, bytes):
                     value = value.decode("latin-1")
                 pairs.append((name, value))
-            self.send((HINTS, self.id, _header_list(pairs)))
+            self.send((REPLY_HINTS, self.ref, _header_list(pairs)))
 
-    def send(self, message):
+    def send(self, message: Tuple[Any, ...]) -> None:
         data = dumps(message, FORMAT)
         if len(data) > MAX_MESSAGE:
             raise ValueError("response head of %d bytes is too large" % len(data))
         self._send(data)
 
-    def _send(self, data, *ancillary):
+    def _send(self, data: bytes, *ancillary: Tuple[int, int, bytes]) -> None:
         try:
             self.sock.sendmsg([data], ancillary)
         except OSError:
             self.lost = True
             raise
 
-    def _send_whole(self, data):
+    def _send_whole(self, data: bytes) -> None:
         """Sends a response that is one message."""
         self._send(data)
 
-    def _head(self):
-        if self.status is None:
+    def _head(self) -> Tuple[str, Headers]:
+        if self.status is None or self.headers is None:
             raise AssertionError("start_response() was not called")
         return self.status, self.headers
 
-    def has_gone(self):
-        """Tells whether the client has."""
-        return self.board[self.gone] == self.number
+    def has_gone(self) -> bool:
+        """Reports whether the client has gone."""
+        return self.scoreboard[self.gone] == self.id
 
-    def put(self, data):
+    def put(self, data: bytes) -> None:
         """Sends a part of the body at once, with the head if it is the first."""
         if self.has_gone():
             raise ClientGone(errno.EPIPE, "the client has gone")
         at = 0
         if not self.started:
-            if self._sent_in_one(START, data):
+            if self._send_in_one(REPLY_START, data):
                 at = len(data)
             else:
-                self.send((START, self.id, self.status, self.headers, b""))
+                self.send((REPLY_START, self.ref, self.status, self.headers, b""))
             self.started = True
         self.sent += len(data)
         view = memoryview(data)
         try:
             while at < len(data):
-                part = view[at : at + TRAY_SIZE]
-                if len(part) <= COPIED or not self._sent_by_tray((CHUNK, self.id, len(part)), part):
+                part = view[at : at + RESPONSE_BUFFER_SIZE]
+                if len(part) <= MAX_COPIED or not self._send_by_buffer((REPLY_CHUNK, self.ref, len(part)), part):
                     part = part[:MAX_CHUNK]
-                    self.send((CHUNK, self.id, part))
+                    self.send((REPLY_CHUNK, self.ref, part))
                 at += len(part)
         except BaseException:
             if at:
                 self.cut()
             raise
 
-    def cut(self):
-        """Ends the response behind half of what the app gave at a time, since something
-        has interrupted that: nothing else can follow."""
+    def cut(self) -> None:
+        """Ends the response in the middle of a part that the app has given, since an
+        exception has interrupted the sending: nothing else can follow."""
         if not self.lost and not self.has_gone():
             self.done = True
-            self.send((ERROR, self.id))
+            self.send((REPLY_ERROR, self.ref))
 
-    def _sent_in_one(self, kind, body):
-        """Sends the head and a body in one message, and tells whether they fit."""
+    def _send_in_one(self, kind: int, body: bytes) -> bool:
+        """Sends the head and a body in one message; False: they do not fit into one."""
         status, headers = self._head()
         size = len(body)
-        if size > COPIED:
-            return size <= TRAY_SIZE and self._sent_by_tray((kind, self.id, status, headers, size), body)
-        data = dumps((kind, self.id, status, headers, body), FORMAT)
+        if size > MAX_COPIED:
+            return size <= RESPONSE_BUFFER_SIZE and self._send_by_buffer((kind, self.ref, status, headers, size), body)
+        data = dumps((kind, self.ref, status, headers, body), FORMAT)
         if len(data) > MAX_MESSAGE:
             return False
-        if kind == RESPONSE:
+        if kind == REPLY_RESPONSE:
             self._send_whole(data)
         else:
             self._send(data)
         return True
 
-    def _sent_by_tray(self, message, body):
-        """Sends a message whose body goes by the tray, and tells whether it could."""
+    def _send_by_buffer(self, message: Tuple[Any, ...], body: Data) -> bool:
+        """Sends a message whose body goes by the response buffer; False: it cannot."""
         data = dumps(message, FORMAT)
-        if len(data) > MAX_MESSAGE or not self.tray.put(self.number, body):
+        if len(data) > MAX_MESSAGE or not self.response_buffer.put(self.id, body):
             return False
         try:
             self._send(data)
         except BaseException:
-            self.tray.clear()
+            self.response_buffer.clear()
             raise
         return True
 
-    def whole(self, body):
-        """Sends the response, body is all of it."""
-        if self._sent_in_one(RESPONSE, body):
+    def whole(self, body: bytes) -> None:
+        """Sends the response, whose body is all here."""
+        if self._send_in_one(REPLY_RESPONSE, body):
             self.started = self.done = True
             self.sent = len(body)
         else:
             self.put(body)
             self.finish()
 
-    def finish(self):
+    def finish(self) -> None:
         if not self.started:
             self.whole(b"")
         elif not self.done:
-            self.send((END, self.id))
+            self.send((REPLY_END, self.ref))
             self.done = True
 
-    def respond(self, result, method):
-        """Sends what the app returned."""
+    def respond(self, result: Any, method: Optional[str]) -> None:
+        """Sends the response that the app has returned."""
         try:
             if isinstance(result, (list, tuple)):
                 for item in result:
@@ -249,12 +244,12 @@ class Exchange:
             if close is not None:
                 close()
 
-    def iterate(self, result):
+    def iterate(self, result: Iterable[bytes]) -> None:
         for item in result:
             if type(item) is not bytes:
                 item = _bytes(item)
             if not item or self.done:
-                continue  # what is over the content length is dropped
+                continue  # the app goes on behind the content length
             if not self.started and len(item) == self.content_length():
                 # Frameworks return a body in one piece as an iterator, too.
                 self.whole(item)
@@ -262,8 +257,8 @@ class Exchange:
                 self.put(item)
         self.finish()
 
-    def content_length(self):
-        """Returns what the app said that it is, None if it did not."""
+    def content_length(self) -> Optional[int]:
+        """Returns the length that the app has declared, None if it has not."""
         for name, value in self._head()[1]:
             if len(name) == 14 and name.lower() == "content-length":
                 try:
@@ -272,8 +267,8 @@ class Exchange:
                     return None
         return None
 
-    def file(self, wrapper, method):
-        """Has the front send a file, and tells whether it can be sent so."""
+    def file(self, wrapper: FileWrapper, method: Optional[str]) -> bool:
+        """Has the front send a file; False: this one cannot be sent so."""
         status, headers = self._head()
         filelike = wrapper.filelike
         if not _is_plain(filelike):
@@ -290,16 +285,16 @@ class Exchange:
             self.put(b"")
             self.finish()
             return True
-        data = dumps((FILE, self.id, status, headers, offset, -1), FORMAT)
-        self._send(data, (SOL_SOCKET, SCM_RIGHTS, struct.pack("i", fd)))
+        data = dumps((REPLY_FILE, self.ref, status, headers, offset, -1), FORMAT)
+        self._send(data, rights(fd))
         self.started = self.done = True
         return True
 
 
-def _is_plain(filelike):
-    """Reports whether an object reads what is in the file of its descriptor. Of those that
-    have a fileno() many do not: they decompress, decrypt, stop early, or keep the real
-    data elsewhere."""
+def _is_plain(filelike: Any) -> bool:
+    """Reports whether an object reads the very bytes of the file that its descriptor is of.
+    Many objects with a fileno() do not: they decompress, decrypt, stop early, or keep the
+    real data elsewhere."""
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None and type(filelike) is tempfile._TemporaryFileWrapper:
         filelike = filelike.file
@@ -311,13 +306,13 @@ def _is_plain(filelike):
     return type(filelike) is io.FileIO
 
 
-def _bytes(item):
+def _bytes(item: Any) -> bytes:
     if not isinstance(item, bytes):
         raise TypeError("%r is not a byte" % (item,))
     return bytes(item)
 
 
-def _text(value):
+def _text(value: Any) -> str:
     """Returns value as an exact str of Latin-1."""
     if not isinstance(value, str):
         raise TypeError("%r is not a string" % (value,))
@@ -325,5 +320,5 @@ def _text(value):
     return str.__str__(value)
 
 
-def _header_list(headers):
+def _header_list(headers: Iterable[Tuple[Any, Any]]) -> Headers:
     return [(_text(name), _text(value)) for name, value in headers]

@@ -56,13 +56,13 @@ CONFIG = {
 }
 
 
-class Advice:
+class MissingHint:
     """Gives a class an error text for what it has not."""
 
-    _ABSENT = {}
+    _HINTS = {}
 
     def __getattr__(self, name):
-        advice = self._ABSENT.get(name)
+        advice = self._HINTS.get(name)
         if advice is None:
             raise AttributeError("%r object has no attribute %r" % (type(self).__name__, name))
         raise AttributeError("Indrik has no %s.%s: %s" % (type(self).__name__.lower(), name, advice))

@@ -14,13 +14,13 @@ from datetime import timedelta
 from select import POLLIN, poll
 
 from . import hooks, log, oslevel, title, wire
-from .absent import Advice
-from .hookview import Request
+from .gunicorn_compat import MissingHint
+from .hookview import HookRequest
 
 _METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 
 
-class Response(Advice):
+class LoggedResponse(MissingHint):
     """What Logger.access gets of a response."""
 
     def __init__(self, fields):
@@ -35,7 +35,7 @@ class Response(Advice):
         self.headers_sent = True
 
 
-class Relay:
+class LoggerProcess:
     def __init__(self, records, control, dump, server, cfg):
         self.sock = wire.adopt(records)
         self.control = wire.Control(control)
@@ -115,7 +115,7 @@ class Relay:
                 key = "HTTP_" + key
             environ[key] = environ[key] + "," + value if key in environ else value
         environ["wsgi.input"] = None
-        request = Request(environ)
+        request = HookRequest(environ)
         request.headers = [(name.upper(), value) for name, value in fields.get("request") or ()]
         took = timedelta(microseconds=fields["micros"])
-        self.log.access(Response(fields), request, environ, took)
+        self.log.access(LoggedResponse(fields), request, environ, took)
