@@ -93,15 +93,41 @@ func (w *fakeWorker) spin() {
 		if err != nil {
 			continue
 		}
-		id, _ := messageIDs(buf[:n]) // one request at a time is on its way
-		claim := buf[claimOffset : claimOffset+wire.ClaimSize]
-		w.setWord(slotWord(0, wordToken), binary.NativeEndian.Uint64(claim))
-		w.setWord(slotWord(0, wordClaimed), uint64(id))
-		copy(answer[at:], claim)
-		if _, err := unix.Write(slot, answer); err != nil {
-			return
+		_, count := messageIDs(buf[:n])
+		for rest := buf[wire.ListHeader:n]; count > 0; count-- {
+			const idAt = idOffset - wire.ListHeader
+			const claimAt = claimOffset - wire.ListHeader
+			id, claim := binary.LittleEndian.Uint32(rest[idAt:]), rest[claimAt:claimAt+wire.ClaimSize]
+			w.setWord(slotWord(0, wordToken), binary.NativeEndian.Uint64(claim))
+			w.setWord(slotWord(0, wordClaimed), uint64(id))
+			copy(answer[at:], claim)
+			if _, err := unix.Write(slot, answer); err != nil {
+				return
+			}
+			rest = skipValue(rest)
 		}
 	}
+}
+
+// skipValue returns what follows the first value of b, which is in the format of marshal.
+func skipValue(b []byte) []byte {
+	items := 0
+	switch b[0] {
+	case 'N':
+		return b[1:]
+	case 'i':
+		return b[5:]
+	case 'z', 'Z':
+		return b[2+int(b[1]):]
+	case 'a', 'A', 'u', 't', 's':
+		return b[5+binary.LittleEndian.Uint32(b[1:]):]
+	case '(', '[':
+		items = int(binary.LittleEndian.Uint32(b[1:]))
+	}
+	for b = b[5:]; items > 0; items-- {
+		b = skipValue(b)
+	}
+	return b
 }
 
 // BenchmarkToken is what the token of a request costs.
