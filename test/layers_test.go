@@ -26,9 +26,10 @@ var layers = map[string][]string{
 		"internal/wire", "python",
 	},
 	"internal/front": {
-		"internal/accesslog", "internal/account", "internal/capacity", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outbox",
+		"internal/accesslog", "internal/account", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outbox",
 		"internal/outlets", "internal/proxyproto", "internal/syslog", "internal/tlsconf", "internal/version", "internal/websocket", "internal/wire",
 	},
+	"internal/dispatch": {"internal/account", "internal/wire"},
 	"internal/settings": {
 		"internal/accesslog", "internal/exitcode", "internal/http1", "internal/listen", "internal/oslayer", "internal/tlsconf",
 		"internal/version", "internal/wire",

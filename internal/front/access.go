@@ -40,7 +40,7 @@ func (a *accessLog) setFile(f *os.File) {
 func (a *accessLog) write(ex *exchange) {
 	v := a.outlets.View()
 	if v.Statsd != nil {
-		v.Statsd.Request(ex.status, time.Since(ex.start))
+		v.Statsd.Request(ex.status, time.Since(ex.Start))
 	}
 	if v.Relay != nil {
 		a.outlets.Record(v.Relay, ex.record(), ex.cfg.relayPatience())
@@ -58,9 +58,9 @@ func (a *accessLog) write(ex *exchange) {
 		Proto:      ex.proto(),
 		Status:     ex.status,
 		BodyBytes:  ex.sent,
-		Start:      ex.start,
-		Duration:   time.Since(ex.start),
-		Pid:        ex.pid,
+		Start:      ex.Start,
+		Duration:   time.Since(ex.Start),
+		Pid:        ex.PID,
 		Request:    func(name string) []byte { return lastField(ex.seen(), name) },
 		Response:   func(name string) []byte { return lastField(ex.fields, name) },
 		Environ:    ex.variable,
@@ -71,7 +71,7 @@ func (a *accessLog) write(ex *exchange) {
 	start := len(f.buf)
 	f.buf = ex.cfg.accessLogFormat.Append(f.buf, &r)
 	if v.Access {
-		v.Syslog.Send(syslog.Info, "access", ex.pid, string(f.buf[start:]))
+		v.Syslog.Send(syslog.Info, "access", ex.PID, string(f.buf[start:]))
 	}
 	if !room {
 		f.buf = f.buf[:start]
@@ -102,13 +102,13 @@ func (ex *exchange) record() *wire.LogRecord {
 		environ[name] = latin1(value)
 	}
 	return &wire.LogRecord{
-		Pid:      ex.pid,
+		Pid:      ex.PID,
 		Environ:  environ,
 		Request:  pairs(ex.seen()),
 		Response: pairs(ex.fields),
 		Status:   strings.TrimSpace(strconv.Itoa(ex.status) + " " + http.StatusText(ex.status)),
 		Sent:     ex.sent,
-		Micros:   time.Since(ex.start).Microseconds(),
+		Micros:   time.Since(ex.Start).Microseconds(),
 	}
 }
 

@@ -3,7 +3,6 @@ package front
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -99,11 +98,7 @@ func TestCookieLeadsToItsWorker(t *testing.T) {
 	}
 	// When a worker is gone its clients go to another one, and stay there.
 	r.tell(wire.ToFront{Type: wire.TypeRetire, Age: workers[0].age})
-	eventually(t, "it is known", func() bool {
-		r.s.queue.mu.Lock()
-		defer r.s.queue.mu.Unlock()
-		return !r.s.queue.workers[workers[0].age].active
-	})
+	r.sync()
 	got, resp := served(t, r.dial(), workers, "Cookie: "+cookies[0])
 	if cookie, _, _ := strings.Cut(resp.Header.Get("Set-Cookie"), ";"); got != 1 || cookie != cookies[1] {
 		t.Errorf("worker %d, %q, want %q", got, cookie, cookies[1])
@@ -153,19 +148,4 @@ func TestFullWorkerHoldsUpItsOwnOnly(t *testing.T) {
 	id, _, _ := workers[home].begin()
 	workers[home].say(0, response(id, "200 OK", nil, "mine"))
 	waits.expect(200, "mine")
-}
-
-func TestHomesAreBounded(t *testing.T) {
-	var h homes
-	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
-	h.set(addr(0), 1)
-	for i := 1; i < homesMost+100; i++ {
-		h.set(addr(i), 2)
-		if i%1000 == 0 && h.get(addr(0)) != 1 {
-			t.Fatal("who comes again and again was forgotten")
-		}
-	}
-	if len(h.byAddr) != homesMost || h.order.Len() != homesMost || h.get(addr(1)) != 0 || h.get(addr(homesMost)) != 2 {
-		t.Errorf("%d, %d are remembered", len(h.byAddr), h.order.Len())
-	}
 }

@@ -93,10 +93,10 @@ func (w *fakeWorker) spin() {
 		if err != nil {
 			continue
 		}
-		_, count := messageIDs(buf[:n])
+		_, count := wire.RequestIDs(buf[:n])
 		for rest := buf[wire.ListHeader:n]; count > 0; count-- {
-			const idAt = idOffset - wire.ListHeader
-			const claimAt = claimOffset - wire.ListHeader
+			const idAt = wire.RequestIDOffset - wire.ListHeader
+			const claimAt = wire.RequestClaimOffset - wire.ListHeader
 			id, claim := binary.LittleEndian.Uint32(rest[idAt:]), rest[claimAt:claimAt+wire.ClaimSize]
 			w.setWord(slotWord(0, wordToken), binary.NativeEndian.Uint64(claim))
 			w.setWord(slotWord(0, wordClaimed), uint64(id))
@@ -128,15 +128,4 @@ func skipValue(b []byte) []byte {
 		b = skipValue(b)
 	}
 	return b
-}
-
-// BenchmarkToken is what the token of a request costs.
-func BenchmarkToken(b *testing.B) {
-	q := newQueue(nil, 0)
-	q.lastID = idMask
-	id := uint32(0)
-	for b.Loop() {
-		id = (id + 1) & idMask
-		q.tokenOf(id)
-	}
 }

@@ -85,8 +85,7 @@ func (ex *exchange) wanted(size int64) error {
 	if limit := ex.cfg.LimitRequestBody; limit > 0 && size > limit {
 		return http1.NewBodyTooLarge(size, limit)
 	}
-	if full, depth := ex.s.queue.isFull(ex.cfg); full {
-		ex.s.overload.full(depth)
+	if ex.s.queue.RefuseIfFull(&ex.cfg.dispatch) {
 		return errBusy
 	}
 	return nil

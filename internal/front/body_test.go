@@ -52,24 +52,6 @@ func TestChunksAndWhatFollows(t *testing.T) {
 	}
 }
 
-// The rate of its answers decides how many requests may be with a generation.
-func TestRoomOfGeneration(t *testing.T) {
-	g := &generation{slots: 2}
-	for _, test := range []struct{ answered, room int }{
-		{0, 2 * prefetch}, {100, 2 * prefetch}, {1500, 12}, {100000, 2 * prefetchMost},
-	} {
-		g.answered = test.answered
-		g.measure(scanEvery)
-		if g.room() != test.room || g.answered != 0 {
-			t.Errorf("%d answers in %s: room for %d, want %d", test.answered, scanEvery, g.room(), test.room)
-		}
-	}
-	g.slots, g.leaving = 0, 3
-	if g.room() != 3 {
-		t.Errorf("room for %d with nobody but leaving workers", g.room())
-	}
-}
-
 // Without a place for temporary files a large body is kept in memory, which counts, and
 // the log says so; small ones need none.
 func TestNoPlaceForBodies(t *testing.T) {

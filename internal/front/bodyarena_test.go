@@ -12,9 +12,7 @@ import (
 
 // store is that of the newest generation.
 func (r *rig) store() *wire.Arena {
-	r.s.queue.mu.Lock()
-	defer r.s.queue.mu.Unlock()
-	return r.s.queue.gens[0].cfg.store
+	return r.s.config().dispatch.Arena
 }
 
 // free is how many blocks of the store can be taken.

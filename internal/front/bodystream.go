@@ -30,8 +30,6 @@ type feed struct {
 	upload *upload   // nil: it is here already
 	limit  int64     // of the whole body; 0: none
 
-	reads bodyWait // for the client
-
 	mu    sync.Mutex
 	room  int64  // bytes that the worker wants
 	left  int64  // bytes that are to be read; −1: not known
@@ -155,7 +153,7 @@ func (f *feed) pass(b *feedBuffer, n int, err error) (end bool, _ error) {
 	defer f.mu.Unlock() // until over the exchange is that of this body
 	f.room -= int64(n)
 	if !f.over {
-		f.ex.at.post.sendFor(f.ex.holder, wire.FrameBody(b[:], f.ex.id, n, !end))
+		f.ex.Send(f.ex.holder, wire.FrameBody(b[:], f.ex.ID(), n, !end))
 	}
 	return end, nil
 }
@@ -176,7 +174,7 @@ func (c *conn) beginFeed(ex *exchange) (*feed, error) {
 	body := c.bodyReader()
 	f := &feed{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake, upload: &c.upload}
 	f.waits = req.Expect100 && c.r == c.w
-	first := &spool{s: c.s, store: ex.cfg.store, holder: c.held, length: -1}
+	first := &spool{s: c.s, store: ex.cfg.dispatch.Arena, holder: c.held, length: -1}
 	end, err := c.readFirst(f, first)
 	if err != nil {
 		first.close()
@@ -296,8 +294,8 @@ func (c *conn) awaitRoom(f *feed) (room int64, over bool, err error) {
 func (c *conn) readSome(f *feed, p []byte) (int, error) {
 	c.uploading.Store(true)
 	defer c.uploading.Store(false)
-	f.wait()
-	defer f.got()
+	f.ex.AwaitBody()
+	defer f.ex.s.queue.GotBody(&f.ex.Job)
 	for {
 		n, err := f.source.Read(p)
 		if n > 0 || !isTimeout(err) {
@@ -419,12 +417,12 @@ func (c *conn) feedAll(f *feed) bool {
 	var bad *http1.Error
 	var status statusError
 	if !errors.As(err, &bad) && !errors.As(err, &status) {
-		c.s.queue.abandon(ex) // the client has gone
+		c.s.queue.CancelByClient(&ex.Job) // the client has gone
 		return false
 	}
-	if !c.s.queue.retract(ex) {
+	if !c.s.queue.TakeBack(&ex.Job) {
 		ex.logCut(status)
-		c.s.queue.abandon(ex) // the response has begun, and is cut
+		c.s.queue.CancelByClient(&ex.Job) // the response has begun, and is cut
 		return false
 	}
 	c.giveUp(err)
@@ -450,7 +448,7 @@ func (ex *exchange) feedFile(body *spool) {
 			}
 			n, err := f.source.Read(buf.part(room))
 			if end, err = f.pass(&buf, n, err); err != nil {
-				ex.s.queue.abandon(ex)
+				ex.s.queue.CancelByClient(&ex.Job)
 				return
 			}
 		}

@@ -7,10 +7,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"indrik/internal/accesslog"
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/proxyproto"
 	"indrik/internal/tlsconf"
@@ -22,7 +22,7 @@ import (
 // of FrontConfig are as the setting is written, those with a small letter as they are used.
 type config struct {
 	*wire.FrontConfig
-	store             *wire.Arena // of bodies, for the workers of this generation; nil: of none yet
+	dispatch          dispatch.Settings
 	http              http1.Config
 	http2             http1.Config // of heads that HTTP/2 has bounded already, and whose host is in :authority
 	accessLogFormat   *accesslog.Format
@@ -32,10 +32,9 @@ type config struct {
 	proxyProtocol     proxyproto.Mode
 	proxyAllowIPs     networks // who may send a PROXY header
 	tls               *tlsconf.Server
-	form              atomic.Int32 // most likely that of requests
 
 	// 0: no limit, but for keepalive.
-	keepalive, timeout, queueTimeout             time.Duration
+	keepalive                                    time.Duration
 	handshakeTimeout, headerTimeout, bodyTimeout time.Duration
 	writeTimeout, http2IdleTimeout               time.Duration
 	webSocketPingInterval, webSocketPingTimeout  time.Duration
@@ -73,11 +72,22 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 			PermitMissingHost:               w.PermitMissingHost,
 			PermitNonASCIITarget:            w.PermitNonASCIITarget,
 		},
+		dispatch: dispatch.Settings{
+			QueueLimit:           w.QueueLimit,
+			QueueTimeout:         seconds(w.QueueTimeout),
+			Timeout:              seconds(w.Timeout),
+			GracefulTimeout:      seconds(w.GracefulTimeout),
+			WorkerConnections:    w.WorkerConnections,
+			Reload:               w.Reload,
+			NoWorkers:            w.NoWorkers,
+			WorkerAffinity:       w.WorkerAffinity,
+			AffinityKey:          w.AffinityKey,
+			WebSocketDrainMax:    seconds(w.WebSocketDrainMax),
+			WebSocketDrainWindow: seconds(w.WebSocketDrainWindow),
+		},
 		forwardedAllowIPs:     parseNetworks(w.ForwardedAllowIPs),
 		proxyAllowIPs:         parseNetworks(w.ProxyAllowIPs),
 		keepalive:             seconds(w.Keepalive),
-		timeout:               seconds(w.Timeout),
-		queueTimeout:          seconds(w.QueueTimeout),
 		handshakeTimeout:      seconds(w.HandshakeTimeout),
 		headerTimeout:         seconds(w.HeaderTimeout),
 		bodyTimeout:           seconds(w.BodyTimeout),
@@ -90,7 +100,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		healthPath:            []byte(w.HealthPath),
 		noServerHeader:        strings.EqualFold(w.ServerHeader, "off"),
 	}
-	c.form.Store(int32(forms[w.Kind]))
+	c.dispatch.SetKind(w.Kind)
 	c.limitConnections = c.limit()
 	c.asgiExtensions = newExtensionSets(w.ASGIExtensions)
 	c.maxHead = c.http.MaxHead()
@@ -121,6 +131,9 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 	}
 	return c, errors.Join(errs...)
 }
+
+// Dispatch implements [dispatch.Config].
+func (c *config) Dispatch() *dispatch.Settings { return &c.dispatch }
 
 // relayPatience is how long a request waits for a relay that does not take its line.
 func (c *config) relayPatience() time.Duration {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
@@ -12,11 +13,10 @@ import (
 // derived are the fields of config that are made of several settings, or of none.
 var derived = map[string]string{
 	"FrontConfig":        "the settings as they are written",
-	"store":              "the memory of the workers of this generation",
+	"dispatch":           "all that the dispatcher needs",
 	"http":               "all that the parser needs",
 	"http2":              "the same for heads that HTTP/2 has bounded",
 	"maxHead":            "what limit_request_head and its parts come to",
-	"form":               "follows from the kind of worker",
 	"anyForwarderHeader": "a part of forwarder_headers",
 	"noServerHeader":     "a part of server_header",
 }
@@ -39,6 +39,11 @@ func TestConfigHasTheNamesOfSettings(t *testing.T) {
 	for name := range derived {
 		if !used[name] {
 			t.Errorf("%s is among the exceptions, and no field", name)
+		}
+	}
+	for field := range reflect.TypeFor[dispatch.Settings]().Fields() {
+		if field.IsExported() && field.Name != "Arena" && !carried[strings.ToLower(field.Name)] {
+			t.Errorf("dispatch.Settings has %s, which is no setting of wire.FrontConfig", field.Name)
 		}
 	}
 	for field := range reflect.TypeFor[http1.Config]().Fields() {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"indrik/internal/account"
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/outbox"
 	"indrik/internal/websocket"
@@ -192,23 +193,23 @@ func (c *conn) serveOne() bool {
 	ex := &c.ex
 	c.r += n
 	keep := c.req.KeepAlive && !c.req.ForceClose
-	if ex.form == forLoop && websocket.IsUpgrade(&c.req) {
+	if ex.kind == dispatch.ASGI && websocket.IsUpgrade(&c.req) {
 		c.serveSocket(ex)
 		return false
 	}
 	var f *feed
-	if ex.form == forLoop && hasBody(&c.req) && !whole(&c.req) {
+	if ex.kind == dispatch.ASGI && hasBody(&c.req) && !whole(&c.req) {
 		f, err = c.beginFeed(ex)
 	} else {
 		err = c.readBody(ex)
 	}
 	if err != nil {
-		ex.release()
+		ex.Release()
 		c.giveUp(err)
 		return false
 	}
 	c.enter(running)
-	c.s.queue.submit(ex, time.Now())
+	c.s.submit(ex, time.Now())
 	if f != nil && !c.feedAll(f) {
 		return false
 	}
@@ -220,7 +221,7 @@ func (c *conn) takeOver(cfg *config) {
 	c.setBusy(true)
 	c.passed = false
 	c.ex.begin(cfg)
-	c.out.Begin(c.ex.form != forQueue)
+	c.out.Begin(c.ex.kind != dispatch.Sync)
 }
 
 // giveUp answers a request that cannot be read, as far as there is somebody to

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"indrik/internal/dispatch"
 	"indrik/internal/listen"
 	"indrik/internal/wire"
 )
@@ -30,7 +31,7 @@ type origin struct {
 	address  []byte // REMOTE_ADDR
 	portText []byte // REMOTE_PORT, or None
 
-	home int // the queue's: with connection for worker_affinity, the worker that its requests go to
+	home dispatch.Home // with connection for worker_affinity
 
 	clientText []byte // the client of the scope, or None
 	tls        []byte // an item of the extensions in it, if there is TLS

@@ -85,7 +85,7 @@ func (c *conn) takeWhole() bool {
 	}
 	c.takeOver(cfg)
 	if c.ex.pack(body, c.req.ContentLength) != nil {
-		c.ex.release()
+		c.ex.Release()
 		c.setBusy(false)
 		return false // so serveOne finds, too
 	}
@@ -93,7 +93,7 @@ func (c *conn) takeWhole() bool {
 	c.holding.Store(true)
 	c.phase.Store(int32(running)) // it has no limit, and so no beginning
 	c.untried.Store(true)
-	c.s.queue.submit(&c.ex, c.ex.start)
+	c.s.submit(&c.ex, c.ex.Start)
 	return true
 }
 

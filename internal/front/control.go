@@ -34,7 +34,7 @@ func (s *server) obey(conn *wire.Conn) {
 		}
 		s.carryOut(m, files)
 	}
-	s.queue.unwatched()
+	s.queue.Unwatched()
 	// The master is gone. Nobody will replace workers or stop this process, so
 	// that finishing what is in flight is all there is to do.
 	select {
@@ -71,7 +71,7 @@ func (s *server) answer(m wire.ToFront, err error) {
 	default:
 		answer := wire.FromFront{Type: wire.TypeOK, Call: m.Call}
 		if m.Type == wire.TypePing {
-			answer.Stalled = s.queue.stalled(time.Now()).Seconds()
+			answer.Stalled = s.queue.Stalled(time.Now()).Seconds()
 		}
 		s.send(answer)
 	}
@@ -101,7 +101,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 				return err
 			}
 		}
-		if err := s.queue.addGeneration(m.Generation, cfg, files[0], files[1]); err != nil {
+		if err := s.queue.AddGeneration(m.Generation, cfg, files[0], files[1]); err != nil {
 			return err
 		}
 		if s.current.Load() == nil {
@@ -112,22 +112,22 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 		if len(files) != 1 {
 			return incomplete(m, files)
 		}
-		cfg := s.queue.configOf(m.Generation)
-		if cfg == nil {
+		cfg, ok := s.queue.Config(m.Generation).(*config)
+		if !ok {
 			wire.CloseAll(files) // the generation is gone already
 		} else if err := cfg.setSecrets(files[0]); err != nil {
 			return err
 		}
 	case wire.TypeWorker:
-		return s.queue.addWorker(m, files)
+		return s.queue.AddWorker(m, files)
 	case wire.TypeActivate:
-		if cfg := s.queue.activate(m.Age, m.Pid, m.Kind); cfg != nil {
+		if cfg, ok := s.queue.Activate(m.Age, m.Pid, m.Kind).(*config); ok {
 			s.setConfig(cfg)
 		}
 	case wire.TypeRetire:
-		s.queue.retire(m.Age)
+		s.queue.Retire(m.Age)
 	case wire.TypeGone:
-		s.queue.gone(m.Age)
+		s.queue.Gone(m.Age)
 	case wire.TypeDepart:
 		s.depart()
 	case wire.TypeDrain:
@@ -135,7 +135,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 	case wire.TypeResume:
 		s.resume()
 	case wire.TypeExpire:
-		s.expire(m.Age)
+		s.queue.Expire(m.Age)
 	case wire.TypePeer:
 		if len(files) == 1 {
 			s.setPeer(files[0])
@@ -143,7 +143,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 	case wire.TypeLogs:
 		s.setLogs(m, files)
 	case wire.TypeChecked:
-		s.queue.looked(m.Check)
+		s.queue.Checked(m.Check)
 	case wire.TypePing:
 		s.mu.Lock()         // whoever keeps this for ever holds up everything,
 		defer s.mu.Unlock() // and then there must be no answer

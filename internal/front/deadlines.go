@@ -75,7 +75,7 @@ func (s *server) sweep() {
 		}
 	}
 	s.placeChanged()
-	warm := s.queue.trimStores()
+	warm := s.queue.TrimArenas()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.swept = t

@@ -28,6 +28,6 @@ func BenchmarkEncode(b *testing.B) {
 		if err := ex.pack(nil, -1); err != nil {
 			b.Fatal(err)
 		}
-		ex.release()
+		ex.Release()
 	}
 }

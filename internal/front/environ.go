@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
@@ -83,7 +84,7 @@ func (ex *exchange) sift() error {
 		s.client, s.forwarded = ex.forwardedClient()
 	}
 	s.path = decodePath(req.Path)
-	if !bytes.HasPrefix(s.path, s.script) && ex.form != forLoop {
+	if !bytes.HasPrefix(s.path, s.script) && ex.kind != dispatch.ASGI {
 		return http1.NewBadScriptName(req.Path, s.script)
 	}
 	ex.sifted = s

@@ -7,22 +7,16 @@ import (
 	"time"
 
 	"indrik/internal/account"
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/wire"
-)
-
-// A place is where an exchange is. It changes under the queue's mutex.
-type place int
-
-const (
-	nowhere    place = iota // not submitted, or over
-	waiting                 // in the queue of this process
-	handedOver              // in the queue of a generation, or run by a worker
 )
 
 // An exchange is a request and its response. Each connection of HTTP/1 has one,
 // which serves one request after the other, and each stream of HTTP/2.
 type exchange struct {
+	dispatch.Job
+
 	s    *server
 	from *origin
 	to   sink
@@ -30,7 +24,7 @@ type exchange struct {
 
 	// What a worker gets; kept until the response begins, since another one
 	// may have to get it.
-	form    form
+	kind    dispatch.Kind // of worker that the message is for
 	message []byte
 	buffer  *[]byte    // that message is in, of messages
 	files   []*os.File // the head, if it is too large for a message; the body, if it is
@@ -44,52 +38,25 @@ type exchange struct {
 	// The request; method and the rest are parts of the connection's buffer.
 	req    *http1.Request
 	sifted sifted // what the app sees of it; zero before that is known
-	start  time.Time
-	last   bool // the connection serves no other request after it
+	last   bool   // the connection serves no other request after it
 
 	// Scratch of encode.
 	name   []byte
 	passed []http1.Field     // the fields that the app may see
 	names  map[string][]byte // what is left of a head with many fields
 
-	// Where it is: the queue's.
-	place     place
-	queued    time.Time // when it was submitted
-	look      int       // the question that it waits for; see lookout
-	gone      bool      // the client has left
-	left      departed  // what it had asked for
-	id        uint32
-	token     uint64 // in its message, if that went to a queue
-	first     uint32 // the id of the first request in its message
-	shared    bool   // there were others in it
-	gen       *generation
-	at        *worker // with ASGI: it was given to this one
-	worker    *worker // claimed it, as far as was seen
-	claimedAt time.Time
-	deadline  time.Time // by timeout; zero if there is none, or it was not seen yet
-	standing  standing  // with ASGI: it waits for its client
-	answered  bool      // some of the response was sent, or is about to be
-	slot      *slot     // that has said something of the response; no other may
-	reply     reply     // how far what it said has come
-	revoked   bool      // no worker may begin it any more
-	missed    int       // scans that did not find it claimed
-	retries   int       // times that it was given to another worker for want of a claim
-	hints     int       // interim responses that were asked for
-
 	// The response: of whoever answers it.
 	replied   time.Time // when the head came; zero before
 	head      http1.Head
 	fields    []http1.Field // of the head
 	status    int           // 0: no head was sent
-	pid       int           // of the worker, or of this process if it answers itself
 	framing   http1.Framing
 	room      int64        // bytes that may still be sent under Content-Length
 	sent      int64        // bytes of the body
 	discarded bool         // the client gets no more of it
 	warned    bool         // of a body where there can be none
 	trailers  bool         // the client takes trailers
-	dismissed atomic.Bool  // the ASGI worker knows that the client has gone
-	owed      atomic.Int64 // bytes of a response of ASGI that are not granted again
+	unacked   atomic.Int64 // bytes of a response that the worker has no credit for again
 	full      atomic.Bool  // these are all that the worker may send
 }
 
@@ -127,8 +94,8 @@ const maxPooled = 128 << 10
 
 var messages = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
-// release gives back what a worker was to get.
-func (ex *exchange) release() {
+// Release implements [dispatch.Request].
+func (ex *exchange) Release() {
 	ex.closeFiles()
 	if ex.body != nil {
 		ex.body.free()
@@ -164,5 +131,5 @@ func (ex *exchange) forget() {
 		ex.passed, ex.fields = nil, nil
 		return
 	}
-	ex.gen, ex.at, ex.worker = nil, nil, nil
+	ex.Forget()
 }

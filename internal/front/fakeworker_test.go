@@ -62,11 +62,7 @@ func (r *rig) quietWorker(g *fakeGeneration, slots int) *fakeWorker {
 	}
 	r.tell(wire.ToFront{Type: wire.TypeWorker, Generation: g.number, Age: w.age}, files...)
 	// The master announces a worker before it is forked.
-	eventually(r.t, "the front knows the worker", func() bool {
-		r.s.queue.mu.Lock()
-		defer r.s.queue.mu.Unlock()
-		return r.s.queue.workers[w.age] != nil
-	})
+	r.sync()
 	r.t.Cleanup(w.kill)
 	return w
 }
@@ -351,7 +347,7 @@ func (r *rig) decodeRequests(msg, oob []byte) (qs []request) {
 	v, _ := unmarshal(t, msg)
 	for _, v := range v.([]any) {
 		items := v.([]any)
-		if len(items) != queueItems {
+		if len(items) != wire.RequestItems {
 			t.Fatalf("a request of %d items", len(items))
 		}
 		claim := items[1].([]byte)
@@ -359,7 +355,7 @@ func (r *rig) decodeRequests(msg, oob []byte) (qs []request) {
 			t.Errorf("request %d has a claim of %d", items[0], id)
 		}
 		r.tokens.Store(uint32(items[0].(int64)), binary.NativeEndian.Uint64(claim))
-		qs = append(qs, requestOf(t, items[0], wholeEnviron(t, items[1:]), items[queueItems-1], oob))
+		qs = append(qs, requestOf(t, items[0], wholeEnviron(t, items[1:]), items[wire.RequestItems-1], oob))
 	}
 	return qs
 }

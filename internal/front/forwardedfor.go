@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
@@ -20,7 +21,7 @@ func isForwardedFor(f *http1.Field) bool {
 
 // readsForwardedFor reports whether somebody wants to know the client of ex.
 func (ex *exchange) readsForwardedFor() bool {
-	return ex.cfg.ForwardedFor == "all" || ex.cfg.ForwardedFor == "asgi" && ex.form == forLoop || ex.cfg.WorkerAffinity == "address"
+	return ex.cfg.ForwardedFor == "all" || ex.cfg.ForwardedFor == "asgi" && ex.kind == dispatch.ASGI || ex.cfg.WorkerAffinity == "address"
 }
 
 // forwardedClient is the client by X-Forwarded-For, to which each proxy adds who has

@@ -158,6 +158,7 @@ func (in *intruder) next() byte {
 func (r *fuzzRig) run(t *testing.T, script []byte) (spent bool) {
 	in := &intruder{r: r, w: r.quietWorker(r.g, 2), script: script, paths: map[string]bool{}, tokens: map[uint32]uint64{}}
 	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: in.w.age, Pid: 2, Kind: r.kind})
+	workers := r.s.queue.Load().Workers
 	answers := make(chan string)
 	asked := 0
 	ask := func() {
@@ -188,11 +189,7 @@ func (r *fuzzRig) run(t *testing.T, script []byte) (spent bool) {
 			t.Fatalf("a client got no answer; the log has\n%s", r.log)
 		}
 	}
-	eventually(t, "the worker is forgotten", func() bool {
-		r.s.queue.mu.Lock()
-		defer r.s.queue.mu.Unlock()
-		return r.s.queue.workers[in.w.age] == nil
-	})
+	eventually(t, "the worker is forgotten", func() bool { return r.s.queue.Load().Workers < workers })
 	unix.Munmap(in.w.mem)
 	in.w.board.Close()
 	for drained := false; !drained; {

@@ -25,6 +25,7 @@ type rig struct {
 	s       *server
 	master  *wire.Conn
 	said    chan wire.FromFront
+	synced  chan struct{} // gets one for each answer to a ping
 	ended   chan struct{}
 	addr    string
 	gens    map[int]*fakeGeneration
@@ -77,7 +78,7 @@ func newRig(t testing.TB, number int) *rig {
 	control, err := wire.NewConn(theirs)
 	must(t, err)
 	r := &rig{
-		t: t, master: master, said: make(chan wire.FromFront, 64), ended: make(chan struct{}),
+		t: t, master: master, said: make(chan wire.FromFront, 64), synced: make(chan struct{}, 1), ended: make(chan struct{}),
 		gens: map[int]*fakeGeneration{}, log: &logBuffer{},
 	}
 	r.s = newServer(errlog.New(r.log), number, func(m wire.FromFront) { control.Send(m) })
@@ -87,7 +88,11 @@ func newRig(t testing.TB, number int) *rig {
 			if _, err := master.Recv(&m); err != nil {
 				return
 			}
-			r.said <- m
+			if m.Type == wire.TypeOK {
+				r.synced <- struct{}{}
+			} else {
+				r.said <- m
+			}
 		}
 	}()
 	go func() {
@@ -114,6 +119,17 @@ func newRig(t testing.TB, number int) *rig {
 }
 
 func (r *rig) tell(m wire.ToFront, files ...*os.File) { r.master.Send(m, files...) }
+
+// sync waits until the front has done what it was told before.
+func (r *rig) sync() {
+	r.t.Helper()
+	r.tell(wire.ToFront{Type: wire.TypePing, Call: 1})
+	select {
+	case <-r.synced:
+	case <-time.After(8 * time.Second):
+		r.t.Fatal("the front does not answer")
+	}
+}
 
 // listen gives the front a listener, and returns the master's copy of it.
 func (r *rig) listen() *os.File {
@@ -263,15 +279,11 @@ func eventually(t testing.TB, what string, cond func() bool) {
 }
 
 func (r *rig) inFlight() int {
-	r.s.queue.mu.Lock()
-	defer r.s.queue.mu.Unlock()
-	return len(r.s.queue.inFlight)
+	return r.s.queue.Load().InFlight
 }
 
 func (r *rig) waiting() int {
-	r.s.queue.mu.Lock()
-	defer r.s.queue.mu.Unlock()
-	return len(r.s.queue.waiting)
+	return r.s.queue.Load().Waiting
 }
 
 func dup(t testing.TB, f *os.File) *os.File {

@@ -25,12 +25,13 @@ func (s *server) answerHealth(ex *exchange) bool {
 	var h health
 	switch string(name) {
 	case "/livez":
-		h = health{OK: true, Workers: s.queue.readyWorkers()}
+		h = health{OK: true, Workers: s.queue.Load().Ready}
 	case "/readyz":
 		h = s.readiness()
 	case "/startupz":
-		h.Workers = s.queue.readyWorkers()
-		if h.OK = s.queue.hasServed(); !h.OK {
+		load := s.queue.Load()
+		h.Workers, h.OK = load.Ready, load.HasServed
+		if !h.OK {
 			h.Reason = "the first workers are not ready yet"
 		}
 	default:
@@ -47,7 +48,7 @@ func (s *server) answerHealth(ex *exchange) bool {
 	if err != nil {
 		panic(fmt.Sprintf("front: health: %s", err)) // its fields have a form in JSON
 	}
-	ex.release()
+	ex.Release()
 	ex.respond(&wire.Reply{
 		Kind: wire.ReplyResponse, Status: []byte(status), Body: append(body, '\n'),
 		Headers: []wire.HeaderField{
@@ -61,7 +62,7 @@ func (s *server) answerHealth(ex *exchange) bool {
 // readiness says whether connections should come here: requests have workers, and the server
 // is not about to leave. That it is busy is no reason against it.
 func (s *server) readiness() health {
-	h := health{Workers: s.queue.readyWorkers()}
+	h := health{Workers: s.queue.Load().Ready}
 	switch {
 	case s.isLast() || s.isDraining():
 		h.Reason = "the server is leaving"
@@ -71,24 +72,4 @@ func (s *server) readiness() health {
 		h.OK = true
 	}
 	return h
-}
-
-// readyWorkers counts the workers that get requests.
-func (q *queue) readyWorkers() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	n := 0
-	for _, w := range q.workers {
-		if w.active && !w.dead {
-			n++
-		}
-	}
-	return n
-}
-
-// hasServed reports whether a worker has ever been ready.
-func (q *queue) hasServed() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.served > 0
 }

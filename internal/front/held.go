@@ -105,7 +105,7 @@ func (c *conn) cutOff() {
 	if sk := c.socket.Load(); sk != nil && sk.dismiss(websocket.CloseTryAgainLater, "too much memory") && !c.out.IsWriting() {
 		return // it has a close frame, and the reader ends
 	}
-	c.s.queue.abandon(&c.ex)
+	c.s.queue.CancelByClient(&c.ex.Job)
 	c.out.Kill()
 	c.Abort() // also of HTTP/2, which has no outbox here
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/outbox"
 )
@@ -71,13 +72,13 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 	c.hold(streamHeld)
 	defer func() { c.hold(-streamHeld - st.headHeld) }()
 	st.ex.begin(s.config())
-	st.out.Begin(st.ex.form != forQueue)
+	st.out.Begin(st.ex.kind != dispatch.Sync)
 	if err := st.read(); err != nil {
-		st.ex.release()
+		st.ex.Release()
 		st.giveUp(err)
 	} else {
 		f := st.ex.feed // a worker of another kind may get one that needs nothing of this stream
-		s.queue.submit(&st.ex, time.Now())
+		s.submit(&st.ex, time.Now())
 		if f != nil {
 			go st.runFeed(f)
 		}
@@ -113,7 +114,7 @@ func (st *stream) read() error {
 	if err := st.ex.wanted(st.req.ContentLength); err != nil {
 		return err
 	}
-	if st.ex.form == forLoop && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
+	if st.ex.kind == dispatch.ASGI && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
 		st.beginFeed()
 		return st.ex.pack(nil, st.req.ContentLength)
 	}
@@ -200,7 +201,7 @@ func (st *stream) write() {
 			st.out.Run()
 		case <-gone:
 			gone = nil
-			st.s.queue.abandon(&st.ex)
+			st.s.queue.CancelByClient(&st.ex.Job)
 		case <-st.over:
 			if st.aborted.Load() {
 				st.flushBegun()

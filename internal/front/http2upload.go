@@ -31,13 +31,13 @@ func (st *stream) runFeed(f *feed) {
 	var bad *http1.Error
 	var status statusError
 	if errors.As(err, &bad) || errors.As(err, &status) {
-		if st.s.queue.retract(&st.ex) {
+		if st.s.queue.TakeBack(&st.ex.Job) {
 			st.giveUp(err)
 			return
 		}
 		st.ex.logCut(status)
 	}
-	st.s.queue.abandon(&st.ex)
+	st.s.queue.CancelByClient(&st.ex.Job)
 }
 
 func (st *stream) feedBody(f *feed) error {
@@ -60,9 +60,9 @@ func (st *stream) feedBody(f *feed) error {
 		if over {
 			return nil
 		}
-		f.wait()
+		f.ex.AwaitBody()
 		n, err := f.source.Read(buf.part(room))
-		f.got()
+		f.ex.s.queue.GotBody(&f.ex.Job)
 		u.bytes.Add(int64(n))
 		if _, over := f.wanted(); over {
 			return nil

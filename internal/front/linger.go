@@ -42,11 +42,13 @@ func (c *conn) watch() {
 // begun nobody would know for how long it is sent to nobody: there may be nothing to
 // send for hours.
 func (c *conn) lost(err error) {
-	if !errors.Is(err, io.EOF) || c.s.queue.streams(&c.ex) {
-		c.s.queue.abandon(&c.ex)
+	if !errors.Is(err, io.EOF) || c.s.queue.IsStreaming(&c.ex.Job) {
+		c.s.queue.CancelByClient(&c.ex.Job)
 		return
 	}
-	c.s.queue.probeLater(&c.ex, c)
+	if c.ex.req.AtLeast11() {
+		c.s.queue.ProbeLater(&c.ex.Job, func() { c.out.Write(continueLine) })
+	}
 }
 
 // awaitAnswer waits for the end of the last response. It notices when the client
@@ -61,7 +63,7 @@ func (c *conn) awaitAnswer() {
 		break
 	}
 	if c.isBusy() {
-		c.s.queue.abandon(&c.ex)
+		c.s.queue.CancelByClient(&c.ex.Job)
 	}
 	c.mu.Lock()
 	for c.busy {

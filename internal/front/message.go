@@ -6,54 +6,46 @@ import (
 	"errors"
 	"os"
 
+	"indrik/internal/dispatch"
 	"indrik/internal/wire"
 )
 
 // This file makes the message that a worker gets of a request.
 
-// A form is one of the messages that can be made of a request.
-type form int32
-
-const (
-	forQueue     form = iota // one of the queue: WSGI
-	forLoop                  // an event with a scope: ASGI
-	forGreenlets             // an event with an environ: WSGI in greenlets
-)
-
-// forms are those of the kinds of worker that do not read the queue.
-var forms = map[string]form{wire.KindASGI: forLoop, wire.KindGevent: forGreenlets}
-
-// A message is a list of requests or events. That of an exchange is a list of one,
-// see appendMessages. The id stands at a fixed place in a message of the queue: after the
-// headers of the list and of a tuple, and the type code of an int.
-const idOffset = wire.ListHeader + 6
-
-// claimOffset is where the claim stands in such a message: behind the id, the type code of
-// bytes and their length.
-const claimOffset = idOffset + 4 + 5
-
-// queueItems is how many items a request has there.
-const queueItems = 11
-
 // headAt is where in the message the environ or the scope begins.
 func (ex *exchange) headAt() int {
-	if ex.form == forQueue {
-		return claimOffset + wire.ClaimSize
+	if ex.kind == dispatch.Sync {
+		return wire.RequestClaimOffset + wire.ClaimSize
 	}
 	return wire.EventIDOffset + 4
 }
 
 func (ex *exchange) idAt() int {
-	if ex.form == forQueue {
-		return idOffset
+	if ex.kind == dispatch.Sync {
+		return wire.RequestIDOffset
 	}
 	return wire.EventIDOffset
 }
 
-func (ex *exchange) setID(id uint32) {
-	ex.id = id
+// EncodeLocked implements [dispatch.Request].
+func (ex *exchange) EncodeLocked(kind dispatch.Kind, arena *wire.Arena, id uint32, token uint64) ([]byte, []*os.File, error) {
+	if err := ex.reencode(kind, arena); err != nil {
+		return nil, nil, err
+	}
 	binary.LittleEndian.PutUint32(ex.message[ex.idAt():], id)
+	if kind == dispatch.Sync {
+		wire.PutClaim(ex.message[wire.RequestClaimOffset:], id, token)
+	}
 	ex.body.own(id)
+	return ex.message, ex.descriptors(), nil
+}
+
+// BatchSizeLocked implements [dispatch.Request].
+func (ex *exchange) BatchSizeLocked(kind dispatch.Kind) int {
+	if ex.kind != kind || len(ex.files) > 0 || ex.body.inStore() {
+		return 0
+	}
+	return len(ex.message)
 }
 
 // descriptors returns the files that go along with the message. They stay where they are.
@@ -64,40 +56,14 @@ func (ex *exchange) descriptors() []*os.File {
 	return append(ex.files[:len(ex.files):len(ex.files)], ex.body.store.File(ex.body.blocks[0]))
 }
 
-// setToken puts the token, and the id, into a message for the queue, as the slot that gets it
-// is to write them on its board.
-func (ex *exchange) setToken(token uint64) {
-	ex.token = token
-	wire.PutClaim(ex.message[claimOffset:], ex.id, token)
-}
-
-// messageIDs reads back from a message that was taken out of a queue how many
-// requests it has, and the id of the first.
-func messageIDs(b []byte) (first uint32, count int) {
-	if len(b) < idOffset+4 {
-		return 0, 0
-	}
-	return binary.LittleEndian.Uint32(b[idOffset:]), int(binary.LittleEndian.Uint32(b[1:]))
-}
-
-// appendMessages makes one message of those of several requests.
-func appendMessages(dst []byte, exs []*exchange) []byte {
-	dst = wire.AppendList(dst, len(exs))
-	for _, ex := range exs {
-		dst = append(dst, ex.message[wire.ListHeader:]...)
-	}
-	return dst
-}
-
 // beginMessage returns the start of ex.message; the rest is appended to it. Until
 // the end of that, release gives the buffer back all the same.
 func (ex *exchange) beginMessage() []byte {
 	ex.buffer = messages.Get().(*[]byte)
 	ex.message = (*ex.buffer)[:0]
 	switch {
-	case ex.form == forQueue:
-		b := wire.AppendInt(wire.AppendTuple(wire.AppendList(ex.message, 1), queueItems), 1)
-		return append(wire.AppendBytesHeader(b, wire.ClaimSize), make([]byte, wire.ClaimSize)...)
+	case ex.kind == dispatch.Sync:
+		return wire.AppendRequest(ex.message)
 	case ex.feed != nil:
 		return wire.AppendEvent(ex.message, wire.EventUpload, 1)
 	}
@@ -111,17 +77,17 @@ func (ex *exchange) pack(body *spool, length int64) error {
 	if body == nil {
 		body = &noBody
 	}
-	if ex.form == forLoop && body.file != nil {
+	if ex.kind == dispatch.ASGI && body.file != nil {
 		ex.feedFile(body)
 		body = &noBody
 	}
 	head, err := ex.beginMessage(), error(nil)
-	switch ex.form {
-	case forQueue:
+	switch ex.kind {
+	case dispatch.Sync:
 		head, err = ex.appendParts(head, length)
-	case forLoop:
+	case dispatch.ASGI:
 		head, err = ex.appendScope(head)
-	case forGreenlets:
+	case dispatch.Greenlets:
 		head, err = ex.appendEnviron(head, length)
 	}
 	if err != nil {
@@ -164,12 +130,12 @@ var noBody spool
 func (ex *exchange) spill(body *spool) error {
 	content, missing := wire.AppendTuple(nil, 2), 2
 	head := ex.headAt()
-	if ex.form == forQueue {
+	if ex.kind == dispatch.Sync {
 		var err error
 		if content, err = ex.appendEnviron(content, ex.length); err != nil {
 			return err
 		}
-		missing = queueItems - 2
+		missing = wire.RequestItems - 2
 	} else {
 		content = append(content, ex.message[head:]...)
 	}
@@ -186,14 +152,13 @@ func (ex *exchange) spill(body *spool) error {
 	return nil
 }
 
-// suit makes the message anew if it is not for that kind of worker, or its body is in another
-// store than that of the worker's generation: a reload may have made an app of ASGI of one of
-// WSGI, and workers see no bodies that are for another generation. It is called with
-// the mutex of the queue held.
-func (ex *exchange) suit(f form, store *wire.Arena) error {
+// reencode makes the message anew if it is not for that kind of worker, or its body is in
+// another arena than that of the worker's generation: a reload may have made an app of ASGI of
+// one of WSGI, and workers see no bodies that are for another generation.
+func (ex *exchange) reencode(kind dispatch.Kind, arena *wire.Arena) error {
 	body, length := ex.body, ex.length
-	foreign := body.inStore() && body.store != store
-	if ex.form == f && !foreign {
+	foreign := body.inStore() && body.store != arena
+	if ex.kind == kind && !foreign {
 		return nil
 	}
 	if ex.feed != nil {
@@ -210,8 +175,8 @@ func (ex *exchange) suit(f form, store *wire.Arena) error {
 		ex.files = ex.files[:len(ex.files)-1] // the last one is that
 	}
 	ex.body = nil
-	ex.release()
-	ex.form = f
+	ex.Release()
+	ex.kind = kind
 	return ex.pack(body, length)
 }
 

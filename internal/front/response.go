@@ -20,18 +20,15 @@ var ownPID = os.Getpid()
 // begin makes ex ready for the next request of its connection.
 func (ex *exchange) begin(cfg *config) {
 	ex.cfg = cfg
-	ex.start = time.Now()
+	ex.Begin(ex, &cfg.dispatch, &ex.from.home, ownPID)
 	ex.replied = time.Time{}
-	ex.answered, ex.discarded, ex.warned, ex.gone, ex.last = false, false, false, false, false
-	ex.form, ex.feed, ex.at, ex.trailers = form(cfg.form.Load()), nil, nil, false
+	ex.discarded, ex.warned, ex.last = false, false, false
+	ex.kind, ex.feed, ex.trailers = cfg.dispatch.Kind(), nil, false
 	ex.socket = nil
-	ex.dismissed.Store(false)
-	ex.retries = 0
-	ex.owed.Store(0)
+	ex.unacked.Store(0)
 	ex.full.Store(false)
 	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0
 	ex.status = 0
-	ex.pid = ownPID
 	ex.sifted = sifted{}
 }
 
@@ -99,7 +96,7 @@ func (ex *exchange) mayKeep() bool {
 // respond sends a whole response.
 func (ex *exchange) respond(m *wire.Reply) {
 	if err := ex.startWith(m.Status, m.Headers, int64(len(m.Body))); err != nil {
-		ex.badHead(err)
+		ex.badHead(err, true)
 		return
 	}
 	ex.sendBody(m.Body, true)
@@ -109,7 +106,7 @@ func (ex *exchange) respond(m *wire.Reply) {
 // startResponse sends a head and the first part of a body.
 func (ex *exchange) startResponse(m *wire.Reply) {
 	if err := ex.startWith(m.Status, m.Headers, -1); err != nil {
-		ex.badHead(err)
+		ex.badHead(err, false)
 		return
 	}
 	ex.sendBody(m.Body, false)
@@ -179,7 +176,7 @@ func (ex *exchange) sendFile(m *wire.Reply, f *os.File) {
 	}
 	if err := ex.startWith(m.Status, m.Headers, size); err != nil {
 		f.Close()
-		ex.badHead(err)
+		ex.badHead(err, true)
 		return
 	}
 	switch ex.framing {
@@ -281,12 +278,12 @@ func (ex *exchange) complete() {
 	ex.to.finish(keep)
 }
 
-// badHead answers for an app whose head cannot be sent.
-func (ex *exchange) badHead(err error) {
+// badHead answers for an app whose head cannot be sent. last says that no more of the
+// response comes.
+func (ex *exchange) badHead(err error, last bool) {
 	ex.s.log.Errorf("Error handling request %s %s: %s", ex.req.Method, ex.req.Target, err)
 	// The rest of the response, if it comes in parts, is for nobody.
 	ex.discarded = true
-	last := ex.place == nowhere
 	ex.writeError(500)
 	if last {
 		ex.to.finish(ex.head.KeepAlive)
@@ -296,9 +293,6 @@ func (ex *exchange) badHead(err error) {
 // appFailed answers for an app that raised: 500, or, once the head is sent, by
 // closing the connection where the end of the body should be.
 func (ex *exchange) appFailed() { ex.failWith(500) }
-
-// workerDied answers for a worker that died while it ran the request.
-func (ex *exchange) workerDied() { ex.failWith(502) }
 
 // failWith answers with an error if nothing was sent yet. Otherwise it ends the
 // connection where the body should go on, after what there was of that.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"indrik/internal/account"
+	"indrik/internal/dispatch"
 	"indrik/internal/errlog"
 	"indrik/internal/outlets"
 	"indrik/internal/wire"
@@ -24,8 +25,7 @@ type server struct {
 	log       *errlog.Log
 	send      func(wire.FromFront) // to the master
 	empty     chan struct{}        // gets one when a drain has ended
-	queue     *queue
-	overload  overload
+	queue     *dispatch.Queue
 	outlets   *outlets.Outlets
 	accessLog accessLog
 	current   atomic.Pointer[config] // of the newest generation that serves
@@ -70,8 +70,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, outlets: outlets.New(log, "front"), spare: make(chan *conn),
 	}
 	s.accessLog.outlets, s.accessLog.file.log = s.outlets, log
-	s.queue = newQueue(s, number)
-	s.overload.log, s.overload.holders = log, s.queue.holders
+	s.queue = dispatch.NewQueue(host{log, send}, number)
 	s.place = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)
 	return s

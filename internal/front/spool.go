@@ -39,7 +39,7 @@ var firstPieces = sync.Pool{New: func() any { b := make([]byte, firstPiece); ret
 
 // spool makes the one for the body of a request.
 func (ex *exchange) spool() *spool {
-	return &spool{s: ex.s, store: ex.cfg.store, holder: ex.holder, limit: ex.cfg.LimitRequestBody, length: ex.req.ContentLength}
+	return &spool{s: ex.s, store: ex.cfg.dispatch.Arena, holder: ex.holder, limit: ex.cfg.LimitRequestBody, length: ex.req.ContentLength}
 }
 
 // room returns where the next bytes of the body go; took is told how many came.

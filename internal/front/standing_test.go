@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -62,12 +63,11 @@ func (w *fakeWorker) beginNext() (id uint32, path string, body []byte) {
 	}
 }
 
-// placesOf is how many places of its worker requests hold, and how many requests it has.
-func (r *rig) placesOf(w *fakeWorker) (held, inFlight int) {
-	r.s.queue.mu.Lock()
-	defer r.s.queue.mu.Unlock()
-	worker := r.s.queue.workers[w.age]
-	return worker.inFlight - worker.standing, worker.inFlight
+// places is how many places of their only worker requests hold, and how many requests it
+// has.
+func (r *rig) places() (held, inFlight int) {
+	l := r.s.queue.Load()
+	return l.InFlight - l.Standing, l.InFlight
 }
 
 // A request holds no place of its worker while it waits for its client, whatever of.
@@ -115,7 +115,7 @@ func TestWhoWaitsForItsClientHoldsNoPlace(t *testing.T) {
 			}
 			w.say(0, response(id, "200 OK", nil, "ok"))
 			other.expect(200, "ok")
-			if held, inFlight := r.placesOf(w); inFlight != 3*places || held > places {
+			if held, inFlight := r.places(); inFlight != 3*places || held > places {
 				t.Errorf("%d requests hold %d places", inFlight, held)
 			}
 		})
@@ -137,12 +137,12 @@ func TestPlaceIsTakenAgain(t *testing.T) {
 	w.say(0, withCount(wire.ReplyCredit, id, 3))
 	other.get("/") // so that somebody wants the place
 	otherID, _, _ := w.begin()
-	if held, inFlight := r.placesOf(w); held != 1 || inFlight != 2 {
+	if held, inFlight := r.places(); held != 1 || inFlight != 2 {
 		t.Errorf("%d requests hold %d places", inFlight, held)
 	}
 	c.send("3\nabc\n")
 	w.expect(wire.EventBody, id)
-	if held, _ := r.placesOf(w); held != 2 {
+	if held, _ := r.places(); held != 2 {
 		t.Errorf("%d places are held", held)
 	}
 	w.say(0, response(otherID, "200 OK", nil, "ok"))
@@ -156,7 +156,7 @@ func TestPlaceIsTakenAgain(t *testing.T) {
 	other.expect(200, "ok")
 	w.say(0, failed(id))
 	eventually(t, "no place is held", func() bool {
-		held, inFlight := r.placesOf(w)
+		held, inFlight := r.places()
 		return held == 0 && inFlight == 0
 	})
 }
@@ -173,7 +173,7 @@ func TestPlacesAreBounded(t *testing.T) {
 			ids = append(ids, id)
 		}
 	}
-	if _, _, _, _, ok := w.try(10 * reviewEvery); ok {
+	if _, _, _, _, ok := w.try(200 * time.Millisecond); ok {
 		t.Error("one too many came")
 	}
 	w.say(0, response(ids[0], "200 OK", nil, ""))

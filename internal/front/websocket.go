@@ -106,7 +106,7 @@ func (sk *socket) obey(m *wire.Reply) error {
 	switch m.Kind {
 	case wire.ReplyAccept:
 		if err := sk.accept(m); err != nil {
-			sk.ex.badHead(err)
+			sk.ex.badHead(err, false)
 			sk.line.finish(false)
 			sk.peer.gone(websocket.CloseAbnormal, nil)
 		}
@@ -174,7 +174,7 @@ func (sk *socket) send(m *wire.Reply) error {
 		return nil
 	}
 	if sk.unpaid.Load() >= responseWindow {
-		return errReplyRoom
+		return errResponseWindow
 	}
 	b := messages.Get().(*[]byte)
 	frame := sk.enc.AppendPart((*b)[:0], m.Text, m.Body, !m.More)

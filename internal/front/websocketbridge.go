@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/websocket"
 	"indrik/internal/wire"
@@ -23,7 +24,7 @@ func (c *conn) serveSocket(ex *exchange) {
 	ex.last = true // also when it is refused
 	ex.socket = newSocket(ex, h, socketConn{c}, socketWorker{ex})
 	if err := ex.pack(nil, -1); err != nil {
-		ex.release()
+		ex.Release()
 		c.giveUp(err)
 		return
 	}
@@ -32,7 +33,7 @@ func (c *conn) serveSocket(ex *exchange) {
 	}
 	c.socket.Store(ex.socket)
 	c.enter(running)
-	c.s.queue.submit(ex, time.Now())
+	c.s.submit(ex, time.Now())
 	c.readSocket(ex.socket)
 }
 
@@ -114,42 +115,26 @@ type socketWorker struct{ ex *exchange }
 
 func (w socketWorker) pass(text bool, data []byte, more bool) {
 	event := messages.Get().(*[]byte)
-	*event = wire.AppendMessage((*event)[:0], w.ex.id, text, data, more)
-	w.ex.at.post.sendFor(w.ex.holder, *event)
+	*event = wire.AppendMessage((*event)[:0], w.ex.ID(), text, data, more)
+	w.ex.Send(w.ex.holder, *event)
 	messages.Put(event)
 }
 
 func (w socketWorker) grant(bytes int64) {
-	w.ex.at.post.send(wire.AppendCredit(nil, w.ex.id, bytes))
+	w.ex.Send(nil, wire.AppendCredit(nil, w.ex.ID(), bytes))
 }
 
 func (w socketWorker) gone(code int, reason []byte) {
-	if !w.ex.dismissed.Swap(true) {
-		w.ex.at.post.send(wire.AppendClosed(nil, w.ex.id, code, reason))
-	}
+	w.ex.SendGone(wire.AppendClosed(nil, w.ex.ID(), code, reason))
 }
 
 // leaveSockets ends sockets one after the other, within the last drainWindow of the time
 // drainMax for which they may stay.
 func leaveSockets(sks []*socket, drainMax, drainWindow time.Duration) {
-	drainWindow = min(drainWindow, drainMax)
-	begin := now() + int64(drainMax-drainWindow)
-	for i, sk := range sks {
-		sk.leave(begin + int64(drainWindow)*int64(i+1)/int64(len(sks)))
+	t := now()
+	for i, d := range dispatch.LeaveDelays(len(sks), drainMax, drainWindow) {
+		sks[i].leave(t + int64(d))
 	}
-}
-
-// leaveSockets ends those of a worker that is being replaced. It is called with the
-// mutex held.
-func (q *queue) leaveSockets(w *worker) {
-	var sks []*socket
-	for _, ex := range q.inFlight {
-		if ex.at == w && ex.socket != nil {
-			sks = append(sks, ex.socket)
-		}
-	}
-	cfg := w.gen.cfg
-	leaveSockets(sks, seconds(cfg.WebSocketDrainMax), seconds(cfg.WebSocketDrainWindow))
 }
 
 const (

@@ -178,7 +178,7 @@ func (sk *socket) lost() {
 	sk.mu.Unlock()
 	switch was {
 	case socketAsked:
-		sk.ex.s.queue.abandon(sk.ex)
+		sk.ex.s.queue.CancelByClient(&sk.ex.Job)
 	case socketOpen:
 		sk.peer.gone(websocket.CloseAbnormal, nil)
 		sk.line.kill()

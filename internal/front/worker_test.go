@@ -37,12 +37,10 @@ func TestWorkerThatIsDeadAlready(t *testing.T) {
 	c.get("/")
 	w.say(0, echo(w.take(0)))
 	c.expect(200, "GET / ")
-	q := r.s.queue
 	// The request may have come while the dead still counted, so that the
 	// activation of the living one is to be waited for as well.
 	eventually(t, "the dead are forgotten, and only they", func() bool {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		return len(q.workers) == 1 && q.gens[0].workers == 1 && q.gens[0].slots == 1
+		l := r.s.queue.Load()
+		return l.Workers == 1 && l.Ready == 1 && l.Slots == 1
 	})
 }

@@ -1,4 +1,4 @@
-package front
+package dispatch
 
 import (
 	"crypto/aes"
@@ -38,11 +38,8 @@ func (t *tokenMaker) of(number uint64) uint64 {
 	return binary.NativeEndian.Uint64(t.b[:])
 }
 
-const idMask = 1<<idBits - 1
-
-// tokenOf is the token of the last request that was given the id. It is called with the
-// mutex held.
-func (q *queue) tokenOf(id uint32) uint64 {
+// tokenOfLocked returns the token of the last request that was given the id.
+func (q *Queue) tokenOfLocked(id uint32) uint64 {
 	round := q.round
 	if id&idMask > q.lastID {
 		round--

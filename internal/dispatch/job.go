@@ -1,0 +1,135 @@
+package dispatch
+
+import (
+	"sync/atomic"
+	"time"
+
+	"indrik/internal/account"
+	"indrik/internal/wire"
+)
+
+// A stage is where a request is. It changes under the queue's mutex.
+type stage uint8
+
+const (
+	idle       stage = iota // not submitted, or over
+	waiting                 // in this process, for a worker
+	handedOver              // in the queue of a generation, or with a worker
+)
+
+// A Job is the dispatcher's state of a request, which has it as a part of itself. It may
+// be used for one request after another. All of it is guarded by the queue's mutex
+// unless something else is said.
+type Job struct {
+	Start time.Time // of the request; Begin sets it, and it does not change
+	PID   int       // of the process that answers; the queue sets it before Request.Reply
+
+	request  Request
+	settings *Settings // at the time of the request
+
+	stage  stage
+	queued time.Time   // when it was submitted
+	check  int         // the check of the code that it waits for; see reloadGate
+	left   bool        // the client has
+	asked  description // what it had asked for
+	home   *Home       // of its connection
+
+	id        uint32
+	token     uint64      // in its message, if that went to the queue of a generation
+	first     uint32      // the id of the first request in its message
+	shared    bool        // there were others in it
+	gen       *generation // that it was handed over to
+	assigned  *worker     // the multiplexed worker that it was given to
+	claimant  *worker     // the worker that has claimed it, as far as was seen
+	claimedAt time.Time   // when that was seen
+	deadline  time.Time   // by timeout; zero if there is none, or the claim was not seen yet
+	standing  ClientWait  // with a multiplexed worker: what it waits for
+	answered  bool        // some of the response was sent, or is about to be
+	slot      *slot       // that has said something of the response; no other may
+	reply     replyStage
+	revoked   bool // no worker may begin it any more
+	unclaimed int  // scans in a row that did not find it claimed
+	retries   int  // times that it was given to another worker for want of a claim
+	hints     int  // interim responses that were asked for
+
+	toldGone atomic.Bool // the multiplexed worker knows that the client has gone
+	body     bodyWait
+}
+
+// A description is what a request is called in the log.
+type description struct{ method, path string }
+
+// Begin makes the job ready for the next request of r, which has just come. home is that
+// of its connection. Nothing of the one before may be with the queue.
+func (j *Job) Begin(r Request, s *Settings, home *Home, pid int) {
+	j.request, j.settings, j.home, j.PID = r, s, home, pid
+	j.Start = time.Now()
+	j.answered, j.left, j.assigned = false, false, nil
+	j.retries = 0
+	j.toldGone.Store(false)
+}
+
+// Forget lets go of what the last request had, so that it does not stay in memory.
+func (j *Job) Forget() { j.gen, j.assigned, j.claimant = nil, nil, nil }
+
+// ID returns the number of the request, which a worker that speaks of it knows.
+func (j *Job) ID() uint32 { return j.id }
+
+// IsMultiplexed reports whether a multiplexed worker has the request.
+func (j *Job) IsMultiplexed() bool { return j.assigned != nil }
+
+// Send sends an event to the multiplexed worker that has the request. What does not fit
+// the socket is a copy, and counts as held for h, which may be nil.
+func (j *Job) Send(h *account.Holder, event []byte) { j.assigned.sendQueue.sendFor(h, event) }
+
+// SendGone is Send for an event that tells of the client's end. A second one is not sent.
+func (j *Job) SendGone(event []byte) {
+	if !j.toldGone.Swap(true) {
+		j.assigned.sendQueue.send(event)
+	}
+}
+
+// notifyGone tells the multiplexed worker of a request that its client has gone. It is
+// called with the queue's mutex held, or by the goroutine of the worker's slot.
+func (j *Job) notifyGone() {
+	if !j.toldGone.Swap(true) {
+		j.assigned.sendQueue.send(wire.AppendGone(nil, j.id))
+	}
+}
+
+// WorkerToken returns what stands in cookies for the worker that has the request, nil if
+// it is none that requests may stay with.
+func (j *Job) WorkerToken() []byte {
+	if j.assigned == nil {
+		return nil
+	}
+	return j.assigned.token
+}
+
+// describeLocked returns what the log calls the request. The connection of a client that
+// has left may be forgetting the head, so what it said is kept.
+func (j *Job) describeLocked() description {
+	if j.left {
+		return j.asked
+	}
+	method, path := j.request.DescribeLocked()
+	return description{method, path}
+}
+
+// begunBy returns the worker that has begun a request of the queue, nil if none was seen
+// to.
+func (j *Job) begunBy() *worker {
+	if j.slot != nil {
+		return j.slot.w
+	}
+	return j.claimant
+}
+
+// isBegun reports whether a request was claimed; claimed has the claims of the slots that
+// read queues.
+func (j *Job) isBegun(claimed map[uint32]bool) bool {
+	if j.assigned != nil {
+		return j.assigned.has(j)
+	}
+	return claimed[j.id]
+}

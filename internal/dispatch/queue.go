@@ -1,0 +1,429 @@
+package dispatch
+
+import (
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
+)
+
+// idBits is how many bits of an id count requests; the others tell which front it is from.
+const (
+	idBits = 24
+	idMask = 1<<idBits - 1
+)
+
+// A Queue hands requests to workers. Requests wait in it while the workers have enough of
+// them; it knows where each one is until it is answered.
+type Queue struct {
+	host     Host
+	front    int    // the number of this front
+	idPrefix uint32 // the bits of the ids that say so
+	overload overload
+
+	mu        sync.Mutex
+	waiting   []*Job
+	inFlight  map[uint32]*Job // handed over
+	lastID    uint32
+	round     uint64 // how often the ids have begun anew
+	tokens    *tokenMaker
+	gens      []*generation // the newest first
+	served    int           // the newest generation that had an active worker
+	workers   map[int]*worker
+	scanning  bool
+	scanned   time.Time // by the last scan
+	probing   bool      // a timer is to look for slots that are stalled
+	pumping   bool      // a goroutine is about to pump
+	reviewing bool      // a timer is to look for requests that wait for their clients
+	batch     []byte    // scratch of handOverLocked
+	completed int
+	progress  progress
+	gate      reloadGate
+	homes     homes
+}
+
+// NewQueue returns the queue of a front, whose number distinguishes it from other fronts
+// of the same workers.
+func NewQueue(host Host, front int) *Queue {
+	q := &Queue{
+		host:     host,
+		front:    front & 0x7f,
+		idPrefix: uint32(front&0x7f) << idBits,
+		inFlight: map[uint32]*Job{},
+		workers:  map[int]*worker{},
+		tokens:   newTokenMaker(),
+		gate:     reloadGate{send: host.Send},
+	}
+	q.overload.log, q.overload.busy = host, q.busy
+	return q
+}
+
+// Submit takes a request, whose message can be encoded, at a time that is now or has just
+// been. It is handed over at once if a worker may have it.
+func (q *Queue) Submit(j *Job, at time.Time) {
+	if !q.admit(j, at) {
+		j.request.Fail(503)
+	}
+}
+
+// admit queues a request, and reports whether it may wait.
+func (q *Queue) admit(j *Job, at time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	j.queued = at
+	j.check = 0
+	if j.settings.Reload {
+		j.check = q.gate.await()
+	}
+	if j.settings.NoWorkers && len(q.workers) == 0 { // the start has said so
+		return false
+	}
+	if q.refuseIfFullLocked(j.settings) {
+		return false
+	}
+	j.stage = waiting
+	q.waiting = append(q.waiting, j)
+	if g, w := q.freeLocked(); g != nil && g.gathers(w) {
+		q.pumpSoonLocked()
+	} else {
+		q.pumpLocked()
+	}
+	return true
+}
+
+// RefuseIfFull reports whether a request that is about to be received would find the
+// queue full. Then it counts as refused.
+func (q *Queue) RefuseIfFull(s *Settings) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.refuseIfFullLocked(s)
+}
+
+func (q *Queue) refuseIfFullLocked(s *Settings) bool {
+	if !q.isFullLocked(s) {
+		return false
+	}
+	q.pumpLocked() // some requests may only wait for others to come
+	if !q.isFullLocked(s) {
+		return false
+	}
+	q.overload.full(len(q.waiting))
+	return true
+}
+
+func (q *Queue) isFullLocked(s *Settings) bool {
+	return s.QueueLimit > 0 && len(q.waiting) >= s.QueueLimit
+}
+
+// pumpLocked hands over what workers may have.
+func (q *Queue) pumpLocked() {
+	for i := 0; i < len(q.waiting) && !q.gate.holds(q.waiting[i].check); {
+		j := q.waiting[i]
+		g, w, waits := q.takerLocked(j)
+		if waits {
+			i++ // and holds up no request that may go to another worker
+			q.reviewLaterLocked()
+			continue
+		}
+		if g == nil {
+			q.reviewLaterLocked()
+			break
+		}
+		n := 1
+		if i == 0 && !j.isKept() {
+			n = q.batchSizeLocked(g, w)
+		}
+		jobs := q.waiting[i : i+n]
+		switch err := q.handOverLocked(jobs, g, w); err {
+		case nil:
+			q.overload.handedOver(jobs)
+			if w != nil {
+				q.keepLocked(j, w)
+			}
+			if i == 0 {
+				clear(jobs)
+				q.waiting = q.waiting[n:]
+			} else {
+				q.waiting = slices.Delete(q.waiting, i, i+n)
+			}
+		case unix.EAGAIN, unix.ENOBUFS:
+			if w == nil {
+				q.pumpWhenWritableLocked(g)
+			}
+		case unix.EPIPE, unix.ECONNRESET, unix.ECONNREFUSED:
+			if w != nil {
+				q.deactivateLocked(w) // it leaves by a signal that was not the master's
+				q.reportClosedLocked(w)
+			} else {
+				q.giveUpQueueLocked(g, errQueueClosed)
+			}
+		default:
+			// No worker could get this message; for example, the descriptors ran out.
+			q.host.Errorf("a request cannot be handed over: %s", err)
+			q.waiting = slices.Delete(q.waiting, i, i+1)
+			j.stage = idle
+			go j.request.Fail(503)
+		}
+	}
+	if len(q.waiting) == 0 {
+		q.waiting = nil // its memory may have grown large
+	}
+	q.scanLaterLocked()
+}
+
+func (q *Queue) pump() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pumpLocked()
+}
+
+// pumpSoonLocked pumps when the goroutines that can run have run: the requests and replies
+// that the poller has found go to the workers together.
+func (q *Queue) pumpSoonLocked() {
+	if !q.pumping {
+		q.pumping = true
+		go q.pumpAfterOthers()
+	}
+}
+
+func (q *Queue) pumpAfterOthers() {
+	runtime.Gosched()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pumping = false
+	q.pumpLocked()
+}
+
+// pumpWhenWritableLocked pumps again when the kernel takes more for g.
+func (q *Queue) pumpWhenWritableLocked(g *generation) {
+	g.blocked = true
+	if g.awaited {
+		return
+	}
+	g.awaited = true
+	wire.RetryWhenWritable(g.sendRaw, func() bool {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		g.blocked = false
+		q.pumpLocked()
+		g.awaited = g.blocked
+		return !g.blocked
+	})
+}
+
+// freeLocked returns the generation that takes the next request, the newest that has
+// capacity, and the worker if that is a multiplexed one. Requests of workers that are about
+// to leave take no capacity from the others.
+func (q *Queue) freeLocked() (*generation, *worker) {
+	for _, g := range q.gens {
+		if g.slots > 0 && !g.blocked && !g.broken && g.inFlight < g.capacity() {
+			return g, nil
+		}
+		if w := g.leastBusy(); w != nil {
+			return g, w
+		}
+	}
+	return nil, nil
+}
+
+// handOverLocked gives requests to w, or, if that is nil, to the queue of g, in one
+// message. Several must be such as batchSizeLocked allows.
+func (q *Queue) handOverLocked(jobs []*Job, g *generation, w *worker) error {
+	first := q.newIDsLocked(len(jobs))
+	message, files, err := q.encodeLocked(jobs, g, w, first)
+	if err != nil {
+		return err
+	}
+	if w != nil {
+		err = w.sendQueue.try(message, files)
+	} else {
+		err = wire.SendNow(g.sendFD, message, files)
+	}
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		j.stage, j.gen, j.assigned, j.claimant = handedOver, g, w, nil
+		j.claimedAt, j.deadline = time.Time{}, time.Time{}
+		j.first, j.shared = first, len(jobs) > 1
+		j.slot, j.reply, j.revoked, j.unclaimed, j.hints = nil, replyNone, false, 0, 0
+		q.inFlight[j.id] = j
+	}
+	if w != nil {
+		w.inFlight += len(jobs)
+		w.last = jobs[len(jobs)-1].id
+		g.turn++
+	} else {
+		g.inFlight += len(jobs)
+		if len(jobs) > 1 {
+			g.shared += len(jobs)
+		}
+		q.probeStallsLaterLocked(g)
+	}
+	return nil
+}
+
+// encodeLocked gives requests ids from first on, and tokens, and returns the message.
+func (q *Queue) encodeLocked(jobs []*Job, g *generation, w *worker, first uint32) (message []byte, files []*os.File, err error) {
+	if len(jobs) > 1 {
+		q.batch = wire.AppendList(q.batch[:0], len(jobs))
+	}
+	for i, j := range jobs {
+		j.id, j.token = first+uint32(i), 0
+		if w == nil {
+			j.token = q.tokenOfLocked(j.id)
+		}
+		message, files, err = j.request.EncodeLocked(kindOf(w), g.settings.Arena, j.id, j.token)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(jobs) > 1 {
+			q.batch = append(q.batch, message[wire.ListHeader:]...)
+		}
+	}
+	if len(jobs) > 1 {
+		return q.batch, nil, nil
+	}
+	return message, files, nil
+}
+
+// newIDsLocked returns the first of n ids in a row.
+func (q *Queue) newIDsLocked(n int) uint32 {
+	for {
+		if q.lastID+uint32(n) > idMask {
+			q.lastID = 0
+			q.round++
+		}
+		first := q.idPrefix | (q.lastID + 1)
+		q.lastID += uint32(n)
+		free := true
+		for i := range uint32(n) {
+			free = free && q.inFlight[first+i] == nil
+		}
+		if free {
+			return first
+		}
+	}
+}
+
+// isBehind reports whether the request with id a was handed over before the one with id
+// b, or is that. Ids begin anew: of two that are more than half of all apart, the larger
+// is the older.
+func isBehind(a, b uint32) bool {
+	const half = 1 << (idBits - 1)
+	return (b-a)&idMask < half
+}
+
+// removeLocked forgets a request that was answered, or is being answered.
+func (q *Queue) removeLocked(j *Job) {
+	if j.stage == handedOver {
+		delete(q.inFlight, j.id)
+		if j.assigned != nil {
+			j.assigned.removeLocked(j)
+		} else {
+			j.gen.inFlight--
+			if j.shared {
+				j.gen.shared--
+			}
+		}
+	}
+	j.stage = idle
+	q.completed++
+}
+
+// requeueLocked gives requests that no worker runs to other workers, before all that wait.
+func (q *Queue) requeueLocked(jobs ...*Job) {
+	wanted := make([]*Job, 0, len(jobs)+len(q.waiting))
+	for _, j := range jobs {
+		q.removeLocked(j)
+		if j.left {
+			j.request.Release()
+			continue
+		}
+		j.stage, j.assigned = waiting, nil
+		wanted = append(wanted, j)
+	}
+	q.waiting = append(wanted, q.waiting...)
+}
+
+// unqueueLocked takes a request out of those that wait.
+func (q *Queue) unqueueLocked(j *Job) {
+	if i := slices.Index(q.waiting, j); i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+	}
+}
+
+// IsStreaming reports whether a multiplexed worker has begun to answer a request.
+func (q *Queue) IsStreaming(j *Job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return j.stage == handedOver && j.assigned != nil && j.answered
+}
+
+// A Load is what a queue has to do, and for whom, at one time.
+type Load struct {
+	Waiting     int  // requests in this process
+	InFlight    int  // requests with workers, and in the queues of generations
+	Standing    int  // of these, those that wait for their clients
+	Generations int  // that are not forgotten
+	Workers     int  // that have not ended
+	Ready       int  // of these, those that get requests
+	Slots       int  // of the ready ones, except those of multiplexed workers
+	HasServed   bool // a worker has ever been ready
+}
+
+// Load returns the load now.
+func (q *Queue) Load() Load {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := Load{
+		Waiting: len(q.waiting), InFlight: len(q.inFlight), Generations: len(q.gens), Workers: len(q.workers),
+		HasServed: q.served > 0,
+	}
+	for _, g := range q.gens {
+		l.Slots += g.slots
+	}
+	for _, w := range q.workers {
+		l.Standing += w.standing
+		if w.active {
+			l.Ready++
+		}
+	}
+	return l
+}
+
+// progress is the state at the master's last question.
+type progress struct {
+	completed int
+	since     time.Time // when a request was completed, or none waited, as far as was seen
+}
+
+// Stalled returns for how long requests have waited for a worker without any that was
+// completed, as far as the questions of the master show it.
+func (q *Queue) Stalled(now time.Time) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p := &q.progress
+	if len(q.waiting) == 0 && len(q.inFlight) == 0 || q.completed != p.completed || p.since.IsZero() {
+		*p = progress{q.completed, now}
+	}
+	return now.Sub(p.since)
+}
+
+// byStart sorts requests: the oldest first.
+func byStart(jobs []*Job) {
+	slices.SortFunc(jobs, func(a, b *Job) int { return a.Start.Compare(b.Start) })
+}
+
+func idsOf(jobs []*Job) []uint32 {
+	ids := make([]uint32, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.id
+	}
+	return ids
+}

@@ -1,0 +1,263 @@
+package dispatch
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A reply that a worker made and did not send before it died reaches its client. Only the
+// request that it ran fails, and those behind it go to another.
+func TestJournalOfTheDead(t *testing.T) {
+	_, dying, other, calls, qs := shared(t)
+	dying.claim(0, qs[0].id)
+	dying.claim(0, qs[1].id)
+	dying.journal(0, append(echo(qs[0]), echo(qs[1])...))
+	dying.claim(0, qs[2].id)
+	dying.kill()
+	calls[0].expect(200, "/0")
+	calls[1].expect(200, "/1")
+	calls[2].expect(502, "")
+	for range 5 {
+		q := other.take(0)
+		other.say(0, echo(q))
+	}
+	for i := 3; i < 8; i++ {
+		calls[i].expect(200, fmt.Sprintf("/%d", i))
+	}
+}
+
+// What was revoked from behind a request stays in the ring until its slot has refused it, or
+// is dead.
+func TestRevocationsOfTheDead(t *testing.T) {
+	r, stalled, other, calls, qs := shared(t)
+	stalled.claim(0, qs[0].id)
+	revoked := func() int {
+		r.q.mu.Lock()
+		defer r.q.mu.Unlock()
+		return len(r.q.gens[0].revoked)
+	}
+	for range 7 {
+		q := other.take(0)
+		other.say(0, echo(q))
+	}
+	if n := revoked(); n != 3 {
+		t.Errorf("%d revocations are awaited, want 3", n)
+	}
+	// A worker that comes now may find such a message in the queue.
+	late := r.worker(stalled.g, 1, "")
+	for _, q := range qs[1:] {
+		if late.claim(0, q.id) {
+			t.Errorf("a worker that was added later may run request %d", q.id)
+		}
+	}
+	late.claim(0, 0)
+	stalled.kill()
+	calls[0].expect(502, "")
+	if n := revoked(); n != 0 {
+		t.Errorf("%d revocations are awaited of a dead slot", n)
+	}
+}
+
+// A slot that has answered one request and claimed the next no longer shows its claim of the
+// first. As long as the reply is unread that must not look as if no worker had run it.
+func TestReplyUnreadWhileAnotherDies(t *testing.T) {
+	r := newRig(t, 0)
+	g := r.generation(1, nil)
+	live, dying := r.worker(g, 1, ""), r.worker(g, 1, "")
+
+	// The goroutine of the live slot has not got round to its messages.
+	r.q.mu.Lock()
+	sl := r.q.workers[live.age].slots[0]
+	r.q.mu.Unlock()
+	sl.mu.Lock()
+
+	a := r.get(g, "/a")
+	live.say(0, echo(live.take(0)))
+	b := r.get(g, "/b")
+	qb := live.take(0)
+	dying.kill()
+	time.Sleep(20 * revocationDelay)
+	if q, ok := live.receive(50 * time.Millisecond); ok {
+		t.Errorf("%s is run twice", q.path)
+	}
+	sl.mu.Unlock()
+	a.expect(200, "/a")
+	live.say(0, echo(qb))
+	b.expect(200, "/b")
+}
+
+func TestIDs(t *testing.T) {
+	q := newRig(t, 0).q
+	q.lastID = 1<<idBits - 2
+	q.inFlight[1] = &Job{}
+	var ids []uint32
+	for range 3 {
+		ids = append(ids, q.newIDsLocked(1))
+	}
+	if fmt.Sprint(ids) != "[16777215 2 3]" {
+		t.Errorf("ids %v", ids)
+	}
+	// Those of one message follow each other.
+	q.inFlight[9] = &Job{}
+	if first := q.newIDsLocked(8); first != 12 {
+		t.Errorf("the first of eight is %d, and 9 is in flight", first)
+	}
+	q.lastID = 1<<idBits - 5
+	if first := q.newIDsLocked(8); first != 17 {
+		t.Errorf("the first of eight at the end of the numbers is %d", first)
+	}
+}
+
+// Workers die all the time, at any point: no request runs twice or is lost, and none fails
+// except those that a dying worker had claimed.
+func TestCrashesUnderLoad(t *testing.T) {
+	for _, together := range []bool{false, true} {
+		name := map[bool]string{false: "one by one", true: "together"}[together]
+		t.Run(name, func(t *testing.T) { crashUnderLoad(t, together) })
+	}
+}
+
+// A crashRecord is what has become of requests, by their paths.
+type crashRecord struct {
+	mu     sync.Mutex
+	runs   map[string]int
+	died   map[string]bool
+	shared int // messages with more than one request
+}
+
+// begin records a run, in which the worker dies, perhaps.
+func (rec *crashRecord) begin(path string, dies bool) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.runs[path]++
+	if dies {
+		rec.died[path] = true
+	}
+}
+
+// A crash is the point at which a worker dies.
+type crash int
+
+const (
+	unclaimed crash = iota
+	claimed
+	journaled
+	answered
+	crashes
+)
+
+// runUntilCrash runs requests until the twentieth, at which the worker dies.
+func (w *fakeWorker) runUntilCrash(at crash, rec *crashRecord) {
+	const last = 20
+	for n := 0; ; {
+		qs := w.receiveAll(time.Hour)
+		if qs == nil {
+			return
+		}
+		if len(qs) > 1 {
+			rec.mu.Lock()
+			rec.shared++
+			rec.mu.Unlock()
+		}
+		var journal []byte
+		for _, q := range qs {
+			n++
+			if at == unclaimed && n == last {
+				return
+			}
+			if !w.claim(0, q.id) {
+				w.say(0, append(journal, refused(q.id)...))
+				w.journal(0, nil)
+				journal = nil
+				continue
+			}
+			dies := at == claimed && n == last
+			rec.begin(q.path, dies)
+			if dies {
+				return
+			}
+			journal = append(journal, echo(q)...)
+			w.journal(0, journal)
+			if at == journaled && n == last {
+				return
+			}
+		}
+		if len(journal) > 0 {
+			w.say(0, journal)
+			w.journal(0, nil)
+		}
+		if at == answered && n >= last {
+			return
+		}
+	}
+}
+
+func crashUnderLoad(t *testing.T, together bool) {
+	r := newRig(t, 0)
+	g := r.generation(1, nil)
+	rec := &crashRecord{runs: map[string]int{}, died: map[string]bool{}}
+	var stop atomic.Bool
+	var workers sync.WaitGroup
+	if together {
+		workers.Go(func() {
+			for !stop.Load() {
+				r.q.hurry()
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	for i := range 3 {
+		workers.Go(func() {
+			for n := i; !stop.Load(); n++ {
+				w := r.worker(g, 1, "")
+				done := make(chan struct{})
+				w.loops.Go(func() {
+					defer close(done)
+					w.runUntilCrash(crash(n)%crashes, rec)
+				})
+				for over := false; !over; {
+					select {
+					case <-done:
+						over = true
+					case <-time.After(10 * time.Millisecond):
+						over = stop.Load()
+					}
+				}
+				w.kill()
+			}
+		})
+	}
+	var clients sync.WaitGroup
+	for i := range 24 {
+		clients.Go(func() {
+			for n := range 100 {
+				path := fmt.Sprintf("/%d/%d", i, n)
+				got := r.get(g, path).wait()
+				rec.mu.Lock()
+				ran, dead := rec.runs[path], rec.died[path]
+				rec.mu.Unlock()
+				switch {
+				case ran != 1:
+					t.Errorf("%s ran %d times", path, ran)
+				case dead && got.status != 502:
+					t.Errorf("%s: %d, and its worker died", path, got.status)
+				case !dead && got != outcome{200, path}:
+					t.Errorf("%s: %+v", path, got)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	stop.Store(true)
+	workers.Wait()
+	if len(rec.died) == 0 {
+		t.Error("no worker died with a claim")
+	}
+	if together && rec.shared == 0 {
+		t.Error("no requests came together")
+	}
+	eventually(t, "nothing is in flight", func() bool { l := r.q.Load(); return l.InFlight == 0 && l.Waiting == 0 })
+}

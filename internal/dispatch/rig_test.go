@@ -1,0 +1,465 @@
+package dispatch
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"indrik/internal/wire"
+)
+
+// A rig is a queue without HTTP: its requests are calls, its workers are fakes.
+type rig struct {
+	t      testing.TB
+	q      *Queue
+	host   *fakeHost
+	tokens sync.Map // of requests, by their ids
+
+	mu      sync.Mutex
+	lastAge int
+}
+
+// A fakeHost keeps what the queue says.
+type fakeHost struct {
+	mu   sync.Mutex
+	said []wire.FromFront
+	log  strings.Builder
+}
+
+func (h *fakeHost) Send(m wire.FromFront) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.said = append(h.said, m)
+}
+
+func (h *fakeHost) Debugf(format string, args ...any) { h.Warnf(format, args...) }
+func (h *fakeHost) Errorf(format string, args ...any) { h.Warnf(format, args...) }
+
+func (h *fakeHost) Warnf(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	fmt.Fprintf(&h.log, format+"\n", args...)
+}
+
+func (h *fakeHost) logged() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.String()
+}
+
+// A fakeConfig is the settings of a generation, which has nothing else.
+type fakeConfig struct{ Settings }
+
+func (c *fakeConfig) Dispatch() *Settings { return &c.Settings }
+
+func newRig(t testing.TB, front int) *rig {
+	h := &fakeHost{}
+	return &rig{t: t, q: NewQueue(h, front), host: h}
+}
+
+// A fakeGeneration is a generation, with the workers' end of its queue.
+type fakeGeneration struct {
+	number   int
+	settings *Settings
+	receive  *os.File
+}
+
+// generation adds a generation with settings.
+func (r *rig) generation(number int, s *Settings) *fakeGeneration {
+	r.t.Helper()
+	send, receive, err := wire.Pair()
+	must(r.t, err)
+	g := &fakeGeneration{number: number, receive: dup(r.t, receive)}
+	r.t.Cleanup(func() { g.receive.Close() })
+	cfg := &fakeConfig{}
+	g.settings = &cfg.Settings
+	if s != nil {
+		g.settings.WorkerConnections, g.settings.QueueLimit, g.settings.Timeout = s.WorkerConnections, s.QueueLimit, s.Timeout
+	}
+	must(r.t, r.q.AddGeneration(number, cfg, send, receive))
+	return g
+}
+
+// A fakeWorker is a worker as the queue sees it.
+type fakeWorker struct {
+	t     testing.TB
+	r     *rig
+	g     *fakeGeneration
+	age   int
+	mem   []byte
+	slots []*os.File
+
+	ended chan struct{}
+	once  sync.Once
+	loops sync.WaitGroup
+	held  []request // came in one message with others
+}
+
+// worker adds a worker with a number of slots, which counts at once. kind is the name of
+// what it is, empty if it reads the queue.
+func (r *rig) worker(g *fakeGeneration, slots int, kind string) *fakeWorker {
+	r.t.Helper()
+	r.mu.Lock()
+	r.lastAge++
+	age := r.lastAge
+	r.mu.Unlock()
+	board, err := wire.NewScoreboardFile(slots)
+	must(r.t, err)
+	defer board.Close()
+	st, err := board.Stat()
+	must(r.t, err)
+	mem, err := unix.Mmap(int(board.Fd()), 0, int(st.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	must(r.t, err)
+	w := &fakeWorker{t: r.t, r: r, g: g, age: age, mem: mem, ended: make(chan struct{})}
+	files := []*os.File{dup(r.t, board)}
+	for range slots {
+		ours, theirs, err := wire.Pair()
+		must(r.t, err)
+		files = append(files, ours)
+		w.slots = append(w.slots, theirs)
+	}
+	must(r.t, r.q.AddWorker(wire.ToFront{Generation: g.number, Age: age}, files))
+	r.q.Activate(age, 1000+age, kind)
+	r.t.Cleanup(w.kill)
+	return w
+}
+
+// kill ends the worker as SIGKILL does: its sockets close.
+func (w *fakeWorker) kill() {
+	w.once.Do(func() {
+		close(w.ended)
+		w.loops.Wait()
+		wire.CloseAll(w.slots)
+	})
+}
+
+// A request is what a worker gets.
+type request struct {
+	id   uint32
+	path string
+}
+
+// receiveAll takes the requests of one message without claiming them; nil when the worker
+// is gone or nothing comes in time.
+func (w *fakeWorker) receiveAll(wait time.Duration) []request {
+	buf := make([]byte, wire.MaxMessage)
+	for end := time.Now().Add(wait); time.Now().Before(end); {
+		select {
+		case <-w.ended:
+			return nil
+		default:
+		}
+		n, _, _, _, err := unix.Recvmsg(int(w.g.receive.Fd()), buf, nil, unix.MSG_DONTWAIT)
+		if err == nil {
+			if qs := w.r.decodeRequests(buf[:n]); len(qs) > 0 {
+				return qs
+			}
+			continue
+		}
+		unix.Poll([]unix.PollFd{{Fd: int32(w.g.receive.Fd()), Events: unix.POLLIN}}, 20)
+	}
+	return nil
+}
+
+// receive takes a request without claiming it; ok is false when the worker is gone or
+// nothing comes in time.
+func (w *fakeWorker) receive(wait time.Duration) (q request, ok bool) {
+	if len(w.held) == 0 {
+		w.held = w.receiveAll(wait)
+	}
+	if len(w.held) == 0 {
+		return q, false
+	}
+	q, w.held = w.held[0], w.held[1:]
+	return q, true
+}
+
+// take receives and claims a request, which must come.
+func (w *fakeWorker) take(slot int) request {
+	w.t.Helper()
+	for {
+		q, ok := w.receive(5 * time.Second)
+		if !ok {
+			w.t.Fatal("no request came")
+		}
+		if w.claim(slot, q.id) {
+			return q
+		}
+		w.say(slot, refused(q.id))
+	}
+}
+
+// message takes the requests of one message, of which there must be count.
+func (w *fakeWorker) message(count int) []request {
+	w.t.Helper()
+	qs := w.receiveAll(5 * time.Second)
+	if len(qs) != count {
+		w.t.Fatalf("%d requests came together, want %d", len(qs), count)
+	}
+	return qs
+}
+
+// Words of the scoreboard, and of each slot on it: see docs/protocol.md.
+const (
+	wordRing  = 8
+	wordSlots = wordRing + wire.MaxRevoked
+
+	wordToken     = 0
+	wordClaimed   = 1
+	wordJournaled = 4
+)
+
+func slotWord(slot, word int) int { return wordSlots + 8*slot + word }
+
+func (w *fakeWorker) word(i int) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&w.mem[8*i]))
+}
+
+// claim writes the id and the token into the words of a slot, and reports whether the
+// request may be run.
+func (w *fakeWorker) claim(slot int, id uint32) bool {
+	if token, ok := w.r.tokens.Load(id); ok {
+		w.word(slotWord(slot, wordToken)).Store(token.(uint64))
+	}
+	w.word(slotWord(slot, wordClaimed)).Store(uint64(id))
+	for i := range wire.MaxRevoked {
+		if w.word(wordRing+i).Load() == uint64(id) {
+			return false
+		}
+	}
+	return true
+}
+
+// journal puts messages into the reply journal of a slot, as all that is there.
+func (w *fakeWorker) journal(slot int, b []byte) {
+	const size = wire.JournalSize + wire.ResponseBufferSize
+	b = w.r.named(b)
+	copy(w.mem[len(w.mem)-(slot+1)*size:][:size], b)
+	w.word(slotWord(slot, wordJournaled)).Store(uint64(len(b)))
+}
+
+// say sends a message from a slot, in which ids stand for claims.
+func (w *fakeWorker) say(slot int, msg []byte) {
+	w.t.Helper()
+	if err := unix.Sendmsg(int(w.slots[slot].Fd()), w.r.named(msg), nil, nil, unix.MSG_NOSIGNAL); err != nil {
+		w.t.Errorf("slot %d: %s", slot, err)
+	}
+}
+
+// named puts the claims of requests of the queue in the place of their ids.
+func (r *rig) named(b []byte) []byte {
+	var m wire.Reply
+	var named []byte
+	for len(b) > 0 {
+		rest, err := wire.DecodeReply(b, &m)
+		must(r.t, err)
+		const at = 5 + 5 // behind the header of the tuple, and the kind
+		if token, ok := r.tokens.Load(m.ID); ok {
+			claim := make([]byte, wire.ClaimSize)
+			wire.PutClaim(claim, m.ID, token.(uint64))
+			named = wire.AppendBytes(append(named, b[:at]...), claim)
+			named = append(named, b[at+5:len(b)-len(rest)]...)
+		} else {
+			named = append(named, b[:len(b)-len(rest)]...)
+		}
+		b = rest
+	}
+	return named
+}
+
+// decodeRequests reads a message of the queue that calls have made.
+func (r *rig) decodeRequests(b []byte) (qs []request) {
+	_, count := wire.RequestIDs(b)
+	b = b[min(wire.ListHeader, len(b)):]
+	for range count {
+		const idAt = wire.RequestIDOffset - wire.ListHeader
+		const claimAt = wire.RequestClaimOffset - wire.ListHeader
+		const pathAt = claimAt + wire.ClaimSize + 5
+		id := binary.LittleEndian.Uint32(b[idAt:])
+		if token := binary.NativeEndian.Uint64(b[claimAt:]); token != 0 {
+			r.tokens.Store(id, token)
+		}
+		end := pathAt + int(binary.LittleEndian.Uint32(b[pathAt-4:]))
+		qs = append(qs, request{id, string(b[pathAt:end])})
+		b = b[end:]
+	}
+	return qs
+}
+
+// Messages from slots.
+
+func message(kind wire.ReplyKind, items int, id uint32) []byte {
+	return wire.AppendInt(wire.AppendInt(wire.AppendTuple(nil, items), int64(kind)), int64(id))
+}
+
+func appendHead(b []byte) []byte {
+	return wire.AppendList(wire.AppendLatin1(b, []byte("200 OK")), 0)
+}
+
+func response(id uint32, body string) []byte {
+	return wire.AppendBytes(appendHead(message(wire.ReplyResponse, 5, id)), []byte(body))
+}
+
+// echo answers with the path.
+func echo(q request) []byte { return response(q.id, q.path) }
+
+func refused(id uint32) []byte { return message(wire.ReplyRefused, 2, id) }
+
+// A call is a request without HTTP.
+type call struct {
+	Job
+
+	t         testing.TB
+	path      string
+	files     []*os.File // that go along
+	webSocket bool
+	done      chan outcome // gets what it ends with
+
+	mu       sync.Mutex
+	message  []byte
+	body     []byte
+	released bool
+}
+
+// An outcome is how a call has ended: with a status and a body, or 0 if it was cut off.
+type outcome struct {
+	status int
+	body   string
+}
+
+// call makes a call, and begins it.
+func (r *rig) call(g *fakeGeneration, path string) *call {
+	c := &call{t: r.t, path: path, done: make(chan outcome, 2)}
+	c.Begin(c, g.settings, &Home{}, os.Getpid())
+	return c
+}
+
+// get submits a call.
+func (r *rig) get(g *fakeGeneration, path string) *call {
+	c := r.call(g, path)
+	r.q.Submit(&c.Job, time.Now())
+	return c
+}
+
+// expect waits for the end of the call and checks it.
+func (c *call) expect(status int, body string) {
+	c.t.Helper()
+	if got := c.wait(); got != (outcome{status, body}) {
+		c.t.Fatalf("%s ended with %+v, want %d %q", c.path, got, status, body)
+	}
+}
+
+func (c *call) wait() outcome {
+	c.t.Helper()
+	select {
+	case got := <-c.done:
+		return got
+	case <-time.After(20 * time.Second):
+		c.t.Fatalf("%s has not ended", c.path)
+	}
+	return outcome{}
+}
+
+func (c *call) end(status int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done <- outcome{status, string(c.body)}
+	if len(c.done) > 1 {
+		c.t.Errorf("%s has ended twice", c.path)
+	}
+}
+
+func (c *call) EncodeLocked(kind Kind, _ *wire.Arena, id uint32, token uint64) ([]byte, []*os.File, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.released {
+		c.t.Errorf("%s is handed over after its message was released", c.path)
+	}
+	b := wire.AppendBytes(wire.AppendRequest(nil), []byte(c.path))
+	binary.LittleEndian.PutUint32(b[wire.RequestIDOffset:], id)
+	if kind == Sync {
+		wire.PutClaim(b[wire.RequestClaimOffset:], id, token)
+	}
+	c.message = b
+	return b, c.files, nil
+}
+
+func (c *call) BatchSizeLocked(Kind) int {
+	if len(c.files) > 0 {
+		return 0
+	}
+	return wire.RequestClaimOffset + len(c.path)
+}
+
+func (c *call) Release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.released = true
+}
+
+func (c *call) Reply(m *wire.Reply, _ *os.File, _ time.Time) (bool, error) {
+	c.mu.Lock()
+	c.body = append(c.body, m.Body...)
+	c.mu.Unlock()
+	switch m.Kind {
+	case wire.ReplyResponse, wire.ReplyEnd:
+		c.end(200)
+	case wire.ReplyError:
+		c.end(500)
+	}
+	return false, nil
+}
+
+func (c *call) Fail(status int) { c.end(status) }
+
+func (c *call) TimeOut(started bool) {
+	if started {
+		c.end(0)
+	} else {
+		c.end(504)
+	}
+}
+
+func (c *call) Kill()                                 { c.end(0) }
+func (c *call) Broken() bool                          { return false }
+func (c *call) HintsLocked(*wire.Reply)               {}
+func (c *call) IsWebSocket() bool                     { return c.webSocket }
+func (c *call) LeaveLocked(time.Duration)             {}
+func (c *call) IsStreaming() bool                     { return false }
+func (c *call) DescribeLocked() (method, path string) { return "GET", c.path }
+func (c *call) ClientAddr() (addr netip.Addr)         { return addr }
+func (c *call) AffinityToken() []byte                 { return nil }
+
+// eventually waits until cond holds.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if cond() {
+			return
+		}
+	}
+	t.Fatalf("never: %s", what)
+}
+
+func dup(t testing.TB, f *os.File) *os.File {
+	t.Helper()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	must(t, err)
+	return os.NewFile(uintptr(fd), f.Name())
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,243 @@
+package dispatch
+
+import (
+	"time"
+
+	"indrik/internal/wire"
+)
+
+// scanEvery is how often the claims are looked at while requests are in flight, which is
+// how exact the setting timeout is.
+const scanEvery = 250 * time.Millisecond
+
+// An expired request is one whose time is over. It was taken from its worker.
+type expired struct {
+	j       *Job           // nil: there is only the report
+	started bool           // some of the response was sent
+	report  wire.FromFront // for the master, if it has a type
+}
+
+func (q *Queue) scanLaterLocked() {
+	if len(q.inFlight)+len(q.waiting) > 0 && !q.scanning {
+		q.scanning = true
+		q.scanned = time.Now()
+		time.AfterFunc(scanEvery, q.scan)
+	}
+}
+
+// scan looks at all requests: it ends those that run for longer than timeout, refuses those
+// that have waited for too long, and finds requests and workers that were lost sight of.
+func (q *Queue) scan() {
+	ended, settled := q.scanAt(time.Now())
+	q.end(ended)
+	for _, age := range settled {
+		q.host.Send(wire.FromFront{Type: wire.TypeSettled, Age: age})
+	}
+}
+
+// scanAt returns the requests whose time is over, and the ages of the workers that run
+// nothing else any more.
+func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	again := false
+	q.recordBegunLocked(now)
+	q.checkClaimsLocked()
+	for _, w := range q.workers {
+		if w.dead {
+			continue
+		}
+		if w.multiplexed.Load() {
+			ended = append(ended, q.scanMultiplexedLocked(w, now)...)
+			continue
+		}
+		running := q.runningLocked(w, now)
+		over := overTime(running, now)
+		ended = append(ended, q.expireLocked(w, over, len(running)-len(over), now)...)
+		if w.expired > 0 && !w.settled {
+			if len(running) == len(over) {
+				w.settled = true
+				settled = append(settled, w.age)
+			} else {
+				again = true
+			}
+		}
+	}
+	for _, g := range q.gens {
+		g.measure(now.Sub(q.scanned))
+	}
+	q.dropLateLocked(now)
+	again = again || len(q.inFlight)+len(q.waiting) > 0
+	q.scanning, q.scanned = again, now
+	if again {
+		time.AfterFunc(scanEvery, q.scan)
+	}
+	q.pumpLocked()
+	return ended, settled
+}
+
+// scanMultiplexedLocked returns the requests of a multiplexed worker whose time is over.
+func (q *Queue) scanMultiplexedLocked(w *worker, now time.Time) []expired {
+	d := q.watchLocked(w, now)
+	if t := w.gen.settings.Timeout; t > 0 && d >= t && !w.loop.blocked {
+		return q.blockedLocked(w, d, now)
+	}
+	if w.kind == Greenlets && d == 0 {
+		return q.endGreenletsLocked(w, now)
+	}
+	return nil
+}
+
+// runningLocked lists the requests that a worker runs, and records since when.
+func (q *Queue) runningLocked(w *worker, now time.Time) []*Job {
+	if w.multiplexed.Load() {
+		begun, _ := q.givenToLocked(w)
+		return begun
+	}
+	var jobs []*Job
+	for i := range w.slots {
+		j := q.claimedByLocked(w, i)
+		if j == nil {
+			continue
+		}
+		q.beganLocked(j, w, i, now)
+		jobs = append(jobs, j)
+	}
+	return jobs
+}
+
+// beganLocked records that a slot runs a request, and tells the slot until when it may.
+func (q *Queue) beganLocked(j *Job, w *worker, slot int, now time.Time) {
+	if j.claimant != nil {
+		return
+	}
+	j.claimant, j.claimedAt = w, now
+	if t := w.gen.settings.Timeout; t > 0 && w.kind != ASGI {
+		j.setDeadlineLocked(w, slot, now.Add(t))
+	}
+}
+
+// setDeadlineLocked bounds a request. A slot that runs one at a time is told.
+func (j *Job) setDeadlineLocked(w *worker, slot int, t time.Time) {
+	j.deadline = t
+	if j.assigned == nil {
+		w.board.SetDeadline(slot, j.id, t)
+	}
+}
+
+// overTime returns the requests in running that are past their deadline.
+func overTime(running []*Job, now time.Time) []*Job {
+	var over []*Job
+	for _, j := range running {
+		if !j.deadline.IsZero() && !now.Before(j.deadline) {
+			over = append(over, j)
+		}
+	}
+	return over
+}
+
+// endGreenletsLocked takes the requests whose time is over away from a worker of
+// greenlets, and has it end these alone. While its hub is blocked it could not: see
+// blockedLocked.
+func (q *Queue) endGreenletsLocked(w *worker, now time.Time) []expired {
+	var ended []expired
+	begun, _ := q.givenToLocked(w)
+	for _, j := range overTime(begun, now) {
+		q.removeLocked(j)
+		j.toldGone.Store(true)
+		w.sendQueue.send(wire.AppendLate(nil, j.id))
+		ended = append(ended, expired{j: j, started: j.answered})
+	}
+	return ended
+}
+
+// extend lets a slot run a request for longer from now on, as the app asks.
+func (q *Queue) extend(m *wire.Reply, sl *slot) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	j, err := q.lookupLocked(m, sl)
+	if j == nil || err != nil {
+		return err
+	}
+	q.beganLocked(j, sl.w, sl.index, sl.heard)
+	until := sl.heard.Add(time.Duration(m.Count) * time.Millisecond)
+	if !j.deadline.IsZero() && until.After(j.deadline) {
+		j.setDeadlineLocked(sl.w, sl.index, until)
+	}
+	return nil
+}
+
+// expireLocked takes requests away from a worker, which runs so many others.
+func (q *Queue) expireLocked(w *worker, over []*Job, others int, now time.Time) []expired {
+	var ended []expired
+	for _, j := range over {
+		q.removeLocked(j)
+		if j.assigned != nil {
+			// Many requests of one loop are one thing to report, see blockedLocked,
+			// or the end of streams that are in nobody's way.
+			j.notifyGone()
+			ended = append(ended, expired{j: j, started: j.answered})
+			continue
+		}
+		d := j.describeLocked()
+		ended = append(ended, expired{j, j.answered, wire.FromFront{
+			Type: wire.TypeTimeout, Age: w.age, Method: d.method, Path: d.path,
+			Seconds: now.Sub(j.claimedAt).Seconds(), Others: others,
+		}})
+		w.expired++
+	}
+	return ended
+}
+
+// end answers requests whose time is over, and tells the master.
+func (q *Queue) end(ended []expired) {
+	for _, e := range ended {
+		if e.report.Type != "" {
+			q.host.Send(e.report)
+		}
+		if e.j != nil {
+			e.j.request.TimeOut(e.started)
+		}
+	}
+}
+
+// Expire ends the requests that the worker of an age runs, or, if it is 0, all requests.
+func (q *Queue) Expire(age int) {
+	ended, unserved := q.takeAway(age, time.Now())
+	q.end(ended)
+	for _, j := range unserved {
+		j.request.Fail(503)
+	}
+}
+
+// takeAway takes requests from the worker of an age, or from all, and then also those that
+// no worker has claimed.
+func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*Job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, w := range q.workers {
+		if age != 0 && w.age != age {
+			continue
+		}
+		ended = append(ended, q.expireLocked(w, q.runningLocked(w, now), 0, now)...)
+	}
+	if age != 0 {
+		return ended, nil
+	}
+	for _, g := range q.gens {
+		q.requeueLocked(q.readBackLocked(g)...)
+	}
+	unserved = q.waiting
+	q.waiting = nil
+	// What is left was taken by a worker that has not claimed it yet.
+	for _, j := range q.inFlight {
+		if !j.answered {
+			q.forbidLocked(j)
+			unserved = append(unserved, j)
+		}
+	}
+	for _, j := range unserved {
+		q.removeLocked(j)
+	}
+	return ended, unserved
+}

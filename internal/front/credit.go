@@ -1,0 +1,64 @@
+package front
+
+import (
+	"errors"
+
+	"indrik/internal/dispatch"
+	"indrik/internal/wire"
+)
+
+// This file is about the flow control between a multiplexed worker and a client: how much
+// of a response, and of a body, may be on its way (docs/protocol.md).
+
+const (
+	// responseWindow is how many bytes of a response a worker may have on their way to
+	// the client before it must wait.
+	responseWindow = 256 << 10
+	// creditAfter is how many bytes of a response must have gone to the client for the
+	// worker to be told. It is less than the window by far.
+	creditAfter = 64 << 10
+	// bodyWindow is how many bytes of a body a worker may have asked for that it has not
+	// got.
+	bodyWindow = 256 << 10
+)
+
+var (
+	errBodyWindow     = errors.New("it asked for more of a body than it may have on the way")
+	errResponseWindow = errors.New("it sent more of a response than it may have on the way")
+)
+
+// giveBody is called when the worker asks for more of what the client sends.
+func (ex *exchange) giveBody(bytes int64) error {
+	var within bool
+	if ex.feed != nil {
+		within = ex.feed.want(bytes)
+	} else {
+		within = ex.socket.want(bytes)
+	}
+	if !within {
+		return errBodyWindow
+	}
+	return nil
+}
+
+// awaitAck records bytes of a response that are on their way to the client. Once they
+// have gone the worker gets the credit back.
+func (ex *exchange) awaitAck(n int64) {
+	unacked := ex.unacked.Add(n)
+	if unacked >= responseWindow && !ex.full.Swap(true) {
+		ex.s.queue.SetWait(&ex.Job, dispatch.ForReader, true)
+	}
+	if unacked >= creditAfter {
+		ex.to.whenLow(ex.giveCredit)
+	}
+}
+
+func (ex *exchange) giveCredit() {
+	n := ex.unacked.Swap(0)
+	if ex.full.Swap(false) {
+		ex.s.queue.SetWait(&ex.Job, dispatch.ForReader, false)
+	}
+	if n > 0 {
+		ex.Send(nil, wire.AppendCredit(nil, ex.ID(), n))
+	}
+}

@@ -1,0 +1,160 @@
+package front
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"indrik/internal/dispatch"
+	"indrik/internal/errlog"
+	"indrik/internal/wire"
+)
+
+// This file is what package dispatch asks of an exchange, besides its message (message.go)
+// and the client's worker (affinity.go), and of this process.
+
+// A host is this process as the dispatcher sees it.
+type host struct {
+	*errlog.Log
+	send func(wire.FromFront)
+}
+
+// Send implements [dispatch.Host].
+func (h host) Send(m wire.FromFront) { h.send(m) }
+
+// submit gives a request to a worker, unless the server itself answers it. The time is now,
+// or has just been.
+func (s *server) submit(ex *exchange, at time.Time) {
+	if len(ex.cfg.healthPath) > 0 && s.answerHealth(ex) {
+		return
+	}
+	s.queue.Submit(&ex.Job, at)
+}
+
+// Reply implements [dispatch.Request].
+func (ex *exchange) Reply(m *wire.Reply, file *os.File, came time.Time) (tookFile bool, err error) {
+	if ex.IsMultiplexed() {
+		return ex.replyMultiplexed(m, file, came)
+	}
+	return ex.reply(m, file, came), nil
+}
+
+// reply acts on what workers of all kinds say of a response, and reports whether it has
+// taken the file over.
+func (ex *exchange) reply(m *wire.Reply, file *os.File, came time.Time) (tookFile bool) {
+	if ex.message != nil {
+		ex.Release()
+	}
+	switch m.Kind {
+	case wire.ReplyResponse:
+		ex.replied = came
+		ex.respond(m)
+	case wire.ReplyStart:
+		ex.startResponse(m)
+	case wire.ReplyChunk:
+		ex.chunk(m.Body)
+	case wire.ReplyEnd:
+		ex.end()
+	case wire.ReplyFile:
+		ex.sendFile(m, file)
+		return true
+	case wire.ReplyError:
+		ex.failWith(500)
+	}
+	return false
+}
+
+// replyMultiplexed is reply for what multiplexed workers say.
+func (ex *exchange) replyMultiplexed(m *wire.Reply, file *os.File, came time.Time) (tookFile bool, err error) {
+	if m.Kind == wire.ReplyCredit {
+		return false, ex.giveBody(m.Count)
+	}
+	if (m.Kind == wire.ReplyChunk || m.Kind == wire.ReplyPart) && ex.unacked.Load() >= responseWindow {
+		return false, errResponseWindow
+	}
+	if m.Code != 0 {
+		m.Status = statusOf(m.Code)
+	}
+	tookFile = ex.reply(m, file, came)
+	switch m.Kind {
+	case wire.ReplyStart, wire.ReplyChunk:
+		ex.awaitAck(int64(len(m.Body)))
+	case wire.ReplyPart:
+		ex.awaitAck(ex.part(m, file))
+		tookFile = true
+	case wire.ReplyTrailers:
+		ex.trail(m)
+	case wire.ReplyFail:
+		ex.failWith(m.Code)
+	case wire.ReplyAccept, wire.ReplyMessage, wire.ReplyClose:
+		err = ex.socket.obey(m)
+		if m.Kind == wire.ReplyAccept && ex.socket.isAccepted() {
+			ex.s.queue.SetWait(&ex.Job, dispatch.ForFrames, true)
+		}
+	}
+	return tookFile, err
+}
+
+// HintsLocked implements [dispatch.Request].
+func (ex *exchange) HintsLocked(m *wire.Reply) { ex.sendHints(m) }
+
+// Fail implements [dispatch.Request].
+func (ex *exchange) Fail(status int) {
+	ex.Release()
+	ex.failWith(status)
+}
+
+// TimeOut implements [dispatch.Request].
+func (ex *exchange) TimeOut(started bool) {
+	switch {
+	case !started:
+		ex.Fail(504)
+	case ex.socket == nil || !ex.socket.fail():
+		ex.Kill()
+	}
+}
+
+// Kill implements [dispatch.Request].
+func (ex *exchange) Kill() { ex.to.kill() }
+
+// Broken implements [dispatch.Request].
+func (ex *exchange) Broken() bool { return ex.to.broken() }
+
+// IsWebSocket implements [dispatch.Request].
+func (ex *exchange) IsWebSocket() bool { return ex.socket != nil }
+
+// LeaveLocked implements [dispatch.Request].
+func (ex *exchange) LeaveLocked(after time.Duration) { ex.socket.leave(now() + int64(after)) }
+
+// IsStreaming implements [dispatch.Request].
+func (ex *exchange) IsStreaming() bool { return ex.feed != nil }
+
+// DescribeLocked implements [dispatch.Request].
+func (ex *exchange) DescribeLocked() (method, path string) {
+	return string(ex.req.Method), ex.reported()
+}
+
+// reportedPath is how much of a target the master is told. In JSON a byte takes up to six,
+// and a message has room for so many only.
+const reportedPath = 4 << 10
+
+// reported returns the path of the target as the log has it: without the query, which may
+// hold what is secret, and nothing that would not be printed.
+func (ex *exchange) reported() string {
+	path, _, _ := bytes.Cut(ex.req.Target, []byte("?"))
+	path = path[:min(len(path), reportedPath)]
+	if !bytes.ContainsFunc(path, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		return string(path)
+	}
+	var b strings.Builder
+	for _, c := range path {
+		if c < ' ' || c >= 0x7f {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
