@@ -102,7 +102,7 @@ func TestHealthcheck(t *testing.T) {
 	t.Parallel()
 	check := func(env []string, args ...string) (int, string) {
 		cmd := exec.Command(harness.Command(t)[0], append([]string{"healthcheck"}, args...)...)
-		cmd.Env = append(env, "GORACE=atexit_sleep_ms=0", "PATH=/nowhere")
+		cmd.Env = append(append(env, "PATH=/nowhere"), harness.BinaryEnv()...)
 		out, _ := cmd.CombinedOutput()
 		return cmd.ProcessState.ExitCode(), string(out)
 	}

@@ -141,7 +141,7 @@ func agentOf(t *testing.T, script string) int {
 				return
 			}
 			cmd := exec.Command("/bin/sh", "-c", script)
-			cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+			cmd.Env = append(os.Environ(), harness.BinaryEnv()...)
 			out, err := cmd.Output()
 			if err != nil {
 				t.Errorf("the agent: %v", err)

@@ -45,7 +45,7 @@ func onScreen(t *testing.T, app string, args ...string) (*screen, string) {
 	addr := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
 	sc := &screen{master: master, cmd: exec.Command(harness.Command(t)[0], append([]string{"--bind", addr}, append(args, "webapp:app")...)...)}
 	sc.cmd.Dir = dir
-	sc.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8", "INDRIK_PYTHON=" + harness.Python(), "TERM=dumb", "GORACE=atexit_sleep_ms=0"}
+	sc.cmd.Env = append(harness.BinaryEnv(), "PATH="+os.Getenv("PATH"), "HOME="+dir, "LANG=C.UTF-8", "INDRIK_PYTHON="+harness.Python(), "TERM=dumb")
 	sc.cmd.Stdin, sc.cmd.Stdout, sc.cmd.Stderr = slave, slave, slave
 	sc.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	harness.Must(t, sc.cmd.Start())

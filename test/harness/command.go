@@ -21,6 +21,15 @@ var OtherServer = strings.Fields(os.Getenv("INDRIK_TEST_SERVER"))
 // run; empty if they do not count them. Servers that run as other users write there too.
 var coverDir = os.Getenv("GOCOVERDIR")
 
+// BinaryEnv is what each process of the built binary needs in its environment.
+func BinaryEnv() []string {
+	env := []string{"GORACE=atexit_sleep_ms=0"} // the race detector would have each wait a second at its end
+	if coverDir != "" {
+		env = append(env, "GOCOVERDIR="+coverDir)
+	}
+	return env
+}
+
 // ProgramName is what the program calls itself.
 func ProgramName() string {
 	if len(OtherServer) > 0 {

@@ -166,17 +166,14 @@ func (s *Server) environment() []string {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.Dir, "LANG=C.UTF-8", "TMPDIR=" + s.Path("tmp"),
 		"PYTHONPATH=" + filepath.Join(Repository, "test", "apps"), "PYTHONDONTWRITEBYTECODE=1",
 		"GATES=" + s.Path("gates"), "PWD=" + s.Dir,
-		"GORACE=atexit_sleep_ms=0", // the race detector would have each process wait a second at its end
 	}
+	env = append(env, BinaryEnv()...)
 	switch {
 	case s.Options.Python == "-": // let it search
 	case s.Options.Python != "":
 		env = append(env, "INDRIK_PYTHON="+s.Options.Python)
 	default:
 		env = append(env, "INDRIK_PYTHON="+Python())
-	}
-	if coverDir != "" {
-		env = append(env, "GOCOVERDIR="+coverDir)
 	}
 	for _, e := range s.Options.Env {
 		env = append(env, strings.ReplaceAll(e, "DIR", s.Dir))
