@@ -26,19 +26,20 @@ const docsReading = `
 
 - **The machine is shared.** Clients and server run on the same processors. So the requests a second are what is left
   when the clients have had theirs, and two servers that are faster than the clients look alike. The processor time a
-  request takes, of all processes of the server, does not suffer from that: it stands beside.
+  request takes, of all processes of the server, does not suffer from that: it is in a column of its own.
 - **× anchor** is the ratio to gunicorn gthread for WSGI, to uvicorn for ASGI. Ratios travel from machine to machine
   better than the figures themselves.
-- **Interleaved.** A B C A B C: what disturbs the machine for a while hits all. A figure is the median of the rounds,
-  with the lowest and the highest. A server is started anew for each measurement, and is the only one alive.
+- **Interleaved.** A B C A B C: what disturbs the machine for a while affects all of them. A figure is the median of the
+  rounds, with the lowest and the highest. A server is started again for each measurement, and is the only one that
+  runs.
 - **Closed loop** (most tables): a client asks again when it has its answer. That finds out how much a server can do.
-  Its latencies are those of a server under as much load as it can bear, and say little. **At a fixed rate**, times are
+  Its latencies are those of a server under as much load as it can take, and say little. **At a fixed rate**, times are
   from when a request was due, however late the client came to send it: these are latencies.
 - **Every answer is checked**, status and each byte of the body. Errors, clients that were not served at all, rounds
   that differ by more than a fifth and a machine that others use are marked (⚠) and not left out.
 - **waitress** has one process, with as many threads as others have in all their workers.
 - **What counts for a goal.** A server that leaves clients without an answer, or does not call close() of responses
-  where the app has work to do there, stands in the tables with a mark, and is not compared with.
+  where the app has work to do there, is in the tables with a mark, and is not compared.
 - uWSGI keeps connections only with ` + "`http11-socket`" + `; a worker then serves one connection until its client closes it, and
   other clients wait. The table says how many.
 `
@@ -96,7 +97,8 @@ func (r *report) results(b *strings.Builder) {
 ## Results
 
 Medians: Indrik's best worker class, the server that ratios are given to (%s for WSGI, %s for ASGI),
-and the best of all others. **Bold** is who is ahead of Indrik, or Indrik where nobody is.
+and the best of all others. **Bold** marks the server that is ahead of Indrik, or Indrik if
+none is.
 
 | | | Indrik | %s, %s | the best of the others |
 |---|---|---:|---:|---:|

@@ -107,8 +107,7 @@ var allWorkloads = []workload{
 	},
 	{
 		Name: "close", Title: "The end of a response, WSGI", WSGI: "closing", Table: ending, Short: true, Run: runClose, Once: true,
-		Text: "PEP 3333 has the server call close() of each response. Frameworks end their requests there: Flask runs what was registered for " +
-			"it, Django sends request_finished, which gives back database connections. A server that does not call it has less to do.",
+		Text: "PEP 3333 requires the server to call close() of each response. Frameworks end their requests there: Flask runs the functions that were registered for it, Django sends request_finished, which gives back database connections. A server that does not call it has less to do.",
 	},
 	sleeping(64), sleeping(512),
 	mixed("mixed", "a quarter", 2, true),
@@ -184,8 +183,7 @@ var allWorkloads = []workload{
 	},
 	{
 		Name: "memory", Title: "Memory", WSGI: "hello", ASGI: "hello_asgi", Table: memory, Needs: []ability{scales}, Run: runMemory, Long: true,
-		Text: "Hello. PSS (what a process has to itself, and its share of what it shares) of all processes of the server with 2 workers; and what each " +
-			"more takes: the difference between 6 and 2 workers, divided by 4.",
+		Text: "Hello. PSS (the memory that a process has for itself, and its share of the memory that it shares) of all processes of the server with 2 workers; and what each additional worker takes: the difference between 6 and 2 workers, divided by 4.",
 	},
 	{
 		Name: "memory-flask", Title: "Memory, Flask", WSGI: "flask_app", Table: memory, Needs: []ability{scales}, Run: runMemory, Long: true,
@@ -198,14 +196,14 @@ var allWorkloads = []workload{
 	},
 	{
 		Name: "idle", Title: "10 000 idle connections", WSGI: "hello", ASGI: "hello_asgi", Table: idle, Needs: []ability{holds}, Run: runIdle, Long: true,
-		Text:  "Each has had one answer; keep-alive of 75 s where that can be set. PSS of the server with and without them; what the kernel needs is not in it.",
+		Text:  "Each has had one answer; keep-alive of 75 s where that can be set. PSS of the server with and without them; memory of the kernel is not included.",
 		Setup: func(s *setup) { s.Idle = true },
 	},
 	{
 		Name: "reload", Title: "Reload under load", WSGI: "slow_import", ASGI: "slow_import_asgi", Lengths: 4, AtLeast: 4 * time.Second,
 		Table: reloading, Short: true, Needs: []ability{reloads}, Run: runReload, Long: true,
 		Text: "HUP, with an app that takes 2 s to import; 16 clients on keep-alive connections and 4 with a connection for each " +
-			"request, each with a pause of 5 ms after an answer. A request is lost when it gets no whole and right answer. " +
+			"request, each with a pause of 5 ms after an answer. A request is lost if it does not get a complete and correct answer. " +
 			"Times are from HUP to the first answer of a new process, and to the last of an old one.",
 		Groups: []load.Group{
 			{Name: "keep-alive", Clients: 16, Request: request("GET", "/", nil, false), Want: hello, Pause: 5 * time.Millisecond},
@@ -225,7 +223,7 @@ func answerOf(app string) []byte {
 	return hello
 }
 
-var openText = fmt.Sprintf("64 clients, each with a request every %.1f ms whatever has become of the one before: %d requests/s. "+
+var openText = fmt.Sprintf("64 clients, each with a request every %.1f ms whatever has happened to the one before: %d requests/s. "+
 	"Times are from when a request was due.", 64e3/openRate, openRate)
 
 func get(clients int, path string, want []byte) []load.Group {
