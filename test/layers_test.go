@@ -36,6 +36,7 @@ var layers = map[string][]string{
 	},
 	"internal/tools/house":      {},
 	"internal/settings/gendocs": {"internal/settings", "internal/version"},
+	"internal/wire/genpython":   {},
 	"internal/pyfind":           {},
 	"internal/codewatch":        {},
 	"internal/notify":           {},
