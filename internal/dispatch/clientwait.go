@@ -96,24 +96,24 @@ func (q *Queue) review() {
 // A bodyWait is since when a worker waits for more of a body. It is used without the
 // queue's mutex, which would cost too much for each piece.
 type bodyWait struct {
-	since  atomic.Int64 // as a time since started; 0: it does not wait
+	since  atomic.Int64 // as a time since epoch; 0: it does not wait
 	stands atomic.Bool  // the request has given up its place for that
 }
 
-// started is before every wait.
-var started = time.Now().Add(-time.Second)
+// epoch is before every wait.
+var epoch = time.Now().Add(-time.Second)
 
 func (b *bodyWait) waits() bool { return b.since.Load() != 0 }
 
 // waitsFor reports whether the worker has waited for a time.
 func (b *bodyWait) waitsFor(d time.Duration) bool {
 	since := b.since.Load()
-	return since != 0 && since <= int64(time.Since(started)-d)
+	return since != 0 && since <= int64(time.Since(epoch)-d)
 }
 
 // AwaitBody is called before more of the body is read from the client, which the worker
 // wants, and GotBody after that.
-func (j *Job) AwaitBody() { j.body.since.Store(int64(time.Since(started))) }
+func (j *Job) AwaitBody() { j.body.since.Store(int64(time.Since(epoch))) }
 
 // GotBody is called when AwaitBody has got something, or the body ends.
 func (q *Queue) GotBody(j *Job) {

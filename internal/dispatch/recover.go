@@ -137,10 +137,10 @@ func (q *Queue) begunByLocked(w *worker) []*Job {
 	return jobs
 }
 
-// claimedByLocked returns the request that a slot of a worker has claimed last, nil if that
+// claimedByLocked returns the request that the slot of a worker with an index has claimed last, nil if that
 // is over or not its own.
-func (q *Queue) claimedByLocked(w *worker, slot int) *Job {
-	id, token := w.board.Claim(slot)
+func (q *Queue) claimedByLocked(w *worker, index int) *Job {
+	id, token := w.board.Claim(index)
 	if j := q.inFlight[id]; j != nil && j.assigned == nil && j.token == token {
 		return j
 	}

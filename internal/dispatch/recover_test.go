@@ -142,10 +142,10 @@ func (rec *crashRecord) begin(path string, dies bool) {
 type crash int
 
 const (
-	unclaimed crash = iota
-	claimed
-	journaled
-	answered
+	unclaimedCrash crash = iota
+	claimedCrash
+	journaledCrash
+	answeredCrash
 	crashes
 )
 
@@ -165,7 +165,7 @@ func (w *fakeWorker) runUntilCrash(at crash, rec *crashRecord) {
 		var journal []byte
 		for _, q := range qs {
 			n++
-			if at == unclaimed && n == last {
+			if at == unclaimedCrash && n == last {
 				return
 			}
 			if !w.claim(0, q.id) {
@@ -174,14 +174,14 @@ func (w *fakeWorker) runUntilCrash(at crash, rec *crashRecord) {
 				journal = nil
 				continue
 			}
-			dies := at == claimed && n == last
+			dies := at == claimedCrash && n == last
 			rec.begin(q.path, dies)
 			if dies {
 				return
 			}
 			journal = append(journal, echo(q)...)
 			w.journal(0, journal)
-			if at == journaled && n == last {
+			if at == journaledCrash && n == last {
 				return
 			}
 		}
@@ -189,7 +189,7 @@ func (w *fakeWorker) runUntilCrash(at crash, rec *crashRecord) {
 			w.say(0, journal)
 			w.journal(0, nil)
 		}
-		if at == answered && n >= last {
+		if at == answeredCrash && n >= last {
 			return
 		}
 	}

@@ -14,7 +14,8 @@ import (
 //
 // Methods whose names end in Locked are called with the queue's mutex held. They, and
 // Release, must neither wait nor call the queue. The others are called without that
-// mutex; those about the response one at a time, in the order of what the worker says.
+// mutex, and may call the queue; those about the response one at a time, in the order of what
+// the worker says.
 type Request interface {
 	// EncodeLocked returns the message for workers of a kind, with an id and a token
 	// in it, and the files that go along, which stay the request's. arena is where the
@@ -29,6 +30,7 @@ type Request interface {
 
 	// Reply acts on a message about the response, which came at a time, and reports
 	// whether it has taken the file over. The error says how that breaks the protocol.
+	// The mutex of the slot that the message came from is held.
 	Reply(m *wire.Reply, file *os.File, came time.Time) (tookFile bool, err error)
 	// HintsLocked sends an interim response.
 	HintsLocked(m *wire.Reply)

@@ -184,17 +184,17 @@ func (w *fakeWorker) receive(wait time.Duration) (q request, ok bool) {
 }
 
 // take receives and claims a request, which must come.
-func (w *fakeWorker) take(slot int) request {
+func (w *fakeWorker) take(index int) request {
 	w.t.Helper()
 	for {
 		q, ok := w.receive(5 * time.Second)
 		if !ok {
 			w.t.Fatal("no request came")
 		}
-		if w.claim(slot, q.id) {
+		if w.claim(index, q.id) {
 			return q
 		}
-		w.say(slot, refused(q.id))
+		w.say(index, refused(q.id))
 	}
 }
 
@@ -218,7 +218,7 @@ const (
 	wordJournaled = 4
 )
 
-func slotWord(slot, word int) int { return wordSlots + 8*slot + word }
+func slotWord(index, word int) int { return wordSlots + 8*index + word }
 
 func (w *fakeWorker) word(i int) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&w.mem[8*i]))
@@ -226,11 +226,11 @@ func (w *fakeWorker) word(i int) *atomic.Uint64 {
 
 // claim writes the id and the token into the words of a slot, and reports whether the
 // request may be run.
-func (w *fakeWorker) claim(slot int, id uint32) bool {
+func (w *fakeWorker) claim(index int, id uint32) bool {
 	if token, ok := w.r.tokens.Load(id); ok {
-		w.word(slotWord(slot, wordToken)).Store(token.(uint64))
+		w.word(slotWord(index, wordToken)).Store(token.(uint64))
 	}
-	w.word(slotWord(slot, wordClaimed)).Store(uint64(id))
+	w.word(slotWord(index, wordClaimed)).Store(uint64(id))
 	for i := range wire.MaxRevoked {
 		if w.word(wordRing+i).Load() == uint64(id) {
 			return false
@@ -240,18 +240,18 @@ func (w *fakeWorker) claim(slot int, id uint32) bool {
 }
 
 // journal puts messages into the reply journal of a slot, as all that is there.
-func (w *fakeWorker) journal(slot int, b []byte) {
+func (w *fakeWorker) journal(index int, b []byte) {
 	const size = wire.JournalSize + wire.ResponseBufferSize
 	b = w.r.named(b)
-	copy(w.mem[len(w.mem)-(slot+1)*size:][:size], b)
-	w.word(slotWord(slot, wordJournaled)).Store(uint64(len(b)))
+	copy(w.mem[len(w.mem)-(index+1)*size:][:size], b)
+	w.word(slotWord(index, wordJournaled)).Store(uint64(len(b)))
 }
 
 // say sends a message from a slot, in which ids stand for claims.
-func (w *fakeWorker) say(slot int, msg []byte) {
+func (w *fakeWorker) say(index int, msg []byte) {
 	w.t.Helper()
-	if err := unix.Sendmsg(int(w.slots[slot].Fd()), w.r.named(msg), nil, nil, unix.MSG_NOSIGNAL); err != nil {
-		w.t.Errorf("slot %d: %s", slot, err)
+	if err := unix.Sendmsg(int(w.slots[index].Fd()), w.r.named(msg), nil, nil, unix.MSG_NOSIGNAL); err != nil {
+		w.t.Errorf("slot %d: %s", index, err)
 	}
 }
 
@@ -297,7 +297,7 @@ func (r *rig) decodeRequests(b []byte) (qs []request) {
 
 // Messages from slots.
 
-func message(kind wire.ReplyKind, items int, id uint32) []byte {
+func replyHead(kind wire.ReplyKind, items int, id uint32) []byte {
 	return wire.AppendInt(wire.AppendInt(wire.AppendTuple(nil, items), int64(kind)), int64(id))
 }
 
@@ -306,13 +306,13 @@ func appendHead(b []byte) []byte {
 }
 
 func response(id uint32, body string) []byte {
-	return wire.AppendBytes(appendHead(message(wire.ReplyResponse, 5, id)), []byte(body))
+	return wire.AppendBytes(appendHead(replyHead(wire.ReplyResponse, 5, id)), []byte(body))
 }
 
 // echo answers with the path.
 func echo(q request) []byte { return response(q.id, q.path) }
 
-func refused(id uint32) []byte { return message(wire.ReplyRefused, 2, id) }
+func refused(id uint32) []byte { return replyHead(wire.ReplyRefused, 2, id) }
 
 // A call is a request without HTTP.
 type call struct {

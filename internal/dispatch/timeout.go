@@ -107,21 +107,21 @@ func (q *Queue) runningLocked(w *worker, now time.Time) []*Job {
 }
 
 // beganLocked records that a slot runs a request, and tells the slot until when it may.
-func (q *Queue) beganLocked(j *Job, w *worker, slot int, now time.Time) {
+func (q *Queue) beganLocked(j *Job, w *worker, index int, now time.Time) {
 	if j.claimant != nil {
 		return
 	}
 	j.claimant, j.claimedAt = w, now
 	if t := w.gen.settings.Timeout; t > 0 && w.kind != ASGI {
-		j.setDeadlineLocked(w, slot, now.Add(t))
+		j.setDeadlineLocked(w, index, now.Add(t))
 	}
 }
 
 // setDeadlineLocked bounds a request. A slot that runs one at a time is told.
-func (j *Job) setDeadlineLocked(w *worker, slot int, t time.Time) {
+func (j *Job) setDeadlineLocked(w *worker, index int, t time.Time) {
 	j.deadline = t
 	if j.assigned == nil {
-		w.board.SetDeadline(slot, j.id, t)
+		w.board.SetDeadline(index, j.id, t)
 	}
 }
 
