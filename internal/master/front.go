@@ -244,7 +244,6 @@ func (m *Master) fromFront(f *front, msg wire.FromFront) {
 		f.answered(msg)
 	case wire.TypeReady:
 		f.ready = true
-		m.frontPause.lived()
 	case wire.TypeTimeout:
 		m.timedOut(msg)
 	case wire.TypeSettled:
@@ -298,6 +297,8 @@ func (m *Master) frontExited(status syscall.WaitStatus) {
 	pause := time.Duration(0)
 	if !f.ready || m.now().Sub(f.born) < young && !status.Signaled() {
 		pause = m.frontPause.died(m.now())
+	} else {
+		m.frontPause.lived()
 	}
 	m.after(pause, m.replaceFront)
 }

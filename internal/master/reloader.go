@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// lookMost is how long a request waits for a reload that is under way;
+	// checkLimit is how long a request waits for a reload that is under way;
 	// then the workers that are there get it.
-	lookMost = 20 * time.Second
+	checkLimit = 20 * time.Second
 	// quiet is how long there must have been no change for the next one to be
 	// answered by a reload at once.
 	quiet = 2 * time.Second
@@ -144,7 +144,7 @@ func (m *Master) lookAtCode(n int) {
 	r := &m.reloader
 	r.look = n
 	f := m.front
-	m.after(lookMost, func() {
+	m.after(checkLimit, func() {
 		if r.look == n && m.front == f {
 			m.sendLooked()
 		}

@@ -142,7 +142,7 @@ func TestHangingSpawnerAtTheEnd(t *testing.T) {
 		w.signal(syscall.SIGTERM)
 		w.pass(2 * time.Minute)
 		if w.code >= 0 || !w.spawner().proc.gone {
-			t.Fatalf("code %d, the spawner has ended: %v", w.code, w.spawner().proc.gone)
+			w.t.Fatalf("code %d, the spawner has ended: %v", w.code, w.spawner().proc.gone)
 		}
 		for _, worker := range w.workers { // they are the master's children now
 			worker.die(signaled(syscall.SIGKILL))

@@ -1,7 +1,10 @@
 package master
 
 import (
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"indrik/internal/wire"
 )
@@ -21,4 +24,227 @@ func TestSpawnerDiesAfterTheWorkerSpoke(t *testing.T) {
 	if !unknown.leaving {
 		t.Error("a worker of which nothing is known would be kept when it turns up")
 	}
+}
+
+// A worker that dies is replaced at once, and its obituary says what it ran.
+func TestWorkerDies(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		worker := w.live()[0]
+		worker.dump.WriteString("Fatal Python error: Segmentation fault\n\nCurrent thread\n")
+		w.pass(3 * time.Minute)
+		worker.die(signaled(syscall.SIGSEGV))
+		w.wait()
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeLost, Age: worker.age, Served: 7, Running: []wire.Running{{Method: "GET", Path: "/x", Seconds: 1}}})
+		w.pass(time.Second)
+		w.expectWorkers(2)
+		w.expectLog("was sent SIGSEGV!", "was sent SIGSEGV after 3 min and 7 requests, while it ran GET /x (1.0 s).", "at most 2 MiB", "Fatal Python error")
+	})
+}
+
+// The obituary comes also if the front does not say what a worker ran, or says it first.
+func TestObituaryInAnyOrder(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.sys.oomKills = func() int { return 1 }
+		w.live()[0].die(signaled(syscall.SIGKILL))
+		w.pass(obituaryWait - 100*time.Millisecond)
+		if w.said("was sent SIGKILL after") {
+			t.Error("the front was not waited for")
+		}
+		w.pass(time.Second)
+		w.expectLog("was sent SIGKILL! Perhaps out of memory?", "was sent SIGKILL after 0.9 s.", "oom_kill 1")
+		worker := w.live()[0]
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeLost, Age: worker.age, Served: 3})
+		w.wait()
+		worker.die(exited(9))
+		w.wait()
+		w.expectLog("exited with code 9.", "exited with code 9 after 2.9 s and 3 requests")
+	})
+}
+
+// Workers that die young are forked after longer and longer pauses; one that lived well
+// ends that.
+func TestCrashLoop(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.stuck = true
+		var pauses []time.Duration
+		for range 6 {
+			begun, n := time.Now(), len(w.workers)
+			w.workers[n-1].die(exited(3))
+			for len(w.workers) == n {
+				w.pass(10 * time.Millisecond)
+			}
+			pauses = append(pauses, time.Since(begun).Truncate(100*time.Millisecond))
+		}
+		want := []time.Duration{0, 100, 200, 400, 800, 1600}
+		for i := range want {
+			if pauses[i] != want[i]*time.Millisecond {
+				t.Errorf("pauses %v, want %v ms", pauses, want)
+				break
+			}
+		}
+		w.expectLog("Workers keep failing: the next one is started in 100ms")
+		w.workers[len(w.workers)-1].ready()
+		w.pass(2 * time.Second)
+		n := len(w.workers)
+		w.workers[n-1].die(exited(3))
+		w.pass(10 * time.Millisecond)
+		if len(w.workers) != n+1 {
+			t.Error("a worker that lived well is not replaced at once")
+		}
+	})
+}
+
+// A worker that asks to be recycled serves until another one is ready.
+func TestRecycle(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		worker := w.live()[0]
+		worker.say(wire.FromWorker{Type: wire.TypeRecycle})
+		w.wait()
+		w.expectWorkers(3)
+		if len(w.front().told(wire.TypeRetire)) != 0 {
+			t.Error("it was retired before another one was ready")
+		}
+		w.pass(time.Second)
+		w.expectWorkers(2)
+		if !worker.proc.gone {
+			t.Error("it is still there")
+		}
+	})
+}
+
+// A request that ran too long ends its worker, whose stacks are logged.
+func TestTimeout(t *testing.T) {
+	inWorld(t, []string{"--graceful-timeout", "10"}, func(w *world) {
+		first, second := w.live()[0], w.live()[1]
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeTimeout, Age: first.age, Method: "GET", Path: "/slow", Seconds: 30})
+		w.pass(time.Second)
+		w.expectLog("WORKER TIMEOUT", "GET /slow after 30.0 s\nthe stacks")
+		w.expectWorkers(2)
+		if !first.proc.gone {
+			t.Error("the worker is still there")
+		}
+		// Another one runs other requests: it is aborted when these are done.
+		second.stubborn = true
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeTimeout, Age: second.age, Seconds: 30, Blocked: 3, Others: 1})
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeTimeout, Age: second.age, Method: "GET", Path: "/other", Seconds: 30, Others: 1})
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeTimeout, Age: 99})
+		w.pass(time.Second)
+		w.expectLog("the event loop has been blocked for 30.0 s, with 3 requests", "GET /other")
+		if second.proc.gone {
+			t.Error("it was aborted although it runs something else")
+		}
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeSettled, Age: second.age})
+		w.pass(time.Second)
+		if !second.proc.gone {
+			t.Error("it is still there although it has nothing to do")
+		}
+		// And without that after graceful_timeout.
+		third := w.live()[0]
+		third.stubborn = true
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeTimeout, Age: third.age, Method: "GET", Path: "/", Seconds: 30, Others: 1})
+		w.pass(15 * time.Second)
+		if !third.proc.gone {
+			t.Error("it outlives graceful_timeout")
+		}
+	})
+}
+
+// A worker whose channel to the front ends is ended if that is a breach, and retired if it
+// ends its app by itself.
+func TestSlotClosed(t *testing.T) {
+	for _, kind := range []string{"", wire.KindASGI} {
+		atStart(t, []string{"app:app"}, func(w *world) {
+			w.kind = kind
+			w.start()
+			w.pass(time.Second)
+			worker := w.live()[0]
+			worker.stubborn = true
+			w.front().conn.tell(wire.FromFront{Type: wire.TypeClosed, Age: worker.age})
+			w.pass(silentGrace + time.Second)
+			if breach := w.said("it closed its channel to the front"); breach != (kind == "") {
+				t.Errorf("kind %q: a breach: %v", kind, breach)
+			}
+			w.pass(10 * time.Second)
+			if kind == "" && !worker.proc.gone || kind != "" && worker.proc.got[0] != syscall.SIGTERM {
+				t.Errorf("kind %q: it got %v", kind, worker.proc.got)
+			}
+			w.expectState(running)
+		})
+	}
+}
+
+// A worker may speak before its spawner says that it was forked, and it may be that the
+// spawner never does.
+func TestWorkerSpeaksFirst(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.failures[wire.TypeSpawn] = "silent"
+		w.live()[0].die(exited(0))
+		w.pass(time.Second)
+		age := w.m.lastAge
+		end := w.m.workers[age].channel.(*fakeChannel).end
+		p := w.process(func(p *fakeProcess, sig syscall.Signal) { w.exit(p, signaled(sig)) })
+		end.tell(fromWorker{FromWorker: wire.FromWorker{Type: wire.TypeReady}, Sender: p.pid})
+		w.wait()
+		if worker := w.m.workers[age]; worker.pid != p.pid || !worker.active {
+			t.Errorf("%+v", worker)
+		}
+		w.failures[wire.TypeSpawn] = ""
+		w.spawner().die(signaled(syscall.SIGKILL))
+		w.pass(10 * time.Second)
+		w.expectState(running)
+		w.expectWorkers(2)
+		end.Close()
+	})
+}
+
+// What a worker cannot be made without is missing: it is tried again after a pause.
+func TestWorkerCannotBeMade(t *testing.T) {
+	for _, c := range []struct{ refuse, failure, says string }{
+		{"pair", "", "cannot make the channels of a worker"},
+		{"channel", "", "cannot make the channels of a worker"},
+		{"growing", "", "cannot make the channels of a worker"},
+		{"", "no fork", "Cannot start a worker: no fork"},
+	} {
+		inWorld(t, nil, func(w *world) {
+			w.refuse[c.refuse], w.failures[wire.TypeSpawn] = syscall.EMFILE, c.failure
+			w.live()[0].die(exited(0))
+			w.pass(time.Second)
+			w.expectLog(c.says)
+			w.expectWorkers(1)
+			w.refuse[c.refuse], w.failures[wire.TypeSpawn] = nil, ""
+			w.pass(longestPause)
+			w.expectWorkers(2)
+		})
+	}
+}
+
+// TTIN and TTOU change the number of workers, which is never less than one.
+func TestMoreAndFewer(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.signal(syscall.SIGTTIN)
+		w.pass(time.Second)
+		w.expectWorkers(3)
+		for range 4 {
+			w.signal(syscall.SIGTTOU)
+		}
+		w.pass(time.Second)
+		w.expectWorkers(1)
+	})
+}
+
+// Which kind of worker is used is told once, also when the app decides it.
+func TestKindOfTheApp(t *testing.T) {
+	atStart(t, []string{"--worker-affinity", "cookie", "app:app"}, func(w *world) {
+		w.kind = wire.KindASGI
+		w.start()
+		w.pass(time.Second)
+		w.expectState(running)
+		w.expectLog("Using worker: asgi, since app:app is an ASGI app")
+		if strings.Count(w.log(), "Using worker") != 1 {
+			t.Error(w.log())
+		}
+	})
+	inWorld(t, []string{"--worker-affinity", "cookie"}, func(w *world) {
+		w.expectLog("worker_affinity = cookie has no effect: workers of kind sync take their requests from one queue.")
+	})
 }
