@@ -79,7 +79,8 @@
 //     of it.
 //   - Whoever removes a job (removeLocked) ends its request: by the reply that completes it,
 //     by Request.Fail or Request.TimeOut after the mutex was released, or by Release if the
-//     client has left.
+//     client has left. The request of a client that has left was killed, and may be ended
+//     once more.
 //   - generation.inFlight counts the jobs in the queue of the generation and in the slots
 //     that read it; worker.inFlight those of a multiplexed worker, and worker.standing those
 //     of these that wait for their clients.

@@ -72,3 +72,16 @@ func TestOverloadNamesWhatKeepsTheSlotsBusy(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// A request whose client has left keeps its worker busy, and its head may be gone.
+func TestOverloadNamesRequestsWithoutClients(t *testing.T) {
+	r := newRig(t, 0)
+	g := r.generation(1, nil)
+	w := r.worker(g, 1, "")
+	c := r.get(g, "/left")
+	w.take(0)
+	r.q.CancelByClient(&c.Job)
+	if got := r.q.busy(); !strings.Contains(got, "1 × GET /left ") {
+		t.Errorf("%q", got)
+	}
+}

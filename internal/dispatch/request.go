@@ -40,7 +40,8 @@ type Request interface {
 	// TimeOut ends a request that has run for too long. started says whether a worker
 	// had begun to answer it.
 	TimeOut(started bool)
-	// Kill cuts the response off so that no client takes it for complete.
+	// Kill cuts the response off so that no client takes it for complete. What follows
+	// of the response goes nowhere.
 	Kill()
 	// Broken reports whether the response was cut off.
 	Broken() bool

@@ -63,7 +63,9 @@ func (c *fakeConfig) Dispatch() *Settings { return &c.Settings }
 
 func newRig(t testing.TB, front int) *rig {
 	h := &fakeHost{}
-	return &rig{t: t, q: NewQueue(h, front), host: h}
+	r := &rig{t: t, q: NewQueue(h, front), host: h}
+	t.Cleanup(func() { eventually(t, "all workers are forgotten", func() bool { return r.q.Load().Workers == 0 }) })
+	return r
 }
 
 // A fakeGeneration is a generation, with the workers' end of its queue.
@@ -328,6 +330,7 @@ type call struct {
 	message  []byte
 	body     []byte
 	released bool
+	killed   bool // what comes goes nowhere
 }
 
 // An outcome is how a call has ended: with a status and a body, or 0 if it was cut off.
@@ -372,6 +375,9 @@ func (c *call) wait() outcome {
 func (c *call) end(status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.killed {
+		return
+	}
 	c.done <- outcome{status, string(c.body)}
 	if len(c.done) > 1 {
 		c.t.Errorf("%s has ended twice", c.path)
@@ -429,15 +435,27 @@ func (c *call) TimeOut(started bool) {
 	}
 }
 
-func (c *call) Kill()                                 { c.end(0) }
-func (c *call) Broken() bool                          { return false }
-func (c *call) HintsLocked(*wire.Reply)               {}
-func (c *call) IsWebSocket() bool                     { return c.webSocket }
-func (c *call) LeaveLocked(time.Duration)             {}
-func (c *call) IsStreaming() bool                     { return false }
-func (c *call) DescribeLocked() (method, path string) { return "GET", c.path }
-func (c *call) ClientAddr() (addr netip.Addr)         { return addr }
-func (c *call) AffinityToken() []byte                 { return nil }
+func (c *call) DescribeLocked() (method, path string) {
+	if c.left {
+		c.t.Errorf("%s is asked for its head after its client has left", c.path)
+	}
+	return "GET", c.path
+}
+
+func (c *call) Kill() {
+	c.end(0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.killed = true
+}
+
+func (c *call) Broken() bool                  { return false }
+func (c *call) HintsLocked(*wire.Reply)       {}
+func (c *call) IsWebSocket() bool             { return c.webSocket }
+func (c *call) LeaveLocked(time.Duration)     {}
+func (c *call) IsStreaming() bool             { return false }
+func (c *call) ClientAddr() (addr netip.Addr) { return addr }
+func (c *call) AffinityToken() []byte         { return nil }
 
 // eventually waits until cond holds.
 func eventually(t testing.TB, what string, cond func() bool) {
