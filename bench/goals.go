@@ -126,10 +126,10 @@ func (g *goal) judge(r *report) (text, result string, met, ok bool) {
 			title = allWorkloads[i].Title
 		}
 	}
-	switch {
-	case g.theirs == "":
+	switch g.theirs {
+	case "":
 		text = fmt.Sprintf("%s, %s: %s %s %g", title, g.ours, g.figure.name, sign, g.plus)
-	case g.theirs == "*":
+	case "*":
 		text = fmt.Sprintf("%s, %s: %s %s every other server", title, g.ours, g.figure.name, sign)
 	default:
 		text = fmt.Sprintf("%s, %s: %s %s ", title, g.ours, g.figure.name, sign)

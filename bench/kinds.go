@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -82,7 +83,7 @@ func (k *kind) peer() *peer {
 		Name: "indrik " + k.app, Interface: wsgi,
 		command: func(e *environment, s *setup) []string {
 			args := []string{e.indrik, "--workers", fmt.Sprint(s.Workers), "--bind", s.address()}
-			return append(append(args, k.args...), k.app+":app")
+			return slices.Concat(args, k.args, []string{k.app + ":app"})
 		},
 	}
 }

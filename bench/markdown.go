@@ -112,7 +112,7 @@ func (r *report) conditions(b *strings.Builder) {
 		fmt.Fprintf(b, "**Incomplete: %s.**\n\n", r.Incomplete)
 	}
 	fmt.Fprintf(b, "- machine: %s\n- date: %s\n", &r.Machine, r.Machine.Date.Format("2006-01-02 15:04 MST"))
-	var versions []string
+	versions := make([]string, 0, len(r.Versions))
 	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
 		versions = append(versions, strings.TrimSpace(name+" "+r.Versions[name]))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -58,7 +59,7 @@ func behindNginx(e *environment, s *setup) []string {
 	args := []string{"sh", "-c", bothServers, "sh", s.Dir, s.file("nginx.conf"), e.bin + "/gunicorn"}
 	inner := *s
 	inner.TLS, inner.HTTP2, inner.Idle = false, false, false // nginx does that
-	return append(args, gunicornArgs(e, &inner, "gthread", "unix:"+s.file("gunicorn.sock"))...)
+	return slices.Concat(args, gunicornArgs(e, &inner, "gthread", "unix:"+s.file("gunicorn.sock")))
 }
 
 // writeNginxConfig writes the file that nginx is started with.

@@ -87,11 +87,11 @@ var allWorkloads = []workload{
 	},
 	{
 		Name: "echo", Title: "10 KB POST, echoed, WSGI", WSGI: "hello", Table: throughput, Short: true,
-		Text: "64 clients, keep-alive.", Groups: post(64, "/echo", tenKilobytes),
+		Text: "64 clients, keep-alive.", Groups: echo(64, tenKilobytes),
 	},
 	{
 		Name: "echo-1m", Title: "1 MB POST, echoed, WSGI", WSGI: "hello", Table: throughput, Chart: chartRate,
-		Text: "16 clients, keep-alive.", Groups: post(16, "/echo", megabyte),
+		Text: "16 clients, keep-alive.", Groups: echo(16, megabyte),
 	},
 	{
 		Name: "file", Title: "50 KB file, wsgi.file_wrapper", WSGI: "hello", Table: throughput,
@@ -143,11 +143,11 @@ var allWorkloads = []workload{
 	},
 	{
 		Name: "asgi-echo", Title: "10 KB POST, echoed, ASGI", ASGI: "hello_asgi", Table: throughput,
-		Text: "64 clients, keep-alive.", Groups: post(64, "/echo", tenKilobytes),
+		Text: "64 clients, keep-alive.", Groups: echo(64, tenKilobytes),
 	},
 	{
 		Name: "asgi-echo-1m", Title: "1 MB POST, echoed, ASGI", ASGI: "hello_asgi", Table: throughput,
-		Text: "16 clients, keep-alive.", Groups: post(16, "/echo", megabyte),
+		Text: "16 clients, keep-alive.", Groups: echo(16, megabyte),
 	},
 	{
 		Name: "fastapi", Title: "JSON from FastAPI", ASGI: "fastapi_app", Table: throughput, Short: true, Chart: chartRate,
@@ -240,8 +240,8 @@ func open(clients int, path string, want []byte) []load.Group {
 	return groups
 }
 
-func post(clients int, path string, body []byte) []load.Group {
-	return []load.Group{{Name: path, Clients: clients, Request: request("POST", path, body, false), Want: body}}
+func echo(clients int, body []byte) []load.Group {
+	return []load.Group{{Name: "/echo", Clients: clients, Request: request("POST", "/echo", body, false), Want: body}}
 }
 
 // sleeperThreads is for apps that wait: as many as such servers are usually

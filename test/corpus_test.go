@@ -189,7 +189,7 @@ func refusedAs(s *harness.Server, c refusedClass, pieces int) error {
 	}
 	r, err := harness.ReadResponse(client.Reader, "GET")
 	if err != nil || r.Status != c.status || !r.Closes() {
-		return fmt.Errorf("%v, %v, want %d and the end", r, err, c.status)
+		return fmt.Errorf("%v, %w, want %d and the end", r, err, c.status)
 	}
 	if r, err := harness.ReadResponse(client.Reader, "GET"); err == nil {
 		return fmt.Errorf("what followed was answered: %v", r)

@@ -110,7 +110,7 @@ func acceptedAs(s *harness.Server, c acceptedClass, size int) error {
 	for _, want := range c.answers {
 		r, err := harness.ReadResponse(client.Reader, "GET")
 		if err != nil || r.Status != 200 || string(r.Body) != want {
-			return fmt.Errorf("%v, %v, want %q", r, err, want)
+			return fmt.Errorf("%v, %w, want %q", r, err, want)
 		}
 	}
 	if strings.Contains(c.request, "/never") {

@@ -266,7 +266,7 @@ func hears(s *harness.Server, say saying, upgrades bool) error {
 		}
 	}
 	if err != nil || got != say.want {
-		return fmt.Errorf("%s: %v, %v, want %v", say.says, got, err, say.want)
+		return fmt.Errorf("%s: %v, %w, want %v", say.says, got, err, say.want)
 	}
 	if say.log != "" {
 		if _, _, ok := s.Log.Wait(mark, say.log, harness.Patience); !ok {
@@ -280,7 +280,7 @@ func hears(s *harness.Server, say saying, upgrades bool) error {
 func outcome(ws *harness.WebSocket) (any, error) {
 	if ws.Head.Status != 101 {
 		if err := harness.ReadBody(ws.Reader, ws.Head, "GET"); err != nil {
-			return cut, nil
+			return cut, nil //nolint:nilerr // that is the outcome
 		}
 		return ws.Head.Status, nil
 	}

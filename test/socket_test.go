@@ -158,12 +158,12 @@ func TestSocketClientCloses(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, sockets())
 	for code := 1000; code < 5000; code++ {
-		switch {
-		case code == 1015:
+		switch code {
+		case 1015:
 			code = 3000
-		case code == 3002:
+		case 3002:
 			code = 4998
-		case code == 1004, code == 1005, code == 1006:
+		case 1004, 1005, 1006:
 			continue
 		}
 		ws := s.WebSocket("/echo")

@@ -11,19 +11,19 @@ import (
 
 // A Client sends one request after the other.
 type Client interface {
-	// Do sends a request and checks its answer. Its error should be a Problem.
+	// Do sends a request and checks its answer. Its error should be a RequestError.
 	// After an error the client is closed, and another one made in its place.
 	Do(timeout time.Duration) error
 	Close()
 }
 
-// A Problem is what went wrong with a request.
-type Problem struct {
+// A RequestError is what went wrong with a request.
+type RequestError struct {
 	Kind Kind
 	Text string
 }
 
-func (p *Problem) Error() string { return string(p.Kind) + ": " + p.Text }
+func (e *RequestError) Error() string { return string(e.Kind) + ": " + e.Text }
 
 // ClientPlan is a run of clients that all do the same.
 type ClientPlan struct {
@@ -134,7 +134,7 @@ func (r *clientRun) serve(number int, t *Tally) {
 
 func (t *Tally) note(err error) {
 	kind := Lost
-	var problem *Problem
+	var problem *RequestError
 	if errors.As(err, &problem) {
 		kind = problem.Kind
 	}

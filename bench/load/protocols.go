@@ -36,7 +36,7 @@ func (t *Target) dial(number int) (net.Conn, error) {
 	}}
 	c, err := d.Dial("tcp4", t.Server.String())
 	if err != nil {
-		return nil, &Problem{Refused, err.Error()}
+		return nil, &RequestError{Refused, err.Error()}
 	}
 	return c, nil
 }
@@ -60,7 +60,7 @@ func TLS(t Target) func(int) (Client, error) {
 		}
 		if err := secure.Handshake(); err != nil {
 			c.Close()
-			return nil, &Problem{Refused, err.Error()}
+			return nil, &RequestError{Refused, err.Error()}
 		}
 		return &streamClient{c: secure, t: &t, buf: make([]byte, 0, len(t.Want)+4096)}, nil
 	}
@@ -91,15 +91,15 @@ func (s *streamClient) Do(timeout time.Duration) error {
 		h, body, size, bad := response(s.buf, errors.Is(err, io.EOF))
 		switch {
 		case bad != nil:
-			return &Problem{Malformed, bad.Error()}
+			return &RequestError{Malformed, bad.Error()}
 		case size > 0 && size < len(s.buf):
-			return &Problem{Malformed, fmt.Sprintf("%d bytes after the answer", len(s.buf)-size)}
+			return &RequestError{Malformed, fmt.Sprintf("%d bytes after the answer", len(s.buf)-size)}
 		case size > 0 && (h.status != 200 || !bytes.Equal(body, s.t.Want)):
-			return &Problem{Wrong, fmt.Sprintf("status %d, body of %d bytes: %.80q", h.status, len(body), body)}
+			return &RequestError{Wrong, fmt.Sprintf("status %d, body of %d bytes: %.80q", h.status, len(body), body)}
 		case size > 0:
 			return nil
 		case err != nil && len(s.buf) > 0:
-			return &Problem{Truncated, err.Error()}
+			return &RequestError{Truncated, err.Error()}
 		case err != nil:
 			return problem(err)
 		}
@@ -107,13 +107,13 @@ func (s *streamClient) Do(timeout time.Duration) error {
 }
 
 func problem(err error) error {
-	if known := (*Problem)(nil); errors.As(err, &known) {
+	if known := (*RequestError)(nil); errors.As(err, &known) {
 		return err
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return &Problem{TimedOut, err.Error()}
+		return &RequestError{TimedOut, err.Error()}
 	}
-	return &Problem{Lost, err.Error()}
+	return &RequestError{Lost, err.Error()}
 }
 
 // HTTP2 returns what makes clients that share connections: that of client n is
@@ -161,11 +161,11 @@ func (c *http2Client) Do(timeout time.Duration) error {
 	body, err := io.ReadAll(answer.Body)
 	switch {
 	case err != nil:
-		return &Problem{Truncated, err.Error()}
+		return &RequestError{Truncated, err.Error()}
 	case answer.ProtoMajor != 2:
-		return &Problem{Malformed, "the answer came by " + answer.Proto}
+		return &RequestError{Malformed, "the answer came by " + answer.Proto}
 	case answer.StatusCode != http.StatusOK || !bytes.Equal(body, c.t.Want):
-		return &Problem{Wrong, fmt.Sprintf("status %d, body of %d bytes: %.80q", answer.StatusCode, len(body), body)}
+		return &RequestError{Wrong, fmt.Sprintf("status %d, body of %d bytes: %.80q", answer.StatusCode, len(body), body)}
 	}
 	return nil
 }
@@ -209,7 +209,7 @@ func (s *socketClient) open() error {
 		return problem(err)
 	}
 	if answer.StatusCode != http.StatusSwitchingProtocols {
-		return &Problem{Refused, answer.Status}
+		return &RequestError{Refused, answer.Status}
 	}
 	return nil
 }
@@ -228,7 +228,7 @@ func (s *socketClient) Do(timeout time.Duration) error {
 		return problem(err)
 	}
 	if opcode != 0x2 || !bytes.Equal(payload, s.t.Want) {
-		return &Problem{Wrong, fmt.Sprintf("frame of opcode %d, %d bytes: %.80q", opcode, len(payload), payload)}
+		return &RequestError{Wrong, fmt.Sprintf("frame of opcode %d, %d bytes: %.80q", opcode, len(payload), payload)}
 	}
 	return nil
 }
@@ -260,7 +260,7 @@ func readFrame(in *bufio.Reader) (opcode byte, payload []byte, err error) {
 		}
 		size = int(binary.BigEndian.Uint16(length[:]))
 	case 127:
-		return 0, nil, &Problem{Wrong, "a frame of more than 64 KiB"}
+		return 0, nil, &RequestError{Wrong, "a frame of more than 64 KiB"}
 	}
 	payload = make([]byte, size)
 	_, err = io.ReadFull(in, payload)

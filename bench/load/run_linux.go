@@ -242,6 +242,7 @@ func (l *loop) event(c *client, events uint32) {
 		if events&(unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 			c.disconnect() // the server may close what is idle
 		}
+	default: // it may have ended in this round
 	}
 }
 

@@ -39,7 +39,7 @@ type step struct {
 
 func summarize(offered float64, rounds []round) step {
 	of := func(f func(*round) float64) stats.Summary {
-		var values []float64
+		values := make([]float64, 0, len(rounds))
 		for i := range rounds {
 			values = append(values, f(&rounds[i]))
 		}

@@ -70,7 +70,7 @@ func (a *Account) SetLimits(l Limits) {
 func (a *Account) Held() int64 { return a.held.Load() }
 
 // Fallen reports whether clients hold less than half of what they did since it last
-// reported so, and that was at least least bytes.
+// reported so, and they held at least as many bytes as least says.
 func (a *Account) Fallen(least int64) bool {
 	held, peak := a.held.Load(), a.peak.Load()
 	return peak >= least && held < peak/2 && a.peak.CompareAndSwap(peak, held)

@@ -122,7 +122,7 @@ func programs(argv []string) []string {
 // tell says why there is nothing to start, and returns the exit code.
 func tell(err error, stdout, stderr io.Writer) int {
 	var usage *settings.UsageError
-	var completion *settings.CompletionRequest
+	var completion *settings.CompletionError
 	var python *pyfind.NotFoundError
 	switch {
 	case errors.Is(err, settings.ErrHelp):

@@ -175,16 +175,15 @@ func (c *conn) serve() {
 // serveOne reads one request and hands it over; false ends the connection.
 func (c *conn) serveOne() bool {
 	n, cfg, err := c.readHead()
-	switch err {
-	case errHTTP2:
+	switch {
+	case errors.Is(err, errHTTP2):
 		c.http2 = true
 		return false
-	case errInProgress:
+	case errors.Is(err, errInProgress):
 		return c.awaitNext(true)
-	case errLost:
+	case errors.Is(err, errLost):
 		return false
-	}
-	if err != nil {
+	case err != nil:
 		c.giveUp(err)
 		return false
 	}

@@ -8,9 +8,9 @@ import "golang.org/x/sys/unix"
 const descriptorShare = 0.75
 
 // limit is how many connections there may be.
-func (cfg *config) limit() int {
-	if cfg.LimitConnections > 0 {
-		return cfg.LimitConnections
+func (c *config) limit() int {
+	if c.LimitConnections > 0 {
+		return c.LimitConnections
 	}
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil || r.Cur > 1<<30 {

@@ -72,6 +72,7 @@ func (s *server) sweep() {
 					c.origin.remote, cfg.writeTimeout)
 				c.out.Kill()
 			}
+		default: // its workers or its streams have the deadlines
 		}
 	}
 	s.placeChanged()

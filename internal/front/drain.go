@@ -45,11 +45,7 @@ func (s *server) drain(handover, final bool, accept string) {
 	s.ends++
 	for id, l := range s.listeners {
 		delete(s.listeners, id)
-		ending.Add(1)
-		go func() {
-			defer ending.Done()
-			l.end(s, accept == wire.AcceptEmpty, accept == wire.AcceptEmpty)
-		}()
+		ending.Go(func() { l.end(s, accept == wire.AcceptEmpty, accept == wire.AcceptEmpty) })
 	}
 	s.mu.Unlock()
 	s.leaveSockets(handover)

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math/rand"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -23,11 +23,12 @@ import (
 // board. Beside it is an honest worker. The front lives, each client gets its own answer or an
 // error, and an answer of that worker only if that worker has taken its request.
 func FuzzWorker(f *testing.F) {
-	random := rand.New(rand.NewSource(1))
+	source := rand.NewChaCha8([32]byte{})
+	random := rand.New(source)
 	for kind := range byte(3) {
 		for range 12 {
-			script := make([]byte, 40+random.Intn(200))
-			random.Read(script)
+			script := make([]byte, 40+random.IntN(200))
+			source.Read(script)
 			script[0] = kind
 			f.Add(script)
 		}
@@ -228,7 +229,7 @@ func (r *fuzzRig) ask(in *intruder, path string, socket bool) string {
 	if err == nil && resp.StatusCode != 101 {
 		body, err = io.ReadAll(resp.Body)
 	}
-	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	if os.IsTimeout(err) {
 		return path + " got no answer"
 	}
 	if in != nil {

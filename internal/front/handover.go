@@ -2,6 +2,7 @@ package front
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -81,7 +82,7 @@ func (s *server) takeOver(p *peer) {
 	for {
 		err := p.raw.Read(func(fd uintptr) bool {
 			in.Receive(fd, buf, 0)
-			return in.Err != unix.EAGAIN
+			return !errors.Is(in.Err, unix.EAGAIN)
 		})
 		if err != nil || in.Err != nil || in.N == 0 {
 			break

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -176,7 +177,7 @@ func TestHandoverComesBack(t *testing.T) {
 		var in wire.Receiver
 		must(t, raw.Read(func(fd uintptr) bool {
 			in.Receive(fd, make([]byte, 4096), 0)
-			return in.Err != unix.EAGAIN
+			return !errors.Is(in.Err, unix.EAGAIN)
 		}))
 		f := in.File()
 		if f == nil {

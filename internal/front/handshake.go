@@ -172,15 +172,15 @@ func looksLikeHTTP(header [5]byte) bool {
 	return false
 }
 
-// setSecrets gives cfg its certificates and session ticket keys. It takes f over.
-func (cfg *config) setSecrets(f *os.File) error {
+// setSecrets gives c its certificates and session ticket keys. It takes f over.
+func (c *config) setSecrets(f *os.File) error {
 	defer f.Close()
 	secrets, err := tlsconf.Load(f)
-	if err == nil && cfg.tls == nil {
+	if err == nil && c.tls == nil {
 		err = errNoTLS
 	}
 	if err == nil {
-		err = cfg.tls.Update(secrets)
+		err = c.tls.Update(secrets)
 	}
 	if err != nil {
 		return fmt.Errorf("secrets for TLS: %w", err)

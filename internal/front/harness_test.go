@@ -3,6 +3,7 @@ package front
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -221,7 +222,7 @@ func (c *client) closed() {
 	c.t.Helper()
 	if b, err := c.br.ReadByte(); err == nil {
 		c.t.Fatalf("got %q, want the end", b)
-	} else if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.t.Fatal("the connection is still open")
 	}
 }
@@ -232,7 +233,7 @@ func (c *client) open(d time.Duration) {
 	c.nc.SetReadDeadline(time.Now().Add(d))
 	defer c.nc.SetDeadline(time.Now().Add(20 * time.Second))
 	b, err := c.br.ReadByte()
-	if ne, ok := err.(net.Error); !ok || !ne.Timeout() {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.t.Fatalf("got %q, %v, want silence", b, err)
 	}
 }

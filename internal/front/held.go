@@ -43,10 +43,10 @@ var machine = sync.OnceValue(func() capacity.Machine { return capacity.Read(os.D
 
 // bounds are those of clients. Where the settings have none they are shares: so that
 // one client, however many connections it has, leaves something to others.
-func (cfg *config) bounds(memory int64) account.Limits {
+func (c *config) bounds(memory int64) account.Limits {
 	l := account.Limits{
-		Memory: cfg.LimitMemory, ClientMemory: cfg.LimitClientMemory,
-		ClientConnections: cfg.LimitClientConnections, ClientStreams: cfg.LimitClientStreams,
+		Memory: c.LimitMemory, ClientMemory: c.LimitClientMemory,
+		ClientConnections: c.LimitClientConnections, ClientStreams: c.LimitClientStreams,
 	}
 	if l.Memory == 0 {
 		l.Memory = memoryUnknown
@@ -58,7 +58,7 @@ func (cfg *config) bounds(memory int64) account.Limits {
 		l.ClientMemory = l.Memory / 2
 	}
 	if l.ClientConnections == 0 {
-		l.ClientConnections = max(1, cfg.limitConnections/2)
+		l.ClientConnections = max(1, c.limitConnections/2)
 	}
 	return l
 }

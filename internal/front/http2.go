@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log"
+	"log" //nolint:depguard // the HTTP/2 server wants one; what it writes goes to internal/errlog
 	"net"
 	"net/http"
 	"slices"

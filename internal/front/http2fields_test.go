@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -64,7 +65,7 @@ func TestFieldWatch(t *testing.T) {
 			for _, id := range []uint32{1, 3, 5} {
 				f, err := reader.ReadFrame()
 				if c.bad && id == 3 {
-					if e, ok := err.(http2.StreamError); !ok || e.Code != http2.ErrCodeProtocol || e.StreamID != id {
+					if e := (http2.StreamError{}); !errors.As(err, &e) || e.Code != http2.ErrCodeProtocol || e.StreamID != id {
 						t.Errorf("%s: stream %d: %v, %v", name, id, f, err)
 					}
 				} else if h, ok := f.(*http2.MetaHeadersFrame); !ok || h.StreamID != id || h.RegularFields()[0].Value != "and again" {

@@ -146,6 +146,7 @@ func (ex *exchange) allowed(data []byte) []byte {
 	case http1.FramingLength:
 		data = data[:min(int64(len(data)), ex.room)]
 		ex.room -= int64(len(data))
+	default: // as much as the app sends
 	}
 	return data
 }
@@ -185,6 +186,7 @@ func (ex *exchange) sendFile(m *wire.Reply, f *os.File) {
 	case http1.FramingLength:
 		size = min(size, ex.room)
 		ex.room -= size
+	default: // all of it
 	}
 	ex.sent = size
 	ex.to.file(f, m.Offset, size, true)
@@ -227,6 +229,7 @@ func (ex *exchange) part(m *wire.Reply, f *os.File) int64 {
 	case http1.FramingLength:
 		send = min(size, ex.room)
 		ex.room -= send
+	default: // all of it
 	}
 	ex.sent += send
 	ex.to.file(f, m.Offset, send, false)

@@ -177,7 +177,7 @@ func (b *spool) hasBlock() bool {
 
 // toFile makes the file, and moves to it what is there.
 func (b *spool) toFile() error {
-	parts := [][]byte{b.mem}
+	parts := append(make([][]byte, 0, 1+len(b.blocks)), b.mem)
 	for i := range b.blocks {
 		parts = append(parts, b.block(i))
 	}

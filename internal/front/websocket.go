@@ -116,6 +116,7 @@ func (sk *socket) obey(m *wire.Reply) error {
 		if !sk.closeBy(m.CloseCode, m.Body) {
 			sk.ex.failWith(403)
 		}
+	default: // no other kind comes here
 	}
 	return nil
 }
@@ -252,6 +253,7 @@ func (sk *socket) fail() bool {
 		return sk.ex.status == 101
 	case socketOpen:
 		sk.close(websocket.CloseInternalError, nil)
+	default: // it is on its way already
 	}
 	return true
 }

@@ -40,7 +40,7 @@ func (c *conn) serveSocket(ex *exchange) {
 // refuseSocket answers a handshake that is none.
 func (c *conn) refuseSocket(err error) {
 	status := 400
-	var refusal *websocket.Refusal
+	var refusal *websocket.HandshakeError
 	if errors.As(err, &refusal) {
 		status = refusal.Status
 	}

@@ -20,6 +20,7 @@ func (sk *socket) take(b []byte) (int, bool) {
 			return taken, true
 		case socketClosed:
 			return taken, false
+		default: // it is open, or waits for the answer to its close
 		}
 		n, ev, err := sk.dec.Next(b[taken:])
 		taken += n
@@ -184,6 +185,7 @@ func (sk *socket) lost() {
 		sk.line.kill()
 	case socketClosing:
 		sk.line.finish(false)
+	default: // it was closed before
 	}
 }
 

@@ -114,6 +114,7 @@ func (c *Chunked) framing(b byte) *Error {
 		}
 		c.state, c.digits, c.line = chunkSize, false, 0
 		return nil
+	default: // what follows is for the states within a line
 	}
 
 	if c.line++; c.line > maxChunkLine {
@@ -230,6 +231,7 @@ func (c *Chunked) extension(b byte) chunkState {
 		case b == '\r' && c.state != extensionEnd:
 			return chunkSizeLF
 		}
+	default: // not in an extension
 	}
 	return chunkSize
 }

@@ -73,7 +73,7 @@ func TestChunkedFolding(t *testing.T) {
 			t.Errorf("%d of %d bytes, done %v, %v", n, len(input), done, err)
 		}
 	}
-	if _, _, _, err := decodeChunked(&cfg, []byte("0\r\nA: b\r\n \x00\r\n\r\n"), 1, 1); err == nil || err.(*Error).Kind != InvalidHeader {
+	if _, _, _, err := decodeChunked(&cfg, []byte("0\r\nA: b\r\n \x00\r\n\r\n"), 1, 1); err == nil || asError(err).Kind != InvalidHeader {
 		t.Errorf("NUL in a fold: %v", err)
 	}
 }
@@ -151,7 +151,7 @@ func TestChunkedRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for _, s := range chunkSteps {
 				_, _, done, err := decodeChunked(&cfg, []byte(test.input), s.step, s.room)
-				if err == nil || err.(*Error).Kind != test.kind || err.(*Error).Status != NewError(test.kind, nil).Status {
+				if err == nil || asError(err).Kind != test.kind || asError(err).Status != NewError(test.kind, nil).Status {
 					t.Errorf("by %d into %d: done %v, %v", s.step, s.room, done, err)
 				}
 			}

@@ -17,7 +17,7 @@ func FuzzChunked(f *testing.F) {
 		body, n, done, err := decodeChunked(&cfg, input, len(input)+1, len(input)+1)
 		body2, n2, done2, err2 := decodeChunked(&cfg, input, int(step)+1, int(room)+1)
 		if done != done2 || done && n != n2 || err == nil && !bytes.Equal(body, body2) || (err == nil) != (err2 == nil) ||
-			err != nil && err.(*Error).Kind != err2.(*Error).Kind {
+			err != nil && asError(err).Kind != asError(err2).Kind {
 			t.Fatalf("at once: %q, %d, %v, %v; in pieces: %q, %d, %v, %v", body, n, done, err, body2, n2, done2, err2)
 		}
 		if done {

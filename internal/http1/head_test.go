@@ -34,7 +34,7 @@ func TestLimitRequestHead(t *testing.T) {
 		case c.size > 0 && (n != c.size || err != nil), c.size < 0 && (n != 0 || err != nil):
 			t.Errorf("%s: %d, %v", c.name, n, err)
 		case c.size == 0:
-			if e, ok := err.(*Error); !ok || e.Status != 431 || e.Text != "limit request head size" {
+			if e := asError(err); e.Status != 431 || e.Text != "limit request head size" {
 				t.Errorf("%s: %d, %v", c.name, n, err)
 			}
 		}

@@ -52,7 +52,7 @@ func TestHost(t *testing.T) {
 			cfg := permissive()
 			r, _, err := parseAll(t, &cfg, test.input)
 			if err != nil {
-				if test.want != "400" || err.(*Error).Status != 400 || err.Error() != "Invalid HTTP Header: 'HOST'" {
+				if test.want != "400" || asError(err).Status != 400 || err.Error() != "Invalid HTTP Header: 'HOST'" {
 					t.Error(err)
 				}
 				return

@@ -106,7 +106,7 @@ func compareRequest(r *Request, req *http.Request) error {
 	}
 	path, err := url.PathUnescape(string(r.Path))
 	if err != nil {
-		return fmt.Errorf("path %q: %v", r.Path, err)
+		return fmt.Errorf("path %q: %w", r.Path, err)
 	}
 	theirs := req.URL.Path
 	if r.Authority != nil && theirs == "" {

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -32,7 +33,7 @@ func parseAll(t *testing.T, cfg *Config, input string) (*Request, int, error) {
 			t.Fatalf("at once: %d, %v; in pieces of up to %d bytes: %d, %v", n, err, most, pn, perr)
 		}
 		if err != nil {
-			if err.(*Error).Kind != perr.(*Error).Kind {
+			if asError(err).Kind != asError(perr).Kind {
 				t.Fatalf("at once: %v; in pieces of up to %d bytes: %v", err, most, perr)
 			}
 			continue
@@ -42,6 +43,13 @@ func parseAll(t *testing.T, cfg *Config, input string) (*Request, int, error) {
 		}
 	}
 	return whole, n, err
+}
+
+// asError returns err as an error of the parser, an empty one if it is another.
+func asError(err error) *Error {
+	e := &Error{}
+	_ = errors.As(err, &e)
+	return e
 }
 
 // describe is everything public of a request.
@@ -299,7 +307,7 @@ func TestParseRequestRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatalf("accepted: %d bytes\n%s", n, describe(r))
 			}
-			e := err.(*Error)
+			e := asError(err)
 			if e.Kind != test.kind {
 				t.Errorf("kind %d, want %d: %v", e.Kind, test.kind, e)
 			}

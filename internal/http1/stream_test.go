@@ -39,7 +39,7 @@ func (s *stream) step() bool {
 	if !s.inBody {
 		n, err := ParseRequest(s.cfg, s.buf, &s.req)
 		if err != nil {
-			s.over, s.err = true, err.(*Error)
+			s.over, s.err = true, asError(err)
 		}
 		if n == 0 {
 			return false
@@ -56,7 +56,7 @@ func (s *stream) step() bool {
 			s.body = append(s.body, dst[:nd]...)
 			s.buf = s.buf[ns:]
 			if err != nil {
-				s.over, s.err = true, err.(*Error)
+				s.over, s.err = true, asError(err)
 				return false
 			}
 			if done {

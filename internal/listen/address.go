@@ -50,7 +50,8 @@ func Parse(bind string) (Address, error) {
 	if scheme, _, ok := strings.Cut(s, "://"); ok {
 		return Address{}, fmt.Errorf("unknown scheme %s in bind: an address is HOST:PORT, unix:PATH or fd://N", quote(scheme))
 	}
-	host, port, hasPort := s, "", false
+	var host, port string
+	var hasPort bool
 	if rest, ok := strings.CutPrefix(s, "["); ok && strings.Contains(rest, "]") {
 		host, rest, _ = strings.Cut(rest, "]")
 		port, hasPort = strings.CutPrefix(rest, ":")

@@ -95,15 +95,15 @@ func clearStale(path string) error {
 	if st.Mode().Type() != fs.ModeSocket {
 		return &NotSocketError{path}
 	}
-	switch err := probe(path); err {
-	case unix.ECONNREFUSED:
+	switch err := probe(path); {
+	case errors.Is(err, unix.ECONNREFUSED):
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove the stale socket: %w", err)
 		}
 		return nil
-	case unix.ENOENT:
+	case errors.Is(err, unix.ENOENT):
 		return nil
-	case nil, unix.EAGAIN, unix.EPROTOTYPE:
+	case err == nil, errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EPROTOTYPE):
 		// It has a listener, one whose queue is full, or it is in use as
 		// another type of socket.
 		return unix.EADDRINUSE

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"indrik/internal/capacity"
@@ -82,8 +83,8 @@ func (b *candidate) tellSources() {
 // resolve puts the layers on each other, with that of the config file and
 // those above the command line.
 func (m *Master) resolve(file settings.Layer, above ...settings.Layer) (*settings.Config, error) {
-	layers := []settings.Layer{m.opts.Env, file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args}
-	return settings.Resolve(m.opts.App, append(layers, above...)...)
+	layers := slices.Concat([]settings.Layer{m.opts.Env, file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args}, above)
+	return settings.Resolve(m.opts.App, layers...)
 }
 
 // askTLSHook has the hook ssl_context called, and goes on with the settings that it

@@ -202,7 +202,7 @@ func (in *injected) phase(prepare []syscall.Signal, act func(*injected), settled
 func (in *injected) end(phase string) {
 	t := in.t
 	t.Helper()
-	code := -1
+	var code int
 	select {
 	case code = <-in.code:
 	default:

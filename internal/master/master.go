@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -131,7 +132,7 @@ func newMaster(o Options, sys *system) *Master {
 func (m *Master) now() time.Time { return m.sys.now() }
 
 func (m *Master) run() int {
-	heard := []os.Signal{syscall.SIGCHLD}
+	heard := append(make([]os.Signal, 0, 1+len(signals)), syscall.SIGCHLD)
 	for s := range signals {
 		heard = append(heard, s)
 	}
@@ -189,7 +190,7 @@ func (m *Master) after(d time.Duration, f func()) *time.Timer {
 // refuse says why the server does not start, and returns the exit code.
 func (m *Master) refuse(err error) int {
 	m.over, m.code = true, exitcode.Config
-	if f, ok := err.(*failure); ok {
+	if f := (*failure)(nil); errors.As(err, &f) {
 		m.code = f.code
 	}
 	m.say(err.Error())
@@ -234,7 +235,7 @@ func (m *Master) pidPath(cfg *settings.Config) string {
 
 // bindNames is what `Listening at:` lists.
 func (m *Master) bindNames() string {
-	var urls []string
+	urls := make([]string, 0, len(m.listeners))
 	for _, l := range m.listeners {
 		url := l.URL()
 		if rest, ok := strings.CutPrefix(url, "http:"); ok && m.cfg.TLS() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -103,17 +104,15 @@ func (m *Master) startSpawner() (*spawner, error) {
 
 // childEnv is the environment of the processes that run the app.
 func (m *Master) childEnv() []string {
-	var env []string
-	for _, kv := range m.sys.environ() {
+	return slices.DeleteFunc(m.sys.environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
 		case envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envDaemon, wire.EnvRole, wire.EnvFront,
 			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "SERVER_SOFTWARE":
-			continue
+			return true
 		}
-		env = append(env, kv)
-	}
-	return env
+		return false
+	})
 }
 
 // stdio is what children get as standard input, output and error.

@@ -36,7 +36,7 @@ func (t *tickets) secrets(now time.Time) [][32]byte {
 	if len(t.keys) == 0 {
 		t.rotate(now)
 	}
-	var keys [][32]byte
+	keys := make([][32]byte, 0, len(t.keys))
 	for _, k := range t.keys {
 		keys = append(keys, k.Key)
 	}

@@ -68,7 +68,7 @@ func FindChild(pid int, parents ...int) (*Process, error) {
 	}
 	p, err := os.FindProcess(pid)
 	if err != nil {
-		return gone, nil
+		return gone, nil //nolint:nilerr // it is gone
 	}
 	found := &Process{pid, p}
 	parent, known := parentOf(pid)

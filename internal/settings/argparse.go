@@ -52,7 +52,7 @@ var options, byFlag = func() ([]string, map[string]*Setting) {
 //
 // app is the first positional argument; further ones are ignored, which the
 // layer tells in its remarks. The error is a [*UsageError], [ErrHelp],
-// [ErrHelpAll], [ErrVersion] or a [*CompletionRequest].
+// [ErrHelpAll], [ErrVersion] or a [*CompletionError].
 func ParseArgs(prog string, args []string) (l Layer, app string, err error) {
 	p := argParser{prog: prog, args: args, layer: Layer{Name: "command line"}}
 	if err := p.parse(); err != nil {
@@ -314,7 +314,7 @@ func (p *argParser) set(s *Setting, arg string) error {
 		if !slices.Contains(shells, arg) {
 			return p.failArg(s, "invalid choice: "+pyRepr(arg)+" (choose from '"+strings.Join(shells, "', '")+"')")
 		}
-		return &CompletionRequest{arg}
+		return &CompletionError{arg}
 	case s.Kind == KindBool:
 		p.layer.set(s.Name, !s.Off)
 	case s.Kind == KindCount && arg == auto:

@@ -10,11 +10,11 @@ import (
 // shells are those that completion scripts exist for.
 var shells = []string{"bash", "zsh", "fish"}
 
-// A CompletionRequest is what [ParseArgs] returns as its error for
-// --print-completion.
-type CompletionRequest struct{ Shell string }
+// A CompletionError is the error of [ParseArgs] for --print-completion, which asks for a
+// completion script in place of a server.
+type CompletionError struct{ Shell string }
 
-func (r *CompletionRequest) Error() string { return "completion for " + r.Shell + " was asked for" }
+func (e *CompletionError) Error() string { return "completion for " + e.Shell + " was asked for" }
 
 // Completion is the script by which a shell completes the options of prog and
 // their values. It is made from the table. shell is one of bash, zsh and fish.
@@ -79,6 +79,7 @@ func (s *Setting) completes() (kind valueKind, words []string) {
 		return valueWords, []string{"off", prior}
 	case KindFacility:
 		return valueWords, facilities
+	default: // the choices or the metavar say it
 	}
 	switch {
 	case len(s.Choices) > 0:
@@ -130,6 +131,7 @@ func bashCompletion(prog string) string {
 			action = `COMPREPLY=($(compgen -u -- "$cur")); return`
 		case valueGroup:
 			action = `COMPREPLY=($(compgen -g -- "$cur")); return`
+		default: // nothing is offered
 		}
 		if groups[action] == nil {
 			order = append(order, action)
@@ -194,6 +196,7 @@ func zshOption(s *Setting) string {
 			action = "_users"
 		case valueGroup:
 			action = "_groups"
+		default: // nothing is offered
 		}
 		colon := ":"
 		if s.Bare != "" {
@@ -202,7 +205,7 @@ func zshOption(s *Setting) string {
 		text += colon + s.Metavar + ":" + action
 	}
 	text = "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-	var forms []string
+	forms := make([]string, 0, len(s.Flags))
 	for _, flag := range s.Flags {
 		switch {
 		case s.TakesValue() && s.Bare != "":

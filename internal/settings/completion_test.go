@@ -170,7 +170,7 @@ func TestZshCompletion(t *testing.T) {
 	}
 }
 
-func TestCompletionRequest(t *testing.T) {
+func TestCompletionError(t *testing.T) {
 	if _, err := Completion("tcsh", "indrik"); err == nil {
 		t.Error("a shell that is not known")
 	}

@@ -21,6 +21,7 @@ func (c *Config) checkEffects() (errs []error) {
 			c.warn("%s (%s) has no effect: %s", s.Name, c.Source(s.Name), why)
 		case Needless:
 			c.notes = append(c.notes, fmt.Sprintf("%s (%s) has no effect: %s", s.Name, c.Source(s.Name), why))
+		default: // it does what it says
 		}
 	}
 	return errs

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -117,7 +118,7 @@ func FromCmdArgs(prog string, lookup func(string) (string, bool)) (Layer, error)
 	}
 	// An app that is named there does not count, as in Gunicorn.
 	l, _, err := ParseArgs(prog, args)
-	if usage, ok := err.(*UsageError); ok {
+	if usage := (*UsageError)(nil); errors.As(err, &usage) {
 		usage.Text += " (in " + name + ")"
 	}
 	l.Name = name

@@ -91,6 +91,7 @@ func markdownEffect(b *strings.Builder, s *Setting) {
 		fmt.Fprintf(b, "\n**Accepted, without effect, with a warning:** %s.\n", s.Why)
 	case Refused:
 		fmt.Fprintf(b, "\n**Refused, unless it is the default:** %s.\n", s.Why)
+	default: // there is nothing more to say
 	}
 	if s.Note != "" {
 		fmt.Fprintf(b, "\nDifference from Gunicorn: %s\n", s.Note)

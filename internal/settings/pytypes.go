@@ -49,6 +49,7 @@ func (s *Setting) pythonType() string {
 		return "Dict[str, Any]"
 	case KindStrings, KindPairs, KindAddresses, KindCommaList, KindNetworks, KindFiles, KindProtocols:
 		return "Union[str, Sequence[str]]"
+	default:
+		return "str"
 	}
-	return "str"
 }

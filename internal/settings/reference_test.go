@@ -282,7 +282,7 @@ func gunicornsOptions(t *testing.T) []option {
 func outcomeOf(t *testing.T, words []string) outcome {
 	l, app, err := ParseArgs("indrik", words)
 	var usage *UsageError
-	var completion *CompletionRequest
+	var completion *CompletionError
 	switch {
 	case errors.As(err, &completion):
 		return outcome{Shell: &completion.Shell}

@@ -152,8 +152,9 @@ func (s *Setting) Repeats() bool {
 	switch s.Kind {
 	case KindStrings, KindPairs, KindAddresses, KindFiles:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // HasFlag tells whether the setting can be given on the command line.

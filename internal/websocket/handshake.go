@@ -18,14 +18,14 @@ type Handshake struct {
 	named bool // the client named the window
 }
 
-// A Refusal is why a request opens no connection, and what to answer. An answer
+// A HandshakeError says why a request opens no connection, and what to answer. An answer
 // with 426 says Sec-WebSocket-Version: 13.
-type Refusal struct {
+type HandshakeError struct {
 	Status int // 400 or 426
 	Text   string
 }
 
-func (r *Refusal) Error() string { return r.Text }
+func (e *HandshakeError) Error() string { return e.Text }
 
 // IsUpgrade tells whether a request of HTTP/1 asks for a WebSocket connection: it has
 // Upgrade: websocket, which its Connection field names. It may be malformed.
@@ -35,25 +35,25 @@ func IsUpgrade(req *http1.Request) bool {
 }
 
 // ParseHandshake checks a request that [IsUpgrade] (RFC 6455 section 4.2.1); any error
-// is a [*Refusal].
+// is a [*HandshakeError].
 func ParseHandshake(req *http1.Request) (*Handshake, error) {
 	if string(req.Method) != "GET" {
-		return nil, &Refusal{400, "the method is not GET"}
+		return nil, &HandshakeError{400, "the method is not GET"}
 	}
 	if req.Chunked || req.ContentLength > 0 {
-		return nil, &Refusal{400, "there is a body"}
+		return nil, &HandshakeError{400, "there is a body"}
 	}
 	versions := values(req, "Sec-WebSocket-Version")
 	if len(versions) != 1 || string(versions[0]) != "13" {
-		return nil, &Refusal{426, "the version is not 13"}
+		return nil, &HandshakeError{426, "the version is not 13"}
 	}
 	h := &Handshake{}
 	keys := values(req, "Sec-WebSocket-Key")
 	if len(keys) != 1 {
-		return nil, &Refusal{400, "there is not one Sec-WebSocket-Key"}
+		return nil, &HandshakeError{400, "there is not one Sec-WebSocket-Key"}
 	}
 	if key, err := base64.StdEncoding.Strict().DecodeString(string(keys[0])); err != nil || len(key) != 16 {
-		return nil, &Refusal{400, "Sec-WebSocket-Key is not 16 bytes in base64"}
+		return nil, &HandshakeError{400, "Sec-WebSocket-Key is not 16 bytes in base64"}
 	}
 	h.Key = bytes.Clone(keys[0])
 	return h, h.offers(req)
@@ -69,7 +69,7 @@ func (h *Handshake) offers(req *http1.Request) error {
 			}
 			for _, c := range p {
 				if !isTokenChar(c) {
-					return &Refusal{400, "Sec-WebSocket-Protocol is no list of tokens"}
+					return &HandshakeError{400, "Sec-WebSocket-Protocol is no list of tokens"}
 				}
 			}
 			h.Protocols = append(h.Protocols, string(p))
@@ -78,7 +78,7 @@ func (h *Handshake) offers(req *http1.Request) error {
 	for _, v := range values(req, "Sec-WebSocket-Extensions") {
 		exts, ok := parseExtensions(v)
 		if !ok {
-			return &Refusal{400, "Sec-WebSocket-Extensions is malformed"}
+			return &HandshakeError{400, "Sec-WebSocket-Extensions is malformed"}
 		}
 		for _, e := range exts {
 			if h.Window == 0 {

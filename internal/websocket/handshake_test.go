@@ -84,7 +84,7 @@ func TestParseHandshake(t *testing.T) {
 	} {
 		_, err := ParseHandshake(request(t, test.method, "HTTP/1.1", test.fields...))
 		status := 0
-		var refusal *Refusal
+		var refusal *HandshakeError
 		if errors.As(err, &refusal) {
 			status = refusal.Status
 		} else if err != nil {
@@ -166,7 +166,7 @@ func FuzzHandshake(f *testing.F) {
 			http1.Field{Name: []byte("sec-websocket-protocol"), Value: []byte(protocols)},
 			http1.Field{Name: []byte("sec-websocket-extensions"), Value: []byte(extensions)})
 		h, err := ParseHandshake(req)
-		var refusal *Refusal
+		var refusal *HandshakeError
 		if err != nil && (!errors.As(err, &refusal) || refusal.Status != 400) {
 			t.Errorf("%v", err)
 		}

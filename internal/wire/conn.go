@@ -156,7 +156,7 @@ func (c *Conn) sendNow(data []byte, files []*os.File) bool {
 	switch {
 	case werr != nil:
 		return true // closed
-	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ETOOMANYREFS):
+	case IsFull(err) || errors.Is(err, unix.ETOOMANYREFS):
 		return false
 	}
 	return true // or the peer is gone, which shows in Recv

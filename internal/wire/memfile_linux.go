@@ -71,15 +71,15 @@ func sharedReadOnly(name string, size int) (f, reader *os.File, mem []byte, err 
 		return nil, nil, nil, err
 	}
 	fd := int(f.Fd())
-	fail := func(call string, err error) (*os.File, *os.File, []byte, error) {
+	fail := func(call string, err error) error {
 		f.Close()
 		if mem != nil {
 			unix.Munmap(mem)
 		}
-		return nil, nil, nil, os.NewSyscallError(call, err)
+		return os.NewSyscallError(call, err)
 	}
 	if mem, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return fail("mmap", err)
+		return nil, nil, nil, fail("mmap", err)
 	}
 	const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 	if _, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals|unix.F_SEAL_FUTURE_WRITE); err == nil {
@@ -87,13 +87,13 @@ func sharedReadOnly(name string, size int) (f, reader *os.File, mem []byte, err 
 	}
 	// A kernel before 5.1: a worker that is the same user can yet open the file anew.
 	if _, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
-		return fail("fcntl", err)
+		return nil, nil, nil, fail("fcntl", err)
 	}
 	if err = f.Chmod(0o400); err != nil {
-		return fail("fchmod", err)
+		return nil, nil, nil, fail("fchmod", err)
 	}
 	if reader, err = ReadOnly(f); err != nil {
-		return fail("open", err)
+		return nil, nil, nil, fail("open", err)
 	}
 	return f, reader, mem, nil
 }

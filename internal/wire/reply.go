@@ -184,6 +184,7 @@ func (d *decoder) rest(m *Reply) (err error) {
 		return d.headers(m)
 	case ReplyAccept, ReplyMessage, ReplyClose:
 		return d.webSocket(m)
+	default: // no status, no fields
 	}
 	switch m.Kind {
 	case ReplyResponse, ReplyStart, ReplyChunk:
@@ -210,6 +211,7 @@ func (d *decoder) rest(m *Reply) (err error) {
 		if err = d.statusNumber(m); err == nil && (m.Code < 400 || m.Code > 599) {
 			err = fmt.Errorf("%d is the status of no error", m.Code)
 		}
+	default: // nothing follows
 	}
 	return err
 }
@@ -235,6 +237,7 @@ func (d *decoder) webSocket(m *Reply) (err error) {
 		}
 		m.More, err = d.flag()
 		return err
+	default: // a close
 	}
 	code, err := d.int()
 	if err != nil {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -58,8 +59,16 @@ type Socket struct {
 	Raw  syscall.RawConn
 }
 
-// SendNow sends a message without waiting. The files stay the caller's. The error is
-// unix.EAGAIN or unix.ENOBUFS while the kernel takes no more.
+// IsFull reports whether an error of [SendNow] says that the kernel takes no more for now.
+func IsFull(err error) bool { return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) }
+
+// IsClosed reports whether an error of [SendNow] says that nobody can read the message.
+func IsClosed(err error) bool {
+	return errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ECONNREFUSED)
+}
+
+// SendNow sends a message without waiting. The files stay the caller's. [IsFull] and
+// [IsClosed] tell what its errors mean.
 func SendNow(fd uintptr, message []byte, files []*os.File) error {
 	if len(files) == 0 {
 		_, err := WriteNow(fd, message) // does not allocate, as sendmsg does
@@ -136,7 +145,7 @@ func (r *Receiver) Receive(fd uintptr, buf []byte, flags int) {
 // owns.
 func (r *Receiver) Files() ([]*os.File, error) {
 	if r.Err != nil || r.oobn == 0 {
-		return nil, nil
+		return nil, nil //nolint:nilerr // the caller has r.Err, and no files came
 	}
 	cmsgs, err := unix.ParseSocketControlMessage(r.oob[:r.oobn])
 	if err != nil {

@@ -68,7 +68,7 @@ func (s *Server) checkFiles() {
 	}
 	filepath.WalkDir(s.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // it went away meanwhile
 		}
 		rel, _ := filepath.Rel(s.Dir, path)
 		switch {

@@ -164,7 +164,7 @@ func (g *graph) greedy() []int {
 func (g *graph) improve(order []int) {
 	for changed := true; changed; {
 		changed = false
-		for at := 0; at < len(order); at++ {
+		for at := range order {
 			to, gain := at, 0
 			for _, step := range []int{-1, 1} {
 				change := 0

@@ -35,7 +35,7 @@ func (p *pkg) names() []name {
 			found[obj.Name()][key] = text
 		}
 	}
-	var names []name
+	names := make([]name, 0, len(found))
 	for _, word := range sortedKeys(found) {
 		n := name{name: word}
 		for _, key := range sortedKeys(found[word]) {
