@@ -219,8 +219,8 @@ func TestSignalsWhileBooting(t *testing.T) {
 		w.signal(syscall.SIGHUP)
 		w.expectState(booting)
 		call := w.spawner().told(wire.TypeHook)[0].Call
-		w.spawner().conn.tell(wire.FromSpawner{Type: wire.TypeOK, Call: call})
 		w.hooks, w.failures["on_starting"] = nil, ""
+		w.spawner().conn.tell(wire.FromSpawner{Type: wire.TypeOK, Call: call})
 		w.pass(w.boot + time.Millisecond)
 		w.expectState(reloading)
 		w.expectWorkers(3 + 2)

@@ -126,7 +126,7 @@ func TestBreach(t *testing.T) {
 		{"an empty message", one("")},
 		{"no message: \"{\"", one("{")},
 		{"\"exited\"", one(`{"type":"exited","age":1,"pid":1}`)},
-		{"\"age\"", one(`{"type":"ready","age":2,"pid":1}`)},
+		{"\"age\"", one(`{"type":"ready","age":2}`)},
 		{"`ready` a second time", func(end *os.File) { send(end, []byte(ready)); send(end, []byte(ready)) }},
 		{"`recycle` before `ready`", one(`{"type":"recycle"}`)},
 		{"`recycle`", func(end *os.File) {
