@@ -15,6 +15,9 @@ import (
 	"indrik/test/harness"
 )
 
+// turnsOff is a constant that docs/architecture.md gives another value.
+var turnsOff = regexp.MustCompile("`([a-z_.]+\\.[A-Za-z]+) = \\d+`")
+
 // A goScope has the names that a package declares: types, functions, constants and
 // variables, and Type.Method.
 type goScope struct {
@@ -110,6 +113,17 @@ func TestGlossary(t *testing.T) {
 	if len(words) < 60 {
 		t.Errorf("the page has %d words", len(words))
 	}
+	table, err := os.ReadFile(filepath.Join(harness.Repository, "docs/architecture.md"))
+	harness.Must(t, err)
+	switches := turnsOff.FindAllSubmatch(table, -1)
+	if len(switches) < 4 {
+		t.Errorf("architecture.md turns off %d mechanisms", len(switches))
+	}
+	for _, m := range switches {
+		if !isDeclared(t, scope, string(m[1])) {
+			t.Errorf("architecture.md: there is no %s", m[1])
+		}
+	}
 	for _, name := range []string{"wire", "dispatch"} {
 		for _, typ := range scope(name).types {
 			if !named[name+"."+typ] && !strings.HasSuffix(typ, "Error") {
@@ -126,7 +140,7 @@ func isDeclared(t *testing.T, scope func(string) *goScope, name string) bool {
 	if python, ok := strings.CutPrefix(name, "indrik."); ok {
 		module, class, _ := strings.Cut(python, ".")
 		text, err := os.ReadFile(filepath.Join(harness.Repository, "python/indrik", module+".py"))
-		return err == nil && regexp.MustCompile(`(?m)^(?:class|def) `+class+`\b`).Match(text)
+		return err == nil && regexp.MustCompile(`(?m)^(?:(?:class|def) `+class+`\b|`+class+` = )`).Match(text)
 	}
 	pkg, rest, _ := strings.Cut(name, ".")
 	return scope(pkg).names[rest]
