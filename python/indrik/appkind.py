@@ -1,14 +1,22 @@
-"""Tells apps of ASGI from those of WSGI, and both from what makes an app.
+"""Tells apps of ASGI from those of WSGI, and both from factories of apps.
 
-An app is asked, and where it does not say what it is its arguments are counted:
-a guess that turns out to be wrong with the first request helps nobody.
+An app says by itself what it is, or its arguments are counted: a guess that turns out to
+be wrong with the first request helps nobody.
 """
+
+from __future__ import annotations
 
 import functools
 import sys
 
 from . import stdlib
 from .loader import AppImportError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, List, Optional, Sequence, Tuple
+
+    from .glogging import Logger
 
 WSGI, ASGI3, ASGI2, FACTORY = "WSGI", "ASGI 3", "ASGI 2", "a factory"
 
@@ -18,9 +26,9 @@ _VARARGS = 0x04
 _HINT = "WSGI has two (environ, start_response), ASGI three (scope, receive, send)"
 
 
-def kind_of(app, spec):
-    """Returns what an app is, and why it is taken for that, None if it is certain.
-    Raises AppImportError for what can be no app."""
+def kind_of(app: Any, spec: str) -> Tuple[str, Optional[str]]:
+    """Returns the kind of an app, and the reason for that guess, None if it is certain.
+    Raises AppImportError for an object that can be no app."""
     if isinstance(app, type):
         return _kind_of_class(app, spec)
     call = _called(app)
@@ -36,7 +44,7 @@ def kind_of(app, spec):
     return _by_arguments(arguments, spec)
 
 
-def _kind_of_class(app, spec):
+def _kind_of_class(app: Any, spec: str) -> Tuple[str, Optional[str]]:
     arguments = _arguments(app.__init__, bound=True) if app.__init__ is not object.__init__ else _Arguments()
     call = getattr(app, "__call__", None)
     if _is_async(call):
@@ -49,7 +57,7 @@ def _kind_of_class(app, spec):
     return _by_arguments(arguments, spec)
 
 
-def _by_arguments(arguments, spec):
+def _by_arguments(arguments: _Arguments, spec: str) -> Tuple[str, Optional[str]]:
     first = arguments.names[0] if arguments.names else ""
     required = arguments.required
     if first.startswith("env") and arguments.take(2):
@@ -74,18 +82,18 @@ def _by_arguments(arguments, spec):
     )
 
 
-def is_tornado(app):
+def is_tornado(app: Any) -> bool:
     """Reports whether an app is one of Tornado, which can be called but is no WSGI."""
     web = sys.modules.get("tornado.web")
     return web is not None and isinstance(app, web.Application)
 
 
-def is_asgi(app, spec):
+def is_asgi(app: Any, spec: str) -> bool:
     """Reports whether an app is one of ASGI."""
     return not is_tornado(app) and kind_of(app, spec)[0] in (ASGI3, ASGI2)
 
 
-def made(app, spec, log):
+def made(app: Any, spec: str, log: Logger) -> Any:
     """Returns the app that a factory makes; another app as it is."""
     if is_tornado(app):
         return app
@@ -99,15 +107,15 @@ def made(app, spec, log):
     return app
 
 
-def as_asgi(app, spec, log, wanted):
-    """Returns an app as ASGI 3 has it, of three arguments, and None for one of WSGI.
-    wanted: it has to be one of ASGI, or AppImportError is raised."""
+def as_asgi(app: Any, spec: str, log: Logger, wanted: bool) -> Any:
+    """Returns an app in the form of ASGI 3, with three arguments; None for one of WSGI.
+    wanted: raises AppImportError for an app that is certainly of WSGI."""
     kind, why = kind_of(app, spec)
     if kind in (WSGI, FACTORY):
         if wanted and why is None:
             raise AppImportError("'%s' is an application of WSGI: the worker class asgi cannot run it." % spec)
         if wanted:
-            return app  # whoever asked for it knows
+            return app  # the operator who asked for ASGI knows
         if why is not None:
             log.warning("%s is taken for an app of WSGI, since %s. For ASGI use -k asgi", spec, why)
         return None
@@ -116,23 +124,23 @@ def as_asgi(app, spec, log, wanted):
     return _double(app) if kind is ASGI2 else app
 
 
-def _double(app):
+def _double(app: Any) -> Any:
     """Wraps an app of ASGI 2, which is called once with the scope and then with the
     rest."""
 
-    async def application(scope, receive, send):
+    async def application(scope: Any, receive: Any, send: Any) -> None:
         await app(scope)(receive, send)
 
     return application
 
 
-def _called(app):
+def _called(app: Any) -> Any:
     """Returns the function that a call of app runs, as far as that can be told."""
     for _ in range(10):
         if hasattr(app, "__code__") or hasattr(app, "__func__") or isinstance(app, functools.partial):
             return app
-        # Found by the type, as a call does; but it may be what the instance has there.
-        call = getattr(type(app), "__call__", None)
+        # Found by the type, as a call does; the instance may have another one.
+        call: Any = getattr(type(app), "__call__", None)
         if not hasattr(call, "__get__"):
             return app
         try:
@@ -140,7 +148,7 @@ def _called(app):
         except AttributeError:
             return app
         if not hasattr(call, "__code__") and not hasattr(call, "__func__"):
-            # Of C, say a proxy for another callable.
+            # Written in C, for example a proxy for another callable.
             inner = getattr(app, "__wrapped__", None)
             if inner is None:
                 return app
@@ -149,7 +157,7 @@ def _called(app):
     return app
 
 
-def _is_async(function):
+def _is_async(function: Any) -> bool:
     while isinstance(function, functools.partial):
         function = _called(function.func)
     function = getattr(function, "__func__", function)
@@ -161,24 +169,24 @@ def _is_async(function):
 
 
 class _Arguments:
-    """What can be given to a callable by position."""
+    """The arguments that a callable takes by position."""
 
-    def __init__(self, names=(), required=0, more=False):
+    def __init__(self, names: Sequence[str] = (), required: int = 0, more: bool = False) -> None:
         self.names = names
         self.required = required
-        self.more = more  # as many as one likes
+        self.more = more  # any number
 
-    def take(self, count):
+    def take(self, count: int) -> bool:
         return self.required <= count and (self.more or count <= len(self.names))
 
-    def __str__(self):
+    def __str__(self) -> str:
         names = list(self.names[: self.required]) + [n + "=…" for n in self.names[self.required :]] + ["*"] * self.more
         if not names:
             return "no arguments"
         return "%d argument%s (%s)" % (len(names), "s" * (len(names) != 1), ", ".join(names))
 
 
-def _arguments(function, bound=False):
+def _arguments(function: Any, bound: bool = False) -> Optional[_Arguments]:
     """Returns the arguments of a callable, None if that is not certain. bound: without
     the first one."""
     inner = getattr(function, "__func__", function)
@@ -198,13 +206,14 @@ def _arguments(function, bound=False):
         return None
     if bound:
         parameters = parameters[1:]
-    names, required, more = [], 0, False
+    found: List[str] = []
+    required, more = 0, False
     for p in parameters:
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
-            names.append(p.name)
+            found.append(p.name)
             required += p.default is p.empty
         elif p.kind is p.VAR_POSITIONAL:
             more = True
         elif p.kind is p.KEYWORD_ONLY and p.default is p.empty:
             return None
-    return _Arguments(tuple(names), required, more)
+    return _Arguments(found, required, more)

@@ -57,9 +57,6 @@ _CLAIMED = wire.slot_word(0, SCOREBOARD_CLAIMED)
 # How many messages are read before the loop looks at something else.
 _AT_A_TIME = 64
 
-# A request comes with the descriptors of its scope and of its body, at most.
-_ANCILLARY = wire.CMSG_SPACE(2 * 4)
-
 # The part of graceful_timeout that is kept for the app's shutdown, at most so many seconds.
 _LAST_PART = 0.1
 _LAST_MOST = 3.0
@@ -242,7 +239,8 @@ class ASGIServer(SendQueue):
         if len(late) < len(self.requests):
             # These may stay for longer; the front ends them.
             self.extra = stay
-            self.worker.until += stay
+            if self.worker.until is not None:
+                self.worker.until += stay
             self.loop.call_later(stay, self.expire, True)
         else:
             # A task that ignores its cancellation is left behind.
@@ -292,12 +290,12 @@ class ASGIServer(SendQueue):
         receive = self.sock.recvmsg_into
         buffer = self.buffer
         buffers = [buffer]
-        flags = wire.MSG_CMSG_CLOEXEC
+        ancillary_size, flags = wire.ANCILLARY_SIZE, wire.RECEIVE_FLAGS
         requests = self.requests
         self.corked = True
         for _ in range(_AT_A_TIME):
             try:
-                size, ancillary, _, _ = receive(buffers, _ANCILLARY, flags)
+                size, ancillary, _, _ = receive(buffers, ancillary_size, flags)
             except BlockingIOError:
                 break
             except OSError:
@@ -391,7 +389,7 @@ class ASGIServer(SendQueue):
         else:
             run = conversation.run(self.app, scope)
         if self.eager:
-            task = asyncio.Task(run, loop=self.loop, eager_start=True)
+            task = asyncio.Task(run, loop=self.loop, eager_start=True)  # type: ignore[call-arg]
         elif self.plain:
             task = asyncio.Task(run, loop=self.loop)
         else:

@@ -31,11 +31,11 @@ from .wire import FORMAT, MAX_COPIED, ClientGone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Coroutine, Deque, Optional, Sequence, Tuple
+    from typing import Any, Coroutine, Deque, List, Optional, Tuple
 
     from .conversation import Message
 
-    ByteHeaders = Sequence[Tuple[bytes, bytes]]
+    ByteHeaders = List[Tuple[bytes, bytes]]
 
 # How far the response is.
 NEW, HEAD, BODY, TRAILING, DONE = range(5)

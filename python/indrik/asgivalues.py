@@ -1,12 +1,18 @@
-"""What an app puts into the messages of ASGI, as the front reads it. What has no such
-form raises here, in the app: the front would take the worker for broken."""
+"""The values in the messages of an ASGI app, in the types that the front reads. A value of
+another type raises here, in the app: the front would take the worker for broken."""
+
+from __future__ import annotations
 
 from operator import index
 
-from .wire import MAX_MESSAGE
+from .protocol import MAX_MESSAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, List, Tuple
 
 
-def status(value):
+def status(value: Any) -> int:
     """Returns a status as an exact int: http.HTTPStatus is none."""
     number = int(value)
     if number != value or isinstance(value, bool) or not 100 <= number <= 999:
@@ -14,15 +20,15 @@ def status(value):
     return number
 
 
-def body(data):
+def body(data: Any) -> bytes:
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError("%r is not made of bytes" % (data,))
     return bytes(data)
 
 
-def headers(pairs):
+def headers(pairs: Iterable[Tuple[Any, Any]]) -> List[Tuple[bytes, bytes]]:
     """Returns a list of its own: the app may change the one that it gave."""
-    result = []
+    result: List[Tuple[bytes, bytes]] = []
     for name, value in pairs:
         if type(name) is not bytes or type(value) is not bytes:
             if not isinstance(name, (bytes, bytearray)) or not isinstance(value, (bytes, bytearray)):
@@ -32,7 +38,7 @@ def headers(pairs):
     return result
 
 
-def size(value):
+def size(value: Any) -> int:
     """Returns a place in a file, or the size of a part of one, as an exact int."""
     number = index(value)
     if not 0 <= number < 1 << 62:
@@ -40,13 +46,13 @@ def size(value):
     return number
 
 
-def text(value):
+def text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("%r is not a string" % (value,))
     return str.__str__(value)
 
 
-def head(data):
+def head(data: bytes) -> bytes:
     """Returns a message with the head of a response, which must not be larger than the
     front reads."""
     if len(data) > MAX_MESSAGE:

@@ -1,23 +1,32 @@
-"""What hooks put on `server`, on its way from one spawner to the next: in Gunicorn it
-lives as long as the master, and hooks count on it.
+"""The attributes that hooks put on `server`, on their way from one spawner to the next: in
+Gunicorn these live as long as the master, and hooks count on that.
 
 It goes by pickle, through the master, which does not look into it. Both spawners run
 the same config file with the same rights, and nobody else can send such a message.
 """
 
+from __future__ import annotations
+
 import base64
 
 from . import stdlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Tuple
+
+    from .view import Server
 
 # The size of all values together in a message, in bytes.
 MAX_SIZE = 64 << 10
 
 
-def pack(server):
+def pack(server: Server) -> Tuple[Dict[str, str], Dict[str, str]]:
     """Returns the attributes that can be carried, each as text, and for the others why
     they cannot."""
     names = sorted(set(vars(server)) - server._own)
-    packed, lost = {}, {}
+    packed: Dict[str, str] = {}
+    lost: Dict[str, str] = {}
     if names:
         pickle, room = stdlib.load("pickle"), MAX_SIZE
     for name in names:
@@ -34,9 +43,9 @@ def pack(server):
     return packed, lost
 
 
-def unpack(server, packed):
-    """Puts what was packed on server. Returns which could not be, and why."""
-    lost = {}
+def unpack(server: Server, packed: Dict[str, str]) -> Dict[str, str]:
+    """Sets the packed attributes on server. Returns those that could not be set, and why."""
+    lost: Dict[str, str] = {}
     if packed:
         pickle = stdlib.load("pickle")
     for name, text in packed.items():
@@ -47,5 +56,5 @@ def unpack(server, packed):
     return lost
 
 
-def _reason(error):
+def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__)[:200]

@@ -1,6 +1,8 @@
 """The config file: evaluated here, checked and layered by the master, and back
 again as the object that hooks know as server.cfg and worker.cfg."""
 
+from __future__ import annotations
+
 import _ast
 import importlib
 import json
@@ -14,6 +16,10 @@ from .gunicorn_compat import CONFIG, MissingHint
 from .log import app_traceback
 from .view import parse_address
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional, Tuple
+
 # The data of one setting, as JSON; more than that is no setting that could be
 # sent in one message.
 MAX_VALUE = 32 << 10
@@ -23,25 +29,25 @@ class ConfigError(Exception):
     """The config file cannot be used. Its text is what the operator reads,
     before the traceback."""
 
-    def __init__(self, text, traceback="", code=1):
+    def __init__(self, text: str, traceback: str = "", code: int = 1) -> None:
         super().__init__(text)
         self.traceback = traceback
         self.code = code
 
 
 class ConfigFile:
-    """What a config file says."""
+    """The names that a config file has set."""
 
-    def __init__(self, location=""):
-        self.values = {}  # public names that hold data
-        self.hooks = {}
-        self.functions = {}  # public ones that are no hooks, but may be meant as such
-        self.wrong = {}  # name of a hook: its value and what is wrong with it
-        self.lines = {}
+    def __init__(self, location: Optional[str] = "") -> None:
+        self.values: Dict[str, Any] = {}  # public names that hold data
+        self.hooks: Dict[str, Any] = {}
+        self.functions: Dict[str, Any] = {}  # public ones that are no hooks, but may be meant as such
+        self.wrong: Dict[str, Tuple[Any, str]] = {}  # values that cannot be hooks, and why, by name
+        self.lines: Dict[str, int] = {}
         if location:
             self._evaluate(location)
 
-    def _evaluate(self, location):
+    def _evaluate(self, location: str) -> None:
         if location.startswith("python:"):
             names, self.lines = _module(location[len("python:") :])
         else:
@@ -60,9 +66,9 @@ class ConfigFile:
             elif type(value) is types.FunctionType and value.__module__ == names["__name__"]:
                 self.functions[name] = value
 
-    def plain(self):
-        """Returns the values and hooks in a form that JSON has: the master warns of
-        those that it does not know, hooks too."""
+    def plain(self) -> Dict[str, Any]:
+        """Returns the values and hooks in a form that JSON has. The master warns of names that
+        it does not know, also of hooks."""
         plain = {name: _plain(value) for name, value in self.values.items()}
         for name, function in {**self.functions, **self.hooks}.items():
             plain[name] = {"python": "<%s()>" % getattr(function, "__qualname__", type(function).__name__)}
@@ -71,13 +77,13 @@ class ConfigFile:
         return plain
 
 
-def _is_data(name, value):
+def _is_data(name: str, value: Any) -> bool:
     if isinstance(value, type):
         return name.endswith("_class")
     return not isinstance(value, (types.ModuleType, types.FunctionType, types.BuiltinFunctionType))
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     try:
         plain = _jsonable(value)
         if len(json.dumps(plain)) <= MAX_VALUE:
@@ -87,7 +93,7 @@ def _plain(value):
     return {"python": _repr(value)}
 
 
-def _repr(value):
+def _repr(value: Any) -> str:
     try:
         text = repr(value)
     except Exception:
@@ -95,9 +101,9 @@ def _repr(value):
     return text[:200]
 
 
-def _jsonable(value):
-    """Returns value made of the types that JSON has alone; raises TypeError for
-    what would come back as something else."""
+def _jsonable(value: Any) -> Any:
+    """Returns value in the types of JSON; raises TypeError for one that would come back as
+    another value."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -113,7 +119,7 @@ def _jsonable(value):
     raise TypeError("no form in JSON")
 
 
-def _module(name):
+def _module(name: str) -> Tuple[Dict[str, Any], Dict[str, int]]:
     try:
         if name in sys.modules:
             module = importlib.reload(sys.modules[name])
@@ -129,12 +135,12 @@ def _module(name):
         raise _broken(name, e) from None
 
 
-def _execute(path):
+def _execute(path: str) -> Tuple[Dict[str, Any], Dict[str, int]]:
     if not os.path.exists(path):
         raise ConfigError("\nError: %r doesn't exist" % path)
     module = types.ModuleType("__config__")
     module.__file__ = os.path.abspath(path)
-    lines = {}
+    lines: Dict[str, int] = {}
     extension = os.path.splitext(path)[1]
     try:
         if extension == ".pyc":
@@ -156,7 +162,7 @@ def _execute(path):
     return vars(module), lines
 
 
-def _broken(name, e):
+def _broken(name: str, e: BaseException) -> ConfigError:
     """The error for a config file that raised e."""
     code = 1
     if isinstance(e, SystemExit):
@@ -164,16 +170,16 @@ def _broken(name, e):
     return ConfigError("Failed to read config file: %s" % name, app_traceback(e), code)
 
 
-def _warn_extension():
+def _warn_extension() -> None:
     print(
         "!!!\n!!! WARNING: configuration file should have a valid Python extension.\n!!!\n", file=sys.stderr, flush=True
     )
 
 
-def _lines(source, filename):
+def _lines(source: bytes, filename: str) -> Dict[str, int]:
     """Returns the line on which each name is bound last outside of functions.
     A best effort, for messages."""
-    lines = {}
+    lines: Dict[str, int] = {}
     try:
         tree = compile(source, filename, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
         _bindings(tree, lines)
@@ -182,7 +188,7 @@ def _lines(source, filename):
     return lines
 
 
-def _lines_of(path):
+def _lines_of(path: Optional[str]) -> Dict[str, int]:
     if path is None or not path.endswith(".py"):
         return {}
     try:
@@ -192,7 +198,7 @@ def _lines_of(path):
         return {}  # in a zip file
 
 
-def _bindings(node, lines):
+def _bindings(node: Any, lines: Dict[str, int]) -> None:
     for statement in getattr(node, "body", ()):
         targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
         for target in targets:
@@ -209,7 +215,7 @@ def _bindings(node, lines):
 
 
 class _Body:
-    def __init__(self, body):
+    def __init__(self, body: List[Any]) -> None:
         self.body = body
 
 
@@ -220,10 +226,10 @@ _READ_LATE = {"user", "group", "initgroups", "max_requests", "max_requests_jitte
 class Setting:
     """One of cfg.settings."""
 
-    def __init__(self, name, value):
+    def __init__(self, name: str, value: Any) -> None:
         self.name, self.value = name, value
 
-    def get(self):
+    def get(self) -> Any:
         return self.value
 
 
@@ -232,10 +238,10 @@ class Config(MissingHint):
 
     _HINTS = CONFIG
 
-    def __init__(self, settings, file, app, kind):
+    def __init__(self, settings: Mapping[str, Any], file: ConfigFile, app: Optional[str], kind: Optional[str]) -> None:
         values = dict(settings)
         for name, value in file.values.items():
-            # What JSON has no form for never left this process.
+            # A value that JSON has no form for never left this process.
             plain = values.get(name)
             if isinstance(plain, dict) and list(plain) == ["python"]:
                 values[name] = value
@@ -249,10 +255,10 @@ class Config(MissingHint):
         self.env = dict(item.split("=", 1) for item in self.get("raw_env") or () if "=" in item)
         self.env_orig = os.environ.copy()
 
-    def get(self, name, default=None):
+    def get(self, name: str, default: Any = None) -> Any:
         return self._values.get(name, default)
 
-    def set(self, name, value):
+    def set(self, name: str, value: Any) -> None:
         """Changes a setting for what reads it in this process from now on."""
         if name not in self._values:
             raise AttributeError("No configuration setting for: %s" % name)
@@ -267,35 +273,37 @@ class Config(MissingHint):
         self._values[name] = value
         self.__dict__[name] = value
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__.get("_values", ()):
             raise AttributeError("Invalid access!")  # set() it is
         object.__setattr__(self, name, value)
 
     @property
-    def settings(self):
+    def settings(self) -> Dict[str, Setting]:
         return {name: Setting(name, value) for name, value in self._values.items()}
 
     @property
-    def address(self):
+    def address(self) -> List[Any]:
         return [parse_address(bind) for bind in self.get("bind") or ()]
 
     @property
-    def uid(self):
-        return self.get("user")
+    def uid(self) -> Optional[int]:
+        uid: Optional[int] = self.get("user")
+        return uid
 
     @property
-    def gid(self):
-        return self.get("group")
+    def gid(self) -> Optional[int]:
+        gid: Optional[int] = self.get("group")
+        return gid
 
     @property
-    def is_ssl(self):
+    def is_ssl(self) -> bool:
         return bool(self.get("certfile") or self.get("keyfile"))
 
     @property
-    def worker_class_str(self):
+    def worker_class_str(self) -> str:
         return "gthread" if self.kind == "gthread" else str(self.get("worker_class"))
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max(map(len, self._values))
         return "\n".join("%-*s = %s" % (width, n, v) for n, v in sorted(self._values.items()))

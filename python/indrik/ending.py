@@ -1,10 +1,12 @@
 """The end of a worker whose requests are done and whose app had its shutdown.
 
 The interpreter waits for threads that are no daemons, and for processes of
-multiprocessing, for as long as they like. So a clock runs beside that: what requests
-have started has the time that requests have, and so has what runs at the exit (atexit);
-all else has a moment.
+multiprocessing, for as long as they like. So a clock runs beside that: threads and
+processes that requests have started have the time of requests (graceful_timeout), as have
+functions that run at the exit (atexit); all others have a moment.
 """
+
+from __future__ import annotations
 
 import os
 import sys
@@ -14,12 +16,18 @@ import time
 from . import log
 from .protocol import SCOREBOARD_END
 
-# What the app had before the first request has so many seconds: such threads and
-# processes are meant to run for ever, and to be ended by what is run at the end.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Collection, List
+
+    from .worker import Worker
+
+# Threads and processes from before the first request have so many seconds: they are meant
+# to run for ever, and to be ended by a function that runs at the exit.
 MOMENT = 2.0
 
-# The same where the worker is to end at once, and the time for what runs at the exit
-# then. The master ends such a worker after two seconds.
+# The same where the worker is to end at once, and the time for functions that run at the
+# exit then. The master ends such a worker after two seconds.
 QUICK = 0.5
 QUICK_EXIT = 1.5
 
@@ -35,7 +43,7 @@ _EVERY = 0.05
 _WAITS = {("_shutdown", "threading.py"), ("_python_exit", "thread.py"), ("_exit_function", "util.py")}
 
 
-def end_of_grace(worker):
+def end_of_grace(worker: Worker) -> float:
     """Returns when graceful_timeout is about to end for a worker that is told to end now, by
     time.monotonic. The master ends it when it is over."""
     now = time.monotonic()
@@ -46,15 +54,15 @@ def end_of_grace(worker):
     return now + max(left, min(grace, LEAST)) - min(0.5, grace / 10)
 
 
-def bound(worker, code):
-    """Has this process end with code even if what the app has left running does not. To be
-    called before sys.exit, by the main thread."""
+def bound(worker: Worker, code: Any) -> None:
+    """Ends this process with code even if threads or processes of the app go on. To be called
+    before sys.exit, by the main thread."""
     import _thread  # only here: where gevent has patched it, it has to be that one
 
     _thread.start_new_thread(_watch, (worker, code, _thread.get_ident()))
 
 
-def _watch(worker, code, main):
+def _watch(worker: Worker, code: Any, main: int) -> None:
     now = time.monotonic()
     moment = QUICK if worker.leaving else MOMENT
     if worker.leaving:
@@ -84,7 +92,7 @@ def _watch(worker, code, main):
     os._exit(code if isinstance(code, int) else int(code is not None))
 
 
-def _waits(main):
+def _waits(main: int) -> bool:
     """Reports whether the main thread does nothing but wait for others."""
     frame = sys._current_frames().get(main)
     if frame is None or frame is sys._getframe():
@@ -94,16 +102,16 @@ def _waits(main):
     return (frame.f_code.co_name, os.path.basename(frame.f_code.co_filename)) in _WAITS
 
 
-def _threads():
+def _threads() -> List[threading.Thread]:
     return [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
 
 
-def _of_requests(early):
+def _of_requests(early: Collection[threading.Thread]) -> List[threading.Thread]:
     return [t for t in _threads() if t not in early]
 
 
-def _left():
-    """Names what runs yet."""
+def _left() -> List[str]:
+    """Returns the names of threads and processes that still run."""
     names = ["thread %s" % t.name for t in _threads()]
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing is not None:

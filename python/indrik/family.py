@@ -1,10 +1,12 @@
-"""What a process that was forked from the spawner must not have: the spawner's channel
-to the master, and what belongs to other workers and generations.
+"""Keeps processes that are forked from the spawner from inheriting its channel to the
+master, and the descriptors of other workers and generations.
 
-All of that is closed before any other code runs in the new process: the handler is
+All of these are closed before any other code runs in the new process: the handler is
 the first that was registered, and those that an app registers run after it
 (os.register_at_fork). Duplicates that an app made, on purpose or not, are found too.
 """
+
+from __future__ import annotations
 
 import gc
 import os
@@ -16,9 +18,13 @@ from threading import get_ident
 try:
     from socket import SO_DOMAIN, SO_PEERCRED, SOCK_SEQPACKET
 except ImportError:  # not Linux
-    SO_DOMAIN = SO_PEERCRED = SOCK_SEQPACKET = None
+    SO_DOMAIN = SO_PEERCRED = SOCK_SEQPACKET = None  # type: ignore[misc, assignment]
 
 from . import wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Collection, Iterable, Optional, Set, Tuple
 
 # What the links in /proc/self/fd to memory files of this server begin with.
 _MEMORY = "/memfd:indrik-"
@@ -27,17 +33,18 @@ _DIRECTORIES = "/proc/self/fd", "/dev/fd"
 
 
 class Family:
-    """The process that forks. leave is called in each process that it forked, with what
-    that keeps, and closes what this process knows to be its own."""
+    """The process that forks. leave is called in each process that it has forked, with the
+    descriptors that that one keeps, and closes the others that this process knows of."""
 
-    def __init__(self, leave):
+    def __init__(self, leave: Callable[[Collection[int]], None]) -> None:
         self._leave = leave
         self._master = os.getppid()
-        self._home = os.getpid()
-        self._keep = None  # of the process that is being forked: the thread that forks, and descriptors
+        self._home: Optional[int] = os.getpid()
+        # While a process is forked: the thread that forks, and the descriptors that are kept.
+        self._keep: Optional[Tuple[int, Collection[int]]] = None
         os.register_at_fork(after_in_child=self._in_child)
 
-    def fork(self, fork, keep):
+    def fork(self, fork: Callable[[], int], keep: Collection[int]) -> int:
         """Forks a process that keeps some descriptors. Returns as os.fork does.
 
         Neither the collector nor a signal may have code of the app's run in it before
@@ -54,11 +61,14 @@ class Family:
             if collects:
                 gc.enable()
 
-    def _in_child(self):
+    def _in_child(self) -> None:
         if self._home is None:
             return  # a fork of a process that has left already
         self._home = None
-        ident, keep = self._keep or (None, ())
+        ident: Optional[int] = None
+        keep: Collection[int] = ()
+        if self._keep is not None:
+            ident, keep = self._keep
         if ident != get_ident():
             keep = ()  # it was not the spawner that forked
         try:
@@ -66,9 +76,9 @@ class Family:
         finally:
             self._close_duplicates(keep)
 
-    def _close_duplicates(self, keep):
-        """Closes what the app has duplicated. /dev/null takes its place, since the
-        app may close the number later on, which must not be another's by then."""
+    def _close_duplicates(self, keep: Collection[int]) -> None:
+        """Closes the duplicates that the app has made. /dev/null takes their place: the app may
+        close a number later on, which must not be another descriptor's by then."""
         kept = set(map(_identity, keep))
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for fd in _open_descriptors():
@@ -76,7 +86,7 @@ class Family:
                 os.dup2(null, fd, False)
         os.close(null)
 
-    def _is_ours(self, fd, kept):
+    def _is_ours(self, fd: int, kept: Set[Tuple[int, int]]) -> bool:
         try:
             st = os.fstat(fd)
             if (st.st_dev, st.st_ino) in kept:
@@ -87,7 +97,7 @@ class Family:
         except OSError:
             return False
 
-    def _is_masters(self, fd):
+    def _is_masters(self, fd: int) -> bool:
         """Reports whether the master made the pair that a socket is one of."""
         if SO_PEERCRED is None:
             return False
@@ -102,12 +112,12 @@ class Family:
             sock.detach()
 
 
-def _identity(fd):
+def _identity(fd: int) -> Tuple[int, int]:
     st = os.fstat(fd)
     return st.st_dev, st.st_ino
 
 
-def _open_descriptors():
+def _open_descriptors() -> Iterable[int]:
     for path in _DIRECTORIES:
         try:
             return sorted(int(name) for name in os.listdir(path))

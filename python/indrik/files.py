@@ -1,15 +1,21 @@
-"""Opens log files and finds sockets, also for root, where others may have a say in their paths: who may
-write to the directory of a log could put a symbolic link there.
+"""Opens log files and finds sockets, also for root, where others may have a say in their
+paths: a user who may write to the directory of a log could put a symbolic link there.
 
 The rules are those of the master (docs/security.md): in a directory that only root may
 write to everything is taken as it is. In another one root follows no symbolic link that
 it has not made, and opens no file that has other names.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
 from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, List, Optional, Tuple
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
 _STEP = getattr(os, "O_PATH", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -17,7 +23,7 @@ _MOST_LINKS = 40
 _TRIES = 10
 
 
-def open_for_appending(path):
+def open_for_appending(path: str) -> int:
     """Returns a descriptor of the file, which is made if there is none. A pipe that
     nobody reads is an error, since open(2) with O_NONBLOCK fails with ENXIO then."""
     if os.geteuid() == 0 and hasattr(os, "O_PATH"):
@@ -29,7 +35,7 @@ def open_for_appending(path):
 
 
 @contextmanager
-def socket_at(path):
+def socket_at(path: str) -> Iterator[str]:
     """Gives a path of the unix socket at path, which leads to the one that was found,
     whatever becomes of the names meanwhile. An abstract one is in no directory."""
     if os.geteuid() != 0 or not hasattr(os, "O_PATH") or _proc() is None or path[:1] in ("", "\0"):
@@ -49,7 +55,7 @@ def socket_at(path):
         os.close(fd)
 
 
-def _open_as_root(path):
+def _open_as_root(path: str) -> int:
     for _ in range(_TRIES):
         directory, name, by_kernel = _walk(path)
         try:
@@ -69,7 +75,7 @@ def _open_as_root(path):
     raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
 
 
-def _walk(path):
+def _walk(path: str) -> Tuple[int, str, bool]:
     """Returns a descriptor of the directory that path leads to, the name there, and
     whether that is a link which only the kernel can follow."""
     at = os.open("/", _STEP)
@@ -95,7 +101,7 @@ def _walk(path):
                 if links > _MOST_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
                 if st.st_dev == _proc():
-                    # What it says is no path.
+                    # Its target is no path.
                     if last:
                         return at, name, True
                     os.close(step)
@@ -117,16 +123,16 @@ def _walk(path):
         raise
 
 
-def _names(path):
+def _names(path: str) -> List[str]:
     return [name for name in path.split("/") if name not in ("", ".")] or ["."]
 
 
-def _is_trusted(st):
+def _is_trusted(st: os.stat_result) -> bool:
     """Reports whether nobody but root may write to a directory."""
     return st.st_uid == 0 and not st.st_mode & 0o022
 
 
-def _proc():
+def _proc() -> Optional[int]:
     """Returns the device that /proc is on, None without one."""
     try:
         return os.stat("/proc/self").st_dev
@@ -134,5 +140,5 @@ def _proc():
         return None
 
 
-def _refused(path, why):
+def _refused(path: str, why: str) -> OSError:
     return OSError(errno.ELOOP, "root does not open it, since " + why, path)

@@ -1,12 +1,14 @@
-"""What a process is that the app, or a hook, forks from a process of the server:
-none of the server's.
+"""Keeps a process that the app, or a hook, forks from a process of the server from being
+one of the server's.
 
 It inherits all that its parent has: sockets to the front, memory that the front reads,
 handlers of signals, the stack that leads back to the loop of the server. With these it
 would go on as a second worker in the place of the first one. So they are taken from it
 before the code that forked goes on there; and once that code returns to the server, or
-raises, the process ends, without what is to be done at the end of its parent.
+raises, the process ends, without the steps that end its parent.
 """
+
+from __future__ import annotations
 
 import logging
 import os
@@ -17,6 +19,11 @@ import threading
 from . import hooks, log
 from .config import ConfigError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Callable, List, NoReturn, Optional, Type
+
 _LOG = logging.getLogger("gunicorn.error")
 
 
@@ -24,25 +31,26 @@ class ForkGuard:
     """Watches over one process of the server. As a context manager it surrounds code
     of the app that might come back in another process: that one does not leave it."""
 
-    def __init__(self, owner):
+    def __init__(self, owner: object) -> None:
         self.forked = False  # this is another process than the one that was watched over
         self.paused = False  # for forks of the server's own
         self._owner = owner  # whose methods handle signals
         self._pid = os.getpid()
-        self._disarm = []
-        self.wait = None  # called before a fork ends: it may have to go on for other code
+        self._disarm: List[Callable[[], object]] = []
+        # Called before a fork ends, which may have to go on for other code.
+        self.wait: Optional[Callable[[], None]] = None
         # With nothing in the buffers that both would write.
         os.register_at_fork(before=self._flush, after_in_child=self._in_child)
 
-    def add(self, disarm):
+    def add(self, disarm: Callable[[], object]) -> None:
         """Has a fork call disarm, which takes from it what belongs to this process."""
         self._disarm.append(disarm)
 
-    def _flush(self):
+    def _flush(self) -> None:
         if not self.paused:
             log.flush()
 
-    def _in_child(self):
+    def _in_child(self) -> None:
         if self.forked or self.paused:
             return
         self.forked = True
@@ -57,7 +65,7 @@ class ForkGuard:
         for disarm in self._disarm:
             disarm()
 
-    def _leave_executor(self):
+    def _leave_executor(self) -> None:
         """Has a thread of an executor end the fork after the call that forked, instead of
         making the calls that wait in its queue: they are the parent's."""
         module, thread = sys.modules.get("concurrent.futures.thread"), threading.current_thread()
@@ -70,19 +78,21 @@ class ForkGuard:
                     queue.get_nowait()
                 queue.put(_Last(self))
 
-    def __enter__(self):
+    def __enter__(self) -> ForkGuard:
         return self
 
-    def __exit__(self, kind, error, tb):
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], tb: Optional[TracebackType]
+    ) -> None:
         if self.forked:
-            # What reading a config file makes of an exception says no more than that.
+            # A ConfigError says no more than the exception that it was made of.
             self.leave(error.__context__ if isinstance(error, ConfigError) else error)
 
-    def leave(self, error=None):
+    def leave(self, error: Optional[BaseException] = None) -> NoReturn:
         """Ends a fork, with the exit code of a program that ends by error."""
         if self.wait is not None:
             self.wait()
-        code = 0
+        code: Any = 0
         if isinstance(error, SystemExit):
             code = error.code
             if code is None:
@@ -96,21 +106,21 @@ class ForkGuard:
         log.flush()
         os._exit(code & 0xFF)
 
-    def returned(self, *args):
-        """Ends a fork that calls what it may not: its part is done. To be put in the place
-        of a function."""
+    def returned(self, *args: object) -> NoReturn:
+        """Ends a fork that calls a function of the server, since its part is done. To be put in
+        the place of that function."""
         self.leave(next(filter(None, map(_error, args)), None))
 
 
 class _Last:
     """Stands for a call in the queue of an executor."""
 
-    def __init__(self, guard):
+    def __init__(self, guard: ForkGuard) -> None:
         self.run = guard.returned
 
 
-def _error(value):
-    """Returns an exception that is told by a value, or by a future."""
+def _error(value: Any) -> Optional[BaseException]:
+    """Returns a value that is an exception, or the exception of a future."""
     if hasattr(value, "set_exception"):
         value = value.exception() if value.done() and not value.cancelled() else None
     return value if isinstance(value, BaseException) else None

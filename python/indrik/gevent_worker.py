@@ -12,6 +12,7 @@ import os
 import traceback
 from io import BytesIO
 from marshal import dumps, loads
+from socket import MSG_DONTWAIT
 from time import monotonic, monotonic_ns
 
 import gevent
@@ -55,8 +56,7 @@ _AT_ONCE = 64
 
 _CLAIMED = wire.slot_word(0, SCOREBOARD_CLAIMED)
 
-# A request comes with the descriptors of its environ and of its body, at most.
-_ANCILLARY = wire.CMSG_SPACE(2 * 4)
+_RECEIVE_FLAGS = MSG_DONTWAIT | wire.RECEIVE_FLAGS
 
 
 class GreenSocket:
@@ -73,7 +73,7 @@ class GreenSocket:
     def sendmsg(self, buffers: Sequence[Data], ancillary: Iterable[Tuple[int, int, bytes]] = ()) -> None:
         while True:
             try:
-                self._sock.sendmsg(buffers, ancillary, wire.MSG_DONTWAIT)
+                self._sock.sendmsg(buffers, ancillary, MSG_DONTWAIT)
                 return
             except BlockingIOError:
                 wait_write(self._fd)
@@ -220,7 +220,7 @@ class GeventServer:
             forks.wait = None
             forker.link(lambda greenlet: forks.leave(greenlet.exception))
 
-    def run(self, wake: Tuple[int, int]) -> None:
+    def run(self, wake: Sequence[int]) -> None:
         """Serves until the worker is told to end and all requests are done.
         Handlers of signals must write to the pipe wake."""
         loop = gevent.get_hub().loop
@@ -250,9 +250,7 @@ class GeventServer:
             return
         for _ in range(_AT_ONCE):
             try:
-                size, ancillary, _, _ = self.receive(
-                    self.buffers, _ANCILLARY, wire.MSG_DONTWAIT | wire.MSG_CMSG_CLOEXEC
-                )
+                size, ancillary, _, _ = self.receive(self.buffers, wire.ANCILLARY_SIZE, _RECEIVE_FLAGS)
             except BlockingIOError:
                 return
             except OSError:

@@ -35,7 +35,7 @@ from .logdefaults import CONFIG_DEFAULTS, DATE_FORMAT, LogConfigError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
-    from typing import Any, Dict, List, Mapping, Optional, TextIO
+    from typing import Any, Dict, List, Mapping, Optional, TextIO, Tuple
 
     from .config import Config
 
@@ -168,7 +168,8 @@ class Logger:
             "p": "<%s>" % getattr(resp, "pid", os.getpid()),
         }
         headers = getattr(req, "headers", req)
-        for kind, pairs in (("i", headers), ("o", resp.headers), ("e", environ)):
+        groups: List[Tuple[str, Any]] = [("i", headers), ("o", resp.headers), ("e", environ)]
+        for kind, pairs in groups:
             if hasattr(pairs, "items"):
                 pairs = list(pairs.items())
             atoms.update(("{%s}%s" % (name.lower(), kind), value) for name, value in pairs)
@@ -336,6 +337,6 @@ def _reopen(handler: logging.FileHandler) -> None:
             handler.close()
             handler.stream = handler._open()
             # close() took it off the list that is flushed at the end.
-            logging._addHandlerRef(handler)
+            logging._addHandlerRef(handler)  # type: ignore[attr-defined]
     finally:
         handler.release()

@@ -1,5 +1,11 @@
-"""What Gunicorn's objects have and those of Indrik cannot offer: an attribute of
-these gives an error that says what to do instead."""
+"""Attributes of Gunicorn's objects that Indrik's cannot offer: each gives an error that says
+what to do instead."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
 
 _SIGNAL = "send the master a signal instead: os.kill(server.pid, signal.%s)"
 _SOCKETS = "the sockets belong to the master and the front; server.address has the addresses"
@@ -57,21 +63,21 @@ CONFIG = {
 
 
 class MissingHint:
-    """Gives a class an error text for what it has not."""
+    """Gives a class an error text for attributes that Gunicorn's class has and it has not."""
 
-    _HINTS = {}
+    _HINTS: Dict[str, str] = {}
 
-    def __getattr__(self, name):
-        advice = self._HINTS.get(name)
-        if advice is None:
+    def __getattr__(self, name: str) -> Any:
+        hint = self._HINTS.get(name)
+        if hint is None:
             raise AttributeError("%r object has no attribute %r" % (type(self).__name__, name))
-        raise AttributeError("Indrik has no %s.%s: %s" % (type(self).__name__.lower(), name, advice))
+        raise AttributeError("Indrik has no %s.%s: %s" % (type(self).__name__.lower(), name, hint))
 
 
-def import_hint(exception):
-    """Returns what to change where gunicorn was imported and is not installed, or what
-    the loader of the app says of the exception; "" otherwise."""
-    hint = getattr(exception, "indrik_hint", "")
+def import_hint(exception: Optional[BaseException]) -> str:
+    """Returns a hint what to change if gunicorn was imported and is not installed, or the
+    hint that the loader of the app has left with the exception; "" otherwise."""
+    hint: str = getattr(exception, "indrik_hint", "")
     if hint:
         return "Hint: " + hint
     while exception is not None:

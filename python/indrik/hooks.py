@@ -1,8 +1,14 @@
-"""The hooks of a config file: which there are, and their checks."""
+"""The hooks of a config file, and their checks."""
+
+from __future__ import annotations
 
 import types
 
 from . import stdlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
 # The number of positional parameters of each hook. post_request is called
 # with as many as it takes, from 2 to 4.
@@ -30,7 +36,7 @@ ARITY = {
 }
 
 
-# What a terminal, a service manager or an operator sends to every process of the
+# Signals that a terminal, a service manager or an operator sends to every process of the
 # server, and only the master is to obey.
 MASTER_SIGNALS = (
     "SIGINT",
@@ -45,11 +51,11 @@ MASTER_SIGNALS = (
 )
 
 
-def nothing(*args):
+def nothing(*args: object) -> None:
     """The hook that is not set."""
 
 
-def check(name, value):
+def check(name: str, value: Any) -> Any:
     """Returns the function for a hook; raises TypeError."""
     if isinstance(value, str):
         value = _imported(value)
@@ -63,7 +69,7 @@ def check(name, value):
     return value
 
 
-def _imported(path):
+def _imported(path: str) -> Any:
     module, dot, name = path.rpartition(".")
     if not dot:
         raise TypeError("Value '%s' is not import string. Format: module[.submodules...].object" % path)
@@ -77,15 +83,15 @@ def _imported(path):
         raise TypeError("Can not load '%s' from '%s'" % (name, module)) from None
 
 
-def _fewer(function, count):
-    def post_request(worker, req, environ, resp):
+def _fewer(function: Callable[..., Any], count: int) -> Callable[..., Any]:
+    def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> Any:
         return function(*(worker, req, environ, resp)[:count])
 
     post_request.__qualname__ = getattr(function, "__qualname__", type(function).__name__)
     return post_request
 
 
-def positional(function):
+def positional(function: Any) -> int:
     """Returns the number of positional parameters of a callable."""
     if type(function) is types.FunctionType and not hasattr(function, "__wrapped__"):
         return function.__code__.co_argcount

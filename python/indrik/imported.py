@@ -1,4 +1,7 @@
-"""What this process has imported: the master watches it (the setting reload)."""
+"""The files of the modules that this process has imported, which the master watches (the
+setting reload)."""
+
+from __future__ import annotations
 
 import os
 import sys
@@ -6,6 +9,10 @@ import threading
 import time
 
 from . import wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, Iterator, List, Optional, Set
 
 # How often a worker looks whether the app has imported more, in seconds.
 EVERY = 0.2
@@ -20,13 +27,13 @@ _STDLIB = os.path.dirname(os.__file__) + os.sep
 class Imported:
     """Tells the master of the files of imported modules, each of them once."""
 
-    def __init__(self, channel, since):
+    def __init__(self, channel: wire.Control, since: float) -> None:
         self.channel = channel
-        self.since = since  # what is imported now was imported after that
-        self._told = set()
+        self.since = since  # no module that the master does not know was imported before that time
+        self._told: Set[str] = set()
         self._count = 0
 
-    def tell(self, *more):
+    def tell(self, *more: str) -> None:
         now = time.time()
         modules = list(sys.modules.values())
         self._count = len(modules)
@@ -38,13 +45,13 @@ class Imported:
             self.channel.send("files", files=files, since=self.since)
         self.since = now
 
-    def tell_failure(self, exception):
-        """Tells also of the files that an exception, if any, comes from: a module
-        that cannot be imported is not among those that were."""
+    def tell_failure(self, exception: Optional[BaseException]) -> None:
+        """Tells also of the files that an exception, if any, comes from: a module that cannot
+        be imported is not in sys.modules."""
         self.tell(*_culprits(exception))
 
-    def keep_telling(self):
-        def run():
+    def keep_telling(self) -> None:
+        def run() -> None:
             while True:
                 time.sleep(EVERY)
                 if len(sys.modules) != self._count:
@@ -53,11 +60,11 @@ class Imported:
         threading.Thread(target=run, name="reloader", daemon=True).start()
 
 
-def _file(module):
+def _file(module: Any) -> Optional[str]:
     try:
-        # From the dictionary, since asking some modules for anything has them
-        # import what they stand for.
-        path = vars(module).get("__file__")
+        # From the dictionary: some modules import the one that they stand for as soon as they
+        # are asked for an attribute.
+        path: str = vars(module).get("__file__")
         if path.endswith(".pyc"):
             path = path[:-1]
         return os.path.abspath(path)
@@ -65,12 +72,13 @@ def _file(module):
         return None  # built in, or no module
 
 
-def _is_watched(path):
+def _is_watched(path: str) -> bool:
     return not path.startswith(_STDLIB) or "-packages" + os.sep in path
 
 
-def _portions(paths):
-    portion, size = [], 0
+def _portions(paths: Iterable[str]) -> Iterator[List[str]]:
+    portion: List[str] = []
+    size = 0
     for path in paths:
         length = wire.json_size(path)
         if size + length > MAX_PATHS:
@@ -82,7 +90,7 @@ def _portions(paths):
         yield portion
 
 
-def _culprits(exception):
+def _culprits(exception: Optional[BaseException]) -> Iterator[str]:
     seen = set()
     while exception is not None and id(exception) not in seen:
         seen.add(id(exception))

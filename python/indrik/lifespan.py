@@ -1,24 +1,33 @@
 """The lifespan protocol of ASGI: the app hears of the start and the end of its
 worker. https://asgi.readthedocs.io/en/latest/specs/lifespan.html"""
 
+from __future__ import annotations
+
 import asyncio
 
 from .loader import BootError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+    from .conversation import ASGIApp, Message
+    from .glogging import Logger
+
 
 class Lifespan:
-    def __init__(self, app, state, log, mode):
+    def __init__(self, app: ASGIApp, state: Dict[str, Any], log: Logger, mode: str) -> None:
         self.app = app
         self.state = state
         self.log = log
         self.mode = mode
-        self.task = None
+        self.task: Optional[asyncio.Task[None]] = None
         self.asked = 0  # for how many events
-        self.started = None  # a future; its result says whether the app knows the protocol
-        self.stopping = None  # a future
-        self.stopped = None  # a future
+        self.started: asyncio.Future[None]  # done once the app has answered lifespan.startup
+        self.stopping: asyncio.Future[None]
+        self.stopped: asyncio.Future[None]
 
-    async def startup(self):
+    async def startup(self) -> None:
         """Starts the app; raises BootError if it cannot."""
         loop = asyncio.get_running_loop()
         self.started, self.stopping, self.stopped = (loop.create_future() for _ in range(3))
@@ -44,7 +53,7 @@ class Lifespan:
         self.log.debug("The app does not know the lifespan protocol", exc_info=error)
         self.task = None
 
-    async def shutdown(self, limit):
+    async def shutdown(self, limit: float) -> None:
         """Ends the app, in so many seconds at most."""
         if self.task is None or self.task.done():
             return  # how it ended is told already
@@ -62,8 +71,8 @@ class Lifespan:
         if self.task.done() and not self.task.cancelled() and self.task.exception() is not None:
             self.log.error("Error in ASGI application at its shutdown", exc_info=self.task.exception())
 
-    def _ended(self, task):
-        """Tells at once what has ended the lifespan while the app serves."""
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Logs at once the exception that has ended the lifespan while the app serves."""
         if self.stopping.done() or task.cancelled():
             return
         if self.stopped.done():
@@ -73,18 +82,18 @@ class Lifespan:
                 "Error in ASGI application: its lifespan has ended while it serves", exc_info=task.exception()
             )
 
-    def _background_ended(self, task):
-        """The same for a task that the app has begun at its start. asyncio would tell it when
-        nobody refers to the task any more, and an app keeps what runs as long as it does."""
+    def _background_ended(self, task: asyncio.Task[Any]) -> None:
+        """Logs the exception of a task that the app has begun at its start. asyncio would log it
+        only when nobody refers to the task any more, and an app keeps such tasks to its end."""
 
-        def tell():
+        def tell() -> None:
             # Nobody has waited for it, or asked what it raised.
             if getattr(task, "_log_traceback", False):
                 self.log.error("Error in ASGI application: a task of its lifespan has ended", exc_info=task.exception())
 
         task.get_loop().call_soon(tell)
 
-    async def _run(self):
+    async def _run(self) -> None:
         scope = {
             "type": "lifespan",
             "asgi": {"version": "3.0", "spec_version": "2.0"},
@@ -92,14 +101,14 @@ class Lifespan:
         }
         await self.app(scope, self.receive, self.send)
 
-    async def receive(self):
+    async def receive(self) -> Message:
         self.asked += 1
         if self.asked == 1:
             return {"type": "lifespan.startup"}
         await asyncio.shield(self.stopping)
         return {"type": "lifespan.shutdown"}
 
-    async def send(self, message):
+    async def send(self, message: Message) -> None:
         kind = message["type"]
         before = not self.started.done()
         if kind == "lifespan.startup.complete" and before:

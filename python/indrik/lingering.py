@@ -1,4 +1,6 @@
-"""What runs in a process beside its main thread."""
+"""Threads and child processes that run beside the main thread of a process."""
+
+from __future__ import annotations
 
 import glob
 import sys
@@ -7,12 +9,16 @@ import threading
 # Taken at import time: where gevent has patched it, it names greenlets.
 from threading import get_ident
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Set, Tuple
 
-def running():
-    """Returns threads of Python and child processes, as pairs of what it is and its number."""
+
+def running() -> Set[Tuple[str, Any]]:
+    """Returns threads of Python and child processes, as pairs of the word and the number."""
     # The ident of a thread that has ended is given to another one.
     named = {t.ident: t.native_id for t in threading.enumerate()}
-    found = {("thread", named.get(ident, ident)) for ident in sys._current_frames()}
+    found: Set[Tuple[str, Any]] = {("thread", named.get(ident, ident)) for ident in sys._current_frames()}
     me = get_ident()
     found.discard(("thread", named.get(me, me)))
     for path in glob.glob("/proc/self/task/*/children"):

@@ -1,9 +1,15 @@
 """Finds the app that a specification such as `module:app` names."""
 
+from __future__ import annotations
+
 import importlib
 import traceback
 
 from . import stdlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Tuple
 
 
 class AppImportError(Exception):
@@ -14,7 +20,7 @@ class BootError(Exception):
     """The app does not want to start, and says why: exit code 3."""
 
 
-def load(spec):
+def load(spec: str) -> Any:
     """Returns the app named by `module`, `module:variable`, `module:a.b` or
     `module:factory(literal, name=literal)`."""
     module, colon, expression = spec.partition(":")
@@ -28,13 +34,12 @@ def load(spec):
         meant = suggest.for_path(module, expression, colon)
         if meant and module.endswith(".py"):
             raise ImportError("Failed to find application, did you mean '%s:%s'?" % meant) from None
-        e.indrik_hint = suggest.for_import(e, module, expression)
-        if meant:
-            e.indrik_hint = "a module is written with dots: %s:%s" % meant
+        hint = suggest.for_import(e, module, expression)
+        vars(e)["indrik_hint"] = "a module is written with dots: %s:%s" % meant if meant else hint
         raise
 
     names, call = _parse(expression)
-    app = found
+    app: Any = found
     for name in names:
         try:
             app = getattr(app, name)
@@ -54,7 +59,7 @@ def load(spec):
     return app
 
 
-def _parse(expression):
+def _parse(expression: str) -> Tuple[List[str], Optional[Tuple[List[Any], Dict[str, Any]]]]:
     """Returns the names to follow, and the arguments of a factory or None."""
     if expression.isidentifier():
         return [expression], None
@@ -82,7 +87,7 @@ def _parse(expression):
     return [tree.func.id], (args, kwargs)
 
 
-def _names(ast, tree):
+def _names(ast: Any, tree: Any) -> Optional[List[str]]:
     """Returns ["a", "b"] for the expression a.b, None for any other."""
     names = []
     while isinstance(tree, ast.Attribute):
@@ -94,12 +99,12 @@ def _names(ast, tree):
     return names[::-1]
 
 
-def _call(factory, args, kwargs):
+def _call(factory: Any, args: List[Any], kwargs: Dict[str, Any]) -> Any:
     try:
         return factory(*args, **kwargs)
     except TypeError as e:
         # Raised by the call itself, not inside the factory: only this
         # function is in the traceback.
-        if e.__traceback__.tb_next is None:
+        if e.__traceback__ is not None and e.__traceback__.tb_next is None:
             raise AppImportError("".join(traceback.format_exception_only(TypeError, e)).strip()) from None
         raise

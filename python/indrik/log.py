@@ -1,8 +1,10 @@
-"""What the loggers write with: streams onto files, tracebacks.
+"""The formatters and handlers of the loggers: streams onto files, tracebacks.
 
 The master creates the files of errorlog and accesslog; a Python process opens
 them for appending, and again when it is told to.
 """
+
+from __future__ import annotations
 
 import json
 import logging
@@ -15,8 +17,12 @@ from . import stdlib, title
 from .files import open_for_appending
 from .gunicorn_compat import import_hint
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, Optional, Union
 
-def app_traceback(exception):
+
+def app_traceback(exception: BaseException) -> str:
     """Formats an exception like traceback.format_exc, without the frames of this
     package and of the import system that lead to the app's: an operator looks
     for a mistake in the app."""
@@ -30,7 +36,7 @@ def app_traceback(exception):
     return text + hint + "\n" if hint else text
 
 
-def _ours(filename):
+def _ours(filename: str) -> bool:
     return filename.startswith(("<indrik>", "<frozen importlib")) or filename.endswith(
         os.path.join("importlib", "__init__.py")
     )
@@ -38,13 +44,13 @@ def _ours(filename):
 
 _ZONE = os.environ.get("TZ")
 _OFFSET = time.localtime().tm_gmtoff
-_zone = None
+_zone: Union[_Zone, _Fixed, None] = None
 
 
-def local(seconds):
+def local(seconds: Optional[float]) -> time.struct_time:
     """Returns the time in the zone that the server was started in, which an app may
     change for its process, as Django does."""
-    if os.environ.get("TZ") == _ZONE:
+    if seconds is None or os.environ.get("TZ") == _ZONE:
         return time.localtime(seconds)
     moment = _first_zone().utcoffset(seconds)
     parts = time.gmtime(seconds + moment)
@@ -54,20 +60,20 @@ def local(seconds):
 class _Fixed:
     """A zone of one offset, where nothing better is known."""
 
-    def utcoffset(self, seconds):
+    def utcoffset(self, seconds: float) -> int:
         return _OFFSET
 
 
 class _Zone:
-    def __init__(self, zone, datetime):
+    def __init__(self, zone: Any, datetime: Any) -> None:
         self.zone, self.datetime = zone, datetime
 
-    def utcoffset(self, seconds):
+    def utcoffset(self, seconds: float) -> int:
         when = self.datetime.datetime.fromtimestamp(seconds, self.zone)
         return int(when.utcoffset().total_seconds())
 
 
-def _first_zone():
+def _first_zone() -> Union[_Zone, _Fixed]:
     global _zone
     if _zone is None:
         _zone = _Fixed()
@@ -87,18 +93,18 @@ def _first_zone():
 class TraceFormatter(logging.Formatter):
     converter = staticmethod(local)
 
-    def formatException(self, ei):
+    def formatException(self, ei: Any) -> str:
         return app_traceback(ei[1]).rstrip("\n")
 
 
 class JSONFormatter(TraceFormatter):
     """Writes lines as the master and the front do with the same log_format."""
 
-    def __init__(self, ecs):
+    def __init__(self, ecs: bool) -> None:
         super().__init__()
         self.ecs = ecs
 
-    def format(self, record):
+    def format(self, record: logging.LogRecord) -> str:
         process = record.processName  # of the master and the front: see loggerprocess.py
         if process not in ("master", "front"):
             process = title.get()[len("indrik: ") :].partition(" ")[0]
@@ -112,7 +118,7 @@ class JSONFormatter(TraceFormatter):
         level = record.levelname.lower()
         trace = self.formatException(record.exc_info) if record.exc_info and record.exc_info[1] else None
         if self.ecs:
-            fields = {
+            fields: Dict[str, Any] = {
                 "@timestamp": stamp,
                 "log.level": level,
                 "log.logger": record.name,
@@ -158,14 +164,14 @@ class JSONAccessFormatter(JSONFormatter):
     """The same for the access log, where its lines go through Python: the record has the
     atoms."""
 
-    def format(self, record):
-        atoms = record.args if isinstance(record.args, dict) else {}
+    def format(self, record: logging.LogRecord) -> str:
+        atoms: Any = record.args if isinstance(record.args, dict) else {}
         record.msg, record.args = "", ()
         fields = json.loads(super().format(record))
         for name in ("message", "process", "process.name"):
             fields.pop(name, None)
         for name, ecs, atom in _ACCESS:
-            value = atoms.get(atom)
+            value: Any = atoms.get(atom)
             value = None if value == "-" else value
             if atom == "s" and str(value).isdigit():
                 value = int(value)
@@ -184,26 +190,26 @@ class Stream:
 
     encoding = "utf-8"
 
-    def __init__(self, path, fd=2):
+    def __init__(self, path: Optional[str], fd: int = 2) -> None:
         self.path = path  # None: fd is there already
         self.fd = fd if path is None else open_for_appending(path)
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         data = text.encode("utf-8", "backslashreplace")
         while data:
             data = data[os.write(self.fd, data) :]
         return len(text)
 
-    def flush(self):
+    def flush(self) -> None:
         pass
 
-    def fileno(self):
+    def fileno(self) -> int:
         return self.fd
 
-    def isatty(self):
+    def isatty(self) -> bool:
         return os.isatty(self.fd)
 
-    def reopen(self):
+    def reopen(self) -> None:
         if self.path is None:
             return
         fd = open_for_appending(self.path)
@@ -211,41 +217,40 @@ class Stream:
         os.dup2(fd, self.fd, inheritable=False)
         os.close(fd)
 
-    def close(self):
+    def close(self) -> None:
         if self.path is not None and self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
 
-class StreamHandler(logging.StreamHandler):
+class StreamHandler(logging.StreamHandler):  # type: ignore[type-arg]
     """Writes to a Stream, and closes it at its own end."""
 
-    def close(self):
+    def close(self) -> None:
         super().close()
         self.stream.close()
 
 
 class Forwarding(logging.Handler):
-    """Has another logger handle what it gets."""
+    """Has another logger handle its records."""
 
-    def __init__(self, log):
+    def __init__(self, log: logging.Logger) -> None:
         super().__init__()
         self.log = log
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         if self.log.isEnabledFor(record.levelno):
             self.log.handle(record)
 
 
-def take_uvicorns(error_log):
-    """Takes what is said to the loggers of uvicorn's, which apps use that are written
-    for it: to the error log, but for what is about requests, since the front writes a
-    line for each."""
+def take_uvicorns(error_log: logging.Logger) -> None:
+    """Has uvicorn's loggers, which apps use that are written for it, write to the error log,
+    except for the lines of requests, since the front writes one for each."""
     for name, handler in (("uvicorn", Forwarding(error_log)), ("uvicorn.access", logging.NullHandler())):
         log = logging.getLogger(name)
         if any(not getattr(h, "_indrik_uvicorn", False) for h in log.handlers):
             continue  # somebody else has set it up
-        handler._indrik_uvicorn = True
+        vars(handler)["_indrik_uvicorn"] = True
         log.handlers[:] = [handler]
         log.propagate = False
         log.setLevel(error_log.level)
@@ -254,7 +259,7 @@ def take_uvicorns(error_log):
 class Errors:
     """wsgi.errors: writes where the handlers of the error log do."""
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         if not isinstance(text, str):
             raise TypeError("%r is not a string" % (text,))
         streams = [h.stream for h in _ERROR_LOG.handlers if hasattr(h, "stream")]
@@ -262,17 +267,17 @@ class Errors:
             stream.write(text)
             stream.flush()
 
-    def writelines(self, lines):
+    def writelines(self, lines: Iterable[str]) -> None:
         self.write("".join(lines))
 
-    def flush(self):
+    def flush(self) -> None:
         pass
 
 
 _ERROR_LOG = logging.getLogger("gunicorn.error")
 
 
-def flush():
+def flush() -> None:
     """Empties Python's own buffers, before a fork or an exit that skips them."""
     for stream in (sys.stdout, sys.stderr):
         try:

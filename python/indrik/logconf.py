@@ -14,11 +14,9 @@ from .logdefaults import CONFIG_DEFAULTS, LogConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Tuple, Union
+    from typing import Any, Dict, Optional, Tuple
 
     from .config import Config
-
-    SyslogAddress = Union[str, Tuple[str, int]]
 
 
 def from_json(path: str) -> Dict[str, Any]:
@@ -60,6 +58,8 @@ def syslog_handler(cfg: Config) -> SysLogHandler:
 
 
 class SysLogHandler(logging.handlers.SysLogHandler):
+    socket: Any
+
     def _connect_unixsocket(self, address: str) -> None:
         with socket_at(address) as path:
             super()._connect_unixsocket(path)  # type: ignore[misc]
@@ -70,12 +70,12 @@ class SysLogHandler(logging.handlers.SysLogHandler):
         if self.socktype == socket.SOCK_STREAM:
             try:
                 self.socket.close()
-                self.socket = socket.create_connection(self.address, 1)
+                self.socket = socket.create_connection(self.address, 1)  # type: ignore[arg-type]
             except (OSError, TypeError):
                 pass
 
 
-def parse_syslog_address(addr: Any) -> Tuple[Optional[int], SyslogAddress]:
+def parse_syslog_address(addr: Any) -> Tuple[Optional[socket.SocketKind], Any]:
     """Returns the kind of socket, None for either, and the address in the form of SysLogHandler."""
     addr = str(addr)
     if addr.startswith("unix://"):

@@ -6,6 +6,8 @@ It is forked by the spawner once the logging is configured, reads records from a
 socket (docs/protocol.md), and ends when nobody holds the other end any more.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import os
@@ -15,19 +17,27 @@ from select import POLLIN, poll
 
 from . import hooks, log, oslevel, title, wire
 from .gunicorn_compat import MissingHint
-from .hookview import HookRequest
+from .hookview import Request
+from .protocol import MAX_MESSAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
+    from .config import Config
+    from .view import Server
 
 _METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 
 
 class LoggedResponse(MissingHint):
-    """What Logger.access gets of a response."""
+    """A response as Logger.access gets it."""
 
-    def __init__(self, fields):
-        self.status = fields["status"]
+    def __init__(self, fields: Dict[str, Any]) -> None:
+        self.status: str = fields["status"]
         code = self.status.partition(" ")[0]
         self.status_code = int(code) if code.isdigit() else None
-        self.headers = [tuple(pair) for pair in fields.get("response") or ()]
+        self.headers = [(str(name), str(value)) for name, value in fields.get("response") or ()]
         self.sent = fields.get("sent", 0)
         self.pid = fields["pid"]
         lengths = [v for n, v in self.headers if n.lower() == "content-length"]
@@ -36,16 +46,16 @@ class LoggedResponse(MissingHint):
 
 
 class LoggerProcess:
-    def __init__(self, records, control, dump, server, cfg):
+    def __init__(self, records: int, control: int, dump: int, server: Server, cfg: Config) -> None:
         self.sock = wire.adopt(records)
         self.control = wire.Control(control)
         self.dump = dump
         self.server = server
         self.cfg = cfg
         self.log = server.log
-        self.stamp = {}  # what the record that is being made is to have
+        self.stamp: Dict[str, Any] = {}  # the process and the time for the next record
 
-    def main(self):
+    def main(self) -> None:
         title.prepare()
         title.set("indrik: logger [%s]" % self.server.proc_name)
         for name in hooks.MASTER_SIGNALS:
@@ -53,20 +63,21 @@ class LoggerProcess:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGUSR1, lambda number, frame: self.log.reopen_files())
         if getattr(self.log, "sock", None) is not None:
-            self.log.sock = None  # the master and the front count their lines themselves
+            vars(self.log)["sock"] = None  # the master and the front count their lines themselves
         self._stamp_records()
         oslevel.write_stacks_to(self.dump)
         waits = poll()
         waits.register(self.sock, POLLIN)
         waits.register(self.control, POLLIN)
         while True:
-            # Between two lines, so that one that does not get on shows, and many do not.
+            # Between two lines: the master sees a line that takes for ever, and not that there
+            # are many.
             ready = [fd for fd, _ in waits.poll()]
             if self.control.fileno() in ready and not self.answer():
                 waits.unregister(self.control)
             if self.sock.fileno() not in ready:
                 continue
-            data = self.sock.recv(wire.MAX_MESSAGE)
+            data = self.sock.recv(MAX_MESSAGE)
             if not data:
                 break
             try:
@@ -77,8 +88,8 @@ class LoggerProcess:
         log.flush()
         os._exit(0)
 
-    def answer(self):
-        """Tells the master that this process gets on; False once the master is gone."""
+    def answer(self) -> bool:
+        """Tells the master that this process works; False once the master is gone."""
         try:
             if self.control.receive() is None:
                 return False
@@ -87,11 +98,11 @@ class LoggerProcess:
         self.control.send("ok")
         return True
 
-    def _stamp_records(self):
-        """Records have the process and the time of those who sent them."""
+    def _stamp_records(self) -> None:
+        """Gives records the process and the time of their sender."""
         make = logging.getLogRecordFactory()
 
-        def factory(*args, **kwargs):
+        def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
             record = make(*args, **kwargs)
             if self.stamp:
                 record.process = self.stamp["pid"]
@@ -103,19 +114,19 @@ class LoggerProcess:
 
         logging.setLogRecordFactory(factory)
 
-    def write(self, fields):
+    def write(self, fields: Dict[str, Any]) -> None:
         self.stamp = fields
         if "message" in fields:
             getattr(self.log, _METHODS.get(fields["level"], "info"))(fields["message"])
             return
-        environ = fields.get("environ") or {}
+        environ: Dict[str, Any] = fields.get("environ") or {}
         for name, value in fields.get("request") or ():
             key = name.upper().replace("-", "_")
             if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
                 key = "HTTP_" + key
             environ[key] = environ[key] + "," + value if key in environ else value
         environ["wsgi.input"] = None
-        request = HookRequest(environ)
+        request = Request(environ)
         request.headers = [(name.upper(), value) for name, value in fields.get("request") or ()]
         took = timedelta(microseconds=fields["micros"])
         self.log.access(LoggedResponse(fields), request, environ, took)

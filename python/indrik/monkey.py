@@ -1,9 +1,11 @@
-"""What workers of kind gevent need before anything else is imported: the
-standard library patched, so that what waits in it lets other greenlets run.
+"""Patches the standard library for workers of kind gevent, before anything else is
+imported: a greenlet that waits in a function of it lets others run.
 
-It is done in the spawner, which itself keeps the functions that it had: its
+That happens in the spawner, which itself keeps the functions that it had: its
 loop is no greenlet.
 """
+
+from __future__ import annotations
 
 import sys
 import traceback
@@ -17,9 +19,9 @@ class PatchError(Exception):
     """gevent is not there, or too old."""
 
 
-def patch(name):
-    """Patches the standard library; name is what worker_class says. Doing it
-    again does nothing."""
+def patch(name: str) -> None:
+    """Patches the standard library; name is the value of worker_class. A second call
+    does nothing."""
     try:
         _patch()
     except NotInstalled as e:
@@ -34,7 +36,7 @@ class NotInstalled(Exception):
     pass
 
 
-def _patch():
+def _patch() -> None:
     try:
         import gevent
     except ModuleNotFoundError as e:
@@ -53,7 +55,7 @@ def _patch():
         monkey.patch_all()
 
 
-def sigchld_was_taken():
+def sigchld_was_taken() -> None:
     """Tells gevent that its handler of SIGCHLD was replaced: it puts it back when
     it starts a process the next time, which it would wait for in vain otherwise."""
     if "gevent.hub" in sys.modules:
@@ -64,7 +66,7 @@ def sigchld_was_taken():
             hub.loop.reset_sigchld()
 
 
-def after_fork():
+def after_fork() -> None:
     """Readies gevent for a new process."""
     import gevent
 

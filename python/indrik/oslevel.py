@@ -1,4 +1,6 @@
-"""What processes of this server have in common that only the system has."""
+"""Functions of the operating system that all processes of this server use."""
+
+from __future__ import annotations
 
 import faulthandler
 import os
@@ -9,7 +11,7 @@ import sys
 DUMP = 40 if sys.platform == "linux" else getattr(signal, "SIGINFO", None)
 
 
-def write_stacks_to(fd):
+def write_stacks_to(fd: int) -> None:
     """Lets the master ask for the stacks of all threads of this process, which are
     written to a descriptor, also while one of them keeps the interpreter to itself."""
     os.set_inheritable(fd, False)

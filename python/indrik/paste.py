@@ -1,12 +1,18 @@
 """Apps that a PasteDeploy file describes (the setting paste)."""
 
+from __future__ import annotations
+
 import re
 
 from . import stdlib
 from .loader import AppImportError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable
 
-def load(location, global_conf):
+
+def load(location: str, global_conf: Iterable[str]) -> Any:
     """Returns the app of `FILE` or `FILE#SECTION`."""
     try:
         from paste.deploy import loadapp
@@ -17,13 +23,13 @@ def load(location, global_conf):
     return loadapp("config:" + location, global_conf=_pairs(global_conf))
 
 
-def _pairs(items):
+def _pairs(items: Iterable[str]) -> Dict[str, str]:
     """Splits each `KEY=VALUE` at the first = that no backslash precedes."""
     pairs = (re.split(r"(?<!\\)=", item, maxsplit=1) for item in items)
     return {key.replace("\\=", "="): value.replace("\\=", "=") for key, value in pairs}
 
 
-def configures_logging(file):
+def configures_logging(file: str) -> bool:
     configparser = stdlib.load("configparser")
 
     parser = configparser.RawConfigParser(strict=False)
@@ -31,4 +37,4 @@ def configures_logging(file):
         parser.read([file])
     except (configparser.Error, UnicodeDecodeError):
         return False  # PasteDeploy says what is wrong with it
-    return parser.has_section("loggers")
+    return bool(parser.has_section("loggers"))

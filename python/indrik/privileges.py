@@ -61,7 +61,7 @@ def become(cfg: Config) -> None:
             pass  # a number without a name has no groups
     elif changes and os.geteuid() == 0:
         os.setgroups([])  # those of root are not for others
-    if changes:
+    if uid is not None and changes:
         os.setuid(uid)
     if are_limited(cfg, changes):
         limit()

@@ -246,7 +246,7 @@ class Spawner:
         load: Callable[[str], Any] = loader.load
         if ini:
             load = partial(paste.load, global_conf=cfg.get("raw_paste_global_conf") or ())
-        app = LazyApp(message.get("app"), self.server.log, message.get("stand_in"), load)
+        app = LazyApp(message.get("app"), self.server.log, bool(message.get("stand_in")), load)
         if cfg.get("preload_app") or message.get("load"):
             if cfg.get("spew"):
                 spew.install()
@@ -304,6 +304,7 @@ class Spawner:
 
     def on_slots(self, message: Message, fds: List[int]) -> Answer:
         self.early_slots.setdefault(message["age"], []).extend(fds)
+        return None
 
     def on_spawn(self, message: Message, fds: List[int]) -> Answer:
         number, age = message["generation"], message["age"]
@@ -358,7 +359,8 @@ class Spawner:
         cfg = self.generations[message["generation"]].cfg
         pid = self._fork("the logger", fds)
         if pid == 0:
-            self.child = LoggerProcess(*fds, self.server, cfg)
+            records, control, dump = fds
+            self.child = LoggerProcess(records, control, dump, self.server, cfg)
             privileges.become(cfg)
             return {}
         wire.close_all(fds)
@@ -407,14 +409,17 @@ class Spawner:
         if generation:
             generation.close()
         self.files.pop(message["generation"], None)
+        return None
 
     def on_reopen(self, message: Message, fds: List[int]) -> Answer:
         if self.server.log:
             self.server.log.reopen_files()
+        return None
 
     def on_title(self, message: Message, fds: List[int]) -> Answer:
         # All titles of one master have the same name in their brackets.
         self._title(message["title"].partition("[")[2].rstrip("]"))
+        return None
 
     def _title(self, name: str) -> None:
         self.server.proc_name = name

@@ -1,17 +1,24 @@
 """The setting spew: prints every line of Python that is executed."""
 
+from __future__ import annotations
+
 import linecache
 import sys
 import threading
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, Callable, Optional
 
-def install():
+
+def install() -> None:
     """Traces this thread and those to come."""
     threading.settrace(_trace)
     sys.settrace(_trace)
 
 
-def _trace(frame, event, arg):
+def _trace(frame: FrameType, event: str, arg: Any) -> Optional[Callable[..., Any]]:
     name = frame.f_globals.get("__name__", "[unknown]")
     filename = frame.f_code.co_filename
     if filename.startswith("<indrik>") or name == "linecache":

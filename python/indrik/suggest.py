@@ -1,9 +1,18 @@
-"""What to write instead, where an app cannot be found. Imported only then."""
+"""Hints where an app cannot be found. Imported only then."""
+
+from __future__ import annotations
 
 import os
 import sys
 
 from . import interpreter, stdlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any, List, Optional, Tuple
+
+    Found = List[Tuple[str, str]]
 
 # Classes whose objects are apps, as files name them.
 _CLASSES = {
@@ -36,16 +45,16 @@ _COMMANDS = {"help", "version", "run", "serve", "server", "dev", "start", "shell
 _MOST = 50
 
 
-def in_file(path):
-    """Returns what looks like an app in a file: (name, what it is), the best first. The
-    file is read, not run."""
+def in_file(path: str) -> Found:
+    """Returns the names in a file that look like apps, each with its kind, the best first.
+    The file is read, not run."""
     ast = stdlib.load("ast")
     try:
         with open(path, "rb") as f:
             tree = ast.parse(f.read())
     except (OSError, SyntaxError, ValueError, RecursionError):
         return []
-    found = []
+    found: Found = []
     for node in tree.body:
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -63,23 +72,24 @@ def in_file(path):
     return _sorted(found)
 
 
-def _called(ast, value):
+def _called(ast: Any, value: Any) -> Optional[str]:
     if not isinstance(value, ast.Call):
         return None
-    return getattr(value.func, "id", None) or getattr(value.func, "attr", None)
+    name: Optional[str] = getattr(value.func, "id", None) or getattr(value.func, "attr", None)
+    return name
 
 
-def _sorted(found):
-    def rank(item):
+def _sorted(found: Found) -> Found:
+    def rank(item: Tuple[str, str]) -> Tuple[bool, bool, bool]:
         name, what = item
         return name not in _FIRST, what == "a factory", what == ""
 
     return sorted(dict(found).items(), key=rank)
 
 
-def in_module(module):
-    """The same for a module that was imported."""
-    found = []
+def in_module(module: ModuleType) -> Found:
+    """Returns the names in an imported module that look like apps, as in_file does."""
+    found: Found = []
     for name, value in vars(module).items():
         if name.startswith("_") or isinstance(value, type) or not callable(value):
             continue
@@ -97,7 +107,7 @@ def in_module(module):
     return _sorted(found)
 
 
-def _named(module, found):
+def _named(module: str, found: Tuple[str, str]) -> str:
     name, what = found
     spec = "%s:%s" % (module, name)
     if not spec.replace(":", "").replace(".", "").isidentifier():
@@ -105,7 +115,7 @@ def _named(module, found):
     return "%r (%s): indrik %s" % (name, what, spec) if what else "%r: indrik %s" % (name, spec)
 
 
-def for_attribute(module, missing):
+def for_attribute(module: ModuleType, missing: str) -> str:
     """Returns a hint for a module that lacks an attribute."""
     path = getattr(module, "__file__", None)
     if not path:
@@ -120,12 +130,12 @@ def for_attribute(module, missing):
     return text
 
 
-def _is_pythons(path):
+def _is_pythons(path: str) -> bool:
     stdlib_dir = os.path.dirname(os.__file__) + os.sep
     return (path.startswith(stdlib_dir) and "-packages" + os.sep not in path) or path == "a built-in module"
 
 
-def for_path(module, expression, colon):
+def for_path(module: str, expression: str, colon: str) -> Optional[Tuple[str, str]]:
     """Returns (module, expression) for a module that was given as a path, None if it
     was not."""
     if not (module.endswith(".py") or "/" in module):
@@ -149,7 +159,7 @@ def for_path(module, expression, colon):
     return dotted, expression
 
 
-def for_import(error, module, expression):
+def for_import(error: ImportError, module: str, expression: str) -> str:
     """Returns a hint for a module of the app, or what that needs, which cannot be
     imported; "" if there is nothing to say."""
     missing = getattr(error, "name", None) or ""
@@ -160,7 +170,7 @@ def for_import(error, module, expression):
     if missing.partition(".")[0] == "gunicorn":
         return ""  # that has a hint of its own
     if missing == module or module.startswith(missing + "."):
-        lines = _absent(missing, module)
+        lines = _missing(missing, module)
     else:
         lines = ["%r is not installed for %s" % (missing.partition(".")[0], interpreter.name())]
     other = _other_environment()
@@ -169,7 +179,7 @@ def for_import(error, module, expression):
     return "\n".join(lines)
 
 
-def _absent(missing, module):
+def _missing(missing: str, module: str) -> List[str]:
     if missing != module.partition(".")[0]:
         return ["%r is there, %r is not" % (missing.rpartition(".")[0], missing)]
     here = os.getcwd()
@@ -190,7 +200,7 @@ def _absent(missing, module):
     return lines
 
 
-def _directories():
+def _directories() -> List[str]:
     try:
         names = sorted(os.listdir("."))
     except OSError:
@@ -199,7 +209,7 @@ def _directories():
     return [name for name in names[:_MOST] if os.path.isdir(name) and not name.startswith(".")]
 
 
-def _here():
+def _here() -> str:
     """Returns what apps there are in the current directory, as the end of a sentence."""
     try:
         names = sorted(name for name in os.listdir(".") if name.endswith(".py"))[:_MOST]
@@ -213,7 +223,7 @@ def _here():
     return ". Here are: %s" % ", ".join(specs) if specs else ""
 
 
-def _relative(name, expression):
+def _relative(name: str, expression: str) -> str:
     path = name + ".py"
     if "." in name or not os.path.exists(path):
         return ""
@@ -227,7 +237,7 @@ def _relative(name, expression):
     )
 
 
-def _other_environment():
+def _other_environment() -> Optional[Tuple[str, str]]:
     for name in (".venv", "venv", "env"):
         python = os.path.join(name, "bin", "python")
         if os.path.exists(os.path.join(name, "pyvenv.cfg")) and os.path.exists(python):

@@ -1,5 +1,7 @@
 """A single worker in a terminal: breakpoint() and input() work there."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
@@ -9,8 +11,14 @@ from .protocol import SCOREBOARD_CLAIMED
 from .timelimit import LONGEST, functions
 from .wire import slot_word
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional
 
-def take(worker, group):
+    from .worker import Worker
+
+
+def take(worker: Worker, group: int) -> None:
     """Lets this process read from the terminal: it joins the process group that is in
     the foreground."""
     try:
@@ -28,10 +36,10 @@ def take(worker, group):
         sys.breakpointhook = _debugger(worker)
 
 
-def _debugger(worker):
+def _debugger(worker: Worker) -> Callable[..., None]:
     """Returns a breakpoint hook that stops where it was called, as Python's own does."""
 
-    def breakpointhook(*, header=None):
+    def breakpointhook(*, header: Optional[str] = None) -> None:
         _extend(worker)
         # Without a handler of SIGINT of its own: Ctrl-C ends the server.
         debugger = stdlib.load("pdb").Pdb(nosigint=True)
@@ -42,9 +50,9 @@ def _debugger(worker):
     return breakpointhook
 
 
-def _extend(worker):
-    """Gives the requests that run time to be looked at: the setting timeout would end
-    the worker meanwhile."""
+def _extend(worker: Worker) -> None:
+    """Gives running requests more time: the setting timeout would end the worker while
+    somebody looks at them."""
     if worker.asgi is not None:
         return
     for index, slot in enumerate(worker.slots):

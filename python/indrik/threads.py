@@ -5,6 +5,8 @@ end. When the worker is to end, a slot that waits for a request has to be woken
 to see it, which takes a signal to its thread.
 """
 
+from __future__ import annotations
+
 import os
 import select
 import signal
@@ -12,6 +14,13 @@ import sys
 import threading
 
 from . import wsgi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable, List, Sequence, Set
+
+    from .glogging import Logger
+    from .worker import Worker
 
 # Sent to threads, and handled by doing nothing.
 NUDGE = signal.SIGURG
@@ -21,16 +30,16 @@ NUDGE = signal.SIGURG
 _AGAIN = 50
 
 
-def run(worker, wake):
+def run(worker: Worker, wake: Sequence[int]) -> None:
     """Serves until all slots have ended. Handlers of signals must write to the
     pipe wake."""
     count = len(worker.slots)
     lock = threading.Lock()
-    running = set()
-    ended = []
-    failures = []
+    running: Set[int] = set()
+    ended: List[int] = []
+    failures: List[BaseException] = []
 
-    def slot(index):
+    def slot(index: int) -> None:
         me = threading.get_ident()
         with lock:
             running.add(me)
@@ -67,12 +76,12 @@ def run(worker, wake):
         raise failures[0]
 
 
-def tell_of_gil(log):
-    """Says what an operator of a free-threaded Python wants to know: an
-    extension module can turn the GIL on for all, when it is imported."""
+def tell_of_gil(log: Logger) -> None:
+    """Tells the operator of a free-threaded Python whether the GIL is off: an extension
+    module can turn it on for all, when it is imported."""
     if "free-threading" not in sys.version:
         return
-    if sys._is_gil_enabled():
+    if sys._is_gil_enabled():  # type: ignore[attr-defined]
         log.warning(
             "The GIL is on, by PYTHON_GIL or for an extension module of the app: the threads of this worker take turns"
         )
@@ -80,7 +89,7 @@ def tell_of_gil(log):
         log.info("The GIL is off: the threads of this worker run in parallel")
 
 
-def _nudge(running):
+def _nudge(running: Iterable[int]) -> None:
     """Wakes the threads that wait for a request. The others are left alone:
     a signal would interrupt the system calls of the app's libraries."""
     frames = sys._current_frames()

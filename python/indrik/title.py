@@ -1,13 +1,19 @@
 """The title that ps(1) shows for this process."""
 
+from __future__ import annotations
+
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Tuple
+
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-_area = None  # (descriptor of this process's memory, address, length)
+_area: Optional[Tuple[int, int, int]] = None  # (descriptor of this process's memory, address, length)
 _text = ""
 
 
-def prepare():
+def prepare() -> None:
     """Readies this process for set(). It must be called once in each process,
     while it still has its first user: setuid(2) makes /proc/self/mem
     inaccessible."""
@@ -26,11 +32,11 @@ def prepare():
         pass  # not Linux, or not allowed
 
 
-def get():
+def get() -> str:
     return _text
 
 
-def set(text):
+def set(text: str) -> None:
     """Sets the title. Does nothing where that is not possible."""
     global _text
     _text = text

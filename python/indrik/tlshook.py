@@ -7,9 +7,17 @@ version, and whether clients need a certificate. What cannot be carried over is 
 error, never left out in silence: a context may be all that keeps strangers away.
 """
 
+from __future__ import annotations
+
 import ssl
 
 from .log import app_traceback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional, Tuple
+
+    from .config import Config
 
 # The name under which a context keeps what was called on it.
 _CALLS = "_indrik_calls"
@@ -18,7 +26,7 @@ _CALLS = "_indrik_calls"
 class TLSHookError(Exception):
     """The context cannot be carried over."""
 
-    def __init__(self, text, traceback=""):
+    def __init__(self, text: str, traceback: str = "") -> None:
         super().__init__("ssl_context: " + text)
         self.traceback = traceback
 
@@ -36,22 +44,25 @@ class _Watch:
         "set_ecdh_curve",
     )
 
-    def __enter__(self):
+    def __init__(self) -> None:
+        # Whether SSLContext itself defines a method, and that method.
+        self.originals: Dict[str, Tuple[bool, Any]] = {}
+
+    def __enter__(self) -> None:
         for name in self.NAMES:
             setattr(ssl.SSLContext, name, self._watched(name, getattr(ssl.SSLContext, name)))
 
-    def _watched(self, name, original):
-        self.originals = getattr(self, "originals", {})
+    def _watched(self, name: str, original: Any) -> Callable[..., Any]:
         self.originals[name] = (name in vars(ssl.SSLContext), original)
 
-        def method(context, *args, **kwargs):
+        def method(context: ssl.SSLContext, *args: Any, **kwargs: Any) -> Any:
             result = original(context, *args, **kwargs)
             vars(context).setdefault(_CALLS, []).append((name, args, kwargs))
             return result
 
         return method
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         for name, (own, original) in self.originals.items():
             if own:
                 setattr(ssl.SSLContext, name, original)
@@ -59,7 +70,7 @@ class _Watch:
                 delattr(ssl.SSLContext, name)
 
 
-def evaluate(hook, cfg):
+def evaluate(hook: Callable[..., Any], cfg: Config) -> Dict[str, Any]:
     """Calls the hook, and returns settings by name. Raises TLSHookError."""
     with _Watch():
         try:
@@ -75,7 +86,7 @@ def evaluate(hook, cfg):
     return values
 
 
-def _default(cfg):
+def _default(cfg: Config) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=cfg.get("ca_certs"))
     context.load_cert_chain(certfile=cfg.certfile, keyfile=cfg.get("keyfile"))
     context.verify_mode = ssl.VerifyMode(cfg.get("cert_reqs") or 0)
@@ -84,8 +95,8 @@ def _default(cfg):
     return context
 
 
-def _from_calls(calls, cfg):
-    values = {}
+def _from_calls(calls: List[Any], cfg: Config) -> Dict[str, Any]:
+    values: Dict[str, Any] = {}
     for name, args, kwargs in calls:
         if name == "load_cert_chain":
             cert, key, password = _arguments(args, kwargs, "certfile", "keyfile", "password")
@@ -118,8 +129,8 @@ def _from_calls(calls, cfg):
     return values
 
 
-def _from_attributes(context):
-    values = {"cert_reqs": int(context.verify_mode)}
+def _from_attributes(context: ssl.SSLContext) -> Dict[str, Any]:
+    values: Dict[str, Any] = {"cert_reqs": int(context.verify_mode)}
     if context.sni_callback is not None:
         raise TLSHookError("a callback for server names cannot be carried over: there is one certificate")
     crl = ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_CRL_CHECK_CHAIN
@@ -139,11 +150,11 @@ def _from_attributes(context):
     return values
 
 
-def _arguments(args, kwargs, *names):
+def _arguments(args: Any, kwargs: Dict[str, Any], *names: str) -> List[Any]:
     return [args[i] if i < len(args) else kwargs.get(name) for i, name in enumerate(names)]
 
 
-def _path(value):
+def _path(value: Any) -> Optional[str]:
     if value is None:
         return None
     import os

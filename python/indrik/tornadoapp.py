@@ -6,6 +6,8 @@ answer to (tornado.httputil.HTTPConnection), and that can be one of ASGI: so it
 runs in the same worker as ASGI apps do, on the same loop.
 """
 
+from __future__ import annotations
+
 import asyncio
 import sys
 from collections import deque
@@ -15,8 +17,14 @@ from tornado.iostream import StreamClosedError
 
 from .loader import AppImportError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Awaitable, Callable, Deque, Dict, Optional, Tuple
 
-def wrap(app, spec):
+    from .conversation import Message, Receive, Scope, Send
+
+
+def wrap(app: Any, spec: str) -> TornadoApp:
     """Returns a Tornado application as an app of ASGI."""
     if not isinstance(app, httputil.HTTPServerConnectionDelegate):
         raise AppImportError(
@@ -26,10 +34,10 @@ def wrap(app, spec):
 
 
 class TornadoApp:
-    def __init__(self, app):
+    def __init__(self, app: httputil.HTTPServerConnectionDelegate) -> None:
         self.app = app
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await TornadoConnection(scope, receive, send).run(self.app)
         elif scope["type"] == "websocket":
@@ -37,39 +45,41 @@ class TornadoApp:
         else:
             raise ValueError("Tornado has no %s" % scope["type"])
 
-    def let_go(self, back):
-        """Has what a handler says call back: nobody else would hear it in a fork of the worker."""
-        TornadoConnection.put = TornadoConnection.finish = back
+    def disarm(self, back: Callable[..., None]) -> None:
+        """Has the messages of a handler call back: nobody else would get them in a fork of the
+        worker."""
+        setattr(TornadoConnection, "put", back)  # noqa: B010 - mypy takes no assignment
+        setattr(TornadoConnection, "finish", back)  # noqa: B010
 
 
 class ClientContext:
-    """Who the client is, as HTTPServerRequest asks for it."""
+    """The client's address and protocol, as HTTPServerRequest asks for them."""
 
-    def __init__(self, scope):
+    def __init__(self, scope: Scope) -> None:
         self.remote_ip = scope["client"][0] if scope.get("client") else None
         self.protocol = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.remote_ip)
 
 
 class TornadoConnection(httputil.HTTPConnection):
-    """A request, and what the handler answers. It writes whenever it wants; what
-    it writes is sent by run()."""
+    """A request, and the response of its handler, which may write at any time; run() sends
+    that."""
 
     prefix = "http.response."
 
-    def __init__(self, scope, receive, send):
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self.receive, self.send = scope, receive, send
         self.context = ClientContext(scope)
-        self.out = deque()  # messages, each with a future
-        self.more = None  # a future, while there are none
+        self.out: Deque[Tuple[Dict[str, Any], asyncio.Future[None]]] = deque()  # messages, each with a future
+        self.more: Optional[asyncio.Future[None]] = None  # while there are no messages
         self.finished = self.closed = False
-        self.on_close = None
+        self.on_close: Optional[Callable[[], object]] = None
 
-    async def run(self, app):
+    async def run(self, app: httputil.HTTPServerConnectionDelegate) -> None:
         delegate = app.start_request(self, self)
-        helper = None
+        helper: Optional[asyncio.Future[None]] = None
         try:
             event = await self.receive()
             if event["type"] != "http.request":
@@ -83,7 +93,7 @@ class TornadoConnection(httputil.HTTPConnection):
                 if event["body"]:
                     delegate.data_received(event["body"])
                 delegate.finish()
-                await asyncio.sleep(0)  # what a plain handler needs to answer
+                await asyncio.sleep(0)  # a plain handler needs no more to answer
                 if not self.finished:
                     helper = asyncio.ensure_future(self.watch())
             else:
@@ -94,7 +104,7 @@ class TornadoConnection(httputil.HTTPConnection):
                 helper.cancel()
             self.close()
 
-    def head(self):
+    def head(self) -> Tuple[httputil.RequestStartLine, httputil.HTTPHeaders]:
         scope = self.scope
         target = scope["raw_path"].decode("latin-1")
         if scope["query_string"]:
@@ -108,7 +118,9 @@ class TornadoConnection(httputil.HTTPConnection):
         )
         return line, headers
 
-    async def read(self, delegate, ready, event):
+    async def read(
+        self, delegate: httputil.HTTPMessageDelegate, ready: Optional[Awaitable[None]], event: Message
+    ) -> None:
         """Feeds a handler that takes its body in parts, or a body that comes so."""
         try:
             if ready is not None:
@@ -129,17 +141,17 @@ class TornadoConnection(httputil.HTTPConnection):
             self.finished = True
         self.close()
 
-    async def watch(self):
+    async def watch(self) -> None:
         """Waits until the client has gone."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
         self.close()
 
-    async def refuse(self, error):
+    async def refuse(self, error: Exception) -> None:
         await self.send({"type": self.prefix + "start", "status": 400, "headers": []})
         await self.send({"type": self.prefix + "body", "body": str(error).encode(), "more_body": False})
 
-    def close(self):
+    def close(self) -> None:
         if self.closed:
             return
         self.closed = True
@@ -150,12 +162,12 @@ class TornadoConnection(httputil.HTTPConnection):
             _fail(self.out.popleft()[1])
         self.wake()
 
-    def wake(self):
+    def wake(self) -> None:
         if self.more is not None and not self.more.done():
             self.more.set_result(None)
 
-    async def deliver(self):
-        """Sends what is written until it is all."""
+    async def deliver(self) -> None:
+        """Sends the messages of the handler until the last one."""
         while True:
             while self.out and not self.closed:
                 message, future = self.out.popleft()
@@ -171,8 +183,8 @@ class TornadoConnection(httputil.HTTPConnection):
             self.more = asyncio.get_running_loop().create_future()
             await self.more
 
-    def put(self, message):
-        future = asyncio.get_running_loop().create_future()
+    def put(self, message: Dict[str, Any]) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.closed:
             _fail(future)
         else:
@@ -180,17 +192,22 @@ class TornadoConnection(httputil.HTTPConnection):
             self.wake()
         return future
 
-    # What a handler calls.
+    # The interface of httputil.HTTPConnection, for handlers.
 
-    def write_headers(self, start_line, headers, chunk=None):
+    def write_headers(
+        self,
+        start_line: Any,
+        headers: httputil.HTTPHeaders,
+        chunk: Optional[bytes] = None,
+    ) -> asyncio.Future[None]:
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.get_all()]
         future = self.put({"type": self.prefix + "start", "status": start_line.code, "headers": pairs})
         return self.write(chunk) if chunk else future
 
-    def write(self, chunk):
+    def write(self, chunk: bytes) -> asyncio.Future[None]:
         return self.put({"type": self.prefix + "body", "body": bytes(chunk), "more_body": True})
 
-    def finish(self):
+    def finish(self) -> None:
         if self.out and self.out[-1][0]["type"] == self.prefix + "body":
             self.out[-1][0]["more_body"] = False
         else:
@@ -198,15 +215,15 @@ class TornadoConnection(httputil.HTTPConnection):
         self.finished = True
         self.wake()
 
-    def set_close_callback(self, callback):
+    def set_close_callback(self, callback: Optional[Callable[[], object]]) -> None:
         self.on_close = callback
 
-    def set_max_body_size(self, size):
-        """The front bounds what comes."""
+    def set_max_body_size(self, size: float) -> None:
+        """Does nothing: the front limits bodies."""
 
     set_body_timeout = set_max_body_size
 
-    def detach(self):
+    def detach(self) -> Any:
         raise web.HTTPError(501, "the connection belongs to the front: it cannot be detached")
 
 
@@ -215,7 +232,7 @@ class TornadoWebSocket(TornadoConnection):
 
     prefix = "websocket.http.response."
 
-    async def run(self, app):
+    async def run(self, app: httputil.HTTPServerConnectionDelegate) -> None:
         delegate = app.start_request(self, self)
         await self.receive()  # websocket.connect
         line, headers = self.head()
@@ -230,24 +247,24 @@ class TornadoWebSocket(TornadoConnection):
         finally:
             self.close()
 
-    def detach(self):
+    def detach(self) -> Any:
         return None  # WebSocketHandler does it where it begins to talk
 
 
 class TornadoWebSocketProtocol(websocket.WebSocketProtocol):
-    """What a WebSocketHandler talks by. Frames, pings and the closing handshake are
-    the front's."""
+    """The protocol of a WebSocketHandler. Frames, pings and the closing handshake are the
+    front's business."""
 
-    def __init__(self, handler):
+    def __init__(self, handler: websocket.WebSocketHandler) -> None:
         super().__init__(handler)
-        self.connection = handler.request.connection
-        self.subprotocol = None
+        self.connection: Any = handler.request.connection
+        self.subprotocol: Optional[str] = None
 
     @property
-    def selected_subprotocol(self):
+    def selected_subprotocol(self) -> Optional[str]:
         return self.subprotocol
 
-    async def accept_connection(self, handler):
+    async def accept_connection(self, handler: websocket.WebSocketHandler) -> None:
         offered = handler.request.headers.get("Sec-WebSocket-Protocol", "")
         self.subprotocol = handler.select_subprotocol([word.strip() for word in offered.split(",") if word.strip()])
         # What a response has by default has no place in a handshake.
@@ -264,7 +281,7 @@ class TornadoWebSocketProtocol(websocket.WebSocketProtocol):
         await self.run(handler.open, *handler.open_args, **handler.open_kwargs)
         await self._receive_frame_loop()
 
-    async def _receive_frame_loop(self):
+    async def _receive_frame_loop(self) -> None:
         while True:
             event = await self.connection.receive()
             if event["type"] != "websocket.receive":
@@ -277,22 +294,23 @@ class TornadoWebSocketProtocol(websocket.WebSocketProtocol):
         self.connection.finished = True
         self.connection.wake()
 
-    def write_message(self, message, binary=False):
+    def write_message(self, message: Any, binary: bool = False) -> asyncio.Future[None]:
         if self.is_closing():
             raise websocket.WebSocketClosedError
         if binary:
-            content = {"bytes": message.encode() if isinstance(message, str) else bytes(message)}
+            content: Dict[str, Any] = {"bytes": message.encode() if isinstance(message, str) else bytes(message)}
         else:
             content = {"text": message if isinstance(message, str) else bytes(message).decode()}
-        return self.connection.put(dict(content, type="websocket.send"))
+        sent: asyncio.Future[None] = self.connection.put(dict(content, type="websocket.send"))
+        return sent
 
-    def close(self, code=None, reason=None):
+    def close(self, code: Optional[int] = None, reason: Optional[str] = None) -> None:
         if not self.server_terminated:
             self.server_terminated = True
             self.connection.put({"type": "websocket.close", "code": code or 1000, "reason": reason or ""})
 
-    async def run(self, callback, *args, **kwargs):
-        """Calls a function of the handler. What it raises ends the connection. (The
+    async def run(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Calls a function of the handler. An exception ends the connection. (The
         _run_callback of Tornado before 6.6 wants the socket for that.)"""
         try:
             result = callback(*args, **kwargs)
@@ -302,33 +320,33 @@ class TornadoWebSocketProtocol(websocket.WebSocketProtocol):
             self.handler.log_exception(*sys.exc_info())
             self.close(1011)
 
-    def is_closing(self):
+    def is_closing(self) -> bool:
         return self.client_terminated or self.server_terminated
 
-    def write_ping(self, data):
-        """The front asks by itself whether the client is there."""
+    def write_ping(self, data: bytes) -> None:
+        """Does nothing: the front asks by itself whether the client is there."""
 
-    def start_pinging(self):
+    def start_pinging(self) -> None:
         pass
 
-    def set_nodelay(self, value):
+    def set_nodelay(self, value: bool) -> None:
         pass
 
-    def _process_server_headers(self, key, headers):
+    def _process_server_headers(self, key: Any, headers: httputil.HTTPHeaders) -> None:
         raise NotImplementedError  # of clients
 
 
-def _fail(future):
+def _fail(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_exception(StreamClosedError())
         future.exception()  # it need not be asked for
 
 
-def _protocol_of(handler):
+def _protocol_of(handler: websocket.WebSocketHandler) -> Optional[websocket.WebSocketProtocol]:
     if isinstance(handler.request.connection, TornadoWebSocket):
         return TornadoWebSocketProtocol(handler)
     return _protocol_of_tornado(handler)
 
 
 _protocol_of_tornado = websocket.WebSocketHandler.get_websocket_protocol
-websocket.WebSocketHandler.get_websocket_protocol = _protocol_of
+websocket.WebSocketHandler.get_websocket_protocol = _protocol_of  # type: ignore[method-assign, assignment]

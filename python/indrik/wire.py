@@ -50,6 +50,11 @@ try:
 except ImportError:  # not Linux
     MSG_CMSG_CLOEXEC = 0  # type: ignore[misc, assignment]
 
+# The flags of a receive, and the room for the descriptors of a request: that of its environ
+# or scope, and that of its body, at most.
+RECEIVE_FLAGS = MSG_CMSG_CLOEXEC
+ANCILLARY_SIZE = CMSG_SPACE(2 * 4)
+
 # The version of the marshal format that the front reads.
 FORMAT = 2
 

@@ -29,7 +29,7 @@ class WorkerSignals:
         self.worker = worker
         self.first = 0  # the signal that told the worker to end
         self._taking_leave = False
-        self.wake: Optional[Tuple[int, int]] = None  # a pipe that gets a byte for each signal
+        self.wake: Tuple[int, ...] = ()  # a pipe that gets a byte for each signal
 
     @property
     def should_exit(self) -> bool:

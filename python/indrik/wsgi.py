@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     # Runs one request. Returns the message with the response if that is not sent yet.
     Answer = Callable[[WSGIResponse, Environ], Optional[bytes]]
 
-# A request comes with the descriptors of its environ and of its body, at most.
-_ANCILLARY = wire.CMSG_SPACE(2 * 4)
-
 # The keys of an environ whose values are a request's own; the queue has these values in this
 # order. The last two need not be there.
 _OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
@@ -156,13 +153,14 @@ def serve(worker: Worker, index: int) -> None:
     limit = worker.max_requests
     buffer = wire.receive_buffer()
     buffers = [buffer]
-    flags = wire.MSG_CMSG_CLOEXEC
-    file = None
+    ancillary_size, flags = wire.ANCILLARY_SIZE, wire.RECEIVE_FLAGS
+    environ: Any
+    file: Any = None
     known: Dict[bytes, Environ] = {}
 
     while True:
         try:
-            size, ancillary, _, _ = receive(buffers, _ANCILLARY, flags)
+            size, ancillary, _, _ = receive(buffers, ancillary_size, flags)
         except BlockingIOError:
             _wait(worker.queue)
             continue
@@ -348,7 +346,7 @@ def with_hooks(worker: Worker) -> Optional[Answer]:
     after = cfg.hooks.get("post_request")
     if before is None and log.error_log.isEnabledFor(logging.DEBUG):
 
-        def before(worker: Worker, req: hookview.HookRequest) -> None:
+        def before(worker: Worker, req: hookview.Request) -> None:
             worker.log.debug("%s %s", req.method, req.path)
 
     if before is None and after is None:
@@ -356,7 +354,7 @@ def with_hooks(worker: Worker) -> Optional[Answer]:
 
     def answer(response: WSGIResponse, environ: Environ) -> None:
         failed = False
-        req = hookview.HookRequest(environ)
+        req = hookview.Request(environ)
         try:
             if before is not None:
                 with worker.forks:
@@ -372,7 +370,7 @@ def with_hooks(worker: Worker) -> Optional[Answer]:
             if after is not None and not worker.leaving:
                 try:
                     with worker.forks:
-                        after(worker, req, environ, hookview.HookResponse(response, failed))
+                        after(worker, req, environ, hookview.Response(response, failed))
                 except Exception:
                     log.exception("Exception in post_request hook")
         worker.heed()
