@@ -2,7 +2,9 @@ package front
 
 import (
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +14,8 @@ import (
 
 // store is that of the newest generation.
 func (r *rig) store() *wire.Arena {
-	return r.s.config().dispatch.Arena
+	newest := slices.Max(slices.Collect(maps.Keys(r.gens)))
+	return r.s.queue.Config(newest).Dispatch().Arena
 }
 
 // free is how many blocks of the store can be taken.
