@@ -95,6 +95,11 @@ func (in intrusion) commit(t *testing.T, s *harness.Server) {
 			}
 		})
 	}
+	end := sync.OnceFunc(func() {
+		close(stop)
+		clients.Wait()
+	})
+	defer end() // also when the test ends here
 	harness.Eventually(t, "clients are answered", func() bool { return n.Load() > 20 })
 	from := s.Log.Mark()
 	r, err := s.Request("GET", "/attack/"+in.name, "")
@@ -110,17 +115,16 @@ func (in intrusion) commit(t *testing.T, s *harness.Server) {
 		s.Log.ExpectFrom(t, from, in.log)
 	}
 	// Two seconds, and what a loaded machine adds.
-	end := time.Now().Add(10 * time.Second)
+	until := time.Now().Add(10 * time.Second)
 	for good := 0; good < 10; {
 		if r, err := s.Request("GET", "/?after", ""); err == nil && r.Status == 200 && strings.TrimSpace(r.Body) == "after" {
 			good++
-		} else if good = 0; time.Now().After(end) {
+		} else if good = 0; time.Now().After(until) {
 			t.Errorf("%s: the service is not back: %v, %v", in.name, r, err)
 			break
 		}
 	}
-	close(stop)
-	clients.Wait()
+	end()
 	if in.fatal {
 		s.Workers(2)
 	}
