@@ -47,8 +47,9 @@ func (j *Job) allows(kind wire.ReplyKind) bool {
 		return j.reply != replyBegun && j.request.IsWebSocket()
 	case wire.ReplyCredit:
 		return j.request.IsStreaming() || j.request.IsWebSocket()
+	default:
+		return true
 	}
-	return true
 }
 
 // follow records what was said.
@@ -58,6 +59,7 @@ func (j *Job) follow(kind wire.ReplyKind) {
 		j.reply = replyBegun
 	case wire.ReplyAccept:
 		j.reply = replyOpen
+	default: // the others leave it as it is
 	}
 }
 

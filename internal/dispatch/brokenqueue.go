@@ -83,8 +83,7 @@ func (g *generation) hasUnread() bool { return wire.Poll(g.receive.Fd(), unix.PO
 // probeQueueLocked finds out whether the queue of g takes messages yet, by one without
 // requests.
 func (q *Queue) probeQueueLocked(g *generation) {
-	switch wire.SendNow(g.sendFD, wire.AppendList(nil, 0), nil) {
-	case unix.EPIPE, unix.ECONNRESET, unix.ECONNREFUSED:
+	if wire.IsClosed(wire.SendNow(g.sendFD, wire.AppendList(nil, 0), nil)) {
 		q.giveUpQueueLocked(g, errQueueClosed)
 	}
 }

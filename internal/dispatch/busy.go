@@ -3,6 +3,7 @@ package dispatch
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -102,11 +103,7 @@ func describeBusyLocked(jobs []*Job, now time.Time) string {
 			k.oldest = j.Start
 		}
 	}
-	var all []*busyKind
-	for _, k := range byName {
-		all = append(all, k)
-	}
-	slices.SortFunc(all, func(a, b *busyKind) int {
+	all := slices.SortedFunc(maps.Values(byName), func(a, b *busyKind) int {
 		return cmp.Or(b.count-a.count, a.oldest.Compare(b.oldest), strings.Compare(a.what, b.what))
 	})
 	var parts []string

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"indrik/internal/wire"
 )
 
@@ -139,8 +137,8 @@ func (q *Queue) pumpLocked() {
 			n = q.batchSizeLocked(g, w)
 		}
 		jobs := q.waiting[i : i+n]
-		switch err := q.handOverLocked(jobs, g, w); err {
-		case nil:
+		switch err := q.handOverLocked(jobs, g, w); {
+		case err == nil:
 			q.overload.handedOver(jobs)
 			if w != nil {
 				q.keepLocked(j, w)
@@ -151,11 +149,11 @@ func (q *Queue) pumpLocked() {
 			} else {
 				q.waiting = slices.Delete(q.waiting, i, i+n)
 			}
-		case unix.EAGAIN, unix.ENOBUFS:
+		case wire.IsFull(err):
 			if w == nil {
 				q.pumpWhenWritableLocked(g)
 			}
-		case unix.EPIPE, unix.ECONNRESET, unix.ECONNREFUSED:
+		case wire.IsClosed(err):
 			if w != nil {
 				q.deactivateLocked(w) // it leaves by a signal that was not the master's
 				q.reportClosedLocked(w)

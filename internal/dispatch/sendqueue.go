@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -63,7 +62,7 @@ func (s *sendQueue) try(message []byte, files []*os.File) error {
 		return unix.EAGAIN
 	}
 	err := wire.SendNow(s.fd, message, files)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
+	if wire.IsFull(err) {
 		s.flushWhenWritableLocked()
 	}
 	return err
@@ -80,9 +79,7 @@ func (s *sendQueue) sendFor(h *account.Holder, event []byte) {
 		return
 	}
 	if !s.full {
-		switch wire.SendNow(s.fd, event, nil) {
-		case unix.EAGAIN, unix.ENOBUFS:
-		default:
+		if !wire.IsFull(wire.SendNow(s.fd, event, nil)) {
 			return // sent, or the worker is gone
 		}
 	}
@@ -129,8 +126,7 @@ func (s *sendQueue) flush() {
 	defer s.mu.Unlock()
 	s.full = false
 	for len(s.unsent) > 0 && !s.closed {
-		switch wire.SendNow(s.fd, s.unsent[0].event, nil) {
-		case unix.EAGAIN, unix.ENOBUFS:
+		if wire.IsFull(wire.SendNow(s.fd, s.unsent[0].event, nil)) {
 			s.full = true
 			return
 		}

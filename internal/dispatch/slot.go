@@ -59,6 +59,7 @@ func (sl *slot) readAll(fd uintptr) (ended bool) {
 			return false
 		case readEnd:
 			return true
+		case readMessage: // there may be more
 		}
 	}
 	return true
@@ -179,6 +180,7 @@ func (sl *slot) obeyLocked(m *wire.Reply, file *os.File) (tookFile bool, err err
 		return false, sl.q.hint(m, sl)
 	case wire.ReplyLeave:
 		return false, sl.q.leaves(m, sl)
+	default: // the others are about a request that must be there
 	}
 	if m.InBuffer > 0 {
 		m.Body = sl.w.board.ResponseBuffer(sl.index, m.InBuffer)

@@ -140,9 +140,10 @@ func overTime(running []*Job, now time.Time) []*Job {
 // greenlets, and has it end these alone. While its hub is blocked it could not: see
 // blockedLocked.
 func (q *Queue) endGreenletsLocked(w *worker, now time.Time) []expired {
-	var ended []expired
 	begun, _ := q.givenToLocked(w)
-	for _, j := range overTime(begun, now) {
+	late := overTime(begun, now)
+	ended := make([]expired, 0, len(late))
+	for _, j := range late {
 		q.removeLocked(j)
 		j.toldGone.Store(true)
 		w.sendQueue.send(wire.AppendLate(nil, j.id))

@@ -62,6 +62,7 @@ func (ex *exchange) reply(m *wire.Reply, file *os.File, came time.Time) (tookFil
 		return true
 	case wire.ReplyError:
 		ex.failWith(500)
+	default: // not what a worker of any kind says
 	}
 	return false
 }
@@ -93,6 +94,7 @@ func (ex *exchange) replyMultiplexed(m *wire.Reply, file *os.File, came time.Tim
 		if m.Kind == wire.ReplyAccept && ex.socket.isAccepted() {
 			ex.s.queue.SetWait(&ex.Job, dispatch.ForFrames, true)
 		}
+	default: // reply has acted on it
 	}
 	return tookFile, err
 }

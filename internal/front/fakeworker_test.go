@@ -128,13 +128,6 @@ func (w *fakeWorker) receiveAll(wait time.Duration) []request {
 	return nil
 }
 
-// shelve puts messages on the shelf of a slot, as all that is there.
-func (w *fakeWorker) shelve(slot int, b []byte) {
-	b = w.r.named(b)
-	copy(w.part(slot), b)
-	w.setWord(slotWord(slot, wordShelved), uint64(len(b)))
-}
-
 // part is what a slot has at the end of the board: its shelf, then its tray.
 func (w *fakeWorker) part(slot int) []byte {
 	const size = wire.JournalSize + wire.ResponseBufferSize

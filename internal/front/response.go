@@ -293,10 +293,6 @@ func (ex *exchange) badHead(err error, last bool) {
 	}
 }
 
-// appFailed answers for an app that raised: 500, or, once the head is sent, by
-// closing the connection where the end of the body should be.
-func (ex *exchange) appFailed() { ex.failWith(500) }
-
 // failWith answers with an error if nothing was sent yet. Otherwise it ends the
 // connection where the body should go on, after what there was of that.
 func (ex *exchange) failWith(status int) {

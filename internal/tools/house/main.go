@@ -55,8 +55,9 @@ type floor struct {
 
 // floors are by the directory of the package.
 var floors = map[string]floor{
-	"internal/front":  {backUp: 20, meanings: 3},
-	"internal/master": {backUp: 20},
+	"internal/dispatch": {backUp: 40, meanings: 3},
+	"internal/front":    {backUp: 20, meanings: 3},
+	"internal/master":   {backUp: 20},
 }
 
 // manyMeanings is what the table lists names above, where there is no floor.

@@ -15,6 +15,7 @@ import (
 	"go/types"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"unicode"
@@ -93,10 +94,8 @@ func module(dir string) (string, error) {
 }
 
 func (g group) has(c *types.Const) bool {
-	for _, name := range g.names {
-		if c.Name() == name {
-			return true
-		}
+	if slices.Contains(g.names, c.Name()) {
+		return true
 	}
 	if named, ok := c.Type().(*types.Named); ok && named.Obj().Name() == g.typ {
 		return true
