@@ -119,7 +119,7 @@ func TestPythonWithPackages(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("needs packages from PyPI: run `make venv` first")
 	}
-	cmd := command(t, path, "-W", "error::ResourceWarning", "-m", "unittest", "tests.test_green", "tests.test_tornado")
+	cmd := command(t, path, "-W", "error::ResourceWarning", "-m", "unittest", "tests.test_gevent", "tests.test_tornado")
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

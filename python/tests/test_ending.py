@@ -8,76 +8,32 @@ import select
 import signal
 import time
 
-from .support import RESPONSE, Master, MasterTest, send
-
-# Threads and processes that end when the gate is opened.
-APP = r"""
-import multiprocessing, os, threading, time
-
-gate = os.environ["GATE"]
-fork = multiprocessing.get_context("fork")
-
-def run(name):
-    if gate == "never":
-        time.sleep(100)
-    with open(gate) as f:
-        f.read()
-    print("finished", name, flush=True)
-
-def begin(kind):
-    if kind == "process":
-        fork.Process(target=run, args=(kind,), name="job").start()
-    else:
-        threading.Thread(target=run, args=(kind,), name="job").start()
-
-for kind in os.environ.get("EARLY", "").split():
-    begin(kind)
-"""
-
-WSGI = (
-    APP
-    + r"""
-def app(environ, start_response):
-    begin("thread")
-    start_response("200 OK", [])
-    return [b"begun"]
-"""
+from indrik.protocol import (
+    REPLY_RESPONSE,
+    SCOREBOARD_FRONT,
 )
 
-ASGI = (
-    APP
-    + r"""
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        print("shutdown", flush=True)
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    begin("thread")
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"begun"})
-"""
-)
+from .support import Master, MasterTest, send
+
+WSGI, ASGI = "left_running:wsgi", "left_running:asgi"
 
 
 class Ending(MasterTest):
-    def up(self, source, early="", master=None, slots=1, gate=None, **settings):
+    def up(self, app, early="", master=None, slots=1, gate=None, **settings):
         master = master or self.master
         if gate is None:
             gate = os.path.join(master.dir, "gate")
             os.mkfifo(gate)
         settings.setdefault("graceful_timeout", 30)
-        worker = master.up(source, raw_env=["GATE=" + gate, "EARLY=" + early], slots=slots, **settings)
+        worker = master.serve(app, raw_env=["GATE=" + gate, "EARLY=" + early], slots=slots, **settings)
         worker.gate = gate
-        if source is ASGI:
-            worker.scoreboard[1] = 1
+        if app is ASGI:
+            worker.scoreboard[SCOREBOARD_FRONT] = 1
         return worker
 
-    def ask(self, worker, source=WSGI):
+    def ask(self, worker, app=WSGI):
         """Has a request start a thread."""
-        if source is ASGI:
+        if app is ASGI:
             rest = {
                 "type": "http",
                 "asgi": {"version": "3.0"},
@@ -93,12 +49,12 @@ class Ending(MasterTest):
         else:
             self.master.request("/")
         ready, _, _ = select.select(worker.slots, [], [], 20)
-        self.assertEqual(self.master.response(worker, worker.slots.index(ready[0]))[0], RESPONSE)
+        self.assertEqual(self.master.response(worker, worker.slots.index(ready[0]))[0], REPLY_RESPONSE)
 
     def test_threads_of_requests_finish(self):
-        for source, slots in ((WSGI, 1), (WSGI, 3), (ASGI, 1)):
-            worker = self.up(source, slots=slots)
-            self.ask(worker, source)
+        for app, slots in ((WSGI, 1), (WSGI, 3), (ASGI, 1)):
+            worker = self.up(app, slots=slots)
+            self.ask(worker, app)
             with open(worker.gate, "w"):
                 os.kill(worker.pid, signal.SIGTERM)
                 self.master.wait_log("Worker exiting (pid: %d)" % worker.pid)
@@ -106,7 +62,7 @@ class Ending(MasterTest):
             self.assertEqual(self.master.exited(worker)["code"], 0)
             self.assertIn("finished thread\n", self.master.read_log())
             self.assertNotIn("does not wait", self.master.read_log())
-            if source is ASGI:
+            if app is ASGI:
                 self.assertIn("shutdown\n", self.master.read_log())
             os.unlink(worker.gate)
 
@@ -127,12 +83,12 @@ class Ending(MasterTest):
         if importlib.util.find_spec("gevent"):
             kinds.append((WSGI, 1, {"worker_class": "gevent"}))
         running = []
-        for i, (source, slots, settings) in enumerate(kinds):
+        for i, (app, slots, settings) in enumerate(kinds):
             directory = os.path.join(self.dir, str(i))
             os.mkdir(directory)
             master = Master(directory)
             self.addCleanup(master.close)
-            worker = self.up(source, "process thread", master, slots, "never", **settings)
+            worker = self.up(app, "process thread", master, slots, "never", **settings)
             running.append((master, worker))
             os.kill(worker.pid, signal.SIGTERM)
         for master, worker in running:
@@ -156,7 +112,8 @@ class Ending(MasterTest):
         code = (
             "import atexit, time\n@atexit.register\ndef flush():\n    time.sleep(3)\n    print('flushed', flush=True)\n"
         )
-        worker = self.up(code + WSGI, gate="never")
+        self.master.write("app.py", code + "from left_running import wsgi as app\n")
+        worker = self.up("app:app", gate="never")
         os.kill(worker.pid, signal.SIGTERM)
         self.assertEqual(self.master.exited(worker)["code"], 0)
         self.assertIn("flushed\n", self.master.read_log())
@@ -169,7 +126,7 @@ class Ending(MasterTest):
     def test_boot_that_fails(self):
         gate = os.path.join(self.dir, "gate")
         os.mkfifo(gate)
-        self.master.write("app.py", APP + "1 / 0")
+        self.master.write("app.py", "import left_running\n1 / 0")
         self.master.configure()
         self.master.prepare("app:app", raw_env=["GATE=" + gate, "EARLY=thread"])
         worker = self.master.spawn(ready=False)

@@ -8,150 +8,12 @@ import signal
 import socket
 import unittest
 
-from .support import RESPONSE, MasterTest, receive, send, strict_all
-
-# What a child does; the parent answers with how it ended.
-CHILDREN = r"""
-import atexit, multiprocessing, os, signal, subprocess, sys, threading, time
-
-here = os.getpid()
-fork = multiprocessing.get_context("fork")
-atexit.register(lambda: print("atexit in", os.getpid(), flush=True))
-
-def in_process(queue):
-    print("said in a process")
-    queue.put(sorted(os.listdir("/proc/self/fd")) and 42)
-
-def signals(write):
-    names = [n for n in ("HUP", "INT", "QUIT", "TERM", "ABRT", "USR1", "USR2", "WINCH", "TTIN", "TTOU", "CHLD", "URG")
-             if signal.getsignal(getattr(signal, "SIG" + n)) is not signal.SIG_DFL]
-    os.write(write, repr((names, signal.set_wakeup_fd(-1))).encode())
-
-def run(how):
-    "Returns None in a child that goes on."
-    if how == "process":
-        queue = fork.Queue()
-        process = fork.Process(target=in_process, args=(queue,))
-        process.start()
-        answer = queue.get(timeout=20)
-        process.join()
-        return repr((answer, process.exitcode))
-    if how == "subprocess":
-        return repr(subprocess.check_output(["echo", "hello"], preexec_fn=lambda: None))
-    read, write = os.pipe()
-    print("before", how)
-    pid = os.fork()
-    if pid == 0:
-        print("child", how, os.getppid() == here)
-        if how == "signals":
-            signals(write)
-            os._exit(0)
-        if how == "term":
-            os.write(write, b"x")
-            time.sleep(60)
-        if how == "raise":
-            raise ValueError("raised in the child")
-        if how == "exit":
-            sys.exit(7)
-        if how == "message":
-            sys.exit("a last word")
-        if how == "again":
-            grandchild = os.fork()
-            if grandchild:
-                sys.exit(os.WEXITSTATUS(os.waitpid(grandchild, 0)[1]) + 1)
-            sys.exit(20)
-        return None
-    os.close(write)
-    if how == "term":
-        os.read(read, 1)
-        os.kill(pid, signal.SIGTERM)
-    status = os.waitpid(pid, 0)[1]
-    text = os.read(read, 1000).decode()
-    os.close(read)
-    return text or repr(os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status))
-"""
-
-WSGI = (
-    CHILDREN
-    + r"""
-def app(environ, start_response):
-    how = environ["QUERY_STRING"]
-    said = run(how)
-    if said is None:
-        said = "the child's"
-        if how == "write":
-            start_response("200 OK", [])(b"the child's")
-        if how == "generator":
-            start_response("200 OK", [])
-            return (part for part in [b"the", b"child's"])
-        if how == "large":
-            said *= 50000
-        if how == "closing":
-            start_response("200 OK", [])
-            return Closing()
-        if how == "asks":
-            environ["indrik.disconnected"]()
-            environ["indrik.extend_deadline"](5)
-    start_response("200 OK", [])
-    return [said.encode()]
-
-class Closing(list):
-    def close(self):
-        print("closed in", os.getpid())
-"""
+from indrik.protocol import (
+    REPLY_RESPONSE,
+    SCOREBOARD_FRONT,
 )
 
-COROUTINES = (
-    CHILDREN
-    + r"""
-import asyncio
-
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        print("shutdown in", os.getpid(), flush=True)
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    how = scope["query_string"].decode()
-    if how == "silent":
-        if os.fork() == 0:
-            return
-        said = repr(os.WEXITSTATUS(os.wait()[1]))
-    elif how == "later":
-        await asyncio.sleep(0)
-        said = run(how)
-    elif how == "awaits":
-        said = run(how)
-        if said is None:
-            await asyncio.sleep(0.01)
-            os.write(1, b"went on\n")
-    elif how.startswith("thread-"):
-        said = await asyncio.get_running_loop().run_in_executor(None, run, how[7:])
-    else:
-        said = run(how)
-    body = ("the child's" if said is None else said).encode()
-    if how == "large" and said is None:
-        body *= 50000
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": body})
-"""
-)
-
-TORNADO = (
-    CHILDREN
-    + r"""
-from tornado.web import Application, RequestHandler
-
-class Handler(RequestHandler):
-    def get(self):
-        said = run(self.request.query)
-        self.write("the child's" if said is None else said)
-
-app = Application([("/", Handler)])
-"""
-)
+from .support import MasterTest, receive, send, strict_all
 
 HOOKS = """
 import os
@@ -172,7 +34,7 @@ class Forks:
 
     def expect(self, how, said):
         got = self.ask(how)
-        self.assertEqual((got[0], got[-1]), (RESPONSE, said), how + self.master.read_log())
+        self.assertEqual((got[0], got[-1]), (REPLY_RESPONSE, said), how + self.master.read_log())
 
     def check(self, worker, *hows):
         self.expect("return", b"0")
@@ -206,12 +68,12 @@ class Sync(Forks, MasterTest):
         return self.master.get(self.worker, "/?" + how)
 
     def test_children(self):
-        self.worker = self.master.up(WSGI)
+        self.worker = self.master.serve("forking_wsgi:app")
         self.check(self.worker, "write", "generator", "large", "asks", "closing")
         self.assertNotIn("closed in", self.master.read_log())
 
     def test_hooks(self):
-        self.worker = self.master.up(WSGI, HOOKS)
+        self.worker = self.master.serve("forking_wsgi:app", HOOKS)
         for how in ("return", "generator", "large", "write"):
             self.expect(how, b"0")
         self.expect("raise", b"1")
@@ -221,13 +83,13 @@ class Sync(Forks, MasterTest):
         self.assertEqual((log.count("worker_exit in"), log.count("post_request in")), (1, 5), log)
 
     def test_several_requests_in_a_message(self):
-        self.worker = self.master.up(WSGI)
-        numbers = self.master.request_all("/?return", "/?exit", "/?large", "/?generator")
+        self.worker = self.master.serve("forking_wsgi:app")
+        ids = self.master.request_all("/?return", "/?exit", "/?large", "/?generator")
         answers = []
         while len(answers) < 4:
             data, _ = receive(self.worker.slots[0])
             answers.extend((message[1], message[-1]) for message in strict_all(data))
-        self.assertEqual(answers, list(zip(numbers, (b"0", b"7", b"0", b"0"))))
+        self.assertEqual(answers, list(zip(ids, (b"0", b"7", b"0", b"0"))))
         self.expect("return", b"0")
 
     def test_nothing_of_the_server_is_open(self):
@@ -273,7 +135,7 @@ def app(environ, start_response):
     def test_at_import(self):
         self.master.write(
             "app.py",
-            CHILDREN + "\nend = run('exit')\nother = run('return')\n"
+            "from forking import run\nend = run('exit')\nother = run('return')\n"
             "def app(environ, start_response):\n    start_response('200 OK', [])\n"
             "    return [(end + other).encode()]\n",
         )
@@ -293,8 +155,8 @@ def app(environ, start_response):
             "post_request": "w, r",
             "worker_exit": "s, w",
         }
-        worker = self.master.up(
-            WSGI,
+        worker = self.master.serve(
+            "forking_wsgi:app",
             "import os\n"
             + "".join(
                 "def %s(%s):\n    if os.fork() == 0: return\n    print('%s', os.wait()[1], flush=True)\n"
@@ -302,7 +164,7 @@ def app(environ, start_response):
                 for name, of in parameters.items()
             ),
         )
-        self.assertEqual(self.master.get(worker, "/?return")[0], RESPONSE)
+        self.assertEqual(self.master.get(worker, "/?return")[0], REPLY_RESPONSE)
         self.master.terminate(worker)
         log = self.master.read_log()
         for name in parameters:
@@ -310,7 +172,9 @@ def app(environ, start_response):
 
     def test_in_hooks_of_the_spawner(self):
         self.master.write(
-            "app.py", WSGI + "end = run('exit')\nother = run('return')\nif other: print('imported', end, other)\n"
+            "app.py",
+            "from forking_wsgi import app, run\nend = run('exit')\nother = run('return')\n"
+            "if other: print('imported', end, other)\n",
         )
         answer = self.master.configure(
             "import os\nif os.fork() == 0: raise SystemExit(5)\nprint('at first', os.wait()[1] >> 8)\n"
@@ -335,9 +199,9 @@ def app(environ, start_response):
     def test_in_an_executor(self):
         """The calls that wait in its queue are made once."""
         self.worker = self.master.up(
-            CHILDREN
-            + """
+            """
 from concurrent.futures import ThreadPoolExecutor
+from forking import run
 pool = ThreadPoolExecutor(1)
 def app(environ, start_response):
     calls = [pool.submit(run, environ["QUERY_STRING"]), pool.submit(print, "a call")]
@@ -353,33 +217,33 @@ def app(environ, start_response):
 
 class Threads(Forks, MasterTest):
     def ask(self, how):
-        number = self.master.request("/?" + how)
+        id = self.master.request("/?" + how)
         ready, _, _ = select.select(self.worker.slots, [], [], 20)
         message = self.master.response(self.worker, self.worker.slots.index(ready[0]))
-        self.assertEqual(message[1], number)
+        self.assertEqual(message[1], id)
         return message
 
     def test_children(self):
-        self.worker = self.master.up(WSGI, slots=3)
+        self.worker = self.master.serve("forking_wsgi:app", slots=3)
         self.check(self.worker, "write", "generator", "large", "asks")
 
 
 class Multiplexed(Forks, MasterTest):
     """Workers that get their requests by their first slot."""
 
-    def up(self, source, config=None, **settings):
-        self.worker = self.master.up(source, config, **settings)
-        self.worker.scoreboard[1] = 1
+    def up(self, app, config=None, **settings):
+        self.worker = self.master.serve(app, config, **settings)
+        self.worker.scoreboard[SCOREBOARD_FRONT] = 1
         self.addCleanup(self.worker.slots[0].shutdown, socket.SHUT_RDWR)
 
     def tell(self, request, body=b""):
-        self.master.number += 1
-        send(self.worker.slots[0], marshal.dumps([(0, self.master.number, request, body)], 2))
-        return self.master.number
+        self.master.last_id += 1
+        send(self.worker.slots[0], marshal.dumps([(0, self.master.last_id, request, body)], 2))
+        return self.master.last_id
 
-    def answer(self, number):
+    def answer(self, id):
         message = self.master.response(self.worker)
-        self.assertEqual(message[1], number, message)
+        self.assertEqual(message[1], id, message)
         return message
 
     def scope(self, how):
@@ -403,11 +267,11 @@ class ASGI(Multiplexed):
     loop = "asyncio"
 
     def test_children(self):
-        self.up(COROUTINES, asgi_loop=self.loop)
+        self.up("forking_asgi:app", asgi_loop=self.loop)
         self.check(self.worker, "large", "later")
 
     def test_returns(self):
-        self.up(COROUTINES, asgi_loop=self.loop)
+        self.up("forking_asgi:app", asgi_loop=self.loop)
         self.expect("silent", b"0")
         self.expect("thread-return", b"0")
         self.expect("thread-exit", b"7")
@@ -431,7 +295,7 @@ class Tornado(Multiplexed):
         return self.answer(self.tell(self.scope(how)))
 
     def test_children(self):
-        self.up(TORNADO, worker_class="tornado")
+        self.up("forking_tornado:app", worker_class="tornado")
         self.check(self.worker)
 
 
@@ -441,5 +305,5 @@ class Gevent(Multiplexed):
         return self.answer(self.tell(self.master.environ("/?" + how)))
 
     def test_children(self):
-        self.up(WSGI, worker_class="gevent")
+        self.up("forking_wsgi:app", worker_class="gevent")
         self.check(self.worker, "write", "generator", "large", "asks")

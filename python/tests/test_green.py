@@ -9,105 +9,42 @@ import socket
 import time
 import unittest
 
-from .support import (
-    CHUNK,
-    END,
-    ERROR,
-    EXTEND,
-    FILE,
-    ON_TRAY,
-    REFUSED,
-    RESPONSE,
-    START,
-    MasterTest,
-    Store,
-    memory,
-    receive,
-    send,
+from indrik.protocol import (
+    EVENT_BUFFER_FREE,
+    EVENT_CREDIT,
+    EVENT_GONE,
+    EVENT_LATE,
+    EVENT_PING,
+    EVENT_REQUEST,
+    EVENT_RESET,
+    REPLY_CHUNK,
+    REPLY_END,
+    REPLY_ERROR,
+    REPLY_EXTEND,
+    REPLY_FILE,
+    REPLY_LEAVE,
+    REPLY_REFUSED,
+    REPLY_RESPONSE,
+    REPLY_START,
+    SCOREBOARD_BUFFER,
+    SCOREBOARD_FRONT,
+    SCOREBOARD_LAG,
+    SCOREBOARD_MOST_LAG,
+    SCOREBOARD_PING,
 )
 
-REQUEST, _, _, GONE, GRANT, PING, RESET, _, _, LATE, TRAY = range(11)
-LEAVE = 9
-
-APP = r"""
-import gevent, os, threading, time
-from gevent.event import Event
-
-go = Event()
-at_import = time.sleep.__module__
-
-def app(environ, start):
-    path, say = environ["PATH_INFO"], environ["wsgi.errors"].write
-    if path == "/wait":
-        say("waits\n")
-        try:
-            go.wait()
-        finally:
-            say("waited\n")
-    if path == "/go":
-        go.set()
-    if path == "/patched":
-        start("200 OK", [])
-        return [repr((at_import, threading.Lock.__module__, environ["wsgi.multithread"])).encode()]
-    if path == "/large":
-        write = start("200 OK", [])
-        for i in range(20):
-            write(bytes(50000))
-        return []
-    if path == "/bounded":
-        write = start("200 OK", [])
-        try:
-            with gevent.Timeout(0.05):
-                write(bytes(1000000))
-        except gevent.Timeout:
-            say("given up\n")
-        write(b"more")
-        return []
-    if path == "/gone":
-        say("begun\n")
-        while not environ["indrik.disconnected"]():
-            time.sleep(0.001)
-        say("seen\n")
-    if path == "/stubborn":
-        say("waits\n")
-        while True:
-            try:
-                go.wait()
-                break
-            except BaseException:
-                say("swallowed\n")
-    if path == "/spin":
-        say("spins\n")
-        while True:
-            pass
-    if path == "/deadline":
-        start("200 OK", [])
-        now = time.monotonic()
-        values = environ["indrik.deadline"](), environ["indrik.extend_deadline"](100), environ["indrik.deadline"]()
-        return [repr([v and v - now for v in values]).encode()]
-    if path == "/sub":
-        import subprocess
-        start("200 OK", [])
-        return [subprocess.check_output(["echo", "child"])]
-    if path == "/file":
-        start("200 OK", [])
-        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
-    body = environ["wsgi.input"].read()
-    say("read\n")
-    start("200 OK", [("Content-Length", str(len(body)))])
-    return [body]
-"""
+from .support import BodyArena, MasterTest, memory, receive, send
 
 
 @unittest.skipUnless(importlib.util.find_spec("gevent"), "needs gevent")
 class Green(MasterTest):
     def start(self, front=0, **settings):
-        self.worker = self.master.up(APP, worker_class="gevent", **settings)
+        self.worker = self.master.serve("gevent_paths:app", worker_class="gevent", **settings)
         self.addCleanup(self.hang_up, self.worker)
         self.front = front
-        self.worker.scoreboard[1] = 1 + front
-        self.tell(RESET, front)
-        self.number = 0
+        self.worker.scoreboard[SCOREBOARD_FRONT] = 1 + front
+        self.tell(EVENT_RESET, front)
+        self.id = 0
 
     def hang_up(self, worker):
         """Does what the end of the front and of the master does to a worker."""
@@ -116,18 +53,18 @@ class Green(MasterTest):
         except OSError:
             pass  # it was done, or the worker has ended
 
-    def tell(self, kind, number, a=None, b=None, fds=()):
-        send(self.worker.slots[0], marshal.dumps([(kind, number, a, b)], 2), fds)
+    def tell(self, kind, id, a=None, b=None, fds=()):
+        send(self.worker.slots[0], marshal.dumps([(kind, id, a, b)], 2), fds)
 
     def begin(self, path, body=b"", method="GET"):
-        self.number += 1
-        number = self.front << 24 | self.number
-        self.tell(REQUEST, number, self.master.environ(path, method, body), body)
-        return number
+        self.id += 1
+        id = self.front << 24 | self.id
+        self.tell(EVENT_REQUEST, id, self.master.environ(path, method, body), body)
+        return id
 
     def hear(self):
         message = self.master.response(self.worker)
-        self.tell(TRAY, message[1])
+        self.tell(EVENT_BUFFER_FREE, message[1])
         return message
 
     def test_many_at_once(self):
@@ -138,7 +75,7 @@ class Green(MasterTest):
         last = self.begin("/go")
         answered = [self.hear() for _ in range(51)]
         self.assertEqual(sorted(m[1] for m in answered), [*waiting, last])
-        self.assertEqual({m[0] for m in answered}, {RESPONSE})
+        self.assertEqual({m[0] for m in answered}, {REPLY_RESPONSE})
 
     def test_patched_before_the_app(self):
         for preload in (False, True):
@@ -176,37 +113,37 @@ class Green(MasterTest):
         head, body = memory(0, marshal.dumps((environ, None), 2)), memory(0, b"y" * 70000)
         before = len(os.listdir("/proc/%d/fd" % self.worker.pid))
         for _ in range(3):
-            self.number += 1
-            self.tell(REQUEST, self.number, None, None, [head, body])
+            self.id += 1
+            self.tell(EVENT_REQUEST, self.id, None, None, [head, body])
             self.assertEqual(self.hear()[4], b"y" * 70000)
         self.begin("/")
         self.hear()
         self.assertEqual(len(os.listdir("/proc/%d/fd" % self.worker.pid)), before)
         self.begin("/file")
         message = self.hear()
-        self.assertEqual(message[0], FILE)
+        self.assertEqual(message[0], REPLY_FILE)
         for fd in (head, body, message[6]):
             os.close(fd)
 
     def test_no_room_for_descriptors(self):
         self.start()
         for environ, body in (self.master.environ("/", "POST"), None), (None, None):
-            self.number += 1
-            self.tell(REQUEST, self.number, environ, body)
-            self.assertEqual(self.hear(), (ERROR, self.number))
-            self.master.wait_log("Too many open files", self.number)
+            self.id += 1
+            self.tell(EVENT_REQUEST, self.id, environ, body)
+            self.assertEqual(self.hear(), (REPLY_ERROR, self.id))
+            self.master.wait_log("Too many open files", self.id)
 
-    def test_body_in_the_store(self):
+    def test_body_in_the_body_arena(self):
         self.start()
-        store = Store(3)
-        number = self.front << 24 | 1
+        store = BodyArena(3)
+        id = self.front << 24 | 1
         body = bytes(range(250)) * 600
-        self.tell(REQUEST, number, self.master.environ("/", "POST"), store.put(number, body, [2, 0]), [store.fd])
-        self.assertEqual(self.hear(), (RESPONSE, number, "200 OK", [("Content-Length", "150000")], body))
+        self.tell(EVENT_REQUEST, id, self.master.environ("/", "POST"), store.put(id, body, [2, 0]), [store.fd])
+        self.assertEqual(self.hear(), (REPLY_RESPONSE, id, "200 OK", [("Content-Length", "150000")], body))
         # By now its memory is of another one.
-        self.tell(REQUEST, number + 1, self.master.environ("/", "POST"), (len(body), 2, 0), [store.fd])
-        self.number = 2
-        self.assertEqual(self.hear_of(self.begin("/")), RESPONSE)
+        self.tell(EVENT_REQUEST, id + 1, self.master.environ("/", "POST"), (len(body), 2, 0), [store.fd])
+        self.id = 2
+        self.assertEqual(self.hear_of(self.begin("/")), REPLY_RESPONSE)
         store.close()
 
     def test_one_tray_for_all(self):
@@ -216,16 +153,16 @@ class Green(MasterTest):
             self.begin("/", body, "POST")
         self.master.wait_log("read", 3)  # all are there, and two wait for the tray
         self.assertEqual(sorted(self.hear()[-1] for _ in bodies), bodies)
-        # A front that comes after another finds nothing on the tray.
-        number = self.begin("/", bodies[0], "POST")
+        # A front that comes after another finds nothing in the response buffer.
+        id = self.begin("/", bodies[0], "POST")
         receive(self.worker.slots[0])
-        self.assertEqual(self.worker.scoreboard[self.worker.word(0, ON_TRAY)], number)
+        self.assertEqual(self.worker.scoreboard[self.worker.word(0, SCOREBOARD_BUFFER)], id)
         self.begin("/", bodies[1], "POST")
         self.master.wait_log("read", 5)
-        self.worker.scoreboard[self.worker.word(0, ON_TRAY)] = 0
-        self.worker.scoreboard[1] = 1 + self.front + 1
+        self.worker.scoreboard[self.worker.word(0, SCOREBOARD_BUFFER)] = 0
+        self.worker.scoreboard[SCOREBOARD_FRONT] = 1 + self.front + 1
         self.front += 1
-        self.tell(RESET, self.front)
+        self.tell(EVENT_RESET, self.front)
         self.assertEqual(self.hear()[-1], bodies[1])
 
     def test_tray_of_one_that_was_ended(self):
@@ -233,27 +170,27 @@ class Green(MasterTest):
         self.begin("/large")  # nobody reads it: nothing else can be sent
         first, second = (self.begin("/", bytes(100000), "POST") for _ in range(2))
         self.master.wait_log("read", 2)
-        self.assertEqual(self.worker.scoreboard[self.worker.word(0, ON_TRAY)], first)
-        self.tell(LATE, first)
+        self.assertEqual(self.worker.scoreboard[self.worker.word(0, SCOREBOARD_BUFFER)], first)
+        self.tell(EVENT_LATE, first)
         self.master.wait_log("WORKER TIMEOUT")
         while True:
             message = self.master.response(self.worker)
-            if message[0] == RESPONSE:
+            if message[0] == REPLY_RESPONSE:
                 break
         self.assertEqual(message[1], second)
 
     def test_room(self):
         self.start()
-        number = self.begin("/large")
+        id = self.begin("/large")
         got = 0
         while got < 300000:  # 256 KiB, and a part that goes beyond
             got += len(self.hear()[-1])
         other = self.begin("/", b"others go on", "POST")
         self.assertEqual(self.hear()[1], other)
-        self.tell(GRANT, number, 1 << 30)
+        self.tell(EVENT_CREDIT, id, 1 << 30)
         while True:
             message = self.hear()
-            if message[0] == END:
+            if message[0] == REPLY_END:
                 break
             got += len(message[-1])
         self.assertEqual(got, 1000000)
@@ -263,33 +200,33 @@ class Green(MasterTest):
         self.begin("/bounded")
         self.master.wait_log("given up")
         kinds = [self.hear()[0], self.hear()[0]]
-        self.assertEqual(kinds, [START, ERROR])  # the rest of what was begun cannot be missing
+        self.assertEqual(kinds, [REPLY_START, REPLY_ERROR])  # the rest of what was begun cannot be missing
         self.assertIn("write() after the end of the response", self.master.wait_log("Error handling request"))
         self.begin("/", b"x" * 100000, "POST")
-        self.assertEqual(self.hear()[0], RESPONSE)
+        self.assertEqual(self.hear()[0], REPLY_RESPONSE)
 
     def test_client_that_leaves(self):
         self.start()
-        number = self.begin("/gone")
+        id = self.begin("/gone")
         self.master.wait_log("begun")
-        self.tell(GONE, number)
+        self.tell(EVENT_GONE, id)
         self.master.wait_log("seen")
         self.hear()
-        number = self.begin("/large")
-        while self.hear()[0] != CHUNK:
+        id = self.begin("/large")
+        while self.hear()[0] != REPLY_CHUNK:
             pass
-        self.tell(GONE, number)
-        while self.hear()[0] != END:
+        self.tell(EVENT_GONE, id)
+        while self.hear()[0] != REPLY_END:
             pass
         self.assertNotIn("Traceback", self.master.read_log())
 
     def test_deadline(self):
         self.start(timeout=20)
-        number = self.begin("/deadline")
-        self.assertEqual(self.hear(), (EXTEND, number, 100001))
+        id = self.begin("/deadline")
+        self.assertEqual(self.hear(), (REPLY_EXTEND, id, 100001))
         first, second, third = eval(self.hear()[4])
         self.assertTrue(first <= 20 and 99 < second <= 100.1 and second == third, (first, second, third))
-        self.tell(RESET, self.front)
+        self.tell(EVENT_RESET, self.front)
         self.master.terminate(self.worker)
         self.start(timeout=0)
         self.begin("/deadline")
@@ -299,14 +236,14 @@ class Green(MasterTest):
         self.start()
         late, other = self.begin("/wait"), self.begin("/wait")
         self.master.wait_log("waits", 2)
-        self.tell(LATE, late)
+        self.tell(EVENT_LATE, late)
         self.master.wait_log("waited")
         log = self.master.wait_log("WORKER TIMEOUT (pid:%d): GET /wait after " % self.worker.pid)
         self.assertIn("[CRITICAL]", log)
         self.assertIn("go.wait()", log)
         self.assertNotIn("Error handling", log)
         self.begin("/go")
-        self.assertEqual({self.hear()[1], self.hear()[1]}, {other, self.number})
+        self.assertEqual({self.hear()[1], self.hear()[1]}, {other, self.id})
         stubborn = self.begin("/stubborn")
         self.assertEqual(self.hear()[1], stubborn)  # the way is free
         self.assertEqual(self.master.terminate(self.worker)["code"], 0)
@@ -315,13 +252,13 @@ class Green(MasterTest):
         self.start()
         stubborn = self.begin("/stubborn")
         self.master.wait_log("waits")
-        self.tell(LATE, stubborn)
+        self.tell(EVENT_LATE, stubborn)
         self.master.wait_log("swallowed")
         self.assertEqual(self.master.terminate(self.worker)["code"], 0)
 
     def test_graceful_end(self):
         self.start()
-        number = self.begin("/wait")
+        id = self.begin("/wait")
         self.master.wait_log("waits")
         os.kill(self.worker.pid, signal.SIGTERM)
         # From here on it begins nothing.
@@ -329,11 +266,11 @@ class Green(MasterTest):
             new = self.begin("/")
             message = self.hear()
             self.assertEqual(message[1], new)
-            if message[0] == LEAVE:
+            if message[0] == REPLY_LEAVE:
                 break
         self.assertNotIn("Worker exiting", self.master.read_log())
-        self.tell(GONE, number)
-        self.tell(LATE, number)
+        self.tell(EVENT_GONE, id)
+        self.tell(EVENT_LATE, id)
         self.assertEqual(self.master.exited(self.worker)["code"], 0)
         self.master.wait_log("Worker exiting (pid: %d)" % self.worker.pid)
 
@@ -364,29 +301,29 @@ class Green(MasterTest):
 
     def test_ping(self):
         self.start()
-        self.tell(PING, 77, time.monotonic_ns() - 5000000)
+        self.tell(EVENT_PING, 77, time.monotonic_ns() - 5000000)
         self.begin("/")
         self.hear()
-        self.assertEqual(self.worker.scoreboard[2], 77)
-        self.assertGreaterEqual(self.worker.scoreboard[3], 5000)
-        self.assertEqual(self.worker.scoreboard[4], self.worker.scoreboard[3])
-        self.tell(PING, 78, time.monotonic_ns())
+        self.assertEqual(self.worker.scoreboard[SCOREBOARD_PING], 77)
+        self.assertGreaterEqual(self.worker.scoreboard[SCOREBOARD_LAG], 5000)
+        self.assertEqual(self.worker.scoreboard[SCOREBOARD_MOST_LAG], self.worker.scoreboard[SCOREBOARD_LAG])
+        self.tell(EVENT_PING, 78, time.monotonic_ns())
         self.begin("/")
         self.hear()
-        self.assertEqual(self.worker.scoreboard[2], 78)
-        self.assertGreaterEqual(self.worker.scoreboard[4], 5000)
+        self.assertEqual(self.worker.scoreboard[SCOREBOARD_PING], 78)
+        self.assertGreaterEqual(self.worker.scoreboard[SCOREBOARD_MOST_LAG], 5000)
 
     def test_claims(self):
         self.start()
         self.begin("/")
         self.hear()
         self.master.generations[1].revoke(2)
-        self.assertEqual(self.hear_of(self.begin("/")), REFUSED)
-        self.assertEqual(self.hear_of(self.begin("/")), RESPONSE)
+        self.assertEqual(self.hear_of(self.begin("/")), REPLY_REFUSED)
+        self.assertEqual(self.hear_of(self.begin("/")), REPLY_RESPONSE)
 
-    def hear_of(self, number):
+    def hear_of(self, id):
         message = self.hear()
-        self.assertEqual(message[1], number)
+        self.assertEqual(message[1], id)
         return message[0]
 
     def test_another_front(self):
@@ -394,13 +331,13 @@ class Green(MasterTest):
         old = self.begin("/gone")
         self.master.wait_log("begun")
         # The next one takes over: what comes of the old one is passed over.
-        self.worker.scoreboard[1] = 1 + 4
+        self.worker.scoreboard[SCOREBOARD_FRONT] = 1 + 4
         stale = self.begin("/")
         self.front = 4
-        self.tell(RESET, 4)
+        self.tell(EVENT_RESET, 4)
         self.master.wait_log("seen")
-        self.assertEqual(self.hear_of(old), RESPONSE)
-        self.assertEqual(self.hear_of(self.begin("/")), RESPONSE)
+        self.assertEqual(self.hear_of(old), REPLY_RESPONSE)
+        self.assertEqual(self.hear_of(self.begin("/")), REPLY_RESPONSE)
         self.assertNotEqual(self.worker.claimed(), stale)
 
     def test_max_requests(self):

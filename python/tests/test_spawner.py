@@ -5,7 +5,13 @@ import signal
 import textwrap
 import time
 
-from .support import ERROR, LIMIT, RESPONSE, MasterTest
+from indrik.protocol import (
+    REPLY_ERROR,
+    REPLY_RESPONSE,
+    SCOREBOARD_PROMOTED,
+)
+
+from .support import LIMIT, MasterTest
 
 HELLO = """
 def app(environ, start_response):
@@ -220,7 +226,7 @@ class Life(MasterTest):
     def test_exit_waits_for_workers(self):
         worker = self.master.up(HELLO)
         self.master.message("exit")
-        self.assertEqual(self.master.get(worker)[0], RESPONSE)
+        self.assertEqual(self.master.get(worker)[0], REPLY_RESPONSE)
         self.assertIsNone(self.master.process.poll())
         self.assertEqual(self.master.terminate(worker)["code"], 0)
         self.assertEqual(self.master.process.wait(LIMIT), 0)
@@ -275,7 +281,7 @@ class Life(MasterTest):
         # After the end of the other master.
         os.kill(late.pid, signal.SIGWINCH)
         self.master.wait_log("SIGWINCH ignored")
-        late.scoreboard[0] = 1
+        late.scoreboard[SCOREBOARD_PROMOTED] = 1
         os.kill(late.pid, signal.SIGWINCH)
         end = time.monotonic() + LIMIT
         while title(late.pid) != "indrik: worker [test]\0" and time.monotonic() < end:
@@ -297,7 +303,7 @@ class Preload(MasterTest):
         self.assertEqual(self.master.get(worker, generation=2)[4], spawner)
         # The generation before goes on, until it is released.
         self.master.terminate(self.master.workers[0])
-        self.assertEqual(self.master.get(self.master.spawn(generation=1))[0], RESPONSE)
+        self.assertEqual(self.master.get(self.master.spawn(generation=1))[0], REPLY_RESPONSE)
         before = len(os.listdir("/proc/%d/fd" % self.master.process.pid))
         self.master.message("release", generation=1)
         self.master.call("hook", generation=2, hook="on_reload")  # it has been handled
@@ -395,7 +401,7 @@ class Environment(MasterTest):
         os.rename(path, path + ".1")
         self.master.message("reopen")
         os.kill(worker.pid, signal.SIGUSR1)
-        self.assertEqual(self.master.get(worker)[0], ERROR)
+        self.assertEqual(self.master.get(worker)[0], REPLY_ERROR)
         with open(path) as f:
             log = f.read()
         self.assertRegex(

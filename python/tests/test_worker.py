@@ -5,42 +5,30 @@ import textwrap
 import time
 import unittest
 
-from .support import CHUNK, END, ERROR, REFUSED, RESPONSE, START, MasterTest, receive, strict
+from indrik.protocol import (
+    REPLY_CHUNK,
+    REPLY_END,
+    REPLY_ERROR,
+    REPLY_REFUSED,
+    REPLY_RESPONSE,
+    REPLY_START,
+    SCOREBOARD_PROMOTED,
+)
 
-APP = """
-import os, sys, threading, time
-
-gate = os.environ.get("GATE")
-
-def app(environ, start_response):
-    path = environ["PATH_INFO"]
-    if path == "/wait":
-        # Until the test says so: it opens the pipe for writing.
-        with open(gate) as f:
-            f.read()
-    elif path == "/exit":
-        sys.exit(3)
-    elif path == "/interrupt":
-        raise KeyboardInterrupt
-    elif path == "/thread":
-        start_response("200 OK", [])
-        return [threading.current_thread().name.encode()]
-    start_response("200 OK", [])
-    return [b"done"]
-"""
+from .support import MasterTest, receive, strict
 
 
 class WorkerTest(MasterTest):
     def up(self, **kwargs):
         gate = os.path.join(self.dir, "gate")
         os.mkfifo(gate)
-        return self.master.up(APP, raw_env=["GATE=" + gate], **kwargs)
+        return self.master.serve("worker_control:app", raw_env=["GATE=" + gate], **kwargs)
 
     def busy(self, worker, slot=0):
-        """Has a slot run a request; returns its number and what ends it."""
-        number = self.master.request("/wait")
+        """Has a slot run a request; returns its id and what ends it."""
+        id = self.master.request("/wait")
         # Opening blocks until the app reads.
-        return number, open(os.path.join(self.dir, "gate"), "w")
+        return id, open(os.path.join(self.dir, "gate"), "w")
 
 
 class Term(WorkerTest):
@@ -53,15 +41,15 @@ class Term(WorkerTest):
 
     def test_request_is_finished(self):
         worker = self.up()
-        number, gate = self.busy(worker)
+        id, gate = self.busy(worker)
         for _ in range(3):
             os.kill(worker.pid, signal.SIGTERM)
         queued = self.master.request("/")  # not taken
         gate.close()
-        self.assertEqual(self.master.response(worker)[:2], (RESPONSE, number))
+        self.assertEqual(self.master.response(worker)[:2], (REPLY_RESPONSE, id))
         self.master.exited(worker)
         # What it did not take is there for another worker.
-        self.assertEqual(self.master.response(self.master.spawn())[:2], (RESPONSE, queued))
+        self.assertEqual(self.master.response(self.master.spawn())[:2], (REPLY_RESPONSE, queued))
 
     def test_threads(self):
         worker = self.up(slots=3)
@@ -70,18 +58,18 @@ class Term(WorkerTest):
 
     def test_threads_finish_their_request(self):
         worker = self.up(slots=3)
-        number, gate = self.busy(worker)
-        slot = next(i for i in range(3) if worker.claimed(i) == number)
+        id, gate = self.busy(worker)
+        slot = next(i for i in range(3) if worker.claimed(i) == id)
         os.kill(worker.pid, signal.SIGTERM)
         # The idle slots have ended when the queue is read no more.
         gate.close()
-        self.assertEqual(self.master.response(worker, slot)[:2], (RESPONSE, number))
+        self.assertEqual(self.master.response(worker, slot)[:2], (REPLY_RESPONSE, id))
         self.assertEqual(self.master.terminate(worker)["code"], 0)
 
     def test_while_importing(self):
         gate = os.path.join(self.dir, "gate")
         os.mkfifo(gate)
-        self.master.write("app.py", "import os\nopen(os.environ['GATE']).read()\n" + APP)
+        self.master.write("app.py", "import os\nopen(os.environ['GATE']).read()\nfrom worker_control import app\n")
         self.master.configure()
         self.master.prepare("app:app", raw_env=["GATE=" + gate])
         worker = self.master.spawn(ready=False)
@@ -119,7 +107,7 @@ class Term(WorkerTest):
                     else:
                         sockets.remove(sock)
             self.master.exited(leaves)
-        self.assertEqual(sorted(got), sorted((RESPONSE, n) for n in wanted))
+        self.assertEqual(sorted(got), sorted((REPLY_RESPONSE, n) for n in wanted))
 
 
 class Quit(WorkerTest):
@@ -179,7 +167,7 @@ class Abort(WorkerTest):
         with gate:
             # The stacks of one moment need not show what they do the next.
             end = time.monotonic() + 30
-            while "Thread 0x" not in worker.dump() or "app.py" not in worker.dump():
+            while "Thread 0x" not in worker.dump() or "worker_control.py" not in worker.dump():
                 self.assertLess(time.monotonic(), end, worker.dump())
                 os.kill(worker.pid, 40)
                 time.sleep(0.05)
@@ -191,7 +179,7 @@ class Ignored(WorkerTest):
         for _ in range(3):
             for name in ("SIGHUP", "SIGUSR2", "SIGWINCH", "SIGUSR1"):
                 os.kill(worker.pid, getattr(signal, name))
-            self.assertEqual(self.master.get(worker)[0], RESPONSE)
+            self.assertEqual(self.master.get(worker)[0], REPLY_RESPONSE)
 
     def test_children_do_not_ignore_them(self):
         code = "import signal; print([s for s in (1, 2, 12, 15) if signal.getsignal(s) == signal.SIG_IGN])"
@@ -252,12 +240,12 @@ def app(environ, start_response):
         # It may not open the log again: it goes on with the one it has.
         os.rename(log, log + ".1")
         os.kill(worker.pid, signal.SIGUSR1)
-        self.assertEqual(self.master.get(worker)[0], RESPONSE)
+        self.assertEqual(self.master.get(worker)[0], REPLY_RESPONSE)
         with open(log + ".1") as f:
             self.assertIn("[WARNING] cannot open the log %s again" % log, f.read())
-        worker.scoreboard[0] = 1
+        worker.scoreboard[SCOREBOARD_PROMOTED] = 1
         os.kill(worker.pid, signal.SIGWINCH)
-        self.assertEqual(self.master.get(worker)[0], RESPONSE)
+        self.assertEqual(self.master.get(worker)[0], REPLY_RESPONSE)
 
 
 class Boot(MasterTest):
@@ -312,8 +300,8 @@ class Requests(WorkerTest):
     def test_claim(self):
         worker = self.up()
         self.assertEqual(worker.claimed(), 0)
-        number = self.master.get(worker, number=77)[1]
-        self.assertEqual((number, worker.claimed()), (77, 77))
+        id = self.master.get(worker, id=77)[1]
+        self.assertEqual((id, worker.claimed()), (77, 77))
 
     def test_revoked(self):
         worker = self.up()
@@ -321,30 +309,30 @@ class Requests(WorkerTest):
         generation = self.master.generations[1]
         generation.revoke(1001)
         generation.revoke(1002)
-        self.assertEqual(self.master.get(worker, number=1001), (REFUSED, 1001))
+        self.assertEqual(self.master.get(worker, id=1001), (REPLY_REFUSED, 1001))
         # Also one that was on the list already when the slot looked there last.
-        self.assertEqual(self.master.get(worker, number=1002), (REFUSED, 1002))
-        self.assertEqual(self.master.get(worker, number=1003)[0], RESPONSE)
+        self.assertEqual(self.master.get(worker, id=1002), (REPLY_REFUSED, 1002))
+        self.assertEqual(self.master.get(worker, id=1003)[0], REPLY_RESPONSE)
         generation.revoke(1004)
-        self.assertEqual(self.master.get(worker, number=1004), (REFUSED, 1004))
+        self.assertEqual(self.master.get(worker, id=1004), (REPLY_REFUSED, 1004))
         for n in range(2000, 2070):  # more than the list holds
             generation.revoke(n)
-        self.assertEqual(self.master.get(worker, number=1005), (REFUSED, 1005))
-        self.assertEqual(self.master.get(worker, number=1006)[0], RESPONSE)
+        self.assertEqual(self.master.get(worker, id=1005), (REPLY_REFUSED, 1005))
+        self.assertEqual(self.master.get(worker, id=1006)[0], REPLY_RESPONSE)
 
     def test_app_that_exits(self):
         worker = self.up()
-        self.assertEqual(self.master.get(worker, "/exit?x=1"), (ERROR, 1))
+        self.assertEqual(self.master.get(worker, "/exit?x=1"), (REPLY_ERROR, 1))
         log = self.master.wait_log("SystemExit: 3")
         self.assertIn("[ERROR] Error handling request GET /exit?x=1\nTraceback", log)
-        self.assertEqual(self.master.get(worker, "/interrupt")[0], ERROR)
-        self.assertEqual(self.master.get(worker)[0], RESPONSE)
+        self.assertEqual(self.master.get(worker, "/interrupt")[0], REPLY_ERROR)
+        self.assertEqual(self.master.get(worker)[0], REPLY_RESPONSE)
 
     def test_each_slot_answers_on_its_own_socket(self):
         worker = self.up(slots=12)
-        number = self.master.request("/thread")
+        id = self.master.request("/thread")
         while True:
-            slots = [i for i in range(12) if worker.claimed(i) == number]
+            slots = [i for i in range(12) if worker.claimed(i) == id]
             if slots:
                 break
         message = self.master.response(worker, slots[0])
@@ -356,7 +344,7 @@ class Requests(WorkerTest):
         self.assertFalse([e for e in self.master.events if e["type"] == "recycle"])
         self.master.get(worker)
         self.assertEqual(self.master.expect("recycle")["age"], worker.age)
-        self.assertEqual(self.master.get(worker)[0], RESPONSE)
+        self.assertEqual(self.master.get(worker)[0], REPLY_RESPONSE)
         self.master.terminate(worker)
         self.assertEqual(self.master.read_log().count("Autorestarting worker after current request."), 1)
         self.assertFalse([e for e in self.master.events if e["type"] == "recycle"])
@@ -364,14 +352,14 @@ class Requests(WorkerTest):
     def test_end_of_master_and_front(self):
         for slots in (1, 3):
             worker = self.up() if slots == 1 else self.master.spawn(slots=slots)
-            number, gate = self.busy(worker)
+            id, gate = self.busy(worker)
             self.master.generations[1].queue.close()
             gate.close()
             if slots == 1:
-                self.assertEqual(self.master.response(worker)[:2], (RESPONSE, number))
+                self.assertEqual(self.master.response(worker)[:2], (REPLY_RESPONSE, id))
             self.assertEqual(self.master.exited(worker)["code"], 0)
             self.assertIn("Parent changed, shutting down: <Worker %d>" % worker.pid, self.master.read_log())
-            self.master.prepare("app:app", raw_env=["GATE=" + os.path.join(self.dir, "gate")])
+            self.master.prepare("worker_control:app", raw_env=["GATE=" + os.path.join(self.dir, "gate")])
 
     def test_end_of_the_front(self):
         worker = self.up()
@@ -382,7 +370,9 @@ class Requests(WorkerTest):
         worker.slots.pop()
 
     def test_default_timeout_of_the_app(self):
-        worker = self.master.up("import socket; socket.setdefaulttimeout(0.001)\n" + APP, preload_app=True)
+        worker = self.master.up(
+            "import socket; socket.setdefaulttimeout(0.001)\nfrom worker_control import app\n", preload_app=True
+        )
         worker = self.master.spawn()
         self.assertTrue(self.master.generations[1].workers_end.getblocking())
         self.assertIsNotNone(worker)
@@ -391,7 +381,7 @@ class Requests(WorkerTest):
         worker = self.up()
         self.master.generations[1].workers_end.setblocking(False)
         for _ in range(3):
-            self.assertEqual(self.master.get(worker)[0], RESPONSE)
+            self.assertEqual(self.master.get(worker)[0], REPLY_RESPONSE)
         self.assertEqual(self.master.terminate(worker)["code"], 0)
         self.assertEqual(self.master.terminate(self.master.spawn(slots=2))["code"], 0)
 
@@ -426,14 +416,14 @@ def app(environ, start_response):
         self.assertIn("pre GET /p q /p?q (1, 1)", log)
         self.assertIn("post 1 201 Created 5 [('Content-Length', '5')]", log)
         self.assertEqual(self.master.get(worker, "/?add")[4], b"+1234")
-        self.assertEqual(self.master.get(worker, "/error")[0], ERROR)
+        self.assertEqual(self.master.get(worker, "/error")[0], REPLY_ERROR)
         self.master.wait_log("post 3 500 Internal Server Error 0 []")
-        self.assertEqual(self.master.get(worker, "/?raise")[0], ERROR)
+        self.assertEqual(self.master.get(worker, "/?raise")[0], REPLY_ERROR)
         self.master.get(worker, "/?fail")
         self.master.wait_log("[ERROR] Exception in post_request hook\nTraceback")
         self.master.get(worker, "/?replace")
         self.master.expect("recycle")
-        self.assertEqual(self.master.get(worker)[0], RESPONSE)
+        self.assertEqual(self.master.get(worker)[0], REPLY_RESPONSE)
 
     def test_what_pre_request_changes(self):
         worker = self.master.up(
@@ -453,7 +443,7 @@ def app(environ, start_response):
         self.assertEqual(self.master.get(worker, "/as/is?q")[4], b"GET|/as/is?q||/as/is|q|http")
 
     def test_debug_level_logs_requests(self):
-        worker = self.master.up(APP, loglevel="debug")
+        worker = self.master.serve("worker_control:app", loglevel="debug")
         self.master.get(worker, "/some/path?q=1")
         self.master.wait_log("[DEBUG] GET /some/path\n")
 
@@ -475,8 +465,8 @@ def app(environ, start_response):
 """,
             raw_env=["GATE=" + gate],
         )
-        self.assertEqual(self.master.get(worker), (START, 1, "200 OK", [("X", "y")], b"first"))
+        self.assertEqual(self.master.get(worker), (REPLY_START, 1, "200 OK", [("X", "y")], b"first"))
         with open(gate, "w"):
             pass
-        self.assertEqual(self.master.response(worker), (CHUNK, 1, b"second"))
-        self.assertEqual(self.master.response(worker), (END, 1))
+        self.assertEqual(self.master.response(worker), (REPLY_CHUNK, 1, b"second"))
+        self.assertEqual(self.master.response(worker), (REPLY_END, 1))

@@ -1,40 +1,26 @@
-"""A master and a front in Python, for the real spawner and its real workers.
+"""A master for the real spawner and its real workers."""
 
-Tests wait for what they expect, never for time to pass; every wait has a limit.
-"""
-
-import hashlib
 import json
 import marshal
-import mmap
 import os
 import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
-LIMIT = 20  # seconds that a test waits for anything
+from .front import FakeWorker, Generation
+from .memory import memory
+from .messages import LIMIT, pair, receive, send, strict
 
-PYTHON_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PYTHON_DIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# What a slot has at the end of a board, in bytes.
-SHELF = 64 << 10
-TRAY = 1 << 20
-
-# The store: words of 8 bytes, and the blocks they belong to.
-STORE_HEAD = 4096
-STORE_BLOCK = 128 << 10
-
-# What each slot has on the board, in words.
-TOKEN, CLAIMED, GONE, DEADLINE, SHELVED, ON_TRAY = range(6)
-
-RESPONSE, START, CHUNK, END, FILE, ERROR, REFUSED, HINTS, EXTEND = range(9)
+# Where the apps of the tests are, one behaviour a file.
+APPS = os.path.join(PYTHON_DIR, "tests", "apps")
 
 
 def bootstrap():
@@ -52,218 +38,6 @@ def bundle():
                 module = "indrik" if name == "__init__.py" else "indrik." + name[:-3]
                 sources[module] = f.read()
     return marshal.dumps(sources, 2)
-
-
-def memory(size, content=b""):
-    """Returns the descriptor of an unlinked file."""
-    with tempfile.TemporaryFile() as f:
-        f.write(content)
-        f.flush()
-        f.truncate(max(size, len(content)))
-        return os.dup(f.fileno())
-
-
-class Store:
-    """A store of a few blocks."""
-
-    def __init__(self, blocks):
-        self.fd = memory(STORE_HEAD + blocks * STORE_BLOCK)
-        self.memory = mmap.mmap(self.fd, 0)
-        self.owners = memoryview(self.memory)[:STORE_HEAD].cast("Q")
-
-    def put(self, number, body, blocks):
-        """Puts a body there, and returns the item of the request for it."""
-        for i, block in enumerate(blocks):
-            part = body[i * STORE_BLOCK : (i + 1) * STORE_BLOCK]
-            at = STORE_HEAD + block * STORE_BLOCK
-            self.memory[at : at + len(part)] = part
-        self.owners[blocks[0]] = number
-        return (len(body), *blocks)
-
-    def close(self):
-        os.close(self.fd)
-
-
-def send(sock, data, fds=()):
-    ancillary = []
-    if fds:
-        rights = struct.pack("%di" % len(fds), *fds)
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
-    sock.sendmsg([data], ancillary)
-
-
-def receive(sock):
-    """Returns a message and its descriptors; b"" at the end."""
-    data, ancillary, _, _ = sock.recvmsg(256 << 10, socket.CMSG_SPACE(8))
-    fds = []
-    for _, _, rights in ancillary:
-        fds.extend(struct.unpack("%di" % (len(rights) // 4), rights))
-    return data, fds
-
-
-def pair():
-    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    a.settimeout(LIMIT)
-    return a, b
-
-
-def strict(data):
-    """Reads a message as the front does: the few types that it accepts."""
-    value, rest = _value(data)
-    assert not rest, "bytes behind the message"
-    assert type(value) is tuple
-    return numbered(value)
-
-
-def strict_all(data):
-    """Reads what may be several messages in one."""
-    messages = []
-    while data:
-        value, data = _value(data)
-        assert type(value) is tuple
-        messages.append(numbered(value))
-    return messages
-
-
-def _value(b):
-    kind, b = b[:1], b[1:]
-    if kind == b"N":
-        return None, b
-    if kind == b"i":
-        return struct.unpack("<i", b[:4])[0], b[4:]
-    if kind == b"l":
-        n, b = struct.unpack("<i", b[:4])[0], b[4:]
-        digits = struct.unpack("<%dH" % abs(n), b[: 2 * abs(n)])
-        value = sum(digit << 15 * i for i, digit in enumerate(digits))
-        return (value if n >= 0 else -value), b[2 * abs(n) :]
-    if kind in (b"(", b"["):
-        n, b = struct.unpack("<I", b[:4])[0], b[4:]
-        items = []
-        for _ in range(n):
-            item, b = _value(b)
-            items.append(item)
-        return (tuple(items) if kind == b"(" else items), b
-    if kind in (b"s", b"u", b"t"):
-        n, b = struct.unpack("<I", b[:4])[0], b[4:]
-        data, b = b[:n], b[n:]
-        if kind == b"s":
-            return data, b
-        text = data.decode()
-        text.encode("latin-1")
-        return text, b
-    raise AssertionError("type %r in a message to the front" % kind)
-
-
-def claim(number):
-    """Returns the claim of a request: its token, and its number."""
-    return hashlib.sha256(b"%d" % number).digest()[:8] + number.to_bytes(8, sys.byteorder)
-
-
-def numbered(message):
-    """Returns a message that names its request by the number, if it does by the claim."""
-    if type(message[1]) is not bytes:
-        return message
-    number = int.from_bytes(message[1][8:], sys.byteorder)
-    assert message[1] == claim(number), message
-    return (*message[:1], number, *message[2:])
-
-
-OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
-
-
-def parts(environ):
-    """Returns the parts in which the front sends an environ, None for one that is
-    in a file."""
-    if environ is None:
-        return (None,) * 8
-    rest = {key: value for key, value in environ.items() if key not in OWN}
-    own = [environ.get(key) for key in OWN]
-    if own[2] == own[1]:
-        own[2] = None
-    return (marshal.dumps(rest, 2), *own)
-
-
-class Generation:
-    """A queue, and the workers that read it."""
-
-    def __init__(self, number):
-        self.number = number
-        self.queue, self.workers_end = pair()
-        self.workers = []
-
-    def revoke(self, number):
-        for worker in self.workers:
-            worker.revoke(number)
-
-    def put(self, number, environ, body=b"", fds=()):
-        self.put_together([(number, environ, body)], fds)
-
-    def put_together(self, requests, fds=()):
-        """Puts several requests, each a number, an environ and a body, in one message."""
-        items = [(number, claim(number), *parts(environ), body) for number, environ, body in requests]
-        send(self.queue, marshal.dumps(items, 2), fds)
-
-    def close(self):
-        self.queue.close()
-        self.workers_end.close()
-
-
-class FakeWorker:
-    """The master's and the front's view of a worker."""
-
-    def __init__(self, age, slots):
-        self.age = age
-        self.pid = None
-        self.silent = False  # its end of the channel is closed
-        pairs = [pair() for _ in range(slots)]
-        self.slots = [p[0] for p in pairs]
-        self.theirs = [p[1] for p in pairs]
-        self.channel, self.channel_end = pair()
-        self.inodes = [os.fstat(s.fileno()).st_ino for s in [*self.theirs, self.channel_end]]
-        self.board_fd = memory(4096 * (1 + slots // 50) + slots * (SHELF + TRAY))
-        self.memory = mmap.mmap(self.board_fd, 0)
-        self.scoreboard = memoryview(self.memory).cast("Q")
-        self.dump_fd = memory(0)
-
-    def revoke(self, number):
-        n = self.scoreboard[7]
-        self.scoreboard[8 + n % 64] = number
-        self.scoreboard[7] = n + 1
-
-    def word(self, index, word):
-        """Returns where on the board a word of a slot is."""
-        return 72 + 8 * index + word
-
-    def claimed(self, index=0):
-        return self.scoreboard[self.word(index, CLAIMED)]
-
-    def shelf(self, index=0):
-        """Returns what it has answered and not sent."""
-        start = len(self.memory) - (index + 1) * (SHELF + TRAY)
-        return self.memory[start : start + self.scoreboard[self.word(index, SHELVED)]]
-
-    def take_tray(self, size, index=0):
-        """Returns what is on its tray, and clears that."""
-        assert self.scoreboard[self.word(index, ON_TRAY)] > 0
-        start = len(self.memory) - (index + 1) * (SHELF + TRAY) + SHELF
-        data = self.memory[start : start + size]
-        self.scoreboard[self.word(index, ON_TRAY)] = 0
-        return data
-
-    def with_body(self, message, index=0):
-        """Returns a message with its body, if that is on the tray."""
-        if message[0] <= CHUNK and type(message[-1]) is int:
-            return (*message[:-1], self.take_tray(message[-1], index))
-        return message
-
-    def dump(self):
-        return os.pread(self.dump_fd, 1 << 20, 0).decode()
-
-    def close(self):
-        for sock in self.slots + self.theirs + [self.channel, self.channel_end]:
-            sock.close()
-        os.close(self.board_fd)
-        os.close(self.dump_fd)
 
 
 class Master:
@@ -305,7 +79,7 @@ class Master:
         self.generations = {}
         self.workers = []
         self.name = "test"
-        self.number = 0  # of the last request
+        self.last_id = 0  # of a request
 
     # messages
 
@@ -338,7 +112,7 @@ class Master:
                 raise AssertionError("nothing came; log:\n" + self.read_log())
 
     def hear(self, limit):
-        """Takes a message of the spawner, or of a worker, whose number it then has. False
+        """Takes a message of the spawner, or of a worker, whose age it then has. False
         if none came in time."""
         channels = {w.channel: w for w in self.workers if not w.silent}
         ready = select.select([self.control, *channels], [], [], limit)[0]
@@ -370,6 +144,7 @@ class Master:
     def prepare(self, app, generation=1, load=None, **settings):
         values = {
             "chdir": self.dir,
+            "pythonpath": APPS,
             "errorlog": "-",
             "accesslog": None,
             "proc_name": self.name,
@@ -428,7 +203,7 @@ class Master:
             fds = fds[10:]
         answer = self.call(
             "spawn",
-            [worker.board_fd, worker.dump_fd, worker.channel_end.fileno(), *fds],
+            [worker.scoreboard_fd, worker.dump_fd, worker.channel_end.fileno(), *fds],
             generation=generation,
             age=self.age,
             server=self.server(),
@@ -442,9 +217,13 @@ class Master:
         worker.answer = answer
         return worker
 
-    def up(self, source, config=None, slots=1, app="app:app", **settings):
-        """Configures, prepares, and returns a worker that runs the source."""
+    def up(self, source, config=None, slots=1, **settings):
+        """Configures, prepares, and returns a worker that runs the source, whose app is app."""
         self.write("app.py", source)
+        return self.serve("app:app", config, slots, **settings)
+
+    def serve(self, app, config=None, slots=1, **settings):
+        """Configures, prepares, and returns a worker that runs an app, which may be one of APPS."""
         answer = self.configure(config)
         assert answer["type"] == "ok", answer
         answer = self.prepare(app, **settings)
@@ -471,13 +250,13 @@ class Master:
 
     # requests
 
-    def request(self, path="/", method="GET", body=b"", generation=1, fds=(), number=None, **extra):
-        """Sends a request and returns its number."""
-        self.number += 1
-        number = number or self.number
+    def request(self, path="/", method="GET", body=b"", generation=1, fds=(), id=None, **extra):
+        """Sends a request and returns its id."""
+        self.last_id += 1
+        id = id or self.last_id
         environ = self.environ(path, method, body, **extra)
-        self.generations[generation].put(number, environ, body, fds)
-        return number
+        self.generations[generation].put(id, environ, body, fds)
+        return id
 
     def environ(self, path="/", method="GET", body=b"", **extra):
         path, _, query = path.partition("?")
@@ -512,17 +291,17 @@ class Master:
         return message + tuple(fds) if fds else message
 
     def request_all(self, *paths):
-        """Sends requests in one message and returns their numbers."""
-        numbers = list(range(self.number + 1, self.number + 1 + len(paths)))
-        self.number = numbers[-1]
-        requests = [(number, self.environ(path), b"") for number, path in zip(numbers, paths)]
+        """Sends requests in one message and returns their ids."""
+        ids = list(range(self.last_id + 1, self.last_id + 1 + len(paths)))
+        self.last_id = ids[-1]
+        requests = [(id, self.environ(path), b"") for id, path in zip(ids, paths)]
         self.generations[1].put_together(requests)
-        return numbers
+        return ids
 
     def get(self, worker, path="/", **kwargs):
-        number = self.request(path, **kwargs)
+        id = self.request(path, **kwargs)
         message = self.response(worker)
-        assert message[1] == number, message
+        assert message[1] == id, message
         return message
 
     # files

@@ -1,0 +1,105 @@
+"""The front's side of the queue and of the workers."""
+
+import marshal
+import mmap
+import os
+
+from indrik.protocol import (
+    JOURNAL_SIZE,
+    MAX_REVOKED,
+    REPLY_CHUNK,
+    RESPONSE_BUFFER_SIZE,
+    SCOREBOARD_BUFFER,
+    SCOREBOARD_CLAIMED,
+    SCOREBOARD_FIRST,
+    SCOREBOARD_JOURNALED,
+    SCOREBOARD_REVOCATION_RING,
+    SCOREBOARD_REVOCATIONS,
+    SCOREBOARD_STRIDE,
+)
+
+from .memory import memory
+from .messages import claim, pair, parts, send
+
+
+class Generation:
+    """A queue, and the workers that read it."""
+
+    def __init__(self, number):
+        self.number = number
+        self.queue, self.workers_end = pair()
+        self.workers = []
+
+    def revoke(self, id):
+        for worker in self.workers:
+            worker.revoke(id)
+
+    def put(self, id, environ, body=b"", fds=()):
+        self.put_together([(id, environ, body)], fds)
+
+    def put_together(self, requests, fds=()):
+        """Puts several requests, each an id, an environ and a body, in one message."""
+        items = [(id, claim(id), *parts(environ), body) for id, environ, body in requests]
+        send(self.queue, marshal.dumps(items, 2), fds)
+
+    def close(self):
+        self.queue.close()
+        self.workers_end.close()
+
+
+class FakeWorker:
+    """The master's and the front's view of a worker."""
+
+    def __init__(self, age, slots):
+        self.age = age
+        self.pid = None
+        self.silent = False  # its end of the channel is closed
+        pairs = [pair() for _ in range(slots)]
+        self.slots = [p[0] for p in pairs]
+        self.theirs = [p[1] for p in pairs]
+        self.channel, self.channel_end = pair()
+        self.inodes = [os.fstat(s.fileno()).st_ino for s in [*self.theirs, self.channel_end]]
+        self.scoreboard_fd = memory(4096 * (1 + slots // 50) + slots * (JOURNAL_SIZE + RESPONSE_BUFFER_SIZE))
+        self.memory = mmap.mmap(self.scoreboard_fd, 0)
+        self.scoreboard = memoryview(self.memory).cast("Q")
+        self.dump_fd = memory(0)
+
+    def revoke(self, id):
+        n = self.scoreboard[SCOREBOARD_REVOCATIONS]
+        self.scoreboard[SCOREBOARD_REVOCATION_RING + n % MAX_REVOKED] = id
+        self.scoreboard[SCOREBOARD_REVOCATIONS] = n + 1
+
+    def word(self, index, word):
+        """Returns where on the scoreboard a word of a slot is."""
+        return SCOREBOARD_FIRST + SCOREBOARD_STRIDE * index + word
+
+    def claimed(self, index=0):
+        return self.scoreboard[self.word(index, SCOREBOARD_CLAIMED)]
+
+    def journal(self, index=0):
+        """Returns what it has answered and not sent."""
+        start = len(self.memory) - (index + 1) * (JOURNAL_SIZE + RESPONSE_BUFFER_SIZE)
+        return self.memory[start : start + self.scoreboard[self.word(index, SCOREBOARD_JOURNALED)]]
+
+    def take_buffer(self, size, index=0):
+        """Returns what is in its response buffer, and frees that."""
+        assert self.scoreboard[self.word(index, SCOREBOARD_BUFFER)] > 0
+        start = len(self.memory) - (index + 1) * (JOURNAL_SIZE + RESPONSE_BUFFER_SIZE) + JOURNAL_SIZE
+        data = self.memory[start : start + size]
+        self.scoreboard[self.word(index, SCOREBOARD_BUFFER)] = 0
+        return data
+
+    def with_body(self, message, index=0):
+        """Returns a message with its body, if that is in the response buffer."""
+        if message[0] <= REPLY_CHUNK and type(message[-1]) is int:
+            return (*message[:-1], self.take_buffer(message[-1], index))
+        return message
+
+    def dump(self):
+        return os.pread(self.dump_fd, 1 << 20, 0).decode()
+
+    def close(self):
+        for sock in self.slots + self.theirs + [self.channel, self.channel_end]:
+            sock.close()
+        os.close(self.scoreboard_fd)
+        os.close(self.dump_fd)
