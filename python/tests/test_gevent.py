@@ -37,7 +37,7 @@ from .support import BodyArena, MasterTest, memory, receive, send
 
 
 @unittest.skipUnless(importlib.util.find_spec("gevent"), "needs gevent")
-class Green(MasterTest):
+class Gevent(MasterTest):
     def start(self, front=0, **settings):
         self.worker = self.master.serve("gevent_paths:app", worker_class="gevent", **settings)
         self.addCleanup(self.hang_up, self.worker)
