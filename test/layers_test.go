@@ -61,7 +61,7 @@ var layers = map[string][]string{
 	"internal/pathwalk":  {},
 	"internal/version":   {},
 	"internal/websocket": {"internal/http1"},
-	"internal/wire":      {},
+	"internal/wire":      {"internal/http1"},
 
 	"bench":          {"bench/load", "bench/proctree", "bench/serve", "bench/stats"},
 	"bench/idle":     {"bench/proctree", "bench/serve"},

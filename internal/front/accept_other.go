@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func accept(fd int) (int, error) {
+// acceptNow accepts a connection without waiting.
+func acceptNow(fd int) (int, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	nfd, _, err := unix.Accept(fd)

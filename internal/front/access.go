@@ -61,8 +61,8 @@ func (a *accessLog) write(ex *exchange) {
 		Start:      ex.Start,
 		Duration:   time.Since(ex.Start),
 		Pid:        ex.PID,
-		Request:    func(name string) []byte { return lastField(ex.seen(), name) },
-		Response:   func(name string) []byte { return lastField(ex.fields, name) },
+		Request:    func(name string) []byte { return lastField(ex.appFields(), name) },
+		Response:   func(name string) []byte { return lastField(ex.responseFields, name) },
 		Environ:    ex.variable,
 	}
 	f := &a.file
@@ -84,7 +84,7 @@ func (a *accessLog) write(ex *exchange) {
 // logRefusal adds the line for a request that is refused by a page of so many
 // bytes although its head was read.
 func (ex *exchange) logRefusal(status, page int) {
-	ex.status, ex.sent, ex.fields = status, int64(page), ex.fields[:0]
+	ex.status, ex.sent, ex.responseFields = status, int64(page), ex.responseFields[:0]
 	ex.s.accessLog.write(ex)
 }
 
@@ -104,8 +104,8 @@ func (ex *exchange) record() *wire.LogRecord {
 	return &wire.LogRecord{
 		Pid:      ex.PID,
 		Environ:  environ,
-		Request:  pairs(ex.seen()),
-		Response: pairs(ex.fields),
+		Request:  pairs(ex.appFields()),
+		Response: pairs(ex.responseFields),
 		Status:   strings.TrimSpace(strconv.Itoa(ex.status) + " " + http.StatusText(ex.status)),
 		Sent:     ex.sent,
 		Micros:   time.Since(ex.Start).Microseconds(),

@@ -18,9 +18,9 @@ const (
 
 // ClientAddr implements [dispatch.Request].
 func (ex *exchange) ClientAddr() netip.Addr {
-	addr := ex.from.client
-	if ex.sifted.forwarded {
-		addr = ex.sifted.client.Addr()
+	addr := ex.info.client
+	if ex.normalized.forwarded {
+		addr = ex.normalized.client.Addr()
 	}
 	if addr.Is6() {
 		if p, err := addr.Prefix(clientPrefix); err == nil {

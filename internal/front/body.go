@@ -52,7 +52,7 @@ func hasBody(req *http1.Request) bool { return req.Chunked || req.ContentLength 
 func (c *conn) readBody(ex *exchange) error {
 	req := &c.req
 	if !hasBody(req) {
-		return ex.pack(nil, req.ContentLength)
+		return ex.encode(nil, req.ContentLength)
 	}
 	if req.Chunked || int64(c.w-c.r) < req.ContentLength {
 		// What is here already is no reason to end the connection.
@@ -60,7 +60,7 @@ func (c *conn) readBody(ex *exchange) error {
 			return err
 		}
 	}
-	c.upload.begin()
+	c.bodyRate.start()
 	c.enter(reading)
 	if req.Expect100 && c.r == c.w {
 		c.out.Write(continueLine)
@@ -76,7 +76,7 @@ func (c *conn) readBody(ex *exchange) error {
 		body.close()
 		return err
 	}
-	return ex.pack(body, body.size)
+	return ex.encode(body, body.size)
 }
 
 // wanted tells whether a body is to be received at all. size is −1 if it is not
@@ -95,15 +95,15 @@ var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // read reads some of a body. That may take long as long as enough comes; the
 // sweep sees to that.
-func (c *conn) read(p []byte) (int, error) {
+func (c *conn) readBodyPart(p []byte) (int, error) {
 	for {
 		n, err := c.nc.Read(p)
 		if n > 0 || !isTimeout(err) {
-			c.upload.bytes.Add(int64(n))
+			c.bodyRate.bytes.Add(int64(n))
 			return n, err
 		}
 		c.sock.SetReadDeadline(time.Time{})
-		if slow := c.upload.slow.Load(); slow != nil {
+		if slow := c.bodyRate.tooSlow.Load(); slow != nil {
 			return 0, *slow
 		}
 	}
@@ -121,7 +121,7 @@ func (c *conn) readLength(n int64, body *spool) error {
 		if err != nil {
 			return err
 		}
-		got, err := c.read(room[:min(n, int64(len(room)))])
+		got, err := c.readBodyPart(room[:min(n, int64(len(room)))])
 		if err := body.took(got); err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (c *conn) readChunked(cfg *config, body *spool) error {
 			}
 			continue
 		}
-		n, err := c.read(*buf)
+		n, err := c.readBodyPart(*buf)
 		if n == 0 && err != nil {
 			return err
 		}
@@ -174,14 +174,14 @@ func (c *conn) readChunked(cfg *config, body *spool) error {
 }
 
 // slowDown waits if too many of so many chunks had but a few bytes.
-func (c *conn) slowDown(pace *allowance, chunks, bytes int) {
+func (c *conn) slowDown(pace *tokenBucket, chunks, bytes int) {
 	small := chunks - bytes/smallPiece
 	if small <= 0 {
 		return
 	}
 	if d := pace.spend(now(), small); d > 0 {
-		c.s.slowings.slowed(c.s.log, &c.origin, "chunks of a few bytes")
-		pause(d, c.isEnding)
+		c.s.slowings.slowed(c.s.log, &c.info, "chunks of a few bytes")
+		sleepUnless(d, c.isEnding)
 	}
 }
 

@@ -15,19 +15,19 @@ const (
 	// will have sent it by then: as a whole it costs a fraction of what its parts do.
 	soonBody = 1 << 20
 	soon     = 100 * time.Millisecond
-	// feedPiece is how much of a body is sent to an ASGI worker at a time, at most.
-	feedPiece = 64 << 10
-	// feedRest is how much of a body that the app did not want is read for the sake
+	// streamPiece is how much of a body is sent to an ASGI worker at a time, at most.
+	streamPiece = 64 << 10
+	// drainMost is how much of a body that the app did not want is read for the sake
 	// of the connection.
-	feedRest = 64 << 10
+	drainMost = 64 << 10
 )
 
 // A feed gives the body of a request to an ASGI worker, as far as the worker wants
 // it. One goroutine reads the body: fill tells it how much may be read.
-type feed struct {
+type bodyStream struct {
 	ex     *exchange
 	source io.Reader // gives io.EOF at the end of the body
-	upload *upload   // nil: it is here already
+	rate   *bodyRate // nil: it is here already
 	limit  int64     // of the whole body; 0: none
 
 	mu    sync.Mutex
@@ -52,7 +52,7 @@ func waker() (wake func(), woken <-chan struct{}) {
 }
 
 // want is called when the worker wants n more bytes; false if these are too many.
-func (f *feed) want(n int64) bool {
+func (f *bodyStream) want(n int64) bool {
 	f.mu.Lock()
 	within := n <= bodyWindow-f.room
 	if within {
@@ -66,7 +66,7 @@ func (f *feed) want(n int64) bool {
 }
 
 // stop is called when the response is complete: the body is for nobody.
-func (f *feed) stop() {
+func (f *bodyStream) stop() {
 	f.mu.Lock()
 	f.over = true
 	ended := f.ended
@@ -77,14 +77,14 @@ func (f *feed) stop() {
 }
 
 // answers is called when the response begins.
-func (f *feed) answers() {
-	if f.upload != nil {
-		f.upload.answering.Store(true)
+func (f *bodyStream) answers() {
+	if f.rate != nil {
+		f.rate.answering.Store(true)
 	}
 }
 
 // wanted is how many bytes the worker wants now, and whether nobody will want any.
-func (f *feed) wanted() (room int64, over bool) {
+func (f *bodyStream) wanted() (room int64, over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.room, f.over
@@ -92,14 +92,14 @@ func (f *feed) wanted() (room int64, over bool) {
 
 // ends tells whether the connection can serve another request after this body: the
 // end of it is here, or near.
-func (f *feed) ends() bool {
+func (f *bodyStream) ends() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.left >= 0 && f.left <= feedRest && !f.waits
+	return f.left >= 0 && f.left <= drainMost && !f.waits
 }
 
 // proceed tells whether the client is to be told now that its body is wanted.
-func (f *feed) proceed() bool {
+func (f *bodyStream) proceed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	waits := f.waits
@@ -108,7 +108,7 @@ func (f *feed) proceed() bool {
 }
 
 // took notes what was read; err is what came with it.
-func (f *feed) took(n int, err error) (end bool, _ error) {
+func (f *bodyStream) took(n int, err error) (end bool, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.size += int64(n)
@@ -125,26 +125,26 @@ func (f *feed) took(n int, err error) (end bool, _ error) {
 	return false, err
 }
 
-// A feedBuffer is for a part of a body, with room around it for the event that takes it
+// A partBuffer is for a part of a body, with room around it for the event that takes it
 // to the worker.
-type feedBuffer [feedPiece + wire.BodyFrame]byte
+type partBuffer [streamPiece + wire.BodyFrame]byte
 
-var feedBuffers = sync.Pool{New: func() any { return new(feedBuffer) }}
+var partBuffers = sync.Pool{New: func() any { return new(partBuffer) }}
 
 // part is where the part goes.
-func (b *feedBuffer) part(most int64) []byte { return b[wire.BodyAt:][:min(most, feedPiece)] }
+func (b *partBuffer) part(most int64) []byte { return b[wire.BodyAt:][:min(most, streamPiece)] }
 
 // memory is what it needs while it runs.
-func (f *feed) memory() int {
+func (f *bodyStream) memory() int {
 	if b, ok := f.source.(*bodyReader); ok && b.chunked {
-		return len(feedBuffer{}) + len(b.buf)
+		return len(partBuffer{}) + len(b.buf)
 	}
-	return len(feedBuffer{})
+	return len(partBuffer{})
 }
 
 // pass sends to the worker the n bytes that were read into b; err is what came with
 // them.
-func (f *feed) pass(b *feedBuffer, n int, err error) (end bool, _ error) {
+func (f *bodyStream) pass(b *partBuffer, n int, err error) (end bool, _ error) {
 	end, err = f.took(n, err)
 	if err != nil || n == 0 && !end {
 		return false, err
@@ -166,13 +166,13 @@ func whole(req *http1.Request) bool {
 
 // beginFeed reads what of the body is there already, or soon, and makes the message.
 // There is no feed if that was all of it.
-func (c *conn) beginFeed(ex *exchange) (*feed, error) {
+func (c *conn) beginBodyStream(ex *exchange) (*bodyStream, error) {
 	req := &c.req
 	if err := ex.wanted(req.ContentLength); err != nil {
 		return nil, err
 	}
 	body := c.bodyReader()
-	f := &feed{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake, upload: &c.upload}
+	f := &bodyStream{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake, rate: &c.bodyRate}
 	f.waits = req.Expect100 && c.r == c.w
 	first := &spool{s: c.s, store: ex.cfg.dispatch.Arena, holder: c.held, length: -1}
 	end, err := c.readFirst(f, first)
@@ -182,20 +182,20 @@ func (c *conn) beginFeed(ex *exchange) (*feed, error) {
 	}
 	if end {
 		body.putBack()
-		return nil, ex.pack(first, first.size)
+		return nil, ex.encode(first, first.size)
 	}
-	ex.feed = f
-	if err := ex.pack(first, req.ContentLength); err != nil {
-		ex.feed = nil
+	ex.bodyStream = f
+	if err := ex.encode(first, req.ContentLength); err != nil {
+		ex.bodyStream = nil
 		return nil, err
 	}
-	c.upload.begin()
+	c.bodyRate.start()
 	return f, nil
 }
 
 // readFirst reads the start of a body into memory: what is there, and of one that may
 // be there soon all that is by then. end: that was all of it.
-func (c *conn) readFirst(f *feed, first *spool) (end bool, _ error) {
+func (c *conn) readFirst(f *bodyStream, first *spool) (end bool, _ error) {
 	body := f.source.(*bodyReader)
 	wait := !f.waits && !body.chunked && body.left <= soonBody
 	if wait {
@@ -224,9 +224,9 @@ func (c *conn) readFirst(f *feed, first *spool) (end bool, _ error) {
 
 // runFeed feeds the rest of a body to the worker; false if the connection cannot go
 // on after the response. With an error the request cannot be completed.
-func (c *conn) runFeed(f *feed) (bool, error) {
-	buf := feedBuffers.Get().(*feedBuffer)
-	defer feedBuffers.Put(buf)
+func (c *conn) streamBody(f *bodyStream) (bool, error) {
+	buf := partBuffers.Get().(*partBuffer)
+	defer partBuffers.Put(buf)
 	held := f.memory()
 	c.hold(held)
 	defer c.hold(-held)
@@ -239,14 +239,14 @@ func (c *conn) runFeed(f *feed) (bool, error) {
 			if !f.ends() || c.isEnding() {
 				return false, nil
 			}
-			room = feedRest
+			room = drainMost
 		}
 		if f.proceed() {
 			c.out.Write(continueLine)
 		}
 		n, err := c.readSome(f, buf.part(room))
 		switch end, err := f.pass(buf, n, err); {
-		case errors.Is(err, errFeedOver):
+		case errors.Is(err, errBodyUnwanted):
 		case err != nil:
 			return false, err
 		case end:
@@ -256,16 +256,16 @@ func (c *conn) runFeed(f *feed) (bool, error) {
 	}
 }
 
-var errFeedOver = errors.New("the body is for nobody")
+var errBodyUnwanted = errors.New("the body is for nobody")
 
 // awaitRoom waits until the worker wants more, or nobody does. Meanwhile it notices
 // when the client goes.
-func (c *conn) awaitRoom(f *feed) (room int64, over bool, err error) {
+func (c *conn) awaitRoom(f *bodyStream) (room int64, over bool, err error) {
 	if room, over = f.wanted(); room > 0 || over {
 		return room, over, nil
 	}
 	since := now()
-	defer func() { c.upload.excuse(now() - since) }()
+	defer func() { c.bodyRate.pause(now() - since) }()
 	for {
 		gone := false
 		err := c.raw.Read(func(fd uintptr) bool {
@@ -291,23 +291,23 @@ func (c *conn) awaitRoom(f *feed) (room int64, over bool, err error) {
 
 // readSome reads some of a body. It gives up when nobody wants it any more and the
 // connection is to end.
-func (c *conn) readSome(f *feed, p []byte) (int, error) {
-	c.uploading.Store(true)
-	defer c.uploading.Store(false)
+func (c *conn) readSome(f *bodyStream, p []byte) (int, error) {
+	c.awaitingBody.Store(true)
+	defer c.awaitingBody.Store(false)
 	f.ex.AwaitBody()
 	defer f.ex.s.queue.GotBody(&f.ex.Job)
 	for {
 		n, err := f.source.Read(p)
 		if n > 0 || !isTimeout(err) {
-			c.upload.bytes.Add(int64(n))
+			c.bodyRate.bytes.Add(int64(n))
 			return n, err
 		}
 		c.sock.SetReadDeadline(time.Time{})
-		if slow := c.upload.slow.Load(); slow != nil {
+		if slow := c.bodyRate.tooSlow.Load(); slow != nil {
 			return 0, *slow
 		}
 		if _, over := f.wanted(); over {
-			return 0, errFeedOver
+			return 0, errBodyUnwanted
 		}
 	}
 }
@@ -318,10 +318,10 @@ type bodyReader struct {
 	left    int64 // by Content-Length
 	chunked bool
 	decoder http1.Chunked
-	pace    allowance // of small chunks
-	in      []byte    // that was read and not decoded
-	buf     []byte    // that in is a part of
-	head    int       // where in the buffer of c what follows the body goes
+	pace    tokenBucket // of small chunks
+	in      []byte      // that was read and not decoded
+	buf     []byte      // that in is a part of
+	head    int         // where in the buffer of c what follows the body goes
 	end     bool
 }
 
@@ -408,8 +408,8 @@ func (b *bodyReader) putBack() {
 
 // feedAll feeds a body to the worker, and tells whether the connection may serve
 // another request after the response.
-func (c *conn) feedAll(f *feed) bool {
-	ok, err := c.runFeed(f)
+func (c *conn) streamRest(f *bodyStream) bool {
+	ok, err := c.streamBody(f)
 	if err == nil {
 		return ok
 	}
@@ -430,13 +430,13 @@ func (c *conn) feedAll(f *feed) bool {
 }
 
 // feedFile feeds a body that was received already, into a file. It takes that over.
-func (ex *exchange) feedFile(body *spool) {
+func (ex *exchange) streamFile(body *spool) {
 	wake, woken := waker()
-	f := &feed{ex: ex, source: io.NewSectionReader(body.file, 0, body.size), left: body.size, wake: wake}
-	ex.feed = f
+	f := &bodyStream{ex: ex, source: io.NewSectionReader(body.file, 0, body.size), left: body.size, wake: wake}
+	ex.bodyStream = f
 	go func() {
 		defer body.close()
-		var buf feedBuffer
+		var buf partBuffer
 		for end := false; !end; {
 			room, over := f.wanted()
 			if over {

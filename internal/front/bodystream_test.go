@@ -96,7 +96,7 @@ func TestHTTP2BodyForAnotherKind(t *testing.T) {
 func feeding() bool {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	return bytes.Contains(stacks, []byte("feedFile")) || bytes.Contains(stacks, []byte("runFeed"))
+	return bytes.Contains(stacks, []byte("streamFile")) || bytes.Contains(stacks, []byte("streamBody"))
 }
 
 func allowHTTP2(cfg *wire.FrontConfig) {

@@ -101,7 +101,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		noServerHeader:        strings.EqualFold(w.ServerHeader, "off"),
 	}
 	c.dispatch.SetKind(w.Kind)
-	c.limitConnections = c.limit()
+	c.limitConnections = c.connLimit()
 	c.asgiExtensions = newExtensionSets(w.ASGIExtensions)
 	c.maxHead = c.http.MaxHead()
 	c.http2 = c.http

@@ -1,11 +1,11 @@
 package front
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -25,7 +25,7 @@ const readBuffer = 8 << 10
 type phase int32
 
 const (
-	greeting    phase = iota // the PROXY header, or TLS
+	handshaking phase = iota // the PROXY header, or TLS
 	idle                     // the first byte of a request
 	heading                  // the rest of a head
 	reading                  // the rest of a body
@@ -38,47 +38,47 @@ const (
 // A conn is a client connection. Its goroutine, run, reads requests; responses
 // are written by whoever has them, one at a time.
 type conn struct {
-	s        *server
-	sock     net.Conn
-	raw      syscall.RawConn // of sock
-	held     *account.Holder
-	nc       net.Conn  // what requests are read from: sock, or TLS
-	tls      *tls.Conn // nil: plain text
-	tlsSock  *tlsSocket
-	origin   origin
-	fromPeer atomic.Bool // the peer gave it, and is not to have it back
-	greeted  bool        // by the peer
-	given    bool        // it was given to another front
-	answered bool        // with the last response it was to get
-	http2    bool        // HTTP/2 was agreed on
+	s             *server
+	sock          net.Conn
+	raw           syscall.RawConn // of sock
+	held          *account.Holder
+	nc            net.Conn  // what requests are read from: sock, or TLS
+	tls           *tls.Conn // nil: plain text
+	tlsSock       *tlsSocket
+	info          connInfo
+	fromPeerFront atomic.Bool // the peer gave it, and is not to have it back
+	handshakeDone bool        // by the peer
+	handedOver    bool        // it was given to another front
+	lastAnswered  bool        // with the last response that it was to get
+	http2         bool        // HTTP/2 was agreed on
 
-	phase     atomic.Int32
-	since     atomic.Int64 // when the phase began, or last made progress: nanoseconds of the monotonic clock
-	served    atomic.Bool  // it has had a request
-	holding   atomic.Bool  // it has a buffer while it waits
-	evicted   atomic.Bool  // another connection is to have its place
-	upload    upload       // of the body that is being read
-	uploading atomic.Bool  // while a worker answers: the client is waited for
-	untried   atomic.Bool  // the end of what the client sends may be there, unread
-	socket    atomic.Pointer[socket]
+	phase        atomic.Int32
+	since        atomic.Int64 // when the phase began, or last made progress: nanoseconds of the monotonic clock
+	served       atomic.Bool  // it has had a request
+	hasBuffer    atomic.Bool  // it has a buffer while it waits
+	evicted      atomic.Bool  // another connection is to have its place
+	bodyRate     bodyRate     // of the body that is being read
+	awaitingBody atomic.Bool  // while a worker answers: the client is waited for
+	untried      atomic.Bool  // the end of what the client sends may be there, unread
+	webSocket    atomic.Pointer[webSocket]
 
 	// Of the goroutine run.
-	buf     []byte // nil while nothing is there
-	bufHeld int    // bytes of it that are counted
-	r, w    int    // buf[r:w] is unread
-	req     http1.Request
-	readN   int
-	readE   error
-	readFn  func(fd uintptr) bool
-	quick   bool // tryRead may hand over a request that is there as a whole
-	passed  bool // an empty line stood before the request that is to come
+	buf         []byte // nil while nothing is there
+	bufHeld     int    // bytes of it that are counted
+	r, w        int    // buf[r:w] is unread
+	req         http1.Request
+	readBytes   int
+	readErr     error
+	readFn      func(fd uintptr) bool
+	fastPath    bool // tryRead may hand over a request that is there as a whole
+	skippedLine bool // an empty line stood before the request that is to come
 
-	resting bool // between two frames of WebSocket: there is no request that buf is needed for
+	betweenFrames bool // between two frames of WebSocket: there is no request that buf is needed for
 
-	mu     sync.Mutex
-	over   sync.Cond // busy became false
-	busy   bool      // a request is being answered
-	ending bool      // no request is read any more
+	mu      sync.Mutex
+	notBusy sync.Cond // busy became false
+	busy    bool      // a request is being answered
+	ending  bool      // no request is read any more
 
 	ex    exchange
 	out   outbox.Outbox
@@ -104,15 +104,15 @@ func newConn(s *server, nc net.Conn, from *endpoint) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{s: s, sock: nc, nc: nc, raw: raw}
-	c.over.L = &c.mu
-	c.origin.endpoint = from
-	c.origin.of(nc)
-	c.ex.s, c.ex.from, c.ex.to, c.ex.req = s, &c.origin, c, &c.req
+	c.notBusy.L = &c.mu
+	c.info.endpoint = from
+	c.info.setAddrs(nc)
+	c.ex.s, c.ex.info, c.ex.to, c.ex.req = s, &c.info, c, &c.req
 	c.plain.c = c
 	c.plain.tryFn = c.plain.tryWrite
 	c.out.Init(&c.plain, c)
 	c.readFn = c.tryRead
-	c.enter(greeting)
+	c.enter(handshaking)
 	return c, nil
 }
 
@@ -134,7 +134,7 @@ func (c *conn) progress() { c.since.Store(now()) }
 func (c *conn) run() {
 	defer c.s.forget(c)
 	defer func() { c.nc.Close() }()
-	if c.greeted || c.greet() {
+	if c.handshakeDone || c.handshake() {
 		c.serve()
 	}
 	c.mu.Lock()
@@ -145,7 +145,7 @@ func (c *conn) run() {
 		c.awaitAnswer()
 	}
 	c.mu.Lock()
-	answered := c.answered // who cuts the connection off may have said so just now
+	answered := c.lastAnswered // who cuts the connection off may have said so just now
 	c.mu.Unlock()
 	if answered {
 		c.linger()
@@ -188,17 +188,17 @@ func (c *conn) serveOne() bool {
 		return false
 	}
 	c.served.Store(true)
-	c.takeOver(cfg)
+	c.beginExchange(cfg)
 	ex := &c.ex
 	c.r += n
 	keep := c.req.KeepAlive && !c.req.ForceClose
 	if ex.kind == dispatch.ASGI && websocket.IsUpgrade(&c.req) {
-		c.serveSocket(ex)
+		c.serveWebSocket(ex)
 		return false
 	}
-	var f *feed
+	var f *bodyStream
 	if ex.kind == dispatch.ASGI && hasBody(&c.req) && !whole(&c.req) {
-		f, err = c.beginFeed(ex)
+		f, err = c.beginBodyStream(ex)
 	} else {
 		err = c.readBody(ex)
 	}
@@ -209,16 +209,16 @@ func (c *conn) serveOne() bool {
 	}
 	c.enter(running)
 	c.s.submit(ex, time.Now())
-	if f != nil && !c.feedAll(f) {
+	if f != nil && !c.streamRest(f) {
 		return false
 	}
 	return c.awaitNext(keep)
 }
 
 // takeOver begins the exchange of a request whose head is there.
-func (c *conn) takeOver(cfg *config) {
+func (c *conn) beginExchange(cfg *config) {
 	c.setBusy(true)
-	c.passed = false
+	c.skippedLine = false
 	c.ex.begin(cfg)
 	c.out.Begin(c.ex.kind != dispatch.Sync)
 }
@@ -230,24 +230,23 @@ func (c *conn) giveUp(err error) {
 	var status statusError
 	switch {
 	case errors.As(err, &bad):
-		c.s.log.Warnf("Invalid request from ip=%s: %s", c.origin.remote, bad.Text)
-		page := http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message, date(time.Now()))
+		c.s.log.Warnf("Invalid request from ip=%s: %s", c.info.remote, bad.Text)
+		head, body := http1.ErrorPage(bad.Status, bad.Reason, bad.Message, date(time.Now()))
 		if c.isBusy() { // it has a head
-			_, body, _ := bytes.Cut(page, []byte("\r\n\r\n"))
 			c.ex.logRefusal(bad.Status, len(body))
 		}
-		c.answer(page)
+		c.answer(head, body)
 	case errors.As(err, &status):
 		if status.log {
 			c.s.log.Errorf("%s", err)
 		}
 		if c.isBusy() { // it has a head
 			c.ex.logCut(status)
-			c.ex.last = true
+			c.ex.closeAfter = true
 			c.ex.writeError(status.code)
 			c.out.Finish(false)
 		} else {
-			c.answer(http1.AppendErrorPage(nil, status.code, reasons[status.code], "", date(time.Now())))
+			c.answer(http1.ErrorPage(status.code, http.StatusText(status.code), "", date(time.Now())))
 		}
 	default:
 		c.setBusy(false)
@@ -263,13 +262,13 @@ func (c *conn) awaitNext(keep bool) bool {
 		return false
 	}
 	for {
-		c.passEmptyLine()
+		c.skipEmptyLine()
 		if c.r < c.w || c.w >= len(c.buf) {
 			break
 		}
 		// The usual case: the client sends its next request when it has the
 		// response, and this goroutine waits for that.
-		err := c.fillNext()
+		err := c.readNext()
 		if isTimeout(err) {
 			if c.isBusy() {
 				continue
@@ -284,7 +283,7 @@ func (c *conn) awaitNext(keep bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.busy {
-		c.over.Wait()
+		c.notBusy.Wait()
 	}
 	return !c.ending
 }
@@ -294,13 +293,13 @@ func (c *conn) awaitNext(keep bool) bool {
 func (c *conn) readHead() (int, *config, error) {
 	var cfg *config
 	for {
-		c.passEmptyLine()
+		c.skipEmptyLine()
 		if c.w > c.r {
 			if cfg == nil {
 				<-c.s.known
 				cfg = c.s.config()
 				if c.evicted.Load() {
-					c.keepPlace()
+					c.cancelEviction()
 				}
 			}
 			n, err := 0, error(nil)
@@ -323,24 +322,24 @@ func (c *conn) readHead() (int, *config, error) {
 				return 0, nil, io.EOF
 			}
 			c.r, c.w = 0, 0
-			if err := c.stay(); err != nil {
+			if err := c.checkIdle(); err != nil {
 				return 0, nil, err
 			}
 		}
 		if c.w == len(c.buf) && c.buf != nil {
-			c.makeRoom(cfg)
+			c.growBuffer(cfg)
 		}
 		var err error
 		if c.r == c.w {
-			if err = c.fillNext(); c.isBusy() {
+			if err = c.readNext(); c.isBusy() {
 				return 0, nil, c.inProgress(err)
 			}
 		} else {
-			err = c.fill()
+			err = c.read()
 		}
 		if isTimeout(err) {
 			if c.r == c.w {
-				err = c.stay()
+				err = c.checkIdle()
 			} else {
 				err = c.inTime(cfg.headerTimeout)
 			}
@@ -351,13 +350,13 @@ func (c *conn) readHead() (int, *config, error) {
 	}
 }
 
-// passEmptyLine passes over one empty line before a request: some clients send one
+// skipEmptyLine passes over one empty line before a request: some clients send one
 // too many after a body (RFC 9112 section 2.2). It is no part of a request, so that
 // a connection where nothing follows it is idle.
-func (c *conn) passEmptyLine() {
-	if !c.passed && c.w-c.r >= 2 && c.buf[c.r] == '\r' && c.buf[c.r+1] == '\n' {
+func (c *conn) skipEmptyLine() {
+	if !c.skippedLine && c.w-c.r >= 2 && c.buf[c.r] == '\r' && c.buf[c.r+1] == '\n' {
 		c.r += 2
-		c.passed = true
+		c.skippedLine = true
 	}
 }
 
@@ -392,6 +391,6 @@ func (c *conn) isEnding() bool {
 // wake has run look at what has changed, instead of waiting for the client.
 func (c *conn) wake() { c.sock.SetReadDeadline(time.Unix(1, 0)) }
 
-var errOver = errors.New("the connection is over")
+var errConnEnds = errors.New("the connection is over")
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

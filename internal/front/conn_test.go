@@ -43,7 +43,7 @@ func TestIdleConnectionHoldsNoBuffer(t *testing.T) {
 	c.expect(200, "*")
 	time.Sleep(bufferTime + 2*sweepEvery + 100*time.Millisecond)
 	for _, have := range r.s.all() {
-		if have.holding.Load() {
+		if have.hasBuffer.Load() {
 			t.Error("an idle connection holds a buffer")
 		}
 	}

@@ -12,29 +12,30 @@ import (
 	"indrik/internal/wire"
 )
 
-// An origin is what all requests of a connection have in common: who sends them,
+// A connInfo is what all requests of a connection have in common: who sends them,
 // and where to. It does not change once requests are read.
-type origin struct {
+type connInfo struct {
 	*endpoint
 	secure bool // TLS
 
-	peer     netip.Addr // who is at the other end of the socket; invalid on a unix socket
-	client   netip.Addr // the same, or who a trusted PROXY header says
-	remote   string     // as REMOTE_ADDR
-	port     int
-	proxied  bool   // there was a PROXY header with addresses
-	proxy    string // then: where the client had connected to
-	proxyFor int
+	peerAddr  netip.Addr // of the other end of the socket; invalid on a unix socket
+	client    netip.Addr // the same, or the client that a trusted PROXY header names
+	remote    string     // as REMOTE_ADDR
+	port      int
+	proxied   bool   // there was a PROXY header with addresses
+	proxy     string // then: the address that the client had connected to
+	proxyPort int
 
-	more     [][2]string
-	constant []byte // variables, encoded, but for these:
-	address  []byte // REMOTE_ADDR
-	portText []byte // REMOTE_PORT, or None
+	tlsVariables [][2]string
+
+	// Encoded.
+	constant   []byte // variables of the environ except for the next two
+	address    []byte // REMOTE_ADDR
+	portText   []byte // REMOTE_PORT, or None
+	clientText []byte // the client of the scope, or None
+	tls        []byte // an item of the extensions of the scope, if there is TLS
 
 	home dispatch.Home // with connection for worker_affinity
-
-	clientText []byte // the client of the scope, or None
-	tls        []byte // an item of the extensions in it, if there is TLS
 }
 
 // An endpoint is what all connections of a listener have in common.
@@ -43,8 +44,8 @@ type endpoint struct {
 	network string // tcp or unix
 
 	names  [][2]string // SERVER_NAME and SERVER_PORT; none on a unix socket
-	named  []byte      // the same, encoded
-	server []byte      // "server" of the scope
+	named  []byte      // names, encoded
+	server []byte      // "server" of the scope, encoded
 }
 
 func newEndpoint(bind, network string) *endpoint {
@@ -65,7 +66,7 @@ func newEndpoint(bind, network string) *endpoint {
 	return e
 }
 
-// appendVariables appends items of the environ.
+// appendVariables appends variables to an encoded environ.
 func appendVariables(b []byte, list [][2]string) []byte {
 	for _, v := range list {
 		b = wire.AppendLatin1(wire.AppendKey(b, v[0]), []byte(v[1]))
@@ -73,69 +74,70 @@ func appendVariables(b []byte, list [][2]string) []byte {
 	return b
 }
 
-// of takes the addresses of a connection.
-func (o *origin) of(nc net.Conn) {
+// setAddrs sets the addresses of a connection.
+func (info *connInfo) setAddrs(nc net.Conn) {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		o.from(a.AddrPort())
-		o.peer = o.client
+		info.setClient(a.AddrPort())
+		info.peerAddr = info.client
 	}
 }
 
-func (o *origin) from(a netip.AddrPort) {
-	o.client = a.Addr().Unmap()
-	o.remote, o.port = o.client.String(), int(a.Port())
+// setClient sets the address of the client.
+func (info *connInfo) setClient(a netip.AddrPort) {
+	info.client = a.Addr().Unmap()
+	info.remote, info.port = info.client.String(), int(a.Port())
 }
 
-// scheme is that of the connection itself.
-func (o *origin) scheme() []byte {
-	if o.secure {
+// scheme returns the scheme of the connection itself, which ends at a proxy.
+func (info *connInfo) scheme() []byte {
+	if info.secure {
 		return schemeHTTPS
 	}
 	return schemeHTTP
 }
 
-// describe encodes the parts of the environ and of the scope that are the same for
-// every request. more is for what TLS has to say.
-func (o *origin) describe(more [][2]string) {
+// encode encodes the parts of the environ and of the scope that are the same for every
+// request. tlsVariables are the ones that TLS adds.
+func (info *connInfo) encode(tlsVariables [][2]string) {
 	// One allocation for all three: some clients make a connection for each request.
-	b := make([]byte, 0, 2*len(o.remote)+32)
-	b = wire.AppendLatin1(b, []byte(o.remote))
+	b := make([]byte, 0, 2*len(info.remote)+32)
+	b = wire.AppendLatin1(b, []byte(info.remote))
 	address := len(b)
-	if o.client.IsValid() {
+	if info.client.IsValid() {
 		var digits [5]byte
-		b = wire.AppendLatin1(b, strconv.AppendInt(digits[:0], int64(o.port), 10))
+		b = wire.AppendLatin1(b, strconv.AppendInt(digits[:0], int64(info.port), 10))
 	} else {
 		b = wire.AppendNone(b)
 	}
 	port := len(b)
-	if o.peer.IsValid() {
+	if info.peerAddr.IsValid() {
 		b = wire.AppendTuple(b, 2)
-		b = wire.AppendLatin1(b, []byte(o.remote))
-		b = wire.AppendInt(b, int64(o.port))
+		b = wire.AppendLatin1(b, []byte(info.remote))
+		b = wire.AppendInt(b, int64(info.port))
 	} else {
 		b = wire.AppendNone(b)
 	}
-	o.address, o.portText, o.clientText = b[:address:address], b[address:port:port], b[port:]
+	info.address, info.portText, info.clientText = b[:address:address], b[address:port:port], b[port:]
 
-	o.more, o.constant = more, o.named
-	if o.proxied || len(more) > 0 {
-		o.constant = appendVariables(nil, o.variables())
+	info.tlsVariables, info.constant = tlsVariables, info.named
+	if info.proxied || len(tlsVariables) > 0 {
+		info.constant = appendVariables(nil, info.variables())
 	}
 }
 
-// variables are those in constant.
-func (o *origin) variables() [][2]string {
-	list := slices.Clone(o.names)
-	if o.proxied {
-		list = append(list, [2]string{"PROXY_PROTOCOL", o.proxyProtocol()},
-			[2]string{"PROXY_ADDR", o.proxy}, [2]string{"PROXY_PORT", strconv.Itoa(o.proxyFor)})
+// variables returns the variables that constant has.
+func (info *connInfo) variables() [][2]string {
+	list := slices.Clone(info.names)
+	if info.proxied {
+		list = append(list, [2]string{"PROXY_PROTOCOL", info.proxyProtocol()},
+			[2]string{"PROXY_ADDR", info.proxy}, [2]string{"PROXY_PORT", strconv.Itoa(info.proxyPort)})
 	}
-	return append(list, o.more...)
+	return append(list, info.tlsVariables...)
 }
 
-// proxyProtocol is the name of the address family as a PROXY header has it.
-func (o *origin) proxyProtocol() string {
-	if o.client.Is4() {
+// proxyProtocol returns the name of the address family as a PROXY header has it.
+func (info *connInfo) proxyProtocol() string {
+	if info.client.Is4() {
 		return "TCP4"
 	}
 	return "TCP6"

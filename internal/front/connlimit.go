@@ -2,13 +2,16 @@ package front
 
 import "golang.org/x/sys/unix"
 
-// descriptorShare is which part of the file descriptors client connections may
-// take, when nothing else is said: requests and responses need temporary files,
-// and workers their sockets.
+// This file bounds how many connections there are, and chooses the one that ends for a
+// new one.
+
+// descriptorShare is the share of the file descriptors that client connections may take
+// if limit_connections does not say how many: requests and responses need temporary
+// files, and workers their sockets.
 const descriptorShare = 0.75
 
-// limit is how many connections there may be.
-func (c *config) limit() int {
+// connLimit returns how many connections there may be.
+func (c *config) connLimit() int {
 	if c.LimitConnections > 0 {
 		return c.LimitConnections
 	}
@@ -19,45 +22,44 @@ func (c *config) limit() int {
 	return max(1, int(float64(r.Cur)*descriptorShare))
 }
 
-// makePlace waits until there is place for a connection that was accepted: the one
-// that has been idle for the longest goes. With none idle, it waits until one
-// ends or becomes idle, and those that come after it wait in the backlog.
-func (s *server) makePlace(l *listener) {
+// awaitCapacity waits until there is capacity for a connection that was accepted. The
+// connection that has been idle for the longest ends for it. If none is idle,
+// awaitCapacity waits until one ends or becomes idle, and connections that come later
+// wait in the backlog.
+func (s *server) awaitCapacity(l *listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) < s.config().limitConnections*9/10 {
 		s.crowded = false
 	}
-	s.placeless.Add(1)
-	defer s.placeless.Add(-1)
+	s.awaitingCapacity.Add(1)
+	defer s.awaitingCapacity.Add(-1)
 	var leaving *conn
-	for len(s.conns) >= s.config().limitConnections && !l.over.Load() {
+	for len(s.conns) >= s.config().limitConnections && !l.closing.Load() {
 		if !s.crowded {
 			s.crowded = true
 			s.log.Warnf("There are %d connections, the most that limit_connections or the descriptors allow: idle ones are closed for new ones",
 				len(s.conns))
 		}
 		if _, open := s.conns[leaving]; !open || !leaving.evicted.Load() {
-			leaving = s.evict()
+			leaving = s.evictLocked()
 		}
-		s.place.Wait()
+		s.capacity.Wait()
 	}
 }
 
-// placeChanged has those that wait for a place look again: a connection has become
-// idle.
-func (s *server) placeChanged() {
-	if s.placeless.Load() > 0 {
+// capacityChanged wakes those that wait for capacity: a connection has become idle.
+func (s *server) capacityChanged() {
+	if s.awaitingCapacity.Load() > 0 {
 		s.mu.Lock()
-		s.place.Broadcast()
+		s.capacity.Broadcast()
 		s.mu.Unlock()
 	}
 }
 
-// evict has the connection end that has been idle for the longest, nil if none
-// is: between two requests, or for long enough without a first one. It is
-// called with the mutex held.
-func (s *server) evict() *conn {
+// evictLocked ends the connection that has been idle for the longest, between two requests
+// or for long enough without a first one. It returns nil if there is none.
+func (s *server) evictLocked() *conn {
 	var oldest *conn
 	t := now()
 	for c := range s.conns {
@@ -75,9 +77,8 @@ func (s *server) evict() *conn {
 	return oldest
 }
 
-// keepPlace is called when a connection that was to end has got a request in
-// time.
-func (c *conn) keepPlace() {
+// cancelEviction is called when a connection that was to end has got a request in time.
+func (c *conn) cancelEviction() {
 	c.evicted.Store(false)
-	c.s.placeChanged()
+	c.s.capacityChanged()
 }

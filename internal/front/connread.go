@@ -20,9 +20,9 @@ var (
 
 // fill waits for bytes and reads them into the buffer. A timeout means only that
 // there may be something else to do.
-func (c *conn) fill() error {
+func (c *conn) read() error {
 	if c.tls != nil {
-		return c.fillTLS()
+		return c.readTLS()
 	}
 	if err := c.raw.Read(c.readFn); err != nil {
 		if isTimeout(err) {
@@ -30,23 +30,23 @@ func (c *conn) fill() error {
 		}
 		return err
 	}
-	if c.readE != nil {
-		return c.readE
+	if c.readErr != nil {
+		return c.readErr
 	}
-	if c.readN == 0 {
+	if c.readBytes == 0 {
 		return io.EOF
 	}
-	c.w += c.readN
+	c.w += c.readBytes
 	return nil
 }
 
 // fillNext is fill for the first bytes of a request after others. Those that come
 // as a whole are handed over on the way, and it goes on waiting: so it returns
 // with a request in progress, perhaps, and the bytes of another.
-func (c *conn) fillNext() error {
-	c.quick = c.tls == nil && c.served.Load()
-	defer func() { c.quick = false }()
-	return c.fill()
+func (c *conn) readNext() error {
+	c.fastPath = c.tls == nil && c.served.Load()
+	defer func() { c.fastPath = false }()
+	return c.read()
 }
 
 // inProgress is what becomes of a connection of which fillNext said err while a
@@ -67,8 +67,8 @@ func (c *conn) inProgress(err error) error {
 // before the poller says that there is more: it does, since it was reset before
 // that read. That saves a system call for each request. Only the end that came in
 // one packet with a request would be missed: the sweep has it looked for.
-func (c *conn) takeWhole() bool {
-	cfg, end := c.s.config(), c.w+c.readN
+func (c *conn) submitFromRead() bool {
+	cfg, end := c.s.config(), c.w+c.readBytes
 	n, err := http1.ParseRequest(&cfg.http, c.buf[c.w:end], &c.req)
 	if err != nil || !c.req.KeepAlive || c.req.ForceClose || len(c.req.Get("Upgrade")) > 0 {
 		return false // serveOne parses it again
@@ -83,14 +83,14 @@ func (c *conn) takeWhole() bool {
 	} else if left > 0 {
 		return false
 	}
-	c.takeOver(cfg)
-	if c.ex.pack(body, c.req.ContentLength) != nil {
+	c.beginExchange(cfg)
+	if c.ex.encode(body, c.req.ContentLength) != nil {
 		c.ex.Release()
 		c.setBusy(false)
 		return false // so serveOne finds, too
 	}
 	c.r, c.w = end, end
-	c.holding.Store(true)
+	c.hasBuffer.Store(true)
 	c.phase.Store(int32(running)) // it has no limit, and so no beginning
 	c.untried.Store(true)
 	c.s.submit(&c.ex, c.ex.Start)
@@ -106,8 +106,8 @@ func (c *conn) isFree() bool {
 
 // fillTLS does so through TLS. What it has decrypted is out of sight, so that an
 // idle connection waits for a single byte, for which it needs no buffer.
-func (c *conn) fillTLS() error {
-	if c.r == c.w && (c.resting || !c.isBusy()) {
+func (c *conn) readTLS() error {
+	if c.r == c.w && (c.betweenFrames || !c.isBusy()) {
 		c.releaseBuffer()
 	}
 	var first [1]byte
@@ -137,25 +137,25 @@ func (c *conn) tryRead(fd uintptr) bool {
 		c.buf = *buffers.Get().(*[]byte)
 		c.r, c.w = 0, 0
 	}
-	quick := c.quick && c.r == c.w && c.isFree()
+	quick := c.fastPath && c.r == c.w && c.isFree()
 	if quick {
 		c.r, c.w = 0, 0 // the request that was there is over
 	}
-	c.readN, c.readE = wire.ReadNow(fd, c.buf[c.w:])
+	c.readBytes, c.readErr = wire.ReadNow(fd, c.buf[c.w:])
 	if c.untried.Load() {
 		c.untried.Store(false)
 	}
-	if c.readE == nil && c.readN > 0 && c.readN < len(c.buf)-c.w && quick && c.takeWhole() {
+	if c.readErr == nil && c.readBytes > 0 && c.readBytes < len(c.buf)-c.w && quick && c.submitFromRead() {
 		return false
 	}
-	if errors.Is(c.readE, unix.EAGAIN) {
+	if errors.Is(c.readErr, unix.EAGAIN) {
 		c.mu.Lock()
-		free := (c.resting || !c.busy) && c.r == c.w
+		free := (c.betweenFrames || !c.busy) && c.r == c.w
 		c.mu.Unlock()
 		if free {
 			c.releaseBuffer()
 		}
-		c.holding.Store(!free)
+		c.hasBuffer.Store(!free)
 		return false
 	}
 	return true
@@ -174,13 +174,13 @@ func (c *conn) releaseBuffer() {
 		// Not between two requests that follow each other: making these anew
 		// costs more than the rest.
 		c.req = http1.Request{}
-		c.ex.passed, c.ex.fields, c.ex.name = nil, nil, nil
+		c.ex.fields, c.ex.responseFields, c.ex.nameBuf = nil, nil, nil
 	}
 }
 
 // makeRoom moves the unread bytes to the start of the buffer, or to a larger
 // one. The parser bounds how large a head gets.
-func (c *conn) makeRoom(cfg *config) {
+func (c *conn) growBuffer(cfg *config) {
 	if c.r > 0 {
 		c.w = copy(c.buf, c.buf[c.r:c.w])
 		c.r = 0

@@ -67,13 +67,13 @@ func (s *server) answer(m wire.ToFront, err error) {
 		if limit := oslayer.Limit(err); limit != "" { // this process's
 			text += " (the limit is " + limit + ")"
 		}
-		s.send(wire.FromFront{Type: wire.TypeFailed, Call: m.Call, Error: text, Errno: int(errno)})
+		s.sendMaster(wire.FromFront{Type: wire.TypeFailed, Call: m.Call, Error: text, Errno: int(errno)})
 	default:
 		answer := wire.FromFront{Type: wire.TypeOK, Call: m.Call}
 		if m.Type == wire.TypePing {
 			answer.Stalled = s.queue.Stalled(time.Now()).Seconds()
 		}
-		s.send(answer)
+		s.sendMaster(answer)
 	}
 }
 
@@ -138,7 +138,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 		s.queue.Expire(m.Age)
 	case wire.TypePeer:
 		if len(files) == 1 {
-			s.setPeer(files[0])
+			s.setPeerFront(files[0])
 		}
 	case wire.TypeLogs:
 		s.setLogs(m, files)

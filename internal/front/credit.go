@@ -30,10 +30,10 @@ var (
 // giveBody is called when the worker asks for more of what the client sends.
 func (ex *exchange) giveBody(bytes int64) error {
 	var within bool
-	if ex.feed != nil {
-		within = ex.feed.want(bytes)
+	if ex.bodyStream != nil {
+		within = ex.bodyStream.want(bytes)
 	} else {
-		within = ex.socket.want(bytes)
+		within = ex.webSocket.addCredit(bytes)
 	}
 	if !within {
 		return errBodyWindow

@@ -32,21 +32,21 @@ func (s *server) sweep() {
 	t := now()
 	calmed, next := 0, sweepEvery
 	for _, c := range s.all() {
-		if c.uploading.Load() && c.upload.judge(t, cfg) {
+		if c.awaitingBody.Load() && c.bodyRate.measure(t, cfg) {
 			c.wake()
 		}
-		if sk := c.socket.Load(); sk != nil {
-			sk.sweep(t)
+		if sk := c.webSocket.Load(); sk != nil {
+			sk.checkTimeouts(t)
 		}
 		since := time.Duration(t - c.since.Load())
 		switch phase(c.phase.Load()) {
-		case greeting:
+		case handshaking:
 			if exceeds(since, cfg.handshakeTimeout) {
 				c.wake()
 			}
 		case idle:
-			patience := c.patience(cfg)
-			if exceeds(since, patience) || since > bufferTime && c.holding.Load() {
+			patience := c.idleTimeout(cfg)
+			if exceeds(since, patience) || since > bufferTime && c.hasBuffer.Load() {
 				c.wake()
 			} else if patience > 0 {
 				next = min(next, patience-since)
@@ -63,19 +63,19 @@ func (s *server) sweep() {
 				c.wake()
 			}
 		case reading:
-			if c.upload.judge(t, cfg) {
+			if c.bodyRate.measure(t, cfg) {
 				c.wake()
 			}
 		case writing:
 			if exceeds(since, cfg.writeTimeout) {
 				s.log.Infof("The response to ip=%s is cut off: the client has taken none of it for write_timeout (%s)",
-					c.origin.remote, cfg.writeTimeout)
+					c.info.remote, cfg.writeTimeout)
 				c.out.Kill()
 			}
 		default: // its workers or its streams have the deadlines
 		}
 	}
-	s.placeChanged()
+	s.capacityChanged()
 	warm := s.queue.TrimArenas()
 	s.mu.Lock()
 	defer s.mu.Unlock()

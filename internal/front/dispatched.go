@@ -90,8 +90,8 @@ func (ex *exchange) replyMultiplexed(m *wire.Reply, file *os.File, came time.Tim
 	case wire.ReplyFail:
 		ex.failWith(m.Code)
 	case wire.ReplyAccept, wire.ReplyMessage, wire.ReplyClose:
-		err = ex.socket.obey(m)
-		if m.Kind == wire.ReplyAccept && ex.socket.isAccepted() {
+		err = ex.webSocket.obey(m)
+		if m.Kind == wire.ReplyAccept && ex.webSocket.isAccepted() {
 			ex.s.queue.SetWait(&ex.Job, dispatch.ForFrames, true)
 		}
 	default: // reply has acted on it
@@ -113,7 +113,7 @@ func (ex *exchange) TimeOut(started bool) {
 	switch {
 	case !started:
 		ex.Fail(504)
-	case ex.socket == nil || !ex.socket.fail():
+	case ex.webSocket == nil || !ex.webSocket.fail():
 		ex.Kill()
 	}
 }
@@ -125,13 +125,13 @@ func (ex *exchange) Kill() { ex.to.kill() }
 func (ex *exchange) Broken() bool { return ex.to.broken() }
 
 // IsWebSocket implements [dispatch.Request].
-func (ex *exchange) IsWebSocket() bool { return ex.socket != nil }
+func (ex *exchange) IsWebSocket() bool { return ex.webSocket != nil }
 
 // LeaveLocked implements [dispatch.Request].
-func (ex *exchange) LeaveLocked(after time.Duration) { ex.socket.leave(now() + int64(after)) }
+func (ex *exchange) LeaveLocked(after time.Duration) { ex.webSocket.leaveAt(now() + int64(after)) }
 
 // IsStreaming implements [dispatch.Request].
-func (ex *exchange) IsStreaming() bool { return ex.feed != nil }
+func (ex *exchange) IsStreaming() bool { return ex.bodyStream != nil }
 
 // DescribeLocked implements [dispatch.Request].
 func (ex *exchange) DescribeLocked() (method, path string) {

@@ -9,66 +9,66 @@ import (
 
 const (
 	// lameDuck is how long an idle connection is still read when the server
-	// ends: a request that was on its way then is answered.
+	// ends, so that a request that was on its way then is answered.
 	lameDuck = 250 * time.Millisecond
-	// firstRequest is that for a connection which has not had a request yet.
+	// firstRequest is the lame-duck time of a connection that has not had a request yet.
 	firstRequest = time.Second
 )
 
 // depart makes every response the last one of its connection. Connections are still
 // accepted: a drain follows.
-func (s *server) depart() { s.last.Store(true) }
+func (s *server) depart() { s.departing.Store(true) }
 
-// drain stops accepting and finishes what there is. After a final drain the process
-// ends; before that it takes no more connections from the peer.
+// drain stops accepting and finishes what is in flight. After a final drain the process
+// ends, so it takes no more connections from the peer front.
 func (s *server) drain(handover, final bool, accept string) {
 	if s.current.Load() == nil {
 		s.setConfig(noConfig) // nobody waits for a generation any more
 	}
 	s.mu.Lock()
-	s.draining, s.drained = true, false
+	s.draining, s.drainReported = true, false
 	s.drainedFrom.Store(now())
-	s.handover = handover && s.peer != nil
+	s.handover = handover && s.peerFront != nil
 	s.final = final
 	if final {
-		if s.peer != nil {
-			s.peer.refuse()
+		if s.peerFront != nil {
+			s.peerFront.shutRead()
 		}
 		for c := range s.conns {
-			c.fromPeer.Store(false) // it must leave now, too
+			c.fromPeerFront.Store(false) // it must leave now, too
 		}
 	}
-	s.last.Store(!s.handover)
+	s.departing.Store(!s.handover)
 	s.drainingNow.Store(true)
 	var ending sync.WaitGroup
-	s.endHTTP2()
-	s.ends++
+	s.endHTTP2Locked()
+	s.closingListeners++
 	for id, l := range s.listeners {
 		delete(s.listeners, id)
-		ending.Go(func() { l.end(s, accept == wire.AcceptEmpty, accept == wire.AcceptEmpty) })
+		ending.Go(func() { l.close(s, accept == wire.AcceptEmpty, accept == wire.AcceptEmpty) })
 	}
 	s.mu.Unlock()
-	s.leaveSockets(handover)
+	s.leaveWebSockets(handover)
 	go func() {
 		ending.Wait()
 		s.mu.Lock()
-		s.ends--
+		s.closingListeners--
 		s.mu.Unlock()
-		s.settleAll()
-		s.checkDrained()
+		s.wakeOutstaying()
+		s.reportIfDrained()
 	}()
 }
 
-// resume takes back a drain. The master gives the listeners again.
+// resume ends a drain that the master takes back. The master sends the listeners again.
 func (s *server) resume() {
-	s.staySockets()
+	s.keepWebSockets()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.draining, s.drained, s.handover, s.final = false, false, false, false
-	s.last.Store(false)
+	s.draining, s.drainReported, s.handover, s.final = false, false, false, false
+	s.departing.Store(false)
 	s.drainingNow.Store(false)
 	for c := range s.conns {
-		c.fromPeer.Store(false)
+		c.fromPeerFront.Store(false)
 	}
 }
 
@@ -81,51 +81,48 @@ func (s *server) isFinal() bool {
 	return s.final
 }
 
-// isLast tells whether responses are the last ones of their connections.
-func (s *server) isLast() bool { return s.last.Load() }
+// isDeparting reports whether every response is the last one of its connection.
+func (s *server) isDeparting() bool { return s.departing.Load() }
 
-// settleAll looks after the idle connections until none is left.
-func (s *server) settleAll() {
+// wakeOutstaying wakes, again and again until the drain is over, all idle connections that
+// are to leave this process.
+func (s *server) wakeOutstaying() {
 	if !s.isDraining() {
 		return
 	}
 	for _, c := range s.all() {
-		s.settleIdle(c)
+		c.wakeIfOutstaying()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining && !s.drained {
-		time.AfterFunc(lameDuck/2, s.settleAll)
+	if s.draining && !s.drainReported {
+		time.AfterFunc(lameDuck/2, s.wakeOutstaying)
 	}
 }
 
-// settleIdle has an idle connection look whether it is to end.
-func (s *server) settleIdle(c *conn) {
-	if p := phase(c.phase.Load()); (p == idle || p == greeting) && c.outstays() {
-		c.wake()
-	}
+// closesAfterResponse reports whether a connection ends after its next response. A
+// draining server cannot give a connection with TLS away.
+func (s *server) closesAfterResponse(info *connInfo) bool {
+	return s.isDeparting() || info.secure && s.isDraining()
 }
 
-// lastFor tells whether responses are the last ones of a connection.
-func (s *server) lastFor(o *origin) bool { return s.isLast() || o.secure && s.isDraining() }
-
-// checkDrained tells the master when nothing is left.
-func (s *server) checkDrained() {
+// reportIfDrained tells the master, once, that nothing is left.
+func (s *server) reportIfDrained() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.draining || s.drained || s.ends > 0 {
+	if !s.draining || s.drainReported || s.closingListeners > 0 {
 		return
 	}
-	if s.final && s.peer != nil && !s.peer.read {
+	if s.final && s.peerFront != nil && !s.peerFront.readAll {
 		return
 	}
 	for c := range s.conns {
-		if !s.handover || !c.fromPeer.Load() {
+		if !s.handover || !c.fromPeerFront.Load() {
 			return
 		}
 	}
-	s.drained = true
-	s.send(wire.FromFront{Type: wire.TypeDrained})
+	s.drainReported = true
+	s.sendMaster(wire.FromFront{Type: wire.TypeDrained})
 	select {
 	case s.empty <- struct{}{}:
 	default:

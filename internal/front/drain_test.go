@@ -80,7 +80,7 @@ func TestLameDuck(t *testing.T) {
 		duck.since.Add(-int64(time.Minute))
 		r.tell(wire.ToFront{Type: wire.TypeDrain, Accept: wire.AcceptStop})
 		eventually(t, "it drains", r.s.isDraining)
-		r.s.settleAll()
+		r.s.wakeOutstaying()
 		c.get("/late")
 		if time.Duration(now()-r.s.drainedFrom.Load()) >= lameDuck {
 			continue // the machine was too slow for that: it may be late indeed

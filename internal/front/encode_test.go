@@ -16,16 +16,16 @@ func BenchmarkEncode(b *testing.B) {
 		"Connection: keep-alive\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\r\n")
 	cfg, err := newConfig(testConfig())
 	must(b, err)
-	from := &origin{endpoint: newEndpoint("127.0.0.1:8000", "tcp")}
-	from.describe(nil)
-	ex := &exchange{from: from, req: &http1.Request{}, cfg: cfg}
+	from := &connInfo{endpoint: newEndpoint("127.0.0.1:8000", "tcp")}
+	from.encode(nil)
+	ex := &exchange{info: from, req: &http1.Request{}, cfg: cfg}
 	if _, err := http1.ParseRequest(&cfg.http, head, ex.req); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(head)))
 	for b.Loop() {
-		if err := ex.pack(nil, -1); err != nil {
+		if err := ex.encode(nil, -1); err != nil {
 			b.Fatal(err)
 		}
 		ex.Release()

@@ -39,30 +39,30 @@ var (
 	schemeHTTPS = []byte("https")
 )
 
-// A sifted request is what the rules about peers and fields leave of one, for
-// every kind of app; its fields are in ex.passed.
-type sifted struct {
-	scheme []byte
+// A normalized request is a request after the rules about trusted peers and about fields,
+// for every kind of app. Its fields are in ex.fields.
+type normalized struct {
+	scheme []byte // nil: the request is not normalized yet
 	script []byte // the path that the app is mounted at
 	path   []byte // without percent encoding, and with script
 
 	client    netip.AddrPort // by X-Forwarded-For
-	forwarded bool           // there is one
+	forwarded bool           // client is set
 }
 
-// info is PATH_INFO.
-func (s *sifted) info() []byte { return bytes.TrimPrefix(s.path, s.script) }
+// pathInfo returns PATH_INFO.
+func (s *normalized) pathInfo() []byte { return bytes.TrimPrefix(s.path, s.script) }
 
-// sift applies the rules about peers and fields to a request.
-func (ex *exchange) sift() error {
+// normalize applies the rules about trusted peers and about fields to a request.
+func (ex *exchange) normalize() error {
 	cfg, req := ex.cfg, ex.req
-	trusted := cfg.trusts(ex.from.peer)
-	s := sifted{script: []byte(cfg.ScriptName)}
+	trusted := cfg.trusts(ex.info.peerAddr)
+	s := normalized{script: []byte(cfg.ScriptName)}
 	var err error
 	if s.scheme, err = ex.scheme(trusted); err != nil {
 		return err
 	}
-	fields, forwarded := ex.passed[:0], false
+	fields, forwarded := ex.fields[:0], false
 	for _, f := range req.Fields {
 		forwarded = forwarded || isForwardedFor(&f)
 		if bytes.IndexByte(f.Name, '_') >= 0 {
@@ -79,7 +79,7 @@ func (ex *exchange) sift() error {
 		}
 		fields = append(fields, f)
 	}
-	ex.passed = fields
+	ex.fields = fields
 	if forwarded && ex.readsForwardedFor() {
 		s.client, s.forwarded = ex.forwardedClient()
 	}
@@ -87,19 +87,19 @@ func (ex *exchange) sift() error {
 	if !bytes.HasPrefix(s.path, s.script) && ex.kind != dispatch.ASGI {
 		return http1.NewBadScriptName(req.Path, s.script)
 	}
-	ex.sifted = s
+	ex.normalized = s
 	return nil
 }
 
-// appendParts appends the environ of WSGI in the parts in which the queue has it:
-// what it has in common with others as bytes, which a worker that has met the
-// same ones before need not load, and then what is its own. length is that of
-// the body, −1 if the request has none.
+// appendParts appends the environ of WSGI in parts, as messages of the queue have it. The
+// part that requests have in common comes first, as bytes: a worker that has seen the
+// same bytes before need not load them. The parts of this request follow. length is the
+// length of the body, −1 if the request has none.
 func (ex *exchange) appendParts(b []byte, length int64) ([]byte, error) {
-	if err := ex.sift(); err != nil {
+	if err := ex.normalize(); err != nil {
 		return b, err
 	}
-	req, path := ex.req, ex.sifted.info()
+	req, path := ex.req, ex.normalized.pathInfo()
 	b = wire.AppendBytesHeader(b, 0)
 	start := len(b)
 	b = wire.AppendDictEnd(ex.appendCommon(wire.AppendDict(b)))
@@ -119,9 +119,10 @@ func (ex *exchange) appendParts(b []byte, length int64) ([]byte, error) {
 	return appendNumber(b, length), nil
 }
 
-// appendEnviron appends all of it as one dict, for an event or a file.
+// appendEnviron appends the whole environ of WSGI as one dict, for an event or a file.
+// length is the length of the body, −1 if the request has none.
 func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
-	if err := ex.sift(); err != nil {
+	if err := ex.normalize(); err != nil {
 		return b, err
 	}
 	req := ex.req
@@ -131,7 +132,7 @@ func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
 	b = append(b, keyURI...)
 	b = wire.AppendLatin1(b, req.Target)
 	b = append(b, keyPath...)
-	b = wire.AppendLatin1(b, ex.sifted.info())
+	b = wire.AppendLatin1(b, ex.normalized.pathInfo())
 	b = append(b, keyQuery...)
 	b = wire.AppendLatin1(b, req.Query)
 	b = append(b, keyAddress...)
@@ -147,19 +148,19 @@ func (ex *exchange) appendEnviron(b []byte, length int64) ([]byte, error) {
 	return wire.AppendDictEnd(b), nil
 }
 
-// appendNumber appends a length as the environ has it: also for a chunked body,
-// since all of it is here, and RFC 3875 section 4.1.2 wants its length without
-// the transfer coding.
+// appendNumber appends a number as the environ has it. A chunked body has a length too,
+// since all of it has come: RFC 3875 section 4.1.2 wants the length without the
+// transfer coding.
 func appendNumber(b []byte, n int64) []byte {
 	var digits [20]byte
 	return wire.AppendLatin1(b, strconv.AppendInt(digits[:0], n, 10))
 }
 
-// appendCommon appends the items of the environ that requests have in common: of
-// the server, of the connection, and the fields, which are most of it.
+// appendCommon appends the items of the environ that requests have in common: those of
+// the server, those of the connection, and the fields, which are most of it.
 func (ex *exchange) appendCommon(b []byte) []byte {
-	req, from, s := ex.req, ex.from, &ex.sifted
-	b = append(b, from.constant...)
+	req, info, s := ex.req, ex.info, &ex.normalized
+	b = append(b, info.constant...)
 	b = append(b, keyProtocol...)
 	switch {
 	case req.Major == 1 && req.Minor == 1:
@@ -173,10 +174,10 @@ func (ex *exchange) appendCommon(b []byte) []byte {
 	}
 	b = append(b, keyScheme...)
 	b = wire.AppendLatin1(b, s.scheme)
-	fields := ex.passed
-	ex.names = nil
+	fields := ex.fields
+	ex.joined = nil
 	if len(fields) > manyFields {
-		ex.names = joinFields(fields)
+		ex.joined = joinFields(fields)
 	}
 	for i, f := range fields {
 		switch len(f.Name) {
@@ -195,15 +196,15 @@ func (ex *exchange) appendCommon(b []byte) []byte {
 	}
 	b = append(b, keyScript...)
 	b = wire.AppendLatin1(b, s.script)
-	if from.names == nil {
+	if info.names == nil {
 		b = ex.appendServerOfHost(b, s.scheme)
 	}
 	return b
 }
 
-// scheme is what the client used, as far as a trusted peer knows it.
+// scheme returns the scheme that the client used, as far as a trusted peer says so.
 func (ex *exchange) scheme(trusted bool) ([]byte, error) {
-	own := ex.from.scheme()
+	own := ex.info.scheme()
 	if !trusted {
 		return own, nil
 	}
@@ -229,19 +230,19 @@ func (ex *exchange) scheme(trusted bool) ([]byte, error) {
 	return scheme, nil
 }
 
-// appendField appends fields[i] as HTTP_*, with the values of later fields of
-// the same name, which are then passed over.
+// appendField appends fields[i] as HTTP_*, with the values of later fields of the same
+// name. It appends nothing if an earlier field had that name.
 func (ex *exchange) appendField(b []byte, fields []http1.Field, i int) []byte {
-	name := environName(ex.name[:0], fields[i].Name)
-	ex.name = name
+	name := environName(ex.nameBuf[:0], fields[i].Name)
+	ex.nameBuf = name
 	value := fields[i].Value
 	switch {
-	case ex.names != nil:
+	case ex.joined != nil:
 		var first bool
-		if value, first = ex.names[string(name)]; !first {
+		if value, first = ex.joined[string(name)]; !first {
 			return b
 		}
-		delete(ex.names, string(name))
+		delete(ex.joined, string(name))
 	case repeated(fields[:i], fields[i].Name):
 		return b
 	case repeated(fields[i+1:], fields[i].Name):
@@ -256,8 +257,8 @@ func (ex *exchange) appendField(b []byte, fields []http1.Field, i int) []byte {
 	return wire.AppendLatin1(b, value)
 }
 
-// manyFields is how many fields are still compared with each other; more are
-// joined by way of a map.
+// manyFields is the number of fields up to which each is compared with each; more are
+// joined through a map.
 const manyFields = 64
 
 func joinFields(fields []http1.Field) map[string][]byte {
@@ -282,7 +283,7 @@ func repeated(fields []http1.Field, name []byte) bool {
 	return false
 }
 
-// sameName tells whether two names are the same in the environ.
+// sameName reports whether two names are the same in the environ.
 func sameName(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false
@@ -313,7 +314,7 @@ func environName(dst, name []byte) []byte {
 	return dst
 }
 
-// decodePath undoes the percent encoding, as far as it is one.
+// decodePath decodes the percent encoding of a path. What is not valid stays as it is.
 func decodePath(path []byte) []byte {
 	if bytes.IndexByte(path, '%') < 0 {
 		return path
@@ -332,7 +333,7 @@ func decodePath(path []byte) []byte {
 	return dst
 }
 
-// appendServerOfHost names the server on a unix socket.
+// appendServerOfHost appends SERVER_NAME and SERVER_PORT of a unix socket.
 func (ex *exchange) appendServerOfHost(b, scheme []byte) []byte {
 	name, port := ex.serverOfHost(scheme)
 	b = append(b, keyName...)
@@ -341,12 +342,12 @@ func (ex *exchange) appendServerOfHost(b, scheme []byte) []byte {
 	return wire.AppendLatin1(b, []byte(port))
 }
 
-// serverOfHost is the server's name and port on a unix socket, which has neither
-// of its own: by the Host field.
+// serverOfHost returns the server's name and port on a unix socket, which has neither of
+// its own: those of the Host field.
 func (ex *exchange) serverOfHost(scheme []byte) (name, port string) {
 	host := string(ex.req.Get("Host"))
 	if host == "" {
-		return strings.TrimPrefix(ex.from.bind, "unix:"), ""
+		return strings.TrimPrefix(ex.info.bind, "unix:"), ""
 	}
 	if name, port, err := net.SplitHostPort(host); err == nil {
 		return name, port

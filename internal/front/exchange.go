@@ -18,46 +18,46 @@ type exchange struct {
 	dispatch.Job
 
 	s    *server
-	from *origin
+	info *connInfo
 	to   sink
 	cfg  *config // at the time of the request
 
 	// What a worker gets; kept until the response begins, since another one
 	// may have to get it.
-	kind    dispatch.Kind // of worker that the message is for
-	message []byte
-	buffer  *[]byte    // that message is in, of messages
-	files   []*os.File // the head, if it is too large for a message; the body, if it is
-	body    *spool     // that is in the message, or its start
-	length  int64      // of the body, as pack got it
-	holder  *account.Holder
-	held    int     // bytes of the message that are counted
-	feed    *feed   // more of the body is fed to an ASGI worker
-	socket  *socket // it asks for a WebSocket connection, or is one
+	kind       dispatch.Kind // of worker that the message is for
+	message    []byte
+	buffer     *[]byte    // that message is in, of messages
+	files      []*os.File // the head, if it is too large for a message; the body, if it is
+	body       *spool     // that is in the message, or its start
+	length     int64      // of the body, as pack got it
+	holder     *account.Holder
+	held       int         // bytes of the message that are counted
+	bodyStream *bodyStream // more of the body is fed to an ASGI worker
+	webSocket  *webSocket  // it asks for a WebSocket connection, or is one
 
 	// The request; method and the rest are parts of the connection's buffer.
-	req    *http1.Request
-	sifted sifted // what the app sees of it; zero before that is known
-	last   bool   // the connection serves no other request after it
+	req        *http1.Request
+	normalized normalized // what the app sees of it; zero before that is known
+	closeAfter bool       // the connection serves no other request after it
 
 	// Scratch of encode.
-	name   []byte
-	passed []http1.Field     // the fields that the app may see
-	names  map[string][]byte // what is left of a head with many fields
+	nameBuf []byte
+	fields  []http1.Field     // the fields that the app may see
+	joined  map[string][]byte // what is left of a head with many fields
 
 	// The response: of whoever answers it.
-	replied   time.Time // when the head came; zero before
-	head      http1.Head
-	fields    []http1.Field // of the head
-	status    int           // 0: no head was sent
-	framing   http1.Framing
-	room      int64        // bytes that may still be sent under Content-Length
-	sent      int64        // bytes of the body
-	discarded bool         // the client gets no more of it
-	warned    bool         // of a body where there can be none
-	trailers  bool         // the client takes trailers
-	unacked   atomic.Int64 // bytes of a response that the worker has no credit for again
-	full      atomic.Bool  // these are all that the worker may send
+	replied        time.Time // when the head came; zero before
+	head           http1.Head
+	responseFields []http1.Field // of the head
+	status         int           // 0: no head was sent
+	framing        http1.Framing
+	remaining      int64        // bytes that may still be sent under Content-Length
+	sent           int64        // bytes of the body
+	discarded      bool         // the client gets no more of it
+	warned         bool         // of a body where there can be none
+	trailers       bool         // the client takes trailers
+	unacked        atomic.Int64 // bytes of a response that the worker has no credit for again
+	full           atomic.Bool  // these are all that the worker may send
 }
 
 // A sink takes a response to the client: over a connection of HTTP/1, or as a
@@ -119,16 +119,16 @@ const keptFields = 32
 // forget lets go of what the last request was made of, so that it does not stay in
 // memory because the connection does.
 func (ex *exchange) forget() {
-	for _, fields := range []*[]http1.Field{&ex.passed, &ex.fields} {
+	for _, fields := range []*[]http1.Field{&ex.fields, &ex.responseFields} {
 		if cap(*fields) > keptFields {
 			*fields = nil
 		}
 		clear((*fields)[:cap(*fields)])
 	}
 	ex.head = http1.Head{}
-	ex.sifted, ex.names = sifted{}, nil
-	if ex.socket != nil { // its worker has more to say, perhaps; its fields are all gone
-		ex.passed, ex.fields = nil, nil
+	ex.normalized, ex.joined = normalized{}, nil
+	if ex.webSocket != nil { // its worker has more to say, perhaps; its fields are all gone
+		ex.fields, ex.responseFields = nil, nil
 		return
 	}
 	ex.Forget()

@@ -10,7 +10,7 @@ import (
 	"indrik/internal/wire"
 )
 
-// This file finds out who the client is where trusted proxies say it in the field
+// This file finds out who the client is if trusted proxies say so in the field
 // X-Forwarded-For.
 
 var forwardedForName = []byte("X-Forwarded-For")
@@ -19,16 +19,17 @@ func isForwardedFor(f *http1.Field) bool {
 	return len(f.Name) == len(forwardedForName) && bytes.EqualFold(f.Name, forwardedForName)
 }
 
-// readsForwardedFor reports whether somebody wants to know the client of ex.
+// readsForwardedFor reports whether the client by X-Forwarded-For is needed.
 func (ex *exchange) readsForwardedFor() bool {
 	return ex.cfg.ForwardedFor == "all" || ex.cfg.ForwardedFor == "asgi" && ex.kind == dispatch.ASGI || ex.cfg.WorkerAffinity == "address"
 }
 
-// forwardedClient is the client by X-Forwarded-For, to which each proxy adds who has
-// connected to it: the rightmost address that is not one of a trusted proxy, or, if
-// all are, the leftmost. false: it says nothing that can be trusted.
+// forwardedClient returns the client by X-Forwarded-For, to which each proxy adds the
+// address that has connected to it: the rightmost address that is not a trusted proxy's,
+// or, if all are, the leftmost. It reports false if the field says nothing that can be
+// trusted.
 func (ex *exchange) forwardedClient() (client netip.AddrPort, ok bool) {
-	if !ex.cfg.trusts(ex.from.client) {
+	if !ex.cfg.trusts(ex.info.client) {
 		return client, false
 	}
 	fields := ex.req.Fields
@@ -44,7 +45,7 @@ func (ex *exchange) forwardedClient() (client netip.AddrPort, ok bool) {
 			}
 			hop, err := parseHop(string(last))
 			if err != nil {
-				return client, ok // nobody vouches for what is left of that
+				return client, ok // nobody vouches for what stands before that
 			}
 			client, ok = hop, true
 			if !ex.cfg.trusts(hop.Addr()) {
@@ -55,7 +56,7 @@ func (ex *exchange) forwardedClient() (client netip.AddrPort, ok bool) {
 	return client, ok
 }
 
-// cutLast cuts the last item off a list with commas.
+// cutLast cuts the last item off a comma-separated list.
 func cutLast(list []byte) (last, rest []byte, more bool) {
 	i := bytes.LastIndexByte(list, ',')
 	if i < 0 {
@@ -64,8 +65,8 @@ func cutLast(list []byte) (last, rest []byte, more bool) {
 	return bytes.TrimSpace(list[i+1:]), list[:i], true
 }
 
-// parseHop reads an address as proxies write it: with a port or without, of IPv6 also
-// in brackets. The port is 0 if there is none.
+// parseHop parses an address as proxies write it: with a port or without; one of IPv6
+// also in brackets. The port is 0 if there is none.
 func parseHop(s string) (netip.AddrPort, error) {
 	if hop, err := netip.ParseAddrPort(s); err == nil {
 		return netip.AddrPortFrom(hop.Addr().Unmap().WithZone(""), hop.Port()), nil
@@ -79,42 +80,42 @@ func parseHop(s string) (netip.AddrPort, error) {
 
 // appendClient appends the client as the scope of ASGI has it.
 func (ex *exchange) appendClient(b []byte) []byte {
-	if !ex.sifted.forwarded || ex.cfg.ForwardedFor == "none" {
-		return append(b, ex.from.clientText...)
+	if !ex.normalized.forwarded || ex.cfg.ForwardedFor == "none" {
+		return append(b, ex.info.clientText...)
 	}
 	b = wire.AppendTuple(b, 2)
-	b = wire.AppendLatin1(b, ex.sifted.client.Addr().AppendTo(nil))
-	return wire.AppendInt(b, int64(ex.sifted.client.Port()))
+	b = wire.AppendLatin1(b, ex.normalized.client.Addr().AppendTo(nil))
+	return wire.AppendInt(b, int64(ex.normalized.client.Port()))
 }
 
 // appendRemote appends REMOTE_ADDR and REMOTE_PORT as values, the second None if it is
 // not known.
 func (ex *exchange) appendRemote(b []byte) []byte {
-	if !ex.sifted.forwarded || ex.cfg.ForwardedFor != "all" {
-		return append(append(b, ex.from.address...), ex.from.portText...)
+	if !ex.normalized.forwarded || ex.cfg.ForwardedFor != "all" {
+		return append(append(b, ex.info.address...), ex.info.portText...)
 	}
-	b = wire.AppendLatin1(b, ex.sifted.client.Addr().AppendTo(nil))
-	if port := ex.sifted.client.Port(); port != 0 {
+	b = wire.AppendLatin1(b, ex.normalized.client.Addr().AppendTo(nil))
+	if port := ex.normalized.client.Port(); port != 0 {
 		return wire.AppendLatin1(b, strconv.AppendUint(nil, uint64(port), 10))
 	}
 	return wire.AppendNone(b)
 }
 
-// remote is REMOTE_ADDR, for the log.
+// remote returns REMOTE_ADDR.
 func (ex *exchange) remote() string {
-	if ex.sifted.forwarded && ex.cfg.ForwardedFor == "all" {
-		return ex.sifted.client.Addr().String()
+	if ex.normalized.forwarded && ex.cfg.ForwardedFor == "all" {
+		return ex.normalized.client.Addr().String()
 	}
-	return ex.from.remote
+	return ex.info.remote
 }
 
-// remotePort is REMOTE_PORT, 0 if there is none.
+// remotePort returns REMOTE_PORT, 0 if there is none.
 func (ex *exchange) remotePort() int {
 	switch {
-	case ex.sifted.forwarded && ex.cfg.ForwardedFor == "all":
-		return int(ex.sifted.client.Port())
-	case ex.from.client.IsValid():
-		return ex.from.port
+	case ex.normalized.forwarded && ex.cfg.ForwardedFor == "all":
+		return int(ex.normalized.client.Port())
+	case ex.info.client.IsValid():
+		return ex.info.port
 	}
 	return 0
 }

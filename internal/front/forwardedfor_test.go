@@ -39,9 +39,9 @@ func TestForwardedClient(t *testing.T) {
 		{"::ffff:10.0.0.0/104", "10.2.0.1", "203.0.113.7", "203.0.113.7:0"},
 		{"::ffff:10.0.0.0/104", "11.0.0.1", "203.0.113.7", ""},
 	} {
-		ex := &exchange{cfg: &config{forwardedAllowIPs: parseNetworks(tt.trusted)}, from: &origin{}, req: &http1.Request{}}
+		ex := &exchange{cfg: &config{forwardedAllowIPs: parseNetworks(tt.trusted)}, info: &connInfo{}, req: &http1.Request{}}
 		if tt.peer != "" {
-			ex.from.client = netip.MustParseAddr(tt.peer)
+			ex.info.client = netip.MustParseAddr(tt.peer)
 		}
 		for value := range strings.SplitSeq(tt.fields, "|") {
 			ex.req.Fields = append(ex.req.Fields, http1.Field{Name: []byte("x-forwarded-FOR"), Value: []byte(value)})

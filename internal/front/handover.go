@@ -17,66 +17,66 @@ import (
 // This file gives idle connections to another front in a hot upgrade, and serves those
 // that another front gives.
 
-// A peer is the front of the master before or after this one.
-type peer struct {
-	file *os.File
-	raw  syscall.RawConn
-	read bool // it gives no more connections, and all that it gave are here
+// A peerFront is the front of the master before or after this one.
+type peerFront struct {
+	file    *os.File
+	raw     syscall.RawConn
+	readAll bool // it gives no more connections, and all that it gave are here
 }
 
-// refuse makes the peer keep its connections from now on: what it has sent so far is
-// still read, what it sends later is an error there. Without that a process that ends
-// could take connections with it that were on their way.
-func (p *peer) refuse() {
+// shutRead makes the peer front keep its connections from now on: what it has sent so far
+// is still read, and sending fails there. Otherwise connections that were on their way
+// would end with this process.
+func (p *peerFront) shutRead() {
 	_ = p.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) })
 }
 
-// give hands a connection to the peer.
-func (s *server) give(c *conn) bool {
+// handOver gives a connection to the peer front, and reports whether that has succeeded.
+func (s *server) handOver(c *conn) bool {
 	s.mu.Lock()
-	p := s.peer
+	p := s.peerFront
 	s.mu.Unlock()
 	if p == nil {
 		return false
 	}
-	o := &c.origin
-	h := wire.Handover{Bind: o.bind, Network: o.network}
-	if o.proxied {
-		h.Client = netip.AddrPortFrom(o.client, uint16(o.port)).String()
-		h.Server = net.JoinHostPort(o.proxy, strconv.Itoa(o.proxyFor))
+	info := &c.info
+	h := wire.Handover{Bind: info.bind, Network: info.network}
+	if info.proxied {
+		h.Client = netip.AddrPortFrom(info.client, uint16(info.port)).String()
+		h.Server = net.JoinHostPort(info.proxy, strconv.Itoa(info.proxyPort))
 	}
 	data, err := json.Marshal(h)
 	if err != nil {
 		return false
 	}
-	// Not by way of the File of the socket, whose Fd makes it a blocking one: of a
-	// connection that stays here a read would then hold up the whole process.
+	// Not through the socket's File method: its Fd would make the socket a blocking one,
+	// and a read of a connection that stays here would hold up the whole process.
 	gone := c.raw.Control(func(fd uintptr) { err = wire.SendMsg(p.raw, data, int(fd)) })
 	return gone == nil && err == nil
 }
 
-// setPeer takes over the socket to the other front.
-func (s *server) setPeer(f *os.File) {
+// setPeerFront takes over the socket to the peer front.
+func (s *server) setPeerFront(f *os.File) {
 	file, raw, err := wire.Adopt(f)
 	if err != nil {
 		s.log.Errorf("the other front cannot be reached: %s", err)
 		return
 	}
-	p := &peer{file: file, raw: raw}
+	p := &peerFront{file: file, raw: raw}
 	s.mu.Lock()
-	if s.peer != nil {
-		s.peer.file.Close()
+	if s.peerFront != nil {
+		s.peerFront.file.Close()
 	}
-	s.peer = p
+	s.peerFront = p
 	if s.final {
-		p.refuse()
+		p.shutRead()
 	}
 	s.mu.Unlock()
-	go s.takeOver(p)
+	go s.receiveConns(p)
 }
 
-// takeOver serves the connections that the peer gives.
-func (s *server) takeOver(p *peer) {
+// receiveConns serves the connections that the peer front gives.
+func (s *server) receiveConns(p *peerFront) {
 	buf := make([]byte, 4096)
 	var in wire.Receiver
 	for {
@@ -94,18 +94,19 @@ func (s *server) takeOver(p *peer) {
 		}
 		if json.Unmarshal(buf[:in.N], &h) == nil {
 			if nc, err := net.FileConn(f); err == nil {
-				// While this process drains, too, what comes back stays: else
-				// it would go to and fro. But a process that ends gives it back
-				// at once, to a peer that can give it nothing any more.
+				// While this process drains, a connection that comes back stays
+				// here: otherwise it would go to and fro. But a process that ends
+				// gives it back at once, to a peer front that can give it nothing
+				// any more.
 				s.serve(nc, newEndpoint(h.Bind, h.Network), func(c *conn) {
-					c.greeted = true
-					c.fromPeer.Store(s.isDraining() && !s.isFinal())
+					c.handshakeDone = true
+					c.fromPeerFront.Store(s.isDraining() && !s.isFinal())
 					client, err := netip.ParseAddrPort(h.Client)
 					server, err2 := netip.ParseAddrPort(h.Server)
 					if err == nil && err2 == nil {
-						c.origin.through(client, server)
+						c.info.setProxied(client, server)
 					}
-					c.origin.describe(nil)
+					c.info.encode(nil)
 					c.enter(idle)
 				})
 			}
@@ -113,35 +114,35 @@ func (s *server) takeOver(p *peer) {
 		f.Close()
 	}
 	s.mu.Lock()
-	current := s.peer == p
+	current := s.peerFront == p
 	if current && s.final {
 		// Perhaps only this end reads no more: connections can still be given.
-		p.read = true
+		p.readAll = true
 		s.mu.Unlock()
-		s.checkDrained()
+		s.reportIfDrained()
 		return
 	}
 	if current {
-		s.peer = nil
+		s.peerFront = nil
 	}
 	s.mu.Unlock()
 	p.file.Close()
 }
 
-// endHandover is called when the peer has not taken c. If this process ends its
-// connections end with it. Otherwise the other server is ending: then c stays, since
-// this one is about to serve again.
-func (s *server) endHandover(c *conn) {
+// handoverFailed is called when the peer front has not taken c. If this process ends, its
+// connections end with it. Otherwise the other server is ending, and c stays, since this
+// server is about to serve again.
+func (s *server) handoverFailed(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case !s.handover:
 	case !s.final:
-		c.fromPeer.Store(true)
-		go s.checkDrained()
+		c.fromPeerFront.Store(true)
+		go s.reportIfDrained()
 	default:
 		s.handover = false
 		s.drainedFrom.Store(now())
-		s.last.Store(true)
+		s.departing.Store(true)
 	}
 }

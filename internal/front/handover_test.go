@@ -25,7 +25,7 @@ func pair(t *testing.T) (old, young *rig, ln *os.File) {
 		eventually(t, "it has its peer", func() bool {
 			r.s.mu.Lock()
 			defer r.s.mu.Unlock()
-			return r.s.peer != nil
+			return r.s.peerFront != nil
 		})
 	}
 	return old, young, ln
@@ -159,7 +159,7 @@ func TestHandoverComesBack(t *testing.T) {
 	eventually(t, "the peer is known", func() bool {
 		r.s.mu.Lock()
 		defer r.s.mu.Unlock()
-		return r.s.peer != nil
+		return r.s.peerFront != nil
 	})
 	mine, theirs, err := wire.Pair() // stands for a connection
 	must(t, err)
@@ -200,10 +200,10 @@ func TestConnectionThatStays(t *testing.T) {
 	must(t, err)
 	defer file.Close()
 	r.s.mu.Lock()
-	r.s.peer = &peer{file: file, raw: raw}
+	r.s.peerFront = &peerFront{file: file, raw: raw}
 	r.s.mu.Unlock()
 	kept := r.onlyConn()
-	if r.s.give(kept) {
+	if r.s.handOver(kept) {
 		t.Fatal("it was given to a peer that is gone")
 	}
 	var flags int

@@ -19,16 +19,16 @@ import (
 
 var errNoTLS = errors.New("TLS is not configured as it should be")
 
-// greet does what comes before the first request: the PROXY header, and TLS. It
-// tells whether there is HTTP to be read.
-func (c *conn) greet() bool {
+// handshake reads what comes before the first request: the PROXY header, and TLS. It
+// reports whether HTTP follows.
+func (c *conn) handshake() bool {
 	<-c.s.known
 	cfg := c.s.config()
 	if cfg.proxyProtocol == proxyproto.Off && cfg.TLS == nil {
-		c.origin.describe(nil)
+		c.info.encode(nil)
 		return true
 	}
-	c.enter(greeting)
+	c.enter(handshaking)
 	if cfg.proxyProtocol != proxyproto.Off {
 		if err := c.readProxy(cfg); err != nil {
 			c.giveUp(err)
@@ -37,22 +37,22 @@ func (c *conn) greet() bool {
 	}
 	var vars [][2]string
 	if cfg.TLS != nil {
-		if err := c.handshake(cfg); err != nil {
+		if err := c.handshakeTLS(cfg); err != nil {
 			c.refuseTLS(err)
 			return false
 		}
 		state := c.tls.ConnectionState()
-		c.origin.secure = true
+		c.info.secure = true
 		c.http2 = state.NegotiatedProtocol == "h2"
 		vars = tlsconf.Vars(&state)
-		c.origin.describeTLS(&state, tlsconf.ClientName(&state))
+		c.info.encodeTLS(&state, tlsconf.ClientName(&state))
 	}
-	c.origin.describe(vars)
+	c.info.encode(vars)
 	c.enter(idle)
 	return true
 }
 
-// readProxy reads the PROXY header, if there is one, and nothing behind it.
+// readProxy reads the PROXY header, if there is one, and nothing after it.
 func (c *conn) readProxy(cfg *config) error {
 	var buf [proxyproto.MaxLen]byte
 	var header proxyproto.Header
@@ -82,8 +82,8 @@ func (c *conn) readProxy(cfg *config) error {
 					perr = io.EOF
 					return true
 				}
-				// What was looked at stays there, so that its end does not show
-				// by itself.
+				// What was peeked at stays in the socket, so the end behind it does
+				// not show by itself.
 				if ended = wire.HasEnded(fd); !ended {
 					return false
 				}
@@ -105,7 +105,7 @@ func (c *conn) readProxy(cfg *config) error {
 		return nil
 	case errors.Is(perr, io.EOF):
 		return perr
-	case !cfg.mayProxy(c.origin.peer):
+	case !cfg.mayProxy(c.info.peerAddr):
 		return http1.NewError(http1.ForbiddenProxyRequest, nil)
 	case perr != nil:
 		if buf[0] == 'P' {
@@ -119,23 +119,23 @@ func (c *conn) readProxy(cfg *config) error {
 	if header.Local {
 		return nil
 	}
-	c.origin.through(header.Source, header.Dest)
-	if connections, ok := c.held.Move(c.clientAddr(cfg), c.origin.name()); !ok {
-		c.s.refusals.say(c.s.log, tooManyConnections(&c.origin, connections))
+	c.info.setProxied(header.Source, header.Dest)
+	if connections, ok := c.held.Move(c.clientAddr(cfg), c.info.name()); !ok {
+		c.s.refusals.say(c.s.log, tooManyConnections(&c.info, connections))
 		return errCrowded
 	}
 	return nil
 }
 
-// through notes what a PROXY header says.
-func (o *origin) through(source, dest netip.AddrPort) {
-	o.from(source)
-	o.proxied = true
-	o.proxy, o.proxyFor = dest.Addr().Unmap().String(), int(dest.Port())
+// setProxied sets the addresses that a PROXY header has.
+func (info *connInfo) setProxied(source, dest netip.AddrPort) {
+	info.setClient(source)
+	info.proxied = true
+	info.proxy, info.proxyPort = dest.Addr().Unmap().String(), int(dest.Port())
 }
 
-// handshake puts TLS between the socket and HTTP.
-func (c *conn) handshake(cfg *config) error {
+// handshakeTLS puts TLS between the socket and HTTP.
+func (c *conn) handshakeTLS(cfg *config) error {
 	if cfg.tls == nil {
 		return errNoTLS // never in plain text instead
 	}
@@ -149,21 +149,20 @@ func (c *conn) handshake(cfg *config) error {
 	return nil
 }
 
-// refuseTLS is called when there is no TLS with a client. One that speaks plain
-// HTTP is told so.
+// refuseTLS is called when the TLS handshake has failed. A client that speaks plain HTTP
+// is told so.
 func (c *conn) refuseTLS(err error) {
 	var header tls.RecordHeaderError
 	if errors.As(err, &header) && header.Conn != nil && looksLikeHTTP(header.RecordHeader) {
-		c.s.log.Warnf("Invalid request from ip=%s: plain HTTP on a port for HTTPS", c.origin.remote)
+		c.s.log.Warnf("Invalid request from ip=%s: plain HTTP on a port for HTTPS", c.info.remote)
 		c.tls = nil
-		c.answer(http1.AppendErrorPage(nil, 400, "Bad Request", "This port is for HTTPS, the request was sent in plain HTTP", date(time.Now())))
+		c.answer(http1.ErrorPage(400, "Bad Request", "This port is for HTTPS, the request was sent in plain HTTP", date(time.Now())))
 		return
 	}
-	c.s.log.Debugf("TLS handshake with ip=%s: %s", c.origin.remote, err)
+	c.s.log.Debugf("TLS handshake with ip=%s: %s", c.info.remote, err)
 }
 
-// looksLikeHTTP tells whether what should have been a TLS record begins as a
-// request does.
+// looksLikeHTTP reports whether the header of a TLS record is the start of a request.
 func looksLikeHTTP(header [5]byte) bool {
 	switch string(header[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH", "PRI *":

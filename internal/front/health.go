@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
 
@@ -51,7 +52,7 @@ func (s *server) answerHealth(ex *exchange) bool {
 	ex.Release()
 	ex.respond(&wire.Reply{
 		Kind: wire.ReplyResponse, Status: []byte(status), Body: append(body, '\n'),
-		Headers: []wire.HeaderField{
+		Headers: []http1.Field{
 			{Name: []byte("Content-Type"), Value: []byte("application/json")},
 			{Name: []byte("Cache-Control"), Value: []byte("no-store")},
 		},
@@ -64,7 +65,7 @@ func (s *server) answerHealth(ex *exchange) bool {
 func (s *server) readiness() health {
 	h := health{Workers: s.queue.Load().Ready}
 	switch {
-	case s.isLast() || s.isDraining():
+	case s.isDeparting() || s.isDraining():
 		h.Reason = "the server is leaving"
 	case h.Workers == 0:
 		h.Reason = "no worker is ready"

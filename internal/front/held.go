@@ -2,6 +2,7 @@ package front
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"runtime"
@@ -66,24 +67,24 @@ func (c *config) bounds(memory int64) account.Limits {
 // clientAddr is the address whose bounds hold for a connection; none for one that may
 // stand for many clients: of a unix socket, or of a proxy that is trusted.
 func (c *conn) clientAddr(cfg *config) netip.Addr {
-	o := &c.origin
-	if !o.proxied && (cfg.trusts(o.peer) || cfg.mayProxyFor(o.peer)) {
+	info := &c.info
+	if !info.proxied && (cfg.trusts(info.peerAddr) || cfg.mayProxyFor(info.peerAddr)) {
 		return netip.Addr{}
 	}
-	if o.client.Is6() { // of IPv6 a client has a network
-		if p, err := o.client.WithZone("").Prefix(64); err == nil {
+	if info.client.Is6() { // of IPv6 a client has a network
+		if p, err := info.client.WithZone("").Prefix(64); err == nil {
 			return p.Addr()
 		}
 	}
-	return o.client
+	return info.client
 }
 
 // name is what the log calls the client.
-func (o *origin) name() string {
-	if o.remote == "" {
-		return "a connection of " + o.bind
+func (info *connInfo) name() string {
+	if info.remote == "" {
+		return "a connection of " + info.bind
 	}
-	return "ip=" + o.remote
+	return "ip=" + info.remote
 }
 
 // hold notes that n more bytes are held for the client, or, if that is negative, less.
@@ -102,7 +103,7 @@ func (c *conn) cutOff() {
 	c.mu.Lock()
 	c.ending = true
 	c.mu.Unlock()
-	if sk := c.socket.Load(); sk != nil && sk.dismiss(websocket.CloseTryAgainLater, "too much memory") && !c.out.IsWriting() {
+	if sk := c.webSocket.Load(); sk != nil && sk.dismiss(websocket.CloseTryAgainLater, "too much memory") && !c.out.IsWriting() {
 		return // it has a close frame, and the reader ends
 	}
 	c.s.queue.CancelByClient(&c.ex.Job)
@@ -122,17 +123,18 @@ func (s *server) wasCutOff(cut account.Cut) {
 
 // refuse ends a connection of a client that has too many.
 func (c *conn) refuse(connections int, cfg *config) {
-	c.s.refusals.say(c.s.log, tooManyConnections(&c.origin, connections))
+	c.s.refusals.say(c.s.log, tooManyConnections(&c.info, connections))
 	if cfg.TLS == nil {
 		_ = c.sock.SetWriteDeadline(time.Now().Add(time.Second)) // it fits what the kernel keeps
-		_, _ = c.sock.Write(http1.AppendErrorPage(nil, 503, reasons[503], "", date(time.Now())))
+		head, body := http1.ErrorPage(503, http.StatusText(503), "", date(time.Now()))
+		_, _ = c.sock.Write(append(head, body...))
 	}
 	c.held.Close()
 	c.sock.Close()
 }
 
-func tooManyConnections(o *origin, connections int) string {
-	return fmt.Sprintf("Refusing a connection of %s: it has %d, the most that limit_client_connections allows", o.name(), connections-1)
+func tooManyConnections(info *connInfo, connections int) string {
+	return fmt.Sprintf("Refusing a connection of %s: it has %d, the most that limit_client_connections allows", info.name(), connections-1)
 }
 
 // A complaint is a line of the log that is written at once, and if there are more of

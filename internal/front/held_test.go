@@ -92,7 +92,7 @@ func TestHeldIsCounted(t *testing.T) {
 			id, _, _ := w.beginNext()
 			return c, id
 		}},
-		"an upload": {feedPiece, func(r *rig, w *fakeWorker) (*client, uint32) {
+		"an upload": {streamPiece, func(r *rig, w *fakeWorker) (*client, uint32) {
 			c := post(r, 5<<20, "x")
 			w.beginNext()
 			return c, 0
@@ -394,15 +394,15 @@ func TestClientAddr(t *testing.T) {
 		{"2001:db8:1:2:3:4:5:6", "", "2001:db8:1:2::"},
 		{"", "", ""},
 	} {
-		var o origin
+		var o connInfo
 		if c.peer != "" {
-			o.peer = netip.MustParseAddr(c.peer)
-			o.client = o.peer
+			o.peerAddr = netip.MustParseAddr(c.peer)
+			o.client = o.peerAddr
 		}
 		if c.proxied != "" {
 			o.client, o.proxied = netip.MustParseAddr(c.proxied), true
 		}
-		got := (&conn{origin: o}).clientAddr(known)
+		got := (&conn{info: o}).clientAddr(known)
 		if c.want == "" && got.IsValid() || c.want != "" && got.String() != c.want {
 			t.Errorf("%+v: %s", c, got)
 		}

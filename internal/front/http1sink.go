@@ -130,7 +130,7 @@ func (c *conn) StopWriting() {
 // ResponseDone is called when all of a response is with the kernel. keep:
 // another request may follow.
 func (c *conn) ResponseDone(keep bool) {
-	if f := c.ex.feed; f != nil {
+	if f := c.ex.bodyStream; f != nil {
 		f.stop()
 	}
 	c.mu.Lock()
@@ -138,16 +138,16 @@ func (c *conn) ResponseDone(keep bool) {
 	c.busy = false
 	ending := c.ending
 	if !keep {
-		c.ending, c.answered = true, true
+		c.ending, c.lastAnswered = true, true
 	}
-	c.over.Broadcast()
+	c.notBusy.Broadcast()
 	c.mu.Unlock()
 	if !keep || ending {
 		c.wake()
 	} else if c.s.isDraining() {
-		c.s.settleIdle(c)
+		c.wakeIfOutstaying()
 	} else {
-		c.s.placeChanged()
+		c.s.capacityChanged()
 	}
 }
 
@@ -163,11 +163,10 @@ func (c *conn) Abort() {
 	c.sock.Close()
 }
 
-// answer sends a page of the server's own, to a request that was not read as
-// far as it should have been.
-func (c *conn) answer(page []byte) {
+// answer sends an error page for a request that was not read to its end.
+func (c *conn) answer(head, body []byte) {
 	c.setBusy(true)
 	c.out.Begin(false)
-	c.out.Write(page)
+	c.out.Write(append(head, body...))
 	c.out.Finish(false)
 }

@@ -25,14 +25,14 @@ var (
 	errNotHTTP2 = errors.New("the client does not speak HTTP/2")
 )
 
-// beginsHTTP2 tells whether b is the start of the preface, or starts with it.
+// beginsHTTP2 reports whether b is the start of the preface, or starts with it.
 func beginsHTTP2(b []byte) bool {
 	n := min(len(b), len(http2Preface))
 	return string(b[:n]) == http2Preface[:n]
 }
 
-// An http2Server speaks HTTP/2 on the connections it is given. The protocol is
-// net/http's, the requests become exchanges as those of HTTP/1 do.
+// An http2Server serves HTTP/2 on the connections that it is given. net/http speaks the
+// protocol; the requests become exchanges, like those of HTTP/1.
 type http2Server struct {
 	params http2Params
 	http   *http.Server
@@ -48,15 +48,15 @@ type http2Params struct {
 // serveHTTP2 serves a connection until it is closed.
 func (s *server) serveHTTP2(c *conn) {
 	c.enter(multiplexed)
-	over := make(chan struct{})
-	nc := newHTTP2Conn(c, sync.OnceFunc(func() { close(over) }))
-	if !s.http2For(s.config()).conns.give(nc) {
+	closed := make(chan struct{})
+	nc := newHTTP2Conn(c, sync.OnceFunc(func() { close(closed) }))
+	if !s.http2For(s.config()).conns.offer(nc) {
 		return
 	}
-	<-over
+	<-closed
 }
 
-// http2For is the server for new connections.
+// http2For returns the server for new connections with the settings of cfg.
 func (s *server) http2For(cfg *config) *http2Server {
 	p := http2Params{
 		streams: cfg.HTTP2MaxConcurrentStreams, window: cfg.HTTP2InitialWindowSize, frame: cfg.HTTP2MaxFrameSize, headers: cfg.HTTP2MaxHeaderListSize,
@@ -99,16 +99,15 @@ func (s *server) http2For(cfg *config) *http2Server {
 	return h
 }
 
-// endHTTP2 has all clients of HTTP/2 finish what they have begun. It is called with
-// the mutex held.
-func (s *server) endHTTP2() {
+// endHTTP2Locked tells all clients of HTTP/2 to finish the streams that they have begun.
+func (s *server) endHTTP2Locked() {
 	for _, h := range s.http2 {
 		go h.http.Shutdown(context.Background())
 	}
 	s.http2 = nil
 }
 
-// debugWriter is where net/http complains.
+// A debugWriter takes the complaints of net/http.
 type debugWriter struct{ s *server }
 
 func (w debugWriter) Write(p []byte) (int, error) {
@@ -118,12 +117,12 @@ func (w debugWriter) Write(p []byte) (int, error) {
 
 type connKey struct{}
 
-// withConn makes the connection known to its requests.
+// withConn adds the connection to the context of its requests.
 func withConn(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, nc.(*http2Conn).c)
 }
 
-// handedConns is a listener that accepts the connections it is given.
+// handedConns is a listener that accepts the connections that it is offered.
 type handedConns struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -136,8 +135,8 @@ func newHandedConns() *handedConns {
 	return l
 }
 
-// give hands a connection over; false if nobody takes it any more.
-func (l *handedConns) give(nc net.Conn) bool {
+// offer hands a connection over. It reports false if the listener is closed.
+func (l *handedConns) offer(nc net.Conn) bool {
 	select {
 	case l.conns <- nc:
 		return true
@@ -162,8 +161,8 @@ func (l *handedConns) Close() error {
 
 func (l *handedConns) Addr() net.Addr { return &net.UnixAddr{Name: "http2", Net: "unix"} }
 
-// appendRequest writes a request as HTTP/1.1 would have it, so that the same
-// rules hold for it.
+// appendRequest appends the head of a request as HTTP/1.1 has it, so that the same rules
+// are applied to it.
 func appendRequest(b []byte, r *http.Request) []byte {
 	b = append(b, r.Method...)
 	b = append(b, ' ')

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// maxWatched is how large a frame with fields may be that is looked at, and a
-	// name or a value in it.
+	// maxWatched is the size of the largest frame with fields that is looked at, and of
+	// the largest name or value in it.
 	maxWatched = 64 << 10
 	// fieldTable is the size of the table of fields that a client may count on
 	// (RFC 9113 section 6.5.2): net/http announces no other.
@@ -19,14 +19,15 @@ const (
 // remembers (RFC 7541 section 6.2.2). It makes a request malformed.
 var noSuchField = []byte{0, 1, 'A', 0}
 
-// A fieldWatch reads the fields of requests, and their trailers, for those that
+// A fieldWatch looks in the fields of requests, and in their trailers, for fields that
 // belong to a connection of HTTP/1, for values with whitespace around them, and for
-// the length of a body that is not to come. A request with such a field is malformed and ends with a stream error (RFC
-// 9113 sections 8.1.1 and 8.2.2); net/http would answer it with 400, or not mind. So
-// it gets a field more that net/http ends it for.
+// the length of a body that does not follow. A request with such a field is malformed
+// and ends with a stream error (RFC 9113 sections 8.1.1 and 8.2.2); net/http would
+// answer it with 400, or accept it. So the fieldWatch adds [noSuchField], for which
+// net/http resets the stream.
 type fieldWatch struct {
 	decoder *hpack.Decoder
-	lost    bool // the table is not known any more: everything passes
+	lost    bool // the decoder's table is not known any more: everything passes
 
 	// Of the fields that are being read.
 	bad     bool // there was such a field
@@ -35,16 +36,16 @@ type fieldWatch struct {
 	length  bool // they say that there is a body
 }
 
-// watches tells whether append is to get this frame. Every one must come that
-// holds fields, since each can change the table.
-func (w *fieldWatch) watches(f *frame) bool {
+// loseIfLarge gives up after a frame with fields that is too large to be looked at: each
+// such frame can change the table.
+func (w *fieldWatch) loseIfLarge(f *frame) {
 	if f.length > maxWatched {
 		w.lost = true
 	}
-	return !w.lost
 }
 
-// append appends a frame to dst, changed if the fields that end with it are bad.
+// append appends a frame to dst. It changes the frame if the fields that end with it are
+// bad.
 func (w *fieldWatch) append(dst, whole []byte) []byte {
 	fragment, priority, ok := fieldsOf(whole)
 	if whole[3] == frameHeaders {
@@ -63,7 +64,7 @@ func (w *fieldWatch) append(dst, whole []byte) []byte {
 		ok = w.decoder.Close() == nil
 	}
 	if !ok {
-		w.lost = true // net/http finds the same mistake
+		w.lost = true // net/http finds the same error
 		return append(dst, whole...)
 	}
 	if !end || !w.bad && !(w.last && w.request && w.length) {
@@ -79,8 +80,8 @@ func (w *fieldWatch) append(dst, whole []byte) []byte {
 	return dst
 }
 
-// fieldsOf finds the part of a HEADERS or CONTINUATION frame that holds fields,
-// and that which says the priority; false if the frame is malformed.
+// fieldsOf returns the part of a HEADERS or CONTINUATION frame that holds fields, and
+// the part that holds the priority. It reports false if the frame is malformed.
 func fieldsOf(whole []byte) (fragment, priority []byte, ok bool) {
 	fragment = whole[frameHeader:]
 	if whole[3] == frameContinuation {

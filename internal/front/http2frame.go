@@ -20,7 +20,8 @@ const (
 	frameHeader = 9
 )
 
-// A frame is what stands at the start of one.
+// A frame is the header of an HTTP/2 frame, with the first payload bytes where they are
+// needed to judge it.
 type frame struct {
 	kind, flags byte
 	length      int
@@ -32,42 +33,43 @@ type frame struct {
 
 // A frameScanner finds the frames in a stream of bytes.
 type frameScanner struct {
-	head [frameHeader + 4]byte
-	n    int // bytes of head
-	left int // bytes of the payload that are to come
+	head    [frameHeader + 4]byte
+	n       int // bytes of head
+	payload int // bytes of it that are still to come
 }
 
-// scan calls each for every frame, once its start is there.
+// scan calls each for every frame as soon as its start has come.
 func (s *frameScanner) scan(p []byte, each func(*frame)) {
 	for len(p) > 0 {
-		if s.left > 0 && s.n == 0 {
-			k := min(s.left, len(p))
-			s.left -= k
+		if s.payload > 0 && s.n == 0 {
+			k := min(s.payload, len(p))
+			s.payload -= k
 			p = p[k:]
 			continue
 		}
-		k := s.fill(p)
+		k := s.addHead(p)
 		p = p[k:]
-		if f, ok := s.frame(); ok {
+		if f, ok := s.next(); ok {
 			each(&f)
 		}
 	}
 }
 
-// fill takes bytes into the head, as many as are needed to understand it.
-func (s *frameScanner) fill(p []byte) int {
-	k := copy(s.head[s.n:s.want()], p)
+// addHead adds bytes of p to the head, as many as are needed to understand it, and
+// returns how many.
+func (s *frameScanner) addHead(p []byte) int {
+	k := copy(s.head[s.n:s.headSize()], p)
 	s.n += k
 	if s.n == frameHeader {
-		m := copy(s.head[s.n:s.want()], p[k:])
+		m := copy(s.head[s.n:s.headSize()], p[k:])
 		s.n += m
 		k += m
 	}
 	return k
 }
 
-// want is how long the head is to be.
-func (s *frameScanner) want() int {
+// headSize returns how many bytes the head has to have.
+func (s *frameScanner) headSize() int {
 	if s.n < frameHeader {
 		return frameHeader
 	}
@@ -85,10 +87,10 @@ func (s *frameScanner) length() int {
 	return int(s.head[0])<<16 | int(s.head[1])<<8 | int(s.head[2])
 }
 
-// frame returns what is in the head, if that is all there; the rest of the
-// payload is expected then.
-func (s *frameScanner) frame() (frame, bool) {
-	if s.n < frameHeader || s.n < s.want() {
+// next returns the frame whose head is complete, if it is; the rest of its payload is
+// expected then.
+func (s *frameScanner) next() (frame, bool) {
+	if s.n < frameHeader || s.n < s.headSize() {
 		return frame{}, false
 	}
 	f := frame{kind: s.head[3], flags: s.head[4], length: s.length(), stream: binary.BigEndian.Uint32(s.head[5:]) &^ (1 << 31)}
@@ -103,30 +105,30 @@ func (s *frameScanner) frame() (frame, bool) {
 	case frameUpdate:
 		f.increment = binary.BigEndian.Uint32(s.head[frameHeader:]) &^ (1 << 31)
 	}
-	s.left = f.length - (s.n - frameHeader)
+	s.payload = f.length - (s.n - frameHeader)
 	s.n = 0
 	return f, true
 }
 
-// An http2Filter is what the bytes of a client pass through: it looks for a flood,
-// and lets each setting stand in a SETTINGS frame once only. net/http takes
-// repetitions for an error, where RFC 9113 section 6.5.3 has the last one hold.
-// Fields that HTTP/2 does not have make a request malformed; see [fieldWatch].
+// An http2Filter checks the bytes that a client sends before net/http reads them: it
+// looks for a flood, and removes settings that are repeated in one SETTINGS frame.
+// net/http treats repetitions as an error; by RFC 9113 section 6.5.3 the last one
+// holds. Fields that HTTP/2 does not have make a request malformed; see [fieldWatch].
 type http2Filter struct {
 	limits  *floodLimits
 	unread  *unread
 	scanner frameScanner
 	fields  fieldWatch
 	preface int    // bytes of it that have passed
-	whole   []byte // a frame that is not all there, and passes as one
-	want    int    // bytes of it, when it is
+	whole   []byte // a frame that passes as one, as far as it has come
+	size    int    // of that frame; 0: there is none
 }
 
-// maxSettings is how large a SETTINGS frame may be that is put in order; net/http
-// refuses those of more than 100 settings.
+// maxSettings is the largest SETTINGS frame that is put in order; net/http refuses those
+// of more than 100 settings.
 const maxSettings = 100 * 6
 
-// filter appends to dst what of p may pass.
+// filter appends to dst the bytes of p that may pass.
 func (h *http2Filter) filter(dst, p []byte) ([]byte, error) {
 	if k := min(len(http2Preface)-h.preface, len(p)); k > 0 {
 		dst = append(dst, p[:k]...)
@@ -136,33 +138,33 @@ func (h *http2Filter) filter(dst, p []byte) ([]byte, error) {
 	s := &h.scanner
 	for len(p) > 0 {
 		switch {
-		case h.want > 0:
-			k := min(h.want-len(h.whole), len(p))
+		case h.size > 0:
+			k := min(h.size-len(h.whole), len(p))
 			h.whole = append(h.whole, p[:k]...)
 			p = p[k:]
-			dst = h.passWhole(dst)
-		case s.n == 0 && s.left > 0:
-			k := min(s.left, len(p))
+			dst = h.appendWhole(dst)
+		case s.n == 0 && s.payload > 0:
+			k := min(s.payload, len(p))
 			dst = append(dst, p[:k]...)
-			s.left -= k
+			s.payload -= k
 			p = p[k:]
 		default:
-			p = p[s.fill(p):]
+			p = p[s.addHead(p):]
 			read := s.n
-			f, ok := s.frame()
+			f, ok := s.next()
 			if !ok {
 				continue
 			}
-			if !h.limits.received(&f, now()) {
+			if !h.limits.allow(&f, now()) {
 				return nil, errFlood
 			}
 			if f.kind == frameData {
-				h.unread.received(f.length)
+				h.unread.add(f.length)
 			}
-			if h.holds(&f) {
-				h.whole, h.want = append(h.whole[:0], s.head[:read]...), frameHeader+f.length
-				s.left = 0
-				dst = h.passWhole(dst)
+			if h.passesWhole(&f) {
+				h.whole, h.size = append(h.whole[:0], s.head[:read]...), frameHeader+f.length
+				s.payload = 0
+				dst = h.appendWhole(dst)
 				continue
 			}
 			dst = append(dst, s.head[:read]...)
@@ -171,20 +173,21 @@ func (h *http2Filter) filter(dst, p []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// holds tells whether a frame is to pass as one.
-func (h *http2Filter) holds(f *frame) bool {
+// passesWhole reports whether a frame is looked at as a whole.
+func (h *http2Filter) passesWhole(f *frame) bool {
 	switch f.kind {
 	case frameSettings:
 		return f.flags&flagAck == 0 && f.length > 6 && f.length <= maxSettings
 	case frameHeaders, frameContinuation:
-		return h.fields.watches(f)
+		h.fields.loseIfLarge(f)
+		return !h.fields.lost
 	}
 	return false
 }
 
-// passWhole appends the frame that was held, once all of it is there.
-func (h *http2Filter) passWhole(dst []byte) []byte {
-	if len(h.whole) < h.want {
+// appendWhole appends the frame in h.whole once all of it has come.
+func (h *http2Filter) appendWhole(dst []byte) []byte {
+	if len(h.whole) < h.size {
 		return dst
 	}
 	if h.whole[3] == frameSettings {
@@ -192,7 +195,7 @@ func (h *http2Filter) passWhole(dst []byte) []byte {
 	} else {
 		dst = h.fields.append(dst, h.whole)
 	}
-	h.want = 0
+	h.size = 0
 	if cap(h.whole) > http2Buffer {
 		h.whole = nil
 	}
@@ -222,7 +225,7 @@ func setLength(whole []byte) {
 	whole[0], whole[1], whole[2] = byte(n>>16), byte(n>>8), byte(n)
 }
 
-// repeatsLater tells whether the setting at the start of payload comes again.
+// repeatsLater reports whether the setting at the start of payload comes again.
 func repeatsLater(payload []byte) bool {
 	for i := 6; i < len(payload); i += 6 {
 		if payload[i] == payload[0] && payload[i+1] == payload[1] {

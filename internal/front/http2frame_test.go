@@ -13,7 +13,7 @@ import (
 // filtered is what passes of input, in pieces of up to most bytes.
 func filtered(input []byte, most int) ([]byte, error) {
 	var limits floodLimits
-	limits.begin(now())
+	limits.init(now())
 	h := http2Filter{limits: &limits}
 	var out []byte
 	rnd := rand.New(rand.NewPCG(uint64(len(input)), 3))
@@ -99,12 +99,12 @@ func TestFloodLimits(t *testing.T) {
 	empty, update := &frame{kind: frameData}, &frame{kind: 8}
 	until := func(f *frame, also func(l *floodLimits)) int {
 		var l floodLimits
-		l.begin(0)
+		l.init(0)
 		for n := range 100000 {
 			if also != nil {
 				also(&l)
 			}
-			if !l.received(f, 0) {
+			if !l.allow(f, 0) {
 				return n
 			}
 		}
@@ -118,17 +118,17 @@ func TestFloodLimits(t *testing.T) {
 		"PING":          {ping, nil, idleFrames},
 		"empty DATA":    {empty, nil, idleFrames},
 		"RST_STREAM":    {reset, nil, resets},
-		"rapid reset":   {reset, func(l *floodLimits) { l.received(headers, 0) }, resets},
+		"rapid reset":   {reset, func(l *floodLimits) { l.allow(headers, 0) }, resets},
 		"DATA":          {&frame{kind: frameData, length: 1, data: 1}, nil, -1},
 		"last DATA":     {&frame{kind: frameData, flags: flagEndStream}, nil, -1},
 		"requests":      {headers, nil, -1},
-		"with PRIORITY": {&frame{kind: 2}, func(l *floodLimits) { l.received(headers, 0) }, -1},
+		"with PRIORITY": {&frame{kind: 2}, func(l *floodLimits) { l.allow(headers, 0) }, -1},
 		"WINDOW_UPDATE": {update, nil, idleFrames},
-		"a download":    {update, func(l *floodLimits) { l.sent(&frame{kind: frameData, length: 512, data: 512}, 0) }, -1},
+		"a download":    {update, func(l *floodLimits) { l.countSent(&frame{kind: frameData, length: 512, data: 512}, 0) }, -1},
 		// The server's own reset of a stream, for something that the client did.
-		"made you reset":  {headers, func(l *floodLimits) { l.sent(&frame{kind: frameReset, code: 1}, 0) }, resets},
-		"answered early":  {headers, func(l *floodLimits) { l.sent(&frame{kind: frameReset}, 0) }, -1},
-		"PING in between": {ping, func(l *floodLimits) { l.received(&frame{kind: frameData, length: 9, data: 9}, 0) }, idleFrames},
+		"made you reset":  {headers, func(l *floodLimits) { l.countSent(&frame{kind: frameReset, code: 1}, 0) }, resets},
+		"answered early":  {headers, func(l *floodLimits) { l.countSent(&frame{kind: frameReset}, 0) }, -1},
+		"PING in between": {ping, func(l *floodLimits) { l.allow(&frame{kind: frameData, length: 9, data: 9}, 0) }, idleFrames},
 	} {
 		if got := until(c.frame, c.also); got != c.want {
 			t.Errorf("%s: the flood is found after %d frames, want %d", name, got, c.want)
@@ -137,16 +137,16 @@ func TestFloodLimits(t *testing.T) {
 
 	// What comes slowly is no flood, and what was spared does not pile up.
 	var l floodLimits
-	l.begin(0)
+	l.init(0)
 	t0 := int64(0)
 	for range 50000 {
 		t0 += second / idleRate
-		if !l.received(ping, t0) {
+		if !l.allow(ping, t0) {
 			t.Fatal("the rate is not given")
 		}
 	}
 	n := 0
-	for l.received(ping, t0) {
+	for l.allow(ping, t0) {
 		n++
 	}
 	if n < idleFrames-2 || n > idleFrames {

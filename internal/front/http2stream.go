@@ -34,7 +34,7 @@ type stream struct {
 
 	work    chan struct{}   // run is to be called
 	wanted  <-chan struct{} // the feed is to look
-	over    chan struct{}   // closed when all is written
+	written chan struct{}   // closed when all is
 	aborted atomic.Bool     // the client must see that it is not complete
 	ended   atomic.Bool     // all of the body is in the outbox
 
@@ -61,9 +61,9 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 	c.served.Store(true)
 	st := &stream{
 		s: s, w: w, r: r, control: http.NewResponseController(w),
-		work: make(chan struct{}, 1), over: make(chan struct{}),
+		work: make(chan struct{}, 1), written: make(chan struct{}),
 	}
-	st.ex.s, st.ex.from, st.ex.to, st.ex.req = s, &c.origin, st, &st.req
+	st.ex.s, st.ex.info, st.ex.to, st.ex.req = s, &c.info, st, &st.req
 	st.out.Init(st, st)
 	st.ex.holder = c.held
 	st.out.SetHolder(c.held)
@@ -77,10 +77,10 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 		st.ex.Release()
 		st.giveUp(err)
 	} else {
-		f := st.ex.feed // a worker of another kind may get one that needs nothing of this stream
+		f := st.ex.bodyStream // a worker of another kind may get one that needs nothing of this stream
 		s.submit(&st.ex, time.Now())
 		if f != nil {
-			go st.runFeed(f)
+			go st.streamBody(f)
 		}
 	}
 	st.write()
@@ -101,7 +101,7 @@ func (st *stream) read() error {
 	}
 	st.req.Major, st.req.Minor = 2, 0
 	if st.crowded {
-		st.s.refusals.say(st.s.log, "Refusing a stream of "+st.ex.from.name()+": it has as many as limit_client_streams allows")
+		st.s.refusals.say(st.s.log, "Refusing a stream of "+st.ex.info.name()+": it has as many as limit_client_streams allows")
 		return errCrowded
 	}
 	if st.r.ContentLength == 0 { // −1 is that of a body without a declared size
@@ -109,21 +109,21 @@ func (st *stream) read() error {
 			// Most of these end sooner, see fieldWatch.
 			return http1.NewError(http1.InvalidHeader, []byte("CONTENT-LENGTH"))
 		}
-		return st.ex.pack(nil, st.req.ContentLength)
+		return st.ex.encode(nil, st.req.ContentLength)
 	}
 	if err := st.ex.wanted(st.req.ContentLength); err != nil {
 		return err
 	}
 	if st.ex.kind == dispatch.ASGI && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
-		st.beginFeed()
-		return st.ex.pack(nil, st.req.ContentLength)
+		st.beginBodyStream()
+		return st.ex.encode(nil, st.req.ContentLength)
 	}
 	body := st.ex.spool()
 	if err := st.readBody(body); err != nil {
 		body.close()
 		return err
 	}
-	return st.ex.pack(body, body.size)
+	return st.ex.encode(body, body.size)
 }
 
 func (st *stream) readBody(body *spool) error {
@@ -132,8 +132,8 @@ func (st *stream) readBody(body *spool) error {
 	defer copyBuffers.Put(buf)
 	st.ex.holder.Hold(copyBuffer)
 	defer st.ex.holder.Hold(-copyBuffer)
-	var u upload
-	u.begin()
+	var u bodyRate
+	u.start()
 	begun, set := time.Now(), time.Time{}
 	for {
 		if t := time.Now(); (cfg.bodyTimeout > 0 || cfg.BodyMinRate > 0) && t.Sub(set) > rateWindow/8 {
@@ -152,8 +152,8 @@ func (st *stream) readBody(body *spool) error {
 		switch {
 		case err == io.EOF:
 			return nil
-		case u.judge(now(), cfg):
-			return *u.slow.Load()
+		case u.measure(now(), cfg):
+			return *u.tooSlow.Load()
 		case isTimeout(err):
 			return errTooSlow
 		case err != nil:
@@ -168,9 +168,8 @@ func (st *stream) giveUp(err error) {
 	var status statusError
 	switch {
 	case errors.As(err, &bad):
-		st.s.log.Warnf("Invalid request from ip=%s: %s", st.ex.from.remote, bad.Text)
-		page := http1.AppendErrorPage(nil, bad.Status, bad.Reason, bad.Message, nil)
-		_, body, _ := bytes.Cut(page, []byte("\r\n\r\n"))
+		st.s.log.Warnf("Invalid request from ip=%s: %s", st.ex.info.remote, bad.Text)
+		body := http1.ErrorBody(bad.Reason, bad.Message)
 		st.head = http2Head{waits: true, code: bad.Status, fields: [][2]string{
 			{"Content-Type", "text/html"}, {"Content-Length", strconv.Itoa(len(body))},
 		}}
@@ -202,7 +201,7 @@ func (st *stream) write() {
 		case <-gone:
 			gone = nil
 			st.s.queue.CancelByClient(&st.ex.Job)
-		case <-st.over:
+		case <-st.written:
 			if st.aborted.Load() {
 				st.flushBegun()
 				panic(http.ErrAbortHandler) // resets the stream
@@ -379,10 +378,10 @@ func (st *stream) StartWriting() {
 func (st *stream) StopWriting() {}
 
 func (st *stream) ResponseDone(bool) {
-	if f := st.ex.feed; f != nil {
+	if f := st.ex.bodyStream; f != nil {
 		f.stop()
 	}
-	close(st.over)
+	close(st.written)
 }
 
 func (st *stream) Abort() { st.aborted.Store(true) }
@@ -404,7 +403,7 @@ func (st *stream) Send(p []byte) error {
 	return err
 }
 
-func (st *stream) SendFile(p outbox.FilePart) (int, error) { return copyPiece(p, st.Send) }
+func (st *stream) SendFile(p outbox.FilePart) (int, error) { return copyPart(p, st.Send) }
 
 func (st *stream) Flush() error {
 	if st.ended.Load() {

@@ -13,18 +13,18 @@ import (
 const judgeEvery = time.Second
 
 // beginFeed makes the feed of a request of HTTP/2.
-func (st *stream) beginFeed() {
-	f := &feed{ex: &st.ex, source: st.r.Body, limit: st.ex.cfg.LimitRequestBody, left: st.req.ContentLength}
+func (st *stream) beginBodyStream() {
+	f := &bodyStream{ex: &st.ex, source: st.r.Body, limit: st.ex.cfg.LimitRequestBody, left: st.req.ContentLength}
 	f.wake, st.wanted = waker()
-	f.upload = new(upload)
-	f.upload.begin()
-	st.ex.feed = f
+	f.rate = new(bodyRate)
+	f.rate.start()
+	st.ex.bodyStream = f
 }
 
 // runFeed feeds the body to the worker. What the worker does not want stays with the
 // client: the window of the stream is not made larger.
-func (st *stream) runFeed(f *feed) {
-	err := st.feedBody(f)
+func (st *stream) streamBody(f *bodyStream) {
+	err := st.readStream(f)
 	if err == nil {
 		return
 	}
@@ -40,12 +40,12 @@ func (st *stream) runFeed(f *feed) {
 	st.s.queue.CancelByClient(&st.ex.Job)
 }
 
-func (st *stream) feedBody(f *feed) error {
-	buf := feedBuffers.Get().(*feedBuffer)
-	defer feedBuffers.Put(buf)
+func (st *stream) readStream(f *bodyStream) error {
+	buf := partBuffers.Get().(*partBuffer)
+	defer partBuffers.Put(buf)
 	st.ex.holder.Hold(int64(len(buf)))
 	defer st.ex.holder.Hold(-int64(len(buf)))
-	u := f.upload
+	u := f.rate
 	if cfg := st.ex.cfg; cfg.bodyTimeout > 0 || cfg.BodyMinRate > 0 {
 		defer st.judge(f, cfg)()
 	}
@@ -54,7 +54,7 @@ func (st *stream) feedBody(f *feed) error {
 		for room <= 0 && !over {
 			since := now()
 			<-st.wanted
-			u.excuse(now() - since)
+			u.pause(now() - since)
 			room, over = f.wanted()
 		}
 		if over {
@@ -67,7 +67,7 @@ func (st *stream) feedBody(f *feed) error {
 		if _, over := f.wanted(); over {
 			return nil
 		}
-		if slow := u.slow.Load(); slow != nil && err != nil {
+		if slow := u.tooSlow.Load(); slow != nil && err != nil {
 			return *slow
 		}
 		end, err := f.pass(buf, n, err)
@@ -78,7 +78,7 @@ func (st *stream) feedBody(f *feed) error {
 }
 
 // judge looks after the pace of a body that is being fed, until it is stopped.
-func (st *stream) judge(f *feed, cfg *config) (stop func()) {
+func (st *stream) judge(f *bodyStream, cfg *config) (stop func()) {
 	var mu sync.Mutex
 	stopped := false
 	var timer *time.Timer
@@ -88,7 +88,7 @@ func (st *stream) judge(f *feed, cfg *config) (stop func()) {
 		if stopped {
 			return
 		}
-		if !f.upload.judge(now(), cfg) {
+		if !f.rate.measure(now(), cfg) {
 			timer.Reset(judgeEvery)
 			return
 		}

@@ -29,7 +29,7 @@ func (c *conn) watch() {
 		if !c.isBusy() || c.w == len(c.buf) {
 			return
 		}
-		if err := c.fill(); err != nil && !isTimeout(err) {
+		if err := c.read(); err != nil && !isTimeout(err) {
 			c.lost(err)
 			return
 		}
@@ -67,7 +67,7 @@ func (c *conn) awaitAnswer() {
 	}
 	c.mu.Lock()
 	for c.busy {
-		c.over.Wait()
+		c.notBusy.Wait()
 	}
 	c.mu.Unlock()
 }

@@ -29,14 +29,14 @@ type listener struct {
 	file     *os.File
 	ln       net.Listener
 	endpoint *endpoint
-	done     chan struct{} // accepting has ended
-	ending   chan bool     // true: empty the queue first
+	stopped  chan struct{} // closed when accepting has ended
+	stop     chan bool     // true: accept what is in the backlog first
 
 	refusing atomic.Bool // see listen.RefuseNew
-	over     atomic.Bool // it is not to accept for long
+	closing  atomic.Bool // it does not accept for much longer
 }
 
-// listen makes the listeners those that the master gave.
+// listen opens the listeners that the master gave, and closes all others.
 func (s *server) listen(want []wire.Listener, files []*os.File) {
 	if len(files) != len(want) {
 		s.log.Errorf("control message with %d listeners and %d descriptors", len(want), len(files))
@@ -64,12 +64,12 @@ func (s *server) listen(want []wire.Listener, files []*os.File) {
 		}
 		l := &listener{
 			Listener: w, file: files[i], ln: ln, endpoint: newEndpoint(w.Bind, w.Network),
-			done: make(chan struct{}), ending: make(chan bool, 1),
+			stopped: make(chan struct{}), stop: make(chan bool, 1),
 		}
 		s.mu.Lock()
 		s.listeners[w.ID] = l
 		s.mu.Unlock()
-		go l.accept(s)
+		go l.run(s)
 	}
 	s.mu.Lock()
 	var old []*listener
@@ -81,12 +81,13 @@ func (s *server) listen(want []wire.Listener, files []*os.File) {
 	}
 	s.mu.Unlock()
 	for _, l := range old {
-		go l.end(s, true, false)
+		go l.close(s, true, false)
 	}
 }
 
-func (l *listener) accept(s *server) {
-	defer close(l.done)
+// run accepts connections until the listener is closed.
+func (l *listener) run(s *server) {
+	defer close(l.stopped)
 	complained := false
 	for {
 		nc, err := l.ln.Accept()
@@ -94,13 +95,13 @@ func (l *listener) accept(s *server) {
 		case err == nil:
 			complained = false
 			l.admit(nc)
-			s.makePlace(l)
+			s.awaitCapacity(l)
 			s.serve(nc, l.endpoint, nil)
 		case errors.Is(err, net.ErrClosed):
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if <-l.ending {
-				l.acceptQueued(s)
+			if <-l.stop {
+				l.acceptBacklog(s)
 			}
 			return
 		default:
@@ -113,15 +114,15 @@ func (l *listener) accept(s *server) {
 	}
 }
 
-// admit lets a connection that came while others were refused receive data.
+// admit lets a connection receive data that came while others were refused.
 func (l *listener) admit(nc net.Conn) {
 	if sc, ok := nc.(syscall.Conn); ok && l.refusing.Load() {
 		_ = listen.Admit(sc) // a connection that is gone already will show it
 	}
 }
 
-// acceptQueued accepts what the kernel still holds, without waiting.
-func (l *listener) acceptQueued(s *server) {
+// acceptBacklog accepts the connections that the kernel still holds, without waiting.
+func (l *listener) acceptBacklog(s *server) {
 	raw, err := l.ln.(interface {
 		SyscallConn() (syscall.RawConn, error)
 	}).SyscallConn()
@@ -130,7 +131,7 @@ func (l *listener) acceptQueued(s *server) {
 	}
 	_ = raw.Control(func(fd uintptr) {
 		for {
-			nfd, err := accept(int(fd))
+			nfd, err := acceptNow(int(fd))
 			if errors.Is(err, unix.EINTR) || errors.Is(err, unix.ECONNABORTED) {
 				continue
 			}
@@ -148,10 +149,10 @@ func (l *listener) acceptQueued(s *server) {
 	})
 }
 
-// end stops accepting and closes the listener. With empty, what the kernel has
-// accepted already is served; with refuse, the kernel accepts no more meanwhile,
-// for any process that holds the socket.
-func (l *listener) end(s *server, empty, refuse bool) {
+// close stops accepting and closes the listener. With empty, connections that the kernel
+// has accepted already are served; with refuse, the kernel accepts no more meanwhile, for
+// any process that holds the socket.
+func (l *listener) close(s *server, empty, refuse bool) {
 	wait := time.Duration(0)
 	if refuse && l.Network == listen.TCP {
 		if err := listen.RefuseNew(l.file); err == nil {
@@ -159,13 +160,13 @@ func (l *listener) end(s *server, empty, refuse bool) {
 			l.refusing.Store(true)
 		}
 	}
-	l.ending <- empty
+	l.stop <- empty
 	s.mu.Lock()
-	l.over.Store(true)
-	s.place.Broadcast()
+	l.closing.Store(true)
+	s.capacity.Broadcast()
 	s.mu.Unlock()
 	l.ln.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(wait))
-	<-l.done
+	<-l.stopped
 	l.ln.Close()
 	l.file.Close()
 }

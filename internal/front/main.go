@@ -41,7 +41,7 @@ func Main(control, dump *os.File) int {
 	oslayer.SetTitle(os.Args[0])
 	s := newServer(errlog.New(os.Stderr), number, func(m wire.FromFront) { conn.Send(m) })
 	s.collector.Store(newCollector(os.Getenv))
-	s.send(wire.FromFront{Type: wire.TypeReady})
+	s.sendMaster(wire.FromFront{Type: wire.TypeReady})
 	s.obey(conn)
 	s.accessLog.file.close()
 	s.outlets.Close()

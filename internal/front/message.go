@@ -64,7 +64,7 @@ func (ex *exchange) beginMessage() []byte {
 	switch {
 	case ex.kind == dispatch.Sync:
 		return wire.AppendRequest(ex.message)
-	case ex.feed != nil:
+	case ex.bodyStream != nil:
 		return wire.AppendEvent(ex.message, wire.EventUpload, 1)
 	}
 	return wire.AppendEvent(ex.message, wire.EventRequest, 1)
@@ -73,12 +73,12 @@ func (ex *exchange) beginMessage() []byte {
 // pack makes the message for the worker. body, which it takes over, is nil if
 // the request has none, and its start if more of it is fed to the worker; length
 // is its size, or −1 if there is none at all.
-func (ex *exchange) pack(body *spool, length int64) error {
+func (ex *exchange) encode(body *spool, length int64) error {
 	if body == nil {
 		body = &noBody
 	}
 	if ex.kind == dispatch.ASGI && body.file != nil {
-		ex.feedFile(body)
+		ex.streamFile(body)
 		body = &noBody
 	}
 	head, err := ex.beginMessage(), error(nil)
@@ -101,7 +101,7 @@ func (ex *exchange) pack(body *spool, length int64) error {
 	}
 	message := body.appendTo(ex.message)
 	if len(message) > wire.MaxMessage {
-		return ex.spill(body)
+		return ex.toFile(body)
 	}
 	ex.message = message
 	ex.holdMessage()
@@ -127,7 +127,7 @@ var noBody spool
 
 // spill puts a head that is too large for a message into a file, and the item for the
 // body with it. There its environ is one dict.
-func (ex *exchange) spill(body *spool) error {
+func (ex *exchange) toFile(body *spool) error {
 	content, missing := wire.AppendTuple(nil, 2), 2
 	head := ex.headAt()
 	if ex.kind == dispatch.Sync {
@@ -161,7 +161,7 @@ func (ex *exchange) reencode(kind dispatch.Kind, arena *wire.Arena) error {
 	if ex.kind == kind && !foreign {
 		return nil
 	}
-	if ex.feed != nil {
+	if ex.bodyStream != nil {
 		return errOtherKind
 	}
 	if len(body.mem) > 0 {
@@ -177,7 +177,7 @@ func (ex *exchange) reencode(kind dispatch.Kind, arena *wire.Arena) error {
 	ex.body = nil
 	ex.Release()
 	ex.kind = kind
-	return ex.pack(body, length)
+	return ex.encode(body, length)
 }
 
 var errOtherKind = errors.New("its body is on its way to an app of another kind")

@@ -6,10 +6,10 @@ import (
 	"indrik/internal/errlog"
 )
 
-// What a client sends that asks for nothing, or for next to nothing, costs it little and
-// this process more. It is read no faster than below: whoever sends more waits, and not
-// those who want the processor for something else. HTTP/2 has bounds besides, beyond
-// which a connection is closed; see http2flood.go.
+// What asks for nothing, or for next to nothing, costs a client little to send and this
+// process more to read. It is read no faster than the rates below: a client that sends
+// more waits, instead of those who need the processor for something else. HTTP/2 has
+// other bounds besides, beyond which a connection is closed; see http2flood.go.
 const (
 	// Frames of WebSocket: pings, pongs, fragments that are empty or tiny.
 	idleSocketFrames = 500
@@ -17,39 +17,31 @@ const (
 	// Chunks of a body of HTTP/1, and DATA frames of HTTP/2, of a few bytes.
 	smallPieces    = 10000
 	smallPieceRate = 20000 // a second
-	smallPiece     = 16    // bytes; fewer are few
-	// paceLook is how often somebody who waits looks whether that is of use.
-	paceLook = 100 * time.Millisecond
+	smallPiece     = 16    // bytes; fewer are a few
+	// paceCheck is how often a reader that waits checks whether it still has to.
+	paceCheck = 100 * time.Millisecond
 )
 
-func socketPace() allowance {
-	return allowance{most: idleSocketFrames, rate: idleSocketRate, since: now()}
+func socketPace() tokenBucket {
+	return tokenBucket{burst: idleSocketFrames, rate: idleSocketRate, refilled: now()}
 }
 
-func piecePace() allowance {
-	return allowance{most: smallPieces, rate: smallPieceRate, since: now()}
+func piecePace() tokenBucket {
+	return tokenBucket{burst: smallPieces, rate: smallPieceRate, refilled: now()}
 }
 
-// spend takes n at once, and returns how long it takes until as much has grown again as
-// was too much.
-func (a *allowance) spend(t int64, n int) time.Duration {
-	a.grow(t)
-	a.spent += int64(n)
-	return time.Duration(max(0, a.spent-a.most)) * time.Second / time.Duration(a.rate)
-}
-
-// pause waits for d, or until over says that it need not.
-func pause(d time.Duration, over func() bool) {
-	for end := time.Now().Add(d); !over(); {
-		left := time.Until(end)
-		if left <= 0 {
+// sleepUnless sleeps for d, or until ended reports true.
+func sleepUnless(d time.Duration, ended func() bool) {
+	for end := now() + int64(d); !ended(); {
+		rest := time.Duration(end - now())
+		if rest <= 0 {
 			return
 		}
-		time.Sleep(min(left, paceLook))
+		time.Sleep(min(rest, paceCheck))
 	}
 }
 
-// slowed tells the operator who is read more slowly.
-func (c *complaint) slowed(log *errlog.Log, o *origin, what string) {
-	c.say(log, "Reading "+o.name()+" more slowly: it sends too many "+what)
+// slowed tells the operator which client is read more slowly, and why.
+func (c *complaint) slowed(log *errlog.Log, info *connInfo, what string) {
+	c.say(log, "Reading "+info.name()+" more slowly: it sends too many "+what)
 }

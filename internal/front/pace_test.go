@@ -9,8 +9,8 @@ import (
 	"indrik/internal/errlog"
 )
 
-func TestAllowanceSpent(t *testing.T) {
-	a := allowance{most: 10, rate: 100}
+func TestTokenBucket(t *testing.T) {
+	a := tokenBucket{burst: 10, rate: 100}
 	ms := int64(time.Millisecond)
 	for _, c := range []struct {
 		at   int64
@@ -49,11 +49,11 @@ func TestFloodsAreReadSlowly(t *testing.T) {
 		"a few pings":     {frames(idleSocketFrames/2, clientFrame(0x89, "")), false},
 	} {
 		f := opened(t, bodyWindow)
-		f.sk.ex.from.remote = "192.0.2.1"
+		f.sk.ex.info.remote = "192.0.2.1"
 		log := &logBuffer{}
 		f.sk.ex.s.log = errlog.New(log)
 		begun := time.Now()
-		n, _ := f.sk.take(c.flood)
+		n, _ := f.sk.receive(c.flood)
 		if d := time.Since(begun); n != len(c.flood) || c.slow && d < 20*time.Second/idleSocketRate/2 {
 			t.Errorf("%s: %d of %d bytes were taken in %s", name, n, len(c.flood), d)
 		}
@@ -82,7 +82,7 @@ func TestSmallPiecesAreReadSlowly(t *testing.T) {
 	} {
 		r := serving(t)
 		conn := &conn{s: r.s}
-		conn.origin.remote = "192.0.2.1"
+		conn.info.remote = "192.0.2.1"
 		pace := piecePace()
 		begun := time.Now()
 		conn.slowDown(&pace, c.chunks, c.bytes)
@@ -95,8 +95,8 @@ func TestSmallPiecesAreReadSlowly(t *testing.T) {
 	}
 }
 
-// DATA frames of a few bytes beyond the allowance have the next read wait, for as long as
-// the allowance takes to grow by them; larger ones, and the last one of a body, do not.
+// DATA frames of a few bytes, when the bucket is empty, delay the next read until it has
+// refilled; larger ones, and the last one of a body, do not.
 func TestSmallDataFramesWait(t *testing.T) {
 	small := &frame{kind: frameData, data: 1}
 	for name, c := range map[string]struct {
@@ -110,15 +110,15 @@ func TestSmallDataFramesWait(t *testing.T) {
 		"the end": {&frame{kind: frameData, data: 1, flags: flagEndStream}, 3 * smallPieces, 0},
 	} {
 		var l floodLimits
-		l.begin(0)
-		l.small.since = 0
+		l.init(0)
+		l.small.refilled = 0
 		for range c.n {
-			l.received(c.f, 0)
+			l.allow(c.f, 0)
 		}
-		if d := l.pace(); d != c.d {
+		if d := l.takeWait(); d != c.d {
 			t.Errorf("%s: the next read waits for %s, want %s", name, d, c.d)
 		}
-		if d := l.pace(); d != 0 {
+		if d := l.takeWait(); d != 0 {
 			t.Errorf("%s: and the one after it for %s", name, d)
 		}
 	}

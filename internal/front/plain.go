@@ -13,44 +13,46 @@ import (
 // filePiece is how much of a file is sent between two looks at progress.
 const filePiece = 1 << 20
 
-// A plainTransport is a socket without TLS.
+// A plainTransport is the transport of a connection without TLS.
 type plainTransport struct {
-	c     *conn
-	p     []byte // of tryFn
+	c *conn
+
+	// Of Try.
+	p     []byte
 	err   error
 	tryFn func(fd uintptr) bool
 }
 
-func (l *plainTransport) tryWrite(fd uintptr) bool {
-	for len(l.p) > 0 {
-		n, err := wire.WriteNow(fd, l.p)
+func (t *plainTransport) tryWrite(fd uintptr) bool {
+	for len(t.p) > 0 {
+		n, err := wire.WriteNow(fd, t.p)
 		if err != nil {
-			l.err = err
+			t.err = err
 			return true
 		}
-		l.p = l.p[n:]
+		t.p = t.p[n:]
 	}
 	return true
 }
 
-func (l *plainTransport) Try(p []byte) ([]byte, error) {
-	l.p, l.err = p, nil
-	err := l.c.raw.Write(l.tryFn)
-	p, l.p = l.p, nil
-	if err == nil && !errors.Is(l.err, unix.EAGAIN) {
-		err = l.err
+func (t *plainTransport) Try(p []byte) ([]byte, error) {
+	t.p, t.err = p, nil
+	err := t.c.raw.Write(t.tryFn)
+	p, t.p = t.p, nil
+	if err == nil && !errors.Is(t.err, unix.EAGAIN) {
+		err = t.err
 	}
 	return p, err
 }
 
-func (l *plainTransport) Pending() bool { return false }
+func (t *plainTransport) Pending() bool { return false }
 
-func (l *plainTransport) Flush() error { return nil }
+func (t *plainTransport) Flush() error { return nil }
 
-func (l *plainTransport) Send(data []byte) error { return sendRaw(l.c.raw, data, l.c.progress) }
+func (t *plainTransport) Send(data []byte) error { return sendRaw(t.c.raw, data, t.c.progress) }
 
-// sendRaw sends data over a socket, however long it takes as long as the client
-// takes some.
+// sendRaw sends data over a socket, however long that takes. It calls progress whenever
+// the client has taken some.
 func sendRaw(raw syscall.RawConn, data []byte, progress func()) error {
 	var err error
 	werr := raw.Write(func(fd uintptr) bool {
@@ -71,14 +73,14 @@ func sendRaw(raw syscall.RawConn, data []byte, progress func()) error {
 	return err
 }
 
-func (l *plainTransport) SendFile(p outbox.FilePart) (int, error) {
-	if !l.c.ex.cfg.Sendfile {
-		return copyPiece(p, l.Send)
+func (t *plainTransport) SendFile(p outbox.FilePart) (int, error) {
+	if !t.c.ex.cfg.Sendfile {
+		return copyPart(p, t.Send)
 	}
 	count := int(min(p.Size, filePiece))
 	var n int
 	var err error
-	werr := l.c.raw.Write(func(fd uintptr) bool {
+	werr := t.c.raw.Write(func(fd uintptr) bool {
 		for {
 			offset := p.Offset
 			n, err = unix.Sendfile(int(fd), int(p.File.Fd()), &offset, count)
@@ -91,14 +93,14 @@ func (l *plainTransport) SendFile(p outbox.FilePart) (int, error) {
 		return 0, werr
 	}
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
-		return copyPiece(p, l.Send) // not every file system can
+		return copyPart(p, t.Send) // not every file system can
 	}
-	l.c.progress()
+	t.c.progress()
 	return max(n, 0), err
 }
 
-// copyPiece sends some of a part of a file by way of memory.
-func copyPiece(p outbox.FilePart, send func([]byte) error) (int, error) {
+// copyPart sends some of a part of a file through memory.
+func copyPart(p outbox.FilePart, send func([]byte) error) (int, error) {
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
 	n, err := p.File.ReadAt((*buf)[:min(p.Size, copyBuffer)], p.Offset)

@@ -20,16 +20,16 @@ var ownPID = os.Getpid()
 // begin makes ex ready for the next request of its connection.
 func (ex *exchange) begin(cfg *config) {
 	ex.cfg = cfg
-	ex.Begin(ex, &cfg.dispatch, &ex.from.home, ownPID)
+	ex.Begin(ex, &cfg.dispatch, &ex.info.home, ownPID)
 	ex.replied = time.Time{}
-	ex.discarded, ex.warned, ex.last = false, false, false
-	ex.kind, ex.feed, ex.trailers = cfg.dispatch.Kind(), nil, false
-	ex.socket = nil
+	ex.discarded, ex.warned, ex.closeAfter = false, false, false
+	ex.kind, ex.bodyStream, ex.trailers = cfg.dispatch.Kind(), nil, false
+	ex.webSocket = nil
 	ex.unacked.Store(0)
 	ex.full.Store(false)
-	ex.framing, ex.room, ex.sent = http1.FramingNone, 0, 0
+	ex.framing, ex.remaining, ex.sent = http1.FramingNone, 0, 0
 	ex.status = 0
-	ex.sifted = sifted{}
+	ex.normalized = normalized{}
 }
 
 // A cachedDate is the Date field for one second.
@@ -51,15 +51,11 @@ func date(t time.Time) []byte {
 }
 
 // startWith gives the sink the head of the response that the app gave.
-func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known int64) error {
-	if ex.socket != nil {
-		ex.socket.deny()
+func (ex *exchange) startWith(status []byte, fields []http1.Field, known int64) error {
+	if ex.webSocket != nil {
+		ex.webSocket.refuseHandshake()
 	}
-	ex.fields = ex.fields[:0]
-	for _, f := range fields {
-		ex.fields = append(ex.fields, http1.Field(f))
-	}
-	ex.fields = ex.appendAffinity(ex.fields)
+	ex.responseFields = ex.appendAffinity(append(ex.responseFields[:0], fields...))
 	if ex.replied.IsZero() {
 		ex.replied = time.Now()
 	}
@@ -70,27 +66,27 @@ func (ex *exchange) startWith(status []byte, fields []wire.HeaderField, known in
 		HeadRequest: string(ex.req.Method) == "HEAD",
 		Connect:     string(ex.req.Method) == "CONNECT",
 		Status:      status,
-		Fields:      ex.fields,
+		Fields:      ex.responseFields,
 		Date:        date(ex.replied),
 		Server:      ex.cfg.serverHeader,
 		NoServer:    ex.cfg.noServerHeader,
 		KnownLength: known,
-		KeepAlive:   ex.mayKeep() && (ex.feed == nil || ex.feed.ends()),
+		KeepAlive:   ex.mayKeep() && (ex.bodyStream == nil || ex.bodyStream.ends()),
 	}
 	if ex.req.Major != 1 {
 		h.Minor = 1
 	}
-	if ex.feed != nil {
-		ex.feed.answers()
+	if ex.bodyStream != nil {
+		ex.bodyStream.answers()
 	}
 	framing, err := ex.to.start(h)
-	ex.framing, ex.room, ex.status = framing, h.ContentLength, h.Code
+	ex.framing, ex.remaining, ex.status = framing, h.ContentLength, h.Code
 	return err
 }
 
 // mayKeep tells whether the connection may serve another request.
 func (ex *exchange) mayKeep() bool {
-	return ex.req.KeepAlive && !ex.req.ForceClose && !ex.last && ex.cfg.keepalive > 0 && !ex.s.lastFor(ex.from)
+	return ex.req.KeepAlive && !ex.req.ForceClose && !ex.closeAfter && ex.cfg.keepalive > 0 && !ex.s.closesAfterResponse(ex.info)
 }
 
 // respond sends a whole response.
@@ -112,11 +108,11 @@ func (ex *exchange) startResponse(m *wire.Reply) {
 	ex.sendBody(m.Body, false)
 	// The log is written at the end, when the message is long gone.
 	if ex.s.accessLog.on() {
-		for i, f := range ex.fields {
-			ex.fields[i] = http1.Field{Name: bytes.Clone(f.Name), Value: bytes.Clone(f.Value)}
+		for i, f := range ex.responseFields {
+			ex.responseFields[i] = http1.Field{Name: bytes.Clone(f.Name), Value: bytes.Clone(f.Value)}
 		}
 	} else {
-		ex.fields = ex.fields[:0] // it may be there by then
+		ex.responseFields = ex.responseFields[:0] // it may be there by then
 	}
 }
 
@@ -144,8 +140,8 @@ func (ex *exchange) allowed(data []byte) []byte {
 		}
 		return nil
 	case http1.FramingLength:
-		data = data[:min(int64(len(data)), ex.room)]
-		ex.room -= int64(len(data))
+		data = data[:min(int64(len(data)), ex.remaining)]
+		ex.remaining -= int64(len(data))
 	default: // as much as the app sends
 	}
 	return data
@@ -184,8 +180,8 @@ func (ex *exchange) sendFile(m *wire.Reply, f *os.File) {
 	case http1.FramingNone:
 		size = 0
 	case http1.FramingLength:
-		size = min(size, ex.room)
-		ex.room -= size
+		size = min(size, ex.remaining)
+		ex.remaining -= size
 	default: // all of it
 	}
 	ex.sent = size
@@ -227,8 +223,8 @@ func (ex *exchange) part(m *wire.Reply, f *os.File) int64 {
 	case http1.FramingNone:
 		send = 0
 	case http1.FramingLength:
-		send = min(size, ex.room)
-		ex.room -= send
+		send = min(size, ex.remaining)
+		ex.remaining -= send
 	default: // all of it
 	}
 	ex.sent += send
@@ -242,16 +238,12 @@ func (ex *exchange) trail(m *wire.Reply) {
 		ex.end()
 		return
 	}
-	fields := make([]http1.Field, len(m.Headers))
-	for i, f := range m.Headers {
-		fields[i] = http1.Field(f)
-	}
-	if err := http1.CheckTrailers(fields); err != nil {
+	if err := http1.CheckTrailers(m.Headers); err != nil {
 		ex.s.log.Warnf("Trailers of %s %s dropped: %s", ex.req.Method, ex.reported(), err)
 		ex.end()
 		return
 	}
-	ex.to.trail(fields)
+	ex.to.trail(m.Headers)
 	ex.complete()
 }
 
@@ -260,11 +252,7 @@ func (ex *exchange) sendHints(m *wire.Reply) {
 	if !ex.req.AtLeast11() || ex.status != 0 {
 		return
 	}
-	fields := make([]http1.Field, len(m.Headers))
-	for i, f := range m.Headers {
-		fields[i] = http1.Field(f)
-	}
-	if err := ex.to.hints(fields); err != nil {
+	if err := ex.to.hints(m.Headers); err != nil {
 		ex.s.log.Warnf("Early hints dropped: %s", err)
 	}
 }
@@ -272,9 +260,9 @@ func (ex *exchange) sendHints(m *wire.Reply) {
 // complete ends a response that was sent as far as there is one.
 func (ex *exchange) complete() {
 	keep := ex.head.KeepAlive
-	if ex.framing == http1.FramingLength && ex.room > 0 {
+	if ex.framing == http1.FramingLength && ex.remaining > 0 {
 		ex.s.log.Warnf("Response to %s %s is %d bytes shorter than its Content-Length: the connection is closed",
-			ex.req.Method, ex.reported(), ex.room)
+			ex.req.Method, ex.reported(), ex.remaining)
 		keep = false
 	}
 	ex.s.accessLog.write(ex)
@@ -297,7 +285,7 @@ func (ex *exchange) badHead(err error, last bool) {
 // connection where the body should go on, after what there was of that.
 func (ex *exchange) failWith(status int) {
 	switch {
-	case ex.socket != nil && ex.socket.fail():
+	case ex.webSocket != nil && ex.webSocket.fail():
 	case ex.status == 0:
 		ex.writeError(status)
 		ex.to.finish(ex.head.KeepAlive)
@@ -328,25 +316,14 @@ func statusOf(code int) []byte {
 	return s
 }
 
-var reasons = map[int]string{
-	403: "Forbidden",
-	408: "Request Timeout",
-	500: "Internal Server Error",
-	502: "Bad Gateway",
-	503: "Service Unavailable",
-	504: "Gateway Timeout",
-}
-
-// writeError writes an error of the server's own.
+// writeError writes an error page as the response.
 func (ex *exchange) writeError(status int) {
-	reason := reasons[status]
-	page := http1.AppendErrorPage(nil, status, reason, "", nil)
-	_, body, _ := bytes.Cut(page, []byte("\r\n\r\n"))
-	fields := []wire.HeaderField{{Name: []byte("Content-Type"), Value: []byte("text/html")}}
+	body := http1.ErrorBody(http.StatusText(status), "")
+	fields := []http1.Field{{Name: []byte("Content-Type"), Value: []byte("text/html")}}
 	if status == 503 {
-		fields = append(fields, wire.HeaderField{Name: []byte("Retry-After"), Value: []byte("1")})
+		fields = append(fields, http1.Field{Name: []byte("Retry-After"), Value: []byte("1")})
 	}
-	if err := ex.startWith(append(page[9:12:12], " "+reason...), fields, int64(len(body))); err != nil {
+	if err := ex.startWith(statusOf(status), fields, int64(len(body))); err != nil {
 		ex.s.log.Errorf("%s", err)
 		ex.to.kill()
 		return
@@ -354,7 +331,7 @@ func (ex *exchange) writeError(status int) {
 	if ex.framing == http1.FramingNone {
 		body = nil
 	}
-	ex.room = 0
+	ex.remaining = 0
 	ex.sent = int64(len(body))
 	ex.to.body(body, true)
 	ex.s.accessLog.write(ex)

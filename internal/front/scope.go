@@ -14,8 +14,8 @@ import (
 	"indrik/internal/wire"
 )
 
-// This file makes the connection scope of ASGI, as the app gets it but for what
-// the worker adds. Its specification is
+// This file makes the connection scope of ASGI, as the app gets it except for what
+// the worker adds. The specification is
 // https://asgi.readthedocs.io/en/latest/specs/www.html.
 
 // The keys of a scope, and the values that are always the same, ready to be copied.
@@ -30,17 +30,17 @@ var (
 	scopeServer  = wire.AppendKey(nil, "server")
 	scopeOffers  = wire.AppendKey(nil, "subprotocols")
 
-	socketExtensions = scopeDenial()
-	schemeWS         = []byte("ws")
-	schemeWSS        = []byte("wss")
+	webSocketExtensions = scopeDenial()
+	schemeWS            = []byte("ws")
+	schemeWSS           = []byte("wss")
 
 	version10 = wire.AppendKey(nil, "1.0")
 	version11 = wire.AppendKey(nil, "1.1")
 	version2  = wire.AppendKey(nil, "2")
 )
 
-// scopeVersions has the version of the protocol. From 2.4 on send() has to raise an
-// OSError once the client has gone.
+// scopeVersions returns the item with the version of the protocol. From 2.4 on send()
+// has to raise an OSError once the client has gone.
 func scopeVersions(spec string) []byte {
 	b := wire.AppendDict(wire.AppendKey(nil, "asgi"))
 	b = wire.AppendKey(wire.AppendKey(b, "version"), "3.0")
@@ -48,7 +48,8 @@ func scopeVersions(spec string) []byte {
 	return wire.AppendDictEnd(b)
 }
 
-// scopeDenial has what a handshake of WebSocket can be answered with besides.
+// scopeDenial returns the extensions of a WebSocket handshake: the app may refuse it with
+// a response of its own.
 func scopeDenial() []byte {
 	b := wire.AppendDict(wire.AppendKey(nil, "extensions"))
 	b = wire.AppendDictEnd(wire.AppendDict(wire.AppendKey(b, "websocket.http.response")))
@@ -56,11 +57,13 @@ func scopeDenial() []byte {
 }
 
 // extensionSets are the extensions that requests have, encoded: by the version of HTTP,
-// 1.0, 1.1 and 2, and by whether the client takes trailers. Those of the connection follow.
+// 1.0, 1.1 and 2, and by whether the client takes trailers. The extensions of the
+// connection are appended to them.
 type extensionSets [3][2][]byte
 
-// newExtensionSets makes them of those that were asked for. Middleware knows only the
-// messages it was written for; so by default there are those of uvicorn.
+// newExtensionSets makes the sets for the extensions that the setting asks for.
+// Middleware knows only the messages that it was written for, so by default there are
+// only uvicorn's extensions.
 func newExtensionSets(asked []string) (sets extensionSets) {
 	wants := func(name string) bool { return slices.Contains(asked, name) || slices.Contains(asked, "all") }
 	for version := range sets {
@@ -86,7 +89,7 @@ func newExtensionSets(asked []string) (sets extensionSets) {
 	return sets
 }
 
-// of are those of a request.
+// of returns the extensions of a request.
 func (sets *extensionSets) of(req *http1.Request, trailers bool) []byte {
 	version := 0
 	if req.Major == 2 {
@@ -97,12 +100,12 @@ func (sets *extensionSets) of(req *http1.Request, trailers bool) []byte {
 	return sets[version][index(trailers)]
 }
 
-// appendScope appends the scope of a request, or of a WebSocket connection, in
-// parts: a tuple of what it has in common with others, as bytes, which a worker
-// that has met the same ones before need not load, and of what is its own.
+// appendScope appends the scope of a request, or of a WebSocket connection, as a tuple.
+// The part that requests have in common comes first, as bytes: a worker that has seen
+// the same bytes before need not load them. The parts of this request follow.
 func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 	req := ex.req
-	if err := ex.sift(); err != nil {
+	if err := ex.normalize(); err != nil {
 		return b, err
 	}
 	b = wire.AppendTuple(b, 6)
@@ -110,16 +113,16 @@ func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 	start := len(b)
 	b = ex.appendCommonScope(b)
 	binary.LittleEndian.PutUint32(b[start-4:], uint32(len(b)-start))
-	if ex.socket != nil {
+	if ex.webSocket != nil {
 		b = wire.AppendNone(b)
 	} else {
 		method := req.Method
 		if ex.cfg.PermitUnconventionalHTTPMethod {
-			method = bytes.ToUpper(method) // the specification wants that
+			method = bytes.ToUpper(method) // as the specification says
 		}
 		b = wire.AppendLatin1(b, method)
 	}
-	path, raw := ex.sifted.path, req.Path
+	path, raw := ex.normalized.path, req.Path
 	if root := ex.rootPath(); lacksRoot(path, root) {
 		path = append(slices.Clip(root), path...)
 		raw = append([]byte((&url.URL{Path: string(root)}).EscapedPath()), raw...)
@@ -130,9 +133,9 @@ func (ex *exchange) appendScope(b []byte) ([]byte, error) {
 	return ex.appendClient(b), nil
 }
 
-// rootPath is where the app is mounted: without a slash at its end.
+// rootPath returns the path that the app is mounted at, without a slash at its end.
 func (ex *exchange) rootPath() []byte {
-	if script := ex.sifted.script; len(script) > 0 {
+	if script := ex.normalized.script; len(script) > 0 {
 		return bytes.TrimRight(script, "/")
 	}
 	return []byte(ex.cfg.RootPath)
@@ -151,16 +154,16 @@ func lacksRoot(path, root []byte) bool {
 // appendCommonScope appends the part of the scope that requests have in common: of
 // the server, and the fields, which are most of it.
 func (ex *exchange) appendCommonScope(b []byte) []byte {
-	req, from, s := ex.req, ex.from, &ex.sifted
+	req, info, s := ex.req, ex.info, &ex.normalized
 	b = wire.AppendDict(b)
 	b = append(b, scopeType...)
-	if ex.socket != nil {
+	if ex.webSocket != nil {
 		b = wire.AppendKey(b, "websocket")
 	} else {
 		b = wire.AppendKey(b, "http")
 	}
-	// As uvicorn: over WebSockets send() raises always.
-	if ex.socket != nil || ex.cfg.ASGISendAfterDisconnect == "raise" {
+	// As with uvicorn, send() always raises over WebSockets.
+	if ex.webSocket != nil || ex.cfg.ASGISendAfterDisconnect == "raise" {
 		b = append(b, scopeASGI24...)
 	} else {
 		b = append(b, scopeASGI23...)
@@ -168,11 +171,11 @@ func (ex *exchange) appendCommonScope(b []byte) []byte {
 	b = append(b, scopeVersion...)
 	b = appendHTTPVersion(b, req)
 	b = append(b, scopeScheme...)
-	if ex.socket != nil {
-		b = wire.AppendLatin1(b, schemeOfSocket(s.scheme))
+	if ex.webSocket != nil {
+		b = wire.AppendLatin1(b, webSocketScheme(s.scheme))
 		b = append(b, scopeOffers...)
-		b = wire.AppendList(b, len(ex.socket.handshake.Protocols))
-		for _, p := range ex.socket.handshake.Protocols {
+		b = wire.AppendList(b, len(ex.webSocket.request.Protocols))
+		for _, p := range ex.webSocket.request.Protocols {
 			b = wire.AppendLatin1(b, []byte(p))
 		}
 	} else {
@@ -181,9 +184,9 @@ func (ex *exchange) appendCommonScope(b []byte) []byte {
 	b = append(b, scopeRoot...)
 	b = appendText(b, ex.rootPath())
 	b = append(b, scopeHeaders...)
-	b = wire.AppendList(b, len(ex.passed))
-	for i := range ex.passed {
-		f := &ex.passed[i]
+	b = wire.AppendList(b, len(ex.fields))
+	for i := range ex.fields {
+		f := &ex.fields[i]
 		b = wire.AppendTuple(b, 2)
 		b = wire.AppendBytesHeader(b, len(f.Name))
 		for _, c := range f.Name {
@@ -194,18 +197,18 @@ func (ex *exchange) appendCommonScope(b []byte) []byte {
 		}
 		b = wire.AppendBytes(b, f.Value)
 	}
-	b = append(b, from.server...)
-	if ex.socket != nil {
-		return wire.AppendDictEnd(append(b, socketExtensions...))
+	b = append(b, info.server...)
+	if ex.webSocket != nil {
+		return wire.AppendDictEnd(append(b, webSocketExtensions...))
 	}
 	ex.trailers = req.AtLeast11() && takesTrailers(req)
 	b = append(b, ex.cfg.asgiExtensions.of(req, ex.trailers)...)
-	b = wire.AppendDictEnd(append(b, from.tls...))
+	b = wire.AppendDictEnd(append(b, info.tls...))
 	return wire.AppendDictEnd(b)
 }
 
-// schemeOfSocket is ws for http, and wss for https.
-func schemeOfSocket(scheme []byte) []byte {
+// webSocketScheme returns ws for http, and wss for https.
+func webSocketScheme(scheme []byte) []byte {
 	if string(scheme) == "https" {
 		return schemeWSS
 	}
@@ -231,7 +234,7 @@ func appendHTTPVersion(b []byte, req *http1.Request) []byte {
 	return wire.AppendLatin1(b, fmt.Appendf(nil, "%d.%d", req.Major, req.Minor))
 }
 
-// appendText appends UTF-8. What is none becomes U+FFFD.
+// appendText appends text. Bytes that are not UTF-8 become U+FFFD.
 func appendText(b, text []byte) []byte {
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
@@ -239,7 +242,7 @@ func appendText(b, text []byte) []byte {
 	return wire.AppendUTF8(b, text)
 }
 
-// takesTrailers tells whether the client has said that it takes trailers (RFC 9110
+// takesTrailers reports whether the client has said that it takes trailers (RFC 9110
 // section 10.1.4).
 func takesTrailers(req *http1.Request) bool {
 	for i := range req.Fields {
@@ -257,12 +260,12 @@ func takesTrailers(req *http1.Request) bool {
 	return false
 }
 
-// describeTLS encodes the extension that tells of TLS, see
+// encodeTLS encodes the TLS extension of the scope, see
 // https://asgi.readthedocs.io/en/latest/specs/tls.html. name is the subject of the
 // client's certificate.
-func (o *origin) describeTLS(state *tls.ConnectionState, name string) {
+func (info *connInfo) encodeTLS(state *tls.ConnectionState, name string) {
 	b := wire.AppendDict(wire.AppendKey(nil, "tls"))
-	b = wire.AppendNone(wire.AppendKey(b, "server_cert")) // the front has it, but not for each request
+	b = wire.AppendNone(wire.AppendKey(b, "server_cert")) // the front does not send it with each request
 	b = wire.AppendList(wire.AppendKey(b, "client_cert_chain"), len(state.PeerCertificates))
 	for _, c := range state.PeerCertificates {
 		b = wire.AppendLatin1(b, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
@@ -273,8 +276,8 @@ func (o *origin) describeTLS(state *tls.ConnectionState, name string) {
 	} else {
 		b = wire.AppendNone(b)
 	}
-	b = wire.AppendNone(wire.AppendKey(b, "client_cert_error")) // it ends the handshake
+	b = wire.AppendNone(wire.AppendKey(b, "client_cert_error")) // it would end the handshake
 	b = wire.AppendInt(wire.AppendKey(b, "tls_version"), int64(state.Version))
 	b = wire.AppendInt(wire.AppendKey(b, "cipher_suite"), int64(state.CipherSuite))
-	o.tls = wire.AppendDictEnd(b)
+	info.tls = wire.AppendDictEnd(b)
 }

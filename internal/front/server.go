@@ -22,32 +22,32 @@ const maxSpares = 64
 
 // A server is the state of a front.
 type server struct {
-	log       *errlog.Log
-	send      func(wire.FromFront) // to the master
-	empty     chan struct{}        // gets one when a drain has ended
-	queue     *dispatch.Queue
-	outlets   *outlets.Outlets
-	accessLog accessLog
-	current   atomic.Pointer[config] // of the newest generation that serves
-	known     chan struct{}          // closed once current is set
+	log        *errlog.Log
+	sendMaster func(wire.FromFront) // to the master
+	empty      chan struct{}        // gets one when a drain has ended
+	queue      *dispatch.Queue
+	outlets    *outlets.Outlets
+	accessLog  accessLog
+	current    atomic.Pointer[config] // of the newest generation that serves
+	known      chan struct{}          // closed once current is set
 
-	mu        sync.Mutex
-	listeners map[int]*listener
-	conns     map[*conn]struct{}
-	place     *sync.Cond   // there may be place for a connection, or no need of one
-	crowded   bool         // there was none when last looked
-	placeless atomic.Int32 // connections that wait for a place
-	http2     []*http2Server
-	calmed    int   // connections that have become idle since memory was freed
-	freed     int64 // when that was
-	sweeping  bool
-	swept     int64 // when, of the sweep alone
-	peer      *peer
-	draining  bool
-	drained   bool // the master has been told
-	handover  bool // idle connections go to the peer
-	final     bool // the process ends after this drain
-	ends      int  // drains whose listeners are not closed yet
+	mu               sync.Mutex
+	listeners        map[int]*listener
+	conns            map[*conn]struct{}
+	capacity         *sync.Cond   // there may be place for a connection, or no need of one
+	crowded          bool         // there was none when last looked
+	awaitingCapacity atomic.Int32 // connections that wait for a place
+	http2            []*http2Server
+	calmed           int   // connections that have become idle since memory was freed
+	freed            int64 // when that was
+	sweeping         bool
+	swept            int64 // when, of the sweep alone
+	peerFront        *peerFront
+	draining         bool
+	drainReported    bool // the master has been told
+	handover         bool // idle connections go to the peer
+	final            bool // the process ends after this drain
+	closingListeners int  // drains whose listeners are not closed yet
 
 	spare  chan *conn   // to a goroutine that has ended with its last connection
 	spares atomic.Int32 // how many of them wait
@@ -61,17 +61,17 @@ type server struct {
 	complained  atomic.Int64 // when cannotSpool last did
 	drainingNow atomic.Bool  // draining, for who does not hold mu
 	drainedFrom atomic.Int64 // when the drain began, or its handover ended
-	last        atomic.Bool  // responses say Connection: close
+	departing   atomic.Bool  // responses say Connection: close
 }
 
 func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s := &server{
-		log: log, send: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
+		log: log, sendMaster: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
 		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, outlets: outlets.New(log, "front"), spare: make(chan *conn),
 	}
 	s.accessLog.outlets, s.accessLog.file.log = s.outlets, log
 	s.queue = dispatch.NewQueue(host{log, send}, number)
-	s.place = sync.NewCond(&s.mu)
+	s.capacity = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)
 	return s
 }
@@ -113,7 +113,7 @@ func (s *server) serve(nc net.Conn, from *endpoint, prepare func(*conn)) {
 	}
 	cfg := s.config()
 	connections, ok := 0, false
-	c.held, connections, ok = s.account.Open(c.clientAddr(cfg), c.origin.name(), c.cutOff)
+	c.held, connections, ok = s.account.Open(c.clientAddr(cfg), c.info.name(), c.cutOff)
 	if !ok && prepare == nil { // what another front gives was admitted there
 		c.refuse(connections, cfg)
 		return
@@ -153,9 +153,9 @@ func (s *server) forget(c *conn) {
 	c.held.Close()
 	s.mu.Lock()
 	delete(s.conns, c)
-	s.place.Broadcast()
+	s.capacity.Broadcast()
 	s.mu.Unlock()
-	s.checkDrained()
+	s.reportIfDrained()
 }
 
 // all returns the connections there are now.

@@ -13,14 +13,14 @@ import (
 )
 
 // A tlsSocket is the socket below TLS. Once it is async, writing never waits for
-// the client: what the kernel does not take is kept, for send.
+// the client: what the kernel does not take is pending until Send.
 type tlsSocket struct {
 	net.Conn
 	c *conn
 
-	mu    sync.Mutex
-	async bool
-	left  []byte // encrypted, and not yet with the kernel
+	mu      sync.Mutex
+	async   bool
+	pending []byte // encrypted, and not yet with the kernel
 }
 
 func (t *tlsSocket) setAsync() {
@@ -36,7 +36,7 @@ func (t *tlsSocket) Write(p []byte) (int, error) {
 		return t.Conn.Write(p)
 	}
 	rest := p
-	if len(t.left) == 0 {
+	if len(t.pending) == 0 {
 		var err error
 		werr := t.c.raw.Write(func(fd uintptr) bool {
 			for len(rest) > 0 {
@@ -55,38 +55,38 @@ func (t *tlsSocket) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	t.left = append(t.left, rest...)
+	t.pending = append(t.pending, rest...)
 	t.c.hold(len(rest))
 	return len(p), nil
 }
 
-// take returns what is kept, and keeps it no more.
-func (t *tlsSocket) take() []byte {
+// takePending returns what is pending, which the caller has to send.
+func (t *tlsSocket) takePending() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left := t.left
-	t.left = nil
-	t.c.hold(-len(left))
-	return left
+	pending := t.pending
+	t.pending = nil
+	t.c.hold(-len(pending))
+	return pending
 }
 
-// tlsPiece is how much is encrypted at a time for a client that has to be waited
-// for: one TLS record.
+// tlsPiece is how much is encrypted at a time while the client has to be waited for: one
+// TLS record.
 const tlsPiece = 16 << 10
 
-// tlsTry is how much is encrypted before a look at whether the client has to be
-// waited for.
+// tlsTry is how much is encrypted before a check whether the client has to be waited
+// for.
 const tlsTry = 128 << 10
 
-// A tlsTransport sends through TLS.
+// A tlsTransport is the transport of a connection with TLS.
 type tlsTransport struct {
 	tls  *tls.Conn
 	sock *tlsSocket
 }
 
-func (l *tlsTransport) Try(p []byte) ([]byte, error) {
-	for len(p) > 0 && !l.Pending() {
-		n, err := l.tls.Write(p[:min(len(p), tlsTry)])
+func (t *tlsTransport) Try(p []byte) ([]byte, error) {
+	for len(p) > 0 && !t.Pending() {
+		n, err := t.tls.Write(p[:min(len(p), tlsTry)])
 		if err != nil {
 			return nil, err
 		}
@@ -95,16 +95,16 @@ func (l *tlsTransport) Try(p []byte) ([]byte, error) {
 	return p, nil
 }
 
-func (l *tlsTransport) Pending() bool {
-	l.sock.mu.Lock()
-	defer l.sock.mu.Unlock()
-	return len(l.sock.left) > 0
+func (t *tlsTransport) Pending() bool {
+	t.sock.mu.Lock()
+	defer t.sock.mu.Unlock()
+	return len(t.sock.pending) > 0
 }
 
-func (l *tlsTransport) Send(p []byte) error {
+func (t *tlsTransport) Send(p []byte) error {
 	for {
-		if left := l.sock.take(); len(left) > 0 {
-			if err := sendRaw(l.sock.c.raw, left, l.sock.c.progress); err != nil {
+		if pending := t.sock.takePending(); len(pending) > 0 {
+			if err := sendRaw(t.sock.c.raw, pending, t.sock.c.progress); err != nil {
 				return err
 			}
 			continue
@@ -112,7 +112,7 @@ func (l *tlsTransport) Send(p []byte) error {
 		if len(p) == 0 {
 			return nil
 		}
-		n, err := l.tls.Write(p[:min(len(p), tlsPiece)])
+		n, err := t.tls.Write(p[:min(len(p), tlsPiece)])
 		if err != nil {
 			return err
 		}
@@ -120,10 +120,10 @@ func (l *tlsTransport) Send(p []byte) error {
 	}
 }
 
-func (l *tlsTransport) SendFile(p outbox.FilePart) (int, error) {
-	n, err := copyPiece(p, l.Send)
-	l.sock.c.progress()
+func (t *tlsTransport) SendFile(p outbox.FilePart) (int, error) {
+	n, err := copyPart(p, t.Send)
+	t.sock.c.progress()
 	return n, err
 }
 
-func (l *tlsTransport) Flush() error { return nil }
+func (t *tlsTransport) Flush() error { return nil }

@@ -16,104 +16,102 @@ const (
 	closeWait = 5 * time.Second
 	// partCost is what a part of a message counts besides its bytes.
 	partCost = 64
-	// restart is the reason for the client when its worker is replaced.
+	// restart is the reason that the client is told when its worker is replaced.
 	restart = "service restart"
-	// grantPiece is how much room the worker is given back at a time, at
-	// least: a quarter of what it has.
-	grantPiece = 64 << 10
 )
 
-type socketState int
+type webSocketState int
 
 const (
-	socketAsked   socketState = iota // the app has not answered the handshake yet
-	socketOpen                       // messages go both ways
-	socketClosing                    // a close frame was sent, the client's is awaited
-	socketClosed                     // nothing more is said; also if the handshake was refused
+	webSocketAsked   webSocketState = iota // the app has not answered the handshake yet
+	webSocketOpen                          // messages go both ways
+	webSocketClosing                       // a close frame was sent, the client's is awaited
+	webSocketClosed                        // nothing more is sent or received; also if the handshake was refused
 )
 
-// A socket is a WebSocket connection: an exchange whose response is the
-// connection itself. Its reader, one goroutine, takes what the client sends;
-// what the worker says comes from its slot, and the sweep looks after the time.
-type socket struct {
+// A webSocket is a WebSocket connection: an exchange whose response is the connection
+// itself. One goroutine, the reader, handles what the client sends. The worker's replies
+// come from the goroutine of its slot, and the deadline sweep checks the time-outs.
+type webSocket struct {
 	ex        *exchange
-	line      socketLine
-	peer      socketPeer
-	handshake *websocket.Handshake
+	transport frameTransport
+	worker    messageReceiver
+	request   *websocket.Handshake
 
-	dec     websocket.Decoder // of the reader
-	pace    allowance         // of frames that ask for nothing
-	decHeld int               // bytes of it that are counted
+	// Of the reader.
+	dec     websocket.Decoder
+	decHeld int         // bytes of dec that are accounted for
+	pace    tokenBucket // of frames that ask for nothing
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	state   socketState
-	since   int64 // when it began to close
-	enc     websocket.Encoder
-	encHeld int         // bytes of it that are counted
-	room    int64       // bytes that the worker wants
-	stalled bool        // the reader waits for room
-	heard   int64       // when something came from the client
-	pinged  int64       // when the ping was sent that is not answered yet; 0: none
-	quiet   int64       // when a ping was sent, or answered, last
-	leaveAt int64       // when it is to make way for a restart; 0: not
-	leaving *time.Timer // until then
-	parting bool        // it does: what the client sends until it knows is for the app yet
-	waiting []byte      // the answer to a ping, while other frames wait
+	mu             sync.Mutex
+	changed        *sync.Cond
+	state          webSocketState
+	since          int64 // when the closing handshake began
+	enc            websocket.Encoder
+	encHeld        int         // bytes of enc that are accounted for
+	window         int64       // bytes that the worker has given credit for
+	awaitingCredit bool        // the reader waits for the window to open
+	heard          int64       // when something came from the client
+	pinged         int64       // when the ping was sent that is not answered yet; 0: none
+	pingTime       int64       // when a ping was sent last, or the connection was opened
+	leaveTime      int64       // when it is to make way for a restart; 0: not
+	leaveTimer     *time.Timer // for that
+	restarting     bool        // it makes way: what the client sends until it knows still goes to the app
+	pongData       []byte      // of the answer to a ping that came while other frames wait
 
-	ponging atomic.Bool  // waiting is to be sent
-	unpaid  atomic.Int64 // room of what was sent, which the worker is to be given back
+	pongWaits atomic.Bool  // a pong with pongData is to be sent
+	unacked   atomic.Int64 // bytes that were sent, for which the worker is to get credit
 }
 
-// A socketPeer is the worker's side of a socket. What it is given stays the
-// caller's.
-type socketPeer interface {
-	// pass gives it a part of a message.
-	pass(text bool, data []byte, more bool)
-	// grant gives it room for so much more.
-	grant(bytes int64)
-	// gone tells it of the end, unless it knows.
-	gone(code int, reason []byte)
+// A messageReceiver is the worker's side of a WebSocket. The bytes that it is given stay
+// the caller's.
+type messageReceiver interface {
+	// message gives it a part of a message.
+	message(text bool, data []byte, more bool)
+	// credit allows it to send so many more bytes.
+	credit(bytes int64)
+	// closed tells it of the end, unless it knows.
+	closed(code int, reason []byte)
 }
 
-// A socketLine is what carries the frames of a socket.
-type socketLine interface {
-	// accept answers the handshake with what is agreed on.
+// A frameTransport carries the frames of a WebSocket.
+type frameTransport interface {
+	// accept answers the handshake with the fields that were agreed on.
 	accept(fields []http1.Field) error
 	// frames sends frames, which stay the caller's.
 	frames(b []byte)
 	// whenLow calls f once little of what was sent waits for the client: at once,
 	// or from another goroutine.
 	whenLow(f func())
-	// waits tells whether frames wait for the client.
-	waits() bool
+	// pending reports whether frames wait for the client.
+	pending() bool
 	// finish ends the connection after what was sent.
 	finish(keep bool)
-	// kill ends it at once.
+	// kill ends the connection at once.
 	kill()
-	// wake has the reader look at what has changed.
+	// wake wakes the reader.
 	wake()
 }
 
-func newSocket(ex *exchange, h *websocket.Handshake, line socketLine, peer socketPeer) *socket {
-	sk := &socket{ex: ex, line: line, peer: peer, handshake: h, pace: socketPace()}
+func newWebSocket(ex *exchange, request *websocket.Handshake, transport frameTransport, worker messageReceiver) *webSocket {
+	sk := &webSocket{ex: ex, transport: transport, worker: worker, request: request, pace: socketPace()}
 	sk.changed = sync.NewCond(&sk.mu)
 	return sk
 }
 
-// obey acts on what the worker says. The error says how that breaks the protocol.
-func (sk *socket) obey(m *wire.Reply) error {
+// obey acts on a reply of the worker. The error says how the reply breaks the protocol.
+func (sk *webSocket) obey(m *wire.Reply) error {
 	switch m.Kind {
 	case wire.ReplyAccept:
-		if err := sk.accept(m); err != nil {
+		if err := sk.open(m); err != nil {
 			sk.ex.badHead(err, false)
-			sk.line.finish(false)
-			sk.peer.gone(websocket.CloseAbnormal, nil)
+			sk.transport.finish(false)
+			sk.worker.closed(websocket.CloseAbnormal, nil)
 		}
 	case wire.ReplyMessage:
-		return sk.send(m)
+		return sk.sendMessage(m)
 	case wire.ReplyClose:
-		if !sk.closeBy(m.CloseCode, m.Body) {
+		if !sk.closeByApp(m.CloseCode, m.Body) {
 			sk.ex.failWith(403)
 		}
 	default: // no other kind comes here
@@ -121,12 +119,12 @@ func (sk *socket) obey(m *wire.Reply) error {
 	return nil
 }
 
-// accept opens the connection. After an error the handshake is to be answered
-// otherwise.
-func (sk *socket) accept(m *wire.Reply) error {
+// open accepts the handshake. After an error the caller has to answer the handshake with
+// an error page.
+func (sk *webSocket) open(m *wire.Reply) error {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if sk.state != socketAsked {
+	if sk.state != webSocketAsked {
 		return nil
 	}
 	ex := sk.ex
@@ -140,220 +138,226 @@ func (sk *socket) accept(m *wire.Reply) error {
 			}
 		case bytes.EqualFold(f.Name, []byte("Sec-WebSocket-Accept")), bytes.EqualFold(f.Name, []byte("Sec-WebSocket-Extensions")):
 		default:
-			fields = append(fields, http1.Field(f))
+			fields = append(fields, f)
 		}
 	}
 	fields = ex.appendAffinity(fields)
-	deflate := ex.cfg.WebSocketCompression && sk.handshake.Window > 0
-	fields = sk.handshake.AppendFields(fields, protocol, deflate)
-	if err := sk.line.accept(fields); err != nil {
-		sk.over()
+	deflate := ex.cfg.WebSocketCompression && sk.request.Window > 0
+	fields = sk.request.AppendFields(fields, protocol, deflate)
+	if err := sk.transport.accept(fields); err != nil {
+		sk.setClosedLocked()
 		sk.changed.Broadcast()
-		sk.line.wake()
+		sk.transport.wake()
 		return err
 	}
 	sk.dec.MaxMessage = int64(ex.cfg.WebSocketMaxMessageSize)
 	sk.dec.Deflate = deflate
 	if deflate {
-		sk.enc.Window = sk.handshake.Window
+		sk.enc.Window = sk.request.Window
 	}
-	sk.state = socketOpen
-	sk.heard, sk.quiet = now(), now()
-	ex.status, ex.fields = 101, fields
+	sk.state = webSocketOpen
+	t := now()
+	sk.heard, sk.pingTime = t, t
+	ex.status, ex.responseFields = 101, fields
 	ex.s.accessLog.write(ex)
-	ex.fields = ex.fields[:0] // parts of a message that is about to be gone
+	ex.responseFields = ex.responseFields[:0] // they are parts of a message whose buffer is about to be reused
 	sk.changed.Broadcast()
-	sk.line.wake()
+	sk.transport.wake()
 	return nil
 }
 
-// send sends a part of a message to the client.
-func (sk *socket) send(m *wire.Reply) error {
+// sendMessage sends a part of a message to the client.
+func (sk *webSocket) sendMessage(m *wire.Reply) error {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if sk.state != socketOpen {
+	if sk.state != webSocketOpen {
 		return nil
 	}
-	if sk.unpaid.Load() >= responseWindow {
+	if sk.unacked.Load() >= responseWindow {
 		return errResponseWindow
 	}
 	b := messages.Get().(*[]byte)
 	frame := sk.enc.AppendPart((*b)[:0], m.Text, m.Body, !m.More)
-	sk.hold(&sk.encHeld, sk.enc.Held())
-	sk.line.frames(frame)
+	sk.account(&sk.encHeld, sk.enc.Held())
+	sk.transport.frames(frame)
 	if cap(frame) <= maxPooled {
 		*b = frame[:0]
 		messages.Put(b)
 	}
-	if sk.unpaid.Add(int64(len(m.Body)+partCost)) >= grantPiece {
-		sk.line.whenLow(sk.low)
+	if sk.unacked.Add(int64(len(m.Body)+partCost)) >= creditAfter {
+		sk.transport.whenLow(sk.sendCredit)
 	}
 	return nil
 }
 
-// low is called when little waits for the client. The mutex may be held.
-func (sk *socket) low() {
-	if n := sk.unpaid.Swap(0); n > 0 {
-		sk.peer.grant(n)
+// sendCredit gives the worker credit for what the client has taken, and sends the pong that
+// waits. It is called when little waits for the client; the mutex may be held.
+func (sk *webSocket) sendCredit() {
+	if n := sk.unacked.Swap(0); n > 0 {
+		sk.worker.credit(n)
 	}
-	if sk.ponging.Load() {
+	if sk.pongWaits.Load() {
 		go sk.pongLater()
 	}
 }
 
-// want gives the reader room; false if that is too much.
-func (sk *socket) want(bytes int64) bool {
+// addCredit enlarges the window for what the client sends. It reports false if the window
+// would be larger than any may be.
+func (sk *webSocket) addCredit(bytes int64) bool {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if bytes > bodyWindow-sk.room {
+	if bytes > bodyWindow-sk.window {
 		return false
 	}
-	sk.room += bytes
+	sk.window += bytes
 	sk.changed.Broadcast()
 	return true
 }
 
-// deny tells whether the app may refuse the handshake with a response of its own.
-func (sk *socket) deny() bool {
+// refuseHandshake closes a WebSocket whose handshake was not answered yet, so that it can
+// be answered with another response. It reports false if it was answered.
+func (sk *webSocket) refuseHandshake() bool {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	was := sk.state
-	if was == socketAsked {
-		sk.over()
+	if was == webSocketAsked {
+		sk.setClosedLocked()
 		sk.changed.Broadcast()
-		sk.line.wake()
+		sk.transport.wake()
 	}
-	return was == socketAsked
+	return was == webSocketAsked
 }
 
-// closeBy ends the connection because the app says so; false if there is none, and
-// the handshake is to be refused.
-func (sk *socket) closeBy(code int, reason []byte) bool {
-	if sk.deny() {
+// closeByApp closes the connection because the app says so. It reports false if the
+// handshake was not accepted: then the caller has to refuse it.
+func (sk *webSocket) closeByApp(code int, reason []byte) bool {
+	if sk.refuseHandshake() {
 		return false
 	}
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if sk.state == socketOpen {
-		sk.close(code, reason)
+	if sk.state == webSocketOpen {
+		sk.closeLocked(code, reason)
 	}
 	return true
 }
 
-// fail ends the connection because the app, or its worker, cannot go on; false if
-// there is none, and the handshake is to be answered with an error.
-func (sk *socket) fail() bool {
-	if sk.deny() {
+// fail closes the connection because the app, or its worker, cannot go on. It reports
+// false if the handshake was not accepted: then the caller has to answer it with an
+// error.
+func (sk *webSocket) fail() bool {
+	if sk.refuseHandshake() {
 		return false
 	}
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	switch sk.state {
-	case socketClosed:
+	case webSocketClosed:
 		return sk.ex.status == 101
-	case socketOpen:
-		sk.close(websocket.CloseInternalError, nil)
+	case webSocketOpen:
+		sk.closeLocked(websocket.CloseInternalError, nil)
 	default: // it is on its way already
 	}
 	return true
 }
 
-// isAccepted tells whether there is a connection, or was.
-func (sk *socket) isAccepted() bool {
+// isAccepted reports whether the handshake was accepted and the connection is not closed.
+func (sk *webSocket) isAccepted() bool {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	return sk.state == socketOpen || sk.state == socketClosing
+	return sk.state == webSocketOpen || sk.state == webSocketClosing
 }
 
-// close sends a close frame, and waits for the client's. It is called with the mutex
-// held, as are the following.
-func (sk *socket) close(code int, reason []byte) {
-	sk.line.frames(websocket.AppendClose(nil, code, reason))
-	sk.state, sk.since = socketClosing, now()
+// closeLocked sends a close frame. The client's is awaited then.
+func (sk *webSocket) closeLocked(code int, reason []byte) {
+	sk.transport.frames(websocket.AppendClose(nil, code, reason))
+	sk.state, sk.since = webSocketClosing, now()
 	sk.enc.Release()
 	sk.changed.Broadcast()
 }
 
-// end ends the connection for the front, and tells the worker.
-func (sk *socket) end(code int, reason string) {
-	sk.close(code, []byte(reason))
-	sk.peer.gone(code, []byte(reason))
+// endLocked closes the connection on the front's own account, and tells the worker.
+func (sk *webSocket) endLocked(code int, reason string) {
+	sk.closeLocked(code, []byte(reason))
+	sk.worker.closed(code, []byte(reason))
 }
 
-// dismiss ends a connection of a client that is to go; false if there is none.
-func (sk *socket) dismiss(code int, reason string) bool {
+// dismiss closes the connection of a client that is to go. It reports false if it is not
+// open.
+func (sk *webSocket) dismiss(code int, reason string) bool {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if sk.state != socketOpen {
+	if sk.state != webSocketOpen {
 		return false
 	}
-	sk.end(code, reason)
-	sk.finish()
-	sk.line.wake()
+	sk.endLocked(code, reason)
+	sk.finishLocked()
+	sk.transport.wake()
 	return true
 }
 
-// over notes that nothing more is said.
-func (sk *socket) over() {
-	sk.state = socketClosed
-	if sk.leaving != nil {
-		sk.leaving.Stop()
+// setClosedLocked ends the WebSocket: nothing more is sent or received.
+func (sk *webSocket) setClosedLocked() {
+	sk.state = webSocketClosed
+	if sk.leaveTimer != nil {
+		sk.leaveTimer.Stop()
 	}
 }
 
-// finish ends the connection after the closing handshake, or without it.
-func (sk *socket) finish() {
-	sk.over()
-	sk.part()
+// finishLocked ends the connection after the closing handshake, or without one.
+func (sk *webSocket) finishLocked() {
+	sk.setClosedLocked()
+	sk.tellRestartLocked()
 	sk.enc.Release()
 	sk.changed.Broadcast()
-	sk.line.finish(false)
+	sk.transport.finish(false)
 }
 
-// part tells the worker of the end that a restart brings.
-func (sk *socket) part() {
-	if sk.parting {
-		sk.parting = false
-		sk.peer.gone(websocket.CloseServiceRestart, []byte(restart))
+// tellRestartLocked tells the worker that the connection has ended for a restart, if it
+// has.
+func (sk *webSocket) tellRestartLocked() {
+	if sk.restarting {
+		sk.restarting = false
+		sk.worker.closed(websocket.CloseServiceRestart, []byte(restart))
 	}
 }
 
-// leave has the connection end at a time, for a restart; at 0 it does not.
-func (sk *socket) leave(at int64) {
+// leaveAt makes the connection end at a time, for a restart. With 0 it stays.
+func (sk *webSocket) leaveAt(at int64) {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if sk.state == socketClosed || at != 0 && sk.leaveAt != 0 && at >= sk.leaveAt {
+	if sk.state == webSocketClosed || at != 0 && sk.leaveTime != 0 && at >= sk.leaveTime {
 		return
 	}
-	sk.leaveAt = at
-	if sk.leaving != nil {
-		sk.leaving.Stop()
+	sk.leaveTime = at
+	if sk.leaveTimer != nil {
+		sk.leaveTimer.Stop()
 	}
 	if at != 0 {
-		// The sweep would have all leave together that are due within a second.
-		sk.leaving = time.AfterFunc(time.Duration(at-now()), func() { sk.sweep(now()) })
+		// The sweep would end all at once that are due within the same second.
+		sk.leaveTimer = time.AfterFunc(time.Duration(at-now()), func() { sk.checkTimeouts(now()) })
 	}
 }
 
-// sweep does what is due at t. It never waits.
-func (sk *socket) sweep(t int64) {
+// checkTimeouts does what is due at t. It never waits.
+func (sk *webSocket) checkTimeouts(t int64) {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	cfg := sk.ex.cfg
 	switch {
-	case sk.state == socketClosing && t-sk.since > int64(closeWait):
-		sk.finish()
-	case sk.state != socketOpen:
-	case sk.leaveAt != 0 && t >= sk.leaveAt && !sk.enc.InMessage():
-		sk.close(websocket.CloseServiceRestart, []byte(restart))
-		sk.parting = true
-	case sk.pinged != 0 && !sk.stalled:
+	case sk.state == webSocketClosing && t-sk.since > int64(closeWait):
+		sk.finishLocked()
+	case sk.state != webSocketOpen:
+	case sk.leaveTime != 0 && t >= sk.leaveTime && !sk.enc.InMessage():
+		sk.closeLocked(websocket.CloseServiceRestart, []byte(restart))
+		sk.restarting = true
+	case sk.pinged != 0 && !sk.awaitingCredit:
 		if exceeds(time.Duration(t-max(sk.pinged, sk.heard)), cfg.webSocketPingTimeout) {
-			sk.end(websocket.CloseInternalError, "no answer to a ping")
-			sk.finish()
+			sk.endLocked(websocket.CloseInternalError, "no answer to a ping")
+			sk.finishLocked()
 		}
-	case exceeds(time.Duration(t-sk.quiet), cfg.webSocketPingInterval) && sk.pinged == 0 && !sk.line.waits():
-		sk.line.frames(websocket.AppendPing(nil, nil))
-		sk.pinged, sk.quiet = t, t
+	case exceeds(time.Duration(t-sk.pingTime), cfg.webSocketPingInterval) && sk.pinged == 0 && !sk.transport.pending():
+		sk.transport.frames(websocket.AppendPing(nil, nil))
+		sk.pinged, sk.pingTime = t, t
 	}
 }

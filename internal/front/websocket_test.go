@@ -17,7 +17,7 @@ import (
 
 // A socketFixture is a socket whose client and worker are a list of what they got.
 type socketFixture struct {
-	sk *socket
+	sk *webSocket
 
 	mu   sync.Mutex
 	said []string
@@ -46,7 +46,7 @@ func (f *socketFixture) finish(keep bool)                  { f.say("finished") }
 func (f *socketFixture) kill()                             { f.say("killed") }
 func (f *socketFixture) wake()                             {}
 
-func (f *socketFixture) waits() bool {
+func (f *socketFixture) pending() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.full
@@ -64,11 +64,11 @@ func (f *socketFixture) whenLow(g func()) {
 	}
 }
 
-func (f *socketFixture) pass(text bool, data []byte, more bool) {
+func (f *socketFixture) message(text bool, data []byte, more bool) {
 	f.say("pass %v %.20q of %d %v", text, data, len(data), more)
 }
-func (f *socketFixture) grant(n int64)                { f.say("grant %d", n) }
-func (f *socketFixture) gone(code int, reason []byte) { f.say("gone %d %s", code, reason) }
+func (f *socketFixture) credit(n int64)                 { f.say("grant %d", n) }
+func (f *socketFixture) closed(code int, reason []byte) { f.say("gone %d %s", code, reason) }
 
 func newSocketFixture(t *testing.T) *socketFixture {
 	t.Helper()
@@ -81,8 +81,8 @@ func newSocketFixture(t *testing.T) *socketFixture {
 	}
 	s := newServer(errlog.New(io.Discard), 0, func(wire.FromFront) {})
 	f := &socketFixture{}
-	ex := &exchange{s: s, cfg: cfg, from: &origin{remote: "192.0.2.1"}, req: &http1.Request{}}
-	f.sk = newSocket(ex, &websocket.Handshake{Key: []byte("k")}, f, f)
+	ex := &exchange{s: s, cfg: cfg, info: &connInfo{remote: "192.0.2.1"}, req: &http1.Request{}}
+	f.sk = newWebSocket(ex, &websocket.Handshake{Key: []byte("k")}, f, f)
 	return f
 }
 
@@ -90,12 +90,12 @@ func newSocketFixture(t *testing.T) *socketFixture {
 func opened(t *testing.T, room int64) *socketFixture {
 	t.Helper()
 	f := newSocketFixture(t)
-	f.sk.accept(&wire.Reply{})
+	f.sk.open(&wire.Reply{})
 	if got := f.got(); got != "accepted" {
 		t.Fatal(got)
 	}
 	f.sk.mu.Lock()
-	f.sk.room += room
+	f.sk.window += room
 	f.sk.mu.Unlock()
 	return f
 }
@@ -111,7 +111,7 @@ func (f *socketFixture) take(t *testing.T, frames ...[]byte) bool {
 	for _, fr := range frames {
 		b = append(b, fr...)
 	}
-	n, more := f.sk.take(b)
+	n, more := f.sk.receive(b)
 	if more && n != len(b) {
 		t.Errorf("%d bytes of %d were taken", n, len(b))
 	}
@@ -126,9 +126,9 @@ func TestSocketMessages(t *testing.T) {
 	if got := f.got(); got != `pass true "hi" of 2 false; pass false "a" of 1 true; pass false "" of 0 false; "\x8a\x01p"` {
 		t.Error(got)
 	}
-	f.sk.send(&wire.Reply{Text: true, Body: []byte("yo")})
-	f.sk.send(&wire.Reply{Body: []byte("a"), More: true})
-	f.sk.send(&wire.Reply{Body: []byte("b")})
+	f.sk.sendMessage(&wire.Reply{Text: true, Body: []byte("yo")})
+	f.sk.sendMessage(&wire.Reply{Body: []byte("a"), More: true})
+	f.sk.sendMessage(&wire.Reply{Body: []byte("b")})
 	if got := f.got(); got != `"\x81\x02yo"; "\x02\x01a"; "\x80\x01b"` {
 		t.Error(got)
 	}
@@ -142,10 +142,10 @@ func TestSocketClosedByClient(t *testing.T) {
 	if got := f.got(); got != `"\x88\x05\x0f\xa1bye"; gone 4001 bye; finished` {
 		t.Error(got)
 	}
-	f.sk.send(&wire.Reply{Body: []byte("late")})
-	f.sk.closeBy(1000, nil)
-	f.sk.lost()
-	f.sk.sweep(now() + int64(time.Hour))
+	f.sk.sendMessage(&wire.Reply{Body: []byte("late")})
+	f.sk.closeByApp(1000, nil)
+	f.sk.connectionLost()
+	f.sk.checkTimeouts(now() + int64(time.Hour))
 	if got := f.got(); got != "" {
 		t.Error(got)
 	}
@@ -158,14 +158,14 @@ func TestSocketClosedByClient(t *testing.T) {
 
 func TestSocketClosedByApp(t *testing.T) {
 	f := opened(t, bodyWindow)
-	f.sk.closeBy(4000, []byte("so"))
+	f.sk.closeByApp(4000, []byte("so"))
 	if got := f.got(); got != `"\x88\x04\x0f\xa0so"` {
 		t.Error(got)
 	}
 	if !f.take(t, clientFrame(0x81, "nobody reads this"), clientFrame(0x89, "")) {
 		t.Error("the client's answer is not awaited")
 	}
-	f.sk.sweep(now() + int64(closeWait)/2)
+	f.sk.checkTimeouts(now() + int64(closeWait)/2)
 	if got := f.got(); got != "" {
 		t.Error(got)
 	}
@@ -177,9 +177,9 @@ func TestSocketClosedByApp(t *testing.T) {
 	}
 
 	f = opened(t, bodyWindow)
-	f.sk.closeBy(1000, nil)
+	f.sk.closeByApp(1000, nil)
 	f.got()
-	f.sk.sweep(now() + int64(closeWait) + int64(time.Second))
+	f.sk.checkTimeouts(now() + int64(closeWait) + int64(time.Second))
 	if got := f.got(); got != "finished" {
 		t.Error(got)
 	}
@@ -187,20 +187,20 @@ func TestSocketClosedByApp(t *testing.T) {
 
 func TestSocketRefused(t *testing.T) {
 	f := newSocketFixture(t)
-	if n, more := f.sk.take(clientFrame(0x81, "early")); n != 0 || !more {
+	if n, more := f.sk.receive(clientFrame(0x81, "early")); n != 0 || !more {
 		t.Error("something is read before the answer")
 	}
-	if f.sk.closeBy(1000, nil) {
+	if f.sk.closeByApp(1000, nil) {
 		t.Error("there was nothing to close")
 	}
-	if _, more := f.sk.take(nil); more {
+	if _, more := f.sk.receive(nil); more {
 		t.Error("the reader goes on")
 	}
-	f.sk.accept(&wire.Reply{})
+	f.sk.open(&wire.Reply{})
 	if got := f.got(); got != "" {
 		t.Error(got)
 	}
-	if f = newSocketFixture(t); f.sk.fail() || !newSocketFixture(t).sk.deny() {
+	if f = newSocketFixture(t); f.sk.fail() || !newSocketFixture(t).sk.refuseHandshake() {
 		t.Error("not refused")
 	}
 }
@@ -228,14 +228,14 @@ func TestSocketViolations(t *testing.T) {
 // the app has closed it, the worker hears nothing of that here.
 func TestSocketLost(t *testing.T) {
 	f := opened(t, bodyWindow)
-	f.sk.lost()
+	f.sk.connectionLost()
 	if got := f.got(); got != "gone 1006 ; killed" {
 		t.Error(got)
 	}
 	f = opened(t, bodyWindow)
-	f.sk.closeBy(1000, nil)
+	f.sk.closeByApp(1000, nil)
 	f.got()
-	f.sk.lost()
+	f.sk.connectionLost()
 	if got := f.got(); got != "finished" {
 		t.Error(got)
 	}
@@ -256,7 +256,7 @@ func TestSocketPings(t *testing.T) {
 	at := now()
 	tick := func(d time.Duration) string {
 		at += int64(d)
-		f.sk.sweep(at)
+		f.sk.checkTimeouts(at)
 		return f.got()
 	}
 	if got := tick(19 * time.Second); got != "" {
@@ -291,22 +291,22 @@ func TestSocketPings(t *testing.T) {
 func TestSocketNotBlamed(t *testing.T) {
 	f := opened(t, 1)
 	at := now()
-	f.sk.sweep(at + int64(21*time.Second))
+	f.sk.checkTimeouts(at + int64(21*time.Second))
 	if got := f.got(); got != `"\x89\x00"` {
 		t.Fatal(got)
 	}
 	done := make(chan bool)
 	go func() { done <- f.take(t, clientFrame(0x81, "a"), clientFrame(0x8a, "")) }()
-	eventually(t, "it did not happen", func() bool { f.sk.mu.Lock(); defer f.sk.mu.Unlock(); return f.sk.stalled })
-	f.sk.sweep(at + int64(time.Hour))
+	eventually(t, "it did not happen", func() bool { f.sk.mu.Lock(); defer f.sk.mu.Unlock(); return f.sk.awaitingCredit })
+	f.sk.checkTimeouts(at + int64(time.Hour))
 	if got := f.got(); got != `pass true "a" of 1 false` {
 		t.Error(got)
 	}
-	f.sk.want(bodyWindow)
+	f.sk.addCredit(bodyWindow)
 	if !<-done {
 		t.Error("the end")
 	}
-	f.sk.sweep(at + int64(42*time.Second))
+	f.sk.checkTimeouts(at + int64(42*time.Second))
 	if got := f.got(); got != `"\x89\x00"` {
 		t.Error(got)
 	}
@@ -317,8 +317,8 @@ func TestSocketRoom(t *testing.T) {
 	done := make(chan bool)
 	go func() { done <- f.take(t, clientFrame(0x81, "a"), clientFrame(0x81, "b"), clientFrame(0x81, "c")) }()
 	for _, want := range []string{`pass true "a" of 1 false`, `pass true "b" of 1 false`, `pass true "c" of 1 false`} {
-		eventually(t, "it did not happen", func() bool { f.sk.mu.Lock(); defer f.sk.mu.Unlock(); return f.sk.stalled && f.sk.room <= 0 })
-		f.sk.want(1 - f.sk.room)
+		eventually(t, "it did not happen", func() bool { f.sk.mu.Lock(); defer f.sk.mu.Unlock(); return f.sk.awaitingCredit && f.sk.window <= 0 })
+		f.sk.addCredit(1 - f.sk.window)
 		eventually(t, "it did not happen", func() bool {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -328,7 +328,7 @@ func TestSocketRoom(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	f.sk.want(1000)
+	f.sk.addCredit(1000)
 	if !<-done {
 		t.Error("the end")
 	}
@@ -339,14 +339,14 @@ func TestSocketRoom(t *testing.T) {
 func TestSocketGrants(t *testing.T) {
 	f := opened(t, 1)
 	body := make([]byte, 40<<10)
-	f.sk.send(&wire.Reply{Body: body})
-	f.sk.send(&wire.Reply{Body: body})
+	f.sk.sendMessage(&wire.Reply{Body: body})
+	f.sk.sendMessage(&wire.Reply{Body: body})
 	if got := f.got(); !strings.HasSuffix(got, fmt.Sprintf("; grant %d", 2*(len(body)+partCost))) {
 		t.Errorf("%.100s", got)
 	}
 	f.full = true
 	for range 4 {
-		f.sk.send(&wire.Reply{Body: body})
+		f.sk.sendMessage(&wire.Reply{Body: body})
 	}
 	if got := f.got(); strings.Contains(got, "grant") {
 		t.Error("room for a client that takes nothing")
@@ -379,13 +379,13 @@ func TestSocketPongs(t *testing.T) {
 func TestSocketLeaves(t *testing.T) {
 	f := opened(t, bodyWindow)
 	at := now()
-	f.sk.leave(at + int64(5*time.Second))
-	f.sk.leave(at + int64(9*time.Second)) // the first counts
-	f.sk.sweep(at + int64(4*time.Second))
+	f.sk.leaveAt(at + int64(5*time.Second))
+	f.sk.leaveAt(at + int64(9*time.Second)) // the first counts
+	f.sk.checkTimeouts(at + int64(4*time.Second))
 	if got := f.got(); got != "" {
 		t.Error(got)
 	}
-	f.sk.sweep(at + int64(5*time.Second))
+	f.sk.checkTimeouts(at + int64(5*time.Second))
 	if got := f.got(); got != `"\x88\x11\x03\xf4service restart"` {
 		t.Error(got)
 	}
@@ -394,7 +394,7 @@ func TestSocketLeaves(t *testing.T) {
 	if got := f.got(); got != `pass true "on its way" of 10 false` {
 		t.Error(got)
 	}
-	f.sk.send(&wire.Reply{Body: []byte("late")})
+	f.sk.sendMessage(&wire.Reply{Body: []byte("late")})
 	if f.take(t, clientFrame(0x88, "\x03\xf4")) {
 		t.Error("not the end")
 	}
@@ -407,9 +407,9 @@ func TestSocketLeaves(t *testing.T) {
 func TestSocketLeavesInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, stays, gone := opened(t, bodyWindow), opened(t, bodyWindow), opened(t, bodyWindow)
-		leaveSockets([]*socket{f.sk, stays.sk, gone.sk}, time.Second, 600*time.Millisecond)
-		stays.sk.leave(0)
-		gone.sk.lost()
+		leaveInTurn([]*webSocket{f.sk, stays.sk, gone.sk}, time.Second, 600*time.Millisecond)
+		stays.sk.leaveAt(0)
+		gone.sk.connectionLost()
 		gone.got()
 		time.Sleep(599 * time.Millisecond)
 		synctest.Wait()
@@ -434,15 +434,15 @@ func TestSocketLeavesInTime(t *testing.T) {
 func TestSocketLeavesLater(t *testing.T) {
 	f := opened(t, bodyWindow)
 	at := now()
-	f.sk.send(&wire.Reply{Body: []byte("a"), More: true})
-	f.sk.leave(at)
-	f.sk.sweep(at + int64(time.Second))
-	f.sk.send(&wire.Reply{Body: []byte("b")})
-	f.sk.sweep(at + int64(2*time.Second))
+	f.sk.sendMessage(&wire.Reply{Body: []byte("a"), More: true})
+	f.sk.leaveAt(at)
+	f.sk.checkTimeouts(at + int64(time.Second))
+	f.sk.sendMessage(&wire.Reply{Body: []byte("b")})
+	f.sk.checkTimeouts(at + int64(2*time.Second))
 	if got := f.got(); got != `"\x02\x01a"; "\x80\x01b"; "\x88\x11\x03\xf4service restart"` {
 		t.Error(got)
 	}
-	f.sk.sweep(now() + int64(closeWait) + int64(time.Second))
+	f.sk.checkTimeouts(now() + int64(closeWait) + int64(time.Second))
 	if got := f.got(); got != `gone 1012 service restart; finished` {
 		t.Error(got)
 	}

@@ -142,11 +142,38 @@ func repr(b []byte) string {
 	return string(out)
 }
 
-// AppendErrorPage appends a whole response that refuses a request and says
-// that the connection is closed. It is HTTP/1.1 whatever the request was, and
-// has no Server, as Gunicorn's; but a Date, see [AppendDate], which RFC 9110
-// section 6.6.1 wants. The message is escaped here.
-func AppendErrorPage(dst []byte, status int, reason, message string, date []byte) []byte {
+// ErrorPage returns a whole response that refuses a request and says that the connection
+// is closed, as its head and its body. It is HTTP/1.1 whatever the request was, and
+// has no Server, like Gunicorn's; but it has a Date, see [AppendDate], which RFC 9110
+// section 6.6.1 wants. The message is escaped here. Of more fields, those named
+// Connection are joined with close.
+func ErrorPage(status int, reason, message string, date []byte, more ...Field) (head, body []byte) {
+	body = ErrorBody(reason, message)
+	head = append(make([]byte, 0, 256), "HTTP/1.1 "...)
+	head = strconv.AppendInt(head, int64(status), 10)
+	head = append(head, ' ')
+	head = append(head, reason...)
+	head = append(head, "\r\nDate: "...)
+	head = append(head, date...)
+	head = append(head, "\r\nConnection: close"...)
+	for _, f := range more {
+		if string(f.Name) == "Connection" {
+			head = append(append(head, ", "...), f.Value...)
+		}
+	}
+	for _, f := range more {
+		if string(f.Name) != "Connection" {
+			head = append(append(head, "\r\n"...), f.Name...)
+			head = append(append(head, ": "...), f.Value...)
+		}
+	}
+	head = append(head, "\r\nContent-Type: text/html\r\nContent-Length: "...)
+	head = strconv.AppendInt(head, int64(len(body)), 10)
+	return append(head, "\r\n\r\n"...), body
+}
+
+// ErrorBody returns the body of an [ErrorPage].
+func ErrorBody(reason, message string) []byte {
 	const (
 		top    = "<html>\n  <head>\n    <title>"
 		middle = "</title>\n  </head>\n  <body>\n    <h1><p>"
@@ -160,18 +187,7 @@ func AppendErrorPage(dst []byte, status int, reason, message string, date []byte
 	page = appendEscaped(page, reason)
 	page = append(page, bottom...)
 	page = appendEscaped(page, message)
-	page = append(page, end...)
-
-	dst = append(dst, "HTTP/1.1 "...)
-	dst = strconv.AppendInt(dst, int64(status), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, reason...)
-	dst = append(dst, "\r\nDate: "...)
-	dst = append(dst, date...)
-	dst = append(dst, "\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: "...)
-	dst = strconv.AppendInt(dst, int64(len(page)), 10)
-	dst = append(dst, "\r\n\r\n"...)
-	return append(dst, page...)
+	return append(page, end...)
 }
 
 // appendEscaped makes s safe in HTML. What is not ASCII becomes a character

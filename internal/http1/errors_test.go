@@ -63,9 +63,9 @@ func TestRepr(t *testing.T) {
 }
 
 func TestErrorPage(t *testing.T) {
-	page := AppendErrorPage([]byte("before"), 501, "Bad Request", `<é> & "it's"`, testDate)
-	page, ok := bytes.CutPrefix(page, []byte("before"))
-	if !ok || !bytes.HasPrefix(page, []byte("HTTP/1.1 501 Bad Request\r\nDate: Wed, 04 Nov 2026 04:06:07 GMT\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: ")) {
+	head, body := ErrorPage(501, "Bad Request", `<é> & "it's"`, testDate)
+	page := append(head, body...)
+	if !bytes.HasPrefix(page, []byte("HTTP/1.1 501 Bad Request\r\nDate: Wed, 04 Nov 2026 04:06:07 GMT\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: ")) {
 		t.Fatalf("%s", page)
 	}
 	r := bufio.NewReader(bytes.NewReader(page))
@@ -73,7 +73,7 @@ func TestErrorPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := io.ReadAll(resp.Body)
+	body, err = io.ReadAll(resp.Body)
 	if err != nil || r.Buffered() > 0 || len(resp.Header) != 3 {
 		t.Errorf("%v, %d bytes left, headers %v", err, r.Buffered(), resp.Header)
 	}
@@ -81,5 +81,16 @@ func TestErrorPage(t *testing.T) {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("no %s in %s", want, body)
 		}
+	}
+}
+
+// Fields can be added to a page, also what the connection is to do besides being closed.
+func TestErrorPageWithFields(t *testing.T) {
+	head, _ := ErrorPage(426, "Upgrade Required", "", testDate,
+		Field{[]byte("Connection"), []byte("Upgrade")}, Field{[]byte("Upgrade"), []byte("websocket")})
+	want := "HTTP/1.1 426 Upgrade Required\r\nDate: Wed, 04 Nov 2026 04:06:07 GMT\r\nConnection: close, Upgrade\r\n" +
+		"Upgrade: websocket\r\nContent-Type: text/html\r\nContent-Length: "
+	if !bytes.HasPrefix(head, []byte(want)) {
+		t.Errorf("%s", head)
 	}
 }

@@ -91,8 +91,9 @@ func FuzzErrorPage(f *testing.F) {
 		if strings.ContainsFunc(e.Text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 			t.Errorf("control characters in the log: %q", e.Text)
 		}
-		page := AppendErrorPage(nil, e.Status, e.Reason, e.Message, testDate)
-		resp := readResponse(t, page[:bytes.Index(page, []byte("\r\n\r\n"))+4], nil)
+		head, page := ErrorPage(e.Status, e.Reason, e.Message, testDate)
+		resp := readResponse(t, head, nil)
+		page = append(head, page...)
 		if resp.StatusCode != e.Status || len(resp.Header) != 3 || resp.Header.Get("Date") != string(testDate) || !resp.Close {
 			t.Errorf("%+v", resp)
 		}

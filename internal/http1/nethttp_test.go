@@ -35,7 +35,7 @@ var differences = []difference{
 		},
 	},
 	{
-		"targets that are no URL",
+		"targets that are not a URL",
 		"GET /100% HTTP/1.1\r\nHost: h\r\n\r\n",
 		func(r *Request, _ []byte, refused error) bool {
 			target := string(r.Target)

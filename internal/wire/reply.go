@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"unicode/utf8"
+
+	"indrik/internal/http1"
 )
 
 // A ReplyKind is the first item of every message from a slot of a worker.
@@ -72,24 +74,21 @@ func (k ReplyKind) known() bool { return k >= 0 && int(k) < len(replyKinds) && r
 // ASGI reports whether only workers that do not read the queue send messages of this kind.
 func (k ReplyKind) ASGI() bool { return k > ReplyExtend }
 
-// A HeaderField is a name and a value, Latin-1 text.
-type HeaderField struct{ Name, Value []byte }
-
 // A Reply is a message from a slot. Its slices are parts of the decoded message or of memory of
 // its own, and are valid until either changes. Fields that messages of its kind do not have are
 // empty. A Reply can be decoded into again, which saves allocations.
 type Reply struct {
 	Kind     ReplyKind
-	ID       uint32 // of the request, 1 to 2³¹−1
-	Token    uint64 // of the request, if Claimed
-	Claimed  bool   // it names the request by a claim, as the queue's do, and not by its id alone
-	Status   []byte // empty if it came as a number
-	Code     int    // the status if it came as a number
-	Headers  []HeaderField
-	Body     []byte // a whole body, or a part of one or of a WebSocket message; the reason of a close
-	InBuffer int    // bytes of a body that are in the response buffer of the slot instead
-	Offset   int64  // of the body in a file
-	Count    int64  // bytes of the file from there, −1 for all; bytes that are wanted; milliseconds of an extension
+	ID       uint32        // of the request, 1 to 2³¹−1
+	Token    uint64        // of the request, if Claimed
+	Claimed  bool          // it names the request by a claim, as the queue's do, and not by its id alone
+	Status   []byte        // empty if it came as a number
+	Code     int           // the status if it came as a number
+	Headers  []http1.Field // Latin-1 text
+	Body     []byte        // a whole body, or a part of one or of a WebSocket message; the reason of a close
+	InBuffer int           // bytes of a body that are in the response buffer of the slot instead
+	Offset   int64         // of the body in a file
+	Count    int64         // bytes of the file from there, −1 for all; bytes that are wanted; milliseconds of an extension
 
 	Protocol  []byte // the subprotocol; empty: none
 	Text      bool   // the WebSocket message is a text
@@ -295,7 +294,7 @@ func (d *decoder) headers(m *Reply) error {
 		if items != 2 {
 			return fmt.Errorf("a header has 2 items, not %d", items)
 		}
-		var f HeaderField
+		var f http1.Field
 		if f.Name, err = d.text(m); err != nil {
 			return err
 		}

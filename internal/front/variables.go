@@ -8,29 +8,32 @@ import (
 	"indrik/internal/http1"
 )
 
-// What the environ of a request has, for the access log: as the app got it, or, if
-// the request was refused before that was known, would have got it.
+// This file tells the access log what the environ of a request has: as the app got it, or,
+// if the request was refused before it was normalized, as the app would have got it.
 
-// seen are the fields.
-func (ex *exchange) seen() []http1.Field {
-	if ex.sifted.scheme == nil {
+// appFields returns the header fields that the app was given.
+func (ex *exchange) appFields() []http1.Field {
+	if !ex.isNormalized() {
 		return ex.req.Fields
 	}
-	return ex.passed
+	return ex.fields
 }
 
+// isNormalized reports whether the rules were applied to the request.
+func (ex *exchange) isNormalized() bool { return ex.normalized.scheme != nil }
+
 func (ex *exchange) pathInfo() []byte {
-	if ex.sifted.scheme == nil {
+	if !ex.isNormalized() {
 		return decodePath(ex.req.Path)
 	}
-	return ex.sifted.info()
+	return ex.normalized.pathInfo()
 }
 
 func (ex *exchange) urlScheme() []byte {
-	if ex.sifted.scheme != nil {
-		return ex.sifted.scheme
+	if ex.isNormalized() {
+		return ex.normalized.scheme
 	}
-	return ex.from.scheme()
+	return ex.info.scheme()
 }
 
 func (ex *exchange) proto() string {
@@ -43,22 +46,22 @@ func (ex *exchange) proto() string {
 	return "HTTP/1.1"
 }
 
-// variables are all but those of the fields.
+// variables yields the variables of the environ except for those of header fields.
 func (ex *exchange) variables(yield func(name string, value []byte) bool) {
-	pairs := []struct {
+	list := []struct {
 		name  string
 		value []byte
 	}{
 		{"REMOTE_ADDR", []byte(ex.remote())},
 		{"REQUEST_METHOD", ex.req.Method},
 		{"RAW_URI", ex.req.Target},
-		{"SCRIPT_NAME", ex.sifted.script},
+		{"SCRIPT_NAME", ex.normalized.script},
 		{"PATH_INFO", ex.pathInfo()},
 		{"QUERY_STRING", ex.req.Query},
 		{"SERVER_PROTOCOL", []byte(ex.proto())},
 		{"wsgi.url_scheme", ex.urlScheme()},
 	}
-	for _, p := range pairs {
+	for _, p := range list {
 		if !yield(p.name, p.value) {
 			return
 		}
@@ -66,20 +69,21 @@ func (ex *exchange) variables(yield func(name string, value []byte) bool) {
 	if port := ex.remotePort(); port != 0 && !yield("REMOTE_PORT", strconv.AppendInt(nil, int64(port), 10)) {
 		return
 	}
-	if ex.from.names == nil {
+	if ex.info.names == nil {
 		name, port := ex.serverOfHost(ex.urlScheme())
 		if !yield("SERVER_NAME", []byte(name)) || !yield("SERVER_PORT", []byte(port)) {
 			return
 		}
 	}
-	for _, v := range ex.from.variables() {
+	for _, v := range ex.info.variables() {
 		if !yield(v[0], []byte(v[1])) {
 			return
 		}
 	}
 }
 
-// variable is one of all, nil if there is none of this name, whose case is not minded.
+// variable returns the environ variable with that name, compared without case, or nil if
+// there is none.
 func (ex *exchange) variable(name string) []byte {
 	for known, value := range ex.variables {
 		if strings.EqualFold(known, name) {
@@ -94,7 +98,7 @@ func (ex *exchange) variable(name string) []byte {
 		}
 	}
 	var values [][]byte
-	for _, f := range ex.seen() {
+	for _, f := range ex.appFields() {
 		if sameName(f.Name, []byte(field)) {
 			values = append(values, f.Value)
 		}
@@ -105,7 +109,7 @@ func (ex *exchange) variable(name string) []byte {
 	return present(bytes.Join(values, []byte(",")))
 }
 
-// present is a value that is there, though it may be empty.
+// present returns a value that is not nil, though it may be empty.
 func present(value []byte) []byte {
 	if value == nil {
 		return []byte{}
