@@ -25,6 +25,9 @@ func (f *failure) Error() string {
 	return strings.Join(parts, "\n")
 }
 
+// line is the failure within a line of the log.
+func (f *failure) line() string { return strings.TrimPrefix(strings.TrimSpace(f.Error()), "Error: ") }
+
 func failed(r wire.FromSpawner) *failure {
 	code := r.Code
 	if code == exitcode.OK && r.Stage != "load" { // an app may exit with 0

@@ -309,7 +309,7 @@ func (m *Master) replaceFront() {
 		return
 	}
 	if err := m.startFront(); err != nil {
-		m.log.Errorf("%s", lack("", err))
+		m.log.Errorf("%s", lack("", err).line())
 		m.after(max(firstPause, m.frontPause.died(m.now())), m.replaceFront)
 		return
 	}

@@ -102,7 +102,7 @@ func (m *Master) upgrade() {
 			return
 		}
 		if err := m.startSuccessor(); err != nil {
-			m.log.Errorf("Upgrade failed, nothing was changed: %s", lack("", err))
+			m.log.Errorf("Upgrade failed, nothing was changed: %s", lack("", err).line())
 		}
 	})
 }
