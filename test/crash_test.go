@@ -295,6 +295,28 @@ func TestKillFront(t *testing.T) {
 	s.Terminate()
 }
 
+// Nothing is left to wait for when the front of a server that drains has died: the worker
+// finishes what it does, and the server ends.
+func TestKillFrontThatDrains(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--graceful-timeout", "100"}})
+	m := inFlight(s)
+	front := s.Role("front")[0].PID
+	s.Signal(syscall.SIGTERM)
+	s.Log.Expect(t, handling(syscall.SIGTERM))
+	harness.Eventually(t, "nobody listens", func() bool { return !harness.Listening(s.Port) })
+	harness.Kill(t, front, syscall.SIGKILL)
+	if r, err := m.flight.Wait(); err == nil {
+		t.Errorf("the connection of a front that died gave %v", r)
+	}
+	m.run.Release()
+	s.ExpectExit(0)
+	s.Log.ExpectFrom(t, 0, `\[ERROR\] Front \(pid:\d+\) was sent SIGKILL`)
+	if n := len(s.Role("front")); n != 0 {
+		t.Errorf("there are %d fronts", n)
+	}
+}
+
 func TestKillMaster(t *testing.T) {
 	t.Parallel()
 	// Nothing goes on without a master; what it left does not stop the next one.

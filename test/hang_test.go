@@ -41,6 +41,24 @@ func TestHungProcessesAreReplaced(t *testing.T) {
 	s.Terminate()
 }
 
+// TestHungLoggerAtTheEnd: a logger that hangs does not keep the server from ending; what it
+// still had to write is lost, what others write is not.
+func TestHungLoggerAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Options{Conf: harness.TestFile(t, "configs/hanging.py"), Env: []string{"PYTHONUNBUFFERED=1"}})
+	harness.Eventually(t, "there is a logger", func() bool { return len(s.Role("logger")) == 1 })
+	logger := s.Role("logger")[0].PID
+	s.Get("/hang")
+	began := time.Now()
+	s.Terminate()
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("the end took %v", took)
+	}
+	if harness.Alive(logger) {
+		t.Error("the logger is still there")
+	}
+}
+
 // TestStoppedProcessesGoOn: what was stopped is continued, and loses no request.
 func TestStoppedProcessesGoOn(t *testing.T) {
 	t.Parallel()
