@@ -54,8 +54,8 @@ func texts(t *testing.T) (found []*regexp.Regexp) {
 	t.Helper()
 	add := func(text string) {
 		// One with few letters of its own would match anything.
-		text = strings.TrimSpace(text)
-		if letters := notLetter.ReplaceAllString(goVerb.ReplaceAllString(text, ""), ""); len(letters) >= 8 && strings.Contains(text, " ") {
+		text, _, _ = strings.Cut(strings.TrimSpace(text), "\n") // the first of its lines
+		if letters := notLetter.ReplaceAllString(goVerb.ReplaceAllString(text, ""), ""); len(letters) >= 6 && strings.Contains(text, " ") {
 			parts := goVerb.Split(text, -1)
 			for i := range parts {
 				parts[i] = regexp.QuoteMeta(strings.ReplaceAll(parts[i], "%%", "%"))

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"fmt"
 	"time"
 
 	"indrik/internal/errlog"
@@ -43,5 +44,5 @@ func sleepUnless(d time.Duration, ended func() bool) {
 
 // slowed tells the operator which client is read more slowly, and why.
 func (c *complaint) slowed(log *errlog.Log, info *connInfo, what string) {
-	c.say(log, "Reading "+info.name()+" more slowly: it sends too many "+what)
+	c.say(log, fmt.Sprintf("Reading %s more slowly: it sends too many %s", info.name(), what))
 }
