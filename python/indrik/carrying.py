@@ -7,7 +7,7 @@ the same config file with the same rights, and nobody else can send such a messa
 
 from __future__ import annotations
 
-import base64
+import binascii
 
 from . import stdlib
 
@@ -31,7 +31,7 @@ def pack(server: Server) -> Tuple[Dict[str, str], Dict[str, str]]:
         pickle, room = stdlib.load("pickle"), MAX_SIZE
     for name in names:
         try:
-            text = base64.b64encode(pickle.dumps(getattr(server, name), 4)).decode()
+            text = binascii.b2a_base64(pickle.dumps(getattr(server, name), 4), newline=False).decode()
         except Exception as e:
             lost[name] = _reason(e)
             continue
@@ -50,7 +50,7 @@ def unpack(server: Server, packed: Dict[str, str]) -> Dict[str, str]:
         pickle = stdlib.load("pickle")
     for name, text in packed.items():
         try:
-            setattr(server, name, pickle.loads(base64.b64decode(text)))
+            setattr(server, name, pickle.loads(binascii.a2b_base64(text)))
         except Exception as e:
             lost[name] = _reason(e)
     return lost

@@ -12,7 +12,6 @@ faster.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import logging
 import os
@@ -203,7 +202,7 @@ class Logger:
         if scheme.lower() != "basic":
             return None
         try:
-            decoded = base64.b64decode(value.strip().encode("utf-8")).decode("utf-8", "replace")
+            decoded = binascii.a2b_base64(value.strip().encode("utf-8")).decode("utf-8", "replace")
         except (ValueError, binascii.Error) as e:
             self.debug("Couldn't get username: %s", e)
             return None

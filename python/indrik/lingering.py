@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import glob
+import os
 import sys
 import threading
 
@@ -13,6 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Set, Tuple
 
+# The threads of this process, on Linux.
+_TASKS = "/proc/self/task"
+
 
 def running() -> Set[Tuple[str, Any]]:
     """Returns threads of Python and child processes, as pairs of the word and the number."""
@@ -21,9 +24,9 @@ def running() -> Set[Tuple[str, Any]]:
     found: Set[Tuple[str, Any]] = {("thread", named.get(ident, ident)) for ident in sys._current_frames()}
     me = get_ident()
     found.discard(("thread", named.get(me, me)))
-    for path in glob.glob("/proc/self/task/*/children"):
+    for thread in os.listdir(_TASKS) if os.path.isdir(_TASKS) else ():
         try:
-            with open(path) as f:
+            with open("%s/%s/children" % (_TASKS, thread)) as f:
                 found.update(("process", int(pid)) for pid in f.read().split())
         except OSError:
             pass

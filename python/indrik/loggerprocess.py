@@ -12,10 +12,9 @@ import json
 import logging
 import os
 import signal
-from datetime import timedelta
 from select import POLLIN, poll
 
-from . import hooks, log, oslevel, title, wire
+from . import hooks, log, oslevel, stdlib, title, wire
 from .gunicorn_compat import MissingHint
 from .hookview import Request
 from .protocol import MAX_MESSAGE
@@ -53,6 +52,7 @@ class LoggerProcess:
         self.server = server
         self.cfg = cfg
         self.log = server.log
+        self.timedelta = stdlib.load("datetime").timedelta
         self.stamp: Dict[str, Any] = {}  # the process and the time for the next record
 
     def main(self) -> None:
@@ -128,5 +128,5 @@ class LoggerProcess:
         environ["wsgi.input"] = None
         request = Request(environ)
         request.headers = [(name.upper(), value) for name, value in fields.get("request") or ()]
-        took = timedelta(microseconds=fields["micros"])
+        took = self.timedelta(microseconds=fields["micros"])
         self.log.access(LoggedResponse(fields), request, environ, took)
