@@ -107,7 +107,7 @@ func (q *Queue) lookupLocked(m *wire.Reply, sl *slot) (*Job, error) {
 		return nil, errNotGiven // by its id alone, or by a claim, where the other belongs
 	case j != nil && multiplexed && j.assigned != w:
 		return nil, errNotGiven
-	case !multiplexed && m.ID>>idBits == uint32(q.front): // others are of a front before this one
+	case !multiplexed && m.ID>>wire.IDBits == uint32(q.front): // others are of a front before this one
 		if j != nil && j.assigned != nil || q.tokenOfLocked(m.ID) != m.Token {
 			return nil, errNotGiven
 		}

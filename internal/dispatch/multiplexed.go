@@ -77,7 +77,7 @@ func (w *worker) has(j *Job) bool {
 		return true
 	}
 	last := w.board.Claimed(0) // perhaps of another front, which has died
-	return last != 0 && last>>idBits == j.id>>idBits && isBehind(j.id, last)
+	return last != 0 && last>>wire.IDBits == j.id>>wire.IDBits && isBehind(j.id, last)
 }
 
 // givenToLocked lists the requests that a multiplexed worker was given and has not

@@ -10,11 +10,8 @@ import (
 	"indrik/internal/wire"
 )
 
-// idBits is how many bits of an id count requests; the others tell which front it is from.
-const (
-	idBits = 24
-	idMask = 1<<idBits - 1
-)
+// idMask is the part of an id that counts requests.
+const idMask = 1<<wire.IDBits - 1
 
 // A Queue hands requests to workers. Requests wait in it while the workers have enough of
 // them; it knows where each one is until it is answered.
@@ -51,7 +48,7 @@ func NewQueue(host Host, front int) *Queue {
 	q := &Queue{
 		host:     host,
 		front:    front & 0x7f,
-		idPrefix: uint32(front&0x7f) << idBits,
+		idPrefix: uint32(front&0x7f) << wire.IDBits,
 		inFlight: map[uint32]*Job{},
 		workers:  map[int]*worker{},
 		tokens:   newTokenMaker(),
@@ -313,7 +310,7 @@ func (q *Queue) newIDsLocked(n int) uint32 {
 // b, or is that. Ids begin anew: of two that are more than half of all apart, the larger
 // is the older.
 func isBehind(a, b uint32) bool {
-	const half = 1 << (idBits - 1)
+	const half = 1 << (wire.IDBits - 1)
 	return (b-a)&idMask < half
 }
 

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"fmt"
+	"indrik/internal/wire"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -91,7 +92,7 @@ func TestReplyUnreadWhileAnotherDies(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	q := newRig(t, 0).q
-	q.lastID = 1<<idBits - 2
+	q.lastID = 1<<wire.IDBits - 2
 	q.inFlight[1] = &Job{}
 	var ids []uint32
 	for range 3 {
@@ -105,7 +106,7 @@ func TestIDs(t *testing.T) {
 	if first := q.newIDsLocked(8); first != 12 {
 		t.Errorf("the first of eight is %d, and 9 is in flight", first)
 	}
-	q.lastID = 1<<idBits - 5
+	q.lastID = 1<<wire.IDBits - 5
 	if first := q.newIDsLocked(8); first != 17 {
 		t.Errorf("the first of eight at the end of the numbers is %d", first)
 	}

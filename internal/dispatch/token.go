@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
+	"indrik/internal/wire"
 )
 
 // A tokenMaker makes the tokens of requests: 64 bits that nobody can guess, and that stand
@@ -44,5 +45,5 @@ func (q *Queue) tokenOfLocked(id uint32) uint64 {
 	if id&idMask > q.lastID {
 		round--
 	}
-	return q.tokens.of(round<<idBits | uint64(id&idMask))
+	return q.tokens.of(round<<wire.IDBits | uint64(id&idMask))
 }

@@ -116,7 +116,7 @@ func (q *Queue) addSlotsLocked(w *worker, sockets []wire.Socket) {
 		if i == 0 {
 			w.sendQueue = newSendQueue(s.Raw, q.pump, func() { q.breach(w, errReadsNot) })
 		}
-		if id := w.board.BufferHolder(i); id>>idBits != uint32(q.front) {
+		if id := w.board.BufferHolder(i); id>>wire.IDBits != uint32(q.front) {
 			w.board.FreeBuffer(i, id) // the reply was for a front before this one
 		}
 		w.slots = append(w.slots, newSlot(q, w, i, s))

@@ -112,7 +112,7 @@ func (w *fakeWorker) expect(kind wire.Event, id uint32) (a, b any) {
 // kernel for it.
 func (w *fakeWorker) sayMuch(id uint32, part string) {
 	w.say(0, start(id, "200 OK", nil, part))
-	for window := int64(responseWindow - len(part)); ; {
+	for window := int64(wire.ResponseWindow - len(part)); ; {
 		for ; window > 0; window -= int64(len(part)) {
 			w.say(0, chunk(id, part))
 		}
@@ -293,7 +293,7 @@ func TestASGIFeed(t *testing.T) {
 			t.Fatalf("%d bytes, more %v", got, more)
 		}
 	}
-	w.say(0, withCount(wire.ReplyCredit, id, bodyWindow))
+	w.say(0, withCount(wire.ReplyCredit, id, wire.BodyWindow))
 	for got < 200000 {
 		data, more := w.expect(wire.EventBody, id)
 		got += len(data.([]byte))

@@ -54,7 +54,7 @@ func waker() (wake func(), woken <-chan struct{}) {
 // want is called when the worker wants n more bytes; false if these are too many.
 func (f *bodyStream) want(n int64) bool {
 	f.mu.Lock()
-	within := n <= bodyWindow-f.room
+	within := n <= wire.BodyWindow-f.room
 	if within {
 		f.room += n
 	}

@@ -35,7 +35,7 @@ func TestFeedEndsWithResponse(t *testing.T) {
 	takeAll := func(w *fakeWorker) {
 		id, _, got := w.begin()
 		for n := len(got); n < size; {
-			part := min(size-n, bodyWindow)
+			part := min(size-n, wire.BodyWindow)
 			w.say(0, withCount(wire.ReplyCredit, id, int64(part)))
 			for part > 0 {
 				data, _ := w.expect(wire.EventBody, id)
@@ -128,8 +128,8 @@ func (w *fakeWorker) takeBody(body string) uint32 {
 	w.t.Helper()
 	id, _, got := w.begin()
 	for more := len(got) < len(body); more; {
-		w.say(0, withCount(wire.ReplyCredit, id, bodyWindow))
-		for room := bodyWindow; room > 0 && more; {
+		w.say(0, withCount(wire.ReplyCredit, id, wire.BodyWindow))
+		for room := wire.BodyWindow; room > 0 && more; {
 			data, flag := w.expect(wire.EventBody, id)
 			got, more = append(got, data.([]byte)...), flag == int64(1)
 			room -= len(data.([]byte))

@@ -10,17 +10,9 @@ import (
 // This file is about the flow control between a multiplexed worker and a client: how much
 // of a response, and of a body, may be on its way (docs/protocol.md).
 
-const (
-	// responseWindow is how many bytes of a response a worker may have on their way to
-	// the client before it must wait.
-	responseWindow = 256 << 10
-	// creditAfter is how many bytes of a response must have gone to the client for the
-	// worker to be told. It is less than the window by far.
-	creditAfter = 64 << 10
-	// bodyWindow is how many bytes of a body a worker may have asked for that it has not
-	// got.
-	bodyWindow = 256 << 10
-)
+// creditAfter is how many bytes of a response must have gone to the client for the
+// worker to be told. It is less than the window by far.
+const creditAfter = 64 << 10
 
 var (
 	errBodyWindow     = errors.New("it asked for more of a body than it may have on the way")
@@ -45,7 +37,7 @@ func (ex *exchange) giveBody(bytes int64) error {
 // have gone the worker gets the credit back.
 func (ex *exchange) awaitAck(n int64) {
 	unacked := ex.unacked.Add(n)
-	if unacked >= responseWindow && !ex.full.Swap(true) {
+	if unacked >= wire.ResponseWindow && !ex.full.Swap(true) {
 		ex.s.queue.SetWait(&ex.Job, dispatch.ForReader, true)
 	}
 	if unacked >= creditAfter {

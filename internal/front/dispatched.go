@@ -72,7 +72,7 @@ func (ex *exchange) replyMultiplexed(m *wire.Reply, file *os.File, came time.Tim
 	if m.Kind == wire.ReplyCredit {
 		return false, ex.giveBody(m.Count)
 	}
-	if (m.Kind == wire.ReplyChunk || m.Kind == wire.ReplyPart) && ex.unacked.Load() >= responseWindow {
+	if (m.Kind == wire.ReplyChunk || m.Kind == wire.ReplyPart) && ex.unacked.Load() >= wire.ResponseWindow {
 		return false, errResponseWindow
 	}
 	if m.Code != 0 {

@@ -125,7 +125,7 @@ func TestHeldIsCounted(t *testing.T) {
 			w.beginNext()
 			return h.client, 0
 		}},
-		"a response of HTTP/2": {responseWindow, func(r *rig, w *fakeWorker) (*client, uint32) {
+		"a response of HTTP/2": {wire.ResponseWindow, func(r *rig, w *fakeWorker) (*client, uint32) {
 			h := r.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			h.request("GET", true)
 			id, _, _ := w.beginNext()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"indrik/internal/errlog"
+	"indrik/internal/wire"
 )
 
 func TestTokenBucket(t *testing.T) {
@@ -48,7 +49,7 @@ func TestFloodsAreReadSlowly(t *testing.T) {
 		"messages":        {frames(2*idleSocketFrames, clientFrame(0x82, "x")), false},
 		"a few pings":     {frames(idleSocketFrames/2, clientFrame(0x89, "")), false},
 	} {
-		f := opened(t, bodyWindow)
+		f := opened(t, wire.BodyWindow)
 		f.sk.ex.info.remote = "192.0.2.1"
 		log := &logBuffer{}
 		f.sk.ex.s.log = errlog.New(log)

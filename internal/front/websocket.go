@@ -14,8 +14,6 @@ import (
 const (
 	// closeWait is how long a client has to answer a close frame.
 	closeWait = 5 * time.Second
-	// partCost is what a part of a message counts besides its bytes.
-	partCost = 64
 	// restart is the reason that the client is told when its worker is replaced.
 	restart = "service restart"
 )
@@ -173,7 +171,7 @@ func (sk *webSocket) sendMessage(m *wire.Reply) error {
 	if sk.state != webSocketOpen {
 		return nil
 	}
-	if sk.unacked.Load() >= responseWindow {
+	if sk.unacked.Load() >= wire.ResponseWindow {
 		return errResponseWindow
 	}
 	b := messages.Get().(*[]byte)
@@ -184,7 +182,7 @@ func (sk *webSocket) sendMessage(m *wire.Reply) error {
 		*b = frame[:0]
 		messages.Put(b)
 	}
-	if sk.unacked.Add(int64(len(m.Body)+partCost)) >= creditAfter {
+	if sk.unacked.Add(int64(len(m.Body)+wire.PartCost)) >= creditAfter {
 		sk.transport.whenLow(sk.sendCredit)
 	}
 	return nil
@@ -206,7 +204,7 @@ func (sk *webSocket) sendCredit() {
 func (sk *webSocket) addCredit(bytes int64) bool {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if bytes > bodyWindow-sk.window {
+	if bytes > wire.BodyWindow-sk.window {
 		return false
 	}
 	sk.window += bytes

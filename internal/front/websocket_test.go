@@ -119,7 +119,7 @@ func (f *socketFixture) take(t *testing.T, frames ...[]byte) bool {
 }
 
 func TestSocketMessages(t *testing.T) {
-	f := opened(t, bodyWindow)
+	f := opened(t, wire.BodyWindow)
 	if !f.take(t, clientFrame(0x81, "hi"), clientFrame(0x02, "a"), clientFrame(0x00, ""), clientFrame(0x80, ""), clientFrame(0x89, "p"), clientFrame(0x8a, "")) {
 		t.Error("the end")
 	}
@@ -135,7 +135,7 @@ func TestSocketMessages(t *testing.T) {
 }
 
 func TestSocketClosedByClient(t *testing.T) {
-	f := opened(t, bodyWindow)
+	f := opened(t, wire.BodyWindow)
 	if f.take(t, clientFrame(0x88, "\x0f\xa1bye"), clientFrame(0x81, "x")) {
 		t.Error("not the end")
 	}
@@ -149,7 +149,7 @@ func TestSocketClosedByClient(t *testing.T) {
 	if got := f.got(); got != "" {
 		t.Error(got)
 	}
-	f = opened(t, bodyWindow)
+	f = opened(t, wire.BodyWindow)
 	f.take(t, clientFrame(0x88, ""))
 	if got := f.got(); got != `"\x88\x00"; gone 1005 ; finished` {
 		t.Error(got)
@@ -157,7 +157,7 @@ func TestSocketClosedByClient(t *testing.T) {
 }
 
 func TestSocketClosedByApp(t *testing.T) {
-	f := opened(t, bodyWindow)
+	f := opened(t, wire.BodyWindow)
 	f.sk.closeByApp(4000, []byte("so"))
 	if got := f.got(); got != `"\x88\x04\x0f\xa0so"` {
 		t.Error(got)
@@ -176,7 +176,7 @@ func TestSocketClosedByApp(t *testing.T) {
 		t.Error(got)
 	}
 
-	f = opened(t, bodyWindow)
+	f = opened(t, wire.BodyWindow)
 	f.sk.closeByApp(1000, nil)
 	f.got()
 	f.sk.checkTimeouts(now() + int64(closeWait) + int64(time.Second))
@@ -214,7 +214,7 @@ func TestSocketViolations(t *testing.T) {
 		"UTF-8":  {clientFrame(0x81, "\xff"), `"\x88 \x03\xefa text that is not valid UTF-8"; gone 1007 a text that is not valid UTF-8; finished`},
 		"size":   {[]byte{0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 1, 0, 0, 0, 0}, `"\x88\x1d\x03\xf1a message that is too large"; gone 1009 a message that is too large; finished`},
 	} {
-		f := opened(t, bodyWindow)
+		f := opened(t, wire.BodyWindow)
 		if f.take(t, c.frame) {
 			t.Errorf("%s: not the end", name)
 		}
@@ -227,12 +227,12 @@ func TestSocketViolations(t *testing.T) {
 // TestSocketLost: a connection that breaks is 1006; before the answer, and after
 // the app has closed it, the worker hears nothing of that here.
 func TestSocketLost(t *testing.T) {
-	f := opened(t, bodyWindow)
+	f := opened(t, wire.BodyWindow)
 	f.sk.connectionLost()
 	if got := f.got(); got != "gone 1006 ; killed" {
 		t.Error(got)
 	}
-	f = opened(t, bodyWindow)
+	f = opened(t, wire.BodyWindow)
 	f.sk.closeByApp(1000, nil)
 	f.got()
 	f.sk.connectionLost()
@@ -242,7 +242,7 @@ func TestSocketLost(t *testing.T) {
 }
 
 func TestSocketFails(t *testing.T) {
-	f := opened(t, bodyWindow)
+	f := opened(t, wire.BodyWindow)
 	if !f.sk.fail() {
 		t.Error("nothing failed")
 	}
@@ -252,7 +252,7 @@ func TestSocketFails(t *testing.T) {
 }
 
 func TestSocketPings(t *testing.T) {
-	f := opened(t, bodyWindow)
+	f := opened(t, wire.BodyWindow)
 	at := now()
 	tick := func(d time.Duration) string {
 		at += int64(d)
@@ -302,7 +302,7 @@ func TestSocketNotBlamed(t *testing.T) {
 	if got := f.got(); got != `pass true "a" of 1 false` {
 		t.Error(got)
 	}
-	f.sk.addCredit(bodyWindow)
+	f.sk.addCredit(wire.BodyWindow)
 	if !<-done {
 		t.Error("the end")
 	}
@@ -341,7 +341,7 @@ func TestSocketGrants(t *testing.T) {
 	body := make([]byte, 40<<10)
 	f.sk.sendMessage(&wire.Reply{Body: body})
 	f.sk.sendMessage(&wire.Reply{Body: body})
-	if got := f.got(); !strings.HasSuffix(got, fmt.Sprintf("; grant %d", 2*(len(body)+partCost))) {
+	if got := f.got(); !strings.HasSuffix(got, fmt.Sprintf("; grant %d", 2*(len(body)+wire.PartCost))) {
 		t.Errorf("%.100s", got)
 	}
 	f.full = true
@@ -352,14 +352,14 @@ func TestSocketGrants(t *testing.T) {
 		t.Error("room for a client that takes nothing")
 	}
 	f.low()
-	if got := f.got(); got != fmt.Sprintf("grant %d", 4*(len(body)+partCost)) {
+	if got := f.got(); got != fmt.Sprintf("grant %d", 4*(len(body)+wire.PartCost)) {
 		t.Errorf("%.100s", got)
 	}
 }
 
 // TestSocketPongs: the answers to pings do not pile up.
 func TestSocketPongs(t *testing.T) {
-	f := opened(t, bodyWindow)
+	f := opened(t, wire.BodyWindow)
 	f.full = true
 	for range 1000 {
 		f.take(t, clientFrame(0x89, "old"))
@@ -377,7 +377,7 @@ func TestSocketPongs(t *testing.T) {
 }
 
 func TestSocketLeaves(t *testing.T) {
-	f := opened(t, bodyWindow)
+	f := opened(t, wire.BodyWindow)
 	at := now()
 	f.sk.leaveAt(at + int64(5*time.Second))
 	f.sk.leaveAt(at + int64(9*time.Second)) // the first counts
@@ -406,7 +406,7 @@ func TestSocketLeaves(t *testing.T) {
 // TestSocketLeavesInTime: they end one after the other, and not once a second.
 func TestSocketLeavesInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, stays, gone := opened(t, bodyWindow), opened(t, bodyWindow), opened(t, bodyWindow)
+		f, stays, gone := opened(t, wire.BodyWindow), opened(t, wire.BodyWindow), opened(t, wire.BodyWindow)
 		leaveInTurn([]*webSocket{f.sk, stays.sk, gone.sk}, time.Second, 600*time.Millisecond)
 		stays.sk.leaveAt(0)
 		gone.sk.connectionLost()
@@ -432,7 +432,7 @@ func TestSocketLeavesInTime(t *testing.T) {
 // TestSocketLeavesLater: a restart cuts no message, and waits no longer for a client
 // than others do.
 func TestSocketLeavesLater(t *testing.T) {
-	f := opened(t, bodyWindow)
+	f := opened(t, wire.BodyWindow)
 	at := now()
 	f.sk.sendMessage(&wire.Reply{Body: []byte("a"), More: true})
 	f.sk.leaveAt(at)

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"indrik/internal/websocket"
+	"indrik/internal/wire"
 )
 
 // This file is what a [webSocket] does with what its client sends. It is called by the
@@ -101,7 +102,7 @@ func (sk *webSocket) forward(ev *websocket.Event) {
 	if sk.state != webSocketOpen && !sk.restarting || len(ev.Data) == 0 && !ev.Last {
 		return
 	}
-	sk.window -= int64(len(ev.Data) + partCost)
+	sk.window -= int64(len(ev.Data) + wire.PartCost)
 	sk.worker.message(ev.Text, ev.Data, !ev.Last)
 }
 

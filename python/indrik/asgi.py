@@ -25,6 +25,7 @@ from .protocol import (
     EVENT_REQUEST,
     EVENT_RESET,
     EVENT_UPLOAD,
+    ID_BITS,
     REPLY_ERROR,
     REPLY_LEAVE,
     REPLY_REFUSED,
@@ -342,7 +343,7 @@ class ASGIServer(SendQueue):
             wire.close_all(wire.descriptors(ancillary))
             self.put(dumps((REPLY_REFUSED, request_id), FORMAT))
             return
-        if request_id >> wire.ID_BITS != scoreboard[SCOREBOARD_FRONT] - 1:
+        if request_id >> ID_BITS != scoreboard[SCOREBOARD_FRONT] - 1:
             wire.close_all(wire.descriptors(ancillary))
             return
         if type(body) is not bytes:
@@ -424,7 +425,7 @@ class ASGIServer(SendQueue):
     def _reset(self, front: int) -> None:
         """Takes note that the clients of all other fronts have gone."""
         for request_id, conversation in list(self.requests.items()):
-            if request_id >> wire.ID_BITS != front:
+            if request_id >> ID_BITS != front:
                 conversation.on_gone()
 
     def _orphaned(self) -> None:

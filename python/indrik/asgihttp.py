@@ -10,8 +10,9 @@ from collections import deque
 from marshal import dumps
 
 from . import asgivalues as values
-from .conversation import BODY_WINDOW, GONE, WINDOW, Conversation
+from .conversation import GONE, Conversation
 from .protocol import (
+    BODY_WINDOW,
     EVENT_BODY,
     EVENT_CREDIT,
     EVENT_GONE,
@@ -26,6 +27,7 @@ from .protocol import (
     REPLY_START,
     REPLY_TRAILERS,
     RESPONSE_BUFFER_SIZE,
+    RESPONSE_WINDOW,
 )
 from .wire import FORMAT, MAX_COPIED, ClientGone
 
@@ -198,7 +200,7 @@ class HTTPConversation(Conversation):
                     self.finish(data)
                     return
             await self.await_window()
-            part = view[:WINDOW]
+            part = view[:RESPONSE_WINDOW]
             data = await self._by_buffer((REPLY_START,) + head, part)
             if data is None:
                 part = view[:MAX_COPIED]  # more only if the head leaves no room for any
@@ -211,7 +213,7 @@ class HTTPConversation(Conversation):
         try:
             while at < len(view):
                 await self.await_window()
-                part = view[at : at + WINDOW]
+                part = view[at : at + RESPONSE_WINDOW]
                 data = await self._by_buffer((REPLY_CHUNK, self.id), part)
                 if data is None:
                     data = dumps((REPLY_CHUNK, self.id, part), FORMAT)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from marshal import dumps
 
-from .protocol import REPLY_ERROR, REPLY_FAIL
+from .protocol import REPLY_ERROR, REPLY_FAIL, RESPONSE_WINDOW
 from .wire import FORMAT, ClientGone
 
 TYPE_CHECKING = False
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
     Waiters = Optional[List[Future[None]]]
-
-# How many bytes of a response may be on their way to the client; docs/protocol.md says how
-# they are counted.
-WINDOW = 256 << 10
-
-# How many bytes of the body of a request may be on their way to the app.
-BODY_WINDOW = 256 << 10
 
 GONE = "the client has gone"
 
@@ -48,7 +41,7 @@ class Conversation:
     body: Optional[bytes] = None  # came with the request, and was not given to the app yet
     gone = False  # the client
     done = False  # nothing more can be said to the client
-    window = WINDOW  # credit: bytes that may be sent now
+    window = RESPONSE_WINDOW  # credit: bytes that may be sent now
     readers: Waiters = None  # futures of the tasks that wait in receive()
     writers: Waiters = None  # the same, in send()
     timer: Optional[TimerHandle] = None  # cancels the task

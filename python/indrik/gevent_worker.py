@@ -28,8 +28,10 @@ from .protocol import (
     EVENT_PING,
     EVENT_REQUEST,
     EVENT_RESET,
+    ID_BITS,
     REPLY_LEAVE,
     REPLY_REFUSED,
+    RESPONSE_WINDOW,
     SCOREBOARD_CLAIMED,
     SCOREBOARD_FRONT,
     SCOREBOARD_LAG,
@@ -47,9 +49,6 @@ if TYPE_CHECKING:
     from .wire import Ancillary, Data, Scoreboard
     from .worker import Worker
     from .wsgiresponse import Environ
-
-# How many bytes of the body of a response may be on their way to the client.
-WINDOW = 256 << 10
 
 # How many events are handled before the greenlets have a turn.
 _AT_ONCE = 64
@@ -105,7 +104,7 @@ class GreenResponse(WSGIResponse):
         self.greenlet: Any = None
         self.environ: Environ = {}
         self.client_left = False
-        self.window = WINDOW  # credit: bytes that may be sent now
+        self.window = RESPONSE_WINDOW  # credit: bytes that may be sent now
         self.waiting: Any = None  # an Event, while the app waits for credit
         self.timeout = timeout
         self.began = monotonic()
@@ -286,7 +285,7 @@ class GeventServer:
             return
         # The claim is written before the revocations are read: see wire.Revocations.
         self.scoreboard[_CLAIMED] = request_id
-        if self.scoreboard[SCOREBOARD_FRONT] != 1 + (request_id >> wire.ID_BITS):
+        if self.scoreboard[SCOREBOARD_FRONT] != 1 + (request_id >> ID_BITS):
             wire.close_all(fds)
             return
         if self.is_revoked(request_id):
@@ -326,7 +325,7 @@ class GeventServer:
     def on_reset(self, front: int, a: object, b: object, ancillary: Ancillary) -> None:
         self.response_buffer.freed.set()  # that front has cleared it
         for request_id, response in self.requests.items():
-            if request_id >> wire.ID_BITS != front:
+            if request_id >> ID_BITS != front:
                 response.client_gone()
 
     def on_buffer_free(self, request_id: int, a: object, b: object, ancillary: Ancillary) -> None:

@@ -62,3 +62,9 @@ JOURNAL_SIZE = 64 << 10
 RESPONSE_BUFFER_SIZE = 1 << 20
 MAX_REVOKED = 64
 CLAIM_SIZE = 16
+
+# The numbers by which requests, bodies and messages are counted, in bytes except for the bits.
+ID_BITS = 24
+RESPONSE_WINDOW = 256 << 10
+BODY_WINDOW = 256 << 10
+PART_COST = 64

@@ -16,6 +16,7 @@ from .protocol import (
     EVENT_CREDIT,
     EVENT_GONE,
     EVENT_MESSAGE,
+    PART_COST,
     REPLY_ACCEPT,
     REPLY_CHUNK,
     REPLY_CLOSE,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 # How many bytes of messages may be on their way to the app. In both directions a
 # part of a message counts its bytes and PART_COST more.
 MESSAGE_WINDOW = 64 << 10
-PART_COST = 64
 
 # The largest part of a message to the client, in bytes.
 MAX_PART = 100 << 10

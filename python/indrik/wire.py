@@ -69,9 +69,6 @@ MAX_COPIED = 64 << 10
 # The largest part of a body that goes in a message while the response buffer is not free.
 MAX_CHUNK = 120 << 10
 
-# How many bits of an id count the requests; those above are the front's number.
-ID_BITS = 24
-
 
 class FrontGone(Exception):
     """The front cannot be reached: there is nobody to serve."""

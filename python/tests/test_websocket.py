@@ -5,7 +5,7 @@ import unittest
 from marshal import dumps, loads
 
 from indrik import websocket
-from indrik.conversation import WINDOW
+from indrik.protocol import RESPONSE_WINDOW as WINDOW
 from indrik.websocket import MESSAGE_WINDOW, PART_COST
 from indrik.wire import FORMAT, ClientGone
 

@@ -18,7 +18,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"unicode"
 )
 
 // head is what the module begins with.
@@ -40,6 +39,9 @@ var groups = []group{
 	{comment: "The layout of a scoreboard, in 64-bit words. Those from TOKEN on are of a slot.", prefix: "scoreboard"},
 	{comment: "Sizes, in bytes if they are no counts.", names: []string{
 		"MaxMessage", "MaxDescriptors", "MaxRevoked", "ClaimSize", "JournalSize", "ResponseBufferSize", "ArenaBlock", "pageSize",
+	}},
+	{comment: "The numbers by which requests, bodies and messages are counted, in bytes except for the bits.", names: []string{
+		"IDBits", "ResponseWindow", "BodyWindow", "PartCost",
 	}},
 }
 
@@ -100,7 +102,7 @@ func (g group) has(c *types.Const) bool {
 	if named, ok := c.Type().(*types.Named); ok && named.Obj().Name() == g.typ {
 		return true
 	}
-	return g.prefix != "" && strings.HasPrefix(c.Name(), g.prefix) && unicode.IsUpper(rune(c.Name()[len(g.prefix)]))
+	return g.prefix != "" && strings.HasPrefix(c.Name(), g.prefix) && isUpper(c.Name()[len(g.prefix)])
 }
 
 // constants returns the constants of the package in dir, in the order of its files and of
@@ -142,17 +144,21 @@ func (none) Import(path string) (*types.Package, error) {
 	return nil, fmt.Errorf("%s is not imported", path)
 }
 
-// snake returns the name of a constant as Python writes it: MAX_MESSAGE for MaxMessage.
+// snake returns the name of a constant as Python writes it: MAX_MESSAGE for MaxMessage, ID_BITS
+// for IDBits.
 func snake(name string) string {
 	var b strings.Builder
-	for i, r := range name {
-		if i > 0 && unicode.IsUpper(r) {
+	for i := range len(name) {
+		startsWord := i > 0 && isUpper(name[i]) && (!isUpper(name[i-1]) || i+1 < len(name) && !isUpper(name[i+1]))
+		if startsWord {
 			b.WriteByte('_')
 		}
-		b.WriteRune(unicode.ToUpper(r))
+		b.WriteString(strings.ToUpper(name[i : i+1]))
 	}
 	return b.String()
 }
+
+func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 
 // number writes a size as people do.
 func number(n int64) string {

@@ -29,3 +29,11 @@ func TestMissingConstant(t *testing.T) {
 		t.Error("a package without the constants was taken")
 	}
 }
+
+func TestSnake(t *testing.T) {
+	for name, want := range map[string]string{"MaxMessage": "MAX_MESSAGE", "IDBits": "ID_BITS", "pageSize": "PAGE_SIZE", "EventID": "EVENT_ID"} {
+		if have := snake(name); have != want {
+			t.Errorf("snake(%q) is %q, want %q", name, have, want)
+		}
+	}
+}
