@@ -201,3 +201,18 @@ func TestDecisions(t *testing.T) {
 		t.Errorf("README.md lists %d decisions of %d", rows, next-1)
 	}
 }
+
+// Each dependency has a row with its reason.
+func TestDependencyReasons(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(harness.Repository, "docs/architecture.md"))
+	harness.Must(t, err)
+	for path := range dependencies {
+		if !strings.Contains(string(page), "\n| `"+path+"` | ") {
+			t.Errorf("docs/architecture.md gives no reason for %s", path)
+		}
+	}
+	if rows := strings.Count(string(page), "\n| `github.com/") + strings.Count(string(page), "\n| `golang.org/"); rows != len(dependencies) {
+		t.Errorf("docs/architecture.md has %d dependencies, go.mod %d", rows, len(dependencies))
+	}
+}
