@@ -1,5 +1,7 @@
 package dispatch
 
+import "indrik/internal/wire"
+
 // This file is about messages that hold several requests. They save most of the system
 // calls, and of the sleeping and waking of processes, that a request takes with a fast app;
 // but one worker runs these requests one after the other. Therefore only requests that
@@ -14,9 +16,9 @@ const (
 )
 
 // kindOf returns the kind of w, or that of the workers that read the queue if w is nil.
-func kindOf(w *worker) Kind {
+func kindOf(w *worker) wire.Kind {
 	if w == nil {
-		return Sync
+		return wire.KindSync
 	}
 	return w.kind
 }

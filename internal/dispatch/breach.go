@@ -70,7 +70,7 @@ func (sl *slot) allows(kind wire.ReplyKind) bool {
 		return !kind.ASGI()
 	case sl.index > 0: // these stay silent
 		return false
-	case sl.w.kind == Greenlets:
+	case sl.w.kind == wire.KindGevent:
 		return !kind.ASGI() || kind == wire.ReplyLeave
 	}
 	return kind != wire.ReplyExtend

@@ -18,9 +18,9 @@
 //
 // A generation is the workers of one configuration. There are two ways to them:
 //
-//	                +-- g.send ==> queue of g ==> a slot that is free      Sync: reads the queue
+//	                +-- g.send ==> queue of g ==> a slot that is free      KindSync: reads the queue
 //	Queue.waiting --+
-//	                +-- sendQueue of w ==> first slot of w                 multiplexed: ASGI, greenlets
+//	                +-- sendQueue of w ==> first slot of w                 multiplexed: KindASGI, KindGevent
 //
 // The queue of a generation is a SEQPACKET socket, of which all workers of the generation
 // have the other end. The kernel gives a message to one of them, whichever reads first, and

@@ -58,7 +58,7 @@ func (w *worker) hasCapacity() bool {
 
 // multiplexLocked makes w a worker that gets its requests itself. What an earlier front
 // gave it is over.
-func (q *Queue) multiplexLocked(w *worker, k Kind) {
+func (q *Queue) multiplexLocked(w *worker, k wire.Kind) {
 	if len(w.slots) > 0 && !w.multiplexed.Load() {
 		w.kind = k
 		w.loop = loop{ping: w.board.Pinged()}

@@ -20,10 +20,10 @@ type Request interface {
 	// EncodeLocked returns the message for workers of a kind, with an id and a token
 	// in it, and the files that go along, which stay the request's. arena is where the
 	// workers of that generation find bodies. Another call may follow.
-	EncodeLocked(kind Kind, arena *wire.Arena, id uint32, token uint64) (message []byte, files []*os.File, err error)
+	EncodeLocked(kind wire.Kind, arena *wire.Arena, id uint32, token uint64) (message []byte, files []*os.File, err error)
 	// BatchSizeLocked returns the size of the message if workers of a kind can get it
 	// together with others, 0 if not: if it has files, or was made for another kind.
-	BatchSizeLocked(kind Kind) int
+	BatchSizeLocked(kind wire.Kind) int
 	// Release gives up the message and its files: no worker will get it any more. It
 	// may be called again.
 	Release()

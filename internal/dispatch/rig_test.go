@@ -107,8 +107,8 @@ type fakeWorker struct {
 }
 
 // worker adds a worker with a number of slots, which counts at once. kind is the name of
-// what it is, empty if it reads the queue.
-func (r *rig) worker(g *fakeGeneration, slots int, kind string) *fakeWorker {
+// what it is.
+func (r *rig) worker(g *fakeGeneration, slots int, kind wire.Kind) *fakeWorker {
 	r.t.Helper()
 	r.mu.Lock()
 	r.lastAge++
@@ -384,7 +384,7 @@ func (c *call) end(status int) {
 	}
 }
 
-func (c *call) EncodeLocked(kind Kind, _ *wire.Arena, id uint32, token uint64) ([]byte, []*os.File, error) {
+func (c *call) EncodeLocked(kind wire.Kind, _ *wire.Arena, id uint32, token uint64) ([]byte, []*os.File, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.released {
@@ -392,14 +392,14 @@ func (c *call) EncodeLocked(kind Kind, _ *wire.Arena, id uint32, token uint64) (
 	}
 	b := wire.AppendBytes(wire.AppendRequest(nil), []byte(c.path))
 	binary.LittleEndian.PutUint32(b[wire.RequestIDOffset:], id)
-	if kind == Sync {
+	if kind == wire.KindSync {
 		wire.PutClaim(b[wire.RequestClaimOffset:], id, token)
 	}
 	c.message = b
 	return b, c.files, nil
 }
 
-func (c *call) BatchSizeLocked(Kind) int {
+func (c *call) BatchSizeLocked(wire.Kind) int {
 	if len(c.files) > 0 {
 		return 0
 	}

@@ -26,23 +26,16 @@ type Settings struct {
 
 	Arena *wire.Arena // of the bodies of requests; AddGeneration makes it
 
-	kind atomic.Int32
+	kind atomic.Pointer[wire.Kind]
 }
 
 // Kind returns the kind of workers that requests will most likely go to.
-func (s *Settings) Kind() Kind { return Kind(s.kind.Load()) }
+func (s *Settings) Kind() wire.Kind {
+	if k := s.kind.Load(); k != nil {
+		return *k
+	}
+	return wire.KindSync
+}
 
-// SetKind says what the workers will be, by the name of the kind.
-func (s *Settings) SetKind(name string) { s.kind.Store(int32(kinds[name])) }
-
-// A Kind is a kind of worker, by the messages that it gets.
-type Kind int32
-
-const (
-	Sync      Kind = iota // reads the queue of its generation: WSGI
-	ASGI                  // multiplexed: gets events with a scope
-	Greenlets             // multiplexed: gets events with an environ
-)
-
-// kinds are the multiplexed ones by their names.
-var kinds = map[string]Kind{wire.KindASGI: ASGI, wire.KindGevent: Greenlets}
+// SetKind says what the workers will be.
+func (s *Settings) SetKind(k wire.Kind) { s.kind.Store(&k) }

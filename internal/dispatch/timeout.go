@@ -82,7 +82,7 @@ func (q *Queue) scanMultiplexedLocked(w *worker, now time.Time) []expired {
 	if t := w.gen.settings.Timeout; t > 0 && d >= t && !w.loop.blocked {
 		return q.blockedLocked(w, d, now)
 	}
-	if w.kind == Greenlets && d == 0 {
+	if w.kind == wire.KindGevent && d == 0 {
 		return q.endGreenletsLocked(w, now)
 	}
 	return nil
@@ -112,7 +112,7 @@ func (q *Queue) beganLocked(j *Job, w *worker, index int, now time.Time) {
 		return
 	}
 	j.claimant, j.claimedAt = w, now
-	if t := w.gen.settings.Timeout; t > 0 && w.kind != ASGI {
+	if t := w.gen.settings.Timeout; t > 0 && w.kind != wire.KindASGI {
 		j.setDeadlineLocked(w, index, now.Add(t))
 	}
 }

@@ -37,7 +37,7 @@ type worker struct {
 
 	// What follows is used if it is multiplexed.
 	multiplexed atomic.Bool // it gets its requests by its first slot
-	kind        Kind
+	kind        wire.Kind
 	sendQueue   *sendQueue // to its first slot
 	token       []byte     // stands for it in cookies
 	inFlight    int
@@ -73,8 +73,8 @@ func (q *Queue) AddWorker(m wire.ToFront, files []*os.File) error {
 		return nil
 	}
 	q.addSlotsLocked(w, sockets)
-	if k, ok := kinds[m.Kind]; ok {
-		q.multiplexLocked(w, k) // of a front before this one
+	if m.Kind.IsMultiplexed() {
+		q.multiplexLocked(w, m.Kind) // of a front before this one
 	}
 	return nil
 }
@@ -130,8 +130,8 @@ func (q *Queue) addSlotsLocked(w *worker, sockets []wire.Socket) {
 }
 
 // Activate counts the slots of a worker, and returns the settings of the newest generation
-// that serves, nil if there was nothing to count. kind is the name of what it says it is.
-func (q *Queue) Activate(age, pid int, kind string) Config {
+// that serves, nil if there was nothing to count. kind is what the worker says it is.
+func (q *Queue) Activate(age, pid int, kind wire.Kind) Config {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := q.workers[age]
@@ -139,13 +139,12 @@ func (q *Queue) Activate(age, pid int, kind string) Config {
 		return nil
 	}
 	w.active, w.pid = true, pid
-	k, ok := kinds[kind]
 	if w.multiplexed.Load() {
-		k, ok = w.kind, true // what it is does not change
+		kind = w.kind // what it is does not change
 	}
-	w.gen.settings.kind.Store(int32(k))
-	if ok {
-		q.multiplexLocked(w, k)
+	w.gen.settings.SetKind(kind)
+	if kind.IsMultiplexed() {
+		q.multiplexLocked(w, kind)
 		w.gen.multiplexed = append(w.gen.multiplexed, w)
 	} else {
 		w.gen.slots += len(w.slots)

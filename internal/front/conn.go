@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"indrik/internal/account"
-	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/outbox"
 	"indrik/internal/websocket"
+	"indrik/internal/wire"
 )
 
 const readBuffer = 8 << 10
@@ -192,12 +192,12 @@ func (c *conn) serveOne() bool {
 	ex := &c.ex
 	c.r += n
 	keep := c.req.KeepAlive && !c.req.ForceClose
-	if ex.kind == dispatch.ASGI && websocket.IsUpgrade(&c.req) {
+	if ex.kind == wire.KindASGI && websocket.IsUpgrade(&c.req) {
 		c.serveWebSocket(ex)
 		return false
 	}
 	var f *bodyStream
-	if ex.kind == dispatch.ASGI && hasBody(&c.req) && !whole(&c.req) {
+	if ex.kind == wire.KindASGI && hasBody(&c.req) && !whole(&c.req) {
 		f, err = c.beginBodyStream(ex)
 	} else {
 		err = c.readBody(ex)
@@ -220,7 +220,7 @@ func (c *conn) beginExchange(cfg *config) {
 	c.setBusy(true)
 	c.skippedLine = false
 	c.ex.begin(cfg)
-	c.out.Begin(c.ex.kind != dispatch.Sync)
+	c.out.Begin(c.ex.kind != wire.KindSync)
 }
 
 // giveUp answers a request that cannot be read, as far as there is somebody to

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
@@ -84,7 +83,7 @@ func (ex *exchange) normalize() error {
 		s.client, s.forwarded = ex.forwardedClient()
 	}
 	s.path = decodePath(req.Path)
-	if !bytes.HasPrefix(s.path, s.script) && ex.kind != dispatch.ASGI {
+	if !bytes.HasPrefix(s.path, s.script) && ex.kind != wire.KindASGI {
 		return http1.NewBadScriptName(req.Path, s.script)
 	}
 	ex.normalized = s

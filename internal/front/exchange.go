@@ -24,7 +24,7 @@ type exchange struct {
 
 	// What a worker gets; kept until the response begins, since another one
 	// may have to get it.
-	kind       dispatch.Kind // of worker that the message is for
+	kind       wire.Kind // of worker that the message is for
 	message    []byte
 	buffer     *[]byte    // that message is in, of messages
 	files      []*os.File // the head, if it is too large for a message; the body, if it is

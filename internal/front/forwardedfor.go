@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 
-	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
@@ -21,7 +20,7 @@ func isForwardedFor(f *http1.Field) bool {
 
 // readsForwardedFor reports whether the client by X-Forwarded-For is needed.
 func (ex *exchange) readsForwardedFor() bool {
-	return ex.cfg.ForwardedFor == "all" || ex.cfg.ForwardedFor == "asgi" && ex.kind == dispatch.ASGI || ex.cfg.WorkerAffinity == "address"
+	return ex.cfg.ForwardedFor == "all" || ex.cfg.ForwardedFor == "asgi" && ex.kind == wire.KindASGI || ex.cfg.WorkerAffinity == "address"
 }
 
 // forwardedClient returns the client by X-Forwarded-For, to which each proxy adds the

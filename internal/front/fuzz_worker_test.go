@@ -73,14 +73,14 @@ func (tb *fuzzTB) Fatalf(text string, args ...any) { panic(fmt.Sprintf(text, arg
 type fuzzRig struct {
 	*rig
 	tb   *fuzzTB
-	kind string
+	kind wire.Kind
 	g    *fakeGeneration
 	n    int // of the last request
 }
 
 func newFuzzRig(f *testing.F, kind byte) *fuzzRig {
 	tb := &fuzzTB{TB: f}
-	r := &fuzzRig{tb: tb, kind: []string{"", wire.KindASGI, wire.KindGevent}[kind]}
+	r := &fuzzRig{tb: tb, kind: []wire.Kind{wire.KindSync, wire.KindASGI, wire.KindGevent}[kind]}
 	r.rig = newRig(tb, 0)
 	r.listen()
 	cfg := testConfig()
@@ -88,7 +88,7 @@ func newFuzzRig(f *testing.F, kind byte) *fuzzRig {
 	r.g = r.generation(1, cfg)
 	honest := r.quietWorker(r.g, 2)
 	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: honest.age, Pid: 1, Kind: r.kind})
-	if r.kind == "" {
+	if r.kind == wire.KindSync {
 		honest.serve(echo)
 	} else {
 		honest.loops.Go(honest.serveEvents)
@@ -303,7 +303,7 @@ func (in *intruder) act(op byte) {
 // take takes a request, if there is one.
 func (in *intruder) take() {
 	w := in.w
-	if in.r.kind == "" {
+	if in.r.kind == wire.KindSync {
 		for _, q := range w.receiveAll(3 * time.Millisecond) {
 			token, _ := in.r.tokens.Load(q.id)
 			in.took(q.id, token.(uint64), q.environ["PATH_INFO"])

@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/outbox"
+	"indrik/internal/wire"
 )
 
 // streamPatience is how much of a response may be sent before a deadline is set
@@ -72,7 +72,7 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 	c.hold(streamHeld)
 	defer func() { c.hold(-streamHeld - st.headHeld) }()
 	st.ex.begin(s.config())
-	st.out.Begin(st.ex.kind != dispatch.Sync)
+	st.out.Begin(st.ex.kind != wire.KindSync)
 	if err := st.read(); err != nil {
 		st.ex.Release()
 		st.giveUp(err)
@@ -114,7 +114,7 @@ func (st *stream) read() error {
 	if err := st.ex.wanted(st.req.ContentLength); err != nil {
 		return err
 	}
-	if st.ex.kind == dispatch.ASGI && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
+	if st.ex.kind == wire.KindASGI && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
 		st.beginBodyStream()
 		return st.ex.encode(nil, st.req.ContentLength)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 
-	"indrik/internal/dispatch"
 	"indrik/internal/wire"
 )
 
@@ -14,26 +13,26 @@ import (
 
 // headAt is where in the message the environ or the scope begins.
 func (ex *exchange) headAt() int {
-	if ex.kind == dispatch.Sync {
+	if ex.kind == wire.KindSync {
 		return wire.RequestClaimOffset + wire.ClaimSize
 	}
 	return wire.EventIDOffset + 4
 }
 
 func (ex *exchange) idAt() int {
-	if ex.kind == dispatch.Sync {
+	if ex.kind == wire.KindSync {
 		return wire.RequestIDOffset
 	}
 	return wire.EventIDOffset
 }
 
 // EncodeLocked implements [dispatch.Request].
-func (ex *exchange) EncodeLocked(kind dispatch.Kind, arena *wire.Arena, id uint32, token uint64) ([]byte, []*os.File, error) {
+func (ex *exchange) EncodeLocked(kind wire.Kind, arena *wire.Arena, id uint32, token uint64) ([]byte, []*os.File, error) {
 	if err := ex.reencode(kind, arena); err != nil {
 		return nil, nil, err
 	}
 	binary.LittleEndian.PutUint32(ex.message[ex.idAt():], id)
-	if kind == dispatch.Sync {
+	if kind == wire.KindSync {
 		wire.PutClaim(ex.message[wire.RequestClaimOffset:], id, token)
 	}
 	ex.body.own(id)
@@ -41,7 +40,7 @@ func (ex *exchange) EncodeLocked(kind dispatch.Kind, arena *wire.Arena, id uint3
 }
 
 // BatchSizeLocked implements [dispatch.Request].
-func (ex *exchange) BatchSizeLocked(kind dispatch.Kind) int {
+func (ex *exchange) BatchSizeLocked(kind wire.Kind) int {
 	if ex.kind != kind || len(ex.files) > 0 || ex.body.inStore() {
 		return 0
 	}
@@ -62,7 +61,7 @@ func (ex *exchange) beginMessage() []byte {
 	ex.buffer = messages.Get().(*[]byte)
 	ex.message = (*ex.buffer)[:0]
 	switch {
-	case ex.kind == dispatch.Sync:
+	case ex.kind == wire.KindSync:
 		return wire.AppendRequest(ex.message)
 	case ex.bodyStream != nil:
 		return wire.AppendEvent(ex.message, wire.EventUpload, 1)
@@ -77,17 +76,17 @@ func (ex *exchange) encode(body *spool, length int64) error {
 	if body == nil {
 		body = &noBody
 	}
-	if ex.kind == dispatch.ASGI && body.file != nil {
+	if ex.kind == wire.KindASGI && body.file != nil {
 		ex.streamFile(body)
 		body = &noBody
 	}
 	head, err := ex.beginMessage(), error(nil)
 	switch ex.kind {
-	case dispatch.Sync:
+	case wire.KindSync:
 		head, err = ex.appendParts(head, length)
-	case dispatch.ASGI:
+	case wire.KindASGI:
 		head, err = ex.appendScope(head)
-	case dispatch.Greenlets:
+	case wire.KindGevent:
 		head, err = ex.appendEnviron(head, length)
 	}
 	if err != nil {
@@ -130,7 +129,7 @@ var noBody spool
 func (ex *exchange) toFile(body *spool) error {
 	content, missing := wire.AppendTuple(nil, 2), 2
 	head := ex.headAt()
-	if ex.kind == dispatch.Sync {
+	if ex.kind == wire.KindSync {
 		var err error
 		if content, err = ex.appendEnviron(content, ex.length); err != nil {
 			return err
@@ -155,7 +154,7 @@ func (ex *exchange) toFile(body *spool) error {
 // reencode makes the message anew if it is not for that kind of worker, or its body is in
 // another arena than that of the worker's generation: a reload may have made an app of ASGI of
 // one of WSGI, and workers see no bodies that are for another generation.
-func (ex *exchange) reencode(kind dispatch.Kind, arena *wire.Arena) error {
+func (ex *exchange) reencode(kind wire.Kind, arena *wire.Arena) error {
 	body, length := ex.body, ex.length
 	foreign := body.inStore() && body.store != arena
 	if ex.kind == kind && !foreign {

@@ -309,7 +309,7 @@ func (m *model) message(op byte, rest *[]byte) (data []byte, rights []*os.File) 
 			m.broke = true
 		}
 	}
-	kinds := []string{"", wire.KindASGI, wire.KindGevent}
+	kinds := []wire.Kind{wire.KindSync, wire.KindASGI, wire.KindGevent}
 	switch op % 12 {
 	case 0, 1, 2:
 		breaks(m.ready)

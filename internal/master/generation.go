@@ -24,11 +24,11 @@ type generation struct {
 	taken        bool   // and that has taken it
 	standIn      bool   // its app is one that shows why there is none
 	loads        []load
-	affinityKey  []byte  // of the cookies of worker_affinity: the same for each front
-	toldAffinity bool    // the log says that there is none
-	toldKind     bool    // the log says that its app is one of ASGI
-	kind         *string // of its app, as the first worker found it; nil until then
-	broken       bool    // the front cannot use its queue
+	affinityKey  []byte     // of the cookies of worker_affinity: the same for each front
+	toldAffinity bool       // the log says that there is none
+	toldKind     bool       // the log says that its app is one of ASGI
+	kind         *wire.Kind // of its app, as the first worker found it; nil until then
+	broken       bool       // the front cannot use its queue
 
 	queueFront  *os.File // the front's end of the queue
 	queueWorker *os.File // the workers' end

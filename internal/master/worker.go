@@ -47,9 +47,9 @@ type worker struct {
 	silent     bool              // nobody holds its end of the channel any more
 	toldShared bool              // the log says that others have spoken on its channel
 
-	ready     bool   // it has its app
-	kind      string // once it is ready: asgi, gevent, or empty
-	active    bool   // the front counts on it
+	ready     bool      // it has its app
+	kind      wire.Kind // once it is ready
+	active    bool      // the front counts on it
 	recycling bool
 	leaving   bool // it was told to end, or is about to be
 	aborted   bool
@@ -104,7 +104,7 @@ func (m *Master) workerForked(w *worker, pid int) {
 }
 
 // workerReady is called when a worker has its app.
-func (m *Master) workerReady(w *worker, kind string) {
+func (m *Master) workerReady(w *worker, kind wire.Kind) {
 	w.ready, w.readyAt, w.kind, w.gen.kind = true, m.now(), kind, &kind
 	m.tellKind(w)
 	if m.candidate != nil && m.candidate.gen == w.gen {
@@ -130,7 +130,7 @@ func (m *Master) activate(w *worker) {
 // tellKind tells which kind of worker is used, if that was not certain before there was
 // one; and, once a generation, that its app turned out to be one of ASGI.
 func (m *Master) tellKind(w *worker) {
-	if affinity := w.gen.cfg.WorkerAffinity(); w.kind == "" && affinity != "none" && !w.gen.toldAffinity {
+	if affinity := w.gen.cfg.WorkerAffinity(); !w.kind.IsMultiplexed() && affinity != "none" && !w.gen.toldAffinity {
 		w.gen.toldAffinity = true
 		m.log.Warnf("worker_affinity = %s has no effect: workers of kind %s take their requests from one queue. "+
 			"Use -k gevent, or one worker with threads", affinity, w.gen.cfg.Kind())

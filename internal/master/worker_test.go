@@ -152,7 +152,7 @@ func TestTimeout(t *testing.T) {
 // A worker whose channel to the front ends is ended if that is a breach, and retired if it
 // ends its app by itself.
 func TestSlotClosed(t *testing.T) {
-	for _, kind := range []string{"", wire.KindASGI} {
+	for _, kind := range []wire.Kind{wire.KindSync, wire.KindASGI} {
 		atStart(t, []string{"app:app"}, func(w *world) {
 			w.kind = kind
 			w.start()
@@ -161,11 +161,11 @@ func TestSlotClosed(t *testing.T) {
 			worker.stubborn = true
 			w.front().conn.tell(wire.FromFront{Type: wire.TypeClosed, Age: worker.age})
 			w.pass(silentGrace + time.Second)
-			if breach := w.said("it closed its channel to the front"); breach != (kind == "") {
+			if breach := w.said("it closed its channel to the front"); breach != (kind == wire.KindSync) {
 				t.Errorf("kind %q: a breach: %v", kind, breach)
 			}
 			w.pass(10 * time.Second)
-			if kind == "" && !worker.proc.gone || kind != "" && worker.proc.got[0] != syscall.SIGTERM {
+			if kind == wire.KindSync && !worker.proc.gone || kind != wire.KindSync && worker.proc.got[0] != syscall.SIGTERM {
 				t.Errorf("kind %q: it got %v", kind, worker.proc.got)
 			}
 			w.expectState(running)

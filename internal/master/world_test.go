@@ -72,7 +72,7 @@ type world struct {
 	mute      map[string]bool   // which role does not answer pings
 	logged    bool              // log lines have to go through Python
 	lingering bool              // hooks have left something running in spawners
-	kind      string            // of workers
+	kind      wire.Kind         // of workers
 	called    []string          // hooks that were called
 }
 

@@ -8,7 +8,7 @@ import (
 	"indrik/internal/wire"
 )
 
-// The kinds of worker.
+// The kinds of worker, as users name them.
 const (
 	WorkerSync    = "sync"
 	WorkerThread  = "gthread"
@@ -22,7 +22,7 @@ var kinds = []string{WorkerSync, WorkerThread, WorkerGevent, WorkerASGI, WorkerT
 
 // multiplexed are the kinds whose workers run many requests in one thread, and the
 // kind that they are to the front. A Tornado application is run as one of ASGI.
-var multiplexed = map[string]string{
+var multiplexed = map[string]wire.Kind{
 	WorkerGevent:  wire.KindGevent,
 	WorkerASGI:    wire.KindASGI,
 	WorkerTornado: wire.KindASGI,
@@ -134,8 +134,8 @@ func (c *Config) Kind() string {
 	return kind
 }
 
-// FrontKind is the kind of worker to the front, "" for those that read the queue.
-func (c *Config) FrontKind() string { return multiplexed[c.Kind()] }
+// FrontKind is the kind of worker to the front.
+func (c *Config) FrontKind() wire.Kind { return multiplexed[c.Kind()] }
 
 // Slots is the number of requests that one worker runs at the same time, each in a
 // slot of its own.

@@ -75,11 +75,18 @@ const (
 	AcceptStop  = "stop"  // leave them to whoever else accepts on the socket
 )
 
-// The kinds of workers that get their requests by their first slot.
+// A Kind is a kind of worker, by the requests that it gets.
+type Kind string
+
 const (
-	KindASGI   = "asgi"
-	KindGevent = "gevent"
+	KindSync   Kind = ""       // reads the queue of its generation: WSGI
+	KindASGI   Kind = "asgi"   // multiplexed: gets events with a scope
+	KindGevent Kind = "gevent" // multiplexed: gets events with an environ
 )
+
+// IsMultiplexed reports whether workers of the kind run many requests at once, which they
+// get by their first slot.
+func (k Kind) IsMultiplexed() bool { return k != KindSync }
 
 // ToFront is a message from the master to its front. Only the fields that
 // docs/protocol.md lists for its type are set.
@@ -91,7 +98,7 @@ type ToFront struct {
 	Config     *FrontConfig `json:"config,omitempty"`
 	Age        int          `json:"age,omitempty"`
 	Pid        int          `json:"pid,omitempty"`
-	Kind       string       `json:"kind,omitempty"`
+	Kind       Kind         `json:"kind,omitempty"`
 	First      int          `json:"first,omitempty"`
 	Handover   bool         `json:"handover,omitempty"`
 	Accept     string       `json:"accept,omitempty"`
@@ -163,7 +170,7 @@ type FrontConfig struct {
 	Sendfile            bool              `json:"sendfile"`
 	Reload              bool              `json:"reload"` // each request asks first whether code has changed
 
-	Kind              string `json:"kind"` // by worker_class, if it is one of the above; otherwise the workers tell
+	Kind              Kind   `json:"kind"` // by worker_class, if that is certain; otherwise the workers tell
 	WorkerConnections int    `json:"worker_connections"`
 	RootPath          string `json:"root_path"` // begins with a slash, or is empty
 

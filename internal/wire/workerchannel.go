@@ -27,7 +27,7 @@ const maxPath = 4096
 // in it: the channel says whose it is.
 type FromWorker struct {
 	Type    string   `json:"type"`
-	Kind    string   `json:"kind,omitempty"`
+	Kind    Kind     `json:"kind,omitempty"`
 	StandIn bool     `json:"stand_in,omitempty"` // the app is one that shows why the real app cannot be loaded
 	Files   []string `json:"files,omitempty"`    // of modules that were imported
 	Since   float64  `json:"since,omitempty"`    // when that was, at the earliest: seconds since 1970
@@ -68,7 +68,7 @@ func DecodeFromWorker(data []byte) (FromWorker, error) {
 		}
 	}
 	switch msg.Kind {
-	case "", KindASGI, KindGevent:
+	case KindSync, KindASGI, KindGevent:
 	default:
 		return msg, breach("%q of a kind that there is not: %s", msg.Type, Excerpt([]byte(msg.Kind)))
 	}
