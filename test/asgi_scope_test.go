@@ -88,6 +88,17 @@ func TestASGIScope(t *testing.T) {
 	s.Terminate()
 }
 
+// A method that is not in capitals is one to the app, and a minor version of its own is told
+// as it is, where the settings permit such requests.
+func TestASGIScopeOfUnconventionalRequests(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Options{App: "asgiapps:scope", Args: []string{"--permit-unconventional-http-method", "--permit-unconventional-http-version"}})
+	c := s.Client()
+	c.Send(t, "patch / HTTP/1.3\r\nHost: x\r\n\r\n")
+	expectScope(t, scopeOf(t, c.Receive(t, "GET").Body), map[string]any{"method": "PATCH", "http_version": "1.3"})
+	s.Terminate()
+}
+
 // Who may say what, in which fields, is decided by the rules of WSGI.
 func TestASGITrust(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ package test
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -163,5 +164,35 @@ func fill(t *testing.T, pipe *os.File) {
 	}
 	if err != syscall.EAGAIN {
 		t.Fatal(err)
+	}
+}
+
+// Variables of the environment in the access log are those that the app gets, also where they
+// come from a proxy or from no address at all.
+func TestVariablesInTheAccessLog(t *testing.T) {
+	t.Parallel()
+	const format = "%(h)s %({REMOTE_ADDR}e)s %({REMOTE_PORT}e)s %({SERVER_NAME}e)s %({SERVER_PORT}e)s %({wsgi.url_scheme}e)s %({NOTHING}e)s"
+	for _, c := range []struct {
+		name string
+		o    harness.Options
+		want string
+	}{
+		{"unix", harness.Options{Bind: []string{"unix:DIR/web.sock"}}, `^  - shop\.test 80 http -$`},
+		{"forwarded", harness.Options{Args: []string{"--forwarded-for", "all"}}, `^203\.0\.113\.9 203\.0\.113\.9 - 127\.0\.0\.1 \d+ http -$`},
+		{"TCP", harness.Options{}, `^127\.0\.0\.1 127\.0\.0\.1 \d+ 127\.0\.0\.1 \d+ http -$`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.o.App, c.o.Args = "echo:app", append(c.o.Args, "--access-logfile", "acc.log", "--access-logformat", format)
+			s := harness.Start(t, c.o)
+			cl := s.Client()
+			cl.Send(t, "GET /x HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n")
+			cl.Receive(t, "GET")
+			s.Terminate()
+			lines := strings.Split(strings.TrimSpace(s.ReadFile("acc.log")), "\n")
+			if last := lines[len(lines)-1]; !regexp.MustCompile(c.want).MatchString(last) {
+				t.Errorf("%q, want %q", last, c.want)
+			}
+		})
 	}
 }

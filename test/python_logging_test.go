@@ -90,6 +90,22 @@ func logconfigDict(t *testing.T, args ...string) {
 	}
 }
 
+// Bytes that are no text are the characters that WSGI makes of them.
+func TestLoggersGetAllBytes(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Options{App: "echo:app", Conf: harness.TestFile(t, "configs/json_files.py"), Args: []string{
+		"--forwarded-allow-ips", "*", "--forwarded-for", "all",
+	}})
+	s.Client().Do(t, "GET", "/x", "", "User-Agent: caf\xe9", "X-Forwarded-For: 203.0.113.9")
+	harness.Eventually(t, "the request is logged", func() bool { return strings.Contains(s.ReadFile("acc.json"), "GET /x") })
+	for _, r := range jsonLines(s, "acc.json") {
+		if strings.HasPrefix(r["text"].(string), "GET /x") && r["agent"] != "café" {
+			t.Errorf("%v", r)
+		}
+	}
+	s.Terminate()
+}
+
 // The process that relays the lines can die like any other.
 func TestRelayDies(t *testing.T) {
 	t.Parallel()

@@ -287,6 +287,35 @@ func TestSocketSlowClient(t *testing.T) {
 	s.ExpectEnded("/flood", 0, "-")
 }
 
+// TestSocketTalksBeforeItIsAccepted: frames that a client sends before the app has accepted it
+// wait, however many they are, and come in their order.
+func TestSocketTalksBeforeItIsAccepted(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, sockets())
+	g := s.Gate("late")
+	c := s.Client()
+	c.Send(t, harness.UpgradeRequest("/late"))
+	g.Entered()
+	ws := &harness.WebSocket{Client: c, T: t}
+	const messages = 400
+	sent := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < messages && err == nil; i++ {
+			err = ws.TryFrame(harness.Fin|harness.OpText, strings.Repeat(fmt.Sprintf("%04d", i), 500))
+		}
+		sent <- err
+	}()
+	g.Release()
+	c.ExpectHead(t, 101)
+	for i := range messages {
+		ws.ExpectMessage(harness.OpText, strings.Repeat(fmt.Sprintf("%04d", i), 500))
+	}
+	harness.Must(t, <-sent)
+	ws.Close()
+	s.Terminate()
+}
+
 // TestSocketSlowApp: an app that receives nothing stops its client from sending, and
 // misses nothing when it does.
 func TestSocketSlowApp(t *testing.T) {

@@ -7,6 +7,7 @@ import time
 from urllib.parse import parse_qs
 
 import lifespan
+from asgiapps import gate_wait
 
 ended = []
 counts = {"sent": 0}
@@ -58,6 +59,11 @@ async def echo(ws, query):
         if data is None:
             return
         await ws.say(data)
+
+
+async def late(ws, query):
+    await gate_wait("late")
+    await echo(ws, query)
 
 
 async def scope(ws, query):
