@@ -18,6 +18,7 @@ from marshal import dumps, loads
 
 from . import ending, wire, wsgi
 from .asgihttp import HTTPConversation
+from .asgiloop import new_loop
 from .lifespan import Lifespan
 from .protocol import (
     EVENT_BUFFER_FREE,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Deque, Dict, Optional, Type
 
     from .conversation import ASGIApp, Conversation
-    from .glogging import Logger
     from .wire import Ancillary
     from .worker import Worker
 
@@ -154,7 +154,7 @@ class ASGIServer(SendQueue):
             self._close()
 
     def _disarm(self) -> None:
-        """Takes from a fork of this process what is the worker's. The loop must not turn in the
+        """Takes the worker's things from a fork of this process. The loop must not turn in the
         fork: both processes share the descriptors that it waits for."""
         forks, loop = self.worker.forks, self.loop
         forker = asyncio.current_task(loop)
@@ -437,23 +437,3 @@ class ASGIServer(SendQueue):
         for conversation in list(self.requests.values()):
             conversation.on_gone()
         self.stop()
-
-
-def new_loop(worker: Worker) -> asyncio.AbstractEventLoop:
-    """Makes the loop of this process."""
-    loop = _new_loop(worker.cfg.get("asgi_loop") or "auto", worker.log)
-    asyncio.set_event_loop(loop)
-    return loop
-
-
-def _new_loop(name: str, log: Logger) -> asyncio.AbstractEventLoop:
-    if name != "asyncio":
-        try:
-            import uvloop
-
-            loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-            return loop
-        except ImportError:
-            if name == "uvloop":
-                log.warning("uvloop not available, falling back to asyncio")
-    return asyncio.new_event_loop()

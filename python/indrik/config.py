@@ -11,14 +11,20 @@ import os
 import sys
 import types
 
-from . import hooks, stdlib
+from . import hooks, interpreter, stdlib
 from .gunicorn_compat import CONFIG, MissingHint
 from .log import app_traceback
+from .protocol import MAX_MESSAGE
 from .view import parse_address
+from .wire import json_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+# How large the values of a config file may be together, in bytes: a message has them, and
+# some more.
+_MAX_SETTINGS = MAX_MESSAGE - 1024
 
 # The data of one setting, as JSON; more than that is no setting that could be
 # sent in one message.
@@ -39,6 +45,7 @@ class ConfigFile:
     """The names that a config file has set."""
 
     def __init__(self, location: Optional[str] = "") -> None:
+        self.location = location
         self.values: Dict[str, Any] = {}  # public names that hold data
         self.hooks: Dict[str, Any] = {}
         self.functions: Dict[str, Any] = {}  # public ones that are no hooks, but may be meant as such
@@ -65,6 +72,26 @@ class ConfigFile:
                 self.values[name] = value
             elif type(value) is types.FunctionType and value.__module__ == names["__name__"]:
                 self.functions[name] = value
+
+    def report(self) -> Dict[str, Any]:
+        """Returns the answer for the master. Raises ConfigError if it is too large."""
+        settings = self.plain()
+        answer: Dict[str, Any] = {
+            "settings": settings,
+            "hooks": sorted(self.hooks),
+            "lines": self.lines,
+            "python": {"version": interpreter.version(), "executable": sys.executable or ""},
+        }
+        size = json_size(answer)
+        if size > _MAX_SETTINGS:
+            sizes = {name: json_size(value) for name, value in settings.items()}
+            largest = max(sizes, key=lambda name: sizes[name])
+            raise ConfigError(
+                "\nError: the values in %s are too large: %d bytes of at most %d, '%s' has %d."
+                " Names that begin with an underscore do not count."
+                % (self.location, size, _MAX_SETTINGS, largest, sizes[largest])
+            )
+        return answer
 
     def plain(self) -> Dict[str, Any]:
         """Returns the values and hooks in a form that JSON has. The master warns of names that
@@ -259,7 +286,7 @@ class Config(MissingHint):
         return self._values.get(name, default)
 
     def set(self, name: str, value: Any) -> None:
-        """Changes a setting for what reads it in this process from now on."""
+        """Changes the value that code in this process reads from now on."""
         if name not in self._values:
             raise AttributeError("No configuration setting for: %s" % name)
         if name in hooks.ARITY:

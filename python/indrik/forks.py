@@ -43,7 +43,7 @@ class ForkGuard:
         os.register_at_fork(before=self._flush, after_in_child=self._in_child)
 
     def add(self, disarm: Callable[[], object]) -> None:
-        """Has a fork call disarm, which takes from it what belongs to this process."""
+        """Has a fork call disarm, which takes from it the things that belong to this process."""
         self._disarm.append(disarm)
 
     def _flush(self) -> None:

@@ -193,13 +193,13 @@ class GeventServer:
 
         self.sock = GreenSocket(sock)
         self.response_buffer = GreenResponseBuffer(worker.scoreboard)
-        # A subclass: what the responses of this worker share costs them nothing.
+        # A subclass, so that attributes which all responses share are not set for each.
         shared = {"sock": self.sock, "response_buffer": self.response_buffer}
         self.make: Any = type("Response", (GreenResponse,), shared)
         worker.forks.add(self._disarm)
 
     def _disarm(self) -> None:
-        """Takes from a fork of this process what is the worker's. The greenlets of other
+        """Takes the worker's things from a fork of this process. The greenlets of other
         requests are in it, too; they wait there for ever once they come back here."""
         forks, forker = self.worker.forks, gevent.getcurrent()
 
@@ -269,7 +269,7 @@ class GeventServer:
         return self.worker.forks.forked
 
     def _orphaned(self) -> None:
-        """Ends the worker, since neither front nor master is there any more."""
+        """Ends the worker, since both front and master have ended."""
         if not self.worker.stopping:
             self.worker.orphaned = True
             self.worker.stop()

@@ -75,7 +75,7 @@ class MissingHint:
 
 
 def import_hint(exception: Optional[BaseException]) -> str:
-    """Returns a hint what to change if gunicorn was imported and is not installed, or the
+    """Returns the change to make if gunicorn was imported and is not installed, or the
     hint that the loader of the app has left with the exception; "" otherwise."""
     hint: str = getattr(exception, "indrik_hint", "")
     if hint:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from .settingtypes import Settings
 
-# What people who come from uvicorn write, and the setting that it is. host, port, uds and
-# factory are taken care of by _bind and run.
+# Names of uvicorn's, and the settings that they mean. _bind and run handle host, port, uds
+# and factory.
 _ALIASES = {
     "log_level": "loglevel",
     "app_dir": "pythonpath",

@@ -87,7 +87,7 @@ class Lifespan:
         only when nobody refers to the task any more, and an app keeps such tasks to its end."""
 
         def tell() -> None:
-            # Nobody has waited for it, or asked what it raised.
+            # Nobody has waited for the task, or asked for its exception.
             if getattr(task, "_log_traceback", False):
                 self.log.error("Error in ASGI application: a task of its lifespan has ended", exc_info=task.exception())
 

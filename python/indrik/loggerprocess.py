@@ -3,7 +3,7 @@ is configured by Python code: handlers, formatters and filters of one's own then
 every line of the server.
 
 It is forked by the spawner once the logging is configured, reads records from a
-socket (docs/protocol.md), and ends when nobody holds the other end any more.
+socket (docs/protocol.md), and ends when the last process has closed the other end.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-# By its number on Linux: what a C library calls SIGRTMIN differs.
+# By its number on Linux: C libraries differ in SIGRTMIN.
 DUMP = 40 if sys.platform == "linux" else getattr(signal, "SIGINFO", None)
 
 

@@ -36,5 +36,5 @@ def configures_logging(file: str) -> bool:
     try:
         parser.read([file])
     except (configparser.Error, UnicodeDecodeError):
-        return False  # PasteDeploy says what is wrong with it
+        return False  # PasteDeploy reports the error
     return bool(parser.has_section("loggers"))

@@ -1,5 +1,5 @@
-"""The messages of an ASGI worker to the front. The loop never waits to send one: what the
-kernel does not take is sent once it does.
+"""The messages of an ASGI worker to the front. The loop never waits to send one: messages
+that the kernel does not take at once are sent later.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 class SendQueue:
     """The messages to the front. The queue is corked while messages of the front are handled:
-    what is said in that turn of the loop goes out together."""
+    all replies of that turn of the loop go out together."""
 
     loop: AbstractEventLoop  # not before the first message
 

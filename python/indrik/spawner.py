@@ -12,7 +12,6 @@ import errno
 import gc
 import os
 import signal
-import sys
 import time
 from functools import partial
 
@@ -24,11 +23,9 @@ from signal import set_wakeup_fd
 from signal import signal as on_signal
 
 from . import (
-    appkind,
     carrying,
     forks,
     hooks,
-    interpreter,
     loader,
     logsetup,
     monkey,
@@ -48,9 +45,8 @@ from .loader import AppImportError
 from .log import app_traceback, flush
 from .logdefaults import LogConfigError
 from .loggerprocess import LoggerProcess
-from .protocol import MAX_MESSAGE
 from .view import Server
-from .worker import INTERRUPTED, Worker
+from .worker import INTERRUPTED, Worker, import_for_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,10 +56,6 @@ if TYPE_CHECKING:
     Answer = Optional[Dict[str, Any]]
 
 _MASTER_SIGNALS = {int(getattr(signal, name)) for name in hooks.MASTER_SIGNALS}
-
-# How large the values of a config file may be together, in bytes: a message has them, and
-# some more.
-_MAX_SETTINGS = MAX_MESSAGE - 1024
 
 
 class CallError(Exception):
@@ -188,6 +180,7 @@ class Spawner:
                 self._patch("gevent")  # the config file imports things, too
             with self.forks:
                 file = ConfigFile(message.get("config_file"))
+            answer = file.report()
         except ConfigError as e:
             raise CallError("config", str(e), e.traceback, e.code) from None
         except OSError as e:
@@ -195,22 +188,6 @@ class Spawner:
         kept = {n: f for n, f in self.files.items() if n in self.generations}
         kept[message["generation"]] = file
         self.files = kept
-        answer: Dict[str, Any] = {
-            "settings": file.plain(),
-            "hooks": sorted(file.hooks),
-            "lines": file.lines,
-            "python": {"version": interpreter.version(), "executable": sys.executable or ""},
-        }
-        size = wire.json_size(answer)
-        if size > _MAX_SETTINGS:
-            sizes = {name: wire.json_size(value) for name, value in answer["settings"].items()}
-            largest = max(sizes, key=lambda name: sizes[name])
-            raise CallError(
-                "config",
-                "\nError: the values in %s are too large: %d bytes of at most %d, '%s' has %d."
-                " Names that begin with an underscore do not count."
-                % (message["config_file"], size, _MAX_SETTINGS, largest, sizes[largest]),
-            )
         return answer
 
     def on_ssl_context(self, message: Message, fds: List[int]) -> Answer:
@@ -258,7 +235,7 @@ class Spawner:
         self.server.cfg, self.server.app = cfg, app
         self.server.update(server)
         self._title(self.server.proc_name)
-        _share(cfg, app)
+        import_for_workers(cfg, app)
         if privileges.are_limited(cfg, cfg.uid not in (None, os.geteuid())):
             try:
                 privileges.prepare()
@@ -457,22 +434,6 @@ class Spawner:
         "workers": on_workers,
         "exit": on_exit,
     }
-
-
-def _share(cfg: Config, app: LazyApp) -> None:
-    """Imports the modules that each worker would import for itself, so that they share that
-    memory. Workers of WSGI get none, since their app may want to patch the standard library
-    first, as long as it has not shown that it is one of ASGI."""
-    try:
-        if cfg.kind == "gevent":
-            from . import gevent_worker  # noqa: F401
-        elif cfg.kind in ("asgi", "tornado") or appkind.is_asgi(app.callable, app.app_uri):
-            from . import asgi  # noqa: F401
-
-            if cfg.get("asgi_loop") != "asyncio":
-                import uvloop  # noqa: F401
-    except Exception:
-        pass  # the workers tell what cannot be imported
 
 
 def main(fd: int) -> None:

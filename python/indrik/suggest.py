@@ -160,8 +160,8 @@ def for_path(module: str, expression: str, colon: str) -> Optional[Tuple[str, st
 
 
 def for_import(error: ImportError, module: str, expression: str) -> str:
-    """Returns a hint for a module of the app, or what that needs, which cannot be
-    imported; "" if there is nothing to say."""
+    """Returns a hint for a module of the app that cannot be imported, or for a missing package
+    that it needs; "" if there is nothing to say."""
     missing = getattr(error, "name", None) or ""
     if "attempted relative import" in str(error):
         return _relative(module, expression)
@@ -210,7 +210,7 @@ def _directories() -> List[str]:
 
 
 def _here() -> str:
-    """Returns what apps there are in the current directory, as the end of a sentence."""
+    """Returns the apps in the current directory, as the end of a sentence."""
     try:
         names = sorted(name for name in os.listdir(".") if name.endswith(".py"))[:_MOST]
     except OSError:

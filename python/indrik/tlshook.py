@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .config import Config
 
-# The name under which a context keeps what was called on it.
+# The name under which a context keeps the calls of its methods.
 _CALLS = "_indrik_calls"
 
 

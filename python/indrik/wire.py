@@ -1,4 +1,4 @@
-"""Messages and shared memory: docs/protocol.md says what they mean."""
+"""Messages and shared memory, as docs/protocol.md describes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import struct
 
 # Taken at import time: an app that monkey-patches the module (gevent) must not
-# change what the slots block on.
+# change the calls in which slots wait.
 from socket import (
     CMSG_SPACE,
     MSG_CTRUNC,
@@ -99,8 +99,7 @@ def adopt(fd: int, keep_inheritable: bool = False) -> socket:
 
 
 def pid_of(credentials: bytes) -> int:
-    """Returns the pid in what the kernel says of the other end of a socket (unix(7),
-    SO_PEERCRED)."""
+    """Returns the pid of the other end of a socket, from the option SO_PEERCRED (unix(7))."""
     pid: int = struct.unpack("3i", credentials)[0]
     return pid
 
@@ -220,7 +219,7 @@ class ReplyJournal:
         self.scoreboard[self.word] = end
 
     def flush(self) -> None:
-        """Sends what the journal holds."""
+        """Sends the replies in the journal."""
         size = self.scoreboard[self.word]
         if size:
             self.send(self.memory[:size])
@@ -237,7 +236,7 @@ class ResponseBuffer:
         self.memory = _slot_memory(scoreboard, index)[JOURNAL_SIZE:]
 
     def is_free(self) -> bool:
-        """Reports whether the front has read what was put there last."""
+        """Reports whether the front has read the last part."""
         return not self.scoreboard[self.word]
 
     def put(self, request_id: int, data: Data) -> bool:

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from typing import Any, Collection, List, Optional, Union
 
     from .asgi import ASGIServer
-    from .generation import Environment, Generation
+    from .config import Config
+    from .generation import Environment, Generation, LazyApp
     from .glogging import Logger
     from .view import Server
     from .wire import Scoreboard
@@ -92,7 +93,7 @@ class Worker(MissingHint):
         self.aborted = False
         self.ready = False  # the master was told so
         self.stopping = False  # alive is for hooks, and may be set by them
-        self.leaving = False  # at once: an exception of the app is no response any more
+        self.leaving = False  # at once: exceptions of the app are no responses from then on
         self.orphaned = False
         self.until: Optional[float] = None  # the end of graceful_timeout, by time.monotonic
         self.early: Collection[threading.Thread] = ()  # threads that were there before the first request
@@ -138,7 +139,7 @@ class Worker(MissingHint):
             pass
 
     def _disarm(self) -> None:
-        """Takes from a fork of this process what is the worker's."""
+        """Takes the worker's things from a fork of this process."""
         self.alive = False
         self.stopping = self.leaving = True
         if oslevel.DUMP is not None and hasattr(faulthandler, "unregister"):
@@ -230,7 +231,7 @@ class Worker(MissingHint):
         if self.cfg.get("spew"):
             spew.install()
         if self.cfg.kind == "tornado":
-            from .asgi import new_loop
+            from .asgiloop import new_loop
 
             # An app may ask for IOLoop.current() as early as at its import.
             self.loop = new_loop(self)
@@ -350,3 +351,19 @@ def _limit(requests: Optional[int], jitter: Optional[int]) -> int:
     # os.urandom and not the random module: the latter costs milliseconds to
     # import, and its state may be the app's.
     return requests + int.from_bytes(os.urandom(8), "little") % ((jitter or 0) + 1)
+
+
+def import_for_workers(cfg: Config, app: LazyApp) -> None:
+    """Imports the modules that each worker would import for itself, so that they share that
+    memory. Workers of WSGI get none, since their app may want to patch the standard library
+    first, as long as it has not shown that it is one of ASGI."""
+    try:
+        if cfg.kind == "gevent":
+            from . import gevent_worker  # noqa: F401
+        elif cfg.kind in ("asgi", "tornado") or appkind.is_asgi(app.callable, app.app_uri):
+            from . import asgi  # noqa: F401
+
+            if cfg.get("asgi_loop") != "asyncio":
+                import uvloop  # noqa: F401
+    except Exception:
+        pass  # the workers tell what cannot be imported

@@ -115,7 +115,8 @@ def _sender(sock: socket) -> Callable[[Data], None]:
 
 
 def _response_class(worker: Worker, index: int, journal: wire.ReplyJournal) -> Any:
-    """Returns the class of the responses of one slot: what they share costs them nothing."""
+    """Returns the class of the responses of one slot. Attributes that all of them share are its
+    own, so that they are not set for each."""
     shared = {
         "sock": worker.slots[index],
         "response_buffer": wire.ResponseBuffer(worker.scoreboard, index),
@@ -126,7 +127,7 @@ def _response_class(worker: Worker, index: int, journal: wire.ReplyJournal) -> A
     response: Any = type("Response", (SlotResponse,), shared)
 
     def disarm() -> None:
-        """Takes from a fork of this process what is the slot's."""
+        """Takes the slot's things from a fork of this process."""
         returned: Any = worker.forks.returned
         vars(journal).update(put=returned, flush=returned)
         for name in ("put", "send", "whole", "finish", "file", "cut"):
@@ -231,7 +232,7 @@ def serve(worker: Worker, index: int) -> None:
                 journal.flush()
         if in_batch:
             journal.flush()
-        # An idle worker must not keep what belongs to its last requests.
+        # An idle worker must not keep objects of its last requests.
         requests = rest = template = target = path = query = environ = body = response = data = None
 
 

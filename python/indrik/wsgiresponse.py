@@ -1,4 +1,4 @@
-"""One response: what PEP 3333 lets the app do to it, and the messages to the
+"""One response: the interface that PEP 3333 gives the app, and the messages to the
 front that come of it."""
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class WSGIResponse:
             raise AssertionError("Response headers already set!")
         if type(status) is not str or not status.isascii():
             status = _text(status)
-        headers = list(headers)  # what the app does with its own later changes nothing
+        headers = list(headers)  # a copy: the app may change its own later
         for pair in headers:
             if type(pair) is tuple:
                 name, value = pair
