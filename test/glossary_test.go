@@ -25,10 +25,15 @@ type goScope struct {
 	types []string // those that are exported
 }
 
-// declarationsOf reads the declarations of a package in internal/, on every system, without its tests.
+// declarationsOf reads the declarations of a package in internal/, or of the harness, on
+// every system, without its tests.
 func declarationsOf(t *testing.T, name string) *goScope {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(harness.Repository, "internal", name, "*.go"))
+	parent := "internal"
+	if name == "harness" {
+		parent = "test"
+	}
+	files, err := filepath.Glob(filepath.Join(harness.Repository, parent, name, "*.go"))
 	harness.Must(t, err)
 	scope := &goScope{names: map[string]bool{}}
 	for _, path := range files {
