@@ -66,8 +66,8 @@ func TestRequestsGoTogether(t *testing.T) {
 		if q.id != qs[0].id+uint32(i) {
 			t.Errorf("request %d has the id %d, the first %d", i, q.id, qs[0].id)
 		}
-		w.claim(0, q.id)
-		w.say(0, echo(q))
+		w.Claim(0, q.id)
+		w.Say(0, echo(q))
 		calls[i].expect(200, fmt.Sprintf("/%d", i))
 	}
 
@@ -78,10 +78,10 @@ func TestRequestsGoTogether(t *testing.T) {
 	qs = append(qs, w.message(1)...)
 	var replies []byte
 	for _, q := range qs {
-		w.claim(0, q.id)
+		w.Claim(0, q.id)
 		replies = append(replies, echo(q)...)
 	}
-	w.say(0, replies)
+	w.Say(0, replies)
 	for i, c := range calls {
 		c.expect(200, fmt.Sprintf("/%d", i))
 	}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"fmt"
 	"indrik/internal/wire"
+	"indrik/internal/wire/wiretest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,17 +14,17 @@ import (
 // request that it ran fails, and those behind it go to another.
 func TestJournalOfTheDead(t *testing.T) {
 	_, dying, other, calls, qs := shared(t)
-	dying.claim(0, qs[0].id)
-	dying.claim(0, qs[1].id)
-	dying.journal(0, append(echo(qs[0]), echo(qs[1])...))
-	dying.claim(0, qs[2].id)
+	dying.Claim(0, qs[0].id)
+	dying.Claim(0, qs[1].id)
+	dying.SetJournal(0, append(echo(qs[0]), echo(qs[1])...))
+	dying.Claim(0, qs[2].id)
 	dying.kill()
 	calls[0].expect(200, "/0")
 	calls[1].expect(200, "/1")
 	calls[2].expect(502, "")
 	for range 5 {
 		q := other.take(0)
-		other.say(0, echo(q))
+		other.Say(0, echo(q))
 	}
 	for i := 3; i < 8; i++ {
 		calls[i].expect(200, fmt.Sprintf("/%d", i))
@@ -34,7 +35,7 @@ func TestJournalOfTheDead(t *testing.T) {
 // is dead.
 func TestRevocationsOfTheDead(t *testing.T) {
 	r, stalled, other, calls, qs := shared(t)
-	stalled.claim(0, qs[0].id)
+	stalled.Claim(0, qs[0].id)
 	revoked := func() int {
 		r.q.mu.Lock()
 		defer r.q.mu.Unlock()
@@ -42,7 +43,7 @@ func TestRevocationsOfTheDead(t *testing.T) {
 	}
 	for range 7 {
 		q := other.take(0)
-		other.say(0, echo(q))
+		other.Say(0, echo(q))
 	}
 	if n := revoked(); n != 3 {
 		t.Errorf("%d revocations are awaited, want 3", n)
@@ -50,11 +51,11 @@ func TestRevocationsOfTheDead(t *testing.T) {
 	// A worker that comes now may find such a message in the queue.
 	late := r.worker(stalled.g, 1, "")
 	for _, q := range qs[1:] {
-		if late.claim(0, q.id) {
+		if late.Claim(0, q.id) {
 			t.Errorf("a worker that was added later may run request %d", q.id)
 		}
 	}
-	late.claim(0, 0)
+	late.Claim(0, 0)
 	stalled.kill()
 	calls[0].expect(502, "")
 	if n := revoked(); n != 0 {
@@ -76,7 +77,7 @@ func TestReplyUnreadWhileAnotherDies(t *testing.T) {
 	sl.mu.Lock()
 
 	a := r.get(g, "/a")
-	live.say(0, echo(live.take(0)))
+	live.Say(0, echo(live.take(0)))
 	b := r.get(g, "/b")
 	qb := live.take(0)
 	dying.kill()
@@ -86,7 +87,7 @@ func TestReplyUnreadWhileAnotherDies(t *testing.T) {
 	}
 	sl.mu.Unlock()
 	a.expect(200, "/a")
-	live.say(0, echo(qb))
+	live.Say(0, echo(qb))
 	b.expect(200, "/b")
 }
 
@@ -169,9 +170,9 @@ func (w *fakeWorker) runUntilCrash(at crash, rec *crashRecord) {
 			if at == unclaimedCrash && n == last {
 				return
 			}
-			if !w.claim(0, q.id) {
-				w.say(0, append(journal, refused(q.id)...))
-				w.journal(0, nil)
+			if !w.Claim(0, q.id) {
+				w.Say(0, append(journal, wiretest.Refused(q.id)...))
+				w.SetJournal(0, nil)
 				journal = nil
 				continue
 			}
@@ -181,14 +182,14 @@ func (w *fakeWorker) runUntilCrash(at crash, rec *crashRecord) {
 				return
 			}
 			journal = append(journal, echo(q)...)
-			w.journal(0, journal)
+			w.SetJournal(0, journal)
 			if at == journaledCrash && n == last {
 				return
 			}
 		}
 		if len(journal) > 0 {
-			w.say(0, journal)
-			w.journal(0, nil)
+			w.Say(0, journal)
+			w.SetJournal(0, nil)
 		}
 		if at == answeredCrash && n >= last {
 			return

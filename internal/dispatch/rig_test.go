@@ -7,14 +7,13 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"indrik/internal/wire"
+	"indrik/internal/wire/wiretest"
 )
 
 // A rig is a queue without HTTP: its requests are calls, its workers are fakes.
@@ -22,7 +21,7 @@ type rig struct {
 	t      testing.TB
 	q      *Queue
 	host   *fakeHost
-	tokens sync.Map // of requests, by their ids
+	tokens wiretest.Tokens // of requests, by their ids
 
 	mu      sync.Mutex
 	lastAge int
@@ -93,12 +92,10 @@ func (r *rig) generation(number int, s *Settings) *fakeGeneration {
 
 // A fakeWorker is a worker as the queue sees it.
 type fakeWorker struct {
-	t     testing.TB
-	r     *rig
-	g     *fakeGeneration
-	age   int
-	mem   []byte
-	slots []*os.File
+	*wiretest.Worker
+	r   *rig
+	g   *fakeGeneration
+	age int
 
 	ended chan struct{}
 	once  sync.Once
@@ -106,29 +103,16 @@ type fakeWorker struct {
 	held  []request // came in one message with others
 }
 
-// worker adds a worker with a number of slots, which counts at once. kind is the name of
-// what it is.
+// worker adds a worker with a number of slots, which counts at once. kind is what it is.
 func (r *rig) worker(g *fakeGeneration, slots int, kind wire.Kind) *fakeWorker {
 	r.t.Helper()
 	r.mu.Lock()
 	r.lastAge++
 	age := r.lastAge
 	r.mu.Unlock()
-	board, err := wire.NewScoreboardFile(slots)
-	must(r.t, err)
-	defer board.Close()
-	st, err := board.Stat()
-	must(r.t, err)
-	mem, err := unix.Mmap(int(board.Fd()), 0, int(st.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	must(r.t, err)
-	w := &fakeWorker{t: r.t, r: r, g: g, age: age, mem: mem, ended: make(chan struct{})}
-	files := []*os.File{dup(r.t, board)}
-	for range slots {
-		ours, theirs, err := wire.Pair()
-		must(r.t, err)
-		files = append(files, ours)
-		w.slots = append(w.slots, theirs)
-	}
+	w := &fakeWorker{r: r, g: g, age: age, ended: make(chan struct{})}
+	var files []*os.File
+	w.Worker, files = wiretest.NewWorker(r.t, &r.tokens, slots)
 	must(r.t, r.q.AddWorker(wire.ToFront{Generation: g.number, Age: age}, files))
 	r.q.Activate(age, 1000+age, kind)
 	r.t.Cleanup(w.kill)
@@ -140,7 +124,7 @@ func (w *fakeWorker) kill() {
 	w.once.Do(func() {
 		close(w.ended)
 		w.loops.Wait()
-		wire.CloseAll(w.slots)
+		w.Close()
 	})
 }
 
@@ -153,23 +137,15 @@ type request struct {
 // receiveAll takes the requests of one message without claiming them; nil when the worker
 // is gone or nothing comes in time.
 func (w *fakeWorker) receiveAll(wait time.Duration) []request {
-	buf := make([]byte, wire.MaxMessage)
-	for end := time.Now().Add(wait); time.Now().Before(end); {
-		select {
-		case <-w.ended:
+	for end := time.Now().Add(wait); ; {
+		msg, _, ok := wiretest.Receive(w.g.receive, time.Until(end), w.ended)
+		if !ok {
 			return nil
-		default:
 		}
-		n, _, _, _, err := unix.Recvmsg(int(w.g.receive.Fd()), buf, nil, unix.MSG_DONTWAIT)
-		if err == nil {
-			if qs := w.r.decodeRequests(buf[:n]); len(qs) > 0 {
-				return qs
-			}
-			continue
+		if qs := w.r.decodeRequests(msg); len(qs) > 0 {
+			return qs
 		}
-		unix.Poll([]unix.PollFd{{Fd: int32(w.g.receive.Fd()), Events: unix.POLLIN}}, 20)
 	}
-	return nil
 }
 
 // receive takes a request without claiming it; ok is false when the worker is gone or
@@ -187,95 +163,27 @@ func (w *fakeWorker) receive(wait time.Duration) (q request, ok bool) {
 
 // take receives and claims a request, which must come.
 func (w *fakeWorker) take(index int) request {
-	w.t.Helper()
+	w.T.Helper()
 	for {
 		q, ok := w.receive(5 * time.Second)
 		if !ok {
-			w.t.Fatal("no request came")
+			w.T.Fatal("no request came")
 		}
-		if w.claim(index, q.id) {
+		if w.Claim(index, q.id) {
 			return q
 		}
-		w.say(index, refused(q.id))
+		w.Say(index, wiretest.Refused(q.id))
 	}
 }
 
 // message takes the requests of one message, of which there must be count.
 func (w *fakeWorker) message(count int) []request {
-	w.t.Helper()
+	w.T.Helper()
 	qs := w.receiveAll(5 * time.Second)
 	if len(qs) != count {
-		w.t.Fatalf("%d requests came together, want %d", len(qs), count)
+		w.T.Fatalf("%d requests came together, want %d", len(qs), count)
 	}
 	return qs
-}
-
-// Words of the scoreboard, and of each slot on it: see docs/protocol.md.
-const (
-	wordRing  = 8
-	wordSlots = wordRing + wire.MaxRevoked
-
-	wordToken     = 0
-	wordClaimed   = 1
-	wordJournaled = 4
-)
-
-func slotWord(index, word int) int { return wordSlots + 8*index + word }
-
-func (w *fakeWorker) word(i int) *atomic.Uint64 {
-	return (*atomic.Uint64)(unsafe.Pointer(&w.mem[8*i]))
-}
-
-// claim writes the id and the token into the words of a slot, and reports whether the
-// request may be run.
-func (w *fakeWorker) claim(index int, id uint32) bool {
-	if token, ok := w.r.tokens.Load(id); ok {
-		w.word(slotWord(index, wordToken)).Store(token.(uint64))
-	}
-	w.word(slotWord(index, wordClaimed)).Store(uint64(id))
-	for i := range wire.MaxRevoked {
-		if w.word(wordRing+i).Load() == uint64(id) {
-			return false
-		}
-	}
-	return true
-}
-
-// journal puts messages into the reply journal of a slot, as all that is there.
-func (w *fakeWorker) journal(index int, b []byte) {
-	const size = wire.JournalSize + wire.ResponseBufferSize
-	b = w.r.named(b)
-	copy(w.mem[len(w.mem)-(index+1)*size:][:size], b)
-	w.word(slotWord(index, wordJournaled)).Store(uint64(len(b)))
-}
-
-// say sends a message from a slot, in which ids stand for claims.
-func (w *fakeWorker) say(index int, msg []byte) {
-	w.t.Helper()
-	if err := unix.Sendmsg(int(w.slots[index].Fd()), w.r.named(msg), nil, nil, unix.MSG_NOSIGNAL); err != nil {
-		w.t.Errorf("slot %d: %s", index, err)
-	}
-}
-
-// named puts the claims of requests of the queue in the place of their ids.
-func (r *rig) named(b []byte) []byte {
-	var m wire.Reply
-	var named []byte
-	for len(b) > 0 {
-		rest, err := wire.DecodeReply(b, &m)
-		must(r.t, err)
-		const at = 5 + 5 // behind the header of the tuple, and the kind
-		if token, ok := r.tokens.Load(m.ID); ok {
-			claim := make([]byte, wire.ClaimSize)
-			wire.PutClaim(claim, m.ID, token.(uint64))
-			named = wire.AppendBytes(append(named, b[:at]...), claim)
-			named = append(named, b[at+5:len(b)-len(rest)]...)
-		} else {
-			named = append(named, b[:len(b)-len(rest)]...)
-		}
-		b = rest
-	}
-	return named
 }
 
 // decodeRequests reads a message of the queue that calls have made.
@@ -288,7 +196,7 @@ func (r *rig) decodeRequests(b []byte) (qs []request) {
 		const pathAt = claimAt + wire.ClaimSize + 5
 		id := binary.LittleEndian.Uint32(b[idAt:])
 		if token := binary.NativeEndian.Uint64(b[claimAt:]); token != 0 {
-			r.tokens.Store(id, token)
+			r.tokens.Learn(id, token)
 		}
 		end := pathAt + int(binary.LittleEndian.Uint32(b[pathAt-4:]))
 		qs = append(qs, request{id, string(b[pathAt:end])})
@@ -297,24 +205,11 @@ func (r *rig) decodeRequests(b []byte) (qs []request) {
 	return qs
 }
 
-// Messages from slots.
-
-func replyHead(kind wire.ReplyKind, items int, id uint32) []byte {
-	return wire.AppendInt(wire.AppendInt(wire.AppendTuple(nil, items), int64(kind)), int64(id))
-}
-
-func appendHead(b []byte) []byte {
-	return wire.AppendList(wire.AppendLatin1(b, []byte("200 OK")), 0)
-}
-
-func response(id uint32, body string) []byte {
-	return wire.AppendBytes(appendHead(replyHead(wire.ReplyResponse, 5, id)), []byte(body))
-}
+// response is a whole response.
+func response(id uint32, body string) []byte { return wiretest.Response(id, "200 OK", nil, body) }
 
 // echo answers with the path.
 func echo(q request) []byte { return response(q.id, q.path) }
-
-func refused(id uint32) []byte { return replyHead(wire.ReplyRefused, 2, id) }
 
 // A call is a request without HTTP.
 type call struct {

@@ -45,6 +45,11 @@ func (sl *slot) run() {
 	_ = sl.raw.Read(sl.readAll)
 	// A deadline (see stopReading) ends the waiting; what is there is read all the same.
 	_ = sl.raw.Control(func(fd uintptr) { sl.readAll(fd) })
+	sl.end()
+}
+
+// end is called when nothing more comes from the slot.
+func (sl *slot) end() {
 	sl.q.slotClosed(sl.w)
 	if sl.w.reading.Add(-1) == 0 {
 		sl.q.died(sl.w)

@@ -3,20 +3,22 @@ package dispatch
 import (
 	"fmt"
 	"testing"
+
+	"indrik/internal/wire/wiretest"
 )
 
 // A worker that stays at one request holds up neither the replies to those before it nor the
 // requests behind it.
 func TestStalledSlot(t *testing.T) {
 	r, stalled, other, calls, qs := shared(t)
-	stalled.claim(0, qs[0].id)
-	stalled.journal(0, echo(qs[0]))
-	stalled.claim(0, qs[1].id)
+	stalled.Claim(0, qs[0].id)
+	stalled.SetJournal(0, echo(qs[0]))
+	stalled.Claim(0, qs[1].id)
 	calls[0].expect(200, "/0")
 	answered := map[string]bool{}
 	for range 6 {
 		q := other.take(0)
-		other.say(0, echo(q))
+		other.Say(0, echo(q))
 		answered[q.path] = true
 	}
 	for i := 2; i < 8; i++ {
@@ -41,26 +43,26 @@ func TestStalledSlot(t *testing.T) {
 	r.letGo()
 	for i, c := range more {
 		q := other.message(1)[0]
-		other.claim(0, q.id)
-		other.say(0, echo(q))
+		other.Claim(0, q.id)
+		other.Say(0, echo(q))
 		c.expect(200, fmt.Sprintf("/%d", i))
 	}
 
 	// What it sends at last has been answered, except for its own.
-	stalled.say(0, append(echo(qs[0]), echo(qs[1])...))
-	stalled.journal(0, nil)
+	stalled.Say(0, append(echo(qs[0]), echo(qs[1])...))
+	stalled.SetJournal(0, nil)
 	calls[1].expect(200, "/1")
 	for _, q := range qs[2:] {
-		if stalled.claim(0, q.id) {
+		if stalled.Claim(0, q.id) {
 			t.Errorf("request %d may be run by two", q.id)
 		}
-		stalled.say(0, refused(q.id))
+		stalled.Say(0, wiretest.Refused(q.id))
 	}
 	eventually(t, "the app counts as fast again", func() bool {
 		r.q.hurry()
 		c := r.get(stalled.g, "/again")
 		q := other.take(0)
-		other.say(0, echo(q))
+		other.Say(0, echo(q))
 		c.expect(200, "/again")
 		r.q.mu.Lock()
 		defer r.q.mu.Unlock()

@@ -72,7 +72,9 @@ func (q *Queue) AddWorker(m wire.ToFront, files []*os.File) error {
 		}
 		return nil
 	}
-	q.addSlotsLocked(w, sockets)
+	for _, sl := range q.addSlotsLocked(w, sockets) {
+		go sl.run()
+	}
 	if m.Kind.IsMultiplexed() {
 		q.multiplexLocked(w, m.Kind) // of a front before this one
 	}
@@ -108,8 +110,8 @@ func (q *Queue) newWorkerLocked(m wire.ToFront, files []*os.File) (*worker, []wi
 	return w, sockets, nil
 }
 
-// addSlotsLocked adds slots to a worker, and reads them.
-func (q *Queue) addSlotsLocked(w *worker, sockets []wire.Socket) {
+// addSlotsLocked adds slots to a worker, and returns them, to be read.
+func (q *Queue) addSlotsLocked(w *worker, sockets []wire.Socket) []*slot {
 	before := len(w.slots)
 	for _, s := range sockets {
 		i := len(w.slots)
@@ -124,9 +126,7 @@ func (q *Queue) addSlotsLocked(w *worker, sockets []wire.Socket) {
 	// All are counted before one runs: of a worker that is dead already, each would
 	// take itself for the last.
 	w.reading.Add(int32(len(w.slots) - before))
-	for _, sl := range w.slots[before:] {
-		go sl.run()
-	}
+	return w.slots[before:]
 }
 
 // Activate counts the slots of a worker, and returns the settings of the newest generation
