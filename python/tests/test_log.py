@@ -288,7 +288,7 @@ class Uvicorns(unittest.TestCase):
         for name in self.NAMES:
             logger = logging.getLogger(name)
             self.addCleanup(vars(logger).update, handlers=[], propagate=True, level=logging.NOTSET)
-        self.error_log = logging.Logger("error", logging.INFO)
+        self.error_log = logging.Logger("error", logging.INFO)  # noqa: LOG001 - a logger of this test alone
         self.seen = []
         self.error_log.addHandler(mock.Mock(level=0, handle=self.seen.append))
 
@@ -323,7 +323,7 @@ class Uvicorns(unittest.TestCase):
 
 class Errors(unittest.TestCase):
     def setUp(self):
-        patched = mock.patch.object(log, "_ERROR_LOG", logging.Logger("error"))
+        patched = mock.patch.object(log, "_ERROR_LOG", logging.Logger("error"))  # noqa: LOG001
         self.logger = patched.start()
         self.addCleanup(patched.stop)
 

@@ -14,6 +14,8 @@ from indrik.loggerprocess import LoggedResponse, LoggerProcess
 
 from . import support
 
+HTTP = {"wsgi.url_scheme": "http", "SERVER_PROTOCOL": "HTTP/1.1"}
+
 
 class Responses(unittest.TestCase):
     def test_fields(self):
@@ -42,9 +44,12 @@ class Records(unittest.TestCase):
 
     def setUp(self):
         self.addCleanup(logging.setLogRecordFactory, logging.getLogRecordFactory())
-        self.log = mock.Mock()
-        self.process = LoggerProcess.__new__(LoggerProcess)
-        self.process.log, self.process.stamp = self.log, {}
+        ends = [support.pair()[1] for _ in range(2)]
+        server = mock.Mock()
+        self.log = server.log
+        self.process = LoggerProcess(ends[0].detach(), ends[1].detach(), -1, server, server.cfg)
+        self.addCleanup(self.process.sock.close)
+        self.addCleanup(self.process.control.sock.close)
 
     def test_levels(self):
         for level, name in (10, "debug"), (20, "info"), (30, "warning"), (40, "error"), (50, "critical"), (35, "info"):
@@ -71,7 +76,7 @@ class Records(unittest.TestCase):
                 "micros": 1500,
                 "status": "200 OK",
                 "sent": 3,
-                "environ": {"REQUEST_METHOD": "GET", "RAW_URI": "/a?b", "PATH_INFO": "/a", "QUERY_STRING": "b"},
+                "environ": {"REQUEST_METHOD": "GET", "RAW_URI": "/a?b", "PATH_INFO": "/a", "QUERY_STRING": "b", **HTTP},
                 "request": [["Host", "h"], ["X-A", "1"], ["x-a", "2"], ["Content-Type", "t"], ["Content-Length", "4"]],
                 "response": [["A", "b"]],
             }
@@ -142,11 +147,13 @@ class Process(unittest.TestCase):
         support.send(self.records, json.dumps(dict(stamp, **fields)).encode())
 
     def read(self, suffix=""):
+        if not os.path.exists(self.path + suffix):
+            return ""
         with open(self.path + suffix) as f:
             return f.read()
 
     def synced(self):
-        """Waits until the process is between two lines."""
+        """Waits until the process is between two lines; another one may be on its way."""
         support.send(self.control, b'{"type": "ping"}')
         self.assertEqual(json.loads(support.receive(self.control)[0]), {"type": "ok"})
 
@@ -164,7 +171,7 @@ class Process(unittest.TestCase):
                 "RAW_URI": "/",
                 "PATH_INFO": "/",
                 "QUERY_STRING": "",
-                "SERVER_PROTOCOL": "HTTP/1.1",
+                **HTTP,
                 "REMOTE_ADDR": "::1",
             },
         )
@@ -189,14 +196,16 @@ class Process(unittest.TestCase):
 
     def test_signals(self):
         """Those of the master are not this process's; SIGUSR1 opens the files again."""
-        self.synced()
         self.send(level=20, message="before")
+        while "before" not in self.read():
+            self.synced()
         for name in hooks.MASTER_SIGNALS:
             os.kill(self.pid, getattr(signal, name))
         self.synced()
         os.rename(self.path, self.path + ".1")
         os.kill(self.pid, signal.SIGUSR1)
-        self.synced()
+        while not os.path.exists(self.path):
+            self.synced()
         self.send(level=20, message="after")
         self.assertEqual(self.ended(), 0)
         self.assertIn("before", self.read(".1"))
