@@ -17,21 +17,24 @@ var layers = map[string][]string{
 	"cmd/indrik": {"internal/cli"},
 
 	"internal/cli": {
-		"internal/exitcode", "internal/front", "internal/listen", "internal/master", "internal/pyfind", "internal/settings",
-		"internal/version", "internal/wire",
+		"internal/control", "internal/exitcode", "internal/front", "internal/listen", "internal/master", "internal/oslayer", "internal/pyfind",
+		"internal/settings", "internal/status", "internal/version", "internal/wire",
 	},
 	"internal/master": {
-		"internal/capacity", "internal/codewatch", "internal/errlog", "internal/exitcode", "internal/listen", "internal/notify",
-		"internal/oslayer", "internal/outlets", "internal/pidfile", "internal/settings", "internal/tlsconf", "internal/version",
+		"internal/capacity", "internal/codewatch", "internal/control", "internal/errlog", "internal/exitcode", "internal/listen", "internal/notify",
+		"internal/oslayer", "internal/outlets", "internal/pidfile", "internal/settings", "internal/status", "internal/tlsconf", "internal/version",
 		"internal/wire", "python",
 	},
 	"internal/front": {
 		"internal/accesslog", "internal/account", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outbox",
-		"internal/outlets", "internal/proxyproto", "internal/syslog", "internal/tlsconf", "internal/websocket", "internal/wire",
+		"internal/outlets", "internal/proxyproto", "internal/status", "internal/syslog", "internal/tlsconf", "internal/websocket", "internal/wire",
 	},
-	"internal/dispatch": {"internal/account", "internal/wire"},
+	"internal/control":  {"internal/shlex"},
+	"internal/status":   {},
+	"internal/shlex":    {},
+	"internal/dispatch": {"internal/account", "internal/status", "internal/wire"},
 	"internal/settings": {
-		"internal/accesslog", "internal/exitcode", "internal/http1", "internal/listen", "internal/tlsconf", "internal/wire",
+		"internal/accesslog", "internal/exitcode", "internal/http1", "internal/listen", "internal/shlex", "internal/tlsconf", "internal/wire",
 	},
 	"internal/tools/house":      {},
 	"internal/settings/gendocs": {"internal/settings", "internal/version"},

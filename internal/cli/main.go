@@ -42,6 +42,9 @@ func Main() int {
 	if len(os.Args) > 1 && os.Args[1] == "healthcheck" {
 		return healthcheck(os.Args[2:], os.Environ(), os.Stdout, os.Stderr)
 	}
+	if s := subcommandOf(os.Args); s != nil {
+		return s.command(os.Args[2:], os.Environ(), os.Stdout, os.Stderr)
+	}
 	o, code, ok := options(os.Args, os.Environ(), os.Stdout, os.Stderr)
 	if !ok {
 		return code

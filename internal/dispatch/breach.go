@@ -150,6 +150,9 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 		j.answered = true
 		j.gen.answered++
 		sl.w.served++
+		if m.Kind == wire.ReplyError || m.Kind == wire.ReplyFail {
+			sl.w.failed++
+		}
 		q.removeLocked(j)
 		if len(q.waiting) > 0 {
 			q.pumpSoonLocked()

@@ -23,17 +23,18 @@ type overload struct {
 	handed  int           // waited, and were handed to a worker
 	waits   time.Duration // of these, together
 	pending bool
+	total   int // refused since the start
 }
 
 // handedOver records that requests had to wait before a worker had capacity for them.
-func (o *overload) handedOver(jobs []*Job) {
+func (o *overload) handedOver(jobs []*Job, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.pending {
 		return // nobody would be told
 	}
 	for _, j := range jobs {
-		wait := time.Since(j.queued)
+		wait := now.Sub(j.queued)
 		o.handed++
 		o.waits += wait
 		o.longest = max(o.longest, wait)
@@ -57,12 +58,20 @@ func (o *overload) late(depth int, wait time.Duration) {
 }
 
 func (o *overload) recordLocked(depth int, wait time.Duration) {
+	o.total++
 	o.depth = max(o.depth, depth)
 	o.longest = max(o.longest, wait)
 	if !o.pending {
 		o.pending = true
 		time.AfterFunc(overloadEvery, o.tell)
 	}
+}
+
+// refused returns how many requests were refused so far.
+func (o *overload) refused() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.total
 }
 
 func (o *overload) tell() {

@@ -16,15 +16,15 @@ func TestOverloadIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeHost{}
 		o := &overload{log: log, busy: func() string { return "worker_connections (1) is reached" }}
-		o.handedOver(waited(time.Minute)) // while nobody is refused, that is nobody's business
+		o.handedOver(waited(time.Minute), time.Now()) // while nobody is refused, that is nobody's business
 		o.full(16)
-		o.handedOver(waited(100 * time.Millisecond))
-		o.handedOver(waited(300 * time.Millisecond))
+		o.handedOver(waited(100*time.Millisecond), time.Now())
+		o.handedOver(waited(300*time.Millisecond), time.Now())
 		o.full(15)
 		o.late(10, 2*time.Second)
 		time.Sleep(overloadEvery + time.Millisecond)
 		synctest.Wait()
-		o.handedOver(waited(time.Minute))
+		o.handedOver(waited(time.Minute), time.Now())
 		o.full(3)
 		time.Sleep(overloadEvery + time.Millisecond)
 		synctest.Wait()

@@ -38,6 +38,7 @@ type Queue struct {
 	batch     []byte    // scratch of handOverLocked
 	completed int
 	progress  progress
+	waits     waits
 	gate      reloadGate
 	homes     homes
 }
@@ -136,7 +137,7 @@ func (q *Queue) pumpLocked() {
 		jobs := q.waiting[i : i+n]
 		switch err := q.handOverLocked(jobs, g, w); {
 		case err == nil:
-			q.overload.handedOver(jobs)
+			q.handedOverLocked(jobs)
 			if w != nil {
 				q.keepLocked(j, w)
 			}
@@ -169,6 +170,15 @@ func (q *Queue) pumpLocked() {
 		q.waiting = nil // its memory may have grown large
 	}
 	q.scanLaterLocked()
+}
+
+// handedOverLocked records how long requests have waited that a worker gets now.
+func (q *Queue) handedOverLocked(jobs []*Job) {
+	now := time.Now()
+	for _, j := range jobs {
+		q.waits.add(now, now.Sub(j.queued))
+	}
+	q.overload.handedOver(jobs, now)
 }
 
 func (q *Queue) pump() {

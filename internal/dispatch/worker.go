@@ -34,6 +34,7 @@ type worker struct {
 	expired   int       // requests of it that ran too long
 	settled   bool      // the master knows that nothing else runs
 	served    int       // requests that it has answered
+	failed    int       // of these, those in which the app failed
 
 	// What follows is used if it is multiplexed.
 	multiplexed atomic.Bool // it gets its requests by its first slot

@@ -70,8 +70,11 @@ func (s *server) answer(m wire.ToFront, err error) {
 		s.sendMaster(wire.FromFront{Type: wire.TypeFailed, Call: m.Call, Error: text, Errno: int(errno)})
 	default:
 		answer := wire.FromFront{Type: wire.TypeOK, Call: m.Call}
-		if m.Type == wire.TypePing {
+		switch m.Type {
+		case wire.TypePing:
 			answer.Stalled = s.queue.Stalled(time.Now()).Seconds()
+		case wire.TypeStatus:
+			answer.Status = encodeStatus(s.status())
 		}
 		s.sendMaster(answer)
 	}
@@ -147,6 +150,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 	case wire.TypePing:
 		s.mu.Lock()         // whoever keeps this for ever holds up everything,
 		defer s.mu.Unlock() // and then there must be no answer
+	case wire.TypeStatus: // see answer
 	case wire.TypeTitle:
 		oslayer.SetTitle(m.Title)
 	default:

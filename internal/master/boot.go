@@ -119,6 +119,7 @@ func (m *Master) starting(b *candidate, f *failure) {
 // listening goes on when the sockets listen.
 func (m *Master) listening(b *candidate) {
 	m.takeListeners(b)
+	m.control.open(m.cfg)
 	m.log.Infof("Listening at: %s (%d)", m.bindNames(), os.Getpid())
 	if m.kindIsCertain() {
 		m.tellClass()

@@ -13,6 +13,7 @@ type failure struct {
 	traceback string // Python's, if there is one
 	code      int    // the exit code if this is the first start
 	stage     string // of the spawner, as wire has it; "" if it was not there
+	report    string // of a worker that could not boot, which the log has already
 }
 
 func (f *failure) Error() string {

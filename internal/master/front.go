@@ -34,7 +34,7 @@ type front struct {
 	drained func() // once nothing is left to do
 	probe   *probe
 	stalled time.Duration // how long requests have waited without any that was finished
-	calls   map[int]func(*failure)
+	calls   map[int]func(wire.FromFront)
 	last    int // the number of the last call
 }
 
@@ -73,12 +73,17 @@ func (m *Master) startFront() error {
 	}
 	m.fronts++
 	m.reloader.look = 0 // of the one before
-	f := &front{m: m, proc: proc, conn: conn, born: m.now(), calls: map[int]func(*failure){}}
+	f := &front{m: m, proc: proc, conn: conn, born: m.now(), calls: map[int]func(wire.FromFront){}}
 	m.front = f
 	f.probe = &probe{
 		m: m, role: "Front", proc: proc, dump: dump,
 		over: func() bool { return m.front != f },
-		ask:  func(done func()) { f.call(wire.ToFront{Type: wire.TypePing}, func(*failure) { done() }) },
+		ask: func(done func()) {
+			f.ask(wire.ToFront{Type: wire.TypePing}, func(answer wire.FromFront) {
+				f.stalled = time.Duration(answer.Stalled * float64(time.Second))
+				done()
+			})
+		},
 	}
 	f.probe.watch()
 	hear(m, conn, func(msg wire.FromFront) { m.fromFront(f, msg) }, nil)
@@ -105,6 +110,17 @@ func credential(cfg *settings.Config) *syscall.Credential {
 // or why it could not. It is not called if the front ends first: the next one is
 // told everything anew.
 func (f *front) call(msg wire.ToFront, done func(*failure), files ...*os.File) {
+	f.ask(msg, func(answer wire.FromFront) {
+		if answer.Type == wire.TypeOK {
+			done(nil)
+			return
+		}
+		done(lacks("Error: the front cannot take it: "+answer.Error, answer.Errno))
+	}, files...)
+}
+
+// ask is like call, but done gets the whole answer.
+func (f *front) ask(msg wire.ToFront, done func(wire.FromFront), files ...*os.File) {
 	f.last++
 	msg.Call = f.last
 	f.calls[msg.Call] = done
@@ -121,12 +137,7 @@ func (f *front) answered(msg wire.FromFront) {
 		return
 	}
 	delete(f.calls, msg.Call)
-	f.stalled = time.Duration(msg.Stalled * float64(time.Second))
-	if msg.Type == wire.TypeOK {
-		done(nil)
-		return
-	}
-	done(lacks("Error: the front cannot take it: "+msg.Error, msg.Errno))
+	done(msg)
 }
 
 // send sends a message with files, which stay the caller's; a front that is not there

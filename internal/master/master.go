@@ -16,6 +16,7 @@ import (
 	"indrik/internal/outlets"
 	"indrik/internal/pidfile"
 	"indrik/internal/settings"
+	"indrik/internal/status"
 )
 
 // Master is one master process. All of its fields belong to the goroutine
@@ -59,27 +60,33 @@ type Master struct {
 	respawn    backoff
 	respawner  *time.Timer // runs balance when the pause is over
 
-	serving     bool // workers are ready, or were: the front may accept
-	front       *front
-	fronts      int // started so far
-	frontPause  backoff
-	attributes  map[string]string // what hooks have put on `server`, when a spawner was asked last
-	tickets     tickets
-	watcher     *time.Timer // runs watchCertificates
-	reloader    reloader
-	rotator     *time.Timer // runs rotateTickets
-	gauge       *time.Timer // runs watchBacklog
-	access      *os.File    // access log
-	outlets     *outlets.Outlets
-	logger      *logger               // through which log lines go, nil: none
-	loggers     map[int]bool          // by pid
-	leftLoggers map[*logger]time.Time // those that were let go, and when: they may still write
-	loggerPause backoff
-	loggerEnds  bool // it was told to, at the end of this process
-	said        bool // the last line of the log
-	counted     int  // workers, when told last
-	listeners   []*listen.Listener
-	lastID      int
+	serving                       bool // workers are ready, or were: the front may accept
+	front                         *front
+	fronts                        int // started so far
+	frontPause                    backoff
+	attributes                    map[string]string // what hooks have put on `server`, when a spawner was asked last
+	tickets                       tickets
+	watcher                       *time.Timer // runs watchCertificates
+	reloader                      reloader
+	rotator                       *time.Timer // runs rotateTickets
+	gauge                         *time.Timer // runs watchBacklog
+	access                        *os.File    // access log
+	outlets                       *outlets.Outlets
+	logger                        *logger               // through which log lines go, nil: none
+	loggers                       map[int]bool          // by pid
+	leftLoggers                   map[*logger]time.Time // those that were let go, and when: they may still write
+	loggerPause                   backoff
+	loggerEnds                    bool // it was told to, at the end of this process
+	said                          bool // the last line of the log
+	counted                       int  // workers, when told last
+	listeners                     []*listen.Listener
+	control                       controlSocket
+	ended                         chan struct{} // closed when the loop has ended
+	reloads, failedReloads, kills int           // so far
+	lastReload                    *status.Reload
+	upgradeFailure                string // of the last one
+	deaths                        []status.Death
+	lastID                        int
 
 	pid       *pidfile.File
 	notify    *notify.Notifier
@@ -115,6 +122,8 @@ func newMaster(o Options, sys *system) *Master {
 		log:         errlog.New(o.Stderr),
 		start:       sys.now(),
 		events:      make(chan func(), 64),
+		ended:       make(chan struct{}),
+		deaths:      []status.Death{},
 		spawners:    map[int]*spawner{},
 		workers:     map[int]*worker{},
 		loggers:     map[int]bool{},
@@ -124,6 +133,7 @@ func newMaster(o Options, sys *system) *Master {
 		told:        -1,
 		notify:      notify.New(sys.getenv),
 	}
+	m.control.m = m
 	m.outlets = outlets.New(m.log, "master")
 	return m
 }
@@ -142,6 +152,7 @@ func (m *Master) run() int {
 		return m.refuse(err)
 	}
 	m.boot()
+	defer close(m.ended)
 	for !m.over {
 		select {
 		case f := <-m.events:
@@ -153,6 +164,7 @@ func (m *Master) run() int {
 				m.signalled(s.(syscall.Signal))
 			}
 		}
+		m.control.settle()
 	}
 	return m.code
 }

@@ -65,6 +65,7 @@ func (m *Master) tellDeath(msg wire.FromFront) {
 	}
 	delete(m.obituaries, msg.Age)
 	m.log.Errorf("%s", o.text(msg))
+	m.recordDeath(o, msg)
 }
 
 func (o *obituary) text(msg wire.FromFront) string {
@@ -116,16 +117,27 @@ func spellKiB(n int) string {
 	return fmt.Sprintf("%d MiB", n>>10)
 }
 
-// crashStack is what Python's faulthandler wrote when the process of a worker
-// crashed, "" if it wrote nothing: the last part of its dump file.
-func crashStack(dump *os.File) string {
+// bootReportHead is the first line of the report of a worker that could not boot, in its dump
+// file.
+const bootReportHead = "Worker failed to boot:\n"
+
+// bootReport returns what a worker that could not boot has written to its dump file, "" if
+// it wrote nothing.
+func bootReport(dump *os.File) string { return lastInDump(dump, bootReportHead) }
+
+// crashStack returns what Python's faulthandler wrote when the process of a worker crashed,
+// "" if it wrote nothing.
+func crashStack(dump *os.File) string { return lastInDump(dump, "Fatal Python error: ") }
+
+// lastInDump returns the last part of a dump file that begins with head, "" if there is none.
+func lastInDump(dump *os.File, head string) string {
 	if dump == nil {
 		return ""
 	}
 	size := fileSize(dump)
 	from := max(0, size-mostStack)
 	text, err := io.ReadAll(io.NewSectionReader(dump, from, size-from))
-	i := bytes.LastIndex(text, []byte("Fatal Python error: "))
+	i := bytes.LastIndex(text, []byte(head))
 	if err != nil || i < 0 {
 		return ""
 	}

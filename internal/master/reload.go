@@ -34,6 +34,7 @@ func (m *Master) replace(freshCode bool) {
 	}
 	b := &candidate{m: m, begun: m.now(), freshCode: freshCode, reused: m.cfg.PreloadApp() && !m.gen.sp.dead && !freshCode}
 	b.failed = func(f *failure) {
+		m.reloaded(b.begun, f)
 		m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", strings.TrimLeft(f.Error(), "\n"))
 		b.discard()
 		if err := m.sys.chdir(m.cfg.Chdir()); err != nil {
@@ -131,6 +132,7 @@ func (m *Master) takeOver(b *candidate) {
 	}
 	m.setLogger(m.gen.logger)
 	m.useLogs(m.cfg, logs)
+	m.control.open(m.cfg)
 	if m.pidPath(before) != m.pidPath(m.cfg) {
 		m.pid.Remove()
 		m.pid = pid
@@ -173,6 +175,7 @@ func (m *Master) takeOver(b *candidate) {
 	}
 	m.setTarget(max(1, b.target+b.change))
 	m.tellReady(b.begun)
+	m.reloaded(b.begun, nil)
 	m.tell(m.notify.Ready("Indrik serves"))
 	if m.state == reloading {
 		m.enter(running)

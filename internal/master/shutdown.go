@@ -256,6 +256,7 @@ func (m *Master) finish() {
 		return
 	}
 	m.over = true
+	m.control.close()
 	for r, since := range m.leftLoggers {
 		if m.now().Sub(since) > quitGrace {
 			m.killLogger(r) // it hangs

@@ -54,11 +54,13 @@ type codeWatcher interface {
 // to refuse, or to do in its place: tests replace single functions, or all of them.
 type system struct {
 	// Processes.
-	start   func(oslayer.Command) (process, error)
-	child   func(pid int, parents ...int) (process, error) // that another one has started
-	reap    func() []oslayer.Exit
-	stopped func(pid int) bool
-	traced  func(pid int) bool
+	start    func(oslayer.Command) (process, error)
+	child    func(pid int, parents ...int) (process, error) // that another one has started
+	reap     func() []oslayer.Exit
+	stopped  func(pid int) bool
+	traced   func(pid int) bool
+	descends func(pid int, roots ...int) (below, known bool)
+	usage    func(pid int) (rss, pss int64, cpu time.Duration)
 
 	// This process.
 	getenv   func(string) string
@@ -101,11 +103,13 @@ type system struct {
 // realSystem returns the operating system itself.
 func realSystem() *system {
 	return &system{
-		start:   func(c oslayer.Command) (process, error) { return orNil[process](oslayer.Start(c)) },
-		child:   func(pid int, parents ...int) (process, error) { return oslayer.FindChild(pid, parents...) },
-		reap:    oslayer.Reap,
-		stopped: oslayer.Stopped,
-		traced:  oslayer.Traced,
+		start:    func(c oslayer.Command) (process, error) { return orNil[process](oslayer.Start(c)) },
+		child:    func(pid int, parents ...int) (process, error) { return oslayer.FindChild(pid, parents...) },
+		reap:     oslayer.Reap,
+		stopped:  oslayer.Stopped,
+		traced:   oslayer.Traced,
+		descends: oslayer.Descends,
+		usage:    oslayer.Usage,
 
 		getenv:   os.Getenv,
 		unsetenv: os.Unsetenv,

@@ -102,7 +102,8 @@ func (m *Master) upgrade() {
 			return
 		}
 		if err := m.startSuccessor(); err != nil {
-			m.log.Errorf("Upgrade failed, nothing was changed: %s", lack("", err).line())
+			m.upgradeFailure = lack("", err).line()
+			m.log.Errorf("Upgrade failed, nothing was changed: %s", m.upgradeFailure)
 		}
 	})
 }
@@ -177,7 +178,8 @@ func (m *Master) startSuccessor() error {
 		case typeLeaving:
 			m.successorLeaves(l)
 		case wire.TypeFailed:
-			m.log.Errorf("Upgrade failed, nothing was changed: %s", strings.TrimSpace(msg.Error))
+			m.upgradeFailure = strings.TrimSpace(msg.Error)
+			m.log.Errorf("Upgrade failed, nothing was changed: %s", m.upgradeFailure)
 		default:
 			m.log.Debugf("The successor (pid:%d) says %q, which this version does not know", l.pid, msg.Type)
 		}
@@ -376,6 +378,7 @@ func (m *Master) promote() {
 		return // it starts as the only one
 	}
 	m.takePidFile(m.now().Add(pidFileGrace))
+	m.control.open(m.cfg)
 	m.tell(m.notify.MainPID(os.Getpid()))
 	m.sys.setTitle(title("master", m.procName()))
 	m.front.sendTitle()

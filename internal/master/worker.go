@@ -236,6 +236,7 @@ func (m *Master) kill(w *worker) {
 		return
 	}
 	w.killed = true
+	m.kills++
 	if w.proc != nil {
 		w.proc.Signal(syscall.SIGKILL)
 	}
@@ -255,13 +256,14 @@ func (m *Master) forget(w *worker) {
 func (m *Master) workerExited(w *worker, code int, sig syscall.Signal, peak int) {
 	m.logExit(w, code, sig)
 	m.noteDeath(w, code, sig, peak)
+	report := bootReport(w.dump)
 	m.forget(w)
 	switch {
 	case m.state == quitting:
 		m.finish()
 		return
 	case m.candidateGeneration() == w.gen && !w.leaving:
-		m.candidate.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration ended before it served.", w.pid)})
+		m.candidate.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration ended before it served.", w.pid), report: report})
 		return
 	case !w.ready && !w.leaving && m.bootEnded(w, code, sig):
 		return

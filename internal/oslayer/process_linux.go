@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,6 +54,61 @@ func parentOf(pid int) (parent int, known bool) {
 	parent, err := strconv.Atoi(string(fields[1]))
 	return parent, err == nil
 }
+
+// Descends reports whether a process is below one of roots, or is one of them. One that has
+// ended counts as below: what it was cannot be found out any more. known is false without a
+// /proc of this namespace.
+func Descends(pid int, roots ...int) (below, known bool) {
+	if _, known = parentOf(os.Getpid()); !known {
+		return false, false
+	}
+	for range 100 {
+		at := pid
+		for at > 1 && !slices.Contains(roots, at) {
+			parent, there := parentOf(at)
+			if !there {
+				break
+			}
+			at = parent
+		}
+		switch {
+		case at > 1 && slices.Contains(roots, at):
+			return true, true
+		case at <= 1:
+			return slices.Contains(roots, at), true
+		case at == pid:
+			return true, true // it has ended
+		}
+		// One between them has ended since, and its children have another parent now.
+	}
+	return true, true
+}
+
+// Usage returns what a process uses: resident memory and its share of memory that it has
+// together with others, in bytes, and processor time. What is not known is 0.
+func Usage(pid int) (rss, pss int64, cpu time.Duration) {
+	// Fields 14, 15 and 24 of proc(5), of which the first two are not in what statOf returns.
+	if fields := statOf(pid); len(fields) > 21 {
+		user, _ := strconv.ParseInt(string(fields[11]), 10, 64)
+		system, _ := strconv.ParseInt(string(fields[12]), 10, 64)
+		pages, _ := strconv.ParseInt(string(fields[21]), 10, 64)
+		cpu = time.Duration(user+system) * (time.Second / clockTicks)
+		rss = pages * int64(os.Getpagesize())
+	}
+	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
+	for line := range bytes.Lines(b) {
+		if rest, ok := bytes.CutPrefix(line, []byte("Pss:")); ok {
+			kib, _ := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
+			pss = kib << 10
+			break
+		}
+	}
+	return rss, pss, cpu
+}
+
+// clockTicks is the unit of times in /proc, in ticks a second: sysconf(_SC_CLK_TCK) is 100 on
+// every Linux that Go supports.
+const clockTicks = 100
 
 // statOf are the fields of /proc/PID/stat behind the name, which may have blanks and
 // parentheses in it: state, parent and so on (proc(5)).

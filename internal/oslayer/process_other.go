@@ -5,6 +5,7 @@ package oslayer
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Subreaper would make orphaned descendants children of this process. Only Linux can.
@@ -19,6 +20,12 @@ func Conceal() error {
 func Executable() string { return executable() }
 
 // parentOf would be the parent of a process.
+// Descends reports whether a process is below one of roots; that is not known here.
+func Descends(int, ...int) (below, known bool) { return false, false }
+
+// Usage returns what a process uses; it is not known here.
+func Usage(int) (rss, pss int64, cpu time.Duration) { return 0, 0, 0 }
+
 func parentOf(int) (parent int, known bool) { return 0, false }
 
 // ended would report whether a process is a zombie.

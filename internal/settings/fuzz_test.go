@@ -3,6 +3,8 @@ package settings
 import (
 	"strings"
 	"testing"
+
+	"indrik/internal/shlex"
 )
 
 // Whatever stands on a command line or in a variable: an answer, and no panic.
@@ -11,7 +13,7 @@ func FuzzCommandLine(f *testing.F) {
 	f.Add("--proxy-p -Dw4 -- --x \\\"")
 	f.Add("-c a.toml --umask 0o22 -e A=B -eC --forwarded-allow-ips 10.0.0.0/8,*")
 	f.Fuzz(func(t *testing.T, text string) {
-		words, err := splitShell(text)
+		words, err := shlex.Split(text)
 		if err != nil {
 			words = strings.Fields(text)
 		}

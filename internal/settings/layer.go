@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"indrik/internal/shlex"
 )
 
 // A Layer is the values that come from one source, not yet checked. It is not
@@ -112,7 +114,7 @@ func FromCmdArgs(prog string, lookup func(string) (string, bool)) (Layer, error)
 		name = "GUNICORN_CMD_ARGS"
 		text, _ = lookup(name)
 	}
-	args, err := splitShell(text)
+	args, err := shlex.Split(text)
 	if err != nil {
 		return Layer{Name: name}, fmt.Errorf("%s: %w", name, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"indrik/internal/shlex"
 )
 
 type option struct {
@@ -199,7 +201,7 @@ func TestAgainstArgparse(t *testing.T) {
 	}
 	for i, text := range job.Texts {
 		var got splitting
-		words, err := splitShell(text)
+		words, err := shlex.Split(text)
 		if err != nil {
 			got.Error = new(err.Error())
 		} else if got.Words = words; words == nil {

@@ -4,20 +4,17 @@ var controlSettings = []Setting{
 	{
 		Name: "control_socket", Section: sectionControl,
 		Flags: []string{"--control-socket"}, Metavar: "PATH", Kind: KindString,
-		Effect: Missing, Why: "there is no control socket; signals do what its commands do, see docs/signals.md",
-		Doc:  "The unix socket on which the server takes commands.",
-		Note: "There is none; in Gunicorn there is one by default.",
+		Doc:  "The unix socket on which the server takes commands: those of `indrik status`, `indrik reload` and the others, and those of Gunicorn's `gunicornc`.",
+		Note: "Unlike in Gunicorn there is none by default, except below systemd: with `RuntimeDirectory=` in the unit it is `indrik.ctl` in that directory. During an upgrade the new master has `.2` at the end of its path.",
 	},
 	{
 		Name: "control_socket_mode", Section: sectionControl,
 		Flags: []string{"--control-socket-mode"}, Metavar: "INT", Kind: KindMode, Default: 0o600,
-		Effect: Needless, Why: "there is no control socket",
-		Doc: "The file mode of the control socket.",
+		Doc: "The file mode of the control socket. Whatever it is, commands are taken only from root and from the user who started the server.",
 	},
 	{
 		Name: "control_socket_disable", Section: sectionControl,
 		Flags: []string{"--no-control-socket"}, Kind: KindBool, Default: false,
-		Effect: Needless, Why: "there is no control socket",
 		Doc: "Make no control socket.",
 	},
 }

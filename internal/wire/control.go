@@ -1,5 +1,7 @@
 package wire
 
+import "encoding/json"
+
 // The types of the control messages; docs/protocol.md says what each one means.
 const (
 	// master → front
@@ -20,6 +22,7 @@ const (
 	TypeTitle      = "title" // also master → spawner
 	TypeSecrets    = "secrets"
 	TypeChecked    = "checked"
+	TypeStatus     = "status"
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -244,6 +247,8 @@ type FromFront struct {
 
 	Served  int       `json:"served,omitempty"`
 	Running []Running `json:"running,omitempty"`
+
+	Status json.RawMessage `json:"status,omitempty"` // the answer to status: package status has its form
 }
 
 // Running is a request that a worker was running when it died.

@@ -17,6 +17,7 @@ from . import (
     appkind,
     ending,
     hooks,
+    log,
     logsetup,
     monkey,
     oslevel,
@@ -56,6 +57,10 @@ CRASH = 255  # an exception that escaped the loop
 # does not restart a receive that has a limit after a signal (signal(7)), so that handlers
 # run at once, even those that must not disturb the system calls of the app.
 _RECEIVE_LIMIT = 86400
+
+# What the report of a worker that cannot boot begins with, in the dump file, and its size.
+_BOOT_REPORT = "Worker failed to boot:\n"
+_REPORT_LIMIT = 8 << 10
 
 
 class Worker(MissingHint):
@@ -188,19 +193,28 @@ class Worker(MissingHint):
         except AppImportError as e:
             self.log.debug("Exception while loading the application", exc_info=True)
             print("%s" % e, file=sys.stderr, flush=True)
+            self._report(e)
             return LOAD_ERROR
         except BootError as e:
             self.log.error("%s", e, exc_info=e.__cause__)
             self._print(e)
+            self._report(e.__cause__ or e)
             return BOOT_ERROR
         except SystemExit:
             raise
         except BaseException as e:
             self.log.exception("Exception in worker process")
             self._print(e)
+            self._report(e)
             if isinstance(e, KeyboardInterrupt):
                 return INTERRUPTED
             return CRASH if self.booted else BOOT_ERROR
+
+    def _report(self, exception: BaseException) -> None:
+        """Leaves to the master why this worker could not boot: whoever waits for a reload gets to read it."""
+        if not self.ready:
+            report = _BOOT_REPORT + log.app_traceback(exception)
+            os.write(self._dump, report[:_REPORT_LIMIT].encode("utf-8", "backslashreplace"))
 
     def _print(self, exception: BaseException) -> None:
         """Writes an exception that was logged to standard error too, unless that is the log."""

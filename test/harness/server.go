@@ -176,7 +176,8 @@ func (s *Server) environment() []string {
 		env = append(env, "INDRIK_PYTHON="+Python())
 	}
 	for _, e := range s.Options.Env {
-		env = append(env, strings.ReplaceAll(e, "DIR", s.Dir))
+		name, value, _ := strings.Cut(e, "=")
+		env = append(env, name+"="+strings.ReplaceAll(value, "DIR", s.Dir))
 	}
 	return env
 }

@@ -1,19 +1,22 @@
-package settings
+// Package shlex splits a line into words as Python's shlex.split does, for texts that Python
+// programs split so: $GUNICORN_CMD_ARGS, and commands that come over the control socket.
+package shlex
 
 import (
 	"errors"
 	"strings"
 )
 
+// The errors of [Split], in Python's words.
 var (
 	errQuotation = errors.New("No closing quotation")
 	errEscape    = errors.New("No escaped character")
 )
 
-// splitShell splits a text as Python's shlex.split does: at white space,
-// single quotes keep all, double quotes all but \" and \\, a backslash the
-// character behind it. There are no comments.
-func splitShell(text string) ([]string, error) {
+// Split splits text at white space. Single quotes keep everything between them as it is,
+// double quotes everything except \" and \\, and a backslash keeps the character after it.
+// There are no comments. It fails if a quotation or an escape is not complete.
+func Split(text string) ([]string, error) {
 	var words []string
 	var word strings.Builder
 	started := false

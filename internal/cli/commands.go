@@ -1,0 +1,295 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"indrik/internal/control"
+	"indrik/internal/exitcode"
+	"indrik/internal/oslayer"
+	"indrik/internal/status"
+)
+
+// A subcommand is a command to a running server, over its control socket.
+type subcommand struct {
+	name string
+	args string // for its usage
+	doc  string
+	json bool // it takes --json
+	run  func(ctx context.Context, c *call) error
+}
+
+// subcommands are in the order of the usage.
+var subcommands = []subcommand{
+	{"status", "", "show workers, queue, connections, the last reload and deaths", true, showStatus},
+	{"reload", "", "reload configuration and code, and wait until the new workers serve", false, reload},
+	{"reopen", "", "reopen the log files", false, reopen},
+	{"scale", "N", "have N workers, and wait until they serve", false, scale},
+	{"worker", "kill PID", "end a worker after the requests it has, and wait until another serves", false, killWorker},
+	{"upgrade", "", "start the program on disk beside the server that runs, and wait until it serves", false, upgrade},
+	{"drain", "", "end the workers of the old server in favour of the new one, and wait until they have", false, drain},
+	{"rollback", "", "end the new server of an upgrade, and wait until the old one serves alone", false, rollback},
+	{"stop", "[--quick]", "end the server, and wait until it has; --quick does not finish requests", false, stop},
+}
+
+// subcommandOf returns the sub-command that a command line begins with. Its first argument
+// alone decides, and only the bare word: status:app is an app.
+func subcommandOf(argv []string) *subcommand {
+	if len(argv) < 2 {
+		return nil
+	}
+	i := slices.IndexFunc(subcommands, func(s subcommand) bool { return s.name == argv[1] })
+	if i < 0 {
+		return nil
+	}
+	return &subcommands[i]
+}
+
+// A call is a sub-command that is carried out.
+type call struct {
+	*subcommand
+	args   []string
+	json   bool
+	quick  bool
+	socket string
+	client *control.Client
+	stdout io.Writer
+}
+
+// errUsage reports a command line that the message before it has explained.
+var errUsage = errors.New("usage")
+
+// command carries out a sub-command and returns the exit code: 0 only if it is done.
+func (s *subcommand) command(args, environ []string, stdout, stderr io.Writer) int {
+	err := s.tryCommand(args, environ, stdout, stderr)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitcode.OK
+	case errors.Is(err, errUsage):
+		return exitcode.Usage
+	}
+	fmt.Fprintf(stderr, "indrik %s: %s\n", s.name, status.Printable(err.Error()))
+	if _, statErr := os.Stat(s.name + ".py"); statErr == nil {
+		fmt.Fprintf(stderr, "To serve the app in %s.py, name it: indrik %s:app\n", s.name, s.name)
+	}
+	return exitcode.Config
+}
+
+func (s *subcommand) tryCommand(args, environ []string, stdout, stderr io.Writer) error {
+	c := &call{subcommand: s, stdout: stdout}
+	flags := flag.NewFlagSet("indrik "+s.name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintf(stderr, "Usage: indrik %s\n%s%s\n\n", strings.TrimSpace(s.name+" "+s.args+" [OPTIONS]"), strings.ToUpper(s.doc[:1]), s.doc[1:])
+		flags.PrintDefaults()
+	}
+	var pidfile string
+	var timeout time.Duration
+	flags.StringVar(&c.socket, "s", "", "the control `socket` of the server (default $INDRIK_CONTROL_SOCKET)")
+	flags.StringVar(&pidfile, "p", "", "the `file` with the pid of the server, instead of its socket")
+	flags.DurationVar(&timeout, "timeout", 0, "how long to wait at most, such as 90s (default: as long as it takes)")
+	if s.json {
+		flags.BoolVar(&c.json, "json", false, "print JSON")
+	}
+	if s.name == "stop" {
+		flags.BoolVar(&c.quick, "quick", false, "do not finish the requests that run")
+	}
+	// Options may come after the arguments, too.
+	for rest := args; ; {
+		if err := flags.Parse(rest); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return err
+			}
+			return errUsage
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		c.args = append(c.args, flags.Arg(0))
+		rest = flags.Args()[1:]
+	}
+	ctx := context.Background()
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	if err := c.connect(ctx, pidfile, lookupIn(environ)); err != nil {
+		return err
+	}
+	defer c.client.Close()
+	err := s.run(ctx, c)
+	switch {
+	case errors.Is(err, errUsage):
+		flags.Usage()
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("not done after %s; the server goes on with it", timeout)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the server has ended meanwhile")
+	}
+	return err
+}
+
+// connect finds the control socket of the server that is meant, and connects to it.
+func (c *call) connect(ctx context.Context, pidfile string, lookup func(string) (string, bool)) (err error) {
+	if c.socket == "" && pidfile == "" {
+		c.socket, _ = lookup("INDRIK_CONTROL_SOCKET")
+	}
+	switch {
+	case c.socket != "" && pidfile != "":
+		return errors.New("give the socket (-s) or the pid file (-p), not both")
+	case pidfile != "":
+		if c.socket, err = socketOf(ctx, pidfile); err != nil {
+			return err
+		}
+	case c.socket == "":
+		return errors.New("which server? Give its control socket (-s PATH) or its pid file (-p FILE), or set INDRIK_CONTROL_SOCKET; " +
+			"a server has a control socket with --control-socket PATH")
+	}
+	if c.client, err = control.Dial(ctx, c.socket); err != nil {
+		return c.explain(err)
+	}
+	return nil
+}
+
+// explain says what is wrong with a socket that cannot be connected to.
+func (c *call) explain(err error) error {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("there is no control socket at %s: the server does not run, or has no control_socket, or another one", c.socket)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("the control socket %s is another user's: use the account that started the server, or root", c.socket)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nobody answers at %s: the server that made it has ended", c.socket)
+	}
+	return err
+}
+
+// arguments returns an error unless there are as many as the sub-command takes.
+func (c *call) arguments(n int) error {
+	if len(c.args) != n {
+		return errUsage
+	}
+	return nil
+}
+
+func showStatus(ctx context.Context, c *call) error {
+	if err := c.arguments(0); err != nil {
+		return err
+	}
+	if c.json {
+		var data json.RawMessage
+		if err := c.client.Call(ctx, &data, "status"); err != nil {
+			return err
+		}
+		var indented strings.Builder
+		encoder := json.NewEncoder(&indented)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(data); err != nil {
+			return err
+		}
+		_, err := io.WriteString(c.stdout, indented.String())
+		return err
+	}
+	var s status.Status
+	if err := c.client.Call(ctx, &s, "status"); err != nil {
+		return err
+	}
+	return s.WriteText(c.stdout)
+}
+
+// done carries out a command that has no argument and prints what came of it.
+func (c *call) done(ctx context.Context, text func(map[string]any) string, words ...string) error {
+	data := map[string]any{}
+	if err := c.client.Call(ctx, &data, words...); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(c.stdout, text(data))
+	return err
+}
+
+func reload(ctx context.Context, c *call) error {
+	if err := c.arguments(0); err != nil {
+		return err
+	}
+	return c.done(ctx, func(d map[string]any) string {
+		return fmt.Sprintf("reloaded in %.1f s: generation %v serves, with %v workers", d["seconds"], d["generation"], d["workers"])
+	}, "reload", "and", "wait")
+}
+
+func reopen(ctx context.Context, c *call) error {
+	if err := c.arguments(0); err != nil {
+		return err
+	}
+	return c.done(ctx, func(map[string]any) string { return "reopened" }, "reopen")
+}
+
+func scale(ctx context.Context, c *call) error {
+	if err := c.arguments(1); err != nil {
+		return err
+	}
+	return c.done(ctx, func(d map[string]any) string { return fmt.Sprintf("%v workers serve", d["workers"]) }, "scale", "and", "wait", c.args[0])
+}
+
+func killWorker(ctx context.Context, c *call) error {
+	if len(c.args) != 2 || c.args[0] != "kill" {
+		return errUsage
+	}
+	return c.done(ctx, func(d map[string]any) string { return fmt.Sprintf("worker %v has ended", d["killed"]) },
+		"worker", "kill", "and", "wait", c.args[1])
+}
+
+func upgrade(ctx context.Context, c *call) error {
+	if err := c.arguments(0); err != nil {
+		return err
+	}
+	return c.done(ctx, func(d map[string]any) string {
+		return fmt.Sprintf("the new server serves beside this one (pid %v). Next: drain and stop this one, or rollback", d["successor"])
+	}, "upgrade", "and", "wait")
+}
+
+func drain(ctx context.Context, c *call) error {
+	if err := c.arguments(0); err != nil {
+		return err
+	}
+	return c.done(ctx, func(map[string]any) string { return "the workers have left" }, "drain", "and", "wait")
+}
+
+func rollback(ctx context.Context, c *call) error {
+	if err := c.arguments(0); err != nil {
+		return err
+	}
+	return c.done(ctx, func(d map[string]any) string { return fmt.Sprintf("rolled back: %v workers serve", d["workers"]) },
+		"rollback", "and", "wait")
+}
+
+func stop(ctx context.Context, c *call) error {
+	if err := c.arguments(0); err != nil {
+		return err
+	}
+	var stats struct{ PID int }
+	if err := c.client.Call(ctx, &stats, "show", "stats"); err != nil {
+		return err
+	}
+	mode := "graceful"
+	if c.quick {
+		mode = "quick"
+	}
+	if err := c.client.Call(ctx, nil, "shutdown", mode); err != nil {
+		return err
+	}
+	if err := oslayer.AwaitEnd(ctx, stats.PID); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(c.stdout, "stopped")
+	return err
+}

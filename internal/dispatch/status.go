@@ -1,0 +1,142 @@
+package dispatch
+
+import (
+	"slices"
+	"time"
+
+	"indrik/internal/status"
+)
+
+// maxListed is how many running requests a status names, of all workers, and maxListedPath
+// how much of the path of each: a status has to fit one message to the master.
+const (
+	maxListed     = 100
+	maxListedPath = 120
+)
+
+// Status returns what the queue knows, for the status of the server: its own length, the
+// load of each worker by age, and how many requests run that no load lists.
+func (q *Queue) Status(now time.Time) (queue status.Queue, loads map[int]status.Load, unlisted int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	queue = status.Queue{Length: len(q.waiting) + len(q.inFlight), Refused: q.overload.refused()}
+	queue.WaitP50, queue.WaitP99 = q.waits.quantile(now, 0.50), q.waits.quantile(now, 0.99)
+	loads = map[int]status.Load{}
+	begun := map[*Job]bool{}
+	listed := 0
+	for _, w := range q.workers {
+		if w.dead {
+			continue
+		}
+		running := q.runningLocked(w, now)
+		byStart(running)
+		queue.Length -= len(running) // what is with the workers and not begun waits, too
+		for _, j := range running {
+			begun[j] = true
+		}
+		load := status.Load{Requests: w.served, Errors: w.failed, InFlight: len(running), Running: []status.Running{}}
+		if w.multiplexed.Load() {
+			load.InFlight = w.inFlight
+			last, _ := w.board.Lag()
+			load.Lag = last.Seconds()
+		}
+		for _, j := range running {
+			if listed == maxListed {
+				unlisted++
+				continue
+			}
+			listed++
+			load.Running = append(load.Running, j.statusLocked(now))
+		}
+		loads[w.age] = load
+	}
+	for _, j := range q.waiting {
+		queue.Oldest = max(queue.Oldest, now.Sub(j.queued).Seconds())
+	}
+	for _, j := range q.inFlight {
+		if !begun[j] {
+			queue.Oldest = max(queue.Oldest, now.Sub(j.queued).Seconds())
+		}
+	}
+	return queue, loads, unlisted
+}
+
+// statusLocked describes a request that runs.
+func (j *Job) statusLocked(now time.Time) status.Running {
+	since := j.claimedAt
+	if since.IsZero() {
+		since = j.Start // it was not seen to begin
+	}
+	d := j.describeLocked()
+	r := status.Running{Method: d.method, Path: d.path[:min(len(d.path), maxListedPath)], Seconds: now.Sub(since).Seconds()}
+	if addr := j.request.ClientAddr(); addr.IsValid() {
+		r.Client = addr.String()
+	}
+	return r
+}
+
+// waits is how long requests have waited lately, as a histogram with buckets that grow by a
+// quarter: one for this half minute and one for the half minute before.
+type waits struct {
+	now, before [waitBuckets]uint32
+	begun       time.Time // of now
+}
+
+const (
+	waitsEvery  = 30 * time.Second
+	waitBuckets = 96               // the last is for a wait of more than half an hour
+	waitLeast   = time.Microsecond // the first bucket
+)
+
+// waitBounds are the upper ends of the buckets.
+var waitBounds = func() (bounds [waitBuckets]time.Duration) {
+	at := float64(waitLeast)
+	for i := range bounds {
+		bounds[i] = time.Duration(at)
+		at *= 1.25
+	}
+	return bounds
+}()
+
+// add counts a request that was handed over after a wait.
+func (w *waits) add(now time.Time, wait time.Duration) {
+	w.turn(now)
+	i, _ := slices.BinarySearch(waitBounds[:], wait)
+	w.now[min(i, waitBuckets-1)]++
+}
+
+// turn begins a new half minute when one is over.
+func (w *waits) turn(now time.Time) {
+	switch past := now.Sub(w.begun); {
+	case past < waitsEvery:
+		return
+	case past < 2*waitsEvery:
+		w.before = w.now
+	default:
+		w.before = [waitBuckets]uint32{}
+	}
+	w.now, w.begun = [waitBuckets]uint32{}, now
+}
+
+// quantile returns the wait in seconds that a share of the requests of the last minute did
+// not exceed, 0 if there were none.
+func (w *waits) quantile(now time.Time, share float64) float64 {
+	w.turn(now)
+	total := 0.0
+	for i := range w.now {
+		total += float64(w.now[i]) + float64(w.before[i])
+	}
+	if total == 0 {
+		return 0
+	}
+	seen := 0.0
+	for i := range w.now {
+		if seen += float64(w.now[i]) + float64(w.before[i]); seen >= share*total {
+			if i == 0 {
+				return 0
+			}
+			return waitBounds[i].Seconds()
+		}
+	}
+	return 0
+}

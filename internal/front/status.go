@@ -1,0 +1,72 @@
+package front
+
+import (
+	"encoding/json"
+	"os"
+	"time"
+
+	"indrik/internal/status"
+)
+
+// status returns what this process knows, for the status of the server.
+func (s *server) status() status.Front {
+	f := status.Front{PID: os.Getpid(), Connections: s.connections()}
+	f.Queue, f.Loads, f.Unlisted = s.queue.Status(time.Now())
+	return f
+}
+
+// maxStatus is the size of a status that fits a control message with all else in it.
+const maxStatus = 100 << 10
+
+// encodeStatus returns a status as JSON. Of one that is too large, since there are very many
+// workers, it leaves out what they run, and then what is known of each.
+func encodeStatus(f status.Front) []byte {
+	data := mustEncode(f)
+	if len(data) > maxStatus {
+		for age, load := range f.Loads {
+			f.Unlisted += len(load.Running)
+			load.Running = nil
+			f.Loads[age] = load
+		}
+		data = mustEncode(f)
+	}
+	if len(data) > maxStatus {
+		f.Loads = nil
+		data = mustEncode(f)
+	}
+	return data
+}
+
+func mustEncode(f status.Front) []byte {
+	data, err := json.Marshal(f)
+	if err != nil {
+		panic("front: status: " + err.Error()) // its fields have a form in JSON
+	}
+	return data
+}
+
+// connections counts the connections by what they are doing.
+func (s *server) connections() status.Connections {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := status.Connections{Total: len(s.conns)}
+	for c := range s.conns {
+		switch p := phase(c.phase.Load()); {
+		case c.webSocket.Load() != nil:
+			n.WebSocket++
+		case p == handshaking:
+			n.Handshake++
+		case p == idle:
+			n.Idle++
+		case p == heading || p == reading:
+			n.Reading++
+		case p == running:
+			n.Running++
+		case p == multiplexed:
+			n.HTTP2++
+		default:
+			n.Writing++ // or what a client does not take at the end
+		}
+	}
+	return n
+}

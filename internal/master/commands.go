@@ -1,0 +1,507 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"indrik/internal/control"
+	"indrik/internal/listen"
+	"indrik/internal/status"
+	"indrik/internal/wire"
+)
+
+// A command is one of the control socket: Gunicorn's, and those of `indrik NAME`, which are
+// answered only when it is known what came of them.
+type command struct {
+	words string // that it begins with
+	args  string // for help
+	doc   string
+	do    func(m *Master, r *commandRun)
+}
+
+// A commandRun is a command that is being carried out.
+type commandRun struct {
+	ctx    context.Context
+	args   []string
+	answer func(data any, err error) // called once
+}
+
+// commands are in the order of help. Those that end in "and wait" are answered when they are
+// done.
+var commands []command
+
+func init() { // since help lists them
+	commands = []command{
+		{"show all", "", "Show all processes", (*Master).showAll},
+		{"show workers", "", "List HTTP workers with their status", (*Master).showWorkers},
+		{"show dirty", "", "List dirty workers and apps", (*Master).showDirty},
+		{"show config", "", "Show current effective configuration", (*Master).showConfig},
+		{"show stats", "", "Show server statistics", (*Master).showStats},
+		{"show listeners", "", "Show bound sockets", (*Master).showListeners},
+		{"worker add", "[N]", "Spawn N workers (default 1)", (*Master).workerAdd},
+		{"worker remove", "[N]", "Remove N workers (default 1)", (*Master).workerRemove},
+		{"worker kill and wait", "<PID>", "Gracefully terminate a worker, and wait for its end", (*Master).workerKillAndWait},
+		{"worker kill", "<PID>", "Gracefully terminate specific worker", (*Master).workerKill},
+		{"reload and wait", "", "Reload, and wait until the new workers serve", (*Master).reloadAndWait},
+		{"reload", "", "Graceful reload (HUP)", signalled(syscall.SIGHUP, map[string]any{"status": "reloading"})},
+		{"reopen", "", "Reopen log files (USR1)", signalled(syscall.SIGUSR1, map[string]any{"status": "reopening"})},
+		{"shutdown", "[graceful|quick]", "Shutdown server (TERM/INT)", (*Master).shutdownCommand},
+		{"status", "", "Show everything as one document", (*Master).showStatus},
+		{"scale and wait", "<N>", "Have N workers, and wait until they serve", (*Master).scaleAndWait},
+		{"upgrade and wait", "", "Start the binary on disk beside this one (USR2), and wait until it serves", (*Master).upgradeAndWait},
+		{"rollback and wait", "", "End the successor of an upgrade, and wait until this server serves alone", (*Master).rollbackAndWait},
+		{"drain and wait", "", "End the workers in favour of the successor (WINCH), and wait until they have", (*Master).drainAndWait},
+		{"help", "", "Show this help message", (*Master).helpCommand},
+	}
+}
+
+// command carries out one command.
+func (m *Master) command(ctx context.Context, p control.Peer, words []string, answer func(any, error)) {
+	for _, c := range commands {
+		name := strings.Fields(c.words)
+		if len(words) < len(name) || !slices.EqualFunc(words[:len(name)], name, strings.EqualFold) {
+			continue
+		}
+		args := words[len(name):]
+		if most := len(strings.Fields(c.args)); len(args) > most {
+			answer(nil, fmt.Errorf("Invalid argument: %q is one too many for %s", args[most], c.words))
+			return
+		}
+		if !strings.HasPrefix(c.words, "show") && c.words != "help" && c.words != "status" {
+			m.log.Infof("Control socket: %s (uid:%d, pid:%d)", strings.Join(words, " "), p.UID, p.Pid)
+		}
+		c.do(m, &commandRun{ctx, args, answer})
+		return
+	}
+	answer(nil, unknownCommand(words))
+}
+
+// unknownCommand has Gunicorn's words.
+func unknownCommand(words []string) error {
+	switch group := strings.ToLower(words[0]); {
+	case group == "show" && len(words) == 1:
+		return errors.New("Invalid argument: Missing show target (all|workers|dirty|config|stats|listeners)")
+	case group == "show":
+		return fmt.Errorf("Invalid argument: Unknown show target: %s", strings.ToLower(words[1]))
+	case group == "worker" && len(words) == 1:
+		return errors.New("Invalid argument: Missing worker action (add|remove|kill)")
+	case group == "worker":
+		return fmt.Errorf("Invalid argument: Unknown worker action: %s", strings.ToLower(words[1]))
+	case group == "dirty":
+		return errors.New("There are no dirty workers")
+	}
+	return fmt.Errorf("Invalid argument: Unknown command: %s", strings.ToLower(words[0]))
+}
+
+// number returns the only argument of a command as a number from least on.
+func (r *commandRun) number(missing string, least, otherwise int) (int, error) {
+	if len(r.args) == 0 {
+		if missing != "" {
+			return 0, errors.New("Invalid argument: " + missing)
+		}
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(r.args[0])
+	if err != nil || n < least {
+		return 0, fmt.Errorf("Invalid argument: %q is not a number from %d on", r.args[0], least)
+	}
+	return n, nil
+}
+
+// await answers the command once over says that it is done. It is asked after each event of
+// the loop.
+func (m *Master) await(r *commandRun, over func() (any, error, bool)) {
+	m.control.waits = append(m.control.waits, &wait{r.ctx, over, r.answer})
+}
+
+// signalled returns a command that does what a signal does, and is answered at once.
+func signalled(sig syscall.Signal, data any) func(*Master, *commandRun) {
+	return func(m *Master, r *commandRun) {
+		m.handle(sig)
+		r.answer(data, nil)
+	}
+}
+
+func (m *Master) helpCommand(r *commandRun) {
+	list := map[string]string{}
+	for _, c := range commands {
+		list[strings.TrimSpace(c.words+" "+c.args)] = c.doc
+	}
+	r.answer(map[string]any{"commands": list}, nil)
+}
+
+// A shownWorker is a worker as Gunicorn's commands show it. There is no heartbeat whose
+// age could be told: requests are watched one by one.
+type shownWorker struct {
+	PID       int    `json:"pid"`
+	Type      string `json:"type,omitempty"`
+	Age       int    `json:"age"`
+	Booted    bool   `json:"booted"`
+	Aborted   bool   `json:"aborted"`
+	Heartbeat *int   `json:"last_heartbeat"`
+}
+
+func (m *Master) shownWorkers(kind string) []shownWorker {
+	shown := []shownWorker{}
+	for _, w := range m.byAge() {
+		if w.pid != 0 {
+			shown = append(shown, shownWorker{w.pid, kind, w.age, w.ready, w.aborted, nil})
+		}
+	}
+	return shown
+}
+
+func (m *Master) showWorkers(r *commandRun) {
+	workers := m.shownWorkers("")
+	r.answer(map[string]any{"workers": workers, "count": len(workers)}, nil)
+}
+
+func (m *Master) showAll(r *commandRun) {
+	workers := m.shownWorkers("web")
+	r.answer(map[string]any{
+		"arbiter":     map[string]any{"pid": os.Getpid(), "type": "arbiter", "role": "master"},
+		"web_workers": workers, "web_worker_count": len(workers),
+		"dirty_arbiter": nil, "dirty_workers": []int{}, "dirty_worker_count": 0,
+	}, nil)
+}
+
+func (m *Master) showDirty(r *commandRun) {
+	r.answer(map[string]any{"enabled": false, "pid": nil, "workers": []int{}, "apps": []int{}}, nil)
+}
+
+func (m *Master) showStats(r *commandRun) {
+	workers := m.shownWorkers("")
+	r.answer(map[string]any{
+		"uptime": m.now().Sub(m.start).Seconds(), "pid": os.Getpid(),
+		"workers_current": len(workers), "workers_target": m.target,
+		"workers_spawned": m.lastAge, "workers_killed": m.kills, "reloads": m.reloads,
+		"dirty_arbiter_pid": nil,
+	}, nil)
+}
+
+// showConfig shows the settings that Gunicorn shows, except for those of dirty workers.
+func (m *Master) showConfig(r *commandRun) {
+	c := m.cfg
+	r.answer(map[string]any{
+		"bind": c.Bind(), "workers": c.Workers(), "worker_class": c.Kind(), "threads": c.Threads(), "timeout": c.Timeout(),
+		"graceful_timeout": c.GracefulTimeout(), "keepalive": c.Keepalive(), "max_requests": c.MaxRequests(),
+		"max_requests_jitter": c.MaxRequestsJitter(), "worker_connections": c.WorkerConnections(), "preload_app": c.PreloadApp(),
+		"daemon": c.Daemon(), "pidfile": c.Pidfile(), "proc_name": c.ProcName(), "reload": c.Reload(),
+		"control_socket": m.control.path, "control_socket_disable": c.ControlSocketDisable(),
+	}, nil)
+}
+
+func (m *Master) showListeners(r *commandRun) {
+	listeners := m.shownListeners()
+	r.answer(map[string]any{"listeners": listeners, "count": len(listeners)}, nil)
+}
+
+func (m *Master) shownListeners() []status.Listener {
+	shown := []status.Listener{}
+	for _, l := range m.listeners {
+		kind := "tcp"
+		switch {
+		case l.Network == listen.Unix:
+			kind = "unix"
+		case strings.Contains(l.Host, ":"):
+			kind = "tcp6"
+		}
+		shown = append(shown, status.Listener{Address: l.Bind, Type: kind, FD: int(l.File.Fd())})
+	}
+	return shown
+}
+
+func (m *Master) workerAdd(r *commandRun) { m.workerChange(r, "added", 1) }
+
+func (m *Master) workerRemove(r *commandRun) { m.workerChange(r, "removed", -1) }
+
+// workerChange changes the number of workers as TTIN and TTOU do.
+func (m *Master) workerChange(r *commandRun, verb string, sign int) {
+	n, err := r.number("", 1, 1)
+	if err != nil {
+		r.answer(nil, err)
+		return
+	}
+	before := m.target
+	if err := m.scale(max(1, before+sign*n)); err != nil {
+		r.answer(nil, err)
+		return
+	}
+	r.answer(map[string]any{verb: sign * (m.target - before), "previous": before, "total": m.target}, nil)
+}
+
+// maxWorkers is how many workers a command may ask for, so that a slip of the hand does not
+// fill the machine. The setting has no such bound.
+const maxWorkers = 10_000
+
+// scale changes the number of workers.
+func (m *Master) scale(n int) error {
+	if n > maxWorkers {
+		return fmt.Errorf("Invalid argument: %d workers are more than %d", n, maxWorkers)
+	}
+	if m.state != running && m.state != reloading && m.state != booting {
+		return m.notNow("the number of workers is not changed")
+	}
+	if m.candidate != nil {
+		m.candidate.change += n - m.target
+	}
+	m.setTarget(n)
+	m.balance()
+	return nil
+}
+
+// notNow is the error of a command that the state does not allow.
+func (m *Master) notNow(what string) error {
+	return fmt.Errorf("The server is %s: %s", m.state, what)
+}
+
+func (m *Master) scaleAndWait(r *commandRun) {
+	n, err := r.number("Missing number of workers", 1, 0)
+	if err == nil {
+		err = m.scale(n)
+	}
+	if err != nil {
+		r.answer(nil, err)
+		return
+	}
+	m.await(r, func() (any, error, bool) {
+		switch {
+		case m.state != running && m.state != reloading && m.state != booting:
+			return nil, m.notNow("it has not come to " + plural(n, "worker")), true
+		case m.target != n && m.candidate == nil:
+			return nil, fmt.Errorf("The number of workers has been set to %d meanwhile", m.target), true
+		case len(m.workers) != n || m.candidate != nil:
+			return nil, nil, false
+		}
+		for _, w := range m.workers {
+			if !w.ready || w.leaving {
+				return nil, nil, false
+			}
+		}
+		return map[string]any{"workers": n}, nil, true
+	})
+}
+
+// workerWithPid returns a worker by the argument of a command.
+func (m *Master) workerWithPid(r *commandRun) (*worker, error) {
+	pid, err := r.number("Missing PID for worker kill", 1, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range m.workers {
+		if w.pid == pid {
+			return w, nil
+		}
+	}
+	return nil, fmt.Errorf("Worker %d not found", pid)
+}
+
+// workerKill ends a worker as SIGTERM does: it finishes the requests it has.
+func (m *Master) workerKill(r *commandRun) {
+	w, err := m.workerWithPid(r)
+	if err == nil {
+		err = w.proc.Signal(syscall.SIGTERM)
+	}
+	if err != nil {
+		r.answer(map[string]any{"success": false, "error": err.Error()}, nil)
+		return
+	}
+	r.answer(map[string]any{"success": true, "killed": w.pid}, nil)
+}
+
+func (m *Master) workerKillAndWait(r *commandRun) {
+	w, err := m.workerWithPid(r)
+	if err == nil {
+		err = w.proc.Signal(syscall.SIGTERM)
+	}
+	if err != nil {
+		r.answer(nil, err)
+		return
+	}
+	pid, target := w.pid, m.target
+	m.await(r, func() (any, error, bool) {
+		if m.workers[w.age] == w {
+			return nil, nil, false
+		}
+		ready := 0
+		for _, other := range m.workers {
+			if other.ready && !other.leaving {
+				ready++
+			}
+		}
+		// The one in its place serves, too, unless there is to be none.
+		return map[string]any{"killed": pid}, nil, ready >= min(target, m.want())
+	})
+}
+
+func (m *Master) shutdownCommand(r *commandRun) {
+	mode, sig := "graceful", syscall.SIGTERM
+	if len(r.args) > 0 {
+		mode = r.args[0]
+	}
+	switch mode {
+	case "graceful":
+	case "quick":
+		sig = syscall.SIGINT
+	default:
+		r.answer(nil, fmt.Errorf("Invalid argument: %q is neither graceful nor quick", mode))
+		return
+	}
+	// The answer goes out before the socket is closed.
+	r.answer(map[string]any{"status": "shutting_down", "mode": mode}, nil)
+	m.after(shutdownAfter, func() { m.handle(sig) })
+}
+
+// shutdownAfter is for the answer to a shutdown to go out.
+const shutdownAfter = 20 * time.Millisecond
+
+func (m *Master) reloadAndWait(r *commandRun) {
+	if m.state != running && m.state != reloading && m.state != paused {
+		r.answer(nil, m.notNow("it cannot be reloaded"))
+		return
+	}
+	before := m.reloadsEnded()
+	m.handle(syscall.SIGHUP)
+	m.await(r, func() (any, error, bool) {
+		switch {
+		case m.candidate != nil || m.reloadsEnded() == before && m.state == reloading:
+			return nil, nil, false
+		case m.reloadsEnded() > before && !m.lastReload.OK:
+			return nil, errors.New("Reload failed, nothing was changed: the workers that were there go on.\n" + m.lastReload.Reason), true
+		case m.state != running:
+			return nil, m.notNow("the reload was given up"), true
+		}
+		return map[string]any{"generation": m.gen.number, "workers": m.target, "seconds": m.lastReload.Seconds}, nil, true
+	})
+}
+
+// reloaded records what came of a reload.
+func (m *Master) reloaded(begun time.Time, f *failure) {
+	r := &status.Reload{At: m.now(), OK: f == nil, Seconds: m.now().Sub(begun).Seconds()}
+	if f != nil {
+		r.Reason = strings.TrimSpace(f.Error() + "\n" + f.report)
+		m.failedReloads++
+	} else {
+		m.reloads++
+	}
+	m.lastReload = r
+}
+
+func (m *Master) reloadsEnded() int { return m.reloads + m.failedReloads }
+
+func (m *Master) upgradeAndWait(r *commandRun) {
+	switch {
+	case m.state != running && m.state != reloading && m.state != paused:
+		r.answer(nil, m.notNow("it cannot be upgraded"))
+		return
+	case m.successor != nil:
+		r.answer(nil, fmt.Errorf("An upgrade is under way: the successor has pid %d", m.successor.pid))
+		return
+	case m.predecessor != nil:
+		r.answer(nil, fmt.Errorf("An upgrade is under way: the server before this one, with pid %d, has not ended", m.predecessor.pid))
+		return
+	}
+	m.upgradeFailure = ""
+	m.handle(syscall.SIGUSR2)
+	begun, deadline := false, m.now().Add(upgradeStart)
+	m.await(r, func() (any, error, bool) {
+		switch {
+		case m.successor != nil && m.successor.isReady:
+			return map[string]any{"successor": m.successor.pid}, nil, true
+		case m.successor != nil:
+			begun = true
+		case m.upgradeFailure != "":
+			return nil, errors.New("Upgrade failed, nothing was changed: " + m.upgradeFailure), true
+		case begun || m.now().After(deadline):
+			return nil, errors.New("Upgrade failed, nothing was changed: the log says why"), true
+		}
+		return nil, nil, false
+	})
+	m.after(upgradeStart, func() {}) // the loop looks again
+}
+
+// upgradeStart is how long the hook pre_exec may take, as far as a command waits for it.
+const upgradeStart = time.Minute
+
+func (m *Master) rollbackAndWait(r *commandRun) {
+	l := m.successor
+	if l == nil {
+		r.answer(nil, errors.New("There is no upgrade to roll back: no successor is alive"))
+		return
+	}
+	if m.state == paused {
+		m.handle(syscall.SIGHUP)
+	}
+	proc, err := m.sys.child(l.pid, os.Getpid())
+	if err == nil {
+		err = proc.Signal(syscall.SIGTERM)
+		proc.Release()
+	}
+	if err != nil {
+		r.answer(nil, fmt.Errorf("The successor (pid:%d) cannot be ended: %w", l.pid, err))
+		return
+	}
+	m.await(r, func() (any, error, bool) {
+		switch {
+		case m.state == draining || m.state == quitting:
+			return nil, m.notNow("the rollback was given up"), true
+		case m.successor == l || m.state != running:
+			return nil, nil, false
+		}
+		return map[string]any{"workers": m.target}, nil, true
+	})
+}
+
+func (m *Master) drainAndWait(r *commandRun) {
+	if m.state != running && m.state != reloading {
+		r.answer(nil, m.notNow("there are no workers to end"))
+		return
+	}
+	if m.successor == nil && !m.cfg.Daemon() {
+		r.answer(nil, errors.New("There is no successor to take over, and the server is no daemon: use stop"))
+		return
+	}
+	m.handle(syscall.SIGWINCH)
+	m.await(r, func() (any, error, bool) {
+		switch {
+		case m.pauseLater || m.pausing || m.state == paused && len(m.workers) > 0:
+			return nil, nil, false
+		case m.state != paused:
+			return nil, m.notNow("the workers stay"), true
+		}
+		return map[string]any{"workers": 0}, nil, true
+	})
+}
+
+// showStatus answers with a [status.Status], to which the front adds what it knows.
+func (m *Master) showStatus(r *commandRun) {
+	m.frontStatus(func(f *status.Front) { r.answer(m.status(f), nil) })
+}
+
+// frontStatusWait is how long a front has to say what it knows.
+const frontStatusWait = 2 * time.Second
+
+// frontStatus asks the front for its part of a status; then gets nil if there is no front, or
+// if it does not answer in time.
+func (m *Master) frontStatus(then func(*status.Front)) {
+	if m.front == nil {
+		then(nil)
+		return
+	}
+	answered := false
+	once := func(f *status.Front) {
+		if !answered {
+			answered = true
+			then(f)
+		}
+	}
+	m.front.ask(wire.ToFront{Type: wire.TypeStatus}, func(answer wire.FromFront) { once(decodeFrontStatus(answer.Status)) })
+	m.after(frontStatusWait, func() { once(nil) })
+}

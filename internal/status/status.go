@@ -1,0 +1,115 @@
+// Package status is what a running server says of itself: the document that `indrik status`
+// prints, and the text that people read. The master knows the processes, the front the
+// requests; each fills in its part.
+package status
+
+import "time"
+
+// A Status is the state of a server at one time.
+type Status struct {
+	Version       string     `json:"version"`
+	State         string     `json:"state"` // as docs/signals.md names it: booting, running, reloading ...
+	Role          string     `json:"role"`  // master, or successor while an upgrade is not complete
+	PID           int        `json:"pid"`   // of the master
+	Started       time.Time  `json:"started"`
+	Uptime        float64    `json:"uptime"` // seconds
+	App           string     `json:"app"`
+	Generation    int        `json:"generation"` // of the workers that serve; it grows with each reload
+	Target        int        `json:"target"`     // how many workers there should be
+	Listeners     []Listener `json:"listeners"`
+	Workers       []Worker   `json:"workers"` // the oldest first
+	Front         *Front     `json:"front"`   // null: there is none at the moment, or it does not answer
+	Successor     int        `json:"successor,omitempty"`
+	Reloads       int        `json:"reloads"` // that succeeded
+	FailedReloads int        `json:"failed_reloads"`
+	LastReload    *Reload    `json:"last_reload"` // null: there was none
+	Spawned       int        `json:"spawned"`     // workers since the start
+	Killed        int        `json:"killed"`      // workers by this master, since they did not end
+	Deaths        []Death    `json:"deaths"`      // the last ones, the newest first
+}
+
+// A Listener is an address that the server listens at.
+type Listener struct {
+	Address string `json:"address"` // as the log has it: 127.0.0.1:8000, unix:/run/x.sock
+	Type    string `json:"type"`    // tcp, tcp6 or unix
+	FD      int    `json:"fd"`      // in the master
+}
+
+// A Worker is one process that runs the app.
+type Worker struct {
+	PID        int     `json:"pid"` // 0: it is not forked yet
+	Age        int     `json:"age"` // the number of the worker
+	Generation int     `json:"generation"`
+	Kind       string  `json:"kind"`  // of worker: sync, gthread, asgi ...
+	State      string  `json:"state"` // booting, ready or leaving
+	Uptime     float64 `json:"uptime"`
+	RSS        int64   `json:"rss"` // bytes; 0: not known
+	PSS        int64   `json:"pss"` // likewise: a share of what it shares with others
+	CPU        float64 `json:"cpu"` // seconds of processor time
+
+	Load
+}
+
+// A Load is what the front knows of a worker.
+type Load struct {
+	Requests int       `json:"requests"`  // answered
+	Errors   int       `json:"errors"`    // of these, those in which the app failed
+	InFlight int       `json:"in_flight"` // that it has begun or that wait in it
+	Lag      float64   `json:"lag"`       // of its event loop, seconds; 0 without one
+	Running  []Running `json:"running"`   // the longest first
+}
+
+// A Running is a request that a worker runs.
+type Running struct {
+	Method  string  `json:"method"`
+	Path    string  `json:"path"` // without the query
+	Client  string  `json:"client"`
+	Seconds float64 `json:"seconds"`
+}
+
+// A Front is what the process that holds the connections knows.
+type Front struct {
+	PID         int          `json:"pid"`
+	Queue       Queue        `json:"queue"`
+	Connections Connections  `json:"connections"`
+	Loads       map[int]Load `json:"loads,omitempty"` // of workers, by age; the master moves them to the workers
+	Unlisted    int          `json:"unlisted"`        // requests that run and that no load lists, since lists are bounded
+}
+
+// A Queue is the requests that wait for a worker.
+type Queue struct {
+	Length  int     `json:"length"`
+	Oldest  float64 `json:"oldest"`   // seconds that the oldest has waited
+	WaitP50 float64 `json:"wait_p50"` // seconds, of the requests of the last minute
+	WaitP99 float64 `json:"wait_p99"`
+	Refused int     `json:"refused"` // answered with 503 since the front started
+}
+
+// Connections are counts by what a connection is doing.
+type Connections struct {
+	Total     int `json:"total"`
+	Handshake int `json:"handshake"` // TLS, or a PROXY header
+	Idle      int `json:"idle"`      // between requests
+	Reading   int `json:"reading"`   // a request comes in
+	Running   int `json:"running"`   // a request waits or runs
+	Writing   int `json:"writing"`   // a response goes out
+	WebSocket int `json:"websocket"`
+	HTTP2     int `json:"http2"` // whole connections, whatever their streams do
+}
+
+// A Reload is what came of the last one.
+type Reload struct {
+	At      time.Time `json:"at"`
+	OK      bool      `json:"ok"`
+	Reason  string    `json:"reason,omitempty"` // of a failure, with the traceback
+	Seconds float64   `json:"seconds"`
+}
+
+// A Death is the end of a worker that nobody wanted.
+type Death struct {
+	At      time.Time `json:"at"`
+	PID     int       `json:"pid"`
+	Age     int       `json:"age"`
+	Reason  string    `json:"reason"` // was sent SIGKILL, exited with code 1
+	Running []Running `json:"running"`
+}

@@ -1,0 +1,152 @@
+package status
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteText writes a status for people to read.
+func (s *Status) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "indrik %s (pid %d) is %s, since %s: %s\n", s.Version, s.PID, s.State, spell(s.Uptime), s.App)
+	if s.Role != "master" {
+		b.WriteString("It is the successor of an upgrade that is not complete\n")
+	}
+	if s.Successor != 0 {
+		fmt.Fprintf(&b, "An upgrade is under way: the successor has pid %d\n", s.Successor)
+	}
+	for _, l := range s.Listeners {
+		fmt.Fprintf(&b, "Listening at %s\n", l.Address)
+	}
+	if f := s.Front; f == nil {
+		b.WriteString("The front does not answer: what follows is the master's part\n")
+	} else {
+		q, c := f.Queue, f.Connections
+		fmt.Fprintf(&b, "Queue: %d waiting", q.Length)
+		if q.Length > 0 {
+			fmt.Fprintf(&b, ", the oldest for %s", spellShort(q.Oldest))
+		}
+		fmt.Fprintf(&b, "; in the last minute half waited up to %s, 99 %% up to %s; %d refused\n", spellShort(q.WaitP50), spellShort(q.WaitP99), q.Refused)
+		fmt.Fprintf(&b, "Connections: %d", c.Total)
+		for _, part := range []struct {
+			n    int
+			what string
+		}{
+			{c.Idle, "idle"}, {c.Handshake, "in a handshake"}, {c.Reading, "sending a request"}, {c.Running, "waiting for a response"},
+			{c.Writing, "taking a response"}, {c.WebSocket, "WebSocket"}, {c.HTTP2, "HTTP/2"},
+		} {
+			if part.n > 0 {
+				fmt.Fprintf(&b, ", %d %s", part.n, part.what)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	s.writeWorkers(&b)
+	if r := s.LastReload; r != nil {
+		what := "succeeded"
+		if !r.OK {
+			what = "failed"
+		}
+		fmt.Fprintf(&b, "Last reload: %s at %s, after %s\n", what, r.At.Format(time.DateTime), spellShort(r.Seconds))
+		if r.Reason != "" {
+			b.WriteString(indent(Printable(r.Reason)))
+		}
+	}
+	if len(s.Deaths) > 0 {
+		b.WriteString("Last deaths:\n")
+		for _, d := range s.Deaths {
+			fmt.Fprintf(&b, "  %s worker %d (pid %d) %s", d.At.Format(time.DateTime), d.Age, d.PID, d.Reason)
+			for i, r := range d.Running {
+				join := ", while it ran "
+				if i > 0 {
+					join = ", "
+				}
+				fmt.Fprintf(&b, "%s%s %s (%s)", join, Printable(r.Method), Printable(r.Path), spellShort(r.Seconds))
+			}
+			b.WriteByte('\n')
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeWorkers writes a table, and below it what the workers run.
+func (s *Status) writeWorkers(b *strings.Builder) {
+	fmt.Fprintf(b, "Workers: %d of %d, generation %d\n", len(s.Workers), s.Target, s.Generation)
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "PID\tAGE\tGEN\tKIND\tSTATE\tUPTIME\tREQUESTS\tERRORS\tRUNS\tLAG\tRSS\tPSS\tCPU\t")
+	for _, w := range s.Workers {
+		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%.1f s\t\n", w.PID, w.Age, w.Generation, w.Kind, w.State, spell(w.Uptime),
+			w.Requests, w.Errors, w.InFlight, spellShort(w.Lag), spellBytes(w.RSS), spellBytes(w.PSS), w.CPU)
+	}
+	t.Flush()
+	for _, w := range s.Workers {
+		for _, r := range w.Running {
+			fmt.Fprintf(b, "  %d runs %s %s for %s", w.PID, Printable(r.Method), Printable(r.Path), spellShort(r.Seconds))
+			if r.Client != "" {
+				fmt.Fprintf(b, ", for %s", r.Client)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	if s.Front != nil && s.Front.Unlisted > 0 {
+		fmt.Fprintf(b, "  and %d requests more\n", s.Front.Unlisted)
+	}
+}
+
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ") + "\n"
+}
+
+// Printable makes of what clients or the app have said a text that does nothing to a terminal
+// except begin new lines and go to the next tab stop.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return '\ufffd'
+		}
+		return r
+	}, s)
+}
+
+// spell writes how long something lasts: 4 s, 12 min, 3 h, 5 days.
+func spell(seconds float64) string {
+	switch d := time.Duration(seconds * float64(time.Second)); {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%d days", int(d.Hours())/24)
+	}
+}
+
+// spellShort writes a time that may be short: 0, 250 µs, 12 ms, 3.1 s.
+func spellShort(seconds float64) string {
+	switch {
+	case seconds <= 0:
+		return "0"
+	case seconds < 0.001:
+		return fmt.Sprintf("%.0f µs", seconds*1e6)
+	case seconds < 1:
+		return fmt.Sprintf("%.0f ms", seconds*1e3)
+	case seconds < 120:
+		return fmt.Sprintf("%.1f s", seconds)
+	}
+	return spell(seconds)
+}
+
+func spellBytes(n int64) string {
+	switch {
+	case n <= 0:
+		return "-"
+	case n < 1<<30:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+}
