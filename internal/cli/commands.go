@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,42 +15,34 @@ import (
 	"indrik/internal/control"
 	"indrik/internal/exitcode"
 	"indrik/internal/oslayer"
+	"indrik/internal/settings"
 	"indrik/internal/status"
 )
 
 // A subcommand is a command to a running server, over its control socket.
 type subcommand struct {
-	name string
-	args string // for its usage
-	doc  string
-	json bool // it takes --json
-	run  func(ctx context.Context, c *call) error
+	settings.Subcommand
+	run func(ctx context.Context, c *call) error
 }
 
-// subcommands are in the order of the usage.
-var subcommands = []subcommand{
-	{"status", "", "show workers, queue, connections, the last reload and deaths", true, showStatus},
-	{"reload", "", "reload configuration and code, and wait until the new workers serve", false, reload},
-	{"reopen", "", "reopen the log files", false, reopen},
-	{"scale", "N", "have N workers, and wait until they serve", false, scale},
-	{"worker", "kill PID", "end a worker after the requests it has, and wait until another serves", false, killWorker},
-	{"upgrade", "", "start the program on disk beside the server that runs, and wait until it serves", false, upgrade},
-	{"drain", "", "end the workers of the old server in favour of the new one, and wait until they have", false, drain},
-	{"rollback", "", "end the new server of an upgrade, and wait until the old one serves alone", false, rollback},
-	{"stop", "[--quick]", "end the server, and wait until it has; --quick does not finish requests", false, stop},
+// runs are what the sub-commands do, except for healthcheck, which needs no control socket.
+var runs = map[string]func(ctx context.Context, c *call) error{
+	"status": showStatus, "reload": reload, "reopen": reopen, "scale": scale, "worker": killWorker,
+	"upgrade": upgrade, "drain": drain, "rollback": rollback, "stop": stop,
 }
 
-// subcommandOf returns the sub-command that a command line begins with. Its first argument
-// alone decides, and only the bare word: status:app is an app.
+// subcommandOf returns the sub-command that a command line begins with, nil if it begins with
+// none. Its first argument alone decides, and only the bare word: status:app is an app.
 func subcommandOf(argv []string) *subcommand {
 	if len(argv) < 2 {
 		return nil
 	}
-	i := slices.IndexFunc(subcommands, func(s subcommand) bool { return s.name == argv[1] })
-	if i < 0 {
-		return nil
+	for _, s := range settings.Subcommands {
+		if run := runs[s.Name]; run != nil && s.Name == argv[1] {
+			return &subcommand{s, run}
+		}
 	}
-	return &subcommands[i]
+	return nil
 }
 
 // A call is a sub-command that is carried out.
@@ -77,19 +68,19 @@ func (s *subcommand) command(args, environ []string, stdout, stderr io.Writer) i
 	case errors.Is(err, errUsage):
 		return exitcode.Usage
 	}
-	fmt.Fprintf(stderr, "indrik %s: %s\n", s.name, status.Printable(err.Error()))
-	if _, statErr := os.Stat(s.name + ".py"); statErr == nil {
-		fmt.Fprintf(stderr, "To serve the app in %s.py, name it: indrik %s:app\n", s.name, s.name)
+	fmt.Fprintf(stderr, "indrik %s: %s\n", s.Name, status.Printable(err.Error()))
+	if _, statErr := os.Stat(s.Name + ".py"); statErr == nil {
+		fmt.Fprintf(stderr, "To serve the app in %s.py, name it: indrik %s:app\n", s.Name, s.Name)
 	}
 	return exitcode.Config
 }
 
 func (s *subcommand) tryCommand(args, environ []string, stdout, stderr io.Writer) error {
 	c := &call{subcommand: s, stdout: stdout}
-	flags := flag.NewFlagSet("indrik "+s.name, flag.ContinueOnError)
+	flags := flag.NewFlagSet("indrik "+s.Name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintf(stderr, "Usage: indrik %s\n%s%s\n\n", strings.TrimSpace(s.name+" "+s.args+" [OPTIONS]"), strings.ToUpper(s.doc[:1]), s.doc[1:])
+		fmt.Fprintf(stderr, "Usage: indrik %s\n%s%s\n\n", strings.TrimSpace(s.Name+" "+s.Args+" [OPTIONS]"), strings.ToUpper(s.Doc[:1]), s.Doc[1:])
 		flags.PrintDefaults()
 	}
 	var pidfile string
@@ -97,10 +88,10 @@ func (s *subcommand) tryCommand(args, environ []string, stdout, stderr io.Writer
 	flags.StringVar(&c.socket, "s", "", "the control `socket` of the server (default $INDRIK_CONTROL_SOCKET)")
 	flags.StringVar(&pidfile, "p", "", "the `file` with the pid of the server, instead of its socket")
 	flags.DurationVar(&timeout, "timeout", 0, "how long to wait at most, such as 90s (default: as long as it takes)")
-	if s.json {
+	if s.Name == "status" {
 		flags.BoolVar(&c.json, "json", false, "print JSON")
 	}
-	if s.name == "stop" {
+	if s.Name == "stop" {
 		flags.BoolVar(&c.quick, "quick", false, "do not finish the requests that run")
 	}
 	// Options may come after the arguments, too.

@@ -671,7 +671,8 @@ func (c *Config) HTTP2IdleTimeout() int { return value[int](c, "http2_idle_timeo
 
 // ControlSocket returns the setting control_socket.
 //
-// The unix socket on which the server takes commands.
+// The unix socket on which the server takes commands: those of indrik status, indrik reload
+// and the others, and those of Gunicorn's gunicornc.
 func (c *Config) ControlSocket() string { return value[string](c, "control_socket") }
 
 // ControlSocketMode returns the setting control_socket_mode.

@@ -51,6 +51,7 @@ Options:
 	for _, s := range []*Setting{optHelpAll, optVersion} {
 		helpOption(&b, s, strings.ToLower(s.Doc[:1])+strings.TrimSuffix(s.Doc[1:], "."))
 	}
+	fmt.Fprintf(&b, "\nTo a server that runs with --control-socket: %s status, reload, scale, stop\nand others; %[1]s --help-all lists them.\n", prog)
 	return b.String()
 }
 
@@ -85,7 +86,10 @@ func HelpAll(prog string) string {
 		helpOption(&b, s, unmarked(text))
 	}
 	fmt.Fprintf(&b, "\n%s:\n%s", withoutEffect, idle.String())
-	b.WriteString("\nMore settings, and hooks, can be given in a config file, see --config.\n")
+	b.WriteString("\nMore settings, and hooks, can be given in a config file, see --config.\n\nCommands to a server that runs with --control-socket:\n")
+	for _, c := range Subcommands {
+		helpLine(&b, strings.TrimSpace(c.Name+" "+c.Args), c.Doc)
+	}
 	return b.String()
 }
 
@@ -97,8 +101,12 @@ func unmarked(text string) string {
 }
 
 func helpOption(b *strings.Builder, s *Setting, text string) {
-	head := "  " + strings.Join(s.Flags, ", ")
-	head += s.argument()
+	helpLine(b, strings.Join(s.Flags, ", ")+s.argument(), text)
+}
+
+// helpLine writes what, and in the column beside it a text.
+func helpLine(b *strings.Builder, what, text string) {
+	head := "  " + what
 	if len(head) > helpColumn-2 {
 		fmt.Fprintln(b, head)
 		head = ""

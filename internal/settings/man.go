@@ -51,6 +51,18 @@ and from the options below, each of which goes before the ones named earlier.
 		}
 		manOption(&b, s, s.Doc+" Default: "+s.manDefault()+".")
 	}
+	b.WriteString(`.SH COMMANDS
+These speak with a server that runs, over its control socket: the one of
+.BR \-s ,
+or of the process in the pid file of
+.BR \-p ,
+or
+.BR INDRIK_CONTROL_SOCKET .
+Each waits until it is done, and exits with 0 only then.
+`)
+	for _, c := range Subcommands {
+		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", strings.TrimSpace("indrik "+c.Name+" "+strings.ReplaceAll(c.Args, "-", `\-`)), strings.ReplaceAll(c.Doc, "-", `\-`))
+	}
 	b.WriteString(`.SH SIGNALS
 .TP
 .BR TERM

@@ -1,0 +1,59 @@
+package status_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"indrik/internal/status"
+)
+
+func ExampleStatus_WriteText() {
+	s := &status.Status{
+		Version: "1.2.3", State: "running", Role: "master", PID: 558, Uptime: 10_800, App: "shop:app", Generation: 2, Target: 1,
+		Listeners: []status.Listener{{Address: "127.0.0.1:8000"}},
+		Workers: []status.Worker{{
+			PID: 631, Age: 3, Generation: 2, Kind: "sync", State: "ready", Uptime: 70, RSS: 16 << 20, PSS: 6 << 20, CPU: 9.1,
+			Load: status.Load{Requests: 81244, Errors: 1, InFlight: 1, Running: []status.Running{{Method: "GET", Path: "/report", Client: "10.0.0.7", Seconds: 4.1}}},
+		}},
+		Front: &status.Front{
+			Queue:       status.Queue{Length: 3, Oldest: 0.25, WaitP50: 0.00017, WaitP99: 0.002, Refused: 7},
+			Connections: status.Connections{Total: 42, Idle: 40, Running: 2}, Unlisted: 2,
+		},
+		LastReload: &status.Reload{At: time.Date(2026, 11, 30, 1, 2, 3, 0, time.UTC), Seconds: 0.4, Reason: "Traceback\nValueError: x"},
+		Deaths: []status.Death{{
+			At: time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC), PID: 600, Age: 1, Reason: "was sent SIGKILL",
+			Running: []status.Running{{Method: "GET", Path: "/a", Seconds: 1}, {Method: "PUT", Path: "/b", Seconds: 130}},
+		}},
+	}
+	_ = s.WriteText(os.Stdout)
+	// Output:
+	// indrik 1.2.3 (pid 558) is running, since 3 h: shop:app
+	// Listening at 127.0.0.1:8000
+	// Queue: 3 waiting, the oldest for 250 ms; in the last minute half waited up to 170 µs, 99 % up to 2 ms; 7 refused
+	// Connections: 42, 40 idle, 2 waiting for a response
+	// Workers: 1 of 1, generation 2
+	//   PID  AGE  GEN  KIND  STATE  UPTIME  REQUESTS  ERRORS  RUNS  LAG       RSS      PSS    CPU
+	//   631    3    2  sync  ready    70 s     81244       1     1    0  16.0 MiB  6.0 MiB  9.1 s
+	//   631 runs GET /report for 4.1 s, for 10.0.0.7
+	//   and 2 requests more
+	// Last reload: failed at 2026-11-30 01:02:03, after 400 ms
+	//   Traceback
+	//   ValueError: x
+	// Last deaths:
+	//   2026-11-30 01:00:00 worker 1 (pid 600) was sent SIGKILL, while it ran GET /a (1.0 s), PUT /b (2 min)
+}
+
+// What a client has sent does nothing to a terminal.
+func TestPrintable(t *testing.T) {
+	t.Parallel()
+	s := &status.Status{Workers: []status.Worker{{Load: status.Load{Running: []status.Running{{Method: "GET", Path: "/\x1b[2J\u009b1m\x7f"}}}}}}
+	var b strings.Builder
+	if err := s.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\u009b\x7f") {
+		t.Errorf("%q", b.String())
+	}
+}
