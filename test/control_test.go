@@ -4,6 +4,7 @@ package test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -27,7 +28,8 @@ func indrik(t *testing.T, s *harness.Server, args ...string) (stdout, stderr str
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
-	if _, ok := err.(*exec.ExitError); err != nil && !ok {
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
@@ -500,7 +502,7 @@ func TestGunicornc(t *testing.T) {
 			if out := run("worker add 1"); !strings.Contains(out, `"total": 3`) {
 				t.Errorf("worker add: %s", out)
 			}
-			pids = s.Workers(3)
+			s.Workers(3)
 			if out := run("worker remove 2"); !strings.Contains(out, `"removed": 2`) {
 				t.Errorf("worker remove: %s", out)
 			}

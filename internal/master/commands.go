@@ -204,7 +204,7 @@ func (m *Master) showListeners(r *commandRun) {
 }
 
 func (m *Master) shownListeners() []status.Listener {
-	shown := []status.Listener{}
+	shown := make([]status.Listener, 0, len(m.listeners))
 	for _, l := range m.listeners {
 		kind := "tcp"
 		switch {

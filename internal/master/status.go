@@ -46,7 +46,7 @@ func (m *Master) status(front *status.Front) *status.Status {
 func (m *Master) workerStatus(w *worker, front *status.Front) status.Worker {
 	s := status.Worker{PID: w.pid, Age: w.age, Generation: w.gen.number, Kind: w.gen.cfg.Kind(), State: "booting"}
 	if w.kind != "" {
-		s.Kind = w.kind
+		s.Kind = string(w.kind)
 	}
 	switch {
 	case w.leaving:
