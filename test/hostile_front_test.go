@@ -111,6 +111,9 @@ func (in intrusion) commit(t *testing.T, s *harness.Server) {
 	case !in.fatal && r.Status == 200 && r.Body != "" && r.Body != "done":
 		t.Errorf("%s has changed what it should not: %s", in.name, r.Body)
 	}
+	if errors := s.Log.All(`^(Attribute|Import|Index|Name)Error: .*`); len(errors) > 0 {
+		t.Fatalf("%s: the app does not do it: %s", in.name, errors[0])
+	}
 	if in.log != "" {
 		s.Log.ExpectFrom(t, from, in.log)
 	}

@@ -2,6 +2,7 @@ package test
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -31,8 +32,8 @@ func TestSitePages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range paths {
-			pages[strings.TrimPrefix(path, "../docs/")] = true
+		for _, file := range paths {
+			pages[strings.TrimPrefix(file, "../docs/")] = true
 		}
 	}
 	for _, m := range regexp.MustCompile(`(?m)^ +"(\S+)": "(\S+\.md)",$`).FindAllStringSubmatch(string(hooks), -1) {
@@ -45,12 +46,22 @@ func TestSitePages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range examples {
-		pages["examples/"+filepath.Base(filepath.Dir(path))+".md"] = true
+	for _, file := range examples {
+		pages["examples/"+filepath.Base(filepath.Dir(file))+".md"] = true
+	}
+	unlisted := regexp.MustCompile(`(?m)^not_in_nav: (\S+)`).FindStringSubmatch(string(config))
+	if unlisted == nil {
+		t.Fatal("mkdocs.yml has no pattern not_in_nav")
 	}
 	for page := range pages {
-		if listed[page] != 1 {
-			t.Errorf("mkdocs.yml has %s %d times in nav", page, listed[page])
+		want := 1
+		if match, err := path.Match(unlisted[1], "/"+page); err != nil {
+			t.Fatal(err)
+		} else if match {
+			want = 0 // another page lists it
+		}
+		if listed[page] != want {
+			t.Errorf("mkdocs.yml has %s %d times in nav, not %d", page, listed[page], want)
 		}
 	}
 	for page := range listed {

@@ -19,7 +19,7 @@ from marshal import dumps
 
 FALLOC = 0x03  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 RESPONSE, START, CHUNK, END = range(4)
-FIRST, CLAIMED = 72, 1  # words of a board
+FIRST, CLAIMED = 72, 1  # words of a scoreboard
 SEALS = (1, 2, 4, 8, 16)
 
 
@@ -77,26 +77,26 @@ def cut():
 
 
 def scribble():
-    """Writes everywhere on the board, and takes its memory away."""
-    board = worker().board.obj
-    keep = board[:]
+    """Writes everywhere on the scoreboard, and takes its memory away."""
+    scoreboard = worker().scoreboard.obj
+    keep = scoreboard[:]
     for filling in (b"\xff", b"\0", None):
-        for at in range(0, len(board) - 4096, 4096):
-            board[at : at + 4096] = filling * 4096 if filling else os.urandom(4096)
+        for at in range(0, len(scoreboard) - 4096, 4096):
+            scoreboard[at : at + 4096] = filling * 4096 if filling else os.urandom(4096)
         time.sleep(0.05)
-    if hasattr(board, "madvise"):
+    if hasattr(scoreboard, "madvise"):
         try:
-            board.madvise(mmap.MADV_REMOVE)
+            scoreboard.madvise(mmap.MADV_REMOVE)
         except (OSError, AttributeError):
             pass
-    board[:] = keep
+    scoreboard[:] = keep
     return ["done"]
 
 
 def forge():
     """Answers for others, by each id that may be in use, with and without a token."""
     w = worker()
-    own = w.board[FIRST + CLAIMED]
+    own = w.scoreboard[FIRST + CLAIMED]
     sock = w.slots[0].dup()
     for id in range(max(1, own - 200), own + 200):
         if id == own:
@@ -151,7 +151,7 @@ def attack(name):
     if name == "nonsense":
         return say(b"nonsense")
     if name == "sequence":
-        return say(dumps((CHUNK, worker().board[FIRST + CLAIMED], b"x"), 2))
+        return say(dumps((CHUNK, worker().scoreboard[FIRST + CLAIMED], b"x"), 2))
     if name == "close":
         return close_slot()
     if name == "shutdown":
