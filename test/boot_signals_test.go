@@ -104,6 +104,10 @@ func TestStopOfADaemonThatStarts(t *testing.T) {
 		Gates: []string{"conf"}, Args: []string{"--daemon", "--pid", "srv.pid"}})
 	s.Gates["conf"].Entered()
 	s.Signal(syscall.SIGTERM)
+	// The command has handled it, and has passed it on to the daemon.
+	for range 2 {
+		s.Log.Expect(t, handling(syscall.SIGTERM))
+	}
 	s.Gates["conf"].Release()
 	if code := s.Exit(); code != 0 {
 		t.Errorf("exit code %d", code)
