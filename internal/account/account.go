@@ -46,9 +46,11 @@ type Account struct {
 	peak   atomic.Int64 // the most that was held since Fallen said so
 	watch  func(held int64) (mark int64)
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	clients map[netip.Addr]*Client
-	nobody  map[*Client]struct{} // clients without an address
+	// +checklocks:mu
+	nobody map[*Client]struct{} // clients without an address
 }
 
 // New makes an account. cut is told what was cut off; watch is called when more is held
@@ -97,7 +99,8 @@ type Holder struct {
 	end    func()
 	client *Client
 
-	mu   sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	held int64
 	off  bool // it counts no more: it was cut off, or has ended
 }
@@ -114,6 +117,9 @@ func (a *Account) Open(addr netip.Addr, name string, end func()) (h *Holder, con
 	return h, connections, ok
 }
 
+// joinLocked makes h a holder of the client with that address, and reports false if the client
+// then has more connections than it may have.
+// +checklocks:a.mu
 func (a *Account) joinLocked(h *Holder, addr netip.Addr) (connections int, ok bool) {
 	c := a.clients[addr]
 	if !addr.IsValid() {
@@ -129,6 +135,8 @@ func (a *Account) joinLocked(h *Holder, addr netip.Addr) (connections int, ok bo
 	return len(c.holders), !c.bounded() || limit == 0 || len(c.holders) <= limit
 }
 
+// leaveLocked takes h away from its client.
+// +checklocks:a.mu
 func (a *Account) leaveLocked(h *Holder) {
 	c := h.client
 	delete(c.holders, h)

@@ -43,6 +43,14 @@ func (f *fixture) names(t *testing.T) []string {
 	return names
 }
 
+// clientCounts returns how many clients with an address there are, and how many without.
+func (f *fixture) clientCounts() (clients, nobody int) {
+	a := f.Account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.clients), len(a.nobody)
+}
+
 func (f *fixture) open(addr, name string) *Holder {
 	var a netip.Addr
 	if addr != "" {
@@ -84,8 +92,8 @@ func TestGreediestIsCutOff(t *testing.T) {
 	for _, h := range []*Holder{a1, a3, b, nobody} {
 		h.Close()
 	}
-	if f.Held() != 0 || len(f.clients) != 0 || len(f.nobody) != 0 {
-		t.Errorf("%d are held, %d and %d clients are there", f.Held(), len(f.clients), len(f.nobody))
+	if clients, nobody := f.clientCounts(); f.Held() != 0 || clients != 0 || nobody != 0 {
+		t.Errorf("%d are held, %d and %d clients are there", f.Held(), clients, nobody)
 	}
 }
 
@@ -129,8 +137,11 @@ func TestMove(t *testing.T) {
 	f := newFixture(Limits{ClientConnections: 1})
 	h := f.open("", "proxy")
 	h.Hold(10)
-	if n, ok := h.Move(netip.MustParseAddr("10.0.0.1"), "client"); !ok || n != 1 || h.client.held.Load() != 10 || len(f.nobody) != 0 {
+	if n, ok := h.Move(netip.MustParseAddr("10.0.0.1"), "client"); !ok || n != 1 || h.client.held.Load() != 10 {
 		t.Errorf("%d, %t, %+v", n, ok, h.client)
+	}
+	if _, nobody := f.clientCounts(); nobody != 0 {
+		t.Errorf("%d clients without an address are left", nobody)
 	}
 	other := f.open("", "proxy")
 	if n, ok := other.Move(netip.MustParseAddr("10.0.0.1"), "client"); ok || n != 2 {
@@ -138,8 +149,8 @@ func TestMove(t *testing.T) {
 	}
 	other.Close()
 	h.Close()
-	if f.Held() != 0 || len(f.clients) != 0 {
-		t.Errorf("%d are held by %d clients", f.Held(), len(f.clients))
+	if clients, _ := f.clientCounts(); f.Held() != 0 || clients != 0 {
+		t.Errorf("%d are held by %d clients", f.Held(), clients)
 	}
 }
 
@@ -177,7 +188,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	f.names(t)
-	if f.Held() != 0 || len(f.clients) != 0 || len(f.nobody) != 0 {
-		t.Errorf("%d are held, %d and %d clients are there", f.Held(), len(f.clients), len(f.nobody))
+	if clients, nobody := f.clientCounts(); f.Held() != 0 || clients != 0 || nobody != 0 {
+		t.Errorf("%d are held, %d and %d clients are there", f.Held(), clients, nobody)
 	}
 }

@@ -41,7 +41,9 @@ type Watcher struct {
 	wake chan struct{}
 
 	mu     sync.Mutex
+	// +checklocks:mu
 	jobs   []func() // of the goroutine; nil ends it
+	// +checklocks:mu
 	closed bool
 
 	// Of the goroutine.

@@ -30,6 +30,7 @@ type Courier struct {
 	failed func(error)
 
 	mu      sync.Mutex
+	// +checklocks:mu
 	closed  bool
 	packets chan []byte
 	done    chan struct{}

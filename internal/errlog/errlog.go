@@ -64,17 +64,27 @@ type Log struct {
 	relay atomic.Pointer[Tap]
 	taps  atomic.Pointer[[]Tap]
 
-	mu       sync.Mutex
-	w        io.Writer
-	file     *os.File // w, if that is a file
-	owned    bool     // file is closed when another takes its place
-	path     string   // what Reopen opens; "" if there is nothing to open again
+	mu sync.Mutex
+	// +checklocks:mu
+	w io.Writer
+	// +checklocks:mu
+	file *os.File // w, if that is a file
+	// +checklocks:mu
+	owned bool // file is closed when another takes its place
+	// +checklocks:mu
+	path string // what Reopen opens; "" if there is nothing to open again
+	// +checklocks:mu
 	uid, gid int
-	buf      []byte
-	format   string // of lines, see SetFormat
-	process  string
-	writing  chan struct{} // closed when a write that took too long has ended; nil: there is none
-	lost     int           // messages since then
+	// +checklocks:mu
+	buf []byte
+	// +checklocks:mu
+	format string // of lines, see SetFormat
+	// +checklocks:mu
+	process string
+	// +checklocks:mu
+	writing chan struct{} // closed when a write that took too long has ended; nil: there is none
+	// +checklocks:mu
+	lost int // messages since then
 }
 
 // New returns a log of level Info that writes to w. The caller closes w.
@@ -94,7 +104,7 @@ func (l *Log) Open(path string, uid, gid int) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.setFile(f)
+	l.setFileLocked(f)
 	l.path, l.uid, l.gid = path, uid, gid
 	return nil
 }
@@ -111,7 +121,7 @@ func (l *Log) Reopen() error {
 	if err != nil {
 		return err
 	}
-	l.setFile(f)
+	l.setFileLocked(f)
 	return nil
 }
 
@@ -119,11 +129,13 @@ func (l *Log) Reopen() error {
 func (l *Log) SetFile(f *os.File) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.setFile(f)
+	l.setFileLocked(f)
 	l.path = ""
 }
 
-func (l *Log) setFile(f *os.File) {
+// setFileLocked makes l write to f, and closes the file before it if l owns that.
+// +checklocks:l.mu
+func (l *Log) setFileLocked(f *os.File) {
 	if l.owned {
 		l.file.Close()
 	}
@@ -182,22 +194,23 @@ func (l *Log) Logf(v Level, format string, args ...any) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.blocked() {
+	if l.blockedLocked() {
 		l.lost++
 		return
 	}
 	b := l.buf[:0]
 	if l.lost > 0 {
-		b = l.append(b, now, Warning, "%d messages are missing here: nobody read the log", l.lost)
+		b = l.appendLocked(b, now, Warning, "%d messages are missing here: nobody read the log", l.lost)
 		l.lost = 0
 	}
-	l.write(l.append(b, now, v, format, args...))
+	l.writeLocked(l.appendLocked(b, now, v, format, args...))
 }
 
-// append adds a line to b.
-func (l *Log) append(b []byte, now time.Time, v Level, format string, args ...any) []byte {
+// appendLocked adds a line to b.
+// +checklocks:l.mu
+func (l *Log) appendLocked(b []byte, now time.Time, v Level, format string, args ...any) []byte {
 	if l.format == FormatJSON || l.format == FormatECS {
-		return l.appendJSON(b, now, v, format, args...)
+		return l.appendJSONLocked(b, now, v, format, args...)
 	}
 	b = now.AppendFormat(b, "[2006-01-02 15:04:05 -0700] [")
 	b = append(b, l.pid...)
@@ -216,8 +229,9 @@ const (
 	maxKept = 64 << 10
 )
 
-// write writes b, or leaves the rest of that to a goroutine when it takes too long.
-func (l *Log) write(b []byte) {
+// writeLocked writes b, or leaves the rest of b to a goroutine when that takes too long.
+// +checklocks:l.mu
+func (l *Log) writeLocked(b []byte) {
 	done := make(chan struct{})
 	go func(w io.Writer) {
 		_, _ = w.Write(b)
@@ -236,8 +250,9 @@ func (l *Log) write(b []byte) {
 	}
 }
 
-// blocked tells whether a write has not ended yet.
-func (l *Log) blocked() bool {
+// blockedLocked reports whether a write has not ended yet.
+// +checklocks:l.mu
+func (l *Log) blockedLocked() bool {
 	select {
 	case <-l.writing:
 		l.writing = nil

@@ -47,8 +47,9 @@ func (l *Log) SetFormat(format, process string) {
 	l.format, l.process = format, process
 }
 
-// appendJSON adds a line to b.
-func (l *Log) appendJSON(b []byte, now time.Time, v Level, format string, args ...any) []byte {
+// appendJSONLocked adds a line to b.
+// +checklocks:l.mu
+func (l *Log) appendJSONLocked(b []byte, now time.Time, v Level, format string, args ...any) []byte {
 	line := jsonLine{
 		Time: now.Format(timeFormat), Level: strings.ToLower(v.String()), Logger: "gunicorn.error", Pid: os.Getpid(),
 		Process: l.process, Message: fmt.Sprintf(format, args...),

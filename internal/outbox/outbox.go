@@ -143,6 +143,7 @@ func (o *Outbox) Write(p []byte) {
 
 // keepLocked keeps a copy of p, and waits if too much is kept, unless the sender bounds
 // that anyway.
+// +checklocks:o.mu
 func (o *Outbox) keepLocked(p []byte) {
 	for o.failed == nil {
 		if o.memory+len(p) <= o.maxMemoryLocked() {
@@ -161,6 +162,7 @@ func (o *Outbox) keepLocked(p []byte) {
 	}
 }
 
+// +checklocks:o.mu
 func (o *Outbox) maxMemoryLocked() int {
 	if o.bounded {
 		return maxBounded
@@ -168,6 +170,7 @@ func (o *Outbox) maxMemoryLocked() int {
 	return maxMemory
 }
 
+// +checklocks:o.mu
 func (o *Outbox) keepInMemoryLocked(p []byte) {
 	o.memory += len(p)
 	o.holder.Hold(int64(len(p)))
@@ -180,6 +183,7 @@ func (o *Outbox) keepInMemoryLocked(p []byte) {
 
 // keepInFileLocked keeps p in the temporary file. It reports false if that fails, for
 // example because the disk is full: then the worker has to wait.
+// +checklocks:o.mu
 func (o *Outbox) keepInFileLocked(p []byte) bool {
 	if o.spooled == 0 {
 		o.spoolEnd = 0 // all of it was sent: from the start again
@@ -238,6 +242,7 @@ func (o *Outbox) WhenLow(f func()) {
 	}
 }
 
+// +checklocks:o.mu
 func (o *Outbox) isLowLocked() bool { return int64(o.memory)+o.spooled+o.files <= lowMark }
 
 // Finish says that the response is complete. keep: another may follow.
@@ -253,6 +258,7 @@ func (o *Outbox) Finish(keep bool) {
 
 // markDoneLocked marks the response as done, if it is. It returns whether the owner is
 // to be told so, which happens once, and whether another response may follow.
+// +checklocks:o.mu
 func (o *Outbox) markDoneLocked() (tell, keep bool) {
 	tell, keep = o.complete && !o.writing && !o.told, o.keep && o.failed == nil
 	o.told = o.told || tell
@@ -272,6 +278,7 @@ func (o *Outbox) Kill() {
 }
 
 // failLocked drops what is kept.
+// +checklocks:o.mu
 func (o *Outbox) failLocked(err error) {
 	if o.failed != nil {
 		return
@@ -289,6 +296,7 @@ func (o *Outbox) failLocked(err error) {
 	o.owner.Abort()
 }
 
+// +checklocks:o.mu
 func (o *Outbox) closeSpoolLocked() {
 	if o.spool != nil && !o.writing {
 		o.spool.Close()
@@ -297,6 +305,7 @@ func (o *Outbox) closeSpoolLocked() {
 }
 
 // startWritingLocked starts the goroutine that writes what is kept.
+// +checklocks:o.mu
 func (o *Outbox) startWritingLocked() {
 	if o.writing || o.failed != nil {
 		return
@@ -380,6 +389,7 @@ func (o *Outbox) Run() {
 }
 
 // sentLocked counts a piece as sent, or as lost.
+// +checklocks:o.mu
 func (o *Outbox) sentLocked(p piece) {
 	if n := min(o.memory, len(p.data)); n > 0 {
 		o.memory -= n

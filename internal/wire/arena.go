@@ -27,7 +27,8 @@ const (
 type Arena struct {
 	mu       sync.Mutex
 	segments [arenaSegments]*segment
-	closed   bool
+	// +checklocks:mu
+	closed bool
 }
 
 // A segment is a page of words followed by blocks. The first words hold, for each block, the id
@@ -182,6 +183,7 @@ func (s *Arena) Close() {
 // dropEmptyLocked drops empty segments, without all only those that were empty at the last
 // call too, and reports whether segments are left. A worker that reads late has a descriptor
 // of its own.
+// +checklocks:s.mu
 func (s *Arena) dropEmptyLocked(all bool) (left bool) {
 	for i, g := range s.segments {
 		switch {

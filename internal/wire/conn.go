@@ -39,10 +39,13 @@ type Conn struct {
 	in  *Receiver
 	buf []byte
 
-	mu     sync.Mutex
-	queue  []outgoing
-	busy   bool // the writer is about to send, or sends
-	wake   chan struct{}
+	mu sync.Mutex
+	// +checklocks:mu
+	queue []outgoing
+	// +checklocks:mu
+	busy bool // the writer is about to send, or sends
+	wake chan struct{}
+	// +checklocks:mu
 	closed bool
 	done   chan struct{} // the writer has ended
 }

@@ -54,7 +54,8 @@ type Recorder struct {
 	lost    atomic.Int64
 	stuck   atomic.Bool // a sender has waited in vain, and no record was sent since
 
-	mu     sync.RWMutex
+	mu sync.RWMutex
+	// +checklocks:mu
 	closed bool
 	ending chan struct{} // closed before closed becomes true: senders stop waiting
 	end    func()        // closes ending
