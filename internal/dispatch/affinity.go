@@ -77,6 +77,7 @@ func (j *Job) isKept() bool {
 }
 
 // homeLocked returns the worker that a request has to go to, nil if any will do.
+// +checklocks:q.mu
 func (q *Queue) homeLocked(j *Job) *worker {
 	var w *worker
 	switch j.settings.WorkerAffinity {
@@ -95,6 +96,7 @@ func (q *Queue) homeLocked(j *Job) *worker {
 	return w
 }
 
+// +checklocks:q.mu
 func (q *Queue) workerOfLocked(token []byte) *worker {
 	for _, g := range q.gens {
 		for _, w := range g.multiplexed {
@@ -107,6 +109,7 @@ func (q *Queue) workerOfLocked(token []byte) *worker {
 }
 
 // keepLocked records that a request went to w.
+// +checklocks:q.mu
 func (q *Queue) keepLocked(j *Job, w *worker) {
 	switch j.settings.WorkerAffinity {
 	case "connection":
@@ -120,6 +123,7 @@ func (q *Queue) keepLocked(j *Job, w *worker) {
 
 // takerLocked is freeLocked for one request: if that has a home, its home has to take it.
 // waits says that its home has no capacity now.
+// +checklocks:q.mu
 func (q *Queue) takerLocked(j *Job) (g *generation, w *worker, waits bool) {
 	if j.isKept() {
 		if home := q.homeLocked(j); home != nil {

@@ -34,6 +34,7 @@ func (g *generation) gathers(w *worker) bool {
 
 // batchSizeLocked returns how many of the requests that wait go to w, or if that is nil to
 // the queue of g, in one message: its share of them.
+// +checklocks:q.mu
 func (q *Queue) batchSizeLocked(g *generation, w *worker) int {
 	most, takers := maxBatch, len(g.multiplexed)
 	if w == nil {

@@ -98,6 +98,7 @@ func errOutOfPlace(kind wire.ReplyKind) error {
 // lookupLocked returns the request that a message from a slot is about, nil if that is
 // over. The error says that the worker was never given such a request, or that it sends too
 // many messages about requests that are over.
+// +checklocks:q.mu
 func (q *Queue) lookupLocked(m *wire.Reply, sl *slot) (*Job, error) {
 	w := sl.w
 	j := q.inFlight[m.ID]
@@ -195,6 +196,7 @@ func (q *Queue) breach(w *worker, why error) {
 	q.breachLocked(w, why)
 }
 
+// +checklocks:q.mu
 func (q *Queue) breachLocked(w *worker, why error) {
 	if w.dead || w.broken.Swap(true) {
 		return
@@ -218,6 +220,7 @@ func (q *Queue) slotClosed(w *worker) {
 	q.reportClosedLocked(w)
 }
 
+// +checklocks:q.mu
 func (q *Queue) reportClosedLocked(w *worker) {
 	if !w.closed && !w.exited && !w.broken.Load() {
 		w.closed = true

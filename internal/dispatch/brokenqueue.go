@@ -25,6 +25,7 @@ var (
 
 // checkClaimsLocked looks for requests of the queues that no worker has claimed, or that
 // were claimed and are not any more. Each scan does so.
+// +checklocks:q.mu
 func (q *Queue) checkClaimsLocked() {
 	claimed := map[*generation]map[uint32]bool{}
 	for _, g := range q.gens {
@@ -50,6 +51,7 @@ func (q *Queue) checkClaimsLocked() {
 }
 
 // recoverMissedLocked gives requests to other workers that were unclaimed for too long.
+// +checklocks:q.mu
 func (q *Queue) recoverMissedLocked(g *generation, jobs []*Job) {
 	var taken []*Job
 	unread := g.hasUnread()
@@ -82,6 +84,7 @@ func (g *generation) hasUnread() bool { return wire.Poll(g.receive.Fd(), unix.PO
 
 // probeQueueLocked finds out whether the queue of g takes messages yet, by one without
 // requests.
+// +checklocks:q.mu
 func (q *Queue) probeQueueLocked(g *generation) {
 	if wire.IsClosed(wire.SendNow(g.sendFD, wire.AppendList(nil, 0), nil)) {
 		q.giveUpQueueLocked(g, errQueueClosed)
@@ -90,6 +93,7 @@ func (q *Queue) probeQueueLocked(g *generation) {
 
 // giveUpQueueLocked gives no more requests to the queue of g. What is in it goes to other
 // generations, if need be to the one that the master now makes.
+// +checklocks:q.mu
 func (q *Queue) giveUpQueueLocked(g *generation, why error) {
 	if g.broken {
 		return

@@ -37,6 +37,7 @@ func (q *Queue) busy() string {
 	return ""
 }
 
+// +checklocks:q.mu
 func (q *Queue) busyOfLocked(g *generation, now time.Time) string {
 	jobs := q.begunLocked(g, now)
 	var limit string
@@ -69,6 +70,7 @@ func counted(n int, what string) string {
 }
 
 // begunLocked lists the requests that the workers of g run.
+// +checklocks:q.mu
 func (q *Queue) begunLocked(g *generation, now time.Time) []*Job {
 	var jobs []*Job
 	if len(g.multiplexed) > 0 {

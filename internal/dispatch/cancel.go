@@ -44,10 +44,10 @@ func (q *Queue) cancel(j *Job) (asked description, cancelled bool) {
 		}
 		q.revokeLocked(j.gen, []*Job{j}, func(free []*Job) {
 			for _, j := range free {
-				q.removeLocked(j)
+				q.removeLocked(j) // +checklocksignore
 				j.request.Release()
 			}
-			q.pumpLocked()
+			q.pumpLocked() // +checklocksignore
 		})
 	}
 	asked = j.describeLocked()
@@ -56,6 +56,7 @@ func (q *Queue) cancel(j *Job) (asked description, cancelled bool) {
 }
 
 // notifySlotLocked tells the slot that runs a request that its client has left.
+// +checklocks:q.mu
 func (q *Queue) notifySlotLocked(j *Job) {
 	for _, w := range q.workers {
 		if w.gen != j.gen || w.dead {
@@ -90,6 +91,7 @@ func (q *Queue) TakeBack(j *Job) bool {
 
 // revokeLocked takes requests back that wait in the kernel. A moment later thenLocked gets
 // those that no slot had claimed, and none will; a claimed one goes on.
+// +checklocks:q.mu
 func (q *Queue) revokeLocked(g *generation, jobs []*Job, thenLocked func(free []*Job)) {
 	claimed := q.claimsLocked(g)
 	var revoked []*Job
@@ -118,6 +120,7 @@ func (q *Queue) revokeLocked(g *generation, jobs []*Job, thenLocked func(free []
 
 // forbidLocked tells the workers that may have taken a request not to run it, unless they
 // have claimed it already.
+// +checklocks:q.mu
 func (q *Queue) forbidLocked(j *Job) {
 	j.revoked = true
 	if j.assigned != nil {
@@ -133,14 +136,17 @@ func (q *Queue) forbidLocked(j *Job) {
 	}
 }
 
+// hasWaitedTooLong reports whether a request has waited for a worker for longer than it may.
+func (j *Job) hasWaitedTooLong(now time.Time) bool {
+	t := j.settings.QueueTimeout
+	return t > 0 && now.Sub(j.queued) >= t
+}
+
 // dropLateLocked refuses requests that have waited for a worker for too long.
+// +checklocks:q.mu
 func (q *Queue) dropLateLocked(now time.Time) {
-	isLate := func(j *Job) bool {
-		t := j.settings.QueueTimeout
-		return t > 0 && now.Sub(j.queued) >= t
-	}
 	n := 0
-	for n < len(q.waiting) && isLate(q.waiting[n]) {
+	for n < len(q.waiting) && q.waiting[n].hasWaitedTooLong(now) {
 		n++
 	}
 	if n > 0 {
@@ -150,20 +156,21 @@ func (q *Queue) dropLateLocked(now time.Time) {
 	for _, g := range q.gens {
 		var jobs []*Job
 		for _, j := range q.inFlight {
-			if j.gen == g && j.claimant == nil && !j.answered && !j.left && isLate(j) {
+			if j.gen == g && j.claimant == nil && !j.answered && !j.left && j.hasWaitedTooLong(now) {
 				jobs = append(jobs, j)
 			}
 		}
 		if len(jobs) > 0 {
 			q.revokeLocked(g, jobs, func(free []*Job) {
-				q.refuseLocked(free)
-				q.pumpLocked()
+				q.refuseLocked(free) // +checklocksignore
+				q.pumpLocked()       // +checklocksignore
 			})
 		}
 	}
 }
 
 // refuseLocked answers requests that no worker will get.
+// +checklocks:q.mu
 func (q *Queue) refuseLocked(jobs []*Job) {
 	for _, j := range jobs {
 		q.removeLocked(j)

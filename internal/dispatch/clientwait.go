@@ -38,6 +38,7 @@ func (q *Queue) SetWait(j *Job, why ClientWait, waits bool) {
 }
 
 // setWaitLocked is SetWait, and reports whether that has given capacity back.
+// +checklocks:q.mu
 func (q *Queue) setWaitLocked(j *Job, why ClientWait, waits bool) bool {
 	if j.stage != handedOver || j.assigned == nil {
 		return false
@@ -61,6 +62,7 @@ func (q *Queue) setWaitLocked(j *Job, why ClientWait, waits bool) bool {
 
 // reviewLaterLocked looks soon for requests that hold capacity and wait for their clients:
 // others wait for capacity.
+// +checklocks:q.mu
 func (q *Queue) reviewLaterLocked() {
 	if q.reviewing {
 		return

@@ -86,6 +86,7 @@ func (q *Queue) Config(number int) Config {
 	return nil
 }
 
+// +checklocks:q.mu
 func (q *Queue) generationLocked(number int) *generation {
 	for _, g := range q.gens {
 		if g.number == number {
@@ -97,6 +98,7 @@ func (q *Queue) generationLocked(number int) *generation {
 
 // dropUnusedLocked forgets generations whose workers are gone, if a newer one has served:
 // others may get workers yet, for example when a reload fails.
+// +checklocks:q.mu
 func (q *Queue) dropUnusedLocked() {
 	kept := q.gens[:0]
 	for _, g := range q.gens {

@@ -26,6 +26,7 @@ type loop struct {
 
 // watchLocked asks a multiplexed worker that runs requests whether its loop turns, and
 // returns for how long it has not.
+// +checklocks:q.mu
 func (q *Queue) watchLocked(w *worker, now time.Time) time.Duration {
 	if !w.board.Serves(q.front) {
 		// It would read requests, and take none of them for this front's.
@@ -60,6 +61,7 @@ func (q *Queue) watchLocked(w *worker, now time.Time) time.Duration {
 // hasPassedOverLocked reports whether w has read a request without a claim. It reads its
 // messages in order, so that its answer to a ping says that it has read what it was given
 // before; and it claims each request before it looks whether it may begin it.
+// +checklocks:q.mu
 func (q *Queue) hasPassedOverLocked(w *worker) bool {
 	_, unbegun := q.givenToLocked(w)
 	for _, j := range unbegun {
@@ -73,6 +75,7 @@ func (q *Queue) hasPassedOverLocked(w *worker) bool {
 // blockedLocked is called when the loop of a multiplexed worker has not turned for longer
 // than timeout, and takes its requests away: those that it has begun time out, the others go
 // to another worker.
+// +checklocks:q.mu
 func (q *Queue) blockedLocked(w *worker, d time.Duration, now time.Time) []expired {
 	w.loop.blocked = true
 	q.deactivateLocked(w)

@@ -58,6 +58,7 @@ func (w *worker) hasCapacity() bool {
 
 // multiplexLocked makes w a worker that gets its requests itself. What an earlier front
 // gave it is over.
+// +checklocks:q.mu
 func (q *Queue) multiplexLocked(w *worker, k wire.Kind) {
 	if len(w.slots) > 0 && !w.multiplexed.Load() {
 		w.kind = k
@@ -82,6 +83,7 @@ func (w *worker) has(j *Job) bool {
 
 // givenToLocked lists the requests that a multiplexed worker was given and has not
 // answered.
+// +checklocks:q.mu
 func (q *Queue) givenToLocked(w *worker) (begun, unbegun []*Job) {
 	for _, j := range q.inFlight {
 		switch {
@@ -129,6 +131,7 @@ func (q *Queue) leaves(m *wire.Reply, sl *slot) error {
 }
 
 // recordBegunLocked records which requests multiplexed workers have begun.
+// +checklocks:q.mu
 func (q *Queue) recordBegunLocked(now time.Time) {
 	for _, j := range q.inFlight {
 		if j.assigned != nil && j.claimant == nil && j.assigned.has(j) {
@@ -139,6 +142,7 @@ func (q *Queue) recordBegunLocked(now time.Time) {
 
 // leaveWebSocketsLocked has the WebSocket connections of a worker that is being replaced
 // end.
+// +checklocks:q.mu
 func (q *Queue) leaveWebSocketsLocked(w *worker) {
 	var jobs []*Job
 	for _, j := range q.inFlight {

@@ -12,16 +12,24 @@ const overloadEvery = time.Second
 // and those that are answered with 503. It tells the operator while there are some of the
 // latter. Its mutex comes after the one of [Queue].
 type overload struct {
+	// +checklocks:mu
 	log  interface{ Warnf(string, ...any) }
 	busy func() string // says what the workers are busy with; called without the mutex
 
-	mu      sync.Mutex
-	filled  int           // refused because the queue was full
-	waited  int           // because they had waited for too long
-	depth   int           // of the queue, the most that was seen
+	mu sync.Mutex
+	// +checklocks:mu
+	filled int // refused because the queue was full
+	// +checklocks:mu
+	waited int // because they had waited for too long
+	// +checklocks:mu
+	depth int // of the queue, the most that was seen
+	// +checklocks:mu
 	longest time.Duration // that one has waited
-	handed  int           // waited, and were handed to a worker
-	waits   time.Duration // of these, together
+	// +checklocks:mu
+	handed int // waited, and were handed to a worker
+	// +checklocks:mu
+	waits time.Duration // of these, together
+	// +checklocks:mu
 	pending bool
 	total   int // refused since the start
 }
@@ -57,6 +65,7 @@ func (o *overload) late(depth int, wait time.Duration) {
 	o.recordLocked(depth, wait)
 }
 
+// +checklocks:o.mu
 func (o *overload) recordLocked(depth int, wait time.Duration) {
 	o.total++
 	o.depth = max(o.depth, depth)

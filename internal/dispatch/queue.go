@@ -21,26 +21,45 @@ type Queue struct {
 	idPrefix uint32 // the bits of the ids that say so
 	overload overload
 
-	mu        sync.Mutex
-	waiting   []*Job
-	inFlight  map[uint32]*Job // handed over
-	lastID    uint32
-	round     uint64 // how often the ids have begun anew
-	tokens    *tokenMaker
-	gens      []*generation // the newest first
-	served    int           // the newest generation that had an active worker
-	workers   map[int]*worker
-	scanning  bool
-	scanned   time.Time // by the last scan
-	probing   bool      // a timer is to look for slots that are stalled
-	pumping   bool      // a goroutine is about to pump
-	reviewing bool      // a timer is to look for requests that wait for their clients
-	batch     []byte    // scratch of handOverLocked
+	mu sync.Mutex
+	// +checklocks:mu
+	waiting []*Job
+	// +checklocks:mu
+	inFlight map[uint32]*Job // handed over
+	// +checklocks:mu
+	lastID uint32
+	// +checklocks:mu
+	round uint64 // how often the ids have begun anew
+	// +checklocks:mu
+	tokens *tokenMaker
+	// +checklocks:mu
+	gens []*generation // the newest first
+	// +checklocks:mu
+	served int // the newest generation that had an active worker
+	// +checklocks:mu
+	workers map[int]*worker
+	// +checklocks:mu
+	scanning bool
+	// +checklocks:mu
+	scanned time.Time // by the last scan
+	// +checklocks:mu
+	probing bool // a timer is to look for slots that are stalled
+	// +checklocks:mu
+	pumping bool // a goroutine is about to pump
+	// +checklocks:mu
+	reviewing bool // a timer is to look for requests that wait for their clients
+	// +checklocks:mu
+	batch []byte // scratch of handOverLocked
+	// +checklocks:mu
 	completed int
-	progress  progress
-	waits     waits
-	gate      reloadGate
-	homes     homes
+	// +checklocks:mu
+	progress progress
+	// +checklocks:mu
+	waits waits
+	// +checklocks:mu
+	gate reloadGate
+	// +checklocks:mu
+	homes homes
 }
 
 // NewQueue returns the queue of a front, whose number distinguishes it from other fronts
@@ -100,6 +119,7 @@ func (q *Queue) RefuseIfFull(s *Settings) bool {
 	return q.refuseIfFullLocked(s)
 }
 
+// +checklocks:q.mu
 func (q *Queue) refuseIfFullLocked(s *Settings) bool {
 	if !q.isFullLocked(s) {
 		return false
@@ -112,11 +132,13 @@ func (q *Queue) refuseIfFullLocked(s *Settings) bool {
 	return true
 }
 
+// +checklocks:q.mu
 func (q *Queue) isFullLocked(s *Settings) bool {
 	return s.QueueLimit > 0 && len(q.waiting) >= s.QueueLimit
 }
 
 // pumpLocked hands over what workers may have.
+// +checklocks:q.mu
 func (q *Queue) pumpLocked() {
 	for i := 0; i < len(q.waiting) && !q.gate.holds(q.waiting[i].check); {
 		j := q.waiting[i]
@@ -173,6 +195,7 @@ func (q *Queue) pumpLocked() {
 }
 
 // handedOverLocked records how long requests have waited that a worker gets now.
+// +checklocks:q.mu
 func (q *Queue) handedOverLocked(jobs []*Job) {
 	now := time.Now()
 	for _, j := range jobs {
@@ -189,6 +212,7 @@ func (q *Queue) pump() {
 
 // pumpSoonLocked pumps when the goroutines that can run have run: the requests and replies
 // that the poller has found go to the workers together.
+// +checklocks:q.mu
 func (q *Queue) pumpSoonLocked() {
 	if !q.pumping {
 		q.pumping = true
@@ -205,6 +229,7 @@ func (q *Queue) pumpAfterOthers() {
 }
 
 // pumpWhenWritableLocked pumps again when the kernel takes more for g.
+// +checklocks:q.mu
 func (q *Queue) pumpWhenWritableLocked(g *generation) {
 	g.blocked = true
 	if g.awaited {
@@ -224,6 +249,7 @@ func (q *Queue) pumpWhenWritableLocked(g *generation) {
 // freeLocked returns the generation that takes the next request, the newest that has
 // capacity, and the worker if that is a multiplexed one. Requests of workers that are about
 // to leave take no capacity from the others.
+// +checklocks:q.mu
 func (q *Queue) freeLocked() (*generation, *worker) {
 	for _, g := range q.gens {
 		if g.slots > 0 && !g.blocked && !g.broken && g.inFlight < g.capacity() {
@@ -238,6 +264,7 @@ func (q *Queue) freeLocked() (*generation, *worker) {
 
 // handOverLocked gives requests to w, or, if that is nil, to the queue of g, in one
 // message. Several must be such as batchSizeLocked allows.
+// +checklocks:q.mu
 func (q *Queue) handOverLocked(jobs []*Job, g *generation, w *worker) error {
 	first := q.newIDsLocked(len(jobs))
 	message, files, err := q.encodeLocked(jobs, g, w, first)
@@ -274,6 +301,7 @@ func (q *Queue) handOverLocked(jobs []*Job, g *generation, w *worker) error {
 }
 
 // encodeLocked gives requests ids from first on, and tokens, and returns the message.
+// +checklocks:q.mu
 func (q *Queue) encodeLocked(jobs []*Job, g *generation, w *worker, first uint32) (message []byte, files []*os.File, err error) {
 	if len(jobs) > 1 {
 		q.batch = wire.AppendList(q.batch[:0], len(jobs))
@@ -298,6 +326,7 @@ func (q *Queue) encodeLocked(jobs []*Job, g *generation, w *worker, first uint32
 }
 
 // newIDsLocked returns the first of n ids in a row.
+// +checklocks:q.mu
 func (q *Queue) newIDsLocked(n int) uint32 {
 	for {
 		if q.lastID+uint32(n) > idMask {
@@ -325,6 +354,7 @@ func isBehind(a, b uint32) bool {
 }
 
 // removeLocked forgets a request that was answered, or is being answered.
+// +checklocks:q.mu
 func (q *Queue) removeLocked(j *Job) {
 	if j.stage == handedOver {
 		delete(q.inFlight, j.id)
@@ -342,6 +372,7 @@ func (q *Queue) removeLocked(j *Job) {
 }
 
 // requeueLocked gives requests that no worker runs to other workers, before all that wait.
+// +checklocks:q.mu
 func (q *Queue) requeueLocked(jobs ...*Job) {
 	wanted := make([]*Job, 0, len(jobs)+len(q.waiting))
 	for _, j := range jobs {
@@ -357,6 +388,7 @@ func (q *Queue) requeueLocked(jobs ...*Job) {
 }
 
 // unqueueLocked takes a request out of those that wait.
+// +checklocks:q.mu
 func (q *Queue) unqueueLocked(j *Job) {
 	if i := slices.Index(q.waiting, j); i >= 0 {
 		q.waiting = slices.Delete(q.waiting, i, i+1)

@@ -60,6 +60,7 @@ func (q *Queue) died(w *worker) {
 }
 
 // buryLocked forgets a worker, and returns the requests that it had begun.
+// +checklocks:q.mu
 func (q *Queue) buryLocked(w *worker) (lost []*Job) {
 	w.dead = true
 	delete(q.workers, w.age)
@@ -115,6 +116,7 @@ func (w *worker) lostReportLocked(lost []*Job, now time.Time) wire.FromFront {
 
 // begunByLocked lists the requests that a worker which reads the queue has begun and not
 // answered, by its claims and by what it has said.
+// +checklocks:q.mu
 func (q *Queue) begunByLocked(w *worker) []*Job {
 	var jobs []*Job
 	for _, j := range q.inFlight {
@@ -139,6 +141,7 @@ func (q *Queue) begunByLocked(w *worker) []*Job {
 
 // claimedByLocked returns the request that the slot of a worker with an index has claimed last, nil if that
 // is over or not its own.
+// +checklocks:q.mu
 func (q *Queue) claimedByLocked(w *worker, index int) *Job {
 	id, token := w.board.Claim(index)
 	if j := q.inFlight[id]; j != nil && j.assigned == nil && j.token == token {
@@ -159,6 +162,7 @@ func (g *generation) dropRevocationsBehind(claimed uint32) {
 
 // recoverLocked gives the requests of a generation to other workers that a dead one may
 // have taken without a claim.
+// +checklocks:q.mu
 func (q *Queue) recoverLocked(g *generation) {
 	if len(q.unclaimedLocked(g)) == 0 {
 		return
@@ -177,6 +181,7 @@ func (q *Queue) recoverLocked(g *generation) {
 
 // retryLocked gives requests to other workers that were taken out of the queue and not
 // begun, as far as can be told.
+// +checklocks:q.mu
 func (q *Queue) retryLocked(jobs []*Job) {
 	again := make([]*Job, 0, len(jobs))
 	for _, j := range jobs {
@@ -217,6 +222,7 @@ func (q *Queue) confirmUnclaimedLater(g *generation, jobs []*Job, ids []uint32, 
 // haveCaughtUpLocked reports whether every reply that a slot of g gave before its last claim
 // is known here. Otherwise a request could look unclaimed because its slot has answered it,
 // claimed another since, and the reply is still unread.
+// +checklocks:q.mu
 func (q *Queue) haveCaughtUpLocked(g *generation) bool {
 	for _, w := range q.workers {
 		if w.gen != g || w.dead || w.multiplexed.Load() {
@@ -236,6 +242,7 @@ func (q *Queue) haveCaughtUpLocked(g *generation) bool {
 
 // unclaimedLocked returns the requests that the queue of a generation was given and that no
 // live slot has claimed, in their order.
+// +checklocks:q.mu
 func (q *Queue) unclaimedLocked(g *generation) []*Job {
 	var jobs []*Job
 	claimed := q.claimsLocked(g)
@@ -250,6 +257,7 @@ func (q *Queue) unclaimedLocked(g *generation) []*Job {
 
 // claimsLocked returns the ids of the requests that the slots of g have claimed and not
 // answered, and of others before these in their messages.
+// +checklocks:q.mu
 func (q *Queue) claimsLocked(g *generation) map[uint32]bool {
 	ids := map[uint32]bool{}
 	for _, w := range q.workers {
@@ -270,6 +278,7 @@ func (q *Queue) claimsLocked(g *generation) map[uint32]bool {
 
 // readBackLocked reads what no worker has taken out of the queue of a generation, and
 // returns the requests, for other workers.
+// +checklocks:q.mu
 func (q *Queue) readBackLocked(g *generation) []*Job {
 	var jobs []*Job
 	var in wire.Receiver
@@ -325,6 +334,7 @@ func (q *Queue) refused(m *wire.Reply, sl *slot) error {
 
 // retakeLocked gives requests that were taken out of the queue of g, and claimed by no
 // worker for too long, to other workers.
+// +checklocks:q.mu
 func (q *Queue) retakeLocked(g *generation, taken []*Job) {
 	byStart(taken)
 	for _, j := range taken {
@@ -345,6 +355,6 @@ func (q *Queue) retakeLocked(g *generation, taken []*Job) {
 				delete(g.taken, messages[i]) // it was claimed in the last moment
 			}
 		}
-		q.retryLocked(free)
+		q.retryLocked(free) // +checklocksignore
 	})
 }

@@ -93,6 +93,8 @@ func TestReplyUnreadWhileAnotherDies(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	q := newRig(t, 0).q
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.lastID = 1<<wire.IDBits - 2
 	q.inFlight[1] = &Job{}
 	var ids []uint32

@@ -24,16 +24,22 @@ const (
 // A sendQueue sends messages to a multiplexed worker, and never waits for it. Its mutex
 // comes after the one of [Queue].
 type sendQueue struct {
+	// +checklocks:mu
 	raw      syscall.RawConn
 	fd       uintptr
 	writable func() // the worker has read some of what did not fit; called without the mutex
-	tooMany  func() // so many events wait that the worker cannot be reading any; called without the mutex
+	// +checklocks:mu
+	tooMany func() // so many events wait that the worker cannot be reading any; called without the mutex
 
-	mu      sync.Mutex
-	unsent  []unsentEvent
-	full    bool // a message did not fit; a goroutine, or the caller, waits until it does
+	mu sync.Mutex
+	// +checklocks:mu
+	unsent []unsentEvent
+	// +checklocks:mu
+	full bool // a message did not fit; a goroutine, or the caller, waits until it does
+	// +checklocks:mu
 	awaited bool // a goroutine waits for that
-	closed  bool
+	// +checklocks:mu
+	closed bool
 }
 
 // An unsentEvent is one that waits, for a client.
@@ -100,6 +106,7 @@ func (s *sendQueue) isFull() bool {
 }
 
 // flushWhenWritableLocked sends what waits when it fits.
+// +checklocks:s.mu
 func (s *sendQueue) flushWhenWritableLocked() {
 	s.full = true
 	if s.awaited {

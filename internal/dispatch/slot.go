@@ -25,9 +25,11 @@ type slot struct {
 	// turns is odd while a message is received and acted on: see hasCaughtUp.
 	turns atomic.Uint64
 
-	mu    sync.Mutex // held from a message's receipt until it has been acted on; comes before the queue's
-	in    wire.Receiver
-	buf   *[]byte // nil while nothing is there
+	mu sync.Mutex // held from a message's receipt until it has been acted on; comes before the queue's
+	// +checklocks:mu
+	in  wire.Receiver
+	buf *[]byte // nil while nothing is there
+	// +checklocks:mu
 	msg   wire.Reply
 	heard time.Time // when the message came that is being acted on
 }
@@ -141,14 +143,18 @@ func (sl *slot) hasUnread() bool {
 	return unread
 }
 
+// closeFile closes a file unless it is nil by then.
+func closeFile(f **os.File) {
+	if *f != nil {
+		(*f).Close()
+	}
+}
+
 // actLocked acts on a message, which may hold several. It takes the file that came with it
 // over. It is called with the slot's mutex held, as are the following.
+// +checklocks:sl.mu
 func (sl *slot) actLocked(b []byte, file *os.File) {
-	defer func() {
-		if file != nil {
-			file.Close()
-		}
-	}()
+	defer closeFile(&file)
 	m := &sl.msg
 	sl.heard = time.Now()
 	for len(b) > 0 && !sl.w.broken.Load() {
@@ -169,6 +175,7 @@ func (sl *slot) actLocked(b []byte, file *os.File) {
 
 // obeyLocked acts on one thing that a slot says, and reports whether it has taken the file
 // over. The error says how that breaks the protocol.
+// +checklocks:sl.mu
 func (sl *slot) obeyLocked(m *wire.Reply, file *os.File) (tookFile bool, err error) {
 	if !sl.allows(m.Kind) {
 		return false, errOutOfPlace(m.Kind)

@@ -34,6 +34,7 @@ type heldReply struct {
 func (g *generation) isProbed() bool { return g.shared > 0 || g.inFlight > 0 && g.isFast() }
 
 // probeStallsLaterLocked has the slots of g looked at in a while, if need be.
+// +checklocks:q.mu
 func (q *Queue) probeStallsLaterLocked(g *generation) {
 	if !q.probing && g.isProbed() {
 		q.probing = true
@@ -66,6 +67,7 @@ func (q *Queue) findStalls(now time.Time) (held []heldReply) {
 	return held
 }
 
+// +checklocks:q.mu
 func (q *Queue) findStallsOfLocked(g *generation, now time.Time, held []heldReply) []heldReply {
 	for _, w := range q.workers {
 		if w.gen != g || w.dead || w.multiplexed.Load() {
@@ -105,6 +107,7 @@ func (q *Queue) findStallsOfLocked(g *generation, now time.Time, held []heldRepl
 }
 
 // reassignBehindLocked gives the requests behind one in its message to other slots.
+// +checklocks:q.mu
 func (q *Queue) reassignBehindLocked(g *generation, stalled *Job) {
 	var behind []*Job
 	for id := stalled.id + 1; id < stalled.first+maxBatch; id++ {
@@ -114,8 +117,8 @@ func (q *Queue) reassignBehindLocked(g *generation, stalled *Job) {
 	}
 	if len(behind) > 0 {
 		q.revokeLocked(g, behind, func(free []*Job) {
-			q.requeueLocked(free...)
-			q.pumpLocked()
+			q.requeueLocked(free...) // +checklocksignore
+			q.pumpLocked()           // +checklocksignore
 		})
 	}
 }

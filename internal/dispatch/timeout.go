@@ -17,6 +17,7 @@ type expired struct {
 	report  wire.FromFront // for the master, if it has a type
 }
 
+// +checklocks:q.mu
 func (q *Queue) scanLaterLocked() {
 	if len(q.inFlight)+len(q.waiting) > 0 && !q.scanning {
 		q.scanning = true
@@ -77,6 +78,7 @@ func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int) {
 }
 
 // scanMultiplexedLocked returns the requests of a multiplexed worker whose time is over.
+// +checklocks:q.mu
 func (q *Queue) scanMultiplexedLocked(w *worker, now time.Time) []expired {
 	d := q.watchLocked(w, now)
 	if t := w.gen.settings.Timeout; t > 0 && d >= t && !w.loop.blocked {
@@ -89,6 +91,7 @@ func (q *Queue) scanMultiplexedLocked(w *worker, now time.Time) []expired {
 }
 
 // runningLocked lists the requests that a worker runs, and records since when.
+// +checklocks:q.mu
 func (q *Queue) runningLocked(w *worker, now time.Time) []*Job {
 	if w.multiplexed.Load() {
 		begun, _ := q.givenToLocked(w)
@@ -107,6 +110,7 @@ func (q *Queue) runningLocked(w *worker, now time.Time) []*Job {
 }
 
 // beganLocked records that a slot runs a request, and tells the slot until when it may.
+// +checklocks:q.mu
 func (q *Queue) beganLocked(j *Job, w *worker, index int, now time.Time) {
 	if j.claimant != nil {
 		return
@@ -139,6 +143,7 @@ func overTime(running []*Job, now time.Time) []*Job {
 // endGreenletsLocked takes the requests whose time is over away from a worker of
 // greenlets, and has it end these alone. While its hub is blocked it could not: see
 // blockedLocked.
+// +checklocks:q.mu
 func (q *Queue) endGreenletsLocked(w *worker, now time.Time) []expired {
 	begun, _ := q.givenToLocked(w)
 	late := overTime(begun, now)
@@ -169,6 +174,7 @@ func (q *Queue) extend(m *wire.Reply, sl *slot) error {
 }
 
 // expireLocked takes requests away from a worker, which runs so many others.
+// +checklocks:q.mu
 func (q *Queue) expireLocked(w *worker, over []*Job, others int, now time.Time) []expired {
 	var ended []expired
 	for _, j := range over {

@@ -40,6 +40,7 @@ func (t *tokenMaker) of(number uint64) uint64 {
 }
 
 // tokenOfLocked returns the token of the last request that was given the id.
+// +checklocks:q.mu
 func (q *Queue) tokenOfLocked(id uint32) uint64 {
 	round := q.round
 	if id&idMask > q.lastID {

@@ -84,6 +84,7 @@ func (q *Queue) AddWorker(m wire.ToFront, files []*os.File) error {
 
 // newWorkerLocked adds a worker without slots. files are its scoreboard and the sockets of
 // slots.
+// +checklocks:q.mu
 func (q *Queue) newWorkerLocked(m wire.ToFront, files []*os.File) (*worker, []wire.Socket, error) {
 	g := q.generationLocked(m.Generation)
 	if g == nil || len(files) == 0 {
@@ -112,6 +113,7 @@ func (q *Queue) newWorkerLocked(m wire.ToFront, files []*os.File) (*worker, []wi
 }
 
 // addSlotsLocked adds slots to a worker, and returns them, to be read.
+// +checklocks:q.mu
 func (q *Queue) addSlotsLocked(w *worker, sockets []wire.Socket) []*slot {
 	before := len(w.slots)
 	for _, s := range sockets {
@@ -172,6 +174,7 @@ func (q *Queue) Retire(age int) {
 	}
 }
 
+// +checklocks:q.mu
 func (q *Queue) deactivateLocked(w *worker) {
 	if !w.active {
 		return

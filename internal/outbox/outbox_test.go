@@ -364,6 +364,8 @@ func TestKill(t *testing.T) {
 // than its app.
 func TestSpoolIsBounded(t *testing.T) {
 	o := newClient(t, 0).o
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.spoolEnd, o.spooled = maxFile-10, 5
 	if o.keepInFileLocked(make([]byte, 20)) {
 		t.Error("the file grew beyond its bound")
@@ -378,6 +380,8 @@ func TestSpoolIsBounded(t *testing.T) {
 // Single bytes take about as much memory as they are.
 func TestSmallPiecesAreJoined(t *testing.T) {
 	var o Outbox
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	var want []byte
 	for i := range 3 * joinSize {
 		want = append(want, byte(i))
