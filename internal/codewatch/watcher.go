@@ -40,9 +40,9 @@ type Watcher struct {
 	o    Options
 	wake chan struct{}
 
-	mu     sync.Mutex
+	mu sync.Mutex
 	// +checklocks:mu
-	jobs   []func() // of the goroutine; nil ends it
+	jobs []func() // of the goroutine; nil ends it
 	// +checklocks:mu
 	closed bool
 

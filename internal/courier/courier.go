@@ -29,7 +29,7 @@ type Courier struct {
 	dial   func() (net.Conn, error)
 	failed func(error)
 
-	mu      sync.Mutex
+	mu sync.Mutex
 	// +checklocks:mu
 	closed  bool
 	packets chan []byte

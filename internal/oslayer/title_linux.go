@@ -16,13 +16,13 @@ const maxTitle = 4095
 var title struct {
 	sync.Mutex
 	// +checklocks:Mutex
-	area    []byte // the arguments and, behind them, the environment
+	area []byte // the arguments and, behind them, the environment
 	// +checklocks:Mutex
-	args    int    // the size of the arguments alone
+	args int // the size of the arguments alone
 	// +checklocks:Mutex
-	written int    // how much of area is no longer what it was
+	written int // how much of area is no longer what it was
 	// +checklocks:Mutex
-	known   bool
+	known bool
 }
 
 // SetTitle makes s the title of this process: what ps shows as its command, and, cut
