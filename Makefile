@@ -169,7 +169,7 @@ blackbox: venv $(TOOLS)/h2spec
 # along. The directory can be written to by everybody, since servers run as other users too.
 # Without the race detector, for which this is not the place.
 COVER  := .cache/cover
-FLOORS := -floor internal/master=85
+FLOORS := -floor internal/dispatch=90 -floor internal/master=85
 .PHONY: cover
 cover: venv $(TOOLS)/h2spec
 	@rm -rf $(COVER); mkdir -p $(COVER)/unit $(COVER)/blackbox
