@@ -61,7 +61,7 @@ func TestNoPlaceForBodies(t *testing.T) {
 	cfg.TmpUploadDir = "/nowhere"
 	w := r.worker(r.generation(1, cfg), 1)
 	c := r.dial()
-	large := strings.Repeat("x", mostStored) + "yz"
+	large := strings.Repeat("x", maxInArena) + "yz"
 	c.send("POST / HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", len(large), large)
 	q := w.take(0)
 	if string(q.body) != large || !q.file {
@@ -87,18 +87,18 @@ func TestDiskFullWithinBody(t *testing.T) {
 		t.Fatal("no room in the account")
 	}
 	defer holder.Close()
-	b := &spool{s: s, holder: holder, length: mostStored + 3}
+	b := &spool{s: s, holder: holder, length: maxInArena + 3}
 	var err error
 	if b.file, err = os.CreateTemp(t.TempDir(), ""); err != nil {
 		t.Fatal(err)
 	}
-	must(t, b.write([]byte("first ")))
+	must(t, b.add([]byte("first ")))
 	full, err := os.Open(b.file.Name()) // cannot be written to
 	must(t, err)
 	b.file.Close()
 	b.file = full
-	must(t, b.write([]byte("second ")))
-	must(t, b.write([]byte("third")))
+	must(t, b.add([]byte("second ")))
+	must(t, b.add([]byte("third")))
 	if held := s.account.Held(); held != 18 {
 		t.Errorf("%d bytes are counted", held)
 	}
@@ -106,7 +106,7 @@ func TestDiskFullWithinBody(t *testing.T) {
 	if err != nil || string(text) != "first second third" {
 		t.Errorf("the body is %q, %v", text, err)
 	}
-	b.close()
+	b.discard()
 	if held := s.account.Held(); held != 0 {
 		t.Errorf("%d bytes are counted in the end", held)
 	}

@@ -11,36 +11,36 @@ import (
 )
 
 const (
-	// A body that is not larger than soonBody is waited for so long that most clients
-	// will have sent it by then: as a whole it costs a fraction of what its parts do.
+	// A body of up to soonBody is waited for so long that most clients will have sent it
+	// by then: in one piece it costs a fraction of what its parts cost.
 	soonBody = 1 << 20
 	soon     = 100 * time.Millisecond
-	// streamPiece is how much of a body is sent to an ASGI worker at a time, at most.
-	streamPiece = 64 << 10
-	// drainMost is how much of a body that the app did not want is read for the sake
-	// of the connection.
-	drainMost = 64 << 10
+	// streamPart is how much of a body is sent to an ASGI worker at a time, at most.
+	streamPart = 64 << 10
+	// maxDrained is how much of a body that the app did not read is read so that the
+	// connection can be used again.
+	maxDrained = 64 << 10
 )
 
-// A feed gives the body of a request to an ASGI worker, as far as the worker wants
-// it. One goroutine reads the body: fill tells it how much may be read.
+// A bodyStream sends the body of a request to an ASGI worker part by part, as far as the
+// worker gives credit. One goroutine reads the body; state tells it how much.
 type bodyStream struct {
-	ex     *exchange
-	source io.Reader // gives io.EOF at the end of the body
-	rate   *bodyRate // nil: it is here already
-	limit  int64     // of the whole body; 0: none
+	ex    *exchange
+	rate  *bodyRate // nil: the body has come already
+	limit int64     // of the whole body; 0: none
 
-	mu    sync.Mutex
-	room  int64  // bytes that the worker wants
-	left  int64  // bytes that are to be read; −1: not known
-	size  int64  // bytes that were read
-	ended bool   // the end was read
-	over  bool   // nobody wants any more
-	waits bool   // the client waits for 100 Continue
-	wake  func() // has the goroutine look
+	mu         sync.Mutex // comes before that of the worker's send queue
+	window     int64      // bytes that the worker has given credit for
+	unread     int64      // bytes that are still to be read; −1: not known
+	size       int64      // bytes that were read
+	ended      bool       // the end was read
+	stopped    bool       // nobody needs more of the body
+	expects100 bool       // the client waits for 100 Continue
+	wake       func()     // wakes the goroutine
 }
 
-// waker returns what wakes a goroutine, and how that waits for it.
+// waker returns a function that wakes a goroutine, and the channel on which the goroutine
+// waits for that.
 func waker() (wake func(), woken <-chan struct{}) {
 	c := make(chan struct{}, 1)
 	return func() {
@@ -51,367 +51,188 @@ func waker() (wake func(), woken <-chan struct{}) {
 	}, c
 }
 
-// want is called when the worker wants n more bytes; false if these are too many.
-func (f *bodyStream) want(n int64) bool {
-	f.mu.Lock()
-	within := n <= wire.BodyWindow-f.room
+// addCredit enlarges the window by n bytes. It reports false if the window would be larger
+// than any may be.
+func (b *bodyStream) addCredit(n int64) bool {
+	b.mu.Lock()
+	within := n <= wire.BodyWindow-b.window
 	if within {
-		f.room += n
+		b.window += n
 	}
-	f.mu.Unlock()
+	b.mu.Unlock()
 	if within {
-		f.wake()
+		b.wake()
 	}
 	return within
 }
 
-// stop is called when the response is complete: the body is for nobody.
-func (f *bodyStream) stop() {
-	f.mu.Lock()
-	f.over = true
-	ended := f.ended
-	f.mu.Unlock()
+// stop is called when the response is complete: nobody needs the body any more.
+func (b *bodyStream) stop() {
+	b.mu.Lock()
+	b.stopped = true
+	ended := b.ended
+	b.mu.Unlock()
 	if !ended {
-		f.wake()
+		b.wake()
 	}
 }
 
-// answers is called when the response begins.
-func (f *bodyStream) answers() {
-	if f.rate != nil {
-		f.rate.answering.Store(true)
+// setAnswering is called when the response begins.
+func (b *bodyStream) setAnswering() {
+	if b.rate != nil {
+		b.rate.answering.Store(true)
 	}
 }
 
-// wanted is how many bytes the worker wants now, and whether nobody will want any.
-func (f *bodyStream) wanted() (room int64, over bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.room, f.over
+// state returns how many bytes the worker has given credit for, and whether the stream was
+// stopped.
+func (b *bodyStream) state() (window int64, stopped bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.window, b.stopped
 }
 
-// ends tells whether the connection can serve another request after this body: the
-// end of it is here, or near.
-func (f *bodyStream) ends() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.left >= 0 && f.left <= drainMost && !f.waits
+func (b *bodyStream) isStopped() bool {
+	_, stopped := b.state()
+	return stopped
 }
 
-// proceed tells whether the client is to be told now that its body is wanted.
-func (f *bodyStream) proceed() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	waits := f.waits
-	f.waits = false
-	return waits
+// endIsNear reports whether the connection can serve another request after this body: the
+// end was read, or little is missing.
+func (b *bodyStream) endIsNear() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.unread >= 0 && b.unread <= maxDrained && !b.expects100
 }
 
-// took notes what was read; err is what came with it.
-func (f *bodyStream) took(n int, err error) (end bool, _ error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.size += int64(n)
-	if f.left > 0 {
-		f.left = max(0, f.left-int64(n))
+// takeExpects100 reports, once, whether the client is to be sent 100 Continue.
+func (b *bodyStream) takeExpects100() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	expects := b.expects100
+	b.expects100 = false
+	return expects
+}
+
+// count counts n bytes that were read with err. It returns whether the body ends with
+// them, and the error that ends the request.
+func (b *bodyStream) count(n int, err error) (end bool, _ error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.size += int64(n)
+	if b.unread > 0 {
+		b.unread = max(0, b.unread-int64(n))
 	}
-	if f.limit > 0 && f.size > f.limit {
-		return false, http1.NewBodyTooLarge(f.size, f.limit)
+	if b.limit > 0 && b.size > b.limit {
+		return false, http1.NewBodyTooLarge(b.size, b.limit)
 	}
 	if errors.Is(err, io.EOF) {
-		f.left, f.ended = 0, true
+		b.unread, b.ended = 0, true
 		return true, nil
 	}
 	return false, err
 }
 
-// A partBuffer is for a part of a body, with room around it for the event that takes it
+// A partBuffer holds a part of a body, with space around it for the event that takes it
 // to the worker.
-type partBuffer [streamPiece + wire.BodyFrame]byte
+type partBuffer [streamPart + wire.BodyFrame]byte
 
 var partBuffers = sync.Pool{New: func() any { return new(partBuffer) }}
 
-// part is where the part goes.
-func (b *partBuffer) part(most int64) []byte { return b[wire.BodyAt:][:min(most, streamPiece)] }
+// part returns the space for a part of up to limit bytes.
+func (p *partBuffer) part(limit int64) []byte { return p[wire.BodyAt:][:min(limit, streamPart)] }
 
-// memory is what it needs while it runs.
-func (f *bodyStream) memory() int {
-	if b, ok := f.source.(*bodyReader); ok && b.chunked {
-		return len(partBuffer{}) + len(b.buf)
-	}
-	return len(partBuffer{})
-}
-
-// pass sends to the worker the n bytes that were read into b; err is what came with
-// them.
-func (f *bodyStream) pass(b *partBuffer, n int, err error) (end bool, _ error) {
-	end, err = f.took(n, err)
+// forward sends the n bytes that were read into p, with err, to the worker. It returns
+// whether the body ends with them, and the error that ends the request.
+func (b *bodyStream) forward(p *partBuffer, n int, err error) (end bool, _ error) {
+	end, err = b.count(n, err)
 	if err != nil || n == 0 && !end {
 		return false, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock() // until over the exchange is that of this body
-	f.room -= int64(n)
-	if !f.over {
-		f.ex.Send(f.ex.holder, wire.FrameBody(b[:], f.ex.ID(), n, !end))
+	b.mu.Lock()
+	defer b.mu.Unlock() // until it is stopped the exchange is that of this body
+	b.window -= int64(n)
+	if !b.stopped {
+		b.ex.Send(b.ex.holder, wire.FrameBody(p[:], b.ex.ID(), n, !end))
 	}
 	return end, nil
 }
 
-// whole tells whether a body is received before its request is handed over, even to
-// an ASGI worker: it is small, and the client has not asked whether it is wanted.
-func whole(req *http1.Request) bool {
+// isReadWhole reports whether a body is received before its request is handed over, even
+// to an ASGI worker: it is small, and the client does not wait for 100 Continue.
+func isReadWhole(req *http1.Request) bool {
 	return !req.Expect100 && !req.Chunked && req.ContentLength <= inlineBody
 }
 
-// beginFeed reads what of the body is there already, or soon, and makes the message.
-// There is no feed if that was all of it.
-func (c *conn) beginBodyStream(ex *exchange) (*bodyStream, error) {
-	req := &c.req
-	if err := ex.wanted(req.ContentLength); err != nil {
-		return nil, err
+// streamRequest submits a request whose body the worker gets part by part, and streams the
+// body. It returns whether the connection may serve another request after the response.
+// With an error the request was not submitted.
+func (c *conn) streamRequest(ex *exchange) (keep bool, _ error) {
+	if err := ex.refuseBody(c.req.ContentLength); err != nil {
+		return false, err
 	}
-	body := c.bodyReader()
-	f := &bodyStream{ex: ex, source: body, limit: ex.cfg.LimitRequestBody, left: req.ContentLength, wake: c.wake, rate: &c.bodyRate}
-	f.waits = req.Expect100 && c.r == c.w
-	first := &spool{s: c.s, store: ex.cfg.dispatch.Arena, holder: c.held, length: -1}
-	end, err := c.readFirst(f, first)
+	reader := c.bodyReader()
+	defer reader.close()
+	b := &bodyStream{ex: ex, limit: ex.cfg.LimitRequestBody, unread: c.req.ContentLength, wake: c.wake, rate: &c.bodyRate}
+	b.expects100 = c.req.Expect100 && c.r == c.w
+	first := ex.newSpool()
+	first.length, first.limit = -1, 0 // b counts
+	end, err := c.readFirst(b, reader, first)
 	if err != nil {
-		first.close()
-		return nil, err
+		first.discard()
+		return false, err
 	}
 	if end {
-		body.putBack()
-		return nil, ex.encode(first, first.size)
+		if err := ex.encode(first, first.size); err != nil {
+			return false, err
+		}
+		c.submit(ex)
+		return true, nil
 	}
-	ex.bodyStream = f
-	if err := ex.encode(first, req.ContentLength); err != nil {
+	ex.bodyStream = b
+	if err := ex.encode(first, c.req.ContentLength); err != nil {
 		ex.bodyStream = nil
-		return nil, err
+		return false, err
 	}
 	c.bodyRate.start()
-	return f, nil
+	c.submit(ex)
+	return c.streamRest(b, reader), nil
 }
 
-// readFirst reads the start of a body into memory: what is there, and of one that may
-// be there soon all that is by then. end: that was all of it.
-func (c *conn) readFirst(f *bodyStream, first *spool) (end bool, _ error) {
-	body := f.source.(*bodyReader)
-	wait := !f.waits && !body.chunked && body.left <= soonBody
+// readFirst reads the start of a body into memory: what has come already, and, of a body
+// that may come soon, all that comes by then. It returns whether that was the whole body.
+func (c *conn) readFirst(b *bodyStream, reader *bodyReader, first *spool) (end bool, _ error) {
+	wait := !b.expects100 && !reader.chunked && reader.rest <= soonBody
 	if wait {
-		first.length = body.left
+		first.length = reader.rest
 		c.sock.SetReadDeadline(time.Now().Add(soon))
-		defer c.sock.SetReadDeadline(time.Time{})
+		defer c.clearWake()
 	}
-	for (body.buffered() || wait) && first.fits() {
-		room, err := first.room()
+	for (reader.isBuffered() || wait) && first.reserveMemory() {
+		space, err := first.space()
 		if err != nil {
 			return false, err
 		}
-		n, err := body.Read(room)
+		n, err := reader.Read(space)
 		if n == 0 && isTimeout(err) {
 			break
 		}
-		if err := first.took(n); err != nil {
+		if err := first.wrote(n); err != nil {
 			return false, err
 		}
-		if end, err := f.took(n, err); end || err != nil {
+		if end, err := b.count(n, err); end || err != nil {
 			return end, err
 		}
 	}
 	return false, nil
 }
 
-// runFeed feeds the rest of a body to the worker; false if the connection cannot go
-// on after the response. With an error the request cannot be completed.
-func (c *conn) streamBody(f *bodyStream) (bool, error) {
-	buf := partBuffers.Get().(*partBuffer)
-	defer partBuffers.Put(buf)
-	held := f.memory()
-	c.hold(held)
-	defer c.hold(-held)
-	for {
-		room, over, err := c.awaitRoom(f)
-		if err != nil {
-			return false, err
-		}
-		if over {
-			if !f.ends() || c.isEnding() {
-				return false, nil
-			}
-			room = drainMost
-		}
-		if f.proceed() {
-			c.out.Write(continueLine)
-		}
-		n, err := c.readSome(f, buf.part(room))
-		switch end, err := f.pass(buf, n, err); {
-		case errors.Is(err, errBodyUnwanted):
-		case err != nil:
-			return false, err
-		case end:
-			f.source.(*bodyReader).putBack()
-			return true, nil
-		}
-	}
-}
-
-var errBodyUnwanted = errors.New("the body is for nobody")
-
-// awaitRoom waits until the worker wants more, or nobody does. Meanwhile it notices
-// when the client goes.
-func (c *conn) awaitRoom(f *bodyStream) (room int64, over bool, err error) {
-	if room, over = f.wanted(); room > 0 || over {
-		return room, over, nil
-	}
-	since := now()
-	defer func() { c.bodyRate.pause(now() - since) }()
-	for {
-		gone := false
-		err := c.raw.Read(func(fd uintptr) bool {
-			room, over = f.wanted()
-			gone = hasHungUp(fd)
-			return room > 0 || over || gone
-		})
-		switch {
-		case isTimeout(err):
-			c.sock.SetReadDeadline(time.Time{})
-			if room, over = f.wanted(); room > 0 || over {
-				return room, over, nil
-			}
-		case err != nil:
-			return 0, false, err
-		case room > 0 || over:
-			return room, over, nil
-		case gone:
-			return 0, false, io.ErrUnexpectedEOF
-		}
-	}
-}
-
-// readSome reads some of a body. It gives up when nobody wants it any more and the
-// connection is to end.
-func (c *conn) readSome(f *bodyStream, p []byte) (int, error) {
-	c.awaitingBody.Store(true)
-	defer c.awaitingBody.Store(false)
-	f.ex.AwaitBody()
-	defer f.ex.s.queue.GotBody(&f.ex.Job)
-	for {
-		n, err := f.source.Read(p)
-		if n > 0 || !isTimeout(err) {
-			c.bodyRate.bytes.Add(int64(n))
-			return n, err
-		}
-		c.sock.SetReadDeadline(time.Time{})
-		if slow := c.bodyRate.tooSlow.Load(); slow != nil {
-			return 0, *slow
-		}
-		if _, over := f.wanted(); over {
-			return 0, errBodyUnwanted
-		}
-	}
-}
-
-// A bodyReader reads the body of c.req, without what its transfer coding adds.
-type bodyReader struct {
-	c       *conn
-	left    int64 // by Content-Length
-	chunked bool
-	decoder http1.Chunked
-	pace    tokenBucket // of small chunks
-	in      []byte      // that was read and not decoded
-	buf     []byte      // that in is a part of
-	head    int         // where in the buffer of c what follows the body goes
-	end     bool
-}
-
-func (c *conn) bodyReader() *bodyReader {
-	b := &bodyReader{c: c, left: c.req.ContentLength, chunked: c.req.Chunked}
-	if b.chunked {
-		b.decoder.Reset(&c.ex.cfg.http)
-		b.pace = piecePace()
-		b.head = c.r
-		b.buf = make([]byte, copyBuffer)
-		b.in = append(b.buf[:0], c.buf[c.r:c.w]...)
-	}
-	return b
-}
-
-// buffered tells whether Read need not wait for the client.
-func (b *bodyReader) buffered() bool {
-	if b.end {
-		return false
-	}
-	if b.chunked {
-		return len(b.in) > 0
-	}
-	return b.c.r < b.c.w && b.left > 0
-}
-
-func (b *bodyReader) Read(p []byte) (n int, err error) {
-	if b.chunked {
-		return b.readChunked(p)
-	}
-	c := b.c
-	p = p[:min(int64(len(p)), b.left)]
-	if c.r < c.w {
-		n = copy(p, c.buf[c.r:c.w])
-		c.r += n
-	} else if len(p) > 0 {
-		n, err = c.nc.Read(p)
-	}
-	b.left -= int64(n)
-	if b.left == 0 {
-		b.end = true
-		return n, io.EOF
-	}
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
-func (b *bodyReader) readChunked(p []byte) (int, error) {
-	for {
-		if len(b.in) > 0 {
-			nd, ns, done, err := b.decoder.Decode(p, b.in)
-			b.c.slowDown(&b.pace, b.decoder.Chunks(), nd)
-			b.in = b.in[ns:]
-			if err == nil && done {
-				b.end = true
-				err = io.EOF
-			}
-			if nd > 0 || err != nil {
-				return nd, err
-			}
-			if len(b.in) > 0 {
-				continue
-			}
-		}
-		n, err := b.c.nc.Read(b.buf)
-		if n == 0 && err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return 0, err
-		}
-		b.in = b.buf[:n]
-	}
-}
-
-// putBack gives back what was read beyond the body.
-func (b *bodyReader) putBack() {
-	if b.chunked {
-		b.c.putBack(b.head, b.in)
-	}
-}
-
-// feedAll feeds a body to the worker, and tells whether the connection may serve
-// another request after the response.
-func (c *conn) streamRest(f *bodyStream) bool {
-	ok, err := c.streamBody(f)
+// streamRest streams the rest of a body to the worker, and reports whether the connection
+// may serve another request after the response.
+func (c *conn) streamRest(b *bodyStream, reader *bodyReader) (keep bool) {
+	keep, err := c.streamParts(b, reader)
 	if err == nil {
-		return ok
+		return keep
 	}
 	ex := &c.ex
 	var bad *http1.Error
@@ -422,32 +243,107 @@ func (c *conn) streamRest(f *bodyStream) bool {
 	}
 	if !c.s.queue.TakeBack(&ex.Job) {
 		ex.logCut(status)
-		c.s.queue.CancelByClient(&ex.Job) // the response has begun, and is cut
+		c.s.queue.CancelByClient(&ex.Job) // the response has begun, and is cut off
 		return false
 	}
 	c.giveUp(err)
 	return false
 }
 
-// feedFile feeds a body that was received already, into a file. It takes that over.
+// streamParts reads a body to its end, or until nobody needs more of it, and sends it to
+// the worker. With an error the request cannot be completed.
+func (c *conn) streamParts(b *bodyStream, reader *bodyReader) (keep bool, _ error) {
+	p := partBuffers.Get().(*partBuffer)
+	defer partBuffers.Put(p)
+	c.hold(len(p))
+	defer c.hold(-len(p))
+	for {
+		window, stopped, err := c.awaitCredit(b)
+		if err != nil {
+			return false, err
+		}
+		if stopped {
+			if !b.endIsNear() || c.isEnding() {
+				return false, nil
+			}
+			window = maxDrained
+		}
+		if b.takeExpects100() {
+			c.out.Write(continueLine)
+		}
+		n, err := c.readStreamed(b, reader, p.part(window))
+		switch end, err := b.forward(p, n, err); {
+		case errors.Is(err, errBodyUnwanted):
+		case err != nil:
+			return false, err
+		case end:
+			return true, nil
+		}
+	}
+}
+
+// awaitCredit waits until the worker has given credit, or the stream is stopped. It
+// notices when the client goes.
+func (c *conn) awaitCredit(b *bodyStream) (window int64, stopped bool, err error) {
+	if window, stopped = b.state(); window > 0 || stopped {
+		return window, stopped, nil
+	}
+	since := now()
+	defer func() { c.bodyRate.pause(now() - since) }()
+	for {
+		gone := false
+		err := c.raw.Read(func(fd uintptr) bool {
+			window, stopped = b.state()
+			gone = hasHungUp(fd)
+			return window > 0 || stopped || gone
+		})
+		switch {
+		case isTimeout(err):
+			c.clearWake()
+			if window, stopped = b.state(); window > 0 || stopped {
+				return window, stopped, nil
+			}
+		case err != nil:
+			return 0, false, err
+		case window > 0 || stopped:
+			return window, stopped, nil
+		case gone:
+			return 0, false, io.ErrUnexpectedEOF
+		}
+	}
+}
+
+// readStreamed reads some of a body while its worker waits for it. The error is
+// errBodyUnwanted if nobody needs more of it.
+func (c *conn) readStreamed(b *bodyStream, reader *bodyReader, p []byte) (int, error) {
+	c.awaitingBody.Store(true)
+	defer c.awaitingBody.Store(false)
+	b.ex.AwaitBody()
+	defer c.s.queue.GotBody(&b.ex.Job)
+	return c.readPart(reader, p, b.isStopped)
+}
+
+// streamFile streams a body that was received already, into a file. It takes the body
+// over.
 func (ex *exchange) streamFile(body *spool) {
 	wake, woken := waker()
-	f := &bodyStream{ex: ex, source: io.NewSectionReader(body.file, 0, body.size), left: body.size, wake: wake}
-	ex.bodyStream = f
+	b := &bodyStream{ex: ex, unread: body.size, wake: wake}
+	ex.bodyStream = b
+	source := io.NewSectionReader(body.file, 0, body.size)
 	go func() {
-		defer body.close()
-		var buf partBuffer
+		defer body.discard()
+		var p partBuffer
 		for end := false; !end; {
-			room, over := f.wanted()
-			if over {
+			window, stopped := b.state()
+			if stopped {
 				return
 			}
-			if room <= 0 {
+			if window <= 0 {
 				<-woken
 				continue
 			}
-			n, err := f.source.Read(buf.part(room))
-			if end, err = f.pass(&buf, n, err); err != nil {
+			n, err := source.Read(p.part(window))
+			if end, err = b.forward(&p, n, err); err != nil {
 				ex.s.queue.CancelByClient(&ex.Job)
 				return
 			}

@@ -92,11 +92,11 @@ func TestHTTP2BodyForAnotherKind(t *testing.T) {
 	eventually(t, "nothing is fed", func() bool { return !feeding() })
 }
 
-// feeding tells whether a goroutine feeds a body.
+// feeding reports whether a goroutine streams a body.
 func feeding() bool {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	return bytes.Contains(stacks, []byte("streamFile")) || bytes.Contains(stacks, []byte("streamBody"))
+	return bytes.Contains(stacks, []byte("streamFile")) || bytes.Contains(stacks, []byte("streamParts"))
 }
 
 func allowHTTP2(cfg *wire.FrontConfig) {

@@ -193,7 +193,7 @@ func TestBodies(t *testing.T) {
 		got <- seen{sha256.Sum256(q.body), q.file, q.stored, q.environ["CONTENT_LENGTH"]}
 		return response(q.id, "204 No Content", nil, "")
 	})
-	for _, size := range []int{0, 1, 4000, inlineBody, inlineBody + 1, 3 << 20, mostStored, mostStored + 1} {
+	for _, size := range []int{0, 1, 4000, inlineBody, inlineBody + 1, 3 << 20, maxInArena, maxInArena + 1} {
 		body := bytes.Repeat([]byte("0123456789abcde\n"), size/16+1)[:size]
 		for _, chunked := range []bool{false, true} {
 			c := r.dial()
@@ -215,7 +215,7 @@ func TestBodies(t *testing.T) {
 				}()
 			}
 			s := <-got
-			if s.sum != sha256.Sum256(body) || s.length != fmt.Sprint(size) || s.file != (size > mostStored) || s.stored != (size > inlineBody && !s.file) {
+			if s.sum != sha256.Sum256(body) || s.length != fmt.Sprint(size) || s.file != (size > maxInArena) || s.stored != (size > inlineBody && !s.file) {
 				t.Errorf("%d bytes, chunked %v: length %s, file %v, stored %v", size, chunked, s.length, s.file, s.stored)
 			}
 			c.expect(204, "")

@@ -3,7 +3,6 @@ package front
 import (
 	"errors"
 	"io"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -11,22 +10,23 @@ import (
 	"indrik/internal/wire"
 )
 
-// This file is how the bytes of a client get into the buffer of its connection.
+// This file reads the bytes of a client into the buffer of its connection, and submits a
+// request that comes in one read.
 
 var (
 	errInProgress = errors.New("a request is in progress")
 	errLost       = errors.New("the client was lost during its request")
 )
 
-// fill waits for bytes and reads them into the buffer. A timeout means only that
-// there may be something else to do.
+// read waits for bytes and reads them into the buffer. A time-out means only that the
+// goroutine was woken.
 func (c *conn) read() error {
 	if c.tls != nil {
 		return c.readTLS()
 	}
 	if err := c.raw.Read(c.readFn); err != nil {
 		if isTimeout(err) {
-			c.sock.SetReadDeadline(time.Time{})
+			c.clearWake()
 		}
 		return err
 	}
@@ -40,18 +40,19 @@ func (c *conn) read() error {
 	return nil
 }
 
-// fillNext is fill for the first bytes of a request after others. Those that come
-// as a whole are handed over on the way, and it goes on waiting: so it returns
-// with a request in progress, perhaps, and the bytes of another.
+// readNext waits for the next request on a connection that has served one. A request that
+// arrives whole in one read is submitted at once, and readNext keeps waiting. So it may
+// return while that request is in progress, with the first bytes of the one after it in
+// the buffer.
 func (c *conn) readNext() error {
 	c.fastPath = c.tls == nil && c.served.Load()
 	defer func() { c.fastPath = false }()
 	return c.read()
 }
 
-// inProgress is what becomes of a connection of which fillNext said err while a
-// request is in progress.
-func (c *conn) inProgress(err error) error {
+// endOfNext returns the error of readHead for an error of readNext that came while a
+// request was in progress.
+func (c *conn) endOfNext(err error) error {
 	if err != nil && !isTimeout(err) {
 		c.lost(err)
 		return errLost
@@ -59,14 +60,14 @@ func (c *conn) inProgress(err error) error {
 	return errInProgress
 }
 
-// takeWhole takes what was just read, if it is one request and nothing else, hands
-// it over, and tells whether it did. The usual request is: no body, or a small one, and
-// the client waits for the answer.
+// submitFromRead submits what was just read if that is one request and nothing else, and
+// reports whether it is. Most requests are: they have no body, or a small one, and the
+// client waits for the answer.
 //
-// The read has left nothing in the socket. So there is no need to try it again
-// before the poller says that there is more: it does, since it was reset before
-// that read. That saves a system call for each request. Only the end that came in
-// one packet with a request would be missed: the sweep has it looked for.
+// The read has left nothing in the socket. So the caller need not read again before the
+// poller says that there is more; it will, since it was armed before the read. That saves
+// a system call a request. Only the end of what the client sends would be missed if it
+// came in one packet with the request: c.untried makes the deadline sweep look for it.
 func (c *conn) submitFromRead() bool {
 	cfg, end := c.s.config(), c.w+c.readBytes
 	n, err := http1.ParseRequest(&cfg.http, c.buf[c.w:end], &c.req)
@@ -87,25 +88,26 @@ func (c *conn) submitFromRead() bool {
 	if c.ex.encode(body, c.req.ContentLength) != nil {
 		c.ex.Release()
 		c.setBusy(false)
-		return false // so serveOne finds, too
+		return false // serveOne finds the same error
 	}
 	c.r, c.w = end, end
 	c.hasBuffer.Store(true)
-	c.phase.Store(int32(running)) // it has no limit, and so no beginning
+	c.phase.Store(int32(running)) // running has no deadline, so its start is not recorded
 	c.untried.Store(true)
 	c.s.submit(&c.ex, c.ex.Start)
 	return true
 }
 
-// isFree tells whether a request may begin.
+// isFree reports whether a request may begin.
 func (c *conn) isFree() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.busy && !c.ending && !c.s.isDraining()
 }
 
-// fillTLS does so through TLS. What it has decrypted is out of sight, so that an
-// idle connection waits for a single byte, for which it needs no buffer.
+// readTLS is read for a connection with TLS. The poller does not see what TLS has
+// decrypted already, so an idle connection waits for a single byte, for which it needs no
+// buffer.
 func (c *conn) readTLS() error {
 	if c.r == c.w && (c.betweenFrames || !c.isBusy()) {
 		c.releaseBuffer()
@@ -117,7 +119,7 @@ func (c *conn) readTLS() error {
 	}
 	n, err := c.nc.Read(p)
 	if isTimeout(err) {
-		c.sock.SetReadDeadline(time.Time{})
+		c.clearWake()
 	}
 	if n == 0 {
 		return err
@@ -130,22 +132,22 @@ func (c *conn) readTLS() error {
 	return nil
 }
 
-// tryRead reads without waiting. A connection that waits for its next request
-// holds no buffer.
+// tryRead reads without waiting; the poller calls it through readFn. A connection that
+// waits for its next request holds no buffer.
 func (c *conn) tryRead(fd uintptr) bool {
 	if c.buf == nil {
 		c.buf = *buffers.Get().(*[]byte)
 		c.r, c.w = 0, 0
 	}
-	quick := c.fastPath && c.r == c.w && c.isFree()
-	if quick {
-		c.r, c.w = 0, 0 // the request that was there is over
+	alone := c.fastPath && c.r == c.w && c.isFree()
+	if alone {
+		c.r, c.w = 0, 0 // the request before is over
 	}
 	c.readBytes, c.readErr = wire.ReadNow(fd, c.buf[c.w:])
 	if c.untried.Load() {
 		c.untried.Store(false)
 	}
-	if c.readErr == nil && c.readBytes > 0 && c.readBytes < len(c.buf)-c.w && quick && c.submitFromRead() {
+	if c.readErr == nil && c.readBytes > 0 && c.readBytes < len(c.buf)-c.w && alone && c.submitFromRead() {
 		return false
 	}
 	if errors.Is(c.readErr, unix.EAGAIN) {
@@ -171,15 +173,15 @@ func (c *conn) releaseBuffer() {
 	c.req.Forget()
 	c.ex.forget()
 	if now()-c.since.Load() > int64(bufferTime) {
-		// Not between two requests that follow each other: making these anew
-		// costs more than the rest.
+		// Not between two requests that follow each other at once: making these again
+		// costs more than all else here.
 		c.req = http1.Request{}
 		c.ex.fields, c.ex.responseFields, c.ex.nameBuf = nil, nil, nil
 	}
 }
 
-// makeRoom moves the unread bytes to the start of the buffer, or to a larger
-// one. The parser bounds how large a head gets.
+// growBuffer moves the unread bytes to the start of the buffer, or to a larger buffer.
+// The parser bounds the size of a head.
 func (c *conn) growBuffer(cfg *config) {
 	if c.r > 0 {
 		c.w = copy(c.buf, c.buf[c.r:c.w])

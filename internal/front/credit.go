@@ -23,7 +23,7 @@ var (
 func (ex *exchange) giveBody(bytes int64) error {
 	var within bool
 	if ex.bodyStream != nil {
-		within = ex.bodyStream.want(bytes)
+		within = ex.bodyStream.addCredit(bytes)
 	} else {
 		within = ex.webSocket.addCredit(bytes)
 	}

@@ -88,9 +88,6 @@ func (s *server) sweep() {
 	}
 }
 
-// exceeds tells whether d is longer than a limit, of which 0 is none.
-func exceeds(d, limit time.Duration) bool { return limit > 0 && d > limit }
-
 // freeMemory is called by each sweep, with the mutex held: so many connections
 // have become idle since the last one.
 func (s *server) freeMemory(t int64, calmed int) {

@@ -1,10 +1,7 @@
 package front
 
 import (
-	"bytes"
-	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"indrik/internal/dispatch"
@@ -44,7 +41,7 @@ func (ex *exchange) Reply(m *wire.Reply, file *os.File, came time.Time) (tookFil
 // reply acts on what workers of all kinds say of a response, and reports whether it has
 // taken the file over.
 func (ex *exchange) reply(m *wire.Reply, file *os.File, came time.Time) (tookFile bool) {
-	if ex.message != nil {
+	if ex.bytes != nil {
 		ex.Release()
 	}
 	switch m.Kind {
@@ -136,27 +133,4 @@ func (ex *exchange) IsStreaming() bool { return ex.bodyStream != nil }
 // DescribeLocked implements [dispatch.Request].
 func (ex *exchange) DescribeLocked() (method, path string) {
 	return string(ex.req.Method), ex.reported()
-}
-
-// reportedPath is how much of a target the master is told. In JSON a byte takes up to six,
-// and a message has room for so many only.
-const reportedPath = 4 << 10
-
-// reported returns the path of the target as the log has it: without the query, which may
-// hold what is secret, and nothing that would not be printed.
-func (ex *exchange) reported() string {
-	path, _, _ := bytes.Cut(ex.req.Target, []byte("?"))
-	path = path[:min(len(path), reportedPath)]
-	if !bytes.ContainsFunc(path, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
-		return string(path)
-	}
-	var b strings.Builder
-	for _, c := range path {
-		if c < ' ' || c >= 0x7f {
-			fmt.Fprintf(&b, `\x%02x`, c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }

@@ -18,7 +18,7 @@ func BenchmarkEncode(b *testing.B) {
 	must(b, err)
 	from := &connInfo{endpoint: newEndpoint("127.0.0.1:8000", "tcp")}
 	from.encode(nil)
-	ex := &exchange{info: from, req: &http1.Request{}, cfg: cfg}
+	ex := &exchange{info: from, req: &http1.Request{}, requestState: requestState{cfg: cfg}}
 	if _, err := http1.ParseRequest(&cfg.http, head, ex.req); err != nil {
 		b.Fatal(err)
 	}

@@ -1,8 +1,10 @@
 package front
 
 import (
+	"bytes"
+	"fmt"
 	"os"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,112 +14,117 @@ import (
 	"indrik/internal/wire"
 )
 
-// An exchange is a request and its response. Each connection of HTTP/1 has one,
-// which serves one request after the other, and each stream of HTTP/2.
+// An exchange is a request and its response. Each connection of HTTP/1 has one, which
+// serves one request after the other, and so has each stream of HTTP/2.
+//
+// The goroutine that reads the request owns it until it is submitted; then the goroutine
+// that answers does. The dispatcher sees to that: it calls methods whose names end in
+// Locked with its mutex held, and Reply, Fail and TimeOut one at a time.
 type exchange struct {
 	dispatch.Job
 
-	s    *server
-	info *connInfo
-	to   sink
-	cfg  *config // at the time of the request
+	// As long as the connection.
+	s      *server
+	info   *connInfo
+	to     sink
+	req    *http1.Request // its slices are parts of the connection's buffer
+	holder *account.Holder
 
-	// What a worker gets; kept until the response begins, since another one
-	// may have to get it.
-	kind       wire.Kind // of worker that the message is for
-	message    []byte
-	buffer     *[]byte    // that message is in, of messages
-	files      []*os.File // the head, if it is too large for a message; the body, if it is
-	body       *spool     // that is in the message, or its start
-	length     int64      // of the body, as pack got it
-	holder     *account.Holder
-	held       int         // bytes of the message that are counted
-	bodyStream *bodyStream // more of the body is fed to an ASGI worker
-	webSocket  *webSocket  // it asks for a WebSocket connection, or is one
+	requestState
+	messageState
+	responseState
 
-	// The request; method and the rest are parts of the connection's buffer.
-	req        *http1.Request
-	normalized normalized // what the app sees of it; zero before that is known
-	closeAfter bool       // the connection serves no other request after it
-
-	// Scratch of encode.
-	nameBuf []byte
-	fields  []http1.Field     // the fields that the app may see
-	joined  map[string][]byte // what is left of a head with many fields
-
-	// The response: of whoever answers it.
-	replied        time.Time // when the head came; zero before
-	head           http1.Head
-	responseFields []http1.Field // of the head
-	status         int           // 0: no head was sent
-	framing        http1.Framing
-	remaining      int64        // bytes that may still be sent under Content-Length
-	sent           int64        // bytes of the body
-	discarded      bool         // the client gets no more of it
-	warned         bool         // of a body where there can be none
-	trailers       bool         // the client takes trailers
-	unacked        atomic.Int64 // bytes of a response that the worker has no credit for again
-	full           atomic.Bool  // these are all that the worker may send
+	// Memory that is used again.
+	nameBuf        []byte
+	fields         []http1.Field // that the app may see, of a request that is normalized
+	responseFields []http1.Field // that the app has sent
 }
 
-// A sink takes a response to the client: over a connection of HTTP/1, or as a
-// stream of HTTP/2. One goroutine at a time calls it. It waits for the client
-// only where the bounds of the outbox say so.
-type sink interface {
-	// start checks the head and notes it; it goes out with what follows.
-	start(h *http1.Head) (http1.Framing, error)
-	// body sends bytes of the body, which stay the caller's; last: all of
-	// it is there now.
-	body(p []byte, last bool)
-	// file sends a part of a file as the body, or, if it is not the last of it, as
-	// more of the body. It takes f over.
-	file(f *os.File, offset, size int64, last bool)
-	// hints sends an interim response 103.
-	hints(fields []http1.Field) error
-	// finish says that the response is complete. keep: the connection is good
-	// for another one.
-	finish(keep bool)
-	// kill ends a response in a way that nobody takes for its end.
-	kill()
-	// broken tells whether the response was cut off.
-	broken() bool
-	// trail ends a chunked body, or one of HTTP/2, with trailers, which were
-	// checked.
-	trail(fields []http1.Field)
-	// whenLow calls f once little of what was sent waits for the client: at once,
-	// or from another goroutine.
-	whenLow(f func())
+// A requestState is the state of an exchange that concerns the request besides its head. begin
+// sets all of it.
+type requestState struct {
+	cfg        *config // at the time of the request
+	normalized normalized
+	joined     map[string][]byte // values of a head with many fields that are not encoded yet
+	bodyStream *bodyStream       // sends more of the body to an ASGI worker
+	webSocket  *webSocket        // it asks for a WebSocket connection, or is one
+	closeAfter bool              // the connection serves no other request after it
 }
 
-// maxPooled is how large a buffer may have grown and still be kept for others.
-const maxPooled = 128 << 10
+// A messageState is what a worker gets of a request. It is kept until the response begins,
+// since another worker may have to get it. Release gives it up.
+type messageState struct {
+	kind    wire.Kind // of worker that it is for
+	bytes   []byte
+	buffer  *[]byte    // of messages, that bytes is in
+	files   []*os.File // the head, if it is too large for a message; the body, if it is
+	body    *spool     // whose bytes are in the message, or the first of them
+	length  int64      // of the body, as encode got it
+	counted int        // bytes of it that are accounted for
+}
 
-var messages = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+// A responseState is the state of the response. begin sets all of it; after that it belongs to
+// the goroutine that answers.
+type responseState struct {
+	replied   time.Time // when the head came; zero before
+	head      http1.Head
+	status    int // 0: no head was sent
+	framing   http1.Framing
+	remaining int64        // bytes that may still be sent under Content-Length
+	sent      int64        // bytes of the body
+	discarded bool         // the client gets no more of it
+	warned    bool         // of a body where there can be none
+	trailers  bool         // the client takes trailers
+	unacked   atomic.Int64 // bytes that the worker has no credit for again
+	full      atomic.Bool  // unacked is all that the worker may send
+}
+
+// ownPID is asked for once: Go makes a system call of it each time.
+var ownPID = os.Getpid()
+
+// begin makes ex ready for the next request of its connection.
+func (ex *exchange) begin(cfg *config) {
+	ex.Begin(ex, &cfg.dispatch, &ex.info.home, ownPID)
+	ex.requestState = requestState{cfg: cfg}
+	ex.kind = cfg.dispatch.Kind()
+	ex.responseState = responseState{}
+}
 
 // Release implements [dispatch.Request].
 func (ex *exchange) Release() {
-	ex.closeFiles()
+	wire.CloseAll(ex.files)
+	ex.files = nil
 	if ex.body != nil {
 		ex.body.free()
 	}
-	if ex.buffer != nil && cap(ex.message) <= maxPooled {
-		*ex.buffer = ex.message[:0]
+	if ex.buffer != nil && cap(ex.bytes) <= maxPooled {
+		*ex.buffer = ex.bytes[:0]
 		messages.Put(ex.buffer)
 	}
-	ex.message, ex.buffer, ex.body = nil, nil, nil
+	ex.bytes, ex.buffer, ex.body = nil, nil, nil
 	ex.holdMessage()
 }
 
-func (ex *exchange) closeFiles() {
-	wire.CloseAll(ex.files)
-	ex.files = nil
+// messageFree is the size of a message for a worker up to which it is not accounted for.
+const messageFree = 8 << 10
+
+// holdMessage accounts for the size of the message, if it is not small.
+func (ex *exchange) holdMessage() {
+	n := cap(ex.bytes)
+	if n <= messageFree {
+		n = 0
+	}
+	if n != ex.counted {
+		ex.holder.Hold(int64(n - ex.counted))
+		ex.counted = n
+	}
 }
 
-// keptFields is how many fields an idle connection keeps room for.
+// keptFields is how many fields an idle connection keeps space for.
 const keptFields = 32
 
-// forget lets go of what the last request was made of, so that it does not stay in
-// memory because the connection does.
+// forget drops what the last request refers to, so that it does not stay in memory because
+// the connection does.
 func (ex *exchange) forget() {
 	for _, fields := range []*[]http1.Field{&ex.fields, &ex.responseFields} {
 		if cap(*fields) > keptFields {
@@ -127,9 +134,32 @@ func (ex *exchange) forget() {
 	}
 	ex.head = http1.Head{}
 	ex.normalized, ex.joined = normalized{}, nil
-	if ex.webSocket != nil { // its worker has more to say, perhaps; its fields are all gone
+	if ex.webSocket != nil { // its worker may still send something; nothing of its head is left
 		ex.fields, ex.responseFields = nil, nil
 		return
 	}
 	ex.Forget()
+}
+
+// reportedPath is how much of a target the master is told. In JSON a byte takes up to six,
+// and a message has space for that many only.
+const reportedPath = 4 << 10
+
+// reported returns the path of the target as the log has it: without the query, which may
+// hold secrets, and without bytes that cannot be printed.
+func (ex *exchange) reported() string {
+	path, _, _ := bytes.Cut(ex.req.Target, []byte("?"))
+	path = path[:min(len(path), reportedPath)]
+	if !bytes.ContainsFunc(path, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		return string(path)
+	}
+	var b strings.Builder
+	for _, c := range path {
+		if c < ' ' || c >= 0x7f {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

@@ -39,7 +39,8 @@ func TestForwardedClient(t *testing.T) {
 		{"::ffff:10.0.0.0/104", "10.2.0.1", "203.0.113.7", "203.0.113.7:0"},
 		{"::ffff:10.0.0.0/104", "11.0.0.1", "203.0.113.7", ""},
 	} {
-		ex := &exchange{cfg: &config{forwardedAllowIPs: parseNetworks(tt.trusted)}, info: &connInfo{}, req: &http1.Request{}}
+		cfg := &config{forwardedAllowIPs: parseNetworks(tt.trusted)}
+		ex := &exchange{requestState: requestState{cfg: cfg}, info: &connInfo{}, req: &http1.Request{}}
 		if tt.peer != "" {
 			ex.info.client = netip.MustParseAddr(tt.peer)
 		}

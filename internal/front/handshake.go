@@ -90,8 +90,8 @@ func (c *conn) readProxy(cfg *config) error {
 			}
 		})
 		if isTimeout(err) {
-			c.nc.SetReadDeadline(time.Time{})
-			if err = c.inTime(cfg.handshakeTimeout); err == nil {
+			c.clearWake()
+			if err = c.checkPhase(cfg.handshakeTimeout); err == nil {
 				continue
 			}
 		}

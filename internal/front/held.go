@@ -24,11 +24,10 @@ import (
 // What is counted besides what is said of each thing, in bytes: what connections and
 // streams cost that do nothing, the state of TLS and of net/http included.
 const (
-	connHeld    = 12 << 10
-	tlsHeld     = 24 << 10
-	http2Held   = 48 << 10
-	streamHeld  = 20 << 10
-	messageFree = 8 << 10 // a message for a worker up to which it is not counted
+	connHeld   = 12 << 10
+	tlsHeld    = 24 << 10
+	http2Held  = 48 << 10
+	streamHeld = 20 << 10
 )
 
 const (

@@ -92,7 +92,7 @@ func TestHeldIsCounted(t *testing.T) {
 			id, _, _ := w.beginNext()
 			return c, id
 		}},
-		"an upload": {streamPiece, func(r *rig, w *fakeWorker) (*client, uint32) {
+		"an upload": {streamPart, func(r *rig, w *fakeWorker) (*client, uint32) {
 			c := post(r, 5<<20, "x")
 			w.beginNext()
 			return c, 0

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"strconv"
@@ -32,11 +31,11 @@ type stream struct {
 	ex      exchange
 	out     outbox.Outbox
 
-	work    chan struct{}   // run is to be called
-	wanted  <-chan struct{} // the feed is to look
-	written chan struct{}   // closed when all is
-	aborted atomic.Bool     // the client must see that it is not complete
-	ended   atomic.Bool     // all of the body is in the outbox
+	work      chan struct{}   // run is to be called
+	bodyWoken <-chan struct{} // wakes the goroutine that streams the body
+	written   chan struct{}   // closed when all is
+	aborted   atomic.Bool     // the client must see that it is not complete
+	ended     atomic.Bool     // all of the body is in the outbox
 
 	// Of whoever answers.
 	head http2Head
@@ -111,55 +110,19 @@ func (st *stream) read() error {
 		}
 		return st.ex.encode(nil, st.req.ContentLength)
 	}
-	if err := st.ex.wanted(st.req.ContentLength); err != nil {
+	if err := st.ex.refuseBody(st.req.ContentLength); err != nil {
 		return err
 	}
 	if st.ex.kind == wire.KindASGI && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
 		st.beginBodyStream()
 		return st.ex.encode(nil, st.req.ContentLength)
 	}
-	body := st.ex.spool()
+	body := st.ex.newSpool()
 	if err := st.readBody(body); err != nil {
-		body.close()
+		body.discard()
 		return err
 	}
 	return st.ex.encode(body, body.size)
-}
-
-func (st *stream) readBody(body *spool) error {
-	cfg := st.ex.cfg
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	st.ex.holder.Hold(copyBuffer)
-	defer st.ex.holder.Hold(-copyBuffer)
-	var u bodyRate
-	u.start()
-	begun, set := time.Now(), time.Time{}
-	for {
-		if t := time.Now(); (cfg.bodyTimeout > 0 || cfg.BodyMinRate > 0) && t.Sub(set) > rateWindow/8 {
-			set = t
-			deadline := t.Add(rateWindow)
-			if end := begun.Add(cfg.bodyTimeout); cfg.bodyTimeout > 0 && end.Before(deadline) {
-				deadline = end
-			}
-			_ = st.control.SetReadDeadline(deadline) // if that fails, reading does
-		}
-		n, err := st.r.Body.Read(*buf)
-		u.bytes.Add(int64(n))
-		if werr := body.write((*buf)[:n]); werr != nil {
-			return werr
-		}
-		switch {
-		case err == io.EOF:
-			return nil
-		case u.measure(now(), cfg):
-			return *u.tooSlow.Load()
-		case isTimeout(err):
-			return errTooSlow
-		case err != nil:
-			return err
-		}
-	}
 }
 
 // giveUp answers a request that cannot be read.

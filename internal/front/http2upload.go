@@ -9,22 +9,88 @@ import (
 	"indrik/internal/http1"
 )
 
-// judgeEvery is how often the pace of a body over HTTP/2 is looked at.
-const judgeEvery = time.Second
+// measureEvery is how often the rate of a body over HTTP/2 is measured.
+const measureEvery = time.Second
 
-// beginFeed makes the feed of a request of HTTP/2.
-func (st *stream) beginBodyStream() {
-	f := &bodyStream{ex: &st.ex, source: st.r.Body, limit: st.ex.cfg.LimitRequestBody, left: st.req.ContentLength}
-	f.wake, st.wanted = waker()
-	f.rate = new(bodyRate)
-	f.rate.start()
-	st.ex.bodyStream = f
+// readBody reads the whole body of a stream.
+func (st *stream) readBody(body *spool) error {
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	st.ex.holder.Hold(copyBuffer)
+	defer st.ex.holder.Hold(-copyBuffer)
+	rate := new(bodyRate)
+	rate.start()
+	defer st.watchRate(rate, func(interrupt func()) { interrupt() })()
+	for {
+		n, err := st.readPart(rate, *buf)
+		if werr := body.add((*buf)[:n]); werr != nil {
+			return werr
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
-// runFeed feeds the body to the worker. What the worker does not want stays with the
-// client: the window of the stream is not made larger.
-func (st *stream) streamBody(f *bodyStream) {
-	err := st.readStream(f)
+// readPart reads some of the body of a stream.
+func (st *stream) readPart(rate *bodyRate, p []byte) (int, error) {
+	n, err := st.r.Body.Read(p)
+	rate.bytes.Add(int64(n))
+	if slow := rate.tooSlow.Load(); slow != nil && err != nil && !errors.Is(err, io.EOF) {
+		return n, *slow
+	}
+	return n, err
+}
+
+// watchRate measures the rate of a body until stop is called. Once the body is too slow it
+// makes reading fail: it passes a function that does so to whileOpen, which must call it
+// only while the stream is open.
+func (st *stream) watchRate(rate *bodyRate, whileOpen func(interrupt func())) (stop func()) {
+	cfg := st.ex.cfg
+	if cfg.bodyTimeout == 0 && cfg.BodyMinRate == 0 {
+		return func() {}
+	}
+	interrupt := func() { _ = st.control.SetReadDeadline(time.Unix(1, 0)) } // if that fails, reading does
+	var mu sync.Mutex
+	stopped := false
+	var timer *time.Timer
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(measureEvery, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case stopped:
+		case rate.measure(now(), cfg):
+			whileOpen(interrupt)
+		default:
+			timer.Reset(measureEvery)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
+}
+
+// beginBodyStream prepares to stream the body of a request.
+func (st *stream) beginBodyStream() {
+	b := &bodyStream{ex: &st.ex, limit: st.ex.cfg.LimitRequestBody, unread: st.req.ContentLength}
+	b.wake, st.bodyWoken = waker()
+	b.rate = new(bodyRate)
+	b.rate.start()
+	st.ex.bodyStream = b
+}
+
+// streamBody streams the body to the worker. Bytes that the worker gives no credit for stay
+// with the client: the window of the HTTP/2 stream is not made larger.
+func (st *stream) streamBody(b *bodyStream) {
+	err := st.streamParts(b)
 	if err == nil {
 		return
 	}
@@ -40,72 +106,41 @@ func (st *stream) streamBody(f *bodyStream) {
 	st.s.queue.CancelByClient(&st.ex.Job)
 }
 
-func (st *stream) readStream(f *bodyStream) error {
-	buf := partBuffers.Get().(*partBuffer)
-	defer partBuffers.Put(buf)
-	st.ex.holder.Hold(int64(len(buf)))
-	defer st.ex.holder.Hold(-int64(len(buf)))
-	u := f.rate
-	if cfg := st.ex.cfg; cfg.bodyTimeout > 0 || cfg.BodyMinRate > 0 {
-		defer st.judge(f, cfg)()
-	}
+func (st *stream) streamParts(b *bodyStream) error {
+	p := partBuffers.Get().(*partBuffer)
+	defer partBuffers.Put(p)
+	st.ex.holder.Hold(int64(len(p)))
+	defer st.ex.holder.Hold(-int64(len(p)))
+	defer st.watchRate(b.rate, b.whileNeeded)()
 	for {
-		room, over := f.wanted()
-		for room <= 0 && !over {
+		window, stopped := b.state()
+		for window <= 0 && !stopped {
 			since := now()
-			<-st.wanted
-			u.pause(now() - since)
-			room, over = f.wanted()
+			<-st.bodyWoken
+			b.rate.pause(now() - since)
+			window, stopped = b.state()
 		}
-		if over {
+		if stopped {
 			return nil
 		}
-		f.ex.AwaitBody()
-		n, err := f.source.Read(buf.part(room))
-		f.ex.s.queue.GotBody(&f.ex.Job)
-		u.bytes.Add(int64(n))
-		if _, over := f.wanted(); over {
+		b.ex.AwaitBody()
+		n, err := st.readPart(b.rate, p.part(window))
+		st.s.queue.GotBody(&b.ex.Job)
+		if b.isStopped() {
 			return nil
 		}
-		if slow := u.tooSlow.Load(); slow != nil && err != nil {
-			return *slow
-		}
-		end, err := f.pass(buf, n, err)
-		if end || err != nil && !errors.Is(err, io.EOF) {
+		if end, err := b.forward(p, n, err); end || err != nil {
 			return err
 		}
 	}
 }
 
-// judge looks after the pace of a body that is being fed, until it is stopped.
-func (st *stream) judge(f *bodyStream, cfg *config) (stop func()) {
-	var mu sync.Mutex
-	stopped := false
-	var timer *time.Timer
-	look := func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if stopped {
-			return
-		}
-		if !f.rate.measure(now(), cfg) {
-			timer.Reset(judgeEvery)
-			return
-		}
-		// The stream is there as long as somebody may want the body.
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if !f.over {
-			_ = st.control.SetReadDeadline(time.Unix(1, 0)) // if that fails, reading does
-		}
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(judgeEvery, look)
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		timer.Stop()
+// whileNeeded calls f unless the body stream is stopped: until then the HTTP/2 stream is
+// open.
+func (b *bodyStream) whileNeeded(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.stopped {
+		f()
 	}
 }

@@ -10,14 +10,15 @@ import (
 	"indrik/internal/wire"
 )
 
-// What a connection does once no request follows the one that is being answered: it
-// finds out whether the client is still there, and takes its leave.
+// This file ends connections: once no request follows the one that is being answered, it
+// watches whether the client is still there, and then lets the client read the last
+// response.
 
 const (
-	// A connection is read after the last response, so that the client can read
-	// that before a reset comes for what it still sends (RFC 9112 section 9.6):
-	// until it closes, sends nothing for lingerIdle, or lingerMost is over; while
-	// the server ends, for lingerBytes at most.
+	// A connection is read after the last response, so that the client can read the
+	// response before a reset comes for what it still sends (RFC 9112 section 9.6):
+	// until the client closes, sends nothing for lingerIdle, or lingerMost is over. While
+	// the server ends, at most lingerBytes are read.
 	lingerIdle  = 2 * time.Second
 	lingerMost  = 30 * time.Second
 	lingerBytes = 256 << 10
@@ -36,11 +37,11 @@ func (c *conn) watch() {
 	}
 }
 
-// lost is called when reading failed while a request is in progress. The end of
-// what the client sends does not mean that it does not want its response; a
-// reset does, and the end of TLS without notice. Only of a response of ASGI that has
-// begun nobody would know for how long it is sent to nobody: there may be nothing to
-// send for hours.
+// lost is called when reading failed while a request is in progress. That a client sends
+// nothing more does not mean that it does not want its response; a reset means that, and
+// the end of TLS without notice. A response of ASGI that has begun is cancelled in any
+// case: it may have nothing to send for hours, and nothing else would show that the
+// client has gone.
 func (c *conn) lost(err error) {
 	if !errors.Is(err, io.EOF) || c.s.queue.IsStreaming(&c.ex.Job) {
 		c.s.queue.CancelByClient(&c.ex.Job)
@@ -51,13 +52,13 @@ func (c *conn) lost(err error) {
 	}
 }
 
-// awaitAnswer waits for the end of the last response. It notices when the client
-// is not even there to take it.
+// awaitAnswer waits for the end of the last response. It notices when the client is not
+// there to take it.
 func (c *conn) awaitAnswer() {
 	for c.isBusy() {
 		err := c.raw.Read(func(fd uintptr) bool { return hasHungUp(fd) || !c.isBusy() })
 		if isTimeout(err) {
-			c.sock.SetReadDeadline(time.Time{})
+			c.clearWake()
 			continue
 		}
 		break
@@ -72,12 +73,12 @@ func (c *conn) awaitAnswer() {
 	c.mu.Unlock()
 }
 
-// hasHungUp tells whether the other side of a socket has neither anything to say
-// nor an ear any more.
+// hasHungUp reports whether the other side of a socket neither sends nor receives any
+// more.
 func hasHungUp(fd uintptr) bool { return wire.Poll(fd, unix.POLLHUP|unix.POLLERR) }
 
-// linger ends the connection in a way that the client can read the last
-// response: by closing the sending side, and reading what still comes.
+// linger closes the sending side of the connection, and reads what still comes, so that
+// the client can read the last response.
 func (c *conn) linger() {
 	c.enter(closing)
 	if c.tls != nil {

@@ -31,42 +31,42 @@ func (ex *exchange) EncodeLocked(kind wire.Kind, arena *wire.Arena, id uint32, t
 	if err := ex.reencode(kind, arena); err != nil {
 		return nil, nil, err
 	}
-	binary.LittleEndian.PutUint32(ex.message[ex.idAt():], id)
+	binary.LittleEndian.PutUint32(ex.bytes[ex.idAt():], id)
 	if kind == wire.KindSync {
-		wire.PutClaim(ex.message[wire.RequestClaimOffset:], id, token)
+		wire.PutClaim(ex.bytes[wire.RequestClaimOffset:], id, token)
 	}
 	ex.body.own(id)
-	return ex.message, ex.descriptors(), nil
+	return ex.bytes, ex.descriptors(), nil
 }
 
 // BatchSizeLocked implements [dispatch.Request].
 func (ex *exchange) BatchSizeLocked(kind wire.Kind) int {
-	if ex.kind != kind || len(ex.files) > 0 || ex.body.inStore() {
+	if ex.kind != kind || len(ex.files) > 0 || ex.body.inArena() {
 		return 0
 	}
-	return len(ex.message)
+	return len(ex.bytes)
 }
 
 // descriptors returns the files that go along with the message. They stay where they are.
 func (ex *exchange) descriptors() []*os.File {
-	if !ex.body.inStore() {
+	if !ex.body.inArena() {
 		return ex.files
 	}
-	return append(ex.files[:len(ex.files):len(ex.files)], ex.body.store.File(ex.body.blocks[0]))
+	return append(ex.files[:len(ex.files):len(ex.files)], ex.body.arena.File(ex.body.blocks[0]))
 }
 
-// beginMessage returns the start of ex.message; the rest is appended to it. Until
+// beginMessage returns the start of ex.bytes; the rest is appended to it. Until
 // the end of that, release gives the buffer back all the same.
 func (ex *exchange) beginMessage() []byte {
 	ex.buffer = messages.Get().(*[]byte)
-	ex.message = (*ex.buffer)[:0]
+	ex.bytes = (*ex.buffer)[:0]
 	switch {
 	case ex.kind == wire.KindSync:
-		return wire.AppendRequest(ex.message)
+		return wire.AppendRequest(ex.bytes)
 	case ex.bodyStream != nil:
-		return wire.AppendEvent(ex.message, wire.EventUpload, 1)
+		return wire.AppendEvent(ex.bytes, wire.EventUpload, 1)
 	}
-	return wire.AppendEvent(ex.message, wire.EventRequest, 1)
+	return wire.AppendEvent(ex.bytes, wire.EventRequest, 1)
 }
 
 // pack makes the message for the worker. body, which it takes over, is nil if
@@ -90,36 +90,24 @@ func (ex *exchange) encode(body *spool, length int64) error {
 		head, err = ex.appendEnviron(head, length)
 	}
 	if err != nil {
-		body.close()
+		body.discard()
 		return err
 	}
-	ex.message, ex.body, ex.length = head, body, length
+	ex.bytes, ex.body, ex.length = head, body, length
 	if body.file != nil {
 		body.readOnly()
 		ex.files = append(ex.files, body.file)
 	}
-	message := body.appendTo(ex.message)
+	message := body.appendTo(ex.bytes)
 	if len(message) > wire.MaxMessage {
 		return ex.toFile(body)
 	}
-	ex.message = message
+	ex.bytes = message
 	ex.holdMessage()
 	if n := len(body.mem); n > 0 {
-		body.become(message[len(message)-n:])
+		body.replaceMem(message[len(message)-n:])
 	}
 	return nil
-}
-
-// holdMessage notes how large the message is, if it is not small.
-func (ex *exchange) holdMessage() {
-	n := cap(ex.message)
-	if n <= messageFree {
-		n = 0
-	}
-	if n != ex.held {
-		ex.holder.Hold(int64(n - ex.held))
-		ex.held = n
-	}
 }
 
 var noBody spool
@@ -136,11 +124,11 @@ func (ex *exchange) toFile(body *spool) error {
 		}
 		missing = wire.RequestItems - 2
 	} else {
-		content = append(content, ex.message[head:]...)
+		content = append(content, ex.bytes[head:]...)
 	}
-	ex.message = ex.message[:head]
+	ex.bytes = ex.bytes[:head]
 	for range missing {
-		ex.message = wire.AppendNone(ex.message)
+		ex.bytes = wire.AppendNone(ex.bytes)
 	}
 	content = body.appendTo(content)
 	f, err := wire.ConstantFile("indrik-head", content)
@@ -156,7 +144,7 @@ func (ex *exchange) toFile(body *spool) error {
 // one of WSGI, and workers see no bodies that are for another generation.
 func (ex *exchange) reencode(kind wire.Kind, arena *wire.Arena) error {
 	body, length := ex.body, ex.length
-	foreign := body.inStore() && body.store != arena
+	foreign := body.inArena() && body.arena != arena
 	if ex.kind == kind && !foreign {
 		return nil
 	}
@@ -164,7 +152,7 @@ func (ex *exchange) reencode(kind wire.Kind, arena *wire.Arena) error {
 		return errOtherKind
 	}
 	if len(body.mem) > 0 {
-		body.become(bytes.Clone(body.mem)) // the message that it is in goes
+		body.replaceMem(bytes.Clone(body.mem)) // the message that it is in goes
 	}
 	if foreign {
 		if err := body.toFile(); err != nil {

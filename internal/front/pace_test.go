@@ -84,9 +84,8 @@ func TestSmallPiecesAreReadSlowly(t *testing.T) {
 		r := serving(t)
 		conn := &conn{s: r.s}
 		conn.info.remote = "192.0.2.1"
-		pace := piecePace()
 		begun := time.Now()
-		conn.slowDown(&pace, c.chunks, c.bytes)
+		(&bodyReader{c: conn, pace: piecePace()}).slowDown(c.chunks, c.bytes)
 		if d := time.Since(begun); c.slow && d < 20*time.Millisecond {
 			t.Errorf("%s: %d chunks were read in %s", name, c.chunks, d)
 		}

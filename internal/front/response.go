@@ -14,42 +14,6 @@ import (
 	"indrik/internal/wire"
 )
 
-// ownPID is asked for once: Go makes a system call of it each time.
-var ownPID = os.Getpid()
-
-// begin makes ex ready for the next request of its connection.
-func (ex *exchange) begin(cfg *config) {
-	ex.cfg = cfg
-	ex.Begin(ex, &cfg.dispatch, &ex.info.home, ownPID)
-	ex.replied = time.Time{}
-	ex.discarded, ex.warned, ex.closeAfter = false, false, false
-	ex.kind, ex.bodyStream, ex.trailers = cfg.dispatch.Kind(), nil, false
-	ex.webSocket = nil
-	ex.unacked.Store(0)
-	ex.full.Store(false)
-	ex.framing, ex.remaining, ex.sent = http1.FramingNone, 0, 0
-	ex.status = 0
-	ex.normalized = normalized{}
-}
-
-// A cachedDate is the Date field for one second.
-type cachedDate struct {
-	second int64
-	value  []byte
-}
-
-var dateNow atomic.Pointer[cachedDate]
-
-// date is the Date field at a time.
-func date(t time.Time) []byte {
-	if d := dateNow.Load(); d != nil && d.second == t.Unix() {
-		return d.value
-	}
-	d := &cachedDate{t.Unix(), http1.AppendDate(nil, t)}
-	dateNow.Store(d)
-	return d.value
-}
-
 // startWith gives the sink the head of the response that the app gave.
 func (ex *exchange) startWith(status []byte, fields []http1.Field, known int64) error {
 	if ex.webSocket != nil {
@@ -71,13 +35,13 @@ func (ex *exchange) startWith(status []byte, fields []http1.Field, known int64) 
 		Server:      ex.cfg.serverHeader,
 		NoServer:    ex.cfg.noServerHeader,
 		KnownLength: known,
-		KeepAlive:   ex.mayKeep() && (ex.bodyStream == nil || ex.bodyStream.ends()),
+		KeepAlive:   ex.mayKeep() && (ex.bodyStream == nil || ex.bodyStream.endIsNear()),
 	}
 	if ex.req.Major != 1 {
 		h.Minor = 1
 	}
 	if ex.bodyStream != nil {
-		ex.bodyStream.answers()
+		ex.bodyStream.setAnswering()
 	}
 	framing, err := ex.to.start(h)
 	ex.framing, ex.remaining, ex.status = framing, h.ContentLength, h.Code

@@ -10,69 +10,76 @@ import (
 	"indrik/internal/wire"
 )
 
-// mostStored is the largest body that is kept in the store. The worker reads all of it
-// into its own memory before it runs the app.
-const mostStored = 4 << 20
+const (
+	// maxInArena is the size of the largest body that is kept in the body arena. The worker
+	// reads all of it into its own memory before it runs the app.
+	maxInArena = 4 << 20
+	// firstPiece is how much memory a body gets before any of it has come: what
+	// a client announces costs nothing.
+	firstPiece = 16 << 10
+)
 
 // A spool keeps a body. Up to inlineBody it is in one piece in memory, to go with
-// its request; a larger one in the store, if there is room, or in an unlinked
-// temporary file; where that cannot be written, in a file in memory.
+// its request; a larger one in the body arena, if there is space, or in an unlinked
+// temporary file; if that cannot be written, in a file in memory.
 type spool struct {
 	s      *server
-	store  *wire.Arena     // of the generation whose settings the request has
-	holder *account.Holder // who it is held for
+	arena  *wire.Arena     // of the generation whose settings the request has
+	holder *account.Holder // for whom memory is held
 	limit  int64           // of size; 0: none
 	length int64           // that is expected; −1: not known
 	size   int64
 
-	mem    []byte
-	first  *[]byte // of firstPieces, that mem is in
-	held   int     // bytes of mem that are counted
-	blocks []int   // of the store
-	filled int     // bytes in the last of them
-	file   *os.File
-	kept   int64   // bytes of file, if that is in memory
-	buf    *[]byte // what is read on its way to the file
+	mem      []byte
+	firstMem *[]byte // of firstPieces, that mem is in
+	memHeld  int     // bytes of mem that are accounted for
+
+	blocks []int // of the arena
+	filled int   // bytes in the last of them
+
+	file     *os.File
+	fileHeld int64   // bytes of file that are accounted for, if it is in memory
+	copyBuf  *[]byte // for bytes on their way to the file
 }
 
 var firstPieces = sync.Pool{New: func() any { b := make([]byte, firstPiece); return &b }}
 
-// spool makes the one for the body of a request.
-func (ex *exchange) spool() *spool {
-	return &spool{s: ex.s, store: ex.cfg.dispatch.Arena, holder: ex.holder, limit: ex.cfg.LimitRequestBody, length: ex.req.ContentLength}
+// newSpool returns a new spool for the request's body.
+func (ex *exchange) newSpool() *spool {
+	return &spool{s: ex.s, arena: ex.cfg.dispatch.Arena, holder: ex.holder, limit: ex.cfg.LimitRequestBody, length: ex.req.ContentLength}
 }
 
-// room returns where the next bytes of the body go; took is told how many came.
-// The length that is expected is no promise of room: there may be none for more.
-func (b *spool) room() ([]byte, error) {
+// space returns where the next bytes of the body go; the caller tells wrote how many came.
+// It may fail although the expected length is not reached.
+func (b *spool) space() ([]byte, error) {
 	if b.file == nil && b.inOnePiece() {
 		if len(b.mem) == cap(b.mem) {
 			b.grow()
 		}
 		return b.mem[len(b.mem):cap(b.mem)], nil
 	}
-	if b.file == nil && !b.hasBlock() {
+	if b.file == nil && !b.haveBlock() {
 		if err := b.toFile(); err != nil {
 			return nil, err
 		}
 	}
 	if b.file != nil {
-		b.buf = copyBuffers.Get().(*[]byte)
-		return *b.buf, nil
+		b.copyBuf = copyBuffers.Get().(*[]byte)
+		return *b.copyBuf, nil
 	}
 	return b.block(len(b.blocks) - 1)[b.filled:], nil
 }
 
-// took notes that n bytes came to where room said.
-func (b *spool) took(n int) error {
+// wrote adds the n bytes that came to where space said.
+func (b *spool) wrote(n int) error {
 	b.size += int64(n)
 	switch {
 	case b.limit > 0 && b.size > b.limit:
 		return http1.NewBodyTooLarge(b.size, b.limit)
-	case b.buf != nil:
-		err := b.append((*b.buf)[:n])
-		copyBuffers.Put(b.buf)
-		b.buf = nil
+	case b.copyBuf != nil:
+		err := b.append((*b.copyBuf)[:n])
+		copyBuffers.Put(b.copyBuf)
+		b.copyBuf = nil
 		if err != nil {
 			return errSpool(err)
 		}
@@ -84,15 +91,15 @@ func (b *spool) took(n int) error {
 	return nil
 }
 
-// write adds a copy of p to the body.
-func (b *spool) write(p []byte) error {
+// add adds a copy of p to the body.
+func (b *spool) add(p []byte) error {
 	for len(p) > 0 {
-		room, err := b.room()
+		space, err := b.space()
 		if err != nil {
 			return err
 		}
-		n := copy(room, p)
-		if err := b.took(n); err != nil {
+		n := copy(space, p)
+		if err := b.wrote(n); err != nil {
 			return err
 		}
 		p = p[n:]
@@ -100,61 +107,63 @@ func (b *spool) write(p []byte) error {
 	return nil
 }
 
-// inOnePiece tells whether what comes next belongs to mem.
+// inOnePiece reports whether the next bytes belong to mem.
 func (b *spool) inOnePiece() bool {
 	return len(b.blocks) == 0 && len(b.mem) < inlineBody && b.length <= inlineBody
 }
 
-// fits tells whether there is room for more in memory.
-func (b *spool) fits() bool { return b.file == nil && (b.inOnePiece() || b.hasBlock()) }
+// reserveMemory reports whether the next bytes are kept in memory. It takes a block for
+// them if they need one.
+func (b *spool) reserveMemory() bool { return b.file == nil && (b.inOnePiece() || b.haveBlock()) }
 
-// grow makes more room in mem.
+// grow enlarges mem.
 func (b *spool) grow() {
 	most := inlineBody
 	if b.length >= 0 {
 		most = int(min(b.length, inlineBody))
 	}
 	if len(b.mem) == 0 && most >= firstPiece/4 {
-		b.first = firstPieces.Get().(*[]byte)
-		b.mem = (*b.first)[:0:min(most, firstPiece)]
-		b.hold(firstPiece)
+		b.firstMem = firstPieces.Get().(*[]byte)
+		b.mem = (*b.firstMem)[:0:min(most, firstPiece)]
+		b.holdMem(firstPiece)
 		return
 	}
 	mem := make([]byte, len(b.mem), min(most, max(firstPiece, 2*len(b.mem))))
 	copy(mem, b.mem)
-	b.become(mem)
-	b.hold(cap(mem))
+	b.replaceMem(mem)
+	b.holdMem(cap(mem))
 }
 
-// hold notes how many bytes of mem are its own. One that is empty is shared, and must not
-// be written to.
-func (b *spool) hold(n int) {
-	if n == b.held {
+// holdMem accounts for n bytes of mem. A spool that is empty is shared, and must not be
+// written to.
+func (b *spool) holdMem(n int) {
+	if n == b.memHeld {
 		return
 	}
-	b.holder.Hold(int64(n - b.held))
-	b.held = n
+	b.holder.Hold(int64(n - b.memHeld))
+	b.memHeld = n
 }
 
-// become puts other memory with the same bytes in the place of mem.
-func (b *spool) become(mem []byte) {
+// replaceMem replaces mem by other memory with the same bytes.
+func (b *spool) replaceMem(mem []byte) {
 	b.mem = mem
-	b.hold(0)
-	if b.first != nil {
-		firstPieces.Put(b.first)
-		b.first = nil
+	b.holdMem(0)
+	if b.firstMem != nil {
+		firstPieces.Put(b.firstMem)
+		b.firstMem = nil
 	}
 }
 
-// block is the memory of a block of the body.
-func (b *spool) block(i int) []byte { return b.store.Block(b.blocks[i]) }
+// block returns the memory of a block of the body.
+func (b *spool) block(i int) []byte { return b.arena.Block(b.blocks[i]) }
 
-// hasBlock sees to it that the last block has room, if it may have.
-func (b *spool) hasBlock() bool {
+// haveBlock takes another block if the last one is full, and reports whether the last
+// block has space now.
+func (b *spool) haveBlock() bool {
 	if len(b.blocks) > 0 && b.filled < wire.ArenaBlock {
 		return true
 	}
-	if b.size >= mostStored || b.length > mostStored {
+	if b.size >= maxInArena || b.length > maxInArena {
 		return false
 	}
 	beside, blocks := -1, -1
@@ -164,18 +173,18 @@ func (b *spool) hasBlock() bool {
 	if b.length >= 0 {
 		blocks = int((b.length + wire.ArenaBlock - 1) / wire.ArenaBlock)
 	}
-	next, ok := b.store.Take(beside, blocks)
+	next, ok := b.arena.Take(beside, blocks)
 	if !ok {
 		return false
 	}
 	b.holder.Hold(wire.ArenaBlock)
 	b.blocks = append(b.blocks, next)
 	b.filled = copy(b.block(len(b.blocks)-1), b.mem)
-	b.become(nil)
+	b.replaceMem(nil)
 	return true
 }
 
-// toFile makes the file, and moves to it what is there.
+// toFile makes the file, and moves the body to it.
 func (b *spool) toFile() error {
 	parts := append(make([][]byte, 0, 1+len(b.blocks)), b.mem)
 	for i := range b.blocks {
@@ -200,17 +209,17 @@ func (b *spool) toFile() error {
 		if err != nil {
 			return errSpool(err)
 		}
-		b.keep(b.size)
+		b.holdFile(b.size)
 	}
 	b.free()
-	b.become(nil)
+	b.replaceMem(nil)
 	b.file = f
 	return nil
 }
 
-// readOnly puts a descriptor in the place of the file by which nobody can write to it: a
-// worker that has it cannot change the body for another one. It could open the file anew, if
-// it is the user whose file that is.
+// readOnly replaces the file by a descriptor through which nobody can write to it, so that
+// a worker that has it cannot change the body that another worker may get. A worker with
+// the same user as the file could still open it again.
 func (b *spool) readOnly() {
 	if f, err := wire.ReadOnly(b.file); err == nil {
 		_ = b.file.Chmod(0o400)
@@ -231,17 +240,17 @@ func writeAll(f *os.File, parts [][]byte) error {
 	return nil
 }
 
-// append adds p, which size counts already, to the file. When that cannot be written
-// any more, for its disk is full, another one in memory takes its place.
+// append adds p, which size counts already, to the file. If the file cannot be written,
+// for example because the disk is full, a file in memory takes its place.
 func (b *spool) append(p []byte) error {
 	_, err := b.file.Write(p)
 	if err == nil {
-		if b.kept > 0 {
-			b.keep(int64(len(p)))
+		if b.fileHeld > 0 {
+			b.holdFile(int64(len(p)))
 		}
 		return nil
 	}
-	if b.kept > 0 {
+	if b.fileHeld > 0 {
 		return err
 	}
 	b.s.keepsBodies(err)
@@ -259,18 +268,18 @@ func (b *spool) append(p []byte) error {
 	}
 	b.file.Close()
 	b.file = f
-	b.keep(b.size)
+	b.holdFile(b.size)
 	return nil
 }
 
-// keep notes that n more bytes of the file are in memory.
-func (b *spool) keep(n int64) {
-	b.kept += n
+// holdFile accounts for n more bytes of a file in memory.
+func (b *spool) holdFile(n int64) {
+	b.fileHeld += n
 	b.holder.Hold(n)
 }
 
-// appendTo appends the item for the body to a message: the body itself, where in the
-// store it is, or None if it goes along as a file.
+// appendTo appends the item for the body to a message: the body itself, the place where
+// it is in the arena, or None if it goes along as a file.
 func (b *spool) appendTo(message []byte) []byte {
 	switch {
 	case b.file != nil:
@@ -285,35 +294,35 @@ func (b *spool) appendTo(message []byte) []byte {
 	return message
 }
 
-// inStore reports whether the body is in the store.
-func (b *spool) inStore() bool { return b != nil && len(b.blocks) > 0 }
+// inArena reports whether the body is in the arena.
+func (b *spool) inArena() bool { return b != nil && len(b.blocks) > 0 }
 
-// own says in the store whose body it is.
+// own records in the arena which request the body belongs to.
 func (b *spool) own(id uint32) {
 	if len(b.blocks) > 0 {
-		b.store.Own(b.blocks[0], id)
+		b.arena.Own(b.blocks[0], id)
 	}
 }
 
-// free gives back what others may use.
+// free gives back memory that others may use.
 func (b *spool) free() {
-	if b.first != nil {
-		b.become(nil)
+	if b.firstMem != nil {
+		b.replaceMem(nil)
 	}
-	b.hold(0)
+	b.holdMem(0)
 	if len(b.blocks) > 0 {
 		b.holder.Hold(int64(-len(b.blocks) * wire.ArenaBlock))
-		b.store.Free(b.blocks)
+		b.arena.Free(b.blocks)
 		b.blocks = nil
 	}
 }
 
-// close gives up the body.
-func (b *spool) close() {
+// discard gives up the body.
+func (b *spool) discard() {
 	b.free()
 	if b.file != nil {
 		b.file.Close()
-		b.holder.Hold(-b.kept)
-		b.kept = 0
+		b.holder.Hold(-b.fileHeld)
+		b.fileHeld = 0
 	}
 }

@@ -81,7 +81,7 @@ func newSocketFixture(t *testing.T) *socketFixture {
 	}
 	s := newServer(errlog.New(io.Discard), 0, func(wire.FromFront) {})
 	f := &socketFixture{}
-	ex := &exchange{s: s, cfg: cfg, info: &connInfo{remote: "192.0.2.1"}, req: &http1.Request{}}
+	ex := &exchange{s: s, requestState: requestState{cfg: cfg}, info: &connInfo{remote: "192.0.2.1"}, req: &http1.Request{}}
 	f.sk = newWebSocket(ex, &websocket.Handshake{Key: []byte("k")}, f, f)
 	return f
 }
