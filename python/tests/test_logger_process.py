@@ -44,12 +44,12 @@ class Records(unittest.TestCase):
 
     def setUp(self):
         self.addCleanup(logging.setLogRecordFactory, logging.getLogRecordFactory())
-        ends = [support.pair()[1] for _ in range(2)]
         server = mock.Mock()
         self.log = server.log
-        self.process = LoggerProcess(ends[0].detach(), ends[1].detach(), -1, server, server.cfg)
-        self.addCleanup(self.process.sock.close)
-        self.addCleanup(self.process.control.sock.close)
+        (ours, records), (other, control) = support.pair(), support.pair()
+        self.process = LoggerProcess(records.detach(), control.detach(), -1, server, server.cfg)
+        for sock in ours, other, self.process.sock, self.process.control.sock:
+            self.addCleanup(sock.close)
 
     def test_levels(self):
         for level, name in (10, "debug"), (20, "info"), (30, "warning"), (40, "error"), (50, "critical"), (35, "info"):
