@@ -14,7 +14,7 @@ const attributesTime = 2 * time.Second
 
 // askAttributes asks sp what hooks have put on its `server`, so that it outlives sp, and
 // goes on with next, which gets what cannot be carried, and why.
-func (m *Master) askAttributes(sp *spawner, next func(lost map[string]string)) {
+func (s *spawners) askAttributes(sp *spawner, next func(lost map[string]string)) {
 	over := false
 	once := func(lost map[string]string) {
 		if !over {
@@ -22,10 +22,10 @@ func (m *Master) askAttributes(sp *spawner, next func(lost map[string]string)) {
 			next(lost)
 		}
 	}
-	m.after(attributesTime, func() { once(nil) })
-	m.call(sp, wire.ToSpawner{Type: wire.TypeAttributes}, nil, func(r wire.FromSpawner) {
+	s.after(attributesTime, func() { once(nil) })
+	s.call(sp, wire.ToSpawner{Type: wire.TypeAttributes}, nil, func(r wire.FromSpawner) {
 		if r.Type == wire.TypeOK && !over {
-			m.attributes = r.Attributes
+			s.attributes = r.Attributes
 		}
 		once(r.Lost)
 	})
@@ -34,7 +34,7 @@ func (m *Master) askAttributes(sp *spawner, next func(lost map[string]string)) {
 // rememberAttributes asks for what the serving spawner would lose if it died.
 func (m *Master) rememberAttributes() {
 	if sp := m.gen.sp; !sp.dead {
-		m.askAttributes(sp, func(map[string]string) {})
+		m.spawners.askAttributes(sp, func(map[string]string) {})
 	}
 }
 
@@ -51,11 +51,11 @@ func (b *candidate) carryAttributes(next func()) {
 			return
 		}
 		m.tellLost(lost)
-		if len(m.attributes) == 0 {
+		if len(m.spawners.attributes) == 0 {
 			next()
 			return
 		}
-		m.call(b.sp, wire.ToSpawner{Type: wire.TypeAdopt, Attributes: m.attributes}, nil, func(r wire.FromSpawner) {
+		m.spawners.call(b.sp, wire.ToSpawner{Type: wire.TypeAdopt, Attributes: m.spawners.attributes}, nil, func(r wire.FromSpawner) {
 			if b.over {
 				return
 			}
@@ -71,7 +71,7 @@ func (b *candidate) carryAttributes(next func()) {
 		give(nil) // what was there when it was asked last
 		return
 	}
-	m.askAttributes(m.gen.sp, give)
+	m.spawners.askAttributes(m.gen.sp, give)
 }
 
 func (m *Master) tellLost(lost map[string]string) {

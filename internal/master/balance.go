@@ -2,10 +2,10 @@ package master
 
 // want is how many workers there should be now.
 func (m *Master) want() int {
-	if m.state == quitting || (m.state == paused && !m.pausing) {
+	if m.state == quitting || (m.state == paused && !m.upgrader.pausing) {
 		return 0
 	}
-	return m.target
+	return m.pool.target
 }
 
 // balance starts and ends workers of the serving generation until there are
@@ -15,19 +15,19 @@ func (m *Master) balance() {
 		return
 	}
 	var pool []member
-	for _, w := range m.workers {
+	for _, w := range m.pool.workers {
 		if w.gen == m.gen && !w.leaving {
 			pool = append(pool, member{w.age, w.ready, w.recycling})
 		}
 	}
 	start, end := plan(m.want(), pool)
 	for _, age := range end {
-		m.retire(m.workers[age])
+		m.pool.retire(m.pool.workers[age])
 	}
 	if start <= 0 || m.gen.isLost() || !m.gen.taken {
 		return
 	}
-	if m.respawn.wait(m.now()) > 0 {
+	if m.pool.respawn.wait(m.now()) > 0 {
 		m.balanceLater()
 		return
 	}
@@ -40,69 +40,92 @@ func (m *Master) balance() {
 
 // balanceLater runs balance when the pause after early deaths is over.
 func (m *Master) balanceLater() {
-	wait := m.respawn.wait(m.now())
+	wait := m.pool.respawn.wait(m.now())
 	if wait == 0 {
 		m.balance()
 		return
 	}
-	if m.respawner != nil {
-		m.respawner.Stop()
+	if m.pool.respawner != nil {
+		m.pool.respawner.Stop()
 	}
-	m.respawner = m.after(wait, m.balance)
+	m.pool.respawner = m.after(wait, m.balance)
 }
 
-// setTarget changes the number of workers, and tells the hook.
+// setTarget changes the number of workers, and tells the hook nworkers_changed.
 func (m *Master) setTarget(n int) {
 	if m.gen == nil {
-		m.target = n // the hook is told when there is one
+		m.pool.target = n // the hook is told when there is one
 		return
 	}
 	m.tellTarget(m.gen, n, m.logHook("nworkers_changed"))
 }
 
-// tellNone tells the hook that there are to be no workers for a while; how many there
-// should be then stays.
+// tellNone tells the hook nworkers_changed that there are to be no workers for a while. The
+// number of workers that there should be later stays.
 func (m *Master) tellNone() {
-	old := m.told
-	m.told = 0
+	old := m.pool.told
+	m.pool.told = 0
 	m.hook(m.gen, "nworkers_changed", m.logHook("nworkers_changed"), 0, old)
 }
 
-// tellTarget does so, also for a generation that is yet to serve; next is given what
-// the hook raised.
+// tellTarget sets the number of workers of g, which need not serve yet, and runs the hook
+// nworkers_changed; next gets the hook's failure, or nil.
 func (m *Master) tellTarget(g *generation, n int, next func(*failure)) {
 	var old any
-	if m.told >= 0 {
-		old = m.told
+	if m.pool.told >= 0 {
+		old = m.pool.told
 	}
-	m.target, m.told = n, n
+	m.pool.target, m.pool.told = n, n
 	m.hook(g, "nworkers_changed", next, n, old)
 }
 
-// logHook returns what to do after a hook whose failure changes nothing.
-func (m *Master) logHook(name string) func(*failure) {
-	return func(err *failure) {
-		if err != nil {
-			m.log.Errorf("Exception in %s hook\n%s", name, err.Error())
-		}
-	}
-}
-
+// moreWorkers makes one worker more (TTIN).
 func (m *Master) moreWorkers() {
 	if m.candidate != nil {
 		m.candidate.change++
 	}
-	m.setTarget(m.target + 1)
+	m.setTarget(m.pool.target + 1)
 	m.balance()
 }
 
+// fewerWorkers makes one worker fewer (TTOU).
 func (m *Master) fewerWorkers() {
 	if m.candidate != nil {
 		m.candidate.change--
 	}
-	if m.target <= 1 {
+	if m.pool.target <= 1 {
 		return
 	}
-	m.setTarget(m.target - 1)
+	m.setTarget(m.pool.target - 1)
 	m.balance()
+}
+
+// useWorker lets requests go to a worker that is ready.
+func (m *Master) useWorker(o occurrence) {
+	m.pool.activate(o.worker)
+	m.balance()
+}
+
+// countWorker lets requests go to a worker that is ready, unless it is one of the
+// candidate, which waits for all of them.
+func (m *Master) countWorker(o occurrence) {
+	if m.candidateGeneration() == o.worker.gen {
+		m.candidate.workerReady()
+		return
+	}
+	m.useWorker(o)
+}
+
+// bootWorker lets requests go to a worker of the first start, which ends with the last
+// one.
+func (m *Master) bootWorker(o occurrence) {
+	m.pool.activate(o.worker)
+	m.endBoot()
+	m.balance()
+}
+
+// workerForgotten is called when a worker of g is gone.
+func (m *Master) workerForgotten(g *generation) {
+	m.countWorkers()
+	m.releaseUnused(g)
 }

@@ -37,11 +37,11 @@ func (b *candidate) bind(next func(error)) {
 		a, _ := listen.Parse(bind) // it was checked with the settings
 		addrs = append(addrs, a)
 	}
-	if slices.ContainsFunc(m.listeners, func(l *listen.Listener) bool { return l.Systemd }) {
+	if m.front.hasSystemd() {
 		// The service manager decides where to listen; only further
 		// descriptors (fd://) can be added.
 		addrs = slices.DeleteFunc(addrs, func(a listen.Address) bool { return a.Network != "fd" })
-		for _, l := range m.listeners {
+		for _, l := range m.front.listeners {
 			addrs = append(addrs, l.Address)
 		}
 	}
@@ -59,8 +59,8 @@ func (b *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Liste
 	m, cfg := b.m, b.cfg
 	for len(set) < len(addrs) {
 		a := addrs[len(set)]
-		if i := slices.IndexFunc(m.listeners, func(l *listen.Listener) bool { return l.Same(a) }); i >= 0 {
-			l := m.listeners[i]
+		if i := slices.IndexFunc(m.front.listeners, func(l *listen.Listener) bool { return l.Same(a) }); i >= 0 {
+			l := m.front.listeners[i]
 			if err := l.Listen(cfg.Backlog()); err != nil {
 				m.log.Debugf("backlog of %s: %s", l.Bind, err)
 			}
@@ -72,8 +72,7 @@ func (b *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Liste
 			Backlog: cfg.Backlog(), Umask: cfg.Umask(), UID: uid, GID: gid,
 		})
 		if err == nil {
-			m.lastID++
-			l.ID = m.lastID
+			m.front.number(l)
 			set, opened = append(set, l), append(opened, l)
 			continue
 		}
@@ -109,21 +108,21 @@ func (b *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Liste
 
 // closeListeners closes the listeners that were opened for b, which is given up.
 func (b *candidate) closeListeners() {
-	closeListeners(slices.DeleteFunc(b.listeners, func(l *listen.Listener) bool { return slices.Contains(b.m.listeners, l) }))
+	closeListeners(slices.DeleteFunc(b.listeners, func(l *listen.Listener) bool { return slices.Contains(b.m.front.listeners, l) }))
 	b.listeners = nil
 }
 
 // takeListeners replaces the listeners by those of b.
 func (m *Master) takeListeners(b *candidate) {
-	for _, l := range m.listeners {
+	for _, l := range m.front.listeners {
 		if !slices.Contains(b.listeners, l) {
-			if !m.shared() {
+			if !m.upgrader.shared() {
 				l.Unlink()
 			}
 			l.Close()
 		}
 	}
-	m.listeners, b.listeners = b.listeners, nil
+	m.front.listeners, b.listeners = b.listeners, nil
 	m.front.sendListeners()
 }
 

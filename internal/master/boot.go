@@ -12,32 +12,36 @@ import (
 	"indrik/internal/version"
 )
 
-// boot starts the server; what it has to wait for goes on in callbacks, in
-// Gunicorn's order: configuration, preloaded app, pid file, on_starting,
-// sockets, when_ready, workers.
+// A bootFlow is the first start, in Gunicorn's order: configuration, preloaded app, pid
+// file, on_starting, sockets, when_ready, workers. Its methods stand in the order in which
+// they run.
+type bootFlow struct {
+	m *Master
+	c *candidate
+}
+
+// boot starts the server.
 func (m *Master) boot() {
 	sp, err := m.startSpawner()
 	if err != nil {
 		m.refuse(lack("", err))
 		return
 	}
-	b := &candidate{m: m, sp: sp, begun: m.start}
-	m.candidate = b
-	b.resolved = func() { m.resolved(b) }
-	b.prepared = func() { m.prepared(b) }
-	b.failed = func(f *failure) { m.fail(f) }
-	b.configure()
+	c := &candidate{m: m, sp: sp, begun: m.service.started}
+	c.flow = bootFlow{m, c}
+	m.candidate = c
+	c.configure()
 }
 
 // resolved goes on when the settings of the first generation are known.
-func (m *Master) resolved(b *candidate) {
-	cfg := b.cfg
+func (b bootFlow) resolved() {
+	m, cfg := b.m, b.c.cfg
 	check := checks(cfg)
 	if cfg.App() == "" && !check {
-		m.fail(&failure{text: settings.NoApp("indrik", m.opts.Dir), code: exitcode.Config})
+		b.failed(&failure{text: settings.NoApp("indrik", m.opts.Dir), code: exitcode.Config})
 		return
 	}
-	if cfg.Daemon() && !check && !m.upgraded && !m.sys.daemonized() {
+	if cfg.Daemon() && !check && !m.upgrader.upgraded && !m.sys.daemonized() {
 		m.daemonize(cfg.EnableStdioInheritance())
 		return
 	}
@@ -46,146 +50,149 @@ func (m *Master) resolved(b *candidate) {
 		if oslayer.Limit(err) != "" {
 			f = lack("", err)
 		}
-		m.fail(f)
+		b.failed(f)
 		return
 	}
-	m.cfg, m.target = cfg, cfg.Workers()
-	if b.change != 0 { // TTIN and TTOU came already
-		m.target = max(1, m.target+b.change)
+	m.cfg, m.pool.target = cfg, cfg.Workers()
+	if b.c.change != 0 { // TTIN and TTOU came already
+		m.pool.target = max(1, m.pool.target+b.c.change)
 	}
 	if check {
-		m.check(b)
+		m.check(b.c)
 		return
 	}
+	b.describe()
+}
+
+// describe makes this process what the settings say: its logs, its title.
+func (b bootFlow) describe() {
+	m, cfg := b.m, b.c.cfg
 	if m.sys.daemonized() {
 		m.sys.umask(0o022)
 	}
 	if err := m.openLogs(cfg); err != nil {
-		m.fail(lack("", err))
+		b.failed(lack("", err))
 		return
 	}
 	m.tellSettings(cfg)
-	m.sys.setTitle(title("master", m.procName()))
-	m.nameSpawner(b.sp)
-	if !b.readCertificates() {
-		return
+	m.sys.setTitle(m.title("master"))
+	b.c.sp.setTitle(m.title("spawner"))
+	if b.c.readCertificates() {
+		b.c.prepare(cfg.PreloadApp())
 	}
-	b.prepare(cfg.PreloadApp())
 }
 
 // prepared goes on when the spawner can fork workers.
-func (m *Master) prepared(b *candidate) {
-	m.setLogger(b.gen.logger)
+func (b bootFlow) prepared() {
+	m := b.m
+	m.setLogger(b.c.gen.logger)
 	m.log.Infof("Starting indrik %s", version.Version)
-	b.tellSources()
+	m.logging.tellSources(b.c.python, b.c.file)
 	if path := m.pidPath(m.cfg); path != "" {
 		pid, err := m.sys.pidFile(path, os.Getpid())
 		if err != nil {
-			m.fail(lack("", err))
+			b.failed(lack("", err))
 			return
 		}
-		m.pid = pid
+		m.ending.pid = pid
 	}
-	m.tellTarget(b.gen, m.target, func(f *failure) {
-		if b.over {
-			return
-		}
-		if f != nil {
-			m.fail(f)
-			return
-		}
-		m.hook(b.gen, "on_starting", func(f *failure) { m.starting(b, f) })
-	})
+	m.tellTarget(b.c.gen, m.pool.target, b.next(func() {
+		m.hook(b.c.gen, "on_starting", b.next(b.bind))
+	}))
 }
 
-// starting goes on after the hook on_starting.
-func (m *Master) starting(b *candidate, f *failure) {
-	if b.over {
-		return
+// next returns what goes on with step after a hook, unless that has raised.
+func (b bootFlow) next(step func()) func(*failure) {
+	return func(f *failure) {
+		switch {
+		case b.c.over:
+		case f != nil:
+			b.failed(f)
+		default:
+			step()
+		}
 	}
-	if f != nil {
-		m.fail(f)
-		return
-	}
-	b.bind(func(err error) {
+}
+
+// bind opens the sockets.
+func (b bootFlow) bind() {
+	b.c.bind(func(err error) {
 		if err != nil {
-			m.fail(&failure{code: lack("", err).code}) // the log has the rest
+			b.failed(&failure{code: lack("", err).code}) // the log has the rest
 			return
 		}
-		m.listening(b)
+		b.listening()
 	})
 }
 
 // listening goes on when the sockets listen.
-func (m *Master) listening(b *candidate) {
-	m.takeListeners(b)
-	m.control.open(m.cfg)
-	m.log.Infof("Listening at: %s (%d)", m.bindNames(), os.Getpid())
+func (b bootFlow) listening() {
+	m := b.m
+	m.takeListeners(b.c)
+	m.openControl()
+	m.log.Infof("Listening at: %s (%d)", m.front.urls(m.cfg.TLS()), os.Getpid())
 	if m.kindIsCertain() {
-		m.tellClass()
+		m.logging.tellKind(m.cfg)
 	}
-	b.tellWorkers()
-	if m.target != m.told { // TTIN and TTOU came meanwhile
-		m.tellTarget(b.gen, m.target, m.logHook("nworkers_changed"))
+	b.c.tellWorkers()
+	if m.pool.target != m.pool.told { // TTIN and TTOU came meanwhile
+		m.tellTarget(b.c.gen, m.pool.target, m.logHook("nworkers_changed"))
 	}
-	m.hook(b.gen, "when_ready", func(f *failure) {
-		if b.over {
-			return
-		}
-		if f != nil {
-			m.fail(f)
-			return
-		}
-		if err := m.startFront(); err != nil {
-			m.fail(lack("", err))
-			return
-		}
-		b.over = true
-		m.candidate, m.gen = nil, b.gen
-		m.front.sendGeneration(b.gen)
-		m.watchCertificates()
-		m.watchCode()
-		m.rotateTickets()
-		m.watchdog()
-		m.watchBacklog()
-		m.balance()
-		m.booted()
-	})
+	m.hook(b.c.gen, "when_ready", b.next(b.fork))
 }
 
-// booted ends the boot once every worker is ready.
-func (m *Master) booted() {
+// fork starts the front, and the workers of what serves from now on.
+func (b bootFlow) fork() {
+	m := b.m
+	if err := m.startFront(); err != nil {
+		b.failed(lack("", err))
+		return
+	}
+	b.c.over = true
+	m.candidate, m.gen = nil, b.c.gen
+	m.sendGeneration(m.gen)
+	m.watchServing()
+	m.rotateTickets()
+	m.feedWatchdog()
+	m.balance()
+	m.endBoot()
+}
+
+// endBoot ends the first start if every worker is ready.
+func (m *Master) endBoot() {
 	if m.state != booting {
 		return
 	}
 	ready := 0
-	for _, w := range m.workers {
+	for _, w := range m.pool.workers {
 		if w.ready && !w.leaving {
 			ready++
 		}
 	}
-	if ready < m.target {
-		return
+	if ready >= m.pool.target {
+		bootFlow{m: m}.ready()
 	}
-	// Only now are connections taken. A master that cannot boot must not take
-	// any from one before it, which serves the same sockets.
-	m.serving = true
-	m.front.sendListeners()
-	m.tellClass()
-	m.tellReady(m.start)
-	if m.predecessor != nil {
-		m.predecessor.ready()
-	}
-	m.tell(m.notify.Ready("Indrik serves"))
-	if m.release != nil {
-		m.release(exitcode.OK)
-	}
+}
+
+// ready ends the first start. Only now are connections taken: a master that cannot boot
+// must not take any from one before it, which serves the same sockets.
+func (b bootFlow) ready() {
+	m := b.m
+	m.front.accept()
+	m.logging.tellKind(m.cfg)
+	m.tellReady(m.service.started)
+	m.upgrader.tellReady()
+	m.service.ready("Indrik serves")
+	m.ending.letCommandReturn(exitcode.OK)
 	m.enter(running)
 	m.rememberAttributes()
 	if m.reloader.due {
-		m.reloadCode()
+		m.reloadNow()
 	}
 }
+
+// failed ends the first start.
+func (b bootFlow) failed(f *failure) { b.m.failStart(f) }
 
 // kindIsCertain reports whether the kind of worker is known before an app is: one that
 // nobody has chosen may still turn out to be asgi.
@@ -193,17 +200,9 @@ func (m *Master) kindIsCertain() bool {
 	return m.cfg.IsSet("worker_class") || m.cfg.Kind() != settings.WorkerSync
 }
 
-// tellClass logs the kind of worker, once.
-func (m *Master) tellClass() {
-	if !m.toldClass {
-		m.toldClass = true
-		m.log.Infof("Using worker: %s", m.cfg.KindForLog())
-	}
-}
-
 // tellReady logs that the workers serve, and how long that took since begun.
 func (m *Master) tellReady(begun time.Time) {
-	m.log.Infof("Ready: %s in %.1f s", plural(m.target, "worker"), m.now().Sub(begun).Seconds())
+	m.log.Infof("Ready: %s in %.1f s", plural(m.pool.target, "worker"), m.now().Sub(begun).Seconds())
 }
 
 // plural is n with the noun, which is given for one.
@@ -223,11 +222,4 @@ func (m *Master) tellSettings(cfg *settings.Config) {
 		m.log.Debugf("%s", text)
 	}
 	m.log.Debugf("Current configuration:\n%s", strings.TrimRight(cfg.Text(), "\n"))
-}
-
-// tell notes what could not be told to the service manager.
-func (m *Master) tell(err error) {
-	if err != nil {
-		m.log.Debugf("sd_notify: %s", err)
-	}
 }

@@ -1,9 +1,7 @@
 package master
 
 import (
-	"fmt"
 	"os"
-	"syscall"
 	"time"
 
 	"indrik/internal/exitcode"
@@ -18,6 +16,7 @@ import (
 // of that has succeeded.
 type candidate struct {
 	m         *Master
+	flow      flow // that it is part of
 	sp        *spawner
 	reused    bool // sp serves the generation before it, too (preload_app)
 	freshCode bool // because code has changed
@@ -36,14 +35,18 @@ type candidate struct {
 	bound     bool               // its addresses are open, and on_reload has run
 	forked    bool               // its workers are being made
 	over      bool               // it took over, or was given up
-
-	resolved func() // the settings are known
-	prepared func() // the spawner can fork workers
-	ready    func() // all of its workers have their app
-	failed   func(*failure)
 }
 
-// keepsApp tells whether a reload goes on with the app that a spawner holds.
+// A flow is what a candidate is made for: its methods are the steps that follow when a
+// step of the candidate itself is done. The steps of one flow are in one file, in order.
+type flow interface {
+	resolved()       // the settings are known
+	prepared()       // the spawner can fork workers
+	ready()          // all workers have their app
+	failed(*failure) // a step has failed; the candidate is yet to be discarded
+}
+
+// keepsApp reports whether a reload goes on with the app that a spawner holds.
 func keepsApp(old, next *settings.Config) bool {
 	if !old.PreloadApp() || !next.PreloadApp() || old.App() != next.App() {
 		return false
@@ -54,11 +57,11 @@ func keepsApp(old, next *settings.Config) bool {
 	return old.Chdir() == next.Chdir() && old.Pythonpath() == next.Pythonpath()
 }
 
-// readCertificates reads the certificate files and tells whether they are good;
+// readCertificates reads the certificate files and reports whether they are good;
 // b has failed if they are not.
 func (b *candidate) readCertificates() bool {
 	var err error
-	if b.certs, err = b.m.readCertificates(b.cfg); err != nil {
+	if b.certs, err = b.m.tls.read(b.cfg); err != nil {
 		b.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
 		return false
 	}
@@ -75,7 +78,7 @@ func (b *candidate) prepare(load bool) {
 	}
 	g.cfg, g.sp, g.hooks, g.certs = b.cfg, b.sp, b.hooks, b.certs
 	b.gen = g
-	m.call(b.sp, wire.ToSpawner{
+	m.spawners.call(b.sp, wire.ToSpawner{
 		Type: wire.TypePrepare, Generation: g.number, Settings: b.cfg.All(), App: b.cfg.App(), Kind: b.cfg.Kind(),
 		Server: m.server(b.cfg), Load: load, StandIn: b.standIn(), Terminal: m.terminal(b.cfg),
 	}, []*os.File{g.queueWorker}, func(r wire.FromSpawner) {
@@ -87,26 +90,26 @@ func (b *candidate) prepare(load bool) {
 			return
 		}
 		if !r.Logger {
-			b.prepared()
+			b.flow.prepared()
 			return
 		}
 		m.startLogger(b.gen, func(f *failure) {
 			switch {
 			case b.over:
-				b.gen.logger.close()
+				m.logging.letGo(b.gen.logger)
 			case f != nil:
 				b.fail(f)
 			default:
-				b.prepared()
+				b.flow.prepared()
 			}
 		})
 	})
 }
 
-// standIn tells whether an app that does not compile is replaced by one that shows
+// standIn reports whether an app that does not compile is replaced by one that shows
 // why, until it does: with reload, as long as there is nothing better to serve.
 func (b *candidate) standIn() bool {
-	return b.cfg.Reload() && b.m.predecessor == nil && (b.m.gen == nil || b.m.gen.standIn)
+	return b.cfg.Reload() && b.m.upgrader.predecessor == nil && (b.m.gen == nil || b.m.gen.standIn)
 }
 
 // fork makes the workers, once the front knows their generation.
@@ -125,23 +128,18 @@ func (b *candidate) fork() {
 
 // workerReady is called when one more worker of b is ready.
 func (b *candidate) workerReady() {
-	if b.over || b.ready == nil || !b.forked {
+	if b.over || !b.forked {
 		return
 	}
-	ready := 0
-	for _, w := range b.m.workers {
-		if w.gen == b.gen && w.ready {
-			ready++
-		}
-	}
-	if ready >= b.target {
-		b.ready()
+	if b.m.pool.ready(b.gen) >= b.target {
+		b.flow.ready()
 	}
 }
 
+// fail is called when a step has failed.
 func (b *candidate) fail(f *failure) {
 	if !b.over {
-		b.failed(f)
+		b.flow.failed(f)
 	}
 }
 
@@ -156,71 +154,18 @@ func (b *candidate) discard() {
 		m.candidate = nil
 	}
 	if b.gen != nil {
-		for _, w := range m.workers {
+		for _, w := range m.pool.workers {
 			if w.gen == b.gen {
-				m.stop(w)
+				m.pool.quit(w)
 			}
 		}
-		b.gen.logger.close()
+		m.logging.letGo(b.gen.logger)
 		m.releaseUnused(b.gen)
 	}
 	b.closeListeners()
 	if !b.reused && b.sp != nil {
-		m.dismiss(b.sp)
-		m.killLater(b.sp)
+		b.sp.dismiss()
+		m.spawners.killLater(b.sp)
 	}
 	m.dismissUnused()
-}
-
-// bootFailed is called when a worker could not be forked, and reports whether that was
-// the end of more than this worker.
-func (m *Master) bootFailed(w *worker, f *failure) bool {
-	if m.candidateGeneration() == w.gen {
-		m.candidate.fail(f)
-		return true
-	}
-	if m.state != booting {
-		return false
-	}
-	switch f.code {
-	case exitcode.WorkerBoot:
-		m.halt("Worker failed to boot.", exitcode.WorkerBoot)
-	case exitcode.AppLoad:
-		m.halt("App failed to load.", exitcode.AppLoad)
-	default:
-		return false
-	}
-	return true
-}
-
-// bootEnded is called when w has ended before it was ready, and reports whether the
-// server ends for it: at the first start, with the exit code of the app. A worker that
-// somebody has ended is replaced.
-func (m *Master) bootEnded(w *worker, code int, sig syscall.Signal) bool {
-	if m.state != booting || endedByOperator(code, sig) {
-		return false
-	}
-	switch {
-	case sig != 0:
-		m.halt(fmt.Sprintf("Worker was sent %s before it was ready.", signalName(sig)), 128+int(sig))
-	case code == exitcode.WorkerBoot:
-		m.halt("Worker failed to boot.", code)
-	case code == exitcode.AppLoad:
-		m.halt("App failed to load.", code)
-	default:
-		if code == exitcode.OK { // of which halt says no more
-			m.log.Errorf("Worker (pid:%d) exited with code 0 before it was ready.", w.pid)
-		}
-		m.halt(fmt.Sprintf("Worker exited with code %d before it was ready.", code), code)
-	}
-	return true
-}
-
-// endedByOperator reports whether a worker that was not ready ended because it was told
-// to, by somebody else than this master. It then exits with 128 and the signal.
-func endedByOperator(code int, sig syscall.Signal) bool {
-	if sig == 0 {
-		sig = syscall.Signal(code - 128)
-	}
-	return sig == syscall.SIGTERM || sig == syscall.SIGQUIT || sig == syscall.SIGKILL || sig == syscall.SIGHUP
 }

@@ -16,6 +16,14 @@ import (
 // tells of all that may be done to them: links, renames, mounts, other hosts.
 const certificateLook = 2 * time.Second
 
+// tlsKeys are what the master keeps for TLS besides the certificates of generations.
+type tlsKeys struct {
+	base
+	tickets tickets
+	watcher *time.Timer // runs watchCertificates
+	rotator *time.Timer // runs rotateTickets
+}
+
 // certificates are what a generation proves its identity with.
 type certificates struct {
 	server  *tlsconf.Server // as the front's: what it takes, that takes
@@ -24,9 +32,9 @@ type certificates struct {
 	watch   watch
 }
 
-// readCertificates reads the files that cfg names; nil without TLS. The current
+// read reads the files that cfg names; nil without TLS. The current
 // directory must be that of cfg.
-func (m *Master) readCertificates(cfg *settings.Config) (*certificates, error) {
+func (t *tlsKeys) read(cfg *settings.Config) (*certificates, error) {
 	front := cfg.Front()
 	if front.TLS == nil {
 		return nil, nil
@@ -44,13 +52,13 @@ func (m *Master) readCertificates(cfg *settings.Config) (*certificates, error) {
 	}
 	// Looked at before they are read, so that no change in between is missed.
 	c.watch = newWatch(c.look())
-	_, err := m.takeCertificates(c, asked)
+	_, err := t.take(c, asked)
 	return c, err
 }
 
-// takeCertificates reads the files, and tells whether anything is new in them.
+// take reads the files, and reports whether anything is new in them.
 // After an error nothing has changed.
-func (m *Master) takeCertificates(c *certificates, files [3]string) (bool, error) {
+func (t *tlsKeys) take(c *certificates, files [3]string) (bool, error) {
 	secrets, warnings, err := tlsconf.Read(files[0], files[1], files[2])
 	if err == nil {
 		err = c.server.Update(secrets)
@@ -59,29 +67,29 @@ func (m *Master) takeCertificates(c *certificates, files [3]string) (bool, error
 		return false, err
 	}
 	for _, w := range warnings {
-		m.log.Warnf("%s", w)
+		t.log.Warnf("%s", w)
 	}
 	c.secrets = secrets
 	return true, nil
 }
 
-// secretsFile is what the front gets for g; the caller closes it.
-func (m *Master) secretsFile(g *generation) (*os.File, error) {
-	secrets := *g.certs.secrets
-	secrets.Tickets = m.tickets.secrets(m.now())
+// secretsFile is what the front gets for certs; the caller closes it.
+func (t *tlsKeys) secretsFile(certs *certificates) (*os.File, error) {
+	secrets := *certs.secrets
+	secrets.Tickets = t.tickets.secrets(t.now())
 	return secrets.File()
 }
 
 // watchCertificates looks at the files of the generation that serves, from now
 // on. Without TLS there is no timer that would wake an idle master.
 func (m *Master) watchCertificates() {
-	if m.watcher != nil {
-		m.watcher.Stop()
+	if m.tls.watcher != nil {
+		m.tls.watcher.Stop()
 	}
 	if m.gen.certs == nil || m.state == draining || m.state == quitting {
 		return
 	}
-	m.watcher = m.after(certificateLook, func() {
+	m.tls.watcher = m.after(certificateLook, func() {
 		if c := m.gen.certs; c != nil && c.watch.changed(c.look()) {
 			m.renewCertificates(m.gen)
 		}
@@ -91,17 +99,32 @@ func (m *Master) watchCertificates() {
 
 // renewCertificates gives the front what is in the files now, if it is any good.
 func (m *Master) renewCertificates(g *generation) {
-	fresh, err := m.takeCertificates(g.certs, g.certs.files)
+	fresh, err := m.tls.take(g.certs, g.certs.files)
 	switch {
 	case err != nil:
 		m.log.Errorf("The certificate files have changed and cannot be used, the certificate before stays: %s", err)
 	case fresh:
-		m.front.sendSecrets(g)
+		m.sendSecrets(g)
 		m.log.Infof("The certificate files have changed: new connections get the certificate of %s", g.certs.secrets)
 	}
 }
 
-// A fileState tells whether a file is another one than before, or was written.
+// sendSecrets gives the front the present certificate and session ticket keys of
+// a generation that it knows.
+func (m *Master) sendSecrets(g *generation) {
+	if m.front.current == nil {
+		return
+	}
+	secrets, err := m.tls.secretsFile(g.certs)
+	if err != nil {
+		m.log.Errorf("The front goes on with its certificate: %s", err)
+		return
+	}
+	defer secrets.Close()
+	m.front.send(wire.ToFront{Type: wire.TypeSecrets, Generation: g.number}, secrets)
+}
+
+// A fileState shows whether a file is another one than before, or was written.
 type fileState struct {
 	dev, ino       uint64
 	size           int64
@@ -135,7 +158,7 @@ type watch struct {
 
 func newWatch(now [3]fileState) watch { return watch{now, now} }
 
-// changed takes a look at the files, and tells whether to read them.
+// changed takes a look at the files, and reports whether to read them.
 func (w *watch) changed(now [3]fileState) bool {
 	settled := now == w.last
 	w.last = now
@@ -144,19 +167,4 @@ func (w *watch) changed(now [3]fileState) bool {
 	}
 	w.read = now
 	return true
-}
-
-// sendSecrets gives the front the present certificate and session ticket keys of
-// a generation that it knows.
-func (f *front) sendSecrets(g *generation) {
-	if f == nil {
-		return
-	}
-	secrets, err := f.m.secretsFile(g)
-	if err != nil {
-		f.m.log.Errorf("The front goes on with its certificate: %s", err)
-		return
-	}
-	defer secrets.Close()
-	f.send(wire.ToFront{Type: wire.TypeSecrets, Generation: g.number}, secrets)
 }

@@ -35,8 +35,9 @@ func (b *budget) take(now time.Time) bool {
 	return b.full.Sub(now) <= messageBurst*messageEvery
 }
 
-// hearWorker has the loop act on what w says, until it says what no worker says.
-func (m *Master) hearWorker(w *worker) {
+// receiveWorker reads the messages of w in a goroutine, until one comes that no worker
+// sends.
+func (m *Master) receiveWorker(w *worker) {
 	channel := w.channel
 	go func() {
 		var b budget
@@ -57,7 +58,7 @@ func (m *Master) hearWorker(w *worker) {
 // fromWorker acts on a message that came over the channel of w, from the process sender
 // (0: not known).
 func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
-	if m.workers[w.age] != w || w.broke || !m.isFrom(w, sender) {
+	if !m.pool.has(w) || w.broke || !m.isFrom(w, sender) {
 		return
 	}
 	if w.pid == 0 { // and the system does not say who sent it
@@ -69,7 +70,7 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 		m.breach(w, "it sent the master `ready` a second time")
 	case msg.Type == wire.TypeReady:
 		w.gen.standIn = msg.StandIn
-		m.workerReady(w, msg.Kind)
+		m.noteReady(w, msg.Kind)
 	case msg.Type == wire.TypeRecycle && (!w.ready || w.recycling):
 		m.breach(w, "it sent the master `recycle` before `ready`, or a second time")
 	case msg.Type == wire.TypeRecycle:
@@ -105,24 +106,12 @@ func (m *Master) isFrom(w *worker, sender int) bool {
 // isKnown reports whether pid is of a process of this server, so that it cannot be that
 // of a worker which nobody has spoken of yet.
 func (m *Master) isKnown(pid int) bool {
-	front := m.front != nil && m.front.proc.Pid() == pid
-	successor := m.successor != nil && m.successor.pid == pid
-	return front || successor || pid == os.Getpid() || m.spawners[pid] != nil || m.loggers[pid] || m.workerOf(pid) != nil
-}
-
-// child returns the process pid, which the spawner sp, or the kernel, says it has forked.
-// It is its child, or this process's if that spawner is gone.
-func (m *Master) child(sp *spawner, pid int) process {
-	proc, err := m.sys.child(pid, sp.proc.Pid(), os.Getpid())
-	if err != nil {
-		m.log.Errorf("Process %d is %s: it is never signalled", pid, err)
-	}
-	return proc
+	return m.front.is(pid) || m.upgrader.isSuccessor(pid) || pid == os.Getpid() || m.spawners.byPid[pid] != nil || m.logging.loggers[pid] || m.pool.withPid(pid) != nil
 }
 
 // workerBroke is called when nothing more is heard from w.
 func (m *Master) workerBroke(w *worker, sender int, err error) {
-	if m.workers[w.age] != w || w.broke {
+	if !m.pool.has(w) || w.broke {
 		return
 	}
 	var breach *wire.BreachError
@@ -135,13 +124,13 @@ func (m *Master) workerBroke(w *worker, sender int, err error) {
 	if w.pid == 0 {
 		// It has ended, or was never forked. The spawner tells, if it lives.
 		if w.gen.sp.dead {
-			m.forget(w)
-			m.finish()
+			m.pool.forget(w)
+			m.exitIfDone()
 		}
 		return
 	}
 	m.after(silentGrace, func() {
-		if m.workers[w.age] == w && !w.leaving && !w.proc.Ended() {
+		if m.pool.has(w) && !w.leaving && !w.proc.Ended() {
 			m.breach(w, "it closed its channel to the master")
 		}
 	})
@@ -152,13 +141,13 @@ func (m *Master) workerBroke(w *worker, sender int, err error) {
 func (m *Master) slotClosed(w *worker) {
 	m.after(silentGrace, func() {
 		switch {
-		case m.workers[w.age] != w || w.broke || w.proc == nil || w.proc.Ended():
+		case !m.pool.has(w) || w.broke || w.proc == nil || w.proc.Ended():
 		case w.kind != wire.KindASGI:
 			m.breach(w, "it closed its channel to the front")
-			m.kill(w)
+			m.pool.kill(w)
 		case !w.leaving:
 			// It shuts its app down, since somebody else has told it to end.
-			m.retire(w)
+			m.pool.retire(w)
 			m.balance()
 		}
 	})
@@ -176,9 +165,9 @@ func (m *Master) breach(w *worker, what string) {
 	}
 	if !w.leaving {
 		// One that does so at once each time must not be forked without a pause.
-		m.respawn.died(m.now())
-		m.retire(w)
+		m.pool.respawn.died(m.now())
+		m.pool.retire(w)
 	}
-	m.abort(w)
+	m.pool.abort(w)
 	m.balanceLater()
 }

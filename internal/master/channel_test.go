@@ -14,10 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"indrik/internal/errlog"
-	"indrik/internal/notify"
 	"indrik/internal/oslayer"
-	"indrik/internal/outlets"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
 )
@@ -40,13 +37,11 @@ func newFakeServer(t testing.TB, args ...settings.Layer) *fakeServer {
 	}
 	f := &fakeServer{t: t}
 	sp := &spawner{proc: &fakeProcess{pid: 1 << 30, gone: true}, calls: map[int]func(wire.FromSpawner){}, dead: true}
-	f.Master = &Master{
-		sys: realSystem(), log: errlog.New(&f.text), toldClass: true, state: running, cfg: cfg, told: -1, notify: notify.New(func(string) string { return "" }),
-		// Room for the timers of what is ended: nobody runs the loop then.
-		events: make(chan func(), 4096), spawners: map[int]*spawner{}, workers: map[int]*worker{}, loggers: map[int]bool{},
-		gen: &generation{number: 1, cfg: cfg, sp: sp}, target: 10,
-	}
-	f.outlets = outlets.New(f.Master.log, "master")
+	f.Master = bareMaster(&f.text, realSystem())
+	// Room for the timers of what is ended: nobody runs the loop then.
+	f.loop.(*eventLoop).events = make(chan func(), 4096)
+	f.state, f.cfg, f.pool.target, f.logging.toldKind = running, cfg, 10, true
+	f.gen = &generation{number: 1, cfg: cfg, sp: sp}
 	return f
 }
 
@@ -56,7 +51,7 @@ func (f *fakeServer) until(what string, is func() bool) {
 	limit := time.After(20 * time.Second)
 	for !is() {
 		select {
-		case event := <-f.events:
+		case event := <-eventsOf(f.Master):
 			event()
 		case <-limit:
 			f.t.Fatalf("not %s; log:\n%s", what, f.text.String())
@@ -67,8 +62,8 @@ func (f *fakeServer) until(what string, is func() bool) {
 // worker adds a worker that is this process, and cannot be signalled; pid 0: one that
 // nobody has spoken of yet. It returns the worker's end of the channel.
 func (f *fakeServer) worker(pid int) (*worker, *os.File) {
-	f.lastAge++
-	w := &worker{age: f.lastAge, gen: f.gen, slots: 1, pid: pid}
+	f.pool.lastAge++
+	w := &worker{age: f.pool.lastAge, gen: f.gen, slots: 1, pid: pid}
 	if pid != 0 {
 		w.proc = &fakeProcess{pid: pid, gone: true}
 	}
@@ -79,18 +74,18 @@ func (f *fakeServer) worker(pid int) (*worker, *os.File) {
 	if w.channel, err = wire.NewWorkerChannel(ours); err != nil {
 		f.t.Fatal(err)
 	}
-	f.workers[w.age] = w
-	f.hearWorker(w)
+	f.pool.workers[w.age] = w
+	f.receiveWorker(w)
 	return w, end
 }
 
 // close ends what there is of workers.
 func (f *fakeServer) close() {
-	for _, w := range f.workers {
+	for _, w := range f.pool.workers {
 		w.close()
 	}
-	f.outlets.Close()
-	f.workers = map[int]*worker{}
+	f.logging.outlets.Close()
+	f.pool.workers = map[int]*worker{}
 }
 
 // send sends what a worker sends. The error is EAGAIN if there is no room for it; the
@@ -226,7 +221,7 @@ func TestPidOfAnother(t *testing.T) {
 	defer end.Close()
 	send(end, []byte(`{"type":"ready"}`))
 	end.Close()
-	f.until("forgotten", func() bool { return f.workers[w.age] == nil })
+	f.until("forgotten", func() bool { return f.pool.workers[w.age] == nil })
 	if w.pid != 0 || w.proc != nil || w.ready {
 		t.Errorf("the master takes itself for the worker: %+v", w)
 	}
@@ -269,14 +264,14 @@ func FuzzWorkerChannel(f *testing.F) {
 			data, rights := models[i].message(op, &ops)
 			for errors.Is(send(ends[i], data, rights...), unix.EAGAIN) && !workers[i].broke {
 				select {
-				case event := <-s.events:
+				case event := <-eventsOf(s.Master):
 					event()
 				case <-time.After(time.Millisecond):
 				}
 			}
 			if op%5 == 0 { // the loop runs now and then
 				select {
-				case event := <-s.events:
+				case event := <-eventsOf(s.Master):
 					event()
 				default:
 				}

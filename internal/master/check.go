@@ -10,61 +10,73 @@ import (
 	"indrik/internal/settings"
 )
 
-// checks tells whether cfg asks for a look at the configuration only.
+// checks reports whether cfg asks for a look at the configuration only.
 func checks(cfg *settings.Config) bool {
 	return cfg.CheckConfig() || cfg.PrintConfig()
 }
 
-// check ends after the configuration was looked at and the app was loaded
-// (--check-config, --print-config). What is wrong with the configuration does
-// not keep it from loading the app: the operator is to read everything at once.
-func (m *Master) check(b *candidate) {
+// A checkFlow ends after the configuration was looked at and the app was loaded
+// (--check-config, --print-config). Its methods stand in the order in which they run.
+type checkFlow struct {
+	bootFlow
+	problems string // with the configuration
+}
+
+// check looks at the configuration of c. What is wrong with it does not keep it from
+// loading the app: the operator is to read everything at once.
+func (m *Master) check(c *candidate) {
 	problems := ""
-	if b.wrong != nil {
-		problems = settings.Report(b.wrong)
+	if c.wrong != nil {
+		problems = settings.Report(c.wrong)
 	}
-	for _, text := range b.cfg.Warnings() {
+	for _, text := range c.cfg.Warnings() {
 		m.say("Warning: " + text)
 	}
-	if b.cfg.App() == "" {
+	if c.cfg.App() == "" {
 		problems += settings.NoApp("indrik", m.opts.Dir)
 	}
-	if b.cfg.CheckConfig() {
-		if _, err := m.readCertificates(b.cfg); err != nil {
+	if c.cfg.CheckConfig() {
+		if _, err := m.tls.read(c.cfg); err != nil {
 			problems += settings.Report(err)
 		}
 	}
-	if b.cfg.PrintConfig() && b.wrong == nil {
-		io.WriteString(m.opts.Stdout, b.cfg.Text())
+	if c.cfg.PrintConfig() && c.wrong == nil {
+		io.WriteString(m.opts.Stdout, c.cfg.Text())
 	}
-	b.failed = func(f *failure) {
-		if f.stage == "config" { // it is not the app's fault
-			m.fail(&failure{text: problems + f.Error(), code: exitcode.Config})
-			return
-		}
-		m.fail(&failure{
-			text:      problems + "\nError while loading the application:\n",
-			traceback: "\n" + strings.TrimLeft(f.Error(), "\n"),
-			code:      exitcode.Config,
-		})
-	}
-	b.prepared = func() {
-		if problems != "" {
-			m.fail(&failure{text: problems, code: exitcode.Config})
-			return
-		}
-		if b.cfg.CheckConfig() {
-			io.WriteString(m.opts.Stdout, b.summary())
-		}
-		m.code, m.silent = exitcode.OK, true
-		m.end()
-	}
+	c.flow = checkFlow{bootFlow{m, c}, problems}
 	// Where these are wrong the app would fail for no fault of its own.
-	if b.cfg.App() == "" || settings.Concerns(b.wrong, "chdir", "pythonpath", "raw_env", "wsgi_app") {
-		b.prepared()
+	if c.cfg.App() == "" || settings.Concerns(c.wrong, "chdir", "pythonpath", "raw_env", "wsgi_app") {
+		c.flow.prepared()
 		return
 	}
-	b.prepare(true)
+	c.prepare(true)
+}
+
+// prepared ends a check whose app was loaded.
+func (f checkFlow) prepared() {
+	m := f.m
+	if f.problems != "" {
+		m.failStart(&failure{text: f.problems, code: exitcode.Config})
+		return
+	}
+	if f.c.cfg.CheckConfig() {
+		io.WriteString(m.opts.Stdout, f.c.summary())
+	}
+	m.ending.code, m.ending.silent = exitcode.OK, true
+	m.endNow()
+}
+
+// failed ends a check whose app could not be loaded.
+func (f checkFlow) failed(why *failure) {
+	if why.stage == "config" { // it is not the app's fault
+		f.m.failStart(&failure{text: f.problems + why.Error(), code: exitcode.Config})
+		return
+	}
+	f.m.failStart(&failure{
+		text:      f.problems + "\nError while loading the application:\n",
+		traceback: "\n" + strings.TrimLeft(why.Error(), "\n"),
+		code:      exitcode.Config,
+	})
 }
 
 // summary says what a configuration without mistakes would start.

@@ -150,7 +150,7 @@ type shownWorker struct {
 
 func (m *Master) shownWorkers(kind string) []shownWorker {
 	shown := []shownWorker{}
-	for _, w := range m.byAge() {
+	for _, w := range m.pool.byAge() {
 		if w.pid != 0 {
 			shown = append(shown, shownWorker{w.pid, kind, w.age, w.ready, w.aborted, nil})
 		}
@@ -179,9 +179,9 @@ func (m *Master) showDirty(r *commandRun) {
 func (m *Master) showStats(r *commandRun) {
 	workers := m.shownWorkers("")
 	r.answer(map[string]any{
-		"uptime": m.now().Sub(m.start).Seconds(), "pid": os.Getpid(),
-		"workers_current": len(workers), "workers_target": m.target,
-		"workers_spawned": m.lastAge, "workers_killed": m.kills, "reloads": m.reloads,
+		"uptime": m.now().Sub(m.service.started).Seconds(), "pid": os.Getpid(),
+		"workers_current": len(workers), "workers_target": m.pool.target,
+		"workers_spawned": m.pool.lastAge, "workers_killed": m.pool.kills, "reloads": m.history.reloads,
 		"dirty_arbiter_pid": nil,
 	}, nil)
 }
@@ -204,8 +204,8 @@ func (m *Master) showListeners(r *commandRun) {
 }
 
 func (m *Master) shownListeners() []status.Listener {
-	shown := make([]status.Listener, 0, len(m.listeners))
-	for _, l := range m.listeners {
+	shown := make([]status.Listener, 0, len(m.front.listeners))
+	for _, l := range m.front.listeners {
 		kind := "tcp"
 		switch {
 		case l.Network == listen.Unix:
@@ -229,12 +229,12 @@ func (m *Master) workerChange(r *commandRun, verb string, sign int) {
 		r.answer(nil, err)
 		return
 	}
-	before := m.target
+	before := m.pool.target
 	if err := m.scale(max(1, before+sign*n)); err != nil {
 		r.answer(nil, err)
 		return
 	}
-	r.answer(map[string]any{verb: sign * (m.target - before), "previous": before, "total": m.target}, nil)
+	r.answer(map[string]any{verb: sign * (m.pool.target - before), "previous": before, "total": m.pool.target}, nil)
 }
 
 // maxWorkers is how many workers a command may ask for, so that a slip of the hand does not
@@ -250,7 +250,7 @@ func (m *Master) scale(n int) error {
 		return m.notNow("the number of workers is not changed")
 	}
 	if m.candidate != nil {
-		m.candidate.change += n - m.target
+		m.candidate.change += n - m.pool.target
 	}
 	m.setTarget(n)
 	m.balance()
@@ -275,12 +275,12 @@ func (m *Master) scaleAndWait(r *commandRun) {
 		switch {
 		case m.state != running && m.state != reloading && m.state != booting:
 			return nil, m.notNow("it has not come to " + plural(n, "worker")), true
-		case m.target != n && m.candidate == nil:
-			return nil, fmt.Errorf("The number of workers has been set to %d meanwhile", m.target), true
-		case len(m.workers) != n || m.candidate != nil:
+		case m.pool.target != n && m.candidate == nil:
+			return nil, fmt.Errorf("The number of workers has been set to %d meanwhile", m.pool.target), true
+		case len(m.pool.workers) != n || m.candidate != nil:
 			return nil, nil, false
 		}
-		for _, w := range m.workers {
+		for _, w := range m.pool.workers {
 			if !w.ready || w.leaving {
 				return nil, nil, false
 			}
@@ -295,7 +295,7 @@ func (m *Master) workerWithPid(r *commandRun) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range m.workers {
+	for _, w := range m.pool.workers {
 		if w.pid == pid {
 			return w, nil
 		}
@@ -325,13 +325,13 @@ func (m *Master) workerKillAndWait(r *commandRun) {
 		r.answer(nil, err)
 		return
 	}
-	pid, target := w.pid, m.target
+	pid, target := w.pid, m.pool.target
 	m.await(r, func() (any, error, bool) {
-		if m.workers[w.age] == w {
+		if m.pool.has(w) {
 			return nil, nil, false
 		}
 		ready := 0
-		for _, other := range m.workers {
+		for _, other := range m.pool.workers {
 			if other.ready && !other.leaving {
 				ready++
 			}
@@ -373,12 +373,12 @@ func (m *Master) reloadAndWait(r *commandRun) {
 		switch {
 		case m.candidate != nil || m.reloadsEnded() == before && m.state == reloading:
 			return nil, nil, false
-		case m.reloadsEnded() > before && !m.lastReload.OK:
-			return nil, errors.New("Reload failed, nothing was changed: the workers that were there go on.\n" + m.lastReload.Reason), true
+		case m.reloadsEnded() > before && !m.history.lastReload.OK:
+			return nil, errors.New("Reload failed, nothing was changed: the workers that were there go on.\n" + m.history.lastReload.Reason), true
 		case m.state != running:
 			return nil, m.notNow("the reload was given up"), true
 		}
-		return map[string]any{"generation": m.gen.number, "workers": m.target, "seconds": m.lastReload.Seconds}, nil, true
+		return map[string]any{"generation": m.gen.number, "workers": m.pool.target, "seconds": m.history.lastReload.Seconds}, nil, true
 	})
 }
 
@@ -387,38 +387,38 @@ func (m *Master) reloaded(begun time.Time, f *failure) {
 	r := &status.Reload{At: m.now(), OK: f == nil, Seconds: m.now().Sub(begun).Seconds()}
 	if f != nil {
 		r.Reason = strings.TrimSpace(f.Error() + "\n" + f.report)
-		m.failedReloads++
+		m.history.failedReloads++
 	} else {
-		m.reloads++
+		m.history.reloads++
 	}
-	m.lastReload = r
+	m.history.lastReload = r
 }
 
-func (m *Master) reloadsEnded() int { return m.reloads + m.failedReloads }
+func (m *Master) reloadsEnded() int { return m.history.reloads + m.history.failedReloads }
 
 func (m *Master) upgradeAndWait(r *commandRun) {
 	switch {
 	case m.state != running && m.state != reloading && m.state != paused:
 		r.answer(nil, m.notNow("it cannot be upgraded"))
 		return
-	case m.successor != nil:
-		r.answer(nil, fmt.Errorf("An upgrade is under way: the successor has pid %d", m.successor.pid))
+	case m.upgrader.successor != nil:
+		r.answer(nil, fmt.Errorf("An upgrade is under way: the successor has pid %d", m.upgrader.successor.pid))
 		return
-	case m.predecessor != nil:
-		r.answer(nil, fmt.Errorf("An upgrade is under way: the server before this one, with pid %d, has not ended", m.predecessor.pid))
+	case m.upgrader.predecessor != nil:
+		r.answer(nil, fmt.Errorf("An upgrade is under way: the server before this one, with pid %d, has not ended", m.upgrader.predecessor.pid))
 		return
 	}
-	m.upgradeFailure = ""
+	m.upgrader.failure = ""
 	m.handle(syscall.SIGUSR2)
 	begun, deadline := false, m.now().Add(upgradeStart)
 	m.await(r, func() (any, error, bool) {
 		switch {
-		case m.successor != nil && m.successor.isReady:
-			return map[string]any{"successor": m.successor.pid}, nil, true
-		case m.successor != nil:
+		case m.upgrader.successor != nil && m.upgrader.successor.isReady:
+			return map[string]any{"successor": m.upgrader.successor.pid}, nil, true
+		case m.upgrader.successor != nil:
 			begun = true
-		case m.upgradeFailure != "":
-			return nil, errors.New("Upgrade failed, nothing was changed: " + m.upgradeFailure), true
+		case m.upgrader.failure != "":
+			return nil, errors.New("Upgrade failed, nothing was changed: " + m.upgrader.failure), true
 		case begun || m.now().After(deadline):
 			return nil, errors.New("Upgrade failed, nothing was changed: the log says why"), true
 		}
@@ -431,7 +431,7 @@ func (m *Master) upgradeAndWait(r *commandRun) {
 const upgradeStart = time.Minute
 
 func (m *Master) rollbackAndWait(r *commandRun) {
-	l := m.successor
+	l := m.upgrader.successor
 	if l == nil {
 		r.answer(nil, errors.New("There is no upgrade to roll back: no successor is alive"))
 		return
@@ -452,10 +452,10 @@ func (m *Master) rollbackAndWait(r *commandRun) {
 		switch {
 		case m.state == draining || m.state == quitting:
 			return nil, m.notNow("the rollback was given up"), true
-		case m.successor == l || m.state != running:
+		case m.upgrader.successor == l || m.state != running:
 			return nil, nil, false
 		}
-		return map[string]any{"workers": m.target}, nil, true
+		return map[string]any{"workers": m.pool.target}, nil, true
 	})
 }
 
@@ -464,14 +464,14 @@ func (m *Master) drainAndWait(r *commandRun) {
 		r.answer(nil, m.notNow("there are no workers to end"))
 		return
 	}
-	if m.successor == nil && !m.cfg.Daemon() {
+	if m.upgrader.successor == nil && !m.cfg.Daemon() {
 		r.answer(nil, errors.New("There is no successor to take over, and the server is no daemon: use stop"))
 		return
 	}
 	m.handle(syscall.SIGWINCH)
 	m.await(r, func() (any, error, bool) {
 		switch {
-		case m.pauseLater || m.pausing || m.state == paused && len(m.workers) > 0:
+		case m.upgrader.pauseLater || m.upgrader.pausing || m.state == paused && len(m.pool.workers) > 0:
 			return nil, nil, false
 		case m.state != paused:
 			return nil, m.notNow("the workers stay"), true
@@ -491,7 +491,7 @@ const frontStatusWait = 2 * time.Second
 // frontStatus asks the front for its part of a status; then gets nil if there is no front, or
 // if it does not answer in time.
 func (m *Master) frontStatus(then func(*status.Front)) {
-	if m.front == nil {
+	if m.front.current == nil {
 		then(nil)
 		return
 	}

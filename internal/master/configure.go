@@ -16,7 +16,7 @@ import (
 	"indrik/internal/wire"
 )
 
-// configure has the config file evaluated, and resolves the settings.
+// configure lets the spawner evaluate the config file, and resolves the settings.
 func (b *candidate) configure() {
 	m := b.m
 	path, _ := settings.ConfigFile(m.opts.layers()...)
@@ -30,8 +30,8 @@ func (b *candidate) configure() {
 		}
 		python = ""
 	}
-	m.call(b.sp, wire.ToSpawner{
-		Type: wire.TypeConfigure, Generation: m.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir,
+	m.spawners.call(b.sp, wire.ToSpawner{
+		Type: wire.TypeConfigure, Generation: m.spawners.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir,
 		Kind: settings.EarlyKind(file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args),
 	}, nil, func(r wire.FromSpawner) {
 		if b.over {
@@ -68,18 +68,6 @@ func (b *candidate) configure() {
 	})
 }
 
-// tellSources logs what the generation is made of: the Python that runs it, and the
-// config file that was read.
-func (b *candidate) tellSources() {
-	if b.python != "" && b.python != b.m.python {
-		b.m.log.Infof("Using Python: %s", b.python)
-	}
-	if b.file != "" && b.file != b.m.file {
-		b.m.log.Infof("Configuration: %s", b.file)
-	}
-	b.m.python, b.m.file = b.python, b.file
-}
-
 // resolve puts the layers on each other, with that of the config file and
 // those above the command line.
 func (m *Master) resolve(file settings.Layer, above ...settings.Layer) (*settings.Config, error) {
@@ -87,12 +75,11 @@ func (m *Master) resolve(file settings.Layer, above ...settings.Layer) (*setting
 	return settings.Resolve(m.opts.App, layers...)
 }
 
-// askTLSHook has the hook ssl_context called, and goes on with the settings that it
-// asks for.
+// askTLSHook calls the hook ssl_context, and goes on with the settings that it asks for.
 func (b *candidate) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer) {
 	m := b.m
-	m.call(b.sp, wire.ToSpawner{
-		Type: wire.TypeTLSHook, Generation: m.lastGen + 1, Settings: cfg.All(), App: cfg.App(), Kind: cfg.Kind(),
+	m.spawners.call(b.sp, wire.ToSpawner{
+		Type: wire.TypeTLSHook, Generation: m.spawners.lastGen + 1, Settings: cfg.All(), App: cfg.App(), Kind: cfg.Kind(),
 	}, nil, func(r wire.FromSpawner) {
 		if b.over {
 			return
@@ -128,7 +115,7 @@ func (b *candidate) settle(cfg *settings.Config, hooks []string) {
 	for _, name := range hooks {
 		b.hooks[name] = true
 	}
-	b.resolved()
+	b.flow.resolved()
 }
 
 // readTOML reads a config file that needs no Python.

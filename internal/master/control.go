@@ -16,7 +16,8 @@ import (
 // A controlSocket is the socket through which an operator's tools give commands, and the
 // commands that are not answered yet. What the commands do is in commands.go.
 type controlSocket struct {
-	m        *Master
+	base
+	handler  control.Handler
 	path     string // as it is configured; empty: there is none
 	listener *listen.Listener
 	server   *control.Server
@@ -50,17 +51,18 @@ func (m *Master) controlPath(cfg *settings.Config) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs // a reload may change the directory
 	}
-	if m.predecessor != nil {
-		path += ".2"
-	}
-	return path
+	return path + m.upgrader.suffix()
 }
 
-// open makes the socket of a configuration, if that is not the one that is open, and closes
-// the one that is. A socket that cannot be made is logged, and no reason to stop: the
-// server serves without it.
-func (c *controlSocket) open(cfg *settings.Config) {
-	path := c.m.controlPath(cfg)
+// openControl makes the control socket of the configuration that serves.
+func (m *Master) openControl() {
+	m.control.open(m.controlPath(m.cfg), m.cfg.ControlSocketMode())
+}
+
+// open makes the socket at a path, if that is not the one that is open, and closes the one
+// that is. A socket that cannot be made is logged, and no reason to stop: the server serves
+// without it.
+func (c *controlSocket) open(path string, mode int) {
 	if path == c.path {
 		return
 	}
@@ -68,22 +70,23 @@ func (c *controlSocket) open(cfg *settings.Config) {
 	if path == "" {
 		return
 	}
-	if err := c.listen(path, cfg.ControlSocketMode()); err != nil {
-		c.m.log.Warnf("There is no control socket: %s", err)
+	if err := c.listen(path, mode); err != nil {
+		c.log.Warnf("There is no control socket: %s", err)
 		return
 	}
 	c.path = path
-	c.m.log.Debugf("Control socket: %s", path)
+	c.log.Debugf("Control socket: %s", path)
 }
 
+// listen makes the socket.
 func (c *controlSocket) listen(path string, mode int) error {
-	l, err := c.m.sys.listen(listen.Address{Network: listen.Unix, Path: path}, listen.Options{
+	l, err := c.sys.listen(listen.Address{Network: listen.Unix, Path: path}, listen.Options{
 		Backlog: 16, Umask: 0o777 &^ mode, UID: -1, GID: -1,
 	})
 	if err != nil {
 		return err
 	}
-	server, err := control.Serve(l.File, &controlHandler{c.m})
+	server, err := control.Serve(l.File, c.handler)
 	if err != nil {
 		l.Unlink()
 		l.Close()
@@ -120,7 +123,7 @@ func (c *controlSocket) settle() {
 	}
 }
 
-// A controlHandler has the loop of the master carry out commands.
+// A controlHandler carries out commands in the loop of the master.
 type controlHandler struct{ m *Master }
 
 // Admit implements [control.Handler]: root and whoever started the server may give commands,
@@ -156,14 +159,14 @@ func (h *controlHandler) Do(ctx context.Context, p control.Peer, words []string)
 
 var errEnds = errors.New("The server ends")
 
-// ask has the loop run f and returns its result.
+// ask runs f in the loop and returns its result.
 func ask[T any](ctx context.Context, m *Master, f func() T) (result T, err error) {
 	done := make(chan T, 1)
 	select {
-	case m.events <- func() { done <- f() }:
+	case m.loop.(*eventLoop).events <- func() { done <- f() }:
 	case <-ctx.Done():
 		return result, errEnds
-	case <-m.ended:
+	case <-m.ending.ended:
 		return result, errEnds
 	}
 	select {
@@ -171,7 +174,7 @@ func ask[T any](ctx context.Context, m *Master, f func() T) (result T, err error
 		return result, nil
 	case <-ctx.Done():
 		return result, errEnds
-	case <-m.ended:
+	case <-m.ending.ended:
 		return result, errEnds
 	}
 }
@@ -187,8 +190,8 @@ func (m *Master) mayCommand(p control.Peer) error {
 		return errors.New("The control socket takes no commands from the user of the workers")
 	}
 	roots := []int{os.Getpid()}
-	if m.predecessor != nil {
-		roots = append(roots, m.predecessor.pid)
+	if m.upgrader.predecessor != nil {
+		roots = append(roots, m.upgrader.predecessor.pid)
 	}
 	if below, known := m.sys.descends(p.Pid, roots...); known && below {
 		return errors.New("The control socket takes no commands from the server's own processes: they run the app's code")

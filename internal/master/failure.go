@@ -29,6 +29,10 @@ func (f *failure) Error() string {
 // line is the failure within a line of the log.
 func (f *failure) line() string { return strings.TrimPrefix(strings.TrimSpace(f.Error()), "Error: ") }
 
+// trimmed is the text as it comes after other words of a line.
+func (f *failure) trimmed() string { return strings.TrimLeft(f.Error(), "\n") }
+
+// failed returns the failure that a spawner answers with.
 func failed(r wire.FromSpawner) *failure {
 	code := r.Code
 	if code == exitcode.OK && r.Stage != "load" { // an app may exit with 0

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"io"
 	"os"
 	"syscall"
 )
@@ -33,3 +34,14 @@ func (p *fakeProcess) Signal(sig syscall.Signal) error {
 func (p *fakeProcess) Release() { p.released = true }
 
 func (p *fakeProcess) Ended() bool { return p.gone || p.released }
+
+// bareMaster returns a master on the system sys that writes its log to log. It has no
+// process, and nobody runs its loop.
+func bareMaster(log io.Writer, sys *system) *Master {
+	m := newMaster(Options{Stderr: log}, sys)
+	m.service.notify = nil
+	return m
+}
+
+// eventsOf returns the channel in which the loop of a master gets what it runs.
+func eventsOf(m *Master) chan func() { return m.loop.(*eventLoop).events }

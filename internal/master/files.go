@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -44,26 +42,9 @@ func fileSize(f *os.File) int64 {
 	return st.Size()
 }
 
-func splitComma(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return strings.Split(s, ",")
-}
-
 func signalName(sig syscall.Signal) string {
 	if name := unix.SignalName(sig); name != "" {
 		return name
 	}
 	return fmt.Sprintf("signal %d", sig)
-}
-
-// byAge lists the workers, the oldest first.
-func (m *Master) byAge() []*worker {
-	ws := make([]*worker, 0, len(m.workers))
-	for _, w := range m.workers {
-		ws = append(ws, w)
-	}
-	slices.SortFunc(ws, func(a, b *worker) int { return a.age - b.age })
-	return ws
 }

@@ -19,10 +19,10 @@ type generation struct {
 	certs  *certificates // nil without TLS
 	logger *logger       // nil if log lines need none
 
-	announced    bool   // the front is to know it
-	toldTo       *front // the front that was told of it last
-	taken        bool   // and that has taken it
-	standIn      bool   // its app is one that shows why there is none
+	announced    bool          // the front is to know it
+	toldTo       *frontProcess // the front that was told of it last
+	taken        bool          // and that has taken it
+	standIn      bool          // its app is one that shows why there is none
 	loads        []load
 	affinityKey  []byte     // of the cookies of worker_affinity: the same for each front
 	toldAffinity bool       // the log says that there is none
@@ -36,8 +36,8 @@ type generation struct {
 
 // newGeneration makes the channels of a generation.
 func (m *Master) newGeneration() (*generation, error) {
-	m.lastGen++
-	g := &generation{number: m.lastGen}
+	m.spawners.lastGen++
+	g := &generation{number: m.spawners.lastGen}
 	var err error
 	if g.queueFront, g.queueWorker, err = m.sys.pair(); err != nil {
 		return nil, err
@@ -79,34 +79,21 @@ func (m *Master) candidateGeneration() *generation {
 	return m.candidate.gen
 }
 
+// isLost reports whether g can have no more workers: its spawner died, or its queue is broken.
+func (g *generation) isLost() bool { return g.sp.dead || g.broken }
+
 func (g *generation) close() { closeFiles([]*os.File{g.queueFront, g.queueWorker}) }
 
 // releaseUnused closes the channels of g if it is over, and ends spawners that
 // nothing needs any more.
 func (m *Master) releaseUnused(g *generation) {
-	if g == m.gen || (m.candidate != nil && m.candidate.gen == g) {
+	if g == m.gen || g == m.candidateGeneration() {
 		return
 	}
-	for _, w := range m.workers {
-		if w.gen == g {
-			return
-		}
+	if m.pool.uses(g) {
+		return
 	}
 	g.close()
-	if !g.sp.dead {
-		g.sp.conn.Send(wire.ToSpawner{Type: wire.TypeRelease, Generation: g.number})
-	}
+	g.sp.release(g)
 	m.dismissUnused()
-}
-
-// server is what hooks see of this master.
-func (m *Master) server(cfg *settings.Config) *wire.Server {
-	s := &wire.Server{
-		Pid: os.Getpid(), ProcName: m.procNameOf(cfg), NumWorkers: m.target,
-		MasterName: m.name(), Address: []string{},
-	}
-	for _, l := range m.listeners {
-		s.Address = append(s.Address, l.Bind)
-	}
-	return s
 }

@@ -79,7 +79,7 @@ func (in *injected) look(what string, ok func(*Master) bool) (ended bool, code i
 		select {
 		case code := <-in.code:
 			return true, code
-		case in.m.events <- func() { answer <- ok(in.m) }:
+		case eventsOf(in.m) <- func() { answer <- ok(in.m) }:
 		}
 		select {
 		case code := <-in.code:
@@ -102,13 +102,13 @@ func (in *injected) read(name string) string {
 // serves reports whether one generation serves with both of its workers.
 func serves(m *Master) bool {
 	ready := 0
-	for _, w := range m.workers {
+	for _, w := range m.pool.workers {
 		if w.leaving || !w.ready || w.gen != m.gen {
 			return false
 		}
 		ready++
 	}
-	return m.state == running && m.candidate == nil && ready == 2 && m.front != nil && m.gen.taken
+	return m.state == running && m.candidate == nil && ready == 2 && m.front.current != nil && m.gen.taken
 }
 
 // The phases in which a call fails: prepare comes before, act meets it, and after that
@@ -121,13 +121,13 @@ var phases = []struct {
 }{
 	{"start", nil, nil, serves},
 	{"serve", nil, func(in *injected) {
-		in.m.post(func() { in.m.byAge()[0].proc.Signal(syscall.SIGKILL) })
-		in.look("the worker is gone", func(m *Master) bool { return m.lastAge > 2 })
+		in.m.post(func() { in.m.pool.byAge()[0].proc.Signal(syscall.SIGKILL) })
+		in.look("the worker is gone", func(m *Master) bool { return m.pool.lastAge > 2 })
 	}, serves},
 	{"reopen", nil, func(in *injected) { in.signal(syscall.SIGUSR1) }, serves},
-	{"reload", nil, func(in *injected) { in.signal(syscall.SIGHUP) }, func(m *Master) bool { return serves(m) && len(m.spawners) == 1 }},
+	{"reload", nil, func(in *injected) { in.signal(syscall.SIGHUP) }, func(m *Master) bool { return serves(m) && len(m.spawners.byPid) == 1 }},
 	{"upgrade", nil, func(in *injected) { in.signal(syscall.SIGUSR2) }, func(m *Master) bool {
-		return serves(m) && (m.successor == nil || m.successor.isReady)
+		return serves(m) && (m.upgrader.successor == nil || m.upgrader.successor.isReady)
 	}},
 	{"roll-back", []syscall.Signal{syscall.SIGUSR2, syscall.SIGWINCH}, func(in *injected) { in.signal(syscall.SIGHUP) }, serves},
 	{"shutdown", nil, func(in *injected) { in.signal(syscall.SIGTERM) }, func(*Master) bool { return false }},
@@ -185,7 +185,7 @@ func (in *injected) phase(prepare []syscall.Signal, act func(*injected), settled
 	for _, sig := range prepare {
 		in.signal(sig)
 		in.look(sig.String(), func(m *Master) bool {
-			return m.successor != nil && m.successor.isReady && (sig == syscall.SIGUSR2 || m.state == paused && len(m.workers) == 0)
+			return m.upgrader.successor != nil && m.upgrader.successor.isReady && (sig == syscall.SIGUSR2 || m.state == paused && len(m.pool.workers) == 0)
 		})
 	}
 	if act != nil {
@@ -214,7 +214,7 @@ func (in *injected) end(phase string) {
 		in.sys.mu.Unlock()
 		if link != nil {
 			link.Close()
-			in.look("the successor is gone", func(m *Master) bool { return m.successor == nil })
+			in.look("the successor is gone", func(m *Master) bool { return m.upgrader.successor == nil })
 		}
 		in.signal(syscall.SIGTERM)
 		var ended bool
@@ -231,9 +231,9 @@ func (in *injected) end(phase string) {
 	if all := in.log.String() + in.read("log"); code == exitcode.Resources && !strings.Contains(all, "RLIMIT_NOFILE") {
 		t.Errorf("nothing says which limit: %s", all)
 	}
-	in.m.outlets.Close()
+	in.m.logging.outlets.Close()
 	in.m.log.SetFile(nil)
-	closeFiles([]*os.File{in.m.access})
+	closeFiles([]*os.File{in.m.logging.access})
 	if in.m.gen != nil {
 		in.m.gen.close() // the end of the process does so
 	}

@@ -23,28 +23,118 @@ type logger struct {
 	gone  bool
 }
 
-// startLogger has the logger of a generation forked.
+// route sends the log lines of this process through r from now on, nil: into the files.
+// It returns the logger before.
+func (l *logging) route(r *logger) (before *logger) {
+	before, l.logger = l.logger, r
+	var end *os.File
+	var err error
+	if r != nil {
+		end, err = l.sys.duplicate(r.file)
+	}
+	if err == nil {
+		_, err = l.outlets.SetRelay(end)
+	}
+	if err != nil {
+		l.log.Errorf("The logger cannot be reached: %s", err)
+	}
+	return before
+}
+
+// letGo lets go of r, which ends when the front has done so too, and has written what it
+// was sent by then. One that hangs is ended.
+func (l *logging) letGo(r *logger) {
+	if r == nil || r.gone {
+		return
+	}
+	r.gone = true
+	r.probe.stop()
+	r.file.Close()
+	r.conn.Close()
+	l.left[r] = l.now()
+	l.after(spawnerGrace, func() { l.kill(r) })
+}
+
+// kill ends a logger that was let go, if it is still there.
+func (l *logging) kill(r *logger) {
+	if _, ok := l.left[r]; ok {
+		delete(l.left, r)
+		r.proc.Signal(syscall.SIGKILL)
+		r.proc.Release()
+	}
+}
+
+// killHanging ends the loggers that were let go quitGrace ago.
+func (l *logging) killHanging() {
+	for r, since := range l.left {
+		if l.now().Sub(since) > quitGrace {
+			l.kill(r)
+		}
+	}
+}
+
+// reopenLogs tells the logger to open its files again.
+func (l *logging) reopenLogs() {
+	if l.logger != nil && l.logger.proc != nil {
+		l.logger.proc.Signal(syscall.SIGUSR1)
+	}
+}
+
+// end makes the logger write what it has, and end, and reports whether that is to be
+// waited for: what was said last must not be lost. If the logger does not end by itself
+// it is killed, and ended is called.
+func (l *logging) end(ended func()) bool {
+	if l.logger == nil {
+		return false
+	}
+	if l.ends {
+		return true
+	}
+	l.ends = true
+	end, err := l.sys.duplicate(l.logger.file)
+	sent, _ := l.outlets.SetRelay(nil)
+	if err != nil || sent == nil {
+		return false
+	}
+	go func() {
+		<-sent.Done()
+		unix.Shutdown(int(end.Fd()), syscall.SHUT_WR)
+		end.Close()
+	}()
+	l.after(quitGrace, func() {
+		if l.logger != nil {
+			l.logger.proc.Signal(syscall.SIGKILL) // it hangs
+		}
+		l.logger = nil
+		ended()
+	})
+	return true
+}
+
+// startLogger forks the logger of a generation, from its spawner.
 func (m *Master) startLogger(g *generation, done func(*failure)) {
+	cannot := func(err error, files ...*os.File) {
+		closeFiles(files)
+		done(lack("the logger cannot be reached", err))
+	}
 	ours, theirs, err := m.sys.pair()
 	if err != nil {
-		done(lack("the logger cannot be reached", err))
+		cannot(err)
 		return
 	}
 	conn, end, err := m.controlPair()
 	if err != nil {
-		closeFiles([]*os.File{ours, theirs})
-		done(lack("the logger cannot be reached", err))
+		cannot(err, ours, theirs)
 		return
 	}
 	dump, err := m.sys.growing("indrik-stacks")
 	if err != nil {
 		conn.Close()
-		closeFiles([]*os.File{ours, theirs, end})
-		done(lack("the logger cannot be reached", err))
+		cannot(err, ours, theirs, end)
 		return
 	}
 	files := []*os.File{theirs, end, dump}
-	m.call(g.sp, wire.ToSpawner{Type: wire.TypeLogger, Generation: g.number}, files, func(r wire.FromSpawner) {
+	m.spawners.call(g.sp, wire.ToSpawner{Type: wire.TypeLogger, Generation: g.number}, files, func(r wire.FromSpawner) {
 		closeFiles([]*os.File{theirs, end})
 		if r.Type == wire.TypeFailed {
 			conn.Close()
@@ -52,134 +142,91 @@ func (m *Master) startLogger(g *generation, done func(*failure)) {
 			done(failed(r))
 			return
 		}
-		rl := &logger{proc: m.child(g.sp, r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
-		rl.probe = &probe{
-			m: m, role: "Logger", proc: rl.proc, dump: dump,
-			over: func() bool { return rl.gone || m.loggerEnds },
-			ask: func(done func()) {
-				rl.alive = done
-				conn.Send(wire.ToLogger{Type: wire.TypePing})
-			},
-		}
-		rl.probe.replace = func(text string) {
-			rl.proc.Signal(syscall.SIGKILL)
-			if m.logger != rl {
-				rl.close()
-				return
-			}
-			m.setLogger(nil) // first: what it is sent now nobody reads
-			rl.probe.tell(text)
-			rl.probe.tellReplaced()
-			m.after(m.loggerPause.died(m.now()), func() { m.replaceLogger(g) })
-		}
-		rl.probe.watch()
-		g.logger = rl
-		m.loggers[r.Pid] = true
-		hear(m, conn, func(wire.FromLogger) {
-			if rl.alive != nil {
-				rl.alive()
-			}
-		}, func() { m.loggerGone(g, rl) })
+		l := &logger{proc: m.child(g.sp, r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
+		m.watchLogger(g, l, dump)
+		g.logger = l
+		m.logging.loggers[r.Pid] = true
 		done(nil)
 	})
 }
 
-// controlPair makes a channel, of which the master keeps one end.
-func (m *Master) controlPair() (controlConn, *os.File, error) {
-	ours, theirs, err := m.sys.pair()
-	if err != nil {
-		return nil, nil, err
+// watchLogger asks the logger l of g from now on whether it lives, and replaces it when it
+// does not.
+func (m *Master) watchLogger(g *generation, l *logger, dump *os.File) {
+	l.probe = m.newProbe("Logger", l.proc, dump)
+	l.probe.over = func() bool { return l.gone || m.logging.ends }
+	l.probe.ask = func(done func()) {
+		l.alive = done
+		l.conn.Send(wire.ToLogger{Type: wire.TypePing})
 	}
-	conn, err := m.sys.connect(ours)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
+	l.probe.replace = func(text string) {
+		l.proc.Signal(syscall.SIGKILL)
+		if m.logging.logger != l {
+			m.logging.letGo(l)
+			return
+		}
+		m.setLogger(nil) // first: what it is sent now nobody reads
+		l.probe.tell(text)
+		l.probe.tellReplaced()
+		m.replaceLoggerLater(g)
 	}
-	return conn, theirs, nil
+	l.probe.watch()
+	receive(m, l.conn, func(wire.FromLogger) {
+		if l.alive != nil {
+			l.alive()
+		}
+	}, func() { m.loggerDied(g, l) })
 }
 
-// setLogger has the lines of all processes go through r from now on, nil: into the
-// files.
+// setLogger sends the lines of all processes through r from now on, nil: into the files.
 func (m *Master) setLogger(r *logger) {
-	before := m.logger
-	if r == before {
+	if r == m.logging.logger {
 		return
 	}
-	m.logger = r
-	var end *os.File
-	var err error
-	if r != nil {
-		end, err = m.sys.duplicate(r.file)
-	}
-	if err == nil {
-		_, err = m.outlets.SetRelay(end)
-	}
-	if err != nil {
-		m.log.Errorf("The logger cannot be reached: %s", err)
-	}
-	m.setLogLevel(m.cfg)
-	m.front.sendLogs()
-	before.close()
+	before := m.logging.route(r)
+	m.logging.setLevel(m.cfg)
+	m.sendLogs()
+	m.logging.letGo(before)
 }
 
-// close lets go of r, which ends when the front has done so too, and has written what it
-// was sent by then. One that hangs is ended.
-func (r *logger) close() {
-	if r == nil || r.gone {
-		return
-	}
-	r.gone = true
-	m := r.probe.m
-	r.probe.stop()
-	r.file.Close()
-	r.conn.Close()
-	m.leftLoggers[r] = m.now()
-	m.after(spawnerGrace, func() { m.killLogger(r) })
-}
-
-// killLogger ends a logger that was let go, if it is still there.
-func (m *Master) killLogger(r *logger) {
-	if _, ok := m.leftLoggers[r]; ok {
-		delete(m.leftLoggers, r)
-		r.proc.Signal(syscall.SIGKILL)
-		r.proc.Release()
-	}
-}
-
-// loggerGone is called when the process of r has ended.
-func (m *Master) loggerGone(g *generation, r *logger) {
-	if r.gone {
+// loggerDied is called when the process of l has ended.
+func (m *Master) loggerDied(g *generation, l *logger) {
+	if l.gone {
 		return // it was told to
 	}
-	r.gone = true
-	r.probe.stop()
-	r.proc.Release()
-	r.file.Close()
-	if m.logger != r {
-		return
+	l.gone = true
+	l.probe.stop()
+	l.proc.Release()
+	l.file.Close()
+	if m.logging.logger == l {
+		m.setLogger(nil)
+		m.on(loggerExited, occurrence{gen: g, pid: l.proc.Pid()})
 	}
-	m.setLogger(nil)
-	if m.state == quitting {
-		m.finish()
-		return
-	}
-	m.log.Errorf("The logger (pid:%d) has ended: until there is another one, lines go to errorlog and accesslog", r.proc.Pid())
-	m.after(m.loggerPause.died(m.now()), func() { m.replaceLogger(g) })
+}
+
+// replaceDeadLogger starts another logger after a pause.
+func (m *Master) replaceDeadLogger(o occurrence) {
+	m.log.Errorf("The logger (pid:%d) has ended: until there is another one, lines go to errorlog and accesslog", o.pid)
+	m.replaceLoggerLater(o.gen)
+}
+
+func (m *Master) replaceLoggerLater(g *generation) {
+	m.after(m.logging.pause.died(m.now()), func() { m.replaceLogger(g) })
 }
 
 // replaceLogger starts another logger for g, if that still serves.
 func (m *Master) replaceLogger(g *generation) {
-	if m.gen != g || g.sp.dead || m.logger != nil || m.state == quitting {
+	if m.gen != g || g.sp.dead || m.logging.logger != nil || m.state == quitting {
 		return
 	}
 	m.startLogger(g, func(f *failure) {
 		switch {
 		case f != nil:
 			m.log.Errorf("The logger cannot be started: %s", f.Error())
-		case m.gen == g && m.logger == nil && m.state != quitting:
+		case m.gen == g && m.logging.logger == nil && m.state != quitting:
 			m.setLogger(g.logger)
 		default:
-			g.logger.close()
+			m.logging.letGo(g.logger)
 		}
 	})
 }
@@ -189,53 +236,16 @@ func (m *Master) replaceLogger(g *generation) {
 func (m *Master) renewLogger(g *generation, next func()) {
 	before := g.logger
 	m.startLogger(g, func(f *failure) {
-		switch built := m.candidateGeneration() == g; {
+		switch isCandidate := m.candidateGeneration() == g; {
 		case f != nil:
 			m.log.Errorf("The logger cannot be started: %s", f.Error())
-		case m.state == quitting || m.gen != g && !built:
-			g.logger.close()
-		case built && m.gen != nil:
-			before.close() // the new one is taken when g is
+		case m.state == quitting || m.gen != g && !isCandidate:
+			m.logging.letGo(g.logger)
+		case isCandidate && m.gen != nil:
+			m.logging.letGo(before) // the new one is taken when g is
 		default:
 			m.setLogger(g.logger)
 		}
 		next()
 	})
-}
-
-// endLogger has the logger write what it has and end, and tells whether that is to be
-// waited for. What was said last must not be lost.
-func (m *Master) endLogger() bool {
-	if m.logger == nil {
-		return false
-	}
-	if m.loggerEnds {
-		return true
-	}
-	m.loggerEnds = true
-	end, err := m.sys.duplicate(m.logger.file)
-	sent, _ := m.outlets.SetRelay(nil)
-	if err != nil || sent == nil {
-		return false
-	}
-	go func() {
-		<-sent.Done()
-		unix.Shutdown(int(end.Fd()), syscall.SHUT_WR)
-		end.Close()
-	}()
-	m.after(quitGrace, func() {
-		if m.logger != nil {
-			m.logger.proc.Signal(syscall.SIGKILL) // it hangs
-		}
-		m.logger = nil
-		m.finish()
-	})
-	return true
-}
-
-// reopen has it open its files again.
-func (r *logger) reopen() {
-	if r != nil && r.proc != nil {
-		r.proc.Signal(syscall.SIGUSR1)
-	}
 }

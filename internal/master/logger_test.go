@@ -65,7 +65,7 @@ func TestLoggerDies(t *testing.T) {
 		w.wait()
 		w.expectLog("The logger (pid:", "has ended: until there is another one, lines go to errorlog and accesslog")
 		w.pass(time.Second)
-		if len(w.loggers) != 2 || w.m.logger == nil {
+		if len(w.loggers) != 2 || w.m.logging.logger == nil {
 			t.Errorf("%d loggers", len(w.loggers))
 		}
 		w.mute["logger"] = true
@@ -73,7 +73,7 @@ func TestLoggerDies(t *testing.T) {
 		w.expectLog("Logger (pid:", "has not answered for 6 s", "is replaced")
 		w.mute["logger"] = false
 		w.pass(time.Second)
-		if len(w.loggers) != 3 || w.m.logger == nil {
+		if len(w.loggers) != 3 || w.m.logging.logger == nil {
 			t.Errorf("%d loggers", len(w.loggers))
 		}
 		w.failures[wire.TypeLogger] = "no logger"
@@ -101,7 +101,7 @@ func TestReloadReplacesTheLogger(t *testing.T) {
 		w.logged = false
 		w.signal(syscall.SIGHUP)
 		w.pass(time.Second)
-		if w.m.logger != nil {
+		if w.m.logging.logger != nil {
 			t.Error("there is a logger that nobody needs")
 		}
 	})
@@ -118,7 +118,7 @@ func TestHookChangesTheLogger(t *testing.T) {
 		w.spawner().conn.tell(wire.FromSpawner{Type: wire.TypeOK, Call: call, Logger: true})
 		w.pass(time.Second)
 		w.expectState(running)
-		if w.m.logger == nil {
+		if w.m.logging.logger == nil {
 			t.Error("there is no logger")
 		}
 		w.logger().die()

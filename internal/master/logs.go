@@ -2,13 +2,32 @@ package master
 
 import (
 	"os"
-	"syscall"
 	"time"
 
 	"indrik/internal/listen"
+	"indrik/internal/outlets"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
 )
+
+// logging is where the log lines of this master and its front go, and what the log has
+// said already.
+type logging struct {
+	base
+	outlets *outlets.Outlets
+	access  *os.File    // access log; nil: there is none
+	gauge   *time.Timer // runs watchBacklog
+
+	logger  *logger               // through which log lines go, nil: none
+	loggers map[int]bool          // by pid
+	left    map[*logger]time.Time // those that were let go, and when: they may still write
+	pause   backoff
+	ends    bool // the logger was told to, at the end of this process
+
+	python   string // the interpreter, when the log told it last
+	file     string // the config file, likewise
+	toldKind bool   // the log says which kind of worker is used
+}
 
 // logFiles are the open files of the logs of one configuration.
 type logFiles struct {
@@ -22,19 +41,19 @@ func (l *logFiles) close() {
 	}
 }
 
-// openLogFiles opens the log files that cfg names, and changes nothing yet.
-func (m *Master) openLogFiles(cfg *settings.Config) (*logFiles, error) {
+// open opens the log files that cfg names, and changes nothing yet.
+func (l *logging) open(cfg *settings.Config) (*logFiles, error) {
 	uid, gid := owner(cfg)
 	path := cfg.Errorlog()
 	if path == "" { // None: Gunicorn has no handler then
 		path, uid, gid = os.DevNull, -1, -1
 	}
-	errors, err := m.sys.openLog(path, uid, gid)
+	errors, err := l.sys.openLog(path, uid, gid)
 	if err != nil {
 		return nil, err
 	}
 	uid, gid = owner(cfg)
-	access, err := m.openAccessLog(cfg.Accesslog(), uid, gid)
+	access, err := l.openAccessLog(cfg.Accesslog(), uid, gid)
 	if err != nil {
 		errors.Close()
 		return nil, err
@@ -42,130 +61,91 @@ func (m *Master) openLogFiles(cfg *settings.Config) (*logFiles, error) {
 	return &logFiles{errors, access}, nil
 }
 
-// useLogs directs all logs to files, which it takes over, as cfg says.
-func (m *Master) useLogs(cfg *settings.Config, files *logFiles) {
-	m.setLogLevel(cfg)
-	m.log.SetFile(files.errors)
-	m.log.SetFormat(cfg.LogFormat(), "master")
-	closeFiles([]*os.File{m.access})
-	m.access = files.access
-	m.outlets.Set(cfg.SyslogSink(), cfg.StatsdSink())
-	m.front.sendLogs()
-}
-
-// openLogs opens the log files of cfg, and directs all logs there.
-func (m *Master) openLogs(cfg *settings.Config) error {
-	files, err := m.openLogFiles(cfg)
-	if err != nil {
-		return err
-	}
-	m.useLogs(cfg, files)
-	return nil
-}
-
-// setLogLevel: with a logger Python's logging decides.
-func (m *Master) setLogLevel(cfg *settings.Config) {
-	if m.logger != nil {
-		m.log.SetLevel(m.logger.level)
-		return
-	}
-	m.log.SetLevel(cfg.Loglevel())
-}
-
 // openAccessLog opens the access log, nil for none.
-func (m *Master) openAccessLog(path string, uid, gid int) (*os.File, error) {
+func (l *logging) openAccessLog(path string, uid, gid int) (*os.File, error) {
 	switch path {
 	case "":
 		return nil, nil
 	case "-":
-		return m.sys.duplicate(os.Stdout)
+		return l.sys.duplicate(os.Stdout)
 	}
-	return m.sys.openLog(path, uid, gid)
+	return l.sys.openLog(path, uid, gid)
 }
 
-// reopenLogs opens every log file again, here and in every process (USR1).
-func (m *Master) reopenLogs() {
-	if m.cfg == nil {
-		return
-	}
-	if err := m.openLogs(m.cfg); err != nil {
-		m.log.Errorf("Cannot open the log files again, the old ones are kept: %s", err)
-	}
-	for _, sp := range m.spawners {
-		if !sp.leaving {
-			m.reopenIn(sp)
-		}
-	}
-	for _, w := range m.workers {
-		if w.proc != nil {
-			w.proc.Signal(syscall.SIGUSR1)
-		}
-	}
-	m.logger.reopen()
+// use directs all logs of this process to files, which it takes over, as cfg says.
+func (l *logging) use(cfg *settings.Config, files *logFiles) {
+	l.setLevel(cfg)
+	l.log.SetFile(files.errors)
+	l.log.SetFormat(cfg.LogFormat(), "master")
+	closeFiles([]*os.File{l.access})
+	l.access = files.access
+	l.outlets.Set(cfg.SyslogSink(), cfg.StatsdSink())
 }
 
-// sendLogs tells the front where its logs go.
-func (f *front) sendLogs() {
-	if f == nil {
+// setLevel sets which lines are written. With a logger Python's logging decides.
+func (l *logging) setLevel(cfg *settings.Config) {
+	if l.logger != nil {
+		l.log.SetLevel(l.logger.level)
 		return
 	}
-	m := f.m
-	msg := wire.ToFront{
-		Type: wire.TypeLogs, Error: true, Level: m.cfg.Loglevel(), Format: m.cfg.LogFormat(), Syslog: m.cfg.SyslogSink(), Statsd: m.cfg.StatsdSink(),
+	l.log.SetLevel(cfg.Loglevel())
+}
+
+// message tells a front where its logs go.
+func (l *logging) message(cfg *settings.Config) (msg wire.ToFront, files []*os.File) {
+	msg = wire.ToFront{
+		Type: wire.TypeLogs, Error: true, Level: cfg.Loglevel(), Format: cfg.LogFormat(), Syslog: cfg.SyslogSink(), Statsd: cfg.StatsdSink(),
 	}
-	var files []*os.File
 	// With a logger the access log is Python's to write.
-	if m.access != nil && m.logger == nil {
+	if l.access != nil && l.logger == nil {
 		msg.Access = true
-		files = append(files, m.access)
+		files = append(files, l.access)
 	}
-	files = append(files, m.log.File())
-	if m.logger != nil {
-		msg.Logger, msg.Level = true, m.logger.level
-		files = append(files, m.logger.file)
+	files = append(files, l.log.File())
+	if l.logger != nil {
+		msg.Logger, msg.Level = true, l.logger.level
+		files = append(files, l.logger.file)
 	}
-	f.send(msg, files...)
+	return msg, files
 }
 
-// countWorkers notes how many workers there are, whenever that changes.
-func (m *Master) countWorkers() {
-	n := 0
-	for _, w := range m.workers {
-		if w.pid != 0 {
-			n++
-		}
+// tellKind logs the kind of worker, once.
+func (l *logging) tellKind(cfg *settings.Config) {
+	if !l.toldKind {
+		l.toldKind = true
+		l.log.Infof("Using worker: %s", cfg.KindForLog())
 	}
-	if n == m.counted {
-		return
+}
+
+// tellSources logs which Python runs a generation, and the config file that was read, if
+// they are others than before.
+func (l *logging) tellSources(python, file string) {
+	if python != "" && python != l.python {
+		l.log.Infof("Using Python: %s", python)
 	}
-	m.counted = n
-	for _, sp := range m.spawners {
-		if sp.lingers {
-			m.tellWorkers(sp)
-		}
+	if file != "" && file != l.file {
+		l.log.Infof("Configuration: %s", file)
 	}
-	m.log.Debugf("%d workers", n)
-	m.outlets.View().Statsd.Gauge("gunicorn.workers", n)
+	l.python, l.file = python, file
 }
 
 // backlogEvery is how often the backlog is measured.
 const backlogEvery = time.Second
 
-// watchBacklog measures how many connections wait to be accepted, from now on, if the
-// configuration that serves wants it. Otherwise there is no timer that would wake an
-// idle master.
-func (m *Master) watchBacklog() {
-	if m.gauge != nil {
-		m.gauge.Stop()
+// watchBacklog measures how many connections wait to be accepted, from now on and as long
+// as wanted says so. Otherwise there is no timer that would wake an idle master.
+func (l *logging) watchBacklog(listeners func() []*listen.Listener, wanted func() bool) {
+	if l.gauge != nil {
+		l.gauge.Stop()
 	}
-	if !m.cfg.EnableBacklogMetric() || m.state == quitting {
+	if !wanted() {
 		return
 	}
-	if n := backlog(m.listeners); n >= 0 {
-		m.log.Debugf("socket backlog: %d", n)
-		m.outlets.View().Statsd.Histogram("gunicorn.backlog", n)
+	if n := backlog(listeners()); n >= 0 {
+		l.log.Debugf("socket backlog: %d", n)
+		l.outlets.View().Statsd.Histogram("gunicorn.backlog", n)
 	}
-	m.gauge = m.after(backlogEvery, m.watchBacklog)
+	l.gauge = l.after(backlogEvery, func() { l.watchBacklog(listeners, wanted) })
 }
 
 // backlog is how many connections wait in the accept queues, −1 where that cannot be

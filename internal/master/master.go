@@ -5,101 +5,44 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
 	"indrik/internal/errlog"
 	"indrik/internal/exitcode"
-	"indrik/internal/listen"
 	"indrik/internal/notify"
 	"indrik/internal/outlets"
-	"indrik/internal/pidfile"
 	"indrik/internal/settings"
 	"indrik/internal/status"
+	"indrik/internal/wire"
 )
 
-// Master is one master process. All of its fields belong to the goroutine
-// that runs its loop.
+// Master is one master process. All of its fields belong to the goroutine that runs its
+// loop. What concerns one kind of process, or one task, is in a part of its own, which
+// knows nothing of the others except what it was given.
 type Master struct {
-	opts  Options
-	sys   *system
-	log   *errlog.Log
-	state state
-	start time.Time
+	base
+	opts Options
 
-	events     chan func()
-	arrived    []syscall.Signal             // a moment ago: see signalled
-	handled    map[syscall.Signal]time.Time // when each came last
-	hinted     map[syscall.Signal]bool      // the log says what to do about one that came to a spawner
-	deferred   []syscall.Signal             // to be handled once running
-	over       bool                         // the loop ends
-	code       int                          // with this exit code
-	reason     string                       // and this reason, if it is a failure
-	silent     bool                         // why was said already, before there was a log
-	reports    int                          // of stacks that are awaited before the end
-	drains     int                          // by TERM or WINCH, so far
-	drainUntil time.Time                    // when a drain is to be over
-	patient    bool                         // in quitting: workers have time for what is to be run at their end
+	state     state
+	cfg       *settings.Config // of the generation that serves
+	gen       *generation      // serves; nil until its workers are being made
+	candidate *candidate       // is being made; nil if none is
 
-	cfg        *settings.Config // of the generation that serves
-	target     int              // how many workers there should be
-	told       int              // the target that nworkers_changed heard of last, −1: none
-	gen        *generation      // serves; nil until its workers are being made
-	candidate  *candidate       // is being made; nil if none is
-	python     string           // the interpreter, when the log told it last
-	file       string           // the config file, likewise
-	toldClass  bool             // the log says which kind of worker is used
-	rebuild    backoff          // of generations made because their spawner died
-	spawners   map[int]*spawner // by pid
-	workers    map[int]*worker  // by number
-	lastAge    int
-	lastGen    int
-	obituaries map[int]*obituary // of workers that died, until the front has said what they ran
-	oomKills   int               // that the control group has seen, when looked last
-	respawn    backoff
-	respawner  *time.Timer // runs balance when the pause is over
-
-	serving                       bool // workers are ready, or were: the front may accept
-	front                         *front
-	fronts                        int // started so far
-	frontPause                    backoff
-	attributes                    map[string]string // what hooks have put on `server`, when a spawner was asked last
-	tickets                       tickets
-	watcher                       *time.Timer // runs watchCertificates
-	reloader                      reloader
-	rotator                       *time.Timer // runs rotateTickets
-	gauge                         *time.Timer // runs watchBacklog
-	access                        *os.File    // access log
-	outlets                       *outlets.Outlets
-	logger                        *logger               // through which log lines go, nil: none
-	loggers                       map[int]bool          // by pid
-	leftLoggers                   map[*logger]time.Time // those that were let go, and when: they may still write
-	loggerPause                   backoff
-	loggerEnds                    bool // it was told to, at the end of this process
-	said                          bool // the last line of the log
-	counted                       int  // workers, when told last
-	listeners                     []*listen.Listener
-	control                       controlSocket
-	ended                         chan struct{} // closed when the loop has ended
-	reloads, failedReloads, kills int           // so far
-	lastReload                    *status.Reload
-	upgradeFailure                string // of the last one
-	deaths                        []status.Death
-	lastID                        int
-
-	pid       *pidfile.File
-	notify    *notify.Notifier
-	still     string         // why the watchdog is not fed
-	readySeen time.Time      // when there was a worker that was ready, or none was to be
-	release   func(code int) // lets the command that started a daemon return
-	daemon    process        // the daemon that this command started
-
-	upgraded    bool  // another master started this one
-	predecessor *link // that one, until promotion
-	successor   *link // the master that this one started
-	pausing     bool  // WINCH came, and the front still has requests
-	pauseLater  bool  // WINCH came before the successor was ready
+	pool     pool          // the workers
+	front    frontLink     // the front, and the listening sockets
+	spawners spawners      // the Python processes that fork workers
+	upgrader upgrader      // the other master of a hot upgrade
+	logging  logging       // log files, the logger, metrics
+	tls      tlsKeys       // certificates and session tickets
+	reloader reloader      // code that changes
+	deaths   obituaries    // what there is to say of workers that died
+	inbox    inbox         // signals
+	service  service       // the service manager
+	stacks   stacks        // of processes that hang
+	control  controlSocket // commands of operators
+	history  history       // what commands tell of the past
+	ending   ending        // how, and how far, the server ends
 }
 
 // Run is the whole life of a master process; it returns the exit code.
@@ -108,7 +51,7 @@ func Run(o Options) int {
 	// than the time that collecting it takes.
 	debug.SetGCPercent(20)
 	m := newMaster(o, realSystem())
-	defer m.outlets.Close()
+	defer m.logging.outlets.Close()
 	if m.sys.daemonized() {
 		m.becomeDaemon()
 	}
@@ -116,48 +59,45 @@ func Run(o Options) int {
 }
 
 func newMaster(o Options, sys *system) *Master {
-	m := &Master{
-		opts:        o,
-		sys:         sys,
-		log:         errlog.New(o.Stderr),
-		start:       sys.now(),
-		events:      make(chan func(), 64),
-		ended:       make(chan struct{}),
-		deaths:      []status.Death{},
-		spawners:    map[int]*spawner{},
-		workers:     map[int]*worker{},
-		loggers:     map[int]bool{},
-		leftLoggers: map[*logger]time.Time{},
-		obituaries:  map[int]*obituary{},
-		oomKills:    sys.oomKills(),
-		told:        -1,
-		notify:      notify.New(sys.getenv),
-	}
-	m.control.m = m
-	m.outlets = outlets.New(m.log, "master")
+	log := errlog.New(o.Stderr)
+	b := base{&eventLoop{sys, make(chan func(), 64)}, sys, log}
+	m := &Master{base: b, opts: o}
+	m.front = frontLink{base: b}
+	m.pool = pool{base: b, front: &m.front, forgotten: m.workerForgotten, workers: map[int]*worker{}, told: -1}
+	m.spawners = spawners{base: b, opts: &m.opts, byPid: map[int]*spawner{}}
+	m.upgrader = upgrader{base: b}
+	m.logging = logging{base: b, outlets: outlets.New(log, "master"), loggers: map[int]bool{}, left: map[*logger]time.Time{}}
+	m.tls = tlsKeys{base: b}
+	m.stacks = stacks{base: b, arrived: m.exitIfDone}
+	m.reloader = reloader{base: b}
+	m.control = controlSocket{base: b, handler: &controlHandler{m}}
+	m.history = history{deaths: []status.Death{}}
+	m.ending = ending{ended: make(chan struct{})}
+	m.deaths = obituaries{base: b, open: map[int]*obituary{}, oomKills: sys.oomKills(), told: m.recordDeath}
+	m.inbox = inbox{handled: map[syscall.Signal]time.Time{}, hinted: map[syscall.Signal]bool{}}
+	m.service = service{base: b, notify: notify.New(sys.getenv), started: sys.now()}
 	return m
 }
 
-// now is the time by the clock of the system.
-func (m *Master) now() time.Time { return m.sys.now() }
-
+// run runs the loop until the server has ended, and returns the exit code.
 func (m *Master) run() int {
-	heard := append(make([]os.Signal, 0, 1+len(signals)), syscall.SIGCHLD)
+	heard := []os.Signal{syscall.SIGCHLD}
 	for s := range signals {
 		heard = append(heard, s)
 	}
-	sigs := m.sys.signals(heard...)
+	arriving := m.sys.signals(heard...)
 	m.sys.protect(m.log.Debugf)
 	if err := m.inherit(); err != nil {
 		return m.refuse(err)
 	}
 	m.boot()
-	defer close(m.ended)
-	for !m.over {
+	defer close(m.ending.ended)
+	events := m.loop.(*eventLoop).events
+	for !m.ending.over {
 		select {
-		case f := <-m.events:
+		case f := <-events:
 			f()
-		case s := <-sigs:
+		case s := <-arriving:
 			if s == syscall.SIGCHLD {
 				m.reap()
 			} else {
@@ -166,94 +106,53 @@ func (m *Master) run() int {
 		}
 		m.control.settle()
 	}
-	return m.code
-}
-
-// post has f run by the loop. It may be called from any goroutine but the loop's.
-func (m *Master) post(f func()) { m.events <- f }
-
-// hear has the loop act on each message that comes over conn, if act is not nil, and then
-// on its end, which is when no process holds the other end any more.
-func hear[T any](m *Master, conn controlConn, act func(T), end func()) {
-	go func() {
-		defer conn.Close()
-		for {
-			var msg T
-			files, err := conn.Recv(&msg)
-			closeFiles(files) // nobody sends the master any
-			if err != nil {
-				break
-			}
-			if act != nil {
-				m.post(func() { act(msg) })
-			}
-		}
-		if end != nil {
-			m.post(end)
-		}
-	}()
-}
-
-// after has f run by the loop after d.
-func (m *Master) after(d time.Duration, f func()) *time.Timer {
-	return m.sys.after(d, func() { m.post(f) })
+	return m.ending.code
 }
 
 // refuse says why the server does not start, and returns the exit code.
 func (m *Master) refuse(err error) int {
-	m.over, m.code = true, exitcode.Config
+	m.ending.over, m.ending.code = true, exitcode.Config
 	if f := (*failure)(nil); errors.As(err, &f) {
-		m.code = f.code
+		m.ending.code = f.code
 	}
 	m.say(err.Error())
-	if m.predecessor != nil {
-		m.predecessor.failed(err.Error())
-	}
-	return m.code
+	m.upgrader.tellFailure(err.Error())
+	return m.ending.code
 }
 
 // name is how this master calls itself in the log.
 func (m *Master) name() string {
-	if m.predecessor != nil {
+	if m.upgrader.predecessor != nil {
 		return "Master.2"
 	}
 	return "Master"
 }
 
-// procName is what titles have in brackets.
-func (m *Master) procName() string { return m.procNameOf(m.cfg) }
+// procName returns the text that titles have in brackets, for a configuration.
+func (m *Master) procName(cfg *settings.Config) string { return cfg.ProcName() + m.upgrader.suffix() }
 
-func (m *Master) procNameOf(cfg *settings.Config) string {
-	name := cfg.ProcName()
-	if m.predecessor != nil {
-		name += ".2"
-	}
-	return name
+// title returns the title of a process of this master.
+func (m *Master) title(role string) string {
+	return fmt.Sprintf("indrik: %s [%s]", role, m.procName(m.cfg))
 }
 
-func title(role, name string) string { return fmt.Sprintf("indrik: %s [%s]", role, name) }
-
-// pidPath is where this master keeps its pid file, "" for none.
+// pidPath returns where this master keeps its pid file, "" for none.
 func (m *Master) pidPath(cfg *settings.Config) string {
 	path := cfg.Pidfile()
 	if path == "" {
 		return ""
 	}
-	if m.predecessor != nil {
-		path += ".2"
-	}
-	return path
+	return path + m.upgrader.suffix()
 }
 
-// bindNames is what `Listening at:` lists.
-func (m *Master) bindNames() string {
-	urls := make([]string, 0, len(m.listeners))
-	for _, l := range m.listeners {
-		url := l.URL()
-		if rest, ok := strings.CutPrefix(url, "http:"); ok && m.cfg.TLS() {
-			url = "https:" + rest
-		}
-		urls = append(urls, url)
+// server is what hooks see of this master.
+func (m *Master) server(cfg *settings.Config) *wire.Server {
+	s := &wire.Server{
+		Pid: os.Getpid(), ProcName: m.procName(cfg), NumWorkers: m.pool.target,
+		MasterName: m.name(), Address: []string{},
 	}
-	return strings.Join(urls, ",")
+	for _, l := range m.front.listeners {
+		s.Address = append(s.Address, l.Bind)
+	}
+	return s
 }

@@ -28,46 +28,52 @@ type obituary struct {
 	stack string
 }
 
-// noteDeath prepares the obituary of a worker that died of itself while it served. It
-// is told when the front has said what the worker ran.
-func (m *Master) noteDeath(w *worker, code int, sig syscall.Signal, peak int) {
-	if !w.ready || w.aborted || w.killed || m.state == quitting || m.front == nil ||
-		sig == 0 && code == 0 || sig == syscall.SIGTERM || sig == syscall.SIGQUIT || sig == syscall.SIGINT {
+// obituaries are those of workers that died, until the front has said what they ran.
+type obituaries struct {
+	base
+	open     map[int]*obituary // by the age of the worker
+	oomKills int               // that the control group has seen, when looked last
+	told     func(*obituary, wire.FromFront)
+}
+
+// write prepares the obituary of a worker that died of itself while it served. It
+// is told when the front has said what the worker ran, or after obituaryWait.
+func (all *obituaries) write(w *worker, d death) {
+	if !w.ready || w.aborted || w.killed || d.signal == 0 && d.code == 0 ||
+		d.signal == syscall.SIGTERM || d.signal == syscall.SIGQUIT || d.signal == syscall.SIGINT {
 		return
 	}
-	o := &obituary{how: "was sent " + signalName(sig), pid: w.pid, lived: m.now().Sub(w.readyAt), peak: peak, stack: crashStack(w.dump)}
-	if sig == 0 {
-		o.how = fmt.Sprintf("exited with code %d", code)
+	o := &obituary{how: "was sent " + signalName(d.signal), pid: w.pid, lived: all.now().Sub(w.readyAt), peak: d.peak, stack: crashStack(w.dump)}
+	if d.signal == 0 {
+		o.how = fmt.Sprintf("exited with code %d", d.code)
 	}
-	if sig == syscall.SIGKILL {
-		before := m.oomKills
-		m.oomKills = m.sys.oomKills()
-		o.oom = max(0, m.oomKills-before)
+	if d.signal == syscall.SIGKILL {
+		before := all.oomKills
+		all.oomKills = all.sys.oomKills()
+		o.oom = max(0, all.oomKills-before)
 	}
-	m.obituaries[w.age] = o
+	all.open[w.age] = o
 	if w.lost != nil {
-		m.tellDeath(*w.lost)
+		all.tell(*w.lost)
 		return
 	}
 	age := w.age
-	m.after(obituaryWait, func() { m.tellDeath(wire.FromFront{Age: age}) })
+	all.after(obituaryWait, func() { all.tell(wire.FromFront{Age: age}) })
 }
 
-// tellDeath logs the obituary of a worker, once.
-func (m *Master) tellDeath(msg wire.FromFront) {
-	o := m.obituaries[msg.Age]
+// tell logs the obituary of a worker, once, and reports whether there is one.
+func (all *obituaries) tell(msg wire.FromFront) bool {
+	o := all.open[msg.Age]
 	if o == nil {
-		// The front has seen its end before the spawner has told of it.
-		if w := m.workers[msg.Age]; w != nil {
-			w.lost = &msg
-		}
-		return
+		return false
 	}
-	delete(m.obituaries, msg.Age)
-	m.log.Errorf("%s", o.text(msg))
-	m.recordDeath(o, msg)
+	delete(all.open, msg.Age)
+	all.log.Errorf("%s", o.text(msg))
+	all.told(o, msg)
+	return true
 }
 
+// text returns the obituary with what the front has said, if it has.
 func (o *obituary) text(msg wire.FromFront) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Worker (pid:%d) %s after %s", o.pid, o.how, spell(o.lived))

@@ -13,11 +13,11 @@ import (
 // successor the connections stay, and requests wait until HUP or TTIN.
 func (m *Master) pause() {
 	switch {
-	case m.successor != nil && !m.successor.isReady:
-		m.log.Infof("The workers leave once the successor (pid:%d) is ready", m.successor.pid)
-		m.pauseLater = true
+	case m.upgrader.successor != nil && !m.upgrader.successor.isReady:
+		m.log.Infof("The workers leave once the successor (pid:%d) is ready", m.upgrader.successor.pid)
+		m.upgrader.pauseLater = true
 		return
-	case m.successor == nil && !m.cfg.Daemon():
+	case m.upgrader.successor == nil && !m.cfg.Daemon():
 		m.log.Debugf("SIGWINCH ignored. Not daemonized")
 		return
 	}
@@ -27,17 +27,24 @@ func (m *Master) pause() {
 	}
 	m.enter(paused)
 	m.tellNone()
-	if m.successor == nil {
+	if m.upgrader.successor == nil {
 		m.balance()
 		return
 	}
-	m.pausing = true
-	m.tellEnd(m.now().Add(m.gen.gracefulTimeout()))
-	m.front.drain(wire.ToFront{Handover: true, Accept: wire.AcceptStop}, func() {
-		m.pausing = false
-		m.balance()
-	})
+	m.upgrader.pausing = true
+	m.pool.tellEnd(m.now().Add(m.gen.gracefulTimeout()))
+	if !m.front.drain(wire.ToFront{Handover: true, Accept: wire.AcceptStop}) {
+		m.on(drained, occurrence{})
+	}
 	m.expireAfter(m.gen.gracefulTimeout())
+}
+
+// letWorkersLeave ends the workers when the front has finished its requests.
+func (m *Master) letWorkersLeave(occurrence) {
+	if m.upgrader.pausing {
+		m.upgrader.pausing = false
+		m.balance()
+	}
 }
 
 // restore brings the workers back (HUP while paused). With a successor alive
@@ -45,7 +52,7 @@ func (m *Master) pause() {
 // app, that they had. Otherwise it is a reload.
 func (m *Master) restore() {
 	m.log.Infof("Hang up: %s", m.name())
-	if m.successor == nil || m.gen.isLost() {
+	if m.upgrader.successor == nil || m.gen.isLost() {
 		m.renew()
 		return
 	}
@@ -67,48 +74,45 @@ func (m *Master) restoreOne() {
 
 // unpause takes requests again.
 func (m *Master) unpause() {
-	m.pausing = false
-	m.tellEnd(time.Time{})
-	if m.front == nil {
+	m.upgrader.pausing = false
+	m.pool.tellEnd(time.Time{})
+	if m.front.current == nil {
 		m.replaceFront()
 	} else {
-		m.front.drained = nil
-		m.front.send(wire.ToFront{Type: wire.TypeResume})
-		m.front.sendListeners()
+		m.front.resume()
 	}
 	m.enter(running)
 }
 
-// drain tells the front to finish what it has, as msg says; done is called when
-// nothing is left.
-func (f *front) drain(msg wire.ToFront, done func()) {
-	if f == nil {
-		done()
-		return
+// pauseForSuccessor does a WINCH that has waited until the successor is ready.
+func (m *Master) pauseForSuccessor(occurrence) {
+	if m.upgrader.pauseLater {
+		m.upgrader.pauseLater = false
+		m.pause()
 	}
-	f.drained = func() {
-		f.drained = nil
-		done()
-	}
-	msg.Type = wire.TypeDrain
-	f.send(msg)
 }
 
-// expireAfter has the front answer what is still running after d with 504, unless it
-// is done by then, or has since been told something else: each drain has its own time.
-func (m *Master) expireAfter(d time.Duration) {
-	m.drains++
-	drain := m.drains
-	still := func() bool { return m.drains == drain && (m.pausing || m.state == draining) }
-	m.after(d, func() {
-		if !still() {
-			return
-		}
-		m.front.send(wire.ToFront{Type: wire.TypeExpire})
-		m.after(expireGrace, func() {
-			if still() && m.front != nil && m.front.drained != nil {
-				m.front.drained()
-			}
-		})
-	})
+// dropPause drops a WINCH that waits.
+func (m *Master) dropPause(occurrence) { m.upgrader.pauseLater = false }
+
+// keepWorkers drops a WINCH that waits for a successor which serves no more.
+func (m *Master) keepWorkers(occurrence) {
+	if m.upgrader.pauseLater {
+		m.upgrader.pauseLater = false
+		m.log.Warnf("The workers stay: there is no successor to take over")
+	}
+}
+
+// serveAlone brings back workers that have left in favour of a successor which serves
+// no more.
+func (m *Master) serveAlone(o occurrence) {
+	m.keepWorkers(o)
+	if !m.gen.isLost() {
+		m.log.Warnf("No successor serves any more: the workers come back")
+		m.setTarget(m.cfg.Workers())
+		m.unpause()
+		m.balance()
+	} else if m.candidate == nil {
+		m.renew()
+	}
 }

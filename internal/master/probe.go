@@ -31,7 +31,10 @@ const (
 // that hangs is made to write its stacks, and ended: its end leads to another one, as any
 // other death.
 type probe struct {
-	m    *Master
+	base
+	stacks *stacks
+	ending func() bool // the whole server ends
+
 	role string // as the log calls it
 	proc process
 	dump *os.File             // where it writes its stacks
@@ -50,10 +53,10 @@ type probe struct {
 
 // watch begins to ask.
 func (p *probe) watch() {
-	p.timer = p.m.after(probeEvery, p.begin)
+	p.timer = p.after(probeEvery, p.begin)
 }
 
-func (p *probe) ended() bool { return p.over() || p.m.state == quitting || p.m.over }
+func (p *probe) ended() bool { return p.over() || p.ending() }
 
 // stop ends it; the dump file is closed with it.
 func (p *probe) stop() {
@@ -77,7 +80,7 @@ func (p *probe) begin() {
 	if p.ended() {
 		return
 	}
-	p.since = p.m.now()
+	p.since = p.now()
 	if p.busy != nil {
 		if d := p.busy(); d > 0 {
 			p.lookWhileBusy(d)
@@ -109,12 +112,12 @@ func (p *probe) answered() {
 
 // lookLater looks after a while whether the process has answered.
 func (p *probe) lookLater() {
-	due := p.m.now().Add(strikeEvery)
-	p.timer = p.m.after(strikeEvery, func() {
+	due := p.now().Add(strikeEvery)
+	p.timer = p.after(strikeEvery, func() {
 		if p.ended() || !p.asked {
 			return
 		}
-		if p.m.now().Sub(due) < lateLook && !p.m.sys.traced(p.proc.Pid()) {
+		if p.now().Sub(due) < lateLook && !p.sys.traced(p.proc.Pid()) {
 			p.strikes++
 		}
 		if p.hangs() {
@@ -129,8 +132,8 @@ func (p *probe) lookLater() {
 // it was stopped. If it takes long the log shows what it does.
 func (p *probe) lookWhileBusy(d time.Duration) {
 	switch {
-	case p.m.sys.traced(p.proc.Pid()):
-	case p.m.sys.stopped(p.proc.Pid()):
+	case p.sys.traced(p.proc.Pid()):
+	case p.sys.stopped(p.proc.Pid()):
 		if p.strikes++; p.hangs() || p.strikes > 1 {
 			p.strikes = 0
 			p.show("was stopped (SIGSTOP) and is continued", p.tell)
@@ -144,8 +147,8 @@ func (p *probe) lookWhileBusy(d time.Duration) {
 
 // end makes the process write its stacks, and ends it unless it answers after all.
 func (p *probe) end() {
-	stopped := p.m.sys.stopped(p.proc.Pid())
-	text := fmt.Sprintf("has not answered for %.0f s", p.m.now().Sub(p.since).Seconds())
+	stopped := p.sys.stopped(p.proc.Pid())
+	text := fmt.Sprintf("has not answered for %.0f s", p.now().Sub(p.since).Seconds())
 	if stopped {
 		text += ", since it was stopped (SIGSTOP)"
 	}
@@ -155,7 +158,7 @@ func (p *probe) end() {
 			p.tell(text)
 		case !p.asked:
 			p.tell(text)
-			p.m.log.Warnf("%s (pid:%d) answers again, and goes on", p.role, p.proc.Pid())
+			p.log.Warnf("%s (pid:%d) answers again, and goes on", p.role, p.proc.Pid())
 		case p.replace != nil:
 			p.replace(text)
 		default:
@@ -166,15 +169,15 @@ func (p *probe) end() {
 	})
 }
 
-func (p *probe) tell(text string) { p.m.log.Errorf("%s", text) }
+func (p *probe) tell(text string) { p.log.Errorf("%s", text) }
 
-func (p *probe) tellReplaced() { p.m.log.Errorf("%s (pid:%d) is replaced", p.role, p.proc.Pid()) }
+func (p *probe) tellReplaced() { p.log.Errorf("%s (pid:%d) is replaced", p.role, p.proc.Pid()) }
 
 // show gives next a text about the process with its stacks, if it can write them. A
 // process that was stopped is continued for that.
 func (p *probe) show(text string, next func(string)) {
 	p.proc.Signal(syscall.SIGCONT)
-	p.m.dumpOf(p.proc, p.dump, stackGrace, func(stacks string) {
+	p.stacks.dump(p.proc, p.dump, stackGrace, func(stacks string) {
 		line := fmt.Sprintf("%s (pid:%d) %s", p.role, p.proc.Pid(), text)
 		if stacks != "" {
 			line += "\n" + strings.TrimRight(stacks, "\n")

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"indrik/internal/errlog"
 	"indrik/internal/oslayer"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
@@ -75,8 +74,8 @@ func (c *clock) ring(a alarm) {
 	if a.t.Stop() {
 		a.f()
 	}
-	for len(c.m.events) > 0 {
-		(<-c.m.events)()
+	for events := eventsOf(c.m); len(events) > 0; {
+		(<-events)()
 	}
 }
 
@@ -85,7 +84,8 @@ func testMaster(t *testing.T) (*Master, *clock, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	c := &clock{now: time.Unix(1e9, 0)}
-	m := &Master{sys: realSystem(), log: errlog.New(&log), events: make(chan func(), 16), state: running}
+	m := bareMaster(&log, realSystem())
+	m.state = running
 	c.m = m
 	m.sys.now, m.sys.after = func() time.Time { return c.now }, c.after
 	m.sys.stopped, m.sys.traced = func(int) bool { return false }, func(int) bool { return false }
@@ -110,7 +110,8 @@ func probed(t *testing.T, m *Master) (p *probe, asked *int) {
 		t.Fatal(err)
 	}
 	asked = new(int)
-	p = &probe{m: m, role: "Spawner", proc: proc, dump: dump, over: func() bool { return false }, ask: func(func()) { *asked++ }}
+	p = m.newProbe("Spawner", proc, dump)
+	p.over, p.ask = func() bool { return false }, func(func()) { *asked++ }
 	t.Cleanup(p.stop)
 	p.watch()
 	return p, asked
@@ -277,9 +278,9 @@ func TestStandsStill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.cfg, m.target = cfg, 1
-	m.front = &front{probe: &probe{}}
-	m.workers = map[int]*worker{1: {ready: true}}
+	m.cfg, m.pool.target = cfg, 1
+	m.front.current = &frontProcess{probe: &probe{}}
+	m.pool.workers = map[int]*worker{1: {ready: true}}
 	expect := func(want string) {
 		t.Helper()
 		if got := m.standsStill(); (want == "") != (got == "") || !strings.Contains(got, want) {
@@ -287,24 +288,24 @@ func TestStandsStill(t *testing.T) {
 		}
 	}
 	expect("")
-	m.front.probe.strikes = strikesMost
+	m.front.current.probe.strikes = strikesMost
 	expect("the front hangs")
-	m.front.probe.strikes = strikesMost - 1
+	m.front.current.probe.strikes = strikesMost - 1
 	expect("")
-	m.front.stalled = 61 * time.Second // timeout is 30
+	m.front.current.stalled = 61 * time.Second // timeout is 30
 	expect("none was finished")
-	m.front.stalled = 60 * time.Second
+	m.front.current.stalled = 60 * time.Second
 	expect("")
-	m.workers[1].ready = false
+	m.pool.workers[1].ready = false
 	c.now = c.now.Add(workersGrace)
 	expect("")
 	c.now = c.now.Add(time.Second)
 	expect("there has been no worker for 31 s")
-	m.target = 0
+	m.pool.target = 0
 	expect("")
-	m.target, m.state = 1, booting
+	m.pool.target, m.state = 1, booting
 	expect("")
-	m.front = nil
+	m.front.current = nil
 	expect("")
 	m.state = running
 	expect("there is no front")
@@ -316,11 +317,11 @@ func TestSignalsToTheSpawner(t *testing.T) {
 	m, c, log := testMaster(t)
 	sp := &spawner{proc: &fakeProcess{pid: 4711}}
 	const hup, term = syscall.SIGHUP, syscall.SIGTERM
-	m.handled = map[syscall.Signal]time.Time{hup: c.now}
+	m.inbox.handled = map[syscall.Signal]time.Time{hup: c.now}
 	m.spawnerSignalled(sp, hup) // the master had it just before
 	c.advance(2 * sameSignal)
 	m.spawnerSignalled(sp, hup)
-	m.handled[hup] = c.now.Add(sameSignal / 2) // and just after
+	m.inbox.handled[hup] = c.now.Add(sameSignal / 2) // and just after
 	c.advance(2 * sameSignal)
 	if log.Len() > 0 {
 		t.Errorf("sent to all: %s", log)

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"cmp"
 	"os"
 	"strings"
 
@@ -10,178 +9,224 @@ import (
 	"indrik/internal/settings"
 )
 
-// reload makes a new generation beside the one that serves, and puts it in
-// its place when it is ready (HUP). One that is being made is given up for it:
-// what is on disk now is what counts.
+// A reloadFlow makes a new generation beside the one that serves, and puts it in the
+// place of that when it is ready. Until then a failure changes nothing. Its methods stand
+// in the order in which they run.
+type reloadFlow struct {
+	m *Master
+	c *candidate
+}
+
+// reload makes a new generation of what is on disk now (HUP). One that is being made is
+// given up for it.
 func (m *Master) reload() {
 	m.log.Infof("Hang up: %s", m.name())
-	if m.pauseLater {
-		m.pauseLater = false
+	if m.upgrader.pauseLater {
+		m.upgrader.pauseLater = false
 		m.log.Infof("The workers stay: HUP takes back the WINCH that waits for the successor")
 	}
 	m.renew()
 }
 
-// renew makes a new generation from what is on disk now.
-func (m *Master) renew() { m.replace(false) }
+// renew makes a new generation from what is on disk now; a preloaded app stays as it is.
+func (m *Master) renew() { m.replaceGeneration(false) }
 
-// replace makes a new generation; freshCode: with new code, also where the app is
-// preloaded.
-func (m *Master) replace(freshCode bool) {
+// replaceGeneration makes a new generation; freshCode: with new code, also where the app
+// is preloaded.
+func (m *Master) replaceGeneration(freshCode bool) {
 	if m.candidate != nil {
 		freshCode = freshCode || m.candidate.freshCode
 		m.candidate.discard()
 	}
-	b := &candidate{m: m, begun: m.now(), freshCode: freshCode, reused: m.cfg.PreloadApp() && !m.gen.sp.dead && !freshCode}
-	b.failed = func(f *failure) {
-		m.reloaded(b.begun, f)
-		m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", strings.TrimLeft(f.Error(), "\n"))
-		b.discard()
-		if err := m.sys.chdir(m.cfg.Chdir()); err != nil {
-			m.log.Errorf("%s", err)
-		}
-		if m.state == reloading {
-			m.tell(m.notify.Ready("Reload failed, the configuration before it serves"))
-			m.enter(running)
-		}
-		m.answerLook()
-		if m.gen.isLost() {
-			m.generationLost("The spawner died.")
-		}
-	}
-	if b.reused {
-		b.sp = m.gen.sp
+	c := &candidate{m: m, begun: m.now(), freshCode: freshCode, reused: m.cfg.PreloadApp() && !m.gen.sp.dead && !freshCode}
+	c.flow = reloadFlow{m, c}
+	if c.reused {
+		c.sp = m.gen.sp
 	} else {
 		sp, err := m.startSpawner()
 		if err != nil {
-			b.fail(lack("", err))
+			c.fail(lack("", err))
 			return
 		}
-		b.sp = sp
+		c.sp = sp
 	}
-	m.candidate = b
+	m.candidate = c
 	if m.state == running {
 		m.enter(reloading)
-		m.tell(m.notify.Reloading())
+		m.service.reloading()
 	}
-	b.resolved = func() {
-		if b.cfg.App() == "" {
-			b.fail(&failure{text: settings.Report(settings.ErrNoApp), code: exitcode.Config})
+	c.configure()
+}
+
+// resolved goes on when the settings are known.
+func (r reloadFlow) resolved() {
+	m, c := r.m, r.c
+	if c.cfg.App() == "" {
+		c.fail(&failure{text: settings.Report(settings.ErrNoApp), code: exitcode.Config})
+		return
+	}
+	if err := m.sys.chdir(c.cfg.Chdir()); err != nil {
+		c.fail(&failure{text: "Error: can't chdir to '" + c.cfg.Chdir() + "'", code: exitcode.Config})
+		return
+	}
+	if !c.readCertificates() {
+		return
+	}
+	c.sp.setTitle(m.title("spawner"))
+	c.prepare(c.cfg.PreloadApp() && !c.reused)
+}
+
+// prepared goes on when the spawner can fork workers.
+func (r reloadFlow) prepared() {
+	r.c.bind(func(err error) {
+		if err != nil {
+			r.c.fail(lack("", err))
 			return
 		}
-		if err := m.sys.chdir(b.cfg.Chdir()); err != nil {
-			b.fail(&failure{text: "Error: can't chdir to '" + b.cfg.Chdir() + "'", code: exitcode.Config})
-			return
+		r.c.carryAttributes(r.runHook)
+	})
+}
+
+// runHook runs the hook on_reload.
+func (r reloadFlow) runHook() {
+	r.m.hook(r.c.gen, "on_reload", func(f *failure) {
+		switch {
+		case r.c.over:
+		case f != nil:
+			r.c.fail(f)
+		default:
+			r.announce()
 		}
-		if !b.readCertificates() {
-			return
-		}
-		m.nameSpawner(b.sp)
-		b.prepare(b.cfg.PreloadApp() && !b.reused)
+	})
+}
+
+// announce tells the front of the new generation, whose workers are forked when the front
+// has it.
+func (r reloadFlow) announce() {
+	r.c.target, r.c.bound = r.c.cfg.Workers(), true
+	r.m.sendGeneration(r.c.gen)
+}
+
+// ready goes on when all new workers have their app.
+func (r reloadFlow) ready() { r.m.on(candidateReady, occurrence{}) }
+
+// failed gives the candidate up.
+func (r reloadFlow) failed(f *failure) {
+	m := r.m
+	m.reloaded(r.c.begun, f)
+	m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", strings.TrimLeft(f.Error(), "\n"))
+	r.c.discard()
+	if err := m.sys.chdir(m.cfg.Chdir()); err != nil {
+		m.log.Errorf("%s", err)
 	}
-	b.prepared = func() {
-		b.bind(func(err error) {
-			if err != nil {
-				b.fail(lack("", err))
-				return
-			}
-			fork := func(f *failure) {
-				if b.over {
-					return
-				}
-				if f != nil {
-					b.fail(f)
-					return
-				}
-				b.target, b.bound = b.cfg.Workers(), true
-				m.front.sendGeneration(b.gen) // and fork, when the front has it
-			}
-			b.carryAttributes(func() { m.hook(b.gen, "on_reload", fork) })
-		})
+	m.on(candidateFailed, occurrence{})
+	m.answerCheck()
+	if m.gen.isLost() {
+		m.on(generationLost, occurrence{why: "The spawner died."})
 	}
-	b.ready = func() { m.takeOver(b) }
-	b.configure()
+}
+
+// endReload goes back to what serves.
+func (m *Master) endReload(occurrence) {
+	m.service.ready("Reload failed, the configuration before it serves")
+	m.enter(running)
 }
 
 // takeOver puts a generation that is ready in the place of the one that
 // serves: every new worker takes requests before an old one stops to.
-func (m *Master) takeOver(b *candidate) {
-	before := m.cfg
+func (m *Master) takeOver(occurrence) {
+	c, old := m.candidate, m.gen
 	// What can still fail comes first: after that the reload is done.
-	logs, err := m.openLogFiles(b.cfg)
+	logs, err := m.logging.open(c.cfg)
 	if err != nil {
-		b.fail(lack("", err))
+		c.fail(lack("", err))
 		return
 	}
-	pid, err := m.newPidFile(before, b.cfg)
+	pid, err := m.newPidFile(m.cfg, c.cfg)
 	if err != nil {
 		logs.close()
-		b.fail(lack("", err))
+		c.fail(lack("", err))
 		return
 	}
-	b.over = true
-	old := m.gen
-	binds := m.bindNames()
-	m.candidate, m.gen, m.cfg = nil, b.gen, b.cfg
-	m.tellSettings(m.cfg)
-	b.tellSources()
-	b.tellWorkers()
-	m.takeListeners(b)
-	if m.bindNames() != binds {
-		m.log.Infof("Listening at: %s", m.bindNames())
-	}
-	m.setLogger(m.gen.logger)
-	m.useLogs(m.cfg, logs)
-	m.control.open(m.cfg)
-	if m.pidPath(before) != m.pidPath(m.cfg) {
-		m.pid.Remove()
-		m.pid = pid
-	}
-	m.sys.setTitle(title("master", m.procName()))
-	m.front.sendTitle()
-
-	var retiring []*worker
-	for _, w := range m.byAge() {
-		if w.gen != m.gen {
-			retiring = append(retiring, w)
-			if b.freshCode {
-				w.boardMem.Reload()
-			}
-		}
-	}
-	for _, w := range m.byAge() {
-		if w.gen != m.gen || !w.ready {
-			continue
-		}
-		m.activate(w)
-		if len(retiring) > 0 {
-			m.retire(retiring[0])
-			retiring = retiring[1:]
-		}
-	}
-	for _, w := range retiring {
-		m.retire(w)
-	}
-	m.watchCertificates()
-	m.watchCode()
+	c.over = true
+	m.adoptCandidate(c, logs, pid)
+	m.exchangeWorkers(c.freshCode)
+	m.watchServing()
 	m.rotateTickets()
-	m.watchBacklog()
 	m.rememberAttributes()
-	m.rebuild.lived()
-	m.respawn.lived()
+	m.spawners.rebuild.lived()
+	m.pool.respawn.lived()
 	m.releaseUnused(old)
 	if m.state == paused {
 		m.unpause()
 	}
-	m.setTarget(max(1, b.target+b.change))
-	m.tellReady(b.begun)
-	m.reloaded(b.begun, nil)
-	m.tell(m.notify.Ready("Indrik serves"))
+	m.setTarget(max(1, c.target+c.change))
+	m.tellReady(c.begun)
+	m.reloaded(c.begun, nil)
+	m.service.ready("Indrik serves")
 	if m.state == reloading {
 		m.enter(running)
 	}
 	m.balance()
-	m.answerLook()
+	m.answerCheck()
+}
+
+// adoptCandidate makes the configuration of c that of this process: its listeners, its logs, its
+// pid file and its titles.
+func (m *Master) adoptCandidate(c *candidate, logs *logFiles, pid *pidfile.File) {
+	before, urls := m.cfg, m.front.urls(m.cfg.TLS())
+	m.candidate, m.gen, m.cfg = nil, c.gen, c.cfg
+	m.tellSettings(m.cfg)
+	m.logging.tellSources(c.python, c.file)
+	c.tellWorkers()
+	m.takeListeners(c)
+	if now := m.front.urls(m.cfg.TLS()); now != urls {
+		m.log.Infof("Listening at: %s", now)
+	}
+	m.setLogger(m.gen.logger)
+	m.useLogs(m.cfg, logs)
+	m.openControl()
+	if m.pidPath(before) != m.pidPath(m.cfg) {
+		m.ending.pid.Remove()
+		m.ending.pid = pid
+	}
+	m.sys.setTitle(m.title("master"))
+	m.front.sendTitle(m.title("front"))
+}
+
+// exchangeWorkers retires the workers of other generations one by one, each after one of
+// the serving generation has begun to take requests. With freshCode the old ones learn
+// that their code is out of date.
+func (m *Master) exchangeWorkers(freshCode bool) {
+	var fresh, retiring []*worker
+	for _, w := range m.pool.byAge() {
+		switch {
+		case w.gen == m.gen && w.ready:
+			fresh = append(fresh, w)
+		case w.gen != m.gen:
+			retiring = append(retiring, w)
+			if freshCode {
+				w.boardMem.Reload()
+			}
+		}
+	}
+	for i, w := range fresh {
+		m.pool.activate(w)
+		if i < len(retiring) {
+			m.pool.retire(retiring[i])
+		}
+	}
+	for _, w := range retiring[min(len(fresh), len(retiring)):] {
+		m.pool.retire(w)
+	}
+}
+
+// watchServing watches what the serving generation is made of: its certificates, its code,
+// and its backlog.
+func (m *Master) watchServing() {
+	m.watchCertificates()
+	m.watchCode()
+	m.logging.watchBacklog(m.front.all, func() bool { return m.cfg.EnableBacklogMetric() && m.state != quitting })
 }
 
 // newPidFile makes the pid file of cfg, if it is not that of the configuration before;
@@ -207,27 +252,20 @@ func (m *Master) queueBroken(number int, reason string) {
 	}
 	m.gen.broken = true
 	m.log.Errorf("The queue of the workers is broken: %s. New workers take their place", reason)
-	m.generationLost("The queue of the workers is broken.")
+	m.on(generationLost, occurrence{why: "The queue of the workers is broken."})
 }
 
-// isLost reports whether g can have no more workers: its spawner died, or its queue is broken.
-func (g *generation) isLost() bool { return g.sp.dead || g.broken }
+// failLostBoot ends the first start.
+func (m *Master) failLostBoot(o occurrence) { m.failBoot(o.why, m.gen.sp.exitCode()) }
 
-// generationLost is called when the serving generation can have no more workers: a new
-// one takes its place. Until then the workers that are there serve, as far as they can.
-func (m *Master) generationLost(why string) {
-	switch m.state {
-	case booting:
-		m.halt(why, cmp.Or(m.gen.sp.code, exitcode.WorkerBoot))
-		return
-	case running:
-	default:
-		// paused: a new one is started when the workers come back; reloading:
-		// the generation in the making has one; departing, draining: the workers
-		// that are there will do.
-		return
-	}
-	pause := m.rebuild.died(m.now())
+// rebuildLater makes a new generation, after a pause, since the serving one can have no
+// more workers. Until then the workers that are there serve, as far as they can.
+//
+// In other states than running that is not necessary: when the workers come back from a
+// pause a new generation is made anyway, a reload makes one, and at the end of the server
+// the workers that are there will do.
+func (m *Master) rebuildLater(occurrence) {
+	pause := m.spawners.rebuild.died(m.now())
 	m.after(pause, func() {
 		if m.gen.isLost() && m.candidate == nil && m.state == running {
 			m.renew()

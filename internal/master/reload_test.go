@@ -107,8 +107,8 @@ func TestReloadFails(t *testing.T) {
 				if after := w.live(); !slices.Equal(after, before) {
 					t.Errorf("the workers are not those that there were")
 				}
-				if w.m.candidate != nil || len(w.m.spawners) != 1 {
-					t.Errorf("something of the new generation is left: %d spawners", len(w.m.spawners))
+				if w.m.candidate != nil || len(w.m.spawners.byPid) != 1 {
+					t.Errorf("something of the new generation is left: %d spawners", len(w.m.spawners.byPid))
 				}
 				for _, msg := range w.front().got {
 					if msg.Type == wire.TypeRetire && msg.Age <= 2 {
@@ -135,8 +135,8 @@ func TestReloadAgain(t *testing.T) {
 				t.Error("the first reload has made the workers")
 			}
 		}
-		if len(w.m.spawners) != 1 {
-			t.Errorf("%d spawners", len(w.m.spawners))
+		if len(w.m.spawners.byPid) != 1 {
+			t.Errorf("%d spawners", len(w.m.spawners.byPid))
 		}
 	})
 }

@@ -21,9 +21,10 @@ const (
 
 // A reloader is what the master does about code that changes (the setting reload).
 type reloader struct {
+	base
 	watcher codeWatcher // nil: the setting is off
 	options codewatch.Options
-	look    int       // the question of the front that waits for an answer; 0: none
+	check   int       // the question of the front that waits for an answer; 0: none
 	changed time.Time // when the last change was told
 	pause   backoff   // of files that change all the time, say because the app writes them when it is imported
 	due     bool      // a reload begins soon
@@ -52,7 +53,7 @@ func (m *Master) watchCode() {
 			}
 		})
 	}
-	o.Changed = func(change codewatch.Change) { current(func() { m.codeChanged(change) }) }
+	o.Changed = func(change codewatch.Change) { current(func() { m.noteChange(change) }) }
 	o.Fallback = func(err error) {
 		current(func() { m.log.Warnf("Reloader cannot use inotify, and polls: %s", err) })
 	}
@@ -69,7 +70,7 @@ func (m *Master) unwatchCode() {
 		m.reloader.watcher.Close()
 		m.reloader.watcher = nil
 	}
-	m.answerLook()
+	m.answerCheck()
 }
 
 func (m *Master) watchOptions() codewatch.Options {
@@ -107,69 +108,73 @@ func (m *Master) imported(g *generation, files []string, since float64) {
 	}
 }
 
-// codeChanged makes a generation of the new code. Requests wait for it; see looked.
-func (m *Master) codeChanged(change codewatch.Change) {
+// noteChange notes that code has changed. Requests wait for the reload that is due then;
+// see answerCheck.
+func (m *Master) noteChange(change codewatch.Change) {
 	m.log.Infof("Worker reloading: %s %s", change.Path, change.What)
-	r := &m.reloader
-	now := m.now()
-	if now.Sub(r.changed) > quiet {
+	if m.reloader.note() {
+		m.on(codeChanged, occurrence{})
+	}
+}
+
+// note notes that code has changed, and reports whether no reload was due for that yet.
+func (r *reloader) note() bool {
+	if r.now().Sub(r.changed) > quiet {
 		r.pause.lived()
 	}
-	r.changed = now
-	if r.due {
-		return
-	}
+	r.changed = r.now()
+	first := !r.due
 	r.due = true
-	if m.state == booting {
-		return
-	}
-	if pause := r.pause.died(now); pause > 0 {
-		m.after(pause, m.reloadCode)
-		return
-	}
-	m.reloadCode()
+	return first
 }
 
-// reloadCode reloads, preloaded apps too.
-func (m *Master) reloadCode() {
+// reloadSoon reloads at once, or after a pause if code changes all the time.
+func (m *Master) reloadSoon(occurrence) {
+	if pause := m.reloader.pause.died(m.now()); pause > 0 {
+		m.after(pause, m.reloadNow)
+		return
+	}
+	m.reloadNow()
+}
+
+// reloadNow does the reload that is due.
+func (m *Master) reloadNow() {
 	m.reloader.due = false
-	if m.state == running || m.state == reloading {
-		m.replace(true)
-	}
+	m.on(reloadDue, occurrence{})
 }
 
-// lookAtCode is called when the front asks whether code has changed, before
+// checkCode is called when the front asks whether code has changed, before
 // it gives requests to workers.
-func (m *Master) lookAtCode(n int) {
+func (m *Master) checkCode(n int) {
 	r := &m.reloader
-	r.look = n
-	f := m.front
+	r.check = n
+	f := m.front.current
 	m.after(checkLimit, func() {
-		if r.look == n && m.front == f {
-			m.sendLooked()
+		if r.check == n && m.front.current == f {
+			m.sendChecked()
 		}
 	})
 	if r.watcher == nil {
-		m.answerLook()
+		m.answerCheck()
 		return
 	}
 	r.watcher.Look(func() {
 		m.post(func() {
-			if r.look == n {
-				m.answerLook()
+			if r.check == n {
+				m.answerCheck()
 			}
 		})
 	})
 }
 
-// answerLook lets the front go on, unless newer code is on its way.
-func (m *Master) answerLook() {
-	if m.reloader.look != 0 && m.candidate == nil && !m.reloader.due {
-		m.sendLooked()
+// answerCheck lets the front go on, unless newer code is on its way.
+func (m *Master) answerCheck() {
+	if m.reloader.check != 0 && m.candidate == nil && !m.reloader.due {
+		m.sendChecked()
 	}
 }
 
-func (m *Master) sendLooked() {
-	m.front.send(wire.ToFront{Type: wire.TypeChecked, Check: m.reloader.look})
-	m.reloader.look = 0
+func (m *Master) sendChecked() {
+	m.front.send(wire.ToFront{Type: wire.TypeChecked, Check: m.reloader.check})
+	m.reloader.check = 0
 }

@@ -6,19 +6,38 @@ import (
 	"time"
 
 	"indrik/internal/exitcode"
+	"indrik/internal/pidfile"
 	"indrik/internal/wire"
 )
 
-// expireGrace is how long the front has to answer what it was told to expire.
-const expireGrace = 2 * time.Second
+// An ending is how, and how far, the server ends.
+type ending struct {
+	over    bool          // the loop ends
+	ended   chan struct{} // closed when the loop has ended
+	code    int           // with this exit code
+	reason  string        // and this reason, if it is a failure
+	silent  bool          // why was said already, before there was a log
+	said    bool          // the last line of the log
+	drains  int           // by TERM or WINCH, so far
+	until   time.Time     // when a drain is to be over
+	patient bool          // in quitting: workers have time for what is to be run at their end
 
-// shared tells whether another master serves the same sockets.
-func (m *Master) shared() bool { return m.predecessor != nil || m.successor != nil }
+	pid     *pidfile.File
+	release func(code int) // lets the command that started this daemon return
+	daemon  process        // the daemon that this command started
+}
+
+// letCommandReturn lets the command that started this daemon return, if it has not.
+func (e *ending) letCommandReturn(code int) {
+	if e.release != nil {
+		e.release(code)
+	}
+}
 
 // depart begins the end of the server (TERM). For drain_delay it only tells the clients, so
 // that load balancers that do not know of the end yet lose nothing; then it drains.
 func (m *Master) depart() {
-	if m.gen == nil || m.shared() || m.state == booting || m.state == paused {
+	if m.gen == nil || m.upgrader.shared() || m.state == booting || m.state == paused {
 		m.drain()
 		return
 	}
@@ -27,275 +46,248 @@ func (m *Master) depart() {
 		m.drain()
 		return
 	}
-	if m.candidate != nil {
-		m.candidate.discard()
-	}
+	m.discardCandidate()
 	m.enter(departing)
 	m.log.Infof("Draining in %s (drain_delay): connections are still accepted", delay)
-	m.tell(m.notify.Stopping())
+	m.service.stopping()
 	m.front.send(wire.ToFront{Type: wire.TypeDepart})
-	m.after(delay, func() {
-		if m.state == departing {
-			m.drain()
-		}
-	})
+	m.after(delay, func() { m.on(delayOver, occurrence{}) })
 }
 
 // drain ends the server gracefully: no more connections are taken, what is in flight is
 // finished within graceful_timeout, and then all ends.
 func (m *Master) drain() {
 	if m.gen == nil {
-		m.code = exitcode.OK
-		m.end()
+		m.ending.code = exitcode.OK
+		m.endNow()
 		return
 	}
-	wasPaused := m.state == paused && !m.pausing
-	if m.candidate != nil {
-		m.candidate.discard()
-	}
-	m.leaving()
+	wasPaused := m.state == paused && !m.upgrader.pausing
+	m.discardCandidate()
+	m.tellLeaving()
 	m.enter(draining)
-	m.pausing = false
+	m.upgrader.pausing = false
 	if wasPaused {
-		m.target = 0
+		m.pool.target = 0
 	}
+	shared := m.upgrader.shared()
 	accept := wire.AcceptEmpty
-	if m.shared() {
-		accept = wire.AcceptStop
+	if shared || m.front.hasSystemd() {
+		accept = wire.AcceptStop // the other master, or the next service, takes what is queued
 	}
-	for _, l := range m.listeners {
-		if l.Systemd {
-			accept = wire.AcceptStop // the next service takes what is queued
-		}
-		if !m.shared() {
-			l.Unlink()
-		}
+	if !shared {
+		m.front.unlink()
 	}
-	m.front.drain(wire.ToFront{Handover: m.shared(), Final: true, Accept: accept}, m.quitAll)
-	// The front has copies; with ours open the ports would stay so after it
-	// closed them.
-	for _, l := range m.listeners {
-		l.Close()
+	drains := m.front.drain(wire.ToFront{Handover: shared, Final: true, Accept: accept})
+	if !drains {
+		m.on(drained, occurrence{})
 	}
-	m.drainUntil = m.now().Add(m.gen.gracefulTimeout())
-	m.tellEnd(m.drainUntil)
+	m.front.close()
+	m.ending.until = m.now().Add(m.gen.gracefulTimeout())
+	m.pool.tellEnd(m.ending.until)
 	m.expireAfter(m.gen.gracefulTimeout())
 }
 
-// tellEnd tells the workers that the requests they run are the last ones, and until
-// when graceful_timeout lasts. With the zero time it takes that back.
-func (m *Master) tellEnd(until time.Time) {
-	for _, w := range m.workers {
-		w.boardMem.SetEnd(until)
+// discardCandidate gives up the generation in the making, if there is one.
+func (m *Master) discardCandidate() {
+	if m.candidate != nil {
+		m.candidate.discard()
 	}
 }
 
-// leaving tells the service manager, and the other master, that the server ends.
-func (m *Master) leaving() {
-	if m.predecessor != nil {
-		m.predecessor.leaving()
-	}
-	if m.successor != nil {
-		m.tell(m.notify.MainPID(m.successor.pid))
+// tellLeaving tells the service manager, and the other master, that the server ends.
+func (m *Master) tellLeaving() {
+	m.upgrader.tellLeaving()
+	if m.upgrader.successor != nil {
+		m.service.mainPID(m.upgrader.successor.pid)
 		return
 	}
-	m.tell(m.notify.Stopping())
+	m.service.stopping()
 }
 
 // quit ends the server at once (INT, QUIT).
 func (m *Master) quit() {
-	m.leaving()
-	m.end()
+	m.tellLeaving()
+	m.endNow()
 }
 
 // hasten is INT or QUIT during a drain, or while workers run what is to be run at
 // their end.
 func (m *Master) hasten() {
-	if m.state == quitting && !m.patient {
+	if m.state == quitting && !m.ending.patient {
 		return
 	}
 	m.log.Infof("Quick shutdown requested")
-	m.end()
+	m.endNow()
 }
 
-// quitAll ends a drained server: the workers are idle now, and get SIGTERM, so
+// endDrained ends a drained server: the workers are idle now, and get SIGTERM, so
 // that they run what is to be run at their end.
-func (m *Master) quitAll() {
-	if m.state != draining {
-		return
-	}
-	m.patient = true
-	m.leave(m.retire, max(quitGrace, m.drainUntil.Sub(m.now())))
+func (m *Master) endDrained(occurrence) {
+	m.ending.patient = true
+	m.endProcesses(m.pool.retire, max(quitGrace, m.ending.until.Sub(m.now())))
 }
 
-// end ends a server whose requests do not matter any more.
-func (m *Master) end() {
-	if m.daemon != nil {
-		m.daemon.Signal(syscall.SIGTERM)
+// endNow ends a server whose requests do not matter any more.
+func (m *Master) endNow() {
+	if m.ending.daemon != nil {
+		m.ending.daemon.Signal(syscall.SIGTERM)
 	}
-	if m.candidate != nil {
-		m.candidate.discard()
+	m.discardCandidate()
+	if !m.upgrader.shared() {
+		m.front.unlink()
 	}
-	if !m.shared() {
-		for _, l := range m.listeners {
-			l.Unlink()
-		}
-	}
-	for _, l := range m.listeners {
-		l.Close()
-	}
-	m.patient = false
-	m.leave(m.stop, quitGrace)
+	m.front.close()
+	m.ending.patient = false
+	m.endProcesses(m.pool.quit, quitGrace)
 }
 
-// halt ends the server because it cannot start.
-func (m *Master) halt(reason string, code int) {
+// failBoot ends a first start whose log is open, and tells why at the end of that.
+func (m *Master) failBoot(reason string, code int) {
 	if m.state == quitting {
 		return
 	}
-	m.reason, m.code = reason, code
-	m.end()
+	m.ending.reason, m.ending.code = reason, code
+	m.endNow()
 }
 
-// fail ends a start that cannot go on, and says why.
-func (m *Master) fail(f *failure) {
-	if m.over || m.state == quitting {
+// cannotBoot ends a first start, whose log is open, because something is missing.
+func (m *Master) cannotBoot(f *failure) {
+	text := f.trimmed()
+	m.upgrader.tellFailure(text)
+	m.failBoot(text, f.code)
+}
+
+// failStart ends a first start that cannot go on, and tells why on standard error.
+func (m *Master) failStart(f *failure) {
+	if m.ending.over || m.state == quitting {
 		return
 	}
 	if text := f.Error(); text != "" {
 		m.say(text)
-		if m.predecessor != nil {
-			m.predecessor.failed(text)
-		}
+		m.upgrader.tellFailure(text)
 	}
-	m.code = f.code
-	m.silent = true
-	m.end()
+	m.ending.code = f.code
+	m.ending.silent = true
+	m.endNow()
 }
 
-// leave ends every process, the workers with stop. They have so long for what is to be
-// run at their end.
-func (m *Master) leave(stop func(*worker), grace time.Duration) {
+// endProcesses ends every process, workers that are ready with end. They have so long for
+// what is to be run at their end.
+func (m *Master) endProcesses(end func(*worker), grace time.Duration) {
 	m.enter(quitting)
-	if m.respawner != nil {
-		m.respawner.Stop()
+	if m.pool.respawner != nil {
+		m.pool.respawner.Stop()
 	}
-	for _, w := range m.byAge() {
+	for _, w := range m.pool.byAge() {
 		switch {
 		case !w.ready:
-			m.stop(w) // it runs nothing that could be waited for
-		case w.leaving && w.proc != nil && m.patient:
+			m.pool.quit(w) // it runs nothing that could be waited for
+		case w.leaving && w.proc != nil && m.ending.patient:
 			// It is on its way: see its deadline.
 		case w.leaving && w.proc != nil:
-			m.stop(w)
+			m.pool.quit(w)
 		default:
 			w.leaving = false
-			stop(w)
+			end(w)
 		}
 	}
 	m.front.send(wire.ToFront{Type: wire.TypeQuit})
-	m.after(grace, m.killAll)
-	m.finish()
+	m.after(grace, m.killRest)
+	m.exitIfDone()
 }
 
 // quitGrace bounds the end of all processes once they were told to, if they have no
 // more time than that.
 const quitGrace = 2 * time.Second
 
-// killAll ends what is still there.
-func (m *Master) killAll() {
-	for _, w := range m.byAge() {
-		m.kill(w)
+// killRest ends what is still there.
+func (m *Master) killRest() {
+	for _, w := range m.pool.byAge() {
+		m.pool.kill(w)
 		if w.pid == 0 && w.gen.sp.dead {
-			m.forget(w) // it was never forked
+			m.pool.forget(w) // it was never forked
 		}
 	}
-	if m.front != nil {
-		m.front.proc.Signal(syscall.SIGKILL)
-	}
-	if len(m.workers) > 0 {
+	m.front.kill()
+	if len(m.pool.workers) > 0 {
 		m.after(quitGrace, m.killSpawners)
 		return
 	}
-	m.finish() // nobody tells of the end of what was never forked
-	if m.over {
+	m.exitIfDone() // nobody tells of the end of what was never forked
+	if m.ending.over {
 		return
 	}
-	for _, sp := range m.spawners {
-		if !sp.leaving {
-			m.lastWords(sp)
-			continue
+	for _, sp := range m.spawners.byPid {
+		if sp.leaving {
+			sp.proc.Signal(syscall.SIGKILL)
+		} else {
+			m.runOnExit(sp)
 		}
-		sp.proc.Signal(syscall.SIGKILL)
 	}
-	m.after(quitGrace, m.killAll)
+	m.after(quitGrace, m.killRest)
 }
 
 // killSpawners ends those of the workers that are still there although they were
-// killed: they hang, in a hook say, and tell nobody of an end.
+// killed: they hang, in a hook for example, and tell nobody of an end.
 func (m *Master) killSpawners() {
-	for _, w := range m.workers {
+	for _, w := range m.pool.workers {
 		w.gen.sp.proc.Signal(syscall.SIGKILL)
 	}
-	m.killAll()
+	m.killRest()
 }
 
-// finish goes on with the end of the server whenever a process is gone: after
+// exitIfDone goes on with the end of the server whenever a process is gone: after
 // the workers come the hook on_exit and the spawners, after those the master.
-func (m *Master) finish() {
-	if m.state != quitting || m.over || len(m.workers) > 0 || m.reports > 0 {
+func (m *Master) exitIfDone() {
+	if m.state != quitting || m.ending.over || len(m.pool.workers) > 0 || m.stacks.pending > 0 {
 		return
 	}
-	for _, sp := range m.spawners {
-		m.lastWords(sp)
+	for _, sp := range m.spawners.byPid {
+		m.runOnExit(sp)
 	}
-	if len(m.spawners) > 0 || m.front != nil {
+	if len(m.spawners.byPid) > 0 || m.front.current != nil {
 		return
 	}
-	if m.over || !m.sayEnd() {
+	if m.ending.over || !m.sayEnd() {
 		return
 	}
-	m.over = true
+	m.ending.over = true
 	m.control.close()
-	for r, since := range m.leftLoggers {
-		if m.now().Sub(since) > quitGrace {
-			m.killLogger(r) // it hangs
-		}
+	m.logging.killHanging()
+	if m.ending.pid != nil {
+		m.ending.pid.Remove()
 	}
-	if m.pid != nil {
-		m.pid.Remove()
-	}
-	if m.release != nil {
-		m.release(m.code)
-	}
+	m.ending.letCommandReturn(m.ending.code)
 }
 
-// sayEnd writes the last lines of the log, and tells whether they have arrived.
+// sayEnd writes the last lines of the log, and reports whether they have arrived.
 func (m *Master) sayEnd() bool {
-	if !m.silent && !m.said {
-		if m.code == exitcode.OK {
+	e := &m.ending
+	if !e.silent && !e.said {
+		if e.code == exitcode.OK {
 			m.log.Infof("Shutting down: %s", m.name())
 		} else {
 			m.log.Errorf("Shutting down: %s", m.name())
-			m.log.Errorf("Reason: %s", m.reason)
-			if m.release != nil && m.cfg != nil && (m.cfg.Errorlog() == "-" || m.cfg.Errorlog() == "") {
+			m.log.Errorf("Reason: %s", e.reason)
+			if e.release != nil && m.cfg != nil && (m.cfg.Errorlog() == "-" || m.cfg.Errorlog() == "") {
 				m.log.Errorf("A daemon has no terminal for its log: give --error-logfile, or start it without --daemon, to see more")
 			}
 		}
 	}
-	m.said = true
-	return !m.endLogger()
+	e.said = true
+	return !m.logging.end(m.exitIfDone)
 }
 
-// lastWords runs on_exit in the spawner of the serving generation, and ends it.
-func (m *Master) lastWords(sp *spawner) {
+// runOnExit runs on_exit in the spawner of the serving generation, and ends it.
+func (m *Master) runOnExit(sp *spawner) {
 	if sp.leaving {
 		return
 	}
-	if m.gen != nil && m.gen.sp == sp && !m.silent {
+	if m.gen != nil && m.gen.sp == sp && !m.ending.silent {
 		m.hook(m.gen, "on_exit", m.logHook("on_exit"))
 	}
-	m.dismiss(sp)
+	sp.dismiss()
 }
 
 // say tells the operator why the server does not start: on standard error, as

@@ -11,58 +11,55 @@ import (
 // spawn makes what a new worker of g needs, and tells the front of it; the worker is
 // forked once the front has taken it. It reports whether that is under way.
 func (m *Master) spawn(g *generation) bool {
-	m.lastAge++
-	w := &worker{age: m.lastAge, gen: g, slots: g.cfg.Slots()}
-	var err error
-	if w.end, w.theirs, err = w.open(m.sys); err != nil {
+	m.pool.lastAge++
+	w := &worker{age: m.pool.lastAge, gen: g, slots: g.cfg.Slots()}
+	if err := w.open(m.sys); err != nil {
 		w.close()
 		m.cannotSpawn(g, lack("cannot make the channels of a worker", err))
 		return false
 	}
-	m.workers[w.age] = w
-	m.hearWorker(w)
+	m.pool.workers[w.age] = w
+	m.receiveWorker(w)
 	m.announce(w) // first, so that the front knows whatever takes a request
 	return true
 }
 
-// cannotSpawn is called when g does not get a worker for want of something: a generation
-// in the making fails, the first start ends, and what serves tries again later.
-func (m *Master) cannotSpawn(g *generation, f *failure) {
-	switch {
-	case m.state == quitting:
-		m.finish()
-	case m.candidateGeneration() == g:
-		m.candidate.fail(f)
-	case m.state == booting:
-		m.cannotBoot(f)
-	default:
-		m.log.Errorf("Cannot start a worker: %s", strings.TrimLeft(f.Error(), "\n"))
-		m.respawn.died(m.now())
-		m.balanceLater()
+// announce tells the front of a worker; workerTaken goes on when the front has answered
+// each message about it.
+func (m *Master) announce(w *worker) {
+	f := m.front.current
+	if f == nil {
+		return
 	}
-}
-
-// cannotBoot ends the first start, whose log is open.
-func (m *Master) cannotBoot(f *failure) {
-	text := strings.TrimLeft(f.Error(), "\n")
-	if m.predecessor != nil {
-		m.predecessor.failed(text)
+	w.toldTo, w.untaken = f, 0
+	done := func(fail *failure) { m.workerTaken(w, f, fail) }
+	slots, first := w.slotFiles, 0
+	files := []*os.File{w.board}
+	for {
+		n := min(len(slots), wire.MaxDescriptors-len(files))
+		w.untaken++
+		m.front.call(wire.ToFront{
+			Type: wire.TypeWorker, Generation: w.gen.number, Age: w.age, First: first, Kind: w.kind,
+		}, done, append(files, slots[:n]...)...)
+		slots, first, files = slots[n:], first+n, nil
+		if len(slots) == 0 {
+			return
+		}
 	}
-	m.halt(text, f.code)
 }
 
 // workerTaken is called when the front f has answered a message about w.
-func (m *Master) workerTaken(w *worker, f *front, fail *failure) {
+func (m *Master) workerTaken(w *worker, f *frontProcess, fail *failure) {
 	switch {
-	case m.workers[w.age] != w || w.toldTo != f || m.front != f:
+	case !m.pool.has(w) || w.toldTo != f || m.front.current != f:
 		// It has ended since, or another front is told.
 	case fail != nil && !w.asked:
-		m.forget(w)
+		m.pool.forget(w)
 		m.cannotSpawn(w.gen, fail)
 	case fail != nil:
 		// A front that took the place of another. Nothing that this worker answers
 		// would reach anybody.
-		m.stop(w)
+		m.pool.quit(w)
 		m.cannotSpawn(w.gen, fail)
 	default:
 		if w.untaken--; w.untaken == 0 && !w.asked {
@@ -82,22 +79,22 @@ func (m *Master) fork(w *worker) {
 	for len(slots) > most {
 		err := m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Age: w.age}, slots[:most]...)
 		if err != nil {
-			m.forget(w)
+			m.pool.forget(w)
 			m.cannotSpawn(g, lack("cannot start a worker", err))
 			return
 		}
 		slots = slots[most:]
 	}
 	files := append([]*os.File{w.board, w.dump, end}, slots...)
-	m.call(g.sp, wire.ToSpawner{
+	m.spawners.call(g.sp, wire.ToSpawner{
 		Type: wire.TypeSpawn, Generation: g.number, Age: w.age, Server: m.server(g.cfg),
 	}, files, func(r wire.FromSpawner) { m.spawnAnswered(w, r) })
 }
 
-// spawnAnswered acts on what the spawner said of the fork of w.
+// spawnAnswered acts on the spawner's answer to the request to fork w.
 func (m *Master) spawnAnswered(w *worker, r wire.FromSpawner) {
 	switch {
-	case m.workers[w.age] != w:
+	case !m.pool.has(w):
 		// It has ended already.
 	case r.Type == wire.TypeOK:
 		m.workerForked(w, r.Pid)
@@ -105,57 +102,145 @@ func (m *Master) spawnAnswered(w *worker, r wire.FromSpawner) {
 		// The spawner died before it could answer, but the worker itself has
 		// said that it is there.
 	case r.Stage == "spawner" && w.silent:
-		m.forget(w)
+		m.pool.forget(w)
 	case r.Stage == "spawner":
 		// Nobody knows whether it was forked. If it was it will say that it is
 		// ready, and is ended then; otherwise its channel ends.
 		w.leaving = true
 	default:
-		m.forget(w)
-		f := failed(r)
-		if f.code == exitcode.Resources {
-			m.cannotSpawn(w.gen, f)
-			return
-		}
-		m.log.Errorf("Cannot start a worker: %s", f.Error())
-		if r.Stage == "hook" && m.state == booting && m.candidate == nil {
-			m.halt("The hook pre_fork raised.", exitcode.Internal)
-			return
-		}
-		if m.bootFailed(w, f) {
-			return
-		}
-		m.respawn.died(m.now())
-		m.balanceLater()
+		m.pool.forget(w)
+		m.spawnFailed(w, r)
 	}
 }
 
-// open makes what w shares with the other processes, and returns the worker's ends of
-// its channel and of the slots.
-func (w *worker) open(sys *system) (end *os.File, theirs []*os.File, err error) {
-	if w.board, err = sys.board(w.slots); err != nil {
-		return nil, nil, err
+// spawnFailed acts on the failure of the fork of w.
+func (m *Master) spawnFailed(w *worker, r wire.FromSpawner) {
+	f := failed(r)
+	if f.code == exitcode.Resources {
+		m.cannotSpawn(w.gen, f)
+		return
 	}
-	if w.boardMem, err = sys.mapBoard(w.board); err != nil {
-		return nil, nil, err
+	m.log.Errorf("Cannot start a worker: %s", f.Error())
+	switch {
+	case r.Stage == "hook" && m.state == booting && m.candidate == nil:
+		m.failBoot("The hook pre_fork raised.", exitcode.Internal)
+	case m.candidateGeneration() == w.gen:
+		m.candidate.fail(f)
+	case m.state == booting && f.code == exitcode.WorkerBoot:
+		m.failBoot("Worker failed to boot.", f.code)
+	case m.state == booting && f.code == exitcode.AppLoad:
+		m.failBoot("App failed to load.", f.code)
+	default:
+		m.spawnAgainLater()
 	}
-	if w.dump, err = sys.growing("indrik-stacks"); err != nil {
-		return nil, nil, err
+}
+
+// cannotSpawn is called when g does not get a worker because something is missing: a
+// candidate fails, the first start ends, and for the serving generation it is tried again
+// later.
+func (m *Master) cannotSpawn(g *generation, f *failure) {
+	switch {
+	case m.state == quitting:
+		m.exitIfDone()
+	case m.candidateGeneration() == g:
+		m.candidate.fail(f)
+	case m.state == booting:
+		m.cannotBoot(f)
+	default:
+		m.log.Errorf("Cannot start a worker: %s", strings.TrimLeft(f.Error(), "\n"))
+		m.spawnAgainLater()
 	}
-	ours, end, err := sys.pair()
+}
+
+// spawnAgainLater tries to make workers after a pause.
+func (m *Master) spawnAgainLater() {
+	m.pool.respawn.died(m.now())
+	m.balanceLater()
+}
+
+// workerForked notes the pid of a worker. The worker's own messages can come
+// before the spawner's answer.
+func (m *Master) workerForked(w *worker, pid int) {
+	if w.pid != 0 {
+		return
+	}
+	w.pid = pid
+	w.proc = m.child(w.gen.sp, pid)
+	m.countWorkers()
+	if w.leaving {
+		m.pool.terminate(w)
+	}
+	early := w.early
+	w.early = nil
+	for _, msg := range early {
+		m.fromWorker(w, 0, msg)
+	}
+}
+
+// child returns the process pid, which the spawner sp, or the kernel, says it has forked.
+// It is its child, or this process's if that spawner is gone.
+func (m *Master) child(sp *spawner, pid int) process {
+	proc, err := m.sys.child(pid, sp.proc.Pid(), os.Getpid())
 	if err != nil {
-		return nil, nil, err
+		m.log.Errorf("Process %d is %s: it is never signalled", pid, err)
 	}
-	if w.channel, err = sys.channel(ours); err != nil {
-		return end, nil, err
+	return proc
+}
+
+// noteReady notes that w has its app, and in which kind.
+func (m *Master) noteReady(w *worker, kind wire.Kind) {
+	w.ready, w.readyAt, w.kind, w.gen.kind = true, m.now(), kind, &kind
+	m.tellKind(w)
+	m.on(workerReady, occurrence{worker: w})
+}
+
+// tellKind tells which kind of worker is used, if that was not certain before there was
+// one; and, once a generation, that its app turned out to be one of ASGI.
+func (m *Master) tellKind(w *worker) {
+	g := w.gen
+	if affinity := g.cfg.WorkerAffinity(); !w.kind.IsMultiplexed() && affinity != "none" && !g.toldAffinity {
+		g.toldAffinity = true
+		m.log.Warnf("worker_affinity = %s has no effect: workers of kind %s take their requests from one queue. "+
+			"Use -k gevent, or one worker with threads", affinity, g.cfg.Kind())
 	}
-	for range w.slots {
-		ours, other, err := sys.pair()
-		if err != nil {
-			return end, theirs, err
+	if w.kind == g.cfg.FrontKind() {
+		m.logging.tellKind(m.cfg)
+		return
+	}
+	if g.toldKind {
+		return
+	}
+	g.toldKind, m.logging.toldKind = true, true
+	m.log.Infof("Using worker: %s, since %s is an ASGI app", w.kind, g.cfg.App())
+	if w.slots > 1 {
+		m.log.Warnf("ASGI worker does not use threads configuration. Use worker_connections instead.")
+	}
+}
+
+// countWorkers notes how many workers there are, whenever that changes.
+func (m *Master) countWorkers() {
+	n := m.pool.running()
+	if n == m.pool.counted {
+		return
+	}
+	m.pool.counted = n
+	for _, sp := range m.spawners.byPid {
+		if sp.lingers {
+			m.tellWorkers(sp)
 		}
-		w.slotFiles = append(w.slotFiles, ours)
-		theirs = append(theirs, other)
 	}
-	return end, theirs, nil
+	m.log.Debugf("%d workers", n)
+	m.logging.outlets.View().Statsd.Gauge("gunicorn.workers", n)
+}
+
+// tellWorkers tells a spawner that lingers of the workers of the others, for the
+// hooks' server.WORKERS.
+func (m *Master) tellWorkers(sp *spawner) {
+	msg := wire.ToSpawner{Type: wire.TypeWorkers, Workers: [][2]int{}, Server: m.server(m.cfg)}
+	for _, w := range m.pool.byAge() {
+		if w.pid != 0 && w.gen.sp != sp {
+			msg.Workers = append(msg.Workers, [2]int{w.pid, w.age})
+		}
+	}
+	sp.conn.Send(msg)
 }

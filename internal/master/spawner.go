@@ -2,12 +2,7 @@ package master
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"os"
-	"slices"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -18,13 +13,24 @@ import (
 	"indrik/python"
 )
 
+// spawners are the Python processes of all generations.
+type spawners struct {
+	base
+	opts *Options
+
+	byPid      map[int]*spawner
+	lastGen    int               // the number of the generation that was made last
+	rebuild    backoff           // of generations made because their spawner died
+	attributes map[string]string // what hooks have put on `server`, when a spawner was asked last
+}
+
 // A spawner is the Python process that evaluates the config file, runs the
 // hooks of the master's side, and forks workers.
 type spawner struct {
 	proc    process
 	conn    controlConn
 	calls   map[int]func(wire.FromSpawner)
-	last    int
+	last    int // the number of the last call
 	probe   *probe
 	pings   int       // calls that are questions of the probe
 	hooks   int       // of the app's that run without a call
@@ -38,38 +44,39 @@ type spawner struct {
 	lingers bool // it serves no generation, but hooks left something running in it
 }
 
-// startSpawner starts a spawner. It knows nothing yet: see candidate.
-func (m *Master) startSpawner() (*spawner, error) {
-	ours, theirs, err := m.sys.pair()
+// start starts a spawner, which act gets the messages of. The spawner knows nothing yet:
+// see candidate.
+func (s *spawners) start(act func(*spawner, wire.FromSpawner), probed func(*spawner, *os.File) *probe) (*spawner, error) {
+	ours, theirs, err := s.sys.pair()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
-	if err := m.sys.nameSenders(ours); err != nil {
+	if err := s.sys.nameSenders(ours); err != nil {
 		ours.Close()
 		return nil, err
 	}
 	// All that can fail comes before the process, so that none is left behind.
-	conn, err := m.sys.connect(ours)
+	conn, err := s.sys.connect(ours)
 	if err != nil {
 		return nil, err
 	}
-	bundle, err := m.sys.constant("indrik-python", python.Bundle())
+	bundle, err := s.sys.constant("indrik-python", python.Bundle())
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
 	defer bundle.Close()
-	dump, err := m.sys.growing("indrik-stacks")
+	dump, err := s.sys.growing("indrik-stacks")
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
-	proc, err := m.sys.start(oslayer.Command{
-		Path:    m.opts.Python,
-		Args:    append([]string{m.opts.Python, "-c", python.Bootstrap}, m.opts.Argv...),
-		Env:     append(m.childEnv(), "SERVER_SOFTWARE=indrik/"+version.Version),
-		Files:   append(m.stdio(), theirs, bundle, dump),
+	proc, err := s.sys.start(oslayer.Command{
+		Path:    s.opts.Python,
+		Args:    append([]string{s.opts.Python, "-c", python.Bootstrap}, s.opts.Argv...),
+		Env:     append(s.sys.childEnv(), "SERVER_SOFTWARE=indrik/"+version.Version),
+		Files:   append(s.sys.stdio(), theirs, bundle, dump),
 		Setpgid: true,
 	})
 	if err != nil {
@@ -78,23 +85,12 @@ func (m *Master) startSpawner() (*spawner, error) {
 		return nil, lack("cannot start Python", err)
 	}
 	sp := &spawner{proc: proc, conn: conn, calls: map[int]func(wire.FromSpawner){}}
-	m.spawners[proc.Pid()] = sp
-	sp.probe = &probe{
-		m: m, role: "Spawner", proc: proc, dump: dump,
-		over: func() bool { return sp.dead || sp.leaving || sp.lingers },
-		busy: func() time.Duration { return sp.busyFor(m.now()) },
-		ask: func(done func()) {
-			sp.pings++
-			m.call(sp, wire.ToSpawner{Type: wire.TypePing}, nil, func(wire.FromSpawner) {
-				sp.pings--
-				done()
-			})
-		},
-	}
+	s.byPid[proc.Pid()] = sp
+	sp.probe = probed(sp, dump)
 	sp.probe.watch()
 	// What it forks, or a hook starts, may still have its end of the socket.
 	conn.OnlyFrom(proc.Pid())
-	hear(m, conn, func(msg wire.FromSpawner) { m.fromSpawner(sp, msg) }, func() {
+	receive(s, conn, func(msg wire.FromSpawner) { act(sp, msg) }, func() {
 		if sp.silent != nil {
 			sp.silent()
 		}
@@ -102,43 +98,18 @@ func (m *Master) startSpawner() (*spawner, error) {
 	return sp, nil
 }
 
-// childEnv is the environment of the processes that run the app.
-func (m *Master) childEnv() []string {
-	return slices.DeleteFunc(m.sys.environ(), func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		switch name {
-		case envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envDaemon, wire.EnvRole, wire.EnvFront,
-			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "SERVER_SOFTWARE":
-			return true
-		}
-		return false
+// ping asks sp whether it lives; done is called with its answer.
+func (s *spawners) ping(sp *spawner, done func()) {
+	sp.pings++
+	s.call(sp, wire.ToSpawner{Type: wire.TypePing}, nil, func(wire.FromSpawner) {
+		sp.pings--
+		done()
 	})
-}
-
-// stdio is what children get as standard input, output and error.
-func (m *Master) stdio() []*os.File {
-	if m.sys.keepsStdio() {
-		return []*os.File{devNull(), os.Stdout, inheritable(os.Stderr)}
-	}
-	if m.sys.daemonized() {
-		return []*os.File{devNull(), devNull(), devNull()}
-	}
-	return []*os.File{devNull(), os.Stdout, os.Stderr}
-}
-
-// sendTo sends a message with files, which stay the caller's. Where that is not possible,
-// for want of descriptors say, the log says so.
-func (m *Master) sendTo(conn controlConn, msg any, files ...*os.File) error {
-	err := conn.SendKeeping(msg, files...)
-	if err != nil {
-		m.log.Errorf("A message to another process was not sent: %s", err)
-	}
-	return err
 }
 
 // call sends a message that is answered; done gets the answer, also if the
 // spawner dies first.
-func (m *Master) call(sp *spawner, msg wire.ToSpawner, files []*os.File, done func(wire.FromSpawner)) {
+func (s *spawners) call(sp *spawner, msg wire.ToSpawner, files []*os.File, done func(wire.FromSpawner)) {
 	if sp.dead {
 		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: "the spawner died"})
 		return
@@ -146,43 +117,29 @@ func (m *Master) call(sp *spawner, msg wire.ToSpawner, files []*os.File, done fu
 	sp.last++
 	msg.Call = sp.last
 	if msg.Type != wire.TypePing && sp.isIdle() {
-		sp.busy = m.now()
+		sp.busy = s.now()
 	}
 	sp.calls[msg.Call] = done
-	if err := m.sendTo(sp.conn, msg, files...); err != nil {
+	if err := s.sendTo(sp.conn, msg, files...); err != nil {
 		delete(sp.calls, msg.Call)
 		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "send", Error: err.Error(), Errno: errnoOf(err)})
 	}
 }
 
-func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
-	if msg.Type == wire.TypeUnfit {
-		sp.unfit = msg.Error
-		return
+// answered gives the answer to a call to whoever made it.
+func (sp *spawner) answered(msg wire.FromSpawner) {
+	if done := sp.calls[msg.Call]; done != nil {
+		delete(sp.calls, msg.Call)
+		done(msg)
 	}
-	sp.heard = true
-	switch msg.Type {
-	case wire.TypeOK, wire.TypeFailed:
-		if done := sp.calls[msg.Call]; done != nil {
-			delete(sp.calls, msg.Call)
-			done(msg)
-		}
-	case wire.TypeBusy:
-		if sp.isIdle() {
-			sp.busy = m.now()
-		}
-		sp.hooks++
-	case wire.TypeSignalled:
-		m.spawnerSignalled(sp, syscall.Signal(msg.Signal))
-	case wire.TypeIdle:
-		sp.hooks--
-	case wire.TypeFiles:
-		m.imported(nil, msg.Files, msg.Since)
-	case wire.TypeExited:
-		if w := m.workers[msg.Age]; w != nil {
-			m.workerExited(w, msg.Code, syscall.Signal(msg.Signal), msg.Peak)
-		}
+}
+
+// beginHook notes that sp runs a hook that nobody waits for.
+func (s *spawners) beginHook(sp *spawner) {
+	if sp.isIdle() {
+		sp.busy = s.now()
 	}
+	sp.hooks++
 }
 
 // isIdle reports whether sp runs no code of the app's or the config file's.
@@ -196,46 +153,12 @@ func (sp *spawner) busyFor(now time.Time) time.Duration {
 	return max(now.Sub(sp.busy), 1)
 }
 
-// hook runs a hook of the master's side, then goes on with next; failed is
-// whether it raised.
-func (m *Master) hook(g *generation, name string, next func(err *failure), args ...any) {
-	if g == nil || !g.hooks[name] || g.sp.dead {
-		next(nil)
-		return
-	}
-	m.call(g.sp, wire.ToSpawner{
-		Type: wire.TypeHook, Generation: g.number, Hook: name, Args: args, Server: m.server(g.cfg),
-	}, nil, func(r wire.FromSpawner) {
-		switch {
-		case r.Type == wire.TypeFailed && r.Stage != "spawner":
-			next(failed(r))
-		case r.Logger:
-			m.renewLogger(g, func() { next(nil) })
-		default:
-			next(nil)
-		}
-	})
-}
+// exitCode returns the exit code of a server that ends because sp has died.
+func (sp *spawner) exitCode() int { return cmp.Or(sp.code, exitcode.WorkerBoot) }
 
-// unfitGrace is how long the last message of a Python that cannot run the server may
-// be on its way after the process has ended.
-const unfitGrace = 500 * time.Millisecond
-
-// spawnerExited is called when a spawner was reaped.
-func (m *Master) spawnerExited(sp *spawner, status syscall.WaitStatus) {
-	if sp.heard {
-		m.spawnerEnded(sp, status)
-		return
-	}
-	// It may have said why it cannot run the server.
-	var once sync.Once
-	sp.silent = func() { once.Do(func() { m.spawnerEnded(sp, status) }) }
-	m.after(unfitGrace, sp.silent)
-}
-
-// spawnerEnded acts on the end of a spawner, which has been heard out.
-func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
-	delete(m.spawners, sp.proc.Pid())
+// drop releases a spawner that has ended, and returns the calls that it did not answer.
+func (s *spawners) drop(sp *spawner, status syscall.WaitStatus) map[int]func(wire.FromSpawner) {
+	delete(s.byPid, sp.proc.Pid())
 	sp.probe.stop()
 	sp.proc.Release()
 	sp.dead = true
@@ -244,41 +167,34 @@ func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 	}
 	calls := sp.calls
 	sp.calls = map[int]func(wire.FromSpawner){}
-	for _, done := range calls {
-		text := "the spawner " + describe(status)
-		if !sp.heard {
-			text = fmt.Sprintf("\nError: '%s' (%s) is not a Python that can run the app: it %s", m.opts.Python, m.opts.PythonWhy, describe(status))
-			if sp.unfit != "" {
-				text += "\n  " + sp.unfit
-			}
-		}
-		done(wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: text, Code: sp.code})
-	}
-	if !sp.leaving && m.state != quitting {
-		m.log.Errorf("Spawner (pid:%d) %s", sp.proc.Pid(), describe(status))
-		if m.candidate != nil && m.candidate.sp == sp {
-			m.candidate.fail(&failure{text: "the spawner " + describe(status), code: cmp.Or(sp.code, exitcode.WorkerBoot)})
-		}
-		if m.gen != nil && m.gen.sp == sp {
-			m.missOrphans(sp)
-			m.generationLost("The spawner died.")
-		}
-	}
-	m.finish()
+	return calls
 }
 
-// missOrphans finds the workers whose end a spawner collected but did not live
-// to tell. The others are children of this process from now on.
-func (m *Master) missOrphans(sp *spawner) {
-	for _, w := range m.byAge() {
-		if w.gen.sp == sp && w.proc != nil && errors.Is(w.proc.Signal(0), os.ErrProcessDone) {
-			m.workerExited(w, 0, 0, 0)
+// setTitle tells sp its title.
+func (sp *spawner) setTitle(title string) {
+	if !sp.dead {
+		sp.conn.Send(wire.ToSpawner{Type: wire.TypeTitle, Title: title})
+	}
+}
+
+// reopenLogs tells the spawners to open their log files again.
+func (s *spawners) reopenLogs() {
+	for _, sp := range s.byPid {
+		if !sp.leaving {
+			sp.conn.Send(wire.ToSpawner{Type: wire.TypeReopen})
 		}
+	}
+}
+
+// release tells the spawner of g that it needs the channels of g no more.
+func (sp *spawner) release(g *generation) {
+	if !sp.dead {
+		sp.conn.Send(wire.ToSpawner{Type: wire.TypeRelease, Generation: g.number})
 	}
 }
 
 // dismiss ends a spawner that no generation needs any more.
-func (m *Master) dismiss(sp *spawner) {
+func (sp *spawner) dismiss() {
 	if sp.dead || sp.leaving {
 		return
 	}
@@ -286,34 +202,17 @@ func (m *Master) dismiss(sp *spawner) {
 	sp.conn.Send(wire.ToSpawner{Type: wire.TypeExit})
 }
 
-// dismissUnused ends the spawners that nothing refers to, unless hooks have left
-// something running in them: a thread that when_ready started is to outlive a reload.
-func (m *Master) dismissUnused() {
-	used := map[*spawner]bool{}
-	if m.gen != nil {
-		used[m.gen.sp] = true
-	}
-	if m.candidate != nil {
-		used[m.candidate.sp] = true
-	}
-	for _, w := range m.workers {
-		used[w.gen.sp] = true
-	}
-	for _, sp := range m.spawners {
-		if used[sp] || sp.lingers || sp.dead || sp.leaving {
-			continue
-		}
-		sp.leaving = true
-		m.killLater(sp)
-		m.call(sp, wire.ToSpawner{Type: wire.TypeExit, Linger: true}, nil, func(r wire.FromSpawner) {
-			if !r.Lingers {
-				return
-			}
+// dismissIdle ends sp unless hooks have left something running in it: a thread that
+// when_ready started is to outlive a reload. It then calls lingers.
+func (s *spawners) dismissIdle(sp *spawner, lingers func()) {
+	sp.leaving = true
+	s.killLater(sp)
+	s.call(sp, wire.ToSpawner{Type: wire.TypeExit, Linger: true}, nil, func(r wire.FromSpawner) {
+		if r.Lingers {
 			sp.leaving, sp.lingers = false, true
-			m.tellWorkers(sp)
-			m.finish()
-		})
-	}
+			lingers()
+		}
+	})
 }
 
 // spawnerGrace is how long a spawner that nothing refers to any more has to end.
@@ -321,33 +220,10 @@ const spawnerGrace = 10 * time.Second
 
 // killLater ends a spawner that was told to end, in case it does not: a config file or
 // a hook may hang.
-func (m *Master) killLater(sp *spawner) {
-	m.after(spawnerGrace, func() {
+func (s *spawners) killLater(sp *spawner) {
+	s.after(spawnerGrace, func() {
 		if sp.leaving && !sp.lingers {
 			sp.proc.Signal(syscall.SIGKILL)
 		}
 	})
 }
-
-// tellWorkers tells a spawner that lingers of the workers of the others, for the
-// hooks' server.WORKERS.
-func (m *Master) tellWorkers(sp *spawner) {
-	msg := wire.ToSpawner{Type: wire.TypeWorkers, Workers: [][2]int{}, Server: m.server(m.cfg)}
-	for _, w := range m.byAge() {
-		if w.pid != 0 && w.gen.sp != sp {
-			msg.Workers = append(msg.Workers, [2]int{w.pid, w.age})
-		}
-	}
-	sp.conn.Send(msg)
-}
-
-// describe says how a process ended.
-func describe(status syscall.WaitStatus) string {
-	if status.Signaled() {
-		return fmt.Sprintf("was sent %s", signalName(status.Signal()))
-	}
-	return fmt.Sprintf("exited with code %d", status.ExitStatus())
-}
-
-// reopenIn has a spawner open its log files again.
-func (m *Master) reopenIn(sp *spawner) { sp.conn.Send(wire.ToSpawner{Type: wire.TypeReopen}) }

@@ -57,7 +57,7 @@ func TestSpawnerTakesTheNewsWithIt(t *testing.T) {
 		w.spawner().die(signaled(syscall.SIGKILL))
 		w.pass(time.Second)
 		w.expectState(running)
-		if w.m.workers[worker.age] != nil {
+		if w.m.pool.workers[worker.age] != nil {
 			t.Error("the master takes it for alive")
 		}
 	})

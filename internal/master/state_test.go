@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"indrik/internal/errlog"
 )
 
 // russian is what docs/ru/signals.md calls the actions.
@@ -149,7 +147,7 @@ func TestDeferredSignals(t *testing.T) {
 		}
 		signals[sig] = actions
 	}
-	m := &Master{sys: realSystem(), log: errlog.New(io.Discard)}
+	m := bareMaster(io.Discard, realSystem())
 	for _, sig := range []syscall.Signal{syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGHUP} {
 		m.handle(sig)
 	}
@@ -197,7 +195,7 @@ func TestSignalsTogether(t *testing.T) {
 		{[]syscall.Signal{winch, usr2, usr1}, []syscall.Signal{usr1, usr2, winch}},
 		{[]syscall.Signal{hup}, []syscall.Signal{hup}},
 	} {
-		m := &Master{sys: realSystem(), log: errlog.New(io.Discard), events: make(chan func(), 1)}
+		m := bareMaster(io.Discard, realSystem())
 		done = nil
 		for _, sig := range c.arrived {
 			m.signalled(sig)
@@ -205,12 +203,12 @@ func TestSignalsTogether(t *testing.T) {
 		if len(done) > 0 {
 			t.Errorf("%v: %v was done before the others could be here", c.arrived, done)
 		}
-		(<-m.events)()
+		(<-eventsOf(m))()
 		if !slices.Equal(done, c.want) {
 			t.Errorf("%v came together: done as %v, want %v", c.arrived, done, c.want)
 		}
 		select {
-		case <-m.events:
+		case <-eventsOf(m):
 			t.Errorf("%v: something else is to be done", c.arrived)
 		default:
 		}

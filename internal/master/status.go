@@ -9,6 +9,13 @@ import (
 	"indrik/internal/wire"
 )
 
+// A history is what a status tells of the past.
+type history struct {
+	reloads, failedReloads int // so far
+	lastReload             *status.Reload
+	deaths                 []status.Death
+}
+
 // maxDeaths is how many deaths of workers a status tells of.
 const maxDeaths = 20
 
@@ -17,10 +24,10 @@ func (m *Master) status(front *status.Front) *status.Status {
 	now := m.now()
 	s := &status.Status{
 		Version: version.Version, State: m.state.String(), Role: "master", PID: os.Getpid(),
-		Started: m.start, Uptime: now.Sub(m.start).Seconds(),
-		Target: m.target, Listeners: m.shownListeners(), Workers: []status.Worker{}, Front: front,
-		Reloads: m.reloads, FailedReloads: m.failedReloads, LastReload: m.lastReload, Spawned: m.lastAge, Killed: m.kills,
-		Deaths: m.deaths,
+		Started: m.service.started, Uptime: now.Sub(m.service.started).Seconds(),
+		Target: m.pool.target, Listeners: m.shownListeners(), Workers: []status.Worker{}, Front: front,
+		Reloads: m.history.reloads, FailedReloads: m.history.failedReloads, LastReload: m.history.lastReload, Spawned: m.pool.lastAge, Killed: m.pool.kills,
+		Deaths: m.history.deaths,
 	}
 	if m.cfg != nil {
 		s.App = m.cfg.App()
@@ -28,13 +35,13 @@ func (m *Master) status(front *status.Front) *status.Status {
 	if m.gen != nil {
 		s.Generation = m.gen.number
 	}
-	if m.predecessor != nil {
+	if m.upgrader.predecessor != nil {
 		s.Role = "successor"
 	}
-	if m.successor != nil {
-		s.Successor = m.successor.pid
+	if m.upgrader.successor != nil {
+		s.Successor = m.upgrader.successor.pid
 	}
-	for _, w := range m.byAge() {
+	for _, w := range m.pool.byAge() {
 		s.Workers = append(s.Workers, m.workerStatus(w, front))
 	}
 	if front != nil {
@@ -85,5 +92,5 @@ func (m *Master) recordDeath(o *obituary, msg wire.FromFront) {
 	for _, r := range msg.Running {
 		d.Running = append(d.Running, status.Running{Method: r.Method, Path: r.Path, Seconds: r.Seconds})
 	}
-	m.deaths = append([]status.Death{d}, m.deaths[:min(len(m.deaths), maxDeaths-1)]...)
+	m.history.deaths = append([]status.Death{d}, m.history.deaths[:min(len(m.history.deaths), maxDeaths-1)]...)
 }

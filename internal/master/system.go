@@ -176,13 +176,6 @@ func protect(debugf func(string, ...any)) {
 	}
 }
 
-// daemonized reports whether this process is the daemon that another one has started.
-func (s *system) daemonized() bool { return s.getenv(envDaemon) != "" }
-
-// keepsStdio reports whether this process is a daemon that keeps its standard output and
-// error.
-func (s *system) keepsStdio() bool { return strings.HasSuffix(s.getenv(envDaemon), withStdio) }
-
 // lack is the failure of something that the system refused. It says which limit was met
 // if it was one.
 func lack(what string, err error) *failure {

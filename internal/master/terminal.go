@@ -13,7 +13,7 @@ import (
 // terminal (termios(3), SIGTTIN), 0 if it is not to: a debugger in the app can talk to
 // the user if the server runs in the foreground and has a single worker.
 func (m *Master) terminal(cfg *settings.Config) int {
-	if m.sys.daemonized() || m.upgraded || cfg.Workers() != 1 {
+	if m.sys.daemonized() || m.upgrader.upgraded || cfg.Workers() != 1 {
 		return 0
 	}
 	group := syscall.Getpgrp()

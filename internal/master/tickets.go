@@ -92,25 +92,25 @@ func (t *tickets) load(f *os.File) error {
 // With another master on the same sockets they stay, since each must be able to
 // go on with the sessions of the other.
 func (m *Master) rotateTickets() {
-	if m.rotator != nil {
-		m.rotator.Stop()
+	if m.tls.rotator != nil {
+		m.tls.rotator.Stop()
 	}
 	if m.gen.certs == nil || m.state == draining || m.state == quitting {
 		return
 	}
 	now := m.now()
-	wait := m.tickets.due(now)
-	if wait == 0 && m.shared() {
+	wait := m.tls.tickets.due(now)
+	if wait == 0 && m.upgrader.shared() {
 		wait = ticketRetry
 	} else if wait == 0 {
-		m.tickets.rotate(now)
+		m.tls.tickets.rotate(now)
 		for _, g := range []*generation{m.gen, m.candidateGeneration()} {
 			if g != nil && g.certs != nil && g.announced {
-				m.front.sendSecrets(g)
+				m.sendSecrets(g)
 			}
 		}
 		m.log.Debugf("New session ticket key")
 		wait = ticketPeriod
 	}
-	m.rotator = m.after(wait, m.rotateTickets)
+	m.tls.rotator = m.after(wait, m.rotateTickets)
 }

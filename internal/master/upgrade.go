@@ -19,6 +19,60 @@ import (
 	"indrik/internal/wire"
 )
 
+// An upgrader is what one master of an upgrade knows of the other.
+type upgrader struct {
+	base
+	upgraded    bool   // another master started this one
+	predecessor *link  // that one, until promotion
+	successor   *link  // the master that this one started
+	pausing     bool   // WINCH came, and the front still has requests
+	pauseLater  bool   // WINCH came before the successor was ready
+	failure     string // of the last upgrade
+}
+
+// shared reports whether another master serves the same sockets.
+func (u *upgrader) shared() bool { return u.predecessor != nil || u.successor != nil }
+
+// suffix is what the names and files of this master have at their end as long as there is
+// a predecessor.
+func (u *upgrader) suffix() string {
+	if u.predecessor != nil {
+		return ".2"
+	}
+	return ""
+}
+
+// isSuccessor reports whether the successor is the process pid.
+func (u *upgrader) isSuccessor(pid int) bool { return u.successor != nil && u.successor.pid == pid }
+
+// fail notes why an upgrade has failed.
+func (u *upgrader) fail(why string) {
+	u.failure = why
+	u.log.Errorf("Upgrade failed, nothing was changed: %s", why)
+}
+
+// tellFailure tells the predecessor, whose log is open, why this master cannot start.
+func (u *upgrader) tellFailure(text string) {
+	if u.predecessor != nil {
+		u.predecessor.conn.Send(linkMessage{Type: wire.TypeFailed, Error: text})
+		u.predecessor.conn.Flush()
+	}
+}
+
+// tellReady tells the predecessor that the workers of this master are ready.
+func (u *upgrader) tellReady() {
+	if u.predecessor != nil {
+		u.predecessor.conn.Send(linkMessage{Type: wire.TypeReady})
+	}
+}
+
+// tellLeaving tells the predecessor that this master serves no more.
+func (u *upgrader) tellLeaving() {
+	if u.predecessor != nil {
+		u.predecessor.conn.Send(linkMessage{Type: typeLeaving})
+	}
+}
+
 // A link joins two masters during an upgrade. Its end tells each that the
 // other is gone, without a poll.
 type link struct {
@@ -39,11 +93,8 @@ type linkMessage struct {
 	Error string `json:"error,omitempty"`
 }
 
-// failed tells the predecessor, whose log is open, why this master cannot start.
-func (l *link) failed(text string) {
-	l.conn.Send(linkMessage{Type: wire.TypeFailed, Error: text})
-	l.conn.Flush()
-}
+// typeLeaving is the type of the message by which a master says that it serves no more.
+const typeLeaving = "leaving"
 
 // origin says where a listener is from, for the master that takes it over.
 func origin(l *listen.Listener) string {
@@ -58,7 +109,7 @@ func origin(l *listen.Listener) string {
 	return ""
 }
 
-// setOrigin is the reverse.
+// setOrigin notes what origin said of a listener in the master before this one.
 func setOrigin(l *listen.Listener, origin string) {
 	switch origin {
 	case "systemd":
@@ -73,23 +124,24 @@ func setOrigin(l *listen.Listener, origin string) {
 	}
 }
 
-// typeLeaving is the type of the message by which a master says that it serves no more.
-const typeLeaving = "leaving"
-
-// leaving tells the predecessor that this master serves no more.
-func (l *link) leaving() { l.conn.Send(linkMessage{Type: typeLeaving}) }
-
-func (l *link) ready() { l.conn.Send(linkMessage{Type: wire.TypeReady}) }
+// sendPeer gives the front its socket to the front of the other master.
+func (m *Master) sendPeer() {
+	for _, l := range []*link{m.upgrader.predecessor, m.upgrader.successor} {
+		if l != nil {
+			m.front.send(wire.ToFront{Type: wire.TypePeer}, l.peer)
+		}
+	}
+}
 
 // upgrade starts the binary that is now on disk as a second master on the
 // same sockets (USR2).
 func (m *Master) upgrade() {
 	m.reap() // the signal may be here before the news that a successor has ended
 	switch {
-	case m.successor != nil:
+	case m.upgrader.successor != nil:
 		m.log.Warnf("USR2 signal ignored. Child exists.")
 		return
-	case m.predecessor != nil:
+	case m.upgrader.predecessor != nil:
 		m.log.Warnf("USR2 signal ignored. Parent exists.")
 		return
 	}
@@ -98,31 +150,27 @@ func (m *Master) upgrade() {
 			m.logHook("pre_exec")(f)
 			return
 		}
-		if m.successor != nil || m.state == departing || m.state == draining || m.state == quitting {
+		if m.upgrader.successor != nil || m.state == departing || m.state == draining || m.state == quitting {
 			return
 		}
 		if err := m.startSuccessor(); err != nil {
-			m.upgradeFailure = lack("", err).line()
-			m.log.Errorf("Upgrade failed, nothing was changed: %s", m.upgradeFailure)
+			m.upgrader.fail(lack("", err).line())
 		}
 	})
 }
 
+// startSuccessor starts the second master.
 func (m *Master) startSuccessor() error {
 	path, err := m.executable()
 	if err != nil {
 		return err
 	}
-	ours, theirs, err := m.sys.pair()
+	conn, theirs, err := m.controlPair()
 	if err != nil {
 		return err
 	}
 	defer theirs.Close()
 	// All that can fail comes before the process, so that none is left behind.
-	conn, err := m.sys.connect(ours)
-	if err != nil {
-		return err
-	}
 	peer, otherPeer, err := m.sys.pair()
 	if err != nil {
 		conn.Close()
@@ -132,12 +180,12 @@ func (m *Master) startSuccessor() error {
 
 	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
 	var fds, origins []string
-	for _, l := range m.listeners {
+	for _, l := range m.front.listeners {
 		fds = append(fds, strconv.Itoa(len(files)))
 		origins = append(origins, origin(l))
 		files = append(files, l.File)
 	}
-	env := slices.DeleteFunc(m.childEnv(), func(kv string) bool {
+	env := slices.DeleteFunc(m.sys.childEnv(), func(kv string) bool {
 		return strings.HasPrefix(kv, "WATCHDOG_PID=") // names this process
 	})
 	env = append(env,
@@ -148,8 +196,8 @@ func (m *Master) startSuccessor() error {
 		fmt.Sprintf("%s=%d", envLink, len(files)),
 		fmt.Sprintf("%s=%d", envPeer, len(files)+1))
 	files = append(files, theirs, otherPeer)
-	if len(m.tickets.keys) > 0 {
-		keys, err := m.tickets.file(m.sys.constant)
+	if len(m.tls.tickets.keys) > 0 {
+		keys, err := m.tls.tickets.file(m.sys.constant)
 		if err != nil {
 			conn.Close()
 			peer.Close()
@@ -169,17 +217,20 @@ func (m *Master) startSuccessor() error {
 	}
 	proc.Release() // it is never signalled: its pid alone matters
 	l := &link{pid: proc.Pid(), conn: conn, peer: peer}
-	m.successor = l
-	m.front.sendPeer()
-	hear(m, conn, func(msg linkMessage) {
+	m.upgrader.successor = l
+	m.sendPeer()
+	receive(m, conn, func(msg linkMessage) {
 		switch msg.Type {
 		case wire.TypeReady:
-			m.successorReady(l)
+			m.noteSuccessorReady(l)
 		case typeLeaving:
-			m.successorLeaves(l)
+			// It gives its idle connections to this server, which must not wait for
+			// its exit to serve them.
+			if m.upgrader.successor == l {
+				m.on(successorLeaves, occurrence{})
+			}
 		case wire.TypeFailed:
-			m.upgradeFailure = strings.TrimSpace(msg.Error)
-			m.log.Errorf("Upgrade failed, nothing was changed: %s", m.upgradeFailure)
+			m.upgrader.fail(strings.TrimSpace(msg.Error))
 		default:
 			m.log.Debugf("The successor (pid:%d) says %q, which this version does not know", l.pid, msg.Type)
 		}
@@ -199,26 +250,22 @@ func (m *Master) executable() (string, error) {
 	return exec.LookPath(name)
 }
 
-func (m *Master) successorReady(l *link) {
-	if m.successor != l {
+// noteSuccessorReady notes that the workers of the successor l are ready.
+func (m *Master) noteSuccessorReady(l *link) {
+	if m.upgrader.successor != l {
 		return
 	}
 	l.isReady = true
 	m.log.Debugf("The successor (pid:%d) is ready", l.pid)
-	if m.pauseLater {
-		m.pauseLater = false
-		if m.state == running || m.state == reloading {
-			m.pause()
-		}
-	}
+	m.on(successorReady, occurrence{})
 }
 
-// successorExited is called when the successor was reaped. If the workers had
+// successorDied is called when the successor was reaped. If the workers had
 // left in its favour they come back: somebody must serve.
-func (m *Master) successorExited(status syscall.WaitStatus) {
-	l := m.successor
+func (m *Master) successorDied(status syscall.WaitStatus) {
+	l := m.upgrader.successor
 	l.peer.Close() // the link is read to its end: what it said last may still be in it
-	m.successor = nil
+	m.upgrader.successor = nil
 	if status.Signaled() || status.ExitStatus() != 0 || !l.isReady {
 		m.log.Errorf("The successor (pid:%d) %s", l.pid, describe(status))
 	} else {
@@ -227,32 +274,7 @@ func (m *Master) successorExited(status syscall.WaitStatus) {
 	if path := m.pidPath(m.cfg); path != "" {
 		pidfile.Of(path+".2", l.pid).Remove()
 	}
-	m.serveAlone()
-}
-
-// successorLeaves is called when the successor begins to end. It gives its idle
-// connections to this server, which must not wait for its exit to serve them.
-func (m *Master) successorLeaves(l *link) {
-	if m.successor == l && m.state != draining && m.state != quitting {
-		m.serveAlone()
-	}
-}
-
-// serveAlone brings back workers that have left in favour of a successor which serves
-// no more, or keeps those that were about to leave.
-func (m *Master) serveAlone() {
-	if m.pauseLater {
-		m.pauseLater = false
-		m.log.Warnf("The workers stay: there is no successor to take over")
-	}
-	if m.state == paused && !m.gen.isLost() {
-		m.log.Warnf("No successor serves any more: the workers come back")
-		m.setTarget(m.cfg.Workers())
-		m.unpause()
-		m.balance()
-	} else if m.state == paused && m.candidate == nil {
-		m.renew()
-	}
+	m.on(successorExited, occurrence{})
 }
 
 // inherit takes over what a master before this one, or the service manager,
@@ -303,12 +325,12 @@ func (m *Master) inherit() error {
 		return err
 	}
 	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
-	m.predecessor, m.upgraded = l, true
+	m.upgrader.predecessor, m.upgrader.upgraded = l, true
 	if v := m.sys.getenv(envUpgrade); v != "" && v != strconv.Itoa(upgradeProtocol) {
 		return fmt.Errorf("\nError: the server that runs speaks version %s of the protocol of upgrades, and this program, indrik %s, version %d: "+
 			"restart the server instead", v, version.Version, upgradeProtocol)
 	}
-	hear[linkMessage](m, conn, nil, m.promote)
+	receive[linkMessage](m, conn, nil, m.losePredecessor)
 	return nil
 }
 
@@ -322,7 +344,7 @@ func (m *Master) inheritTickets() error {
 	}
 	for _, fd := range fds {
 		f := os.NewFile(uintptr(fd), "tickets")
-		if err := m.tickets.load(f); err != nil {
+		if err := m.tls.tickets.load(f); err != nil {
 			m.log.Warnf("TLS sessions of the server before this one are not resumed: %s", err)
 		}
 		f.Close()
@@ -336,10 +358,10 @@ const pidFileGrace = 2 * time.Second
 
 // takePidFile renames the pid file to what it is called without a predecessor.
 func (m *Master) takePidFile(until time.Time) {
-	if m.pid == nil || m.state == quitting {
+	if m.ending.pid == nil || m.state == quitting {
 		return
 	}
-	err := m.pid.Rename(m.pidPath(m.cfg))
+	err := m.ending.pid.Rename(m.pidPath(m.cfg))
 	var running *pidfile.RunningError
 	switch {
 	case err == nil:
@@ -350,45 +372,42 @@ func (m *Master) takePidFile(until time.Time) {
 	}
 }
 
+// adopt takes over a listener that somebody else has opened.
 func (m *Master) adopt(f *os.File, origin string) error {
 	syscall.CloseOnExec(int(f.Fd()))
 	l, err := listen.Adopt(f)
 	if err != nil {
 		return fmt.Errorf("\nError: %w", err)
 	}
-	m.lastID++
-	l.ID = m.lastID
+	m.front.number(l)
 	setOrigin(l, origin)
-	m.listeners = append(m.listeners, l)
+	m.front.listeners = append(m.front.listeners, l)
 	return nil
 }
 
-// promote makes a successor the only master, once the one before it is gone.
-func (m *Master) promote() {
-	if m.predecessor == nil {
+// losePredecessor is called when the master before this one is gone.
+func (m *Master) losePredecessor() {
+	if m.upgrader.predecessor == nil {
 		return
 	}
-	m.predecessor.peer.Close()
-	m.predecessor = nil
-	if m.state == draining || m.state == quitting {
-		return
-	}
+	m.upgrader.predecessor.peer.Close()
+	m.upgrader.predecessor = nil
+	m.on(promoted, occurrence{})
+}
+
+// becomeOnly makes a successor the only master.
+func (m *Master) becomeOnly(occurrence) {
 	m.log.Infof("Master has been promoted.")
 	if m.cfg == nil {
 		return // it starts as the only one
 	}
 	m.takePidFile(m.now().Add(pidFileGrace))
-	m.control.open(m.cfg)
-	m.tell(m.notify.MainPID(os.Getpid()))
-	m.sys.setTitle(title("master", m.procName()))
-	m.front.sendTitle()
-	for _, sp := range m.spawners {
-		m.nameSpawner(sp)
+	m.openControl()
+	m.service.mainPID(os.Getpid())
+	m.sys.setTitle(m.title("master"))
+	m.front.sendTitle(m.title("front"))
+	for _, sp := range m.spawners.byPid {
+		sp.setTitle(m.title("spawner"))
 	}
-	for _, w := range m.workers {
-		w.boardMem.Promote()
-		if w.proc != nil {
-			w.proc.Signal(syscall.SIGWINCH)
-		}
-	}
+	m.pool.tellPromoted()
 }

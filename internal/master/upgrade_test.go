@@ -85,7 +85,7 @@ func TestUpgradeFails(t *testing.T) {
 			w.refuse[name] = nil
 			w.expectState(running)
 			w.expectLog("Upgrade failed, nothing was changed: ", "RLIMIT_NOFILE")
-			if w.m.successor != nil {
+			if w.m.upgrader.successor != nil {
 				t.Errorf("%s: there is a successor", name)
 			}
 		})

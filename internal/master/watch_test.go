@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"indrik/internal/codewatch"
+	"indrik/internal/notify"
 	"indrik/internal/wire"
 )
 
@@ -193,7 +194,7 @@ func TestWatchdogIsFed(t *testing.T) {
 	atStart(t, []string{"app:app"}, func(w *world) {
 		heard := serviceManager(w)
 		w.env["WATCHDOG_USEC"] = "10000000"
-		w.m.notify = newMaster(w.m.opts, w.sys).notify
+		w.m.service.notify = notify.New(w.sys.getenv)
 		w.start()
 		w.pass(time.Second)
 		if text := heard(); !strings.Contains(text, "READY=1") || !strings.Contains(text, "STATUS=Indrik serves") {

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"io"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +16,8 @@ import (
 func TestSpawnerDiesAfterTheWorkerSpoke(t *testing.T) {
 	lost := wire.FromSpawner{Type: wire.TypeFailed, Stage: "spawner", Error: "was sent SIGKILL"}
 	known, unknown := &worker{age: 1, pid: 4148, ready: true}, &worker{age: 2}
-	m := &Master{workers: map[int]*worker{1: known, 2: unknown}}
+	m := bareMaster(io.Discard, realSystem())
+	m.pool.workers = map[int]*worker{1: known, 2: unknown}
 	m.spawnAnswered(known, lost)
 	m.spawnAnswered(unknown, lost)
 	if known.leaving {
@@ -180,12 +182,12 @@ func TestWorkerSpeaksFirst(t *testing.T) {
 		w.failures[wire.TypeSpawn] = "silent"
 		w.live()[0].die(exited(0))
 		w.pass(time.Second)
-		age := w.m.lastAge
-		end := w.m.workers[age].channel.(*fakeChannel).end
+		age := w.m.pool.lastAge
+		end := w.m.pool.workers[age].channel.(*fakeChannel).end
 		p := w.process(func(p *fakeProcess, sig syscall.Signal) { w.exit(p, signaled(sig)) })
 		end.tell(fromWorker{FromWorker: wire.FromWorker{Type: wire.TypeReady}, Sender: p.pid})
 		w.wait()
-		if worker := w.m.workers[age]; worker.pid != p.pid || !worker.active {
+		if worker := w.m.pool.workers[age]; worker.pid != p.pid || !worker.active {
 			t.Errorf("%+v", worker)
 		}
 		w.failures[wire.TypeSpawn] = ""

@@ -192,14 +192,14 @@ func (w *world) finish() {
 	go func() { // nobody runs the loop
 		for {
 			select {
-			case <-w.m.events:
+			case <-eventsOf(w.m):
 			case <-time.After(time.Hour):
 				return
 			}
 		}
 	}()
 	w.pass(2 * time.Hour)
-	w.m.outlets.Close()
+	w.m.logging.outlets.Close()
 	w.m.log.SetFile(nil)
 	if w.t.Failed() {
 		w.t.Logf("log:\n%s", w.log())

@@ -1,0 +1,98 @@
+package master
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"indrik/internal/wire"
+)
+
+// startSpawner starts a spawner whose messages this master hears.
+func (m *Master) startSpawner() (*spawner, error) {
+	return m.spawners.start(m.fromSpawner, func(sp *spawner, dump *os.File) *probe {
+		p := m.newProbe("Spawner", sp.proc, dump)
+		p.over = func() bool { return sp.dead || sp.leaving || sp.lingers }
+		p.busy = func() time.Duration { return sp.busyFor(m.now()) }
+		p.ask = func(done func()) { m.spawners.ping(sp, done) }
+		return p
+	})
+}
+
+// fromSpawner acts on a message of sp.
+func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
+	if msg.Type == wire.TypeUnfit {
+		sp.unfit = msg.Error
+		return
+	}
+	sp.heard = true
+	switch msg.Type {
+	case wire.TypeOK, wire.TypeFailed:
+		sp.answered(msg)
+	case wire.TypeBusy:
+		m.spawners.beginHook(sp)
+	case wire.TypeSignalled:
+		m.spawnerSignalled(sp, syscall.Signal(msg.Signal))
+	case wire.TypeIdle:
+		sp.hooks--
+	case wire.TypeFiles:
+		m.imported(nil, msg.Files, msg.Since)
+	case wire.TypeExited:
+		if w := m.pool.workers[msg.Age]; w != nil {
+			m.workerDied(w, death{code: msg.Code, signal: syscall.Signal(msg.Signal), peak: msg.Peak})
+		}
+	}
+}
+
+// hook runs a hook of the master's side, then goes on with next, which gets the failure
+// of a hook that raised, or nil.
+func (m *Master) hook(g *generation, name string, next func(*failure), args ...any) {
+	if g == nil || !g.hooks[name] || g.sp.dead {
+		next(nil)
+		return
+	}
+	m.spawners.call(g.sp, wire.ToSpawner{
+		Type: wire.TypeHook, Generation: g.number, Hook: name, Args: args, Server: m.server(g.cfg),
+	}, nil, func(r wire.FromSpawner) {
+		switch {
+		case r.Type == wire.TypeFailed && r.Stage != "spawner":
+			next(failed(r))
+		case r.Logger:
+			m.renewLogger(g, func() { next(nil) })
+		default:
+			next(nil)
+		}
+	})
+}
+
+// logHook returns what to do after a hook whose failure changes nothing.
+func (m *Master) logHook(name string) func(*failure) {
+	return func(f *failure) {
+		if f != nil {
+			m.log.Errorf("Exception in %s hook\n%s", name, f.Error())
+		}
+	}
+}
+
+// dismissUnused ends the spawners that nothing refers to.
+func (m *Master) dismissUnused() {
+	used := map[*spawner]bool{}
+	if m.gen != nil {
+		used[m.gen.sp] = true
+	}
+	if m.candidate != nil {
+		used[m.candidate.sp] = true
+	}
+	for _, w := range m.pool.workers {
+		used[w.gen.sp] = true
+	}
+	for _, sp := range m.spawners.byPid {
+		if used[sp] || sp.lingers || sp.dead || sp.leaving {
+			continue
+		}
+		m.spawners.dismissIdle(sp, func() {
+			m.tellWorkers(sp)
+			m.exitIfDone()
+		})
+	}
+}
