@@ -131,7 +131,7 @@ func (b *candidate) workerReady() {
 	if b.over || !b.forked {
 		return
 	}
-	if b.m.pool.ready(b.gen) >= b.target {
+	if b.m.pool.countReady(b.gen) >= b.target {
 		b.flow.ready()
 	}
 }

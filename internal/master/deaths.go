@@ -170,9 +170,9 @@ func (m *Master) replaceDeadFront(o occurrence) {
 	f := o.front
 	pause := time.Duration(0)
 	if !f.ready || m.now().Sub(f.born) < young && !o.status.Signaled() {
-		pause = m.front.pause.died(m.now())
+		pause = m.front.backoff.died(m.now())
 	} else {
-		m.front.pause.lived()
+		m.front.backoff.lived()
 	}
 	m.after(pause, m.replaceFront)
 }

@@ -138,7 +138,7 @@ func (m *Master) replaceFront() {
 	}
 	if err := m.startFront(); err != nil {
 		m.log.Errorf("%s", lack("", err).line())
-		m.after(max(firstPause, m.front.pause.died(m.now())), m.replaceFront)
+		m.after(max(firstPause, m.front.backoff.died(m.now())), m.replaceFront)
 		return
 	}
 	told := map[*generation]bool{}
@@ -171,13 +171,13 @@ const expireGrace = 2 * time.Second
 func (m *Master) expireAfter(d time.Duration) {
 	m.ending.drains++
 	drain := m.ending.drains
-	m.after(d, func() { m.on(drainExpired, occurrence{drain: drain}) })
+	m.after(d, func() { m.on(drainExpired, occurrence{number: drain}) })
 }
 
 // expire tells the front to answer what is still running with 504, and waits for that no
 // longer than expireGrace.
 func (m *Master) expire(o occurrence) {
-	if o.drain != m.ending.drains || m.state == paused && !m.upgrader.pausing {
+	if o.number != m.ending.drains || m.state == paused && !m.upgrader.pausing {
 		return
 	}
 	m.front.send(wire.ToFront{Type: wire.TypeExpire})
@@ -186,7 +186,7 @@ func (m *Master) expire(o occurrence) {
 
 // giveDrainUp goes on as if the front had drained.
 func (m *Master) giveDrainUp(o occurrence) {
-	if f := m.front.current; o.drain == m.ending.drains && f != nil && f.draining {
+	if f := m.front.current; o.number == m.ending.drains && f != nil && f.draining {
 		m.frontDrained(f)
 	}
 }
@@ -226,5 +226,5 @@ func (m *Master) reopenLogs() {
 	}
 	m.spawners.reopenLogs()
 	m.pool.reopenLogs()
-	m.logging.reopenLogs()
+	m.logging.reopenLogger()
 }

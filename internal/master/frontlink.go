@@ -20,7 +20,7 @@ type frontLink struct {
 	base
 	current   *frontProcess // nil: there is none
 	started   int           // fronts so far
-	pause     backoff
+	backoff   backoff
 	accepting bool // workers are ready, or were: the front may accept
 	listeners []*listen.Listener
 	lastID    int // of a listener
@@ -227,9 +227,9 @@ func (l *frontLink) unlink() {
 	}
 }
 
-// close closes the listeners here. The front has copies; with ours open the ports would
+// stopListening closes the listeners here. The front has copies; with ours open the ports would
 // stay so after it closed them.
-func (l *frontLink) close() {
+func (l *frontLink) stopListening() {
 	for _, ln := range l.listeners {
 		ln.Close()
 	}

@@ -73,8 +73,8 @@ func (l *logging) killHanging() {
 	}
 }
 
-// reopenLogs tells the logger to open its files again.
-func (l *logging) reopenLogs() {
+// reopenLogger tells the logger to open its files again.
+func (l *logging) reopenLogger() {
 	if l.logger != nil && l.logger.proc != nil {
 		l.logger.proc.Signal(syscall.SIGUSR1)
 	}
@@ -211,7 +211,7 @@ func (m *Master) replaceDeadLogger(o occurrence) {
 }
 
 func (m *Master) replaceLoggerLater(g *generation) {
-	m.after(m.logging.pause.died(m.now()), func() { m.replaceLogger(g) })
+	m.after(m.logging.backoff.died(m.now()), func() { m.replaceLogger(g) })
 }
 
 // replaceLogger starts another logger for g, if that still serves.

@@ -21,7 +21,7 @@ type logging struct {
 	logger  *logger               // through which log lines go, nil: none
 	loggers map[int]bool          // by pid
 	left    map[*logger]time.Time // those that were let go, and when: they may still write
-	pause   backoff
+	backoff backoff
 	ends    bool // the logger was told to, at the end of this process
 
 	python   string // the interpreter, when the log told it last

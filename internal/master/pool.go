@@ -72,8 +72,8 @@ func (p *pool) hasReady() bool {
 	return false
 }
 
-// ready returns how many workers of g have their app.
-func (p *pool) ready(g *generation) (n int) {
+// countReady returns how many workers of g have their app.
+func (p *pool) countReady(g *generation) (n int) {
 	for _, w := range p.workers {
 		if w.gen == g && w.ready {
 			n++

@@ -26,7 +26,7 @@ type reloader struct {
 	options codewatch.Options
 	check   int       // the question of the front that waits for an answer; 0: none
 	changed time.Time // when the last change was told
-	pause   backoff   // of files that change all the time, say because the app writes them when it is imported
+	backoff backoff   // of files that change all the time, say because the app writes them when it is imported
 	due     bool      // a reload begins soon
 }
 
@@ -120,7 +120,7 @@ func (m *Master) noteChange(change codewatch.Change) {
 // note notes that code has changed, and reports whether no reload was due for that yet.
 func (r *reloader) note() bool {
 	if r.now().Sub(r.changed) > quiet {
-		r.pause.lived()
+		r.backoff.lived()
 	}
 	r.changed = r.now()
 	first := !r.due
@@ -130,7 +130,7 @@ func (r *reloader) note() bool {
 
 // reloadSoon reloads at once, or after a pause if code changes all the time.
 func (m *Master) reloadSoon(occurrence) {
-	if pause := m.reloader.pause.died(m.now()); pause > 0 {
+	if pause := m.reloader.backoff.died(m.now()); pause > 0 {
 		m.after(pause, m.reloadNow)
 		return
 	}

@@ -82,7 +82,7 @@ func (m *Master) drain() {
 	if !drains {
 		m.on(drained, occurrence{})
 	}
-	m.front.close()
+	m.front.stopListening()
 	m.ending.until = m.now().Add(m.gen.gracefulTimeout())
 	m.pool.tellEnd(m.ending.until)
 	m.expireAfter(m.gen.gracefulTimeout())
@@ -137,7 +137,7 @@ func (m *Master) endNow() {
 	if !m.upgrader.shared() {
 		m.front.unlink()
 	}
-	m.front.close()
+	m.front.stopListening()
 	m.ending.patient = false
 	m.endProcesses(m.pool.quit, quitGrace)
 }

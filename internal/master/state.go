@@ -71,7 +71,7 @@ type occurrence struct {
 	gen     *generation
 	failure *failure
 	pid     int
-	drain   int
+	number  int // of the drain
 	why     string
 }
 

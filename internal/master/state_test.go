@@ -65,6 +65,34 @@ func TestDocumentedSignals(t *testing.T) {
 	}
 }
 
+// TestDocumentedEvents compares the table of events that people read with the one by which
+// the master runs.
+func TestDocumentedEvents(t *testing.T) {
+	const path = "../../docs/architecture.md"
+	states, table := stateTable(t, path)
+	if want := stateNames[:]; !slices.Equal(states, want) {
+		t.Fatalf("the states are %q, want %q", states, want)
+	}
+	for e, want := range events {
+		cells, ok := table[string(e)]
+		if !ok {
+			t.Errorf("no row for %s", e)
+			continue
+		}
+		for s, r := range want {
+			if r.name == "" || r.do == nil {
+				t.Errorf("%s while %s does nothing that has a name", e, state(s))
+			} else if cells[s] != r.name {
+				t.Errorf("%s while %s: %q, want %q", e, state(s), cells[s], r.name)
+			}
+		}
+		delete(table, string(e))
+	}
+	for name := range table {
+		t.Errorf("there is a row for %s", name)
+	}
+}
+
 // stateTable reads the table whose first column head names the signal and
 // whose others name the states. Marks of footnotes are left out.
 func stateTable(t *testing.T, path string) (states []string, rows map[string][]string) {

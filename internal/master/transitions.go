@@ -21,38 +21,39 @@ var (
 	pause    = action{"workers leave", (*Master).pause}
 )
 
-// The reactions to other events, by the name that docs/architecture.md gives them.
+// The reactions to other events, by the name that docs/architecture.md gives them. What a
+// name leaves open, such as a pause before something is made anew, is in the function.
 var (
 	nothing      = reaction{"nothing", func(*Master, occurrence) {}}
-	goOn         = reaction{"the end goes on", func(m *Master, _ occurrence) { m.exitIfDone() }}
-	bootStep     = reaction{"serves; the last one: running", (*Master).bootWorker}
+	goOn         = reaction{"end goes on", func(m *Master, _ occurrence) { m.exitIfDone() }}
+	bootStep     = reaction{"serves; all: running", (*Master).bootWorker}
 	serve        = reaction{"serves", (*Master).useWorker}
-	count        = reaction{"serves, or counts for the reload", (*Master).countWorker}
+	count        = reaction{"serves, or counted", (*Master).countWorker}
 	endOrReplace = reaction{"start fails, or replaced", (*Master).failOrReplace}
 	replace      = reaction{"replaced", (*Master).replaceWorker}
 	failOr       = reaction{"replaced, or reload fails", (*Master).replaceOrFail}
-	lose         = reaction{"its generation is lost", (*Master).loseSpawner}
+	lose         = reaction{"generation lost", (*Master).loseSpawner}
 	endStart     = reaction{"start fails", (*Master).failLostBoot}
-	rebuild      = reaction{"another one, after a pause", (*Master).rebuildLater}
-	newFront     = reaction{"another one, after a pause", (*Master).replaceDeadFront}
-	ifAlone      = reaction{"another one, unless a successor serves", (*Master).replaceFrontIfAlone}
+	rebuild      = reaction{"new generation", (*Master).rebuildLater}
+	newFront     = reaction{"replaced", (*Master).replaceDeadFront}
+	ifAlone      = reaction{"replaced, or nothing", (*Master).replaceFrontIfAlone}
 	noFront      = reaction{"drained", (*Master).logFrontDeath}
 	leave        = reaction{"workers leave", (*Master).letWorkersLeave}
-	end          = reaction{"quitting", (*Master).endDrained}
-	expire       = reaction{"what runs gets 504", (*Master).expire}
+	endAll       = reaction{"quitting", (*Master).endDrained}
+	expire       = reaction{"504 for what runs", (*Master).expire}
 	giveUp       = reaction{"as drained", (*Master).giveDrainUp}
 	beginDrain   = reaction{"draining", func(m *Master, _ occurrence) { m.drain() }}
-	newLogger    = reaction{"another one, after a pause", (*Master).replaceDeadLogger}
+	newLogger    = reaction{"replaced", (*Master).replaceDeadLogger}
 	takeOver     = reaction{"takes over: running", (*Master).takeOver}
 	backToRun    = reaction{"running", (*Master).endReload}
 	onceRunning  = reaction{"once running", func(*Master, occurrence) {}}
-	reloadSoon   = reaction{"reload due, at once or later", (*Master).reloadSoon}
+	reloadSoon   = reaction{"reload due", (*Master).reloadSoon}
 	reloadCode   = reaction{"reload", func(m *Master, _ occurrence) { m.replaceGeneration(true) }}
-	pauseNow     = reaction{"a WINCH that waits is done", (*Master).pauseForSuccessor}
-	dropPause    = reaction{"a WINCH that waits is dropped", (*Master).dropPause}
-	keepWorkers  = reaction{"a WINCH that waits is dropped", (*Master).keepWorkers}
+	pauseNow     = reaction{"WINCH done", (*Master).pauseForSuccessor}
+	dropPause    = reaction{"WINCH forgotten", (*Master).dropPause}
+	keepWorkers  = reaction{"WINCH dropped", (*Master).keepWorkers}
 	serveAlone   = reaction{"workers come back", (*Master).serveAlone}
-	becomeOnly   = reaction{"the only master", (*Master).becomeOnly}
+	becomeOnly   = reaction{"only master", (*Master).becomeOnly}
 )
 
 // Actions and reactions lead back to the tables by way of enter and on, so these cannot
@@ -82,7 +83,7 @@ func init() {
 		spawnerExited:   {lose, lose, lose, lose, lose, lose, nothing},
 		generationLost:  {endStart, rebuild, nothing, nothing, nothing, nothing, nothing},
 		frontExited:     {newFront, newFront, newFront, ifAlone, newFront, noFront, goOn},
-		drained:         {nothing, nothing, nothing, leave, nothing, end, nothing},
+		drained:         {nothing, nothing, nothing, leave, nothing, endAll, nothing},
 		drainExpired:    {nothing, nothing, nothing, expire, nothing, expire, nothing},
 		drainOverdue:    {nothing, nothing, nothing, giveUp, nothing, giveUp, nothing},
 		delayOver:       {nothing, nothing, nothing, nothing, beginDrain, nothing, nothing},
