@@ -151,7 +151,7 @@ class Gevent(MasterTest):
         bodies = [bytes([i]) * 100000 for i in range(3)]
         for body in bodies:
             self.begin("/", body, "POST")
-        self.master.wait_log("read", 3)  # all are there, and two wait for the tray
+        self.master.wait_log("read", 3)  # all are there, and two wait for the response buffer
         self.assertEqual(sorted(self.hear()[-1] for _ in bodies), bodies)
         # A front that comes after another finds nothing in the response buffer.
         id = self.begin("/", bodies[0], "POST")

@@ -5,11 +5,20 @@ import unittest
 from marshal import dumps, loads
 
 from indrik import websocket
-from indrik.protocol import RESPONSE_WINDOW as WINDOW
-from indrik.websocket import MESSAGE_WINDOW, PART_COST
+from indrik.protocol import (
+    PART_COST,
+    REPLY_ACCEPT,
+    REPLY_CHUNK,
+    REPLY_CLOSE,
+    REPLY_CREDIT,
+    REPLY_END,
+    REPLY_ERROR,
+    REPLY_MESSAGE,
+    REPLY_START,
+    RESPONSE_WINDOW,
+)
+from indrik.websocket import MESSAGE_WINDOW
 from indrik.wire import FORMAT, ClientGone
-
-ACCEPT, MESSAGE, CLOSE, WANT, START, CHUNK, END, ERROR = 14, 15, 16, 10, 1, 2, 3, 5
 
 
 class Server:
@@ -98,7 +107,7 @@ class TestHandshake(unittest.TestCase):
         socket, server = made("a", "b")
         self.assertEqual(await socket.receive(), {"type": "websocket.connect"})
         await socket.send({"type": "websocket.accept", "subprotocol": "b", "headers": [[b"x", bytearray(b"y")]]})
-        self.assertEqual(server.take(), [(ACCEPT, 7, "b", [(b"x", b"y")]), (WANT, 7, MESSAGE_WINDOW)])
+        self.assertEqual(server.take(), [(REPLY_ACCEPT, 7, "b", [(b"x", b"y")]), (REPLY_CREDIT, 7, MESSAGE_WINDOW)])
         with self.assertRaises(RuntimeError):
             await socket.send({"type": "websocket.accept"})
 
@@ -117,7 +126,7 @@ class TestHandshake(unittest.TestCase):
             self.last = await receive()
 
         _, said = await ran(app)
-        self.assertEqual(said, [(CLOSE, 7, 4000, b"")])
+        self.assertEqual(said, [(REPLY_CLOSE, 7, 4000, b"")])
         self.assertEqual(self.last, {"type": "websocket.disconnect", "code": 1006, "reason": ""})
 
     @case
@@ -130,7 +139,7 @@ class TestHandshake(unittest.TestCase):
             await send({"type": "websocket.http.response.body"})
 
         _, said = await ran(app)
-        self.assertEqual(said, [(START, 7, 401, [(b"a", b"b")], b""), (CHUNK, 7, b"no"), (END, 7)])
+        self.assertEqual(said, [(REPLY_START, 7, 401, [(b"a", b"b")], b""), (REPLY_CHUNK, 7, b"no"), (REPLY_END, 7)])
 
     @case
     async def test_denied_by_half(self):
@@ -138,7 +147,7 @@ class TestHandshake(unittest.TestCase):
             await send({"type": "websocket.http.response.start", "status": 401})
 
         _, said = await ran(app)
-        self.assertEqual(said[1:], [(ERROR, 7)])
+        self.assertEqual(said[1:], [(REPLY_ERROR, 7)])
 
     @case
     async def test_app_ends_without_an_answer(self):
@@ -149,10 +158,10 @@ class TestHandshake(unittest.TestCase):
             raise ValueError("no")
 
         socket, said = await ran(returns)
-        self.assertEqual(said, [(CLOSE, 7, 1000, b"")])
+        self.assertEqual(said, [(REPLY_CLOSE, 7, 1000, b"")])
         self.assertRegex(socket.log.errors[0], "without accepting")
         socket, said = await ran(raises)
-        self.assertEqual(said, [(ERROR, 7)])
+        self.assertEqual(said, [(REPLY_ERROR, 7)])
 
     @case
     async def test_client_leaves_before_the_answer(self):
@@ -187,7 +196,9 @@ class TestMessages(unittest.TestCase):
         socket, server = await opened()
         await socket.send({"type": "websocket.send", "text": "h\u00e9", "bytes": None})
         await socket.send({"type": "websocket.send", "bytes": bytearray(b"\xff")})
-        self.assertEqual(server.take(), [(MESSAGE, 7, 1, "h\u00e9".encode(), 0), (MESSAGE, 7, 0, b"\xff", 0)])
+        self.assertEqual(
+            server.take(), [(REPLY_MESSAGE, 7, 1, "h\u00e9".encode(), 0), (REPLY_MESSAGE, 7, 0, b"\xff", 0)]
+        )
         with self.assertRaises(ValueError):
             await socket.send({"type": "websocket.send"})
         with self.assertRaises(UnicodeEncodeError):
@@ -201,7 +212,7 @@ class TestMessages(unittest.TestCase):
         while socket.window > 0:
             await socket.send({"type": "websocket.send", "bytes": piece})
             sent += 1
-        self.assertGreaterEqual(sent * (1000 + PART_COST), WINDOW)
+        self.assertGreaterEqual(sent * (1000 + PART_COST), RESPONSE_WINDOW)
         waiting = [asyncio.ensure_future(socket.send({"type": "websocket.send", "bytes": piece})) for _ in range(3)]
         await settle()
         self.assertEqual(len(server.take()), sent)
@@ -237,7 +248,7 @@ class TestMessages(unittest.TestCase):
         task.cancel()
         with self.assertRaises(asyncio.CancelledError):
             await task
-        self.assertEqual(server.said[-1], (CLOSE, 7, 1011, b""))
+        self.assertEqual(server.said[-1], (REPLY_CLOSE, 7, 1011, b""))
 
     @case
     async def test_credit_for_the_client(self):
@@ -250,10 +261,10 @@ class TestMessages(unittest.TestCase):
         for _ in range(4):
             self.assertEqual(server.take(), [])
             await socket.receive()
-        self.assertEqual(server.take(), [(WANT, 7, 4 * (10000 + PART_COST))])
+        self.assertEqual(server.take(), [(REPLY_CREDIT, 7, 4 * (10000 + PART_COST))])
         for _ in range(5):
             socket.on_message("\u00e9" * 5000, 1)
-        self.assertEqual(server.take(), [(WANT, 7, 2 * (10000 + PART_COST))] * 2)
+        self.assertEqual(server.take(), [(REPLY_CREDIT, 7, 2 * (10000 + PART_COST))] * 2)
 
     @case
     async def test_waiting_receive_survives_a_cancelled_one(self):
@@ -279,7 +290,7 @@ class TestEnd(unittest.TestCase):
         await socket.send({"type": "websocket.close"})
         self.assertEqual(server.take(), [])
         socket.unfinished()
-        self.assertEqual(server.take(), [(CLOSE, 7, 1000, b"")])
+        self.assertEqual(server.take(), [(REPLY_CLOSE, 7, 1000, b"")])
 
     @case
     async def test_client_closes_while_the_app_waits(self):
@@ -296,7 +307,7 @@ class TestEnd(unittest.TestCase):
     async def test_app_closes(self):
         socket, server = await opened()
         await socket.send({"type": "websocket.close", "code": 3456, "reason": "so"})
-        self.assertEqual(server.take(), [(CLOSE, 7, 3456, b"so")])
+        self.assertEqual(server.take(), [(REPLY_CLOSE, 7, 3456, b"so")])
         self.assertEqual(await socket.receive(), {"type": "websocket.disconnect", "code": 3456, "reason": "so"})
         for event in ({"type": "websocket.send", "text": "x"}, {"type": "websocket.close"}):
             with self.assertRaisesRegex(RuntimeError, "has ended"):
@@ -307,7 +318,7 @@ class TestEnd(unittest.TestCase):
         for code in (None, 1000, 1003, 1011, 1014, 3000, 4999):
             socket, server = await opened()
             await socket.send({"type": "websocket.close", "code": code, "reason": None})
-            self.assertEqual(server.take(), [(CLOSE, 7, code or 1000, b"")])
+            self.assertEqual(server.take(), [(REPLY_CLOSE, 7, code or 1000, b"")])
         for code in (999, 1004, 1005, 1006, 1015, 2999, 5000, "1000"):
             socket, server = await opened()
             with self.assertRaises(ValueError):
@@ -329,9 +340,9 @@ class TestEnd(unittest.TestCase):
             raise ValueError("no")
 
         socket, said = await ran(returns)
-        self.assertEqual(said[2:], [(CLOSE, 7, 1000, b"")])
+        self.assertEqual(said[2:], [(REPLY_CLOSE, 7, 1000, b"")])
         socket, said = await ran(raises)
-        self.assertEqual(said[2:], [(ERROR, 7)])
+        self.assertEqual(said[2:], [(REPLY_ERROR, 7)])
         self.assertEqual(len(socket.log.errors), 1)
 
     @case
@@ -348,7 +359,7 @@ class TestEnd(unittest.TestCase):
 
         socket, said = await ran(app, lambda socket: socket.on_closed(4000, "bye"))
         self.assertEqual(self.end["code"], 4000)
-        self.assertEqual(said[2:], [(ERROR, 7)])
+        self.assertEqual(said[2:], [(REPLY_ERROR, 7)])
         self.assertEqual(socket.log.errors, [])
 
     @case
@@ -364,7 +375,7 @@ class TestEnd(unittest.TestCase):
             socket.task.cancel()
 
         socket, said = await ran(app, expire)
-        self.assertEqual(said[2:], [(CLOSE, 7, 1012, b"service restart")])
+        self.assertEqual(said[2:], [(REPLY_CLOSE, 7, 1012, b"service restart")])
         self.assertFalse(socket.stays())
 
     @case

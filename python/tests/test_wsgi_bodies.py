@@ -35,11 +35,11 @@ class Bodies(WSGITest):
             self.assertTrue(b"".join(m[-1] for m in messages[:-1]) == want)
 
     def test_response_buffer(self):
-        for size, tray in ((64 << 10, False), ((64 << 10) + 1, True), (1 << 20, True)):
+        for size, buffered in ((64 << 10, False), ((64 << 10) + 1, True), (1 << 20, True)):
             self.master.request("/edge?%d" % size)
             body = strict(receive(self.worker.slots[0])[0])[-1]
-            self.assertEqual(type(body), int if tray else bytes)
-            if tray:
+            self.assertEqual(type(body), int if buffered else bytes)
+            if buffered:
                 self.assertEqual(self.worker.take_buffer(body), data(size))
 
     def test_response_buffer_in_use(self):
