@@ -59,7 +59,17 @@ def bound(worker: Worker, code: Any) -> None:
     before sys.exit, by the main thread."""
     import _thread  # only here: where gevent has patched it, it has to be that one
 
-    _thread.start_new_thread(_watch, (worker, code, _thread.get_ident()))
+    main, begun = _thread.get_ident(), _thread.allocate_lock()
+
+    def watch() -> None:
+        begun.release()
+        _watch(worker, code, main)
+
+    begun.acquire()
+    _thread.start_new_thread(watch, ())
+    # CPython 3.10 may crash if it ends while a thread is about to begin. A greenlet is none.
+    if not worker.is_gevent:
+        begun.acquire()
 
 
 def _watch(worker: Worker, code: Any, main: int) -> None:

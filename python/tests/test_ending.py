@@ -6,16 +6,48 @@ import os
 import re
 import select
 import signal
+import threading
 import time
+import unittest
+from unittest import mock
 
+from indrik import ending
 from indrik.protocol import (
     REPLY_RESPONSE,
     SCOREBOARD_FRONT,
 )
 
-from .support import Master, MasterTest, send
+from .support import LIMIT, Master, MasterTest, send
 
 WSGI, ASGI = "left_running:wsgi", "left_running:asgi"
+
+
+class Watch(unittest.TestCase):
+    def test_begins_before_the_interpreter_ends(self):
+        waits, threads = threading.Event(), []
+
+        class Lock:
+            def __init__(self):
+                self.lock, self.count = threading.Lock(), 0
+                self.release = self.lock.release
+
+            def acquire(self):
+                self.count += 1
+                if self.count == 2:
+                    waits.set()
+                self.lock.acquire()
+
+        worker = mock.Mock(is_gevent=False)
+        with mock.patch("_thread.allocate_lock", Lock), mock.patch.object(ending, "_watch") as watch, mock.patch(
+            "_thread.start_new_thread", lambda function, args: threads.append(function)
+        ):
+            bound = threading.Thread(target=ending.bound, args=(worker, 3))
+            bound.start()
+            self.assertTrue(waits.wait(LIMIT), "nobody waits for the thread")
+            threads[0]()
+            bound.join(LIMIT)
+            self.assertFalse(bound.is_alive())
+            watch.assert_called_once_with(worker, 3, bound.ident)
 
 
 class Ending(MasterTest):
