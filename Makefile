@@ -30,6 +30,7 @@ FUZZTIME    ?= 30s
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 H2SPEC      := github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.44.0
+CHECKLOCKS  := gvisor.dev/gvisor/tools/checklocks/cmd/checklocks@v0.0.0-20260905035102-160fafc42237
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
@@ -40,7 +41,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet lint house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -52,7 +53,7 @@ run: build
 # All parts run; what failed is said at the end.
 test:
 	@failed=; \
-	for part in format vet lint ruff mypy unit blackbox; do \
+	for part in format vet lint locks ruff mypy unit blackbox; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -94,7 +95,17 @@ lint: $(TOOLS)/golangci-lint
 house:
 	go run ./internal/tools/house $(HOUSEFLAGS)
 
+# What is annotated with +checklocks is used with its mutex held; see CONTRIBUTING.md.
+locks: $(TOOLS)/checklocks
+	go vet -vettool=$(TOOLS)/checklocks -inferred=false ./internal/...
+
 # The name of the stamp holds the version, so that a new one is installed.
+$(TOOLS)/checklocks: $(TOOLS)/$(subst /,-,$(CHECKLOCKS))
+$(TOOLS)/$(subst /,-,$(CHECKLOCKS)):
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install $(CHECKLOCKS)
+	touch $@
+
 $(TOOLS)/golangci-lint: $(TOOLS)/$(subst /,-,$(GOLANGCI))
 $(TOOLS)/$(subst /,-,$(GOLANGCI)):
 	mkdir -p $(TOOLS)

@@ -102,7 +102,8 @@ type Holder struct {
 	mu sync.Mutex
 	// +checklocks:mu
 	held int64
-	off  bool // it counts no more: it was cut off, or has ended
+	// +checklocks:mu
+	off bool // it counts no more: it was cut off, or has ended
 }
 
 // Open notes a connection of a client, which has no address where that is not valid. It

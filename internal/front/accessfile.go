@@ -24,16 +24,24 @@ const (
 // longer than the setting access_log_timeout says. Its methods may be called by any
 // goroutine.
 type accessFile struct {
+	// +checklocks:mu
 	log *errlog.Log
 
-	mu      sync.Mutex
-	file    *os.File
-	buf     []byte        // lines for the next write
-	spare   []byte        // memory for those after them
-	delayed bool          // a timer is to begin that write
+	mu sync.Mutex
+	// +checklocks:mu
+	file *os.File
+	// +checklocks:mu
+	buf []byte // lines for the next write
+	// +checklocks:mu
+	spare []byte // memory for those after them
+	// +checklocks:mu
+	delayed bool // a timer is to begin that write
+	// +checklocks:mu
 	writing chan struct{} // closed when the write that was begun has ended; nil: there is none
-	since   time.Time     // when it was begun
-	lost    int           // lines that found no place meanwhile
+	// +checklocks:mu
+	since time.Time // when it was begun
+	// +checklocks:mu
+	lost int // lines that found no place meanwhile
 }
 
 // set changes the file, nil for none, and takes f over. What was for the file before
@@ -58,6 +66,7 @@ func (a *accessFile) set(f *os.File) {
 // room reports whether a line may be appended, and returns with the mutex held. While
 // a write does not end and its memory is used up it waits, for patience since that
 // write was begun; 0: as long as it takes. A line that finds no room is counted.
+// +checklocksacquire:a.mu
 func (a *accessFile) room(patience time.Duration) bool {
 	a.mu.Lock()
 	for a.file != nil && a.writing != nil && len(a.buf) >= accessKept {
@@ -80,6 +89,7 @@ func (a *accessFile) room(patience time.Duration) bool {
 }
 
 // awaitLocked waits for the end of the write, or for late, without the mutex.
+// +checklocks:a.mu
 func (a *accessFile) awaitLocked(late <-chan time.Time) {
 	done := a.writing
 	a.mu.Unlock()
@@ -91,6 +101,7 @@ func (a *accessFile) awaitLocked(late <-chan time.Time) {
 }
 
 // addedLocked is called when lines were appended to buf.
+// +checklocks:a.mu
 func (a *accessFile) addedLocked() {
 	if len(a.buf) >= accessBuffer {
 		a.beginLocked()
@@ -108,6 +119,7 @@ func (a *accessFile) begin() {
 }
 
 // beginLocked begins a write of what is there, unless one has not ended.
+// +checklocks:a.mu
 func (a *accessFile) beginLocked() {
 	if a.file == nil {
 		a.buf = a.buf[:0]
@@ -136,6 +148,7 @@ func (a *accessFile) beginLocked() {
 }
 
 // tellLocked tells the operator which lines are missing.
+// +checklocks:a.mu
 func (a *accessFile) tellLocked() {
 	if a.lost > 0 {
 		go a.log.Warnf("%d lines are missing in the access log: nobody read it for %s", a.lost, time.Since(a.since).Round(time.Millisecond))

@@ -29,14 +29,19 @@ type bodyStream struct {
 	rate  *bodyRate // nil: the body has come already
 	limit int64     // of the whole body; 0: none
 
-	mu         sync.Mutex // comes before that of the worker's send queue
-	window     int64      // bytes that the worker has given credit for
-	unread     int64      // bytes that are still to be read; −1: not known
-	size       int64      // bytes that were read
-	ended      bool       // the end was read
-	stopped    bool       // nobody needs more of the body
-	expects100 bool       // the client waits for 100 Continue
-	wake       func()     // wakes the goroutine
+	mu sync.Mutex // comes before that of the worker's send queue
+	// +checklocks:mu
+	window int64 // bytes that the worker has given credit for
+	// +checklocks:mu
+	unread int64 // bytes that are still to be read; −1: not known
+	// +checklocks:mu
+	size int64 // bytes that were read
+	// +checklocks:mu
+	ended bool // the end was read
+	// +checklocks:mu
+	stopped    bool   // nobody needs more of the body
+	expects100 bool   // the client waits for 100 Continue
+	wake       func() // wakes the goroutine
 }
 
 // waker returns a function that wakes a goroutine, and the channel on which the goroutine

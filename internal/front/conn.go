@@ -68,11 +68,13 @@ type conn struct {
 	skippedLine   bool // an empty line stood before the request that is to come
 	betweenFrames bool // of WebSocket: buf holds nothing that is needed
 
-	mu           sync.Mutex // the last one to be locked
-	notBusy      sync.Cond  // busy became false
-	busy         bool       // a request is being answered
-	ending       bool       // no request is read any more
-	lastAnswered bool       // the last response was sent
+	mu      sync.Mutex // the last one to be locked
+	notBusy sync.Cond  // busy became false
+	// +checklocks:mu
+	busy bool // a request is being answered
+	// +checklocks:mu
+	ending       bool // no request is read any more
+	lastAnswered bool // the last response was sent
 
 	ex    exchange
 	out   outbox.Outbox

@@ -59,6 +59,7 @@ func (s *server) capacityChanged() {
 
 // evictLocked ends the connection that has been idle for the longest, between two requests
 // or for long enough without a first one. It returns nil if there is none.
+// +checklocks:s.mu
 func (s *server) evictLocked() *conn {
 	var oldest *conn
 	t := now()

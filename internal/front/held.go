@@ -139,10 +139,13 @@ func tooManyConnections(info *connInfo, connections int) string {
 // A complaint is a line of the log that is written at once, and if there are more of
 // its kind only once in complaintEvery, with how many there were.
 type complaint struct {
-	mu      sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	pending bool
-	more    int
-	last    string
+	// +checklocks:mu
+	more int
+	// +checklocks:mu
+	last string
 }
 
 const complaintEvery = time.Second
@@ -192,7 +195,8 @@ const (
 
 // A collector sets how often garbage is collected.
 type collector struct {
-	mu      sync.Mutex
+	mu sync.Mutex
+	// +checklocks:mu
 	percent int  // 0: it is not for this process to say
 	limited bool // so is the limit of all memory
 }

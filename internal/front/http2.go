@@ -100,6 +100,7 @@ func (s *server) http2For(cfg *config) *http2Server {
 }
 
 // endHTTP2Locked tells all clients of HTTP/2 to finish the streams that they have begun.
+// +checklocks:s.mu
 func (s *server) endHTTP2Locked() {
 	for _, h := range s.http2 {
 		go h.http.Shutdown(context.Background())

@@ -51,7 +51,8 @@ type unread struct {
 	holder *account.Holder
 
 	mu sync.Mutex
-	n  int
+	// +checklocks:mu
+	n int
 }
 
 func (u *unread) add(n int) {

@@ -29,9 +29,11 @@ type floodLimits struct {
 	mu    sync.Mutex // frames are counted by two goroutines, one each way
 	idle  tokenBucket
 	reset tokenBucket
+	// +checklocks:mu
 	flood bool
-	small tokenBucket   // DATA frames of a few bytes
-	wait  time.Duration // until the next read, because of them
+	small tokenBucket // DATA frames of a few bytes
+	// +checklocks:mu
+	wait time.Duration // until the next read, because of them
 }
 
 // takeWait returns how long the next read has to wait, once.

@@ -31,23 +31,34 @@ type server struct {
 	current    atomic.Pointer[config] // of the newest generation that serves
 	known      chan struct{}          // closed once current is set
 
-	mu               sync.Mutex
-	listeners        map[int]*listener
-	conns            map[*conn]struct{}
-	capacity         *sync.Cond   // there may be place for a connection, or no need of one
+	mu sync.Mutex
+	// +checklocks:mu
+	listeners map[int]*listener
+	// +checklocks:mu
+	conns    map[*conn]struct{}
+	capacity *sync.Cond // there may be place for a connection, or no need of one
+	// +checklocks:mu
 	crowded          bool         // there was none when last looked
 	awaitingCapacity atomic.Int32 // connections that wait for a place
-	http2            []*http2Server
-	calmed           int   // connections that have become idle since memory was freed
-	freed            int64 // when that was
-	sweeping         bool
-	swept            int64 // when, of the sweep alone
-	peerFront        *peerFront
-	draining         bool
-	drainReported    bool // the master has been told
-	handover         bool // idle connections go to the peer
-	final            bool // the process ends after this drain
-	closingListeners int  // drains whose listeners are not closed yet
+	// +checklocks:mu
+	http2  []*http2Server
+	calmed int   // connections that have become idle since memory was freed
+	freed  int64 // when that was
+	// +checklocks:mu
+	sweeping bool
+	swept    int64 // when, of the sweep alone
+	// +checklocks:mu
+	peerFront *peerFront
+	// +checklocks:mu
+	draining bool
+	// +checklocks:mu
+	drainReported bool // the master has been told
+	// +checklocks:mu
+	handover bool // idle connections go to the peer
+	// +checklocks:mu
+	final bool // the process ends after this drain
+	// +checklocks:mu
+	closingListeners int // drains whose listeners are not closed yet
 
 	spare  chan *conn   // to a goroutine that has ended with its last connection
 	spares atomic.Int32 // how many of them wait

@@ -18,8 +18,10 @@ type tlsSocket struct {
 	net.Conn
 	c *conn
 
-	mu      sync.Mutex
-	async   bool
+	mu sync.Mutex
+	// +checklocks:mu
+	async bool
+	// +checklocks:mu
 	pending []byte // encrypted, and not yet with the kernel
 }
 

@@ -41,21 +41,33 @@ type webSocket struct {
 	decHeld int         // bytes of dec that are accounted for
 	pace    tokenBucket // of frames that ask for nothing
 
-	mu             sync.Mutex
-	changed        *sync.Cond
-	state          webSocketState
-	since          int64 // when the closing handshake began
-	enc            websocket.Encoder
-	encHeld        int         // bytes of enc that are accounted for
-	window         int64       // bytes that the worker has given credit for
-	awaitingCredit bool        // the reader waits for the window to open
-	heard          int64       // when something came from the client
-	pinged         int64       // when the ping was sent that is not answered yet; 0: none
-	pingTime       int64       // when a ping was sent last, or the connection was opened
-	leaveTime      int64       // when it is to make way for a restart; 0: not
-	leaveTimer     *time.Timer // for that
-	restarting     bool        // it makes way: what the client sends until it knows still goes to the app
-	pongData       []byte      // of the answer to a ping that came while other frames wait
+	mu      sync.Mutex
+	changed *sync.Cond
+	// +checklocks:mu
+	state webSocketState
+	// +checklocks:mu
+	since int64 // when the closing handshake began
+	// +checklocks:mu
+	enc websocket.Encoder
+	// +checklocks:mu
+	encHeld int   // bytes of enc that are accounted for
+	window  int64 // bytes that the worker has given credit for
+	// +checklocks:mu
+	awaitingCredit bool // the reader waits for the window to open
+	// +checklocks:mu
+	heard int64 // when something came from the client
+	// +checklocks:mu
+	pinged int64 // when the ping was sent that is not answered yet; 0: none
+	// +checklocks:mu
+	pingTime int64 // when a ping was sent last, or the connection was opened
+	// +checklocks:mu
+	leaveTime int64 // when it is to make way for a restart; 0: not
+	// +checklocks:mu
+	leaveTimer *time.Timer // for that
+	// +checklocks:mu
+	restarting bool // it makes way: what the client sends until it knows still goes to the app
+	// +checklocks:mu
+	pongData []byte // of the answer to a ping that came while other frames wait
 
 	pongWaits atomic.Bool  // a pong with pongData is to be sent
 	unacked   atomic.Int64 // bytes that were sent, for which the worker is to get credit
@@ -267,6 +279,7 @@ func (sk *webSocket) isAccepted() bool {
 }
 
 // closeLocked sends a close frame. The client's is awaited then.
+// +checklocks:sk.mu
 func (sk *webSocket) closeLocked(code int, reason []byte) {
 	sk.transport.frames(websocket.AppendClose(nil, code, reason))
 	sk.state, sk.since = webSocketClosing, now()
@@ -275,6 +288,7 @@ func (sk *webSocket) closeLocked(code int, reason []byte) {
 }
 
 // endLocked closes the connection on the front's own account, and tells the worker.
+// +checklocks:sk.mu
 func (sk *webSocket) endLocked(code int, reason string) {
 	sk.closeLocked(code, []byte(reason))
 	sk.worker.closed(code, []byte(reason))
@@ -295,6 +309,7 @@ func (sk *webSocket) dismiss(code int, reason string) bool {
 }
 
 // setClosedLocked ends the WebSocket: nothing more is sent or received.
+// +checklocks:sk.mu
 func (sk *webSocket) setClosedLocked() {
 	sk.state = webSocketClosed
 	if sk.leaveTimer != nil {
@@ -303,6 +318,7 @@ func (sk *webSocket) setClosedLocked() {
 }
 
 // finishLocked ends the connection after the closing handshake, or without one.
+// +checklocks:sk.mu
 func (sk *webSocket) finishLocked() {
 	sk.setClosedLocked()
 	sk.tellRestartLocked()
@@ -313,6 +329,7 @@ func (sk *webSocket) finishLocked() {
 
 // tellRestartLocked tells the worker that the connection has ended for a restart, if it
 // has.
+// +checklocks:sk.mu
 func (sk *webSocket) tellRestartLocked() {
 	if sk.restarting {
 		sk.restarting = false

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"go/importer"
 	"go/token"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ func source(t *testing.T, text string) *pkg {
 		name, body, _ := strings.Cut(part, "\n")
 		files[name] = "package p\n" + body
 	}
-	p, err := parse(token.NewFileSet(), "p", "p", files, nil)
+	p, err := parse(token.NewFileSet(), "p", "p", files, importer.Default())
 	if err != nil {
 		t.Fatal(err)
 	}

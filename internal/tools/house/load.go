@@ -88,7 +88,7 @@ func load(patterns []string) ([]*pkg, error) {
 func parse(fset *token.FileSet, dir, path string, sources map[string]any, imports types.Importer) (*pkg, error) {
 	p := &pkg{dir: dir, fset: fset, info: &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}}
 	for _, name := range sortedKeys(sources) {
-		f, err := parser.ParseFile(fset, name, sources[name], parser.SkipObjectResolution)
+		f, err := parser.ParseFile(fset, name, sources[name], parser.SkipObjectResolution|parser.ParseComments)
 		if err != nil {
 			return nil, err
 		}
