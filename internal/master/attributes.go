@@ -8,12 +8,12 @@ import (
 	"indrik/internal/wire"
 )
 
-// attributesTime is how long a spawner has to tell what hooks have put on its `server`: one
-// that hangs must not hold up a reload.
+// attributesTime is how long a spawner may take to answer which attributes hooks have set on
+// its `server`. A spawner that hangs must not hold up a reload.
 const attributesTime = 2 * time.Second
 
-// askAttributes asks sp what hooks have put on its `server`, so that it outlives sp, and
-// goes on with next, which gets what cannot be carried, and why.
+// askAttributes asks sp for the attributes that hooks have set on its `server`, so that they
+// outlive sp, and goes on with next, which gets those that cannot be carried, and why.
 func (s *spawners) askAttributes(sp *spawner, next func(lost map[string]string)) {
 	over := false
 	once := func(lost map[string]string) {
@@ -31,23 +31,24 @@ func (s *spawners) askAttributes(sp *spawner, next func(lost map[string]string))
 	})
 }
 
-// rememberAttributes asks for what the serving spawner would lose if it died.
+// rememberAttributes keeps the attributes of `server` that would be lost if the serving
+// spawner died.
 func (m *Master) rememberAttributes() {
 	if sp := m.gen.sp; !sp.dead {
 		m.spawners.askAttributes(sp, func(map[string]string) {})
 	}
 }
 
-// carryAttributes gives the spawner of b what hooks have put on the `server` of the one
-// before it, and goes on with next.
-func (b *candidate) carryAttributes(next func()) {
-	m := b.m
-	if b.sp == m.gen.sp {
+// carryAttributes gives the spawner of c the attributes that hooks have set on the `server`
+// of the serving spawner, and goes on with next.
+func (c *candidate) carryAttributes(next func()) {
+	m := c.m
+	if c.sp == m.gen.sp {
 		next() // it has them
 		return
 	}
 	give := func(lost map[string]string) {
-		if b.over {
+		if c.over {
 			return
 		}
 		m.tellLost(lost)
@@ -55,12 +56,12 @@ func (b *candidate) carryAttributes(next func()) {
 			next()
 			return
 		}
-		m.spawners.call(b.sp, wire.ToSpawner{Type: wire.TypeAdopt, Attributes: m.spawners.attributes}, nil, func(r wire.FromSpawner) {
-			if b.over {
+		m.spawners.call(c.sp, wire.ToSpawner{Type: wire.TypeAdopt, Attributes: m.spawners.attributes}, nil, func(r wire.FromSpawner) {
+			if c.over {
 				return
 			}
 			if r.Type == wire.TypeFailed {
-				b.fail(failed(r))
+				c.fail(failed(r))
 				return
 			}
 			m.tellLost(r.Lost)

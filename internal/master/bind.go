@@ -18,7 +18,8 @@ const (
 	bindPause = time.Second
 )
 
-// owner is who log files and unix sockets are to belong to; −1: leave it.
+// owner returns the user and the group that log files and unix sockets are given to; −1:
+// they are left as they are.
 func owner(cfg *settings.Config) (uid, gid int) {
 	if os.Geteuid() != 0 {
 		return -1, -1
@@ -26,14 +27,14 @@ func owner(cfg *settings.Config) (uid, gid int) {
 	return cfg.User(), cfg.Group()
 }
 
-// bind makes the listeners of b: those that are open already are kept, and
-// those that a master before this one or the service manager handed over are
-// taken. It goes on with next, unless b is given up meanwhile; on an error nothing
-// has changed, and the error is in the log.
-func (b *candidate) bind(next func(error)) {
-	m := b.m
+// bind makes the listeners of c. Sockets that are open already are kept, and so are those
+// that the master before this one or the service manager has handed over. It goes on with
+// next, unless c is given up meanwhile. After an error, which is in the log, nothing has
+// changed.
+func (c *candidate) bind(next func(error)) {
+	m := c.m
 	var addrs []listen.Address
-	for _, bind := range b.cfg.Bind() {
+	for _, bind := range c.cfg.Bind() {
 		a, _ := listen.Parse(bind) // it was checked with the settings
 		addrs = append(addrs, a)
 	}
@@ -51,12 +52,12 @@ func (b *candidate) bind(next func(error)) {
 		next(err)
 		return
 	}
-	b.bindNext(addrs, nil, nil, bindTries, next)
+	c.bindNext(addrs, nil, nil, bindTries, next)
 }
 
-// bindNext opens addrs[len(set)] and what comes after it.
-func (b *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Listener, tries int, next func(error)) {
-	m, cfg := b.m, b.cfg
+// bindNext opens addrs[len(set)] and the addresses after it.
+func (c *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Listener, tries int, next func(error)) {
+	m, cfg := c.m, c.cfg
 	for len(set) < len(addrs) {
 		a := addrs[len(set)]
 		if i := slices.IndexFunc(m.front.listeners, func(l *listen.Listener) bool { return l.Same(a) }); i >= 0 {
@@ -86,11 +87,11 @@ func (b *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Liste
 		if tries--; tries > 0 && !listen.Hopeless(err) {
 			m.log.Debugf("Retrying in 1 second.")
 			m.after(bindPause, func() {
-				if b.over {
+				if c.over {
 					closeListeners(opened)
 					return
 				}
-				b.bindNext(addrs, set, opened, tries, next)
+				c.bindNext(addrs, set, opened, tries, next)
 			})
 			return
 		}
@@ -102,27 +103,27 @@ func (b *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Liste
 		next(err)
 		return
 	}
-	b.listeners = set
+	c.listeners = set
 	next(nil)
 }
 
-// closeListeners closes the listeners that were opened for b, which is given up.
-func (b *candidate) closeListeners() {
-	closeListeners(slices.DeleteFunc(b.listeners, func(l *listen.Listener) bool { return slices.Contains(b.m.front.listeners, l) }))
-	b.listeners = nil
+// closeListeners closes the listeners that were opened for c, which is given up.
+func (c *candidate) closeListeners() {
+	closeListeners(slices.DeleteFunc(c.listeners, func(l *listen.Listener) bool { return slices.Contains(c.m.front.listeners, l) }))
+	c.listeners = nil
 }
 
-// takeListeners replaces the listeners by those of b.
-func (m *Master) takeListeners(b *candidate) {
+// takeListeners replaces the listeners by those of c.
+func (m *Master) takeListeners(c *candidate) {
 	for _, l := range m.front.listeners {
-		if !slices.Contains(b.listeners, l) {
+		if !slices.Contains(c.listeners, l) {
 			if !m.upgrader.shared() {
 				l.Unlink()
 			}
 			l.Close()
 		}
 	}
-	m.front.listeners, b.listeners = b.listeners, nil
+	m.front.listeners, c.listeners = c.listeners, nil
 	m.front.sendListeners()
 }
 

@@ -58,114 +58,114 @@ func keepsApp(old, next *settings.Config) bool {
 }
 
 // readCertificates reads the certificate files and reports whether they are good;
-// b has failed if they are not.
-func (b *candidate) readCertificates() bool {
+// c has failed if they are not.
+func (c *candidate) readCertificates() bool {
 	var err error
-	if b.certs, err = b.m.tls.read(b.cfg); err != nil {
-		b.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
+	if c.certs, err = c.m.tls.read(c.cfg); err != nil {
+		c.fail(&failure{text: "\nError: " + err.Error(), code: exitcode.Config})
 		return false
 	}
 	return true
 }
 
 // prepare makes the generation, and readies the spawner to fork its workers.
-func (b *candidate) prepare(load bool) {
-	m := b.m
+func (c *candidate) prepare(load bool) {
+	m := c.m
 	g, err := m.newGeneration()
 	if err != nil {
-		b.fail(lack("", err))
+		c.fail(lack("", err))
 		return
 	}
-	g.cfg, g.sp, g.hooks, g.certs = b.cfg, b.sp, b.hooks, b.certs
-	b.gen = g
-	m.spawners.call(b.sp, wire.ToSpawner{
-		Type: wire.TypePrepare, Generation: g.number, Settings: b.cfg.All(), App: b.cfg.App(), Kind: b.cfg.Kind(),
-		Server: m.server(b.cfg), Load: load, StandIn: b.standIn(), Terminal: m.terminal(b.cfg),
+	g.cfg, g.sp, g.hooks, g.certs = c.cfg, c.sp, c.hooks, c.certs
+	c.gen = g
+	m.spawners.call(c.sp, wire.ToSpawner{
+		Type: wire.TypePrepare, Generation: g.number, Settings: c.cfg.All(), App: c.cfg.App(), Kind: c.cfg.Kind(),
+		Server: m.server(c.cfg), Load: load, StandIn: c.standIn(), Terminal: m.terminal(c.cfg),
 	}, []*os.File{g.queueWorker}, func(r wire.FromSpawner) {
-		if b.over {
+		if c.over {
 			return
 		}
 		if r.Type == wire.TypeFailed {
-			b.fail(failed(r))
+			c.fail(failed(r))
 			return
 		}
 		if !r.Logger {
-			b.flow.prepared()
+			c.flow.prepared()
 			return
 		}
-		m.startLogger(b.gen, func(f *failure) {
+		m.startLogger(c.gen, func(f *failure) {
 			switch {
-			case b.over:
-				m.logging.letGo(b.gen.logger)
+			case c.over:
+				m.logging.letGo(c.gen.logger)
 			case f != nil:
-				b.fail(f)
+				c.fail(f)
 			default:
-				b.flow.prepared()
+				c.flow.prepared()
 			}
 		})
 	})
 }
 
-// standIn reports whether an app that does not compile is replaced by one that shows
-// why, until it does: with reload, as long as there is nothing better to serve.
-func (b *candidate) standIn() bool {
-	return b.cfg.Reload() && b.m.upgrader.predecessor == nil && (b.m.gen == nil || b.m.gen.standIn)
+// standIn reports whether an app that does not compile is replaced, until it does, by one
+// that shows the error: with reload, as long as there is nothing better to serve.
+func (c *candidate) standIn() bool {
+	return c.cfg.Reload() && c.m.upgrader.predecessor == nil && (c.m.gen == nil || c.m.gen.standIn)
 }
 
 // fork makes the workers, once the front knows their generation.
-func (b *candidate) fork() {
-	if !b.bound || !b.gen.taken || b.forked {
+func (c *candidate) fork() {
+	if !c.bound || !c.gen.taken || c.forked {
 		return
 	}
-	b.forked = true
-	for range b.target {
-		if !b.m.spawn(b.gen) {
-			return // b has failed
+	c.forked = true
+	for range c.target {
+		if !c.m.spawn(c.gen) {
+			return // c has failed
 		}
 	}
-	b.workerReady() // there may be none to wait for
+	c.workerReady() // there may be none to wait for
 }
 
-// workerReady is called when one more worker of b is ready.
-func (b *candidate) workerReady() {
-	if b.over || !b.forked {
+// workerReady is called when one more worker of c is ready.
+func (c *candidate) workerReady() {
+	if c.over || !c.forked {
 		return
 	}
-	if b.m.pool.countReady(b.gen) >= b.target {
-		b.flow.ready()
+	if c.m.pool.countReady(c.gen) >= c.target {
+		c.flow.ready()
 	}
 }
 
 // fail is called when a step has failed.
-func (b *candidate) fail(f *failure) {
-	if !b.over {
-		b.flow.failed(f)
+func (c *candidate) fail(f *failure) {
+	if !c.over {
+		c.flow.failed(f)
 	}
 }
 
-// discard gives b up: what was made for it ends.
-func (b *candidate) discard() {
-	if b.over {
+// discard gives c up: what was made for it ends.
+func (c *candidate) discard() {
+	if c.over {
 		return
 	}
-	b.over = true
-	m := b.m
-	if m.candidate == b {
+	c.over = true
+	m := c.m
+	if m.candidate == c {
 		m.candidate = nil
 	}
-	if b.gen != nil {
+	if c.gen != nil {
 		for _, w := range m.pool.workers {
-			if w.gen == b.gen {
+			if w.gen == c.gen {
 				m.pool.quit(w)
 			}
 		}
-		m.logging.letGo(b.gen.logger)
-		m.releaseUnused(b.gen)
+		m.logging.letGo(c.gen.logger)
+		m.releaseUnused(c.gen)
 	}
-	b.closeListeners()
-	if !b.reused && b.sp != nil {
-		b.sp.dismiss()
-		m.spawners.killLater(b.sp)
+	c.closeListeners()
+	if !c.reused && c.sp != nil {
+		c.sp.dismiss()
+		m.spawners.killLater(c.sp)
 	}
 	m.dismissUnused()
 }

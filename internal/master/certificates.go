@@ -12,8 +12,8 @@ import (
 	"indrik/internal/wire"
 )
 
-// certificateLook is how often the files of a certificate are looked at. Nothing
-// tells of all that may be done to them: links, renames, mounts, other hosts.
+// certificateLook is how often the files of a certificate are looked at. The kernel does
+// not report every change that matters: links, renames, mounts, other hosts.
 const certificateLook = 2 * time.Second
 
 // tlsKeys are what the master keeps for TLS besides the certificates of generations.
@@ -24,7 +24,7 @@ type tlsKeys struct {
 	rotator *time.Timer // runs rotateTickets
 }
 
-// certificates are what a generation proves its identity with.
+// certificates are the certificate, the key and the authorities of one generation.
 type certificates struct {
 	server  *tlsconf.Server // as the front's: what it takes, that takes
 	secrets *tlsconf.Secrets
@@ -56,8 +56,8 @@ func (t *tlsKeys) read(cfg *settings.Config) (*certificates, error) {
 	return c, err
 }
 
-// take reads the files, and reports whether anything is new in them.
-// After an error nothing has changed.
+// take reads the files, and reports whether their content is new. After an error nothing
+// has changed.
 func (t *tlsKeys) take(c *certificates, files [3]string) (bool, error) {
 	secrets, warnings, err := tlsconf.Read(files[0], files[1], files[2])
 	if err == nil {
@@ -73,7 +73,8 @@ func (t *tlsKeys) take(c *certificates, files [3]string) (bool, error) {
 	return true, nil
 }
 
-// secretsFile is what the front gets for certs; the caller closes it.
+// secretsFile returns the memory file by which the front gets certs and the session ticket
+// keys. The caller closes it.
 func (t *tlsKeys) secretsFile(certs *certificates) (*os.File, error) {
 	secrets := *certs.secrets
 	secrets.Tickets = t.tickets.secrets(t.now())
@@ -97,7 +98,8 @@ func (m *Master) watchCertificates() {
 	})
 }
 
-// renewCertificates gives the front what is in the files now, if it is any good.
+// renewCertificates gives the front the certificate that is in the files now, if it can be
+// used.
 func (m *Master) renewCertificates(g *generation) {
 	fresh, err := m.tls.take(g.certs, g.certs.files)
 	switch {
@@ -124,7 +126,7 @@ func (m *Master) sendSecrets(g *generation) {
 	m.front.send(wire.ToFront{Type: wire.TypeSecrets, Generation: g.number}, secrets)
 }
 
-// A fileState shows whether a file is another one than before, or was written.
+// A fileState identifies a file and its last change.
 type fileState struct {
 	dev, ino       uint64
 	size           int64
@@ -148,10 +150,9 @@ func (c *certificates) look() (now [3]fileState) {
 	return now
 }
 
-// A watch decides when files that change are to be read: not while somebody
-// is still writing, certificate and key one after the other, but when they have
-// stayed the same from one look to the next. Each change is read once, whether
-// what is read is good or not.
+// A watch decides when changed files are to be read: not while somebody is still writing
+// the certificate and the key, one after the other, but when the files have stayed the same
+// from one look to the next. Each change is read once, whether it can be used or not.
 type watch struct {
 	read, last [3]fileState
 }

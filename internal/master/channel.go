@@ -86,9 +86,9 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 	}
 }
 
-// isFrom reports whether a message that came over the channel of w is from w itself. The
-// channel can be in other hands: what w has forked inherits it. Who speaks before the
-// spawner has said what it forked is that worker.
+// isFrom reports whether a message that came over the channel of w is from w itself. Other
+// processes may have the channel: those that w has forked inherit it. The first process that
+// speaks before the spawner has named the pid of w is taken for w.
 func (m *Master) isFrom(w *worker, sender int) bool {
 	if w.pid == 0 && sender != 0 && !m.isKnown(sender) {
 		m.workerForked(w, sender)
@@ -103,8 +103,8 @@ func (m *Master) isFrom(w *worker, sender int) bool {
 	return false
 }
 
-// isKnown reports whether pid is of a process of this server, so that it cannot be that
-// of a worker which nobody has spoken of yet.
+// isKnown reports whether pid is that of a known process of this server. A worker whose pid
+// nobody has named yet is another process.
 func (m *Master) isKnown(pid int) bool {
 	return m.front.is(pid) || m.upgrader.isSuccessor(pid) || pid == os.Getpid() || m.spawners.byPid[pid] != nil || m.logging.loggers[pid] || m.pool.withPid(pid) != nil
 }
@@ -136,8 +136,8 @@ func (m *Master) workerBroke(w *worker, sender int, err error) {
 	})
 }
 
-// slotClosed is called when a worker has closed its channel to the front. It has ended, most
-// of the time, which is yet to be noticed.
+// slotClosed is called when a worker has closed its channel to the front. Most of the time
+// the worker has ended, and the master is yet to learn that.
 func (m *Master) slotClosed(w *worker) {
 	m.after(silentGrace, func() {
 		switch {

@@ -80,27 +80,27 @@ func (f checkFlow) failed(why *failure) {
 }
 
 // summary says what a configuration without mistakes would start.
-func (b *candidate) summary() string {
+func (c *candidate) summary() string {
 	scheme := "http://"
-	if b.cfg.TLS() {
+	if c.cfg.TLS() {
 		scheme = "https://"
 	}
 	var parts []string
-	for _, bind := range b.cfg.Bind() {
+	for _, bind := range c.cfg.Bind() {
 		if !strings.Contains(bind, ":") || !strings.HasPrefix(bind, "unix:") && !strings.Contains(bind, "://") {
 			bind = scheme + bind
 		}
 		parts = append(parts, bind)
 	}
-	parts = append([]string{b.cfg.App(), plural(b.cfg.Workers(), "worker") + " of kind " + b.cfg.Kind()}, parts...)
-	if b.file != "" {
-		parts = append(parts, b.file)
+	parts = append([]string{c.cfg.App(), plural(c.cfg.Workers(), "worker") + " of kind " + c.cfg.Kind()}, parts...)
+	if c.file != "" {
+		parts = append(parts, c.file)
 	}
-	if b.python != "" {
-		parts = append(parts, "Python "+b.python)
+	if c.python != "" {
+		parts = append(parts, "Python "+c.python)
 	}
 	text := "OK: " + strings.Join(parts, ", ") + "\n"
-	if hooks := slices.Sorted(maps.Keys(b.hooks)); len(hooks) > 0 {
+	if hooks := slices.Sorted(maps.Keys(c.hooks)); len(hooks) > 0 {
 		text += "Hooks were not called: " + strings.Join(hooks, ", ") + "\n"
 	}
 	return text

@@ -17,24 +17,24 @@ import (
 )
 
 // configure lets the spawner evaluate the config file, and resolves the settings.
-func (b *candidate) configure() {
-	m := b.m
+func (c *candidate) configure() {
+	m := c.m
 	path, _ := settings.ConfigFile(m.opts.layers()...)
 	var file settings.Layer
 	python := path
 	if settings.IsTOML(path) {
 		var err error
 		if file, err = m.readTOML(path); err != nil {
-			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
+			c.fail(&failure{text: settings.Report(err), code: exitcode.Config})
 			return
 		}
 		python = ""
 	}
-	m.spawners.call(b.sp, wire.ToSpawner{
+	m.spawners.call(c.sp, wire.ToSpawner{
 		Type: wire.TypeConfigure, Generation: m.spawners.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir,
 		Kind: settings.EarlyKind(file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args),
 	}, nil, func(r wire.FromSpawner) {
-		if b.over {
+		if c.over {
 			return
 		}
 		if r.Type == wire.TypeFailed {
@@ -42,80 +42,80 @@ func (b *candidate) configure() {
 			if _, err := m.resolve(settings.Layer{}); err != nil {
 				f.traceback += "\n" + settings.Report(err) // what is known to be wrong besides
 			}
-			b.fail(f)
+			c.fail(f)
 			return
 		}
 		if python != "" {
 			file = settings.FromFile(path, r.Settings, r.Lines)
 		}
-		b.file = file.File()
+		c.file = file.File()
 		if r.Python != nil {
-			b.python = fmt.Sprintf("%s, %s (%s)", r.Python.Version, cmp.Or(r.Python.Executable, m.opts.Python), m.opts.PythonWhy)
+			c.python = fmt.Sprintf("%s, %s (%s)", r.Python.Version, cmp.Or(r.Python.Executable, m.opts.Python), m.opts.PythonWhy)
 		}
 		cfg, err := m.resolve(file)
 		if err != nil {
 			if m.state != booting || !checks(cfg) {
-				b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
+				c.fail(&failure{text: settings.Report(err), code: exitcode.Config})
 				return
 			}
-			b.wrong = err
+			c.wrong = err
 		}
-		if cfg.TLS() && cfg.IsSet("ssl_context") && b.wrong == nil {
-			b.askTLSHook(cfg, r, file)
+		if cfg.TLS() && cfg.IsSet("ssl_context") && c.wrong == nil {
+			c.askTLSHook(cfg, r, file)
 			return
 		}
-		b.settle(cfg, r.Hooks)
+		c.settle(cfg, r.Hooks)
 	})
 }
 
-// resolve puts the layers on each other, with that of the config file and
-// those above the command line.
+// resolve combines the layers of settings, with the one of the config file, and with further
+// layers above the command line.
 func (m *Master) resolve(file settings.Layer, above ...settings.Layer) (*settings.Config, error) {
 	layers := slices.Concat([]settings.Layer{m.opts.Env, file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args}, above)
 	return settings.Resolve(m.opts.App, layers...)
 }
 
 // askTLSHook calls the hook ssl_context, and goes on with the settings that it asks for.
-func (b *candidate) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer) {
-	m := b.m
-	m.spawners.call(b.sp, wire.ToSpawner{
+func (c *candidate) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer) {
+	m := c.m
+	m.spawners.call(c.sp, wire.ToSpawner{
 		Type: wire.TypeTLSHook, Generation: m.spawners.lastGen + 1, Settings: cfg.All(), App: cfg.App(), Kind: cfg.Kind(),
 	}, nil, func(r wire.FromSpawner) {
-		if b.over {
+		if c.over {
 			return
 		}
 		if r.Type == wire.TypeFailed {
-			b.fail(failed(r))
+			c.fail(failed(r))
 			return
 		}
 		cfg, err := m.resolve(file, settings.FromHook(r.Settings))
 		if err != nil {
-			b.fail(&failure{text: settings.Report(err), code: exitcode.Config})
+			c.fail(&failure{text: settings.Report(err), code: exitcode.Config})
 			return
 		}
-		b.settle(cfg, configured.Hooks)
+		c.settle(cfg, configured.Hooks)
 	})
 }
 
 // settle goes on when the settings are known.
-func (b *candidate) settle(cfg *settings.Config, hooks []string) {
-	m := b.m
-	cfg, b.sizing = sized(cfg)
-	if b.reused && !keepsApp(m.gen.cfg, cfg) {
+func (c *candidate) settle(cfg *settings.Config, hooks []string) {
+	m := c.m
+	cfg, c.sizing = sized(cfg)
+	if c.reused && !keepsApp(m.gen.cfg, cfg) {
 		sp, err := m.startSpawner()
 		if err != nil {
-			b.fail(lack("", err))
+			c.fail(lack("", err))
 			return
 		}
-		b.sp, b.reused = sp, false
-		b.configure()
+		c.sp, c.reused = sp, false
+		c.configure()
 		return
 	}
-	b.cfg, b.hooks = cfg, map[string]bool{}
+	c.cfg, c.hooks = cfg, map[string]bool{}
 	for _, name := range hooks {
-		b.hooks[name] = true
+		c.hooks[name] = true
 	}
-	b.flow.resolved()
+	c.flow.resolved()
 }
 
 // readTOML reads a config file that needs no Python.
@@ -134,8 +134,8 @@ func (m *Master) readTOML(path string) (settings.Layer, error) {
 	return settings.FromTOML(path, data)
 }
 
-// sized fills in the number of workers where that is left to the machine, and
-// says why it is that number.
+// sized returns cfg with the number of workers, and why it is that number, where cfg leaves
+// that to the machine.
 func sized(cfg *settings.Config) (*settings.Config, string) {
 	if !cfg.AutoWorkers() {
 		return cfg, ""
@@ -146,9 +146,9 @@ func sized(cfg *settings.Config) (*settings.Config, string) {
 	return cfg.WithWorkers(n), why
 }
 
-// tellWorkers logs how the number of workers came about.
-func (b *candidate) tellWorkers() {
-	if b.sizing != "" {
-		b.m.log.Infof("Workers: %d, %s", b.cfg.Workers(), b.sizing)
+// tellWorkers logs why there are as many workers, if the machine decided.
+func (c *candidate) tellWorkers() {
+	if c.sizing != "" {
+		c.m.log.Infof("Workers: %d, %s", c.cfg.Workers(), c.sizing)
 	}
 }

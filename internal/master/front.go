@@ -202,7 +202,7 @@ func (m *Master) newProbe(role string, proc process, dump *os.File) *probe {
 
 // openLogs opens the log files of cfg, and directs all logs there.
 func (m *Master) openLogs(cfg *settings.Config) error {
-	files, err := m.logging.open(cfg)
+	files, err := m.logging.openFiles(cfg)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,8 @@ func (m *Master) candidateGeneration() *generation {
 // isLost reports whether g can have no more workers: its spawner died, or its queue is broken.
 func (g *generation) isLost() bool { return g.sp.dead || g.broken }
 
-func (g *generation) close() { closeFiles([]*os.File{g.queueFront, g.queueWorker}) }
+// closeQueue closes both ends of the queue.
+func (g *generation) closeQueue() { closeFiles([]*os.File{g.queueFront, g.queueWorker}) }
 
 // releaseUnused closes the channels of g if it is over, and ends spawners that
 // nothing needs any more.
@@ -93,7 +94,7 @@ func (m *Master) releaseUnused(g *generation) {
 	if m.pool.uses(g) {
 		return
 	}
-	g.close()
+	g.closeQueue()
 	g.sp.release(g)
 	m.dismissUnused()
 }

@@ -235,7 +235,7 @@ func (in *injected) end(phase string) {
 	in.m.log.SetFile(nil)
 	closeFiles([]*os.File{in.m.logging.access})
 	if in.m.gen != nil {
-		in.m.gen.close() // the end of the process does so
+		in.m.gen.closeQueue() // the end of the process does so
 	}
 	left := 0
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {

@@ -25,7 +25,7 @@ type logging struct {
 	ends    bool // the logger was told to, at the end of this process
 
 	python   string // the interpreter, when the log told it last
-	file     string // the config file, likewise
+	file     string // the config file, when the log told it last
 	toldKind bool   // the log says which kind of worker is used
 }
 
@@ -41,8 +41,8 @@ func (l *logFiles) close() {
 	}
 }
 
-// open opens the log files that cfg names, and changes nothing yet.
-func (l *logging) open(cfg *settings.Config) (*logFiles, error) {
+// openFiles opens the log files that cfg names, and changes nothing yet.
+func (l *logging) openFiles(cfg *settings.Config) (*logFiles, error) {
 	uid, gid := owner(cfg)
 	path := cfg.Errorlog()
 	if path == "" { // None: Gunicorn has no handler then

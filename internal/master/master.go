@@ -36,7 +36,7 @@ type Master struct {
 	logging  logging       // log files, the logger, metrics
 	tls      tlsKeys       // certificates and session tickets
 	reloader reloader      // code that changes
-	deaths   obituaries    // what there is to say of workers that died
+	deaths   obituaries    // messages about workers that died
 	inbox    inbox         // signals
 	service  service       // the service manager
 	stacks   stacks        // of processes that hang
@@ -73,7 +73,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.control = controlSocket{base: b, handler: &controlHandler{m}}
 	m.history = history{deaths: []status.Death{}}
 	m.ending = ending{ended: make(chan struct{})}
-	m.deaths = obituaries{base: b, open: map[int]*obituary{}, oomKills: sys.oomKills(), told: m.recordDeath}
+	m.deaths = obituaries{base: b, untold: map[int]*obituary{}, oomKills: sys.oomKills(), told: m.recordDeath}
 	m.inbox = inbox{handled: map[syscall.Signal]time.Time{}, hinted: map[syscall.Signal]bool{}}
 	m.service = service{base: b, notify: notify.New(sys.getenv), started: sys.now()}
 	return m
@@ -81,7 +81,8 @@ func newMaster(o Options, sys *system) *Master {
 
 // run runs the loop until the server has ended, and returns the exit code.
 func (m *Master) run() int {
-	heard := []os.Signal{syscall.SIGCHLD}
+	heard := make([]os.Signal, 0, 1+len(signals))
+	heard = append(heard, syscall.SIGCHLD)
 	for s := range signals {
 		heard = append(heard, s)
 	}

@@ -12,13 +12,13 @@ import (
 	"indrik/internal/wire"
 )
 
-// obituaryWait is how long the front has to say what a worker ran that died.
+// obituaryWait is how long the front has to report the requests of a worker that died.
 const obituaryWait = time.Second
 
 // mostStack bounds the stack of a crash in the log.
 const mostStack = 16 << 10
 
-// An obituary is what there is to say of a worker that died, besides Gunicorn's line.
+// An obituary is the log message about a worker that died, besides Gunicorn's line.
 type obituary struct {
 	how   string // "was sent SIGKILL"
 	pid   int
@@ -31,7 +31,7 @@ type obituary struct {
 // obituaries are those of workers that died, until the front has said what they ran.
 type obituaries struct {
 	base
-	open     map[int]*obituary // by the age of the worker
+	untold   map[int]*obituary // by the age of the worker
 	oomKills int               // that the control group has seen, when looked last
 	told     func(*obituary, wire.FromFront)
 }
@@ -52,7 +52,7 @@ func (all *obituaries) write(w *worker, d death) {
 		all.oomKills = all.sys.oomKills()
 		o.oom = max(0, all.oomKills-before)
 	}
-	all.open[w.age] = o
+	all.untold[w.age] = o
 	if w.lost != nil {
 		all.tell(*w.lost)
 		return
@@ -63,11 +63,11 @@ func (all *obituaries) write(w *worker, d death) {
 
 // tell logs the obituary of a worker, once, and reports whether there is one.
 func (all *obituaries) tell(msg wire.FromFront) bool {
-	o := all.open[msg.Age]
+	o := all.untold[msg.Age]
 	if o == nil {
 		return false
 	}
-	delete(all.open, msg.Age)
+	delete(all.untold, msg.Age)
 	all.log.Errorf("%s", o.text(msg))
 	all.told(o, msg)
 	return true

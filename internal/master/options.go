@@ -6,7 +6,7 @@ import (
 	"indrik/internal/settings"
 )
 
-// Options is what the command line and the surroundings say. They stay as
+// Options are the command line and the environment. They stay as
 // they are for the life of the process: a reload evaluates the config file
 // anew and puts it between Env and Vars.
 type Options struct {

@@ -137,7 +137,7 @@ func (m *Master) endReload(occurrence) {
 func (m *Master) takeOver(occurrence) {
 	c, old := m.candidate, m.gen
 	// What can still fail comes first: after that the reload is done.
-	logs, err := m.logging.open(c.cfg)
+	logs, err := m.logging.openFiles(c.cfg)
 	if err != nil {
 		c.fail(lack("", err))
 		return

@@ -19,18 +19,18 @@ const (
 	quiet = 2 * time.Second
 )
 
-// A reloader is what the master does about code that changes (the setting reload).
+// A reloader watches for code that changes (the setting reload).
 type reloader struct {
 	base
 	watcher codeWatcher // nil: the setting is off
 	options codewatch.Options
 	check   int       // the question of the front that waits for an answer; 0: none
 	changed time.Time // when the last change was told
-	backoff backoff   // of files that change all the time, say because the app writes them when it is imported
+	backoff backoff   // of files that change all the time, for example because the app writes them when it is imported
 	due     bool      // a reload begins soon
 }
 
-// watchCode watches, or watches no longer, as the configuration that serves wants it.
+// watchCode begins or ends to watch the code, as the configuration that serves wants it.
 func (m *Master) watchCode() {
 	r := &m.reloader
 	if !m.cfg.Reload() {
@@ -90,7 +90,7 @@ func (m *Master) watchOptions() codewatch.Options {
 	return o
 }
 
-// A load is what a process has imported.
+// A load is a set of files that a process has imported.
 type load struct {
 	files []string
 	since time.Time

@@ -21,7 +21,7 @@ type spawners struct {
 	byPid      map[int]*spawner
 	lastGen    int               // the number of the generation that was made last
 	rebuild    backoff           // of generations made because their spawner died
-	attributes map[string]string // what hooks have put on `server`, when a spawner was asked last
+	attributes map[string]string // of `server`, set by hooks, when a spawner was asked last
 }
 
 // A spawner is the Python process that evaluates the config file, runs the

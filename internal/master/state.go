@@ -69,7 +69,6 @@ type occurrence struct {
 	front   *frontProcess
 	status  syscall.WaitStatus
 	gen     *generation
-	failure *failure
 	pid     int
 	number  int // of the drain
 	why     string

@@ -31,7 +31,7 @@ type ticketKey struct {
 	Made time.Time `json:"made"`
 }
 
-// secrets are the keys as crypto/tls takes them; the first is made if there is none.
+// secrets returns the keys as crypto/tls takes them. If there is none yet it makes one.
 func (t *tickets) secrets(now time.Time) [][32]byte {
 	if len(t.keys) == 0 {
 		t.rotate(now)
@@ -56,7 +56,7 @@ func (t *tickets) rotate(now time.Time) {
 	t.keys = keys
 }
 
-// due is how long the newest key is still good for.
+// due returns for how long the newest key may still be used to encrypt.
 func (t *tickets) due(now time.Time) time.Duration {
 	if len(t.keys) == 0 {
 		return ticketPeriod // it will be made when it is needed
@@ -64,7 +64,7 @@ func (t *tickets) due(now time.Time) time.Duration {
 	return max(0, t.keys[0].Made.Add(ticketPeriod).Sub(now))
 }
 
-// file holds the keys, for a successor.
+// file returns a memory file with the keys, for a successor.
 func (t *tickets) file(constant func(string, []byte) (*os.File, error)) (*os.File, error) {
 	data, err := json.Marshal(t.keys)
 	if err != nil {
@@ -73,7 +73,7 @@ func (t *tickets) file(constant func(string, []byte) (*os.File, error)) (*os.Fil
 	return constant("indrik-tickets", data)
 }
 
-// load reads what file wrote.
+// load reads the keys from a file that file has made.
 func (t *tickets) load(f *os.File) error {
 	data, err := io.ReadAll(io.NewSectionReader(f, 0, fileSize(f)))
 	if err != nil {
@@ -87,10 +87,10 @@ func (t *tickets) load(f *os.File) error {
 	return nil
 }
 
-// rotateTickets changes the session ticket keys when it is time to, from now on.
+// rotateTickets changes the session ticket keys each ticketPeriod, from now on.
 //
-// With another master on the same sockets they stay, since each must be able to
-// go on with the sessions of the other.
+// With another master on the same sockets the keys stay, since each master must be able
+// to resume sessions of the other.
 func (m *Master) rotateTickets() {
 	if m.tls.rotator != nil {
 		m.tls.rotator.Stop()

@@ -8,8 +8,7 @@ import (
 )
 
 // timedOut is called when the front has answered a request of w that ran too long, or all
-// those of a blocked event loop.
-// The worker takes no more requests; when those in its other threads are done,
+// requests of a blocked event loop. The worker takes no more requests; when those in its other threads are done,
 // or graceful_timeout is over, it is aborted.
 func (m *Master) timedOut(w *worker, msg wire.FromFront) {
 	first := !w.late

@@ -16,7 +16,7 @@ type worker struct {
 	slots int
 
 	end    *os.File   // its end of the channel, until it is forked
-	theirs []*os.File // its ends of the slots, likewise
+	theirs []*os.File // its ends of the slots, until it is forked
 
 	board     *os.File
 	boardMem  *wire.Scoreboard
