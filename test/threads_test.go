@@ -3,6 +3,8 @@
 package test
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,6 +57,37 @@ func TestThreadsOfRequestsFinish(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestManyThreads: a worker has more threads than descriptors fit into a message to it.
+func TestManyThreads(t *testing.T) {
+	t.Parallel()
+	const threads = 300
+	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--threads", fmt.Sprint(threads)}})
+	g := s.Gate("all")
+	var begun []*harness.Pending
+	for range threads {
+		begun = append(begun, s.Begin("/all"))
+	}
+	waiting := s.Begin("/")
+	worker := s.Workers(1)[0]
+	harness.Eventually(t, "every thread has a request", func() bool {
+		n, _ := strconv.Atoi(harness.ProcStatus(worker, "Threads"))
+		return n >= threads
+	})
+	g.Entered()
+	g.Release()
+	ids := map[string]bool{}
+	for _, p := range begun {
+		if r := p.Expect(200); r != nil {
+			ids[r.Body] = true
+		}
+	}
+	waiting.Expect(200)
+	if len(ids) < threads/2 {
+		t.Errorf("%d threads have answered %d requests", len(ids), threads)
+	}
+	s.Terminate()
 }
 
 // What never ends is not waited for: the app had its shutdown.

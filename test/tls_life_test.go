@@ -4,7 +4,9 @@ package test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -225,6 +227,32 @@ func TestCertificateFileChange(t *testing.T) {
 	}
 	if r := c.Do(t, "GET", "/", ""); r.Status != 200 || r.Closes() {
 		t.Errorf("the connection from before: %v", r)
+	}
+	s.Terminate()
+}
+
+// TestExpiredCertificate: one that clients refuse is taken, since it may be the best there is,
+// and the log says what is wrong with it.
+func TestExpiredCertificate(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "echo:app"}))
+	writePair(s, harness.Trusted().IssueUntil(t, 1001, pkix.Name{CommonName: "localhost"}, time.Now().Add(-time.Hour)))
+	s.Log.Expect(t, `\[WARNING\] The certificate of localhost in \S+/cert\.pem expired on .* UTC: clients will refuse it$`)
+	harness.Eventually(t, "it is shown", func() bool {
+		_, err := s.Handshake(s.TLS)
+		var invalid x509.CertificateInvalidError
+		return errors.As(err, &invalid) && invalid.Reason == x509.Expired
+	})
+	writePair(s, harness.Trusted().Issue(t, 1002, pkix.Name{CommonName: "localhost"}))
+	harness.Eventually(t, "the next one is shown", func() bool {
+		c, err := s.Handshake(s.TLS)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	if got := serial(s); got != 1002 {
+		t.Errorf("serial %d", got)
 	}
 	s.Terminate()
 }

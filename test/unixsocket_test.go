@@ -87,22 +87,35 @@ func TestUnixSocketOfASuccessor(t *testing.T) {
 	second.Terminate()
 }
 
+// TestDescriptor: fd://3, a socket that whoever starts the server has opened. A successor gets
+// it too, and knows it after a reload.
 func TestDescriptor(t *testing.T) {
 	t.Parallel()
-	// fd://3, a socket that whoever starts the server has opened.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	harness.Must(t, err)
 	f, err := l.(*net.TCPListener).File()
 	harness.Must(t, err)
 	addr := l.Addr().String()
 	l.Close()
-	s := harness.Launch(t, harness.Options{App: "echo:app", Bind: []string{"fd://3"}, Extra: []*os.File{f}})
+	s := harness.Launch(t, harness.Options{App: "echo:app", Bind: []string{"fd://3"}, Extra: []*os.File{f}, Args: []string{"--pid", "srv.pid"}})
 	f.Close()
 	s.MoveTo(addr)
 	s.Ready()
 	s.Log.ExpectFrom(t, 0, `Listening at: http://`+regexp.QuoteMeta(addr)+` `)
 	k, o := s.BothLoads(2)
 	s.Reload(1)
-	harness.ExpectNoneLost(t, k, o)
+	u := upgrade(s, 1)
+	s.Signal(syscall.SIGTERM)
+	if code := s.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	u.become()
+	u.Reload(1)
+	k.Finish()
+	o.Finish()
+	harness.ExpectNoneLost(t, o)
+	if sum := k.Finish(); sum.Losses() > 0 {
+		t.Errorf("requests were lost: %v", sum)
+	}
 	s.Terminate()
 }

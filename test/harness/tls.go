@@ -67,11 +67,17 @@ func encodePEM(kind string, der []byte) string {
 // Issue makes a certificate for 127.0.0.1 and localhost, or for a client.
 func (a *Authority) Issue(t testing.TB, serial int64, subject pkix.Name) Pair {
 	t.Helper()
+	return a.IssueUntil(t, serial, subject, time.Now().Add(24*time.Hour))
+}
+
+// IssueUntil is Issue for a certificate that is valid for the two days before a time.
+func (a *Authority) IssueUntil(t testing.TB, serial int64, subject pkix.Name, until time.Time) Pair {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	Must(t, err)
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: big.NewInt(serial), Subject: subject,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		NotBefore: until.Add(-48 * time.Hour), NotAfter: until,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
