@@ -177,7 +177,7 @@ class Spew(unittest.TestCase):
             sys.settrace(before)
         threads.assert_called_once_with(spew._trace)
         lines = [line for line in out.getvalue().split("\n") if "b" in line]
-        self.assertRegex(lines[0], r"^%s:\d+: {16}?.*b = a \+ 1$" % __name__)
+        self.assertRegex(lines[0], r"^%s:\d+: +b = a \+ 1$" % __name__)
 
     def test_server_itself(self):
         def frame(filename, name="app"):
