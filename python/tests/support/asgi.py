@@ -1,8 +1,11 @@
 """Tests of apps of ASGI: a front for their workers."""
 
+from __future__ import annotations
+
 import marshal
 import socket
 import time
+from typing import Any, List, Optional, Sequence, Tuple
 
 from indrik.protocol import (
     EVENT_BUFFER_FREE,
@@ -16,25 +19,26 @@ from indrik.protocol import (
     SCOREBOARD_PING,
 )
 
+from .front import FakeWorker
 from .master import MasterTest
-from .messages import LIMIT, read_value, receive, send
+from .messages import LIMIT, Message, read_value, receive, send
 
 
 class ASGITest(MasterTest):
     APP = ""  # a module of the apps, and the name there
     FRONT = 3  # the number of the front
-    kept = ()  # messages that came with others
+    kept: List[Message] = []  # messages that came with others
 
-    def up(self, config=None, **settings):
+    def up(self, config: Optional[str] = None, **settings: Any) -> FakeWorker:
         settings.setdefault("graceful_timeout", 20)
         worker = self.master.serve(self.APP, config, **settings)
         worker.scoreboard[SCOREBOARD_FRONT] = self.FRONT + 1
         self.last = 0
         return worker
 
-    def take_all(self, worker, id):
+    def take_all(self, worker: FakeWorker, id: int) -> bytes:
         """Returns the body of a response in parts, which the client takes."""
-        got = b""
+        got: bytes = b""
         while True:
             message = self.reply(worker)
             self.assertEqual((message[0], message[1]), (REPLY_CHUNK if got else REPLY_START, id))
@@ -44,11 +48,11 @@ class ASGITest(MasterTest):
                 self.assertEqual(self.reply(worker), (REPLY_END, id))
                 return got
 
-    def setUp(self):
+    def setUp(self) -> None:
         super().setUp()
         self.addCleanup(self.leave)
 
-    def leave(self):
+    def leave(self) -> None:
         """What the workers see when master and front are gone."""
         for worker in self.master.workers:
             for slot in worker.slots:
@@ -57,11 +61,11 @@ class ASGITest(MasterTest):
                 except OSError:
                     pass  # the worker has closed its end
 
-    def next_id(self):
+    def next_id(self) -> int:
         self.last += 1
         return self.FRONT << 24 | self.last
 
-    def scope(self, path="/", **more):
+    def scope(self, path: str = "/", **more: Any) -> Tuple[Any, ...]:
         """Returns a scope in the parts that docs/protocol.md describes."""
         scope = dict(
             {
@@ -84,17 +88,19 @@ class ASGITest(MasterTest):
         parts = [scope.pop(key) for key in ("method", "path", "raw_path", "query_string", "client")]
         return (marshal.dumps(scope, 2), *parts)
 
-    def event(self, worker, *message, **kwargs):
-        send(worker.slots[0], marshal.dumps([message], 2), kwargs.get("fds", ()))
+    def event(self, worker: FakeWorker, *message: Any, fds: Sequence[int] = ()) -> None:
+        send(worker.slots[0], marshal.dumps([message], 2), fds)
 
-    def ask(self, worker, path="/", body=b"", kind=EVENT_REQUEST, **more):
+    def ask(
+        self, worker: FakeWorker, path: str = "/", body: bytes = b"", kind: int = EVENT_REQUEST, **more: Any
+    ) -> int:
         id = self.next_id()
         self.event(worker, kind, id, self.scope(path, **more), body)
         return id
 
-    def replies(self, worker, count=1):
+    def replies(self, worker: FakeWorker, count: int = 1) -> List[Message]:
         """Returns the next messages, as many as that at least."""
-        found = []
+        found: List[Message] = []
         while len(found) < count:
             data, fds = receive(worker.slots[0])
             if not data:
@@ -107,13 +113,13 @@ class ASGITest(MasterTest):
             self.fds = fds
         return found
 
-    def reply(self, worker):
+    def reply(self, worker: FakeWorker) -> Message:
         """Returns the next message."""
         if not self.kept:
             self.kept = self.replies(worker)
         return self.kept.pop(0)
 
-    def read(self, worker, ping=100):
+    def read(self, worker: FakeWorker, ping: int = 100) -> None:
         """Waits until the worker has read all that was sent."""
         self.event(worker, EVENT_PING, ping, 0, None)
         end = time.monotonic() + LIMIT

@@ -1,8 +1,11 @@
 """The front's side of the queue and of the workers."""
 
+from __future__ import annotations
+
 import marshal
 import mmap
 import os
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from indrik.protocol import (
     JOURNAL_SIZE,
@@ -19,30 +22,30 @@ from indrik.protocol import (
 )
 
 from .memory import memory
-from .messages import claim, pair, parts, send
+from .messages import Environ, Message, claim, pair, parts, send
 
 
 class Generation:
     """A queue, and the workers that read it."""
 
-    def __init__(self, number):
+    def __init__(self, number: int) -> None:
         self.number = number
         self.queue, self.workers_end = pair()
-        self.workers = []
+        self.workers: List[FakeWorker] = []
 
-    def revoke(self, id):
+    def revoke(self, id: int) -> None:
         for worker in self.workers:
             worker.revoke(id)
 
-    def put(self, id, environ, body=b"", fds=()):
+    def put(self, id: int, environ: Optional[Environ], body: Any = b"", fds: Sequence[int] = ()) -> None:
         self.put_together([(id, environ, body)], fds)
 
-    def put_together(self, requests, fds=()):
+    def put_together(self, requests: Iterable[Tuple[int, Optional[Environ], Any]], fds: Sequence[int] = ()) -> None:
         """Puts several requests, each an id, an environ and a body, in one message."""
         items = [(id, claim(id), *parts(environ), body) for id, environ, body in requests]
         send(self.queue, marshal.dumps(items, 2), fds)
 
-    def close(self):
+    def close(self) -> None:
         self.queue.close()
         self.workers_end.close()
 
@@ -50,9 +53,11 @@ class Generation:
 class FakeWorker:
     """The master's and the front's view of a worker."""
 
-    def __init__(self, age, slots):
+    def __init__(self, age: int, slots: int) -> None:
         self.age = age
-        self.pid = None
+        self.pid = 0  # once it runs
+        self.answer: Dict[str, Any] = {}  # to the message spawn
+        self.gate = ""  # the path of a pipe that its app waits at
         self.silent = False  # its end of the channel is closed
         pairs = [pair() for _ in range(slots)]
         self.slots = [p[0] for p in pairs]
@@ -64,24 +69,24 @@ class FakeWorker:
         self.scoreboard = memoryview(self.memory).cast("Q")
         self.dump_fd = memory(0)
 
-    def revoke(self, id):
+    def revoke(self, id: int) -> None:
         n = self.scoreboard[SCOREBOARD_REVOCATIONS]
         self.scoreboard[SCOREBOARD_REVOCATION_RING + n % MAX_REVOKED] = id
         self.scoreboard[SCOREBOARD_REVOCATIONS] = n + 1
 
-    def word(self, index, word):
+    def word(self, index: int, word: int) -> int:
         """Returns where on the scoreboard a word of a slot is."""
         return SCOREBOARD_FIRST + SCOREBOARD_STRIDE * index + word
 
-    def claimed(self, index=0):
+    def claimed(self, index: int = 0) -> int:
         return self.scoreboard[self.word(index, SCOREBOARD_CLAIMED)]
 
-    def journal(self, index=0):
+    def journal(self, index: int = 0) -> bytes:
         """Returns what it has answered and not sent."""
         start = len(self.memory) - (index + 1) * (JOURNAL_SIZE + RESPONSE_BUFFER_SIZE)
         return self.memory[start : start + self.scoreboard[self.word(index, SCOREBOARD_JOURNALED)]]
 
-    def take_buffer(self, size, index=0):
+    def take_buffer(self, size: int, index: int = 0) -> bytes:
         """Returns what is in its response buffer, and frees that."""
         assert self.scoreboard[self.word(index, SCOREBOARD_BUFFER)] > 0
         start = len(self.memory) - (index + 1) * (JOURNAL_SIZE + RESPONSE_BUFFER_SIZE) + JOURNAL_SIZE
@@ -89,16 +94,16 @@ class FakeWorker:
         self.scoreboard[self.word(index, SCOREBOARD_BUFFER)] = 0
         return data
 
-    def with_body(self, message, index=0):
+    def with_body(self, message: Message, index: int = 0) -> Message:
         """Returns a message with its body, if that is in the response buffer."""
         if message[0] <= REPLY_CHUNK and type(message[-1]) is int:
             return (*message[:-1], self.take_buffer(message[-1], index))
         return message
 
-    def dump(self):
+    def dump(self) -> str:
         return os.pread(self.dump_fd, 1 << 20, 0).decode()
 
-    def close(self):
+    def close(self) -> None:
         for sock in self.slots + self.theirs + [self.channel, self.channel_end]:
             sock.close()
         os.close(self.scoreboard_fd)

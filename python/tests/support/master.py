@@ -1,5 +1,7 @@
 """A master for the real spawner and its real workers."""
 
+from __future__ import annotations
+
 import json
 import marshal
 import os
@@ -12,10 +14,13 @@ import sys
 import tempfile
 import time
 import unittest
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from .front import FakeWorker, Generation
 from .memory import memory
-from .messages import LIMIT, pair, receive, send, strict
+from .messages import LIMIT, Environ, Message, pair, receive, send, strict
+
+Event = Dict[str, Any]  # a message of the spawner or of a worker
 
 PYTHON_DIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -23,12 +28,12 @@ PYTHON_DIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 APPS = os.path.join(PYTHON_DIR, "tests", "apps")
 
 
-def bootstrap():
+def bootstrap() -> str:
     with open(os.path.join(PYTHON_DIR, "bootstrap.py")) as f:
         return f.read()
 
 
-def bundle():
+def bundle() -> bytes:
     """What embed.go makes of the modules."""
     sources = {}
     package = os.path.join(PYTHON_DIR, "indrik")
@@ -43,7 +48,7 @@ def bundle():
 class Master:
     """A spawner, and what a master does with it."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self.dir = directory
         self.control, theirs = pair()
         source = memory(0, bundle())
@@ -52,7 +57,7 @@ class Master:
         dump = memory(0)
         ends = (theirs.fileno(), source, dump)
 
-        def descriptors():
+        def descriptors() -> None:
             high = [os.dup(fd) for fd in ends for _ in range(8)][::8]  # beyond 3 to 5
             os.dup2(high[0], 3)
             os.dup2(high[1], 4)
@@ -75,29 +80,29 @@ class Master:
         os.close(dump)
         self.last = 0
         self.age = 0
-        self.events = []
-        self.generations = {}
-        self.workers = []
+        self.events: List[Event] = []
+        self.generations: Dict[int, Generation] = {}
+        self.workers: List[FakeWorker] = []
         self.name = "test"
         self.last_id = 0  # of a request
 
     # messages
 
-    def message(self, what, fds=(), **fields):
+    def message(self, what: str, fds: Sequence[int] = (), **fields: Any) -> None:
         send(self.control, json.dumps(dict(fields, type=what)).encode(), fds)
 
-    def start(self, what, fds=(), **fields):
+    def start(self, what: str, fds: Sequence[int] = (), **fields: Any) -> int:
         self.last += 1
         self.message(what, fds, call=self.last, **fields)
         return self.last
 
-    def answer(self, call):
+    def answer(self, call: int) -> Event:
         return self.expect(lambda e: e.get("call") == call)
 
-    def call(self, what, fds=(), **fields):
+    def call(self, what: str, fds: Sequence[int] = (), **fields: Any) -> Event:
         return self.answer(self.start(what, fds, **fields))
 
-    def expect(self, wanted):
+    def expect(self, wanted: Union[str, Callable[[Event], bool]]) -> Event:
         """Returns the first event for which wanted is true. Others stay."""
         if isinstance(wanted, str):
             kind = wanted
@@ -111,7 +116,7 @@ class Master:
             if not self.hear(LIMIT):
                 raise AssertionError("nothing came; log:\n" + self.read_log())
 
-    def hear(self, limit):
+    def hear(self, limit: float) -> bool:
         """Takes a message of the spawner, or of a worker, whose age it then has. False
         if none came in time."""
         channels = {w.channel: w for w in self.workers if not w.silent}
@@ -133,7 +138,7 @@ class Master:
 
     # calls
 
-    def configure(self, text=None, name="gunicorn.conf.py", generation=1):
+    def configure(self, text: Optional[str] = None, name: str = "gunicorn.conf.py", generation: int = 1) -> Event:
         path = ""
         if text is not None:
             path = os.path.join(self.dir, name)
@@ -141,8 +146,8 @@ class Master:
                 f.write(text)
         return self.call("configure", generation=generation, config_file=path, explicit=False, chdir=self.dir)
 
-    def prepare(self, app, generation=1, load=None, **settings):
-        values = {
+    def prepare(self, app: str, generation: int = 1, load: Optional[bool] = None, **settings: Any) -> Event:
+        values: Dict[str, Any] = {
             "chdir": self.dir,
             "pythonpath": APPS,
             "errorlog": "-",
@@ -182,7 +187,7 @@ class Master:
             load=load,
         )
 
-    def server(self):
+    def server(self) -> Dict[str, Any]:
         return {
             "pid": os.getpid(),
             "proc_name": self.name,
@@ -192,7 +197,7 @@ class Master:
             "version": "1.2.3",
         }
 
-    def spawn(self, slots=1, generation=1, ready=True):
+    def spawn(self, slots: int = 1, generation: int = 1, ready: bool = True) -> FakeWorker:
         self.age += 1
         worker = FakeWorker(self.age, slots)
         self.workers.append(worker)
@@ -217,12 +222,12 @@ class Master:
         worker.answer = answer
         return worker
 
-    def up(self, source, config=None, slots=1, **settings):
+    def up(self, source: str, config: Optional[str] = None, slots: int = 1, **settings: Any) -> FakeWorker:
         """Configures, prepares, and returns a worker that runs the source, whose app is app."""
         self.write("app.py", source)
         return self.serve("app:app", config, slots, **settings)
 
-    def serve(self, app, config=None, slots=1, **settings):
+    def serve(self, app: str, config: Optional[str] = None, slots: int = 1, **settings: Any) -> FakeWorker:
         """Configures, prepares, and returns a worker that runs an app, which may be one of APPS."""
         answer = self.configure(config)
         assert answer["type"] == "ok", answer
@@ -230,10 +235,10 @@ class Master:
         assert answer["type"] == "ok", answer
         return self.spawn(slots)
 
-    def exited(self, worker):
+    def exited(self, worker: FakeWorker) -> Event:
         return self.expect(lambda e: e["type"] == "exited" and e["age"] == worker.age)
 
-    def terminate(self, worker, sig=signal.SIGTERM):
+    def terminate(self, worker: FakeWorker, sig: int = signal.SIGTERM) -> Event:
         """Sends a signal until the worker is gone, as the master does."""
         while True:
             try:
@@ -250,7 +255,16 @@ class Master:
 
     # requests
 
-    def request(self, path="/", method="GET", body=b"", generation=1, fds=(), id=None, **extra):
+    def request(
+        self,
+        path: str = "/",
+        method: str = "GET",
+        body: bytes = b"",
+        generation: int = 1,
+        fds: Sequence[int] = (),
+        id: Optional[int] = None,
+        **extra: Any,
+    ) -> int:
         """Sends a request and returns its id."""
         self.last_id += 1
         id = id or self.last_id
@@ -258,7 +272,7 @@ class Master:
         self.generations[generation].put(id, environ, body, fds)
         return id
 
-    def environ(self, path="/", method="GET", body=b"", **extra):
+    def environ(self, path: str = "/", method: str = "GET", body: bytes = b"", **extra: Any) -> Environ:
         path, _, query = path.partition("?")
         environ = {
             "REQUEST_METHOD": method,
@@ -279,7 +293,7 @@ class Master:
         environ.update(extra)
         return environ
 
-    def response(self, worker, slot=0):
+    def response(self, worker: FakeWorker, slot: int = 0) -> Message:
         """Returns the next message from a slot."""
         try:
             data, fds = receive(worker.slots[slot])
@@ -290,7 +304,7 @@ class Master:
         message = worker.with_body(strict(data), slot)
         return message + tuple(fds) if fds else message
 
-    def request_all(self, *paths):
+    def request_all(self, *paths: str) -> List[int]:
         """Sends requests in one message and returns their ids."""
         ids = list(range(self.last_id + 1, self.last_id + 1 + len(paths)))
         self.last_id = ids[-1]
@@ -298,7 +312,7 @@ class Master:
         self.generations[1].put_together(requests)
         return ids
 
-    def get(self, worker, path="/", **kwargs):
+    def get(self, worker: FakeWorker, path: str = "/", **kwargs: Any) -> Message:
         id = self.request(path, **kwargs)
         message = self.response(worker)
         assert message[1] == id, message
@@ -306,15 +320,15 @@ class Master:
 
     # files
 
-    def write(self, name, text):
+    def write(self, name: str, text: str) -> None:
         with open(os.path.join(self.dir, name), "w") as f:
             f.write(text)
 
-    def read_log(self):
+    def read_log(self) -> str:
         with open(self.log, errors="replace") as f:
             return f.read()
 
-    def wait_log(self, text, count=1):
+    def wait_log(self, text: str, count: int = 1) -> str:
         """Waits until the log holds text; returns the log."""
         end = time.monotonic() + LIMIT
         while True:
@@ -325,7 +339,7 @@ class Master:
                 raise AssertionError("%r is not in the log:\n%s" % (text, log))
             time.sleep(0.01)
 
-    def close(self):
+    def close(self) -> None:
         self.control.close()
         for g in self.generations.values():
             g.close()
@@ -341,7 +355,7 @@ class Master:
                 worker.close()
             self.stderr.close()
 
-    def _gone(self, worker):
+    def _gone(self, worker: FakeWorker) -> None:
         """Waits for the end of a process that is not our child: its end of the
         slot is closed."""
         for sock in worker.slots:
@@ -358,7 +372,7 @@ class Master:
 class MasterTest(unittest.TestCase):
     """A test with a spawner of its own."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         self.dir = os.path.realpath(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.dir)
         self.master = Master(self.dir)

@@ -1,15 +1,21 @@
 """Messages between the front and the workers, read as strictly as the front reads them."""
 
+from __future__ import annotations
+
 import hashlib
 import marshal
 import socket
 import struct
 import sys
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+Message = Tuple[Any, ...]
+Environ = Dict[str, Any]
 
 LIMIT = 20  # seconds that a test waits for anything
 
 
-def send(sock, data, fds=()):
+def send(sock: socket.socket, data: bytes, fds: Sequence[int] = ()) -> None:
     ancillary = []
     if fds:
         rights = struct.pack("%di" % len(fds), *fds)
@@ -17,22 +23,22 @@ def send(sock, data, fds=()):
     sock.sendmsg([data], ancillary)
 
 
-def receive(sock):
+def receive(sock: socket.socket) -> Tuple[bytes, List[int]]:
     """Returns a message and its descriptors; b"" at the end."""
     data, ancillary, _, _ = sock.recvmsg(256 << 10, socket.CMSG_SPACE(8))
-    fds = []
+    fds: List[int] = []
     for _, _, rights in ancillary:
         fds.extend(struct.unpack("%di" % (len(rights) // 4), rights))
     return data, fds
 
 
-def pair():
+def pair() -> Tuple[socket.socket, socket.socket]:
     a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     a.settimeout(LIMIT)
     return a, b
 
 
-def strict(data):
+def strict(data: bytes) -> Message:
     """Reads a message as the front does: the few types that it accepts."""
     value, rest = read_value(data)
     assert not rest, "bytes behind the message"
@@ -40,7 +46,7 @@ def strict(data):
     return with_id(value)
 
 
-def strict_all(data):
+def strict_all(data: bytes) -> List[Message]:
     """Reads what may be several messages in one."""
     messages = []
     while data:
@@ -50,7 +56,7 @@ def strict_all(data):
     return messages
 
 
-def read_value(b):
+def read_value(b: bytes) -> Tuple[Any, bytes]:
     kind, b = b[:1], b[1:]
     if kind == b"N":
         return None, b
@@ -79,12 +85,12 @@ def read_value(b):
     raise AssertionError("type %r in a message to the front" % kind)
 
 
-def claim(id):
+def claim(id: int) -> bytes:
     """Returns the claim of a request: its token, and its id."""
     return hashlib.sha256(b"%d" % id).digest()[:8] + id.to_bytes(8, sys.byteorder)
 
 
-def with_id(message):
+def with_id(message: Message) -> Message:
     """Returns a message that names its request by the id, if it does by the claim."""
     if type(message[1]) is not bytes:
         return message
@@ -96,7 +102,7 @@ def with_id(message):
 OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
 
 
-def parts(environ):
+def parts(environ: Optional[Environ]) -> Tuple[Any, ...]:
     """Returns the parts in which the front sends an environ, None for one that is
     in a file."""
     if environ is None:
