@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
-	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,10 +19,14 @@ import (
 
 // A rig is a queue without HTTP: its requests are calls, its workers are fakes.
 type rig struct {
-	t      testing.TB
+	t      wiretest.T
 	q      *Queue
 	host   *fakeHost
 	tokens wiretest.Tokens // of requests, by their ids
+
+	// stepped says that what workers say is read in deliver alone. A goroutine that waits for
+	// a socket would stop the clock of a bubble of synctest.
+	stepped bool
 
 	mu      sync.Mutex
 	lastAge int
@@ -60,11 +65,28 @@ type fakeConfig struct{ Settings }
 
 func (c *fakeConfig) Dispatch() *Settings { return &c.Settings }
 
-func newRig(t testing.TB, front int) *rig {
+func newRig(t wiretest.T, front int) *rig {
 	h := &fakeHost{}
 	r := &rig{t: t, q: NewQueue(h, front), host: h}
 	t.Cleanup(func() { eventually(t, "all workers are forgotten", func() bool { return r.q.Load().Workers == 0 }) })
 	return r
+}
+
+// newSteppedRig makes a rig for a bubble of synctest.
+func newSteppedRig(t wiretest.T) *rig {
+	r := newRig(t, 0)
+	r.stepped = true
+	return r
+}
+
+// patience is how long a worker waits for what must come. In a bubble it is there once all
+// goroutines have done what they can.
+func (r *rig) patience() time.Duration {
+	if r.stepped {
+		synctest.Wait()
+		return 0
+	}
+	return 5 * time.Second
 }
 
 // A fakeGeneration is a generation, with the workers' end of its queue.
@@ -84,7 +106,10 @@ func (r *rig) generation(number int, s *Settings) *fakeGeneration {
 	cfg := &fakeConfig{}
 	g.settings = &cfg.Settings
 	if s != nil {
-		g.settings.WorkerConnections, g.settings.QueueLimit, g.settings.Timeout = s.WorkerConnections, s.QueueLimit, s.Timeout
+		g.settings.WorkerConnections, g.settings.QueueLimit, g.settings.QueueTimeout = s.WorkerConnections, s.QueueLimit, s.QueueTimeout
+		g.settings.Timeout, g.settings.Reload, g.settings.NoWorkers = s.Timeout, s.Reload, s.NoWorkers
+		g.settings.WorkerAffinity, g.settings.AffinityKey = s.WorkerAffinity, s.AffinityKey
+		g.settings.WebSocketDrainMax, g.settings.GracefulTimeout = s.WebSocketDrainMax, s.GracefulTimeout
 	}
 	must(r.t, r.q.AddGeneration(number, cfg, send, receive))
 	return g
@@ -101,10 +126,20 @@ type fakeWorker struct {
 	once  sync.Once
 	loops sync.WaitGroup
 	held  []request // came in one message with others
+	inbox []event   // of a multiplexed worker, likewise
+	slots []*slot   // that are read by deliver, nil once their end was read
 }
 
 // worker adds a worker with a number of slots, which counts at once. kind is what it is.
 func (r *rig) worker(g *fakeGeneration, slots int, kind wire.Kind) *fakeWorker {
+	r.t.Helper()
+	w := r.quietWorker(g, slots)
+	r.q.Activate(w.age, 1000+w.age, kind)
+	return w
+}
+
+// quietWorker adds a worker that is not ready.
+func (r *rig) quietWorker(g *fakeGeneration, slots int) *fakeWorker {
 	r.t.Helper()
 	r.mu.Lock()
 	r.lastAge++
@@ -113,10 +148,51 @@ func (r *rig) worker(g *fakeGeneration, slots int, kind wire.Kind) *fakeWorker {
 	w := &fakeWorker{r: r, g: g, age: age, ended: make(chan struct{})}
 	var files []*os.File
 	w.Worker, files = wiretest.NewWorker(r.t, &r.tokens, slots)
-	must(r.t, r.q.AddWorker(wire.ToFront{Generation: g.number, Age: age}, files))
-	r.q.Activate(age, 1000+age, kind)
-	r.t.Cleanup(w.kill)
+	m := wire.ToFront{Generation: g.number, Age: age}
+	if r.stepped {
+		w.addStepped(m, files)
+	} else {
+		must(r.t, r.q.AddWorker(m, files))
+	}
+	r.t.Cleanup(func() { w.kill(); w.deliverAll() })
 	return w
+}
+
+// addStepped is AddWorker without the goroutines of slots.
+func (w *fakeWorker) addStepped(m wire.ToFront, files []*os.File) {
+	q := w.r.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	added, sockets, err := q.newWorkerLocked(m, files)
+	must(w.T, err)
+	w.slots = slices.Clone(q.addSlotsLocked(added, sockets))
+}
+
+// deliver has the queue read a message of a slot, or its end, as the goroutine of the slot
+// does, and reports whether there was one.
+func (w *fakeWorker) deliver(index int) bool {
+	sl := w.slots[index]
+	if sl == nil {
+		return false
+	}
+	result := readEnd
+	if !sl.w.broken.Load() {
+		err := sl.raw.Control(func(fd uintptr) { result = sl.readOne(fd) })
+		must(w.T, err)
+	}
+	if result == readEnd {
+		w.slots[index] = nil
+		sl.end()
+	}
+	return result != readNothing
+}
+
+// deliverAll has the queue read all that the worker has said.
+func (w *fakeWorker) deliverAll() {
+	for i := range w.slots {
+		for w.deliver(i) {
+		}
+	}
 }
 
 // kill ends the worker as SIGKILL does: its sockets close.
@@ -165,7 +241,7 @@ func (w *fakeWorker) receive(wait time.Duration) (q request, ok bool) {
 func (w *fakeWorker) take(index int) request {
 	w.T.Helper()
 	for {
-		q, ok := w.receive(5 * time.Second)
+		q, ok := w.receive(w.r.patience())
 		if !ok {
 			w.T.Fatal("no request came")
 		}
@@ -179,9 +255,9 @@ func (w *fakeWorker) take(index int) request {
 // message takes the requests of one message, of which there must be count.
 func (w *fakeWorker) message(count int) []request {
 	w.T.Helper()
-	qs := w.receiveAll(5 * time.Second)
+	qs := w.receiveAll(w.r.patience())
 	if len(qs) != count {
-		w.T.Fatalf("%d requests came together, want %d", len(qs), count)
+		w.T.Fatal(len(qs), "requests came together, want", count)
 	}
 	return qs
 }
@@ -205,6 +281,61 @@ func (r *rig) decodeRequests(b []byte) (qs []request) {
 	return qs
 }
 
+// An event is what a multiplexed worker gets.
+type event struct {
+	kind wire.Event
+	request
+}
+
+// events takes the events of one message, if there is one.
+func (w *fakeWorker) events() (all []event) {
+	w.T.Helper()
+	msg, _, ok := wiretest.Receive(w.Slots[0], w.r.patience(), w.ended)
+	if !ok {
+		return nil
+	}
+	for b := msg[wire.ListHeader:]; len(b) > 0; {
+		const idAt = wire.EventIDOffset - wire.ListHeader
+		e := event{kind: wire.Event(binary.LittleEndian.Uint32(b[6:]))}
+		e.id = binary.LittleEndian.Uint32(b[idAt:])
+		b = b[idAt+4:]
+		if e.kind != wire.EventRequest {
+			return append(all, e) // such an event is a message of its own
+		}
+		end := 5 + int(binary.LittleEndian.Uint32(b[1:]))
+		e.path = string(b[5:end])
+		all = append(all, e)
+		b = b[end+1:]
+	}
+	return all
+}
+
+// event takes the next event of a kind, which must come; others are dropped.
+func (w *fakeWorker) event(kind wire.Event) event {
+	w.T.Helper()
+	for {
+		if len(w.inbox) == 0 {
+			w.inbox = w.events()
+		}
+		if len(w.inbox) == 0 {
+			w.T.Fatal("no event came:", kind)
+		}
+		e := w.inbox[0]
+		w.inbox = w.inbox[1:]
+		if e.kind == kind {
+			return e
+		}
+	}
+}
+
+// begin takes the next request of a multiplexed worker, which must come, and claims it.
+func (w *fakeWorker) begin() request {
+	w.T.Helper()
+	e := w.event(wire.EventRequest)
+	w.WriteClaim(0, e.id)
+	return e.request
+}
+
 // response is a whole response.
 func response(id uint32, body string) []byte { return wiretest.Response(id, "200 OK", nil, body) }
 
@@ -215,7 +346,7 @@ func echo(q request) []byte { return response(q.id, q.path) }
 type call struct {
 	Job
 
-	t         testing.TB
+	t         wiretest.T
 	path      string
 	files     []*os.File // that go along
 	webSocket bool
@@ -225,7 +356,9 @@ type call struct {
 	message  []byte
 	body     []byte
 	released bool
+	ended    bool
 	killed   bool // what comes goes nowhere
+	hints    int
 }
 
 // An outcome is how a call has ended: with a status and a body, or 0 if it was cut off.
@@ -236,7 +369,7 @@ type outcome struct {
 
 // call makes a call, and begins it.
 func (r *rig) call(g *fakeGeneration, path string) *call {
-	c := &call{t: r.t, path: path, done: make(chan outcome, 2)}
+	c := &call{t: r.t, path: path, done: make(chan outcome, 1)}
 	c.Begin(c, g.settings, &Home{}, os.Getpid())
 	return c
 }
@@ -252,7 +385,7 @@ func (r *rig) get(g *fakeGeneration, path string) *call {
 func (c *call) expect(status int, body string) {
 	c.t.Helper()
 	if got := c.wait(); got != (outcome{status, body}) {
-		c.t.Fatalf("%s ended with %+v, want %d %q", c.path, got, status, body)
+		c.t.Fatal(fmt.Sprintf("%s ended with %+v, want %d %q", c.path, got, status, body))
 	}
 }
 
@@ -262,7 +395,7 @@ func (c *call) wait() outcome {
 	case got := <-c.done:
 		return got
 	case <-time.After(20 * time.Second):
-		c.t.Fatalf("%s has not ended", c.path)
+		c.t.Fatal(c.path, "has not ended")
 	}
 	return outcome{}
 }
@@ -270,12 +403,17 @@ func (c *call) wait() outcome {
 func (c *call) end(status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.killed {
-		return
-	}
-	c.done <- outcome{status, string(c.body)}
-	if len(c.done) > 1 {
-		c.t.Errorf("%s has ended twice", c.path)
+	c.endLocked(status)
+}
+
+func (c *call) endLocked(status int) {
+	switch {
+	case c.killed: // and ended
+	case c.ended:
+		c.t.Errorf("%s has ended twice, and the second time with %d", c.path, status)
+	default:
+		c.ended = true
+		c.done <- outcome{status, string(c.body)}
 	}
 }
 
@@ -285,11 +423,13 @@ func (c *call) EncodeLocked(kind wire.Kind, _ *wire.Arena, id uint32, token uint
 	if c.released {
 		c.t.Errorf("%s is handed over after its message was released", c.path)
 	}
+	if kind.IsMultiplexed() {
+		b := wire.AppendEvent(nil, wire.EventRequest, id)
+		return wire.AppendNone(wire.AppendBytes(b, []byte(c.path))), c.files, nil
+	}
 	b := wire.AppendBytes(wire.AppendRequest(nil), []byte(c.path))
 	binary.LittleEndian.PutUint32(b[wire.RequestIDOffset:], id)
-	if kind == wire.KindSync {
-		wire.PutClaim(b[wire.RequestClaimOffset:], id, token)
-	}
+	wire.PutClaim(b[wire.RequestClaimOffset:], id, token)
 	c.message = b
 	return b, c.files, nil
 }
@@ -314,6 +454,8 @@ func (c *call) Reply(m *wire.Reply, _ *os.File, _ time.Time) (bool, error) {
 	switch m.Kind {
 	case wire.ReplyResponse, wire.ReplyEnd:
 		c.end(200)
+	case wire.ReplyRefused, wire.ReplyLeave:
+		c.t.Errorf("%s got %v", c.path, m.Kind)
 	case wire.ReplyError:
 		c.end(500)
 	}
@@ -338,14 +480,16 @@ func (c *call) DescribeLocked() (method, path string) {
 }
 
 func (c *call) Kill() {
-	c.end(0)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.ended {
+		c.endLocked(0)
+	}
 	c.killed = true
 }
 
 func (c *call) Broken() bool                  { return false }
-func (c *call) HintsLocked(*wire.Reply)       {}
+func (c *call) HintsLocked(*wire.Reply)       { c.hints++ }
 func (c *call) IsWebSocket() bool             { return c.webSocket }
 func (c *call) LeaveLocked(time.Duration)     {}
 func (c *call) IsStreaming() bool             { return false }
@@ -353,24 +497,24 @@ func (c *call) ClientAddr() (addr netip.Addr) { return addr }
 func (c *call) AffinityToken() []byte         { return nil }
 
 // eventually waits until cond holds.
-func eventually(t testing.TB, what string, cond func() bool) {
+func eventually(t wiretest.T, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if cond() {
 			return
 		}
 	}
-	t.Fatalf("never: %s", what)
+	t.Fatal("never:", what)
 }
 
-func dup(t testing.TB, f *os.File) *os.File {
+func dup(t wiretest.T, f *os.File) *os.File {
 	t.Helper()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	must(t, err)
 	return os.NewFile(uintptr(fd), f.Name())
 }
 
-func must(t testing.TB, err error) {
+func must(t wiretest.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -92,9 +92,9 @@ func (q *Queue) findStallsOfLocked(g *generation, now time.Time, held []heldRepl
 			case p.stalled == 1:
 				p.journal = w.board.AppendJournal(p.journal[:0], i)
 				q.reassignBehindLocked(g, j)
-			case len(p.journal) > 0:
+			case len(p.journal) > 0 && sl.hasCaughtUp():
 				// All of it was there by then: a processor does not hold back
-				// a store for that long.
+				// a store for that long. What the slot has sent comes first.
 				held = append(held, heldReply{sl, p.journal})
 				p.journal = nil
 			}

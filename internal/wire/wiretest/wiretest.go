@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 	"unsafe"
 
@@ -35,9 +34,17 @@ const (
 // SlotWord returns where on the scoreboard a word of a slot is.
 func SlotWord(slot, word int) int { return wordSlots + 8*slot + word }
 
+// A T is a test, or one run of a property.
+type T interface {
+	Helper()
+	Cleanup(func())
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+}
+
 // A Worker is the worker's ends of its slots, and its scoreboard.
 type Worker struct {
-	T      testing.TB
+	T      T
 	Tokens *Tokens
 	Slots  []*os.File
 	mem    []byte
@@ -45,7 +52,7 @@ type Worker struct {
 
 // NewWorker makes a worker, and returns the front's part of it, too: the scoreboard, then a
 // socket for each slot.
-func NewWorker(t testing.TB, tokens *Tokens, slots int) (w *Worker, files []*os.File) {
+func NewWorker(t T, tokens *Tokens, slots int) (w *Worker, files []*os.File) {
 	t.Helper()
 	board, err := wire.NewScoreboardFile(slots)
 	must(t, err)
@@ -197,7 +204,7 @@ func (t *Tokens) Named(b []byte) []byte {
 	return named
 }
 
-func must(t testing.TB, err error) {
+func must(t T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

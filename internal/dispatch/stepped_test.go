@@ -1,0 +1,70 @@
+package dispatch
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"indrik/internal/wire"
+	"indrik/internal/wire/wiretest"
+)
+
+// This file has what happens at one certain point, in bubbles of synctest: nothing is read, and
+// no time passes, unless the test says so.
+
+// stepped runs a test in a bubble, with a rig and a generation.
+func stepped(t *testing.T, s *Settings, f func(r *rig, g *fakeGeneration)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newSteppedRig(t)
+		f(r, r.generation(1, s))
+	})
+}
+
+// batch makes a worker of one slot, and has it take a number of requests in one message.
+func (r *rig) batch(g *fakeGeneration, count int) (w *fakeWorker, calls []*call, qs []request) {
+	w = r.worker(g, 1, wire.KindSync)
+	calls = r.gathered(g, count)
+	r.letGo()
+	return w, calls, w.message(count)
+}
+
+// said returns the messages of a type that the master was sent.
+func (h *fakeHost) saidOf(typ string) (all []wire.FromFront) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, m := range h.said {
+		if m.Type == typ {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// expectHonest checks that no worker is said to have broken the protocol.
+func (r *rig) expectHonest() {
+	r.t.Helper()
+	for _, m := range r.host.saidOf(wire.TypeBroken) {
+		r.t.Errorf("worker %d is said to have broken the protocol: %s", m.Age, m.Reason)
+	}
+}
+
+// What a stalled slot has sent is acted on before what it has in its journal.
+func TestJournalComesAfterTheSocket(t *testing.T) {
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w, calls, qs := r.batch(g, 2)
+		w.Claim(0, qs[0].id)
+		w.Say(0, wiretest.Start(qs[0].id, "200 OK", nil, "begin"))
+		w.SetJournal(0, wiretest.End(qs[0].id))
+		w.Claim(0, qs[1].id)
+		time.Sleep(10 * probeStallsEvery)
+		r.expectHonest()
+		w.deliver(0)
+		calls[0].expect(200, "begin")
+		w.Say(0, echo(qs[1]))
+		w.deliver(0)
+		calls[1].expect(200, "/1")
+		r.expectHonest()
+	})
+}
+
