@@ -37,6 +37,7 @@ type Job struct {
 	id        uint32
 	token     uint64      // in its message, if that went to the queue of a generation
 	first     uint32      // the id of the first request in its message
+	last      uint32      // that of the last one
 	shared    bool        // there were others in it
 	gen       *generation // that it was handed over to
 	assigned  *worker     // the multiplexed worker that it was given to

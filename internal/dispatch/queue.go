@@ -279,16 +279,17 @@ func (q *Queue) handOverLocked(jobs []*Job, g *generation, w *worker) error {
 	if err != nil {
 		return err
 	}
+	last := first + uint32(len(jobs)) - 1
 	for _, j := range jobs {
 		j.stage, j.gen, j.assigned, j.claimant = handedOver, g, w, nil
 		j.claimedAt, j.deadline = time.Time{}, time.Time{}
-		j.first, j.shared = first, len(jobs) > 1
+		j.first, j.last, j.shared = first, last, len(jobs) > 1
 		j.slot, j.reply, j.revoked, j.unclaimed, j.hints = nil, replyNone, false, 0, 0
 		q.inFlight[j.id] = j
 	}
 	if w != nil {
 		w.inFlight += len(jobs)
-		w.last = jobs[len(jobs)-1].id
+		w.last = last
 		g.turn++
 	} else {
 		g.inFlight += len(jobs)

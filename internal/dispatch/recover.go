@@ -125,14 +125,9 @@ func (q *Queue) begunByLocked(w *worker) []*Job {
 		}
 	}
 	for i := range w.slots {
-		j := q.claimedByLocked(w, i)
-		if j == nil {
-			continue
-		}
-		// It has begun those before that one in its message, too.
-		for id := j.first; id <= j.id; id++ {
-			if before := q.inFlight[id]; before != nil && before.first == j.first && before.begunBy() == nil {
-				jobs = append(jobs, before)
+		for _, j := range q.reachedLocked(w, i) {
+			if j.begunBy() == nil {
+				jobs = append(jobs, j)
 			}
 		}
 	}
@@ -148,6 +143,24 @@ func (q *Queue) claimedByLocked(w *worker, index int) *Job {
 		return j
 	}
 	return nil
+}
+
+// reachedLocked returns the requests that are not over of the message that a slot is at: the
+// one that it has claimed last, and those before it, whose replies may be in its journal. The
+// claimed one may be over while these are not: one that was revoked is claimed before it is
+// refused.
+func (q *Queue) reachedLocked(w *worker, index int) []*Job {
+	claimed, token := w.board.Claim(index)
+	if q.tokenOfLocked(claimed) != token {
+		return nil
+	}
+	var jobs []*Job
+	for id := claimed - maxBatch + 1; id != claimed+1; id++ {
+		if j := q.inFlight[id]; j != nil && j.assigned == nil && j.last-claimed < maxBatch {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
 }
 
 // dropRevocationsBehind forgets what was revoked of the message that a dead slot had
@@ -265,11 +278,8 @@ func (q *Queue) claimsLocked(g *generation) map[uint32]bool {
 			continue
 		}
 		for i := range w.slots {
-			if j := q.claimedByLocked(w, i); j != nil {
-				// Replies to those before it in its message come before its own.
-				for id := j.first; id <= j.id; id++ {
-					ids[id] = true
-				}
+			for _, j := range q.reachedLocked(w, i) {
+				ids[j.id] = true
 			}
 		}
 	}

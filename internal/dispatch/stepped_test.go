@@ -68,3 +68,30 @@ func TestJournalComesAfterTheSocket(t *testing.T) {
 	})
 }
 
+// The claim of a request that is over tells of those before it in its message.
+func TestClaimOfRequestThatIsOver(t *testing.T) {
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w, calls, qs := r.batch(g, 2)
+		r.q.CancelByClient(&calls[1].Job)
+		w.Claim(0, qs[0].id)
+		time.Sleep(2 * revocationDelay)
+		w.SetJournal(0, echo(qs[0]))
+		if w.Claim(0, qs[1].id) {
+			t.Error("a request may be run whose client has left")
+		}
+		// Before the slot refuses it, another worker dies.
+		other := r.worker(g, 1, wire.KindSync)
+		other.kill()
+		other.deliverAll()
+		time.Sleep(2 * revocationDelay)
+		if l := r.q.Load(); l.Waiting > 0 || len(r.worker(g, 1, wire.KindSync).receiveAll(0)) > 0 {
+			t.Error("the request before it is run twice")
+		}
+		w.Say(0, append(echo(qs[0]), wiretest.Refused(qs[1].id)...))
+		w.SetJournal(0, nil)
+		w.deliver(0)
+		calls[0].expect(200, "/0")
+		r.expectHonest()
+	})
+}
+
