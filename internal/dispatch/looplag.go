@@ -51,7 +51,7 @@ func (q *Queue) watchLocked(w *worker, now time.Time) time.Duration {
 			q.host.Debugf("The event loop of worker (pid:%d) was %s late", w.pid, lag)
 		}
 	}
-	if w.inFlight > 0 && now.Sub(l.sent) >= pingEvery {
+	if w.inFlight > 0 && !l.heard && now.Sub(l.sent) >= pingEvery {
 		l.ping, l.sent, l.asked, l.given = l.ping+1, now, true, w.last
 		w.sendQueue.send(wire.AppendPing(nil, l.ping, now))
 	}

@@ -95,3 +95,24 @@ func TestClaimOfRequestThatIsOver(t *testing.T) {
 	})
 }
 
+// A worker has not passed over a request that it was given after the ping which it has
+// answered, although that was late.
+func TestRequestBehindALateAnswerToAPing(t *testing.T) {
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w := r.worker(g, 1, wire.KindASGI)
+		first := r.get(g, "/first")
+		id := w.begin().id
+		time.Sleep(scanEvery)
+		ping := w.event(wire.EventPing)
+		time.Sleep(pingEvery + scanEvery)
+		second := r.get(g, "/second")
+		w.SetWord(wiretest.WordPing, uint64(ping.id))
+		time.Sleep(3 * scanEvery)
+		r.expectHonest()
+		w.Say(0, append(echo(request{id, "/first"}), echo(w.begin())...))
+		w.deliver(0)
+		first.expect(200, "/first")
+		second.expect(200, "/second")
+	})
+}
+
