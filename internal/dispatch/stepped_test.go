@@ -116,3 +116,34 @@ func TestRequestBehindALateAnswerToAPing(t *testing.T) {
 	})
 }
 
+// When the master ends everything, a request that no worker has begun is answered with 503.
+// One whose reply is on the way, or in a journal, has run.
+func TestExpireAll(t *testing.T) {
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		journaled, inBatch, qs := r.batch(g, 3)
+		journaled.Claim(0, qs[0].id)
+		journaled.SetJournal(0, echo(qs[0]))
+		journaled.Claim(0, qs[1].id)
+		waiting := r.get(g, "/waiting")
+		r.q.Expire(0)
+		inBatch[0].expect(504, "")
+		inBatch[1].expect(504, "")
+		inBatch[2].expect(503, "")
+		waiting.expect(503, "")
+		if journaled.Claim(0, qs[2].id) {
+			t.Error("a request may be run that was answered with 503")
+		}
+	})
+}
+
+func TestExpireAllWithARequestThatIsUnclear(t *testing.T) {
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w := r.worker(g, 1, wire.KindSync)
+		answered, begun := r.get(g, "/answered"), r.get(g, "/begun")
+		w.Say(0, echo(w.take(0)))
+		w.take(0)
+		r.q.Expire(0)
+		answered.expect(504, "")
+		begun.expect(504, "")
+	})
+}

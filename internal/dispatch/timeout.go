@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"maps"
 	"time"
 
 	"indrik/internal/wire"
@@ -222,11 +223,16 @@ func (q *Queue) Expire(age int) {
 func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*Job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, w := range q.workers {
-		if age != 0 && w.age != age {
-			continue
+	begun := map[uint32]bool{}
+	for _, g := range q.gens {
+		if age == 0 {
+			maps.Copy(begun, q.claimsLocked(g))
 		}
-		ended = append(ended, q.expireLocked(w, q.runningLocked(w, now), 0, now)...)
+	}
+	for _, w := range q.workers {
+		if age == 0 || w.age == age {
+			ended = append(ended, q.expireLocked(w, q.runningLocked(w, now), 0, now)...)
+		}
 	}
 	if age != 0 {
 		return ended, nil
@@ -236,11 +242,21 @@ func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*J
 	}
 	unserved = q.waiting
 	q.waiting = nil
-	// What is left was taken by a worker that has not claimed it yet.
-	for _, j := range q.inFlight {
-		if !j.answered {
+	// What is left was taken by a worker that has not claimed it yet, or its reply is on the
+	// way, or in a journal.
+	for _, g := range q.gens {
+		certain := q.haveCaughtUpLocked(g)
+		for id, j := range q.inFlight {
+			if j.gen != g || j.answered {
+				continue
+			}
 			q.forbidLocked(j)
-			unserved = append(unserved, j)
+			if begun[id] || j.assigned == nil && !certain {
+				q.removeLocked(j)
+				ended = append(ended, expired{j: j})
+			} else {
+				unserved = append(unserved, j)
+			}
 		}
 	}
 	for _, j := range unserved {
