@@ -244,6 +244,8 @@ func crashUnderLoad(t *testing.T, together bool) {
 				ran, dead := rec.runs[path], rec.died[path]
 				rec.mu.Unlock()
 				switch {
+				case ran == 0 && got.status == 502:
+					// Every worker that took it died before it claimed it: see maxRetries.
 				case ran != 1:
 					t.Errorf("%s ran %d times", path, ran)
 				case dead && got.status != 502:
