@@ -392,6 +392,7 @@ func (w *world) system() *system {
 	s.start = w.startProcess
 	s.child = func(pid int, parents ...int) (process, error) {
 		if p := w.procs[pid]; p != nil && w.fails("child") == nil {
+			p.released = false // it is held anew
 			return p, nil
 		}
 		return &fakeProcess{pid: pid, gone: true}, oslayer.ErrStranger
@@ -403,6 +404,7 @@ func (w *world) system() *system {
 		w.exits = nil
 		return exits
 	}
+	s.usage = func(int) (rss, pss int64, cpu time.Duration) { return 1 << 20, 1 << 19, time.Second }
 	s.stopped, s.traced = func(int) bool { return false }, func(int) bool { return false }
 	s.getenv = func(name string) string { return w.env[name] }
 	s.unsetenv = func(name string) error { delete(w.env, name); return nil }
