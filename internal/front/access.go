@@ -16,16 +16,16 @@ import (
 	"indrik/internal/wire"
 )
 
-// An accessLog tells of each response: by a line in a file, to syslog or to Python's
-// logging, and by metrics.
+// An accessLog records each response: as a line in a file, in syslog or in Python's
+// logging, and in metrics.
 type accessLog struct {
 	outlets *outlets.Outlets
 	lines   atomic.Bool // there is a file
 	file    accessFile
 }
 
-// on tells whether the header of a response is needed once it was sent.
-func (a *accessLog) on() bool {
+// needsFields reports whether the fields of a response are needed once it was sent.
+func (a *accessLog) needsFields() bool {
 	v := a.outlets.View()
 	return a.lines.Load() || v.Access || v.Relay != nil
 }
@@ -36,14 +36,14 @@ func (a *accessLog) setFile(f *os.File) {
 	a.lines.Store(f != nil)
 }
 
-// write tells of a response that was sent.
-func (a *accessLog) write(ex *exchange) {
+// record records a response that was sent.
+func (a *accessLog) record(ex *exchange) {
 	v := a.outlets.View()
 	if v.Statsd != nil {
 		v.Statsd.Request(ex.status, time.Since(ex.Start))
 	}
 	if v.Relay != nil {
-		a.outlets.Record(v.Relay, ex.record(), ex.cfg.relayPatience())
+		a.outlets.Record(v.Relay, ex.logRecord(), ex.cfg.loggerPatience())
 		return
 	}
 	if ex.cfg.accessLogFormat == nil || !v.Access && !a.lines.Load() {
@@ -66,14 +66,15 @@ func (a *accessLog) write(ex *exchange) {
 		Environ:    ex.variable,
 	}
 	f := &a.file
-	room := f.room(ex.cfg.accessLogTimeout)
+	f.mu.Lock()
 	defer f.mu.Unlock()
+	fits := f.awaitSpaceLocked(ex.cfg.accessLogTimeout)
 	start := len(f.buf)
 	f.buf = ex.cfg.accessLogFormat.Append(f.buf, &r)
 	if v.Access {
 		v.Syslog.Send(syslog.Info, "access", ex.PID, string(f.buf[start:]))
 	}
-	if !room {
+	if !fits {
 		f.buf = f.buf[:start]
 		return
 	}
@@ -81,22 +82,22 @@ func (a *accessLog) write(ex *exchange) {
 	f.addedLocked()
 }
 
-// logRefusal adds the line for a request that is refused by a page of so many
-// bytes although its head was read.
+// logRefusal adds the line for a request that is refused although its head was read, with
+// a page of so many bytes.
 func (ex *exchange) logRefusal(status, page int) {
 	ex.status, ex.sent, ex.responseFields = status, int64(page), ex.responseFields[:0]
-	ex.s.accessLog.write(ex)
+	ex.s.accessLog.record(ex)
 }
 
-// logCut tells of a request that is cut off because its client was too slow.
+// logCut logs a request that is cut off because its client was too slow.
 func (ex *exchange) logCut(e statusError) {
 	if e.cut != "" {
 		ex.s.log.Infof("%s %s of ip=%s is cut off: %s", ex.req.Method, ex.reported(), ex.remote(), e.cut)
 	}
 }
 
-// record is what Python's logging gets of a request.
-func (ex *exchange) record() *wire.LogRecord {
+// logRecord returns the record for Python's logging.
+func (ex *exchange) logRecord() *wire.LogRecord {
 	environ := map[string]string{}
 	for name, value := range ex.variables {
 		environ[name] = latin1(value)
@@ -120,7 +121,7 @@ func pairs(fields []http1.Field) [][2]string {
 	return list
 }
 
-// latin1 reads bytes as WSGI does: each is the character of that number.
+// latin1 decodes bytes as WSGI does: each is the character with that number.
 func latin1(b []byte) string {
 	for _, c := range b {
 		if c >= 0x80 {

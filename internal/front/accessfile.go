@@ -20,11 +20,10 @@ const (
 )
 
 // An accessFile writes the lines of the access log, many at a time and in the
-// background: a pipe or a terminal whose reader has stopped holds up nobody for
+// background: a pipe or a terminal whose reader has stopped delays requests for no
 // longer than the setting access_log_timeout says. Its methods may be called by any
 // goroutine.
 type accessFile struct {
-	// +checklocks:mu
 	log *errlog.Log
 
 	mu sync.Mutex
@@ -35,21 +34,21 @@ type accessFile struct {
 	// +checklocks:mu
 	spare []byte // memory for those after them
 	// +checklocks:mu
-	delayed bool // a timer is to begin that write
+	delayed bool // a timer is to start that write
 	// +checklocks:mu
-	writing chan struct{} // closed when the write that was begun has ended; nil: there is none
+	writing chan struct{} // closed when the write in progress has ended; nil: there is none
 	// +checklocks:mu
-	since time.Time // when it was begun
+	since time.Time // when that write was started
 	// +checklocks:mu
-	lost int // lines that found no place meanwhile
+	lost int // lines that were dropped meanwhile
 }
 
-// set changes the file, nil for none, and takes f over. What was for the file before
-// goes there yet.
+// set changes the file, nil for none, and takes f over. The lines so far still go to the
+// file before.
 func (a *accessFile) set(f *os.File) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.beginLocked()
+	a.startLocked()
 	old := a.file
 	a.file = f
 	if a.writing == nil {
@@ -58,37 +57,36 @@ func (a *accessFile) set(f *os.File) {
 		}
 		return
 	}
-	// That write, which may take for ever, closes it. It is in nobody's way now.
+	// The write in progress, which may never end, closes the old file.
 	a.writing = nil
-	a.tellLocked()
+	a.reportLostLocked()
 }
 
-// room reports whether a line may be appended, and returns with the mutex held. While
-// a write does not end and its memory is used up it waits, for patience since that
-// write was begun; 0: as long as it takes. A line that finds no room is counted.
-// +checklocksacquire:a.mu
-func (a *accessFile) room(patience time.Duration) bool {
-	a.mu.Lock()
+// awaitSpaceLocked reports whether a line may be appended. While a write does not end and
+// the memory is used up it waits, without the mutex, until patience after the start of that
+// write; 0: as long as it takes. It counts a line that may not be appended.
+// +checklocks:a.mu
+func (a *accessFile) awaitSpaceLocked(patience time.Duration) bool {
 	for a.file != nil && a.writing != nil && len(a.buf) >= accessKept {
 		if patience == 0 {
 			a.awaitLocked(nil)
 			continue
 		}
-		left := patience - time.Since(a.since)
-		if left <= 0 {
+		rest := patience - time.Since(a.since)
+		if rest <= 0 {
 			if a.lost++; a.lost == 1 {
 				go a.log.Warnf("Nobody has read the access log for %s: lines are dropped until somebody does (access_log_timeout)", patience)
 			}
 			return false
 		}
-		t := time.NewTimer(left)
+		t := time.NewTimer(rest)
 		a.awaitLocked(t.C)
 		t.Stop()
 	}
 	return a.file != nil
 }
 
-// awaitLocked waits for the end of the write, or for late, without the mutex.
+// awaitLocked waits, without the mutex, for the end of the write in progress, or for late.
 // +checklocks:a.mu
 func (a *accessFile) awaitLocked(late <-chan time.Time) {
 	done := a.writing
@@ -104,23 +102,24 @@ func (a *accessFile) awaitLocked(late <-chan time.Time) {
 // +checklocks:a.mu
 func (a *accessFile) addedLocked() {
 	if len(a.buf) >= accessBuffer {
-		a.beginLocked()
+		a.startLocked()
 	} else if !a.delayed && a.writing == nil {
 		a.delayed = true
-		time.AfterFunc(accessDelay, a.begin)
+		time.AfterFunc(accessDelay, a.start)
 	}
 }
 
-func (a *accessFile) begin() {
+// start starts a delayed write.
+func (a *accessFile) start() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.delayed = false
-	a.beginLocked()
+	a.startLocked()
 }
 
-// beginLocked begins a write of what is there, unless one has not ended.
+// startLocked starts to write the lines so far, unless a write is in progress.
 // +checklocks:a.mu
-func (a *accessFile) beginLocked() {
+func (a *accessFile) startLocked() {
 	if a.file == nil {
 		a.buf = a.buf[:0]
 	}
@@ -131,14 +130,14 @@ func (a *accessFile) beginLocked() {
 	a.writing, a.since = done, time.Now()
 	a.buf, a.spare = a.spare[:0], nil
 	go func() {
-		f.Write(lines) // there is no better place to complain than this log
+		f.Write(lines) // an error could only be reported in this log
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		close(done)
 		if a.writing == done {
 			a.writing = nil
 			a.spare = lines[:0]
-			a.tellLocked()
+			a.reportLostLocked()
 		}
 		if a.file != f {
 			f.Close()
@@ -147,23 +146,23 @@ func (a *accessFile) beginLocked() {
 	}()
 }
 
-// tellLocked tells the operator which lines are missing.
+// reportLostLocked tells the operator how many lines are missing.
 // +checklocks:a.mu
-func (a *accessFile) tellLocked() {
+func (a *accessFile) reportLostLocked() {
 	if a.lost > 0 {
 		go a.log.Warnf("%d lines are missing in the access log: nobody read it for %s", a.lost, time.Since(a.since).Round(time.Millisecond))
 		a.lost = 0
 	}
 }
 
-// close writes what is there, if that is possible soon.
-func (a *accessFile) close() {
+// finish writes the lines so far, if that is possible soon.
+func (a *accessFile) finish() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	late := time.NewTimer(accessClose)
 	defer late.Stop()
 	for end := time.Now().Add(accessClose); time.Now().Before(end); {
-		a.beginLocked()
+		a.startLocked()
 		if a.writing == nil {
 			return
 		}

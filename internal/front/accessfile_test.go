@@ -60,7 +60,7 @@ func TestAccessLogNobodyReads(t *testing.T) {
 	r, _ := longLines(t, 1)
 	rd, wr, junk := fullPipe(t)
 	r.tell(wire.ToFront{Type: wire.TypeLogs, Access: true}, wr)
-	eventually(t, "the log is on", func() bool { return r.s.accessLog.on() })
+	eventually(t, "the log is on", func() bool { return r.s.accessLog.needsFields() })
 	c := r.dial()
 	begun := time.Now()
 	for i := range requests {
@@ -97,7 +97,7 @@ func TestAccessLogReopenedWhileNobodyReads(t *testing.T) {
 	r, _ := longLines(t, 1)
 	_, wr, _ := fullPipe(t)
 	r.tell(wire.ToFront{Type: wire.TypeLogs, Access: true}, wr)
-	eventually(t, "the log is on", func() bool { return r.s.accessLog.on() })
+	eventually(t, "the log is on", func() bool { return r.s.accessLog.needsFields() })
 	c := r.dial()
 	for range 100 {
 		c.get("/old")
@@ -124,7 +124,7 @@ func TestAccessLogWaits(t *testing.T) {
 	r, _ := longLines(t, 0)
 	rd, wr, junk := fullPipe(t)
 	r.tell(wire.ToFront{Type: wire.TypeLogs, Access: true}, wr)
-	eventually(t, "the log is on", func() bool { return r.s.accessLog.on() })
+	eventually(t, "the log is on", func() bool { return r.s.accessLog.needsFields() })
 	c := r.dial()
 	answered := make(chan int, requests)
 	go func() {
@@ -146,7 +146,7 @@ func TestAccessLogWaits(t *testing.T) {
 	go func() {
 		for range answered {
 		}
-		r.s.accessLog.file.close()
+		r.s.accessLog.file.finish()
 	}()
 	lines, bytes := 0, 0
 	for lines < requests {

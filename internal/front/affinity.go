@@ -7,12 +7,12 @@ import (
 	"indrik/internal/http1"
 )
 
-// This file is about clients that come back to the same worker, by the setting
-// worker_affinity: how the dispatcher knows one again.
+// This file tells the dispatcher by what it recognizes a client that has to come back to
+// the same worker, by the setting worker_affinity.
 
 const (
 	affinityCookie = "indrik-worker"
-	// With IPv6 a client has a network of that size, at least (RFC 6177).
+	// With IPv6 a client has a network of at least that size (RFC 6177).
 	clientPrefix = 64
 )
 
@@ -48,14 +48,14 @@ func (ex *exchange) AffinityToken() []byte {
 }
 
 // appendAffinity appends the cookie by which the client comes back to the worker that
-// answers, unless it has that.
+// answers, unless the client has that cookie.
 func (ex *exchange) appendAffinity(fields []http1.Field) []http1.Field {
 	token := ex.WorkerToken()
 	if ex.cfg.WorkerAffinity != "cookie" || token == nil || bytes.Equal(ex.AffinityToken(), token) {
 		return fields
 	}
-	// From other sites, say in a frame, browsers send cookies only over TLS, and those
-	// that ask for it.
+	// Within a frame of another site, browsers send only cookies with SameSite=None, and
+	// only over TLS.
 	attributes := "; Path=/; HttpOnly; SameSite=Lax"
 	if string(ex.urlScheme()) == "https" {
 		attributes = "; Path=/; HttpOnly; Secure; SameSite=None"

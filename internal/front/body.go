@@ -40,7 +40,7 @@ var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 // readToSpool reads a body to its end.
 func (c *conn) readToSpool(body *spool) error {
 	reader := c.bodyReader()
-	defer reader.close()
+	defer reader.done()
 	for {
 		var space []byte
 		if reader.expectsData() {

@@ -29,7 +29,7 @@ type bodyReader struct {
 
 var bodyReaders = sync.Pool{New: func() any { return new(bodyReader) }}
 
-// bodyReader returns a reader of the body. The caller has to close it.
+// bodyReader returns a reader of the body. The caller has to call done.
 func (c *conn) bodyReader() *bodyReader {
 	b := bodyReaders.Get().(*bodyReader)
 	b.c, b.rest, b.chunked, b.ended, b.decoded = c, c.req.ContentLength, c.req.Chunked, false, false
@@ -44,9 +44,9 @@ func (c *conn) bodyReader() *bodyReader {
 	return b
 }
 
-// close ends the reading. Bytes that were read after the body, if all of it was read, go
+// done ends the reading. Bytes that were read after the body, if all of it was read, go
 // back to the connection's buffer.
-func (b *bodyReader) close() {
+func (b *bodyReader) done() {
 	c := b.c
 	if b.chunked {
 		if b.ended {

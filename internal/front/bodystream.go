@@ -177,7 +177,7 @@ func (c *conn) streamRequest(ex *exchange) (keep bool, _ error) {
 		return false, err
 	}
 	reader := c.bodyReader()
-	defer reader.close()
+	defer reader.done()
 	b := &bodyStream{ex: ex, limit: ex.cfg.LimitRequestBody, unread: c.req.ContentLength, wake: c.wake, rate: &c.bodyRate}
 	b.expects100 = c.req.Expect100 && c.r == c.w
 	first := ex.newSpool()

@@ -17,23 +17,24 @@ import (
 	"indrik/internal/wire"
 )
 
-// A config is what the front needs of the settings of one generation, ready
-// for use. It does not change. A field that carries a setting has the setting's name; those
-// of FrontConfig are as the setting is written, those with a small letter as they are used.
+// A config is what the front needs of the settings of one generation, ready for use. It
+// does not change, except for the kind in dispatch and the keys in tls, which have locks of
+// their own. A field that carries a setting has the setting's name: the fields of
+// FrontConfig are as the setting is written, those with a small letter as they are used.
 type config struct {
 	*wire.FrontConfig
 	dispatch          dispatch.Settings
 	http              http1.Config
-	http2             http1.Config // of heads that HTTP/2 has bounded already, and whose host is in :authority
+	http2             http1.Config // for heads that HTTP/2 has bounded already, and whose host is in :authority
 	accessLogFormat   *accesslog.Format
 	maxHead           int // bytes
 	limitConnections  int
-	forwardedAllowIPs networks // who may say who its client is
+	forwardedAllowIPs networks // of the peers that may say who their clients are
 	proxyProtocol     proxyproto.Mode
-	proxyAllowIPs     networks // who may send a PROXY header
-	tls               *tlsconf.Server
+	proxyAllowIPs     networks        // of the peers that may send a PROXY header
+	tls               *tlsconf.Server // nil: plain text
 
-	// 0: no limit, but for keepalive.
+	// 0: no limit, except for keepalive.
 	keepalive                                    time.Duration
 	handshakeTimeout, headerTimeout, bodyTimeout time.Duration
 	writeTimeout, http2IdleTimeout               time.Duration
@@ -54,7 +55,7 @@ type config struct {
 
 type schemeField struct{ name, value []byte }
 
-// newConfig makes a config. What is malformed the master should have refused: it is
+// newConfig makes a config. A malformed value, which the master should have refused, is
 // left out, and the error says so.
 func newConfig(w *wire.FrontConfig) (*config, error) {
 	c := &config{
@@ -135,8 +136,9 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 // Dispatch implements [dispatch.Config].
 func (c *config) Dispatch() *dispatch.Settings { return &c.dispatch }
 
-// relayPatience is how long a request waits for a relay that does not take its line.
-func (c *config) relayPatience() time.Duration {
+// loggerPatience returns how long a request waits for a logger that does not take its
+// line.
+func (c *config) loggerPatience() time.Duration {
 	if c.accessLogTimeout == 0 {
 		return wire.Forever
 	}
@@ -145,13 +147,13 @@ func (c *config) relayPatience() time.Duration {
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
-// trusts tells whether a peer may say who its client is.
+// trusts reports whether a peer may say who its client is.
 func (c *config) trusts(addr netip.Addr) bool { return c.forwardedAllowIPs.contain(addr) }
 
-// mayProxy tells whether a peer may send a PROXY header.
+// mayProxy reports whether a peer may send a PROXY header.
 func (c *config) mayProxy(addr netip.Addr) bool { return c.proxyAllowIPs.contain(addr) }
 
-// networks are the addresses that a setting lists.
+// networks are the networks and addresses that a setting lists.
 type networks struct {
 	all      bool
 	prefixes []netip.Prefix
@@ -164,7 +166,7 @@ func parseNetworks(list string) networks {
 		if part == "*" {
 			n.all = true
 		} else if p, err := netip.ParsePrefix(part); err == nil {
-			// As the peers are: RFC 4291 section 2.5.5.2.
+			// The peers' addresses are unmapped too: RFC 4291 section 2.5.5.2.
 			if p.Addr().Is4In6() && p.Bits() >= 96 {
 				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 			}
@@ -177,8 +179,8 @@ func parseNetworks(list string) networks {
 	return n
 }
 
-// contain tells whether addr is one of them. The peers on a unix socket, which
-// have none, always are: who can reach it is decided by its mode.
+// contain reports whether addr is in one of the networks. The peers on a unix socket, which
+// have no address, always are: the mode of the socket decides which processes reach it.
 func (n *networks) contain(addr netip.Addr) bool {
 	if n.all || !addr.IsValid() {
 		return true
@@ -192,7 +194,7 @@ func (c *config) mayProxyFor(addr netip.Addr) bool {
 	return c.proxyProtocol != proxyproto.Off && c.mayProxy(addr)
 }
 
-// mayForward tells whether a trusted peer may give the field name, which has an
+// mayForward reports whether a trusted peer may send the field with that name, which has an
 // underscore in it.
 func (c *config) mayForward(name []byte) bool {
 	return c.anyForwarderHeader || slices.ContainsFunc(c.forwarderHeaders, func(f []byte) bool { return bytes.EqualFold(f, name) })

@@ -1,15 +1,26 @@
 package front
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"indrik/internal/dispatch"
 	"indrik/internal/listen"
 	"indrik/internal/wire"
+)
+
+var (
+	schemeHTTP  = []byte("http")
+	schemeHTTPS = []byte("https")
+	schemeWS    = []byte("ws")
+	schemeWSS   = []byte("wss")
+
+	scopeServer = wire.AppendKey(nil, "server")
 )
 
 // A connInfo is what all requests of a connection have in common: who sends them,
@@ -88,6 +99,21 @@ func (info *connInfo) setClient(a netip.AddrPort) {
 	info.remote, info.port = info.client.String(), int(a.Port())
 }
 
+// setProxied sets the addresses that a PROXY header has.
+func (info *connInfo) setProxied(source, dest netip.AddrPort) {
+	info.setClient(source)
+	info.proxied = true
+	info.proxy, info.proxyPort = dest.Addr().Unmap().String(), int(dest.Port())
+}
+
+// name returns what the log calls the client.
+func (info *connInfo) name() string {
+	if info.remote == "" {
+		return "a connection of " + info.bind
+	}
+	return "ip=" + info.remote
+}
+
 // scheme returns the scheme of the connection itself, which ends at a proxy.
 func (info *connInfo) scheme() []byte {
 	if info.secure {
@@ -141,4 +167,12 @@ func (info *connInfo) proxyProtocol() string {
 		return "TCP4"
 	}
 	return "TCP6"
+}
+
+// appendText appends text. Bytes that are not UTF-8 become U+FFFD.
+func appendText(b, text []byte) []byte {
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
+	}
+	return wire.AppendUTF8(b, text)
 }

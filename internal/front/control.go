@@ -12,9 +12,8 @@ import (
 	"indrik/internal/wire"
 )
 
-// obey carries out the master's messages. It returns when this process is to
-// end: when the master says so, or when the master is gone and all requests
-// are done.
+// obey carries out the master's messages until this process is to end: when the master
+// says so, or when the master is gone and all requests are done.
 func (s *server) obey(conn *wire.Conn) {
 	for {
 		var m wire.ToFront
@@ -35,8 +34,8 @@ func (s *server) obey(conn *wire.Conn) {
 		s.carryOut(m, files)
 	}
 	s.queue.Unwatched()
-	// The master is gone. Nobody will replace workers or stop this process, so
-	// that finishing what is in flight is all there is to do.
+	// The master is gone. Nobody will replace workers or stop this process, so it only
+	// finishes the requests in flight.
 	select {
 	case <-s.empty: // of a drain before
 	default:
@@ -49,12 +48,12 @@ func (s *server) obey(conn *wire.Conn) {
 	}
 }
 
-// carryOut does what a message says, and answers it if it has a number.
+// carryOut carries out a message, and answers it if the master waits for that.
 func (s *server) carryOut(m wire.ToFront, files []*os.File) {
-	s.answer(m, s.doAs(m, files))
+	s.answer(m, s.do(m, files))
 }
 
-// answer tells the master what became of a message, if it asks; otherwise the log.
+// answer answers a message if the master waits for that; otherwise it logs the error.
 func (s *server) answer(m wire.ToFront, err error) {
 	switch {
 	case m.Call == 0 && err != nil:
@@ -80,13 +79,15 @@ func (s *server) answer(m wire.ToFront, err error) {
 	}
 }
 
-// incomplete is why a message cannot be carried out with the descriptors that came.
+// incomplete closes files, and returns the error of a message that came without the
+// descriptors that it needs.
 func incomplete(m wire.ToFront, files []*os.File) error {
 	wire.CloseAll(files)
 	return fmt.Errorf("control message %q came with %d descriptors", m.Type, len(files))
 }
 
-func (s *server) doAs(m wire.ToFront, files []*os.File) error {
+// do does what a message says.
+func (s *server) do(m wire.ToFront, files []*os.File) error {
 	switch m.Type {
 	case wire.TypeListen:
 		s.listen(m.Listeners, files)
@@ -148,8 +149,8 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 	case wire.TypeChecked:
 		s.queue.Checked(m.Check)
 	case wire.TypePing:
-		s.mu.Lock()         // whoever keeps this for ever holds up everything,
-		defer s.mu.Unlock() // and then there must be no answer
+		s.mu.Lock() // if this is never unlocked, nothing works, and there must be no answer
+		defer s.mu.Unlock()
 	case wire.TypeStatus: // see answer
 	case wire.TypeTitle:
 		oslayer.SetTitle(m.Title)
@@ -160,7 +161,7 @@ func (s *server) doAs(m wire.ToFront, files []*os.File) error {
 	return nil
 }
 
-// setLogs changes where the logs go.
+// setLogs changes the destinations of the logs.
 func (s *server) setLogs(m wire.ToFront, files []*os.File) {
 	next := func(wanted bool) *os.File {
 		if !wanted || len(files) == 0 {

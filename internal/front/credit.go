@@ -19,8 +19,8 @@ var (
 	errResponseWindow = errors.New("it sent more of a response than it may have on the way")
 )
 
-// giveBody is called when the worker asks for more of what the client sends.
-func (ex *exchange) giveBody(bytes int64) error {
+// addBodyCredit is called when the worker gives credit for more of what the client sends.
+func (ex *exchange) addBodyCredit(bytes int64) error {
 	var within bool
 	if ex.bodyStream != nil {
 		within = ex.bodyStream.addCredit(bytes)
@@ -41,11 +41,12 @@ func (ex *exchange) awaitAck(n int64) {
 		ex.s.queue.SetWait(&ex.Job, dispatch.ForReader, true)
 	}
 	if unacked >= creditAfter {
-		ex.to.whenLow(ex.giveCredit)
+		ex.to.whenLow(ex.sendCredit)
 	}
 }
 
-func (ex *exchange) giveCredit() {
+// sendCredit gives the worker credit for what has gone to the client.
+func (ex *exchange) sendCredit() {
 	n := ex.unacked.Swap(0)
 	if ex.full.Swap(false) {
 		ex.s.queue.SetWait(&ex.Job, dispatch.ForReader, false)

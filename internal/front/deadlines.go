@@ -7,26 +7,26 @@ import (
 )
 
 const (
-	// sweepEvery is the time between two sweeps. When the time of an idle connection is
-	// over before the next one there is one earlier, but never before sweepSoonest.
+	// sweepEvery is the time between two sweeps. A sweep comes earlier if the time of an
+	// idle connection is over before that, but never before sweepSoonest.
 	sweepEvery   = time.Second
 	sweepSoonest = 250 * time.Millisecond
 	// bufferTime is how long an idle connection keeps its buffer.
 	bufferTime = time.Second
-	// After a crowd of connections has become idle, what it needed is given back to
-	// the system, at most once in freeEvery: by itself Go keeps as much again as is
-	// in use.
+	// After a crowd of connections has become idle, the memory that it needed is given
+	// back to the system, at most once in freeEvery: otherwise Go keeps as much again as
+	// is in use.
 	crowd     = 1000
 	freeEvery = 30 * time.Second
-	// The same holds once clients hold much less than before; then at most once in
-	// freeSoon.
+	// The same happens when much less memory is held for clients than before; then at
+	// most once in freeSoon.
 	freeSoon = 5 * time.Second
 )
 
 func (s *server) sweepLater(d time.Duration) { time.AfterFunc(d, s.sweep) }
 
-// sweep ends what takes too long. One timer for all connections costs less than
-// a deadline set for each request.
+// sweep ends connections and requests that take too long. One timer for all connections
+// costs less than a deadline for each request.
 func (s *server) sweep() {
 	cfg := s.config()
 	t := now()
@@ -80,7 +80,7 @@ func (s *server) sweep() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.swept = t
-	s.freeMemory(t, calmed)
+	s.freeMemoryLocked(t, calmed)
 	s.account.Review()
 	s.sweeping = len(s.conns) > 0 || warm || s.account.Peak() >= muchHeld
 	if s.sweeping {
@@ -88,15 +88,16 @@ func (s *server) sweep() {
 	}
 }
 
-// freeMemory is called by each sweep, with the mutex held: so many connections
-// have become idle since the last one.
-func (s *server) freeMemory(t int64, calmed int) {
+// freeMemoryLocked gives memory back to the system if it is time for that. calmed is how
+// many connections have become idle since the last sweep.
+// +checklocks:s.mu
+func (s *server) freeMemoryLocked(t int64, calmed int) {
 	s.calmed += calmed
 	rested := s.freed == 0 || t-s.freed > int64(freeEvery)
 	if calmed == 0 && s.calmed >= crowd && rested || (rested || t-s.freed > int64(freeSoon)) && s.account.Fallen(muchHeld) {
 		s.calmed, s.freed = 0, t
 		go func() {
-			runtime.GC() // pools let go of what they hold in the second collection
+			runtime.GC() // pools drop what they have in the second collection
 			debug.FreeOSMemory()
 		}()
 	}

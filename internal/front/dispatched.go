@@ -9,10 +9,10 @@ import (
 	"indrik/internal/wire"
 )
 
-// This file is what package dispatch asks of an exchange, besides its message (message.go)
-// and the client's worker (affinity.go), and of this process.
+// This file implements what package dispatch needs: of an exchange, besides its message
+// (message.go) and the client's worker (affinity.go), and of this process.
 
-// A host is this process as the dispatcher sees it.
+// A host implements [dispatch.Host] for this process.
 type host struct {
 	*errlog.Log
 	send func(wire.FromFront)
@@ -21,8 +21,8 @@ type host struct {
 // Send implements [dispatch.Host].
 func (h host) Send(m wire.FromFront) { h.send(m) }
 
-// submit gives a request to a worker, unless the server itself answers it. The time is now,
-// or has just been.
+// submit gives a request to a worker, unless the server answers it by itself. The time is
+// now, or has just been.
 func (s *server) submit(ex *exchange, at time.Time) {
 	if len(ex.cfg.healthPath) > 0 && s.answerHealth(ex) {
 		return
@@ -38,8 +38,8 @@ func (ex *exchange) Reply(m *wire.Reply, file *os.File, came time.Time) (tookFil
 	return ex.reply(m, file, came), nil
 }
 
-// reply acts on what workers of all kinds say of a response, and reports whether it has
-// taken the file over.
+// reply acts on a message about the response that workers of all kinds send, and reports
+// whether it has taken the file over.
 func (ex *exchange) reply(m *wire.Reply, file *os.File, came time.Time) (tookFile bool) {
 	if ex.bytes != nil {
 		ex.Release()
@@ -51,9 +51,9 @@ func (ex *exchange) reply(m *wire.Reply, file *os.File, came time.Time) (tookFil
 	case wire.ReplyStart:
 		ex.startResponse(m)
 	case wire.ReplyChunk:
-		ex.chunk(m.Body)
+		ex.sendChunk(m.Body)
 	case wire.ReplyEnd:
-		ex.end()
+		ex.endResponse()
 	case wire.ReplyFile:
 		ex.sendFile(m, file)
 		return true
@@ -64,10 +64,10 @@ func (ex *exchange) reply(m *wire.Reply, file *os.File, came time.Time) (tookFil
 	return false
 }
 
-// replyMultiplexed is reply for what multiplexed workers say.
+// replyMultiplexed acts on a message of a multiplexed worker about the response.
 func (ex *exchange) replyMultiplexed(m *wire.Reply, file *os.File, came time.Time) (tookFile bool, err error) {
 	if m.Kind == wire.ReplyCredit {
-		return false, ex.giveBody(m.Count)
+		return false, ex.addBodyCredit(m.Count)
 	}
 	if (m.Kind == wire.ReplyChunk || m.Kind == wire.ReplyPart) && ex.unacked.Load() >= wire.ResponseWindow {
 		return false, errResponseWindow
@@ -80,10 +80,10 @@ func (ex *exchange) replyMultiplexed(m *wire.Reply, file *os.File, came time.Tim
 	case wire.ReplyStart, wire.ReplyChunk:
 		ex.awaitAck(int64(len(m.Body)))
 	case wire.ReplyPart:
-		ex.awaitAck(ex.part(m, file))
+		ex.awaitAck(ex.sendPart(m, file))
 		tookFile = true
 	case wire.ReplyTrailers:
-		ex.trail(m)
+		ex.sendTrailers(m)
 	case wire.ReplyFail:
 		ex.failWith(m.Code)
 	case wire.ReplyAccept, wire.ReplyMessage, wire.ReplyClose:

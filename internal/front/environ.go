@@ -33,9 +33,6 @@ var (
 	http10 = wire.AppendLatin1(nil, []byte("HTTP/1.0"))
 	http11 = wire.AppendLatin1(nil, []byte("HTTP/1.1"))
 	http20 = wire.AppendLatin1(nil, []byte("HTTP/2.0"))
-
-	schemeHTTP  = []byte("http")
-	schemeHTTPS = []byte("https")
 )
 
 // A normalized request is a request after the rules about trusted peers and about fields,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"time"
 
@@ -125,13 +124,6 @@ func (c *conn) readProxy(cfg *config) error {
 		return errCrowded
 	}
 	return nil
-}
-
-// setProxied sets the addresses that a PROXY header has.
-func (info *connInfo) setProxied(source, dest netip.AddrPort) {
-	info.setClient(source)
-	info.proxied = true
-	info.proxy, info.proxyPort = dest.Addr().Unmap().String(), int(dest.Port())
 }
 
 // handshakeTLS puts TLS between the socket and HTTP.

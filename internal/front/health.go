@@ -9,15 +9,15 @@ import (
 	"indrik/internal/wire"
 )
 
-// Health is the answer to a question of health_path, as JSON.
+// A health is the answer of a URL below health_path, as JSON.
 type health struct {
 	OK      bool   `json:"ok"`
-	Reason  string `json:"reason,omitempty"` // why not
-	Workers int    `json:"workers"`          // that are ready
+	Reason  string `json:"reason,omitempty"` // why it is not OK
+	Workers int    `json:"workers"`          // how many are ready
 }
 
-// answerHealth answers a request below health_path, and reports whether it is one. No worker
-// has a part in it: a server whose workers are all busy is as healthy as before.
+// answerHealth answers a request below health_path; it reports false for any other request.
+// No worker takes part in it: a server whose workers are all busy is as healthy as before.
 func (s *server) answerHealth(ex *exchange) bool {
 	name, below := bytes.CutPrefix(ex.req.Path, ex.cfg.healthPath)
 	if !below {
@@ -60,8 +60,8 @@ func (s *server) answerHealth(ex *exchange) bool {
 	return true
 }
 
-// readiness says whether connections should come here: requests have workers, and the server
-// is not about to leave. That it is busy is no reason against it.
+// readiness returns whether connections should come to this server: there are workers, and
+// the server is not about to end. It may be busy.
 func (s *server) readiness() health {
 	h := health{Workers: s.queue.Load().Ready}
 	switch {

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -16,13 +15,12 @@ import (
 	"indrik/internal/websocket"
 )
 
-// This file is about the memory that is held for clients: who is bounded by what, what
-// becomes of those that hold too much, and how the garbage collector follows. What is
-// held is said where it is: by connections ([conn.hold]), bodies (spool), messages for
-// workers, outboxes, sockets and HTTP/2.
+// This file bounds the memory that is held for clients, and ends connections that hold too
+// much. The memory is accounted for where it is held: by connections ([conn.hold]), bodies
+// (spool), messages for workers, outboxes, WebSockets and HTTP/2.
 
-// What is counted besides what is said of each thing, in bytes: what connections and
-// streams cost that do nothing, the state of TLS and of net/http included.
+// What connections and streams cost that do nothing, in bytes, with the state of TLS and
+// of net/http.
 const (
 	connHeld   = 12 << 10
 	tlsHeld    = 24 << 10
@@ -31,27 +29,27 @@ const (
 )
 
 const (
-	// memoryShare is which part of the memory clients may take, unless it is said;
-	// memoryLeast the least that makes, memoryUnknown what it is where nobody knows how
-	// much memory there is.
+	// Unless limit_memory says how much, clients may take the memoryShare-th part of the
+	// memory, but at least minMemory; unknownMemory where the size of the memory is not
+	// known.
 	memoryShare   = 4
-	memoryLeast   = 64 << 20
-	memoryUnknown = 1 << 30
+	minMemory     = 64 << 20
+	unknownMemory = 1 << 30
 )
 
 var machine = sync.OnceValue(func() capacity.Machine { return capacity.Read(os.DirFS("/"), runtime.NumCPU()) })
 
-// bounds are those of clients. Where the settings have none they are shares: so that
-// one client, however many connections it has, leaves something to others.
+// bounds returns the bounds of clients. Those that the settings do not have are shares, so
+// that one client, however many connections it has, leaves something to others.
 func (c *config) bounds(memory int64) account.Limits {
 	l := account.Limits{
 		Memory: c.LimitMemory, ClientMemory: c.LimitClientMemory,
 		ClientConnections: c.LimitClientConnections, ClientStreams: c.LimitClientStreams,
 	}
 	if l.Memory == 0 {
-		l.Memory = memoryUnknown
+		l.Memory = unknownMemory
 		if memory > 0 {
-			l.Memory = max(memoryLeast, memory/memoryShare)
+			l.Memory = max(minMemory, memory/memoryShare)
 		}
 	}
 	if l.ClientMemory == 0 {
@@ -63,14 +61,15 @@ func (c *config) bounds(memory int64) account.Limits {
 	return l
 }
 
-// clientAddr is the address whose bounds hold for a connection; none for one that may
-// stand for many clients: of a unix socket, or of a proxy that is trusted.
+// clientAddr returns the address of the client whose bounds apply to a connection. It is
+// not valid if the connection may serve many clients: that of a unix socket, or of a
+// trusted proxy.
 func (c *conn) clientAddr(cfg *config) netip.Addr {
 	info := &c.info
 	if !info.proxied && (cfg.trusts(info.peerAddr) || cfg.mayProxyFor(info.peerAddr)) {
 		return netip.Addr{}
 	}
-	if info.client.Is6() { // of IPv6 a client has a network
+	if info.client.Is6() { // a client has a whole network of IPv6
 		if p, err := info.client.WithZone("").Prefix(64); err == nil {
 			return p.Addr()
 		}
@@ -78,18 +77,10 @@ func (c *conn) clientAddr(cfg *config) netip.Addr {
 	return info.client
 }
 
-// name is what the log calls the client.
-func (info *connInfo) name() string {
-	if info.remote == "" {
-		return "a connection of " + info.bind
-	}
-	return "ip=" + info.remote
-}
-
-// hold notes that n more bytes are held for the client, or, if that is negative, less.
+// hold accounts for n more bytes that are held for the client, or fewer if n is negative.
 func (c *conn) hold(n int) { c.held.Hold(int64(n)) }
 
-// holdBuffer notes the size of the buffer, of which the usual one is counted already.
+// holdBuffer accounts for the size of the buffer. connHeld has that of the usual one.
 func (c *conn) holdBuffer() {
 	if n := max(0, len(c.buf)-readBuffer); n != c.bufHeld {
 		c.hold(n - c.bufHeld)
@@ -103,14 +94,14 @@ func (c *conn) cutOff() {
 	c.ending = true
 	c.mu.Unlock()
 	if sk := c.webSocket.Load(); sk != nil && sk.dismiss(websocket.CloseTryAgainLater, "too much memory") && !c.out.IsWriting() {
-		return // it has a close frame, and the reader ends
+		return // the client gets a close frame, and the reader ends
 	}
 	c.s.queue.CancelByClient(&c.ex.Job)
 	c.out.Kill()
-	c.Abort() // also of HTTP/2, which has no outbox here
+	c.Abort() // HTTP/2 does not use this outbox
 }
 
-// wasCutOff tells the operator.
+// wasCutOff tells the operator that a connection was cut off.
 func (s *server) wasCutOff(cut account.Cut) {
 	setting, whose := "limit_memory", "clients hold"
 	if cut.Own {
@@ -120,11 +111,11 @@ func (s *server) wasCutOff(cut account.Cut) {
 		cut.Name, cut.Held>>10, whose, cut.Total>>10, setting, cut.Limit>>10))
 }
 
-// refuse ends a connection of a client that has too many.
+// refuse ends a new connection of a client that has too many.
 func (c *conn) refuse(connections int, cfg *config) {
 	c.s.refusals.say(c.s.log, tooManyConnections(&c.info, connections))
 	if cfg.TLS == nil {
-		_ = c.sock.SetWriteDeadline(time.Now().Add(time.Second)) // it fits what the kernel keeps
+		_ = c.sock.SetWriteDeadline(time.Now().Add(time.Second)) // the page fits the socket's buffer
 		head, body := http1.ErrorPage(503, http.StatusText(503), "", date(time.Now()))
 		_, _ = c.sock.Write(append(head, body...))
 	}
@@ -134,109 +125,4 @@ func (c *conn) refuse(connections int, cfg *config) {
 
 func tooManyConnections(info *connInfo, connections int) string {
 	return fmt.Sprintf("Refusing a connection of %s: it has %d, the most that limit_client_connections allows", info.name(), connections-1)
-}
-
-// A complaint is a line of the log that is written at once, and if there are more of
-// its kind only once in complaintEvery, with how many there were.
-type complaint struct {
-	mu sync.Mutex
-	// +checklocks:mu
-	pending bool
-	// +checklocks:mu
-	more int
-	// +checklocks:mu
-	last string
-}
-
-const complaintEvery = time.Second
-
-type warner interface{ Warnf(string, ...any) }
-
-func (c *complaint) say(log warner, text string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pending {
-		c.more++
-		c.last = text
-		return
-	}
-	c.pending = true
-	go log.Warnf("%s", text)
-	time.AfterFunc(complaintEvery, func() { c.tell(log) })
-}
-
-func (c *complaint) tell(log warner) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pending = false
-	if c.more > 0 {
-		go log.Warnf("%s; %d others within %s", c.last, c.more-1, complaintEvery)
-		c.more = 0
-	}
-}
-
-// watchHeld has the collector follow.
-func (s *server) watchHeld(held int64) (mark int64) { return s.collector.Load().follow(held) }
-
-const (
-	// The collector runs when the heap has grown by usualGarbage per cent since it ran
-	// last: the live heap is small, a few kilobytes for each connection, so that at its
-	// usual 100 collecting would be all that this process does. As more is held for
-	// clients that gets less, down to leastGarbage, so that garbage stays below
-	// mostGarbage for as long as that is possible.
-	usualGarbage = 400
-	leastGarbage = 50
-	mostGarbage  = 64 << 20
-	// ownMemory is what this process needs besides what is held for clients.
-	ownMemory = 64 << 20
-	// muchHeld is how much must have been held for it to be worth giving memory back.
-	muchHeld = 8 << 20
-)
-
-// A collector sets how often garbage is collected.
-type collector struct {
-	mu sync.Mutex
-	// +checklocks:mu
-	percent int  // 0: it is not for this process to say
-	limited bool // so is the limit of all memory
-}
-
-// newCollector takes over from the environment what is not said there: GOGC and
-// GOMEMLIMIT go before what would be good.
-func newCollector(getenv func(string) string) *collector {
-	g := &collector{limited: getenv("GOMEMLIMIT") == ""}
-	if getenv("GOGC") == "" {
-		g.percent = usualGarbage
-		debug.SetGCPercent(g.percent)
-	}
-	return g
-}
-
-// garbage is how many per cent of garbage there may be where so much is held.
-func garbage(held int64) int {
-	return int(min(max(leastGarbage, 100*mostGarbage/max(held, 1)), usualGarbage))
-}
-
-// follow sets the percentage, and returns how much is to be held when it is to be
-// looked at again.
-func (g *collector) follow(held int64) (mark int64) {
-	mark = held + held/4 + mostGarbage/8
-	if g == nil {
-		return mark
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if p := garbage(held); g.percent != 0 && p != g.percent {
-		g.percent = p
-		debug.SetGCPercent(p)
-	}
-	return mark
-}
-
-// limit sets a bound for all memory of this process, which collects more often than
-// that when it comes near.
-func (g *collector) limit(held int64) {
-	if g != nil && g.limited {
-		debug.SetMemoryLimit(held + held/4 + ownMemory)
-	}
 }

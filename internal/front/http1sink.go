@@ -7,14 +7,14 @@ import (
 	"indrik/internal/outbox"
 )
 
-// This file is what makes a conn the sink of its responses: how they look in
-// HTTP/1.
+// This file writes responses as HTTP/1: a conn implements sink, and is the owner of its
+// outbox.
 
-// apartSize is from which size on a part of a body is not copied behind what goes
-// out with it: the copy takes longer than another system call.
+// apartSize is the size from which a part of a body is sent by a write of its own: copying
+// it behind the head would take longer than another system call.
 const apartSize = 32 << 10
 
-// start notes the head, so that it goes out in one piece with what follows.
+// start keeps the head, so that it is sent in one piece with what follows.
 func (c *conn) start(h *http1.Head) (http1.Framing, error) {
 	b := c.takeScratch()
 	b, framing, err := http1.AppendResponseHead(b, h)
@@ -93,8 +93,8 @@ func (c *conn) kill() { c.out.Kill() }
 
 func (c *conn) broken() bool { return c.out.HasFailed() }
 
-// takeScratch returns the bytes that are to go out next. Connections share the
-// memory for them: most have nothing to say most of the time.
+// takeScratch returns the bytes that are to be sent next. Connections share the memory
+// for them: most connections send nothing most of the time.
 func (c *conn) takeScratch() []byte {
 	if c.scratchFrom == nil {
 		c.scratchFrom = messages.Get().(*[]byte)
@@ -111,24 +111,26 @@ func (c *conn) dropScratch() {
 	c.scratch, c.scratchFrom = nil, nil
 }
 
-// TmpFile makes a file for what is too large for memory.
+// TmpFile implements [outbox.Owner].
 func (c *conn) TmpFile() (*os.File, error) { return c.s.tmpFile() }
 
+// CannotSpool implements [outbox.Owner].
 func (c *conn) CannotSpool(err error) { c.s.cannotSpool(err) }
 
+// StartWriting implements [outbox.Owner].
 func (c *conn) StartWriting() {
 	c.enter(writing)
 	go c.out.Run()
 }
 
+// StopWriting implements [outbox.Owner].
 func (c *conn) StopWriting() {
 	if c.phase.Load() == int32(writing) {
 		c.enter(running)
 	}
 }
 
-// ResponseDone is called when all of a response is with the kernel. keep:
-// another request may follow.
+// ResponseDone implements [outbox.Owner]: all of a response is with the kernel.
 func (c *conn) ResponseDone(keep bool) {
 	if f := c.ex.bodyStream; f != nil {
 		f.stop()
@@ -151,8 +153,8 @@ func (c *conn) ResponseDone(keep bool) {
 	}
 }
 
-// Abort closes the connection at once. The client sees that its response is
-// not complete.
+// Abort implements [outbox.Owner]: it closes the connection at once, in a way that the
+// client sees that its response is not complete.
 func (c *conn) Abort() {
 	c.mu.Lock()
 	c.ending = true

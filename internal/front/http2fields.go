@@ -33,7 +33,7 @@ type fieldWatch struct {
 	bad     bool // there was such a field
 	last    bool // nothing follows them in their stream
 	request bool // they are no trailers
-	length  bool // they say that there is a body
+	hasBody bool // they say that there is a body
 }
 
 // loseIfLarge gives up after a frame with fields that is too large to be looked at: each
@@ -49,7 +49,7 @@ func (w *fieldWatch) loseIfLarge(f *frame) {
 func (w *fieldWatch) append(dst, whole []byte) []byte {
 	fragment, priority, ok := fieldsOf(whole)
 	if whole[3] == frameHeaders {
-		w.bad, w.last, w.request, w.length = false, whole[4]&flagEndStream != 0, false, false
+		w.bad, w.last, w.request, w.hasBody = false, whole[4]&flagEndStream != 0, false, false
 	}
 	if ok && w.decoder == nil {
 		w.decoder = hpack.NewDecoder(fieldTable, w.field)
@@ -67,7 +67,7 @@ func (w *fieldWatch) append(dst, whole []byte) []byte {
 		w.lost = true // net/http finds the same error
 		return append(dst, whole...)
 	}
-	if !end || !w.bad && !(w.last && w.request && w.length) {
+	if !end || !w.bad && !(w.last && w.request && w.hasBody) {
 		return append(dst, whole...)
 	}
 	start := len(dst)
@@ -116,7 +116,7 @@ func (w *fieldWatch) field(f hpack.HeaderField) {
 	case "te":
 		w.bad = w.bad || f.Value != "trailers"
 	case "content-length":
-		w.length = w.length || strings.Trim(f.Value, "0") != ""
+		w.hasBody = w.hasBody || strings.Trim(f.Value, "0") != ""
 	default:
 		w.request = w.request || strings.HasPrefix(f.Name, ":")
 	}

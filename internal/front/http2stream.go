@@ -15,13 +15,13 @@ import (
 	"indrik/internal/wire"
 )
 
-// streamPatience is how much of a response may be sent before a deadline is set
-// for the client to take it: smaller ones fit the window of any stream.
+// streamPatience is how much of a response is sent before a deadline is set for the client
+// to take it: smaller responses fit the window of any stream.
 const streamPatience = 32 << 10
 
-// A stream is a request of HTTP/2 and the sink of its response. Only its own
-// goroutine, which net/http started for it, uses w and r: others leave in the
-// outbox what is to be written.
+// A stream is a request of HTTP/2 and the sink of its response. Only the goroutine that
+// net/http has started for it uses w and r: other goroutines put into the outbox what that
+// one is to write.
 type stream struct {
 	s       *server
 	w       http.ResponseWriter
@@ -37,22 +37,22 @@ type stream struct {
 	aborted   atomic.Bool     // the client must see that it is not complete
 	ended     atomic.Bool     // all of the body is in the outbox
 
-	// Of whoever answers.
-	head http2Head
-	left int64 // bytes of the body that are missing; -1: unknown
+	// Of the goroutine that answers.
+	head    http2Head
+	missing int64 // bytes of the body that are still to come; −1: unknown
 
 	crowded  bool // its client has too many streams
-	headHeld int  // bytes of the head that are counted
+	headHeld int  // bytes of the head that are accounted for
 
-	sent  int  // of the body, by send
-	begun bool // the head was written
+	sent        int // bytes of the body, by Send
+	headWritten bool
 }
 
 // An http2Head is the head of a response that was not written yet.
 type http2Head struct {
-	waits  bool
-	code   int
-	fields [][2]string
+	pending bool // it is still to be written
+	code    int
+	fields  [][2]string
 }
 
 func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +72,7 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 	defer func() { c.hold(-streamHeld - st.headHeld) }()
 	st.ex.begin(s.config())
 	st.out.Begin(st.ex.kind != wire.KindSync)
-	if err := st.read(); err != nil {
+	if err := st.readRequest(); err != nil {
 		st.ex.Release()
 		st.giveUp(err)
 	} else {
@@ -82,11 +82,11 @@ func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
 			go st.streamBody(f)
 		}
 	}
-	st.write()
+	st.writeResponse()
 }
 
-// read reads the request, and makes the message for the worker.
-func (st *stream) read() error {
+// readRequest reads the request, and makes the message for the worker.
+func (st *stream) readRequest() error {
 	cfg := st.ex.cfg
 	head := appendRequest(nil, st.r)
 	st.headHeld = 2 * len(head) // net/http has another one
@@ -105,7 +105,7 @@ func (st *stream) read() error {
 	}
 	if st.r.ContentLength == 0 { // −1 is that of a body without a declared size
 		if st.req.ContentLength > 0 {
-			// Most of these end sooner, see fieldWatch.
+			// Most such requests end earlier, see fieldWatch.
 			return http1.NewError(http1.InvalidHeader, []byte("CONTENT-LENGTH"))
 		}
 		return st.ex.encode(nil, st.req.ContentLength)
@@ -125,7 +125,7 @@ func (st *stream) read() error {
 	return st.ex.encode(body, body.size)
 }
 
-// giveUp answers a request that cannot be read.
+// giveUp answers a request that cannot be read, unless the client has gone.
 func (st *stream) giveUp(err error) {
 	var bad *http1.Error
 	var status statusError
@@ -133,13 +133,13 @@ func (st *stream) giveUp(err error) {
 	case errors.As(err, &bad):
 		st.s.log.Warnf("Invalid request from ip=%s: %s", st.ex.info.remote, bad.Text)
 		body := http1.ErrorBody(bad.Reason, bad.Message)
-		st.head = http2Head{waits: true, code: bad.Status, fields: [][2]string{
+		st.head = http2Head{pending: true, code: bad.Status, fields: [][2]string{
 			{"Content-Type", "text/html"}, {"Content-Length", strconv.Itoa(len(body))},
 		}}
 		if st.req.Major == 2 { // it has a head
 			st.ex.logRefusal(bad.Status, len(body))
 		}
-		st.left = int64(len(body))
+		st.missing = int64(len(body))
 		st.body(body, true)
 		st.finish(false)
 	case errors.As(err, &status):
@@ -154,8 +154,8 @@ func (st *stream) giveUp(err error) {
 	}
 }
 
-// write writes the response as it comes.
-func (st *stream) write() {
+// writeResponse writes the response as it comes.
+func (st *stream) writeResponse() {
 	gone := st.r.Context().Done()
 	for {
 		select {
@@ -166,7 +166,7 @@ func (st *stream) write() {
 			st.s.queue.CancelByClient(&st.ex.Job)
 		case <-st.written:
 			if st.aborted.Load() {
-				st.flushBegun()
+				st.flushCutOff()
 				panic(http.ErrAbortHandler) // resets the stream
 			}
 			return
@@ -179,7 +179,7 @@ func (st *stream) start(h *http1.Head) (http1.Framing, error) {
 	if err != nil {
 		return framing, err
 	}
-	head := http2Head{waits: true, code: h.Code, fields: make([][2]string, 0, len(h.Fields)+3)}
+	head := http2Head{pending: true, code: h.Code, fields: make([][2]string, 0, len(h.Fields)+3)}
 	add := func(name, value string) { head.fields = append(head.fields, [2]string{name, value}) }
 	if !h.NoServer {
 		add("Server", cmp.Or(h.Server, http1.Server))
@@ -198,11 +198,11 @@ func (st *stream) start(h *http1.Head) (http1.Framing, error) {
 		}
 		add(string(f.Name), string(f.Value))
 	}
-	st.left = -1
+	st.missing = -1
 	if h.ContentLength >= 0 {
 		add("Content-Length", strconv.FormatInt(h.ContentLength, 10))
 		if framing == http1.FramingLength {
-			st.left = h.ContentLength
+			st.missing = h.ContentLength
 		}
 	}
 	st.head = head
@@ -216,8 +216,8 @@ func (st *stream) body(p []byte, last bool) {
 		st.ended.Store(true)
 	}
 	st.pushHead()
-	if st.left >= 0 {
-		st.left -= int64(len(p))
+	if st.missing >= 0 {
+		st.missing -= int64(len(p))
 	}
 	if len(p) > 0 {
 		st.out.Write(p)
@@ -231,8 +231,8 @@ func (st *stream) file(f *os.File, offset, size int64, last bool) {
 		st.ended.Store(true)
 	}
 	st.pushHead()
-	if st.left >= 0 {
-		st.left -= size
+	if st.missing >= 0 {
+		st.missing -= size
 	}
 	st.out.SendFile(outbox.FilePart{File: f, Offset: offset, Size: size})
 	st.out.Wake()
@@ -282,14 +282,14 @@ func (st *stream) trail(fields []http1.Field) {
 func (st *stream) whenLow(f func()) { st.out.WhenLow(f) }
 
 func (st *stream) pushHead() {
-	if !st.head.waits {
+	if !st.head.pending {
 		return
 	}
 	head := st.head
-	st.head.waits = false
+	st.head.pending = false
 	st.out.Push(func() error {
 		header := st.w.Header()
-		header["Content-Type"] = nil // none is made up
+		header["Content-Type"] = nil // so that net/http does not guess it
 		for _, f := range head.fields {
 			if name := http.CanonicalHeaderKey(f[0]); name == "Content-Type" {
 				header[name] = append(header[name], f[1])
@@ -298,15 +298,15 @@ func (st *stream) pushHead() {
 			}
 		}
 		st.w.WriteHeader(head.code)
-		st.begun = true
+		st.headWritten = true
 		return nil
 	})
 }
 
-// flushBegun has the client see what there was of a response that is cut off, as
-// one of HTTP/1 does, if it takes that soon.
-func (st *stream) flushBegun() {
-	if !st.begun || st.out.HasFailed() {
+// flushCutOff sends what there was of a response that is cut off, if the client takes that
+// soon. A client of HTTP/1 gets it too.
+func (st *stream) flushCutOff() {
+	if !st.headWritten || st.out.HasFailed() {
 		return
 	}
 	if st.control.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
@@ -315,7 +315,7 @@ func (st *stream) flushBegun() {
 }
 
 func (st *stream) finish(keep bool) {
-	if !st.ended.Load() || st.left > 0 {
+	if !st.ended.Load() || st.missing > 0 {
 		st.aborted.Store(true)
 	}
 	st.out.Finish(keep)
@@ -325,12 +325,13 @@ func (st *stream) kill() { st.out.Kill() }
 
 func (st *stream) broken() bool { return st.out.HasFailed() }
 
-// A stream is the owner of its outbox.
-
+// TmpFile implements [outbox.Owner].
 func (st *stream) TmpFile() (*os.File, error) { return st.s.tmpFile() }
 
+// CannotSpool implements [outbox.Owner].
 func (st *stream) CannotSpool(err error) { st.s.cannotSpool(err) }
 
+// StartWriting implements [outbox.Owner].
 func (st *stream) StartWriting() {
 	select {
 	case st.work <- struct{}{}:
@@ -338,8 +339,10 @@ func (st *stream) StartWriting() {
 	}
 }
 
+// StopWriting implements [outbox.Owner].
 func (st *stream) StopWriting() {}
 
+// ResponseDone implements [outbox.Owner].
 func (st *stream) ResponseDone(bool) {
 	if f := st.ex.bodyStream; f != nil {
 		f.stop()
@@ -347,15 +350,17 @@ func (st *stream) ResponseDone(bool) {
 	close(st.written)
 }
 
+// Abort implements [outbox.Owner].
 func (st *stream) Abort() { st.aborted.Store(true) }
 
-// A stream is the line of its outbox: nothing can be sent without waiting, since
-// only one goroutine may.
-
+// Try implements [outbox.Transport]. Nothing can be sent without waiting, since only one
+// goroutine may send.
 func (st *stream) Try(p []byte) ([]byte, error) { return p, nil }
 
+// Pending implements [outbox.Transport].
 func (st *stream) Pending() bool { return false }
 
+// Send implements [outbox.Transport].
 func (st *stream) Send(p []byte) error {
 	if st.sent += len(p); st.sent > streamPatience && st.ex.cfg.writeTimeout > 0 {
 		if err := st.control.SetWriteDeadline(time.Now().Add(st.ex.cfg.writeTimeout)); err != nil {
@@ -366,8 +371,10 @@ func (st *stream) Send(p []byte) error {
 	return err
 }
 
+// SendFile implements [outbox.Transport].
 func (st *stream) SendFile(p outbox.FilePart) (int, error) { return copyPart(p, st.Send) }
 
+// Flush implements [outbox.Transport].
 func (st *stream) Flush() error {
 	if st.ended.Load() {
 		return nil // the end comes with it

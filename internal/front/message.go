@@ -9,9 +9,10 @@ import (
 	"indrik/internal/wire"
 )
 
-// This file makes the message that a worker gets of a request.
+// This file makes the message that a worker gets of a request. Its first bytes have a fixed
+// form, so that the id can be written into it when the request is handed over.
 
-// headAt is where in the message the environ or the scope begins.
+// headAt returns where in the message the environ or the scope begins.
 func (ex *exchange) headAt() int {
 	if ex.kind == wire.KindSync {
 		return wire.RequestClaimOffset + wire.ClaimSize
@@ -19,6 +20,7 @@ func (ex *exchange) headAt() int {
 	return wire.EventIDOffset + 4
 }
 
+// idAt returns where in the message the id is.
 func (ex *exchange) idAt() int {
 	if ex.kind == wire.KindSync {
 		return wire.RequestIDOffset
@@ -47,7 +49,7 @@ func (ex *exchange) BatchSizeLocked(kind wire.Kind) int {
 	return len(ex.bytes)
 }
 
-// descriptors returns the files that go along with the message. They stay where they are.
+// descriptors returns the files that go along with the message. The exchange keeps them.
 func (ex *exchange) descriptors() []*os.File {
 	if !ex.body.inArena() {
 		return ex.files
@@ -55,8 +57,8 @@ func (ex *exchange) descriptors() []*os.File {
 	return append(ex.files[:len(ex.files):len(ex.files)], ex.body.arena.File(ex.body.blocks[0]))
 }
 
-// beginMessage returns the start of ex.bytes; the rest is appended to it. Until
-// the end of that, release gives the buffer back all the same.
+// beginMessage returns the start of ex.bytes, to which the rest is appended. Release gives
+// the buffer back also if that fails.
 func (ex *exchange) beginMessage() []byte {
 	ex.buffer = messages.Get().(*[]byte)
 	ex.bytes = (*ex.buffer)[:0]
@@ -69,9 +71,9 @@ func (ex *exchange) beginMessage() []byte {
 	return wire.AppendEvent(ex.bytes, wire.EventRequest, 1)
 }
 
-// pack makes the message for the worker. body, which it takes over, is nil if
-// the request has none, and its start if more of it is fed to the worker; length
-// is its size, or −1 if there is none at all.
+// encode makes the message for the worker, and takes body over. body is nil if the request
+// has none, and the start of the body if more of it is streamed to the worker. length is
+// the length of the whole body, −1 if the request has none.
 func (ex *exchange) encode(body *spool, length int64) error {
 	if body == nil {
 		body = &noBody
@@ -112,8 +114,8 @@ func (ex *exchange) encode(body *spool, length int64) error {
 
 var noBody spool
 
-// spill puts a head that is too large for a message into a file, and the item for the
-// body with it. There its environ is one dict.
+// toFile puts a head that is too large for a message into a file, together with the item
+// for the body. In the file the environ is one dict.
 func (ex *exchange) toFile(body *spool) error {
 	content, missing := wire.AppendTuple(nil, 2), 2
 	head := ex.headAt()
@@ -139,9 +141,9 @@ func (ex *exchange) toFile(body *spool) error {
 	return nil
 }
 
-// reencode makes the message anew if it is not for that kind of worker, or its body is in
-// another arena than that of the worker's generation: a reload may have made an app of ASGI of
-// one of WSGI, and workers see no bodies that are for another generation.
+// reencode makes the message again if it is not for that kind of worker, or if its body is
+// in another arena than that of the worker's generation: a reload may have replaced a WSGI
+// app by an ASGI app, and workers cannot read the bodies of another generation.
 func (ex *exchange) reencode(kind wire.Kind, arena *wire.Arena) error {
 	body, length := ex.body, ex.length
 	foreign := body.inArena() && body.arena != arena
@@ -152,14 +154,14 @@ func (ex *exchange) reencode(kind wire.Kind, arena *wire.Arena) error {
 		return errOtherKind
 	}
 	if len(body.mem) > 0 {
-		body.replaceMem(bytes.Clone(body.mem)) // the message that it is in goes
+		body.replaceMem(bytes.Clone(body.mem)) // it is in the message that is given up
 	}
 	if foreign {
 		if err := body.toFile(); err != nil {
 			return err
 		}
 	} else if body.file != nil {
-		ex.files = ex.files[:len(ex.files)-1] // the last one is that
+		ex.files = ex.files[:len(ex.files)-1] // that is the last one
 	}
 	ex.body = nil
 	ex.Release()

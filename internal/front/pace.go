@@ -1,10 +1,7 @@
 package front
 
 import (
-	"fmt"
 	"time"
-
-	"indrik/internal/errlog"
 )
 
 // What asks for nothing, or for next to nothing, costs a client little to send and this
@@ -40,9 +37,4 @@ func sleepUnless(d time.Duration, ended func() bool) {
 		}
 		time.Sleep(min(rest, paceCheck))
 	}
-}
-
-// slowed tells the operator which client is read more slowly, and why.
-func (c *complaint) slowed(log *errlog.Log, info *connInfo, what string) {
-	c.say(log, fmt.Sprintf("Reading %s more slowly: it sends too many %s", info.name(), what))
 }

@@ -35,6 +35,7 @@ func (t *plainTransport) tryWrite(fd uintptr) bool {
 	return true
 }
 
+// Try implements [outbox.Transport].
 func (t *plainTransport) Try(p []byte) ([]byte, error) {
 	t.p, t.err = p, nil
 	err := t.c.raw.Write(t.tryFn)
@@ -45,10 +46,13 @@ func (t *plainTransport) Try(p []byte) ([]byte, error) {
 	return p, err
 }
 
+// Pending implements [outbox.Transport].
 func (t *plainTransport) Pending() bool { return false }
 
+// Flush implements [outbox.Transport].
 func (t *plainTransport) Flush() error { return nil }
 
+// Send implements [outbox.Transport].
 func (t *plainTransport) Send(data []byte) error { return sendRaw(t.c.raw, data, t.c.progress) }
 
 // sendRaw sends data over a socket, however long that takes. It calls progress whenever
@@ -73,6 +77,7 @@ func sendRaw(raw syscall.RawConn, data []byte, progress func()) error {
 	return err
 }
 
+// SendFile implements [outbox.Transport].
 func (t *plainTransport) SendFile(p outbox.FilePart) (int, error) {
 	if !t.c.ex.cfg.Sendfile {
 		return copyPart(p, t.Send)

@@ -14,7 +14,8 @@ import (
 	"indrik/internal/wire"
 )
 
-// startWith gives the sink the head of the response that the app gave.
+// startWith gives the sink the head of the response. known is the length of the body, −1
+// if it is not known.
 func (ex *exchange) startWith(status []byte, fields []http1.Field, known int64) error {
 	if ex.webSocket != nil {
 		ex.webSocket.refuseHandshake()
@@ -48,7 +49,7 @@ func (ex *exchange) startWith(status []byte, fields []http1.Field, known int64) 
 	return err
 }
 
-// mayKeep tells whether the connection may serve another request.
+// mayKeep reports whether the connection may serve another request.
 func (ex *exchange) mayKeep() bool {
 	return ex.req.KeepAlive && !ex.req.ForceClose && !ex.closeAfter && ex.cfg.keepalive > 0 && !ex.s.closesAfterResponse(ex.info)
 }
@@ -70,18 +71,19 @@ func (ex *exchange) startResponse(m *wire.Reply) {
 		return
 	}
 	ex.sendBody(m.Body, false)
-	// The log is written at the end, when the message is long gone.
-	if ex.s.accessLog.on() {
+	// The access log is written at the end, when the buffer of the message is in use for
+	// something else.
+	if ex.s.accessLog.needsFields() {
 		for i, f := range ex.responseFields {
 			ex.responseFields[i] = http1.Field{Name: bytes.Clone(f.Name), Value: bytes.Clone(f.Value)}
 		}
 	} else {
-		ex.responseFields = ex.responseFields[:0] // it may be there by then
+		ex.responseFields = ex.responseFields[:0] // the log may be on by then
 	}
 }
 
-// chunk sends more of a body.
-func (ex *exchange) chunk(data []byte) {
+// sendChunk sends more of a body.
+func (ex *exchange) sendChunk(data []byte) {
 	if !ex.discarded {
 		ex.sendBody(data, false)
 	}
@@ -93,7 +95,7 @@ func (ex *exchange) sendBody(data []byte, last bool) {
 	ex.to.body(data, last)
 }
 
-// allowed is as much of data as the framing has room for.
+// allowed returns as much of data as the framing allows.
 func (ex *exchange) allowed(data []byte) []byte {
 	switch ex.framing {
 	case http1.FramingNone:
@@ -111,8 +113,8 @@ func (ex *exchange) allowed(data []byte) []byte {
 	return data
 }
 
-// end ends a response that came in parts.
-func (ex *exchange) end() {
+// endResponse ends a response that came in parts.
+func (ex *exchange) endResponse() {
 	if ex.discarded {
 		ex.to.finish(ex.head.KeepAlive)
 		return
@@ -124,17 +126,11 @@ func (ex *exchange) end() {
 // sendFile sends a response whose body is in a file. It takes f over.
 func (ex *exchange) sendFile(m *wire.Reply, f *os.File) {
 	if f == nil {
-		ex.noFile()
+		ex.logNoFile()
 		ex.failWith(502)
 		return
 	}
-	size := m.Count
-	if st, err := f.Stat(); err == nil {
-		rest := max(0, st.Size()-m.Offset)
-		if size < 0 || size > rest {
-			size = rest
-		}
-	}
+	size := sizeOf(m, f)
 	if err := ex.startWith(m.Status, m.Headers, size); err != nil {
 		f.Close()
 		ex.badHead(err, true)
@@ -153,24 +149,8 @@ func (ex *exchange) sendFile(m *wire.Reply, f *os.File) {
 	ex.complete()
 }
 
-// noFile is called when a file did not come with its message: this process had no
-// room for its descriptor.
-func (ex *exchange) noFile() {
-	ex.s.log.Errorf("Error handling request %s %s: %s", ex.req.Method, ex.req.Target, unix.EMFILE)
-}
-
-// part sends a part of a file as more of the body, and returns its size. It takes
-// f over.
-func (ex *exchange) part(m *wire.Reply, f *os.File) int64 {
-	if f == nil {
-		ex.noFile()
-		if !ex.discarded {
-			ex.discarded = true
-			ex.s.accessLog.write(ex)
-			ex.to.kill()
-		}
-		return 0
-	}
+// sizeOf returns how many bytes of a file belong to the body.
+func sizeOf(m *wire.Reply, f *os.File) int64 {
 	size := m.Count
 	if st, err := f.Stat(); err == nil {
 		rest := max(0, st.Size()-m.Offset)
@@ -178,6 +158,28 @@ func (ex *exchange) part(m *wire.Reply, f *os.File) int64 {
 			size = rest
 		}
 	}
+	return size
+}
+
+// logNoFile is called when a file did not come with its message, since this process has
+// too many files open.
+func (ex *exchange) logNoFile() {
+	ex.s.log.Errorf("Error handling request %s %s: %s", ex.req.Method, ex.req.Target, unix.EMFILE)
+}
+
+// sendPart sends a part of a file as more of the body, and returns its size. It takes f
+// over.
+func (ex *exchange) sendPart(m *wire.Reply, f *os.File) int64 {
+	if f == nil {
+		ex.logNoFile()
+		if !ex.discarded {
+			ex.discarded = true
+			ex.s.accessLog.record(ex)
+			ex.to.kill()
+		}
+		return 0
+	}
+	size := sizeOf(m, f)
 	if ex.discarded || ex.status == 0 {
 		f.Close()
 		return size
@@ -196,22 +198,23 @@ func (ex *exchange) part(m *wire.Reply, f *os.File) int64 {
 	return size
 }
 
-// trail ends a response with trailers.
-func (ex *exchange) trail(m *wire.Reply) {
+// sendTrailers ends a response with trailers.
+func (ex *exchange) sendTrailers(m *wire.Reply) {
 	if ex.discarded || !ex.trailers || ex.framing != http1.FramingChunked {
-		ex.end()
+		ex.endResponse()
 		return
 	}
 	if err := http1.CheckTrailers(m.Headers); err != nil {
 		ex.s.log.Warnf("Trailers of %s %s dropped: %s", ex.req.Method, ex.reported(), err)
-		ex.end()
+		ex.endResponse()
 		return
 	}
 	ex.to.trail(m.Headers)
 	ex.complete()
 }
 
-// sendHints sends 103 Early Hints, to those who understand it.
+// sendHints sends 103 Early Hints, unless the client speaks HTTP/1.0 or the response has
+// begun.
 func (ex *exchange) sendHints(m *wire.Reply) {
 	if !ex.req.AtLeast11() || ex.status != 0 {
 		return
@@ -221,7 +224,7 @@ func (ex *exchange) sendHints(m *wire.Reply) {
 	}
 }
 
-// complete ends a response that was sent as far as there is one.
+// complete ends a response of which all was sent.
 func (ex *exchange) complete() {
 	keep := ex.head.KeepAlive
 	if ex.framing == http1.FramingLength && ex.remaining > 0 {
@@ -229,7 +232,7 @@ func (ex *exchange) complete() {
 			ex.req.Method, ex.reported(), ex.remaining)
 		keep = false
 	}
-	ex.s.accessLog.write(ex)
+	ex.s.accessLog.record(ex)
 	ex.to.finish(keep)
 }
 
@@ -237,7 +240,7 @@ func (ex *exchange) complete() {
 // response comes.
 func (ex *exchange) badHead(err error, last bool) {
 	ex.s.log.Errorf("Error handling request %s %s: %s", ex.req.Method, ex.req.Target, err)
-	// The rest of the response, if it comes in parts, is for nobody.
+	// If more of the response comes, it is for nobody.
 	ex.discarded = true
 	ex.writeError(500)
 	if last {
@@ -245,8 +248,8 @@ func (ex *exchange) badHead(err error, last bool) {
 	}
 }
 
-// failWith answers with an error if nothing was sent yet. Otherwise it ends the
-// connection where the body should go on, after what there was of that.
+// failWith answers with an error page if nothing was sent yet. Otherwise it ends the
+// connection where the body should go on.
 func (ex *exchange) failWith(status int) {
 	switch {
 	case ex.webSocket != nil && ex.webSocket.fail():
@@ -256,18 +259,18 @@ func (ex *exchange) failWith(status int) {
 	case ex.discarded: // another error was sent, all of it
 		ex.to.finish(ex.head.KeepAlive)
 	case ex.framing == http1.FramingClose:
-		// A plain end would pass for the end of the body.
-		ex.s.accessLog.write(ex)
+		// Closing the connection would be the end of a complete body.
+		ex.s.accessLog.record(ex)
 		ex.to.kill()
 	default:
-		ex.s.accessLog.write(ex)
+		ex.s.accessLog.record(ex)
 		ex.to.finish(false)
 	}
 }
 
 var statuses [1000]atomic.Pointer[[]byte]
 
-// statusOf is a status with its reason, such as 200 OK.
+// statusOf returns a status with its reason, such as 200 OK.
 func statusOf(code int) []byte {
 	if s := statuses[code].Load(); s != nil {
 		return *s
@@ -298,5 +301,5 @@ func (ex *exchange) writeError(status int) {
 	ex.remaining = 0
 	ex.sent = int64(len(body))
 	ex.to.body(body, true)
-	ex.s.accessLog.write(ex)
+	ex.s.accessLog.record(ex)
 }

@@ -280,7 +280,7 @@ func (r *rig) accessLines() *bufio.Scanner {
 	must(r.t, err)
 	r.t.Cleanup(func() { rd.Close() })
 	r.tell(wire.ToFront{Type: wire.TypeLogs, Access: true}, wr)
-	eventually(r.t, "the log is on", func() bool { return r.s.accessLog.on() })
+	eventually(r.t, "the log is on", func() bool { return r.s.accessLog.needsFields() })
 	return bufio.NewScanner(rd)
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"unicode/utf8"
 
 	"indrik/internal/http1"
 	"indrik/internal/wire"
@@ -27,12 +26,9 @@ var (
 	scopeScheme  = wire.AppendKey(nil, "scheme")
 	scopeRoot    = wire.AppendKey(nil, "root_path")
 	scopeHeaders = wire.AppendKey(nil, "headers")
-	scopeServer  = wire.AppendKey(nil, "server")
 	scopeOffers  = wire.AppendKey(nil, "subprotocols")
 
 	webSocketExtensions = scopeDenial()
-	schemeWS            = []byte("ws")
-	schemeWSS           = []byte("wss")
 
 	version10 = wire.AppendKey(nil, "1.0")
 	version11 = wire.AppendKey(nil, "1.1")
@@ -232,14 +228,6 @@ func appendHTTPVersion(b []byte, req *http1.Request) []byte {
 		return append(b, version2...)
 	}
 	return wire.AppendLatin1(b, fmt.Appendf(nil, "%d.%d", req.Major, req.Minor))
-}
-
-// appendText appends text. Bytes that are not UTF-8 become U+FFFD.
-func appendText(b, text []byte) []byte {
-	if !utf8.Valid(text) {
-		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
-	}
-	return wire.AppendUTF8(b, text)
 }
 
 // takesTrailers reports whether the client has said that it takes trailers (RFC 9110

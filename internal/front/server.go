@@ -17,7 +17,7 @@ import (
 )
 
 // maxSpares is how many goroutines wait for a connection to serve. Their stacks have
-// grown already, which is dear where each request has a connection of its own.
+// grown already, which is expensive if each request has a connection of its own.
 const maxSpares = 64
 
 // A server is the state of a front.
@@ -69,8 +69,8 @@ type server struct {
 	refusals  complaint
 	slowings  complaint
 
-	complained  atomic.Int64 // when cannotSpool last did
-	drainingNow atomic.Bool  // draining, for who does not hold mu
+	complained  atomic.Int64 // when the log last said that files cannot be written
+	drainingNow atomic.Bool  // draining, to be read without mu
 	drainedFrom atomic.Int64 // when the drain began, or its handover ended
 	departing   atomic.Bool  // responses say Connection: close
 }
@@ -92,7 +92,8 @@ var noConfig, _ = newConfig(&wire.FrontConfig{
 	HeaderTimeout: 60, WriteTimeout: 60,
 })
 
-// setConfig makes cfg the settings from now on. The control goroutine calls it.
+// setConfig makes cfg the settings of new connections and requests. The control goroutine
+// calls it.
 func (s *server) setConfig(cfg *config) {
 	bounds := cfg.bounds(machine().Memory)
 	s.account.SetLimits(bounds)
@@ -102,7 +103,7 @@ func (s *server) setConfig(cfg *config) {
 	}
 }
 
-// config is that of the newest generation that serves.
+// config returns the settings of the newest generation that serves.
 func (s *server) config() *config {
 	if c := s.current.Load(); c != nil {
 		return c
@@ -110,8 +111,8 @@ func (s *server) config() *config {
 	return noConfig
 }
 
-// serve takes over a client connection that came in somewhere. prepare, which may
-// be nil, is called before anything is read.
+// serve takes over a client connection. prepare, which may be nil, is called before
+// anything is read.
 func (s *server) serve(nc net.Conn, from *endpoint, prepare func(*conn)) {
 	c, err := newConn(s, nc, from)
 	if err != nil {
@@ -125,7 +126,7 @@ func (s *server) serve(nc net.Conn, from *endpoint, prepare func(*conn)) {
 	cfg := s.config()
 	connections, ok := 0, false
 	c.held, connections, ok = s.account.Open(c.clientAddr(cfg), c.info.name(), c.cutOff)
-	if !ok && prepare == nil { // what another front gives was admitted there
+	if !ok && prepare == nil { // connections from another front were admitted there
 		c.refuse(connections, cfg)
 		return
 	}
@@ -146,7 +147,7 @@ func (s *server) serve(nc net.Conn, from *endpoint, prepare func(*conn)) {
 	}
 }
 
-// run serves connections, one after the other.
+// run serves c, and then other connections, one after the other.
 func (s *server) run(c *conn) {
 	for {
 		c.run()
@@ -169,7 +170,7 @@ func (s *server) forget(c *conn) {
 	s.reportIfDrained()
 }
 
-// all returns the connections there are now.
+// all returns all connections.
 func (s *server) all() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,8 +181,8 @@ func (s *server) all() []*conn {
 	return conns
 }
 
-// checkTmpDir tells the operator early that large bodies will have no place: the front
-// may have another user than whoever the directory was made for.
+// checkTmpDir tells the operator early if temporary files cannot be made: the front may
+// have another user than the one that the directory was made for.
 func (s *server) checkTmpDir(dir string) {
 	if dir == "" {
 		dir = os.TempDir()
@@ -192,7 +193,7 @@ func (s *server) checkTmpDir(dir string) {
 	}
 }
 
-// tmpFile makes a file that has no name, for what is too large for memory.
+// tmpFile makes a file without a name, for data that is too large for memory.
 func (s *server) tmpFile() (*os.File, error) {
 	f, err := os.CreateTemp(s.config().TmpUploadDir, "indrik-")
 	if err != nil {
@@ -205,20 +206,20 @@ func (s *server) tmpFile() (*os.File, error) {
 	return f, nil
 }
 
-// complainEvery is how often, at most, the log says that responses cannot be kept.
+// complainEvery is how often, at most, the log says that files cannot be written.
 const complainEvery = int64(10 * time.Second)
 
-// keepsBodies tells the operator that request bodies are kept in memory, since no file
-// can be written.
-func (s *server) keepsBodies(err error) {
+// warnBodiesInMemory tells the operator that request bodies are kept in memory, since no
+// file can be written.
+func (s *server) warnBodiesInMemory(err error) {
 	t, last := now(), s.complained.Load()
 	if (last == 0 || t-last > complainEvery) && s.complained.CompareAndSwap(last, t) {
 		s.log.Errorf("large request bodies are kept in memory, since no file can be written, see tmp_upload_dir: %s", err)
 	}
 }
 
-// cannotSpool tells the operator that a response which its client takes slowly has
-// no place in a file, so that a slow client holds a worker.
+// cannotSpool tells the operator that a response which its client takes slowly cannot be
+// kept in a file, so that a slow client delays a worker.
 func (s *server) cannotSpool(err error) {
 	t, last := now(), s.complained.Load()
 	if (last == 0 || t-last > complainEvery) && s.complained.CompareAndSwap(last, t) {

@@ -200,7 +200,7 @@ func (b *spool) toFile() error {
 		}
 	}
 	if err != nil {
-		b.s.keepsBodies(err)
+		b.s.warnBodiesInMemory(err)
 		if f, err = wire.GrowingFile(bodyFile); err == nil {
 			if err = writeAll(f, parts); err != nil {
 				f.Close()
@@ -253,7 +253,7 @@ func (b *spool) append(p []byte) error {
 	if b.fileHeld > 0 {
 		return err
 	}
-	b.s.keepsBodies(err)
+	b.s.warnBodiesInMemory(err)
 	f, err := wire.GrowingFile(bodyFile)
 	if err != nil {
 		return err

@@ -86,6 +86,7 @@ type tlsTransport struct {
 	sock *tlsSocket
 }
 
+// Try implements [outbox.Transport].
 func (t *tlsTransport) Try(p []byte) ([]byte, error) {
 	for len(p) > 0 && !t.Pending() {
 		n, err := t.tls.Write(p[:min(len(p), tlsTry)])
@@ -97,12 +98,14 @@ func (t *tlsTransport) Try(p []byte) ([]byte, error) {
 	return p, nil
 }
 
+// Pending implements [outbox.Transport].
 func (t *tlsTransport) Pending() bool {
 	t.sock.mu.Lock()
 	defer t.sock.mu.Unlock()
 	return len(t.sock.pending) > 0
 }
 
+// Send implements [outbox.Transport].
 func (t *tlsTransport) Send(p []byte) error {
 	for {
 		if pending := t.sock.takePending(); len(pending) > 0 {
@@ -122,10 +125,12 @@ func (t *tlsTransport) Send(p []byte) error {
 	}
 }
 
+// SendFile implements [outbox.Transport].
 func (t *tlsTransport) SendFile(p outbox.FilePart) (int, error) {
 	n, err := copyPart(p, t.Send)
 	t.sock.c.progress()
 	return n, err
 }
 
+// Flush implements [outbox.Transport].
 func (t *tlsTransport) Flush() error { return nil }

@@ -169,7 +169,7 @@ func (sk *webSocket) open(m *wire.Reply) error {
 	t := now()
 	sk.heard, sk.pingTime = t, t
 	ex.status, ex.responseFields = 101, fields
-	ex.s.accessLog.write(ex)
+	ex.s.accessLog.record(ex)
 	ex.responseFields = ex.responseFields[:0] // they are parts of a message whose buffer is about to be reused
 	sk.changed.Broadcast()
 	sk.transport.wake()

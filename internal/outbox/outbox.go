@@ -36,15 +36,22 @@ type Outbox struct {
 	owner     Owner
 	holder    *account.Holder
 
-	mu       sync.Mutex
-	less     sync.Cond // less is kept, or writing has failed
-	kept     []piece
-	memory   int   // bytes kept in memory
-	writing  bool  // a goroutine writes what is kept
-	failed   error // nothing can be written any more
-	complete bool  // the response is
-	keep     bool  // another response may follow
-	told     bool  // the owner knows that the response is done
+	mu   sync.Mutex
+	less sync.Cond // less is kept, or writing has failed
+	// +checklocks:mu
+	kept []piece
+	// +checklocks:mu
+	memory int // bytes kept in memory
+	// +checklocks:mu
+	writing bool // a goroutine writes what is kept
+	// +checklocks:mu
+	failed error // nothing can be written any more
+	// +checklocks:mu
+	complete bool // the response is
+	// +checklocks:mu
+	keep bool // another response may follow
+	// +checklocks:mu
+	told bool // the owner knows that the response is done
 
 	spool    *os.File
 	spoolEnd int64 // where the next bytes go; never beyond maxFile

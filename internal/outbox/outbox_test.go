@@ -124,6 +124,13 @@ func (c *client) Abort() {
 	c.changed.Broadcast()
 }
 
+// kept returns how much waits in memory and in the file.
+func (c *client) kept() (memory int, spooled int64) {
+	c.o.mu.Lock()
+	defer c.o.mu.Unlock()
+	return c.o.memory, c.o.spooled
+}
+
 // read makes the client read n bytes more.
 func (c *client) read(n int) {
 	c.mu.Lock()
@@ -172,8 +179,8 @@ func TestSlowClient(t *testing.T) {
 				c.o.Write(part)
 				want.Write(part)
 			}
-			if c.o.memory > maxMemory || c.o.spooled == 0 {
-				t.Errorf("%d bytes in memory, %d in a file", c.o.memory, c.o.spooled)
+			if memory, spooled := c.kept(); memory > maxMemory || spooled == 0 {
+				t.Errorf("%d bytes in memory, %d in a file", memory, spooled)
 			}
 			c.o.Finish(true)
 			synctest.Wait()
@@ -281,8 +288,8 @@ func TestBackPressure(t *testing.T) {
 				t.Fatal("the worker was not held")
 			default:
 			}
-			if c.o.memory > maxMemory || c.spools == 0 {
-				t.Errorf("%d bytes in memory, %d complaints", c.o.memory, c.spools)
+			if memory, _ := c.kept(); memory > maxMemory || c.spools == 0 {
+				t.Errorf("%d bytes in memory, %d complaints", memory, c.spools)
 			}
 			if gone {
 				c.o.Kill()
@@ -291,8 +298,8 @@ func TestBackPressure(t *testing.T) {
 			}
 			synctest.Wait()
 			<-written
-			if c.o.memory != 0 || c.o.HasFailed() != gone || c.aborted != gone {
-				t.Errorf("%d bytes in memory, failed: %v", c.o.memory, c.o.HasFailed())
+			if memory, _ := c.kept(); memory != 0 || c.o.HasFailed() != gone || c.aborted != gone {
+				t.Errorf("%d bytes in memory, failed: %v", memory, c.o.HasFailed())
 			}
 		})
 	}
@@ -305,8 +312,8 @@ func TestBoundedSenderIsNotHeld(t *testing.T) {
 		c.noFiles = true
 		c.o.Begin(true)
 		c.o.Write(make([]byte, 2*maxBounded))
-		if c.o.memory != 2*maxBounded {
-			t.Errorf("%d bytes are kept", c.o.memory)
+		if memory, _ := c.kept(); memory != 2*maxBounded {
+			t.Errorf("%d bytes are kept", memory)
 		}
 		c.o.Kill()
 	})
