@@ -44,16 +44,16 @@ class Requests(ASGITest):
 
     def test_body_in_the_body_arena(self):
         worker = self.up()
-        store = BodyArena(4)
+        arena = BodyArena(4)
         for id in self.next_id(), self.next_id():
-            item = store.put(id, bytes(200000), [3, 1])
-            self.event(worker, EVENT_REQUEST, id, self.scope("/read"), item, fds=[store.fd])
+            item = arena.put(id, bytes(200000), [3, 1])
+            self.event(worker, EVENT_REQUEST, id, self.scope("/read"), item, fds=[arena.fd])
             self.assertEqual(self.reply(worker)[-1], b"[200000]")
         # By now its memory is of another one.
-        self.event(worker, EVENT_REQUEST, self.next_id(), self.scope("/read"), item, fds=[store.fd])
+        self.event(worker, EVENT_REQUEST, self.next_id(), self.scope("/read"), item, fds=[arena.fd])
         self.ask(worker)
         self.assertEqual(self.reply(worker)[-1], b"hello")
-        store.close()
+        arena.close()
 
     def test_no_room_for_descriptors(self):
         worker = self.up()

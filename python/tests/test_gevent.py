@@ -135,16 +135,16 @@ class Gevent(MasterTest):
 
     def test_body_in_the_body_arena(self):
         self.start()
-        store = BodyArena(3)
+        arena = BodyArena(3)
         id = self.front << 24 | 1
         body = bytes(range(250)) * 600
-        self.tell(EVENT_REQUEST, id, self.master.environ("/", "POST"), store.put(id, body, [2, 0]), [store.fd])
+        self.tell(EVENT_REQUEST, id, self.master.environ("/", "POST"), arena.put(id, body, [2, 0]), [arena.fd])
         self.assertEqual(self.hear(), (REPLY_RESPONSE, id, "200 OK", [("Content-Length", "150000")], body))
         # By now its memory is of another one.
-        self.tell(EVENT_REQUEST, id + 1, self.master.environ("/", "POST"), (len(body), 2, 0), [store.fd])
+        self.tell(EVENT_REQUEST, id + 1, self.master.environ("/", "POST"), (len(body), 2, 0), [arena.fd])
         self.id = 2
         self.assertEqual(self.hear_of(self.begin("/")), REPLY_RESPONSE)
-        store.close()
+        arena.close()
 
     def test_one_tray_for_all(self):
         self.start()

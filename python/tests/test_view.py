@@ -23,7 +23,7 @@ class View(unittest.TestCase):
         ]:
             self.assertEqual(view.parse_address(bind), address)
 
-    def test_absent(self):
+    def test_what_the_server_has_not(self):
         server = view.Server()
         server.cfg = config.Config({"certfile": None}, config.ConfigFile(), None, "sync")
         server.update({"pid": 5, "address": ["h:1"], "num_workers": 2})

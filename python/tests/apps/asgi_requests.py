@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from asgi_base import body, hello, serving, start
+from asgi_base import body, hello, left, serving, start
 
 
 async def read(scope, receive, send):
@@ -43,8 +43,7 @@ async def uvicorns_loggers(scope, receive, send):
 async def wait(scope, receive, send):
     await start(send)
     await body(send, b"begun", True)
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await left(receive)
     print("left", flush=True)
 
 
