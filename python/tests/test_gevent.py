@@ -146,7 +146,7 @@ class Gevent(MasterTest):
         self.assertEqual(self.hear_of(self.begin("/")), REPLY_RESPONSE)
         arena.close()
 
-    def test_one_tray_for_all(self):
+    def test_one_response_buffer_for_all(self):
         self.start()
         bodies = [bytes([i]) * 100000 for i in range(3)]
         for body in bodies:
@@ -165,7 +165,7 @@ class Gevent(MasterTest):
         self.tell(EVENT_RESET, self.front)
         self.assertEqual(self.hear()[-1], bodies[1])
 
-    def test_tray_of_one_that_was_ended(self):
+    def test_response_buffer_of_one_that_was_ended(self):
         self.start()
         self.begin("/large")  # nobody reads it: nothing else can be sent
         first, second = (self.begin("/", bytes(100000), "POST") for _ in range(2))
