@@ -132,3 +132,33 @@ func TestASGIWorkerConnections(t *testing.T) {
 	}
 	s.Terminate()
 }
+
+// TestRequestsToALoopThatWaits: more than fits into the socket to a worker waits in the front,
+// and comes, whole and once, when the loop goes on.
+func TestRequestsToALoopThatWaits(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Options{App: "asgiapps:either", Args: []string{"--worker-connections", "2000", "--timeout", "100"}})
+	worker := s.Workers(1)[0]
+	g := s.Gate("loop")
+	held := s.Begin("/wait")
+	g.Entered()
+	const requests = 500
+	body := strings.Repeat("0123456789abcdef", 2000)
+	clients := make([]*harness.Client, requests)
+	for i := range clients {
+		clients[i] = s.Client()
+		clients[i].Send(t, harness.FormatRequest("POST", fmt.Sprint("/echo/", i), body))
+	}
+	settled(s, clients)
+	g.Release()
+	held.Expect(200)
+	for i, c := range clients {
+		if r := c.Receive(t, "POST"); r.Status != 200 || r.Body != fmt.Sprintf("/echo/%d\n%s", i, body) {
+			t.Fatalf("request %d: %v", i, r)
+		}
+	}
+	if now := s.Workers(1)[0]; now != worker {
+		t.Errorf("worker %d was replaced by %d", worker, now)
+	}
+	s.Terminate()
+}

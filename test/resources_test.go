@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"indrik/test/harness"
 
@@ -61,6 +62,7 @@ func TestReloadWithoutDescriptors(t *testing.T) {
 						t.Errorf("with %d left: worker %d serves, %d did before", free, got, old)
 					}
 				}
+				harness.Must(t, c.SetDeadline(time.Now().Add(harness.Patience)))
 				for range 3 {
 					if r := c.Do(t, "GET", "/", ""); r.Status != 200 {
 						t.Errorf("with %d left: %v", free, r)

@@ -370,10 +370,17 @@ async def loops(scope, receive, send):
         await start(send)
         await body(send, b"held", more=True)
         await asyncio.sleep(1000)
+    elif path == "wait":
+        gate.wait("loop")
     elif path == "lag":
         time.sleep(1.5)
     loop = asyncio.get_running_loop()
     await respond(send, ("%s %s" % (type(loop).__module__, os.getpid())).encode())
+
+
+async def either(scope, receive, send):
+    """Is loops for /wait, and echo for all else."""
+    await (loops if scope["path"] == "/wait" else echo)(scope, receive, send)
 
 
 def block_here(sleep):
