@@ -94,7 +94,7 @@ class Conversation:
             self.fail()
 
     def unfinished(self) -> None:
-        """The app has returned too early."""
+        """Ends the conversation, whose app has returned too early."""
         raise NotImplementedError
 
     def fail(self) -> None:

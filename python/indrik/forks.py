@@ -29,7 +29,7 @@ _LOG = logging.getLogger("gunicorn.error")
 
 class ForkGuard:
     """Watches over one process of the server. As a context manager it surrounds code
-    of the app that might come back in another process: that one does not leave it."""
+    of the app that might come back in another process, which ends there."""
 
     def __init__(self, owner: object) -> None:
         self.forked = False  # this is another process than the one that was watched over

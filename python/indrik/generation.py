@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class LazyApp:
-    """The app, imported when it is first asked for. With stand_in, one that does
-    not compile is replaced by one that shows why."""
+    """The app, imported when it is first asked for. With stand_in, an app that
+    does not compile is replaced by one that shows the error."""
 
     def __init__(
         self, spec: Any, log: Logger, stand_in: bool = False, load: Callable[[str], Any] = loader.load
@@ -105,7 +105,7 @@ class Generation:
         self.cfg = cfg
         self.app = app
         self.queue = wire.adopt(queue)
-        self.terminal = 0  # the process group that may read from it, if workers may
+        self.terminal = 0  # the process group that may read from the terminal, if workers may
 
     def close(self) -> None:
         self.queue.close()

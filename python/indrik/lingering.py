@@ -18,7 +18,7 @@ _TASKS = "/proc/self/task"
 
 
 def running() -> Set[Tuple[str, Any]]:
-    """Returns threads of Python and child processes, as pairs of the word and the number."""
+    """Returns threads of Python and child processes, as pairs of that word and the number."""
     # The ident of a thread that has ended is given to another one.
     named = {t.ident: t.native_id for t in threading.enumerate()}
     found: Set[Tuple[str, Any]] = {("thread", named.get(ident, ident)) for ident in sys._current_frames()}

@@ -17,7 +17,7 @@ class AppImportError(Exception):
 
 
 class BootError(Exception):
-    """The app does not want to start, and says why: exit code 3."""
+    """The app refuses to start, with the reason as text: exit code 3."""
 
 
 def load(spec: str) -> Any:

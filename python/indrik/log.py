@@ -58,7 +58,7 @@ def local(seconds: Optional[float]) -> time.struct_time:
 
 
 class _Fixed:
-    """A zone of one offset, where nothing better is known."""
+    """A zone of one offset, for systems that tell no more."""
 
     def utcoffset(self, seconds: float) -> int:
         return _OFFSET
@@ -161,7 +161,7 @@ _ACCESS = (
 
 
 class JSONAccessFormatter(JSONFormatter):
-    """The same for the access log, where its lines go through Python: the record has the
+    """Writes lines of the access log, where these go through Python: the record has the
     atoms."""
 
     def format(self, record: logging.LogRecord) -> str:

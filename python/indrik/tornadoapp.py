@@ -121,7 +121,7 @@ class TornadoConnection(httputil.HTTPConnection):
     async def read(
         self, delegate: httputil.HTTPMessageDelegate, ready: Optional[Awaitable[None]], event: Message
     ) -> None:
-        """Feeds a handler that takes its body in parts, or a body that comes so."""
+        """Feeds a handler that takes its body in parts, or whose body comes in parts."""
         try:
             if ready is not None:
                 await ready
@@ -267,7 +267,7 @@ class TornadoWebSocketProtocol(websocket.WebSocketProtocol):
     async def accept_connection(self, handler: websocket.WebSocketHandler) -> None:
         offered = handler.request.headers.get("Sec-WebSocket-Protocol", "")
         self.subprotocol = handler.select_subprotocol([word.strip() for word in offered.split(",") if word.strip()])
-        # What a response has by default has no place in a handshake.
+        # The default headers of a response have no place in a handshake.
         for name in ("Server", "Content-Type", "Date"):
             handler.clear_header(name)
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in handler._headers.get_all()]

@@ -211,7 +211,7 @@ class Worker(MissingHint):
             return CRASH if self.booted else BOOT_ERROR
 
     def _report(self, exception: BaseException) -> None:
-        """Leaves to the master why this worker could not boot: whoever waits for a reload gets to read it."""
+        """Writes the exception to the dump file: the master shows it to an operator who waits for a reload."""
         if not self.ready:
             report = _BOOT_REPORT + log.app_traceback(exception)
             os.write(self._dump, report[:_REPORT_LIMIT].encode("utf-8", "backslashreplace"))
