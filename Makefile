@@ -3,7 +3,8 @@
 # make test      what every change has to pass; under ten minutes on two processors
 # make test-all  what needs more than that: large packages from PyPI, programs from the
 #                system, a minute of chaos
-# make nightly   soaks and long fuzzing, for hours when nobody waits
+# make nightly   soaks, long fuzzing and the long run of the dispatcher's model, for hours when
+#                nobody waits
 # make cover     the statements that unit tests and black-box tests run together, by package;
 #                .cache/cover/index.html and uncovered.txt show what none of them runs
 # make venv      .cache/venv, the packages that tests need; venv-all: .cache/venv-all, the
@@ -41,7 +42,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak chaos blackbox-all venv-all bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -71,7 +72,7 @@ test-all:
 
 nightly:
 	@failed=; \
-	for part in soak system-all architectures "chaos CHAOS=2m" "fuzz FUZZTIME=2m"; do \
+	for part in soak model system-all architectures "chaos CHAOS=2m" "fuzz FUZZTIME=2m"; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $${part%% *}"; \
 	done; \
@@ -221,6 +222,10 @@ deploy-all:
 # Tests whose names begin with TestAll, and what else asks for INDRIK_TEST_ALL.
 blackbox-all: venv venv-all venv-tools
 	INDRIK_TEST_DIST=$(CURDIR)/.cache/dist INDRIK_TEST_ALL=1 go test -count=1 -timeout 30m -parallel 4 -run '^TestAll' ./test/...
+
+# The model of the dispatcher, against 100 times as many random interleavings as in make test.
+model:
+	go test -count=1 -timeout 1h -run '^TestModel$$' ./internal/dispatch -rapid.checks=30000
 
 # CHAOS is how long each of the five kinds of worker is attacked.
 CHAOS ?= 12s

@@ -88,6 +88,7 @@ var dependencies = map[string]string{
 	"github.com/pelletier/go-toml/v2": "pyproject.toml",
 	"golang.org/x/net":                "the field tables of HTTP/2 (hpack)",
 	"golang.org/x/sys":                "system calls",
+	"pgregory.net/rapid":              "random interleavings in the test of the dispatcher; in no binary",
 }
 
 type goPackage struct {
