@@ -116,7 +116,7 @@ func (c *conn) refuse(connections int, cfg *config) {
 	c.s.refusals.say(c.s.log, tooManyConnections(&c.info, connections))
 	if cfg.TLS == nil {
 		_ = c.sock.SetWriteDeadline(time.Now().Add(time.Second)) // the page fits the socket's buffer
-		head, body := http1.ErrorPage(503, http.StatusText(503), "", date(time.Now()))
+		head, body := http1.ErrorPage(http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable), "", date(time.Now()))
 		_, _ = c.sock.Write(append(head, body...))
 	}
 	c.held.Close()

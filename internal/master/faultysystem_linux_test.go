@@ -60,7 +60,7 @@ func stubSpawner() {
 				conn.Send(exited)
 			})
 		}
-		closeFiles(files)
+		wire.CloseAll(files)
 		if msg.Call != 0 {
 			conn.Send(answer)
 		}
@@ -179,7 +179,7 @@ func (s *faultySystem) front(conn *wire.Conn) {
 	for {
 		var msg wire.ToFront
 		files, err := conn.Recv(&msg)
-		closeFiles(files)
+		wire.CloseAll(files)
 		if err != nil || msg.Type == wire.TypeQuit {
 			return
 		}

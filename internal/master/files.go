@@ -9,14 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func closeFiles(files []*os.File) {
-	for _, f := range files {
-		if f != nil {
-			f.Close()
-		}
-	}
-}
-
 // errnoOf is the number of the error of the system that err wraps, 0 if there is none.
 func errnoOf(err error) int {
 	var errno syscall.Errno

@@ -83,7 +83,7 @@ func (m *Master) candidateGeneration() *generation {
 func (g *generation) isLost() bool { return g.sp.dead || g.broken }
 
 // closeQueue closes both ends of the queue.
-func (g *generation) closeQueue() { closeFiles([]*os.File{g.queueFront, g.queueWorker}) }
+func (g *generation) closeQueue() { wire.CloseAll([]*os.File{g.queueFront, g.queueWorker}) }
 
 // releaseUnused closes the channels of g if it is over, and ends spawners that
 // nothing needs any more.

@@ -14,6 +14,7 @@ import (
 
 	"indrik/internal/exitcode"
 	"indrik/internal/settings"
+	"indrik/internal/wire"
 )
 
 // An injected is a master on a faulty system.
@@ -233,7 +234,7 @@ func (in *injected) end(phase string) {
 	}
 	in.m.logging.outlets.Close()
 	in.m.log.SetFile(nil)
-	closeFiles([]*os.File{in.m.logging.access})
+	wire.CloseAll([]*os.File{in.m.logging.access})
 	if in.m.gen != nil {
 		in.m.gen.closeQueue() // the end of the process does so
 	}

@@ -114,7 +114,7 @@ func (l *logging) end(ended func()) bool {
 // startLogger forks the logger of a generation, from its spawner.
 func (m *Master) startLogger(g *generation, done func(*failure)) {
 	cannot := func(err error, files ...*os.File) {
-		closeFiles(files)
+		wire.CloseAll(files)
 		done(lack("the logger cannot be reached", err))
 	}
 	ours, theirs, err := m.sys.pair()
@@ -135,10 +135,10 @@ func (m *Master) startLogger(g *generation, done func(*failure)) {
 	}
 	files := []*os.File{theirs, end, dump}
 	m.spawners.call(g.sp, wire.ToSpawner{Type: wire.TypeLogger, Generation: g.number}, files, func(r wire.FromSpawner) {
-		closeFiles([]*os.File{theirs, end})
+		wire.CloseAll([]*os.File{theirs, end})
 		if r.Type == wire.TypeFailed {
 			conn.Close()
-			closeFiles([]*os.File{ours, dump})
+			wire.CloseAll([]*os.File{ours, dump})
 			done(failed(r))
 			return
 		}

@@ -37,7 +37,7 @@ type logFiles struct {
 
 func (l *logFiles) close() {
 	if l != nil {
-		closeFiles([]*os.File{l.errors, l.access})
+		wire.CloseAll([]*os.File{l.errors, l.access})
 	}
 }
 
@@ -77,7 +77,7 @@ func (l *logging) use(cfg *settings.Config, files *logFiles) {
 	l.setLevel(cfg)
 	l.log.SetFile(files.errors)
 	l.log.SetFormat(cfg.LogFormat(), "master")
-	closeFiles([]*os.File{l.access})
+	wire.CloseAll([]*os.File{l.access})
 	l.access = files.access
 	l.outlets.Set(cfg.SyslogSink(), cfg.StatsdSink())
 }

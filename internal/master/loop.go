@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"indrik/internal/errlog"
+	"indrik/internal/wire"
 )
 
 // A loop runs functions one at a time, in order. It is all that a part of the master
@@ -71,7 +72,7 @@ func receive[T any](l loop, conn controlConn, act func(T), end func()) {
 		for {
 			var msg T
 			files, err := conn.Recv(&msg)
-			closeFiles(files) // nobody sends the master any
+			wire.CloseAll(files) // nobody sends the master any
 			if err != nil {
 				break
 			}

@@ -73,7 +73,7 @@ func (m *Master) fork(w *worker) {
 	w.asked = true
 	end, slots := w.end, w.theirs
 	w.end, w.theirs = nil, nil
-	defer closeFiles(append(slots, end))
+	defer wire.CloseAll(append(slots, end))
 	g := w.gen
 	const most = wire.MaxDescriptors - 3
 	for len(slots) > most {

@@ -92,9 +92,9 @@ func (w *worker) close() {
 	if w.proc != nil {
 		w.proc.Release()
 	}
-	closeFiles([]*os.File{w.board, w.dump, w.end})
-	closeFiles(w.slotFiles)
-	closeFiles(w.theirs)
+	wire.CloseAll([]*os.File{w.board, w.dump, w.end})
+	wire.CloseAll(w.slotFiles)
+	wire.CloseAll(w.theirs)
 	for _, t := range []*time.Timer{w.again, w.deadline} {
 		if t != nil {
 			t.Stop()

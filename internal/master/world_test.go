@@ -347,7 +347,7 @@ func (c *fakeConn) SendKeeping(msg any, files ...*os.File) error {
 }
 
 func (c *fakeConn) Send(msg any, files ...*os.File) error {
-	defer closeFiles(files)
+	defer wire.CloseAll(files)
 	return c.SendKeeping(msg, files...)
 }
 
