@@ -30,49 +30,55 @@ type reloader struct {
 	due     bool      // a reload begins soon
 }
 
-// watchCode begins or ends to watch the code, as the configuration that serves wants it.
-func (m *Master) watchCode() {
-	r := &m.reloader
-	if !m.cfg.Reload() {
-		m.unwatchCode()
-		return
-	}
-	o := m.watchOptions()
+// watch watches the files that o names, and those of loads. It calls changed in the loop
+// for each change, until it is called with other options or the watch is closed.
+func (r *reloader) watch(o codewatch.Options, loads []load, changed func(codewatch.Change)) {
 	if r.watcher != nil && o.Engine == r.options.Engine && slices.Equal(o.Extra, r.options.Extra) && slices.Equal(o.Sources, r.options.Sources) {
 		return
 	}
 	if r.watcher == nil {
-		m.log.Warnf("Reloader is on. Use in development only!")
+		r.log.Warnf("Reloader is on. Use in development only!")
 	}
-	m.unwatchCode()
+	r.unwatch()
 	var w codeWatcher
-	current := func(f func()) { // what w says once it is closed is of no interest
-		m.post(func() {
-			if m.reloader.watcher == w {
+	current := func(f func()) { // a watcher that is closed may still say something
+		r.post(func() {
+			if r.watcher == w {
 				f()
 			}
 		})
 	}
-	o.Changed = func(change codewatch.Change) { current(func() { m.noteChange(change) }) }
+	o.Changed = func(change codewatch.Change) { current(func() { changed(change) }) }
 	o.Fallback = func(err error) {
-		current(func() { m.log.Warnf("Reloader cannot use inotify, and polls: %s", err) })
+		current(func() { r.log.Warnf("Reloader cannot use inotify, and polls: %s", err) })
 	}
-	w = m.sys.watchCode(o)
+	w = r.sys.watchCode(o)
 	r.watcher, r.options = w, o
-	// Its workers said already what they have imported.
-	for _, l := range m.gen.loads {
+	for _, l := range loads {
 		w.Add(l.files, l.since)
 	}
 }
 
-func (m *Master) unwatchCode() {
-	if m.reloader.watcher != nil {
-		m.reloader.watcher.Close()
-		m.reloader.watcher = nil
+// unwatch ends the watch, if there is one.
+func (r *reloader) unwatch() {
+	if r.watcher != nil {
+		r.watcher.Close()
+		r.watcher = nil
+	}
+}
+
+// watchCode begins or ends to watch the code, as the configuration that serves wants it.
+func (m *Master) watchCode() {
+	if m.cfg.Reload() {
+		// Its workers said already what they have imported.
+		m.reloader.watch(m.watchOptions(), m.gen.loads, m.noteChange)
+	} else {
+		m.reloader.unwatch()
 	}
 	m.answerCheck()
 }
 
+// watchOptions returns what is to be watched besides the files that processes import.
 func (m *Master) watchOptions() codewatch.Options {
 	dir := m.cfg.Chdir()
 	o := codewatch.Options{Engine: m.cfg.ReloadEngine(), Sources: []string{dir}}

@@ -43,24 +43,32 @@ type inbox struct {
 	deferred []syscall.Signal             // to be handled once running
 }
 
-// signalled keeps a signal until those that came together with it are here too.
-func (m *Master) signalled(sig syscall.Signal) {
-	m.inbox.arrived = append(m.inbox.arrived, sig)
-	if len(m.inbox.arrived) == 1 {
-		m.after(together, m.handleArrived)
-	}
+// add keeps a signal, and reports whether none waits before it.
+func (in *inbox) add(sig syscall.Signal) bool {
+	in.arrived = append(in.arrived, sig)
+	return len(in.arrived) == 1
 }
 
-// handleArrived acts on the signals that came together.
-func (m *Master) handleArrived() {
-	arrived := m.inbox.arrived
-	m.inbox.arrived = nil
+// take returns the signals that came together, in the order in which they are handled.
+func (in *inbox) take() []syscall.Signal {
+	arrived := in.arrived
+	in.arrived = nil
 	slices.SortStableFunc(arrived, func(a, b syscall.Signal) int {
 		return slices.Index(signalOrder, a) - slices.Index(signalOrder, b)
 	})
-	for _, sig := range arrived {
-		m.handle(sig)
+	return arrived
+}
+
+// signalled acts on a signal once those that came together with it are here too.
+func (m *Master) signalled(sig syscall.Signal) {
+	if !m.inbox.add(sig) {
+		return
 	}
+	m.after(together, func() {
+		for _, sig := range m.inbox.take() {
+			m.handle(sig)
+		}
+	})
 }
 
 // sameSignal is how close to each other a signal to this process and one to a spawner are
