@@ -94,7 +94,7 @@ func (w *fakeWorker) begin() (id uint32, path string, body []byte) {
 	w.setWord(slotWord(0, wordClaimed), uint64(id))
 	body, ok := b.([]byte)
 	if !ok {
-		body = readStore(w.t, w.r.store().File(0), id, b.([]any))
+		body = readArena(w.t, w.r.arena().File(0), id, b.([]any))
 	}
 	return id, a.([]any)[2].(string), body
 }
@@ -263,7 +263,7 @@ func TestASGIBodySoon(t *testing.T) {
 	time.Sleep(soon / 4)
 	c.nc.Write([]byte(body[1000:] + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"))
 	kind, id, _, item := w.next()
-	if kind != wire.EventRequest || string(readStore(t, r.store().File(0), id, item.([]any))) != body {
+	if kind != wire.EventRequest || string(readArena(t, r.arena().File(0), id, item.([]any))) != body {
 		t.Errorf("%v, %v", kind, item)
 	}
 	w.say(0, response(id, "200 OK", nil, "ok"))
@@ -274,7 +274,7 @@ func TestASGIBodySoon(t *testing.T) {
 }
 
 // What comes is told in pieces that the worker wants, and no others.
-func TestASGIFeed(t *testing.T) {
+func TestASGIBodyStream(t *testing.T) {
 	r, g := asgiRig(t, nil)
 	w := r.asgiWorker(g)
 	c := r.dial()
@@ -472,7 +472,7 @@ func TestRequestThatTakesLong(t *testing.T) {
 	c.expect(200, "fine")
 }
 
-// A worker that writes over what it is told on its board is ended: it would take requests
+// A worker that writes over what it is told on its scoreboard is ended: it would take requests
 // and begin none.
 func TestBoardThatIsWrittenOver(t *testing.T) {
 	r, w, c, _ := asgiBegun(t)

@@ -40,8 +40,8 @@ func TestChunksAndWhatFollows(t *testing.T) {
 				if string(q.body) != body.String() || q.environ["CONTENT_LENGTH"] != fmt.Sprint(body.Len()) {
 					t.Errorf("%d bytes of %d, CONTENT_LENGTH %s", len(q.body), body.Len(), q.environ["CONTENT_LENGTH"])
 				}
-				if q.file || q.stored != (body.Len() > inlineBody) {
-					t.Errorf("in a file: %v, in the store: %v", q.file, q.stored)
+				if q.file || q.inArena != (body.Len() > inlineBody) {
+					t.Errorf("in a file: %v, in the arena: %v", q.file, q.inArena)
 				}
 				w.say(0, response(q.id, "200 OK", nil, "first"))
 				c.expect(200, "first")

@@ -12,19 +12,19 @@ import (
 	"indrik/internal/wire"
 )
 
-// store is that of the newest generation.
-func (r *rig) store() *wire.Arena {
+// arena returns the body arena of the newest generation.
+func (r *rig) arena() *wire.Arena {
 	newest := slices.Max(slices.Collect(maps.Keys(r.gens)))
 	return r.s.queue.Config(newest).Dispatch().Arena
 }
 
-// free is how many blocks of the store can be taken.
+// free returns how many blocks of the arena can be taken.
 func (r *rig) free() int {
 	var taken []int
 	for {
-		i, ok := r.store().Take(-1, 1)
+		i, ok := r.arena().Take(-1, 1)
 		if !ok {
-			r.store().Free(taken)
+			r.arena().Free(taken)
 			return len(taken)
 		}
 		taken = append(taken, i)
@@ -35,9 +35,9 @@ func (c *client) post(path, body string) {
 	c.send("POST %s HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", path, len(body), body)
 }
 
-// A body in the store goes to another worker with its request, and its memory is used
+// A body in the arena goes to another worker with its request, and its memory is used
 // again when the response begins.
-func TestStoredBody(t *testing.T) {
+func TestArenadBody(t *testing.T) {
 	r, w := answering(t)
 	all := r.free()
 	large := strings.Repeat("0123456789", 30_000)
@@ -50,8 +50,8 @@ func TestStoredBody(t *testing.T) {
 	eventually(t, "the request waits", func() bool { return r.waiting() == 1 })
 	next := r.worker(r.gens[1], 1)
 	q := next.take(0)
-	if !q.stored || string(q.body) != large {
-		t.Errorf("%d bytes, in the store: %v", len(q.body), q.stored)
+	if !q.inArena || string(q.body) != large {
+		t.Errorf("%d bytes, in the arena: %v", len(q.body), q.inArena)
 	}
 	if n := r.free(); n != all-3 {
 		t.Errorf("%d blocks of %d are free while the request runs", n, all)
@@ -63,30 +63,30 @@ func TestStoredBody(t *testing.T) {
 }
 
 // A worker that reads a body too late, when its request is over, can tell.
-func TestStoredBodyOfRequestThatIsOver(t *testing.T) {
+func TestArenadBodyOfRequestThatIsOver(t *testing.T) {
 	r, w := hasty(t)
 	c := r.dial()
 	c.post("/", strings.Repeat("a", 100_000))
 	q := w.take(0)
-	f, where := dup(t, r.store().File(0)), []any{int64(100_000), int64(0)}
-	if string(readStore(t, f, q.id, where)) != string(q.body) {
+	f, where := dup(t, r.arena().File(0)), []any{int64(100_000), int64(0)}
+	if string(readArena(t, f, q.id, where)) != string(q.body) {
 		t.Fatal("the body is not in the first block")
 	}
 	c.expect(504, "*")
-	if readStore(t, f, q.id, where) != nil {
+	if readArena(t, f, q.id, where) != nil {
 		t.Error("the body looks as if it was that of the request")
 	}
 	c.post("/", strings.Repeat("b", 100_000))
-	if next := w.take(1); readStore(t, f, q.id, where) != nil || next.body[0] != 'b' {
+	if next := w.take(1); readArena(t, f, q.id, where) != nil || next.body[0] != 'b' {
 		t.Error("a body looks as if it was that of another request")
 	}
 }
 
-// What finds no room in the store goes to files.
-func TestFullStore(t *testing.T) {
+// What finds no room in the arena goes to files.
+func TestFullArena(t *testing.T) {
 	r, w := answering(t)
 	for range r.free() - 1 {
-		r.store().Take(-1, 1)
+		r.arena().Take(-1, 1)
 	}
 	c := r.dial()
 	large := strings.Repeat("0123456789", 30_000)
@@ -103,7 +103,7 @@ func TestFullStore(t *testing.T) {
 }
 
 // The client of a body that is not complete has gone.
-func TestStoredBodyGivenUp(t *testing.T) {
+func TestArenadBodyGivenUp(t *testing.T) {
 	r, _ := answering(t)
 	all := r.free()
 	c := r.dial()
@@ -113,8 +113,8 @@ func TestStoredBodyGivenUp(t *testing.T) {
 	eventually(t, "all blocks are free", func() bool { return r.free() == all })
 }
 
-// Large parts of a response are read from the tray.
-func TestTray(t *testing.T) {
+// Large parts of a response are read from the response buffer.
+func TestResponseBuffer(t *testing.T) {
 	r, w := answering(t)
 	asgi, g := asgiRig(t, nil)
 	for name, test := range map[string]struct {
@@ -148,41 +148,41 @@ func TestTray(t *testing.T) {
 			}
 			c.get("/")
 			id := take()
-			test.w.putOnTray(test.slot, id, body)
+			test.w.putInBuffer(test.slot, id, body)
 			test.w.say(test.slot, whole(id, len(body)))
 			c.expect(200, body)
-			test.w.awaitTray(test.slot)
+			test.w.awaitBufferFree(test.slot)
 
 			c.get("/")
 			id = take()
-			test.w.putOnTray(test.slot, id, body)
+			test.w.putInBuffer(test.slot, id, body)
 			test.w.say(test.slot, wire.AppendInt(appendHead(message(wire.ReplyStart, 5, id), "200 OK", nil), 100_000))
-			test.w.awaitTray(test.slot)
-			test.w.putOnTray(test.slot, id, "the rest")
+			test.w.awaitBufferFree(test.slot)
+			test.w.putInBuffer(test.slot, id, "the rest")
 			test.w.say(test.slot, wire.AppendInt(message(wire.ReplyChunk, 3, id), 8))
 			test.w.say(test.slot, end(id))
 			c.expect(200, body[:100_000]+"the rest")
 
 			c.send("HEAD / HTTP/1.1\nHost: a\n\n")
 			id = take()
-			test.w.putOnTray(test.slot, id, body)
+			test.w.putInBuffer(test.slot, id, body)
 			test.w.say(test.slot, whole(id, len(body)))
-			test.w.awaitTray(test.slot)
+			test.w.awaitBufferFree(test.slot)
 			if _, body := c.reply("HEAD"); body != "" {
 				t.Errorf("%d bytes came with the answer to HEAD", len(body))
 			}
 
 			// What is for nobody is read, too.
-			test.w.putOnTray(test.slot, id, body)
+			test.w.putInBuffer(test.slot, id, body)
 			test.w.say(test.slot, whole(id, len(body)))
-			test.w.awaitTray(test.slot)
+			test.w.awaitBufferFree(test.slot)
 		})
 	}
 }
 
-// The tray is clear at once, however slow the client is; what it does not take is in
+// The response buffer is free at once, however slow the client is; what it does not take is in
 // memory up to a bound, and in a file.
-func TestTrayOfSlowClient(t *testing.T) {
+func TestResponseBufferOfSlowClient(t *testing.T) {
 	r, w := answering(t)
 	c := r.dial()
 	c.get("/")
@@ -191,9 +191,9 @@ func TestTrayOfSlowClient(t *testing.T) {
 	w.say(0, start(q.id, "200 OK", nil, ""))
 	const parts = 16 // more than the kernel takes
 	for range parts {
-		w.putOnTray(0, q.id, body)
+		w.putInBuffer(0, q.id, body)
 		w.say(0, wire.AppendInt(message(wire.ReplyChunk, 3, q.id), int64(len(body))))
-		w.awaitTray(0)
+		w.awaitBufferFree(0)
 	}
 	w.say(0, end(q.id))
 	if held := r.s.account.Held(); held > 512<<10 {

@@ -30,7 +30,7 @@ func TestBodyForAnotherKind(t *testing.T) {
 
 // The worker need not want more than all of a body, and learn that it is all, before
 // it answers.
-func TestFeedEndsWithResponse(t *testing.T) {
+func TestBodyStreamEndsWithResponse(t *testing.T) {
 	const size = 5 << 20
 	takeAll := func(w *fakeWorker) {
 		id, _, got := w.begin()
@@ -42,8 +42,8 @@ func TestFeedEndsWithResponse(t *testing.T) {
 				n, part = n+len(data.([]byte)), part-len(data.([]byte))
 			}
 		}
-		if !feeding() {
-			t.Error("nothing is fed")
+		if !isStreaming() {
+			t.Error("nothing is streamed")
 		}
 		w.say(0, response(id, "200 OK", nil, "ok"))
 	}
@@ -56,7 +56,7 @@ func TestFeedEndsWithResponse(t *testing.T) {
 		eventually(t, "the request waits", func() bool { return r.waiting() == 1 })
 		takeAll(r.asgiWorker(g))
 		c.expect(200, "ok")
-		eventually(t, "nothing is fed", func() bool { return !feeding() })
+		eventually(t, "nothing is streamed", func() bool { return !isStreaming() })
 	})
 	t.Run("HTTP2", func(t *testing.T) {
 		r, g := asgiRig(t, allowHTTP2)
@@ -64,7 +64,7 @@ func TestFeedEndsWithResponse(t *testing.T) {
 		answered := r.postHTTP2(bytes.NewReader(make([]byte, size)))
 		takeAll(w)
 		must(t, <-answered)
-		eventually(t, "nothing is fed", func() bool { return !feeding() })
+		eventually(t, "nothing is streamed", func() bool { return !isStreaming() })
 	})
 }
 
@@ -89,11 +89,11 @@ func TestHTTP2BodyForAnotherKind(t *testing.T) {
 	}()
 	w.say(0, response(w.takeBody(body), "200 OK", nil, "ok"))
 	must(t, <-answered)
-	eventually(t, "nothing is fed", func() bool { return !feeding() })
+	eventually(t, "nothing is streamed", func() bool { return !isStreaming() })
 }
 
-// feeding reports whether a goroutine streams a body.
-func feeding() bool {
+// isStreaming reports whether a goroutine streams a body.
+func isStreaming() bool {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	return bytes.Contains(stacks, []byte("streamFile")) || bytes.Contains(stacks, []byte("streamParts"))

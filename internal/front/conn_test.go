@@ -190,7 +190,7 @@ func TestBodies(t *testing.T) {
 	}
 	got := make(chan seen, 1)
 	r.worker(r.generation(1, testConfig()), 1).serve(func(q request) []byte {
-		got <- seen{sha256.Sum256(q.body), q.file, q.stored, q.environ["CONTENT_LENGTH"]}
+		got <- seen{sha256.Sum256(q.body), q.file, q.inArena, q.environ["CONTENT_LENGTH"]}
 		return response(q.id, "204 No Content", nil, "")
 	})
 	for _, size := range []int{0, 1, 4000, inlineBody, inlineBody + 1, 3 << 20, maxInArena, maxInArena + 1} {

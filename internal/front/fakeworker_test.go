@@ -82,7 +82,7 @@ type request struct {
 	environ map[string]string
 	body    []byte
 	file    bool // the body came as a file
-	stored  bool // it was in the store
+	inArena bool // the body was in the arena
 }
 
 // receive takes a request without claiming it; ok is false when the worker is
@@ -128,22 +128,22 @@ func (w *fakeWorker) receiveAll(wait time.Duration) []request {
 	return nil
 }
 
-// part is what a slot has at the end of the board: its shelf, then its tray.
+// part is what a slot has at the end of the scoreboard: its reply journal, then its response buffer.
 func (w *fakeWorker) part(slot int) []byte {
 	const size = wire.JournalSize + wire.ResponseBufferSize
 	return w.mem[len(w.mem)-(slot+1)*size:][:size]
 }
 
-// putOnTray puts bytes on the tray of a slot.
-func (w *fakeWorker) putOnTray(slot int, id uint32, b string) {
+// putInBuffer puts bytes into the response buffer of a slot.
+func (w *fakeWorker) putInBuffer(slot int, id uint32, b string) {
 	copy(w.part(slot)[wire.JournalSize:], b)
-	w.setWord(slotWord(slot, wordTray), uint64(id))
+	w.setWord(slotWord(slot, wordBuffer), uint64(id))
 }
 
-// awaitTray waits until what is on a tray has been read.
-func (w *fakeWorker) awaitTray(slot int) {
+// awaitBufferFree waits until a response buffer has been read.
+func (w *fakeWorker) awaitBufferFree(slot int) {
 	w.t.Helper()
-	eventually(w.t, "the tray is clear", func() bool { return w.word(slotWord(slot, wordTray)) == 0 })
+	eventually(w.t, "the response buffer is free", func() bool { return w.word(slotWord(slot, wordBuffer)) == 0 })
 }
 
 // named puts the claims of requests of the queue in the place of their ids, in messages of a
@@ -190,7 +190,7 @@ func (w *fakeWorker) deadline(slot int) uint32 {
 	return uint32(w.word(slotWord(slot, wordDeadline)) >> 32)
 }
 
-// Words of the board, and of each slot on it: see docs/protocol.md.
+// Words of the scoreboard, and of each slot on it: see docs/protocol.md.
 const (
 	wordFront   = 1
 	wordPing    = 2
@@ -198,21 +198,21 @@ const (
 	wordRing    = 8
 	wordSlots   = wordRing + wire.MaxRevoked
 
-	wordToken    = 0
-	wordClaimed  = 1
-	wordGone     = 2
-	wordDeadline = 3
-	wordShelved  = 4
-	wordTray     = 5
+	wordToken     = 0
+	wordClaimed   = 1
+	wordGone      = 2
+	wordDeadline  = 3
+	wordJournaled = 4
+	wordBuffer    = 5
 )
 
-// slotWord is where on the board a word of a slot is.
+// slotWord is where on the scoreboard a word of a slot is.
 func slotWord(slot, word int) int { return wordSlots + 8*slot + word }
 
-// word is a word of the board.
+// word is a word of the scoreboard.
 func (w *fakeWorker) word(i int) uint64 { return w.at(i).Load() }
 
-// setWord writes a word of the board.
+// setWord writes a word of the scoreboard.
 func (w *fakeWorker) setWord(i int, v uint64) { w.at(i).Store(v) }
 
 func (w *fakeWorker) at(i int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&w.mem[8*i])) }
@@ -382,16 +382,16 @@ func requestOf(t testing.TB, id any, environ map[string]string, body any, oob []
 		must(t, err)
 		q.body, q.file = content, true
 	case []any:
-		q.body, q.stored = readStore(t, files[0], q.id, body), true
+		q.body, q.inArena = readArena(t, files[0], q.id, body), true
 	default:
 		q.body = body.([]byte)
 	}
 	return q
 }
 
-// readStore reads a body of so many bytes from blocks, or nothing if they are not of
+// readArena reads a body of so many bytes from blocks, or nothing if they are not of
 // that request.
-func readStore(t testing.TB, f *os.File, id uint32, item []any) []byte {
+func readArena(t testing.TB, f *os.File, id uint32, item []any) []byte {
 	body := make([]byte, item[0].(int64))
 	rest := body
 	for _, block := range item[1:] {

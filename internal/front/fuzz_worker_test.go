@@ -20,7 +20,7 @@ import (
 
 // FuzzWorker has a worker say and write what it likes, in any order: well-formed messages,
 // messages in the wrong place, for other workers' requests, mutated ones, and words of its
-// board. Beside it is an honest worker. The front lives, each client gets its own answer or an
+// scoreboard. Beside it is an honest worker. The front lives, each client gets its own answer or an
 // error, and an answer of that worker only if that worker has taken its request.
 func FuzzWorker(f *testing.F) {
 	source := rand.NewChaCha8([32]byte{})
@@ -281,13 +281,13 @@ func (in *intruder) act(op byte) {
 	case 13:
 		b := in.message(in.id())
 		copy(w.part(slot), b)
-		w.setWord(slotWord(slot, wordShelved), uint64(len(b))+uint64(in.next()%2)<<in.next()%64)
+		w.setWord(slotWord(slot, wordJournaled), uint64(len(b))+uint64(in.next()%2)<<in.next()%64)
 	case 14: // any word but those of the slots' ends, which are large
 		w.setWord(int(in.next())%(wordSlots+16), uint64(in.next())<<(in.next()%64))
 	case 15:
 		id := in.id()
-		copy(w.part(slot)[wire.JournalSize:], "on the tray")
-		w.setWord(slotWord(slot, wordTray), uint64(id))
+		copy(w.part(slot)[wire.JournalSize:], "in the buffer")
+		w.setWord(slotWord(slot, wordBuffer), uint64(id))
 		in.say(slot, wire.AppendInt(in.named(wire.ReplyChunk, 3, id), int64(in.next())), nil)
 	case 16:
 		in.sayFile(slot)

@@ -94,8 +94,8 @@ func TestGreenlets(t *testing.T) {
 	large := strings.Repeat("x", 300<<10)
 	a.send("POST /large HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", len(large), large)
 	q := w.event()
-	if !q.stored || string(q.body) != large {
-		t.Errorf("a body of %d bytes, in the store: %t", len(q.body), q.stored)
+	if !q.inArena || string(q.body) != large {
+		t.Errorf("a body of %d bytes, in the arena: %t", len(q.body), q.inArena)
 	}
 	w.say(0, response(q.id, "200 OK", nil, "got it"))
 	a.expect(200, "got it")
