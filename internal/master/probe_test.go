@@ -168,11 +168,18 @@ func TestProbeOfOneThatHangs(t *testing.T) {
 func TestProbeShowsStacks(t *testing.T) {
 	m, c, log := testMaster(t)
 	p, _ := probed(t, m)
-	// A shell stands for a process that writes its stacks when it gets the signal.
+	// A shell stands for a process that writes its stacks when it gets the signal. It says
+	// when it has its trap.
+	r, ready, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
 	proc, err := oslayer.Start(oslayer.Command{
 		Path: "/bin/sh", Args: []string{"sh", "-c", fmt.Sprintf("trap 'echo the stacks >&3' %d; echo >&4; while :; do sleep 0.01; done", oslayer.SignalDump)},
-		Files: []*os.File{nil, nil, nil, p.dump, nil},
+		Files: []*os.File{nil, nil, nil, p.dump, ready},
 	})
+	ready.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +188,9 @@ func TestProbeShowsStacks(t *testing.T) {
 		var status syscall.WaitStatus
 		syscall.Wait4(proc.Pid(), &status, 0, nil)
 	}()
-	time.Sleep(100 * time.Millisecond) // until it has its trap; if not it dies, without stacks
+	if n, err := r.Read(make([]byte, 1)); n != 1 {
+		t.Fatal(err)
+	}
 	p.proc = proc
 	c.advance(probeEvery + strikesMost*strikeEvery)
 	for range 300 { // dumpOf polls the file
