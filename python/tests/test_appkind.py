@@ -1,4 +1,5 @@
 import functools
+import inspect
 import logging
 import types
 import unittest
@@ -176,3 +177,81 @@ class Kinds(unittest.TestCase):
         with self.assertRaises(AppImportError) as caught:
             appkind.made(lambda: None, "m:make", logging.getLogger("m"))
         self.assertIn("'m:make' was called to make the app, and returned None", str(caught.exception))
+
+
+class Odd(unittest.TestCase):
+    """Callables whose kind cannot be read off a function of Python."""
+
+    def kind(self, app):
+        return appkind.kind_of(app, "m:app")
+
+    def test_written_in_c(self):
+        self.assertEqual(self.kind(print)[0], WSGI)
+        self.assertEqual(self.kind(dict.fromkeys)[0], WSGI)
+
+    def test_keywords_that_are_needed(self):
+        def app(environ, start_response, *, setting):
+            return []
+
+        self.assertEqual(self.kind(app), (WSGI, "its arguments cannot be counted"))
+
+        class Class:
+            def __init__(self, *, setting):
+                pass
+
+        self.assertEqual(self.kind(Class), (WSGI, "the arguments of the class cannot be counted"))
+
+    def test_signature_of_ones_own(self):
+        def app(*args):
+            return asgi(*args)
+
+        for parameters, kind in (("scope receive send", ASGI3), ("environ start", WSGI), ("scope", ASGI2)):
+            app.__signature__ = inspect.Signature(
+                [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in parameters.split()]
+            )
+            self.assertEqual(self.kind(app)[0], kind)
+
+    def test_keyword_of_a_signature(self):
+        def app(*args):
+            return asgi(*args)
+
+        app.__signature__ = inspect.Signature([inspect.Parameter("x", inspect.Parameter.KEYWORD_ONLY)])
+        self.assertEqual(self.kind(app)[0], WSGI)
+
+    def test_call_that_cannot_be_had(self):
+        class Descriptor:
+            def __get__(self, instance, owner):
+                raise AttributeError("not here")
+
+        class App:
+            __call__ = Descriptor()
+
+        self.assertEqual(self.kind(App())[0], WSGI)
+
+    def test_proxy(self):
+        """As those of wrapt, whose __call__ is written in C."""
+
+        class Proxy:
+            __call__ = functools.partial(asgi)
+
+            def __init__(self, wrapped):
+                self.__wrapped__ = wrapped
+
+        self.assertEqual(self.kind(Proxy(asgi))[0], ASGI3)
+        self.assertEqual(self.kind(functools.partial(Proxy(asgi)))[0], ASGI3)
+
+    def test_class_with_a_coroutine_as_call(self):
+        class Factory:
+            async def __call__(self, scope, receive, send):
+                pass
+
+        self.assertEqual(self.kind(Factory), (FACTORY, "it is a class that is made without arguments"))
+
+        class Double:
+            def __init__(self, scope):
+                pass
+
+            async def __call__(self, receive, send):
+                pass
+
+        self.assertEqual(self.kind(Double), (ASGI2, None))
