@@ -23,6 +23,7 @@ var interpreters = []string{"3.8", "python3", "pypy3"}
 func forEachInterpreter(t *testing.T, test func(t *testing.T, path string)) {
 	for _, version := range interpreters {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel() // most of the time they wait for processes
 			path, err := exec.LookPath(version)
 			if err != nil {
 				path = pythons.Find(version)
@@ -95,6 +96,7 @@ func TestBootstrapChecksFirst(t *testing.T) {
 }
 
 func TestPython(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
@@ -111,6 +113,7 @@ func TestPython(t *testing.T) {
 // Workers of the kinds gevent and tornado are tested with the interpreter that
 // has these packages.
 func TestPythonWithPackages(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
