@@ -149,6 +149,8 @@ func (q *Queue) claimedByLocked(w *worker, index int) *Job {
 // one that it has claimed last, and those before it, whose replies may be in its journal. The
 // claimed one may be over while these are not: one that was revoked is claimed before it is
 // refused.
+//
+// +checklocks:q.mu
 func (q *Queue) reachedLocked(w *worker, index int) []*Job {
 	claimed, token := w.board.Claim(index)
 	if q.tokenOfLocked(claimed) != token {
