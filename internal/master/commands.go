@@ -181,7 +181,7 @@ func (m *Master) showStats(r *commandRun) {
 	r.answer(map[string]any{
 		"uptime": m.now().Sub(m.service.started).Seconds(), "pid": os.Getpid(),
 		"workers_current": len(workers), "workers_target": m.pool.target,
-		"workers_spawned": m.pool.lastAge, "workers_killed": m.pool.kills, "reloads": m.history.reloads,
+		"workers_spawned": m.pool.lastAge, "workers_killed": m.pool.kills, "reloads": m.control.history.reloads,
 		"dirty_arbiter_pid": nil,
 	}, nil)
 }
@@ -373,12 +373,12 @@ func (m *Master) reloadAndWait(r *commandRun) {
 		switch {
 		case m.candidate != nil || m.reloadsEnded() == before && m.state == reloading:
 			return nil, nil, false
-		case m.reloadsEnded() > before && !m.history.lastReload.OK:
-			return nil, errors.New("Reload failed, nothing was changed: the workers that were there go on.\n" + m.history.lastReload.Reason), true
+		case m.reloadsEnded() > before && !m.control.history.lastReload.OK:
+			return nil, errors.New("Reload failed, nothing was changed: the workers that were there go on.\n" + m.control.history.lastReload.Reason), true
 		case m.state != running:
 			return nil, m.notNow("the reload was given up"), true
 		}
-		return map[string]any{"generation": m.gen.number, "workers": m.pool.target, "seconds": m.history.lastReload.Seconds}, nil, true
+		return map[string]any{"generation": m.gen.number, "workers": m.pool.target, "seconds": m.control.history.lastReload.Seconds}, nil, true
 	})
 }
 
@@ -387,14 +387,16 @@ func (m *Master) reloaded(begun time.Time, f *failure) {
 	r := &status.Reload{At: m.now(), OK: f == nil, Seconds: m.now().Sub(begun).Seconds()}
 	if f != nil {
 		r.Reason = strings.TrimSpace(f.Error() + "\n" + f.report)
-		m.history.failedReloads++
+		m.control.history.failedReloads++
 	} else {
-		m.history.reloads++
+		m.control.history.reloads++
 	}
-	m.history.lastReload = r
+	m.control.history.lastReload = r
 }
 
-func (m *Master) reloadsEnded() int { return m.history.reloads + m.history.failedReloads }
+func (m *Master) reloadsEnded() int {
+	return m.control.history.reloads + m.control.history.failedReloads
+}
 
 func (m *Master) upgradeAndWait(r *commandRun) {
 	switch {

@@ -22,6 +22,7 @@ type controlSocket struct {
 	listener *listen.Listener
 	server   *control.Server
 	waits    []*wait
+	history  history
 }
 
 // A wait is a command that is answered once something has happened.

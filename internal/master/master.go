@@ -41,7 +41,6 @@ type Master struct {
 	service  service       // the service manager
 	stacks   stacks        // of processes that hang
 	control  controlSocket // commands of operators
-	history  history       // what commands tell of the past
 	ending   ending        // how, and how far, the server ends
 }
 
@@ -70,8 +69,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.tls = tlsKeys{base: b}
 	m.stacks = stacks{base: b, arrived: m.exitIfDone}
 	m.reloader = reloader{base: b}
-	m.control = controlSocket{base: b, handler: &controlHandler{m}}
-	m.history = history{deaths: []status.Death{}}
+	m.control = controlSocket{base: b, handler: &controlHandler{m}, history: history{deaths: []status.Death{}}}
 	m.ending = ending{ended: make(chan struct{})}
 	m.deaths = obituaries{base: b, untold: map[int]*obituary{}, oomKills: sys.oomKills(), told: m.recordDeath}
 	m.inbox = inbox{handled: map[syscall.Signal]time.Time{}, hinted: map[syscall.Signal]bool{}}

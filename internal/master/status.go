@@ -26,8 +26,8 @@ func (m *Master) status(front *status.Front) *status.Status {
 		Version: version.Version, State: m.state.String(), Role: "master", PID: os.Getpid(),
 		Started: m.service.started, Uptime: now.Sub(m.service.started).Seconds(),
 		Target: m.pool.target, Listeners: m.shownListeners(), Workers: []status.Worker{}, Front: front,
-		Reloads: m.history.reloads, FailedReloads: m.history.failedReloads, LastReload: m.history.lastReload, Spawned: m.pool.lastAge, Killed: m.pool.kills,
-		Deaths: m.history.deaths,
+		Reloads: m.control.history.reloads, FailedReloads: m.control.history.failedReloads, LastReload: m.control.history.lastReload, Spawned: m.pool.lastAge, Killed: m.pool.kills,
+		Deaths: m.control.history.deaths,
 	}
 	if m.cfg != nil {
 		s.App = m.cfg.App()
@@ -92,5 +92,5 @@ func (m *Master) recordDeath(o *obituary, msg wire.FromFront) {
 	for _, r := range msg.Running {
 		d.Running = append(d.Running, status.Running{Method: r.Method, Path: r.Path, Seconds: r.Seconds})
 	}
-	m.history.deaths = append([]status.Death{d}, m.history.deaths[:min(len(m.history.deaths), maxDeaths-1)]...)
+	m.control.history.deaths = append([]status.Death{d}, m.control.history.deaths[:min(len(m.control.history.deaths), maxDeaths-1)]...)
 }
