@@ -111,7 +111,7 @@ func (r *report) finish(err error) {
 	}
 }
 
-// leavesOpen tells whether a server was found not to call close() of responses.
+// leavesOpen reports whether a server was found not to call close() of responses.
 func (r *report) leavesOpen(peer string) bool {
 	for _, one := range r.find("close", peer) {
 		if one.Failure == "" && one.Values[valueClosed] < 100 {

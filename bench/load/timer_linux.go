@@ -28,7 +28,7 @@ func newTimer(epoll int) (*timer, error) {
 	return &timer{fd}, nil
 }
 
-// set has the timer go off once, after d.
+// set starts the timer, which goes off once, after d.
 func (t *timer) set(d time.Duration) {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(max(d, 1)))}
 	_ = unix.TimerfdSettime(t.fd, 0, &spec, nil) // it cannot fail for a valid time

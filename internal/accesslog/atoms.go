@@ -39,7 +39,7 @@ var atoms = map[string]func(dst []byte, r *Record, _ string) []byte{
 	},
 }
 
-// isNumber tells whether an atom may have the conversion d: for Gunicorn the others
+// isNumber reports whether an atom may have the conversion d: for Gunicorn the others
 // are texts.
 func isNumber(atom string) bool {
 	switch atom {

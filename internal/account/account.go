@@ -206,7 +206,7 @@ func (h *Holder) OpenStream() bool {
 // CloseStream ends what OpenStream began.
 func (h *Holder) CloseStream() { h.client.streams.Add(-1) }
 
-// Close ends a connection: it holds nothing any more.
+// Close ends a connection: from then on it holds nothing.
 func (h *Holder) Close() {
 	h.writeOff()
 	h.a.mu.Lock()
@@ -228,7 +228,7 @@ func (h *Holder) writeOff() (held int64, ok bool) {
 	return h.held, true
 }
 
-// Review has watch called, and the bounds seen to, although nothing has grown.
+// Review calls watch and enforces the bounds although nothing has grown.
 func (a *Account) Review() { a.look() }
 
 // look has a goroutine see to the bounds.

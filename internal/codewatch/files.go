@@ -20,7 +20,7 @@ type Change struct {
 	What string // modified, added or deleted
 }
 
-// A state tells whether a file is another one than before, or was written. The
+// A state reports whether a file is another one than before, or was written. The
 // zero state is that of a file that is not there.
 type state struct {
 	dev, ino uint64
@@ -95,7 +95,7 @@ func (f *files) add(paths []string, since, now time.Time) {
 	}
 }
 
-// installed tells whether a file belongs to a package that was installed, not to
+// installed reports whether a file belongs to a package that was installed, not to
 // the app.
 func installed(path string) bool {
 	return strings.Contains(path, "/site-packages/") || strings.Contains(path, "/dist-packages/")

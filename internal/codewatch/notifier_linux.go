@@ -19,7 +19,7 @@ type notifier struct {
 	fd   int
 }
 
-// newNotifier has notice called whenever something happens in a directory.
+// newNotifier calls notice whenever something happens in a directory.
 func newNotifier(notice func()) (*notifier, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {

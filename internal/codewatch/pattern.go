@@ -37,7 +37,7 @@ func expand(pattern string) []string {
 	return found
 }
 
-// matchEnd tells whether the last elements of a path match a pattern.
+// matchEnd reports whether the last elements of a path match a pattern.
 func matchEnd(pattern, path string) bool {
 	want, have := strings.Split(pattern, "/"), strings.Split(path, "/")
 	if len(have) < len(want) {

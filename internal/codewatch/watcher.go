@@ -92,7 +92,7 @@ func (w *Watcher) Look(done func()) {
 // Close ends the watch. A call of Changed may still be on its way.
 func (w *Watcher) Close() { w.do(nil) }
 
-// do has the goroutine do something, and tells whether it will.
+// do has the goroutine do something, and reports whether it will.
 func (w *Watcher) do(job func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -6,10 +6,10 @@
 // as a traceback, is written as it is. Every message is one write(2) on a file
 // opened with O_APPEND, so that the lines of several processes do not mix.
 //
-// Messages may go elsewhere besides ([Log.SetTaps]) or instead ([Log.SetRelay]).
+// Messages may go elsewhere besides ([Log.SetTaps]) or instead ([Log.SetLogger]).
 //
 // A Log may be used by any number of goroutines. What it cannot write is lost:
-// there is nowhere left to say so. Nor does it wait for ever for a reader of a pipe
+// there is nowhere left to say so. It does not wait without end for a reader of a pipe
 // or a terminal that has stopped: see patience. Try it with go test ./internal/errlog.
 package errlog
 
@@ -59,10 +59,10 @@ func ParseLevel(name string) Level {
 
 // A Log writes messages to a file.
 type Log struct {
-	level atomic.Int32
-	pid   string
-	relay atomic.Pointer[Tap]
-	taps  atomic.Pointer[[]Tap]
+	level  atomic.Int32
+	pid    string
+	logger atomic.Pointer[Tap]
+	taps   atomic.Pointer[[]Tap]
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -158,19 +158,19 @@ func (l *Log) SetLevel(name string) { l.level.Store(int32(ParseLevel(name))) }
 // A Tap gets messages. It is called by any goroutine, must not wait, and must not log.
 type Tap func(v Level, text string)
 
-// SetTaps has every message that is written given to taps too.
+// SetTaps gives every message that is written to taps, too.
 func (l *Log) SetTaps(taps ...Tap) { l.taps.Store(&taps) }
 
-// SetRelay has every message given to relay and not to the file, until relay is nil.
-func (l *Log) SetRelay(relay Tap) {
-	if relay == nil {
-		l.relay.Store(nil)
+// SetLogger gives every message to logger in place of the file; nil ends that.
+func (l *Log) SetLogger(logger Tap) {
+	if logger == nil {
+		l.logger.Store(nil)
 		return
 	}
-	l.relay.Store(&relay)
+	l.logger.Store(&logger)
 }
 
-// Enabled tells whether messages of level v are written.
+// Enabled reports whether messages of level v are written.
 func (l *Log) Enabled(v Level) bool { return v >= Level(l.level.Load()) }
 
 // Logf writes a message of level v.
@@ -178,16 +178,16 @@ func (l *Log) Logf(v Level, format string, args ...any) {
 	if !l.Enabled(v) {
 		return
 	}
-	relay, taps := l.relay.Load(), l.taps.Load()
-	if relay != nil || taps != nil && len(*taps) > 0 {
+	logger, taps := l.logger.Load(), l.taps.Load()
+	if logger != nil || taps != nil && len(*taps) > 0 {
 		text := fmt.Sprintf(format, args...)
 		if taps != nil {
 			for _, tap := range *taps {
 				tap(v, text)
 			}
 		}
-		if relay != nil {
-			(*relay)(v, text)
+		if logger != nil {
+			(*logger)(v, text)
 			return
 		}
 	}

@@ -100,9 +100,9 @@ func TestTapsAndRelay(t *testing.T) {
 	l.SetTaps(func(v Level, text string) { tapped = append(tapped, v.String()+" "+text) })
 	l.Infof("a%d", 1)
 	l.Debugf("not this")
-	l.SetRelay(func(v Level, text string) { relayed = append(relayed, v.String()+" "+text) })
+	l.SetLogger(func(v Level, text string) { relayed = append(relayed, v.String()+" "+text) })
 	l.Errorf("b")
-	l.SetRelay(nil)
+	l.SetLogger(nil)
 	l.SetTaps()
 	l.Warnf("c")
 	if got := fmt.Sprint(tapped, relayed); got != "[INFO a1 ERROR b] [ERROR b]" {

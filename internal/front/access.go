@@ -11,7 +11,7 @@ import (
 
 	"indrik/internal/accesslog"
 	"indrik/internal/http1"
-	"indrik/internal/outlets"
+	"indrik/internal/sinks"
 	"indrik/internal/syslog"
 	"indrik/internal/wire"
 )
@@ -19,15 +19,15 @@ import (
 // An accessLog records each response: as a line in a file, in syslog or in Python's
 // logging, and in metrics.
 type accessLog struct {
-	outlets *outlets.Outlets
-	lines   atomic.Bool // there is a file
-	file    accessFile
+	sinks *sinks.Sinks
+	lines atomic.Bool // there is a file
+	file  accessFile
 }
 
 // needsFields reports whether the fields of a response are needed once it was sent.
 func (a *accessLog) needsFields() bool {
-	v := a.outlets.View()
-	return a.lines.Load() || v.Access || v.Relay != nil
+	v := a.sinks.View()
+	return a.lines.Load() || v.Access || v.Logger != nil
 }
 
 // setFile changes the file, nil for none.
@@ -38,12 +38,12 @@ func (a *accessLog) setFile(f *os.File) {
 
 // record records a response that was sent.
 func (a *accessLog) record(ex *exchange) {
-	v := a.outlets.View()
+	v := a.sinks.View()
 	if v.Statsd != nil {
 		v.Statsd.Request(ex.status, time.Since(ex.Start))
 	}
-	if v.Relay != nil {
-		a.outlets.Record(v.Relay, ex.logRecord(), ex.cfg.loggerPatience())
+	if v.Logger != nil {
+		a.sinks.Record(v.Logger, ex.logRecord(), ex.cfg.loggerPatience())
 		return
 	}
 	if ex.cfg.accessLogFormat == nil || !v.Access && !a.lines.Load() {

@@ -171,15 +171,15 @@ func (s *server) setLogs(m wire.ToFront, files []*os.File) {
 		files = files[1:]
 		return f
 	}
-	access, errors, relay := next(m.Access), next(m.Error), next(m.Logger)
+	access, errors, logger := next(m.Access), next(m.Error), next(m.Logger)
 	wire.CloseAll(files)
 	if errors != nil {
 		s.log.SetFile(errors)
 	}
 	s.log.SetLevel(m.Level)
 	s.log.SetFormat(m.Format, "front")
-	s.outlets.Set(m.Syslog, m.Statsd)
-	if _, err := s.outlets.SetRelay(relay); err != nil {
+	s.sinks.Set(m.Syslog, m.Statsd)
+	if _, err := s.sinks.SetLogger(logger); err != nil {
 		s.log.Errorf("%s", err)
 	}
 	s.accessLog.setFile(access)

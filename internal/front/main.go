@@ -44,7 +44,7 @@ func Main(control, dump *os.File) int {
 	s.sendMaster(wire.FromFront{Type: wire.TypeReady})
 	s.obey(conn)
 	s.accessLog.file.finish()
-	s.outlets.Close()
+	s.sinks.Close()
 	conn.Flush()
 	return 0
 }

@@ -12,7 +12,7 @@ import (
 	"indrik/internal/account"
 	"indrik/internal/dispatch"
 	"indrik/internal/errlog"
-	"indrik/internal/outlets"
+	"indrik/internal/sinks"
 	"indrik/internal/wire"
 )
 
@@ -26,7 +26,7 @@ type server struct {
 	sendMaster func(wire.FromFront) // to the master
 	empty      chan struct{}        // gets one when a drain has ended
 	queue      *dispatch.Queue
-	outlets    *outlets.Outlets
+	sinks      *sinks.Sinks
 	accessLog  accessLog
 	current    atomic.Pointer[config] // of the newest generation that serves
 	known      chan struct{}          // closed once current is set
@@ -78,9 +78,9 @@ type server struct {
 func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s := &server{
 		log: log, sendMaster: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
-		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, outlets: outlets.New(log, "front"), spare: make(chan *conn),
+		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, sinks: sinks.New(log, "front"), spare: make(chan *conn),
 	}
-	s.accessLog.outlets, s.accessLog.file.log = s.outlets, log
+	s.accessLog.sinks, s.accessLog.file.log = s.sinks, log
 	s.queue = dispatch.NewQueue(host{log, send}, number)
 	s.capacity = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)

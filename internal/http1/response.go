@@ -40,7 +40,7 @@ type Head struct {
 	// else -1. It becomes the Content-Length if the app gave none.
 	KnownLength int64
 
-	// Trailers tells whether trailers may follow a chunked body. Then the
+	// Trailers reports whether trailers may follow a chunked body. Then the
 	// client gets to see a Trailer field.
 	Trailers bool
 

@@ -102,7 +102,7 @@ func ValidHost(b []byte) bool {
 	return len(host) > 0
 }
 
-// hostChars are the bytes of a reg-name but for the percent sign (RFC 3986
+// hostChars are the bytes of a reg-name except the percent sign (RFC 3986
 // section 3.2.2).
 var hostChars = charTable("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~!$&'()*+,;=")
 

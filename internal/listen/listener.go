@@ -111,7 +111,7 @@ func (l *Listener) Unlink() {
 	}
 }
 
-// Same tells whether l listens where a says. It may have to look up a host name, if l
+// Same reports whether l listens where a says. It may have to look up a host name, if l
 // was adopted.
 func (l *Listener) Same(a Address) bool {
 	if a == l.Asked || a == l.Address {

@@ -52,7 +52,7 @@ func openUnix(a Address, o Options) (*Listener, error) {
 	}
 	// bind(2) makes the file with mode 0777 less the umask, at once the right
 	// one. A temporary name, chmod and rename would do that as well, but then
-	// getsockname(2), and all tools, would show the temporary name for ever.
+	// getsockname(2), and all tools, would show the temporary name until it ends.
 	umask.Lock()
 	old := unix.Umask(o.Umask)
 	err = unix.Bind(fd, &unix.SockaddrUnix{Name: a.Path})

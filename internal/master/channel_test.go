@@ -84,7 +84,7 @@ func (f *fakeServer) close() {
 	for _, w := range f.pool.workers {
 		w.close()
 	}
-	f.logging.outlets.Close()
+	f.logging.sinks.Close()
 	f.pool.workers = map[int]*worker{}
 }
 

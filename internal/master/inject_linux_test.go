@@ -232,7 +232,7 @@ func (in *injected) end(phase string) {
 	if all := in.log.String() + in.read("log"); code == exitcode.Resources && !strings.Contains(all, "RLIMIT_NOFILE") {
 		t.Errorf("nothing says which limit: %s", all)
 	}
-	in.m.logging.outlets.Close()
+	in.m.logging.sinks.Close()
 	in.m.log.SetFile(nil)
 	wire.CloseAll([]*os.File{in.m.logging.access})
 	if in.m.gen != nil {

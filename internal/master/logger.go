@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"indrik/internal/outlets"
+	"indrik/internal/sinks"
 	"indrik/internal/wire"
 )
 
@@ -33,7 +33,7 @@ func (l *logging) route(r *logger) (before *logger) {
 		end, err = l.sys.duplicate(r.file)
 	}
 	if err == nil {
-		_, err = l.outlets.SetRelay(end)
+		_, err = l.sinks.SetLogger(end)
 	}
 	if err != nil {
 		l.log.Errorf("The logger cannot be reached: %s", err)
@@ -92,7 +92,7 @@ func (l *logging) end(ended func()) bool {
 	}
 	l.ends = true
 	end, err := l.sys.duplicate(l.logger.file)
-	sent, _ := l.outlets.SetRelay(nil)
+	sent, _ := l.sinks.SetLogger(nil)
 	if err != nil || sent == nil {
 		return false
 	}
@@ -142,7 +142,7 @@ func (m *Master) startLogger(g *generation, done func(*failure)) {
 			done(failed(r))
 			return
 		}
-		l := &logger{proc: m.child(g.sp, r.Pid), level: outlets.LevelName(r.Level), file: ours, conn: conn}
+		l := &logger{proc: m.child(g.sp, r.Pid), level: sinks.LevelName(r.Level), file: ours, conn: conn}
 		m.watchLogger(g, l, dump)
 		g.logger = l
 		m.logging.loggers[r.Pid] = true

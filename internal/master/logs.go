@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"indrik/internal/listen"
-	"indrik/internal/outlets"
 	"indrik/internal/settings"
+	"indrik/internal/sinks"
 	"indrik/internal/wire"
 )
 
@@ -14,9 +14,9 @@ import (
 // said already.
 type logging struct {
 	base
-	outlets *outlets.Outlets
-	access  *os.File    // access log; nil: there is none
-	gauge   *time.Timer // runs watchBacklog
+	sinks  *sinks.Sinks
+	access *os.File    // access log; nil: there is none
+	gauge  *time.Timer // runs watchBacklog
 
 	logger  *logger               // through which log lines go, nil: none
 	loggers map[int]bool          // by pid
@@ -79,7 +79,7 @@ func (l *logging) use(cfg *settings.Config, files *logFiles) {
 	l.log.SetFormat(cfg.LogFormat(), "master")
 	wire.CloseAll([]*os.File{l.access})
 	l.access = files.access
-	l.outlets.Set(cfg.SyslogSink(), cfg.StatsdSink())
+	l.sinks.Set(cfg.SyslogSink(), cfg.StatsdSink())
 }
 
 // setLevel sets which lines are written. With a logger Python's logging decides.
@@ -143,7 +143,7 @@ func (l *logging) watchBacklog(listeners func() []*listen.Listener, wanted func(
 	}
 	if n := backlog(listeners()); n >= 0 {
 		l.log.Debugf("socket backlog: %d", n)
-		l.outlets.View().Statsd.Histogram("gunicorn.backlog", n)
+		l.sinks.View().Statsd.Histogram("gunicorn.backlog", n)
 	}
 	l.gauge = l.after(backlogEvery, func() { l.watchBacklog(listeners, wanted) })
 }

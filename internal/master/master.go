@@ -11,8 +11,8 @@ import (
 	"indrik/internal/errlog"
 	"indrik/internal/exitcode"
 	"indrik/internal/notify"
-	"indrik/internal/outlets"
 	"indrik/internal/settings"
+	"indrik/internal/sinks"
 	"indrik/internal/status"
 	"indrik/internal/wire"
 )
@@ -50,7 +50,7 @@ func Run(o Options) int {
 	// than the time that collecting it takes.
 	debug.SetGCPercent(20)
 	m := newMaster(o, realSystem())
-	defer m.logging.outlets.Close()
+	defer m.logging.sinks.Close()
 	if m.sys.daemonized() {
 		m.becomeDaemon()
 	}
@@ -65,7 +65,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.pool = pool{base: b, front: &m.front, forgotten: m.workerForgotten, workers: map[int]*worker{}, told: -1}
 	m.spawners = spawners{base: b, opts: &m.opts, byPid: map[int]*spawner{}}
 	m.upgrader = upgrader{base: b}
-	m.logging = logging{base: b, outlets: outlets.New(log, "master"), loggers: map[int]bool{}, left: map[*logger]time.Time{}}
+	m.logging = logging{base: b, sinks: sinks.New(log, "master"), loggers: map[int]bool{}, left: map[*logger]time.Time{}}
 	m.tls = tlsKeys{base: b}
 	m.stacks = stacks{base: b, arrived: m.exitIfDone}
 	m.reloader = reloader{base: b}

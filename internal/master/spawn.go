@@ -230,7 +230,7 @@ func (m *Master) countWorkers() {
 		}
 	}
 	m.log.Debugf("%d workers", n)
-	m.logging.outlets.View().Statsd.Gauge("gunicorn.workers", n)
+	m.logging.sinks.View().Statsd.Gauge("gunicorn.workers", n)
 }
 
 // tellWorkers tells a spawner that lingers of the workers of the others, for the

@@ -199,7 +199,7 @@ func (w *world) finish() {
 		}
 	}()
 	w.pass(2 * time.Hour)
-	w.m.logging.outlets.Close()
+	w.m.logging.sinks.Close()
 	w.m.log.SetFile(nil)
 	if w.t.Failed() {
 		w.t.Logf("log:\n%s", w.log())

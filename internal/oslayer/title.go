@@ -10,7 +10,7 @@ var argv0 = ownArgs()
 
 // ownArgs gives os.Args memory of its own and returns the old first argument. The
 // runtime does not copy the arguments, unlike the environment; everything made of
-// them, a flag's value say, would change with the title. Since this runs before main
+// them, for example a flag's value, would change with the title. Since this runs before main
 // nothing has been made of them yet.
 func ownArgs() string {
 	if len(os.Args) == 0 {

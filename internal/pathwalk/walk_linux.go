@@ -33,7 +33,7 @@ type walk struct {
 // [*LinkError]. If the file itself is a link it is followed.
 func Find(path string) (*Dir, string, error) { return find(path, true) }
 
-// Parent is Find, but for the file itself, which may be a link.
+// Parent finds the directory of a path as Find does; the file itself may be a link.
 func Parent(path string) (*Dir, string, error) { return find(path, false) }
 
 func find(path string, follow bool) (*Dir, string, error) {

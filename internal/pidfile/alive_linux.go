@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// alive tells whether a process runs under pid. kill(2) alone also finds zombies,
+// alive reports whether a process runs under pid. kill(2) alone also finds zombies,
 // which a container without an init collects, and threads by their own number.
 func alive(pid int) bool {
 	if !signalled(syscall.Kill(pid, 0)) {

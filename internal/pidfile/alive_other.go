@@ -4,5 +4,5 @@ package pidfile
 
 import "syscall"
 
-// alive tells whether a process runs under pid.
+// alive reports whether a process runs under pid.
 func alive(pid int) bool { return signalled(syscall.Kill(pid, 0)) }

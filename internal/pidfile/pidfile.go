@@ -77,7 +77,7 @@ func Create(path string, pid int) (*File, error) {
 	return f, nil
 }
 
-// check tells whether the file holds pid, as old. The error is a [*RunningError] if it
+// check reports whether the file holds pid, as old. The error is a [*RunningError] if it
 // holds that of another living process.
 func check(old, pid int, name string) (own bool, err error) {
 	if old == pid {

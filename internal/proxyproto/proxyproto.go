@@ -85,7 +85,7 @@ func Parse(mode Mode, buf []byte) (h Header, n int, err error) {
 	return Header{}, 0, ErrNone
 }
 
-// begins tells whether buf starts with a signature, as far as it goes. The two
+// begins reports whether buf starts with a signature, as far as it goes. The two
 // signatures differ in their first byte; only an empty buf begins both.
 func begins(buf []byte, signature string) bool {
 	k := min(len(buf), len(signature))

@@ -206,7 +206,7 @@ func (p *argParser) classify(arg string) (word, error) {
 	return word{kind: 'O'}, nil
 }
 
-// isNegativeNumber tells whether a word is a value that happens to start like
+// isNegativeNumber reports whether a word is a value that happens to start like
 // an option: -1 or -.5.
 func isNegativeNumber(arg string) bool {
 	whole, fraction, dot := strings.Cut(arg[1:], ".")

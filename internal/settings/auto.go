@@ -14,7 +14,7 @@ func checkCount(s *Setting, v any) (any, error) {
 	return checkInt(s, v, parseAnyBase)
 }
 
-// AutoWorkers tells whether the number of workers is left to the machine.
+// AutoWorkers reports whether the number of workers is left to the machine.
 func (c *Config) AutoWorkers() bool { return c.auto }
 
 // WithWorkers returns a copy of c with that many workers in the place of auto.

@@ -26,5 +26,5 @@ func checkFiles(v any, base string) (any, error) {
 	return list, err
 }
 
-// IsPattern tells whether a file of reload_extra_files is a pattern.
+// IsPattern reports whether a file of reload_extra_files is a pattern.
 func IsPattern(name string) bool { return strings.ContainsAny(name, "*?[") }

@@ -50,7 +50,7 @@ func (c *Config) frontLogFormat() string {
 	return format
 }
 
-// ownLogger tells whether logger_class is a class of one's own.
+// ownLogger reports whether logger_class is a class of one's own.
 func (c *Config) ownLogger() bool {
 	switch c.get("logger_class") {
 	case "", "indrik.glogging.Logger", "gunicorn.glogging.Logger", "indrik.statsd.Statsd", "gunicorn.instrument.statsd.Statsd":

@@ -108,7 +108,7 @@ func value[T any](c *Config, name string) T {
 	return typed
 }
 
-// IsSet tells whether any layer gave the setting a value.
+// IsSet reports whether any layer gave the setting a value.
 func (c *Config) IsSet(name string) bool {
 	_, ok := c.sources[name]
 	return ok

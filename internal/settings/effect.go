@@ -27,7 +27,7 @@ func (c *Config) checkEffects() (errs []error) {
 	return errs
 }
 
-// changed tells whether a setting has another value than by default.
+// changed reports whether a setting has another value than by default.
 func (c *Config) changed(s *Setting) bool {
 	if !c.IsSet(s.Name) || s.Kind == KindHook {
 		return c.IsSet(s.Name)

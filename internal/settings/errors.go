@@ -43,7 +43,7 @@ func (e *ValueError) Error() string { return e.Err.Error() }
 
 func (e *ValueError) Unwrap() error { return e.Err }
 
-// Concerns tells whether err, which may join several, says that the value of
+// Concerns reports whether err, which may join several, says that the value of
 // one of these settings is no good.
 func Concerns(err error, names ...string) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {

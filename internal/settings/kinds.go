@@ -28,7 +28,7 @@ var multiplexed = map[string]wire.Kind{
 	WorkerTornado: wire.KindASGI,
 }
 
-// classes are the names that a kind of worker goes by, but for its own: other names
+// classes are the names of a kind of worker besides its own: other names
 // and classes of Gunicorn's.
 var classes = map[string]string{
 	"gunicorn.workers.sync.SyncWorker":      WorkerSync,

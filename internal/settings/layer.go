@@ -192,7 +192,7 @@ func shortPath(path string) string {
 
 // ConfigFile finds the config file that the layers name or, where they name
 // none, indrik.conf.py, gunicorn.conf.py, or a pyproject.toml that may have
-// settings, in the current directory. explicit tells whether it was named;
+// settings, in the current directory. explicit reports whether it was named;
 // path is "" if there is none.
 func ConfigFile(layers ...Layer) (path string, explicit bool) {
 	for i := len(layers) - 1; i >= 0; i-- {

@@ -143,10 +143,10 @@ func oneOf(words []string) string {
 	return "`" + strings.Join(words[:last], "`, `") + "` or `" + words[last] + "`"
 }
 
-// TakesValue tells whether the setting's flags take an argument.
+// TakesValue reports whether the setting's flags take an argument.
 func (s *Setting) TakesValue() bool { return s.Kind != KindBool }
 
-// Repeats tells whether the setting's flags may be given several times, each
+// Repeats reports whether the setting's flags may be given several times, each
 // time with one more value.
 func (s *Setting) Repeats() bool {
 	switch s.Kind {
@@ -157,7 +157,7 @@ func (s *Setting) Repeats() bool {
 	}
 }
 
-// HasFlag tells whether the setting can be given on the command line.
+// HasFlag reports whether the setting can be given on the command line.
 func (s *Setting) HasFlag() bool { return len(s.Flags) > 0 }
 
 var byName = func() map[string]*Setting {

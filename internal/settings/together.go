@@ -47,10 +47,10 @@ func (c *Config) wrong(name string, err error) error {
 	return &ValueError{Setting: name, Value: c.get(name), Source: c.Source(name), InFile: c.inFile[name], Err: err}
 }
 
-// TLS tells whether the server speaks TLS.
+// TLS reports whether the server speaks TLS.
 func (c *Config) TLS() bool { return c.Certfile() != "" }
 
-// checkTLS sees to it that TLS, or a part of it, is never silently off.
+// checkTLS reports settings with which TLS, or a part of it, would silently be off.
 func (c *Config) checkTLS() error {
 	if !c.TLS() && c.Keyfile() != "" {
 		return c.wrong("keyfile", errors.New("keyfile is set but certfile is not: without a certificate there is no TLS"))

@@ -10,7 +10,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// IsTOML tells whether a config file is TOML, which needs no Python: its
+// IsTOML reports whether a config file is TOML, which needs no Python: its
 // settings are in the table tool.indrik.
 func IsTOML(path string) bool { return strings.HasSuffix(path, ".toml") }
 

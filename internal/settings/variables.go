@@ -15,7 +15,7 @@ const variablePrefix = "INDRIK_"
 var reserved = strings.Fields(`INDRIK_CMD_ARGS INDRIK_PYTHON INDRIK_ROLE INDRIK_FRONT INDRIK_PID INDRIK_FD
 	INDRIK_ORIGIN INDRIK_LINK INDRIK_UPGRADE INDRIK_PEER INDRIK_TICKETS INDRIK_DAEMONIZED`)
 
-// Reserved tells whether an environment variable is kept for other things
+// Reserved reports whether an environment variable is kept for other things
 // than a setting.
 func Reserved(variable string) bool { return slices.Contains(reserved, variable) }
 

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"indrik/internal/courier"
+	"indrik/internal/datagram"
 	"indrik/internal/pathwalk"
 )
 
@@ -22,7 +22,7 @@ import (
 // sends nothing.
 type Client struct {
 	prefix, tags string
-	courier      *courier.Courier
+	datagram     *datagram.Sender
 }
 
 // New returns a client of the server at addr, a value of the setting statsd_host; nil
@@ -38,7 +38,7 @@ func New(addr, prefix, tags string, failed func(error)) *Client {
 		tags = "|#" + tags
 	}
 	network, address := Address(addr)
-	return &Client{prefix, tags, courier.New(func() (conn net.Conn, err error) {
+	return &Client{prefix, tags, datagram.New(func() (conn net.Conn, err error) {
 		dial := func(address string) error {
 			conn, err = net.DialTimeout(network, address, time.Second)
 			return err
@@ -71,7 +71,7 @@ func Address(host string) (network, address string) {
 
 func (c *Client) send(name, value, kind string) {
 	if c != nil {
-		c.courier.Send([]byte(c.prefix + name + ":" + value + kind + c.tags))
+		c.datagram.Send([]byte(c.prefix + name + ":" + value + kind + c.tags))
 	}
 }
 
@@ -105,6 +105,6 @@ func (c *Client) Request(status int, took time.Duration) {
 // Close sends what waits and ends c.
 func (c *Client) Close() {
 	if c != nil {
-		c.courier.Close()
+		c.datagram.Close()
 	}
 }

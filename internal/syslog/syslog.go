@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"indrik/internal/courier"
+	"indrik/internal/datagram"
 	"indrik/internal/pathwalk"
 )
 
@@ -43,14 +43,14 @@ var facilities = map[string]int{
 type Writer struct {
 	facility int
 	prefix   string
-	courier  *courier.Courier
+	datagram *datagram.Sender
 }
 
 // New returns a writer to the server at addr, a value of the setting syslog_addr. Lines
 // begin with gunicorn, the prefix and the name of the log. failed is told when lines
 // begin to be lost.
 func New(addr, facility, prefix string, failed func(error)) *Writer {
-	return &Writer{facilities[facility], prefix, courier.New(func() (net.Conn, error) { return dial(addr) }, failed)}
+	return &Writer{facilities[facility], prefix, datagram.New(func() (net.Conn, error) { return dial(addr) }, failed)}
 }
 
 // Send sends a line of a log, error or access, that the process pid has written.
@@ -58,13 +58,13 @@ func (w *Writer) Send(severity int, log string, pid int, text string) {
 	if w == nil {
 		return
 	}
-	w.courier.Send(fmt.Appendf(nil, "<%d>gunicorn.%s.%s: [%d] %s\x00", w.facility<<3|severity, w.prefix, log, pid, text))
+	w.datagram.Send(fmt.Appendf(nil, "<%d>gunicorn.%s.%s: [%d] %s\x00", w.facility<<3|severity, w.prefix, log, pid, text))
 }
 
 // Close sends what waits and ends w.
 func (w *Writer) Close() {
 	if w != nil {
-		w.courier.Close()
+		w.datagram.Close()
 	}
 }
 

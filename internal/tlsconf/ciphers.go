@@ -116,7 +116,7 @@ func (l *list) drop(yes bool, word string) {
 	}
 }
 
-// matches tells whether all of the keywords, joined by +, select s.
+// matches reports whether all of the keywords, joined by +, select s.
 func (s *suite) matches(words string) bool {
 	for w := range strings.SplitSeq(words, "+") {
 		if !s.has(w) {
@@ -126,7 +126,7 @@ func (s *suite) matches(words string) bool {
 	return true
 }
 
-// known tells whether word is a keyword of OpenSSL.
+// known reports whether word is a keyword of OpenSSL.
 func known(word string) bool {
 	if word == "" || barren[word] {
 		return word != ""

@@ -49,7 +49,7 @@ const (
 	sha1      = " CBC SHA1 SHA "
 )
 
-// has tells whether a keyword of OpenSSL selects s.
+// has reports whether a keyword of OpenSSL selects s.
 func (s *suite) has(word string) bool {
 	switch word {
 	case "ALL":
@@ -60,7 +60,7 @@ func (s *suite) has(word string) bool {
 	return strings.Contains(s.tags, " "+word+" ")
 }
 
-// aead tells whether HTTP/2 allows s: RFC 9113, appendix A, forbids every suite
+// aead reports whether HTTP/2 allows s: RFC 9113, appendix A, forbids every suite
 // without an ephemeral key exchange or with another mode than AEAD.
 func (s *suite) aead() bool { return s.has("ECDHE") && s.has("AEAD") }
 

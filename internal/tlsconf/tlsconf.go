@@ -66,7 +66,7 @@ func Load(f *os.File) (*Secrets, error) {
 	return s, nil
 }
 
-// Same tells whether s and o hold the same certificate, key and authorities.
+// Same reports whether s and o hold the same certificate, key and authorities.
 func (s *Secrets) Same(o *Secrets) bool {
 	return bytes.Equal(s.Cert, o.Cert) && bytes.Equal(s.Key, o.Key) && bytes.Equal(s.CA, o.CA)
 }

@@ -77,7 +77,7 @@ type Decoder struct {
 	closed  bool
 }
 
-// InFrame tells whether the client is in the middle of a frame.
+// InFrame reports whether the client is in the middle of a frame.
 func (d *Decoder) InFrame() bool { return d.inFrame }
 
 // Next reads one event from the start of b, which it changes, and returns how many
@@ -101,7 +101,7 @@ func (d *Decoder) Next(b []byte) (n int, ev Event, err error) {
 }
 
 // Release gives back memory that is shared with other decoders. The decoder
-// cannot be used any more.
+// can no longer be used.
 func (d *Decoder) Release() {
 	d.dropInflater()
 	d.closed = true
@@ -232,7 +232,7 @@ func (d *Decoder) header(b []byte) (int, error) {
 	return n + 4, nil
 }
 
-// mayGrow tells whether a frame of that size does not make its message too large.
+// mayGrow reports whether a frame of that size does not make its message too large.
 // One that does not get smaller by compression may get a little larger.
 func (d *Decoder) mayGrow(opcode byte, compressed bool, size int64) bool {
 	if d.MaxMessage == 0 {
@@ -303,7 +303,7 @@ func (d *Decoder) advance(n int) {
 	d.size += int64(n)
 }
 
-// endOfFrame ends a frame of which all was read, and tells whether it was the last
+// endOfFrame ends a frame of which all was read, and reports whether it was the last
 // one of its message.
 func (d *Decoder) endOfFrame() bool {
 	if d.left > 0 {

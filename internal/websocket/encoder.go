@@ -45,7 +45,7 @@ func (e *Encoder) AppendPart(dst []byte, text bool, data []byte, last bool) []by
 	return dst
 }
 
-// InMessage tells whether the last part was not the end of its message.
+// InMessage reports whether the last part was not the end of its message.
 func (e *Encoder) InMessage() bool { return e.open }
 
 // Held is how many bytes of memory the encoder has besides its own.

@@ -37,7 +37,7 @@ var (
 	errDeflate = &Error{CloseInvalidPayload, "a message that cannot be decompressed"}
 )
 
-// MayClose tells whether a close frame may have the code: it is registered, or
+// MayClose reports whether a close frame may have the code: it is registered, or
 // for libraries and apps to define, and not one of those that stand for the
 // lack of one (RFC 6455 section 7.4.2).
 func MayClose(code int) bool {

@@ -27,7 +27,7 @@ type HandshakeError struct {
 
 func (e *HandshakeError) Error() string { return e.Text }
 
-// IsUpgrade tells whether a request of HTTP/1 asks for a WebSocket connection: it has
+// IsUpgrade reports whether a request of HTTP/1 asks for a WebSocket connection: it has
 // Upgrade: websocket, which its Connection field names. It may be malformed.
 // HTTP/1.0 has no upgrades (RFC 9110 section 7.8).
 func IsUpgrade(req *http1.Request) bool {
@@ -89,7 +89,7 @@ func (h *Handshake) offers(req *http1.Request) error {
 	return nil
 }
 
-// Offers tells whether the client offers a subprotocol.
+// Offers reports whether the client offers a subprotocol.
 func (h *Handshake) Offers(protocol string) bool {
 	return slices.Contains(h.Protocols, protocol)
 }
@@ -129,7 +129,7 @@ func values(req *http1.Request, name string) [][]byte {
 	return found
 }
 
-// hasToken tells whether a field is a list that has the token, in any case.
+// hasToken reports whether a field is a list that has the token, in any case.
 func hasToken(req *http1.Request, name, token string) bool {
 	for i := range req.Fields {
 		f := &req.Fields[i]

@@ -1,4 +1,4 @@
-package outlets
+package sinks
 
 import (
 	"bytes"
@@ -36,7 +36,7 @@ func next(t *testing.T, c net.PacketConn) string {
 	return string(buf[:n])
 }
 
-func TestOutlets(t *testing.T) {
+func TestSinks(t *testing.T) {
 	sys, sysAddr := listen(t, "syslog")
 	stats, statsAddr := listen(t, "statsd")
 	var b bytes.Buffer
@@ -62,7 +62,7 @@ func TestOutlets(t *testing.T) {
 		t.Error("connections were made anew")
 	}
 
-	// With a relay the lines go there alone, and are counted still.
+	// With a logger the lines go there alone, and are counted still.
 	ours, theirs, err := wire.Pair()
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestOutlets(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := o.SetRelay(ours); err != nil {
+	if _, err := o.SetLogger(ours); err != nil {
 		t.Fatal(err)
 	}
 	log.Errorf("three")
@@ -83,7 +83,7 @@ func TestOutlets(t *testing.T) {
 	if got := next(t, stats); got != "gunicorn.log.error:1|c|@1.0" {
 		t.Errorf("got %q", got)
 	}
-	if _, err := o.SetRelay(nil); err != nil {
+	if _, err := o.SetLogger(nil); err != nil {
 		t.Fatal(err)
 	}
 	o.Set(nil, nil)

@@ -7,7 +7,7 @@ import (
 	"indrik/internal/wire"
 )
 
-func TestOutlets(t *testing.T) {
+func TestSinks(t *testing.T) {
 	c := config(t, "")
 	if c.SyslogSink() != nil || c.StatsdSink() != nil {
 		t.Errorf("%+v %+v", c.SyslogSink(), c.StatsdSink())

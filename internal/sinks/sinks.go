@@ -1,13 +1,13 @@
-// Package outlets is where log lines and metrics of a process go besides its files:
-// syslog, StatsD, and the Python process that relays lines to Python's logging. The
-// master and the front have the same ones.
+// Package sinks holds the places where the log lines and metrics of a process go besides
+// its files: syslog, StatsD, and the logger, the Python process that passes lines to
+// Python's logging. The master and the front have the same ones.
 //
-// It connects an [errlog.Log] to them. Lines of the access log and the metrics of
-// requests are for the caller to send, see [Outlets.View]. Nothing here waits for a
-// receiver, but for [Outlets.Close].
+// It connects an [errlog.Log] to its sinks. Lines of the access log and the metrics of
+// requests are for the caller to send, see [Sinks.View]. Only [Sinks.Close] waits for a
+// receiver.
 //
-// Try it with go test ./internal/outlets.
-package outlets
+// Try it with go test ./internal/sinks.
+package sinks
 
 import (
 	"os"
@@ -20,9 +20,8 @@ import (
 	"indrik/internal/wire"
 )
 
-// Outlets are the outlets of one process. One goroutine may change them, any use
-// them.
-type Outlets struct {
+// Sinks are the sinks of one process. One goroutine may change them, and any may use them.
+type Sinks struct {
 	log  *errlog.Log
 	role string
 	view atomic.Pointer[View]
@@ -31,51 +30,51 @@ type Outlets struct {
 	statsd *wire.Statsd
 }
 
-// A View is the outlets that there are at one time. Each may be nil.
+// A View is the sinks at one time. Each may be nil.
 type View struct {
 	Syslog *syslog.Writer
 	Access bool // lines of the access log go to syslog
 	Statsd *statsd.Client
-	Relay  *wire.Recorder
+	Logger *wire.Recorder
 }
 
 var empty View
 
-// New returns the outlets of the process whose log is log; there are none yet. role is
+// New returns the sinks of the process whose log is log; there are none yet. role is
 // master or front.
-func New(log *errlog.Log, role string) *Outlets {
-	o := &Outlets{log: log, role: role}
-	o.view.Store(&empty)
-	return o
+func New(log *errlog.Log, role string) *Sinks {
+	s := &Sinks{log: log, role: role}
+	s.view.Store(&empty)
+	return s
 }
 
-// View returns what there is now.
-func (o *Outlets) View() *View { return o.view.Load() }
+// View returns the sinks as they are now.
+func (s *Sinks) View() *View { return s.view.Load() }
 
 // Set changes syslog and StatsD, nil for none. Connections to the same server stay.
-func (o *Outlets) Set(sys *wire.Syslog, stats *wire.Statsd) {
-	old := o.View()
+func (s *Sinks) Set(sys *wire.Syslog, stats *wire.Statsd) {
+	old := s.View()
 	v := *old
-	if !same(sys, o.syslog) {
+	if !same(sys, s.syslog) {
 		v.Syslog, v.Access = nil, false
 		if sys != nil {
 			v.Syslog = syslog.New(sys.Addr, sys.Facility, sys.Prefix, func(err error) {
-				o.log.Warnf("Lines are not sent to syslog: %s", err)
+				s.log.Warnf("Lines are not sent to syslog: %s", err)
 			})
 			v.Access = sys.Access
 		}
-		o.syslog = sys
+		s.syslog = sys
 	}
-	if !same(stats, o.statsd) {
+	if !same(stats, s.statsd) {
 		v.Statsd = nil
 		if stats != nil {
 			v.Statsd = statsd.New(stats.Addr, stats.Prefix, stats.Tags, func(err error) {
-				o.log.Warnf("Error sending message to statsd: %s", err)
+				s.log.Warnf("Error sending message to statsd: %s", err)
 			})
 		}
-		o.statsd = stats
+		s.statsd = stats
 	}
-	o.put(&v)
+	s.put(&v)
 	if old.Syslog != v.Syslog {
 		go old.Syslog.Close()
 	}
@@ -91,28 +90,28 @@ func same[T comparable](a, b *T) bool {
 	return *a == *b
 }
 
-// SetRelay changes the relay, nil for none. f is one end of a [wire.Pair], which is
-// taken over. It returns the relay before, which is closed once it has sent what waits.
-func (o *Outlets) SetRelay(f *os.File) (before *wire.Recorder, err error) {
-	v := *o.View()
-	before, v.Relay = v.Relay, nil
+// SetLogger changes the logger, nil for none. f is one end of a [wire.Pair], which is
+// taken over. It returns the logger before, which is closed once it has sent what waits.
+func (s *Sinks) SetLogger(f *os.File) (before *wire.Recorder, err error) {
+	v := *s.View()
+	before, v.Logger = v.Logger, nil
 	if f != nil {
-		if v.Relay, err = wire.NewRecorder(f); err != nil {
-			v.Relay = nil
+		if v.Logger, err = wire.NewRecorder(f); err != nil {
+			v.Logger = nil
 		}
 	}
-	o.put(&v)
+	s.put(&v)
 	if before != nil {
 		before.Close()
 	}
 	return before, err
 }
 
-// put makes v what there is, and has the log use it.
-func (o *Outlets) put(v *View) {
-	o.view.Store(v)
+// put makes v the current view and connects the log to its sinks.
+func (s *Sinks) put(v *View) {
+	s.view.Store(v)
 	var taps []errlog.Tap
-	if v.Syslog != nil && v.Relay == nil { // the relay has one of its own
+	if v.Syslog != nil && v.Logger == nil { // the logger has one of its own
 		taps = append(taps, func(level errlog.Level, text string) {
 			v.Syslog.Send(severities[level], "error", os.Getpid(), text)
 		})
@@ -124,20 +123,20 @@ func (o *Outlets) put(v *View) {
 			}
 		})
 	}
-	o.log.SetTaps(taps...)
-	if v.Relay == nil {
-		o.log.SetRelay(nil)
+	s.log.SetTaps(taps...)
+	if v.Logger == nil {
+		s.log.SetLogger(nil)
 		return
 	}
-	o.log.SetRelay(func(level errlog.Level, text string) {
-		o.Record(v.Relay, &wire.LogRecord{Message: text, Level: PythonLevel(level), Pid: os.Getpid()}, 0)
+	s.log.SetLogger(func(level errlog.Level, text string) {
+		s.Record(v.Logger, &wire.LogRecord{Message: text, Level: PythonLevel(level), Pid: os.Getpid()}, 0)
 	})
 }
 
-// Record sends a record to a relay; see [wire.Recorder.Send]. The time and the role
+// Record sends a record to a logger; see [wire.Recorder.Send]. The time and the role
 // are filled in.
-func (o *Outlets) Record(r *wire.Recorder, rec *wire.LogRecord, patience time.Duration) {
-	rec.Time, rec.Role = float64(time.Now().UnixMicro())/1e6, o.role
+func (s *Sinks) Record(r *wire.Recorder, rec *wire.LogRecord, patience time.Duration) {
+	rec.Time, rec.Role = float64(time.Now().UnixMicro())/1e6, s.role
 	r.Send(rec, patience)
 	if n := r.Lost(); n > 0 {
 		r.Send(&wire.LogRecord{
@@ -147,17 +146,17 @@ func (o *Outlets) Record(r *wire.Recorder, rec *wire.LogRecord, patience time.Du
 	}
 }
 
-// Close sends what waits, within a second or so, and ends all but the relay, which
+// Close sends what waits, within a second or so, and ends all but the logger, which
 // is only told to end.
-func (o *Outlets) Close() {
-	v := o.View()
-	o.view.Store(&empty)
+func (s *Sinks) Close() {
+	v := s.View()
+	s.view.Store(&empty)
 	v.Syslog.Close()
 	v.Statsd.Close()
-	if v.Relay != nil {
-		v.Relay.Close()
+	if v.Logger != nil {
+		v.Logger.Close()
 		select {
-		case <-v.Relay.Done():
+		case <-v.Logger.Done():
 		case <-time.After(time.Second):
 		}
 	}

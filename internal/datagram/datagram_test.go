@@ -1,4 +1,4 @@
-package courier
+package datagram
 
 import (
 	"errors"
@@ -49,7 +49,7 @@ func TestDelivers(t *testing.T) {
 		if _, err := theirs.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("after Close: %v", err)
 		}
-		var none *Courier
+		var none *Sender
 		none.Send(nil)
 		none.Close()
 	})
