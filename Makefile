@@ -24,6 +24,8 @@
 # make drawings  the sequence diagrams of the documentation, of docs/drawings/*.seq
 # make site      the documentation as a web site, into .cache/site
 # make release   make dist of a tagged commit, twice, with all that has to hold before it is published
+# make module PATH=example.org/team/indrik  the Go module gets that path, everywhere
+# make quick     what finds most mistakes, in under a minute
 # make clean
 
 PYTHON      ?= python3
@@ -37,12 +39,12 @@ CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # The race detector needs cgo, and so a C compiler.
-RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+RACE := $(if $(filter module,$(MAKECMDGOALS)),,$(if $(filter 1,$(shell go env CGO_ENABLED)),-race))
 
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: module quick drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -51,8 +53,19 @@ run: build
 	@echo "http://127.0.0.1:8000 serves examples/hello; Ctrl-C stops it"
 	@cd examples/hello && ../../bin/indrik --workers 2 hello:app
 
+# Everything that is quick: no race detector, and of the black-box tests a handful.
+QUICK := ^(TestHello|TestLayers|TestPackageComments|TestDependencies|TestKeepAlive|TestFirstChange)$$
+quick: format
+	@echo "make quick: format, vet, unit tests of Go and Python without the race detector, a few black-box tests; under a minute"
+	go vet ./...
+	go test ./internal/... ./bench/...
+	cd python && PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m unittest discover -q -s tests -t .
+	go test -count=1 -run '$(QUICK)' ./test
+
 # All parts run; what failed is said at the end.
 test:
+	@echo "make test: format, vet, lint, locks, ruff, mypy, unit tests with the race detector, black-box tests;"
+	@echo "under ten minutes on two processors, and some minutes more the first time, for tools; make quick takes one"
 	@failed=; \
 	for part in format vet lint locks ruff mypy unit blackbox; do \
 		echo "== $$part"; \
@@ -278,6 +291,10 @@ bench-idle: build
 # docs/benchmarks.md of the results that are there.
 bench-docs:
 	go run ./bench -from bench/results/latest.json -docs docs
+
+# PATH is the new path of the module here, for which make then finds no program.
+module:
+	@/usr/bin/env PATH=/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin /bin/sh packaging/module '$(PATH)'
 
 # The parts by themselves, Go's and Python's. MICRO is where the figures go;
 # `make micro MICRO=before`, a change, `make micro MICRO=after`, make benchstat.

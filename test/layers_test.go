@@ -93,6 +93,7 @@ var dependencies = map[string]string{
 
 type goPackage struct {
 	ImportPath string
+	Module     struct{ Path string }
 	Doc        string
 	Imports    []string
 
@@ -101,7 +102,7 @@ type goPackage struct {
 
 func packages(t *testing.T, goos string) []goPackage {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,Imports,TestImports", "./...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Module,Doc,Imports,TestImports", "./...")
 	cmd.Dir = ".."
 	cmd.Env = append(os.Environ(), "GOOS="+goos)
 	out, err := cmd.Output()
@@ -132,7 +133,7 @@ func TestLayers(t *testing.T) {
 	}
 	for _, goos := range []string{"linux", "darwin"} {
 		for _, p := range packages(t, goos) {
-			name := strings.TrimPrefix(p.ImportPath, "indrik/")
+			name := strings.TrimPrefix(p.ImportPath, p.Module.Path+"/")
 			delete(unused, name)
 			may, known := layers[name]
 			if !known {
@@ -144,7 +145,7 @@ func TestLayers(t *testing.T) {
 				imports = append(imports, p.TestImports...)
 			}
 			for _, path := range imports {
-				own, ok := strings.CutPrefix(path, "indrik/")
+				own, ok := strings.CutPrefix(path, p.Module.Path+"/")
 				if ok && !slices.Contains(may, own) {
 					t.Errorf("%s must not import %s", name, own)
 				}
