@@ -357,6 +357,13 @@ func isBehind(a, b uint32) bool {
 // removeLocked forgets a request that was answered, or is being answered.
 // +checklocks:q.mu
 func (q *Queue) removeLocked(j *Job) {
+	q.recallLocked(j)
+	q.completed++
+}
+
+// recallLocked makes a request idle, wherever it is except among those that wait.
+// +checklocks:q.mu
+func (q *Queue) recallLocked(j *Job) {
 	if j.stage == handedOver {
 		delete(q.inFlight, j.id)
 		if j.assigned != nil {
@@ -369,7 +376,6 @@ func (q *Queue) removeLocked(j *Job) {
 		}
 	}
 	j.stage = idle
-	q.completed++
 }
 
 // requeueLocked gives requests that no worker runs to other workers, before all that wait.
@@ -377,7 +383,7 @@ func (q *Queue) removeLocked(j *Job) {
 func (q *Queue) requeueLocked(jobs ...*Job) {
 	wanted := make([]*Job, 0, len(jobs)+len(q.waiting))
 	for _, j := range jobs {
-		q.removeLocked(j)
+		q.recallLocked(j)
 		if j.left {
 			j.request.Release()
 			continue

@@ -350,6 +350,9 @@ type call struct {
 	path      string
 	files     []*os.File // that go along
 	webSocket bool
+	streaming bool
+	addr      netip.Addr
+	cookie    []byte
 	done      chan outcome // gets what it ends with
 
 	mu       sync.Mutex
@@ -359,6 +362,7 @@ type call struct {
 	ended    bool
 	killed   bool // what comes goes nowhere
 	hints    int
+	leaves   time.Duration // after which a WebSocket connection is to end
 }
 
 // An outcome is how a call has ended: with a status and a body, or 0 if it was cut off.
@@ -488,13 +492,18 @@ func (c *call) Kill() {
 	c.killed = true
 }
 
-func (c *call) Broken() bool                  { return false }
-func (c *call) HintsLocked(*wire.Reply)       { c.hints++ }
-func (c *call) IsWebSocket() bool             { return c.webSocket }
-func (c *call) LeaveLocked(time.Duration)     {}
-func (c *call) IsStreaming() bool             { return false }
-func (c *call) ClientAddr() (addr netip.Addr) { return addr }
-func (c *call) AffinityToken() []byte         { return nil }
+func (c *call) Broken() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.killed
+}
+
+func (c *call) HintsLocked(*wire.Reply)         { c.hints++ }
+func (c *call) IsWebSocket() bool               { return c.webSocket }
+func (c *call) LeaveLocked(after time.Duration) { c.leaves = after }
+func (c *call) IsStreaming() bool               { return c.streaming }
+func (c *call) ClientAddr() netip.Addr          { return c.addr }
+func (c *call) AffinityToken() []byte           { return c.cookie }
 
 // eventually waits until cond holds.
 func eventually(t wiretest.T, what string, cond func() bool) {
