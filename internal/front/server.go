@@ -24,7 +24,7 @@ const maxSpares = 64
 type server struct {
 	log        *errlog.Log
 	sendMaster func(wire.FromFront) // to the master
-	empty      chan struct{}        // gets one when a drain has ended
+	empty      chan struct{}        // gets a value when a drain has ended
 	queue      *dispatch.Queue
 	sinks      *sinks.Sinks
 	accessLog  accessLog
@@ -36,17 +36,17 @@ type server struct {
 	listeners map[int]*listener
 	// +checklocks:mu
 	conns    map[*conn]struct{}
-	capacity *sync.Cond // there may be place for a connection, or no need of one
+	capacity *sync.Cond // there may be capacity for a connection, or its listener closes
 	// +checklocks:mu
-	crowded          bool         // there was none when last looked
-	awaitingCapacity atomic.Int32 // connections that wait for a place
+	crowded          bool         // there was no capacity lately
+	awaitingCapacity atomic.Int32 // listeners that wait for capacity
 	// +checklocks:mu
 	http2  []*http2Server
 	calmed int   // connections that have become idle since memory was freed
-	freed  int64 // when that was
+	freed  int64 // when memory was freed
 	// +checklocks:mu
 	sweeping bool
-	swept    int64 // when, of the sweep alone
+	swept    int64 // when the last sweep was; only the sweep uses it
 	// +checklocks:mu
 	peerFront *peerFront
 	// +checklocks:mu
@@ -54,17 +54,17 @@ type server struct {
 	// +checklocks:mu
 	drainReported bool // the master has been told
 	// +checklocks:mu
-	handover bool // idle connections go to the peer
+	handover bool // idle connections go to the peer front
 	// +checklocks:mu
 	final bool // the process ends after this drain
 	// +checklocks:mu
 	closingListeners int // drains whose listeners are not closed yet
 
-	spare  chan *conn   // to a goroutine that has ended with its last connection
-	spares atomic.Int32 // how many of them wait
+	spare  chan *conn   // for a goroutine whose last connection has ended
+	spares atomic.Int32 // goroutines that wait for a connection
 
 	account   *account.Account
-	collector atomic.Pointer[collector] // nil: it is not for this server to say
+	collector atomic.Pointer[collector] // nil: the garbage collector is not set by this server
 	cuts      complaint
 	refusals  complaint
 	slowings  complaint
