@@ -64,10 +64,10 @@ quick: format
 
 # All parts run; what failed is said at the end.
 test:
-	@echo "make test: format, vet, lint, locks, ruff, mypy, unit tests with the race detector, black-box tests;"
+	@echo "make test: format, vet, lint, locks, house, ruff, mypy, unit tests with the race detector, black-box tests;"
 	@echo "under ten minutes on two processors, and some minutes more the first time, for tools; make quick takes one"
 	@failed=; \
-	for part in format vet lint locks ruff mypy unit blackbox; do \
+	for part in format vet lint locks house ruff mypy unit blackbox; do \
 		echo "== $$part"; \
 		$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
