@@ -13,7 +13,7 @@ import (
 
 func TestASGILifespan(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, harness.Options{App: "lifespans:app", Args: []string{"--workers", "2", "--max-requests", "50"}})
+	s := harness.Start(t, harness.Options{App: "lifespans:app", Args: []string{"--workers", "2", "--max-requests", "50", "--health-path", "/-/health"}})
 	old := s.Workers(2)
 	// The state of a request is its own, what is in it is not.
 	for range 5 {
@@ -37,6 +37,9 @@ func TestASGILifespan(t *testing.T) {
 		s.Get("/")
 		return s.Log.Count("Worker exiting") >= 4 // the other one may have had its requests too
 	})
+	// One that has not begun its lifespan would not be told of the end.
+	s.Workers(2)
+	harness.Eventually(t, "every worker is ready", func() bool { return strings.Contains(s.Get("/-/health/readyz"), `"workers":2}`) })
 	s.Terminate()
 	if booted, gone := s.Log.Count("Booting worker with pid"), s.Log.Count(`^lifespan\.shutdown in \d+$`); booted != gone {
 		t.Errorf("%d workers were booted, %d apps were told of their end", booted, gone)
