@@ -71,7 +71,8 @@ func (q *Queue) notifySlotLocked(j *Job) {
 }
 
 // TakeBack takes a request from its worker, for a response of this process; false if the
-// worker has begun to answer.
+// worker has begun to answer. The request must be one whose body streams, which no queue of a
+// generation has: a claim there would not be known any more.
 func (q *Queue) TakeBack(j *Job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
