@@ -103,7 +103,6 @@ type modelRequest struct {
 	answer    *outcome
 	body      string // parts that were sent
 	started   bool
-	streamed  bool // with a head that went out
 }
 
 // A workerStep is how far a worker is with the request at hand.

@@ -62,7 +62,7 @@ func NewWorker(t T, tokens *Tokens, slots int) (w *Worker, files []*os.File) {
 	must(t, err)
 	w = &Worker{T: t, Tokens: tokens, mem: mem}
 	t.Cleanup(func() { unix.Munmap(mem) })
-	files = []*os.File{board}
+	files = append(make([]*os.File, 0, 1+slots), board)
 	for range slots {
 		ours, theirs, err := wire.Pair()
 		must(t, err)
