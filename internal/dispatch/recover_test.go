@@ -91,6 +91,32 @@ func TestReplyUnreadWhileAnotherDies(t *testing.T) {
 	b.expect(200, "/b")
 }
 
+// The revocation of a request that a slot has in its hand stays in the ring, though many others
+// come.
+func TestRevocationOfWhatASlotHoldsStays(t *testing.T) {
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		slow, other := r.worker(g, 1, wire.KindSync), r.worker(g, 1, wire.KindSync)
+		revoke := func() *call {
+			c := r.get(g, "/")
+			r.q.CancelByClient(&c.Job)
+			time.Sleep(2 * revocationDelay)
+			return c
+		}
+		revoke()
+		held := slow.message(1)[0]
+		for range wire.MaxRevoked {
+			revoke()
+			q := other.message(1)[0]
+			other.Claim(0, q.id)
+			other.Say(0, wiretest.Refused(q.id))
+			other.deliver(0)
+		}
+		if slow.Claim(0, held.id) {
+			t.Error("a request may be run that was revoked")
+		}
+	})
+}
+
 func TestIDs(t *testing.T) {
 	q := newRig(t, 0).q
 	q.mu.Lock()

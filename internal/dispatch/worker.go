@@ -213,8 +213,10 @@ func (w *worker) stopReading() {
 
 // forbid tells w not to begin a request.
 func (w *worker) forbid(id uint32) {
-	w.board.Revoke(id)
-	w.revoked++
+	w.revoked += w.board.Revoke(id, func(id uint32) bool {
+		_, awaited := w.gen.revoked[id]
+		return awaited
+	})
 }
 
 // hasCaughtUp reports whether all that a worker has said was acted on. It is called with

@@ -107,10 +107,25 @@ func MapScoreboard(f *os.File) (*Scoreboard, error) {
 // Revoke forbids the worker to run a request that it has not claimed yet. One goroutine at
 // a time may revoke. The scoreboard keeps the number of revocations so far, since a front
 // may be replaced while the worker stays.
-func (b *Scoreboard) Revoke(id uint32) {
+//
+// A revocation that it would replace, and that is awaited, is written again, and so on; Revoke
+// returns how many were written. It writes the last one first, so that each that is awaited is
+// in the ring at any time.
+func (b *Scoreboard) Revoke(id uint32, awaited func(id uint32) bool) (written int) {
 	n := b.w.at(scoreboardRevocations).Load()
-	b.w.at(scoreboardRevocationRing + int(n%MaxRevoked)).Store(uint64(id))
-	b.w.at(scoreboardRevocations).Store(n + 1)
+	entry := func(i int) *atomic.Uint64 {
+		return b.w.at(scoreboardRevocationRing + int((n+uint64(i))%MaxRevoked))
+	}
+	last := 0
+	for last < MaxRevoked-1 && awaited(uint32(entry(last).Load())) {
+		last++
+	}
+	for i := last; i > 0; i-- {
+		entry(i).Store(entry(i - 1).Load())
+	}
+	entry(0).Store(uint64(id))
+	b.w.at(scoreboardRevocations).Store(n + uint64(last) + 1)
+	return last + 1
 }
 
 // slot returns a word of slot i.

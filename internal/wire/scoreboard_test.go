@@ -8,11 +8,30 @@ import (
 	"time"
 )
 
+// nothing is awaited.
+func nothing(uint32) bool { return false }
+
+// A revocation that is awaited stays in the ring, whatever comes after it.
+func TestAwaitedRevocationsStay(t *testing.T) {
+	b := newBoard(t, 1)
+	awaited := func(id uint32) bool { return id < 4 }
+	for id := uint32(1); id < 4*MaxRevoked; id++ {
+		written := b.Revoke(id, awaited)
+		ring := map[uint64]bool{}
+		for i := range MaxRevoked {
+			ring[b.w.at(scoreboardRevocationRing+i).Load()] = true
+		}
+		if !ring[uint64(id)] || id > 3 && !(ring[1] && ring[2] && ring[3]) {
+			t.Fatalf("after that of %d, with which %d were written, the ring is %v", id, written, ring)
+		}
+	}
+}
+
 func TestRevoke(t *testing.T) {
 	b := newBoard(t, 1)
 	const count = MaxRevoked + 10
 	for i := range count {
-		b.Revoke(uint32(1000 + i))
+		b.Revoke(uint32(1000+i), nothing)
 		if n := b.w.at(scoreboardRevocations).Load(); n != uint64(i+1) {
 			t.Fatalf("%d revocations, want %d", n, i+1)
 		}
@@ -29,8 +48,8 @@ func TestRevoke(t *testing.T) {
 	}
 	// The worker may write there what it likes.
 	b.w.at(scoreboardRevocations).Store(1<<64 - 1)
-	b.Revoke(5)
-	b.Revoke(6)
+	b.Revoke(5, nothing)
+	b.Revoke(6, nothing)
 }
 
 // The count is kept by the scoreboard, not by the front, since a front may be
@@ -46,7 +65,7 @@ func TestRevocationsOutliveTheFront(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Revoke(uint32(i + 1))
+		b.Revoke(uint32(i+1), nothing)
 		if n := b.w.at(scoreboardRevocations).Load(); n != uint64(i+1) {
 			t.Errorf("%d revocations, want %d", n, i+1)
 		}
