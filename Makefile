@@ -238,7 +238,7 @@ blackbox-all: venv venv-all venv-tools
 
 # The model of the dispatcher, against 100 times as many random interleavings as in make test.
 model:
-	go test -count=1 -timeout 1h -run '^TestModel$$' ./internal/dispatch -rapid.checks=30000
+	go test -count=1 -timeout 1h -run '^TestModel$$' ./internal/dispatch -rapid.checks=30000 -rapid.seed=$$(date +%s)
 
 # CHAOS is how long each of the five kinds of worker is attacked.
 CHAOS ?= 12s
