@@ -304,6 +304,7 @@ class ASGIServer(SendQueue):
             if not size:
                 self._orphaned()
                 break
+            self.revocations.message_came()
             for kind, request_id, a, b in loads(buffer):
                 if kind <= EVENT_UPLOAD:
                     self.begin(kind, request_id, a, b, ancillary)

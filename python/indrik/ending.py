@@ -67,9 +67,10 @@ def bound(worker: Worker, code: Any) -> None:
 
     begun.acquire()
     _thread.start_new_thread(watch, ())
-    # CPython 3.10 may crash if it ends while a thread is about to begin. A greenlet is none.
-    if not worker.is_gevent:
-        begun.acquire()
+    # CPython 3.10 may crash if it ends while a thread is about to begin. Later ones do not, and
+    # may hang if it ends while one is in a callback of the app's. A greenlet is no thread.
+    if sys.version_info[:2] == (3, 10) and not worker.is_gevent:
+        begun.acquire(True, QUICK)
 
 
 def _watch(worker: Worker, code: Any, main: int) -> None:

@@ -173,7 +173,7 @@ class GeventServer:
     def __init__(self, worker: Worker) -> None:
         sock = worker.slots[0]
         self.worker = worker
-        self.is_revoked = wire.Revocations(worker.scoreboard).include
+        self.revocations = wire.Revocations(worker.scoreboard)
         self.scoreboard = worker.scoreboard
         self.requests: Dict[int, GreenResponse] = {}  # by id
         self.changed = Event()  # the main greenlet waits for it
@@ -257,6 +257,7 @@ class GeventServer:
             if not size:
                 self._orphaned()
                 return
+            self.revocations.message_came()
             for kind, request_id, a, b in loads(self.buffers[0]):
                 self.handlers[kind](request_id, a, b, ancillary)
 
@@ -288,7 +289,7 @@ class GeventServer:
         if self.scoreboard[SCOREBOARD_FRONT] != 1 + (request_id >> ID_BITS):
             wire.close_all(fds)
             return
-        if self.is_revoked(request_id):
+        if self.revocations.include(request_id):
             self._decline(REPLY_REFUSED, request_id, fds)
             return
         response = self.make(request_id, self.worker.timeout)

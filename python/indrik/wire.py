@@ -170,7 +170,16 @@ class Revocations:
 
     def __init__(self, scoreboard: Scoreboard) -> None:
         self.scoreboard = scoreboard
+        self.lost = False
         self.refresh()
+        self.since = self.seen
+
+    def message_came(self) -> None:
+        """Is called when the slot has received a message, before any request in it is claimed."""
+        if self.lost:
+            self.lost = False
+            self.refresh()
+        self.since = self.seen
 
     def refresh(self) -> None:
         """Reads the revocation ring again."""
@@ -184,14 +193,14 @@ class Revocations:
 
         The claim is written before the ring is read: the front revokes first and reads
         the claims 2 ms later, which is longer than a processor holds back a store. When
-        there were so many new revocations that the ring may have lost this one, the
-        request is taken for revoked: not to run a request is safe, since the front
-        gives it to another slot."""
+        there were so many revocations since the message came that the ring may have lost
+        this one, the request is taken for revoked, and so is the rest of the message: not
+        to run a request is safe, since the front gives it to another slot."""
         if self.scoreboard[SCOREBOARD_REVOCATIONS] != self.seen:
-            before = self.seen
-            self.refresh()
-            if self.seen - before >= MAX_REVOKED:
+            if self.scoreboard[SCOREBOARD_REVOCATIONS] - self.since >= MAX_REVOKED:
+                self.lost = True  # seen stays as it is, so that the rest of the message comes here
                 return True
+            self.refresh()
         return request_id in self.ids
 
 

@@ -167,6 +167,7 @@ def serve(worker: Worker, index: int) -> None:
             continue
         if not size:
             return
+        revocations.message_came()
         requests = loads(buffer)
         left = len(requests)
         in_batch = left > 1

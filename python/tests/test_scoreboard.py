@@ -80,9 +80,26 @@ class Revocations(ScoreboardTest):
         self.assertFalse(revocations.include(5))
         self.revoke(*range(200, 200 + MAX_REVOKED))
         self.assertTrue(revocations.include(5))  # its entry may have been lost
+        revocations.message_came()
         self.assertFalse(revocations.include(5))  # the ring was read
         self.assertTrue(revocations.include(200))
         self.assertFalse(revocations.include(100))
+
+    def test_ring_that_has_gone_round_within_a_message(self):
+        """What the ring has lost by the second request of a message it has lost by the third."""
+        revocations = wire.Revocations(self.scoreboard)
+        revocations.message_came()
+        self.assertFalse(revocations.include(1))
+        self.revoke(3, *range(100, 100 + MAX_REVOKED))
+        self.assertTrue(revocations.include(2))
+        self.assertTrue(revocations.include(3))
+        revocations.message_came()
+        self.assertFalse(revocations.include(4))
+        # Many revocations, of which few came since the message.
+        for n in range(200, 300):
+            self.revoke(n)
+            revocations.message_came()
+            self.assertFalse(revocations.include(4))
 
 
 class Journal(ScoreboardTest):
