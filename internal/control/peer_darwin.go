@@ -1,32 +1,19 @@
 package control
 
 import (
-	"errors"
-	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// peerOf asks the kernel who connected (unix(4) of macOS, LOCAL_PEERCRED and LOCAL_PEERPID).
-func peerOf(conn net.Conn) (Peer, error) {
-	c, ok := conn.(*net.UnixConn)
-	if !ok {
-		return Peer{}, errors.New("Not a unix socket")
-	}
-	raw, err := c.SyscallConn()
+// credentials returns who connected to a socket (unix(4) of macOS, LOCAL_PEERCRED and
+// LOCAL_PEERPID).
+func credentials(fd int) (Peer, error) {
+	cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
-		return Peer{}, err
+		return Peer{}, os.NewSyscallError("getsockopt", err)
 	}
-	var cred *unix.Xucred
-	var pid int
-	if cerr := raw.Control(func(fd uintptr) {
-		if cred, err = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED); err == nil {
-			pid, err = unix.GetsockoptInt(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERPID)
-		}
-	}); cerr != nil {
-		return Peer{}, cerr
-	}
+	pid, err := unix.GetsockoptInt(fd, unix.SOL_LOCAL, unix.LOCAL_PEERPID)
 	if err != nil {
 		return Peer{}, os.NewSyscallError("getsockopt", err)
 	}

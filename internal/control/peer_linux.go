@@ -1,29 +1,14 @@
 package control
 
 import (
-	"errors"
-	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// peerOf asks the kernel who connected (unix(7), SO_PEERCRED).
-func peerOf(conn net.Conn) (Peer, error) {
-	c, ok := conn.(*net.UnixConn)
-	if !ok {
-		return Peer{}, errors.New("Not a unix socket")
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return Peer{}, err
-	}
-	var cred *unix.Ucred
-	if cerr := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); cerr != nil {
-		return Peer{}, cerr
-	}
+// credentials returns who connected to a socket (unix(7), SO_PEERCRED).
+func credentials(fd int) (Peer, error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return Peer{}, os.NewSyscallError("getsockopt", err)
 	}

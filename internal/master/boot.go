@@ -163,13 +163,7 @@ func (m *Master) endBoot() {
 	if m.state != booting {
 		return
 	}
-	ready := 0
-	for _, w := range m.pool.workers {
-		if w.ready && !w.leaving {
-			ready++
-		}
-	}
-	if ready >= m.pool.target {
+	if m.pool.countServing() >= m.pool.target {
 		bootFlow{m: m}.ready()
 	}
 }

@@ -330,14 +330,8 @@ func (m *Master) workerKillAndWait(r *commandRun) {
 		if m.pool.has(w) {
 			return nil, nil, false
 		}
-		ready := 0
-		for _, other := range m.pool.workers {
-			if other.ready && !other.leaving {
-				ready++
-			}
-		}
 		// The one in its place serves, too, unless there is to be none.
-		return map[string]any{"killed": pid}, nil, ready >= min(target, m.want())
+		return map[string]any{"killed": pid}, nil, m.pool.countServing() >= min(target, m.want())
 	})
 }
 

@@ -82,6 +82,16 @@ func (p *pool) countReady(g *generation) (n int) {
 	return n
 }
 
+// countServing returns how many workers have their app and are not told to end.
+func (p *pool) countServing() (n int) {
+	for _, w := range p.workers {
+		if w.ready && !w.leaving {
+			n++
+		}
+	}
+	return n
+}
+
 // uses reports whether there is a worker of g.
 func (p *pool) uses(g *generation) bool {
 	for _, w := range p.workers {
