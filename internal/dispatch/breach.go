@@ -147,8 +147,10 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 	case wire.ReplyCredit:
 	case wire.ReplyStart, wire.ReplyChunk, wire.ReplyPart, wire.ReplyAccept, wire.ReplyMessage:
 		j.answered = true
+		j.heardLocked(sl)
 	default:
 		j.answered = true
+		sl.free = j.heardLocked(sl)
 		j.gen.answered++
 		sl.w.served++
 		if m.Kind == wire.ReplyError || m.Kind == wire.ReplyFail {

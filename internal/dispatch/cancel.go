@@ -173,9 +173,11 @@ func (q *Queue) dropLateLocked(now time.Time) {
 // refuseLocked answers requests that no worker will get.
 // +checklocks:q.mu
 func (q *Queue) refuseLocked(jobs []*Job) {
+	now := time.Now()
 	for _, j := range jobs {
 		q.removeLocked(j)
-		q.overload.late(len(q.waiting), time.Since(j.queued))
+		j.unservedLocked(now)
+		q.overload.late(len(q.waiting), now.Sub(j.queued))
 		go j.request.Fail(503)
 	}
 }

@@ -130,4 +130,8 @@
 // wait for a time: time.AfterFunc calls scan every 250 ms while there are requests, probeStalls
 // every 5 ms while messages are shared, review every 20 ms while requests wait for capacity of
 // multiplexed workers.
+//
+// How long a request has waited and run (Job.Waited, Job.Ran) is told by times that are read
+// in any case: of its hand-over, and of the receipt of what its slot says. A slot of the queue
+// begins a request when it was handed over and the one before was answered.
 package dispatch

@@ -42,11 +42,13 @@ type Job struct {
 	gen       *generation // that it was handed over to
 	assigned  *worker     // the multiplexed worker that it was given to
 	claimant  *worker     // the worker that has claimed it, as far as was seen
-	claimedAt time.Time   // when that was seen
-	deadline  time.Time   // by timeout; zero if there is none, or the claim was not seen yet
-	standing  ClientWait  // with a multiplexed worker: what it waits for
-	answered  bool        // some of the response was sent, or is about to be
-	slot      *slot       // that has said something of the response; no other may
+	began     time.Time   // handed over, or later: when its slot was free for it, as far as was seen
+	waited    time.Duration
+	ran       time.Duration
+	deadline  time.Time  // by timeout; zero if there is none, or the claim was not seen yet
+	standing  ClientWait // with a multiplexed worker: what it waits for
+	answered  bool       // some of the response was sent, or is about to be
+	slot      *slot      // that has said something of the response; no other may
 	reply     replyStage
 	revoked   bool // no worker may begin it any more
 	unclaimed int  // scans in a row that did not find it claimed
@@ -67,11 +69,59 @@ func (j *Job) Begin(r Request, s *Settings, home *Home, pid int) {
 	j.Start = time.Now()
 	j.answered, j.left, j.assigned = false, false, nil
 	j.retries = 0
+	j.waited, j.ran = 0, 0
 	j.toldGone.Store(false)
 }
 
 // Forget lets go of what the last request had, so that it does not stay in memory.
 func (j *Job) Forget() { j.gen, j.assigned, j.claimant = nil, nil, nil }
+
+// Waited returns for how long the request has waited, from when it was submitted until a
+// slot was free for it and it was handed over: 0 if that is not known, since no worker has
+// said anything of it yet. Like Ran it is for the goroutine that answers, in Request.Reply,
+// Fail and TimeOut or after these.
+func (j *Job) Waited() time.Duration { return j.waited }
+
+// Ran returns for how long a worker has run the request, up to what it has said last, or up
+// to its end: 0 if that is not known. What a multiplexed worker has not begun yet counts,
+// and replies that came in one message share the time since the one before, by their sizes.
+func (j *Job) Ran() time.Duration { return j.ran }
+
+// freedLocked moves the beginning of a request to when its slot was free for it.
+func (j *Job) freedLocked(sl *slot) {
+	if j.assigned == nil && sl.free.After(j.began) {
+		j.began = sl.free
+	}
+}
+
+// heardLocked records how long a request has waited and run by now, when a slot says
+// something of the response, and returns the time until which it has run.
+func (j *Job) heardLocked(sl *slot) (until time.Time) {
+	j.freedLocked(sl)
+	until = sl.heard
+	if j.assigned == nil && sl.size < sl.unread {
+		share := float64(sl.size) / float64(sl.unread)
+		until = j.began.Add(time.Duration(share * float64(sl.heard.Sub(j.began))))
+	}
+	j.ranUntil(until)
+	return until
+}
+
+// overLocked records how long a request has waited and run that ends now, without a word
+// of its worker.
+func (j *Job) overLocked(now time.Time) {
+	if !j.answered { // otherwise the goroutine that answers may be reading them
+		j.ranUntil(now)
+	}
+}
+
+// ranUntil takes the clock for exact to a nanosecond: 0 would mean that nothing is known.
+func (j *Job) ranUntil(t time.Time) {
+	j.waited, j.ran = max(j.began.Sub(j.queued), 1), max(t.Sub(j.began), 1)
+}
+
+// unservedLocked records how long a request has waited that no worker gets.
+func (j *Job) unservedLocked(now time.Time) { j.waited = max(now.Sub(j.queued), 1) }
 
 // ID returns the number of the request, which a worker that speaks of it knows.
 func (j *Job) ID() uint32 { return j.id }

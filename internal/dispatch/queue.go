@@ -194,11 +194,12 @@ func (q *Queue) pumpLocked() {
 	q.scanLaterLocked()
 }
 
-// handedOverLocked records how long requests have waited that a worker gets now.
+// handedOverLocked records that a worker gets requests now, and how long they have waited.
 // +checklocks:q.mu
 func (q *Queue) handedOverLocked(jobs []*Job) {
 	now := time.Now()
 	for _, j := range jobs {
+		j.began = now
 		q.waits.add(now, now.Sub(j.queued))
 	}
 	q.overload.handedOver(jobs, now)
@@ -282,7 +283,7 @@ func (q *Queue) handOverLocked(jobs []*Job, g *generation, w *worker) error {
 	last := first + uint32(len(jobs)) - 1
 	for _, j := range jobs {
 		j.stage, j.gen, j.assigned, j.claimant = handedOver, g, w, nil
-		j.claimedAt, j.deadline = time.Time{}, time.Time{}
+		j.deadline = time.Time{}
 		j.first, j.last, j.shared = first, last, len(jobs) > 1
 		j.slot, j.reply, j.revoked, j.unclaimed, j.hints = nil, replyNone, false, 0, 0
 		q.inFlight[j.id] = j

@@ -44,7 +44,11 @@ func (q *Queue) died(w *worker) {
 		return
 	}
 	lost := q.buryLocked(w)
-	report := w.lostReportLocked(lost, time.Now())
+	now := time.Now()
+	for _, j := range lost {
+		j.overLocked(now)
+	}
+	report := w.lostReportLocked(lost, now)
 	q.pumpLocked()
 	q.dropUnusedLocked()
 	q.mu.Unlock()
@@ -104,12 +108,8 @@ func (w *worker) lostReportLocked(lost []*Job, now time.Time) wire.FromFront {
 			report.Others++
 			continue
 		}
-		since := j.claimedAt
-		if since.IsZero() {
-			since = j.Start // it was not seen to begin
-		}
 		d := j.describeLocked()
-		report.Running = append(report.Running, wire.Running{Method: d.method, Path: d.path, Seconds: now.Sub(since).Seconds()})
+		report.Running = append(report.Running, wire.Running{Method: d.method, Path: d.path, Seconds: now.Sub(j.began).Seconds()})
 	}
 	return report
 }
@@ -127,6 +127,7 @@ func (q *Queue) begunByLocked(w *worker) []*Job {
 	for i := range w.slots {
 		for _, j := range q.reachedLocked(w, i) {
 			if j.begunBy() == nil {
+				j.freedLocked(w.slots[i])
 				jobs = append(jobs, j)
 			}
 		}

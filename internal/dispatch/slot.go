@@ -30,8 +30,11 @@ type slot struct {
 	in  wire.Receiver
 	buf *[]byte // nil while nothing is there
 	// +checklocks:mu
-	msg   wire.Reply
-	heard time.Time // when the message came that is being acted on
+	msg    wire.Reply
+	heard  time.Time // when the message came that is being acted on
+	unread int       // bytes of it that have not been acted on
+	size   int       // of these, those of the reply that is being acted on
+	free   time.Time // when the slot had answered its last request; written with the queue's mutex, too
 }
 
 // messageBuffers are for messages of slots: a worker may have hundreds of threads, few of
@@ -160,7 +163,9 @@ func (sl *slot) actLocked(b []byte, file *os.File) {
 	for len(b) > 0 && !sl.w.broken.Load() {
 		var err error
 		var took bool
+		sl.unread = len(b)
 		if b, err = wire.DecodeReply(b, m); err == nil {
+			sl.size = sl.unread - len(b)
 			took, err = sl.obeyLocked(m, file)
 		}
 		if err != nil {

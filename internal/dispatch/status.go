@@ -63,12 +63,8 @@ func (q *Queue) Status(now time.Time) (queue status.Queue, loads map[int]status.
 
 // statusLocked describes a request that runs.
 func (j *Job) statusLocked(now time.Time) status.Running {
-	since := j.claimedAt
-	if since.IsZero() {
-		since = j.Start // it was not seen to begin
-	}
 	d := j.describeLocked()
-	r := status.Running{Method: d.method, Path: d.path[:min(len(d.path), maxListedPath)], Seconds: now.Sub(since).Seconds()}
+	r := status.Running{Method: d.method, Path: d.path[:min(len(d.path), maxListedPath)], Seconds: now.Sub(j.began).Seconds()}
 	if addr := j.request.ClientAddr(); addr.IsValid() {
 		r.Client = addr.String()
 	}

@@ -116,7 +116,8 @@ func (q *Queue) beganLocked(j *Job, w *worker, index int, now time.Time) {
 	if j.claimant != nil {
 		return
 	}
-	j.claimant, j.claimedAt = w, now
+	j.claimant = w
+	j.freedLocked(w.slots[index])
 	if t := w.gen.settings.Timeout; t > 0 && w.kind != wire.KindASGI {
 		j.setDeadlineLocked(w, index, now.Add(t))
 	}
@@ -151,6 +152,7 @@ func (q *Queue) endGreenletsLocked(w *worker, now time.Time) []expired {
 	ended := make([]expired, 0, len(late))
 	for _, j := range late {
 		q.removeLocked(j)
+		j.overLocked(now)
 		j.toldGone.Store(true)
 		w.sendQueue.send(wire.AppendLate(nil, j.id))
 		ended = append(ended, expired{j: j, started: j.answered})
@@ -180,6 +182,7 @@ func (q *Queue) expireLocked(w *worker, over []*Job, others int, now time.Time) 
 	var ended []expired
 	for _, j := range over {
 		q.removeLocked(j)
+		j.overLocked(now)
 		if j.assigned != nil {
 			// Many requests of one loop are one thing to report, see blockedLocked,
 			// or the end of streams that are in nobody's way.
@@ -190,7 +193,7 @@ func (q *Queue) expireLocked(w *worker, over []*Job, others int, now time.Time) 
 		d := j.describeLocked()
 		ended = append(ended, expired{j, j.answered, wire.FromFront{
 			Type: wire.TypeTimeout, Age: w.age, Method: d.method, Path: d.path,
-			Seconds: now.Sub(j.claimedAt).Seconds(), Others: others,
+			Seconds: now.Sub(j.began).Seconds(), Others: others,
 		}})
 		w.expired++
 	}
@@ -253,6 +256,7 @@ func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*J
 			q.forbidLocked(j)
 			if begun[id] || j.assigned == nil && !certain {
 				q.removeLocked(j)
+				j.overLocked(now)
 				ended = append(ended, expired{j: j})
 			} else {
 				unserved = append(unserved, j)
@@ -261,6 +265,7 @@ func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*J
 	}
 	for _, j := range unserved {
 		q.removeLocked(j)
+		j.unservedLocked(now)
 	}
 	return ended, unserved
 }
