@@ -75,10 +75,11 @@ type serverStatus struct {
 		Reason string
 	} `json:"last_reload"`
 	Deaths []struct {
-		PID     int
-		Reason  string
-		Running []struct{ Method, Path string }
+		PID           int
+		Cause, Reason string
+		Running       []struct{ Method, Path string }
 	}
+	DeathsByCause map[string]int `json:"deaths_by_cause"`
 }
 
 func statusOf(t *testing.T, s *harness.Server, args ...string) serverStatus {
@@ -190,6 +191,9 @@ func TestStatusOfDeaths(t *testing.T) {
 	})
 	if d := st.Deaths[0]; d.PID != pid || d.Reason != "was sent SIGKILL" || len(d.Running) != 1 || d.Running[0].Path != "/held" {
 		t.Errorf("death: %+v", d)
+	}
+	if d := st.Deaths[0]; st.DeathsByCause[d.Cause] != 1 || d.Cause != "signal" && d.Cause != "oom" {
+		t.Errorf("cause %q of %v", d.Cause, st.DeathsByCause)
 	}
 	s.Terminate()
 }

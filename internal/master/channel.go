@@ -75,6 +75,7 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 		m.breach(w, "it sent the master `recycle` before `ready`, or a second time")
 	case msg.Type == wire.TypeRecycle:
 		w.recycling = true
+		m.control.history.recycled++
 		m.balance()
 	case !w.gen.cfg.Reload():
 		m.breach(w, "it sent the master `files` without the setting reload")
@@ -156,7 +157,7 @@ func (m *Master) slotClosed(w *worker) {
 // breach ends a worker that broke the protocol. The requests that it runs are answered
 // with 502.
 func (m *Master) breach(w *worker, what string) {
-	w.broke = true
+	w.broke, w.breach = true, what
 	w.channel.Close()
 	m.log.Errorf("Worker (pid:%d) is ended: %s", w.pid, what)
 	if m.candidateGeneration() == w.gen {

@@ -29,13 +29,7 @@ func (m *Master) reap() {
 		case m.upgrader.isSuccessor(pid):
 			m.successorDied(status)
 		case m.pool.withPid(pid) != nil:
-			d := death{}
-			if status.Signaled() {
-				d.signal = status.Signal()
-			} else {
-				d.code = status.ExitStatus()
-			}
-			m.workerDied(m.pool.withPid(pid), d)
+			m.workerDied(m.pool.withPid(pid), deathOf(status))
 		default:
 			m.log.Debugf("Reaped unknown child process (pid:%d, status:%d)", pid, status)
 		}
@@ -50,6 +44,14 @@ type death struct {
 	report string         // what it has written if it could not boot
 }
 
+// deathOf returns how a process ended.
+func deathOf(status syscall.WaitStatus) death {
+	if status.Signaled() {
+		return death{signal: status.Signal()}
+	}
+	return death{code: status.ExitStatus()}
+}
+
 // byOperator reports whether a worker that was not ready ended because it was told
 // to, by somebody else than this master. It then exits with 128 and the signal.
 func (d death) byOperator() bool {
@@ -60,13 +62,21 @@ func (d death) byOperator() bool {
 	return sig == syscall.SIGTERM || sig == syscall.SIGQUIT || sig == syscall.SIGKILL || sig == syscall.SIGHUP
 }
 
+// how says how the process ended: was sent SIGKILL, exited with code 3.
+func (d death) how() string {
+	if d.signal != 0 {
+		return "was sent " + signalName(d.signal)
+	}
+	return fmt.Sprintf("exited with code %d", d.code)
+}
+
 // workerDied is called when the process of w was reaped, here or by its spawner.
 func (m *Master) workerDied(w *worker, d death) {
 	m.logDeath(w, d)
+	d.report = bootReport(w.dump)
 	if m.state != quitting && m.front.current != nil {
 		m.deaths.write(w, d)
 	}
-	d.report = bootReport(w.dump)
 	m.pool.forget(w)
 	m.on(workerExited, occurrence{worker: w, death: d})
 }
@@ -247,9 +257,4 @@ func (m *Master) collectOrphans(sp *spawner) {
 }
 
 // describe says how a process ended.
-func describe(status syscall.WaitStatus) string {
-	if status.Signaled() {
-		return "was sent " + signalName(status.Signal())
-	}
-	return fmt.Sprintf("exited with code %d", status.ExitStatus())
-}
+func describe(status syscall.WaitStatus) string { return deathOf(status).how() }

@@ -69,7 +69,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.tls = tlsKeys{base: b}
 	m.stacks = stacks{base: b, arrived: m.exitIfDone}
 	m.reloader = reloader{base: b}
-	m.control = controlSocket{base: b, handler: &controlHandler{m}, history: history{deaths: []status.Death{}}}
+	m.control = controlSocket{base: b, handler: &controlHandler{m}, history: history{deaths: []status.Death{}, byCause: map[status.Cause]int{}, slow: []status.SlowRequest{}}}
 	m.ending = ending{ended: make(chan struct{})}
 	m.deaths = obituaries{base: b, untold: map[int]*obituary{}, oomKills: sys.oomKills(), told: m.recordDeath}
 	m.inbox = inbox{handled: map[syscall.Signal]time.Time{}, hinted: map[syscall.Signal]bool{}}

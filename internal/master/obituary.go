@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/status"
 	"indrik/internal/wire"
 )
 
@@ -18,14 +19,18 @@ const obituaryWait = time.Second
 // mostStack bounds the stack of a crash in the log.
 const mostStack = 16 << 10
 
-// An obituary is the log message about a worker that died, besides Gunicorn's line.
+// An obituary is the log message about a worker that died, besides Gunicorn's line, and what
+// the status says about it.
 type obituary struct {
+	cause status.Cause
 	how   string // "was sent SIGKILL"
 	pid   int
 	lived time.Duration
 	peak  int // the most memory that it had, in KiB; 0: not known
 	oom   int // how often the kernel ended a process of the control group meanwhile
 	stack string
+
+	overTime []status.Running // the requests whose time was over, of a timeout
 }
 
 // obituaries are those of workers that died, until the front has said what they ran.
@@ -36,21 +41,67 @@ type obituaries struct {
 	told     func(*obituary, wire.FromFront)
 }
 
-// write prepares the obituary of a worker that died of itself while it served. It
-// is told when the front has said what the worker ran, or after obituaryWait.
+// causeOf returns why w died, "" if it was to end.
+func causeOf(w *worker, d death) status.Cause {
+	switch {
+	case w.broke:
+		return status.CauseProtocol
+	case w.late:
+		return status.CauseTimeout
+	case w.overdue:
+		return status.CauseGraceful
+	case !w.ready && (w.leaving || d.byOperator()):
+		return ""
+	case !w.ready:
+		return status.CauseBoot
+	case w.aborted, w.killed, d.signal == syscall.SIGTERM, d.signal == syscall.SIGQUIT, d.signal == syscall.SIGINT:
+		return ""
+	case d.signal != 0:
+		return status.CauseSignal
+	case d.code != 0:
+		return status.CauseExit
+	}
+	return ""
+}
+
+// write prepares the obituary of a worker that died and was not to. Of one that died of
+// itself while it served it is told when the front has said what the worker ran, or after
+// obituaryWait. Of the others the log has said all, and only the status tells.
 func (all *obituaries) write(w *worker, d death) {
-	if !w.ready || w.aborted || w.killed || d.signal == 0 && d.code == 0 ||
-		d.signal == syscall.SIGTERM || d.signal == syscall.SIGQUIT || d.signal == syscall.SIGINT {
+	o := &obituary{cause: causeOf(w, d), pid: w.pid, peak: d.peak}
+	switch o.cause {
+	case "":
+		return
+	case status.CauseProtocol:
+		o.how = "broke the protocol: " + w.breach
+	case status.CauseTimeout:
+		o.how, o.overTime = "was aborted, since a request was over timeout", w.overTime
+		if w.blocked > 0 {
+			o.how = "was aborted, since its event loop had been blocked for " + spell(w.blocked)
+		}
+	case status.CauseGraceful:
+		o.how = "was aborted, since it had not ended after graceful_timeout"
+	case status.CauseBoot:
+		o.how = d.how() + " before it was ready"
+		if lines := strings.Split(d.report, "\n"); d.report != "" {
+			o.how += ": " + status.Printable(lines[len(lines)-1])
+		}
+	default:
+		all.writeUnexpected(o, w, d)
 		return
 	}
-	o := &obituary{how: "was sent " + signalName(d.signal), pid: w.pid, lived: all.now().Sub(w.readyAt), peak: d.peak, stack: crashStack(w.dump)}
-	if d.signal == 0 {
-		o.how = fmt.Sprintf("exited with code %d", d.code)
-	}
+	all.told(o, wire.FromFront{Age: w.age})
+}
+
+// writeUnexpected prepares the obituary of a worker that died of itself while it served.
+func (all *obituaries) writeUnexpected(o *obituary, w *worker, d death) {
+	o.how, o.lived, o.stack = d.how(), all.now().Sub(w.readyAt), crashStack(w.dump)
 	if d.signal == syscall.SIGKILL {
 		before := all.oomKills
 		all.oomKills = all.sys.oomKills()
-		o.oom = max(0, all.oomKills-before)
+		if o.oom = max(0, all.oomKills-before); o.oom > 0 {
+			o.cause = status.CauseMemory
+		}
 	}
 	all.untold[w.age] = o
 	if w.lost != nil {

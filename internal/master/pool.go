@@ -199,6 +199,7 @@ func (p *pool) overdue(w *worker) {
 	if !p.has(w) || w.aborted {
 		return
 	}
+	w.overdue = true
 	p.log.Warnf("Worker graceful timeout (pid:%d)", w.pid)
 	p.front.send(wire.ToFront{Type: wire.TypeExpire, Age: w.age})
 	// The front answers the clients and reports each request; then this

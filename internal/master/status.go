@@ -14,6 +14,9 @@ type history struct {
 	reloads, failedReloads int // so far
 	lastReload             *status.Reload
 	deaths                 []status.Death
+	byCause                map[status.Cause]int // deaths so far
+	recycled               int                  // workers that had served max_requests, so far
+	slow                   []status.SlowRequest
 }
 
 // maxDeaths is how many deaths of workers a status tells of.
@@ -27,7 +30,10 @@ func (m *Master) status(front *status.Front) *status.Status {
 		Started: m.service.started, Uptime: now.Sub(m.service.started).Seconds(),
 		Target: m.pool.target, Listeners: m.shownListeners(), Workers: []status.Worker{}, Front: front,
 		Reloads: m.control.history.reloads, FailedReloads: m.control.history.failedReloads, LastReload: m.control.history.lastReload, Spawned: m.pool.lastAge, Killed: m.pool.kills,
-		Deaths: m.control.history.deaths,
+		Deaths: m.control.history.deaths, DeathsByCause: map[status.Cause]int{}, Recycled: m.control.history.recycled, Slow: m.control.history.slow,
+	}
+	for _, c := range status.Causes {
+		s.DeathsByCause[c] = m.control.history.byCause[c]
 	}
 	if m.cfg != nil {
 		s.App = m.cfg.App()
@@ -88,9 +94,14 @@ func decodeFrontStatus(data json.RawMessage) *status.Front {
 
 // recordDeath keeps the death of a worker for the status.
 func (m *Master) recordDeath(o *obituary, msg wire.FromFront) {
-	d := status.Death{At: m.now(), PID: o.pid, Age: msg.Age, Reason: o.how, Running: []status.Running{}}
+	d := status.Death{At: m.now(), PID: o.pid, Age: msg.Age, Cause: o.cause, Reason: status.Printable(o.how), Running: o.overTime}
 	for _, r := range msg.Running {
 		d.Running = append(d.Running, status.Running{Method: r.Method, Path: r.Path, Seconds: r.Seconds})
 	}
-	m.control.history.deaths = append([]status.Death{d}, m.control.history.deaths[:min(len(m.control.history.deaths), maxDeaths-1)]...)
+	if d.Running == nil {
+		d.Running = []status.Running{}
+	}
+	h := &m.control.history
+	h.deaths = append([]status.Death{d}, h.deaths[:min(len(h.deaths), maxDeaths-1)]...)
+	h.byCause[o.cause]++
 }

@@ -3,7 +3,9 @@ package master
 import (
 	"fmt"
 	"strings"
+	"time"
 
+	"indrik/internal/status"
 	"indrik/internal/wire"
 )
 
@@ -13,6 +15,11 @@ import (
 func (m *Master) timedOut(w *worker, msg wire.FromFront) {
 	first := !w.late
 	w.late = true
+	if msg.Method != "" {
+		w.overTime = append(w.overTime, status.Running{Method: msg.Method, Path: msg.Path, Seconds: msg.Seconds})
+	} else {
+		w.blocked = time.Duration(msg.Seconds * float64(time.Second))
+	}
 	m.stacks.of(w, func(stacks string) {
 		text := fmt.Sprintf("WORKER TIMEOUT (pid:%d): %s %s after %.1f s", w.pid, msg.Method, msg.Path, msg.Seconds)
 		if msg.Method == "" {

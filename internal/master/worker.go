@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"indrik/internal/status"
 	"indrik/internal/wire"
 )
 
@@ -31,6 +32,7 @@ type worker struct {
 	early      []wire.FromWorker // what it said before its pid was known
 	files      int               // it has named
 	broke      bool              // it broke the protocol
+	breach     string            // how
 	silent     bool              // nobody holds its end of the channel any more
 	toldShared bool              // the log says that others have spoken on its channel
 
@@ -41,6 +43,7 @@ type worker struct {
 	leaving   bool // it was told to end, or is about to be
 	aborted   bool
 	killed    bool // by this master
+	overdue   bool // it had not ended after graceful_timeout
 	readyAt   time.Time
 	again     *time.Timer     // the next SIGTERM
 	pause     time.Duration   // before it
@@ -49,6 +52,9 @@ type worker struct {
 	lost      *wire.FromFront // what it ran when it died, nil: the front has not said
 	settled   bool            // and it runs no others
 	awaiting  []func(string)  // who waits for its stacks
+
+	overTime []status.Running // the requests that were over time
+	blocked  time.Duration    // for which its event loop had been blocked when it was over time
 }
 
 // open makes what w shares with the other processes: its scoreboard, its channel and its

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"indrik/internal/status"
 	"indrik/internal/wire"
 )
 
@@ -60,6 +61,54 @@ func TestObituaryInAnyOrder(t *testing.T) {
 		worker.die(exited(9))
 		w.wait()
 		w.expectLog("exited with code 9.", "exited with code 9 after 2.9 s and 3 requests")
+	})
+}
+
+// Each death of a worker that was not to end has a cause, and is counted by it.
+func TestCausesOfDeaths(t *testing.T) {
+	inWorld(t, []string{"--graceful-timeout", "1"}, func(w *world) {
+		seen := 0
+		expect := func(cause status.Cause, reason string) {
+			t.Helper()
+			w.pass(20 * time.Second)
+			seen++
+			s := w.m.status(nil)
+			if s.DeathsByCause[cause] != 1 || len(s.Deaths) != seen || s.Deaths[0].Cause != cause || s.Deaths[0].Reason != reason {
+				t.Errorf("%s: %v, the last of %d is %+v", cause, s.DeathsByCause, len(s.Deaths), s.Deaths[0])
+			}
+		}
+		w.live()[0].die(exited(9))
+		expect(status.CauseExit, "exited with code 9")
+		w.live()[0].die(signaled(syscall.SIGSEGV))
+		expect(status.CauseSignal, "was sent SIGSEGV")
+		w.sys.oomKills = func() int { return 1 }
+		w.live()[0].die(signaled(syscall.SIGKILL))
+		expect(status.CauseMemory, "was sent SIGKILL")
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeTimeout, Age: w.live()[0].age, Method: "GET", Path: "/slow", Seconds: 30})
+		expect(status.CauseTimeout, "was aborted, since a request was over timeout")
+		if d := w.m.status(nil).Deaths[0]; len(d.Running) != 1 || d.Running[0].Path != "/slow" {
+			t.Errorf("%+v", d)
+		}
+		w.live()[0].say(wire.FromWorker{Type: wire.TypeReady})
+		expect(status.CauseProtocol, "broke the protocol: it sent the master `ready` a second time")
+		w.live()[0].stubborn = true
+		w.live()[0].say(wire.FromWorker{Type: wire.TypeRecycle})
+		expect(status.CauseGraceful, "was aborted, since it had not ended after graceful_timeout")
+		w.stuck = true // the next one does not become ready
+		w.live()[0].die(signaled(syscall.SIGTERM))
+		w.pass(time.Second)
+		late := w.workers[len(w.workers)-1]
+		late.dump.WriteString(bootReportHead + "Traceback\nImportError: \x1b[2J\n")
+		late.die(exited(3))
+		expect(status.CauseBoot, "exited with code 3 before it was ready: ImportError: \ufffd[2J")
+		s := w.m.status(nil)
+		total := 0
+		for _, n := range s.DeathsByCause {
+			total += n
+		}
+		if total != seen || len(s.DeathsByCause) != len(status.Causes) || s.Recycled != 1 {
+			t.Errorf("%v, %d recycled", s.DeathsByCause, s.Recycled)
+		}
 	})
 }
 

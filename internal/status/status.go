@@ -26,6 +26,10 @@ type Status struct {
 	Spawned       int        `json:"spawned"`     // workers since the start
 	Killed        int        `json:"killed"`      // workers by this master, since they did not end
 	Deaths        []Death    `json:"deaths"`      // the last ones, the newest first
+
+	DeathsByCause map[Cause]int `json:"deaths_by_cause"` // since the start; it has every cause
+	Recycled      int           `json:"recycled"`        // workers replaced since they had served max_requests
+	Slow          []SlowRequest `json:"slow"`            // the last requests that slow_request_log has found, the newest first
 }
 
 // A Listener is an address that the server listens at.
@@ -110,6 +114,38 @@ type Death struct {
 	At      time.Time `json:"at"`
 	PID     int       `json:"pid"`
 	Age     int       `json:"age"`
-	Reason  string    `json:"reason"` // was sent SIGKILL, exited with code 1
-	Running []Running `json:"running"`
+	Cause   Cause     `json:"cause"`
+	Reason  string    `json:"reason"`  // was sent SIGKILL, exited with code 1
+	Running []Running `json:"running"` // of a timeout, the requests whose time was over
+}
+
+// A Cause is why a worker died, of few, for counting.
+type Cause string
+
+// The causes of deaths.
+const (
+	CauseBoot     Cause = "boot"             // it ended before it had its app
+	CauseExit     Cause = "exit"             // it exited with a code other than 0
+	CauseSignal   Cause = "signal"           // a signal ended it, such as SIGSEGV or a SIGKILL of somebody else's
+	CauseMemory   Cause = "oom"              // SIGKILL, while the kernel counted a process of the control group that was out of memory
+	CauseTimeout  Cause = "timeout"          // a request, or the event loop, was over timeout
+	CauseGraceful Cause = "graceful_timeout" // it was told to end, and had not after graceful_timeout
+	CauseProtocol Cause = "protocol"         // it broke the protocol between the processes
+)
+
+// Causes lists all causes.
+var Causes = []Cause{CauseBoot, CauseExit, CauseSignal, CauseMemory, CauseTimeout, CauseGraceful, CauseProtocol}
+
+// A SlowRequest is a request that ran for longer than slow_request_log.
+type SlowRequest struct {
+	At     time.Time `json:"at"` // when that was noticed
+	Method string    `json:"method"`
+	Path   string    `json:"path"` // without the query
+	Client string    `json:"client"`
+	ID     string    `json:"id,omitempty"` // of the request, with request_id_header
+	PID    int       `json:"pid"`          // of the worker
+	Waited float64   `json:"waited"`       // seconds in the queue
+	Ran    float64   `json:"ran"`          // seconds in the app until At
+	Ended  bool      `json:"ended"`        // it had its response by then, so that there is no stack
+	Stack  []string  `json:"stack"`        // where it was, the innermost call first: File "/srv/shop/views.py", line 7 in report
 }

@@ -69,8 +69,30 @@ func (s *Status) WriteText(w io.Writer) error {
 			b.WriteByte('\n')
 		}
 	}
+	s.writeSlow(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// maxSlowShown is how many slow requests the text shows, of those that the document has.
+const maxSlowShown = 5
+
+// writeSlow writes the last slow requests, with the innermost call of each.
+func (s *Status) writeSlow(b *strings.Builder) {
+	if len(s.Slow) > 0 {
+		b.WriteString("Last slow requests:\n")
+	}
+	for _, r := range s.Slow[:min(len(s.Slow), maxSlowShown)] {
+		verb := "had run"
+		if r.Ended {
+			verb = "ran"
+		}
+		fmt.Fprintf(b, "  %s worker (pid %d) %s %s %s for %s", r.At.Format(time.DateTime), r.PID, verb, Printable(r.Method), Printable(r.Path), spellShort(r.Ran))
+		if len(r.Stack) > 0 {
+			fmt.Fprintf(b, ": %s", Printable(r.Stack[0]))
+		}
+		b.WriteByte('\n')
+	}
 }
 
 // writeWorkers writes a table, and below it what the workers run.

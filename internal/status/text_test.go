@@ -26,6 +26,10 @@ func ExampleStatus_WriteText() {
 			At: time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC), PID: 600, Age: 1, Reason: "was sent SIGKILL",
 			Running: []status.Running{{Method: "GET", Path: "/a", Seconds: 1}, {Method: "PUT", Path: "/b", Seconds: 130}},
 		}},
+		Slow: []status.SlowRequest{
+			{At: time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC), Method: "GET", Path: "/report", PID: 631, Ran: 1.2, Stack: []string{`File "/srv/views.py", line 7 in report`, `File "/srv/app.py", line 3 in app`}},
+			{At: time.Date(2026, 11, 30, 0, 59, 0, 0, time.UTC), Method: "GET", Path: "/short", PID: 633, Ran: 1.1, Ended: true},
+		},
 	}
 	_ = s.WriteText(os.Stdout)
 	// Output:
@@ -43,6 +47,9 @@ func ExampleStatus_WriteText() {
 	//   ValueError: x
 	// Last deaths:
 	//   2026-11-30 01:00:00 worker 1 (pid 600) was sent SIGKILL, while it ran GET /a (1.0 s), PUT /b (2 min)
+	// Last slow requests:
+	//   2026-11-30 01:00:00 worker (pid 631) had run GET /report for 1.2 s: File "/srv/views.py", line 7 in report
+	//   2026-11-30 00:59:00 worker (pid 633) ran GET /short for 1.1 s
 }
 
 // What a client has sent does nothing to a terminal.
