@@ -94,7 +94,7 @@ func describeBusyLocked(jobs []*Job, now time.Time) string {
 	byName := map[string]*busyKind{}
 	for _, j := range jobs {
 		d := j.describeLocked()
-		name := d.method + " " + d.path[:min(len(d.path), maxNamedPath)]
+		name := d.Method + " " + d.Path[:min(len(d.Path), maxNamedPath)]
 		k := byName[name]
 		if k == nil {
 			k = &busyKind{what: name, oldest: j.Start}

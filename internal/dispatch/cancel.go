@@ -21,12 +21,12 @@ const probeAfter = 500 * time.Millisecond
 func (q *Queue) CancelByClient(j *Job) {
 	asked, cancelled := q.cancel(j)
 	if cancelled {
-		q.host.Debugf("The client of %s %s has gone", asked.method, asked.path)
+		q.host.Debugf("The client of %s has gone", asked)
 		j.request.Kill()
 	}
 }
 
-func (q *Queue) cancel(j *Job) (asked description, cancelled bool) {
+func (q *Queue) cancel(j *Job) (asked Description, cancelled bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {

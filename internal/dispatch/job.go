@@ -31,7 +31,7 @@ type Job struct {
 	queued time.Time   // when it was submitted
 	check  int         // the check of the code that it waits for; see reloadGate
 	left   bool        // the client has
-	asked  description // what it had asked for
+	asked  Description // what it had asked for
 	home   *Home       // of its connection
 
 	id        uint32
@@ -59,8 +59,19 @@ type Job struct {
 	body     bodyWait
 }
 
-// A description is what a request is called in the log.
-type description struct{ method, path string }
+// A Description is what a request is called in the log.
+type Description struct {
+	Method, Path string
+	RequestID    string // empty: it has none
+}
+
+// String returns GET /path, and the id if there is one.
+func (d Description) String() string {
+	if d.RequestID == "" {
+		return d.Method + " " + d.Path
+	}
+	return d.Method + " " + d.Path + " (request " + d.RequestID + ")"
+}
 
 // Begin makes the job ready for the next request of r, which has just come. home is that
 // of its connection. Nothing of the one before may be with the queue.
@@ -159,12 +170,11 @@ func (j *Job) WorkerToken() []byte {
 
 // describeLocked returns what the log calls the request. The connection of a client that
 // has left may be forgetting the head, so what it said is kept.
-func (j *Job) describeLocked() description {
+func (j *Job) describeLocked() Description {
 	if j.left {
 		return j.asked
 	}
-	method, path := j.request.DescribeLocked()
-	return description{method, path}
+	return j.request.DescribeLocked()
 }
 
 // begunBy returns the worker that has begun a request of the queue, nil if none was seen

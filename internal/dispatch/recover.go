@@ -109,7 +109,9 @@ func (w *worker) lostReportLocked(lost []*Job, now time.Time) wire.FromFront {
 			continue
 		}
 		d := j.describeLocked()
-		report.Running = append(report.Running, wire.Running{Method: d.method, Path: d.path, Seconds: now.Sub(j.began).Seconds()})
+		report.Running = append(report.Running, wire.Running{
+			Method: d.Method, Path: d.Path, RequestID: d.RequestID, Seconds: now.Sub(j.began).Seconds(),
+		})
 	}
 	return report
 }

@@ -54,9 +54,9 @@ type Request interface {
 	// IsStreaming reports whether the body comes in parts, as the worker asks for them.
 	IsStreaming() bool
 
-	// DescribeLocked returns the method and the path for the log. It is not called
-	// once the client has left.
-	DescribeLocked() (method, path string)
+	// DescribeLocked returns what the log calls the request. It is not called once the
+	// client has left.
+	DescribeLocked() Description
 	// ClientAddr returns the address that stands for the client in worker_affinity,
 	// an invalid one if there is none.
 	ClientAddr() netip.Addr

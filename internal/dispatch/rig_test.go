@@ -476,11 +476,11 @@ func (c *call) TimeOut(started bool) {
 	}
 }
 
-func (c *call) DescribeLocked() (method, path string) {
+func (c *call) DescribeLocked() Description {
 	if c.left {
 		c.t.Errorf("%s is asked for its head after its client has left", c.path)
 	}
-	return "GET", c.path
+	return Description{Method: "GET", Path: c.path}
 }
 
 func (c *call) Kill() {

@@ -64,7 +64,9 @@ func (q *Queue) Status(now time.Time) (queue status.Queue, loads map[int]status.
 // statusLocked describes a request that runs.
 func (j *Job) statusLocked(now time.Time) status.Running {
 	d := j.describeLocked()
-	r := status.Running{Method: d.method, Path: d.path[:min(len(d.path), maxListedPath)], Seconds: now.Sub(j.began).Seconds()}
+	r := status.Running{
+		Method: d.Method, Path: d.Path[:min(len(d.Path), maxListedPath)], RequestID: d.RequestID, Seconds: now.Sub(j.began).Seconds(),
+	}
 	if addr := j.request.ClientAddr(); addr.IsValid() {
 		r.Client = addr.String()
 	}

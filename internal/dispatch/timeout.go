@@ -192,7 +192,7 @@ func (q *Queue) expireLocked(w *worker, over []*Job, others int, now time.Time) 
 		}
 		d := j.describeLocked()
 		ended = append(ended, expired{j, j.answered, wire.FromFront{
-			Type: wire.TypeTimeout, Age: w.age, Method: d.method, Path: d.path,
+			Type: wire.TypeTimeout, Age: w.age, Method: d.Method, Path: d.Path, RequestID: d.RequestID,
 			Seconds: now.Sub(j.began).Seconds(), Others: others,
 		}})
 		w.expired++

@@ -92,7 +92,7 @@ func (ex *exchange) logRefusal(status, page int) {
 // logCut logs a request that is cut off because its client was too slow.
 func (ex *exchange) logCut(e statusError) {
 	if e.cut != "" {
-		ex.s.log.Infof("%s %s of ip=%s is cut off: %s", ex.req.Method, ex.reported(), ex.remote(), e.cut)
+		ex.s.log.Infof("%s %s of ip=%s is cut off: %s%s", ex.req.Method, ex.reported(), ex.remote(), e.cut, ex.idForLog())
 	}
 }
 

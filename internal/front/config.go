@@ -48,6 +48,8 @@ type config struct {
 	serverHeader   string // the field Server, empty: the default
 	noServerHeader bool   // there is none
 
+	requestIDHeader []byte // nil: requests have no ids
+
 	healthPath []byte // where the server answers questions about its health; empty: nowhere
 
 	asgiExtensions extensionSets // of HTTP requests, as ASGI has them
@@ -102,6 +104,9 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		noServerHeader:        strings.EqualFold(w.ServerHeader, "off"),
 	}
 	c.dispatch.SetKind(w.Kind)
+	if w.RequestIDHeader != "" {
+		c.requestIDHeader = []byte(w.RequestIDHeader)
+	}
 	c.limitConnections = c.connLimit()
 	c.asgiExtensions = newExtensionSets(w.ASGIExtensions)
 	c.maxHead = c.http.MaxHead()

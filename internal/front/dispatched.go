@@ -131,6 +131,6 @@ func (ex *exchange) LeaveLocked(after time.Duration) { ex.webSocket.leaveAt(now(
 func (ex *exchange) IsStreaming() bool { return ex.bodyStream != nil }
 
 // DescribeLocked implements [dispatch.Request].
-func (ex *exchange) DescribeLocked() (method, path string) {
-	return string(ex.req.Method), ex.reported()
+func (ex *exchange) DescribeLocked() dispatch.Description {
+	return dispatch.Description{Method: string(ex.req.Method), Path: ex.reported(), RequestID: string(ex.requestID)}
 }

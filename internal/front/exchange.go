@@ -44,6 +44,7 @@ type exchange struct {
 // sets all of it.
 type requestState struct {
 	cfg        *config // at the time of the request
+	requestID  []byte  // its own memory; nil: it has none
 	normalized normalized
 	joined     map[string][]byte // values of a head with many fields that are not encoded yet
 	bodyStream *bodyStream       // sends more of the body to an ASGI worker

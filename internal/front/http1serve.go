@@ -107,23 +107,25 @@ func (c *conn) beginExchange(cfg *config) {
 	c.skippedLine = false
 	c.ex.begin(cfg)
 	c.out.Begin(c.ex.kind != wire.KindSync)
+	c.ex.identify()
 }
 
 // giveUp answers a request that cannot be read, unless the client has gone.
 func (c *conn) giveUp(err error) {
 	var bad *http1.Error
 	var status statusError
+	id, idField := c.idOfRefused()
 	switch {
 	case errors.As(err, &bad):
-		c.s.log.Warnf("Invalid request from ip=%s: %s", c.info.remote, bad.Text)
-		head, body := http1.ErrorPage(bad.Status, bad.Reason, bad.Message, date(time.Now()))
+		c.s.log.Warnf("Invalid request from ip=%s: %s%s", c.info.remote, bad.Text, idForLog(id))
+		head, body := http1.ErrorPage(bad.Status, bad.Reason, bad.Message, date(time.Now()), idField...)
 		if c.isBusy() { // it has a head
 			c.ex.logRefusal(bad.Status, len(body))
 		}
 		c.answer(head, body)
 	case errors.As(err, &status):
 		if status.log {
-			c.s.log.Errorf("%s", err)
+			c.s.log.Errorf("%s%s", err, idForLog(id))
 		}
 		if c.isBusy() { // it has a head
 			c.ex.logCut(status)
@@ -131,7 +133,7 @@ func (c *conn) giveUp(err error) {
 			c.ex.writeError(status.code)
 			c.out.Finish(false)
 		} else {
-			c.answer(http1.ErrorPage(status.code, http.StatusText(status.code), "", date(time.Now())))
+			c.answer(http1.ErrorPage(status.code, http.StatusText(status.code), "", date(time.Now()), idField...))
 		}
 	default:
 		c.setBusy(false)

@@ -94,13 +94,14 @@ func (st *stream) readRequest() error {
 	if _, err := http1.ParseRequest(&cfg.http2, head, &st.req); err != nil {
 		return err
 	}
+	st.ex.identify()
 	if st.req.Authority != nil && string(st.req.Method) != "CONNECT" {
 		// RFC 9113 section 8.3.1: :path has no host in it.
 		return http1.NewError(http1.InvalidRequestLine, st.req.Target)
 	}
 	st.req.Major, st.req.Minor = 2, 0
 	if st.crowded {
-		st.s.refusals.say(st.s.log, "Refusing a stream of "+st.ex.info.name()+": it has as many as limit_client_streams allows")
+		st.s.refusals.say(st.s.log, "Refusing a stream of "+st.ex.info.name()+": it has as many as limit_client_streams allows"+st.ex.idForLog())
 		return errCrowded
 	}
 	if st.r.ContentLength == 0 { // −1 is that of a body without a declared size
@@ -131,11 +132,14 @@ func (st *stream) giveUp(err error) {
 	var status statusError
 	switch {
 	case errors.As(err, &bad):
-		st.s.log.Warnf("Invalid request from ip=%s: %s", st.ex.info.remote, bad.Text)
+		st.s.log.Warnf("Invalid request from ip=%s: %s%s", st.ex.info.remote, bad.Text, st.ex.idForLog())
 		body := http1.ErrorBody(bad.Reason, bad.Message)
 		st.head = http2Head{pending: true, code: bad.Status, fields: [][2]string{
 			{"Content-Type", "text/html"}, {"Content-Length", strconv.Itoa(len(body))},
 		}}
+		for _, f := range st.ex.appendRequestID(nil) {
+			st.head.fields = append(st.head.fields, [2]string{string(f.Name), string(f.Value)})
+		}
 		if st.req.Major == 2 { // it has a head
 			st.ex.logRefusal(bad.Status, len(body))
 		}
@@ -144,7 +148,7 @@ func (st *stream) giveUp(err error) {
 		st.finish(false)
 	case errors.As(err, &status):
 		if status.log {
-			st.s.log.Errorf("%s", err)
+			st.s.log.Errorf("%s%s", err, st.ex.idForLog())
 		}
 		st.ex.logCut(status)
 		st.ex.writeError(status.code)

@@ -20,7 +20,7 @@ func (ex *exchange) startWith(status []byte, fields []http1.Field, known int64) 
 	if ex.webSocket != nil {
 		ex.webSocket.refuseHandshake()
 	}
-	ex.responseFields = ex.appendAffinity(append(ex.responseFields[:0], fields...))
+	ex.responseFields = ex.appendRequestID(ex.appendAffinity(append(ex.responseFields[:0], fields...)))
 	if ex.replied.IsZero() {
 		ex.replied = time.Now()
 	}
@@ -101,8 +101,8 @@ func (ex *exchange) allowed(data []byte) []byte {
 	case http1.FramingNone:
 		if len(data) > 0 && !ex.head.HeadRequest && !ex.warned {
 			ex.warned = true
-			ex.s.log.Warnf("WSGI app sent body bytes on a no-body response (method=%s status=%d); dropping per RFC 9110.",
-				ex.req.Method, ex.status)
+			ex.s.log.Warnf("WSGI app sent body bytes on a no-body response (method=%s status=%d); dropping per RFC 9110.%s",
+				ex.req.Method, ex.status, ex.idForLog())
 		}
 		return nil
 	case http1.FramingLength:
@@ -164,7 +164,7 @@ func sizeOf(m *wire.Reply, f *os.File) int64 {
 // logNoFile is called when a file did not come with its message, since this process has
 // too many files open.
 func (ex *exchange) logNoFile() {
-	ex.s.log.Errorf("Error handling request %s %s: %s", ex.req.Method, ex.req.Target, unix.EMFILE)
+	ex.s.log.Errorf("Error handling request %s %s: %s%s", ex.req.Method, ex.req.Target, unix.EMFILE, ex.idForLog())
 }
 
 // sendPart sends a part of a file as more of the body, and returns its size. It takes f
@@ -205,7 +205,7 @@ func (ex *exchange) sendTrailers(m *wire.Reply) {
 		return
 	}
 	if err := http1.CheckTrailers(m.Headers); err != nil {
-		ex.s.log.Warnf("Trailers of %s %s dropped: %s", ex.req.Method, ex.reported(), err)
+		ex.s.log.Warnf("Trailers of %s %s dropped: %s%s", ex.req.Method, ex.reported(), err, ex.idForLog())
 		ex.endResponse()
 		return
 	}
@@ -220,7 +220,7 @@ func (ex *exchange) sendHints(m *wire.Reply) {
 		return
 	}
 	if err := ex.to.hints(m.Headers); err != nil {
-		ex.s.log.Warnf("Early hints dropped: %s", err)
+		ex.s.log.Warnf("Early hints dropped: %s%s", err, ex.idForLog())
 	}
 }
 
@@ -228,8 +228,8 @@ func (ex *exchange) sendHints(m *wire.Reply) {
 func (ex *exchange) complete() {
 	keep := ex.head.KeepAlive
 	if ex.framing == http1.FramingLength && ex.remaining > 0 {
-		ex.s.log.Warnf("Response to %s %s is %d bytes shorter than its Content-Length: the connection is closed",
-			ex.req.Method, ex.reported(), ex.remaining)
+		ex.s.log.Warnf("Response to %s %s is %d bytes shorter than its Content-Length: the connection is closed%s",
+			ex.req.Method, ex.reported(), ex.remaining, ex.idForLog())
 		keep = false
 	}
 	ex.s.accessLog.record(ex)
@@ -239,7 +239,7 @@ func (ex *exchange) complete() {
 // badHead answers for an app whose head cannot be sent. last says that no more of the
 // response comes.
 func (ex *exchange) badHead(err error, last bool) {
-	ex.s.log.Errorf("Error handling request %s %s: %s", ex.req.Method, ex.req.Target, err)
+	ex.s.log.Errorf("Error handling request %s %s: %s%s", ex.req.Method, ex.req.Target, err, ex.idForLog())
 	// If more of the response comes, it is for nobody.
 	ex.discarded = true
 	ex.writeError(500)

@@ -151,7 +151,7 @@ func (sk *webSocket) open(m *wire.Reply) error {
 			fields = append(fields, f)
 		}
 	}
-	fields = ex.appendAffinity(fields)
+	fields = ex.appendRequestID(ex.appendAffinity(fields))
 	deflate := ex.cfg.WebSocketCompression && sk.request.Window > 0
 	fields = sk.request.AppendFields(fields, protocol, deflate)
 	if err := sk.transport.accept(fields); err != nil {

@@ -44,12 +44,12 @@ func (c *conn) refuseWebSocket(err error) {
 	if errors.As(err, &refusal) {
 		status = refusal.Status
 	}
-	c.s.log.Warnf("Invalid request from ip=%s: WebSocket handshake: %s", c.info.remote, err)
+	c.s.log.Warnf("Invalid request from ip=%s: WebSocket handshake: %s%s", c.info.remote, err, c.ex.idForLog())
 	var fields []http1.Field
 	if status == 426 {
 		fields = upgradeFields
 	}
-	head, body := http1.ErrorPage(status, http.StatusText(status), err.Error(), date(time.Now()), fields...)
+	head, body := http1.ErrorPage(status, http.StatusText(status), err.Error(), date(time.Now()), c.ex.appendRequestID(fields)...)
 	c.ex.logRefusal(status, len(body))
 	c.answer(head, body)
 }

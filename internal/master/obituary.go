@@ -136,7 +136,11 @@ func (o *obituary) text(msg wire.FromFront) string {
 		if i > 0 {
 			join = ", "
 		}
-		fmt.Fprintf(&b, "%s%s %s (%.1f s)", join, r.Method, r.Path, r.Seconds)
+		fmt.Fprintf(&b, "%s%s %s (%.1f s", join, r.Method, r.Path, r.Seconds)
+		if r.RequestID != "" {
+			b.WriteString(", request " + r.RequestID)
+		}
+		b.WriteByte(')')
 	}
 	if msg.Others > 0 {
 		fmt.Fprintf(&b, " and %d others", msg.Others)

@@ -96,7 +96,7 @@ func decodeFrontStatus(data json.RawMessage) *status.Front {
 func (m *Master) recordDeath(o *obituary, msg wire.FromFront) {
 	d := status.Death{At: m.now(), PID: o.pid, Age: msg.Age, Cause: o.cause, Reason: status.Printable(o.how), Running: o.overTime}
 	for _, r := range msg.Running {
-		d.Running = append(d.Running, status.Running{Method: r.Method, Path: r.Path, Seconds: r.Seconds})
+		d.Running = append(d.Running, status.Running{Method: r.Method, Path: r.Path, RequestID: r.RequestID, Seconds: r.Seconds})
 	}
 	if d.Running == nil {
 		d.Running = []status.Running{}

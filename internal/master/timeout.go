@@ -22,6 +22,9 @@ func (m *Master) timedOut(w *worker, msg wire.FromFront) {
 	}
 	m.stacks.of(w, func(stacks string) {
 		text := fmt.Sprintf("WORKER TIMEOUT (pid:%d): %s %s after %.1f s", w.pid, msg.Method, msg.Path, msg.Seconds)
+		if msg.RequestID != "" {
+			text += " (request " + msg.RequestID + ")"
+		}
 		if msg.Method == "" {
 			text = fmt.Sprintf("WORKER TIMEOUT (pid:%d): the event loop has been blocked for %.1f s, with %d requests", w.pid, msg.Seconds, msg.Blocked)
 		}

@@ -482,6 +482,12 @@ func (c *Config) ServerHeader() string { return value[string](c, "server_header"
 // /startupz, on every address: 200 or 503, with the reason as JSON.
 func (c *Config) HealthPath() string { return value[string](c, "health_path") }
 
+// RequestIDHeader returns the setting request_id_header.
+//
+// Give each request an id, and name the field of its head that has it, such as X-Request-Id:
+// one that a peer in forwarded_allow_ips sends, otherwise a new one.
+func (c *Config) RequestIDHeader() string { return value[string](c, "request_id_header") }
+
 // RootPath returns the setting root_path.
 //
 // The root_path of ASGI apps: where the app is mounted, such as /api.

@@ -7,8 +7,30 @@ import (
 	"strconv"
 	"strings"
 
+	"indrik/internal/http1"
 	"indrik/internal/tlsconf"
 )
+
+// otherwiseUsed are header fields that the server, or every app, reads for something else.
+var otherwiseUsed = []string{
+	"accept", "authorization", "cookie", "expect", "forwarded", "host", "origin", "referer", "set-cookie", "traceparent",
+	"tracestate", "user-agent", "via", "x-forwarded-for", "x-forwarded-proto", "x-request-start",
+}
+
+// mayCarryID reports whether a header field of that name can have the ids of requests. An
+// underscore is what header_map is about.
+func mayCarryID(name string) bool {
+	lower := strings.ToLower(name)
+	if strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.HasPrefix(lower, "-") || len(name) > 64 {
+		return false
+	}
+	for _, prefix := range []string{"accept-", "content-", "sec-", "proxy-", "if-"} {
+		if strings.HasPrefix(lower, prefix) {
+			return false
+		}
+	}
+	return !http1.IsHopByHop([]byte(lower)) && !slices.Contains(otherwiseUsed, lower)
+}
 
 func checkProxyProtocol(v any) (any, error) {
 	switch v := v.(type) {

@@ -65,6 +65,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		ForwardedFor:        c.ForwardedFor(),
 		ServerHeader:        c.ServerHeader(),
 		HealthPath:          c.HealthPath(),
+		RequestIDHeader:     c.RequestIDHeader(),
 		SecureSchemeHeaders: c.SecureSchemeHeaders(),
 		ScriptName:          c.scriptName,
 		Sendfile:            c.Sendfile(),

@@ -12,7 +12,7 @@ var handmade = map[string]bool{"loglevel": true, "proc_name": true, "sendfile": 
 
 // goWords are the parts of names that Go writes in another way than with one capital.
 var goWords = map[string]string{
-	"asgi": "ASGI", "ascii": "ASCII", "ca": "CA", "http": "HTTP", "http2": "HTTP2", "ips": "IPs", "json": "JSON",
+	"asgi": "ASGI", "ascii": "ASCII", "ca": "CA", "http": "HTTP", "http2": "HTTP2", "id": "ID", "ips": "IPs", "json": "JSON",
 	"ssl": "SSL", "tls": "TLS", "uwsgi": "UWSGI", "websocket": "WebSocket", "wsgi": "WSGI",
 }
 

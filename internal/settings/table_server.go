@@ -213,6 +213,12 @@ var serverSettings = []Setting{
 			"200 or 503, with the reason as JSON. The app does not see these requests. Empty: there is none.",
 	},
 	{
+		Name: "request_id_header", Section: sectionServer, Added: true,
+		Flags: []string{"--request-id-header"}, Metavar: "NAME", Kind: KindString, Default: "",
+		Doc: "Give each request an id, and name the field of its head that has it, such as `X-Request-Id`: one that a peer in `forwarded_allow_ips` sends, otherwise a new one. " +
+			"The app finds it in the request, the client in the response; both logs have it. See [observe.md](observe.md#request-ids). Empty: requests have no ids.",
+	},
+	{
 		Name: "root_path", Section: sectionServer,
 		Flags: []string{"--root-path"}, Metavar: "STRING", Kind: KindString, Default: "",
 		Doc:  "The `root_path` of ASGI apps: where the app is mounted, such as `/api`. It is prepended to a `path` that does not begin with it.",

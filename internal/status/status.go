@@ -69,6 +69,8 @@ type Running struct {
 	Path    string  `json:"path"` // without the query
 	Client  string  `json:"client"`
 	Seconds float64 `json:"seconds"`
+
+	RequestID string `json:"request_id,omitempty"` // with the setting request_id_header
 }
 
 // A Front is what the process that holds the connections knows.

@@ -64,7 +64,7 @@ func (s *Status) WriteText(w io.Writer) error {
 				if i > 0 {
 					join = ", "
 				}
-				fmt.Fprintf(&b, "%s%s %s (%s)", join, Printable(r.Method), Printable(r.Path), spellShort(r.Seconds))
+				fmt.Fprintf(&b, "%s%s %s (%s%s)", join, Printable(r.Method), Printable(r.Path), spellShort(r.Seconds), r.requestID())
 			}
 			b.WriteByte('\n')
 		}
@@ -111,12 +111,21 @@ func (s *Status) writeWorkers(b *strings.Builder) {
 			if r.Client != "" {
 				fmt.Fprintf(b, ", for %s", r.Client)
 			}
+			b.WriteString(r.requestID())
 			b.WriteByte('\n')
 		}
 	}
 	if s.Front != nil && s.Front.Unlisted > 0 {
 		fmt.Fprintf(b, "  and %d requests more\n", s.Front.Unlisted)
 	}
+}
+
+// requestID returns what follows a request that has an id.
+func (r *Running) requestID() string {
+	if r.RequestID == "" {
+		return ""
+	}
+	return ", request " + Printable(r.RequestID)
 }
 
 func indent(text string) string {

@@ -167,9 +167,10 @@ type FrontConfig struct {
 	ForwardedAllowIPs   string            `json:"forwarded_allow_ips"`
 	ForwardedFor        string            `json:"forwarded_for"` // asgi, all or none
 	SecureSchemeHeaders map[string]string `json:"secure_scheme_headers"`
-	ServerHeader        string            `json:"server_header"` // empty: the default; off: none
-	HealthPath          string            `json:"health_path"`   // empty: none
-	ScriptName          string            `json:"script_name"`   // $SCRIPT_NAME of the server
+	ServerHeader        string            `json:"server_header"`     // empty: the default; off: none
+	HealthPath          string            `json:"health_path"`       // empty: none
+	RequestIDHeader     string            `json:"request_id_header"` // empty: requests have no ids
+	ScriptName          string            `json:"script_name"`       // $SCRIPT_NAME of the server
 	Sendfile            bool              `json:"sendfile"`
 	Reload              bool              `json:"reload"` // each request asks first whether code has changed
 
@@ -238,12 +239,13 @@ type FromFront struct {
 	Generation int    `json:"generation,omitempty"`
 	Reason     string `json:"reason,omitempty"`
 
-	Method  string  `json:"method,omitempty"`
-	Path    string  `json:"path,omitempty"`
-	Seconds float64 `json:"seconds,omitempty"`
-	Others  int     `json:"others,omitempty"`
-	Blocked int     `json:"blocked,omitempty"`
-	Check   int     `json:"check,omitempty"`
+	Method    string  `json:"method,omitempty"`
+	Path      string  `json:"path,omitempty"`
+	RequestID string  `json:"request_id,omitempty"`
+	Seconds   float64 `json:"seconds,omitempty"`
+	Others    int     `json:"others,omitempty"`
+	Blocked   int     `json:"blocked,omitempty"`
+	Check     int     `json:"check,omitempty"`
 
 	Served  int       `json:"served,omitempty"`
 	Running []Running `json:"running,omitempty"`
@@ -256,6 +258,8 @@ type Running struct {
 	Method  string  `json:"method"`
 	Path    string  `json:"path"` // of the target, without its query
 	Seconds float64 `json:"seconds"`
+
+	RequestID string `json:"request_id,omitempty"`
 }
 
 // ToSpawner is a message from the master to a spawner.

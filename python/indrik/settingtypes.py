@@ -120,6 +120,7 @@ class Settings(TypedDict, total=False):
     header_map: str
     server_header: str
     health_path: str
+    request_id_header: str
     root_path: str
     accesslog: str
     disable_redirect_access_to_syslog: bool
