@@ -199,6 +199,11 @@ func (c *config) mayProxyFor(addr netip.Addr) bool {
 	return c.proxyProtocol != proxyproto.Off && c.mayProxy(addr)
 }
 
+// refuses reports whether a request is refused because of the name of a field.
+func (c *config) refuses(name []byte) bool {
+	return c.HeaderMap == "refuse" && bytes.IndexByte(name, '_') >= 0 && !c.mayForward(name)
+}
+
 // mayForward reports whether a trusted peer may send the field with that name, which has an
 // underscore in it.
 func (c *config) mayForward(name []byte) bool {

@@ -25,12 +25,13 @@ func (ex *exchange) identify() {
 	var said []byte
 	fields, times := ex.req.Fields[:0], 0
 	for _, f := range ex.req.Fields {
-		if !sameName(f.Name, name) {
+		switch {
+		case bytes.EqualFold(f.Name, name):
+			times++
+			said = f.Value
+		case !sameName(f.Name, name), ex.cfg.refuses(f.Name):
 			fields = append(fields, f)
-			continue
 		}
-		times++
-		said = f.Value
 	}
 	if times == 1 && isRequestID(said) && ex.cfg.trusts(ex.info.client) {
 		ex.requestID = bytes.Clone(said) // the head of a WebSocket is not kept
