@@ -26,9 +26,10 @@ var layers = map[string][]string{
 		"internal/wire", "python",
 	},
 	"internal/front": {
-		"internal/accesslog", "internal/account", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outbox",
+		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outbox",
 		"internal/sinks", "internal/proxyproto", "internal/status", "internal/syslog", "internal/tlsconf", "internal/websocket", "internal/wire",
 	},
+	"internal/admin":    {},
 	"internal/control":  {"internal/shlex"},
 	"internal/status":   {},
 	"internal/shlex":    {},

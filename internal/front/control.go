@@ -34,6 +34,7 @@ func (s *server) obey(conn *wire.Conn) {
 		s.carryOut(m, files)
 	}
 	s.queue.Unwatched()
+	s.admin.server.Leave()
 	// The master is gone. Nobody will replace workers or stop this process, so it only
 	// finishes the requests in flight.
 	select {
@@ -151,6 +152,8 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 	case wire.TypePing:
 		s.mu.Lock() // if this is never unlocked, nothing works, and there must be no answer
 		defer s.mu.Unlock()
+	case wire.TypeAdmin:
+		return s.setAdmin(m, files)
 	case wire.TypeStatus: // see answer
 	case wire.TypeTitle:
 		oslayer.SetTitle(m.Title)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 
 	"indrik/internal/http1"
 	"indrik/internal/wire"
@@ -16,42 +17,57 @@ type health struct {
 	Workers int    `json:"workers"`          // how many are ready
 }
 
-// answerHealth answers a request below health_path; it reports false for any other request.
-// No worker takes part in it: a server whose workers are all busy is as healthy as before.
-func (s *server) answerHealth(ex *exchange) bool {
-	name, below := bytes.CutPrefix(ex.req.Path, ex.cfg.healthPath)
-	if !below {
-		return false
-	}
-	var h health
-	switch string(name) {
-	case "/livez":
+// health returns the answer to a question about the health of the server: livez, readyz or
+// startupz. It reports false for any other. No worker takes part in it: a server whose workers
+// are all busy is as healthy as before.
+func (s *server) health(question string) (h health, known bool) {
+	switch question {
+	case "livez":
 		h = health{OK: true, Workers: s.queue.Load().Ready}
-	case "/readyz":
+	case "readyz":
 		h = s.readiness()
-	case "/startupz":
+	case "startupz":
 		load := s.queue.Load()
 		h.Workers, h.OK = load.Ready, load.HasServed
 		if !h.OK {
 			h.Reason = "the first workers are not ready yet"
 		}
 	default:
-		return false
+		return h, false
 	}
-	status := "200 OK"
-	switch method := string(ex.req.Method); {
-	case method != "GET" && method != "HEAD":
-		h, status = health{Reason: "only GET and HEAD are answered here"}, "405 Method Not Allowed"
-	case !h.OK:
-		status = "503 Service Unavailable"
-	}
+	return h, true
+}
+
+// encode returns the body and the code of an answer.
+func (h health) encode() (body []byte, code int) {
 	body, err := json.Marshal(h)
 	if err != nil {
 		panic(fmt.Sprintf("front: health: %s", err)) // its fields have a form in JSON
 	}
+	if !h.OK {
+		return append(body, '\n'), http.StatusServiceUnavailable
+	}
+	return append(body, '\n'), http.StatusOK
+}
+
+// answerHealth answers a request below health_path; it reports false for any other request.
+func (s *server) answerHealth(ex *exchange) bool {
+	name, below := bytes.CutPrefix(ex.req.Path, ex.cfg.healthPath)
+	if !below || len(name) == 0 || name[0] != '/' {
+		return false
+	}
+	h, known := s.health(string(name[1:]))
+	if !known {
+		return false
+	}
+	body, code := h.encode()
+	if method := string(ex.req.Method); method != "GET" && method != "HEAD" {
+		body, _ = health{Reason: "only GET and HEAD are answered here"}.encode()
+		code = http.StatusMethodNotAllowed
+	}
 	ex.Release()
 	ex.respond(&wire.Reply{
-		Kind: wire.ReplyResponse, Status: []byte(status), Body: append(body, '\n'),
+		Kind: wire.ReplyResponse, Status: fmt.Appendf(nil, "%d %s", code, http.StatusText(code)), Body: body,
 		Headers: []http1.Field{
 			{Name: []byte("Content-Type"), Value: []byte("application/json")},
 			{Name: []byte("Cache-Control"), Value: []byte("no-store")},

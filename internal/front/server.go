@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"indrik/internal/account"
+	"indrik/internal/admin"
 	"indrik/internal/dispatch"
 	"indrik/internal/errlog"
 	"indrik/internal/sinks"
@@ -28,6 +29,7 @@ type server struct {
 	queue      *dispatch.Queue
 	sinks      *sinks.Sinks
 	accessLog  accessLog
+	admin      adminAddress
 	current    atomic.Pointer[config] // of the newest generation that serves
 	known      chan struct{}          // closed once current is set
 
@@ -84,6 +86,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.queue = dispatch.NewQueue(host{log, send}, number)
 	s.capacity = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)
+	s.admin.server = admin.NewServer(log, s.adminPages())
 	return s
 }
 

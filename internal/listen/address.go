@@ -3,6 +3,7 @@ package listen
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -73,6 +74,16 @@ func Parse(bind string) (Address, error) {
 		a.Port = int(n)
 	}
 	return a, nil
+}
+
+// IsLoopback reports whether only this machine reaches the address: a unix socket, an address
+// of the loopback interface, or localhost.
+func (a Address) IsLoopback() bool {
+	if a.Network != TCP {
+		return a.Network == Unix
+	}
+	ip, err := netip.ParseAddr(a.Host)
+	return a.Host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // Python returns the address as Python writes it, for log lines such as

@@ -52,20 +52,37 @@ func (c *candidate) bind(next func(error)) {
 		next(err)
 		return
 	}
-	c.bindNext(addrs, nil, nil, bindTries, next)
+	c.bindNext(binding{addrs: addrs, kept: m.front.listeners, tries: bindTries}, func(set []*listen.Listener, err error) {
+		if err != nil {
+			next(err)
+			return
+		}
+		c.listeners = set
+		c.bindAdmin(next)
+	})
 }
 
-// bindNext opens addrs[len(set)] and the addresses after it.
-func (c *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Listener, tries int, next func(error)) {
+// A binding is the opening of some addresses.
+type binding struct {
+	addrs  []listen.Address
+	kept   []*listen.Listener // that are open, and are kept if an address is theirs
+	set    []*listen.Listener // of the addresses, as far as it has come
+	opened []*listen.Listener // of these, those that were not open
+	tries  int
+}
+
+// bindNext opens the next address of b and those after it. It goes on with next, unless c is
+// given up meanwhile.
+func (c *candidate) bindNext(b binding, next func([]*listen.Listener, error)) {
 	m, cfg := c.m, c.cfg
-	for len(set) < len(addrs) {
-		a := addrs[len(set)]
-		if i := slices.IndexFunc(m.front.listeners, func(l *listen.Listener) bool { return l.Same(a) }); i >= 0 {
-			l := m.front.listeners[i]
+	for len(b.set) < len(b.addrs) {
+		a := b.addrs[len(b.set)]
+		if i := slices.IndexFunc(b.kept, func(l *listen.Listener) bool { return l.Same(a) }); i >= 0 {
+			l := b.kept[i]
 			if err := l.Listen(cfg.Backlog()); err != nil {
 				m.log.Debugf("backlog of %s: %s", l.Bind, err)
 			}
-			set = append(set, l)
+			b.set = append(b.set, l)
 			continue
 		}
 		uid, gid := owner(cfg)
@@ -74,7 +91,7 @@ func (c *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Liste
 		})
 		if err == nil {
 			m.front.number(l)
-			set, opened = append(set, l), append(opened, l)
+			b.set, b.opened = append(b.set, l), append(b.opened, l)
 			continue
 		}
 		switch {
@@ -84,14 +101,14 @@ func (c *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Liste
 			m.log.Errorf("Invalid address: %s", a.Python())
 		}
 		m.log.Errorf("connection to %s failed: %s", a.Python(), listen.PythonError(err))
-		if tries--; tries > 0 && !listen.Hopeless(err) {
+		if b.tries--; b.tries > 0 && !listen.Hopeless(err) {
 			m.log.Debugf("Retrying in 1 second.")
 			m.after(bindPause, func() {
 				if c.over {
-					closeListeners(opened)
+					closeListeners(b.opened)
 					return
 				}
-				c.bindNext(addrs, set, opened, tries, next)
+				c.bindNext(b, next)
 			})
 			return
 		}
@@ -99,18 +116,18 @@ func (c *candidate) bindNext(addrs []listen.Address, set, opened []*listen.Liste
 		if advice := listen.Advice(a, err); advice != "" {
 			m.log.Errorf("%s", advice)
 		}
-		closeListeners(opened)
-		next(err)
+		closeListeners(b.opened)
+		next(nil, err)
 		return
 	}
-	c.listeners = set
-	next(nil)
+	next(b.set, nil)
 }
 
 // closeListeners closes the listeners that were opened for c, which is given up.
 func (c *candidate) closeListeners() {
 	closeListeners(slices.DeleteFunc(c.listeners, func(l *listen.Listener) bool { return slices.Contains(c.m.front.listeners, l) }))
 	c.listeners = nil
+	c.closeAdmin()
 }
 
 // takeListeners replaces the listeners by those of c.

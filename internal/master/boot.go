@@ -131,6 +131,7 @@ func (b bootFlow) listening() {
 	m.takeListeners(b.c)
 	m.openControl()
 	m.log.Infof("Listening at: %s (%d)", m.front.urls(m.cfg.TLS()), os.Getpid())
+	m.takeAdmin(b.c)
 	if m.kindIsCertain() {
 		m.logging.tellKind(m.cfg)
 	}

@@ -41,6 +41,7 @@ type Master struct {
 	service  service       // the service manager
 	stacks   stacks        // of processes that hang
 	control  controlSocket // commands of operators
+	admin    adminSocket   // where the front answers those who watch the server
 	ending   ending        // how, and how far, the server ends
 }
 
@@ -104,6 +105,7 @@ func (m *Master) run() int {
 			}
 		}
 		m.control.settle()
+		m.tellAdmin()
 	}
 	return m.ending.code
 }

@@ -180,6 +180,7 @@ func (m *Master) adoptCandidate(c *candidate, logs *logFiles, pid *pidfile.File)
 	m.logging.tellSources(c.python, c.file)
 	c.tellWorkers()
 	m.takeListeners(c)
+	m.takeAdmin(c)
 	if now := m.front.urls(m.cfg.TLS()); now != urls {
 		m.log.Infof("Listening at: %s", now)
 	}

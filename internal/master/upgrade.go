@@ -80,6 +80,9 @@ type link struct {
 	conn    controlConn
 	peer    *os.File // joins their fronts
 	isReady bool     // the successor's workers are ready
+
+	sharesAdmin  bool // the successor has the admin address of this one
+	yieldedAdmin bool // and it is the successor that answers there
 }
 
 // upgradeProtocol is the version of what passes between the masters and the fronts of an
@@ -89,8 +92,9 @@ type link struct {
 const upgradeProtocol = 1
 
 type linkMessage struct {
-	Type  string `json:"type"` // ready, failed or leaving
+	Type  string `json:"type"` // ready, failed, leaving or admin
 	Error string `json:"error,omitempty"`
+	Admin bool   `json:"admin,omitempty"` // of a successor: it has the admin address, too; of the other one: that answers there now
 }
 
 // typeLeaving is the type of the message by which a master says that it serves no more.
@@ -207,6 +211,10 @@ func (m *Master) startSuccessor() error {
 		env = append(env, fmt.Sprintf("%s=%d", envTickets, len(files)))
 		files = append(files, keys)
 	}
+	if l := m.admin.listener; l != nil {
+		env = append(env, fmt.Sprintf("%s=%d", envAdmin, len(files)))
+		files = append(files, l.File)
+	}
 	proc, err := m.sys.start(oslayer.Command{
 		Path: path, Args: m.opts.Argv, Env: env, Dir: m.opts.Dir, Files: files,
 	})
@@ -231,6 +239,8 @@ func (m *Master) startSuccessor() error {
 			}
 		case wire.TypeFailed:
 			m.upgrader.fail(strings.TrimSpace(msg.Error))
+		case wire.TypeAdmin:
+			l.sharesAdmin = msg.Admin
 		default:
 			m.log.Debugf("The successor (pid:%d) says %q, which this version does not know", l.pid, msg.Type)
 		}
@@ -281,7 +291,7 @@ func (m *Master) successorDied(status syscall.WaitStatus) {
 // left in the environment.
 func (m *Master) inherit() error {
 	defer func() {
-		for _, name := range []string{envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets} {
+		for _, name := range []string{envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envAdmin} {
 			m.sys.unsetenv(name)
 		}
 	}()
@@ -318,6 +328,9 @@ func (m *Master) inherit() error {
 	if err := m.inheritTickets(); err != nil {
 		return err
 	}
+	if err := m.inheritAdmin(); err != nil {
+		return err
+	}
 	syscall.CloseOnExec(ends[0])
 	syscall.CloseOnExec(ends[1])
 	conn, err := m.sys.connect(os.NewFile(uintptr(ends[0]), "link"))
@@ -330,7 +343,11 @@ func (m *Master) inherit() error {
 		return fmt.Errorf("\nError: the server that runs speaks version %s of the protocol of upgrades, and this program, indrik %s, version %d: "+
 			"restart the server instead", v, version.Version, upgradeProtocol)
 	}
-	receive[linkMessage](m, conn, nil, m.losePredecessor)
+	receive(m, conn, func(msg linkMessage) {
+		if msg.Type == wire.TypeAdmin {
+			l.yieldedAdmin = msg.Admin
+		}
+	}, m.losePredecessor)
 	return nil
 }
 

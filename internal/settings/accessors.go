@@ -691,6 +691,30 @@ func (c *Config) ControlSocketMode() int { return value[int](c, "control_socket_
 // Make no control socket.
 func (c *Config) ControlSocketDisable() bool { return value[bool](c, "control_socket_disable") }
 
+// AdminBind returns the setting admin_bind.
+//
+// The address at which the server itself answers for people and tools that watch it, besides
+// those of bind: HOST:PORT or unix:PATH.
+func (c *Config) AdminBind() string { return value[string](c, "admin_bind") }
+
+// AdminAllow returns the setting admin_allow.
+//
+// Who may connect to admin_bind: IP addresses and networks, separated by commas, and unix
+// for those who may open its unix socket.
+func (c *Config) AdminAllow() []string { return value[[]string](c, "admin_allow") }
+
+// AdminHosts returns the setting admin_hosts.
+//
+// The names, separated by commas, by which admin_bind may be addressed by browsers; IP
+// addresses always may.
+func (c *Config) AdminHosts() []string { return value[[]string](c, "admin_hosts") }
+
+// AdminTokenFile returns the setting admin_token_file.
+//
+// A file with the secret that whoever sends a command to admin_bind has to know, at least 16
+// characters.
+func (c *Config) AdminTokenFile() string { return value[string](c, "admin_token_file") }
+
 // DirtyApps returns the setting dirty_apps.
 //
 // An app for dirty workers: module:Class or module:Class:N.

@@ -41,6 +41,8 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkWords(s, v)
 	case KindNetworks:
 		return checkNetworks(v)
+	case KindPeers:
+		return checkPeers(v)
 	case KindMap:
 		return checkMap(v)
 	case KindDirectory:
@@ -233,13 +235,21 @@ func checkWords(s *Setting, v any) (any, error) {
 	return list, nil
 }
 
-func checkNetworks(v any) ([]string, error) {
+func checkNetworks(v any) ([]string, error) { return checkNetworksAnd(v, "*") }
+
+// checkPeers takes networks, and the peers of unix sockets, which have no address.
+func checkPeers(v any) ([]string, error) { return checkNetworksAnd(v, "*", PeersUnix) }
+
+// PeersUnix is what stands for the peers of unix sockets in a list of peers.
+const PeersUnix = "unix"
+
+func checkNetworksAnd(v any, words ...string) ([]string, error) {
 	list, err := checkCommaList(v)
 	if err != nil {
 		return nil, err
 	}
 	for i, s := range list {
-		if s == "*" {
+		if slices.Contains(words, s) {
 			continue
 		}
 		if list[i], err = checkNetwork(s); err != nil {

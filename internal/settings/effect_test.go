@@ -48,7 +48,7 @@ func TestEffects(t *testing.T) {
 			continue
 		}
 		v = s.Default
-		if s.Kind == KindNetworks {
+		if s.Kind == KindNetworks || s.Kind == KindPeers {
 			v = strings.Join(s.Default.([]string), ",")
 		}
 		c, err = Resolve("", Layer{Name: "x", Values: map[string]any{s.Name: v}})

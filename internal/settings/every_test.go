@@ -19,6 +19,10 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 		name := []string{"doc.go", "/tmp", "/#section"}[n]
 		return name, name, name
 	}
+	if s.Name == "admin_bind" {
+		address := "127.0.0.1:900" + digit
+		return address, address, address
+	}
 	if s.Name == "health_path" {
 		path := "/" + digit
 		return path, path, path
@@ -58,6 +62,9 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 		return "A" + digit, "A" + digit, []string{"A" + digit}
 	case KindNetworks:
 		return "10.0.0." + digit, "10.0.0." + digit, []string{"10.0.0." + digit}
+	case KindPeers:
+		peers := []string{"unix", "10.0.0.2", "*"}[n]
+		return peers, peers, []string{peers}
 	case KindMap:
 		return "", map[string]any{"X": digit}, map[string]string{"X": digit}
 	case KindDirectory:

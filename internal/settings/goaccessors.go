@@ -69,7 +69,7 @@ func (s *Setting) goType() string {
 		return "int"
 	case KindMap:
 		return "map[string]string"
-	case KindStrings, KindPairs, KindAddresses, KindCommaList, KindNetworks, KindFiles, KindProtocols:
+	case KindStrings, KindPairs, KindAddresses, KindCommaList, KindNetworks, KindPeers, KindFiles, KindProtocols:
 		return "[]string"
 	case KindDict, KindObject, KindAny, KindHook:
 		return ""

@@ -47,7 +47,7 @@ func (s *Setting) pythonType() string {
 		return "Dict[str, str]"
 	case KindDict:
 		return "Dict[str, Any]"
-	case KindStrings, KindPairs, KindAddresses, KindCommaList, KindNetworks, KindFiles, KindProtocols:
+	case KindStrings, KindPairs, KindAddresses, KindCommaList, KindNetworks, KindPeers, KindFiles, KindProtocols:
 		return "Union[str, Sequence[str]]"
 	default:
 		return "str"

@@ -20,6 +20,7 @@ const (
 	KindAddresses                 // []string: where to listen
 	KindCommaList                 // []string: one string, parts separated by commas
 	KindNetworks                  // []string: the same, IP addresses, networks, or *
+	KindPeers                     // []string: the same, and unix for the peers of unix sockets
 	KindMap                       // map[string]string
 	KindDirectory                 // string: an existing directory, made absolute
 	KindUser                      // int: a user id
@@ -54,6 +55,7 @@ var kindNames = [...]string{
 	KindAddresses:     "list of addresses",
 	KindCommaList:     "strings separated by commas",
 	KindNetworks:      "IP addresses and networks separated by commas, or `*`",
+	KindPeers:         "IP addresses, networks and `unix`, separated by commas, or `*`",
 	KindMap:           "dictionary",
 	KindDirectory:     "directory",
 	KindUser:          "user name or id",

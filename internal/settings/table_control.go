@@ -17,6 +17,28 @@ var controlSettings = []Setting{
 		Flags: []string{"--no-control-socket"}, Kind: KindBool, Default: false,
 		Doc: "Make no control socket.",
 	},
+	{
+		Name: "admin_bind", Section: sectionControl, Added: true,
+		Flags: []string{"--admin-bind"}, Metavar: "ADDRESS", Kind: KindString, Default: "",
+		Doc: "The address at which the server itself answers for people and tools that watch it, besides those of `bind`: `HOST:PORT` or `unix:PATH`. " +
+			"It has `/livez`, `/readyz` and `/startupz`. Empty: there is none. A unix socket gets the mode that `umask` leaves.",
+	},
+	{
+		Name: "admin_allow", Section: sectionControl, Added: true,
+		Flags: []string{"--admin-allow"}, Metavar: "STRING", Kind: KindPeers, Default: []string{"127.0.0.0/8", "::1", PeersUnix},
+		Doc: "Who may connect to `admin_bind`: IP addresses and networks, separated by commas, and `unix` for those who may open its unix socket. `*` is everybody.",
+	},
+	{
+		Name: "admin_hosts", Section: sectionControl, Added: true,
+		Flags: []string{"--admin-hosts"}, Metavar: "STRING", Kind: KindCommaList, Default: []string{"localhost"},
+		Doc: "The names, separated by commas, by which `admin_bind` may be addressed by browsers; IP addresses always may. A name that somebody else has made to mean this address is not answered. " +
+			"The paths for probes and scrapers are answered under any name.",
+	},
+	{
+		Name: "admin_token_file", Section: sectionControl, Added: true,
+		Flags: []string{"--admin-token-file"}, Metavar: "PATH", Kind: KindString, Default: "",
+		Doc: "A file with the secret that whoever sends a command to `admin_bind` has to know, at least 16 characters. Only its owner and group may be able to read it. Empty: no commands are taken there.",
+	},
 }
 
 const noDirty = "there are no dirty workers"

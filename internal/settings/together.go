@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"indrik/internal/http1"
+	"indrik/internal/listen"
 	"indrik/internal/tlsconf"
 )
 
@@ -38,6 +39,9 @@ func (c *Config) together() error {
 	}
 	c.checkHTTP2()
 	c.checkUsers()
+	if err := c.checkAdmin(); err != nil {
+		return err
+	}
 	return c.checkTLS()
 }
 
@@ -52,6 +56,38 @@ func (c *Config) wrong(name string, err error) error {
 
 // TLS reports whether the server speaks TLS.
 func (c *Config) TLS() bool { return c.Certfile() != "" }
+
+// checkAdmin reports what is wrong with admin_bind, and who can reach it that perhaps should
+// not.
+func (c *Config) checkAdmin() error {
+	if c.AdminBind() == "" {
+		for _, name := range []string{"admin_allow", "admin_hosts", "admin_token_file"} {
+			if c.IsSet(name) && c.Print(name) != pyStr(Lookup(name).Default) {
+				c.warn("%s (%s) has no effect: there is no admin_bind", name, c.Source(name))
+			}
+		}
+		return nil
+	}
+	address, err := listen.Parse(c.AdminBind())
+	switch {
+	case err != nil:
+		return c.wrong("admin_bind", err)
+	case address.Network == listen.FD:
+		return c.wrong("admin_bind", errors.New("not HOST:PORT or unix:PATH: the server opens this address itself"))
+	case address.Network == listen.TCP && !strings.Contains(strings.TrimPrefix(c.AdminBind(), "tcp://"), ":"):
+		return c.wrong("admin_bind", errors.New("there is no port: it is HOST:PORT or unix:PATH"))
+	}
+	for _, bind := range c.Bind() {
+		if other, err := listen.Parse(bind); err == nil && other == address && (address.Network == listen.Unix || address.Port != 0) {
+			return c.wrong("admin_bind", errors.New("clients have this address: it is in bind"))
+		}
+	}
+	if address.Network == listen.TCP && !address.IsLoopback() && c.AdminTokenFile() == "" {
+		c.warn("admin_bind (%s) is %s, which other machines may reach: admin_allow is %s; commands are not taken there, since there is no admin_token_file",
+			c.Source("admin_bind"), c.AdminBind(), strings.Join(c.AdminAllow(), ","))
+	}
+	return nil
+}
 
 // checkTLS reports settings with which TLS, or a part of it, would silently be off.
 func (c *Config) checkTLS() error {

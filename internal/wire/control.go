@@ -23,6 +23,7 @@ const (
 	TypeSecrets    = "secrets"
 	TypeChecked    = "checked"
 	TypeStatus     = "status"
+	TypeAdmin      = "admin" // also between the masters of an upgrade
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -115,6 +116,14 @@ type ToFront struct {
 	Statsd     *Statsd      `json:"statsd,omitempty"`
 	Title      string       `json:"title,omitempty"`
 	Check      int          `json:"check,omitempty"`
+	Admin      *Admin       `json:"admin,omitempty"` // nil: nothing is answered at an admin address
+}
+
+// Admin says how the admin address is answered.
+type Admin struct {
+	Listener
+	Allow []string `json:"allow"` // the setting admin_allow
+	Hosts []string `json:"hosts"` // admin_hosts
 }
 
 // A Listener names a listening socket that goes with a message.

@@ -164,6 +164,10 @@ class Settings(TypedDict, total=False):
     control_socket: str
     control_socket_mode: int
     control_socket_disable: bool
+    admin_bind: str
+    admin_allow: Union[str, Sequence[str]]
+    admin_hosts: Union[str, Sequence[str]]
+    admin_token_file: str
     dirty_apps: Union[str, Sequence[str]]
     dirty_workers: int
     dirty_timeout: int

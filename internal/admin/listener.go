@@ -1,0 +1,162 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	maxConns     = 64
+	maxPeerConns = 32 // from one address
+	maxStrangers = 8  // of peers that are not allowed
+	acceptEvery  = time.Second / 200
+	acceptBurst  = 100
+	acceptPause  = 100 * time.Millisecond // after an error such as too many open files
+)
+
+// A listener accepts no more connections than there are places for. The connection that
+// has done nothing for the longest time makes room for a new one: first one without a
+// request, then one whose client reads slowly.
+type listener struct {
+	net.Listener
+	admits func(netip.Addr) bool
+	closed chan struct{}
+	close  sync.Once
+	full   time.Time // when acceptBurst connections may come at once again
+
+	mu sync.Mutex
+	// +checklocks:mu
+	conns []*conn // the one that changed its state last is the last one
+}
+
+// A conn is a connection that has a place.
+type conn struct {
+	net.Conn
+	ln       *listener
+	peer     netip.Addr
+	stranger bool
+	active   bool // a request is being answered
+}
+
+func newListener(ln net.Listener, admits func(netip.Addr) bool) *listener {
+	return &listener{Listener: ln, admits: admits, closed: make(chan struct{})}
+}
+
+// Accept implements [net.Listener]. It outlasts errors that pass.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		l.pace()
+		nc, err := l.Listener.Accept()
+		if err == nil {
+			return l.place(nc), nil
+		}
+		select {
+		case <-l.closed:
+			return nil, http.ErrServerClosed
+		case <-time.After(acceptPause):
+		}
+	}
+}
+
+// pace waits until the next connection may be accepted.
+func (l *listener) pace() {
+	now := time.Now()
+	if l.full.Before(now) {
+		l.full = now
+	}
+	l.full = l.full.Add(acceptEvery)
+	if wait := l.full.Sub(now) - acceptBurst*acceptEvery; wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-l.closed:
+		}
+	}
+}
+
+// Close implements [net.Listener].
+func (l *listener) Close() (err error) {
+	l.close.Do(func() {
+		close(l.closed)
+		err = l.Listener.Close()
+	})
+	return err
+}
+
+// place gives a connection a place.
+func (l *listener) place(nc net.Conn) *conn {
+	peer := peerOf(nc.RemoteAddr().String())
+	c := &conn{Conn: nc, ln: l, peer: peer, stranger: !l.admits(peer)}
+	l.mu.Lock()
+	all, ofPeer := 0, 0
+	for _, other := range l.conns {
+		if other.stranger == c.stranger {
+			all++
+			if other.peer == peer {
+				ofPeer++
+			}
+		}
+	}
+	var gone *conn
+	switch {
+	case c.stranger && all >= maxStrangers, !c.stranger && all >= maxConns:
+		gone = l.oldestLocked(func(other *conn) bool { return other.stranger == c.stranger })
+	case ofPeer >= maxPeerConns:
+		gone = l.oldestLocked(func(other *conn) bool { return other.stranger == c.stranger && other.peer == peer })
+	}
+	l.conns = append(l.conns, c)
+	l.mu.Unlock()
+	if gone != nil {
+		gone.Close()
+	}
+	return c
+}
+
+// oldestLocked removes and returns the connection that makes room.
+// +checklocks:l.mu
+func (l *listener) oldestLocked(may func(*conn) bool) *conn {
+	for _, active := range []bool{false, true} {
+		for _, c := range l.conns {
+			if c.active == active && may(c) {
+				l.removeLocked(c)
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// +checklocks:l.mu
+func (l *listener) removeLocked(c *conn) bool {
+	for i, other := range l.conns {
+		if other == c {
+			l.conns = append(l.conns[:i], l.conns[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// changed notes what a connection does: see [http.Server.ConnState].
+func (l *listener) changed(nc net.Conn, state http.ConnState) {
+	c := nc.(*conn)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch state {
+	case http.StateActive, http.StateIdle:
+		if l.removeLocked(c) { // otherwise it has made room
+			c.active = state == http.StateActive
+			l.conns = append(l.conns, c)
+		}
+	}
+}
+
+// Close implements [net.Conn].
+func (c *conn) Close() error {
+	c.ln.mu.Lock()
+	c.ln.removeLocked(c)
+	c.ln.mu.Unlock()
+	return c.Conn.Close()
+}

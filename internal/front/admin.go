@@ -1,0 +1,66 @@
+package front
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+
+	"indrik/internal/admin"
+	"indrik/internal/wire"
+)
+
+// An adminAddress is the listener for those who watch the server; the control goroutine
+// alone uses it. It is no [listener]: a drain does not close it, and its connections are no
+// clients of the app.
+type adminAddress struct {
+	server *admin.Server
+	id     int // of the listener, 0: there is none
+}
+
+// adminPages are what is answered at the admin address.
+func (s *server) adminPages() []admin.Page {
+	return []admin.Page{
+		s.healthPage("livez"), s.healthPage("readyz"), s.healthPage("startupz"),
+	}
+}
+
+// healthPage answers a question about the health of the server.
+func (s *server) healthPage(question string) admin.Page {
+	answer := func(w http.ResponseWriter, _ *http.Request) {
+		h, _ := s.health(question)
+		body, code := h.encode()
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_, _ = w.Write(body) // the client has gone
+	}
+	return admin.Page{Path: "/" + question, Handler: http.HandlerFunc(answer), AnyHost: true}
+}
+
+// setAdmin answers at the admin address that the master gives, and at no other.
+func (s *server) setAdmin(m wire.ToFront, files []*os.File) error {
+	if m.Admin == nil {
+		wire.CloseAll(files)
+		s.admin.id = 0
+		s.admin.server.Leave()
+		return nil
+	}
+	if len(files) != 1 {
+		return incomplete(m, files)
+	}
+	defer files[0].Close()
+	s.admin.server.Admit(admin.Access{Allow: m.Admin.Allow, Hosts: m.Admin.Hosts})
+	if m.Admin.ID == s.admin.id {
+		return nil
+	}
+	ln, err := net.FileListener(files[0])
+	if err != nil {
+		return fmt.Errorf("cannot accept on the admin address %s: %w", m.Admin.Bind, err)
+	}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // the file is the master's
+	}
+	s.admin.id = m.Admin.ID
+	s.admin.server.Serve(ln)
+	return nil
+}
