@@ -74,7 +74,8 @@ type serverStatus struct {
 		OK     bool
 		Reason string
 	} `json:"last_reload"`
-	Deaths []struct {
+	LastReloads []struct{ OK bool } `json:"last_reloads"`
+	Deaths      []struct {
 		PID           int
 		Cause, Reason string
 		Running       []struct{ Method, Path string }
@@ -220,6 +221,8 @@ func TestSubcommands(t *testing.T) {
 	}
 	if st := statusOf(t, s); st.LastReload == nil || st.LastReload.OK || !strings.Contains(st.LastReload.Reason, "broken for a test") {
 		t.Errorf("after it: %+v", st.LastReload)
+	} else if l := st.LastReloads; len(l) != 2 || l[0].OK || !l[1].OK {
+		t.Errorf("the last reloads: %+v", l)
 	}
 	s.WriteFile("webapp.py", versioned("3"))
 	done(t, s, "scale", "4")

@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	},
 	"internal/admin":    {},
 	"internal/control":  {"internal/shlex"},
+	"internal/liveview": {},
 	"internal/status":   {},
 	"internal/shlex":    {},
 	"internal/dispatch": {"internal/account", "internal/status", "internal/wire"},

@@ -385,7 +385,11 @@ func (m *Master) reloaded(begun time.Time, f *failure) {
 	} else {
 		m.control.history.reloads++
 	}
-	m.control.history.lastReload = r
+	h := &m.control.history
+	h.lastReload = r
+	kept := *r
+	kept.Reason = kept.Reason[max(0, len(kept.Reason)-maxReason):]
+	h.lastReloads = append([]status.Reload{kept}, h.lastReloads[:min(len(h.lastReloads), maxReloads-1)]...)
 }
 
 func (m *Master) reloadsEnded() int {

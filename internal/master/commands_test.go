@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -160,6 +161,23 @@ func TestReloadCommand(t *testing.T) {
 		w.signal(syscall.SIGTERM)
 		w.expectReply(r, "the reload was given up")
 		w.expectReply(w.command("reload and wait"), "it cannot be reloaded")
+	})
+}
+
+// The last reloads are kept, with the end of a reason that is long.
+func TestReloadsThatAreKept(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		for i := range maxReloads + 5 {
+			w.m.reloaded(w.m.now(), &failure{text: fmt.Sprint(i, strings.Repeat("x", maxReason), "the end")})
+		}
+		w.m.reloaded(w.m.now(), nil)
+		kept := w.m.status(nil).LastReloads
+		if len(kept) != maxReloads || !kept[0].OK || kept[1].OK {
+			t.Fatalf("%d reloads are kept", len(kept))
+		}
+		if r := kept[1].Reason; len(r) != maxReason || !strings.HasSuffix(r, "the end") {
+			t.Errorf("a reason of %d bytes", len(r))
+		}
 	})
 }
 

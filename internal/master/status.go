@@ -13,14 +13,20 @@ import (
 type history struct {
 	reloads, failedReloads int // so far
 	lastReload             *status.Reload
+	lastReloads            []status.Reload
 	deaths                 []status.Death
 	byCause                map[status.Cause]int // deaths so far
 	recycled               int                  // workers that had served max_requests, so far
 	slow                   []status.SlowRequest
 }
 
-// maxDeaths is how many deaths of workers a status tells of.
-const maxDeaths = 20
+// What a status tells of the past: how many deaths of workers, how many reloads, and how many
+// bytes of the reason of each reload, whose traceback has what matters at its end.
+const (
+	maxDeaths  = 20
+	maxReloads = 10
+	maxReason  = 8 << 10
+)
 
 // status returns the status of the server, with what the front knows, or nil.
 func (m *Master) status(front *status.Front) *status.Status {
@@ -29,7 +35,7 @@ func (m *Master) status(front *status.Front) *status.Status {
 		Version: version.Version, State: m.state.String(), Role: "master", PID: os.Getpid(),
 		Started: m.service.started, Uptime: now.Sub(m.service.started).Seconds(),
 		Target: m.pool.target, Listeners: m.shownListeners(), Workers: []status.Worker{}, Front: front,
-		Reloads: m.control.history.reloads, FailedReloads: m.control.history.failedReloads, LastReload: m.control.history.lastReload, Spawned: m.pool.lastAge, Killed: m.pool.kills,
+		Reloads: m.control.history.reloads, FailedReloads: m.control.history.failedReloads, LastReload: m.control.history.lastReload, LastReloads: m.control.history.lastReloads, Spawned: m.pool.lastAge, Killed: m.pool.kills,
 		Deaths: m.control.history.deaths, DeathsByCause: map[status.Cause]int{}, Recycled: m.control.history.recycled, Slow: m.control.history.slow,
 	}
 	for _, c := range status.Causes {

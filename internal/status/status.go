@@ -22,10 +22,11 @@ type Status struct {
 	Successor     int        `json:"successor,omitempty"`
 	Reloads       int        `json:"reloads"` // that succeeded
 	FailedReloads int        `json:"failed_reloads"`
-	LastReload    *Reload    `json:"last_reload"` // null: there was none
-	Spawned       int        `json:"spawned"`     // workers since the start
-	Killed        int        `json:"killed"`      // workers by this master, since they did not end
-	Deaths        []Death    `json:"deaths"`      // the last ones, the newest first
+	LastReload    *Reload    `json:"last_reload"`  // null: there was none
+	LastReloads   []Reload   `json:"last_reloads"` // the newest first; of a long reason they have only the end
+	Spawned       int        `json:"spawned"`      // workers since the start
+	Killed        int        `json:"killed"`       // workers by this master, since they did not end
+	Deaths        []Death    `json:"deaths"`       // the last ones, the newest first
 
 	DeathsByCause map[Cause]int `json:"deaths_by_cause"` // since the start; it has every cause
 	Recycled      int           `json:"recycled"`        // workers replaced since they had served max_requests
