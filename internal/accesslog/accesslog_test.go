@@ -31,6 +31,10 @@ func record() *Record {
 		Start:      time.Date(2026, 8, 22, 11, 10, 4, 0, time.UTC),
 		Duration:   2*time.Second + 34*time.Millisecond + 567*time.Microsecond,
 		Pid:        3971,
+		RequestID:  []byte("id-1"),
+		Waited:     1234567,
+		Ran:        2 * time.Second,
+		Balancer:   func() time.Duration { return 1500 * time.Microsecond },
 		Request: get(map[string]string{
 			"Referer": "http://example.org/", "User-Agent": `curl "x"`,
 			"Authorization": "Basic QWxhZGRpbjpvcGVuOnNlc2FtZQ==", "X-Empty": "",
@@ -56,6 +60,7 @@ func TestAtoms(t *testing.T) {
 	for _, c := range []struct{ format, want string }{
 		{`%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`,
 			`203.0.113.7 - Aladdin [22/Aug/2026:13:10:06 +0200] "GET /a%20b?x=1 HTTP/1.1" 200 512 "http://example.org/" "curl \"x\""`},
+		{"%(request_id)s %(trace_id)s %(balancer)s %(queue)s %(app)s", "id-1 - 0.001500 0.001234 2.000000"},
 		{"%(m)s|%(U)s|%(q)s|%(H)s", "GET|/a b|x=1|HTTP/1.1"},
 		{"%(B)s %(B)d %(T)s %(M)s %(D)d %(L)s", "512 512 2 2034 2034567 2.034567"},
 		{"%(p)s", "<3971>"},

@@ -37,6 +37,27 @@ var atoms = map[string]func(dst []byte, r *Record, _ string) []byte{
 	"p": func(dst []byte, r *Record, _ string) []byte {
 		return append(strconv.AppendInt(append(dst, '<'), int64(r.Pid), 10), '>')
 	},
+
+	// Those that Gunicorn does not have.
+	"request_id": func(dst []byte, r *Record, _ string) []byte { return appendText(dst, r, r.RequestID) },
+	"trace_id":   func(dst []byte, r *Record, _ string) []byte { return appendText(dst, r, r.TraceID) },
+	"balancer":   func(dst []byte, r *Record, _ string) []byte { return appendTime(dst, r.balancer(), time.Second) },
+	"queue":      func(dst []byte, r *Record, _ string) []byte { return appendTime(dst, r.Waited, time.Second) },
+	"app":        func(dst []byte, r *Record, _ string) []byte { return appendTime(dst, r.Ran, time.Second) },
+}
+
+// ownAtoms are those that Gunicorn does not have.
+var ownAtoms = []string{"request_id", "trace_id", "balancer", "queue", "app"}
+
+// OwnAtoms returns the values of the atoms that Gunicorn does not have, as they are, for
+// Python's logging.
+func (r *Record) OwnAtoms() map[string]string {
+	r.raw = true
+	values := make(map[string]string, len(ownAtoms))
+	for _, name := range ownAtoms {
+		values[name] = string(atoms[name](nil, r, ""))
+	}
+	return values
 }
 
 // isNumber reports whether an atom may have the conversion d: for Gunicorn the others
@@ -78,7 +99,11 @@ func appendGot(r *Record, dst []byte, get func(string) []byte, name string) []by
 	if get == nil {
 		return append(dst, '-')
 	}
-	value := get(name)
+	return appendText(dst, r, get(name))
+}
+
+// appendText writes a value, or "-" if it is absent.
+func appendText(dst []byte, r *Record, value []byte) []byte {
 	if value == nil {
 		return append(dst, '-')
 	}
@@ -96,9 +121,24 @@ func appendDuration(dst []byte, r *Record, unit time.Duration) []byte {
 	return strconv.AppendInt(dst, int64(max(r.Duration, 0)/unit), 10)
 }
 
-// appendSeconds writes seconds with six digits behind the point.
+// appendTime writes a time that may not be known: in seconds with six digits behind the
+// point, or as a whole number of nanoseconds.
+func appendTime(dst []byte, d, unit time.Duration) []byte {
+	switch {
+	case d == 0:
+		return append(dst, '-')
+	case unit == time.Nanosecond:
+		return strconv.AppendInt(dst, int64(d), 10)
+	}
+	return appendDecimal(dst, d)
+}
+
 func appendSeconds(dst []byte, r *Record, _ string) []byte {
-	d := max(r.Duration, 0)
+	return appendDecimal(dst, max(r.Duration, 0))
+}
+
+// appendDecimal writes seconds with six digits behind the point.
+func appendDecimal(dst []byte, d time.Duration) []byte {
 	dst = strconv.AppendInt(dst, int64(d/time.Second), 10)
 	dst = append(dst, '.')
 	start := len(dst)

@@ -200,11 +200,22 @@ type Record struct {
 	Duration   time.Duration
 	Pid        int // the process that served it
 
+	RequestID, TraceID []byte               // nil: it has none
+	Waited, Ran        time.Duration        // in the queue, and in the app; 0: not known
+	Balancer           func() time.Duration // how long it took to come here, as a proxy says; 0, or nil: not known
+
 	Request  func(name string) []byte // a header field of the request
 	Response func(name string) []byte // a header field of the response
 	Environ  func(name string) []byte // a variable of the WSGI environ
 
 	raw bool // values are escaped later
+}
+
+func (r *Record) balancer() time.Duration {
+	if r.Balancer == nil {
+		return 0
+	}
+	return r.Balancer()
 }
 
 // Append adds the line for r to dst, without a newline.

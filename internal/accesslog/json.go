@@ -137,6 +137,11 @@ var fields = []field{
 	{"duration", "event.duration", bare, atoms["L"], ""},
 	{"referer", "http.request.referrer", text, atoms["f"], ""},
 	{"user_agent", "user_agent.original", text, atoms["a"], ""},
+	{"request_id", "http.request.id", text, atoms["request_id"], ""},
+	{"trace_id", "trace.id", text, atoms["trace_id"], ""},
+	{"balancer", "indrik.balancer", bare, atoms["balancer"], ""},
+	{"queue", "indrik.queue", bare, atoms["queue"], ""},
+	{"app", "indrik.app", bare, atoms["app"], ""},
 }
 
 // TimeFormat is the time of lines in JSON: RFC 3339, with microseconds.
@@ -159,6 +164,12 @@ func JSON(ecs bool) *Format {
 			switch name {
 			case "event.duration":
 				p.write = func(dst []byte, r *Record, _ string) []byte { return appendDuration(dst, r, time.Nanosecond) }
+			case "indrik.balancer":
+				p.write = func(dst []byte, r *Record, _ string) []byte { return appendTime(dst, r.balancer(), time.Nanosecond) }
+			case "indrik.queue":
+				p.write = func(dst []byte, r *Record, _ string) []byte { return appendTime(dst, r.Waited, time.Nanosecond) }
+			case "indrik.app":
+				p.write = func(dst []byte, r *Record, _ string) []byte { return appendTime(dst, r.Ran, time.Nanosecond) }
 			case "http.version":
 				p.write = func(dst []byte, r *Record, _ string) []byte {
 					return append(dst, strings.TrimPrefix(r.Proto, "HTTP/")...)

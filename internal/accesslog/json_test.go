@@ -57,11 +57,13 @@ func TestBuiltInJSON(t *testing.T) {
 	for ecs, want := range map[bool]string{
 		false: `{"time":"2026-08-22T13:10:06.034567+02:00","level":"info","logger":"gunicorn.access","pid":3971,` +
 			`"remote_addr":"203.0.113.7","user":"Aladdin","method":"GET","host":null,"path":"/a b","query":"x=1","protocol":"HTTP/1.1",` +
-			`"status":200,"bytes":512,"duration":2.034567,"referer":"http://example.org/","user_agent":"curl \"x\""}`,
+			`"status":200,"bytes":512,"duration":2.034567,"referer":"http://example.org/","user_agent":"curl \"x\"",` +
+			`"request_id":"id-1","trace_id":null,"balancer":0.001500,"queue":0.001234,"app":2.000000}`,
 		true: `{"@timestamp":"2026-08-22T13:10:06.034567+02:00","log.level":"info","log.logger":"gunicorn.access","process.pid":3971,` +
 			`"client.address":"203.0.113.7","user.name":"Aladdin","http.request.method":"GET","url.domain":null,"url.path":"/a b","url.query":"x=1",` +
 			`"http.version":"1.1","http.response.status_code":200,"http.response.body.bytes":512,"event.duration":2034567000,` +
-			`"http.request.referrer":"http://example.org/","user_agent.original":"curl \"x\"","ecs.version":"8.11.0"}`,
+			`"http.request.referrer":"http://example.org/","user_agent.original":"curl \"x\"",` +
+			`"http.request.id":"id-1","trace.id":null,"indrik.balancer":1500000,"indrik.queue":1234567,"indrik.app":2000000000,"ecs.version":"8.11.0"}`,
 	} {
 		if got := string(JSON(ecs).Append(nil, record())); got != want {
 			t.Errorf("\n got %s\nwant %s", got, want)

@@ -61,6 +61,10 @@ func (a *accessLog) record(ex *exchange) {
 		Start:      ex.Start,
 		Duration:   time.Since(ex.Start),
 		Pid:        ex.PID,
+		RequestID:  ex.requestID,
+		Waited:     ex.Waited(),
+		Ran:        ex.Ran(),
+		Balancer:   ex.balancerTime,
 		Request:    func(name string) []byte { return lastField(ex.appFields(), name) },
 		Response:   func(name string) []byte { return lastField(ex.responseFields, name) },
 		Environ:    ex.variable,
@@ -110,7 +114,14 @@ func (ex *exchange) logRecord() *wire.LogRecord {
 		Status:   strings.TrimSpace(strconv.Itoa(ex.status) + " " + http.StatusText(ex.status)),
 		Sent:     ex.sent,
 		Micros:   time.Since(ex.Start).Microseconds(),
+		Atoms:    ex.ownAtoms(),
 	}
+}
+
+// ownAtoms returns the atoms of the access log that only this process knows.
+func (ex *exchange) ownAtoms() map[string]string {
+	r := accesslog.Record{RequestID: ex.requestID, Waited: ex.Waited(), Ran: ex.Ran(), Balancer: ex.balancerTime}
+	return r.OwnAtoms()
 }
 
 func pairs(fields []http1.Field) [][2]string {

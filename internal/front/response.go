@@ -21,6 +21,9 @@ func (ex *exchange) startWith(status []byte, fields []http1.Field, known int64) 
 		ex.webSocket.refuseHandshake()
 	}
 	ex.responseFields = ex.appendRequestID(ex.appendAffinity(append(ex.responseFields[:0], fields...)))
+	if ex.cfg.ServerTiming {
+		ex.responseFields = ex.appendServerTiming(ex.responseFields)
+	}
 	if ex.replied.IsZero() {
 		ex.replied = time.Now()
 	}

@@ -488,6 +488,12 @@ func (c *Config) HealthPath() string { return value[string](c, "health_path") }
 // one that a peer in forwarded_allow_ips sends, otherwise a new one.
 func (c *Config) RequestIDHeader() string { return value[string](c, "request_id_header") }
 
+// ServerTiming returns the setting server_timing.
+//
+// Tell clients, in a field Server-Timing of each response, how long the request has waited
+// and run; browsers show it.
+func (c *Config) ServerTiming() bool { return value[bool](c, "server_timing") }
+
 // RootPath returns the setting root_path.
 //
 // The root_path of ASGI apps: where the app is mounted, such as /api.

@@ -66,6 +66,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		ServerHeader:        c.ServerHeader(),
 		HealthPath:          c.HealthPath(),
 		RequestIDHeader:     c.RequestIDHeader(),
+		ServerTiming:        c.ServerTiming(),
 		SecureSchemeHeaders: c.SecureSchemeHeaders(),
 		ScriptName:          c.scriptName,
 		Sendfile:            c.Sendfile(),

@@ -219,6 +219,12 @@ var serverSettings = []Setting{
 			"The app finds it in the request, the client in the response; both logs have it. See [observe.md](observe.md#request-ids). Empty: requests have no ids.",
 	},
 	{
+		Name: "server_timing", Section: sectionServer, Added: true,
+		Flags: []string{"--server-timing"}, Kind: KindBool, Default: false,
+		Doc: "Tell clients, in a field `Server-Timing` of each response, how long the request has waited and run; browsers show it. Every client can read it. " +
+			"See [observe.md](observe.md#timing).",
+	},
+	{
 		Name: "root_path", Section: sectionServer,
 		Flags: []string{"--root-path"}, Metavar: "STRING", Kind: KindString, Default: "",
 		Doc:  "The `root_path` of ASGI apps: where the app is mounted, such as `/api`. It is prepended to a `path` that does not begin with it.",

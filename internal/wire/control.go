@@ -179,7 +179,8 @@ type FrontConfig struct {
 	ServerHeader        string            `json:"server_header"`     // empty: the default; off: none
 	HealthPath          string            `json:"health_path"`       // empty: none
 	RequestIDHeader     string            `json:"request_id_header"` // empty: requests have no ids
-	ScriptName          string            `json:"script_name"`       // $SCRIPT_NAME of the server
+	ServerTiming        bool              `json:"server_timing"`
+	ScriptName          string            `json:"script_name"` // $SCRIPT_NAME of the server
 	Sendfile            bool              `json:"sendfile"`
 	Reload              bool              `json:"reload"` // each request asks first whether code has changed
 

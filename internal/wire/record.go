@@ -25,6 +25,7 @@ type LogRecord struct {
 	Status   string            `json:"status,omitempty"` // 200 OK
 	Sent     int64             `json:"sent,omitempty"`   // bytes of the body
 	Micros   int64             `json:"micros,omitempty"` // duration
+	Atoms    map[string]string `json:"atoms,omitempty"`  // values for access_log_format that are known to the front alone
 }
 
 // Python's numbers of the levels.

@@ -172,6 +172,9 @@ class Logger:
             if hasattr(pairs, "items"):
                 pairs = list(pairs.items())
             atoms.update(("{%s}%s" % (name.lower(), kind), value) for name, value in pairs)
+        known = getattr(resp, "atoms", None)
+        if isinstance(known, dict):
+            atoms.update(known)
         return atoms
 
     @property

@@ -157,6 +157,11 @@ _ACCESS = (
     ("duration", "event.duration", "D"),
     ("referer", "http.request.referrer", "f"),
     ("user_agent", "user_agent.original", "a"),
+    ("request_id", "http.request.id", "request_id"),
+    ("trace_id", "trace.id", "trace_id"),
+    ("balancer", "indrik.balancer", "balancer"),
+    ("queue", "indrik.queue", "queue"),
+    ("app", "indrik.app", "app"),
 )
 
 
@@ -177,6 +182,8 @@ class JSONAccessFormatter(JSONFormatter):
                 value = int(value)
             elif atom == "D":
                 value = (value or 0) * 1000 if self.ecs else (value or 0) / 1e6
+            elif atom in ("balancer", "queue", "app") and value is not None:
+                value = round(float(value) * 1e9) if self.ecs else float(value)
             elif atom == "H" and self.ecs:
                 value = str(value).replace("HTTP/", "")
             fields[ecs if self.ecs else name] = value

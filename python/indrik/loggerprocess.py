@@ -42,6 +42,7 @@ class LoggedResponse(MissingHint):
         lengths = [v for n, v in self.headers if n.lower() == "content-length"]
         self.response_length = int(lengths[0]) if lengths and lengths[0].isdigit() else None
         self.headers_sent = True
+        self.atoms: Dict[str, str] = fields.get("atoms") or {}  # that only the front knows
 
 
 class LoggerProcess:

@@ -121,6 +121,7 @@ class Settings(TypedDict, total=False):
     server_header: str
     health_path: str
     request_id_header: str
+    server_timing: bool
     root_path: str
     accesslog: str
     disable_redirect_access_to_syslog: bool

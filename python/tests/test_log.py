@@ -191,6 +191,8 @@ class JSON(unittest.TestCase):
         "D": 2500,
         "f": "-",
         "a": "curl",
+        "request_id": "id-1",
+        "queue": "0.001234",
     }
 
     def test_access(self):
@@ -202,6 +204,8 @@ class JSON(unittest.TestCase):
         self.assertEqual((fields["status"], fields["bytes"], fields["duration"]), (404, 12, 0.0025))
         self.assertEqual((fields["user"], fields["referer"], fields["user_agent"]), (None, None, "curl"))
         self.assertEqual((fields["path"], fields["query"], fields["protocol"]), ("/a", "b=c", "HTTP/1.1"))
+        self.assertEqual((fields["request_id"], fields["trace_id"]), ("id-1", None))
+        self.assertEqual((fields["queue"], fields["app"]), (0.001234, None))
 
     def test_access_by_ecs(self):
         made = record("%(h)s", self.ATOMS, name="gunicorn.access")
@@ -211,6 +215,7 @@ class JSON(unittest.TestCase):
         self.assertEqual((fields["http.response.status_code"], fields["event.duration"]), (404, 2500000))
         self.assertEqual((fields["http.version"], fields["url.domain"]), ("1.1", "example.com"))
         self.assertIsNone(fields["user.name"])
+        self.assertEqual((fields["http.request.id"], fields["indrik.queue"]), ("id-1", 1234000))
 
     def test_access_without_atoms(self):
         """A handler of one's own may log to the access log, too."""

@@ -79,10 +79,12 @@ class Records(unittest.TestCase):
                 "environ": {"REQUEST_METHOD": "GET", "RAW_URI": "/a?b", "PATH_INFO": "/a", "QUERY_STRING": "b", **HTTP},
                 "request": [["Host", "h"], ["X-A", "1"], ["x-a", "2"], ["Content-Type", "t"], ["Content-Length", "4"]],
                 "response": [["A", "b"]],
+                "atoms": {"queue": "0.001000"},
             }
         )
         (response, request, environ, took), _ = self.log.access.call_args
         self.assertEqual((response.status_code, response.sent), (200, 3))
+        self.assertEqual(response.atoms, {"queue": "0.001000"})
         self.assertEqual(
             {k: environ[k] for k in ("HTTP_HOST", "HTTP_X_A", "CONTENT_TYPE", "CONTENT_LENGTH", "wsgi.input")},
             {"HTTP_HOST": "h", "HTTP_X_A": "1,2", "CONTENT_TYPE": "t", "CONTENT_LENGTH": "4", "wsgi.input": None},
