@@ -3,9 +3,11 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +23,15 @@ func withAdmin(t *testing.T, o harness.Options) (*harness.Server, *harness.Endpo
 	port := harness.FreePort(t)
 	o.Args = append([]string{"--admin-bind", fmt.Sprintf("127.0.0.1:%d", port)}, o.Args...)
 	return harness.Start(t, o), harness.EndpointAt(t, port)
+}
+
+// asBrowser makes a request as somebody's browser does, under the name host.
+func asBrowser(t *testing.T, e *harness.Endpoint, host, method, target string, fields ...string) *harness.Response {
+	t.Helper()
+	c := e.Client()
+	defer c.Close()
+	c.Send(t, strings.Replace(harness.FormatRequest(method, target, "", append(fields, "Connection: close")...), "Host: test", "Host: "+host, 1))
+	return c.Receive(t, method)
 }
 
 // A scraper asks again and again, on a connection each time.
@@ -316,4 +327,42 @@ func TestAdminAddressInAnUpgrade(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAdminStatus: the admin address shows the same document as the control socket.
+func TestAdminStatus(t *testing.T) {
+	t.Parallel()
+	s, admin := withAdmin(t, harness.Options{App: "gated:app", Args: []string{"--control-socket", "srv.ctl", "--workers", "2"}})
+	m := inFlight(s)
+	var byAdmin, bySocket serverStatus
+	r := asBrowser(t, admin, "localhost", "GET", "/status")
+	if r.Status != 200 || r.Get("Content-Type") != "application/json" {
+		t.Fatalf("status: %v", r)
+	}
+	harness.Must(t, json.Unmarshal([]byte(r.Body), &byAdmin))
+	harness.Must(t, json.Unmarshal([]byte(done(t, s, "status", "--json")), &bySocket))
+	running := 0
+	for i := range byAdmin.Workers {
+		for j := range byAdmin.Workers[i].Running {
+			running++
+			byAdmin.Workers[i].Running[j].Seconds = 0
+		}
+		for j := range bySocket.Workers[i].Running {
+			bySocket.Workers[i].Running[j].Seconds = 0
+		}
+		byAdmin.Workers[i].RSS, byAdmin.Workers[i].PSS = bySocket.Workers[i].RSS, bySocket.Workers[i].PSS
+	}
+	if running != 1 || len(byAdmin.Workers) != 2 || byAdmin.Front == nil {
+		t.Errorf("the status is %+v", byAdmin)
+	}
+	if !reflect.DeepEqual(byAdmin, bySocket) {
+		t.Errorf("the admin address has\n%+v\nthe control socket\n%+v", byAdmin, bySocket)
+	}
+	m.run.Release()
+	m.flight.Expect(200)
+	// A name that somebody else has given this address is not answered.
+	if r := asBrowser(t, admin, "rebound.example", "GET", "/status"); r.Status != 403 || r.Body != "\"rebound.example\" is not a name of this server: admin_hosts does not have it.\n" {
+		t.Errorf("under another name: %v", r)
+	}
+	s.Terminate()
 }

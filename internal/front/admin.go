@@ -22,6 +22,7 @@ type adminAddress struct {
 func (s *server) adminPages() []admin.Page {
 	return []admin.Page{
 		s.healthPage("livez"), s.healthPage("readyz"), s.healthPage("startupz"),
+		{Path: "/status", Handler: http.HandlerFunc(s.statusPage)},
 	}
 }
 
@@ -35,6 +36,18 @@ func (s *server) healthPage(question string) admin.Page {
 		_, _ = w.Write(body) // the client has gone
 	}
 	return admin.Page{Path: "/" + question, Handler: http.HandlerFunc(answer), AnyHost: true}
+}
+
+// statusPage answers with the status of the whole server, as `indrik status --json` prints it.
+func (s *server) statusPage(w http.ResponseWriter, r *http.Request) {
+	document, err := s.statusDocument(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(document) // others have the same one
+	_, _ = w.Write([]byte{'\n'})
 }
 
 // setAdmin answers at the admin address that the master gives, and at no other.

@@ -152,6 +152,8 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 	case wire.TypePing:
 		s.mu.Lock() // if this is never unlocked, nothing works, and there must be no answer
 		defer s.mu.Unlock()
+	case wire.TypeAnswer:
+		return s.questions.answered(m, files)
 	case wire.TypeAdmin:
 		return s.setAdmin(m, files)
 	case wire.TypeStatus: // see answer

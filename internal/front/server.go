@@ -30,6 +30,7 @@ type server struct {
 	sinks      *sinks.Sinks
 	accessLog  accessLog
 	admin      adminAddress
+	questions  questions
 	current    atomic.Pointer[config] // of the newest generation that serves
 	known      chan struct{}          // closed once current is set
 
@@ -86,6 +87,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.queue = dispatch.NewQueue(host{log, send}, number)
 	s.capacity = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)
+	s.questions = questions{send: send, waiting: map[int]chan<- masterAnswer{}}
 	s.admin.server = admin.NewServer(log, s.adminPages())
 	return s
 }

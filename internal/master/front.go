@@ -67,6 +67,8 @@ func (m *Master) fromFront(f *frontProcess, msg wire.FromFront) {
 		if !m.deaths.tell(msg) && w != nil {
 			w.lost = &msg // it has seen the end of w before the spawner has told of it
 		}
+	case wire.TypeStatus:
+		m.statusForFront(f, msg)
 	case wire.TypeCheck:
 		m.checkCode(msg.Check)
 	case wire.TypeDrained:

@@ -37,6 +37,8 @@ type frontProcess struct {
 	stalled  time.Duration // how long requests have waited without any that was finished
 	calls    map[int]func(wire.FromFront)
 	last     int // the number of the last call
+
+	nextStatus time.Time // before that it gets none
 }
 
 // start starts a front.

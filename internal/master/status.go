@@ -44,6 +44,9 @@ func (m *Master) status(front *status.Front) *status.Status {
 	if m.cfg != nil {
 		s.App = m.cfg.App()
 	}
+	if m.admin.listener != nil {
+		s.Admin = m.admin.listener.Bind
+	}
 	if m.gen != nil {
 		s.Generation = m.gen.number
 	}

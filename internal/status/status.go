@@ -17,8 +17,9 @@ type Status struct {
 	Generation    int        `json:"generation"` // of the workers that serve; it grows with each reload
 	Target        int        `json:"target"`     // how many workers there should be
 	Listeners     []Listener `json:"listeners"`
-	Workers       []Worker   `json:"workers"` // the oldest first
-	Front         *Front     `json:"front"`   // null: there is none at the moment, or it does not answer
+	Admin         string     `json:"admin,omitempty"` // the address at which the server itself answers
+	Workers       []Worker   `json:"workers"`         // the oldest first
+	Front         *Front     `json:"front"`           // null: there is none at the moment, or it does not answer
 	Successor     int        `json:"successor,omitempty"`
 	Reloads       int        `json:"reloads"` // that succeeded
 	FailedReloads int        `json:"failed_reloads"`

@@ -21,6 +21,9 @@ func (s *Status) WriteText(w io.Writer) error {
 	for _, l := range s.Listeners {
 		fmt.Fprintf(&b, "Listening at %s\n", l.Address)
 	}
+	if s.Admin != "" {
+		fmt.Fprintf(&b, "Admin address: %s\n", s.Admin)
+	}
 	if f := s.Front; f == nil {
 		b.WriteString("The front does not answer: what follows is the master's part\n")
 	} else {

@@ -22,8 +22,9 @@ const (
 	TypeTitle      = "title" // also master → spawner
 	TypeSecrets    = "secrets"
 	TypeChecked    = "checked"
-	TypeStatus     = "status"
-	TypeAdmin      = "admin" // also between the masters of an upgrade
+	TypeStatus     = "status" // also front → master
+	TypeAdmin      = "admin"  // also between the masters of an upgrade
+	TypeAnswer     = "answer"
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -117,6 +118,15 @@ type ToFront struct {
 	Title      string       `json:"title,omitempty"`
 	Check      int          `json:"check,omitempty"`
 	Admin      *Admin       `json:"admin,omitempty"` // nil: nothing is answered at an admin address
+	Ask        int          `json:"ask,omitempty"`
+	Answer     *Answer      `json:"answer,omitempty"`
+}
+
+// Answer is what the master says to a question of its front.
+type Answer struct {
+	Document json.RawMessage `json:"document,omitempty"` // JSON; if it is large, a memory file holds it instead
+	Error    string          `json:"error,omitempty"`    // why there is no document
+	Code     int             `json:"code,omitempty"`     // of an error, as HTTP has it
 }
 
 // Admin says how the admin address is answered.
@@ -260,7 +270,8 @@ type FromFront struct {
 	Served  int       `json:"served,omitempty"`
 	Running []Running `json:"running,omitempty"`
 
-	Status json.RawMessage `json:"status,omitempty"` // the answer to status: package status has its form
+	Status json.RawMessage `json:"status,omitempty"` // what the front knows: package status has its form
+	Ask    int             `json:"ask,omitempty"`    // the number of a question to the master
 }
 
 // Running is a request that a worker was running when it died.
