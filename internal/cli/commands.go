@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -28,7 +29,7 @@ type subcommand struct {
 // runs are what the sub-commands do, except for healthcheck, which needs no control socket.
 var runs = map[string]func(ctx context.Context, c *call) error{
 	"status": showStatus, "reload": reload, "reopen": reopen, "scale": scale, "worker": killWorker,
-	"upgrade": upgrade, "drain": drain, "rollback": rollback, "stop": stop,
+	"trace": trace, "upgrade": upgrade, "drain": drain, "rollback": rollback, "stop": stop,
 }
 
 // subcommandOf returns the sub-command that a command line begins with, nil if it begins with
@@ -51,6 +52,7 @@ type call struct {
 	args   []string
 	json   bool
 	quick  bool
+	slow   float64 // seconds; below 0: not given
 	socket string
 	client *control.Client
 	stdout io.Writer
@@ -76,7 +78,7 @@ func (s *subcommand) command(args, environ []string, stdout, stderr io.Writer) i
 }
 
 func (s *subcommand) tryCommand(args, environ []string, stdout, stderr io.Writer) error {
-	c := &call{subcommand: s, stdout: stdout}
+	c := &call{subcommand: s, stdout: stdout, slow: -1}
 	flags := flag.NewFlagSet("indrik "+s.Name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
@@ -88,8 +90,11 @@ func (s *subcommand) tryCommand(args, environ []string, stdout, stderr io.Writer
 	flags.StringVar(&c.socket, "s", "", "the control `socket` of the server (default $INDRIK_CONTROL_SOCKET)")
 	flags.StringVar(&pidfile, "p", "", "the `file` with the pid of the server, instead of its socket")
 	flags.DurationVar(&timeout, "timeout", 0, "how long to wait at most, such as 90s (default: as long as it takes)")
-	if s.Name == "status" {
+	if s.Name == "status" || s.Name == "trace" {
 		flags.BoolVar(&c.json, "json", false, "print JSON")
+	}
+	if s.Name == "trace" {
+		flags.Func("slow", "only of requests that have run for so many `seconds`", c.setSlow)
 	}
 	if s.Name == "stop" {
 		flags.BoolVar(&c.quick, "quick", false, "do not finish the requests that run")
@@ -178,24 +183,66 @@ func showStatus(ctx context.Context, c *call) error {
 		return err
 	}
 	if c.json {
-		var data json.RawMessage
-		if err := c.client.Call(ctx, &data, "status"); err != nil {
-			return err
-		}
-		var indented strings.Builder
-		encoder := json.NewEncoder(&indented)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(data); err != nil {
-			return err
-		}
-		_, err := io.WriteString(c.stdout, indented.String())
-		return err
+		return c.printJSON(ctx, "status")
 	}
 	var s status.Status
 	if err := c.client.Call(ctx, &s, "status"); err != nil {
 		return err
 	}
 	return s.WriteText(c.stdout)
+}
+
+// printJSON prints the answer to a command as it is.
+func (c *call) printJSON(ctx context.Context, words ...string) error {
+	var data json.RawMessage
+	if err := c.client.Call(ctx, &data, words...); err != nil {
+		return err
+	}
+	var indented strings.Builder
+	encoder := json.NewEncoder(&indented)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(data); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c.stdout, indented.String())
+	return err
+}
+
+func (c *call) setSlow(text string) error {
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(seconds >= 0) {
+		return errors.New("it is not a number of seconds")
+	}
+	c.slow = seconds
+	return nil
+}
+
+// trace prints the stacks of one worker, of all, or of those with slow requests.
+func trace(ctx context.Context, c *call) error {
+	words := append([]string{"trace"}, c.args...)
+	switch {
+	case len(c.args) > 1, c.slow >= 0 && len(c.args) > 0:
+		return errUsage
+	case c.slow >= 0:
+		words = append(words, "slow", strconv.FormatFloat(c.slow, 'f', -1, 64))
+	}
+	if c.json {
+		return c.printJSON(ctx, words...)
+	}
+	var answer struct{ Workers []status.Trace }
+	if err := c.client.Call(ctx, &answer, words...); err != nil {
+		return err
+	}
+	if len(answer.Workers) == 0 {
+		_, err := fmt.Fprintln(c.stdout, "no worker runs such a request")
+		return err
+	}
+	for _, t := range answer.Workers {
+		if err := t.WriteText(c.stdout); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // done carries out a command that has no argument and prints what came of it.

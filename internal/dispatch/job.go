@@ -42,6 +42,7 @@ type Job struct {
 	gen       *generation // that it was handed over to
 	assigned  *worker     // the multiplexed worker that it was given to
 	claimant  *worker     // the worker that has claimed it, as far as was seen
+	claimSlot int         // the index of its slot that has
 	began     time.Time   // handed over, or later: when its slot was free for it, as far as was seen
 	waited    time.Duration
 	ran       time.Duration

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"indrik/internal/status"
+	"indrik/internal/wire"
 )
 
 // maxListed is how many running requests a status names, of all workers, and maxListedPath
@@ -28,26 +29,13 @@ func (q *Queue) Status(now time.Time) (queue status.Queue, loads map[int]status.
 		if w.dead {
 			continue
 		}
-		running := q.runningLocked(w, now)
-		byStart(running)
+		load, running := q.loadLocked(w, now, maxListed-listed)
 		queue.Length -= len(running) // what is with the workers and not begun waits, too
 		for _, j := range running {
 			begun[j] = true
 		}
-		load := status.Load{Requests: w.served, Errors: w.failed, InFlight: len(running), Running: []status.Running{}}
-		if w.multiplexed.Load() {
-			load.InFlight = w.inFlight
-			last, _ := w.board.Lag()
-			load.Lag = last.Seconds()
-		}
-		for _, j := range running {
-			if listed == maxListed {
-				unlisted++
-				continue
-			}
-			listed++
-			load.Running = append(load.Running, j.statusLocked(now))
-		}
+		listed += len(load.Running)
+		unlisted += len(running) - len(load.Running)
 		loads[w.age] = load
 	}
 	for _, j := range q.waiting {
@@ -61,11 +49,49 @@ func (q *Queue) Status(now time.Time) (queue status.Queue, loads map[int]status.
 	return queue, loads, unlisted
 }
 
+// loadLocked returns the load of a worker, which lists so many requests at most, and all that
+// it runs.
+// +checklocks:q.mu
+func (q *Queue) loadLocked(w *worker, now time.Time, most int) (load status.Load, running []*Job) {
+	running = q.runningLocked(w, now)
+	byStart(running)
+	load = status.Load{Requests: w.served, Errors: w.failed, InFlight: len(running), Running: []status.Running{}}
+	if w.multiplexed.Load() {
+		load.InFlight = w.inFlight
+		last, _ := w.board.Lag()
+		load.Lag = last.Seconds()
+	}
+	for _, j := range running[:min(len(running), most)] {
+		load.Running = append(load.Running, j.statusLocked(now))
+	}
+	return load, running
+}
+
+// Trace returns what the worker of an age runs, and asks it for the stacks of its requests, as
+// the trace of a number, if it is a multiplexed one; ok reports whether there is such a
+// worker. One whose loop does not turn is not asked: it would read that much later.
+func (q *Queue) Trace(age, number int, now time.Time) (load status.Load, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, w := range q.workers {
+		if w.age != age || w.dead {
+			continue
+		}
+		if w.multiplexed.Load() && (!w.loop.asked || now.Sub(w.loop.sent) < pingEvery) {
+			w.sendQueue.send(wire.AppendTrace(nil, number))
+		}
+		load, _ = q.loadLocked(w, now, maxListed)
+		return load, true
+	}
+	return load, false
+}
+
 // statusLocked describes a request that runs.
 func (j *Job) statusLocked(now time.Time) status.Running {
 	d := j.describeLocked()
 	r := status.Running{
 		Method: d.Method, Path: d.Path[:min(len(d.Path), maxListedPath)], RequestID: d.RequestID, Seconds: now.Sub(j.began).Seconds(),
+		Slot: j.claimSlot, Number: j.id,
 	}
 	if addr := j.request.ClientAddr(); addr.IsValid() {
 		r.Client = addr.String()

@@ -116,7 +116,7 @@ func (q *Queue) beganLocked(j *Job, w *worker, index int, now time.Time) {
 	if j.claimant != nil {
 		return
 	}
-	j.claimant = w
+	j.claimant, j.claimSlot = w, index
 	j.freedLocked(w.slots[index])
 	if t := w.gen.settings.Timeout; t > 0 && w.kind != wire.KindASGI {
 		j.setDeadlineLocked(w, index, now.Add(t))

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"encoding/json"
 	"io"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"indrik/internal/status"
 	"indrik/internal/wire"
 )
 
@@ -481,4 +483,33 @@ func TestBoardThatIsWrittenOver(t *testing.T) {
 		t.Errorf("the master hears %+v", m)
 	}
 	c.expect(502, "*")
+}
+
+// The master learns what a worker runs, and the worker is asked for its stacks, unless its loop
+// does not turn.
+func TestTrace(t *testing.T) {
+	r, w, _, id := asgiBegun(t)
+	ask := func() status.Load {
+		r.tell(wire.ToFront{Type: wire.TypeTrace, Call: 9, Age: w.age, Trace: 5})
+		var f status.Front
+		must(t, json.Unmarshal(r.hear(wire.TypeOK).Status, &f))
+		return f.Loads[w.age]
+	}
+	if load := ask(); len(load.Running) != 1 || load.Running[0].Path != "/" || load.Running[0].Number != id {
+		t.Errorf("%+v", load)
+	}
+	if kind, id, a, _ := w.next(); kind != wire.EventTrace || id != 0 || a != int64(5) {
+		t.Errorf("%v %d %v", kind, id, a)
+	}
+	time.Sleep(2500 * time.Millisecond) // it does not answer the first ping
+	ask()
+	if kind, _, _, _, ok := w.try(100 * time.Millisecond); ok && kind != wire.EventPing {
+		t.Errorf("a loop that does not turn is sent %v", kind)
+	}
+	r.tell(wire.ToFront{Type: wire.TypeTrace, Call: 9, Age: 99})
+	var f status.Front
+	must(t, json.Unmarshal(r.hear(wire.TypeOK).Status, &f))
+	if len(f.Loads) != 0 {
+		t.Errorf("%+v", f)
+	}
 }

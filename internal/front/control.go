@@ -75,6 +75,8 @@ func (s *server) answer(m wire.ToFront, err error) {
 			answer.Stalled = s.queue.Stalled(time.Now()).Seconds()
 		case wire.TypeStatus:
 			answer.Status = encodeStatus(s.status())
+		case wire.TypeTrace:
+			answer.Status = encodeStatus(s.trace(m.Age, m.Trace))
 		}
 		s.sendMaster(answer)
 	}
@@ -156,7 +158,7 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 		return s.questions.answered(m, files)
 	case wire.TypeAdmin:
 		return s.setAdmin(m, files)
-	case wire.TypeStatus: // see answer
+	case wire.TypeStatus, wire.TypeTrace: // see answer
 	case wire.TypeTitle:
 		oslayer.SetTitle(m.Title)
 	default:

@@ -89,7 +89,7 @@ func newRig(t testing.TB, number int) *rig {
 			if _, err := master.Recv(&m); err != nil {
 				return
 			}
-			if m.Type == wire.TypeOK {
+			if m.Type == wire.TypeOK && m.Status == nil {
 				r.synced <- struct{}{}
 			} else {
 				r.said <- m

@@ -15,6 +15,16 @@ func (s *server) status() status.Front {
 	return f
 }
 
+// trace has the worker of an age write down the stacks of its requests, as the trace of a
+// number, and returns what it runs: a status that has nothing else.
+func (s *server) trace(age, number int) status.Front {
+	f := status.Front{PID: os.Getpid(), Loads: map[int]status.Load{}}
+	if load, ok := s.queue.Trace(age, number, time.Now()); ok {
+		f.Loads[age] = load
+	}
+	return f
+}
+
 // maxStatus is the size of a status that fits a control message with all else in it.
 const maxStatus = 100 << 10
 

@@ -26,6 +26,12 @@ type command struct {
 	do    func(m *Master, r *commandRun)
 }
 
+// onlyShows reports whether the command changes nothing.
+func (c *command) onlyShows() bool {
+	first, _, _ := strings.Cut(c.words, " ")
+	return first == "show" || first == "help" || first == "status" || first == "trace"
+}
+
 // A commandRun is a command that is being carried out.
 type commandRun struct {
 	ctx    context.Context
@@ -54,6 +60,8 @@ func init() { // since help lists them
 		{"reopen", "", "Reopen log files (USR1)", signalled(syscall.SIGUSR1, map[string]any{"status": "reopening"})},
 		{"shutdown", "[graceful|quick]", "Shutdown server (TERM/INT)", (*Master).shutdownCommand},
 		{"status", "", "Show everything as one document", (*Master).showStatus},
+		{"trace slow", "<SECONDS>", "Show the stacks of workers that have run a request for so long", (*Master).traceSlow},
+		{"trace", "[PID]", "Show the stacks of a worker, or of all", (*Master).traceCommand},
 		{"scale and wait", "<N>", "Have N workers, and wait until they serve", (*Master).scaleAndWait},
 		{"upgrade and wait", "", "Start the binary on disk beside this one (USR2), and wait until it serves", (*Master).upgradeAndWait},
 		{"rollback and wait", "", "End the successor of an upgrade, and wait until this server serves alone", (*Master).rollbackAndWait},
@@ -74,7 +82,7 @@ func (m *Master) command(ctx context.Context, p control.Peer, words []string, an
 			answer(nil, fmt.Errorf("Invalid argument: %q is one too many for %s", args[most], c.words))
 			return
 		}
-		if !strings.HasPrefix(c.words, "show") && c.words != "help" && c.words != "status" {
+		if !c.onlyShows() {
 			m.log.Infof("Control socket: %s (uid:%d, pid:%d)", strings.Join(words, " "), p.UID, p.Pid)
 		}
 		c.do(m, &commandRun{ctx, args, answer})
@@ -491,6 +499,11 @@ const frontStatusWait = 2 * time.Second
 // frontStatus asks the front for its part of a status; then gets nil if there is no front, or
 // if it does not answer in time.
 func (m *Master) frontStatus(then func(*status.Front)) {
+	m.askFront(wire.ToFront{Type: wire.TypeStatus}, frontStatusWait, then)
+}
+
+// askFront sends the front a message that it answers with a status, and gives it that time.
+func (m *Master) askFront(msg wire.ToFront, wait time.Duration, then func(*status.Front)) {
 	if m.front.current == nil {
 		then(nil)
 		return
@@ -502,6 +515,6 @@ func (m *Master) frontStatus(then func(*status.Front)) {
 			then(f)
 		}
 	}
-	m.front.ask(wire.ToFront{Type: wire.TypeStatus}, func(answer wire.FromFront) { once(decodeFrontStatus(answer.Status)) })
-	m.after(frontStatusWait, func() { once(nil) })
+	m.front.ask(msg, func(answer wire.FromFront) { once(decodeFrontStatus(answer.Status)) })
+	m.after(wait, func() { once(nil) })
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/stacktext"
 	"indrik/internal/status"
 	"indrik/internal/wire"
 )
@@ -202,5 +203,5 @@ func lastInDump(dump *os.File, head string) string {
 	if err != nil || i < 0 {
 		return ""
 	}
-	return strings.TrimRight(string(text[i:]), "\n")
+	return strings.TrimRight(stacktext.Clean(string(text[i:])), "\n")
 }

@@ -1,10 +1,12 @@
 package master
 
 import (
+	"io"
 	"os"
 	"time"
 
 	"indrik/internal/oslayer"
+	"indrik/internal/stacktext"
 )
 
 const (
@@ -12,14 +14,17 @@ const (
 	// dumpGrace how long those of a worker.
 	dumpPoll  = 20 * time.Millisecond
 	dumpGrace = 500 * time.Millisecond
-	// mostStacks is how much of them is logged, in bytes.
+	// mostStacks is how much of them is read, in bytes.
 	mostStacks = 256 << 10
+	// mostDump is how large a dump file may grow.
+	mostDump = 1 << 20
 )
 
 // stacks asks processes for their stacks.
 type stacks struct {
 	base
 	pending int    // how many are awaited; the end of the server waits for them
+	traces  int    // so far: the number of the last one
 	arrived func() // called whenever one is not awaited any more
 }
 
@@ -47,6 +52,31 @@ func (s *stacks) of(w *worker, next func(string)) {
 // dump makes a process write its stacks to a file, and calls next with what it wrote
 // within grace, or with "".
 func (s *stacks) dump(proc process, file *os.File, grace time.Duration, next func(string)) {
+	var last int64
+	s.watch(file, grace, func() bool { return proc.Signal(oslayer.SignalDump) == nil }, func(text func() string, size int64, over bool) (string, bool) {
+		if !over && (size == 0 || size != last) {
+			last = size
+			return "", false
+		}
+		return stacktext.Clean(text()), true
+	}, next)
+}
+
+// section has a process write the trace of a number to a file, which begin asks it for, and
+// calls next with it, or with "" if it is not there within dumpGrace.
+func (s *stacks) section(file *os.File, number int, begin func(), next func(string)) {
+	s.watch(file, dumpGrace, func() bool { begin(); return true }, func(text func() string, _ int64, over bool) (string, bool) {
+		part, complete := stacktext.Section(text(), number)
+		if !complete {
+			return "", over
+		}
+		return part, true
+	}, next)
+}
+
+// watch looks at what a process writes to a file after begin, until look is content or says
+// that this was in vain: look gets the text so far, its size, and whether grace is over.
+func (s *stacks) watch(file *os.File, grace time.Duration, begin func() bool, look func(text func() string, size int64, over bool) (string, bool), next func(string)) {
 	if file == nil {
 		next("")
 		return
@@ -56,30 +86,42 @@ func (s *stacks) dump(proc process, file *os.File, grace time.Duration, next fun
 		next("")
 		return
 	}
-	before := fileSize(dump)
-	if proc.Signal(oslayer.SignalDump) != nil {
+	before := trimmed(dump)
+	if !begin() {
 		dump.Close()
 		next("")
 		return
 	}
 	s.pending++
 	until := s.now().Add(grace)
-	last := before
-	var look func()
-	look = func() {
-		size := fileSize(dump)
-		if s.now().Before(until) && (size == before || size != last) {
-			last = size
-			s.after(dumpPoll, look)
+	var again func()
+	again = func() {
+		size := min(max(fileSize(dump)-before, 0), mostStacks) // the process may have made the file any size
+		text := func() string {
+			b := make([]byte, size)
+			n, _ := dump.ReadAt(b, before)
+			return string(b[:n])
+		}
+		found, done := look(text, size, !s.now().Before(until))
+		if !done {
+			s.after(dumpPoll, again)
 			return
 		}
-		// The process may have made the file any size.
-		text := make([]byte, min(max(size-before, 0), mostStacks))
-		n, _ := dump.ReadAt(text, before)
 		dump.Close()
 		s.pending--
-		next(string(text[:n]))
+		next(found)
 		s.arrived()
 	}
-	s.after(dumpPoll, look)
+	s.after(dumpPoll, again)
+}
+
+// trimmed returns the size of a dump file, which it empties if it has grown large: a worker may
+// be asked for its stacks again and again. The process writes at the offset that both share.
+func trimmed(dump *os.File) int64 {
+	size := fileSize(dump)
+	if size > mostDump && dump.Truncate(0) == nil {
+		_, _ = dump.Seek(0, io.SeekStart)
+		return 0
+	}
+	return size
 }

@@ -52,6 +52,7 @@ type worker struct {
 	lost      *wire.FromFront // what it ran when it died, nil: the front has not said
 	settled   bool            // and it runs no others
 	awaiting  []func(string)  // who waits for its stacks
+	tracing   []func(*status.Trace)
 
 	overTime []status.Running // the requests that were over time
 	blocked  time.Duration    // for which its event loop had been blocked when it was over time

@@ -19,6 +19,7 @@ import (
 	"indrik/internal/codewatch"
 	"indrik/internal/oslayer"
 	"indrik/internal/settings"
+	"indrik/internal/status"
 	"indrik/internal/wire"
 )
 
@@ -73,6 +74,8 @@ type world struct {
 	logged    bool              // log lines have to go through Python
 	lingering bool              // hooks have left something running in spawners
 	kind      wire.Kind         // of workers
+	runs      []status.Running  // what fronts say that the worker they are asked about runs
+	turns     bool              // loops of workers turn: they write a trace that they are asked for
 	called    []string          // hooks that were called
 }
 
@@ -529,6 +532,10 @@ func (f *fakeFront) hear(msg wire.ToFront, _ []*os.File) {
 		f.awaits = append(f.awaits, msg.Call)
 	case msg.Call != 0 && f.w.refusals[msg.Type] != "":
 		f.conn.tell(wire.FromFront{Type: wire.TypeFailed, Call: msg.Call, Error: f.w.refusals[msg.Type], Errno: int(syscall.EMFILE)})
+	case msg.Type == wire.TypeTrace:
+		f.w.trace(msg)
+		data, _ := json.Marshal(status.Front{Loads: map[int]status.Load{msg.Age: {Running: f.w.runs}}})
+		f.conn.tell(wire.FromFront{Type: wire.TypeOK, Call: msg.Call, Status: data})
 	case msg.Call != 0:
 		f.conn.tell(wire.FromFront{Type: wire.TypeOK, Call: msg.Call})
 	}
@@ -537,6 +544,15 @@ func (f *fakeFront) hear(msg wire.ToFront, _ []*os.File) {
 		f.conn.tell(wire.FromFront{Type: wire.TypeDrained})
 	case msg.Type == wire.TypeQuit:
 		f.die(exited(0))
+	}
+}
+
+// trace has the worker that a message is about write what its loop shows.
+func (w *world) trace(msg wire.ToFront) {
+	for _, worker := range w.workers {
+		if worker.age == msg.Age && w.turns {
+			fmt.Fprintf(worker.dump, "Stacks %d\nRequest 7 (most recent call first):\n  File \"a.py\", line 1 in awaits\nEnd of stacks %d\n", msg.Trace, msg.Trace)
+		}
 	}
 }
 

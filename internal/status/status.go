@@ -73,6 +73,10 @@ type Running struct {
 	Seconds float64 `json:"seconds"`
 
 	RequestID string `json:"request_id,omitempty"` // with the setting request_id_header
+
+	// How the worker knows it: the index of the slot that runs it, and its number.
+	Slot   int    `json:"slot"`
+	Number uint32 `json:"number"`
 }
 
 // A Front is what the process that holds the connections knows.

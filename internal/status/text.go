@@ -110,12 +110,7 @@ func (s *Status) writeWorkers(b *strings.Builder) {
 	t.Flush()
 	for _, w := range s.Workers {
 		for _, r := range w.Running {
-			fmt.Fprintf(b, "  %d runs %s %s for %s", w.PID, Printable(r.Method), Printable(r.Path), spellShort(r.Seconds))
-			if r.Client != "" {
-				fmt.Fprintf(b, ", for %s", r.Client)
-			}
-			b.WriteString(r.requestID())
-			b.WriteByte('\n')
+			fmt.Fprintf(b, "  %d runs %s%s\n", w.PID, r.String(), r.requestID())
 		}
 	}
 	if s.Front != nil && s.Front.Unlisted > 0 {

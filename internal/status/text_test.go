@@ -64,3 +64,26 @@ func TestPrintable(t *testing.T) {
 		t.Errorf("%q", b.String())
 	}
 }
+
+func ExampleTrace_WriteText() {
+	report := &status.Running{Method: "GET", Path: "/report", Client: "10.0.0.7", Seconds: 4.1, Number: 1}
+	t := &status.Trace{
+		PID: 631, Kind: "gthread", Running: []status.Running{*report, {Method: "GET", Path: "/x", Seconds: 0.01, Number: 2}},
+		Stacks: []status.Stack{
+			{What: "Thread 0x1", Calls: []string{"File \"/srv/\x1b[2J.py\", line 1 in wait"}},
+			{What: "Thread 0x2", Running: report, Calls: []string{`File "/srv/views.py", line 7 in report`, `File "/srv/app.py", line 3 in app`}},
+		},
+	}
+	_ = t.WriteText(os.Stdout)
+	_ = (&status.Trace{PID: 633, Kind: "sync"}).WriteText(os.Stdout)
+	// Output:
+	// Worker 631 (gthread) runs 2 requests
+	//   GET /x for 10 ms, which is in no stack
+	//   GET /report for 4.1 s, for 10.0.0.7, by Thread 0x2:
+	//     File "/srv/views.py", line 7 in report
+	//     File "/srv/app.py", line 3 in app
+	//   Thread 0x1:
+	//     File "/srv/�[2J.py", line 1 in wait
+	// Worker 633 (sync) runs 0 requests
+	//   It shows no stacks
+}

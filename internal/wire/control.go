@@ -25,6 +25,7 @@ const (
 	TypeStatus     = "status" // also front → master
 	TypeAdmin      = "admin"  // also between the masters of an upgrade
 	TypeAnswer     = "answer"
+	TypeTrace      = "trace"
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -117,6 +118,7 @@ type ToFront struct {
 	Statsd     *Statsd      `json:"statsd,omitempty"`
 	Title      string       `json:"title,omitempty"`
 	Check      int          `json:"check,omitempty"`
+	Trace      int          `json:"trace,omitempty"` // the number of the trace
 	Admin      *Admin       `json:"admin,omitempty"` // nil: nothing is answered at an admin address
 	Ask        int          `json:"ask,omitempty"`
 	Answer     *Answer      `json:"answer,omitempty"`

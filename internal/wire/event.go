@@ -19,13 +19,14 @@ const (
 	EventClosed
 	EventLate
 	EventBufferFree
+	EventTrace
 )
 
 var eventNames = [...]string{
 	EventRequest: "REQUEST", EventUpload: "UPLOAD", EventBody: "BODY", EventGone: "GONE",
 	EventCredit: "CREDIT", EventPing: "PING", EventReset: "RESET",
 	EventMessage: "MESSAGE", EventClosed: "CLOSED", EventLate: "LATE",
-	EventBufferFree: "BUFFER_FREE",
+	EventBufferFree: "BUFFER_FREE", EventTrace: "TRACE",
 }
 
 // String returns the name that the kind has in docs/protocol.md.
@@ -84,6 +85,11 @@ func AppendCredit(dst []byte, id uint32, bytes int64) []byte {
 // AppendPing appends an [EventPing] with the time t at which it is sent.
 func AppendPing(dst []byte, number uint32, t time.Time) []byte {
 	return AppendNone(AppendInt(AppendEvent(dst, EventPing, number), int64(monotonic(t))))
+}
+
+// AppendTrace appends an [EventTrace] with the number of the trace.
+func AppendTrace(dst []byte, number int) []byte {
+	return AppendNone(AppendInt(AppendEvent(dst, EventTrace, 0), int64(number)))
 }
 
 // AppendReset appends an [EventReset].

@@ -31,6 +31,7 @@ const (
 	scoreboardDeadline       = 3
 	scoreboardJournaled      = 4
 	scoreboardBuffer         = 5
+	scoreboardThread         = 6
 	scoreboardStride         = 8
 )
 
@@ -195,6 +196,9 @@ func (b *Scoreboard) FreeBuffer(i int, id uint32) {
 func (b *Scoreboard) BufferHolder(i int) uint32 {
 	return uint32(b.slot(i, scoreboardBuffer).Load())
 }
+
+// Thread returns what slot i says its thread is called in stacks, 0 if it has not said.
+func (b *Scoreboard) Thread(i int) uint64 { return b.slot(i, scoreboardThread).Load() }
 
 // Serve lets an ASGI worker begin the requests of the front with a number, and no
 // others.

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from marshal import dumps, loads
 
-from . import ending, wire, wsgi
+from . import ending, stacks, wire, wsgi
 from .asgihttp import HTTPConversation
 from .asgiloop import new_loop
 from .lifespan import Lifespan
@@ -25,6 +25,7 @@ from .protocol import (
     EVENT_PING,
     EVENT_REQUEST,
     EVENT_RESET,
+    EVENT_TRACE,
     EVENT_UPLOAD,
     ID_BITS,
     REPLY_ERROR,
@@ -94,6 +95,8 @@ class ASGIServer(SendQueue):
         self.over: asyncio.Future[None]  # nothing is left to do
         self.plain = False  # tasks are asyncio's own
         self.eager = False  # these take their first steps at once
+        # Tasks and threads that requests begin can be told from others.
+        self.traced = bool(worker.cfg.get("slow_request_log"))
         self.lifespan: Optional[Lifespan] = None
         self.conversations: Dict[str, Any] = {}
         for name, kind in CONVERSATIONS.items():
@@ -318,6 +321,8 @@ class ASGIServer(SendQueue):
                     conversation = requests.get(request_id)
                     if conversation is not None:
                         conversation.EVENTS[kind](conversation, a, b)
+                    elif kind == EVENT_TRACE:
+                        self._trace(a)
             a = b = None
             # The responses of a batch go together, while the front makes the next one.
             if self.eager:
@@ -410,6 +415,10 @@ class ASGIServer(SendQueue):
                 self.known.clear()
             self.known[rest] = scope
         return scope
+
+    def _trace(self, number: int) -> None:
+        self.traced = True
+        self.worker.write_stacks(lambda: stacks.of_tasks(number, self.requests, asyncio.all_tasks(self.loop)))
 
     def _pong(self, number: int, sent: int) -> None:
         scoreboard = self.scoreboard

@@ -7,6 +7,7 @@ from asyncio import CancelledError
 from marshal import dumps
 
 from .protocol import REPLY_ERROR, REPLY_FAIL, RESPONSE_WINDOW
+from .stacks import REQUEST
 from .wire import FORMAT, ClientGone
 
 TYPE_CHECKING = False
@@ -48,6 +49,8 @@ class Conversation:
 
     async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Runs the app until it returns."""
+        if self.server.traced:
+            REQUEST.set(self.id)
         try:
             await app(scope, self.receive, self.send)
             if not self.done:

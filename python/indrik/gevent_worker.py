@@ -19,7 +19,7 @@ import gevent
 from gevent.event import Event
 from gevent.socket import wait_write
 
-from . import hooks, timelimit, wire, wsgi
+from . import hooks, stacks, timelimit, wire, wsgi
 from .protocol import (
     EVENT_BUFFER_FREE,
     EVENT_CREDIT,
@@ -28,6 +28,7 @@ from .protocol import (
     EVENT_PING,
     EVENT_REQUEST,
     EVENT_RESET,
+    EVENT_TRACE,
     ID_BITS,
     REPLY_LEAVE,
     REPLY_REFUSED,
@@ -189,6 +190,7 @@ class GeventServer:
             EVENT_RESET: self.on_reset,
             EVENT_LATE: self.on_late,
             EVENT_BUFFER_FREE: self.on_buffer_free,
+            EVENT_TRACE: self.on_trace,
         }
 
         self.sock = GreenSocket(sock)
@@ -337,6 +339,9 @@ class GeventServer:
         if response is not None:
             response.client_gone()
             gevent.spawn(self._end, response)  # logging may wait
+
+    def on_trace(self, request_id: int, number: int, b: object, ancillary: Ancillary) -> None:
+        self.worker.write_stacks(lambda: stacks.of_greenlets(number, self.requests))
 
     def _end(self, response: GreenResponse) -> None:
         """Ends a request whose time is over. The others, and this worker, go on."""

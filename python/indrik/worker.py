@@ -39,7 +39,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from socket import socket
-    from typing import Any, Collection, List, Optional, Union
+    from typing import Any, Callable, Collection, List, Optional, Union
 
     from .asgi import ASGIServer
     from .config import Config
@@ -215,6 +215,13 @@ class Worker(MissingHint):
         if not self.ready:
             report = _BOOT_REPORT + log.app_traceback(exception)
             os.write(self._dump, report[:_REPORT_LIMIT].encode("utf-8", "backslashreplace"))
+
+    def write_stacks(self, make: Callable[[], str]) -> None:
+        """Writes stacks where the master reads them."""
+        try:
+            os.write(self._dump, make().encode("utf-8", "backslashreplace"))
+        except Exception:  # the master does without
+            self.log.debug("No stacks could be made", exc_info=True)
 
     def _print(self, exception: BaseException) -> None:
         """Writes an exception that was logged to standard error too, unless that is the log."""

@@ -12,6 +12,7 @@ import select
 import sys
 from io import BytesIO
 from marshal import dumps, loads
+from threading import get_ident
 from time import perf_counter
 
 from . import bodyarena, hookview, timelimit, wire
@@ -24,6 +25,7 @@ from .protocol import (
     REPLY_RESPONSE,
     SCOREBOARD_GONE,
     SCOREBOARD_REVOCATIONS,
+    SCOREBOARD_THREAD,
 )
 from .wire import FORMAT, MAX_COPIED, ClientGone, FrontGone, Late
 from .wsgiresponse import FileWrapper, WSGIResponse
@@ -145,6 +147,7 @@ def serve(worker: Worker, index: int) -> None:
     scoreboard = worker.scoreboard
     memory: mmap = scoreboard.obj  # type: ignore[assignment]
     own = wire.claim_slice(index)
+    scoreboard[wire.slot_word(index, SCOREBOARD_THREAD)] = get_ident()
     revocations = wire.Revocations(scoreboard)
     journal = wire.ReplyJournal(scoreboard, index, send)
     make = _response_class(worker, index, journal)

@@ -16,7 +16,7 @@ class Server:
 
     def __init__(self):
         self.sent, self.requests, self.buffer_waiters = [], {}, []
-        self.stopping = self.expired = False
+        self.stopping = self.expired = self.traced = False
         self.backlog = ()
         self.grace = None
         self.response_buffer = mock.Mock()
