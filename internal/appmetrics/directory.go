@@ -26,7 +26,7 @@ const (
 	// condenseAt is how many files of ended processes are left as they are.
 	condenseAt = 8
 	// maxCondensed is how many files are made one at once.
-	maxCondensed = 100
+	maxCondensed = 32
 )
 
 // A Directory is where the files are. In it is a directory for each user that processes of the
@@ -42,8 +42,8 @@ type Directory struct {
 	// gone are the files of ended processes that are yet to be condensed, by what they have in
 	// common, and which user's they are.
 	gone  map[place][]Name
-	kept  []file // of ended processes, the oldest first
-	noted map[file]bool
+	kept  []File // of ended processes, the oldest first
+	noted map[File]bool
 }
 
 // A user has a directory of its own.
@@ -58,10 +58,10 @@ type place struct {
 	kind string
 }
 
-// A file is a file of a user's.
-type file struct {
+// A File is a file in a [Directory].
+type File struct {
+	Name Name
 	user *user
-	name Name
 }
 
 // Make makes a directory in the first of parents that has room for it.
@@ -99,7 +99,7 @@ func makeIn(parent string) (*Directory, error) {
 			os.Remove(path)
 			return nil, err
 		}
-		return &Directory{path: path, base: base, gone: map[place][]Name{}, noted: map[file]bool{}}, nil
+		return &Directory{path: path, base: base, gone: map[place][]Name{}, noted: map[File]bool{}}, nil
 	}
 }
 
@@ -207,32 +207,27 @@ func (d *Directory) Admit(uid int) error {
 	return nil
 }
 
-// Open opens the files that there are, to be read; the caller closes them. whole reports whether
-// that is all of them. It also takes note of processes that have ended without [Directory.Ended]
-// having been told: those that workers have started.
-func (d *Directory) Open() (names []Name, files []*os.File, whole bool) {
+// Files returns the files that there are. whole reports whether that is all of them. It also
+// takes note of processes that have ended without [Directory.Ended] having been told: those that
+// workers have started.
+func (d *Directory) Files() (files []File, whole bool) {
 	whole = true
 	for _, u := range d.users {
-		found, all := u.list()
+		names, all := u.list()
 		whole = whole && all
-		for _, n := range found {
-			if len(files) == MaxFiles {
-				return names, files, false
-			}
-			f := u.open(n)
-			if f == nil {
-				continue
-			}
-			if n.hasEnded() && isUnused(f) {
+		for _, n := range names {
+			if n.hasEnded() && u.isUnused(n) {
 				if d.end(u, n); n.isLive() {
-					f.Close()
 					continue
 				}
 			}
-			names, files = append(names, n), append(files, f)
+			if len(files) == MaxFiles {
+				return files, false
+			}
+			files = append(files, File{n, u})
 		}
 	}
-	return names, files, whole
+	return files, whole
 }
 
 // list returns the files of a user by their names, in order, and whether that is all of them.
@@ -255,7 +250,10 @@ func (u *user) list() (names []Name, whole bool) {
 	return names, len(found) < maxNames
 }
 
-// open opens a file of a user, nil if it is not one.
+// Open opens the file, to be read. It returns nil if it is gone, or is none that a process of the
+// user could have made.
+func (f File) Open() *os.File { return f.user.open(f.Name) }
+
 func (u *user) open(n Name) *os.File {
 	f, err := openAt(u.dir, n.String(), unix.O_RDONLY, 0)
 	if err != nil {
@@ -267,6 +265,16 @@ func (u *user) open(n Name) *os.File {
 		return nil
 	}
 	return f
+}
+
+// isUnused reports whether no process has the file open, as far as can be told.
+func (u *user) isUnused(n Name) bool {
+	f := u.open(n)
+	if f == nil {
+		return false
+	}
+	defer f.Close()
+	return isUnused(f)
 }
 
 // remove removes a name of a user's, whatever it is, but no directory.

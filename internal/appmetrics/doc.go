@@ -4,7 +4,7 @@
 // In its multi-process mode that library keeps the values of each process in files which it
 // maps: one for each type of metric, and one for each mode of gauges. A [Directory] is where
 // these files are, a [Merger] adds up what is in them by the rules of the library's
-// MultiProcessCollector, and [Condense] makes one file of those that ended processes have left
+// MultiProcessCollector, and a [Condenser] makes one file of those that ended processes have left
 // behind, so that workers which are replaced all the time leave neither files nor gaps.
 //
 // All files are written by workers, which are hostile: a directory opens only regular files of

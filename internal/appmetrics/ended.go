@@ -30,26 +30,26 @@ func (d *Directory) end(u *user, n Name) {
 	switch {
 	case n.isLive():
 		_ = u.remove(n.String())
-	case d.noted[file{u, n}]:
+	case d.noted[File{n, u}]:
 	case n.keepsProcess():
-		d.noted[file{u, n}] = true
-		if d.kept = append(d.kept, file{u, n}); len(d.kept) > keptGauges {
+		d.noted[File{n, u}] = true
+		if d.kept = append(d.kept, File{n, u}); len(d.kept) > keptGauges {
 			d.drop(d.kept[0])
 			d.kept = d.kept[1:]
 		}
 	default:
-		d.noted[file{u, n}] = true
+		d.noted[File{n, u}] = true
 		if d.gone[at] = append(d.gone[at], n); len(d.gone[at]) > maxGone {
-			d.drop(file{u, d.gone[at][0]})
+			d.drop(File{d.gone[at][0], u})
 			d.gone[at] = d.gone[at][1:]
 		}
 	}
 }
 
 // drop removes a file of an ended process.
-func (d *Directory) drop(f file) {
+func (d *Directory) drop(f File) {
 	delete(d.noted, f)
-	_ = f.user.remove(f.name.String())
+	_ = f.user.remove(f.Name.String())
 }
 
 // hasEnded reports whether the name is that of a process that is not there. An app may have
@@ -59,8 +59,8 @@ func (n Name) hasEnded() bool {
 	return err == nil && pid > 0 && unix.Kill(pid, 0) == unix.ESRCH
 }
 
-// A Condensation makes one file of several: what [Condense] makes of Files is to be written to
-// Out, which is empty. Finish or Abandon ends it.
+// A Condensation makes one file of several: what a [Condenser] makes of Files is to be written
+// to Out, which is empty. Finish or Abandon ends it.
 type Condensation struct {
 	Name  Name
 	Out   *os.File
@@ -113,7 +113,7 @@ func (d *Directory) Finish(c *Condensation) error {
 		return &os.PathError{Op: "rename", Path: c.Out.Name(), Err: err}
 	}
 	for _, n := range c.sources {
-		d.drop(file{c.at.user, n})
+		d.drop(File{n, c.at.user})
 	}
 	d.gone[c.at] = slices.DeleteFunc(d.gone[c.at], func(n Name) bool { return slices.Contains(c.sources, n) })
 	return nil

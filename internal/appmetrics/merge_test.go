@@ -168,7 +168,7 @@ func TestCondensedFilesSayTheSame(t *testing.T) {
 				if earlier := files[so]; earlier != nil {
 					parts = append(parts, earlier)
 				}
-				files[so] = Condense(n, append(parts, files[file]), func(_ int, err error) { t.Error(err) })
+				files[so] = condensed(t, n, append(parts, files[file])...)
 				delete(files, file)
 			}
 			if len(files) >= len(set.Files) {
@@ -176,6 +176,33 @@ func TestCondensedFilesSayTheSame(t *testing.T) {
 			}
 			same(t, merged(t, files), set.collected())
 		})
+	}
+}
+
+// condensed makes one file of several.
+func condensed(t *testing.T, n Name, files ...[]byte) []byte {
+	t.Helper()
+	c := NewCondenser(n)
+	for _, data := range files {
+		if err := c.Add(data); err != nil {
+			t.Error(err)
+		}
+	}
+	return c.File()
+}
+
+func TestCondensedFileIsBounded(t *testing.T) {
+	n := Name{Type: Counter, Process: ended}
+	c := NewCondenser(n)
+	help := strings.Repeat("h", 8000)
+	for i := range 3 * MaxFile / 8000 {
+		if err := c.Add(used(value(fmt.Sprintf(`["a%d", "a%d_total", {}, "%s"]`, i, i, help), 1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := c.File()
+	if read, err := ReadUsed(bytes.NewReader(data)); len(data) > MaxFile || len(data) < MaxFile-9000 || len(read) != len(data) {
+		t.Errorf("it has %d bytes, of which %d are read: %v", len(data), len(read), err)
 	}
 }
 
@@ -361,8 +388,8 @@ func FuzzFiles(f *testing.F) {
 		if series > len(data)/16 {
 			t.Errorf("%d bytes made %d series", len(data), series)
 		}
-		once := Condense(n, [][]byte{content}, func(_ int, err error) { t.Error(err) })
-		twice := Condense(n, [][]byte{once}, func(_ int, err error) { t.Errorf("condensed: %v", err) })
+		once := condensed(t, n, content)
+		twice := condensed(t, n, once)
 		if len(once) > len(content)+headSize || !bytes.Equal(once, twice) {
 			t.Errorf("%d bytes became %d, then %d", len(content), len(once), len(twice))
 		}

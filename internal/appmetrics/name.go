@@ -35,7 +35,7 @@ type Name struct {
 // maxProcess is the length of the longest Process.
 const maxProcess = 40
 
-// ended is the Process of the files that [Condense] makes.
+// ended is the Process of the files that a [Condenser] makes.
 const ended = "ended"
 
 // ParseName returns what the name of a file says; ok is false if it is none of the library's.

@@ -51,6 +51,10 @@ func (s *server) obey(conn *wire.Conn) {
 
 // carryOut carries out a message, and answers it if the master waits for that.
 func (s *server) carryOut(m wire.ToFront, files []*os.File) {
+	if m.Type == wire.TypeCondense { // it may take a while
+		go func() { s.answer(m, s.appMetrics.condense(m, files)) }()
+		return
+	}
 	s.answer(m, s.do(m, files))
 }
 
@@ -151,6 +155,11 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 		s.setLogs(m, files)
 	case wire.TypeChecked:
 		s.queue.Checked(m.Check)
+	case wire.TypeAppMetrics:
+		if len(files) != len(m.Names) {
+			return incomplete(m, files)
+		}
+		s.appMetrics.take(m, files)
 	case wire.TypePing:
 		s.mu.Lock() // if this is never unlocked, nothing works, and there must be no answer
 		defer s.mu.Unlock()

@@ -31,6 +31,7 @@ type server struct {
 	accessLog  accessLog
 	admin      adminAddress
 	questions  questions
+	appMetrics *appMetrics
 	current    atomic.Pointer[config] // of the newest generation that serves
 	known      chan struct{}          // closed once current is set
 
@@ -88,6 +89,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.capacity = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)
 	s.questions = questions{send: send, waiting: map[int]chan<- masterAnswer{}}
+	s.appMetrics = newAppMetrics(log, send)
 	s.admin.server = admin.NewServer(log, s.adminPages())
 	return s
 }

@@ -81,7 +81,7 @@ func (c *candidate) prepare(load bool) {
 	c.gen = g
 	m.spawners.call(c.sp, wire.ToSpawner{
 		Type: wire.TypePrepare, Generation: g.number, Settings: c.cfg.All(), App: c.cfg.App(), Kind: c.cfg.Kind(),
-		Server: m.server(c.cfg), Load: load, StandIn: c.standIn(), Terminal: m.terminal(c.cfg),
+		Server: m.server(c.cfg), Load: load, StandIn: c.standIn(), Terminal: m.terminal(c.cfg), AppMetrics: m.metrics.prepare(c.cfg),
 	}, []*os.File{g.queueWorker}, func(r wire.FromSpawner) {
 		if c.over {
 			return

@@ -78,6 +78,7 @@ func (m *Master) workerDied(w *worker, d death) {
 		m.deaths.write(w, d)
 	}
 	m.pool.forget(w)
+	m.metrics.ended(w.pid)
 	m.on(workerExited, occurrence{worker: w, death: d})
 }
 
@@ -159,6 +160,7 @@ func (m *Master) failOrReplace(o occurrence) {
 func (m *Master) frontDied(status syscall.WaitStatus) {
 	f := m.front.current
 	m.front.drop()
+	m.metrics.frontGone()
 	if m.gen != nil {
 		m.gen.taken = false
 	}
@@ -216,6 +218,7 @@ func (m *Master) spawnerDied(sp *spawner, status syscall.WaitStatus) {
 // spawnerEnded acts on the end of a spawner, which has been heard out.
 func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 	told := sp.leaving
+	m.metrics.ended(sp.proc.Pid())
 	for _, done := range m.spawners.drop(sp, status) {
 		text := "the spawner " + describe(status)
 		if !sp.heard {

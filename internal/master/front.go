@@ -71,6 +71,8 @@ func (m *Master) fromFront(f *frontProcess, msg wire.FromFront) {
 		m.statusForFront(f, msg)
 	case wire.TypeCheck:
 		m.checkCode(msg.Check)
+	case wire.TypeAppMetrics:
+		m.metrics.answer(msg.Check)
 	case wire.TypeDrained:
 		if f.draining {
 			m.frontDrained(f)

@@ -42,6 +42,7 @@ type Master struct {
 	stacks   stacks        // of processes that hang
 	control  controlSocket // commands of operators
 	admin    adminSocket   // where the front answers those who watch the server
+	metrics  appMetrics    // of the app, in files
 	ending   ending        // how, and how far, the server ends
 }
 
@@ -70,6 +71,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.tls = tlsKeys{base: b}
 	m.stacks = stacks{base: b, arrived: m.exitIfDone}
 	m.reloader = reloader{base: b}
+	m.metrics = appMetrics{base: b, front: &m.front, reported: map[string]bool{}}
 	m.control = controlSocket{base: b, handler: &controlHandler{m}, history: history{deaths: []status.Death{}, byCause: map[status.Cause]int{}, slow: []status.SlowRequest{}}}
 	m.ending = ending{ended: make(chan struct{})}
 	m.deaths = obituaries{base: b, untold: map[int]*obituary{}, oomKills: sys.oomKills(), told: m.recordDeath}

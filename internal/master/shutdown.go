@@ -254,6 +254,7 @@ func (m *Master) exitIfDone() {
 	}
 	m.ending.over = true
 	m.control.close()
+	m.metrics.close()
 	m.closeAdmin(m.admin.listener)
 	m.logging.killHanging()
 	if m.ending.pid != nil {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/appmetrics"
 	"indrik/internal/capacity"
 	"indrik/internal/codewatch"
 	"indrik/internal/errlog"
@@ -95,6 +96,8 @@ type system struct {
 	watchCode func(codewatch.Options) codeWatcher
 	oomKills  func() int // of processes in the control group of this one, so far
 
+	metricsDir func() (*appmetrics.Directory, error)
+
 	// The clock.
 	now   func() time.Time
 	after func(time.Duration, func()) *time.Timer
@@ -139,6 +142,9 @@ func realSystem() *system {
 		readFile:  os.ReadFile,
 		watchCode: func(o codewatch.Options) codeWatcher { return codewatch.New(o) },
 		oomKills:  func() int { return capacity.OOMKills(os.DirFS("/")) },
+
+		// In memory if that can be had: each value that the app changes is written there.
+		metricsDir: func() (*appmetrics.Directory, error) { return appmetrics.Make("/dev/shm", os.TempDir()) },
 
 		now:   time.Now,
 		after: time.AfterFunc,

@@ -721,6 +721,12 @@ func (c *Config) AdminHosts() []string { return value[[]string](c, "admin_hosts"
 // characters.
 func (c *Config) AdminTokenFile() string { return value[string](c, "admin_token_file") }
 
+// AppMetrics returns the setting app_metrics.
+//
+// Whether /metrics of admin_bind also has the metrics that the app keeps with the Python
+// library prometheus_client, of all workers together.
+func (c *Config) AppMetrics() bool { return value[bool](c, "app_metrics") }
+
 // DirtyApps returns the setting dirty_apps.
 //
 // An app for dirty workers: module:Class or module:Class:N.

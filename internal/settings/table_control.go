@@ -39,6 +39,12 @@ var controlSettings = []Setting{
 		Flags: []string{"--admin-token-file"}, Metavar: "PATH", Kind: KindString, Default: "",
 		Doc: "A file with the secret that whoever sends a command to `admin_bind` has to know, at least 16 characters. Only its owner and group may be able to read it. Empty: no commands are taken there.",
 	},
+	{
+		Name: "app_metrics", Section: sectionControl, Added: true,
+		Flags: []string{"--no-app-metrics"}, Kind: KindBool, Default: true, Off: true,
+		Doc: "Whether `/metrics` of `admin_bind` also has the metrics that the app keeps with the Python library prometheus_client, of all workers together. " +
+			"For that the app runs in the multi-process mode of that library, in a directory of the server's, unless it has been given one. Without `admin_bind` this has no effect.",
+	},
 }
 
 const noDirty = "there are no dirty workers"

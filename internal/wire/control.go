@@ -26,6 +26,8 @@ const (
 	TypeAdmin      = "admin"  // also between the masters of an upgrade
 	TypeAnswer     = "answer"
 	TypeTrace      = "trace"
+	TypeAppMetrics = "app_metrics" // also front → master
+	TypeCondense   = "condense"
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -119,6 +121,8 @@ type ToFront struct {
 	Title      string       `json:"title,omitempty"`
 	Check      int          `json:"check,omitempty"`
 	Trace      int          `json:"trace,omitempty"` // the number of the trace
+	Names      []string     `json:"names,omitempty"` // of files that come along
+	More       bool         `json:"more,omitempty"`  // another message goes on with these
 	Admin      *Admin       `json:"admin,omitempty"` // nil: nothing is answered at an admin address
 	Ask        int          `json:"ask,omitempty"`
 	Answer     *Answer      `json:"answer,omitempty"`
@@ -305,6 +309,7 @@ type ToSpawner struct {
 	Linger     bool           `json:"linger,omitempty"`
 	Workers    [][2]int       `json:"workers,omitempty"` // pid and number of each
 	Title      string         `json:"title,omitempty"`
+	AppMetrics string         `json:"app_metrics,omitempty"` // the directory for the app's metrics
 
 	Attributes map[string]string `json:"attributes,omitempty"` // of `server`, as a spawner gave them
 }

@@ -94,8 +94,12 @@ class Environment:
         self.restore()
         self.chdir(cfg.get("chdir") or os.getcwd(), cfg.get("pythonpath"))
         for name, value in cfg.env.items():
-            self._start.setdefault(name, os.environ.get(name))
-            os.environ[name] = value
+            self.put(name, value)
+
+    def put(self, name: str, value: str) -> None:
+        """Sets a variable until restore."""
+        self._start.setdefault(name, os.environ.get(name))
+        os.environ[name] = value
 
 
 class Generation:
@@ -105,6 +109,7 @@ class Generation:
         self.cfg = cfg
         self.app = app
         self.queue = wire.adopt(queue)
+        self.metrics = ""  # the directory for the app's metrics, if there is one
         self.terminal = 0  # the process group that may read from the terminal, if workers may
 
     def close(self) -> None:

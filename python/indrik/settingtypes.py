@@ -169,6 +169,7 @@ class Settings(TypedDict, total=False):
     admin_allow: Union[str, Sequence[str]]
     admin_hosts: Union[str, Sequence[str]]
     admin_token_file: str
+    app_metrics: bool
     dirty_apps: Union[str, Sequence[str]]
     dirty_workers: int
     dirty_timeout: int

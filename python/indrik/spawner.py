@@ -23,6 +23,7 @@ from signal import set_wakeup_fd
 from signal import signal as on_signal
 
 from . import (
+    appmetrics,
     carrying,
     forks,
     hooks,
@@ -220,6 +221,8 @@ class Spawner:
             self.server.log = logsetup.make(cfg, self.server.log)
         except (OSError, LogConfigError) as e:
             raise CallError("config", "\nError: %s" % e) from None
+        metrics = appmetrics.choose(message.get("app_metrics"), self.server.log)
+        appmetrics.use(metrics, self.environment.put)
         load: Callable[[str], Any] = loader.load
         if ini:
             load = partial(paste.load, global_conf=cfg.get("raw_paste_global_conf") or ())
@@ -230,6 +233,7 @@ class Spawner:
             app = self._preloaded(app, bool(message.get("load")))
         app.cfg = cfg
         self.generations[number] = Generation(number, cfg, app, self.started, *fds)
+        self.generations[number].metrics = metrics
         self.generations[number].terminal = message.get("terminal", 0)
         self.entered = number
         self.server.cfg, self.server.app = cfg, app

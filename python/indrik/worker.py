@@ -15,6 +15,7 @@ from socket import AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 
 from . import (
     appkind,
+    appmetrics,
     ending,
     hooks,
     log,
@@ -106,6 +107,7 @@ class Worker(MissingHint):
         self.since = generation.since
         self.queue = generation.queue
         self.terminal = generation.terminal
+        self.metrics = generation.metrics
         self.threaded = False
         self.is_gevent = False  # its requests are greenlets
         self.asgi: Optional[ASGIServer] = None  # serves an app of ASGI
@@ -237,10 +239,12 @@ class Worker(MissingHint):
             # The spawner has since readied another generation.
             self.environment.enter(self.cfg)
             self.log = self.server.log = logsetup.make(self.cfg, self.log)
+        appmetrics.use(self.metrics)
         self.log.info("Booting worker with pid: %s", self.pid)
         with self.forks:
             self.cfg.post_fork(self.server, self)
         privileges.become(self.cfg)
+        appmetrics.use(self.metrics)  # those of another user
         random = sys.modules.get("random")
         if random:
             random.seed()
