@@ -18,10 +18,10 @@ import tempfile
 
 OUT = sys.argv[1]
 DIRECTORY = tempfile.mkdtemp()
-os.environ["prometheus_multiproc_dir"] = os.environ["PROMETHEUS_MULTIPROC_DIR"] = DIRECTORY
+for variable in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+    os.environ[variable] = DIRECTORY
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary  # noqa: E402
-from prometheus_client import multiprocess  # noqa: E402
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, multiprocess  # noqa: E402
 
 MODES = [
     "all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent",
