@@ -79,7 +79,7 @@ func (a *appMetrics) ask() <-chan openFiles {
 	a.question++
 	// There is room for whatever the master sends.
 	a.answers = make(chan openFiles, appmetrics.MaxFiles)
-	a.send(wire.FromFront{Type: wire.TypeAppMetrics, Check: a.question})
+	a.send(wire.FromFront{Type: wire.TypeAppMetrics, Ask: a.question})
 	return a.answers
 }
 
@@ -97,7 +97,7 @@ func (a *appMetrics) stopWaiting(answers <-chan openFiles) {
 func (a *appMetrics) take(m wire.ToFront, files []*os.File) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.answers == nil || m.Check != a.question {
+	if a.answers == nil || m.Ask != a.question {
 		wire.CloseAll(files) // too late
 		return
 	}

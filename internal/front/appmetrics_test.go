@@ -42,10 +42,10 @@ func (r *rig) gather(answer func(question int)) (families []appmetrics.Family) {
 		close(done)
 	}()
 	m := <-r.said
-	if m.Type != wire.TypeAppMetrics || m.Check == 0 {
+	if m.Type != wire.TypeAppMetrics || m.Ask == 0 {
 		r.t.Fatalf("the front says %+v", m)
 	}
-	answer(m.Check)
+	answer(m.Ask)
 	<-done
 	return families
 }
@@ -57,9 +57,9 @@ func TestAppMetricsComeInParts(t *testing.T) {
 	for range 2 {
 		got := r.gather(func(question int) {
 			send := func(more bool, names []string, files ...*os.File) {
-				r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Check: question, Names: names, More: more}, files...)
+				r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Ask: question, Names: names, More: more}, files...)
 			}
-			r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Check: question - 1, Names: []string{"counter_0.db"}}, metricsFile(t, hitsKey, 100))
+			r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Ask: question - 1, Names: []string{"counter_0.db"}}, metricsFile(t, hitsKey, 100))
 			send(true, []string{"counter_1.db", "nonsense"}, metricsFile(t, hitsKey, 1), metricsFile(t, hitsKey, 1000))
 			send(true, nil)
 			send(false, []string{"counter_2.db", "counter_3.db", "counter_4.db"},
@@ -90,17 +90,17 @@ func TestAppMetricsOfAMasterThatFails(t *testing.T) {
 		}
 		close(done)
 	}()
-	late := (<-r.said).Check
-	r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Check: late, Names: []string{"counter_1.db"}, More: true}, metricsFile(t, hitsKey, 1))
-	r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Check: late, Names: []string{"counter_1.db", "counter_2.db"}}, metricsFile(t, hitsKey, 1))
+	late := (<-r.said).Ask
+	r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Ask: late, Names: []string{"counter_1.db"}, More: true}, metricsFile(t, hitsKey, 1))
+	r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Ask: late, Names: []string{"counter_1.db", "counter_2.db"}}, metricsFile(t, hitsKey, 1))
 	cancel()
 	<-done
-	r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Check: late, Names: []string{"counter_1.db"}}, metricsFile(t, hitsKey, 1))
+	r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Ask: late, Names: []string{"counter_1.db"}}, metricsFile(t, hitsKey, 1))
 	got := r.gather(func(question int) {
 		for range appmetrics.MaxFiles + 10 {
-			r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Check: question, More: true})
+			r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Ask: question, More: true})
 		}
-		r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Check: question, Names: []string{"counter_1.db"}}, metricsFile(t, hitsKey, 1))
+		r.master.Send(wire.ToFront{Type: wire.TypeAppMetrics, Ask: question, Names: []string{"counter_1.db"}}, metricsFile(t, hitsKey, 1))
 	})
 	if len(got) > 1 {
 		t.Errorf("the metrics are %+v", got)

@@ -123,7 +123,7 @@ const filesAtOnce = 50
 
 // sendFiles opens some files for the front; more: this is not the end of the answer.
 func (a *appMetrics) sendFiles(question int, part []appmetrics.File, more bool) {
-	msg := wire.ToFront{Type: wire.TypeAppMetrics, Check: question, More: more}
+	msg := wire.ToFront{Type: wire.TypeAppMetrics, Ask: question, More: more}
 	var open []*os.File
 	for _, f := range part {
 		if file := f.Open(); file != nil {

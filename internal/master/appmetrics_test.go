@@ -84,7 +84,7 @@ func TestAppMetricsAreKeptOnlyWhereTheyAreShown(t *testing.T) {
 		}
 		p.ended(1)
 		p.asked(1)
-		if len(p.heard) != 1 || p.heard[0].Type != wire.TypeAppMetrics || p.heard[0].Check != 1 || p.heard[0].More || len(p.files) != 0 {
+		if len(p.heard) != 1 || p.heard[0].Type != wire.TypeAppMetrics || p.heard[0].Ask != 1 || p.heard[0].More || len(p.files) != 0 {
 			t.Errorf("%v: the front was told %+v", values, p.heard)
 		}
 	}
@@ -130,7 +130,7 @@ func TestFrontGetsAllFiles(t *testing.T) {
 	}
 	p.asked(7)
 	for i, msg := range p.heard {
-		if msg.Check != 7 || msg.More != (i < len(p.heard)-1) || len(msg.Names) > filesAtOnce {
+		if msg.Ask != 7 || msg.More != (i < len(p.heard)-1) || len(msg.Names) > filesAtOnce {
 			t.Errorf("message %d of %d is %+v", i, len(p.heard), msg)
 		}
 	}

@@ -72,7 +72,7 @@ func (m *Master) fromFront(f *frontProcess, msg wire.FromFront) {
 	case wire.TypeCheck:
 		m.checkCode(msg.Check)
 	case wire.TypeAppMetrics:
-		m.metrics.answer(msg.Check)
+		m.metrics.answer(msg.Ask)
 	case wire.TypeDrained:
 		if f.draining {
 			m.frontDrained(f)

@@ -62,14 +62,14 @@ func quotedIn(text string) map[string]bool {
 }
 
 // jsonNames are the names of v's fields on the wire; nested has those of the
-// structs in its lists too.
+// structs in it and in its lists too.
 func jsonNames(v any) (names, nested map[string]bool) {
 	names, nested = map[string]bool{}, map[string]bool{}
 	t := reflect.TypeOf(v)
 	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		names[name], nested[name] = true, true
-		if ft := field.Type; ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct {
+		if ft := field.Type; (ft.Kind() == reflect.Slice || ft.Kind() == reflect.Pointer) && ft.Elem().Kind() == reflect.Struct {
 			inner, _ := jsonNames(reflect.Zero(ft.Elem()).Interface())
 			maps.Copy(nested, inner)
 		}
