@@ -198,13 +198,11 @@ func (c *call) printJSON(ctx context.Context, words ...string) error {
 	if err := c.client.Call(ctx, &data, words...); err != nil {
 		return err
 	}
-	var indented strings.Builder
-	encoder := json.NewEncoder(&indented)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(data); err != nil {
+	indented, err := json.MarshalIndent(data, "", "  ")
+	if err != nil {
 		return err
 	}
-	_, err := io.WriteString(c.stdout, indented.String())
+	_, err = c.stdout.Write(append(status.PrintableJSON(indented), '\n'))
 	return err
 }
 
@@ -251,7 +249,7 @@ func (c *call) done(ctx context.Context, text func(map[string]any) string, words
 	if err := c.client.Call(ctx, &data, words...); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(c.stdout, text(data))
+	_, err := fmt.Fprintln(c.stdout, status.PrintableLine(text(data)))
 	return err
 }
 

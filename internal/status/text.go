@@ -1,17 +1,21 @@
 package status
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // WriteText writes a status for people to read.
 func (s *Status) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "indrik %s (pid %d) is %s, since %s: %s\n", s.Version, s.PID, s.State, spell(s.Uptime), s.App)
+	fmt.Fprintf(&b, "indrik %s (pid %d) is %s, since %s: %s\n", PrintableLine(s.Version), s.PID, PrintableLine(s.State), Age(s.Uptime), PrintableLine(s.App))
 	if s.Role != "master" {
 		b.WriteString("It is the successor of an upgrade that is not complete\n")
 	}
@@ -19,10 +23,10 @@ func (s *Status) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "An upgrade is under way: the successor has pid %d\n", s.Successor)
 	}
 	for _, l := range s.Listeners {
-		fmt.Fprintf(&b, "Listening at %s\n", l.Address)
+		fmt.Fprintf(&b, "Listening at %s\n", PrintableLine(l.Address))
 	}
 	if s.Admin != "" {
-		fmt.Fprintf(&b, "Admin address: %s\n", s.Admin)
+		fmt.Fprintf(&b, "Admin address: %s\n", PrintableLine(s.Admin))
 	}
 	if f := s.Front; f == nil {
 		b.WriteString("The front does not answer: what follows is the master's part\n")
@@ -30,9 +34,9 @@ func (s *Status) WriteText(w io.Writer) error {
 		q, c := f.Queue, f.Connections
 		fmt.Fprintf(&b, "Queue: %d waiting", q.Length)
 		if q.Length > 0 {
-			fmt.Fprintf(&b, ", the oldest for %s", spellShort(q.Oldest))
+			fmt.Fprintf(&b, ", the oldest for %s", Duration(q.Oldest))
 		}
-		fmt.Fprintf(&b, "; in the last minute half waited up to %s, 99 %% up to %s; %d refused\n", spellShort(q.WaitP50), spellShort(q.WaitP99), q.Refused)
+		fmt.Fprintf(&b, "; in the last minute half waited up to %s, 99 %% up to %s; %d refused\n", Duration(q.WaitP50), Duration(q.WaitP99), q.Refused)
 		fmt.Fprintf(&b, "Connections: %d", c.Total)
 		for _, part := range []struct {
 			n    int
@@ -53,7 +57,7 @@ func (s *Status) WriteText(w io.Writer) error {
 		if !r.OK {
 			what = "failed"
 		}
-		fmt.Fprintf(&b, "Last reload: %s at %s, after %s\n", what, r.At.Format(time.DateTime), spellShort(r.Seconds))
+		fmt.Fprintf(&b, "Last reload: %s at %s, after %s\n", what, r.At.Format(time.DateTime), Duration(r.Seconds))
 		if r.Reason != "" {
 			b.WriteString(indent(Printable(r.Reason)))
 		}
@@ -61,13 +65,13 @@ func (s *Status) WriteText(w io.Writer) error {
 	if len(s.Deaths) > 0 {
 		b.WriteString("Last deaths:\n")
 		for _, d := range s.Deaths {
-			fmt.Fprintf(&b, "  %s worker %d (pid %d) %s", d.At.Format(time.DateTime), d.Age, d.PID, d.Reason)
+			fmt.Fprintf(&b, "  %s worker %d (pid %d) %s", d.At.Format(time.DateTime), d.Age, d.PID, PrintableLine(d.Reason))
 			for i, r := range d.Running {
 				join := ", while it ran "
 				if i > 0 {
 					join = ", "
 				}
-				fmt.Fprintf(&b, "%s%s %s (%s%s)", join, Printable(r.Method), Printable(r.Path), spellShort(r.Seconds), r.requestID())
+				fmt.Fprintf(&b, "%s%s %s (%s%s)", join, PrintableLine(r.Method), PrintableLine(r.Path), Duration(r.Seconds), r.requestID())
 			}
 			b.WriteByte('\n')
 		}
@@ -90,9 +94,9 @@ func (s *Status) writeSlow(b *strings.Builder) {
 		if r.Ended {
 			verb = "ran"
 		}
-		fmt.Fprintf(b, "  %s worker (pid %d) %s %s %s for %s", r.At.Format(time.DateTime), r.PID, verb, Printable(r.Method), Printable(r.Path), spellShort(r.Ran))
+		fmt.Fprintf(b, "  %s worker (pid %d) %s %s %s for %s", r.At.Format(time.DateTime), r.PID, verb, PrintableLine(r.Method), PrintableLine(r.Path), Duration(r.Ran))
 		if len(r.Stack) > 0 {
-			fmt.Fprintf(b, ": %s", Printable(r.Stack[0]))
+			fmt.Fprintf(b, ": %s", PrintableLine(r.Stack[0]))
 		}
 		b.WriteByte('\n')
 	}
@@ -104,8 +108,8 @@ func (s *Status) writeWorkers(b *strings.Builder) {
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "PID\tAGE\tGEN\tKIND\tSTATE\tUPTIME\tREQUESTS\tERRORS\tRUNS\tLAG\tRSS\tPSS\tCPU\t")
 	for _, w := range s.Workers {
-		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%.1f s\t\n", w.PID, w.Age, w.Generation, w.Kind, w.State, spell(w.Uptime),
-			w.Requests, w.Errors, w.InFlight, spellShort(w.Lag), spellBytes(w.RSS), spellBytes(w.PSS), w.CPU)
+		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%.1f s\t\n", w.PID, w.Age, w.Generation, PrintableLine(w.Kind), PrintableLine(w.State), Age(w.Uptime),
+			w.Requests, w.Errors, w.InFlight, Duration(w.Lag), Bytes(w.RSS), Bytes(w.PSS), w.CPU)
 	}
 	t.Flush()
 	for _, w := range s.Workers {
@@ -123,26 +127,57 @@ func (r *Running) requestID() string {
 	if r.RequestID == "" {
 		return ""
 	}
-	return ", request " + Printable(r.RequestID)
+	return ", request " + PrintableLine(r.RequestID)
 }
 
 func indent(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ") + "\n"
 }
 
-// Printable makes of what clients or the app have said a text that does nothing to a terminal
-// except begin new lines and go to the next tab stop.
+// Printable makes of what clients, the app or another server have said a text that does
+// nothing to a terminal except begin new lines and go to the next tab stop. Each other
+// control character becomes U+FFFD, and so does what no one sees but the order or the look of
+// the text obeys: marks of direction, joiners, soft hyphens.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '\ufffd'
+		if r == '\n' || r == '\t' {
+			return r
 		}
-		return r
+		return visible(r)
 	}, s)
 }
 
-// spell writes how long something lasts: 4 s, 12 min, 3 h, 5 days.
-func spell(seconds float64) string {
+// PrintableLine is [Printable] for a text that must stay within its line.
+func PrintableLine(s string) string { return strings.Map(visible, s) }
+
+// PrintableJSON returns the same JSON document with the characters escaped that [Printable]
+// replaces. It is valid, and so has them within its strings alone.
+func PrintableJSON(document []byte) []byte {
+	var b bytes.Buffer
+	for _, r := range string(document) {
+		switch {
+		case r == '\n' || visible(r) == r:
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.Bytes()
+}
+
+// visible returns r, or U+FFFD if it is a control or format character.
+func visible(r rune) rune {
+	if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+		return utf8.RuneError
+	}
+	return r
+}
+
+// Age writes how long something has lasted, in seconds: 4 s, 12 min, 3 h, 5 days.
+func Age(seconds float64) string {
 	switch d := time.Duration(seconds * float64(time.Second)); {
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%.0f s", d.Seconds())
@@ -155,8 +190,8 @@ func spell(seconds float64) string {
 	}
 }
 
-// spellShort writes a time that may be short: 0, 250 µs, 12 ms, 3.1 s.
-func spellShort(seconds float64) string {
+// Duration writes seconds that may be few: 0, 250 µs, 12 ms, 3.1 s.
+func Duration(seconds float64) string {
 	switch {
 	case seconds <= 0:
 		return "0"
@@ -167,10 +202,11 @@ func spellShort(seconds float64) string {
 	case seconds < 120:
 		return fmt.Sprintf("%.1f s", seconds)
 	}
-	return spell(seconds)
+	return Age(seconds)
 }
 
-func spellBytes(n int64) string {
+// Bytes writes a size in bytes: -, 15.3 MiB, 1.2 GiB.
+func Bytes(n int64) string {
 	switch {
 	case n <= 0:
 		return "-"

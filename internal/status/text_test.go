@@ -1,10 +1,12 @@
 package status_test
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"indrik/internal/status"
 )
@@ -52,16 +54,58 @@ func ExampleStatus_WriteText() {
 	//   2026-11-30 00:59:00 worker (pid 633) ran GET /short for 1.1 s
 }
 
-// What a client has sent does nothing to a terminal.
+// What others have said does nothing to a terminal, whatever field it is in: no control
+// character and no mark of direction is left, and each line is one of the server's own.
 func TestPrintable(t *testing.T) {
 	t.Parallel()
-	s := &status.Status{Workers: []status.Worker{{Load: status.Load{Running: []status.Running{{Method: "GET", Path: "/\x1b[2J\u009b1m\x7f"}}}}}}
+	const bad = "x\x1b[2J\u009b1m\x7f\r\b\x00\u202e\u2066\u200d\u00ad\u2028\ufeff\xffy"
+	s := &status.Status{
+		Version: bad, State: bad, Role: bad, App: bad + "\n", Listeners: []status.Listener{{Address: bad + "\n"}},
+		Workers: []status.Worker{{Kind: bad, State: bad, Load: status.Load{Running: []status.Running{
+			{Method: bad + "\n", Path: "/" + bad + "\n\t", Client: bad + "\n", RequestID: bad + "\n"},
+		}}}},
+		Deaths:     []status.Death{{Reason: bad + "\n", Running: []status.Running{{Method: bad, Path: bad + "\n"}}}},
+		LastReload: &status.Reload{Reason: "Traceback\n\t" + bad}, Admin: bad + "\n",
+		Slow:       []status.SlowRequest{{Method: bad, Path: bad + "\n", Client: bad, ID: bad, Stack: []string{bad + "\n"}}},
+	}
+	running := status.Running{Method: bad + "\n", Path: bad, Client: bad + "\n", RequestID: bad}
+	trace := status.Trace{Kind: bad, Running: []status.Running{running}, Stacks: []status.Stack{
+		{What: bad + "\n", Calls: []string{bad + "\n"}}, {What: bad, Running: &running, Calls: []string{bad}},
+	}}
 	var b strings.Builder
 	if err := s.WriteText(&b); err != nil {
 		t.Fatal(err)
 	}
-	if strings.ContainsAny(b.String(), "\x1b\u009b\x7f") {
-		t.Errorf("%q", b.String())
+	if n := strings.Count(b.String(), "\n"); n != 16 {
+		t.Errorf("%d lines:\n%s", n, b.String())
+	}
+	if err := trace.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range b.String() {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			t.Errorf("%q is left", r)
+		}
+	}
+}
+
+// A document is the same with its texts neutralised, for whoever reads it.
+func TestPrintableJSON(t *testing.T) {
+	t.Parallel()
+	const bad = "x\x1b[2J\u009b\x7f\u202e\U000e0041\u2028é"
+	text, err := json.Marshal(map[string]string{bad: bad})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := status.PrintableJSON(text)
+	for _, r := range string(shown) {
+		if !unicode.IsPrint(r) {
+			t.Errorf("%q is left in %s", r, shown)
+		}
+	}
+	var back map[string]string
+	if err := json.Unmarshal(shown, &back); err != nil || back[bad] != bad {
+		t.Errorf("%s: %q, %v", shown, back, err)
 	}
 }
 

@@ -25,7 +25,7 @@ type Stack struct {
 // WriteText writes a trace for people to read: first the stacks of requests.
 func (t *Trace) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Worker %d (%s) runs %d requests\n", t.PID, t.Kind, len(t.Running))
+	fmt.Fprintf(&b, "Worker %d (%s) runs %d requests\n", t.PID, PrintableLine(t.Kind), len(t.Running))
 	shown := map[uint32]bool{}
 	for _, s := range t.Stacks {
 		if s.Running != nil {
@@ -43,12 +43,12 @@ func (t *Trace) WriteText(w io.Writer) error {
 				continue
 			}
 			if s.Running != nil {
-				fmt.Fprintf(&b, "  %s, by %s:\n", s.Running.String(), Printable(s.What))
+				fmt.Fprintf(&b, "  %s, by %s:\n", s.Running.String(), PrintableLine(s.What))
 			} else {
-				fmt.Fprintf(&b, "  %s:\n", Printable(s.What))
+				fmt.Fprintf(&b, "  %s:\n", PrintableLine(s.What))
 			}
 			for _, c := range s.Calls {
-				fmt.Fprintf(&b, "    %s\n", Printable(c))
+				fmt.Fprintf(&b, "    %s\n", PrintableLine(c))
 			}
 		}
 	}
@@ -61,9 +61,9 @@ func (t *Trace) WriteText(w io.Writer) error {
 
 // String describes the request and for how long it has run.
 func (r *Running) String() string {
-	text := fmt.Sprintf("%s %s for %s", Printable(r.Method), Printable(r.Path), spellShort(r.Seconds))
+	text := fmt.Sprintf("%s %s for %s", PrintableLine(r.Method), PrintableLine(r.Path), Duration(r.Seconds))
 	if r.Client != "" {
-		text += ", for " + r.Client
+		text += ", for " + PrintableLine(r.Client)
 	}
 	return text
 }
