@@ -18,8 +18,9 @@ var layers = map[string][]string{
 
 	"internal/cli": {
 		"internal/control", "internal/exitcode", "internal/front", "internal/listen", "internal/master", "internal/oslayer", "internal/pyfind",
-		"internal/settings", "internal/status", "internal/version", "internal/wire",
+		"internal/settings", "internal/status", "internal/top", "internal/version", "internal/wire",
 	},
+	"internal/top": {"internal/status"},
 	"internal/master": {
 		"internal/appmetrics",
 		"internal/capacity", "internal/codewatch", "internal/control", "internal/errlog", "internal/exitcode", "internal/listen", "internal/notify",
@@ -90,6 +91,10 @@ var layers = map[string][]string{
 
 // dependencies are the modules that go.mod requires directly, and what for.
 var dependencies = map[string]string{
+	"charm.land/bubbletea/v2":         "the terminal of indrik top",
+	"github.com/charmbracelet/x/ansi": "how many cells of a terminal a text takes",
+	"github.com/charmbracelet/x/term": "the state of a terminal, to give it back",
+	"github.com/charmbracelet/x/vt":   "what a terminal shows; in no binary",
 	"github.com/klauspost/compress":   "permessage-deflate with a window that is given back",
 	"github.com/pelletier/go-toml/v2": "pyproject.toml",
 	"golang.org/x/net":                "the field tables of HTTP/2 (hpack)",

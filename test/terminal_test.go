@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"indrik/test/harness"
-
-	"golang.org/x/sys/unix"
 )
 
 // A screen is a terminal with a server in its foreground.
@@ -34,13 +32,7 @@ func onScreen(t *testing.T, app string, args ...string) (*screen, string) {
 	t.Helper()
 	dir := harness.TempDir(t)
 	harness.Must(t, os.WriteFile(filepath.Join(dir, "webapp.py"), []byte(app), 0o644))
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	harness.Must(t, err)
-	harness.Must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	harness.Must(t, err)
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	harness.Must(t, err)
+	master, slave := harness.OpenPTY(t)
 	defer slave.Close()
 	addr := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
 	sc := &screen{master: master, cmd: exec.Command(harness.Command(t)[0], append([]string{"--bind", addr}, append(args, "webapp:app")...)...)}

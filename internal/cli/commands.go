@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"indrik/internal/control"
@@ -28,7 +27,7 @@ type subcommand struct {
 
 // runs are what the sub-commands do, except for healthcheck, which needs no control socket.
 var runs = map[string]func(ctx context.Context, c *call) error{
-	"status": showStatus, "reload": reload, "reopen": reopen, "scale": scale, "worker": killWorker,
+	"status": showStatus, "top": showTop, "reload": reload, "reopen": reopen, "scale": scale, "worker": killWorker,
 	"trace": trace, "upgrade": upgrade, "drain": drain, "rollback": rollback, "stop": stop,
 }
 
@@ -49,13 +48,15 @@ func subcommandOf(argv []string) *subcommand {
 // A call is a sub-command that is carried out.
 type call struct {
 	*subcommand
-	args   []string
-	json   bool
-	quick  bool
-	slow   float64 // seconds; below 0: not given
-	socket string
-	client *control.Client
-	stdout io.Writer
+	args     []string
+	json     bool
+	quick    bool
+	slow     float64       // seconds; below 0: not given
+	interval time.Duration // of top
+	server   server
+	client   *control.Client
+	environ  []string
+	stdout   io.Writer
 }
 
 // errUsage reports a command line that the message before it has explained.
@@ -78,18 +79,21 @@ func (s *subcommand) command(args, environ []string, stdout, stderr io.Writer) i
 }
 
 func (s *subcommand) tryCommand(args, environ []string, stdout, stderr io.Writer) error {
-	c := &call{subcommand: s, stdout: stdout, slow: -1}
+	c := &call{subcommand: s, stdout: stdout, environ: environ, slow: -1}
 	flags := flag.NewFlagSet("indrik "+s.Name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		fmt.Fprintf(stderr, "Usage: indrik %s\n%s%s\n\n", strings.TrimSpace(s.Name+" "+s.Args+" [OPTIONS]"), strings.ToUpper(s.Doc[:1]), s.Doc[1:])
 		flags.PrintDefaults()
 	}
-	var pidfile string
 	var timeout time.Duration
-	flags.StringVar(&c.socket, "s", "", "the control `socket` of the server (default $INDRIK_CONTROL_SOCKET)")
-	flags.StringVar(&pidfile, "p", "", "the `file` with the pid of the server, instead of its socket")
-	flags.DurationVar(&timeout, "timeout", 0, "how long to wait at most, such as 90s (default: as long as it takes)")
+	flags.StringVar(&c.server.socket, "s", "", "the control `socket` of the server (default $INDRIK_CONTROL_SOCKET)")
+	flags.StringVar(&c.server.pidfile, "p", "", "the `file` with the pid of the server, instead of its socket")
+	if s.Name == "top" {
+		flags.DurationVar(&c.interval, "interval", time.Second, "how often to look, from 100ms on")
+	} else {
+		flags.DurationVar(&timeout, "timeout", 0, "how long to wait at most, such as 90s (default: as long as it takes)")
+	}
 	if s.Name == "status" || s.Name == "trace" {
 		flags.BoolVar(&c.json, "json", false, "print JSON")
 	}
@@ -119,53 +123,28 @@ func (s *subcommand) tryCommand(args, environ []string, stdout, stderr io.Writer
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	if err := c.connect(ctx, pidfile, lookupIn(environ)); err != nil {
+	err := c.server.complete(lookupIn(environ))
+	if err == nil {
+		c.client, err = c.server.dial(ctx, false)
+	}
+	if err != nil {
 		return err
 	}
 	defer c.client.Close()
-	err := s.run(ctx, c)
+	err = s.run(ctx, c)
 	switch {
 	case errors.Is(err, errUsage):
 		flags.Usage()
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("not done after %s; the server goes on with it", timeout)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	}
+	return told(err)
+}
+
+// told says what the end of a connection means.
+func told(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the server has ended meanwhile")
-	}
-	return err
-}
-
-// connect finds the control socket of the server that is meant, and connects to it.
-func (c *call) connect(ctx context.Context, pidfile string, lookup func(string) (string, bool)) (err error) {
-	if c.socket == "" && pidfile == "" {
-		c.socket, _ = lookup("INDRIK_CONTROL_SOCKET")
-	}
-	switch {
-	case c.socket != "" && pidfile != "":
-		return errors.New("give the socket (-s) or the pid file (-p), not both")
-	case pidfile != "":
-		if c.socket, err = socketOf(ctx, pidfile); err != nil {
-			return err
-		}
-	case c.socket == "":
-		return errors.New("which server? Give its control socket (-s PATH) or its pid file (-p FILE), or set INDRIK_CONTROL_SOCKET; " +
-			"a server has a control socket with --control-socket PATH")
-	}
-	if c.client, err = control.Dial(ctx, c.socket); err != nil {
-		return c.explain(err)
-	}
-	return nil
-}
-
-// explain says what is wrong with a socket that cannot be connected to.
-func (c *call) explain(err error) error {
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no control socket at %s: the server does not run, or has no control_socket, or another one", c.socket)
-	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("the control socket %s is another user's: use the account that started the server, or root", c.socket)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nobody answers at %s: the server that made it has ended", c.socket)
 	}
 	return err
 }
@@ -192,7 +171,7 @@ func showStatus(ctx context.Context, c *call) error {
 	return s.WriteText(c.stdout)
 }
 
-// printJSON prints the answer to a command as it is.
+// printJSON prints the answer to a command as it is, with what could move a terminal escaped.
 func (c *call) printJSON(ctx context.Context, words ...string) error {
 	var data json.RawMessage
 	if err := c.client.Call(ctx, &data, words...); err != nil {

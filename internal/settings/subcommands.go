@@ -12,6 +12,7 @@ type Subcommand struct {
 // decides, and only the bare word: status:app is an app.
 var Subcommands = []Subcommand{
 	{"status", "[--json]", "show workers, queue, connections, the last reload and deaths"},
+	{"top", "[--interval TIME]", "show the same live, in a terminal, with keys for the commands below"},
 	{"trace", "[PID | --slow SECONDS] [--json]", "show where the Python code of workers is, without stopping it"},
 	{"reload", "", "reload configuration and code, and wait until the new workers serve"},
 	{"reopen", "", "open the log files anew"},

@@ -66,7 +66,7 @@ func TestPrintable(t *testing.T) {
 		}}}},
 		Deaths:     []status.Death{{Reason: bad + "\n", Running: []status.Running{{Method: bad, Path: bad + "\n"}}}},
 		LastReload: &status.Reload{Reason: "Traceback\n\t" + bad}, Admin: bad + "\n",
-		Slow:       []status.SlowRequest{{Method: bad, Path: bad + "\n", Client: bad, ID: bad, Stack: []string{bad + "\n"}}},
+		Slow: []status.SlowRequest{{Method: bad, Path: bad + "\n", Client: bad, ID: bad, Stack: []string{bad + "\n"}}},
 	}
 	running := status.Running{Method: bad + "\n", Path: bad, Client: bad + "\n", RequestID: bad}
 	trace := status.Trace{Kind: bad, Running: []status.Running{running}, Stacks: []status.Stack{

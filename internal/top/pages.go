@@ -1,0 +1,117 @@
+package top
+
+import (
+	"fmt"
+	"time"
+
+	"indrik/internal/status"
+)
+
+// pageLines are the lines of a page, except for the table of workers, which has a selection.
+func (m *Model) pageLines() []string {
+	switch {
+	case m.page == pageWorkers:
+		return nil
+	case m.page == pageHelp:
+		return m.help()
+	case m.page == pageResult:
+		return m.orNone(m.result, "There was no action.")
+	case m.now == nil:
+		return nil
+	}
+	switch m.page {
+	case pageRequests:
+		if shown := m.allRequests(); len(shown) > 0 {
+			return shown
+		}
+		return m.orNone("", "No request runs.")
+	case pageDeaths:
+		return m.deaths()
+	case pageReload:
+		r := m.now.LastReload
+		if r == nil {
+			return m.orNone("", "There was no reload.")
+		}
+		return lines(reloadText(r, time.DateTime)+"\n"+r.Reason, m.width)
+	default:
+		return m.worker()
+	}
+}
+
+func (m *Model) orNone(text, none string) []string {
+	if text == "" {
+		text = none
+	}
+	return lines(text, m.width)
+}
+
+func (m *Model) help() []string {
+	widest := 0
+	for _, b := range bindings {
+		widest = max(widest, len([]rune(b.name)))
+	}
+	var all []string
+	for _, b := range bindings {
+		if b.name != "" {
+			all = append(all, fit(pad(b.name, widest, true)+"  "+b.doc, m.width))
+		}
+	}
+	return all
+}
+
+// allRequests are a line for each request that runs, the longest first, and one for those that
+// the status does not list.
+func (m *Model) allRequests() []string {
+	shown := m.requests(runningOf(m.now))
+	if m.now.Front != nil && m.now.Front.Unlisted > 0 {
+		shown = append(shown, fit(fmt.Sprintf("and %d more", m.now.Front.Unlisted), m.width))
+	}
+	return shown
+}
+
+func (m *Model) requests(all []running) []string {
+	var shown []string
+	for _, r := range all {
+		line := fmt.Sprintf("%s  %7d  %s", pad(status.Duration(r.Seconds), 7, false), r.pid, status.PrintableLine(r.Method+" "+r.Path))
+		if r.Client != "" {
+			line += "  for " + status.PrintableLine(r.Client)
+		}
+		shown = append(shown, fit(line, m.width))
+	}
+	return shown
+}
+
+func (m *Model) deaths() []string {
+	var shown []string
+	for _, d := range m.now.Deaths {
+		shown = append(shown, lines(deathText(d, time.DateTime), m.width)...)
+		for _, r := range d.Running {
+			shown = append(shown, fit(fmt.Sprintf("    it ran %s for %s", status.PrintableLine(r.Method+" "+r.Path), status.Duration(r.Seconds)), m.width))
+		}
+	}
+	if len(shown) == 0 {
+		return m.orNone("", "No worker has died.")
+	}
+	return shown
+}
+
+// worker is all about the selected worker.
+func (m *Model) worker() []string {
+	rows := m.rows()
+	if len(rows) == 0 {
+		return m.orNone("", "There is no worker.")
+	}
+	r := rows[m.selectedRow(rows)]
+	var shown []string
+	for _, c := range columns[:len(columns)-1] {
+		shown = append(shown, fit(pad(c.title, 10, true)+c.text(r), m.width))
+	}
+	shown = append(shown, fit(pad("CPU", 10, true)+fmt.Sprintf("%.1f s", r.CPU), m.width), "")
+	var own []running
+	for _, one := range runningOf(m.now) {
+		if one.age == r.Age {
+			own = append(own, one)
+		}
+	}
+	return append(shown, m.requests(own)...)
+}

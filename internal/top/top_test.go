@@ -1,0 +1,467 @@
+package top
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"indrik/internal/status"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+)
+
+var update = flag.Bool("update", false, "write the screens to testdata instead of comparing them")
+
+// A fakeServer records what it is told to do.
+type fakeServer struct {
+	status *status.Status
+	err    error
+	done   []string
+	text   string
+	fails  error
+}
+
+func (f *fakeServer) Status(_ context.Context, successor bool) (*status.Status, error) {
+	return f.status, f.err
+}
+
+func (f *fakeServer) Do(ctx context.Context, successor bool, words ...string) (string, error) {
+	f.done = append(f.done, strings.Join(words, " "))
+	return f.text, f.fails
+}
+
+var start = time.Date(2026, 11, 30, 1, 0, 0, 0, time.UTC)
+
+// at is the status of a busy server some seconds after its start.
+func at(seconds float64) *status.Status {
+	n := int(seconds)
+	return &status.Status{
+		Version: "1.2.3", State: "running", Role: "master", PID: 558, Started: start, Uptime: seconds, App: "shop:app", Generation: 2, Target: 3,
+		Listeners: []status.Listener{{Address: "127.0.0.1:8000"}, {Address: "unix:/run/shop/shop.sock"}},
+		Workers: []status.Worker{
+			{PID: 631, Age: 3, Generation: 2, Kind: "sync", State: "ready", Uptime: seconds - 5, RSS: 16 << 20, PSS: 6 << 20, CPU: seconds / 2, Load: status.Load{
+				Requests: 100 * n, Errors: n, InFlight: 1, Running: []status.Running{{Method: "GET", Path: "/report", Client: "10.0.0.7", Seconds: 4.1}},
+			}},
+			{PID: 633, Age: 4, Generation: 2, Kind: "sync", State: "ready", Uptime: seconds - 5, RSS: 18 << 20, PSS: 7 << 20, CPU: seconds / 10, Load: status.Load{
+				Requests: 12 * n, InFlight: 1, Running: []status.Running{{Method: "PUT", Path: "/basket/items", Client: "10.0.0.9", Seconds: 0.012}},
+			}},
+			{PID: 640, Age: 5, Generation: 2, Kind: "sync", State: "booting", RSS: 9 << 20},
+		},
+		Front: &status.Front{
+			PID: 560, Queue: status.Queue{Length: 3, Oldest: 0.25, WaitP50: 0.00017, WaitP99: 0.002, Refused: 7 + 2*n},
+			Connections: status.Connections{Total: 42, Idle: 39, Running: 2, WebSocket: 1}, Unlisted: 2,
+		},
+		LastReload: &status.Reload{At: start.Add(time.Minute), Seconds: 0.4, Reason: "Traceback (most recent call last):\n  File \"app.py\", line 1, in <module>\nValueError: x"},
+		Deaths: []status.Death{
+			{At: start, PID: 600, Age: 1, Reason: "was sent SIGKILL", Running: []status.Running{{Method: "GET", Path: "/a", Seconds: 1}}},
+			{At: start, PID: 601, Age: 2, Reason: "exited with code 1"},
+		},
+	}
+}
+
+// A session is a view with a server and a person.
+type session struct {
+	t      *testing.T
+	m      *Model
+	server *fakeServer
+	quit   bool
+}
+
+// watching is a session of a terminal of a size, in which two statuses have come.
+func watching(t *testing.T, columns, rows int) *session {
+	t.Helper()
+	s := &session{t: t, server: &fakeServer{}, m: NewModel(nil, time.Second)}
+	s.m.server = s.server
+	s.m.clock = start
+	s.send(tea.WindowSizeMsg{Width: columns, Height: rows})
+	s.shows(at(10))
+	s.shows(at(12))
+	return s
+}
+
+// send gives a message to the view, and carries out what follows from it at once, except that
+// no time passes.
+func (s *session) send(msg tea.Msg) {
+	s.t.Helper()
+	_, cmd := s.m.Update(msg)
+	if cmd == nil {
+		return
+	}
+	switch got := cmd().(type) {
+	case tea.QuitMsg:
+		s.quit = true
+	case resultMsg:
+		s.m.Update(got)
+		s.m.asking = false
+	}
+	s.fits()
+}
+
+// shows has the server answer with a status.
+func (s *session) shows(st *status.Status) {
+	s.t.Helper()
+	s.m.Update(statusMsg{st, nil, start.Add(time.Duration(st.Uptime * float64(time.Second))), s.m.successor})
+	s.fits()
+}
+
+var keys = map[string]tea.Key{
+	"up": {Code: tea.KeyUp}, "down": {Code: tea.KeyDown}, "pgdown": {Code: tea.KeyPgDown}, "pgup": {Code: tea.KeyPgUp}, "end": {Code: tea.KeyEnd},
+	"home": {Code: tea.KeyHome}, "enter": {Code: tea.KeyEnter}, "esc": {Code: tea.KeyEscape}, "tab": {Code: tea.KeyTab},
+	"ctrl+c": {Code: 'c', Mod: tea.ModCtrl}, "shift+tab": {Code: tea.KeyTab, Mod: tea.ModShift},
+}
+
+func (s *session) press(names ...string) {
+	s.t.Helper()
+	for _, name := range names {
+		key, ok := keys[name]
+		if !ok {
+			key = tea.Key{Code: rune(name[0]), Text: name}
+		}
+		s.send(tea.KeyPressMsg(key))
+	}
+}
+
+// screen is what is seen, without styles.
+func (s *session) screen() string { return ansi.Strip(s.m.View().Content) }
+
+// fits checks that the screen stays within the terminal, and has nothing but text and styles.
+func (s *session) fits() {
+	s.t.Helper()
+	all := strings.Split(s.screen(), "\n")
+	if len(all) > max(s.m.height, 1) {
+		s.t.Fatalf("%d lines in %d:\n%s", len(all), s.m.height, s.screen())
+	}
+	for _, line := range all {
+		if n := ansi.StringWidth(line); n > s.m.width {
+			s.t.Fatalf("%d cells in %d: %q", n, s.m.width, line)
+		}
+		for _, r := range line {
+			if !unicode.IsPrint(r) {
+				s.t.Fatalf("%q is on the screen: %q", r, line)
+			}
+		}
+	}
+}
+
+func (s *session) expect(texts ...string) {
+	s.t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(s.screen(), text) {
+			s.t.Errorf("the screen lacks %q:\n%s", text, s.screen())
+		}
+	}
+}
+
+// What is seen in terminals of all sizes, on all pages.
+func TestScreens(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name          string
+		columns, rows int
+		keys          string
+	}{
+		{"wide", 120, 24, ""}, {"usual", 80, 24, ""}, {"narrow", 40, 24, ""}, {"short", 80, 10, ""}, {"small", 40, 10, ""}, {"tiny", 20, 5, ""},
+		{"requests", 80, 16, "2"}, {"deaths", 80, 16, "3"}, {"reload", 80, 16, "4"}, {"help", 80, 40, "?"}, {"worker", 60, 30, "down enter"},
+		{"small-reload", 40, 10, "4 pgdown"}, {"by-cpu", 80, 16, "s s s s s s"}, {"question", 60, 12, "down k"}, {"scale", 60, 12, "+ + -"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := watching(t, c.columns, c.rows)
+			s.press(strings.Fields(c.keys)...)
+			golden(t, c.name, s.screen())
+		})
+	}
+}
+
+func golden(t *testing.T, name, screen string) {
+	t.Helper()
+	trimmed := []string{}
+	for line := range strings.SplitSeq(screen, "\n") {
+		trimmed = append(trimmed, strings.TrimRight(line, " "))
+	}
+	text := strings.Join(trimmed, "\n") + "\n"
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text != string(want) {
+		t.Errorf("the screen is\n%s\nand not (go test ./internal/top -update writes it anew)\n%s", text, want)
+	}
+}
+
+// No size and no status breaks the layout.
+func TestEverySizeFits(t *testing.T) {
+	t.Parallel()
+	for _, keys := range []string{"", "2", "3", "4", "5", "?", "enter", "k", "+"} {
+		s := watching(t, 80, 24)
+		s.press(strings.Fields(keys)...)
+		for columns := range 130 {
+			for _, rows := range []int{0, 1, 2, 3, 4, 5, 6, 9, 10, 13, 14, 20, 30} {
+				s.send(tea.WindowSizeMsg{Width: columns, Height: rows})
+				s.press("down", "end")
+			}
+		}
+	}
+	empty := &session{t: t, server: &fakeServer{}, m: NewModel(&fakeServer{}, time.Second)}
+	empty.press("1", "2", "3", "4", "5", "?", "enter", "down", "k", "y", "+", "s", "S", "1", "down")
+	empty.send(tea.WindowSizeMsg{Width: 30, Height: 8})
+	empty.shows(&status.Status{})
+	for _, page := range []string{"1", "2", "3", "4", "5", "?", "enter", "1"} {
+		empty.press(page, "down", "k", "y", "s", "S", "end")
+	}
+}
+
+// Rates are differences: of counts that went on, of those that began anew, of workers that are
+// new. Of another server, or of one status alone, there are none.
+func TestRates(t *testing.T) {
+	t.Parallel()
+	r := ratesOf(at(10), at(12))
+	if !r.known || r.requests != 112 || r.errors != 1 || r.refused != 2 || r.workers[3] != (workerRate{100, 1, 0.5}) {
+		t.Errorf("%+v", r)
+	}
+	anew := at(12)
+	anew.Front.PID, anew.Front.Queue.Refused = 999, 6
+	for i := range anew.Workers {
+		anew.Workers[i].Requests = 4
+	}
+	if r := ratesOf(at(10), anew); r.requests != 6 || r.refused != 3 {
+		t.Errorf("of a new front: %+v", r)
+	}
+	other := at(12)
+	other.PID = 1
+	silent := at(12)
+	silent.Front = nil
+	for name, r := range map[string]rates{"first": ratesOf(nil, at(1)), "same": ratesOf(at(1), at(1)), "other": ratesOf(at(10), other)} {
+		if r.known || r.requests != 0 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	if r := ratesOf(at(10), silent); r.refused != 0 || !r.known {
+		t.Errorf("without a front: %+v", r)
+	}
+}
+
+// Each column sorts, both ways, and the selection stays with its worker.
+func TestSorting(t *testing.T) {
+	t.Parallel()
+	s := watching(t, 200, 24)
+	s.press("down")
+	order := func() string {
+		pids := ""
+		for _, r := range s.m.rows() {
+			pids += fmt.Sprint(r.PID, " ")
+		}
+		return pids
+	}
+	for range len(columns) {
+		forth := order()
+		s.press("S")
+		if back := order(); back == forth && columns[s.m.sort].title != "KIND" && columns[s.m.sort].title != "GEN" && columns[s.m.sort].title != "LAG" {
+			t.Errorf("by %s: %s and %s", columns[s.m.sort].title, forth, back)
+		}
+		s.expect(">  633", columns[s.m.sort].title+"▴")
+		s.press("s")
+	}
+	if s.m.sort != 0 || s.m.backwards {
+		t.Errorf("after all columns comes %d", s.m.sort)
+	}
+	for s.press("s"); columns[s.m.sort].title != "REQ/S"; s.press("s") {
+	}
+	if got := order(); got != "631 633 640 " {
+		t.Errorf("by requests a second: %s", got)
+	}
+}
+
+// Each action asks first, says what it will do, is done on y alone, and tells its result.
+func TestActions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ keys, question, words string }{
+		{"r", "Reload pid 558?", "reload"},
+		{"o", "Open the log files anew of pid 558?", "reopen"},
+		{"u", "Start the new server beside pid 558?", "upgrade"},
+		{"d", "of pid 558?", "drain"},
+		{"b", "Roll back", "rollback"},
+		{"down k", "End worker 4 (pid 633) after its requests?", "worker kill 633"},
+		{"+", "Have 4 workers instead of 3?", "scale 4"},
+		{"+ + = -", "Have 5 workers instead of 3?", "scale 5"},
+		{"- - - - -", "Have 1 workers instead of 3?", "scale 1"},
+	} {
+		for _, answer := range []string{"y", "n", "esc", "q", "x", "enter"} {
+			s := watching(t, 100, 24)
+			s.server.text = "that is done"
+			s.press(strings.Fields(c.keys)...)
+			if c.keys != "b" {
+				s.expect(c.question)
+			}
+			s.press(answer)
+			switch {
+			case s.quit:
+				t.Errorf("%s %s quits", c.keys, answer)
+			case answer == "y":
+				s.expect("that is done")
+				if fmt.Sprint(s.server.done) != "["+c.words+"]" {
+					t.Errorf("%s: %q", c.keys, s.server.done)
+				}
+			case len(s.server.done) != 0:
+				t.Errorf("%s %s: %q", c.keys, answer, s.server.done)
+			}
+		}
+	}
+}
+
+// The traceback of a reload that fails is shown, and can be scrolled.
+func TestFailedReload(t *testing.T) {
+	t.Parallel()
+	s := watching(t, 60, 12)
+	var text strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&text, "  File \"app.py\", line %d\n", i)
+	}
+	s.server.fails = errors.New("Reload failed, nothing was changed\n" + text.String() + "ValueError: \x1b[31mx")
+	s.press("r", "y")
+	s.expect("RESULT OF THE LAST ACTION  1-", "of 52", "reload: Reload failed, nothing was changed", "line 3")
+	s.press("end")
+	s.expect("ValueError: \ufffd[31mx", "line 49")
+	s.press("home", "pgdown")
+	s.expect("line 8")
+	s.press("esc")
+	s.expect(">  631", "reload: Reload failed, nothing was changed")
+	s.press("5")
+	s.expect("RESULT OF THE LAST ACTION")
+}
+
+// While an action is under way there is no second one; it can be left to the server.
+func TestActionUnderWay(t *testing.T) {
+	t.Parallel()
+	s := watching(t, 80, 24)
+	s.press("r")
+	_, cmd := s.m.Update(tea.KeyPressMsg(tea.Key{Code: 'y', Text: "y"}))
+	s.send(tickMsg(s.m.clock.Add(3 * time.Second)))
+	s.expect("reload … 3 s")
+	s.press("o")
+	if s.m.question != nil {
+		t.Error("a second action is asked for")
+	}
+	s.press("esc")
+	s.expect("reload: not waited for; the server goes on with it")
+	s.m.Update(cmd())
+	s.expect("reload: not waited for")
+	s.press("o")
+	s.expect("Open the log files anew")
+}
+
+// A server that ends is told of, with how old the figures are, and so is the one after it.
+func TestServerEnds(t *testing.T) {
+	t.Parallel()
+	s := watching(t, 80, 24)
+	s.m.Update(statusMsg{nil, errors.New("nobody answers at srv.ctl: the server that made it has ended\x1b"), start.Add(15 * time.Second), false})
+	s.send(tickMsg(start.Add(17 * time.Second)))
+	s.expect("as of 5 s ago", "nobody answers at srv.ctl: the server that made it has ended", ">  631")
+	s.press("r")
+	s.expect("no server answers")
+	s.m.notice = ""
+	next := at(3)
+	next.PID, next.Started = 700, start.Add(20*time.Second)
+	s.shows(next)
+	s.expect("another server answers: pid 700, before it 558", "pid 700", "- req/s")
+	if strings.Contains(s.screen(), "as of") {
+		t.Errorf("still old:\n%s", s.screen())
+	}
+	s.m.Update(statusMsg{nil, context.DeadlineExceeded, start, false})
+	s.m.notice = ""
+	s.expect("the server has not answered for 10s")
+}
+
+// A server that does not answer is told of while it is waited for.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	s := watching(t, 80, 24)
+	for i := range 5 {
+		s.m.Update(tickMsg(start.Add(time.Duration(20+i) * time.Second)))
+	}
+	s.expect("no answer for 4 s")
+}
+
+// In an upgrade the other server can be looked at, until it is the only one.
+func TestSuccessor(t *testing.T) {
+	t.Parallel()
+	s := watching(t, 80, 24)
+	old := at(14)
+	old.Successor = 700
+	s.shows(old)
+	s.expect("new server: pid 700 (v)")
+	s.press("v")
+	s.m.asking = false
+	next := at(3)
+	next.PID, next.Role = 700, "successor"
+	s.shows(next)
+	s.expect("pid 700", "the new server of an upgrade")
+	s.m.Update(statusMsg{nil, errors.New("there is no control socket at srv.ctl.2"), start, true})
+	if s.m.successor || s.m.trouble != "" || !s.m.asking {
+		t.Errorf("the server is not asked for: %+v", s.m)
+	}
+	s.m.Update(statusMsg{next, nil, start, true}) // an answer that was under way
+	if s.m.successor {
+		t.Error("the successor is shown")
+	}
+}
+
+// What clients, the app and the server have said does nothing to the terminal.
+func TestHostileTexts(t *testing.T) {
+	t.Parallel()
+	const bad = "\x1b[2J\u009b1m\x7f\r\n\t\b\x00\u202e\u2066\u200d\u2028\xff"
+	s := watching(t, 100, 30)
+	st := at(14)
+	st.Version, st.State, st.App, st.Role = bad, bad, bad, bad
+	st.Listeners[0].Address, st.LastReload.Reason, st.Deaths[0].Reason = bad, bad, bad
+	st.Workers[0].Kind, st.Workers[0].State = bad, bad
+	st.Workers[0].Running[0] = status.Running{Method: bad, Path: "/" + bad, Client: bad, Seconds: 9}
+	st.Deaths[0].Running[0] = status.Running{Method: bad, Path: bad}
+	s.shows(st)
+	s.server.text = bad
+	s.press("r", "y")
+	for _, page := range []string{"1", "2", "3", "4", "5", "?", "enter"} {
+		s.press(page)
+	}
+	s.server.fails = errors.New(bad + bad)
+	s.press("r", "y")
+	s.m.Update(statusMsg{nil, errors.New(bad), start, false})
+	s.fits()
+	for _, r := range strings.NewReplacer(bold, "", faint, "", reverse, "", red, "", yellow, "", normal, "").Replace(s.m.View().Content) {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Errorf("%q goes to the terminal", r)
+		}
+	}
+}
+
+// Every key of the help does something, and the help names every key.
+func TestKeysQuit(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"q", "ctrl+c"} {
+		s := watching(t, 80, 24)
+		s.press(key)
+		if !s.quit {
+			t.Errorf("%s does not quit", key)
+		}
+	}
+	s := watching(t, 80, 24)
+	s.press("r", "ctrl+c")
+	if !s.quit || len(s.server.done) != 0 {
+		t.Error("Ctrl-C does not quit while a question is open")
+	}
+}
