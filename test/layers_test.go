@@ -24,7 +24,7 @@ var layers = map[string][]string{
 	"internal/master": {
 		"internal/appmetrics",
 		"internal/capacity", "internal/codewatch", "internal/control", "internal/errlog", "internal/exitcode", "internal/listen", "internal/notify",
-		"internal/oslayer", "internal/sinks", "internal/pidfile", "internal/settings", "internal/stacktext", "internal/status", "internal/tlsconf", "internal/version",
+		"internal/oslayer", "internal/pathwalk", "internal/sinks", "internal/pidfile", "internal/settings", "internal/stacktext", "internal/status", "internal/tlsconf", "internal/version",
 		"internal/wire", "python",
 	},
 	"internal/front": {

@@ -49,7 +49,8 @@ type Page struct {
 	AnyHost bool // it is for tools, which may use any name for this server
 	Post    bool // it answers POST alone
 	Costly  bool // making it takes so long that it must not be made often; it is kept in memory until its client has read it
-	Long    bool // it may take any time: its handler sets the deadline of what it writes
+	Long    bool // it may take any time: its handler sets the deadlines
+	Stream  bool // likewise, and it has no end of its own: its context ends when the server leaves
 }
 
 // Access is who may ask.
@@ -76,7 +77,12 @@ type serving struct {
 	http    *http.Server
 	ln      *listener
 	leaving atomic.Bool // each response is the last one of its connection
+	over    context.Context
+	end     context.CancelFunc // ends over, and with it the streams
 }
+
+// A servingKey is what the context of a request has its [serving] under.
+type servingKey struct{}
 
 // NewServer returns a server that answers nobody yet.
 func NewServer(log Log, pages []Page) *Server {
@@ -100,6 +106,7 @@ func (s *Server) Admit(a Access) { s.access.Store(newAccess(a)) }
 // Serve answers on ln, which it takes over, in the place of the listener before.
 func (s *Server) Serve(ln net.Listener) {
 	next := &serving{ln: newListener(ln, s.admits)}
+	next.over, next.end = context.WithCancel(context.Background())
 	next.http = &http.Server{
 		Handler:           s.handler(next),
 		ReadHeaderTimeout: headTimeout,
@@ -108,6 +115,7 @@ func (s *Server) Serve(ln net.Listener) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHead,
 		ConnState:         next.ln.changed,
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), servingKey{}, next) },
 		ErrorLog:          log.New(debugWriter{s.log}, "", 0),
 
 		DisableGeneralOptionsHandler: true,
@@ -141,12 +149,8 @@ func (v *serving) leave() {
 	v.leaving.Store(true)
 	v.ln.Close()
 	time.AfterFunc(farewell, func() {
-		// Some that are long have no end of their own.
-		ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
-		defer cancel()
-		if v.http.Shutdown(ctx) != nil {
-			v.http.Close()
-		}
+		v.end()
+		_ = v.http.Shutdown(context.Background()) // every request has an end
 	})
 }
 
@@ -201,9 +205,15 @@ func (s *Server) page(p Page) http.Handler {
 			s.refuse(w, http.StatusForbidden, fmt.Sprintf("commands are not taken from pages of %q.", r.Header.Get("Origin")))
 			return
 		}
-		if p.Long {
+		if p.Long || p.Stream {
 			c := http.NewResponseController(w)
 			_, _ = c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{})
+		}
+		if p.Stream {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(r.Context().Value(servingKey{}).(*serving).over, cancel)()
+			r = r.WithContext(ctx)
 		}
 		handler.ServeHTTP(w, r)
 	})

@@ -5,17 +5,21 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 
 	"indrik/internal/admin"
 	"indrik/internal/wire"
 )
 
 // An adminAddress is the listener for those who watch the server; the control goroutine
-// alone uses it. It is no [listener]: a drain does not close it, and its connections are no
+// alone changes it. It is no [listener]: a drain does not close it, and its connections are no
 // clients of the app.
 type adminAddress struct {
 	server *admin.Server
 	id     int // of the listener, 0: there is none
+
+	takesCommands atomic.Bool // from who has the token
+	left          atomic.Bool // another server answers there: who asks here still comes from before that
 }
 
 // adminPages are what is answered at the admin address.
@@ -23,6 +27,7 @@ func (s *server) adminPages() []admin.Page {
 	return []admin.Page{
 		s.healthPage("livez"), s.healthPage("readyz"), s.healthPage("startupz"),
 		{Path: "/status", Handler: http.HandlerFunc(s.statusPage)},
+		{Path: "/actions/", Handler: http.HandlerFunc(s.actionPage), Post: true, Long: true},
 	}
 }
 
@@ -30,6 +35,9 @@ func (s *server) adminPages() []admin.Page {
 func (s *server) healthPage(question string) admin.Page {
 	answer := func(w http.ResponseWriter, _ *http.Request) {
 		h, _ := s.health(question)
+		if s.admin.left.Load() {
+			h.OK, h.Reason = true, ""
+		}
 		body, code := h.encode()
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
@@ -55,6 +63,7 @@ func (s *server) setAdmin(m wire.ToFront, files []*os.File) error {
 	if m.Admin == nil {
 		wire.CloseAll(files)
 		s.admin.id = 0
+		s.admin.left.Store(true)
 		s.admin.server.Leave()
 		return nil
 	}
@@ -62,6 +71,8 @@ func (s *server) setAdmin(m wire.ToFront, files []*os.File) error {
 		return incomplete(m, files)
 	}
 	defer files[0].Close()
+	s.admin.takesCommands.Store(m.Admin.Commands)
+	s.admin.left.Store(false)
 	s.admin.server.Admit(admin.Access{Allow: m.Admin.Allow, Hosts: m.Admin.Hosts})
 	if m.Admin.ID == s.admin.id {
 		return nil

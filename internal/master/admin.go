@@ -17,6 +17,8 @@ type adminSocket struct {
 	listener  *listen.Listener // nil: there is none
 	inherited *listen.Listener // from the master before this one
 	told      toldAdmin
+	token     *token // of the serving generation; nil: no commands are taken
+	wrong     wrongTokens
 }
 
 // A toldAdmin is what a front was told last.
@@ -56,6 +58,7 @@ func (c *candidate) closeAdmin() {
 func (m *Master) takeAdmin(c *candidate) {
 	before := m.admin.listener
 	m.admin.listener, c.admin = c.admin, nil
+	m.admin.token = c.token
 	if before != m.admin.listener {
 		m.closeAdmin(before)
 		if l := m.admin.listener; l != nil {
@@ -119,7 +122,7 @@ func (m *Master) tellAdmin() {
 	case l != nil:
 		m.front.send(wire.ToFront{Type: wire.TypeAdmin, Admin: &wire.Admin{
 			Listener: wire.Listener{ID: l.ID, Bind: l.Bind, Network: l.Network},
-			Allow:    m.cfg.AdminAllow(), Hosts: m.cfg.AdminHosts(),
+			Allow:    m.cfg.AdminAllow(), Hosts: m.cfg.AdminHosts(), Commands: m.admin.token != nil,
 		}}, l.File)
 	case before.listener != nil && before.front == now.front:
 		m.front.send(wire.ToFront{Type: wire.TypeAdmin})

@@ -77,7 +77,7 @@ func (b bootFlow) describe() {
 	m.tellSettings(cfg)
 	m.sys.setTitle(m.title("master"))
 	b.c.sp.setTitle(m.title("spawner"))
-	if b.c.readCertificates() {
+	if b.c.readCertificates() && b.c.readToken() {
 		b.c.prepare(cfg.PreloadApp())
 	}
 }

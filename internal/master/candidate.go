@@ -31,6 +31,7 @@ type candidate struct {
 	gen       *generation
 	listeners []*listen.Listener // from when they are bound until it takes over
 	admin     *listen.Listener   // likewise, at admin_bind
+	token     *token             // for commands there; nil: none
 	target    int                // how many workers it is to have
 	change    int                // by TTIN and TTOU since it was begun
 	bound     bool               // its addresses are open, and on_reload has run

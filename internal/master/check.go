@@ -39,6 +39,9 @@ func (m *Master) check(c *candidate) {
 		if _, err := m.tls.read(c.cfg); err != nil {
 			problems += settings.Report(err)
 		}
+		if _, err := readToken(c.cfg); err != nil {
+			problems += settings.Report(err)
+		}
 	}
 	if c.cfg.PrintConfig() && c.wrong == nil {
 		io.WriteString(m.opts.Stdout, c.cfg.Text())

@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"indrik/internal/control"
 	"indrik/internal/listen"
 	"indrik/internal/status"
 	"indrik/internal/wire"
@@ -70,8 +69,11 @@ func init() { // since help lists them
 	}
 }
 
+// A commander is who gives commands, for the log.
+type commander struct{ way, who string }
+
 // command carries out one command.
-func (m *Master) command(ctx context.Context, p control.Peer, words []string, answer func(any, error)) {
+func (m *Master) command(ctx context.Context, by commander, words []string, answer func(any, error)) {
 	for _, c := range commands {
 		name := strings.Fields(c.words)
 		if len(words) < len(name) || !slices.EqualFunc(words[:len(name)], name, strings.EqualFold) {
@@ -83,7 +85,7 @@ func (m *Master) command(ctx context.Context, p control.Peer, words []string, an
 			return
 		}
 		if !c.onlyShows() {
-			m.log.Infof("Control socket: %s (uid:%d, pid:%d)", strings.Join(words, " "), p.UID, p.Pid)
+			m.log.Infof("%s: %s (%s)", by.way, strings.Join(words, " "), by.who)
 		}
 		c.do(m, &commandRun{ctx, args, answer})
 		return

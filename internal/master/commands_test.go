@@ -28,7 +28,7 @@ type reply struct {
 func (w *world) command(words string) *reply {
 	r := &reply{}
 	w.m.post(func() {
-		w.m.command(context.Background(), control.Peer{UID: 0, Pid: 7}, strings.Fields(words), func(data any, err error) {
+		w.m.command(context.Background(), commander{"Test", "uid:0, pid:7"}, strings.Fields(words), func(data any, err error) {
 			b, _ := json.Marshal(data)
 			*r = reply{true, string(b), err}
 		})

@@ -145,7 +145,8 @@ func (h *controlHandler) Do(ctx context.Context, p control.Peer, words []string)
 	}
 	answers := make(chan answer, 1)
 	if _, err := ask(ctx, h.m, func() error {
-		h.m.command(ctx, p, words, func(data any, err error) { answers <- answer{data, err} })
+		by := commander{"Control socket", fmt.Sprintf("uid:%d, pid:%d", p.UID, p.Pid)}
+		h.m.command(ctx, by, words, func(data any, err error) { answers <- answer{data, err} })
 		return nil
 	}); err != nil {
 		return nil, err

@@ -69,6 +69,8 @@ func (m *Master) fromFront(f *frontProcess, msg wire.FromFront) {
 		}
 	case wire.TypeStatus:
 		m.statusForFront(f, msg)
+	case wire.TypeCommand:
+		m.commandFromFront(f, msg)
 	case wire.TypeCheck:
 		m.checkCode(msg.Check)
 	case wire.TypeAppMetrics:

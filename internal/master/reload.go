@@ -69,7 +69,7 @@ func (r reloadFlow) resolved() {
 		c.fail(&failure{text: "Error: can't chdir to '" + c.cfg.Chdir() + "'", code: exitcode.Config})
 		return
 	}
-	if !c.readCertificates() {
+	if !c.readCertificates() || !c.readToken() {
 		return
 	}
 	c.sp.setTitle(m.title("spawner"))

@@ -102,6 +102,7 @@ func (m *Master) handle(sig syscall.Signal) {
 func (m *Master) enter(s state) {
 	m.log.Debugf("State: %s", s)
 	m.state = s
+	m.tellAdmin() // before the front is told to drain: it would say that it is not ready
 	m.answerCheck()
 	if s != running {
 		return

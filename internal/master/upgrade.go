@@ -92,9 +92,11 @@ type link struct {
 const upgradeProtocol = 1
 
 type linkMessage struct {
-	Type  string `json:"type"` // ready, failed, leaving or admin
+	Type  string `json:"type"` // ready, failed, leaving, admin or command
 	Error string `json:"error,omitempty"`
 	Admin bool   `json:"admin,omitempty"` // of a successor: it has the admin address, too; of the other one: that answers there now
+
+	Words []string `json:"words,omitempty"` // of a command
 }
 
 // typeLeaving is the type of the message by which a master says that it serves no more.
@@ -241,6 +243,10 @@ func (m *Master) startSuccessor() error {
 			m.upgrader.fail(strings.TrimSpace(msg.Error))
 		case wire.TypeAdmin:
 			l.sharesAdmin = msg.Admin
+		case wire.TypeCommand:
+			if len(msg.Words) > 0 && l.sharesAdmin {
+				m.commandFromSuccessor(l, msg.Words)
+			}
 		default:
 			m.log.Debugf("The successor (pid:%d) says %q, which this version does not know", l.pid, msg.Type)
 		}

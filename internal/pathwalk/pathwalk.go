@@ -104,6 +104,11 @@ func Append(path string) (f *os.File, created bool, err error) {
 // ReadSmall returns what is in a regular file, of which it reads at most a page. It does
 // not wait for the writer of a pipe.
 func ReadSmall(path string) ([]byte, error) {
+	return ReadChecked(path, func(os.FileInfo) error { return nil })
+}
+
+// ReadChecked is [ReadSmall] for a file that check has nothing against.
+func ReadChecked(path string, check func(os.FileInfo) error) ([]byte, error) {
 	f, err := open(path, os.O_RDONLY|syscall.O_NONBLOCK)
 	if err != nil {
 		return nil, err
@@ -115,6 +120,9 @@ func ReadSmall(path string) ([]byte, error) {
 	}
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	if err := check(st); err != nil {
+		return nil, err
 	}
 	data := make([]byte, 4096)
 	n, err := f.Read(data)

@@ -21,7 +21,7 @@ var controlSettings = []Setting{
 		Name: "admin_bind", Section: sectionControl, Added: true,
 		Flags: []string{"--admin-bind"}, Metavar: "ADDRESS", Kind: KindString, Default: "",
 		Doc: "The address at which the server itself answers for people and tools that watch it, besides those of `bind`: `HOST:PORT` or `unix:PATH`. " +
-			"It has `/livez`, `/readyz` and `/startupz`. Empty: there is none. A unix socket gets the mode that `umask` leaves.",
+			"It has `/livez`, `/readyz`, `/startupz` and `/status`, and takes commands if there is an `admin_token_file`. Empty: there is none. A unix socket gets the mode that `umask` leaves.",
 	},
 	{
 		Name: "admin_allow", Section: sectionControl, Added: true,
@@ -37,7 +37,7 @@ var controlSettings = []Setting{
 	{
 		Name: "admin_token_file", Section: sectionControl, Added: true,
 		Flags: []string{"--admin-token-file"}, Metavar: "PATH", Kind: KindString, Default: "",
-		Doc: "A file with the secret that whoever sends a command to `admin_bind` has to know, at least 16 characters. Only its owner and group may be able to read it. Empty: no commands are taken there.",
+		Doc: "A file with the secret that whoever sends a command to `admin_bind` has to know, at least 16 characters. It is read at the start and by each reload. Others than its owner and group, and the user of the workers, must not be able to read it. Empty: no commands are taken there.",
 	},
 	{
 		Name: "app_metrics", Section: sectionControl, Added: true,

@@ -28,6 +28,7 @@ const (
 	TypeTrace      = "trace"
 	TypeAppMetrics = "app_metrics" // also front → master
 	TypeCondense   = "condense"
+	TypeCommand    = "command" // front → master, and between the masters of an upgrade
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -140,6 +141,8 @@ type Admin struct {
 	Listener
 	Allow []string `json:"allow"` // the setting admin_allow
 	Hosts []string `json:"hosts"` // admin_hosts
+
+	Commands bool `json:"commands,omitempty"` // there is a token, and who has it may give commands
 }
 
 // A Listener names a listening socket that goes with a message.
@@ -278,6 +281,9 @@ type FromFront struct {
 
 	Status json.RawMessage `json:"status,omitempty"` // what the front knows: package status has its form
 	Ask    int             `json:"ask,omitempty"`    // the number of a question to the master
+	Words  []string        `json:"words,omitempty"`  // of a command, as the control socket takes it
+	Token  string          `json:"token,omitempty"`  // that its client has given
+	Client string          `json:"client,omitempty"` // who that is
 }
 
 // Running is a request that a worker was running when it died.
