@@ -29,7 +29,7 @@ var layers = map[string][]string{
 	},
 	"internal/front": {
 		"internal/appmetrics",
-		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/http1", "internal/listen", "internal/oslayer", "internal/outbox",
+		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/http1", "internal/listen", "internal/metrics", "internal/oslayer", "internal/outbox",
 		"internal/sinks", "internal/proxyproto", "internal/status", "internal/syslog", "internal/tlsconf", "internal/websocket", "internal/wire",
 	},
 	"internal/admin":     {},
@@ -39,6 +39,7 @@ var layers = map[string][]string{
 	"internal/status":    {},
 	"internal/shlex":     {},
 	"internal/dispatch":  {"internal/account", "internal/status", "internal/wire"},
+	"internal/metrics":   {"internal/dispatch", "internal/oslayer", "internal/status", "internal/version"},
 	"internal/settings": {
 		"internal/accesslog", "internal/exitcode", "internal/http1", "internal/listen", "internal/shlex", "internal/tlsconf", "internal/wire",
 	},
@@ -91,15 +92,17 @@ var layers = map[string][]string{
 
 // dependencies are the modules that go.mod requires directly, and what for.
 var dependencies = map[string]string{
-	"charm.land/bubbletea/v2":         "the terminal of indrik top",
-	"github.com/charmbracelet/x/ansi": "how many cells of a terminal a text takes",
-	"github.com/charmbracelet/x/term": "the state of a terminal, to give it back",
-	"github.com/charmbracelet/x/vt":   "what a terminal shows; in no binary",
-	"github.com/klauspost/compress":   "permessage-deflate with a window that is given back",
-	"github.com/pelletier/go-toml/v2": "pyproject.toml",
-	"golang.org/x/net":                "the field tables of HTTP/2 (hpack)",
-	"golang.org/x/sys":                "system calls",
-	"pgregory.net/rapid":              "random interleavings in the test of the dispatcher; in no binary",
+	"charm.land/bubbletea/v2":            "the terminal of indrik top",
+	"github.com/charmbracelet/x/ansi":    "how many cells of a terminal a text takes",
+	"github.com/charmbracelet/x/term":    "the state of a terminal, to give it back",
+	"github.com/charmbracelet/x/vt":      "what a terminal shows; in no binary",
+	"github.com/klauspost/compress":      "permessage-deflate with a window that is given back",
+	"github.com/pelletier/go-toml/v2":    "pyproject.toml",
+	"golang.org/x/net":                   "the field tables of HTTP/2 (hpack)",
+	"golang.org/x/sys":                   "system calls",
+	"pgregory.net/rapid":                 "random interleavings in the test of the dispatcher; in no binary",
+	"github.com/prometheus/client_model": "the form of metrics",
+	"github.com/prometheus/common":       "the formats of Prometheus",
 }
 
 type goPackage struct {

@@ -157,6 +157,7 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 			sl.w.failed++
 		}
 		q.removeLocked(j)
+		q.measureLocked(sl.heard)
 		if len(q.waiting) > 0 {
 			q.pumpSoonLocked()
 		}

@@ -35,6 +35,7 @@ func (q *Queue) cancel(j *Job) (asked Description, cancelled bool) {
 	case j.stage == waiting:
 		q.unqueueLocked(j)
 		j.stage = idle
+		q.counts.Cancelled++
 		j.request.Release()
 	default:
 		if j.assigned != nil {
@@ -44,7 +45,8 @@ func (q *Queue) cancel(j *Job) (asked Description, cancelled bool) {
 		}
 		q.revokeLocked(j.gen, []*Job{j}, func(free []*Job) {
 			for _, j := range free {
-				q.removeLocked(j) // +checklocksignore
+				q.removeLocked(j)    // +checklocksignore
+				q.counts.Cancelled++ // +checklocksignore
 				j.request.Release()
 			}
 			q.pumpLocked() // +checklocksignore

@@ -22,6 +22,16 @@ type loop struct {
 	blocked bool      // it has not turned for longer than timeout
 	given   uint32    // the id of the request given last before the ping
 	heard   bool      // the answer was seen by the scan before this one
+	lag     time.Duration
+}
+
+// lag returns how late the loop of a multiplexed worker was lately, or how long it has not
+// turned by now: by what the worker says, and never more than it has let this process wait.
+func (w *worker) lag(now time.Time) time.Duration {
+	if l := &w.loop; l.asked && w.board.Pinged() != l.ping {
+		return max(l.lag, now.Sub(l.sent))
+	}
+	return w.loop.lag
 }
 
 // watchLocked asks a multiplexed worker that runs requests whether its loop turns, and
@@ -47,8 +57,9 @@ func (q *Queue) watchLocked(w *worker, now time.Time) time.Duration {
 			return now.Sub(l.sent)
 		}
 		l.asked, l.heard = false, true
-		if lag, _ := w.board.Lag(); lag >= muchLag {
-			q.host.Debugf("The event loop of worker (pid:%d) was %s late", w.pid, lag)
+		lag, _ := w.board.Lag()
+		if l.lag = min(lag, now.Sub(l.sent)); l.lag >= muchLag {
+			q.host.Debugf("The event loop of worker (pid:%d) was %s late", w.pid, l.lag)
 		}
 	}
 	if w.inFlight > 0 && !l.heard && now.Sub(l.sent) >= pingEvery {

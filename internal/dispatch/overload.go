@@ -31,7 +31,10 @@ type overload struct {
 	waits time.Duration // of these, together
 	// +checklocks:mu
 	pending bool
-	total   int // refused since the start
+	// +checklocks:mu
+	filledEver uint64 // since the start, as filled
+	// +checklocks:mu
+	waitedEver uint64 // likewise
 }
 
 // handedOver records that requests had to wait before a worker had capacity for them.
@@ -54,6 +57,7 @@ func (o *overload) full(depth int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.filled++
+	o.filledEver++
 	o.recordLocked(depth, 0)
 }
 
@@ -62,12 +66,12 @@ func (o *overload) late(depth int, wait time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.waited++
+	o.waitedEver++
 	o.recordLocked(depth, wait)
 }
 
 // +checklocks:o.mu
 func (o *overload) recordLocked(depth int, wait time.Duration) {
-	o.total++
 	o.depth = max(o.depth, depth)
 	o.longest = max(o.longest, wait)
 	if !o.pending {
@@ -76,11 +80,12 @@ func (o *overload) recordLocked(depth int, wait time.Duration) {
 	}
 }
 
-// refused returns how many requests were refused so far.
-func (o *overload) refused() int {
+// totals returns how many requests were refused so far because the queue was full, and because
+// they had waited for too long.
+func (o *overload) totals() (full, late uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.total
+	return o.filledEver, o.waitedEver
 }
 
 func (o *overload) tell() {

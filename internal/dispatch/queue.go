@@ -57,6 +57,10 @@ type Queue struct {
 	// +checklocks:mu
 	waits waits
 	// +checklocks:mu
+	meter meter
+	// +checklocks:mu
+	counts Usage // what the queue itself counts
+	// +checklocks:mu
 	gate reloadGate
 	// +checklocks:mu
 	homes homes
@@ -96,6 +100,7 @@ func (q *Queue) admit(j *Job, at time.Time) bool {
 		j.check = q.gate.await()
 	}
 	if j.settings.NoWorkers && len(q.workers) == 0 { // the start has said so
+		q.counts.NoWorkers++
 		return false
 	}
 	if q.refuseIfFullLocked(j.settings) {
@@ -203,6 +208,7 @@ func (q *Queue) handedOverLocked(jobs []*Job) {
 		q.waits.add(now, now.Sub(j.queued))
 	}
 	q.overload.handedOver(jobs, now)
+	q.measureLocked(now)
 }
 
 func (q *Queue) pump() {
@@ -386,9 +392,11 @@ func (q *Queue) requeueLocked(jobs ...*Job) {
 	for _, j := range jobs {
 		q.recallLocked(j)
 		if j.left {
+			q.counts.Cancelled++
 			j.request.Release()
 			continue
 		}
+		q.counts.Reassigned++
 		j.stage, j.assigned = waiting, nil
 		wanted = append(wanted, j)
 	}

@@ -20,7 +20,8 @@ const (
 func (q *Queue) Status(now time.Time) (queue status.Queue, loads map[int]status.Load, unlisted int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	queue = status.Queue{Length: len(q.waiting) + len(q.inFlight), Refused: q.overload.refused()}
+	full, late := q.overload.totals()
+	queue = status.Queue{Length: len(q.waiting) + len(q.inFlight), Refused: int(full + late)}
 	queue.WaitP50, queue.WaitP99 = q.waits.quantile(now, 0.50), q.waits.quantile(now, 0.99)
 	loads = map[int]status.Load{}
 	begun := map[*Job]bool{}
@@ -58,8 +59,7 @@ func (q *Queue) loadLocked(w *worker, now time.Time, most int) (load status.Load
 	load = status.Load{Requests: w.served, Errors: w.failed, InFlight: len(running), Running: []status.Running{}}
 	if w.multiplexed.Load() {
 		load.InFlight = w.inFlight
-		last, _ := w.board.Lag()
-		load.Lag = last.Seconds()
+		load.Lag = w.lag(now).Seconds()
 	}
 	for _, j := range running[:min(len(running), most)] {
 		load.Running = append(load.Running, j.statusLocked(now))

@@ -68,6 +68,12 @@ func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int) {
 	for _, g := range q.gens {
 		g.measure(now.Sub(q.scanned))
 	}
+	for _, e := range ended {
+		if e.j != nil {
+			q.counts.TimedOut++
+		}
+	}
+	q.measureLocked(now)
 	q.dropLateLocked(now)
 	again = again || len(q.inFlight)+len(q.waiting) > 0
 	q.scanning, q.scanned = again, now
@@ -82,6 +88,9 @@ func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int) {
 // +checklocks:q.mu
 func (q *Queue) scanMultiplexedLocked(w *worker, now time.Time) []expired {
 	d := q.watchLocked(w, now)
+	if d > 0 || !w.hasCapacity() {
+		w.engaged += max(now.Sub(q.scanned), 0)
+	}
 	if t := w.gen.settings.Timeout; t > 0 && d >= t && !w.loop.blocked {
 		return q.blockedLocked(w, d, now)
 	}
@@ -237,6 +246,7 @@ func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*J
 			ended = append(ended, q.expireLocked(w, q.runningLocked(w, now), 0, now)...)
 		}
 	}
+	defer func() { q.counts.Overdue += uint64(len(ended)) }()
 	if age != 0 {
 		return ended, nil
 	}
@@ -267,5 +277,6 @@ func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*J
 		q.removeLocked(j)
 		j.unservedLocked(now)
 	}
+	q.counts.Unserved += uint64(len(unserved))
 	return ended, unserved
 }

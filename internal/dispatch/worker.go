@@ -45,6 +45,7 @@ type worker struct {
 	standing    int    // of these, those that wait for their clients
 	last        uint32 // the id of the request given last
 	loop        loop
+	engaged     time.Duration // in which it could begin no request
 }
 
 // AddWorker takes slots of a worker over, as the master's message says: with the first of
@@ -154,6 +155,7 @@ func (q *Queue) Activate(age, pid int, kind wire.Kind) Config {
 		w.gen.active++
 	}
 	q.served = max(q.served, w.gen.number)
+	q.measureLocked(time.Now())
 	q.pumpLocked()
 	for _, g := range q.gens {
 		if g.serves() {
@@ -180,6 +182,7 @@ func (q *Queue) deactivateLocked(w *worker) {
 		return
 	}
 	w.active, w.leaving = false, true
+	defer q.measureLocked(time.Now())
 	if w.multiplexed.Load() {
 		w.gen.multiplexed = slices.DeleteFunc(w.gen.multiplexed, func(other *worker) bool { return other == w })
 		q.leaveWebSocketsLocked(w)

@@ -11,6 +11,7 @@ import (
 
 	"indrik/internal/accesslog"
 	"indrik/internal/http1"
+	"indrik/internal/metrics"
 	"indrik/internal/sinks"
 	"indrik/internal/syslog"
 	"indrik/internal/wire"
@@ -38,6 +39,9 @@ func (a *accessLog) setFile(f *os.File) {
 
 // record records a response that was sent.
 func (a *accessLog) record(ex *exchange) {
+	if m := ex.s.metrics.Load(); m != nil {
+		ex.observe(m)
+	}
 	v := a.sinks.View()
 	if v.Statsd != nil {
 		v.Statsd.Request(ex.status, time.Since(ex.Start))
@@ -96,6 +100,7 @@ func (ex *exchange) logRefusal(status, page int) {
 // logCut logs a request that is cut off because its client was too slow.
 func (ex *exchange) logCut(e statusError) {
 	if e.cut != "" {
+		ex.s.metrics.Load().TimeOut(metrics.Body)
 		ex.s.log.Infof("%s %s of ip=%s is cut off: %s%s", ex.req.Method, ex.reported(), ex.remote(), e.cut, ex.idForLog())
 	}
 }

@@ -25,7 +25,7 @@ type adminAddress struct {
 // adminPages are what is answered at the admin address.
 func (s *server) adminPages() []admin.Page {
 	return []admin.Page{
-		s.healthPage("livez"), s.healthPage("readyz"), s.healthPage("startupz"),
+		s.healthPage("livez"), s.healthPage("readyz"), s.healthPage("startupz"), s.metricsPage(),
 		{Path: "/status", Handler: http.HandlerFunc(s.statusPage)},
 		{Path: "/actions/", Handler: http.HandlerFunc(s.actionPage), Post: true, Long: true},
 	}
@@ -85,6 +85,7 @@ func (s *server) setAdmin(m wire.ToFront, files []*os.File) error {
 		u.SetUnlinkOnClose(false) // the file is the master's
 	}
 	s.admin.id = m.Admin.ID
+	s.beginMetrics()
 	s.admin.server.Serve(ln)
 	return nil
 }

@@ -277,6 +277,7 @@ func (c *conn) streamParts(b *bodyStream, reader *bodyReader) (keep bool, _ erro
 			c.out.Write(continueLine)
 		}
 		n, err := c.readStreamed(b, reader, p.part(window))
+		c.s.metrics.Load().Receive(int64(n))
 		switch end, err := b.forward(p, n, err); {
 		case errors.Is(err, errBodyUnwanted):
 		case err != nil:

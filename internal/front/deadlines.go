@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"indrik/internal/metrics"
 )
 
 const (
@@ -68,6 +70,7 @@ func (s *server) sweep() {
 			}
 		case writing:
 			if exceeds(since, cfg.writeTimeout) {
+				s.metrics.Load().TimeOut(metrics.Write)
 				s.log.Infof("The response to ip=%s is cut off: the client has taken none of it for write_timeout (%s)",
 					c.info.remote, cfg.writeTimeout)
 				c.out.Kill()

@@ -27,6 +27,9 @@ func (s *server) submit(ex *exchange, at time.Time) {
 	if len(ex.cfg.healthPath) > 0 && s.answerHealth(ex) {
 		return
 	}
+	if m := s.metrics.Load(); m != nil && ex.body != nil {
+		m.Receive(ex.body.size)
+	}
 	s.queue.Submit(&ex.Job, at)
 }
 
@@ -44,6 +47,7 @@ func (ex *exchange) reply(m *wire.Reply, file *os.File, came time.Time) (tookFil
 	if ex.bytes != nil {
 		ex.Release()
 	}
+	ex.heard = came
 	switch m.Kind {
 	case wire.ReplyResponse:
 		ex.replied = came

@@ -68,6 +68,7 @@ type messageState struct {
 // the goroutine that answers.
 type responseState struct {
 	replied   time.Time // when the head came; zero before
+	heard     time.Time // when the worker's last message about it came; zero: it is not a worker's
 	head      http1.Head
 	status    int // 0: no head was sent
 	framing   http1.Framing

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"indrik/internal/http1"
+	"indrik/internal/metrics"
 	"indrik/internal/proxyproto"
 	"indrik/internal/tlsconf"
 	"indrik/internal/wire"
@@ -120,6 +121,7 @@ func (c *conn) readProxy(cfg *config) error {
 	}
 	c.info.setProxied(header.Source, header.Dest)
 	if connections, ok := c.held.Move(c.clientAddr(cfg), c.info.name()); !ok {
+		c.s.metrics.Load().Refuse(metrics.ClientConnections)
 		c.s.refusals.say(c.s.log, tooManyConnections(&c.info, connections))
 		return errCrowded
 	}
@@ -144,10 +146,14 @@ func (c *conn) handshakeTLS(cfg *config) error {
 // refuseTLS is called when the TLS handshake has failed. A client that speaks plain HTTP
 // is told so.
 func (c *conn) refuseTLS(err error) {
+	if isTimeout(err) && c.checkPhase(c.s.config().handshakeTimeout) != nil {
+		c.s.metrics.Load().TimeOut(metrics.Handshake)
+	}
 	var header tls.RecordHeaderError
 	if errors.As(err, &header) && header.Conn != nil && looksLikeHTTP(header.RecordHeader) {
 		c.s.log.Warnf("Invalid request from ip=%s: plain HTTP on a port for HTTPS", c.info.remote)
 		c.tls = nil
+		c.s.metrics.Load().RecordUnread(metrics.HTTP1, 400)
 		c.answer(http1.ErrorPage(400, "Bad Request", "This port is for HTTPS, the request was sent in plain HTTP", date(time.Now())))
 		return
 	}

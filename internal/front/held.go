@@ -12,6 +12,7 @@ import (
 	"indrik/internal/account"
 	"indrik/internal/capacity"
 	"indrik/internal/http1"
+	"indrik/internal/metrics"
 	"indrik/internal/websocket"
 )
 
@@ -103,6 +104,7 @@ func (c *conn) cutOff() {
 
 // wasCutOff tells the operator that a connection was cut off.
 func (s *server) wasCutOff(cut account.Cut) {
+	s.metrics.Load().Refuse(metrics.ClientMemory)
 	setting, whose := "limit_memory", "clients hold"
 	if cut.Own {
 		setting, whose = "limit_client_memory", "it holds"
@@ -113,6 +115,7 @@ func (s *server) wasCutOff(cut account.Cut) {
 
 // refuse ends a new connection of a client that has too many.
 func (c *conn) refuse(connections int, cfg *config) {
+	c.s.metrics.Load().Refuse(metrics.ClientConnections)
 	c.s.refusals.say(c.s.log, tooManyConnections(&c.info, connections))
 	if cfg.TLS == nil {
 		_ = c.sock.SetWriteDeadline(time.Now().Add(time.Second)) // the page fits the socket's buffer

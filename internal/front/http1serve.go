@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"indrik/internal/http1"
+	"indrik/internal/metrics"
 	"indrik/internal/websocket"
 	"indrik/internal/wire"
 )
@@ -121,6 +122,8 @@ func (c *conn) giveUp(err error) {
 		head, body := http1.ErrorPage(bad.Status, bad.Reason, bad.Message, date(time.Now()), idField...)
 		if c.isBusy() { // it has a head
 			c.ex.logRefusal(bad.Status, len(body))
+		} else {
+			c.s.metrics.Load().RecordUnread(metrics.HTTP1, bad.Status)
 		}
 		c.answer(head, body)
 	case errors.As(err, &status):
@@ -133,6 +136,7 @@ func (c *conn) giveUp(err error) {
 			c.ex.writeError(status.code)
 			c.out.Finish(false)
 		} else {
+			c.observeUnread(status)
 			c.answer(http1.ErrorPage(status.code, http.StatusText(status.code), "", date(time.Now()), idField...))
 		}
 	default:

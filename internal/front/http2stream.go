@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"indrik/internal/http1"
+	"indrik/internal/metrics"
 	"indrik/internal/outbox"
 	"indrik/internal/wire"
 )
@@ -101,6 +102,7 @@ func (st *stream) readRequest() error {
 	}
 	st.req.Major, st.req.Minor = 2, 0
 	if st.crowded {
+		st.s.metrics.Load().Refuse(metrics.ClientStreams)
 		st.s.refusals.say(st.s.log, "Refusing a stream of "+st.ex.info.name()+": it has as many as limit_client_streams allows"+st.ex.idForLog())
 		return errCrowded
 	}
@@ -142,6 +144,8 @@ func (st *stream) giveUp(err error) {
 		}
 		if st.req.Major == 2 { // it has a head
 			st.ex.logRefusal(bad.Status, len(body))
+		} else {
+			st.s.metrics.Load().RecordUnread(metrics.HTTP2, bad.Status)
 		}
 		st.missing = int64(len(body))
 		st.body(body, true)

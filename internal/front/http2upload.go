@@ -125,6 +125,7 @@ func (st *stream) streamParts(b *bodyStream) error {
 		}
 		b.ex.AwaitBody()
 		n, err := st.readPart(b.rate, p.part(window))
+		st.s.metrics.Load().Receive(int64(n))
 		st.s.queue.GotBody(&b.ex.Job)
 		if b.isStopped() {
 			return nil

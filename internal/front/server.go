@@ -13,6 +13,7 @@ import (
 	"indrik/internal/admin"
 	"indrik/internal/dispatch"
 	"indrik/internal/errlog"
+	"indrik/internal/metrics"
 	"indrik/internal/sinks"
 	"indrik/internal/wire"
 )
@@ -32,8 +33,11 @@ type server struct {
 	admin      adminAddress
 	questions  questions
 	appMetrics *appMetrics
-	current    atomic.Pointer[config] // of the newest generation that serves
-	known      chan struct{}          // closed once current is set
+	recorder   *metrics.Recorder
+	gatherer   *metrics.Collector
+	metrics    atomic.Pointer[metrics.Recorder] // the recorder; nil: nobody asks for metrics
+	current    atomic.Pointer[config]           // of the newest generation that serves
+	known      chan struct{}                    // closed once current is set
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -82,7 +86,7 @@ type server struct {
 func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s := &server{
 		log: log, sendMaster: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
-		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, sinks: sinks.New(log, "front"), spare: make(chan *conn),
+		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, recorder: new(metrics.Recorder), sinks: sinks.New(log, "front"), spare: make(chan *conn),
 	}
 	s.accessLog.sinks, s.accessLog.file.log = s.sinks, log
 	s.queue = dispatch.NewQueue(host{log, send}, number)
@@ -90,6 +94,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.account = account.New(s.wasCutOff, s.watchHeld)
 	s.questions = questions{send: send, waiting: map[int]chan<- masterAnswer{}}
 	s.appMetrics = newAppMetrics(log, send)
+	s.gatherer = s.newCollector()
 	s.admin.server = admin.NewServer(log, s.adminPages())
 	return s
 }
@@ -137,6 +142,7 @@ func (s *server) serve(nc net.Conn, from *endpoint, prepare func(*conn)) {
 		c.refuse(connections, cfg)
 		return
 	}
+	s.metrics.Load().Open()
 	c.hold(connHeld)
 	c.ex.holder = c.held
 	c.out.SetHolder(c.held)

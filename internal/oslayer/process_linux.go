@@ -87,12 +87,10 @@ func Descends(pid int, roots ...int) (below, known bool) {
 // Usage returns what a process uses: resident memory and its share of memory that it has
 // together with others, in bytes, and processor time. What is not known is 0.
 func Usage(pid int) (rss, pss int64, cpu time.Duration) {
-	// Fields 14, 15 and 24 of proc(5), of which the first two are not in what statOf returns.
-	if fields := statOf(pid); len(fields) > 21 {
-		user, _ := strconv.ParseInt(string(fields[11]), 10, 64)
-		system, _ := strconv.ParseInt(string(fields[12]), 10, 64)
-		pages, _ := strconv.ParseInt(string(fields[21]), 10, 64)
-		cpu = time.Duration(user+system) * (time.Second / clockTicks)
+	fields := statOf(pid)
+	cpu = cpuIn(fields)
+	if len(fields) > 21 {
+		pages, _ := strconv.ParseInt(string(fields[21]), 10, 64) // field 24 of proc(5)
 		rss = pages * int64(os.Getpagesize())
 	}
 	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
@@ -104,6 +102,20 @@ func Usage(pid int) (rss, pss int64, cpu time.Duration) {
 		}
 	}
 	return rss, pss, cpu
+}
+
+// CPU returns the processor time of a process, 0 if it is not known.
+func CPU(pid int) time.Duration { return cpuIn(statOf(pid)) }
+
+// cpuIn returns the processor time in what statOf returns: fields 14 and 15 of proc(5), whose
+// first two it leaves out.
+func cpuIn(fields [][]byte) time.Duration {
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(string(fields[11]), 10, 64)
+	system, _ := strconv.ParseInt(string(fields[12]), 10, 64)
+	return time.Duration(user+system) * (time.Second / clockTicks)
 }
 
 // clockTicks is the unit of times in /proc, in ticks a second: sysconf(_SC_CLK_TCK) is 100 on

@@ -26,6 +26,9 @@ func Descends(int, ...int) (below, known bool) { return false, false }
 // Usage returns what a process uses; it is not known here.
 func Usage(int) (rss, pss int64, cpu time.Duration) { return 0, 0, 0 }
 
+// CPU returns the processor time of a process; it is not known here.
+func CPU(int) time.Duration { return 0 }
+
 func parentOf(int) (parent int, known bool) { return 0, false }
 
 // ended would report whether a process is a zombie.

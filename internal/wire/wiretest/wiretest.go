@@ -19,6 +19,7 @@ import (
 const (
 	WordFront   = 1
 	WordPing    = 2
+	WordLag     = 3
 	WordRevoked = 7
 	WordRing    = 8
 	wordSlots   = WordRing + wire.MaxRevoked

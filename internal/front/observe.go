@@ -1,0 +1,71 @@
+package front
+
+import (
+	"time"
+
+	"indrik/internal/admin"
+	"indrik/internal/dispatch"
+	"indrik/internal/metrics"
+)
+
+// This file is what the metrics are told. They are kept from when there is an admin address,
+// where somebody may ask for them; a reload that takes it away does not end that.
+
+// beginMetrics has responses counted.
+func (s *server) beginMetrics() {
+	if s.metrics.Load() == nil {
+		s.metrics.Store(s.recorder)
+	}
+}
+
+// newCollector returns what makes metrics of all that is counted and known.
+func (s *server) newCollector() *metrics.Collector {
+	return metrics.NewCollector(s.recorder, metrics.Sources{
+		Front:  s.status,
+		Usage:  func() dispatch.Usage { return s.queue.Usage(time.Now()) },
+		Ready:  func() bool { return s.readiness().OK },
+		Status: s.wholeStatus,
+	})
+}
+
+// metricsPage shows the metrics.
+func (s *server) metricsPage() admin.Page {
+	return admin.Page{Path: "/metrics", AnyHost: true, Costly: true, Handler: s.gatherer}
+}
+
+// observe counts a response that was made, or a request that was refused. When the response
+// has come is known by the message that brought its end: no clock is read for that.
+func (ex *exchange) observe(m *metrics.Recorder) {
+	end := ex.heard
+	if end.IsZero() {
+		end = time.Now()
+	}
+	r := metrics.Response{
+		Method: ex.req.Method, Status: ex.status, Sent: ex.sent,
+		Took: end.Sub(ex.Start), Waited: ex.Waited(), Ran: ex.Ran(),
+	}
+	r.FirstByte = r.Took
+	if !ex.replied.IsZero() {
+		r.FirstByte = ex.replied.Sub(ex.Start)
+	}
+	switch {
+	case ex.webSocket != nil:
+		r.Kind = metrics.WebSocket
+	case ex.req.Major == 2:
+		r.Kind = metrics.HTTP2
+	}
+	m.Record(&r)
+}
+
+// observeUnread counts a client that gets an error page before it has sent a whole head.
+func (c *conn) observeUnread(why statusError) {
+	m := c.s.metrics.Load()
+	m.RecordUnread(metrics.HTTP1, why.code)
+	switch {
+	case why != errTooSlow:
+	case phase(c.phase.Load()) == handshaking:
+		m.TimeOut(metrics.Handshake)
+	default:
+		m.TimeOut(metrics.Header)
+	}
+}
