@@ -17,19 +17,19 @@ var layers = map[string][]string{
 	"cmd/indrik": {"internal/cli"},
 
 	"internal/cli": {
-		"internal/control", "internal/exitcode", "internal/front", "internal/listen", "internal/master", "internal/oslayer", "internal/pyfind",
+		"internal/control", "internal/exitcode", "internal/front", "internal/gateway", "internal/listen", "internal/master", "internal/oslayer", "internal/pyfind",
 		"internal/settings", "internal/status", "internal/top", "internal/version", "internal/wire",
 	},
 	"internal/top": {"internal/status"},
 	"internal/master": {
 		"internal/appmetrics",
-		"internal/capacity", "internal/codewatch", "internal/control", "internal/errlog", "internal/exitcode", "internal/listen", "internal/notify",
+		"internal/capacity", "internal/codewatch", "internal/control", "internal/errlog", "internal/exitcode", "internal/gateway", "internal/listen", "internal/notify",
 		"internal/oslayer", "internal/pathwalk", "internal/sinks", "internal/pidfile", "internal/settings", "internal/stacktext", "internal/status", "internal/tlsconf", "internal/version",
 		"internal/wire", "python",
 	},
 	"internal/front": {
 		"internal/appmetrics",
-		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/http1", "internal/listen", "internal/metrics", "internal/oslayer", "internal/outbox",
+		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/listen", "internal/metrics", "internal/oslayer", "internal/outbox",
 		"internal/sinks", "internal/proxyproto", "internal/status", "internal/syslog", "internal/tlsconf", "internal/websocket", "internal/wire",
 	},
 	"internal/admin":     {},
@@ -41,7 +41,7 @@ var layers = map[string][]string{
 	"internal/dispatch":  {"internal/account", "internal/status", "internal/wire"},
 	"internal/metrics":   {"internal/dispatch", "internal/oslayer", "internal/status", "internal/version"},
 	"internal/settings": {
-		"internal/accesslog", "internal/exitcode", "internal/http1", "internal/listen", "internal/shlex", "internal/tlsconf", "internal/wire",
+		"internal/accesslog", "internal/exitcode", "internal/gateway", "internal/http1", "internal/listen", "internal/shlex", "internal/tlsconf", "internal/wire",
 	},
 	"internal/tools/house":      {},
 	"internal/settings/gendocs": {"internal/settings", "internal/version"},
@@ -68,6 +68,7 @@ var layers = map[string][]string{
 	"internal/errlog":     {"internal/pathwalk"},
 	"internal/drawings":   {},
 	"internal/exitcode":   {},
+	"internal/gateway":    {"internal/http1"},
 	"internal/http1":      {},
 	"internal/pathwalk":   {},
 	"internal/version":    {},

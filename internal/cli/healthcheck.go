@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"indrik/internal/exitcode"
+	"indrik/internal/gateway"
 	"indrik/internal/listen"
 	"indrik/internal/master"
 	"indrik/internal/settings"
@@ -55,7 +56,11 @@ func askHealth(cfg *settings.Config) error {
 	if path == "" {
 		return errors.New("set health_path, such as INDRIK_HEALTH_PATH=/-/health, for the server and for the check")
 	}
-	address, err := listen.Parse(cfg.Bind()[0])
+	bind, ok := firstHTTP(cfg)
+	if !ok {
+		return errors.New("no address of bind speaks HTTP: name one by --bind")
+	}
+	address, err := listen.Parse(bind)
 	if err != nil {
 		return err
 	}
@@ -111,4 +116,19 @@ func reachable(host string) string {
 		return "127.0.0.1"
 	}
 	return host
+}
+
+// firstHTTP returns the first address of bind where HTTP is spoken.
+func firstHTTP(cfg *settings.Config) (bind string, ok bool) {
+	usual, _ := gateway.ParseProtocol(cfg.Protocol())
+	for _, bind := range cfg.Bind() {
+		protocol, given, address := gateway.SplitAddress(bind)
+		if !given {
+			protocol = usual
+		}
+		if protocol == gateway.HTTP {
+			return address, true
+		}
+	}
+	return "", false
 }

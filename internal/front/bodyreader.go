@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"indrik/internal/gateway"
 	"indrik/internal/http1"
 )
 
@@ -19,7 +20,9 @@ type bodyReader struct {
 
 	// Of a chunked body.
 	chunked bool
-	decoder http1.Chunked
+	decoder bodyDecoder // one of the next two
+	chunks  http1.Chunked
+	stdin   gateway.Stdin
 	pace    tokenBucket // of small chunks
 	in      []byte      // bytes that were read and not decoded
 	buf     *[]byte     // that in is a part of
@@ -34,7 +37,7 @@ func (c *conn) bodyReader() *bodyReader {
 	b := bodyReaders.Get().(*bodyReader)
 	b.c, b.rest, b.chunked, b.ended, b.decoded = c, c.req.ContentLength, c.req.Chunked, false, false
 	if b.chunked {
-		b.decoder.Reset(&c.ex.cfg.http)
+		b.reset(&c.ex.cfg.http)
 		b.pace = piecePace()
 		b.head = c.r
 		b.buf = copyBuffers.Get().(*[]byte)
@@ -42,6 +45,24 @@ func (c *conn) bodyReader() *bodyReader {
 		b.in = append((*b.buf)[:0], c.buf[c.r:c.w]...)
 	}
 	return b
+}
+
+// A bodyDecoder removes from a body what stands between its parts: [http1.Chunked] or
+// [gateway.Stdin].
+type bodyDecoder interface {
+	Decode(dst, src []byte) (nd, ns int, done bool, err error)
+	Chunks() int
+}
+
+// reset chooses the decoder.
+func (b *bodyReader) reset(cfg *http1.Config) {
+	if g := b.c.gateway; g.hasRecords() {
+		b.stdin.Reset(g.fastCGI.ID, b.c.req.ContentLength)
+		b.decoder = &b.stdin
+		return
+	}
+	b.chunks.Reset(cfg)
+	b.decoder = &b.chunks
 }
 
 // done ends the reading. Bytes that were read after the body, if all of it was read, go
@@ -107,7 +128,7 @@ func (b *bodyReader) readChunked(p []byte) (int, error) {
 				err = io.EOF
 			}
 			if nd > 0 || err != nil {
-				return nd, err
+				return nd, asRequestError(err)
 			}
 			if len(b.in) > 0 && len(p) > 0 {
 				continue

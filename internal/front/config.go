@@ -11,6 +11,7 @@ import (
 
 	"indrik/internal/accesslog"
 	"indrik/internal/dispatch"
+	"indrik/internal/gateway"
 	"indrik/internal/http1"
 	"indrik/internal/proxyproto"
 	"indrik/internal/tlsconf"
@@ -31,8 +32,10 @@ type config struct {
 	limitConnections  int
 	forwardedAllowIPs networks // of the peers that may say who their clients are
 	proxyProtocol     proxyproto.Mode
-	proxyAllowIPs     networks        // of the peers that may send a PROXY header
-	tls               *tlsconf.Server // nil: plain text
+	proxyAllowIPs     networks                    // of the peers that may send a PROXY header
+	tls               *tlsconf.Server             // nil: plain text
+	protocols         map[string]gateway.Protocol // of addresses where another one than HTTP is spoken
+	uwsgiAllowIPs     networks                    // of the web servers that may use them
 
 	// 0: no limit, except for keepalive.
 	keepalive                                    time.Duration
@@ -90,6 +93,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		},
 		forwardedAllowIPs:     parseNetworks(w.ForwardedAllowIPs),
 		proxyAllowIPs:         parseNetworks(w.ProxyAllowIPs),
+		uwsgiAllowIPs:         parseNetworks(w.UWSGIAllowIPs),
 		keepalive:             seconds(w.Keepalive),
 		handshakeTimeout:      seconds(w.HandshakeTimeout),
 		headerTimeout:         seconds(w.HeaderTimeout),
@@ -118,6 +122,12 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 			c.anyForwarderHeader = true
 		}
 		c.forwarderHeaders = append(c.forwarderHeaders, []byte(strings.ToUpper(name)))
+	}
+	c.protocols = map[string]gateway.Protocol{}
+	for bind, name := range w.Protocols {
+		if p, known := gateway.ParseProtocol(name); known {
+			c.protocols[bind] = p
+		}
 	}
 	for name, value := range w.SecureSchemeHeaders {
 		c.secureSchemeHeaders = append(c.secureSchemeHeaders, schemeField{[]byte(name), []byte(value)})

@@ -40,6 +40,7 @@ type conn struct {
 	nc            net.Conn  // what requests are read from: sock, or TLS
 	tls           *tls.Conn // nil: plain text
 	tlsSock       *tlsSocket
+	gateway       *gatewayConn // nil: HTTP
 	info          connInfo
 	fromPeerFront atomic.Bool // the peer front gave it, and is not to have it back
 	handshakeDone bool        // by the peer front

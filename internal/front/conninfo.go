@@ -46,6 +46,8 @@ type connInfo struct {
 	clientText []byte // the client of the scope, or None
 	tls        []byte // an item of the extensions of the scope, if there is TLS
 
+	script []byte // where a web server says that the app is mounted; nil: it says nothing
+
 	home dispatch.Home // with connection for worker_affinity
 }
 
@@ -75,6 +77,18 @@ func newEndpoint(bind, network string) *endpoint {
 		e.server = wire.AppendNone(e.server)
 	}
 	return e
+}
+
+// withName returns an endpoint like e where the server has another name.
+func (e *endpoint) withName(name, port string) *endpoint {
+	renamed := *e
+	renamed.names = [][2]string{{"SERVER_NAME", name}, {"SERVER_PORT", port}}
+	renamed.named = appendVariables(nil, renamed.names)
+	if number, err := strconv.ParseUint(port, 10, 16); err == nil {
+		renamed.server = wire.AppendTuple(bytes.Clone(scopeServer), 2)
+		renamed.server = wire.AppendInt(appendText(renamed.server, []byte(name)), int64(number))
+	}
+	return &renamed
 }
 
 // appendVariables appends variables to an encoded environ.
@@ -136,7 +150,7 @@ func (info *connInfo) encode(tlsVariables [][2]string) {
 		b = wire.AppendNone(b)
 	}
 	port := len(b)
-	if info.peerAddr.IsValid() {
+	if info.client.IsValid() {
 		b = wire.AppendTuple(b, 2)
 		b = wire.AppendLatin1(b, []byte(info.remote))
 		b = wire.AppendInt(b, int64(info.port))

@@ -45,7 +45,7 @@ func (c *conn) read() error {
 // return while that request is in progress, with the first bytes of the one after it in
 // the buffer.
 func (c *conn) readNext() error {
-	c.fastPath = c.tls == nil && c.served.Load()
+	c.fastPath = c.tls == nil && c.gateway == nil && c.served.Load()
 	defer func() { c.fastPath = false }()
 	return c.read()
 }

@@ -54,6 +54,9 @@ func (ex *exchange) normalize() error {
 	cfg, req := ex.cfg, ex.req
 	trusted := cfg.trusts(ex.info.peerAddr)
 	s := normalized{script: []byte(cfg.ScriptName)}
+	if ex.info.script != nil {
+		s.script = ex.info.script
+	}
 	var err error
 	if s.scheme, err = ex.scheme(trusted); err != nil {
 		return err
@@ -79,7 +82,7 @@ func (ex *exchange) normalize() error {
 	if forwarded && ex.readsForwardedFor() {
 		s.client, s.forwarded = ex.forwardedClient()
 	}
-	s.path = decodePath(req.Path)
+	s.path = http1.DecodePath(req.Path)
 	if !bytes.HasPrefix(s.path, s.script) && ex.kind != wire.KindASGI {
 		return http1.NewBadScriptName(req.Path, s.script)
 	}
@@ -306,25 +309,6 @@ func environName(dst, name []byte) []byte {
 	dst = append(dst, "HTTP_"...)
 	for _, b := range name {
 		dst = append(dst, upper(b))
-	}
-	return dst
-}
-
-// decodePath decodes the percent encoding of a path. What is not valid stays as it is.
-func decodePath(path []byte) []byte {
-	if bytes.IndexByte(path, '%') < 0 {
-		return path
-	}
-	dst := make([]byte, 0, len(path))
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) {
-			if v, err := strconv.ParseUint(string(path[i+1:i+3]), 16, 8); err == nil {
-				dst = append(dst, byte(v))
-				i += 2
-				continue
-			}
-		}
-		dst = append(dst, path[i])
 	}
 	return dst
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -154,7 +153,7 @@ func (c *conn) refuseTLS(err error) {
 		c.s.log.Warnf("Invalid request from ip=%s: plain HTTP on a port for HTTPS", c.info.remote)
 		c.tls = nil
 		c.s.metrics.Load().RecordUnread(metrics.HTTP1, 400)
-		c.answer(http1.ErrorPage(400, "Bad Request", "This port is for HTTPS, the request was sent in plain HTTP", date(time.Now())))
+		c.answerError(400, "Bad Request", "This port is for HTTPS, the request was sent in plain HTTP")
 		return
 	}
 	c.s.log.Debugf("TLS handshake with ip=%s: %s", c.info.remote, err)

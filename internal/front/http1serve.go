@@ -8,6 +8,7 @@ import (
 
 	"indrik/internal/http1"
 	"indrik/internal/metrics"
+	"indrik/internal/outbox"
 	"indrik/internal/websocket"
 	"indrik/internal/wire"
 )
@@ -44,10 +45,13 @@ func (c *conn) run() {
 // serve reads requests in the version of HTTP that was agreed on.
 func (c *conn) serve() {
 	if !c.http2 {
+		var t outbox.Transport = &c.plain
 		if c.tls != nil {
 			c.tlsSock.setAsync()
-			c.out.SetTransport(&tlsTransport{tls: c.tls, sock: c.tlsSock})
+			t = &tlsTransport{tls: c.tls, sock: c.tlsSock}
+			c.out.SetTransport(t)
 		}
+		c.setProtocol(t)
 		c.enter(idle)
 		for c.serveOne() {
 		}
@@ -119,13 +123,13 @@ func (c *conn) giveUp(err error) {
 	switch {
 	case errors.As(err, &bad):
 		c.s.log.Warnf("Invalid request from ip=%s: %s%s", c.info.remote, bad.Text, idForLog(id))
-		head, body := http1.ErrorPage(bad.Status, bad.Reason, bad.Message, date(time.Now()), idField...)
+		page := http1.ErrorBody(bad.Reason, bad.Message)
 		if c.isBusy() { // it has a head
-			c.ex.logRefusal(bad.Status, len(body))
+			c.ex.logRefusal(bad.Status, len(page))
 		} else {
 			c.s.metrics.Load().RecordUnread(metrics.HTTP1, bad.Status)
 		}
-		c.answer(head, body)
+		c.answerError(bad.Status, bad.Reason, bad.Message, idField...)
 	case errors.As(err, &status):
 		if status.log {
 			c.s.log.Errorf("%s%s", err, idForLog(id))
@@ -137,7 +141,7 @@ func (c *conn) giveUp(err error) {
 			c.out.Finish(false)
 		} else {
 			c.observeUnread(status)
-			c.answer(http1.ErrorPage(status.code, http.StatusText(status.code), "", date(time.Now()), idField...))
+			c.answerError(status.code, http.StatusText(status.code), "", idField...)
 		}
 	default:
 		c.setBusy(false)
@@ -194,11 +198,11 @@ func (c *conn) readHead() (int, *config, error) {
 				}
 			}
 			n, err := 0, error(nil)
-			clear := cfg.HTTP2Cleartext && c.tls == nil
+			clear := cfg.HTTP2Cleartext && c.tls == nil && c.gateway == nil
 			if begins := clear && !c.served.Load() && beginsHTTP2(c.buf[c.r:c.w]); !begins && clear && !cfg.HTTP1 {
 				err = errNotHTTP2
 			} else if !begins {
-				n, err = http1.ParseRequest(&cfg.http, c.buf[c.r:c.w], &c.req)
+				n, err = c.parseHead(cfg)
 			} else if c.w-c.r >= len(http2Preface) {
 				err = errHTTP2
 			}

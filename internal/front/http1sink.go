@@ -2,7 +2,9 @@ package front
 
 import (
 	"os"
+	"time"
 
+	"indrik/internal/gateway"
 	"indrik/internal/http1"
 	"indrik/internal/outbox"
 )
@@ -16,6 +18,7 @@ const apartSize = 32 << 10
 
 // start keeps the head, so that it is sent in one piece with what follows.
 func (c *conn) start(h *http1.Head) (http1.Framing, error) {
+	h.Form = c.gateway.form()
 	b := c.takeScratch()
 	b, framing, err := http1.AppendResponseHead(b, h)
 	if err != nil {
@@ -23,13 +26,16 @@ func (c *conn) start(h *http1.Head) (http1.Framing, error) {
 		c.dropScratch()
 		return framing, err
 	}
+	if c.gateway.hasRecords() {
+		b = gateway.AppendStdout(nil, c.gateway.fastCGI.ID, b)
+	}
 	c.scratch = b
 	c.chunked = framing == http1.FramingChunked
 	return framing, nil
 }
 
 func (c *conn) body(p []byte, last bool) {
-	if len(p) >= apartSize && !c.chunked {
+	if len(p) >= apartSize && !c.chunked && !c.gateway.hasRecords() {
 		if c.scratch != nil {
 			c.out.Write(c.scratch)
 			c.dropScratch()
@@ -38,12 +44,15 @@ func (c *conn) body(p []byte, last bool) {
 		return
 	}
 	b := c.takeScratch()
-	if c.chunked {
+	switch {
+	case c.gateway.hasRecords():
+		b = gateway.AppendStdout(b, c.gateway.fastCGI.ID, p)
+	case c.chunked:
 		b = http1.AppendChunk(b, p)
 		if last {
 			b = append(b, http1.LastChunk...)
 		}
-	} else {
+	default:
 		b = append(b, p...)
 	}
 	c.scratch = b
@@ -60,7 +69,7 @@ func (c *conn) file(f *os.File, offset, size int64, last bool) {
 		c.out.Write(c.scratch)
 		c.dropScratch()
 	}
-	c.out.SendFile(outbox.FilePart{File: f, Offset: offset, Size: size})
+	c.out.SendFile(outbox.FilePart{File: f, Offset: offset, Size: size, Encode: true})
 	if chunk {
 		c.out.Write([]byte("\r\n"))
 	}
@@ -81,13 +90,18 @@ func (c *conn) whenLow(f func()) { c.out.WhenLow(f) }
 
 func (c *conn) hints(fields []http1.Field) error {
 	b, err := http1.AppendInterim(nil, 103, fields)
-	if err == nil {
+	if err == nil && c.gateway == nil { // no web server takes an interim response
 		c.out.Write(b)
 	}
 	return err
 }
 
-func (c *conn) finish(keep bool) { c.out.Finish(keep) }
+func (c *conn) finish(keep bool) {
+	if c.gateway.hasRecords() {
+		c.out.Write(gateway.AppendEnd(nil, c.gateway.fastCGI.ID))
+	}
+	c.out.Finish(keep)
+}
 
 func (c *conn) kill() { c.out.Kill() }
 
@@ -165,10 +179,15 @@ func (c *conn) Abort() {
 	c.sock.Close()
 }
 
-// answer sends an error page for a request that was not read to its end.
-func (c *conn) answer(head, body []byte) {
+// answerError answers a request that was not read to its end, see [http1.ErrorPage].
+func (c *conn) answerError(status int, reason, message string, more ...http1.Field) {
+	head, body := http1.ErrorPage(status, reason, message, date(time.Now()), more...)
+	page := append(head, body...)
+	if c.gateway != nil {
+		page = c.gateway.errorPage(status, reason, message, more)
+	}
 	c.setBusy(true)
 	c.out.Begin(false)
-	c.out.Write(append(head, body...))
+	c.out.Write(page)
 	c.out.Finish(false)
 }

@@ -47,7 +47,7 @@ func (c *conn) lost(err error) {
 		c.s.queue.CancelByClient(&c.ex.Job)
 		return
 	}
-	if c.ex.req.AtLeast11() {
+	if c.ex.req.AtLeast11() && c.gateway == nil { // no web server takes an interim response
 		c.s.queue.ProbeLater(&c.ex.Job, func() { c.out.Write(continueLine) })
 	}
 }

@@ -24,7 +24,7 @@ func (ex *exchange) isNormalized() bool { return ex.normalized.scheme != nil }
 
 func (ex *exchange) pathInfo() []byte {
 	if !ex.isNormalized() {
-		return decodePath(ex.req.Path)
+		return http1.DecodePath(ex.req.Path)
 	}
 	return ex.normalized.pathInfo()
 }

@@ -49,9 +49,9 @@ func (c *conn) refuseWebSocket(err error) {
 	if status == 426 {
 		fields = upgradeFields
 	}
-	head, body := http1.ErrorPage(status, http.StatusText(status), err.Error(), date(time.Now()), c.ex.appendRequestID(fields)...)
-	c.ex.logRefusal(status, len(body))
-	c.answer(head, body)
+	reason := http.StatusText(status)
+	c.ex.logRefusal(status, len(http1.ErrorBody(reason, err.Error())))
+	c.answerError(status, reason, err.Error(), c.ex.appendRequestID(fields)...)
 }
 
 // upgradeFields are the fields of a response that asks for another version of WebSocket

@@ -21,9 +21,19 @@ const (
 	FramingClose                  // until the connection closes
 )
 
+// Form is whom the head of a response is for.
+type Form uint8
+
+const (
+	ForClient  Form = iota
+	ForGateway      // a web server that speaks uwsgi: no fields about the connection, and no chunks
+	ForCGI          // likewise, and a field Status in place of the status line (RFC 3875 section 6.3.3)
+)
+
 // Head is the head of a response, and what decides on its form. Reuse it to
 // avoid allocation.
 type Head struct {
+	Form        Form
 	Minor       int     // of the request's version 1.x: 0 gives HTTP/1.0 200 OK and no chunks; 1 for HTTP/2
 	HeadRequest bool    // the request's method is HEAD
 	Connect     bool    // it is CONNECT
@@ -127,7 +137,7 @@ func (h *Head) framing() Framing {
 	case h.KnownLength >= 0:
 		h.ContentLength, h.LengthAdded = h.KnownLength, true
 		return FramingLength
-	case h.Minor > 0:
+	case h.Minor > 0 && h.Form == ForClient:
 		return FramingChunked
 	}
 	h.KeepAlive = false
@@ -146,7 +156,10 @@ func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
 		return dst, framing, err
 	}
 	start := "HTTP/1.1 "
-	if h.Minor == 0 {
+	switch {
+	case h.Form == ForCGI:
+		start = "Status: "
+	case h.Minor == 0:
 		start = "HTTP/1.0 "
 	}
 	dst = append(dst, start...)
@@ -163,9 +176,11 @@ func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
 		dst = append(dst, h.Date...)
 		dst = append(dst, '\r', '\n')
 	}
-	if h.KeepAlive {
+	switch {
+	case h.Form != ForClient:
+	case h.KeepAlive:
 		dst = append(dst, "Connection: keep-alive\r\n"...)
-	} else {
+	default:
 		dst = append(dst, "Connection: close\r\n"...)
 	}
 	if framing == FramingChunked {

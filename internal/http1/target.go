@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"net/netip"
+	"strconv"
 )
 
 var (
@@ -126,4 +127,23 @@ func unhex(c byte) int {
 		return int(c|0x20-'a') + 10
 	}
 	return -1
+}
+
+// DecodePath decodes the percent encoding of a path. What is not valid stays as it is.
+func DecodePath(path []byte) []byte {
+	if bytes.IndexByte(path, '%') < 0 {
+		return path
+	}
+	dst := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' && i+2 < len(path) {
+			if v, err := strconv.ParseUint(string(path[i+1:i+3]), 16, 8); err == nil {
+				dst = append(dst, byte(v))
+				i += 2
+				continue
+			}
+		}
+		dst = append(dst, path[i])
+	}
+	return dst
 }

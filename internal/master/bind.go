@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/gateway"
 	"indrik/internal/listen"
 	"indrik/internal/settings"
 	"indrik/internal/wire"
@@ -34,9 +35,14 @@ func owner(cfg *settings.Config) (uid, gid int) {
 func (c *candidate) bind(next func(error)) {
 	m := c.m
 	var addrs []listen.Address
+	protocols := make(map[listen.Address]gateway.Protocol)
 	for _, bind := range c.cfg.Bind() {
-		a, _ := listen.Parse(bind) // it was checked with the settings
+		protocol, given, address := gateway.SplitAddress(bind)
+		a, _ := listen.Parse(address) // it was checked with the settings
 		addrs = append(addrs, a)
+		if given {
+			protocols[a] = protocol
+		}
 	}
 	if m.front.hasSystemd() {
 		// The service manager decides where to listen; only further
@@ -58,8 +64,25 @@ func (c *candidate) bind(next func(error)) {
 			return
 		}
 		c.listeners = set
+		c.setProtocols(addrs, protocols)
 		c.bindAdmin(next)
 	})
+}
+
+// setProtocols notes which protocol is spoken where c, whose listeners are open, listens.
+// protocols are those that addresses were given.
+func (c *candidate) setProtocols(addrs []listen.Address, protocols map[listen.Address]gateway.Protocol) {
+	usual, _ := gateway.ParseProtocol(c.cfg.Protocol())
+	c.gen.protocols = map[string]string{}
+	for i, l := range c.listeners {
+		p, given := protocols[addrs[i]]
+		if !given {
+			p = usual
+		}
+		if p != gateway.HTTP {
+			c.gen.protocols[l.Bind] = p.String()
+		}
+	}
 }
 
 // A binding is the opening of some addresses.

@@ -130,7 +130,7 @@ func (b bootFlow) listening() {
 	m := b.m
 	m.takeListeners(b.c)
 	m.openControl()
-	m.log.Infof("Listening at: %s (%d)", m.front.urls(m.cfg.TLS()), os.Getpid())
+	m.log.Infof("Listening at: %s (%d)", m.front.urls(m.cfg.TLS(), b.c.gen.protocols), os.Getpid())
 	m.takeAdmin(b.c)
 	if m.kindIsCertain() {
 		m.logging.tellKind(m.cfg)

@@ -238,12 +238,15 @@ func (l *frontLink) stopListening() {
 	}
 }
 
-// urls is what `Listening at:` lists.
-func (l *frontLink) urls(tls bool) string {
+// urls is what `Listening at:` lists. protocols has the addresses where something else than
+// HTTP is spoken.
+func (l *frontLink) urls(tls bool, protocols map[string]string) string {
 	urls := make([]string, 0, len(l.listeners))
 	for _, ln := range l.listeners {
 		url := ln.URL()
-		if rest, ok := strings.CutPrefix(url, "http:"); ok && tls {
+		if protocol := protocols[ln.Bind]; protocol != "" {
+			url = protocol + "://" + ln.Bind
+		} else if rest, ok := strings.CutPrefix(url, "http:"); ok && tls {
 			url = "https:" + rest
 		}
 		urls = append(urls, url)

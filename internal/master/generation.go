@@ -30,6 +30,10 @@ type generation struct {
 	kind         *wire.Kind // of its app, as the first worker found it; nil until then
 	broken       bool       // the front cannot use its queue
 
+	// protocols has the addresses, as listeners call them, where another protocol than HTTP
+	// is spoken.
+	protocols map[string]string
+
 	queueFront  *os.File // the front's end of the queue
 	queueWorker *os.File // the workers' end
 }
@@ -55,6 +59,7 @@ func (g *generation) frontConfig() *wire.FrontConfig {
 		rand.Read(g.affinityKey)
 	}
 	c.AffinityKey = g.affinityKey
+	c.Protocols = g.protocols
 	if g.kind != nil {
 		c.Kind = *g.kind
 	}

@@ -174,14 +174,14 @@ func (m *Master) takeOver(occurrence) {
 // adoptCandidate makes the configuration of c that of this process: its listeners, its logs, its
 // pid file and its titles.
 func (m *Master) adoptCandidate(c *candidate, logs *logFiles, pid *pidfile.File) {
-	before, urls := m.cfg, m.front.urls(m.cfg.TLS())
+	before, urls := m.cfg, m.front.urls(m.cfg.TLS(), m.gen.protocols)
 	m.candidate, m.gen, m.cfg = nil, c.gen, c.cfg
 	m.tellSettings(m.cfg)
 	m.logging.tellSources(c.python, c.file)
 	c.tellWorkers()
 	m.takeListeners(c)
 	m.takeAdmin(c)
-	if now := m.front.urls(m.cfg.TLS()); now != urls {
+	if now := m.front.urls(m.cfg.TLS(), m.gen.protocols); now != urls {
 		m.log.Infof("Listening at: %s", now)
 	}
 	m.setLogger(m.gen.logger)

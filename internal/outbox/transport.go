@@ -25,4 +25,8 @@ type FilePart struct {
 	File   *os.File
 	Offset int64
 	Size   int64
+
+	// Encode says that what the transport puts around a response it puts around these
+	// bytes, too. All other bytes have it already.
+	Encode bool
 }

@@ -411,12 +411,12 @@ func (c *Config) ProxyAllowIPs() []string { return value[[]string](c, "proxy_all
 
 // Protocol returns the setting protocol.
 //
-// The protocol of connections: http or uwsgi.
+// The protocol that web servers use to pass requests on: http, uwsgi, fastcgi or scgi.
 func (c *Config) Protocol() string { return value[string](c, "protocol") }
 
 // UWSGIAllowIPs returns the setting uwsgi_allow_ips.
 //
-// The proxies that may use the uWSGI protocol.
+// The web servers that may use uwsgi, fastcgi and scgi: they say who the client is.
 func (c *Config) UWSGIAllowIPs() []string { return value[[]string](c, "uwsgi_allow_ips") }
 
 // PermitObsoleteFolding returns the setting permit_obsolete_folding.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"indrik/internal/gateway"
 	"indrik/internal/listen"
 )
 
@@ -196,7 +197,8 @@ func checkPairs(v any) ([]string, error) {
 func checkAddresses(v any) ([]string, error) {
 	list, err := checkStrings(v)
 	for _, s := range list {
-		if _, err := listen.Parse(s); err != nil {
+		_, _, address := gateway.SplitAddress(s)
+		if _, err := listen.Parse(address); err != nil {
 			return nil, err
 		}
 	}

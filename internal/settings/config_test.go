@@ -81,7 +81,7 @@ func TestFront(t *testing.T) {
 		HandshakeTimeout: 10, HeaderTimeout: 60, BodyMinRate: 240, WriteTimeout: 60,
 		WebSocketMaxMessageSize: 16 << 20, WebSocketPingInterval: 20, WebSocketPingTimeout: 20, WebSocketCompression: true,
 		WebSocketDrainMax: 10, WebSocketDrainWindow: 10,
-		ProxyProtocol: "off", ProxyAllowIPs: "127.0.0.1,::1",
+		ProxyProtocol: "off", ProxyAllowIPs: "127.0.0.1,::1", UWSGIAllowIPs: "127.0.0.1,::1",
 		HTTP1: true, HTTP2MaxConcurrentStreams: 100, HTTP2InitialWindowSize: 65535, HTTP2MaxFrameSize: 16384, HTTP2MaxHeaderListSize: 65536, HTTP2IdleTimeout: 75,
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -88,6 +88,7 @@ func (c *Config) Front() *wire.FrontConfig {
 
 		ProxyProtocol: c.ProxyProtocol(),
 		ProxyAllowIPs: strings.Join(c.ProxyAllowIPs(), ","),
+		UWSGIAllowIPs: strings.Join(c.UWSGIAllowIPs(), ","),
 
 		TLS:                       c.frontTLS(),
 		HTTP1:                     c.speaks("h1"),

@@ -17,6 +17,7 @@ var notSettings = map[string]string{
 	"TLS":         "three settings, and only where certfile is set",
 	"HTTP1":       "whether h1 is among http_protocols",
 	"HTTP2":       "whether h2 is among http_protocols",
+	"Protocols":   "follows from protocol and from bind, once the addresses are open",
 }
 
 // A setting has one name all the way to the front: the field on the wire is named by it

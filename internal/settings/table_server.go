@@ -142,17 +142,19 @@ var serverSettings = []Setting{
 	{
 		Name: "protocol", Section: sectionServer,
 		Flags: []string{"--protocol"}, Metavar: "STRING", Kind: KindChoice, Default: "http",
-		Choices: []string{"http", "uwsgi"}, BadChoice: "protocol must be one of: http, uwsgi",
-		Effect: Refused, Why: "Indrik does not speak the uWSGI protocol: let the proxy in front of it use HTTP " +
-			"(nginx: `proxy_pass http://ADDRESS` in place of `uwsgi_pass ADDRESS`)",
-		Doc:  "The protocol of connections: `http` or `uwsgi`.",
-		Note: "Another word is an error; Gunicorn takes it for `http`.",
+		Choices: []string{"http", "uwsgi", "fastcgi", "scgi"}, BadChoice: "protocol must be one of: http, uwsgi, fastcgi, scgi",
+		Doc: "The protocol that web servers use to pass requests on: `http`, `uwsgi`, `fastcgi` or `scgi`. " +
+			"It is that of every address of `bind` that does not name one itself, as `uwsgi://127.0.0.1:3031` or " +
+			"`fastcgi://unix:/run/app.sock` do.",
+		Note: "`fastcgi`, `scgi`, and an address with a protocol of its own are Indrik's. Another word is an error; " +
+			"Gunicorn takes it for `http`.",
 	},
 	{
 		Name: "uwsgi_allow_ips", Section: sectionServer,
 		Flags: []string{"--uwsgi-allow-from"}, Metavar: "STRING", Kind: KindNetworks, Default: []string{"127.0.0.1", "::1"},
-		Effect: Needless, Why: "there is no uWSGI protocol",
-		Doc: "The proxies that may use the uWSGI protocol. `*` means everybody.",
+		Doc: "The web servers that may use `uwsgi`, `fastcgi` and `scgi`: they say who the client is. `*` means " +
+			"everybody. Unix sockets are open to those who may connect to them.",
+		Note: "Networks such as `10.0.0.0/8` count; Gunicorn compares the text.",
 	},
 	{
 		Name: "permit_obsolete_folding", Section: sectionServer,

@@ -222,6 +222,11 @@ type FrontConfig struct {
 	ProxyProtocol string `json:"proxy_protocol"`  // off, v1, v2 or auto
 	ProxyAllowIPs string `json:"proxy_allow_ips"` // as ForwardedAllowIPs
 
+	// Protocols has the addresses of listeners, as Listener.Bind has them, where another
+	// protocol than HTTP is spoken, and its name as the setting protocol has it.
+	Protocols     map[string]string `json:"protocols"`
+	UWSGIAllowIPs string            `json:"uwsgi_allow_ips"` // as ForwardedAllowIPs
+
 	TLS                       *TLS `json:"tls,omitempty"`   // nil: plain text
 	HTTP1                     bool `json:"http1"`           // by ALPN; without TLS always, but on a port for HTTP/2 with prior knowledge
 	HTTP2                     bool `json:"http2"`           // by ALPN
