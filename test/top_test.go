@@ -70,6 +70,8 @@ func TestTop(t *testing.T) {
 	term.Type("4")
 	term.Expect("There was no reload.")
 	term.Type("\t")
+	term.Expect("No slow request is known.")
+	term.Type("\t")
 	term.Expect("There was no action.")
 	term.Type("?")
 	term.Expect("sort by the next column")

@@ -28,7 +28,8 @@ const (
 	pageWorkers page = iota
 	pageRequests
 	pageDeaths
-	pageReload
+	pageReload // the last ones
+	pageSlow
 	pageResult // of an action
 	pageWorker // the selected one
 	pageHelp

@@ -28,11 +28,9 @@ func (m *Model) pageLines() []string {
 	case pageDeaths:
 		return m.deaths()
 	case pageReload:
-		r := m.now.LastReload
-		if r == nil {
-			return m.orNone("", "There was no reload.")
-		}
-		return lines(reloadText(r, time.DateTime)+"\n"+r.Reason, m.width)
+		return m.reloads()
+	case pageSlow:
+		return m.slow()
 	default:
 		return m.worker()
 	}
@@ -76,6 +74,9 @@ func (m *Model) requests(all []running) []string {
 		if r.Client != "" {
 			line += "  for " + status.PrintableLine(r.Client)
 		}
+		if r.RequestID != "" {
+			line += "  request " + status.PrintableLine(r.RequestID)
+		}
 		shown = append(shown, fit(line, m.width))
 	}
 	return shown
@@ -91,6 +92,37 @@ func (m *Model) deaths() []string {
 	}
 	if len(shown) == 0 {
 		return m.orNone("", "No worker has died.")
+	}
+	return shown
+}
+
+// reloads are the last one with all that it has to say, and those before it.
+func (m *Model) reloads() []string {
+	if m.now.LastReload == nil {
+		return m.orNone("", "There was no reload.")
+	}
+	shown := lines(reloadText(m.now.LastReload, time.DateTime)+"\n"+m.now.LastReload.Reason, m.width)
+	for _, r := range m.now.LastReloads {
+		if !r.At.Equal(m.now.LastReload.At) {
+			shown = append(shown, "")
+			shown = append(shown, lines(reloadText(&r, time.DateTime)+"\n"+r.Reason, m.width)...)
+		}
+	}
+	return shown
+}
+
+// slow are the requests that the setting slow_request_log has found.
+func (m *Model) slow() []string {
+	var shown []string
+	for _, r := range m.now.Slow {
+		shown = append(shown, lines(fmt.Sprintf("%s %s %s  %s in the app, %s in the queue  worker (pid %d)", r.At.Format(time.DateTime),
+			status.PrintableLine(r.Method), status.PrintableLine(r.Path), status.Duration(r.Ran), status.Duration(r.Waited), r.PID), m.width)...)
+		for _, call := range r.Stack {
+			shown = append(shown, lines("    "+status.PrintableLine(call), m.width)...)
+		}
+	}
+	if len(shown) == 0 {
+		return m.orNone("", "No slow request is known. The setting slow_request_log looks for them.")
 	}
 	return shown
 }

@@ -59,7 +59,12 @@ func at(seconds float64) *status.Status {
 			PID: 560, Queue: status.Queue{Length: 3, Oldest: 0.25, WaitP50: 0.00017, WaitP99: 0.002, Refused: 7 + 2*n},
 			Connections: status.Connections{Total: 42, Idle: 39, Running: 2, WebSocket: 1}, Unlisted: 2,
 		},
-		LastReload: &status.Reload{At: start.Add(time.Minute), Seconds: 0.4, Reason: "Traceback (most recent call last):\n  File \"app.py\", line 1, in <module>\nValueError: x"},
+		LastReload:  &status.Reload{At: start.Add(time.Minute), Seconds: 0.4, Reason: "Traceback (most recent call last):\n  File \"app.py\", line 1, in <module>\nValueError: x"},
+		LastReloads: []status.Reload{{At: start.Add(time.Minute), Seconds: 0.4, Reason: "ValueError: x"}, {At: start.Add(time.Second), OK: true, Seconds: 0.3}},
+		Slow: []status.SlowRequest{{
+			At: start.Add(5 * time.Second), Method: "GET", Path: "/report", PID: 631, Waited: 0.01, Ran: 2.5,
+			Stack: []string{`File "/srv/shop/db.py", line 12 in query`, `File "/srv/shop/views.py", line 7 in report`},
+		}},
 		Deaths: []status.Death{
 			{At: start, PID: 600, Age: 1, Reason: "was sent SIGKILL", Running: []status.Running{{Method: "GET", Path: "/a", Seconds: 1}}},
 			{At: start, PID: 601, Age: 2, Reason: "exited with code 1"},
@@ -169,7 +174,7 @@ func TestScreens(t *testing.T) {
 		keys          string
 	}{
 		{"wide", 120, 24, ""}, {"usual", 80, 24, ""}, {"narrow", 40, 24, ""}, {"short", 80, 10, ""}, {"small", 40, 10, ""}, {"tiny", 20, 5, ""},
-		{"requests", 80, 16, "2"}, {"deaths", 80, 16, "3"}, {"reload", 80, 16, "4"}, {"help", 80, 40, "?"}, {"worker", 60, 30, "down enter"},
+		{"requests", 80, 16, "2"}, {"deaths", 80, 16, "3"}, {"reload", 80, 16, "4"}, {"slow", 80, 16, "5"}, {"help", 80, 40, "?"}, {"worker", 60, 30, "down enter"},
 		{"small-reload", 40, 10, "4 pgdown"}, {"by-cpu", 80, 16, "s s s s s s"}, {"question", 60, 12, "down k"}, {"scale", 60, 12, "+ + -"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -207,7 +212,7 @@ func golden(t *testing.T, name, screen string) {
 // No size and no status breaks the layout.
 func TestEverySizeFits(t *testing.T) {
 	t.Parallel()
-	for _, keys := range []string{"", "2", "3", "4", "5", "?", "enter", "k", "+"} {
+	for _, keys := range []string{"", "2", "3", "4", "5", "6", "?", "enter", "k", "+"} {
 		s := watching(t, 80, 24)
 		s.press(strings.Fields(keys)...)
 		for columns := range 130 {
@@ -218,10 +223,10 @@ func TestEverySizeFits(t *testing.T) {
 		}
 	}
 	empty := &session{t: t, server: &fakeServer{}, m: NewModel(&fakeServer{}, time.Second)}
-	empty.press("1", "2", "3", "4", "5", "?", "enter", "down", "k", "y", "+", "s", "S", "1", "down")
+	empty.press("1", "2", "3", "4", "5", "6", "?", "enter", "down", "k", "y", "+", "s", "S", "1", "down")
 	empty.send(tea.WindowSizeMsg{Width: 30, Height: 8})
 	empty.shows(&status.Status{})
-	for _, page := range []string{"1", "2", "3", "4", "5", "?", "enter", "1"} {
+	for _, page := range []string{"1", "2", "3", "4", "5", "6", "?", "enter", "1"} {
 		empty.press(page, "down", "k", "y", "s", "S", "end")
 	}
 }
@@ -341,7 +346,7 @@ func TestFailedReload(t *testing.T) {
 	s.expect("line 8")
 	s.press("esc")
 	s.expect(">  631", "reload: Reload failed, nothing was changed")
-	s.press("5")
+	s.press("6")
 	s.expect("RESULT OF THE LAST ACTION")
 }
 
@@ -431,11 +436,14 @@ func TestHostileTexts(t *testing.T) {
 	st.Listeners[0].Address, st.LastReload.Reason, st.Deaths[0].Reason = bad, bad, bad
 	st.Workers[0].Kind, st.Workers[0].State = bad, bad
 	st.Workers[0].Running[0] = status.Running{Method: bad, Path: "/" + bad, Client: bad, Seconds: 9}
+	st.LastReloads[1].Reason = bad
+	st.Slow[0] = status.SlowRequest{Method: bad, Path: bad, Client: bad, ID: bad, Stack: []string{bad}}
+	st.Workers[1].Running[0].RequestID = bad
 	st.Deaths[0].Running[0] = status.Running{Method: bad, Path: bad}
 	s.shows(st)
 	s.server.text = bad
 	s.press("r", "y")
-	for _, page := range []string{"1", "2", "3", "4", "5", "?", "enter"} {
+	for _, page := range []string{"1", "2", "3", "4", "5", "6", "?", "enter"} {
 		s.press(page)
 	}
 	s.server.fails = errors.New(bad + bad)

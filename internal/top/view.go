@@ -182,7 +182,7 @@ func (m *Model) workers(room int) []string {
 }
 
 var pageTitles = map[page]string{
-	pageRequests: "REQUESTS THAT RUN", pageDeaths: "LAST DEATHS", pageReload: "LAST RELOAD", pageWorker: "WORKER",
+	pageRequests: "REQUESTS THAT RUN", pageDeaths: "LAST DEATHS", pageReload: "LAST RELOADS", pageSlow: "LAST SLOW REQUESTS", pageWorker: "WORKER",
 	pageResult: "RESULT OF THE LAST ACTION", pageHelp: "KEYS",
 }
 
