@@ -41,6 +41,15 @@ func completed() []*Setting {
 	return list
 }
 
+// subcommandNames are what the first word may be besides an app.
+func subcommandNames() []string {
+	names := make([]string, len(Subcommands))
+	for i, c := range Subcommands {
+		names[i] = c.Name
+	}
+	return names
+}
+
 // A valueKind says what the value of an option is completed to.
 type valueKind int
 
@@ -151,10 +160,13 @@ func bashCompletion(prog string) string {
     else # the app: a module of the current directory
         COMPREPLY=($(compgen -f -X '!*.py' -- "$cur"))
         COMPREPLY=("${COMPREPLY[@]%%.py}")
+        if [[ $COMP_CWORD == 1 ]]; then
+            COMPREPLY+=($(compgen -W $'%s' -- "$cur"))
+        fi
     fi
 }
 complete -F %s %s
-`, strings.Join(flags, `\n`), name, prog)
+`, strings.Join(flags, `\n`), strings.Join(subcommandNames(), `\n`), name, prog)
 	return b.String()
 }
 
@@ -169,14 +181,14 @@ func zshCompletion(prog string) string {
 	for _, s := range completed() {
 		fmt.Fprintf(&b, "        %s \\\n", zshOption(s))
 	}
-	fmt.Fprintf(&b, `        '1:app:_files -g "*.py(:r)"'
+	fmt.Fprintf(&b, `        '1:app:{ (( CURRENT == 2 )) && compadd %[3]s; _files -g "*.py(:r)" }'
 }
 if [ "$funcstack[1]" = "%[2]s" ]; then
     %[2]s "$@"
 else
     compdef %[2]s %[1]s
 fi
-`, prog, name)
+`, prog, name, strings.Join(subcommandNames(), " "))
 	return b.String()
 }
 
@@ -232,6 +244,9 @@ func fishCompletion(prog string) string {
 	fmt.Fprintf(&b, "# fish completion: %[1]s --print-completion fish | source\ncomplete -c %[1]s -f\n", prog)
 	// The app: a module of the current directory.
 	fmt.Fprintf(&b, `complete -c %s -a '(for f in *.py; string replace -r "\\.py\$" "" -- $f; end)'`+"\n", prog)
+	for _, c := range Subcommands {
+		fmt.Fprintf(&b, "complete -c %s -n 'test (count (commandline -opc)) -eq 1' -a %s -d '%s'\n", prog, c.Name, strings.ReplaceAll(c.Doc, "'", `\'`))
+	}
 	for _, s := range completed() {
 		fmt.Fprintf(&b, "complete -c %s", prog)
 		for _, flag := range s.Flags {

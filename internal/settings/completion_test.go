@@ -68,6 +68,9 @@ var completions = []struct {
 	{"indrik --daemon a", "app"},
 	{"indrik --daemon --thr", "--threads"},
 	{"indrik a", "app !app.py"},
+	{"indrik to", "top"},
+	{"indrik st", "status stop"},
+	{"indrik --daemon st", "!status"},
 }
 
 func checkCompletion(t *testing.T, shell, words, want string, got []string) {
