@@ -136,7 +136,7 @@ func TestStatus(t *testing.T) {
 		if load.Requests != 1 || load.InFlight != 1 || len(load.Running) != 1 {
 			t.Fatalf("%+v", load)
 		}
-		if got, want := load.Running[0], (status.Running{Method: "GET", Path: "/running", Seconds: load.Running[0].Seconds}); got != want || got.Seconds < 1 {
+		if got, want := load.Running[0], (status.Running{Method: "GET", Path: "/running", Seconds: load.Running[0].Seconds, Number: load.Running[0].Number}); got != want || got.Seconds < 1 {
 			t.Errorf("%+v", got)
 		}
 	})
