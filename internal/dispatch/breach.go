@@ -146,11 +146,19 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 	switch m.Kind {
 	case wire.ReplyCredit:
 	case wire.ReplyStart, wire.ReplyChunk, wire.ReplyPart, wire.ReplyAccept, wire.ReplyMessage:
+		first := !j.answered
 		j.answered = true
 		j.heardLocked(sl)
+		if j.gen.settings.Slow > 0 && first && j.assigned != nil {
+			q.heardSlowLocked(j, sl)
+		}
 	default:
+		first := !j.answered
 		j.answered = true
 		sl.free = j.heardLocked(sl)
+		if j.gen.settings.Slow > 0 && (first || j.assigned == nil) {
+			q.heardSlowLocked(j, sl)
+		}
 		j.gen.answered++
 		sl.w.served++
 		if m.Kind == wire.ReplyError || m.Kind == wire.ReplyFail {

@@ -99,6 +99,7 @@ func (q *Queue) review() {
 // queue's mutex, which would cost too much for each piece.
 type bodyWait struct {
 	since  atomic.Int64 // as a time since epoch; 0: it does not wait
+	before atomic.Int64 // how long it has waited before that, with slow_request_log
 	stands atomic.Bool  // the request has given up its place for that
 }
 
@@ -113,13 +114,25 @@ func (b *bodyWait) waitsFor(d time.Duration) bool {
 	return since != 0 && since <= int64(time.Since(epoch)-d)
 }
 
+// total returns for how long the worker has waited until now, as far as that is recorded.
+func (b *bodyWait) total(now time.Time) time.Duration {
+	d := time.Duration(b.before.Load())
+	if since := b.since.Load(); since != 0 {
+		d += max(0, now.Sub(epoch)-time.Duration(since))
+	}
+	return d
+}
+
 // AwaitBody is called before more of the body is read from the client, which the worker
 // wants, and GotBody after that.
 func (j *Job) AwaitBody() { j.body.since.Store(int64(time.Since(epoch))) }
 
 // GotBody is called when AwaitBody has got something, or the body ends.
 func (q *Queue) GotBody(j *Job) {
-	j.body.since.Store(0)
+	since := j.body.since.Swap(0)
+	if j.settings.Slow > 0 && since != 0 {
+		j.body.before.Add(int64(time.Since(epoch)) - since)
+	}
 	if j.body.stands.Swap(false) {
 		q.SetWait(j, ForBody, false)
 	}

@@ -53,6 +53,7 @@ type Job struct {
 	reply     replyStage
 	revoked   bool // no worker may begin it any more
 	unclaimed int  // scans in a row that did not find it claimed
+	toldSlow  bool // the master was told that it is slow
 	retries   int  // times that it was given to another worker for want of a claim
 	hints     int  // interim responses that were asked for
 
@@ -82,6 +83,8 @@ func (j *Job) Begin(r Request, s *Settings, home *Home, pid int) {
 	j.answered, j.left, j.assigned = false, false, nil
 	j.retries = 0
 	j.waited, j.ran = 0, 0
+	j.toldSlow = false
+	j.body.before.Store(0)
 	j.toldGone.Store(false)
 }
 

@@ -61,6 +61,8 @@ type Queue struct {
 	// +checklocks:mu
 	counts Usage // what the queue itself counts
 	// +checklocks:mu
+	slow slowReport
+	// +checklocks:mu
 	gate reloadGate
 	// +checklocks:mu
 	homes homes

@@ -14,9 +14,10 @@ type Settings struct {
 	QueueTimeout      time.Duration // how long; 0: for any time
 	Timeout           time.Duration // of a request that runs; 0: none
 	GracefulTimeout   time.Duration
-	WorkerConnections int  // requests of a multiplexed worker; 0: any number
-	Reload            bool // each request asks first whether code has changed
-	NoWorkers         bool // requests are refused while there are no workers
+	Slow              time.Duration // after which a request that runs is told of; 0: none is
+	WorkerConnections int           // requests of a multiplexed worker; 0: any number
+	Reload            bool          // each request asks first whether code has changed
+	NoWorkers         bool          // requests are refused while there are no workers
 
 	WorkerAffinity string // none, connection, cookie or address; empty is none
 	AffinityKey    []byte // of the cookies

@@ -30,16 +30,19 @@ func (q *Queue) scanLaterLocked() {
 // scan looks at all requests: it ends those that run for longer than timeout, refuses those
 // that have waited for too long, and finds requests and workers that were lost sight of.
 func (q *Queue) scan() {
-	ended, settled := q.scanAt(time.Now())
+	ended, settled, slow := q.scanAt(time.Now())
+	if slow != nil {
+		q.host.Send(*slow)
+	}
 	q.end(ended)
 	for _, age := range settled {
 		q.host.Send(wire.FromFront{Type: wire.TypeSettled, Age: age})
 	}
 }
 
-// scanAt returns the requests whose time is over, and the ages of the workers that run
-// nothing else any more.
-func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int) {
+// scanAt returns the requests whose time is over, the ages of the workers that run nothing
+// else any more, and the message about slow requests, if there are any.
+func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int, slow *wire.FromFront) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	again := false
@@ -54,6 +57,7 @@ func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int) {
 			continue
 		}
 		running := q.runningLocked(w, now)
+		q.findSlowLocked(w, running, now)
 		over := overTime(running, now)
 		ended = append(ended, q.expireLocked(w, over, len(running)-len(over), now)...)
 		if w.expired > 0 && !w.settled {
@@ -81,7 +85,7 @@ func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int) {
 		time.AfterFunc(scanEvery, q.scan)
 	}
 	q.pumpLocked()
-	return ended, settled
+	return ended, settled, q.slowReportLocked()
 }
 
 // scanMultiplexedLocked returns the requests of a multiplexed worker whose time is over.
@@ -90,6 +94,10 @@ func (q *Queue) scanMultiplexedLocked(w *worker, now time.Time) []expired {
 	d := q.watchLocked(w, now)
 	if d > 0 || !w.hasCapacity() {
 		w.engaged += max(now.Sub(q.scanned), 0)
+	}
+	if w.gen.settings.Slow > 0 {
+		begun, _ := q.givenToLocked(w)
+		q.findSlowLocked(w, begun, now)
 	}
 	if t := w.gen.settings.Timeout; t > 0 && d >= t && !w.loop.blocked {
 		return q.blockedLocked(w, d, now)

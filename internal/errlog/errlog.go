@@ -175,9 +175,27 @@ func (l *Log) Enabled(v Level) bool { return v >= Level(l.level.Load()) }
 
 // Logf writes a message of level v.
 func (l *Log) Logf(v Level, format string, args ...any) {
-	if !l.Enabled(v) {
-		return
+	if l.Enabled(v) {
+		l.write(v, detail{}, format, args...)
 	}
+}
+
+// LogDetail writes a message of level v about something that lines in JSON have, besides, as a
+// field of a name; it must have a form in JSON.
+func (l *Log) LogDetail(v Level, name string, value any, text string) {
+	if l.Enabled(v) {
+		l.write(v, detail{name, value}, "%s", text)
+	}
+}
+
+// A detail is a field that a line in JSON has besides those of all lines; without a name there
+// is none.
+type detail struct {
+	name  string
+	value any
+}
+
+func (l *Log) write(v Level, d detail, format string, args ...any) {
 	logger, taps := l.logger.Load(), l.taps.Load()
 	if logger != nil || taps != nil && len(*taps) > 0 {
 		text := fmt.Sprintf(format, args...)
@@ -200,17 +218,17 @@ func (l *Log) Logf(v Level, format string, args ...any) {
 	}
 	b := l.buf[:0]
 	if l.lost > 0 {
-		b = l.appendLocked(b, now, Warning, "%d messages are missing here: nobody read the log", l.lost)
+		b = l.appendLocked(b, now, Warning, detail{}, "%d messages are missing here: nobody read the log", l.lost)
 		l.lost = 0
 	}
-	l.writeLocked(l.appendLocked(b, now, v, format, args...))
+	l.writeLocked(l.appendLocked(b, now, v, d, format, args...))
 }
 
 // appendLocked adds a line to b.
 // +checklocks:l.mu
-func (l *Log) appendLocked(b []byte, now time.Time, v Level, format string, args ...any) []byte {
+func (l *Log) appendLocked(b []byte, now time.Time, v Level, d detail, format string, args ...any) []byte {
 	if l.format == FormatJSON || l.format == FormatECS {
-		return l.appendJSONLocked(b, now, v, format, args...)
+		return l.appendJSONLocked(b, now, v, d, format, args...)
 	}
 	b = now.AppendFormat(b, "[2006-01-02 15:04:05 -0700] [")
 	b = append(b, l.pid...)

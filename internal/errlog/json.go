@@ -49,7 +49,7 @@ func (l *Log) SetFormat(format, process string) {
 
 // appendJSONLocked adds a line to b.
 // +checklocks:l.mu
-func (l *Log) appendJSONLocked(b []byte, now time.Time, v Level, format string, args ...any) []byte {
+func (l *Log) appendJSONLocked(b []byte, now time.Time, v Level, d detail, format string, args ...any) []byte {
 	line := jsonLine{
 		Time: now.Format(timeFormat), Level: strings.ToLower(v.String()), Logger: "gunicorn.error", Pid: os.Getpid(),
 		Process: l.process, Message: fmt.Sprintf(format, args...),
@@ -66,5 +66,20 @@ func (l *Log) appendJSONLocked(b []byte, now time.Time, v Level, format string, 
 	if err != nil { // of such fields there is none
 		return b
 	}
-	return append(b, out.Bytes()...)
+	if d.name == "" {
+		return append(b, out.Bytes()...)
+	}
+	name := d.name
+	if l.format == FormatECS {
+		name = "indrik." + name
+	}
+	end := bytes.LastIndexByte(out.Bytes(), '}')
+	b = append(b, out.Bytes()[:end]...)
+	out.Reset()
+	if e.Encode(d.value) != nil {
+		out.WriteString("null\n")
+	}
+	b = append(append(append(b, `,"`...), name...), `":`...)
+	b = append(b, bytes.TrimSpace(out.Bytes())...)
+	return append(b, "}\n"...)
 }

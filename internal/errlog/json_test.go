@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -45,5 +46,29 @@ func TestJSONLines(t *testing.T) {
 	l.SetFormat("text", "front")
 	if l.Infof("x"); out.Bytes()[0] != '[' {
 		t.Errorf("%s", out.Bytes())
+	}
+}
+
+// What a line is about is a field of its own, with a name that is ours in ECS.
+func TestDetail(t *testing.T) {
+	for format, name := range map[string]string{FormatJSON: "slow_request", FormatECS: "indrik.slow_request"} {
+		var out bytes.Buffer
+		l := New(&out)
+		l.SetFormat(format, "master")
+		l.LogDetail(Warning, "slow_request", map[string]any{"path": "/<a>", "ran": 1.5}, "100 %")
+		var line map[string]any
+		if err := json.Unmarshal(out.Bytes(), &line); err != nil || strings.Count(out.String(), "\n") != 1 {
+			t.Fatalf("%v in %q", err, out.String())
+		}
+		if d, _ := line[name].(map[string]any); d["path"] != "/<a>" || d["ran"] != 1.5 || line["message"] != "100 %" {
+			t.Errorf("%v", line)
+		}
+	}
+	var out bytes.Buffer
+	l := New(&out)
+	l.LogDetail(Warning, "slow_request", 1, "as text")
+	l.LogDetail(Debug, "slow_request", 1, "not at all")
+	if !strings.HasSuffix(out.String(), "[WARNING] as text\n") {
+		t.Errorf("%q", out.String())
 	}
 }

@@ -82,6 +82,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 			QueueLimit:           w.QueueLimit,
 			QueueTimeout:         seconds(w.QueueTimeout),
 			Timeout:              seconds(w.Timeout),
+			Slow:                 time.Duration(w.SlowRequestLog * float64(time.Second)),
 			GracefulTimeout:      seconds(w.GracefulTimeout),
 			WorkerConnections:    w.WorkerConnections,
 			Reload:               w.Reload,

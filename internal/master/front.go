@@ -48,6 +48,8 @@ func (m *Master) fromFront(f *frontProcess, msg wire.FromFront) {
 		if w != nil {
 			m.timedOut(w, msg)
 		}
+	case wire.TypeSlow:
+		m.slowRequests(msg)
 	case wire.TypeSettled:
 		if w != nil {
 			m.settled(w)

@@ -40,6 +40,7 @@ type Master struct {
 	inbox    inbox         // signals
 	service  service       // the service manager
 	stacks   stacks        // of processes that hang
+	slow     slowLog       // which slow requests show where they are
 	control  controlSocket // commands of operators
 	admin    adminSocket   // where the front answers those who watch the server
 	metrics  appMetrics    // of the app, in files

@@ -58,6 +58,7 @@ func (m *Master) trace(w *worker, next func(*status.Trace)) {
 			give(text)
 			return
 		}
+		t.Stuck = true
 		m.stacks.of(w, give)
 	})
 }
@@ -73,6 +74,10 @@ func (m *Master) kindOf(w *worker) string {
 // attribute says which of the stacks of w belong to the requests that it runs.
 func (m *Master) attribute(w *worker, running []status.Running, found []stacktext.Stack) []status.Stack {
 	threads := map[uint64]*status.Running{}
+	var loop uint64
+	if w.kind.IsMultiplexed() && m.pool.has(w) {
+		loop = w.boardMem.Thread(0)
+	}
 	requests := map[uint32]*status.Running{}
 	for i := range running {
 		r := &running[i]
@@ -83,7 +88,7 @@ func (m *Master) attribute(w *worker, running []status.Running, found []stacktex
 	}
 	all := make([]status.Stack, 0, len(found))
 	for _, f := range found {
-		s := status.Stack{What: f.What, Calls: f.Calls}
+		s := status.Stack{What: f.What, Calls: f.Calls, Loop: f.Thread != 0 && f.Thread == loop}
 		switch {
 		case f.Request != 0:
 			s.Running = requests[f.Request]

@@ -54,6 +54,8 @@ type worker struct {
 	awaiting  []func(string)  // who waits for its stacks
 	tracing   []func(*status.Trace)
 
+	slowTraced time.Time // when it showed where a slow request is
+
 	overTime []status.Running // the requests that were over time
 	blocked  time.Duration    // for which its event loop had been blocked when it was over time
 }

@@ -528,6 +528,12 @@ func (c *Config) AccessLogTimeout() int { return value[int](c, "access_log_timeo
 // line; or ecs, the same with the names of the Elastic Common Schema.
 func (c *Config) LogFormat() string { return value[string](c, "log_format") }
 
+// SlowRequestLog returns the setting slow_request_log.
+//
+// Log each request that a worker has run for so many seconds, with the place in the code
+// where it is then; 0 logs none.
+func (c *Config) SlowRequestLog() float64 { return value[float64](c, "slow_request_log") }
+
 // Errorlog returns the setting errorlog.
 //
 // The error log; - is standard error.

@@ -325,6 +325,12 @@ func (p *argParser) set(s *Setting, arg string) error {
 			return p.failArg(s, "invalid int value: "+pyRepr(arg))
 		}
 		p.layer.set(s.Name, n)
+	case s.Kind == KindSeconds:
+		n, err := parseFloat(arg)
+		if err != nil {
+			return p.failArg(s, "invalid float value: "+pyRepr(arg))
+		}
+		p.layer.set(s.Name, n)
 	case s.Kind == KindMode:
 		n, err := parseMode(arg)
 		if err != nil {

@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"os/user"
@@ -28,6 +29,8 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkInt(s, v, parseAnyBase)
 	case KindCount:
 		return checkCount(s, v)
+	case KindSeconds:
+		return checkSeconds(v)
 	case KindMode:
 		return checkInt(s, v, parseMode)
 	case KindBool:
@@ -111,6 +114,30 @@ func checkInt(s *Setting, v any, parse func(string) (int, error)) (any, error) {
 		return nil, fmt.Errorf("Value must be positive: %d", n)
 	case n < s.Min || s.Max > 0 && n > s.Max:
 		return nil, fmt.Errorf("%s must be between %d and %d, got %d", s.Name, s.Min, s.Max, n)
+	}
+	return n, nil
+}
+
+func checkSeconds(v any) (any, error) {
+	var n float64
+	switch v := v.(type) {
+	case int:
+		n = float64(v)
+	case float64:
+		n = v
+	case string:
+		var err error
+		if n, err = parseFloat(v); err != nil {
+			return nil, fmt.Errorf("could not convert string to float: %s", pyRepr(v))
+		}
+	default:
+		return nil, fmt.Errorf("Not a number: %s", pyStr(v))
+	}
+	switch {
+	case math.IsNaN(n), math.IsInf(n, 0):
+		return nil, fmt.Errorf("Not a number of seconds: %s", pyStr(v))
+	case n < 0:
+		return nil, fmt.Errorf("Value must be positive: %s", strconv.FormatFloat(n, 'g', -1, 64))
 	}
 	return n, nil
 }

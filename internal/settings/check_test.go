@@ -335,3 +335,20 @@ func TestReport(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestSeconds(t *testing.T) {
+	s := byName["slow_request_log"]
+	for v, want := range map[any]float64{0: 0, 2: 2, 0.25: 0.25, " 1_0.5 ": 10.5, "1e-3": 0.001, ".5": 0.5} {
+		if got, err := check(s, v, ""); err != nil || got != want {
+			t.Errorf("%v: %v, %v", v, got, err)
+		}
+	}
+	for v, want := range map[any]string{
+		-1: "Value must be positive: -1", -0.5: "Value must be positive: -0.5", "x": "could not convert string to float: 'x'", "0x1p4": "could not convert string to float: '0x1p4'",
+		"nan": "Not a number of seconds: nan", "1e999": "Not a number of seconds: 1e999", true: "Not a number: True",
+	} {
+		if got, err := check(s, v, ""); err == nil || err.Error() != want {
+			t.Errorf("%v: %v, %v, want %q", v, got, err, want)
+		}
+	}
+}

@@ -26,6 +26,7 @@ const (
 func (c *Config) Front() *wire.FrontConfig {
 	f := &wire.FrontConfig{
 		Timeout:          c.Timeout(),
+		SlowRequestLog:   c.SlowRequestLog(),
 		GracefulTimeout:  c.GracefulTimeout(),
 		Keepalive:        c.Keepalive(),
 		AccessLogFormat:  c.frontLogFormat(),

@@ -67,6 +67,8 @@ func (s *Setting) goType() string {
 		return "bool"
 	case KindInt, KindCount, KindMode, KindCertReqs, KindUser, KindGroup:
 		return "int"
+	case KindSeconds:
+		return "float64"
 	case KindMap:
 		return "map[string]string"
 	case KindStrings, KindPairs, KindAddresses, KindCommaList, KindNetworks, KindPeers, KindFiles, KindProtocols:

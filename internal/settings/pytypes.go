@@ -39,6 +39,8 @@ func (s *Setting) pythonType() string {
 		return "bool"
 	case KindInt, KindMode, KindCertReqs:
 		return "int"
+	case KindSeconds:
+		return "float"
 	case KindCount, KindUser, KindGroup, KindAny:
 		return "Union[int, str]"
 	case KindProxyProtocol:

@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -96,6 +97,22 @@ func pyQuote(s string) string {
 }
 
 var errNotInt = errors.New("not a whole number")
+
+// pyFloat is what Python's float() reads.
+var pyFloat = regexp.MustCompile(`(?i)^[+-]?(?:(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+(?:_\d+)*)?|inf|infinity|nan)$`)
+
+// parseFloat reads a number as Python's float() does; one that is too large is infinite.
+func parseFloat(s string) (float64, error) {
+	s = strings.TrimSpace(s)
+	if !pyFloat.MatchString(s) {
+		return 0, strconv.ErrSyntax
+	}
+	n, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
+	if errors.Is(err, strconv.ErrRange) {
+		return n, nil
+	}
+	return n, err
+}
 
 // parseInt reads what Python's int(s, base) reads, for the bases 10 and 0
 // and numbers that fit.

@@ -58,6 +58,8 @@ func optionsOfTable() []option {
 			o.Type = "count"
 		case s.Kind == KindInt:
 			o.Type = "int"
+		case s.Kind == KindSeconds:
+			o.Type = "float"
 		case s.Kind == KindMode:
 			o.Type = "mode"
 		case s.Repeats():

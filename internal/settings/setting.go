@@ -13,6 +13,7 @@ const (
 	KindString        Kind = iota // string, or nil for None
 	KindInt                       // int, not negative
 	KindCount                     // int, not negative; or auto
+	KindSeconds                   // float64, not negative
 	KindMode                      // int, not negative, octal allowed: 022
 	KindBool                      // bool, or nil for None
 	KindStrings                   // []string: a list, or one string
@@ -48,6 +49,7 @@ var kindNames = [...]string{
 	KindString:        "string",
 	KindInt:           "whole number",
 	KindCount:         "whole number, or `auto`",
+	KindSeconds:       "number of seconds",
 	KindMode:          "whole number, octal as 022 or 0o22",
 	KindBool:          "boolean",
 	KindStrings:       "list of strings",

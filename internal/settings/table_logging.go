@@ -30,6 +30,12 @@ var loggingSettings = []Setting{
 			"[logging.md](logging.md#json) has the fields. With the latter two `access_log_format` has no effect.",
 	},
 	{
+		Name: "slow_request_log", Section: sectionLogging, Added: true,
+		Flags: []string{"--slow-request-log"}, Metavar: "SECONDS", Kind: KindSeconds, Default: 0.0,
+		Doc: "Log each request that a worker has run for so many seconds, with the place in the code where it is then; 0 logs none. " +
+			"See [observe.md](observe.md#slow-requests).",
+	},
+	{
 		Name: "errorlog", Section: sectionLogging,
 		Flags: []string{"--error-logfile", "--log-file"}, Metavar: "FILE", Kind: KindString, Default: "-",
 		Doc: "The error log; `-` is standard error.",

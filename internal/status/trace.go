@@ -13,12 +13,14 @@ type Trace struct {
 	Kind    string    `json:"kind"`
 	Running []Running `json:"running"` // the requests that it runs, the longest first
 	Stacks  []Stack   `json:"stacks"`  // none: it could not write them
+	Stuck   bool      `json:"stuck"`   // its event loop does not turn: the stacks are those of threads
 }
 
 // A Stack is where a thread, a task or a greenlet is.
 type Stack struct {
 	What    string   `json:"what"`    // Thread 0x00007f2c3e1c0740, Task Task-9, Request
 	Running *Running `json:"running"` // the request that it belongs to; null: none that is known
+	Loop    bool     `json:"loop"`    // it is that of the thread which has the event loop
 	Calls   []string `json:"calls"`   // the innermost first: File "/srv/shop/views.py", line 7 in report
 }
 
@@ -37,6 +39,9 @@ func (t *Trace) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "  %s, which is in no stack\n", r.String())
 		}
 	}
+	if t.Stuck {
+		b.WriteString("  Its event loop is stuck: what follows is its threads\n")
+	}
 	for _, ofRequest := range []bool{true, false} {
 		for _, s := range t.Stacks {
 			if (s.Running != nil) != ofRequest {
@@ -44,6 +49,8 @@ func (t *Trace) WriteText(w io.Writer) error {
 			}
 			if s.Running != nil {
 				fmt.Fprintf(&b, "  %s, by %s:\n", s.Running.String(), PrintableLine(s.What))
+			} else if s.Loop {
+				fmt.Fprintf(&b, "  %s, which has the event loop:\n", PrintableLine(s.What))
 			} else {
 				fmt.Fprintf(&b, "  %s:\n", PrintableLine(s.What))
 			}

@@ -33,6 +33,7 @@ const (
 	// front → master
 	TypeReady   = "ready" // also worker → master
 	TypeTimeout = "timeout"
+	TypeSlow    = "slow"
 	TypeSettled = "settled"
 	TypeBroken  = "broken"
 	TypeLost    = "lost"
@@ -155,14 +156,15 @@ type Listener struct {
 // FrontConfig is what a front needs of the settings of one generation.
 // Times are in seconds, sizes in bytes; zero means no limit.
 type FrontConfig struct {
-	Timeout          int    `json:"timeout"`
-	GracefulTimeout  int    `json:"graceful_timeout"`
-	Keepalive        int    `json:"keepalive"` // 0: close after each response
-	AccessLogFormat  string `json:"access_log_format"`
-	LogFormat        string `json:"log_format"` // text, json or ecs
-	NoWorkers        bool   `json:"no_workers"` // workers is 0: requests are refused while there are none
-	AccessLogTimeout int    `json:"access_log_timeout"`
-	TmpUploadDir     string `json:"tmp_upload_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
+	Timeout          int     `json:"timeout"`
+	SlowRequestLog   float64 `json:"slow_request_log"`
+	GracefulTimeout  int     `json:"graceful_timeout"`
+	Keepalive        int     `json:"keepalive"` // 0: close after each response
+	AccessLogFormat  string  `json:"access_log_format"`
+	LogFormat        string  `json:"log_format"` // text, json or ecs
+	NoWorkers        bool    `json:"no_workers"` // workers is 0: requests are refused while there are none
+	AccessLogTimeout int     `json:"access_log_timeout"`
+	TmpUploadDir     string  `json:"tmp_upload_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 
 	LimitConnections       int   `json:"limit_connections"` // 0: as many as there are descriptors for
 	LimitRequestBody       int64 `json:"limit_request_body"`
@@ -283,6 +285,7 @@ type FromFront struct {
 
 	Served  int       `json:"served,omitempty"`
 	Running []Running `json:"running,omitempty"`
+	Slow    []Slow    `json:"slow,omitempty"`
 
 	Status json.RawMessage `json:"status,omitempty"` // what the front knows: package status has its form
 	Ask    int             `json:"ask,omitempty"`    // the number of a question to the master
@@ -298,6 +301,19 @@ type Running struct {
 	Seconds float64 `json:"seconds"`
 
 	RequestID string `json:"request_id,omitempty"`
+}
+
+// Slow is a request that runs, or ran, for longer than slow_request_log.
+type Slow struct {
+	Age       int     `json:"age"`    // of the worker
+	Number    uint32  `json:"number"` // by which the worker knows it
+	Ended     bool    `json:"ended"`  // the response has begun, or is complete
+	Method    string  `json:"method"`
+	Path      string  `json:"path"` // of the target, without its query
+	Client    string  `json:"client"`
+	RequestID string  `json:"request_id"`
+	Waited    float64 `json:"waited"` // seconds in the queue
+	Ran       float64 `json:"ran"`    // seconds in the app
 }
 
 // ToSpawner is a message from the master to a spawner.

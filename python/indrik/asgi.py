@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from marshal import dumps, loads
@@ -38,6 +39,7 @@ from .protocol import (
     SCOREBOARD_MOST_LAG,
     SCOREBOARD_PING,
     SCOREBOARD_REVOCATIONS,
+    SCOREBOARD_THREAD,
 )
 from .sendqueue import SendQueue
 from .websocket import WebSocketConversation
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 CONVERSATIONS: Dict[str, Type[Conversation]] = {"http": HTTPConversation, "websocket": WebSocketConversation}
 
 _CLAIMED = wire.slot_word(0, SCOREBOARD_CLAIMED)
+_THREAD = wire.slot_word(0, SCOREBOARD_THREAD)
 
 # How many messages are read before the loop looks at something else.
 _AT_A_TIME = 64
@@ -113,6 +116,7 @@ class ASGIServer(SendQueue):
         worker = self.worker
         self.loop = loop = worker.loop or new_loop(worker)
         self.over = loop.create_future()
+        self.scoreboard[_THREAD] = threading.get_ident()
         self._listen_for_signals()
         mode = worker.cfg.get("asgi_lifespan") or "auto"
         if mode != "off":

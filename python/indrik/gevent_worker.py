@@ -17,6 +17,7 @@ from time import monotonic, monotonic_ns
 
 import gevent
 from gevent.event import Event
+from gevent.monkey import get_original
 from gevent.socket import wait_write
 
 from . import hooks, stacks, timelimit, wire, wsgi
@@ -38,6 +39,7 @@ from .protocol import (
     SCOREBOARD_LAG,
     SCOREBOARD_MOST_LAG,
     SCOREBOARD_PING,
+    SCOREBOARD_THREAD,
 )
 from .wire import FORMAT, MAX_CHUNK, FrontGone, Late
 from .wsgiresponse import WSGIResponse
@@ -193,6 +195,7 @@ class GeventServer:
             EVENT_TRACE: self.on_trace,
         }
 
+        self.scoreboard[wire.slot_word(0, SCOREBOARD_THREAD)] = get_original("_thread", "get_ident")()
         self.sock = GreenSocket(sock)
         self.response_buffer = GreenResponseBuffer(worker.scoreboard)
         # A subclass, so that attributes which all responses share are not set for each.

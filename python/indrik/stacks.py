@@ -150,10 +150,11 @@ def _of_awaitable(awaited: Any) -> Iterator[str]:
 
 
 def _context_of(task: Any) -> Optional[Context]:
-    context: Optional[Context] = getattr(task, "_context", None)  # of a class in Python
-    get = getattr(task, "get_context", None)  # from 3.12 on
-    if context is not None or get is not None:
-        return context or get()
+    for name in ("get_context", "_context"):  # from 3.12 on; of a class in Python
+        found = getattr(task, name, None)
+        if found is not None:
+            context: Context = found() if name == "get_context" else found
+            return context
     return next((x for x in gc.get_referents(task) if type(x) is Context), None)
 
 
@@ -191,7 +192,7 @@ def _carried(values: Iterable[Any]) -> Optional[Context]:
         if kind is Context:
             return value  # type: ignore[no-any-return]
         if kind is BuiltinMethodType and type(value.__self__) is Context:
-            return value.__self__  # type: ignore[no-any-return]
+            return value.__self__
         if len(todo) > 100:
             return None
         if kind is functools.partial:

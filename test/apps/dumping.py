@@ -9,7 +9,8 @@ import time
 
 DUMP = 40
 GARBAGE = (
-    b'Thread 0x1 (most recent call first):\n  File "\x1b]0;owned\x07\x1b[2J\xe2\x80\xae\xc2\x9b1m\x00\xff", line 1 in f\r\n'
+    b"Thread 0x1 (most recent call first):\n"
+    b'  File "\x1b]0;owned\x07\x1b[2J\xe2\x80\xae\xc2\x9b1m\x00\xff", line 1 in f\r\n'
     b"Stacks 1\nEnd of stacks 1\n"
 )
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 
 import gate
 
@@ -19,7 +20,7 @@ def spin_here(name):
 
 def app(environ, start_response):
     way, _, name = environ["PATH_INFO"].strip("/").partition("/")
-    {"wait": wait_in_code, "spin": spin_here}.get(way, str)(name)
+    {"wait": wait_in_code, "spin": spin_here, "sleep": lambda seconds: time.sleep(float(seconds))}.get(way, str)(name)
     body = b"%d %d" % (os.getpid(), threading.get_ident())
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]

@@ -59,7 +59,7 @@ class All(argparse.Action):
         raise Stop("all", "")
 
 
-TYPES = {"str": str, "int": int, "mode": auto_int, "count": count}
+TYPES = {"str": str, "int": int, "mode": auto_int, "float": float, "count": count}
 
 
 def build(options):
