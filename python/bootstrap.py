@@ -50,12 +50,18 @@ class Bundle:
     def __exit__(self, *exc_info):
         sys.path = self.paths.pop()
 
+    def is_package(self, name):
+        return any(other.startswith(name + ".") for other in self.sources)
+
     def filename(self, name):
-        return "<indrik>/%s.py" % (name.partition(".")[2] or "__init__")
+        path = name.partition(".")[2].replace(".", "/")
+        if self.is_package(name):
+            path += "/__init__" if path else "__init__"
+        return "<indrik>/%s.py" % path
 
     def find_spec(self, name, path=None, target=None):
         if name in self.sources:
-            spec = type(sys.__spec__)(name, self, origin=self.filename(name), is_package=name == "indrik")
+            spec = type(sys.__spec__)(name, self, origin=self.filename(name), is_package=self.is_package(name))
             spec.has_location = True
             return spec
 

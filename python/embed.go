@@ -12,12 +12,13 @@ package python
 
 import (
 	"embed"
+	"io/fs"
 	"strings"
 
 	"indrik/internal/wire"
 )
 
-//go:embed indrik/*.py
+//go:embed indrik/*.py indrik/*/*.py
 var sources embed.FS
 
 // Bootstrap is the program that the interpreter is given: it makes the modules
@@ -29,19 +30,19 @@ var Bootstrap string
 
 // Bundle returns the modules as a marshal dict, from module name to source.
 func Bundle() []byte {
-	entries, err := sources.ReadDir("indrik")
-	if err != nil {
-		panic("python: " + err.Error()) // it is part of the binary
-	}
 	b := wire.AppendDict(nil)
-	for _, e := range entries {
-		source, err := sources.ReadFile("indrik/" + e.Name())
-		if err != nil {
-			panic("python: " + err.Error())
+	err := fs.WalkDir(sources, "indrik", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
 		}
-		name := "indrik." + strings.TrimSuffix(e.Name(), ".py")
+		source, err := sources.ReadFile(path)
+		name := strings.ReplaceAll(strings.TrimSuffix(path, ".py"), "/", ".")
 		b = wire.AppendKey(b, strings.TrimSuffix(name, ".__init__"))
 		b = wire.AppendBytes(b, source)
+		return err
+	})
+	if err != nil {
+		panic("python: " + err.Error()) // it is part of the binary
 	}
 	return wire.AppendDictEnd(b)
 }

@@ -60,12 +60,16 @@ func TestBundle(t *testing.T) {
 			module, _, _ := strings.Cut(line, " ")
 			got[module] = true
 		}
-		files, err := filepath.Glob("indrik/*.py")
-		if err != nil {
-			t.Fatal(err)
+		var files []string
+		for _, pattern := range []string{"indrik/*.py", "indrik/*/*.py"} {
+			found, err := filepath.Glob(pattern)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, found...)
 		}
 		for _, file := range files {
-			want := "indrik." + strings.TrimSuffix(filepath.Base(file), ".py")
+			want := strings.ReplaceAll(strings.TrimSuffix(file, ".py"), "/", ".")
 			if want = strings.TrimSuffix(want, ".__init__"); !got[want] {
 				t.Errorf("%s is not in the bundle", want)
 			}

@@ -390,26 +390,3 @@ func TestConfigTiming(t *testing.T) {
 	s.Log.ExpectFrom(t, 0, `slow: GET /new took .*, id `+m[1]+`$`)
 	s.Terminate()
 }
-
-// A file that imports gunicorn, which is not installed, says what to change.
-func TestConfigImportsGunicorn(t *testing.T) {
-	t.Parallel()
-	want := "^Hint: the package gunicorn is not installed, and Indrik does not need it: write `from indrik.glogging import Logger` for "
-	for _, text := range []string{"from gunicorn.glogging import Logger\n", "import gunicorn\n"} {
-		s := harness.Launch(t, harness.Options{Conf: text})
-		s.ExpectExit(1)
-		if s.Log.Count(want) != 1 || s.Log.Count(`^Failed to read config file: `) != 1 {
-			t.Errorf("%s: %s", text, s.Log)
-		}
-		s = harness.Launch(t, harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": text}})
-		s.ExpectExit(3)
-		if s.Log.Count(want) == 0 {
-			t.Errorf("in the app: %s: %s", text, s.Log)
-		}
-	}
-	s := harness.Start(t, harness.Options{Conf: "try:\n    import gunicorn\nexcept ImportError:\n    import indrik as gunicorn\nproc_name = 'v' + gunicorn.__version__\n"})
-	if got := title(s, s.PID()); !regexp.MustCompile(`\[v\d+\.\d+\.\d+\]$`).MatchString(got) {
-		t.Errorf("%s", got)
-	}
-	s.Terminate()
-}

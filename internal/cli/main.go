@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -82,8 +83,15 @@ func options(argv, environ []string, stdout, stderr io.Writer) (o master.Options
 // the app.
 func readLayers(o *master.Options, args, environ []string) (err error) {
 	lookup := lookupIn(environ)
+	args, o.Program = settings.SplitProgram(args)
 	if o.Args, o.App, err = settings.ParseArgs(prog, args); err != nil {
 		return err
+	}
+	if o.Program != nil {
+		if err := absolute(o.Program); err != nil {
+			return err
+		}
+		o.App = strings.TrimPrefix(strings.TrimPrefix(o.App, "file:"), "python:")
 	}
 	if o.CmdArgs, err = settings.FromCmdArgs(prog, lookup); err != nil {
 		return err
@@ -93,6 +101,16 @@ func readLayers(o *master.Options, args, environ []string) (err error) {
 	}
 	o.Vars = settings.FromVariables(environ)
 	return nil
+}
+
+// absolute gives the file of a program, if it is one, a path that holds in any directory.
+func absolute(program []string) error {
+	if strings.HasPrefix(program[0], "python:") {
+		return nil
+	}
+	path, err := filepath.Abs(strings.TrimPrefix(program[0], "file:"))
+	program[0] = "file:" + path
+	return err
 }
 
 // lookupIn returns what os.LookupEnv is for the process's own environment.

@@ -88,6 +88,7 @@ func (b bootFlow) prepared() {
 	m.setLogger(b.c.gen.logger)
 	m.log.Infof("Starting indrik %s", version.Version)
 	m.logging.tellSources(b.c.python, b.c.file)
+	m.logging.tellModules(b.c.modules)
 	if path := m.pidPath(m.cfg); path != "" {
 		pid, err := m.sys.pidFile(path, os.Getpid())
 		if err != nil {

@@ -26,6 +26,7 @@ type candidate struct {
 	hooks     map[string]bool
 	python    string        // the interpreter, for people
 	file      string        // the config file that was read, for people
+	modules   []string      // of Gunicorn's, for which the config file was given ours
 	begun     time.Time     // when it was begun
 	certs     *certificates // nil without TLS
 	gen       *generation

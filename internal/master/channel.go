@@ -70,6 +70,7 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 		m.breach(w, "it sent the master `ready` a second time")
 	case msg.Type == wire.TypeReady:
 		w.gen.standIn = msg.StandIn
+		m.logging.tellModules(msg.Modules)
 		m.noteReady(w, msg.Kind)
 	case msg.Type == wire.TypeRecycle && (!w.ready || w.recycling):
 		m.breach(w, "it sent the master `recycle` before `ready`, or a second time")

@@ -19,7 +19,10 @@ import (
 // configure lets the spawner evaluate the config file, and resolves the settings.
 func (c *candidate) configure() {
 	m := c.m
-	path, _ := settings.ConfigFile(m.opts.layers()...)
+	path, explicit := settings.ConfigFile(m.opts.layers()...)
+	if m.opts.Program != nil && !explicit {
+		path = "" // the program says whether there is one
+	}
 	var file settings.Layer
 	python := path
 	if settings.IsTOML(path) {
@@ -31,7 +34,7 @@ func (c *candidate) configure() {
 		python = ""
 	}
 	m.spawners.call(c.sp, wire.ToSpawner{
-		Type: wire.TypeConfigure, Generation: m.spawners.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir,
+		Type: wire.TypeConfigure, Generation: m.spawners.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir, Program: m.opts.Program,
 		Kind: settings.EarlyKind(file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args),
 	}, nil, func(r wire.FromSpawner) {
 		if c.over {
@@ -45,7 +48,10 @@ func (c *candidate) configure() {
 			c.fail(f)
 			return
 		}
-		if python != "" {
+		if m.opts.Program != nil {
+			path = m.opts.App
+		}
+		if python != "" || m.opts.Program != nil {
 			file = settings.FromFile(path, r.Settings, r.Lines)
 		}
 		c.file = file.File()
@@ -60,11 +66,8 @@ func (c *candidate) configure() {
 			}
 			c.wrong = err
 		}
-		if cfg.TLS() && cfg.IsSet("ssl_context") && c.wrong == nil {
-			c.askTLSHook(cfg, r, file)
-			return
-		}
-		c.settle(cfg, r.Hooks)
+		c.modules = r.Modules
+		c.askClass(cfg, r, file)
 	})
 }
 
@@ -75,9 +78,42 @@ func (m *Master) resolve(file settings.Layer, above ...settings.Layer) (*setting
 	return settings.Resolve(m.opts.App, layers...)
 }
 
-// askTLSHook calls the hook ssl_context, and goes on with the settings that it asks for.
-func (c *candidate) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer) {
+// askClass has a worker class of one's own imported, and goes on with the kind of worker that
+// it means and the settings that it has.
+func (c *candidate) askClass(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer) {
 	m := c.m
+	if cfg.UnknownClass() == "" {
+		c.askTLSHook(cfg, configured, file)
+		return
+	}
+	m.spawners.call(c.sp, wire.ToSpawner{
+		Type: wire.TypeClass, Generation: m.spawners.lastGen + 1, Settings: cfg.All(), App: cfg.App(),
+	}, nil, func(r wire.FromSpawner) {
+		if c.over {
+			return
+		}
+		if r.Type == wire.TypeFailed {
+			c.fail(failed(r))
+			return
+		}
+		class := settings.FromClass(r.Class, r.Kind, r.Settings, r.Remarks)
+		cfg, err := m.resolve(file, class)
+		if err != nil && c.wrong == nil {
+			c.fail(&failure{text: settings.Report(err), code: exitcode.Config})
+			return
+		}
+		c.askTLSHook(cfg, configured, file, class)
+	})
+}
+
+// askTLSHook calls the hook ssl_context, if there is one, and goes on with the settings that
+// it asks for. above are the layers above the command line.
+func (c *candidate) askTLSHook(cfg *settings.Config, configured wire.FromSpawner, file settings.Layer, above ...settings.Layer) {
+	m := c.m
+	if !cfg.TLS() || !cfg.IsSet("ssl_context") || c.wrong != nil {
+		c.settle(cfg, configured.Hooks)
+		return
+	}
 	m.spawners.call(c.sp, wire.ToSpawner{
 		Type: wire.TypeTLSHook, Generation: m.spawners.lastGen + 1, Settings: cfg.All(), App: cfg.App(), Kind: cfg.Kind(),
 	}, nil, func(r wire.FromSpawner) {
@@ -88,7 +124,7 @@ func (c *candidate) askTLSHook(cfg *settings.Config, configured wire.FromSpawner
 			c.fail(failed(r))
 			return
 		}
-		cfg, err := m.resolve(file, settings.FromHook(r.Settings))
+		cfg, err := m.resolve(file, append(above, settings.FromHook(r.Settings))...)
 		if err != nil {
 			c.fail(&failure{text: settings.Report(err), code: exitcode.Config})
 			return

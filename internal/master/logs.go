@@ -2,6 +2,7 @@ package master
 
 import (
 	"os"
+	"strings"
 	"time"
 
 	"indrik/internal/listen"
@@ -24,9 +25,10 @@ type logging struct {
 	backoff backoff
 	ends    bool // the logger was told to, at the end of this process
 
-	python   string // the interpreter, when the log told it last
-	file     string // the config file, when the log told it last
-	toldKind bool   // the log says which kind of worker is used
+	python   string          // the interpreter, when the log told it last
+	file     string          // the config file, when the log told it last
+	toldKind bool            // the log says which kind of worker is used
+	modules  map[string]bool // of Gunicorn's, for which the log has said that ours are used
 }
 
 // logFiles are the open files of the logs of one configuration.
@@ -127,6 +129,29 @@ func (l *logging) tellSources(python, file string) {
 		l.log.Infof("Configuration: %s", file)
 	}
 	l.python, l.file = python, file
+}
+
+// modulesMost is how many names of modules the log says in all: workers tell them.
+const modulesMost = 100
+
+// tellModules logs that our modules were found in the place of Gunicorn's, once for each.
+func (l *logging) tellModules(names []string) {
+	var fresh []string
+	for _, name := range names {
+		if !l.modules[name] && len(l.modules)+len(fresh) < modulesMost {
+			fresh = append(fresh, name)
+		}
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	if l.modules == nil {
+		l.modules = make(map[string]bool)
+	}
+	for _, name := range fresh {
+		l.modules[name] = true
+	}
+	l.log.Infof("Imports of %s find Indrik's own", strings.Join(fresh, ", "))
 }
 
 // backlogEvery is how often the backlog is measured.

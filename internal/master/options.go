@@ -15,6 +15,7 @@ type Options struct {
 	CmdArgs settings.Layer // INDRIK_CMD_ARGS or GUNICORN_CMD_ARGS
 	Args    settings.Layer // command line
 	App     string         // the app named on the command line, "" if none
+	Program []string       // the program in Python that is named instead, with its arguments; nil if none
 
 	Argv []string // as the process was started, for the upgrade and for sys.argv
 	Dir  string   // working directory at the start; $PWD if it is the same one

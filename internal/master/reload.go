@@ -38,7 +38,7 @@ func (m *Master) replaceGeneration(freshCode bool) {
 		freshCode = freshCode || m.candidate.freshCode
 		m.candidate.discard()
 	}
-	c := &candidate{m: m, begun: m.now(), freshCode: freshCode, reused: m.cfg.PreloadApp() && !m.gen.sp.dead && !freshCode}
+	c := &candidate{m: m, begun: m.now(), freshCode: freshCode, reused: m.keepsSpawner() && !freshCode}
 	c.flow = reloadFlow{m, c}
 	if c.reused {
 		c.sp = m.gen.sp
@@ -56,6 +56,12 @@ func (m *Master) replaceGeneration(freshCode bool) {
 		m.service.reloading()
 	}
 	c.configure()
+}
+
+// keepsSpawner reports whether a reload goes on with the spawner that there is, and the app that
+// it holds. A program that starts the server is run again.
+func (m *Master) keepsSpawner() bool {
+	return m.cfg.PreloadApp() && !m.gen.sp.dead && m.opts.Program == nil
 }
 
 // resolved goes on when the settings are known.
@@ -178,6 +184,7 @@ func (m *Master) adoptCandidate(c *candidate, logs *logFiles, pid *pidfile.File)
 	m.candidate, m.gen, m.cfg = nil, c.gen, c.cfg
 	m.tellSettings(m.cfg)
 	m.logging.tellSources(c.python, c.file)
+	m.logging.tellModules(c.modules)
 	c.tellWorkers()
 	m.takeListeners(c)
 	m.takeAdmin(c)

@@ -22,6 +22,7 @@ type Config struct {
 	warnings   []string
 	notes      []string
 	scriptName string
+	ownClass   string // the full name of the worker class of one's own, "" if there is none
 }
 
 // Resolve puts the layers on each other, from low to high, and checks every
@@ -60,9 +61,8 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 		if l.path != "" && !c.IsSet("config") {
 			c.values["config"] = l.path // that of the default
 		}
-		if l.scriptName != "" {
-			c.scriptName = l.scriptName
-		}
+		c.scriptName = cmp.Or(l.scriptName, c.scriptName)
+		c.ownClass = cmp.Or(l.class, c.ownClass)
 		c.warnings = append(c.warnings, l.remarks...)
 	}
 	if c.app == "" {

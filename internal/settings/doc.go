@@ -31,4 +31,4 @@
 // and a test fails when they are not up to date.
 package settings
 
-//go:generate go run ./gendocs -o ../../docs/settings.md -types ../../python/indrik/settingtypes.py -accessors accessors.go
+//go:generate go run ./gendocs -o ../../docs/settings.md -types ../../python/indrik/settingtypes.py -table ../../python/indrik/compat/settingtable.py -accessors accessors.go

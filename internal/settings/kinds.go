@@ -89,13 +89,14 @@ var classHints = map[string]string{
 	"geventwebsocket.gunicorn.workers.GeventWebSocketWorker": "'gevent' is the kind of worker; WebSockets are for apps of ASGI here",
 }
 
-// checkClass accepts the name of a kind of worker, and Gunicorn's own classes by
-// name or as objects. Others are not loaded: a worker here takes its requests
-// from the front, which no class made for another server does.
+// checkClass accepts the name of a kind of worker, Gunicorn's own classes by name or as
+// objects, and what can be a class of one's own: only Python can say which kind that is,
+// see [Config.UnknownClass].
 func checkClass(v any) (any, error) {
 	name, isText := v.(string)
+	class, isClass := strings.CutPrefix(pyRepr(v), "<class '")
 	if !isText {
-		name = strings.TrimSuffix(strings.TrimPrefix(pyRepr(v), "<class '"), "'>")
+		name = strings.TrimSuffix(class, "'>")
 	}
 	name = strings.TrimSpace(name)
 	if kindOf(name) != "" {
@@ -104,18 +105,30 @@ func checkClass(v any) (any, error) {
 	if hint := classHints[name]; hint != "" {
 		return nil, fmt.Errorf("class uri %s invalid or not found: %s", pyRepr(v), hint)
 	}
-	last := len(kinds) - 1
-	hint := "the kinds of worker are " + strings.Join(kinds[:last], ", ") + " and " + kinds[last]
-	if !isText || strings.ContainsAny(name, ".:") {
-		hint = "classes of your own are not loaded, " + hint
+	if isText && strings.ContainsAny(name, ".:") || !isText && isClass {
+		return name, nil
 	}
+	last := len(kinds) - 1
+	hint := "the kinds of worker are " + strings.Join(kinds[:last], ", ") + " and " + kinds[last] + "; a class of your own has the name of its module: myapp.workers.MyWorker"
 	return nil, fmt.Errorf("class uri %s invalid or not found: %s", pyRepr(v), hint)
+}
+
+// UnknownClass is the worker class of one's own whose kind is not known yet, "" if the kind
+// of worker is known.
+func (c *Config) UnknownClass() string {
+	if name := c.WorkerClass(); kindOf(name) == "" {
+		return name
+	}
+	return ""
 }
 
 // KindForLog returns the kind of worker as the log names it: as configured, but
 // gthread for sync with several threads.
 func (c *Config) KindForLog() string {
 	name := c.WorkerClass()
+	if c.ownClass != "" {
+		return c.Kind() + ", by the class " + c.ownClass
+	}
 	if c.Kind() != kindOf(name) {
 		return c.Kind()
 	}

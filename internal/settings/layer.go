@@ -28,6 +28,7 @@ type Layer struct {
 	sources    map[string]string // where it is more exact than Name
 	dir        string            // the current directory, if the layer is to tell
 	scriptName string
+	class      string // the worker class of one's own that worker_class names
 }
 
 func (l *Layer) set(name string, v any) {

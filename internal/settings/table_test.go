@@ -207,9 +207,10 @@ func TestEveryKindIsKnownEverywhere(t *testing.T) {
 
 func TestGeneratedFiles(t *testing.T) {
 	for path, want := range map[string]string{
-		"../../docs/settings.md":              Markdown(),
-		"../../python/indrik/settingtypes.py": PythonTypes(),
-		"accessors.go":                        GoAccessors(),
+		"../../docs/settings.md":                     Markdown(),
+		"../../python/indrik/settingtypes.py":        PythonTypes(),
+		"../../python/indrik/compat/settingtable.py": PythonTable(),
+		"accessors.go":                               GoAccessors(),
 	} {
 		have, err := os.ReadFile(path)
 		if err != nil {

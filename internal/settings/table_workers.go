@@ -41,7 +41,7 @@ var workerSettings = []Setting{
 		Flags: []string{"-k", "--worker-class"}, Metavar: "STRING", Kind: KindClass, Default: "sync",
 		Doc: "The kind of worker: `sync`, `gthread`, `gevent`, `asgi` or `tornado`; [workers.md](workers.md) says which one is for which app. `sync` with more than one thread is `gthread`. " +
 			"Without this setting an ASGI app is recognized, and served by `asgi`.",
-		Note: "Kinds are built in; classes of your own are not loaded. Gunicorn's own classes, and their names, mean the built-in kinds; those of Uvicorn's workers mean `asgi`.",
+		Note: "Kinds are built in. Gunicorn's own classes, and their names, mean the built-in kinds; those of Uvicorn's workers mean `asgi`. A class that derives from one of these means its kind, see worker-classes.md.",
 	},
 	{
 		Name: "threads", Section: sectionWorkers,

@@ -51,6 +51,7 @@ const (
 	TypeReopen     = "reopen"
 	TypeLogger     = "logger"
 	TypeTLSHook    = "ssl_context"
+	TypeClass      = "worker_class"
 	TypeWorkers    = "workers"
 	TypeAttributes = "attributes"
 	TypeAdopt      = "adopt"
@@ -323,6 +324,7 @@ type ToSpawner struct {
 	Generation int            `json:"generation,omitempty"`
 	ConfigFile string         `json:"config_file,omitempty"`
 	Chdir      string         `json:"chdir,omitempty"`
+	Program    []string       `json:"program,omitempty"` // a program that starts the server, and its arguments
 	Settings   map[string]any `json:"settings,omitempty"`
 	App        string         `json:"app,omitempty"`
 	Kind       string         `json:"kind,omitempty"`
@@ -359,8 +361,14 @@ type FromSpawner struct {
 	Settings map[string]any `json:"settings,omitempty"` // by name; values that JSON has no form for come as {"python": repr}
 	Hooks    []string       `json:"hooks,omitempty"`    // names of the hooks that the file defines
 	Lines    map[string]int `json:"lines,omitempty"`    // the line of the file where each name was set last, where it can be told
+	Modules  []string       `json:"modules,omitempty"`  // those of Gunicorn's for which the file was given ours
 
 	Python *Python `json:"python,omitempty"`
+
+	// The answer to worker_class, with options of uvicorn's as Settings.
+	Kind    string   `json:"kind,omitempty"`    // which kind of worker the class means
+	Class   string   `json:"class,omitempty"`   // its full name
+	Remarks []string `json:"remarks,omitempty"` // what of it has no effect
 
 	Stage     string `json:"stage,omitempty"`
 	Error     string `json:"error,omitempty"`

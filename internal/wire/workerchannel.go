@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,19 +24,26 @@ const MaxWorkerMessage = 64 << 10
 // maxPath is the length of the longest path that the kernel takes (PATH_MAX).
 const maxPath = 4096
 
+// The names of Gunicorn's modules, and of uvicorn's with its worker, that are found in our
+// package, and how many there may be in a message: the log shows them.
+var moduleName = regexp.MustCompile(`^(gunicorn|uvicorn)[a-z_.]{0,60}$`)
+
+const maxModules = 64
+
 // FromWorker is a message from a worker to the master. There is no number and no pid
 // in it: the channel says whose it is.
 type FromWorker struct {
 	Type    string   `json:"type"`
 	Kind    Kind     `json:"kind,omitempty"`
 	StandIn bool     `json:"stand_in,omitempty"` // the app is one that shows why the real app cannot be loaded
+	Modules []string `json:"modules,omitempty"`  // those of Gunicorn's for which the app was given ours
 	Files   []string `json:"files,omitempty"`    // of modules that were imported
 	Since   float64  `json:"since,omitempty"`    // when that was, at the earliest: seconds since 1970
 }
 
 // fromWorkerFields are the fields of each message that a worker may send.
 var fromWorkerFields = map[string][]string{
-	TypeReady:   {"type", "kind", "stand_in"},
+	TypeReady:   {"type", "kind", "stand_in", "modules"},
 	TypeRecycle: {"type"},
 	TypeFiles:   {"type", "files", "since"},
 }
@@ -75,6 +83,11 @@ func DecodeFromWorker(data []byte) (FromWorker, error) {
 	// The time is turned into microseconds.
 	if math.IsNaN(msg.Since) || msg.Since < 0 || msg.Since > 1e11 {
 		return msg, breach("%q with a time that there is not: %v", msg.Type, msg.Since)
+	}
+	for _, name := range msg.Modules {
+		if len(msg.Modules) > maxModules || !moduleName.MatchString(name) {
+			return msg, breach("%q with what is no module of Gunicorn's: %s", msg.Type, Excerpt([]byte(name)))
+		}
 	}
 	for _, path := range msg.Files {
 		if len(path) > maxPath || !filepath.IsAbs(path) || strings.ContainsRune(path, 0) {

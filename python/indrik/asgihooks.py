@@ -8,7 +8,7 @@ from . import hookview
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Any, Callable, Optional
 
     from .conversation import ASGIApp, Conversation, Receive, Scope, Send
     from .hookview import Request
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def of(worker: Worker) -> Optional[Callable[[Conversation], ASGIApp]]:
     """Returns a function that makes an app, with the hooks around it, for a request;
     None if there are no hooks."""
-    log, hooks, app = worker.log, worker.cfg.hooks, worker.wsgi
+    log, hooks, app, shown = worker.log, worker.cfg.hooks, worker.wsgi, worker.shown
     before = hooks.get("pre_request")
     after = hooks.get("post_request")
     if before is None and log.error_log.isEnabledFor(logging.DEBUG):
 
-        def before(worker: Worker, req: Request) -> None:
+        def before(worker: Any, req: Request) -> None:
             worker.log.debug("%s %s", req.method, req.path)
 
     if before is None and after is None:
@@ -40,7 +40,7 @@ def of(worker: Worker) -> Optional[Callable[[Conversation], ASGIApp]]:
             try:
                 if before is not None:
                     with worker.forks:
-                        before(worker, req)
+                        before(shown, req)
                     req.apply_to(scope)
                 await app(scope, receive, send)
                 failed = False
@@ -48,7 +48,7 @@ def of(worker: Worker) -> Optional[Callable[[Conversation], ASGIApp]]:
                 if after is not None:
                     try:
                         with worker.forks:
-                            after(worker, req, environ, hookview.Response(hookview.ASGIOutcome(conversation), failed))
+                            after(shown, req, environ, hookview.Response(hookview.ASGIOutcome(conversation), failed))
                     except Exception:
                         log.exception("Exception in post_request hook")
                 worker.heed()

@@ -12,7 +12,8 @@ import sys
 import types
 
 from . import hooks, interpreter, stdlib
-from .gunicorn_compat import CONFIG, MissingHint
+from .compat import finder
+from .compat.hints import CONFIG, MissingHint
 from .log import app_traceback
 from .protocol import MAX_MESSAGE
 from .view import parse_address
@@ -20,7 +21,11 @@ from .wire import json_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Tuple
+    from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
+
+    from .generation import LazyApp
+    from .glogging import Logger
+    from .workers.base import Worker as OwnWorker
 
 # How large the values of a config file may be together, in bytes: a message has them, and
 # some more.
@@ -51,6 +56,8 @@ class ConfigFile:
         self.functions: Dict[str, Any] = {}  # public ones that are no hooks, but may be meant as such
         self.wrong: Dict[str, Tuple[Any, str]] = {}  # values that cannot be hooks, and why, by name
         self.lines: Dict[str, int] = {}
+        self.further: Dict[str, Any] = {}  # settings of a program's own
+        self.worker_class: Optional[Type[OwnWorker]] = None  # of one's own, once that is known
         if location:
             self._evaluate(location)
 
@@ -60,7 +67,7 @@ class ConfigFile:
         else:
             path = location[len("file:") :] if location.startswith("file:") else location
             names, self.lines = _execute(path)
-        for name, value in names.items():
+        for name, value in {**of_gunicorn(), **names}.items():
             if name in hooks.ARITY:
                 try:
                     self.hooks[name] = hooks.check(name, value)
@@ -73,6 +80,16 @@ class ConfigFile:
             elif type(value) is types.FunctionType and value.__module__ == names["__name__"]:
                 self.functions[name] = value
 
+    def app(self, spec: Any, log: Logger) -> Optional[LazyApp]:
+        """Returns the app, where the settings and the app are those of a program."""
+        return None
+
+    def object(self, name: str) -> Any:
+        """Returns the object that the file gives a setting, None for one that JSON has a form
+        for: it went to the master."""
+        value = self.values.get(name)
+        return None if value is None or isinstance(value, str) else value
+
     def report(self) -> Dict[str, Any]:
         """Returns the answer for the master. Raises ConfigError if it is too large."""
         settings = self.plain()
@@ -80,6 +97,7 @@ class ConfigFile:
             "settings": settings,
             "hooks": sorted(self.hooks),
             "lines": self.lines,
+            "modules": finder.found(),
             "python": {"version": interpreter.version(), "executable": sys.executable or ""},
         }
         size = json_size(answer)
@@ -96,12 +114,24 @@ class ConfigFile:
     def plain(self) -> Dict[str, Any]:
         """Returns the values and hooks in a form that JSON has. The master warns of names that
         it does not know, also of hooks."""
-        plain = {name: _plain(value) for name, value in self.values.items()}
+        values = plain(self.values)
         for name, function in {**self.functions, **self.hooks}.items():
-            plain[name] = {"python": "<%s()>" % getattr(function, "__qualname__", type(function).__name__)}
+            values[name] = {"python": "<%s()>" % getattr(function, "__qualname__", type(function).__name__)}
         for name, (value, error) in self.wrong.items():
-            plain[name] = {"python": _repr(value), "error": error}
-        return plain
+            values[name] = {"python": _repr(value), "error": error}
+        return values
+
+
+def plain(values: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns values in a form that JSON has."""
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def of_gunicorn() -> Dict[str, Any]:
+    """Returns the settings that the file asks for by setting gunicorn.SERVER."""
+    module = sys.modules.get("indrik.compat.gunicorn")
+    settings: Dict[str, Any] = module.settings() if module is not None else {}
+    return settings
 
 
 def _is_data(name: str, value: Any) -> bool:
@@ -266,11 +296,11 @@ class Config(MissingHint):
     _HINTS = CONFIG
 
     def __init__(self, settings: Mapping[str, Any], file: ConfigFile, app: Optional[str], kind: Optional[str]) -> None:
-        values = dict(settings)
+        values = {**file.further, **settings}
         for name, value in file.values.items():
             # A value that JSON has no form for never left this process.
-            plain = values.get(name)
-            if isinstance(plain, dict) and list(plain) == ["python"]:
+            sent = values.get(name)
+            if isinstance(sent, dict) and list(sent) == ["python"]:
                 values[name] = value
         self._values = values
         self.hooks = dict(file.hooks)
@@ -279,6 +309,7 @@ class Config(MissingHint):
         self.__dict__.update(values)
         self.app = app
         self.kind = kind  # of worker, whatever name worker_class gives it
+        self.own_worker_class = file.worker_class
         self.env = dict(item.split("=", 1) for item in self.get("raw_env") or () if "=" in item)
         self.env_orig = os.environ.copy()
 

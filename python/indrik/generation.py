@@ -31,6 +31,15 @@ class LazyApp:
         self._log = log
         self._stand_in = stand_in
 
+    def configure(self, cfg: Config) -> None:
+        """Takes note of the settings that hold."""
+        self.cfg = cfg
+
+    @property
+    def shown(self) -> Any:
+        """What hooks and worker classes get as `app`."""
+        return self
+
     def wsgi(self) -> Any:
         if self.callable is None:
             try:

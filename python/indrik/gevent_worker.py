@@ -233,9 +233,12 @@ class GeventServer:
         events = loop.io(self.worker.slots[0].fileno(), 1)
         events.start(self._read)
         self.watchers = signals, events
+        beat = self.worker.beat
         while not (self.worker.stopping and not self.requests):
-            self.changed.wait()
+            self.changed.wait(beat and beat.every)
             self.changed.clear()
+            if beat is not None and not self.worker.stopping:
+                beat()
         events.stop()
         signals.stop()
 

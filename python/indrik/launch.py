@@ -64,7 +64,8 @@ def start(arguments: Sequence[str], settings: Optional[Dict[str, str]] = None) -
     environment.update(settings or {})
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(binary, ["indrik", *arguments], environment)
+    # By its path, by which an upgrade finds it again.
+    os.execve(binary, [binary, *arguments], environment)
 
 
 def run(

@@ -14,8 +14,8 @@ import time
 import traceback
 
 from . import stdlib, title
+from .compat.hints import import_hint
 from .files import open_for_appending
-from .gunicorn_compat import import_hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import signal
 from select import POLLIN, poll
 
 from . import hooks, log, oslevel, stdlib, title, wire
-from .gunicorn_compat import MissingHint
+from .compat.hints import MissingHint
 from .hookview import Request
 from .protocol import MAX_MESSAGE
 

@@ -12,6 +12,7 @@ import errno
 import gc
 import os
 import signal
+import sys
 import time
 from functools import partial
 
@@ -38,7 +39,8 @@ from . import (
     wire,
 )
 from .children import Children
-from .config import Config, ConfigError, ConfigFile
+from .compat import finder
+from .config import Config, ConfigError, ConfigFile, plain
 from .family import Family
 from .generation import Environment, Generation, LazyApp
 from .imported import Imported
@@ -51,7 +53,9 @@ from .worker import INTERRUPTED, Worker, import_for_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Collection, Dict, List, Optional, Set, Union
+    from typing import Any, Callable, Collection, Dict, List, NoReturn, Optional, Set, Union
+
+    from .app.base import BaseApplication
 
     Message = Dict[str, Any]
     Answer = Optional[Dict[str, Any]]
@@ -172,6 +176,7 @@ class Spawner:
             ) from None
 
     def on_configure(self, message: Message, fds: List[int]) -> Answer:
+        """Evaluates the config file, or runs a program until that calls run()."""
         self.entered = None
         self.environment.restore()
         try:
@@ -181,15 +186,64 @@ class Spawner:
                 self._patch("gevent")  # the config file imports things, too
             with self.forks:
                 file = ConfigFile(message.get("config_file"))
+                if message.get("program"):
+                    self._run_program(message, file)
             answer = file.report()
         except ConfigError as e:
             raise CallError("config", str(e), e.traceback, e.code) from None
         except OSError as e:
             raise CallError("config", "\nError: %s" % e) from None
-        kept = {n: f for n, f in self.files.items() if n in self.generations}
-        kept[message["generation"]] = file
-        self.files = kept
+        self._keep(file, message["generation"])
         return answer
+
+    def _keep(self, file: ConfigFile, generation: int) -> None:
+        self.files = {n: f for n, f in self.files.items() if n in self.generations}
+        self.files[generation] = file
+
+    def _run_program(self, message: Message, file: ConfigFile) -> None:
+        """Runs a program. Within its call of run() this spawner serves the master to its end,
+        and a worker lives: the code behind that call is run by both, as with Gunicorn."""
+        from . import program  # few are one
+
+        def serve(application: BaseApplication) -> NoReturn:
+            settings = program.ProgramSettings(application, file)
+            self._keep(settings, message["generation"])
+            self.listen()
+            self.control.send("ok", call=message["call"], **settings.report())
+            child = self.run()
+            if child is not None:
+                child.main()
+            sys.exit()
+
+        program.execute(message["program"], serve)
+
+    def on_worker_class(self, message: Message, fds: List[int]) -> Answer:
+        """Imports a worker class of one's own, and says which kind of worker it means."""
+        from . import workerclass  # few have one
+
+        file = self.files[message["generation"]]
+        cfg = Config(message["settings"], file, message.get("app"), message.get("kind"))
+        name = str(cfg.get("worker_class"))
+        try:
+            self.environment.enter(cfg)
+            with self.forks:
+                found = workerclass.find(name, file.object("worker_class"))
+                kind = found.indrik_kind
+                if kind == "gevent":
+                    self._patch(name)
+                found.setup()
+                options = workerclass.options(found)
+        except workerclass.WorkerClassError as e:
+            raise CallError("config", "\nError: %s" % e, e.traceback) from None
+        except OSError as e:
+            raise CallError("config", "\nError: %s" % e) from None
+        file.worker_class = found
+        return {
+            "kind": kind,
+            "class": "%s.%s" % (found.__module__, found.__qualname__),
+            "settings": plain(options),
+            "remarks": workerclass.remarks(name, found),
+        }
 
     def on_ssl_context(self, message: Message, fds: List[int]) -> Answer:
         from . import tlshook  # only here: ssl costs milliseconds
@@ -226,17 +280,19 @@ class Spawner:
         load: Callable[[str], Any] = loader.load
         if ini:
             load = partial(paste.load, global_conf=cfg.get("raw_paste_global_conf") or ())
-        app = LazyApp(message.get("app"), self.server.log, bool(message.get("stand_in")), load)
+        app = file.app(message.get("app"), self.server.log)
+        if app is None:
+            app = LazyApp(message.get("app"), self.server.log, bool(message.get("stand_in")), load)
         if cfg.get("preload_app") or message.get("load"):
             if cfg.get("spew"):
                 spew.install()
             app = self._preloaded(app, bool(message.get("load")))
-        app.cfg = cfg
+        app.configure(cfg)
         self.generations[number] = Generation(number, cfg, app, self.started, *fds)
         self.generations[number].metrics = metrics
         self.generations[number].terminal = message.get("terminal", 0)
         self.entered = number
-        self.server.cfg, self.server.app = cfg, app
+        self.server.cfg, self.server.app = cfg, app.shown
         self.server.update(server)
         self._title(self.server.proc_name)
         import_for_workers(cfg, app)
@@ -295,12 +351,16 @@ class Spawner:
             raise CallError("system", "no descriptors are left in the spawner for a worker", errno=errno.EMFILE)
         generation = self.generations[number]
         self.server.update(message.get("server") or {})
-        self.server.cfg, self.server.app = generation.cfg, generation.app
+        self.server.cfg, self.server.app = generation.cfg, generation.app.shown
         scoreboard, dump, channel = fds[:3]
         slots = self.early_slots.pop(age, []) + fds[3:]
         fds[:] = [scoreboard, dump, channel, *slots]  # all of them are closed, whatever happens
         worker = Worker(age, self.server, generation)
-        self._run_hook(generation.cfg.pre_fork, self.server, worker)
+        if generation.cfg.own_worker_class is not None:
+            from . import workerclass
+
+            self._run_hook(workerclass.adopt, worker, generation.cfg.own_worker_class)
+        self._run_hook(generation.cfg.pre_fork, self.server, worker.shown)
         pid = self._fork("a worker", [*fds, generation.queue.fileno()])
         if pid == 0:
             self.child = worker
@@ -309,7 +369,7 @@ class Spawner:
             return {}
         wire.close_all(fds)
         worker.pid = pid
-        self.server.WORKERS[pid] = worker
+        self.server.WORKERS[pid] = worker.shown
         return {"pid": pid}
 
     def _fork(self, what: str, keep: Collection[int]) -> int:
@@ -356,7 +416,7 @@ class Spawner:
         generation = self.generations.get(message["generation"])
         if generation:
             function = getattr(generation.cfg, message["hook"])
-            self.server.cfg, self.server.app = generation.cfg, generation.app
+            self.server.cfg, self.server.app = generation.cfg, generation.app.shown
         else:
             function = self.files[message["generation"]].hooks.get(message["hook"], hooks.nothing)
         self.server.update(message.get("server") or {})
@@ -423,6 +483,7 @@ class Spawner:
 
     CALLS: Dict[str, Callable[[Spawner, Message, List[int]], Answer]] = {
         "configure": on_configure,
+        "worker_class": on_worker_class,
         "ssl_context": on_ssl_context,
         "prepare": on_prepare,
         "ping": on_ping,
@@ -444,6 +505,7 @@ def main(fd: int) -> None:
     title.prepare()
     title.set("indrik: spawner")
     oslevel.write_stacks_to(fd + 2)
+    finder.install()
     child = Spawner(wire.Control(fd)).run()
     if child is not None:
         child.main()

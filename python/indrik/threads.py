@@ -59,14 +59,17 @@ def run(worker: Worker, wake: Sequence[int]) -> None:
     for index in range(count):
         threading.Thread(target=slot, args=(index,), name="slot-%d" % index).start()
 
+    beat = worker.beat
     poll = select.poll()
     poll.register(wake[0], select.POLLIN)
     while len(ended) < count:
-        poll.poll(_AGAIN if worker.stopping else None)
+        poll.poll(_AGAIN if worker.stopping else None if beat is None else beat.every * 1000)
         try:
             os.read(wake[0], 4096)
         except BlockingIOError:
             pass
+        if beat is not None and not worker.stopping:
+            beat()
         if (failures or worker.orphaned) and not worker.stopping:
             worker.stop()  # the other slots finish what they have
         if worker.stopping:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .gunicorn_compat import LISTENER, SERVER, WORKER, MissingHint
+from .compat.hints import LISTENER, SERVER, WORKER, MissingHint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -29,8 +29,9 @@ from . import (
     wire,
     wsgi,
 )
+from .compat import finder
+from .compat.hints import WORKER, MissingHint
 from .forks import ForkGuard
-from .gunicorn_compat import WORKER, MissingHint
 from .imported import Imported
 from .loader import AppImportError, BootError
 from .view import Heartbeat
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from .glogging import Logger
     from .view import Server
     from .wire import Scoreboard
+    from .workerclass import Beat
+    from .workers.base import Worker as OwnWorker
 
 BOOT_ERROR = 3  # an exception before the worker was ready
 LOAD_ERROR = 4  # the module is there, the app is not
@@ -108,6 +111,8 @@ class Worker(MissingHint):
         self.queue = generation.queue
         self.terminal = generation.terminal
         self.metrics = generation.metrics
+        self.own: Optional[OwnWorker] = None  # the object of a worker class of one's own
+        self.beat: Optional[Beat] = None  # calls its notify
         self.threaded = False
         self.is_gevent = False  # its requests are greenlets
         self.asgi: Optional[ASGIServer] = None  # serves an app of ASGI
@@ -118,6 +123,11 @@ class Worker(MissingHint):
 
     def __str__(self) -> str:
         return "<Worker %s>" % self.pid
+
+    @property
+    def shown(self) -> Union[Worker, OwnWorker]:
+        """What hooks get as `worker`."""
+        return self.own or self
 
     def notify(self) -> None:
         """Gunicorn's heartbeat. Nothing depends on it here."""
@@ -139,7 +149,11 @@ class Worker(MissingHint):
         self.signals = WorkerSignals(self)
         self.forks = ForkGuard(self.signals)
         self.forks.add(self._disarm)
-        limit = struct.pack("ll", _RECEIVE_LIMIT, 0)
+        if self.own is not None:
+            from . import workerclass  # already imported, by the spawner
+
+            self.beat = workerclass.beat_of(self)
+        limit = struct.pack("ll", _RECEIVE_LIMIT if self.beat is None else int(self.beat.every), 0)
         try:
             self.queue.setsockopt(SOL_SOCKET, SO_RCVTIMEO, limit)
         except OSError:
@@ -179,18 +193,17 @@ class Worker(MissingHint):
     def _life(self) -> int:
         """Boots the worker and serves until its end. Returns the exit code."""
         try:
-            self._boot()
-            if not self.stopping:
-                kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.is_gevent else {}
-                self.ready = True
-                self._channel.send("ready", stand_in=bool(self.app.error), **kind)
-            with self.forks:
-                if self.asgi is not None:
-                    self.asgi.serve()  # also if it is to end: so the app is told
-                elif not self.stopping:
-                    self._serve()
-                if self.orphaned:
-                    self.log.info("Parent changed, shutting down: %s", self)
+            self._begin()
+            if self.own is None:
+                self.work()
+            else:
+                with self.forks:
+                    self.own.init_process()
+                if not self.booted and not self.stopping:
+                    raise BootError(
+                        "%s.init_process() has not called super().init_process(), which loads the app and serves it"
+                        % type(self.own).__name__
+                    )
             return 0
         except AppImportError as e:
             self.log.debug("Exception while loading the application", exc_info=True)
@@ -230,7 +243,8 @@ class Worker(MissingHint):
         if self.cfg.get("errorlog") != "-" or logsetup.in_python(self.log):
             print("%s" % exception, file=sys.stderr, flush=True)
 
-    def _boot(self) -> None:
+    def _begin(self) -> None:
+        """What comes before the code of a worker class of one's own."""
         if self.is_gevent:
             monkey.after_fork()
         title.prepare()
@@ -242,7 +256,22 @@ class Worker(MissingHint):
         appmetrics.use(self.metrics)
         self.log.info("Booting worker with pid: %s", self.pid)
         with self.forks:
-            self.cfg.post_fork(self.server, self)
+            self.cfg.post_fork(self.server, self.shown)
+
+    def work(self) -> None:
+        """Boots and serves, until the worker ends."""
+        self._boot()
+        if not self.stopping:
+            kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.is_gevent else {}
+            self.ready = True
+            self._channel.send("ready", stand_in=bool(self.app.error), modules=finder.found(), **kind)
+        with self.forks:
+            if self.own is None:
+                self.serve()
+            else:
+                self.own.run()
+
+    def _boot(self) -> None:
         privileges.become(self.cfg)
         appmetrics.use(self.metrics)  # those of another user
         random = sys.modules.get("random")
@@ -261,12 +290,16 @@ class Worker(MissingHint):
             # An app may ask for IOLoop.current() as early as at its import.
             self.loop = new_loop(self)
         with self.forks:
-            self._load()
+            if self.own is None:
+                self.load()
+            else:
+                self.own.init_signals()
+                self.own.load_wsgi()
         asgi = self._adapt_asgi()
         if self.threaded:
             threads.tell_of_gil(self.log)
         with self.forks:
-            self.cfg.post_worker_init(self)
+            self.cfg.post_worker_init(self.shown)
             if asgi:
                 self._start_asgi()
         if not asgi:
@@ -301,7 +334,7 @@ class Worker(MissingHint):
         self.asgi = asgi.ASGIServer(self)
         self.asgi.start()
 
-    def _load(self) -> None:
+    def load(self) -> None:
         """Imports the app; with reload the master hears which files that has read."""
         if not self.cfg.get("reload"):
             self.wsgi = self.app.wsgi()
@@ -317,7 +350,16 @@ class Worker(MissingHint):
 
     # Serving
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Serves until the worker ends."""
+        if self.asgi is not None:
+            self.asgi.serve()  # also if it is to end: so the app is told
+        elif not self.stopping:
+            self._serve_queue()
+        if self.orphaned:
+            self.log.info("Parent changed, shutting down: %s", self)
+
+    def _serve_queue(self) -> None:
         if self.threaded:
             threads.run(self, self.signals.wake)
         elif self.is_gevent:

@@ -29,6 +29,7 @@ class WorkerSignals:
         self.worker = worker
         self.first = 0  # the signal that told the worker to end
         self._taking_leave = False
+        self._told = False  # a worker class of one's own has had its handle_exit called
         self.wake: Tuple[int, ...] = ()  # a pipe that gets a byte for each signal
 
     @property
@@ -77,14 +78,35 @@ class WorkerSignals:
 
     def _on_term(self, number: int, frame: Optional[FrameType]) -> None:
         # The master sends it again and again until this process is gone.
+        if self.worker.own is None or self._told:
+            self.term()
+        else:
+            self._told = True
+            self.worker.own.handle_exit(number, frame)
+
+    def _on_quit(self, number: int, frame: Optional[FrameType]) -> None:
+        if self.worker.own is None or self.worker.leaving or self._taking_leave:
+            self.quit()
+        else:
+            self.worker.own.handle_quit(number, frame)
+
+    def _on_abort(self, number: int, frame: Optional[FrameType]) -> None:
+        if self.worker.own is None or self.worker.aborted or self._taking_leave:
+            self.abort()
+        else:
+            self.worker.own.handle_abort(number, frame)
+
+    def term(self) -> None:
+        """Lets the worker end after the requests that it has."""
         worker = self.worker
         new = not worker.stopping
         self.first = self.first or signal.SIGTERM
         worker.stop()
         if new and worker.scoreboard[SCOREBOARD_RELOADED]:
-            worker.cfg.worker_int(worker)  # as Gunicorn does when code has changed
+            worker.cfg.worker_int(worker.shown)  # as Gunicorn does when code has changed
 
-    def _on_quit(self, number: int, frame: Optional[FrameType]) -> None:
+    def quit(self) -> None:
+        """Ends the worker at once."""
         worker = self.worker
         if worker.leaving or self._taking_leave:
             return
@@ -92,12 +114,13 @@ class WorkerSignals:
         worker.alive = False
         worker.leaving = True
         if worker.asgi is not None and worker.booted:
-            worker.cfg.worker_int(worker)
+            worker.cfg.worker_int(worker.shown)
             worker.asgi.call(worker.asgi.quit)
         else:
             self._break_off(worker.cfg.worker_int, 0)
 
-    def _on_abort(self, number: int, frame: Optional[FrameType]) -> None:
+    def abort(self) -> None:
+        """Ends the worker at once, after the hook worker_abort."""
         worker = self.worker
         if self._taking_leave:
             leave_now(1)  # the hook worker_exit, or a thread of the app, hangs
@@ -108,7 +131,7 @@ class WorkerSignals:
         worker.aborted = True
         self._break_off(worker.cfg.worker_abort, 1)
 
-    def _break_off(self, hook: Callable[[Worker], object], code: int) -> None:
+    def _break_off(self, hook: Callable[[Any], object], code: int) -> None:
         """Ends the process at once, whatever it does."""
         worker = self.worker
         if worker.is_gevent and worker.booted:
@@ -118,16 +141,19 @@ class WorkerSignals:
         elif (worker.threaded or worker.asgi is not None) and worker.booted:
             self._leave_with(hook, code)
         else:
-            hook(worker)
+            hook(worker.shown)
             sys.exit(code)
 
-    def _leave_with(self, hook: Callable[[Worker], object], code: int) -> None:
-        hook(self.worker)
+    def _leave_with(self, hook: Callable[[Any], object], code: int) -> None:
+        hook(self.worker.shown)
         self.take_leave()
         leave_now(code)
 
     def _on_usr1(self, number: int, frame: Optional[FrameType]) -> None:
-        self.worker.log.reopen_files()
+        if self.worker.own is not None:
+            self.worker.own.handle_usr1(number, frame)
+        else:
+            self.worker.log.reopen_files()
 
     def _on_winch(self, number: int, frame: Optional[FrameType]) -> None:
         if not self.worker.scoreboard[SCOREBOARD_PROMOTED]:
@@ -143,7 +169,7 @@ class WorkerSignals:
         worker = self.worker
         worker.log.info("Worker exiting (pid: %s)", worker.pid)
         try:
-            worker.cfg.worker_exit(worker.server, worker)
+            worker.cfg.worker_exit(worker.server, worker.shown)
         except Exception as e:
             worker.log.warning("Exception during worker exit:\n%s", log.app_traceback(e))
 

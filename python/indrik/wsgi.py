@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from .wire import Data
     from .worker import Worker
+    from .workerclass import Beat
     from .wsgiresponse import Environ
 
     # Runs one request. Returns the message with the response if that is not sent yet.
@@ -65,8 +66,15 @@ def constants(worker: Worker) -> Environ:
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
         "wsgi.input_terminated": True,
-        "SERVER_SOFTWARE": os.environ.get("SERVER_SOFTWARE", "indrik"),
+        "SERVER_SOFTWARE": _software(),
     }
+
+
+def _software() -> str:
+    """Returns what a config file has set gunicorn.SERVER_SOFTWARE to, or our own name."""
+    compat = sys.modules.get("indrik.compat.gunicorn")
+    changed: str = compat.software() if compat is not None else ""
+    return changed or os.environ.get("SERVER_SOFTWARE", "indrik")
 
 
 def recall(known: Dict[bytes, Environ], rest: bytes, common: Environ) -> Environ:
@@ -154,6 +162,7 @@ def serve(worker: Worker, index: int) -> None:
     common = constants(worker)
     common.update(timelimit.functions(worker.timeout, scoreboard, index, worker.slots[index]))
     answer = with_hooks(worker) or without_hooks(worker)
+    beat = worker.beat if index == 0 and not worker.threaded else None
     limit = worker.max_requests
     buffer = wire.receive_buffer()
     buffers = [buffer]
@@ -166,7 +175,7 @@ def serve(worker: Worker, index: int) -> None:
         try:
             size, ancillary, _, _ = receive(buffers, ancillary_size, flags)
         except BlockingIOError:
-            _wait(worker.queue)
+            _wait(worker.queue, beat)
             continue
         if not size:
             return
@@ -236,6 +245,8 @@ def serve(worker: Worker, index: int) -> None:
                 journal.flush()
         if in_batch:
             journal.flush()
+        if beat is not None:
+            beat()
         # An idle worker must not keep objects of its last requests.
         requests = rest = template = target = path = query = environ = body = response = data = None
 
@@ -285,12 +296,14 @@ def fail(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) -> 
             raise FrontGone(str(e)) from None
 
 
-def _wait(queue: socket) -> None:
+def _wait(queue: socket, beat: Optional[Beat]) -> None:
     """Waits for a request when the receive did not: its time limit is over, or
     another process made the descriptor non-blocking."""
+    if beat is not None:
+        beat()
     poll = select.poll()
     poll.register(queue, select.POLLIN)
-    poll.poll()
+    poll.poll(None if beat is None else beat.every * 1000)
 
 
 # The functions that a slot can be in while it waits for a request.
@@ -345,13 +358,13 @@ def _failed(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) 
 def with_hooks(worker: Worker) -> Optional[Answer]:
     """Returns a function that runs a request with the hooks around it, None if
     there are none."""
-    log, cfg = worker.log, worker.cfg
+    log, cfg, shown = worker.log, worker.cfg, worker.shown
     app: Callable[..., Any] = worker.wsgi
     before = cfg.hooks.get("pre_request")
     after = cfg.hooks.get("post_request")
     if before is None and log.error_log.isEnabledFor(logging.DEBUG):
 
-        def before(worker: Worker, req: hookview.Request) -> None:
+        def before(worker: Any, req: hookview.Request) -> None:
             worker.log.debug("%s %s", req.method, req.path)
 
     if before is None and after is None:
@@ -363,7 +376,7 @@ def with_hooks(worker: Worker) -> Optional[Answer]:
         try:
             if before is not None:
                 with worker.forks:
-                    before(worker, req)
+                    before(shown, req)
                 req.apply(environ)
             result = app(environ, response.start_response)
             response.respond(result, environ["REQUEST_METHOD"])
@@ -375,7 +388,7 @@ def with_hooks(worker: Worker) -> Optional[Answer]:
             if after is not None and not worker.leaving:
                 try:
                     with worker.forks:
-                        after(worker, req, environ, hookview.Response(response, failed))
+                        after(shown, req, environ, hookview.Response(response, failed))
                 except Exception:
                     log.exception("Exception in post_request hook")
         worker.heed()

@@ -59,7 +59,7 @@ class Hooks(unittest.TestCase):
     def test_line_of_the_request_for_debugging(self):
         self.debug(True)
         self.run_app(self.set())
-        self.worker.log.debug.assert_called_once_with("%s %s", "GET", "/a")
+        self.worker.shown.log.debug.assert_called_once_with("%s %s", "GET", "/a")
         self.assertEqual(self.calls, [("app", "/a")])
 
     def test_order_and_changes(self):

@@ -44,7 +44,7 @@ class Run(unittest.TestCase):
             indrik.run(*args, **kwargs)
         (path, arguments, environment), _ = execve.call_args
         self.assertEqual(path, "/bin/indrik")
-        self.assertEqual(arguments[0], "indrik")
+        self.assertEqual(arguments[0], "/bin/indrik")  # by which an upgrade finds it
         self.assertEqual(environment.pop("INDRIK_PYTHON"), sys.executable)
         ours = {k: v for k, v in environment.items() if k not in os.environ}
         return arguments[1:], ours

@@ -213,6 +213,6 @@ class Log(unittest.TestCase):
                 return log.app_traceback(e)
 
         with mock.patch.dict(sys.modules, {"gunicorn": None}):
-            self.assertIn("\nHint: the package gunicorn is not installed", text("import gunicorn"))
-            self.assertIn("write `from indrik.glogging import Logger`", text("from gunicorn.glogging import Logger"))
+            self.assertIn("\nHint: of Gunicorn's modules Indrik has what ", text("import gunicorn"))
+        self.assertIn("\nHint: of Gunicorn's modules", text("from indrik.compat.util import there_is_no_such"))
         self.assertNotIn("Hint", text("import nix_gunicorn"))

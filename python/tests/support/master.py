@@ -36,12 +36,12 @@ def bootstrap() -> str:
 def bundle() -> bytes:
     """What embed.go makes of the modules."""
     sources = {}
-    package = os.path.join(PYTHON_DIR, "indrik")
-    for name in os.listdir(package):
-        if name.endswith(".py"):
-            with open(os.path.join(package, name), "rb") as f:
-                module = "indrik" if name == "__init__.py" else "indrik." + name[:-3]
-                sources[module] = f.read()
+    for directory, _, names in os.walk(os.path.join(PYTHON_DIR, "indrik")):
+        package = os.path.relpath(directory, PYTHON_DIR).replace(os.sep, ".")
+        for name in names:
+            if name.endswith(".py"):
+                with open(os.path.join(directory, name), "rb") as f:
+                    sources[package if name == "__init__.py" else package + "." + name[:-3]] = f.read()
     return marshal.dumps(sources, 2)
 
 

@@ -8,30 +8,30 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
 _SIGNAL = "send the master a signal instead: os.kill(server.pid, signal.%s)"
-_SOCKETS = "the sockets belong to the master and the front; server.address has the addresses"
-_MASTER = "that is the business of the master, which is a Go process"
-_WORKER = "workers are built in: there is no class to derive from or method to call"
+SOCKETS = "the sockets belong to the master and the front; server.address has the addresses"
+MASTER = "that is the business of the master, which is a Go process"
+_WORKER = "a worker of Indrik's own class has no method to call; derive from a class of indrik.workers to change it"
 
 SERVER = {
     "manage_workers": "the master does so by itself",
     "spawn_worker": _SIGNAL % "SIGTTIN",
     "spawn_workers": _SIGNAL % "SIGTTIN",
     "kill_workers": "send signals to the pids in server.WORKERS: os.kill(pid, signal.SIGTERM)",
-    "murder_workers": _MASTER,
-    "reap_workers": _MASTER,
+    "murder_workers": MASTER,
+    "reap_workers": MASTER,
     "reload": _SIGNAL % "SIGHUP",
     "reexec": _SIGNAL % "SIGUSR2",
     "stop": _SIGNAL % "SIGTERM",
     "halt": _SIGNAL % "SIGTERM",
-    "run": _MASTER,
-    "start": _MASTER,
-    "setup": _MASTER,
-    "init_signals": _MASTER,
-    "wakeup": _MASTER,
-    "SIG_QUEUE": _MASTER,
-    "SIGNALS": _MASTER,
-    "PIPE": _MASTER,
-    "START_CTX": _MASTER,
+    "run": MASTER,
+    "start": MASTER,
+    "setup": MASTER,
+    "init_signals": MASTER,
+    "wakeup": MASTER,
+    "SIG_QUEUE": MASTER,
+    "SIGNALS": MASTER,
+    "PIPE": MASTER,
+    "START_CTX": MASTER,
     "pidfile": "its path is server.cfg.pidfile",
     "dirty_arbiter_pid": "there are no dirty workers",
 }
@@ -47,12 +47,12 @@ WORKER = {
     "handle": _WORKER,
     "handle_request": _WORKER,
     "handle_error": _WORKER,
-    "accept": _SOCKETS,
-    "poller": _SOCKETS,
+    "accept": SOCKETS,
+    "poller": SOCKETS,
     "tpool": "the threads of the worker run no pool of futures",
 }
 
-LISTENER = dict.fromkeys(("sock", "fileno", "accept", "close", "set_options", "bind"), _SOCKETS)
+LISTENER = dict.fromkeys(("sock", "fileno", "accept", "close", "set_options", "bind"), SOCKETS)
 
 CONFIG = {
     "worker_class_class": _WORKER,
@@ -74,22 +74,41 @@ class MissingHint:
         raise AttributeError("Indrik has no %s.%s: %s" % (type(self).__name__.lower(), name, hint))
 
 
+class _Elsewhere(type):
+    """The class of the names that can be imported, annotated with and derived from, and no
+    more than that."""
+
+    _hint = ""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("%s.%s is not there with Indrik: %s" % (cls.__module__, cls.__qualname__, cls._hint))
+
+
+def elsewhere(name: str, hint: str) -> Any:
+    """Returns what stands for a class or a function of Gunicorn's. Its call raises
+    NotImplementedError with what to do instead."""
+    module, _, short = name.rpartition(".")
+    return _Elsewhere(short, (), {"__module__": module, "_hint": hint})
+
+
 def import_hint(exception: Optional[BaseException]) -> str:
-    """Returns the change to make if gunicorn was imported and is not installed, or the
-    hint that the loader of the app has left with the exception; "" otherwise."""
+    """Returns the change to make if an import of Gunicorn's failed, or the hint that the
+    loader of the app has left with the exception; "" otherwise."""
     hint: str = getattr(exception, "indrik_hint", "")
     if hint:
         return "Hint: " + hint
     while exception is not None:
         name = getattr(exception, "name", None) or ""
-        if isinstance(exception, ImportError) and name.partition(".")[0] == "gunicorn":
+        if isinstance(exception, ImportError) and name.startswith(_ROOMS):
             return _HINT
         exception = exception.__cause__
     return ""
 
 
+# The modules that imports of Gunicorn's find, by their own names, as errors have them.
+_ROOMS = ("gunicorn", "indrik.compat", "indrik.app", "indrik.workers", "indrik.glogging", "indrik.statsd")
+
 _HINT = (
-    "Hint: the package gunicorn is not installed, and Indrik does not need it: "
-    "write `from indrik.glogging import Logger` for `from gunicorn.glogging import Logger` "
-    "and indrik.__version__ for gunicorn.__version__, and remove what else is imported of it"
+    "Hint: of Gunicorn's modules Indrik has what config files, apps and programs import of them, and this is not "
+    "among it: remove the import, or install gunicorn beside Indrik if the code needs it as a library"
 )

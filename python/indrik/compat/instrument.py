@@ -1,0 +1,1 @@
+"""gunicorn.instrument, a package: see indrik.statsd."""

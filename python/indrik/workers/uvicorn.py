@@ -1,0 +1,28 @@
+"""The classes of uvicorn's workers, uvicorn.workers and uvicorn_worker: they mean the kind
+asgi."""
+
+from __future__ import annotations
+
+from .base import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
+__all__ = ["UvicornH11Worker", "UvicornWorker"]
+
+
+class UvicornWorker(Worker):
+    indrik_kind = "asgi"
+
+    # Options of uvicorn's, by the names of its Config. A class of one's own can have others:
+    # they are settings of the server, see docs/worker-classes.md.
+    CONFIG_KWARGS: Dict[str, Any] = {"loop": "auto", "http": "auto"}
+
+
+class UvicornH11Worker(UvicornWorker):
+    CONFIG_KWARGS: Dict[str, Any] = {"loop": "asyncio", "http": "h11"}
+
+
+for _class in (UvicornWorker, UvicornH11Worker):
+    _class.__module__ = "uvicorn.workers"
