@@ -143,8 +143,9 @@ func TestGlossary(t *testing.T) {
 func isDeclared(t *testing.T, scope func(string) *goScope, name string) bool {
 	t.Helper()
 	if python, ok := strings.CutPrefix(name, "indrik."); ok {
-		module, class, _ := strings.Cut(python, ".")
-		text, err := os.ReadFile(filepath.Join(harness.Repository, "python/indrik", module+".py"))
+		dot := strings.LastIndexByte(python, '.')
+		class := python[dot+1:]
+		text, err := os.ReadFile(filepath.Join(harness.Repository, "python/indrik", strings.ReplaceAll(python[:dot], ".", "/")+".py"))
 		return err == nil && regexp.MustCompile(`(?m)^(?:(?:class|def) `+class+`\b|`+class+` = )`).Match(text)
 	}
 	pkg, rest, _ := strings.Cut(name, ".")
