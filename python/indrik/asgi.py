@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from .conversation import ASGIApp, Conversation
     from .wire import Ancillary
     from .worker import Worker
-    from .workerclass import Beat
 
 # The class of a conversation, by the type of its scope.
 CONVERSATIONS: Dict[str, Type[Conversation]] = {"http": HTTPConversation, "websocket": WebSocketConversation}
@@ -153,7 +152,7 @@ class ASGIServer(SendQueue):
         self.sock.setblocking(False)
         loop.add_reader(self.sock, self.read)
         if self.worker.beat is not None:
-            self._beat(self.worker.beat)
+            self.worker.beat.in_loop(self)
         if self.worker.stopping:
             self.stop()
         try:
@@ -162,11 +161,6 @@ class ASGIServer(SendQueue):
                 loop.run_until_complete(self._end())
         finally:
             self._close()
-
-    def _beat(self, beat: Beat) -> None:
-        if not self.stopping:
-            beat()
-            self.loop.call_later(beat.every, self._beat, beat)
 
     def _disarm(self) -> None:
         """Takes the worker's things from a fork of this process. The loop must not turn in the

@@ -12,7 +12,6 @@ import errno
 import gc
 import os
 import signal
-import sys
 import time
 from functools import partial
 
@@ -26,6 +25,7 @@ from signal import signal as on_signal
 from . import (
     appmetrics,
     carrying,
+    configuring,
     forks,
     hooks,
     loader,
@@ -38,9 +38,10 @@ from . import (
     title,
     wire,
 )
+from .calls import CallError
 from .children import Children
 from .compat import finder
-from .config import Config, ConfigError, ConfigFile, plain
+from .config import Config, ConfigFile
 from .family import Family
 from .generation import Environment, Generation, LazyApp
 from .imported import Imported
@@ -53,32 +54,15 @@ from .worker import INTERRUPTED, Worker, import_for_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Collection, Dict, List, NoReturn, Optional, Set, Union
+    from typing import Any, Callable, Collection, Dict, List, Optional, Set, Union
 
-    from .app.base import BaseApplication
-
-    Message = Dict[str, Any]
-    Answer = Optional[Dict[str, Any]]
+    from .calls import Answer, Message
 
 _MASTER_SIGNALS = {int(getattr(signal, name)) for name in hooks.MASTER_SIGNALS}
 
 
-class CallError(Exception):
-    """A call that failed."""
-
-    def __init__(self, stage: str, error: str, traceback: str = "", code: int = 1, errno: Optional[int] = None) -> None:
-        super().__init__(error)
-        self.fields: Dict[str, Any] = {
-            "stage": stage,
-            "error": wire.clip(error),
-            "traceback": wire.clip(traceback),
-            "code": code,
-            "errno": errno or 0,
-        }
-
-
 class Spawner:
-    """Obeys the master: each call of the control socket is one of its methods, see CALLS."""
+    """Obeys the master: each call of the control socket is a method or a function, see CALLS."""
 
     def __init__(self, control: wire.Control) -> None:
         # Before any code runs that could register a handler of its own.
@@ -175,90 +159,10 @@ class Spawner:
                 "system", "`%s` failed in the spawner: %s" % (message["type"], e), app_traceback(e), errno=e.errno
             ) from None
 
-    def on_configure(self, message: Message, fds: List[int]) -> Answer:
-        """Evaluates the config file, or runs a program until that calls run()."""
-        self.entered = None
-        self.environment.restore()
-        try:
-            if message.get("chdir"):
-                self.environment.chdir(message["chdir"])
-            if message.get("kind") == "gevent":
-                self._patch("gevent")  # the config file imports things, too
-            with self.forks:
-                file = ConfigFile(message.get("config_file"))
-                if message.get("program"):
-                    self._run_program(message, file)
-            answer = file.report()
-        except ConfigError as e:
-            raise CallError("config", str(e), e.traceback, e.code) from None
-        except OSError as e:
-            raise CallError("config", "\nError: %s" % e) from None
-        self._keep(file, message["generation"])
-        return answer
-
-    def _keep(self, file: ConfigFile, generation: int) -> None:
+    def keep(self, file: ConfigFile, generation: int) -> None:
+        """Keeps the settings of a generation in the making."""
         self.files = {n: f for n, f in self.files.items() if n in self.generations}
         self.files[generation] = file
-
-    def _run_program(self, message: Message, file: ConfigFile) -> None:
-        """Runs a program. Within its call of run() this spawner serves the master to its end,
-        and a worker lives: the code behind that call is run by both, as with Gunicorn."""
-        from . import program  # few are one
-
-        def serve(application: BaseApplication) -> NoReturn:
-            settings = program.ProgramSettings(application, file)
-            self._keep(settings, message["generation"])
-            self.listen()
-            self.control.send("ok", call=message["call"], **settings.report())
-            child = self.run()
-            if child is not None:
-                child.main()
-            sys.exit()
-
-        program.execute(message["program"], serve)
-
-    def on_worker_class(self, message: Message, fds: List[int]) -> Answer:
-        """Imports a worker class of one's own, and says which kind of worker it means."""
-        from . import workerclass  # few have one
-
-        file = self.files[message["generation"]]
-        cfg = Config(message["settings"], file, message.get("app"), message.get("kind"))
-        name = str(cfg.get("worker_class"))
-        try:
-            self.environment.enter(cfg)
-            with self.forks:
-                found = workerclass.find(name, file.object("worker_class"))
-                kind = found.indrik_kind
-                if kind == "gevent":
-                    self._patch(name)
-                found.setup()
-                options = workerclass.options(found)
-        except workerclass.WorkerClassError as e:
-            raise CallError("config", "\nError: %s" % e, e.traceback) from None
-        except OSError as e:
-            raise CallError("config", "\nError: %s" % e) from None
-        file.worker_class = found
-        return {
-            "kind": kind,
-            "class": "%s.%s" % (found.__module__, found.__qualname__),
-            "settings": plain(options),
-            "remarks": workerclass.remarks(name, found),
-        }
-
-    def on_ssl_context(self, message: Message, fds: List[int]) -> Answer:
-        from . import tlshook  # only here: ssl costs milliseconds
-
-        file = self.files[message["generation"]]
-        cfg = Config(message["settings"], file, message.get("app"), message.get("kind"))
-        try:
-            self.environment.enter(cfg)
-            with self.forks:
-                values = tlshook.evaluate(file.hooks["ssl_context"], cfg)
-        except tlshook.TLSHookError as e:
-            raise CallError("config", "\nError: %s" % e, e.traceback) from None
-        except OSError as e:
-            raise CallError("config", "\nError: %s" % e) from None
-        return {"settings": values}
 
     def on_prepare(self, message: Message, fds: List[int]) -> Answer:
         number, server = message["generation"], message.get("server") or {}
@@ -269,7 +173,7 @@ class Spawner:
             settings["logconfig"] = ini
         cfg = Config(settings, file, message.get("app"), message.get("kind"))
         if cfg.kind == "gevent":
-            self._patch(cfg.get("worker_class"))
+            configuring.patch(cfg.get("worker_class"))
         try:
             self.environment.enter(cfg)
             self.server.log = logsetup.make(cfg, self.server.log)
@@ -311,12 +215,6 @@ class Spawner:
             gc.freeze()
         self.logging = logsetup.state(self.server.log)
         return {"logger": logsetup.in_python(self.server.log)}
-
-    def _patch(self, name: str) -> None:
-        try:
-            monkey.patch(name)
-        except monkey.PatchError as e:
-            raise CallError("config", str(e)) from None
 
     def _preloaded(self, app: LazyApp, load: bool) -> LazyApp:
         if not load:
@@ -482,9 +380,9 @@ class Spawner:
         return None
 
     CALLS: Dict[str, Callable[[Spawner, Message, List[int]], Answer]] = {
-        "configure": on_configure,
-        "worker_class": on_worker_class,
-        "ssl_context": on_ssl_context,
+        "configure": configuring.configure,
+        "worker_class": configuring.worker_class,
+        "ssl_context": configuring.ssl_context,
         "prepare": on_prepare,
         "ping": on_ping,
         "logger": on_logger,

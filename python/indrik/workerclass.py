@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Type
 
+    from .asgi import ASGIServer
     from .worker import Worker
 
 
@@ -210,6 +211,12 @@ class Beat:
         if now >= self._next:
             self._next = now + self.every
             self.call()
+
+    def in_loop(self, server: ASGIServer) -> None:
+        """Calls it from an event loop, until that is to end."""
+        if not server.stopping:
+            self()
+            server.loop.call_later(self.every, self.in_loop, server)
 
 
 def beat_of(worker: Worker) -> Optional[Beat]:
