@@ -284,6 +284,47 @@ func TestAllDeb(t *testing.T) {
 	chroot("dpkg", "--purge", "indrik")
 }
 
+// TestAllRpm: rpm installs, upgrades and removes the rpm, with its scripts, in a root where
+// nothing else was installed by rpm.
+func TestAllRpm(t *testing.T) {
+	t.Parallel()
+	file := distributed(t, "indrik-*.x86_64.rpm")
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	harness.NeedsProgram(t, "rpm")
+	root := debianRoot(t)
+	rpm := func(args ...string) string {
+		t.Helper()
+		// The root is a Debian, so that what packages need is there, and rpm does not know.
+		return harness.Output(t, "/", []string{"LANG=C.UTF-8"}, append([]string{"rpm", "--root", root, "--nodeps"}, args...)...)
+	}
+	rpm("--install", file)
+	if got := rpm("--verify", "indrik"); got != "" {
+		t.Errorf("rpm --verify:\n%s", got)
+	}
+	for _, name := range []string{"usr/lib/systemd/system/indrik@.service", "usr/share/zsh/site-functions/_indrik", "usr/share/man/man1/indrik.1.gz", "etc/logrotate.d/indrik"} {
+		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := harness.Output(t, "/", nil, "chroot", root, "getent", "passwd", "indrik"); !strings.Contains(got, "/nologin") {
+		t.Errorf("the user indrik: %q", got)
+	}
+	if got := harness.Output(t, "/", nil, "chroot", root, "indrik", "--version"); !strings.HasPrefix(got, "indrik (version ") {
+		t.Errorf("indrik --version: %q", got)
+	}
+	harness.Must(t, os.WriteFile(filepath.Join(root, "etc/logrotate.d/indrik"), []byte("# the operator's\n"), 0o644))
+	rpm("--upgrade", "--force", file)
+	if text, _ := os.ReadFile(filepath.Join(root, "etc/logrotate.d/indrik")); string(text) != "# the operator's\n" {
+		t.Errorf("an upgrade has changed what the operator had changed: %q", text)
+	}
+	rpm("--erase", "indrik")
+	if _, err := os.Stat(filepath.Join(root, "usr/bin/indrik")); err == nil {
+		t.Error("the binary stayed")
+	}
+}
+
 // debianRoot returns the root of a small Debian with Python. It is kept in .cache, and copied
 // for each test.
 func debianRoot(t *testing.T) string {
