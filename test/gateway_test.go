@@ -160,7 +160,8 @@ func eachGateway(t *testing.T, s *harness.Server, test func(t *testing.T, dial f
 // variables; HTTP beside it is as ever.
 func TestGatewayEnviron(t *testing.T) {
 	t.Parallel()
-	s := gatewayServer(t, harness.Options{App: "showenviron:app", Args: []string{"--access-logfile", "DIR/access.log", "--access-logformat", `%(h)s "%(r)s" %(s)s %({REMOTE_USER}e)s`}})
+	admin := harness.FreePort(t)
+	s := gatewayServer(t, harness.Options{App: "showenviron:app", Args: []string{"--admin-bind", fmt.Sprintf("127.0.0.1:%d", admin), "--access-logfile", "DIR/access.log", "--access-logformat", `%(h)s "%(r)s" %(s)s %({REMOTE_USER}e)s`}})
 	eachGateway(t, s, func(t *testing.T, dial func() *gatewayClient) {
 		c := dial()
 		c.send("GET", "/x%20y", "", "PATH_INFO=/x y", "QUERY_STRING=a=1&b=%20", "REQUEST_URI=/shop/x%20y?a=1&b=%20", "SCRIPT_NAME=/shop",
@@ -182,6 +183,12 @@ func TestGatewayEnviron(t *testing.T) {
 	harness.Eventually(t, "the access log has three lines of the client", func() bool {
 		return strings.Count(s.ReadFile("access.log"), `203.0.113.9 "GET /shop/x%20y?a=1&b=%20 HTTP/1.1" 200 ann`) == 3
 	})
+	metrics := harness.EndpointAt(t, admin).Get("/metrics")
+	for _, p := range gatewayProtocols {
+		if want := fmt.Sprintf(`indrik_http_requests_total{kind="%s",method="GET",status="200"} 1`, p); !strings.Contains(metrics, want) {
+			t.Errorf("the metrics have no %s", want)
+		}
+	}
 	if body := s.Get("/"); !strings.Contains(body, `"REMOTE_ADDR": "127.0.0.1"`) {
 		t.Errorf("by HTTP: %s", body)
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"indrik/internal/dispatch"
+	"indrik/internal/gateway"
 	"indrik/internal/listen"
 	"indrik/internal/wire"
 )
@@ -46,7 +47,8 @@ type connInfo struct {
 	clientText []byte // the client of the scope, or None
 	tls        []byte // an item of the extensions of the scope, if there is TLS
 
-	script []byte // where a web server says that the app is mounted; nil: it says nothing
+	protocol gateway.Protocol
+	script   []byte // where a web server says that the app is mounted; nil: it says nothing
 
 	home dispatch.Home // with connection for worker_affinity
 }

@@ -31,7 +31,7 @@ func (c *conn) setProtocol(t outbox.Transport) {
 	if p == gateway.HTTP {
 		return
 	}
-	c.gateway = &gatewayConn{protocol: p}
+	c.gateway, c.info.protocol = &gatewayConn{protocol: p}, p
 	if p == gateway.FastCGI {
 		c.out.SetTransport(&recordTransport{Transport: t, c: c})
 	}

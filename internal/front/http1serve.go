@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"indrik/internal/http1"
-	"indrik/internal/metrics"
 	"indrik/internal/outbox"
 	"indrik/internal/websocket"
 	"indrik/internal/wire"
@@ -127,7 +126,7 @@ func (c *conn) giveUp(err error) {
 		if c.isBusy() { // it has a head
 			c.ex.logRefusal(bad.Status, len(page))
 		} else {
-			c.s.metrics.Load().RecordUnread(metrics.HTTP1, bad.Status)
+			c.s.metrics.Load().RecordUnread(protocolKinds[c.info.protocol], bad.Status)
 		}
 		c.answerError(bad.Status, bad.Reason, bad.Message, idField...)
 	case errors.As(err, &status):

@@ -5,6 +5,7 @@ import (
 
 	"indrik/internal/admin"
 	"indrik/internal/dispatch"
+	"indrik/internal/gateway"
 	"indrik/internal/metrics"
 )
 
@@ -53,14 +54,21 @@ func (ex *exchange) observe(m *metrics.Recorder) {
 		r.Kind = metrics.WebSocket
 	case ex.req.Major == 2:
 		r.Kind = metrics.HTTP2
+	default:
+		r.Kind = protocolKinds[ex.info.protocol]
 	}
 	m.Record(&r)
+}
+
+// protocolKinds are the kinds of requests of a connection that has one protocol.
+var protocolKinds = [...]metrics.Kind{
+	gateway.HTTP: metrics.HTTP1, gateway.UWSGI: metrics.UWSGI, gateway.SCGI: metrics.SCGI, gateway.FastCGI: metrics.FastCGI,
 }
 
 // observeUnread counts a client that gets an error page before it has sent a whole head.
 func (c *conn) observeUnread(why statusError) {
 	m := c.s.metrics.Load()
-	m.RecordUnread(metrics.HTTP1, why.code)
+	m.RecordUnread(protocolKinds[c.info.protocol], why.code)
 	switch {
 	case why != errTooSlow:
 	case phase(c.phase.Load()) == handshaking:

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Kind is what a client uses to ask.
+// A Kind is what a client, or a web server in front, uses to ask.
 type Kind uint8
 
 // The kinds of requests.
@@ -13,10 +13,13 @@ const (
 	HTTP1 Kind = iota
 	HTTP2
 	WebSocket // the handshake of a connection
+	UWSGI
+	SCGI
+	FastCGI
 	kinds
 )
 
-var kindNames = [kinds]string{"http1", "http2", "websocket"}
+var kindNames = [kinds]string{"http1", "http2", "websocket", "uwsgi", "scgi", "fastcgi"}
 
 // Methods of RFC 9110 and 5789. All others are one.
 const (

@@ -36,7 +36,7 @@ var Table = []Metric{
 	{"indrik_http_requests_cancelled_total", counter, nil, "Requests that were not answered, since their clients left before a worker had begun them"},
 	{"indrik_http_requests_in_flight", gauge, nil, "Requests that wait for a worker or run"},
 	{"indrik_http_requests_reassigned_total", counter, nil, "Requests that were given to another worker, since the first one had not begun them"},
-	{"indrik_http_requests_total", counter, []string{"kind", "method", "status"}, "Responses, by what the client used (http1, http2, websocket), method (other: not one of RFC 9110; none: it could not be read) and status"},
+	{"indrik_http_requests_total", counter, []string{"kind", "method", "status"}, "Responses, by what the client used (http1, http2, websocket, uwsgi, scgi, fastcgi), method (other: not one of RFC 9110; none: it could not be read) and status"},
 	{"indrik_http_response_body_bytes_total", counter, nil, "Bytes of the bodies of responses"},
 	{"indrik_http_response_first_byte_seconds", histogram, nil, "How long it took from the head of a request to that of its response, in seconds"},
 	{"indrik_last_reload_successful", gauge, nil, "1 if the last reload succeeded, or there was none; 0 if it failed"},
