@@ -30,7 +30,7 @@ var layers = map[string][]string{
 	"internal/front": {
 		"internal/appmetrics",
 		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/listen", "internal/metrics", "internal/oslayer", "internal/outbox",
-		"internal/sinks", "internal/proxyproto", "internal/status", "internal/syslog", "internal/tlsconf", "internal/websocket", "internal/wire",
+		"internal/sinks", "internal/proxyproto", "internal/status", "internal/syslog", "internal/tlsconf", "internal/tracing", "internal/websocket", "internal/wire",
 	},
 	"internal/admin":     {},
 	"internal/control":   {"internal/shlex"},
@@ -59,6 +59,8 @@ var layers = map[string][]string{
 	"internal/proxyproto":       {},
 	"internal/tlsconf":          {"internal/wire"},
 	"python":                    {"internal/wire"},
+	"internal/tracing":          {"internal/otlp", "internal/version"},
+	"internal/otlp":             {"internal/version"},
 
 	"internal/accesslog":  {},
 	"internal/appmetrics": {},
@@ -104,6 +106,13 @@ var dependencies = map[string]string{
 	"pgregory.net/rapid":                 "random interleavings in the test of the dispatcher; in no binary",
 	"github.com/prometheus/client_model": "the form of metrics",
 	"github.com/prometheus/common":       "the formats of Prometheus",
+
+	"go.opentelemetry.io/otel":                          "spans: attributes and trace contexts",
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace": "OTLP of spans",
+	"go.opentelemetry.io/otel/sdk":                      "sampling and batches of spans",
+	"go.opentelemetry.io/otel/trace":                    "the interface of a span",
+	"go.opentelemetry.io/proto/otlp":                    "the messages of OTLP",
+	"google.golang.org/protobuf":                        "their encoding",
 }
 
 type goPackage struct {

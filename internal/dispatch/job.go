@@ -97,6 +97,10 @@ func (j *Job) Forget() { j.gen, j.assigned, j.claimant = nil, nil, nil }
 // Fail and TimeOut or after these.
 func (j *Job) Waited() time.Duration { return j.waited }
 
+// Queued returns when the request was submitted. It is for whom Waited is for, and means
+// something once Waited does.
+func (j *Job) Queued() time.Time { return j.queued }
+
 // Ran returns for how long a worker has run the request, up to what it has said last, or up
 // to its end: 0 if that is not known. What a multiplexed worker has not begun yet counts,
 // and replies that came in one message share the time since the one before, by their sizes.

@@ -42,6 +42,9 @@ func (a *accessLog) record(ex *exchange) {
 	if m := ex.s.metrics.Load(); m != nil {
 		ex.observe(m)
 	}
+	if ex.span != nil {
+		ex.endSpan()
+	}
 	v := a.sinks.View()
 	if v.Statsd != nil {
 		v.Statsd.Request(ex.status, time.Since(ex.Start))
@@ -66,6 +69,7 @@ func (a *accessLog) record(ex *exchange) {
 		Duration:   time.Since(ex.Start),
 		Pid:        ex.PID,
 		RequestID:  ex.requestID,
+		TraceID:    ex.traceID(),
 		Waited:     ex.Waited(),
 		Ran:        ex.Ran(),
 		Balancer:   ex.balancerTime,
@@ -125,7 +129,7 @@ func (ex *exchange) logRecord() *wire.LogRecord {
 
 // ownAtoms returns the atoms of the access log that only this process knows.
 func (ex *exchange) ownAtoms() map[string]string {
-	r := accesslog.Record{RequestID: ex.requestID, Waited: ex.Waited(), Ran: ex.Ran(), Balancer: ex.balancerTime}
+	r := accesslog.Record{RequestID: ex.requestID, TraceID: ex.traceID(), Waited: ex.Waited(), Ran: ex.Ran(), Balancer: ex.balancerTime}
 	return r.OwnAtoms()
 }
 

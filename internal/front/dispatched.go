@@ -120,7 +120,10 @@ func (ex *exchange) TimeOut(started bool) {
 }
 
 // Kill implements [dispatch.Request].
-func (ex *exchange) Kill() { ex.to.kill() }
+func (ex *exchange) Kill() {
+	ex.cutSpan()
+	ex.to.kill()
+}
 
 // Broken implements [dispatch.Request].
 func (ex *exchange) Broken() bool { return ex.to.broken() }

@@ -16,7 +16,7 @@
 //	HTTP/2            http2.go, http2conn.go; http2filter.go, http2flood.go and http2fields.go
 //	                  check what net/http is to read; http2stream.go, http2upload.go
 //	a request         exchange.go; environ.go, scope.go, forwardedfor.go, variables.go: what
-//	                  the app sees of it; requestid.go, timing.go; message.go: what a worker gets
+//	                  the app sees of it; requestid.go, timing.go, trace.go; message.go: what a worker gets
 //	a body            body.go; spool.go keeps it; bodystream.go streams it; uploadrate.go,
 //	                  credit.go
 //	a response        response.go, sink.go; plain.go, tls.go carry it; access.go,

@@ -11,6 +11,7 @@ import (
 	"indrik/internal/account"
 	"indrik/internal/dispatch"
 	"indrik/internal/http1"
+	"indrik/internal/tracing"
 	"indrik/internal/wire"
 )
 
@@ -43,8 +44,9 @@ type exchange struct {
 // A requestState is the state of an exchange that concerns the request besides its head. begin
 // sets all of it.
 type requestState struct {
-	cfg        *config // at the time of the request
-	requestID  []byte  // its own memory; nil: it has none
+	cfg        *config       // at the time of the request
+	requestID  []byte        // its own memory; nil: it has none
+	span       *tracing.Span // nil: it has none
 	normalized normalized
 	joined     map[string][]byte // values of a head with many fields that are not encoded yet
 	bodyStream *bodyStream       // sends more of the body to an ASGI worker

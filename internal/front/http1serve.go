@@ -111,7 +111,7 @@ func (c *conn) beginExchange(cfg *config) {
 	c.skippedLine = false
 	c.ex.begin(cfg)
 	c.out.Begin(c.ex.kind != wire.KindSync)
-	c.ex.identify()
+	c.ex.introduce()
 }
 
 // giveUp answers a request that cannot be read, unless the client has gone.
@@ -143,6 +143,7 @@ func (c *conn) giveUp(err error) {
 			c.answerError(status.code, http.StatusText(status.code), "", idField...)
 		}
 	default:
+		c.ex.cutSpan()
 		c.setBusy(false)
 	}
 }

@@ -95,12 +95,12 @@ func (st *stream) readRequest() error {
 	if _, err := http1.ParseRequest(&cfg.http2, head, &st.req); err != nil {
 		return err
 	}
-	st.ex.identify()
 	if st.req.Authority != nil && string(st.req.Method) != "CONNECT" {
 		// RFC 9113 section 8.3.1: :path has no host in it.
 		return http1.NewError(http1.InvalidRequestLine, st.req.Target)
 	}
 	st.req.Major, st.req.Minor = 2, 0
+	st.ex.introduce()
 	if st.crowded {
 		st.s.metrics.Load().Refuse(metrics.ClientStreams)
 		st.s.refusals.say(st.s.log, "Refusing a stream of "+st.ex.info.name()+": it has as many as limit_client_streams allows"+st.ex.idForLog())
@@ -158,6 +158,7 @@ func (st *stream) giveUp(err error) {
 		st.ex.writeError(status.code)
 		st.finish(false)
 	default:
+		st.ex.cutSpan()
 		st.kill() // the client has gone
 	}
 }

@@ -45,6 +45,7 @@ func Main(control, dump *os.File) int {
 	s.obey(conn)
 	s.accessLog.file.finish()
 	s.sinks.Close()
+	s.stopTracing()
 	conn.Flush()
 	return 0
 }

@@ -14,14 +14,20 @@ import (
 // longestID is the length of an id that is taken over, in bytes.
 const longestID = 128
 
-// identify gives a request whose head has come an id, if it is to have one, and puts it
-// into the head in the place of what the client says: so the app, the log and all that
-// looks at the head find it.
+// introduce gives a request whose head has come what the server adds to that.
+func (ex *exchange) introduce() {
+	if ex.cfg.requestIDHeader != nil {
+		ex.identify()
+	}
+	if ex.s.tracer != nil {
+		ex.startSpan()
+	}
+}
+
+// identify gives a request an id, and puts it into the head in the place of what the client
+// says: so the app, the log and all that looks at the head find it.
 func (ex *exchange) identify() {
 	name := ex.cfg.requestIDHeader
-	if name == nil {
-		return
-	}
 	var said []byte
 	fields, times := ex.req.Fields[:0], 0
 	for _, f := range ex.req.Fields {

@@ -15,6 +15,7 @@ import (
 	"indrik/internal/errlog"
 	"indrik/internal/metrics"
 	"indrik/internal/sinks"
+	"indrik/internal/tracing"
 	"indrik/internal/wire"
 )
 
@@ -38,6 +39,7 @@ type server struct {
 	metrics    atomic.Pointer[metrics.Recorder] // the recorder; nil: nobody asks for metrics
 	current    atomic.Pointer[config]           // of the newest generation that serves
 	known      chan struct{}                    // closed once current is set
+	tracer     *tracing.Tracer                  // nil: there are no spans; set before known is closed
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -110,6 +112,9 @@ func (s *server) setConfig(cfg *config) {
 	bounds := cfg.bounds(machine().Memory)
 	s.account.SetLimits(bounds)
 	s.collector.Load().limit(bounds.Memory)
+	if s.current.Load() == nil {
+		s.startTracing()
+	}
 	if s.current.Swap(cfg) == nil {
 		close(s.known)
 	}
