@@ -3,7 +3,7 @@
 
 import { el, svg, setText } from './dom.js';
 import { niceTop, stacked, linePath, areaPath, spread } from './series.js';
-import { clock, duration } from './format.js';
+import { clock, minutes } from './format.js';
 import { text } from './texts.js';
 
 const left = 52; // of the plot, in pixels: the labels of the axis are there
@@ -72,7 +72,7 @@ export class Chart {
       const ago = span * (1 - i / 5);
       label.setAttribute('x', i === 5 ? width - 8 : this.x(now - ago));
       label.setAttribute('text-anchor', i === 5 ? 'end' : i ? 'middle' : 'start');
-      setText(label, i === 5 ? text(lang, 'now') : (5 - i) % step ? '' : `−${duration(ago, lang)}`);
+      setText(label, i === 5 ? text(lang, 'now') : (5 - i) % step ? '' : `−${minutes(ago, lang)}`);
     });
     this.show();
   }

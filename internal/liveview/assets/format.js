@@ -41,6 +41,11 @@ export function duration(seconds, lang) {
   return text(Math.floor(seconds / 86400), u.d);
 }
 
+// minutes writes seconds for an axis that has whole minutes.
+export function minutes(seconds, lang) {
+  return `${number(seconds / 60, lang, 1)}\u00a0${(units[lang] ?? units.en).min}`;
+}
+
 const binary = { en: ['B', 'KiB', 'MiB', 'GiB', 'TiB'], ru: ['Б', 'КиБ', 'МиБ', 'ГиБ', 'ТиБ'] };
 
 // bytes writes a size; 0 is one that is not known.

@@ -119,7 +119,6 @@ function showNotice() {
   const place = byId('notice');
   setText(place, parts.join(' '));
   place.dataset.state = page.connection;
-  document.body.dataset.connection = page.connection;
 }
 
 function showAll() {
@@ -156,7 +155,6 @@ follow('events', {
       byId('load').onclick = () => location.reload();
     }
     page.hello = hello;
-    page.status = null;
     showNotice();
     showStatus();
   },

@@ -18,6 +18,7 @@ test('durations have two or three digits and a unit of the language', () => {
   for (const [seconds, want] of Object.entries(en)) assert.equal(plain(format.duration(Number(seconds), 'en')), want);
   assert.equal(plain(format.duration(0.0012, 'ru')), '1,2 мс');
   assert.equal(plain(format.duration(undefined, 'en')), '0 s');
+  assert.equal(plain(format.minutes(60, 'ru')), '1 мин');
 });
 
 test('sizes, shares and rates', () => {
