@@ -212,7 +212,7 @@ cover: venv $(TOOLS)/h2spec
 
 # Programs of Debian that tests need. Without root, or elsewhere, those that are not there
 # are skipped, each with its reason.
-SYSTEM := apache2 buildah caddy crun curl debootstrap haproxy iproute2 lintian nginx prometheus qemu-user-static rpm supervisor umoci
+SYSTEM := apache2 buildah caddy chromium crun curl debootstrap haproxy iproute2 lintian nginx nodejs prometheus qemu-user-static rpm supervisor umoci
 system-all:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		dpkg --status $(SYSTEM) >/dev/null 2>&1 || \
