@@ -29,8 +29,8 @@ var layers = map[string][]string{
 	},
 	"internal/front": {
 		"internal/appmetrics",
-		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/listen", "internal/metrics", "internal/oslayer", "internal/outbox",
-		"internal/sinks", "internal/proxyproto", "internal/status", "internal/syslog", "internal/tlsconf", "internal/tracing", "internal/websocket", "internal/wire",
+		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/listen", "internal/liveview", "internal/metrics", "internal/oslayer", "internal/outbox",
+		"internal/sinks", "internal/proxyproto", "internal/status", "internal/syslog", "internal/tlsconf", "internal/tracing", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/admin":     {},
 	"internal/control":   {"internal/shlex"},

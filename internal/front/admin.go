@@ -5,9 +5,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"indrik/internal/admin"
+	"indrik/internal/liveview"
 	"indrik/internal/wire"
 )
 
@@ -16,7 +18,9 @@ import (
 // clients of the app.
 type adminAddress struct {
 	server *admin.Server
-	id     int // of the listener, 0: there is none
+	view   *liveview.View
+	watch  sync.Once // begins the view
+	id     int       // of the listener, 0: there is none
 
 	takesCommands atomic.Bool // from who has the token
 	left          atomic.Bool // another server answers there: who asks here still comes from before that
@@ -26,6 +30,9 @@ type adminAddress struct {
 func (s *server) adminPages() []admin.Page {
 	return []admin.Page{
 		s.healthPage("livez"), s.healthPage("readyz"), s.healthPage("startupz"), s.metricsPage(),
+		{Path: "/", Handler: s.admin.view},
+		{Path: "/live/", Handler: s.admin.view},
+		{Path: "/events", Handler: s.admin.view, Stream: true},
 		{Path: "/status", Handler: http.HandlerFunc(s.statusPage)},
 		{Path: "/actions/", Handler: http.HandlerFunc(s.actionPage), Post: true, Long: true},
 	}
@@ -86,6 +93,7 @@ func (s *server) setAdmin(m wire.ToFront, files []*os.File) error {
 	}
 	s.admin.id = m.Admin.ID
 	s.beginMetrics()
+	s.beginView()
 	s.admin.server.Serve(ln)
 	return nil
 }

@@ -97,6 +97,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.questions = questions{send: send, waiting: map[int]chan<- masterAnswer{}}
 	s.appMetrics = newAppMetrics(log, send)
 	s.gatherer = s.newCollector()
+	s.admin.view = s.newView()
 	s.admin.server = admin.NewServer(log, s.adminPages())
 	return s
 }

@@ -76,9 +76,11 @@ func (v *View) Run(ctx context.Context) {
 	both.Go(func() { v.follow(ctx) })
 	both.Wait()
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.ended = true
-	v.mu.Unlock()
-	v.DropAll()
+	for w := range v.viewers {
+		v.dropLocked(w)
+	}
 }
 
 // sample looks at the counters again and again.
@@ -113,6 +115,7 @@ func (v *View) sample(ctx context.Context) {
 func (v *View) follow(ctx context.Context) {
 	ticker := time.NewTicker(statusInterval)
 	defer ticker.Stop()
+	actions := v.source.Actions()
 	for {
 		select {
 		case <-ctx.Done():
@@ -120,10 +123,15 @@ func (v *View) follow(ctx context.Context) {
 		case <-ticker.C:
 		case <-v.came:
 		}
+		before := actions
+		actions = v.source.Actions()
 		v.mu.Lock()
 		watched := len(v.viewers) > 0
 		if !watched {
 			v.status = nil
+		}
+		if actions != before {
+			v.sendLocked(v.hello(actions))
 		}
 		v.mu.Unlock()
 		if !watched {
@@ -152,10 +160,7 @@ func (v *View) watch() *viewer {
 		return nil
 	}
 	w := &viewer{events: make(chan []byte, backlog)}
-	w.events <- append([]byte("retry: 1000\n"), event("hello", encode(map[string]any{
-		"version": v.source.Version, "front": v.source.Front, "actions": v.source.Actions(),
-		"interval": Interval.Seconds(), "keep": Keep,
-	}))...)
+	w.events <- v.hello(v.source.Actions())
 	w.events <- event("past", encode(append([]Sample{}, v.samples...)))
 	if v.status != nil {
 		w.events <- v.status
@@ -169,13 +174,12 @@ func (v *View) watch() *viewer {
 	return w
 }
 
-// DropAll ends all streams. Their pages come back, to whoever then answers at the address.
-func (v *View) DropAll() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for w := range v.viewers {
-		v.dropLocked(w)
-	}
+// hello is the first event of a stream. It comes again when actions have become possible, or
+// are not any more.
+func (v *View) hello(actions bool) []byte {
+	return event("hello", encode(map[string]any{
+		"version": v.source.Version, "front": v.source.Front, "actions": actions, "interval": Interval.Seconds(), "keep": Keep,
+	}))
 }
 
 // leave removes a viewer whose stream has ended.

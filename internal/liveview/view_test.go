@@ -17,11 +17,12 @@ import (
 // A played source counts ten responses more with each look.
 type played struct {
 	looks, asked atomic.Int64
+	actions      atomic.Bool
 }
 
 func (p *played) source() Source {
 	return Source{
-		Version: "1.2.3", Front: 77, Actions: func() bool { return false },
+		Version: "1.2.3", Front: 77, Actions: p.actions.Load,
 		Counts: func() Counts {
 			n := uint64(p.looks.Add(1))
 			return Counts{
@@ -48,7 +49,7 @@ func next(t *testing.T, w *viewer) (name, data string) {
 
 func split(t *testing.T, message string) (name, data string) {
 	t.Helper()
-	lines := strings.Split(strings.TrimPrefix(message, "retry: 1000\n"), "\n")
+	lines := strings.Split(message, "\n")
 	if len(lines) != 4 || lines[2] != "" || lines[3] != "" {
 		t.Fatalf("not an event: %q", message)
 	}
@@ -68,7 +69,10 @@ func run(t *testing.T, test func(t *testing.T, v *View, p *played)) {
 		test(t, v, p)
 		end()
 		<-done
-		if len(v.viewers) != 0 || v.watch() != nil {
+		v.mu.Lock()
+		left := len(v.viewers)
+		v.mu.Unlock()
+		if left != 0 || v.watch() != nil {
 			t.Error("there are viewers of a view that has ended")
 		}
 	})
@@ -144,6 +148,26 @@ func TestOneQuestionForAllViewers(t *testing.T) {
 	})
 }
 
+// A page learns that there are actions now, or are none any more.
+func TestActionsComeAndGo(t *testing.T) {
+	t.Parallel()
+	run(t, func(t *testing.T, v *View, p *played) {
+		w := v.watch()
+		for _, now := range []string{"false", "true", "false"} {
+			p.actions.Store(now == "true")
+			for {
+				name, data := next(t, w)
+				if name == "hello" {
+					if !strings.Contains(data, `"actions":`+now) {
+						t.Errorf("hello %s", data)
+					}
+					break
+				}
+			}
+		}
+	})
+}
+
 // A viewer who does not take what is sent is dropped; the others get everything.
 func TestSlowViewersAreDropped(t *testing.T) {
 	t.Parallel()
@@ -189,10 +213,6 @@ func TestTooManyViewers(t *testing.T) {
 		if v.watch() == nil {
 			t.Error("no place after one has left")
 		}
-		v.DropAll()
-		if v.watch() == nil {
-			t.Error("no place after all were dropped")
-		}
 	})
 }
 
@@ -201,9 +221,7 @@ func TestStream(t *testing.T) {
 	t.Parallel()
 	p := &played{}
 	v := New(p.source())
-	ctx, end := context.WithCancel(context.Background())
-	defer end()
-	go v.Run(ctx)
+	go v.Run(t.Context())
 	server := httptest.NewServer(v)
 	defer server.Close()
 	resp, err := http.Get(server.URL + "/events")

@@ -56,7 +56,7 @@ func StartBrowser(t *testing.T, language string) *Browser {
 	Must(t, err)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	Must(t, err)
-	cmd := exec.Command(program, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+	cmd := exec.Command(program, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-crash-reporter",
 		"--disable-breakpad", "--no-default-browser-check", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--lang="+language, "--accept-lang="+language,
 		"--user-data-dir="+filepath.Join(dir, "profile"), "--crash-dumps-dir="+dir, "--window-size=1280,900", "about:blank")

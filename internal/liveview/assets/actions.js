@@ -93,15 +93,14 @@ async function carryOut(action) {
 // call has the server carry out an action, and returns what came of it: done, refused (the
 // token), or failed with a message.
 async function call(action) {
-  const args = { scale: [action.count], kill: [String(action.pid)] }[action.name] ?? [];
+  const path = { scale: `scale?workers=${Number(action.count)}`, kill: `worker-kill?pid=${Number(action.pid)}` }[action.name] ?? action.name;
   try {
-    const response = await fetch(`actions/${action.name}`, {
-      method: 'POST', credentials: 'omit', redirect: 'error', cache: 'no-store',
-      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify({ args }),
+    const response = await fetch(`actions/${path}`, {
+      method: 'POST', credentials: 'omit', redirect: 'error', cache: 'no-store', headers: { Authorization: `Bearer ${token}` },
     });
-    if (response.ok) return { outcome: 'done' };
     if (response.status === 401) return { outcome: 'refused' };
-    return { outcome: 'failed', message: await response.text() };
+    const result = await response.json();
+    return result.ok ? { outcome: 'done' } : { outcome: 'failed', message: result.error };
   } catch {
     return { outcome: 'failed', message: '' };
   }

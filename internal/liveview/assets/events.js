@@ -28,7 +28,7 @@ export function follow(url, on) {
     for (const name of ['hello', 'past', 'sample', 'status']) {
       source.addEventListener(name, (event) => {
         alive();
-        if (name === 'hello') {
+        if (name === 'past') { // the second event of a stream
           pause = 1000;
           on.state('open');
         }

@@ -136,14 +136,15 @@ function showAll() {
 follow('events', {
   state(state) {
     if (state === 'open') {
-      page.notice = page.hello ? 'back' : '';
+      if (page.connection === 'connecting') page.notice = '';
+      else if (!['otherFront', 'otherVersion'].includes(page.notice)) page.notice = 'back';
       setTimeout(() => {
         if (['back', 'otherFront'].includes(page.notice)) page.notice = '';
       }, 10000);
     } else {
       page.notice = page.hello ? state : 'connecting';
     }
-    page.connection = state;
+    page.connection = page.hello ? state : 'connecting';
     showNotice();
   },
   hello(hello) {

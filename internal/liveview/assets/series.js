@@ -8,12 +8,12 @@ export function joined(own, past, keep) {
   return own.filter((s) => s.at < first).concat(past).slice(-keep);
 }
 
-// niceTop returns the value at the top of an axis that has to hold most: 1, 2 or 5 times a
-// power of ten.
+// niceTop returns the value at the top of an axis that has to hold most: a small number, half of
+// which can be read as well, times a power of ten.
 export function niceTop(most) {
   if (!(most > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(most));
-  const factor = [1, 2, 5, 10].find((f) => f * power >= most * 0.999999);
+  const factor = [1, 2, 3, 4, 6, 8, 10].find((f) => f * power >= most * 0.999999);
   return factor * power;
 }
 
