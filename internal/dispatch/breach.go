@@ -149,14 +149,14 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 		first := !j.answered
 		j.answered = true
 		j.heardLocked(sl)
-		if j.gen.settings.Slow > 0 && first && j.assigned != nil {
+		if j.gen.settings.SlowRequestLog > 0 && first && j.assigned != nil {
 			q.heardSlowLocked(j, sl)
 		}
 	default:
 		first := !j.answered
 		j.answered = true
 		sl.free = j.heardLocked(sl)
-		if j.gen.settings.Slow > 0 && (first || j.assigned == nil) {
+		if j.gen.settings.SlowRequestLog > 0 && (first || j.assigned == nil) {
 			q.heardSlowLocked(j, sl)
 		}
 		j.gen.answered++

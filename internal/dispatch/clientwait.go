@@ -130,7 +130,7 @@ func (j *Job) AwaitBody() { j.body.since.Store(int64(time.Since(epoch))) }
 // GotBody is called when AwaitBody has got something, or the body ends.
 func (q *Queue) GotBody(j *Job) {
 	since := j.body.since.Swap(0)
-	if j.settings.Slow > 0 && since != 0 {
+	if j.settings.SlowRequestLog > 0 && since != 0 {
 		j.body.before.Add(int64(time.Since(epoch)) - since)
 	}
 	if j.body.stands.Swap(false) {

@@ -14,7 +14,7 @@ type Settings struct {
 	QueueTimeout      time.Duration // how long; 0: for any time
 	Timeout           time.Duration // of a request that runs; 0: none
 	GracefulTimeout   time.Duration
-	Slow              time.Duration // after which a request that runs is told of; 0: none is
+	SlowRequestLog    time.Duration // after which a request that runs is told of; 0: none is
 	WorkerConnections int           // requests of a multiplexed worker; 0: any number
 	Reload            bool          // each request asks first whether code has changed
 	NoWorkers         bool          // requests are refused while there are no workers

@@ -44,7 +44,7 @@ func (q *Queue) heardSlowLocked(j *Job, sl *slot) {
 
 // isSlowLocked reports whether a request is slow at a time and nobody was told so.
 func (j *Job) isSlowLocked(w *worker, now time.Time) bool {
-	limit := w.gen.settings.Slow
+	limit := w.gen.settings.SlowRequestLog
 	return limit > 0 && !j.toldSlow && now.Sub(j.began)-j.body.total(now) >= limit && !j.request.IsWebSocket()
 }
 

@@ -19,7 +19,7 @@ func (r *rig) toldSlow() (named []wire.Slow, others int) {
 // A request that a slot runs for too long is told of once, while it runs. The time in the
 // queue does not count, not even when it was handed over to the slot in advance.
 func TestSlowRequests(t *testing.T) {
-	stepped(t, &Settings{Slow: time.Second}, func(r *rig, g *fakeGeneration) {
+	stepped(t, &Settings{SlowRequestLog: time.Second}, func(r *rig, g *fakeGeneration) {
 		w := r.worker(g, 1, wire.KindSync)
 		calls := []*call{r.get(g, "/slow"), r.get(g, "/waits"), r.get(g, "/between")}
 		q := w.take(0)
@@ -55,7 +55,7 @@ func TestSlowRequests(t *testing.T) {
 // With a worker that runs many, a request is slow until its response begins; streams are not,
 // and what the client is slow with does not count.
 func TestSlowRequestsOfALoop(t *testing.T) {
-	stepped(t, &Settings{Slow: time.Second}, func(r *rig, g *fakeGeneration) {
+	stepped(t, &Settings{SlowRequestLog: time.Second}, func(r *rig, g *fakeGeneration) {
 		w := r.worker(g, 1, wire.KindASGI)
 		slow, upload := r.get(g, "/slow"), r.get(g, "/upload")
 		r.get(g, "/stream")
@@ -102,7 +102,7 @@ func TestSlowRequestsOfALoop(t *testing.T) {
 
 // Very many slow requests are counted, and no message grows beyond its bound.
 func TestManySlowRequests(t *testing.T) {
-	stepped(t, &Settings{Slow: time.Second}, func(r *rig, g *fakeGeneration) {
+	stepped(t, &Settings{SlowRequestLog: time.Second}, func(r *rig, g *fakeGeneration) {
 		w := r.worker(g, 1, wire.KindASGI)
 		for range 3 * maxSlow {
 			r.get(g, "/x")

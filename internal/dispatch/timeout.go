@@ -95,7 +95,7 @@ func (q *Queue) scanMultiplexedLocked(w *worker, now time.Time) []expired {
 	if d > 0 || !w.hasCapacity() {
 		w.engaged += max(now.Sub(q.scanned), 0)
 	}
-	if w.gen.settings.Slow > 0 {
+	if w.gen.settings.SlowRequestLog > 0 {
 		begun, _ := q.givenToLocked(w)
 		q.findSlowLocked(w, begun, now)
 	}

@@ -12,6 +12,7 @@ import (
 	"indrik/internal/accesslog"
 	"indrik/internal/http1"
 	"indrik/internal/metrics"
+	"indrik/internal/redact"
 	"indrik/internal/sinks"
 	"indrik/internal/syslog"
 	"indrik/internal/wire"
@@ -77,6 +78,9 @@ func (a *accessLog) record(ex *exchange) {
 		Response:   func(name string) []byte { return lastField(ex.responseFields, name) },
 		Environ:    ex.variable,
 	}
+	if rules := ex.cfg.logRedact; rules != nil {
+		redactRecord(&r, rules)
+	}
 	f := &a.file
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -92,6 +96,15 @@ func (a *accessLog) record(ex *exchange) {
 	}
 	f.buf = append(f.buf, '\n')
 	f.addedLocked()
+}
+
+// redactRecord replaces what the log is not to have.
+func redactRecord(r *accesslog.Record, rules *redact.Rules) {
+	r.RawURI, r.Query = rules.Target(r.RawURI), rules.Query(r.Query)
+	request, response, environ := r.Request, r.Response, r.Environ
+	r.Request = func(name string) []byte { return rules.Field(name, request(name)) }
+	r.Response = func(name string) []byte { return rules.Field(name, response(name)) }
+	r.Environ = func(name string) []byte { return rules.Variable(name, environ(name)) }
 }
 
 // logRefusal adds the line for a request that is refused although its head was read, with
@@ -113,13 +126,13 @@ func (ex *exchange) logCut(e statusError) {
 func (ex *exchange) logRecord() *wire.LogRecord {
 	environ := map[string]string{}
 	for name, value := range ex.variables {
-		environ[name] = latin1(value)
+		environ[name] = latin1(ex.cfg.logRedact.Variable(name, value))
 	}
 	return &wire.LogRecord{
 		Pid:      ex.PID,
 		Environ:  environ,
-		Request:  pairs(ex.appFields()),
-		Response: pairs(ex.responseFields),
+		Request:  pairs(ex.appFields(), ex.cfg.logRedact),
+		Response: pairs(ex.responseFields, ex.cfg.logRedact),
 		Status:   strings.TrimSpace(strconv.Itoa(ex.status) + " " + http.StatusText(ex.status)),
 		Sent:     ex.sent,
 		Micros:   time.Since(ex.Start).Microseconds(),
@@ -133,10 +146,11 @@ func (ex *exchange) ownAtoms() map[string]string {
 	return r.OwnAtoms()
 }
 
-func pairs(fields []http1.Field) [][2]string {
+func pairs(fields []http1.Field, rules *redact.Rules) [][2]string {
 	list := make([][2]string, len(fields))
 	for i, f := range fields {
-		list[i] = [2]string{latin1(f.Name), latin1(f.Value)}
+		name := latin1(f.Name)
+		list[i] = [2]string{name, latin1(rules.Field(name, f.Value))}
 	}
 	return list
 }

@@ -14,6 +14,7 @@ import (
 	"indrik/internal/gateway"
 	"indrik/internal/http1"
 	"indrik/internal/proxyproto"
+	"indrik/internal/redact"
 	"indrik/internal/tlsconf"
 	"indrik/internal/wire"
 )
@@ -28,7 +29,8 @@ type config struct {
 	http              http1.Config
 	http2             http1.Config // for heads that HTTP/2 has bounded already, and whose host is in :authority
 	accessLogFormat   *accesslog.Format
-	maxHead           int // bytes
+	logRedact         *redact.Rules // nil: the logs have everything
+	maxHead           int           // bytes
 	limitConnections  int
 	forwardedAllowIPs networks // of the peers that may say who their clients are
 	proxyProtocol     proxyproto.Mode
@@ -82,7 +84,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 			QueueLimit:           w.QueueLimit,
 			QueueTimeout:         seconds(w.QueueTimeout),
 			Timeout:              seconds(w.Timeout),
-			Slow:                 time.Duration(w.SlowRequestLog * float64(time.Second)),
+			SlowRequestLog:       time.Duration(w.SlowRequestLog * float64(time.Second)),
 			GracefulTimeout:      seconds(w.GracefulTimeout),
 			WorkerConnections:    w.WorkerConnections,
 			Reload:               w.Reload,
@@ -142,6 +144,10 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 		c.accessLogFormat = accesslog.JSON(w.LogFormat == "ecs")
 	} else if c.accessLogFormat, err = accesslog.Compile(w.AccessLogFormat); err != nil {
 		errs = append(errs, fmt.Errorf("access_log_format: %w", err))
+	}
+	if c.logRedact, err = redact.Parse(w.LogRedact); err != nil {
+		errs = append(errs, fmt.Errorf("log_redact: %w", err))
+		c.logRedact, _ = redact.Parse([]string{"query:*", "header:*", "cookie:*"})
 	}
 	if c.proxyProtocol, err = proxyproto.ParseMode(w.ProxyProtocol); err != nil {
 		errs = append(errs, fmt.Errorf("proxy_protocol: %w", err))

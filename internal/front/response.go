@@ -167,7 +167,7 @@ func sizeOf(m *wire.Reply, f *os.File) int64 {
 // logNoFile is called when a file did not come with its message, since this process has
 // too many files open.
 func (ex *exchange) logNoFile() {
-	ex.s.log.Errorf("Error handling request %s %s: %s%s", ex.req.Method, ex.req.Target, unix.EMFILE, ex.idForLog())
+	ex.s.log.Errorf("Error handling request %s %s: %s%s", ex.req.Method, ex.cfg.logRedact.Target(ex.req.Target), unix.EMFILE, ex.idForLog())
 }
 
 // sendPart sends a part of a file as more of the body, and returns its size. It takes f
@@ -242,7 +242,7 @@ func (ex *exchange) complete() {
 // badHead answers for an app whose head cannot be sent. last says that no more of the
 // response comes.
 func (ex *exchange) badHead(err error, last bool) {
-	ex.s.log.Errorf("Error handling request %s %s: %s%s", ex.req.Method, ex.req.Target, err, ex.idForLog())
+	ex.s.log.Errorf("Error handling request %s %s: %s%s", ex.req.Method, ex.cfg.logRedact.Target(ex.req.Target), err, ex.idForLog())
 	// If more of the response comes, it is for nobody.
 	ex.discarded = true
 	ex.writeError(500)

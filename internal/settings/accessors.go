@@ -528,6 +528,13 @@ func (c *Config) AccessLogTimeout() int { return value[int](c, "access_log_timeo
 // line; or ecs, the same with the names of the Elastic Common Schema.
 func (c *Config) LogFormat() string { return value[string](c, "log_format") }
 
+// LogRedact returns the setting log_redact.
+//
+// What the logs have REDACTED in place of: the value of a parameter of the query
+// (query:NAME), of a header field (header:NAME) or of a cookie (cookie:NAME); * as the name
+// means all.
+func (c *Config) LogRedact() []string { return value[[]string](c, "log_redact") }
+
 // SlowRequestLog returns the setting slow_request_log.
 //
 // Log each request that a worker has run for so many seconds, with the place in the code

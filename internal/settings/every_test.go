@@ -23,6 +23,10 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 		address := "127.0.0.1:900" + digit
 		return address, address, address
 	}
+	if s.Name == "log_redact" {
+		rule := "query:" + digit
+		return rule, []any{rule}, []string{rule}
+	}
 	if s.Name == "health_path" {
 		path := "/" + digit
 		return path, path, path

@@ -31,6 +31,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		Keepalive:        c.Keepalive(),
 		AccessLogFormat:  c.frontLogFormat(),
 		LogFormat:        c.LogFormat(),
+		LogRedact:        c.LogRedact(),
 		NoWorkers:        c.Workers() == 0,
 		AccessLogTimeout: c.AccessLogTimeout(),
 		TmpUploadDir:     c.TmpUploadDir(),

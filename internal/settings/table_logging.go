@@ -30,6 +30,12 @@ var loggingSettings = []Setting{
 			"[logging.md](logging.md#json) has the fields. With the latter two `access_log_format` has no effect.",
 	},
 	{
+		Name: "log_redact", Section: sectionLogging, Added: true,
+		Flags: []string{"--log-redact"}, Metavar: "RULE", Kind: KindStrings, Default: []string(nil),
+		Doc: "What the logs have `REDACTED` in place of: the value of a parameter of the query (`query:NAME`), of a header field (`header:NAME`) or of a cookie (`cookie:NAME`); `*` as the name means all. " +
+			"May be given several times, or as a list separated by commas. See [logging.md](logging.md#what-is-not-logged).",
+	},
+	{
 		Name: "slow_request_log", Section: sectionLogging, Added: true,
 		Flags: []string{"--slow-request-log"}, Metavar: "SECONDS", Kind: KindSeconds, Default: 0.0,
 		Doc: "Log each request that a worker has run for so many seconds, with the place in the code where it is then; 0 logs none. " +

@@ -162,7 +162,7 @@ func TestAdditions(t *testing.T) {
 		"tls_min_version": "1.2", "http2_idle_timeout": 75,
 		"asgi_send_after_disconnect": "ignore", "asgi_extensions": []string(nil), "worker_affinity": "none", "forwarded_for": "asgi",
 		"permit_missing_host": false, "permit_non_ascii_target": false,
-		"server_header": "indrik", "log_format": "text", "drain_delay": 0, "health_path": "", "request_id_header": "", "server_timing": false, "slow_request_log": 0.0,
+		"server_header": "indrik", "log_format": "text", "drain_delay": 0, "health_path": "", "request_id_header": "", "server_timing": false, "slow_request_log": 0.0, "log_redact": []string(nil),
 		"admin_bind": "", "admin_allow": []string{"127.0.0.0/8", "::1", "unix"}, "admin_hosts": []string{"localhost"}, "admin_token_file": "", "app_metrics": true,
 		"front_user": nil, "front_group": nil, "worker_no_new_privs": nil,
 	}

@@ -8,6 +8,7 @@ import (
 
 	"indrik/internal/http1"
 	"indrik/internal/listen"
+	"indrik/internal/redact"
 	"indrik/internal/tlsconf"
 )
 
@@ -33,6 +34,9 @@ func (c *Config) together() error {
 	}
 	if path := c.HealthPath(); path != "" && (!strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, "?# %")) {
 		return c.wrong("health_path", errors.New("not a path such as /-/health: it begins with a slash, does not end with one, and has neither a query nor an escape"))
+	}
+	if _, err := redact.Parse(c.LogRedact()); err != nil {
+		return c.wrong("log_redact", err)
 	}
 	if name := c.RequestIDHeader(); name != "" && !mayCarryID(name) {
 		return c.wrong("request_id_header", errors.New("not a name for this, such as X-Request-Id: letters, digits and dashes, and no field that has another meaning"))

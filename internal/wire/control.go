@@ -157,15 +157,16 @@ type Listener struct {
 // FrontConfig is what a front needs of the settings of one generation.
 // Times are in seconds, sizes in bytes; zero means no limit.
 type FrontConfig struct {
-	Timeout          int     `json:"timeout"`
-	SlowRequestLog   float64 `json:"slow_request_log"`
-	GracefulTimeout  int     `json:"graceful_timeout"`
-	Keepalive        int     `json:"keepalive"` // 0: close after each response
-	AccessLogFormat  string  `json:"access_log_format"`
-	LogFormat        string  `json:"log_format"` // text, json or ecs
-	NoWorkers        bool    `json:"no_workers"` // workers is 0: requests are refused while there are none
-	AccessLogTimeout int     `json:"access_log_timeout"`
-	TmpUploadDir     string  `json:"tmp_upload_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
+	Timeout          int      `json:"timeout"`
+	SlowRequestLog   float64  `json:"slow_request_log"`
+	GracefulTimeout  int      `json:"graceful_timeout"`
+	Keepalive        int      `json:"keepalive"` // 0: close after each response
+	AccessLogFormat  string   `json:"access_log_format"`
+	LogRedact        []string `json:"log_redact"`
+	LogFormat        string   `json:"log_format"` // text, json or ecs
+	NoWorkers        bool     `json:"no_workers"` // workers is 0: requests are refused while there are none
+	AccessLogTimeout int      `json:"access_log_timeout"`
+	TmpUploadDir     string   `json:"tmp_upload_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 
 	LimitConnections       int   `json:"limit_connections"` // 0: as many as there are descriptors for
 	LimitRequestBody       int64 `json:"limit_request_body"`

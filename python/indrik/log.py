@@ -36,6 +36,14 @@ def app_traceback(exception: BaseException) -> str:
     return text + hint + "\n" if hint else text
 
 
+def redacted(uri: Optional[str], rules: Optional[Iterable[str]]) -> Optional[str]:
+    """Returns the target of a request as the error log may have it: without its query, if
+    log_redact has a rule about queries."""
+    if uri is None or "?" not in uri or "query:" not in ",".join(rules or ()).lower():
+        return uri
+    return uri.partition("?")[0] + "?REDACTED"
+
+
 def _ours(filename: str) -> bool:
     return filename.startswith(("<indrik>", "<frozen importlib")) or filename.endswith(
         os.path.join("importlib", "__init__.py")

@@ -128,6 +128,7 @@ class Settings(TypedDict, total=False):
     access_log_format: str
     access_log_timeout: int
     log_format: str
+    log_redact: Union[str, Sequence[str]]
     slow_request_log: float
     errorlog: str
     loglevel: str

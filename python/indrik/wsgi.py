@@ -16,7 +16,7 @@ from threading import get_ident
 from time import perf_counter
 
 from . import bodyarena, hookview, timelimit, wire
-from .log import Errors
+from .log import Errors, redacted
 from .protocol import (
     MAX_MESSAGE,
     REPLY_END,
@@ -348,7 +348,8 @@ def _failed(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) 
     elif environ is None:
         worker.log.exception("Error handling request (no URI read)")
     else:
-        worker.log.exception("Error handling request %s %s", environ.get("REQUEST_METHOD"), environ.get("RAW_URI"))
+        uri = redacted(environ.get("RAW_URI"), worker.cfg.get("log_redact"))
+        worker.log.exception("Error handling request %s %s", environ.get("REQUEST_METHOD"), uri)
     if response.done:
         return None
     response.done = True

@@ -104,6 +104,8 @@ TABLE: Tuple[Tuple[str, str, Tuple[str, ...], str, Any], ...] = (
     ("access_log_format", "Logging", ("--access-logformat",), "text", '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'),
     ("access_log_timeout", "Logging", ("--access-log-timeout",), "int", 1),
     ("log_format", "Logging", ("--log-format",), "text", 'text'),
+    ("log_redact", "Logging", ("--log-redact",), "list", []),
+    ("slow_request_log", "Logging", ("--slow-request-log",), "text", 0),
     ("errorlog", "Logging", ("--error-logfile", "--log-file",), "text", '-'),
     ("loglevel", "Logging", ("--log-level",), "text", 'info'),
     ("capture_output", "Logging", ("--capture-output",), "bool", False),
