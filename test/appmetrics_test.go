@@ -1,0 +1,310 @@
+//go:build linux
+
+package test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"indrik/test/harness"
+)
+
+var metricLine = regexp.MustCompile(`(?m)^(\w+(?:\{.*\})?) (\S+)$`)
+
+// metricsOf returns the values of a text of metrics, by their names with labels.
+func metricsOf(t *testing.T, text string) map[string]float64 {
+	t.Helper()
+	values := map[string]float64{}
+	for _, m := range metricLine.FindAllStringSubmatch(text, -1) {
+		v, err := strconv.ParseFloat(m[2], 64)
+		harness.Must(t, err)
+		values[m[1]] = v
+	}
+	return values
+}
+
+// scraped returns what /metrics says.
+func scraped(t *testing.T, admin *harness.Endpoint) map[string]float64 {
+	t.Helper()
+	r, err := admin.Request("GET", "/metrics", "")
+	harness.Must(t, err)
+	if r.Status != 200 {
+		t.Fatalf("/metrics: %v", r)
+	}
+	return metricsOf(t, r.Body)
+}
+
+// expectMetrics waits until /metrics says so: it may say for a second what it said before.
+func expectMetrics(t *testing.T, admin *harness.Endpoint, want map[string]float64) {
+	t.Helper()
+	var got map[string]float64
+	same := func() bool {
+		got = scraped(t, admin)
+		for name, v := range want {
+			if g, found := got[name]; !found || g != v {
+				return false
+			}
+		}
+		return true
+	}
+	if !harness.Within(harness.Patience, same) {
+		t.Fatalf("/metrics has %v, not %v", only(got, "app_"), want)
+	}
+}
+
+// only returns those whose names begin so.
+func only(values map[string]float64, prefix string) map[string]float64 {
+	values = maps.Clone(values)
+	maps.DeleteFunc(values, func(name string, _ float64) bool { return !strings.HasPrefix(name, prefix) })
+	return values
+}
+
+// counted is what /metrics has of the app after n requests for /.
+func counted(n int) map[string]float64 {
+	return map[string]float64{
+		`app_requests_total{path="/"}`: float64(n), `app_sizes_bytes_count`: float64(n), `app_sizes_bytes_sum`: float64(n),
+		`app_sizes_bytes_bucket{le="10"}`: float64(n), `app_sizes_bytes_bucket{le="+Inf"}`: float64(n),
+		`app_work_seconds_count`: float64(n), `app_work_seconds_sum`: float64(n) / 2,
+	}
+}
+
+// gets makes n requests for /, on a connection each.
+func gets(t *testing.T, s *harness.Server, n int) {
+	t.Helper()
+	for range n {
+		if got := s.Get("/"); got != "counted" {
+			t.Fatalf("GET /: %q", got)
+		}
+	}
+}
+
+// metricsDir is the directory in which the app has its metrics, in that of its server.
+func metricsDir(t *testing.T, s *harness.Server) (own, server string) {
+	t.Helper()
+	own = s.Get("/directory")
+	if !strings.Contains(own, "/indrik-metrics-") {
+		t.Fatalf("the app's metrics are in %q", own)
+	}
+	return own, filepath.Dir(own)
+}
+
+func expectNoFile(t *testing.T, path string) {
+	t.Helper()
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", path, err)
+	}
+}
+
+// TestAppMetrics: the values that the app keeps in its workers are added up over all of them,
+// and over those that were killed, recycled or replaced in a reload; nothing is set up for that.
+func TestAppMetrics(t *testing.T) {
+	t.Parallel()
+	python := harness.Venv(t)
+	for name, args := range map[string][]string{
+		"sync":            {"measured.flaskapp:app"},
+		"sync preload":    {"measured.flaskapp:app", "--preload"},
+		"gthread":         {"measured.flaskapp:app", "--threads", "4"},
+		"gevent":          {"measured.flaskapp:app", "--worker-class", "gevent"},
+		"asgi":            {"measured.starletteapp:app"},
+		"asgi preload":    {"measured.starletteapp:app", "--preload"},
+		"gthread preload": {"measured.flaskapp:app", "--threads", "4", "--preload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, admin := withAdmin(t, harness.Options{App: args[0], Args: append(args[1:], "--workers", "3"), Python: python})
+			workers := s.Workers(3)
+			_, server := metricsDir(t, s)
+			gets(t, s, 30)
+			expectMetrics(t, admin, counted(30))
+			// Whoever was killed is alive no more; what it has counted stays.
+			for _, pid := range workers {
+				harness.Kill(t, pid, syscall.SIGKILL)
+				harness.WaitGone(t, pid)
+			}
+			s.Workers(3)
+			gone := counted(30)
+			expectMetrics(t, admin, gone)
+			expectMetrics(t, admin, map[string]float64{`app_requests_total{path="/directory"}`: 1})
+			if alive, found := scraped(t, admin)["app_alive"]; found && alive != 0 {
+				t.Errorf("%v workers are alive that have had a request", alive)
+			}
+			gets(t, s, 10)
+			expectMetrics(t, admin, counted(40))
+			s.Reload(3)
+			gets(t, s, 10)
+			expectMetrics(t, admin, counted(50))
+			own := only(metricsOf(t, s.Get("/own")), "app_requests")
+			if name := `app_requests_total{path="/"}`; own[name] != 50 {
+				t.Errorf("the library's own collector says %v in the app", own)
+			}
+			s.Terminate()
+			expectNoFile(t, server)
+		})
+	}
+}
+
+// TestAppMetricsNeverDecrease: while workers are killed, recycled and replaced under load, no
+// counter that is read meanwhile falls, and in the end they say what the clients say.
+func TestAppMetricsNeverDecrease(t *testing.T) {
+	t.Parallel()
+	s, admin := withAdmin(t, harness.Options{
+		App: "measured.flaskapp:app", Python: harness.Venv(t), Args: []string{"--workers", "3", "--max-requests", "40", "--max-requests-jitter", "20"},
+	})
+	k := s.KeepAliveLoad(3)
+	last := map[string]float64{}
+	look := func() {
+		t.Helper()
+		now := scraped(t, admin)
+		for name, before := range last {
+			if after, found := now[name]; !found || after < before {
+				t.Errorf("%s was %v and is %v", name, before, after)
+			}
+		}
+		last = now
+		maps.DeleteFunc(last, func(name string, _ float64) bool {
+			return !strings.HasPrefix(name, "app_requests") && !strings.HasPrefix(name, "app_sizes") && !strings.HasPrefix(name, "app_work")
+		})
+	}
+	for i := range 12 {
+		k.Progress(100)
+		if i%4 == 3 {
+			s.Reload(3)
+		}
+		look()
+	}
+	tally := k.Finish()
+	if tally.OK < 1200 || tally.Losses() != 0 {
+		t.Errorf("the clients had %v", tally)
+	}
+	var got float64
+	harness.Eventually(t, "the counters say what the clients say", func() bool {
+		got = 0
+		for name, v := range scraped(t, admin) {
+			if strings.HasPrefix(name, "app_requests_total") {
+				got += v
+			}
+		}
+		return got == float64(tally.OK)
+	})
+	s.Terminate()
+}
+
+// TestAppMetricsRecycling: two hundred workers that are recycled leave few files, and all that
+// they have counted.
+func TestAppMetricsRecycling(t *testing.T) {
+	t.Parallel()
+	s, admin := withAdmin(t, harness.Options{
+		App: "measured.flaskapp:app", Python: harness.Venv(t), Args: []string{"--preload", "--workers", "2", "--max-requests", "3"},
+	})
+	dir, _ := metricsDir(t, s)
+	most, requests := 0, 0
+	for s.Log.Count(`Autorestarting worker`) < 200 {
+		gets(t, s, 10)
+		requests += 10
+		files, err := os.ReadDir(dir)
+		harness.Must(t, err)
+		most = max(most, len(files))
+	}
+	t.Logf("at most %d files after %d workers", most, s.Log.Count(`Autorestarting worker`))
+	// Of each type and mode those of living processes, and less than ten of others; twenty of
+	// gauges that each process has for itself.
+	if most > 120 {
+		t.Errorf("there were %d files", most)
+	}
+	expectMetrics(t, admin, counted(requests))
+	each := 0
+	for name := range scraped(t, admin) {
+		if strings.HasPrefix(name, "app_each{") {
+			each++
+		}
+	}
+	if each > 20+3+2 { // ended ones, the spawner, workers, and their successors
+		t.Errorf("there are values of %d processes", each)
+	}
+	s.Terminate()
+}
+
+// TestAppMetricsOfTheOperator: where the library has been given a directory, everything is as
+// its documentation says, and none of it is at the admin address.
+func TestAppMetricsOfTheOperator(t *testing.T) {
+	t.Parallel()
+	const hook = "from prometheus_client import multiprocess\ndef child_exit(server, worker):\n    multiprocess.mark_process_dead(worker.pid)\n"
+	for name, o := range map[string]harness.Options{
+		"environment": {Env: []string{"PROMETHEUS_MULTIPROC_DIR=DIR"}, Conf: hook},
+		"old name":    {Env: []string{"prometheus_multiproc_dir=DIR"}, Conf: hook},
+		"config file": {Conf: "import os\nos.environ['PROMETHEUS_MULTIPROC_DIR'] = 'DIR'\n" + hook},
+		"raw_env":     {Conf: "raw_env = ['PROMETHEUS_MULTIPROC_DIR=DIR']\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := harness.TempDir(t)
+			o.App, o.Python, o.Args = "measured.flaskapp:app", harness.Venv(t), []string{"--workers", "2"}
+			o.Conf = strings.ReplaceAll(o.Conf, "DIR", dir)
+			for i := range o.Env {
+				o.Env[i] = strings.ReplaceAll(o.Env[i], "DIR", dir)
+			}
+			s, admin := withAdmin(t, o)
+			workers := s.Workers(2)
+			gets(t, s, 10)
+			own := metricsOf(t, s.Get("/own"))
+			if own[`app_requests_total{path="/"}`] != 10 {
+				t.Errorf("the app says %v", only(own, "app_"))
+			}
+			for _, pid := range workers {
+				harness.Kill(t, pid, syscall.SIGTERM)
+				harness.WaitGone(t, pid)
+			}
+			s.Workers(2)
+			if strings.Contains(o.Conf, "child_exit") {
+				harness.Eventually(t, "the hook removes what is of living processes", func() bool {
+					left, _ := filepath.Glob(filepath.Join(dir, "gauge_livesum_*.db"))
+					return !slices.ContainsFunc(workers, func(pid int) bool {
+						return slices.Contains(left, filepath.Join(dir, fmt.Sprintf("gauge_livesum_%d.db", pid)))
+					})
+				})
+			}
+			if counters, _ := filepath.Glob(filepath.Join(dir, "counter_*.db")); len(counters) < 1 {
+				t.Errorf("%s has no files any more", dir)
+			}
+			if got := only(scraped(t, admin), "app_"); len(got) != 0 {
+				t.Errorf("/metrics has %v", got)
+			}
+			s.Log.Expect(t, `The app's metrics are not shown at admin_bind: (?i:PROMETHEUS_MULTIPROC_DIR) is set, so they are where that says$`)
+			s.Terminate()
+		})
+	}
+}
+
+// TestAppMetricsOnlyAtTheAdminAddress: without it, and where it is turned off, the library is as
+// it always is.
+func TestAppMetricsOnlyAtTheAdminAddress(t *testing.T) {
+	t.Parallel()
+	python := harness.Venv(t)
+	expect := func(s *harness.Server) {
+		t.Helper()
+		if got := s.Get("/directory"); got != "none" {
+			t.Errorf("the app's metrics are in %q", got)
+		}
+		s.Terminate()
+	}
+	expect(harness.Start(t, harness.Options{App: "measured.flaskapp:app", Python: python}))
+	s, admin := withAdmin(t, harness.Options{App: "measured.flaskapp:app", Python: python, Args: []string{"--no-app-metrics"}})
+	gets(t, s, 1)
+	if got := only(scraped(t, admin), "app_"); len(got) != 0 {
+		t.Errorf("/metrics has %v", got)
+	}
+	expect(s)
+	s, _ = withAdmin(t, harness.Options{
+		App: "measured.flaskapp:app", Python: python, Conf: "import prometheus_client\n",
+	})
+	s.Log.Expect(t, `The app's metrics are not shown at admin_bind: prometheus_client was imported before the app`)
+	expect(s)
+}
