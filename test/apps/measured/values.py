@@ -13,6 +13,7 @@ from prometheus_client import (
     multiprocess,
 )
 
+ALL = Counter("app_all", "All requests.")
 REQUESTS = Counter("app_requests", "Requests.", ["path"])
 SIZES = Histogram("app_sizes_bytes", "Sizes.", buckets=(10, 100))
 WORK = Summary("app_work_seconds", "Work.")
@@ -24,13 +25,15 @@ AT_IMPORT.set(1)
 
 
 def count(path):
-    """Counts a request, and returns what the path asks for."""
-    REQUESTS.labels(path).inc()
-    SIZES.observe(len(path))
-    WORK.observe(0.5)
-    ALIVE.set(1)
-    LATEST.set(os.getpid())
-    EACH.set(1)
+    """Counts a request for /a, and returns what the path of others asks for."""
+    ALL.inc()
+    if path == "/a":
+        REQUESTS.labels(path).inc()
+        SIZES.observe(2)
+        WORK.observe(0.5)
+        ALIVE.set(1)
+        LATEST.set(os.getpid())
+        EACH.set(1)
     if path == "/directory":
         return os.environ.get("PROMETHEUS_MULTIPROC_DIR", "none").encode()
     if path == "/own":  # as the library's documentation has it
