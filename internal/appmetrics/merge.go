@@ -15,7 +15,7 @@ import (
 const (
 	// MaxKeys is how many values of different keys there may be: a histogram has one for each
 	// bucket.
-	MaxKeys = 100_000
+	MaxKeys = 50_000
 	// maxKeyBytes is how large these keys may be together.
 	maxKeyBytes = 16 << 20
 )

@@ -1,9 +1,13 @@
 package front
 
 import (
+	"context"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"indrik/internal/admin"
+	"indrik/internal/appmetrics"
 	"indrik/internal/dispatch"
 	"indrik/internal/gateway"
 	"indrik/internal/metrics"
@@ -26,6 +30,7 @@ func (s *server) newCollector() *metrics.Collector {
 		Usage:  func() dispatch.Usage { return s.queue.Usage(time.Now()) },
 		Ready:  func() bool { return s.readiness().OK },
 		Status: s.wholeStatus,
+		App:    func(ctx context.Context) []*dto.MetricFamily { return appmetrics.Expose(s.appMetrics.gather(ctx)) },
 	})
 }
 

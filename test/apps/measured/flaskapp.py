@@ -5,7 +5,7 @@ from . import values
 app = Flask(__name__)
 
 
-@app.get("/", defaults={"path": ""})
-@app.get("/<path:path>")
+@app.route("/", defaults={"path": ""}, methods=["GET", "POST"])
+@app.route("/<path:path>", methods=["GET", "POST"])
 def serve(path):
-    return Response(values.count(request.path), mimetype="text/plain")
+    return Response(values.count(request.path, request.data), mimetype="text/plain")

@@ -6,7 +6,7 @@ from . import values
 
 
 async def serve(request):
-    return PlainTextResponse(values.count(request.url.path))
+    return PlainTextResponse(values.count(request.url.path, await request.body()))
 
 
-app = Starlette(routes=[Route("/{path:path}", serve)])
+app = Starlette(routes=[Route("/{path:path}", serve, methods=["GET", "POST"])])

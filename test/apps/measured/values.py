@@ -24,7 +24,7 @@ AT_IMPORT = Gauge("app_imports", "Imports of the app.", multiprocess_mode="sum")
 AT_IMPORT.set(1)
 
 
-def count(path):
+def count(path, body):
     """Counts a request for /a, and returns what the path of others asks for."""
     ALL.inc()
     if path == "/a":
@@ -42,4 +42,4 @@ def count(path):
         return generate_latest(registry)
     if path == "/this":
         return generate_latest(REGISTRY)
-    return b"counted"
+    return path.encode() + b"\n" + body  # as the clients of a load check
