@@ -59,7 +59,7 @@ func ReadUsed(r io.ReaderAt) ([]byte, error) {
 		return data[:used], nil
 	}
 	data = make([]byte, used)
-	if n, err = r.ReadAt(data, 0); n < used {
+	if n, _ = r.ReadAt(data, 0); n < used {
 		return nil, fmt.Errorf("it ends after %d of %d bytes", n, used)
 	}
 	return data, nil

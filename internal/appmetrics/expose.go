@@ -28,6 +28,7 @@ func (t Type) exposed() dto.MetricType {
 		return dto.MetricType_HISTOGRAM
 	case Summary:
 		return dto.MetricType_SUMMARY
+	case Gauge:
 	}
 	return dto.MetricType_GAUGE
 }

@@ -127,6 +127,7 @@ func (m *Merger) Add(n Name, data []byte) error {
 func (t *target) add(n Name, rule func(so, next entry) entry, e entry) {
 	s := t.series
 	switch t.part {
+	case leftOut:
 	case isTotal:
 		switch {
 		case s.has:

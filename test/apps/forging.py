@@ -43,10 +43,16 @@ def nonsense():
     write("counter_w203.db", struct.pack("ii", 16 << 20, 0), 16 << 20)
     write("counter_w204.db", struct.pack("iii", 40, 0, 2**31 - 1) + b"x" * 28)
     write("counter_w205.db", b"\0")
-    write("counter_w206.db", content(counter("indrik_forged"), counter("a\\n# TYPE forged counter\\nforged"), ('["[[[', 1)))
+    write(
+        "counter_w206.db",
+        content(counter("indrik_forged"), counter("a\\n# TYPE forged counter\\nforged"), ('["[[[', 1)),
+    )
     write("gauge_all_w207.db", content(('["twice_total", "twice_total", {}, "Help."]', 1)))
     write("counter_w208.db", content(counter("twice", value=7)))
-    write("histogram_w209.db", content(('["h", "h_bucket", {"le": "1"}, ""]', float("nan")), ('["h", "h_sum", {}, ""]', -5)))
+    write(
+        "histogram_w209.db",
+        content(('["h", "h_bucket", {"le": "1"}, ""]', float("nan")), ('["h", "h_sum", {}, ""]', -5)),
+    )
 
 
 def flood():
