@@ -50,7 +50,7 @@ func TestHostileAppMetrics(t *testing.T) {
 			}
 			s, admin, dir := forging(t, args...)
 			front, master := s.Role("front")[0].PID, s.PID()
-			honest := map[string]float64{"honest_total": 3}
+			honest := metricPage{"honest_total": 3}
 			expectMetrics(t, admin, honest)
 			for _, what := range []string{"links", "nonsense", "flood", "lease"} {
 				if got := s.Get("/" + what); got != "done" {
@@ -77,7 +77,7 @@ func TestHostileAppMetrics(t *testing.T) {
 			}
 			began := time.Now()
 			for range 3 {
-				scraped(t, admin)
+				metrics(t, admin)
 			}
 			t.Logf("three scrapes took %s, of %d bytes", time.Since(began), len(page))
 			for _, line := range []string{
@@ -132,7 +132,7 @@ func TestAppMetricsOfAKilledServer(t *testing.T) {
 	}
 	next, _, _ := forging(t)
 	expectNoFile(t, filepath.Dir(dir))
-	expectMetrics(t, admin, map[string]float64{"honest_total": 3})
+	expectMetrics(t, admin, metricPage{"honest_total": 3})
 	running.Terminate()
 	next.Terminate()
 }
@@ -177,7 +177,7 @@ func TestAppMetricsInAnUpgrade(t *testing.T) {
 	}
 	gets(t, s, 10)
 	harness.Eventually(t, "the new server answers", func() bool {
-		return scraped(t, admin)[`app_requests_total{path="/a"}`] <= 20
+		return metrics(t, admin)[`app_requests_total{path="/a"}`] <= 20
 	})
 	harness.Kill(t, u.successor, syscall.SIGTERM)
 	harness.WaitGone(t, u.successor)

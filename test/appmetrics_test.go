@@ -7,9 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,59 +15,16 @@ import (
 	"indrik/test/harness"
 )
 
-var metricLine = regexp.MustCompile(`(?m)^(\w+(?:\{.*\})?) (\S+)$`)
-
-// metricsOf returns the values of a text of metrics, by their names with labels.
-func metricsOf(t *testing.T, text string) map[string]float64 {
-	t.Helper()
-	values := map[string]float64{}
-	for _, m := range metricLine.FindAllStringSubmatch(text, -1) {
-		v, err := strconv.ParseFloat(m[2], 64)
-		harness.Must(t, err)
-		values[m[1]] = v
-	}
-	return values
-}
-
-// scraped returns what /metrics says.
-func scraped(t *testing.T, admin *harness.Endpoint) map[string]float64 {
-	t.Helper()
-	r, err := admin.Request("GET", "/metrics", "")
-	harness.Must(t, err)
-	if r.Status != 200 {
-		t.Fatalf("/metrics: %v", r)
-	}
-	return metricsOf(t, r.Body)
-}
-
-// expectMetrics waits until /metrics says so: it may say for a second what it said before.
-func expectMetrics(t *testing.T, admin *harness.Endpoint, want map[string]float64) {
-	t.Helper()
-	var got map[string]float64
-	same := func() bool {
-		got = scraped(t, admin)
-		for name, v := range want {
-			if g, found := got[name]; !found || g != v {
-				return false
-			}
-		}
-		return true
-	}
-	if !harness.Within(harness.Patience, same) {
-		t.Fatalf("/metrics has %v, not %v", only(got, "app_"), want)
-	}
-}
-
-// only returns those whose names begin so.
-func only(values map[string]float64, prefix string) map[string]float64 {
-	values = maps.Clone(values)
-	maps.DeleteFunc(values, func(name string, _ float64) bool { return !strings.HasPrefix(name, prefix) })
-	return values
+// only returns the values whose names begin so.
+func (p metricPage) only(prefix string) metricPage {
+	p = maps.Clone(p)
+	maps.DeleteFunc(p, func(name string, _ float64) bool { return !strings.HasPrefix(name, prefix) })
+	return p
 }
 
 // counted is what /metrics has of the app after n requests for /a.
-func counted(n int) map[string]float64 {
-	return map[string]float64{
+func counted(n int) metricPage {
+	return metricPage{
 		`app_requests_total{path="/a"}`: float64(n), `app_sizes_bytes_count`: float64(n), `app_sizes_bytes_sum`: float64(2 * n),
 		`app_sizes_bytes_bucket{le="10"}`: float64(n), `app_sizes_bytes_bucket{le="+Inf"}`: float64(n),
 		`app_work_seconds_count`: float64(n), `app_work_seconds_sum`: float64(n) / 2,
@@ -131,13 +86,13 @@ func TestAppMetrics(t *testing.T) {
 			}
 			s.Workers(3)
 			expectMetrics(t, admin, counted(30))
-			expectMetrics(t, admin, map[string]float64{"app_alive": 0})
+			expectMetrics(t, admin, metricPage{"app_alive": 0})
 			gets(t, s, 10)
 			expectMetrics(t, admin, counted(40))
 			s.Reload(3)
 			gets(t, s, 10)
 			expectMetrics(t, admin, counted(50))
-			own := only(metricsOf(t, s.Get("/own")), "app_requests")
+			own := readMetrics(t, s.Get("/own")).only("app_requests")
 			if name := `app_requests_total{path="/a"}`; own[name] != 50 {
 				t.Errorf("the library's own collector says %v in the app", own)
 			}
@@ -154,18 +109,18 @@ func TestAppMetricsNeverDecrease(t *testing.T) {
 	s, admin := withAdmin(t, harness.Options{
 		App: "measured.flaskapp:app", Python: harness.Venv(t), Args: []string{"--workers", "3", "--max-requests", "40", "--max-requests-jitter", "20"},
 	})
-	before := scraped(t, admin)["app_all_total"]
+	before := metrics(t, admin)["app_all_total"]
 	k := s.KeepAliveLoad(3)
-	last := map[string]float64{}
+	last := metricPage{}
 	look := func() {
 		t.Helper()
-		now := scraped(t, admin)
+		now := metrics(t, admin)
 		for name, before := range last {
 			if after, found := now[name]; !found || after < before {
 				t.Errorf("%s was %v and is %v", name, before, after)
 			}
 		}
-		last = only(now, "app_all")
+		last = now.only("app_all")
 	}
 	for i := range 12 {
 		k.Progress(100)
@@ -178,7 +133,7 @@ func TestAppMetricsNeverDecrease(t *testing.T) {
 	if tally.OK < 1200 || tally.Losses() != 0 {
 		t.Errorf("the clients had %v", tally)
 	}
-	expectMetrics(t, admin, map[string]float64{"app_all_total": before + float64(tally.OK)})
+	expectMetrics(t, admin, metricPage{"app_all_total": before + float64(tally.OK)})
 	s.Terminate()
 }
 
@@ -206,7 +161,7 @@ func TestAppMetricsRecycling(t *testing.T) {
 	}
 	expectMetrics(t, admin, counted(requests))
 	each := 0
-	for name := range scraped(t, admin) {
+	for name := range metrics(t, admin) {
 		if strings.HasPrefix(name, "app_each{") {
 			each++
 		}
@@ -239,9 +194,9 @@ func TestAppMetricsOfTheOperator(t *testing.T) {
 			s, admin := withAdmin(t, o)
 			workers := s.Workers(2)
 			gets(t, s, 10)
-			own := metricsOf(t, s.Get("/own"))
+			own := readMetrics(t, s.Get("/own"))
 			if own[`app_requests_total{path="/a"}`] != 10 {
-				t.Errorf("the app says %v", only(own, "app_"))
+				t.Errorf("the app says %v", own.only("app_"))
 			}
 			for _, pid := range workers {
 				harness.Kill(t, pid, syscall.SIGTERM)
@@ -259,7 +214,7 @@ func TestAppMetricsOfTheOperator(t *testing.T) {
 			if counters, _ := filepath.Glob(filepath.Join(dir, "counter_*.db")); len(counters) < 1 {
 				t.Errorf("%s has no files any more", dir)
 			}
-			if got := only(scraped(t, admin), "app_"); len(got) != 0 {
+			if got := metrics(t, admin).only("app_"); len(got) != 0 {
 				t.Errorf("/metrics has %v", got)
 			}
 			s.Log.Expect(t, `The app's metrics are not shown at admin_bind: (?i:PROMETHEUS_MULTIPROC_DIR) is set, so they are where that says$`)
@@ -283,7 +238,7 @@ func TestAppMetricsOnlyAtTheAdminAddress(t *testing.T) {
 	expect(harness.Start(t, harness.Options{App: "measured.flaskapp:app", Python: python}))
 	s, admin := withAdmin(t, harness.Options{App: "measured.flaskapp:app", Python: python, Args: []string{"--no-app-metrics"}})
 	gets(t, s, 1)
-	if got := only(scraped(t, admin), "app_"); len(got) != 0 {
+	if got := metrics(t, admin).only("app_"); len(got) != 0 {
 		t.Errorf("/metrics has %v", got)
 	}
 	expect(s)

@@ -31,8 +31,14 @@ func metrics(t testing.TB, admin *harness.Endpoint) metricPage {
 	if r.Status != 200 || !strings.HasPrefix(r.Get("Content-Type"), "text/plain; version=0.0.4") {
 		t.Fatalf("metrics: %v", r)
 	}
+	return readMetrics(t, r.Body)
+}
+
+// readMetrics returns what a page says.
+func readMetrics(t testing.TB, text string) metricPage {
+	t.Helper()
 	page := metricPage{}
-	for _, m := range metricLine.FindAllStringSubmatch(r.Body, -1) {
+	for _, m := range metricLine.FindAllStringSubmatch(text, -1) {
 		value, err := strconv.ParseFloat(m[2], 64)
 		if err != nil || math.IsNaN(value) {
 			t.Fatalf("%q is no metric", m[0])
