@@ -26,14 +26,15 @@ func TestKubernetesManifest(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(harness.Repository, "deploy", "kubernetes", "deployment.yaml"))
 	harness.Must(t, err)
 	manifest := string(text)
-	port := harness.FreePort(t)
+	port, admin := harness.FreePort(t), harness.FreePort(t)
 	env := []string{"KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443"}
 	for _, m := range regexp.MustCompile(`- name: (INDRIK_\w+)\n +value: "(.*)"\n`).FindAllStringSubmatch(manifest, -1) {
-		env = append(env, m[1]+"="+strings.ReplaceAll(m[2], "0.0.0.0:8000", fmt.Sprintf("127.0.0.1:%d", port)))
+		value := strings.ReplaceAll(m[2], "0.0.0.0:8000", fmt.Sprintf("127.0.0.1:%d", port))
+		env = append(env, m[1]+"="+strings.ReplaceAll(value, "0.0.0.0:9000", fmt.Sprintf("0.0.0.0:%d", admin)))
 	}
 	probes := regexp.MustCompile(`(\w+)Probe:\n +httpGet:\n +path: (\S+)\n +port: http\n`).FindAllStringSubmatch(manifest, -1)
 	grace := regexp.MustCompile(`terminationGracePeriodSeconds: (\d+)`).FindStringSubmatch(manifest)
-	if len(env) != 7 || len(probes) != 3 || grace == nil {
+	if len(env) != 9 || len(probes) != 3 || grace == nil {
 		t.Fatalf("the manifest has the variables %q, the probes %q", env, probes)
 	}
 	s := harness.Launch(t, harness.Options{App: "hello:app", Env: env, Bind: []string{}})
@@ -44,6 +45,9 @@ func TestKubernetesManifest(t *testing.T) {
 		r, err := s.Request("GET", path, "")
 		harness.Must(t, err)
 		return r.Status
+	}
+	if r, err := harness.EndpointAt(t, admin).Request("GET", "/metrics", ""); err != nil || r.Status != 403 {
+		t.Errorf("metrics, for an address that no pod has: %v, %v", r, err)
 	}
 	ready := ""
 	for _, p := range probes {

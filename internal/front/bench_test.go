@@ -15,8 +15,16 @@ import (
 // BenchmarkHello is a small response over keep-alive connections, by workers
 // that do nothing but answer. The allocations are those of both sides; the
 // client's and the workers' loops make none.
-func BenchmarkHello(b *testing.B) {
+func BenchmarkHello(b *testing.B) { benchmarkHello(b, newRig(b, 0)) }
+
+// BenchmarkHelloWithMetrics is the same with an admin address.
+func BenchmarkHelloWithMetrics(b *testing.B) {
 	r := newRig(b, 0)
+	r.s.beginMetrics()
+	benchmarkHello(b, r)
+}
+
+func benchmarkHello(b *testing.B, r *rig) {
 	r.listen()
 	g := r.generation(1, testConfig())
 	for range 2 {

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func TestStrict(t *testing.T) {
 		more   []string
 	}{
 		"minimal": {minimal, nil},
-		"whole":   {whole, []string{"configmap.yaml", "horizontalpodautoscaler.yaml"}},
+		"whole":   {whole, []string{"configmap.yaml", "horizontalpodautoscaler.yaml", "podmonitor.yaml"}},
 		"keda":    {withKEDA, []string{"scaledobject.yaml"}},
 	} {
 		want := slices.Sorted(slices.Values(append(slices.Clone(usual), c.more...)))
@@ -63,6 +64,11 @@ func TestRefused(t *testing.T) {
 		{"image: {repository: a, digest: b}", "digest"},
 		{minimal + "autoscaling: {enabled: true}\nkeda: {enabled: true, triggers: [{type: cpu}]}", "autoscaling.enabled and keda.enabled"},
 		{minimal + "keda: {enabled: true}", "keda.triggers"},
+		{minimal + "keda: {enabled: true, prometheus: {serverAddress: \"http://a\"}}", "metrics.enabled"},
+		{minimal + "autoscaling: {enabled: true, targetBusy: 50}", "metrics.enabled"},
+		{minimal + "autoscaling: {enabled: true, targetCPU: 0}", "nothing to scale by"},
+		{minimal + "metrics: {podMonitor: {enabled: true}}", "metrics.enabled"},
+		{minimal + "metrics: {port: 70000}", "port"},
 		{minimal + "settings: {drain_delay: soon}", "drain_delay"},
 		{minimal + "settings: {health_path: health}", "health_path"},
 		{minimal + "settings: {graceful-timeout: 5}", "graceful-timeout"},
@@ -220,7 +226,66 @@ func TestScaled(t *testing.T) {
 		t.Errorf("the autoscaler: %v", h)
 	}
 	k := get[*scaledObject](t, objects(t, withKEDA), "scaledobject.yaml").Spec
-	if k.ScaleTargetRef.Name != release || len(k.Triggers) != 1 || k.Triggers[0].Type != "cpu" {
+	if k.ScaleTargetRef.Name != release || len(k.Triggers) != 2 {
 		t.Errorf("the scaled object: %v", k)
+	}
+	both := get[*scaledObject](t, objects(t, withKEDA+"  triggers: [{type: cpu, metricType: Utilization, metadata: {value: \"70\"}}]\n"), "scaledobject.yaml").Spec
+	if len(both.Triggers) != 3 || both.Triggers[2].Type != "cpu" {
+		t.Errorf("the scaled object: %v", both)
+	}
+}
+
+// TestMetrics: the pods have an address for Prometheus, which only pods of the cluster reach, and
+// which the service does not have; what reads the metrics asks for some that there are.
+func TestMetrics(t *testing.T) {
+	all := objects(t, whole)
+	d := get[*appsv1.Deployment](t, all, "deployment.yaml")
+	c := d.Spec.Template.Spec.Containers[0]
+	if v := variables(c); v["INDRIK_ADMIN_BIND"] != "0.0.0.0:9000" || !strings.Contains(v["INDRIK_ADMIN_ALLOW"], "10.0.0.0/8") {
+		t.Errorf("variables %v", v)
+	}
+	if len(c.Ports) != 2 || c.Ports[1].Name != "metrics" || c.Ports[1].ContainerPort != 9000 {
+		t.Errorf("ports %v", c.Ports)
+	}
+	if ports := get[*corev1.Service](t, all, "service.yaml").Spec.Ports; len(ports) != 1 {
+		t.Errorf("the service has %v", ports)
+	}
+	ingress := get[*networkingv1.NetworkPolicy](t, all, "networkpolicy.yaml").Spec.Ingress
+	if len(ingress) != 2 || ingress[1].Ports[0].Port.StrVal != "metrics" || len(ingress[1].From) != 1 || ingress[1].From[0].NamespaceSelector == nil {
+		t.Errorf("the policy lets in: %v", ingress)
+	}
+	m := get[*podMonitor](t, all, "podmonitor.yaml")
+	if e := m.Spec.Endpoints; len(e) != 1 || e[0].Port != "metrics" || e[0].Path != "/metrics" || m.Labels["release"] != "prometheus" ||
+		len(e[0].Relabelings) != 1 || e[0].Relabelings[0].Replacement != "indrik" {
+		t.Errorf("the monitor: %v", m)
+	}
+	if s := m.Spec.Selector.MatchLabels; len(s) == 0 || !labels.SelectorFromSet(s).Matches(labels.Set(d.Spec.Template.Labels)) {
+		t.Errorf("the monitor looks for %v", s)
+	}
+	_, _, c = deployment(t, minimal)
+	if _, is := variables(c)["INDRIK_ADMIN_BIND"]; is || len(c.Ports) != 1 {
+		t.Errorf("without metrics there are %v and %v", c.Env, c.Ports)
+	}
+
+	metrics := get[*autoscalingv2.HorizontalPodAutoscaler](t, all, "horizontalpodautoscaler.yaml").Spec.Metrics
+	if len(metrics) != 2 || metrics[1].Pods == nil || metrics[1].Pods.Metric.Name != "indrik_busy_ratio" || metrics[1].Pods.Target.AverageValue.MilliValue() != 600 {
+		t.Errorf("the autoscaler goes by %v", metrics)
+	}
+	known := read(t, "docs", "observe.md")
+	triggers := get[*scaledObject](t, objects(t, withKEDA), "scaledobject.yaml").Spec.Triggers
+	for i, threshold := range []string{"0.1", "0.7"} {
+		trigger := triggers[i]
+		if trigger.Type != "prometheus" || trigger.MetricType != "Value" || trigger.Metadata["threshold"] != threshold {
+			t.Errorf("trigger %v", trigger)
+		}
+		query := trigger.Metadata["query"]
+		if !strings.Contains(query, `namespace="default", pod=~"shop-.*"`) {
+			t.Errorf("it does not ask for the pods: %s", query)
+		}
+		for _, name := range regexp.MustCompile(`indrik_\w+`).FindAllString(query, -1) {
+			if !strings.Contains(known, "| `"+strings.TrimSuffix(name, "_bucket")+"` |") {
+				t.Errorf("there is no metric %s", name)
+			}
+		}
 	}
 }

@@ -55,7 +55,8 @@ envFrom: [{secretRef: {name: shop}}]
 serviceAccountName: shop
 service: {type: LoadBalancer, annotations: {a: b}}
 resources: {requests: {cpu: 1}, limits: {memory: 1Gi}}
-autoscaling: {enabled: true}
+autoscaling: {enabled: true, targetBusy: 60}
+metrics: {enabled: true, podMonitor: {enabled: true, labels: {release: prometheus}}}
 networkPolicy:
   from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress}}}]
   egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 5432}]}]
@@ -69,12 +70,10 @@ volumeMounts: [{name: tls, mountPath: /etc/tls}]
 `
 
 const withKEDA = minimal + `
+metrics: {enabled: true}
 keda:
   enabled: true
-  triggers:
-    - type: cpu
-      metricType: Utilization
-      metadata: {value: "70"}
+  prometheus: {serverAddress: "http://prometheus.monitoring:9090"}
 `
 
 // values parses values as a file of them has them.
@@ -136,6 +135,26 @@ type scaledObject struct {
 	} `json:"spec"`
 }
 
+// A podMonitor is the part of the PodMonitor of the Prometheus operator that the chart uses.
+type podMonitor struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Selector  metav1.LabelSelector `json:"selector"`
+		Endpoints []struct {
+			Port        string `json:"port"`
+			Path        string `json:"path"`
+			Interval    string `json:"interval"`
+			Relabelings []struct {
+				TargetLabel string `json:"targetLabel"`
+				Replacement string `json:"replacement"`
+			} `json:"relabelings"`
+		} `json:"podMetricsEndpoints"`
+	} `json:"spec"`
+}
+
+func (p *podMonitor) DeepCopyObject() runtime.Object { c := *p; return &c }
+
 func (s *scaledObject) DeepCopyObject() runtime.Object { c := *s; return &c }
 
 // decoder refuses fields that a type does not have, also by the case of a letter, and fields
@@ -151,6 +170,8 @@ var decoder = func() runtime.Decoder {
 	}
 	keda := schema.GroupVersion{Group: "keda.sh", Version: "v1alpha1"}
 	scheme.AddKnownTypeWithName(keda.WithKind("ScaledObject"), &scaledObject{})
+	operator := schema.GroupVersion{Group: "monitoring.coreos.com", Version: "v1"}
+	scheme.AddKnownTypeWithName(operator.WithKind("PodMonitor"), &podMonitor{})
 	return json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme, json.SerializerOptions{Yaml: true, Strict: true})
 }()
 

@@ -14,15 +14,19 @@ var update = flag.Bool("update", false, "write deploy/kubernetes anew")
 // ofHelm are the lines that only an object of Helm's has, and where a template comes from.
 var ofHelm = regexp.MustCompile(`(?m)^ *(app\.kubernetes\.io/managed-by|helm\.sh/chart): .*\n`)
 
-// TestManifests: the manifests without Helm are what the chart makes of its defaults, so that
-// what the other tests check of the chart holds for them. `go test -run TestManifests -update`
+// withMetrics are the values of the manifests without Helm, of which some need the metrics.
+const withMetrics = minimal + "metrics: {enabled: true}\n"
+
+// TestManifests: the manifests without Helm are what the chart makes of its defaults with
+// metrics, so that what the other tests check of the chart holds for them. `go test -run TestManifests -update`
 // writes them.
 func TestManifests(t *testing.T) {
 	dir := filepath.Join(repository, "deploy", "kubernetes")
 	all := map[string]string{}
 	for name, text := range map[string]string{
-		"deployment.yaml": minimal, "service.yaml": minimal, "poddisruptionbudget.yaml": minimal, "networkpolicy.yaml": minimal,
-		"horizontalpodautoscaler.yaml": minimal + "autoscaling: {enabled: true}", "scaledobject.yaml": withKEDA,
+		"deployment.yaml": withMetrics, "service.yaml": withMetrics, "poddisruptionbudget.yaml": withMetrics, "networkpolicy.yaml": withMetrics,
+		"podmonitor.yaml":              minimal + "metrics: {enabled: true, podMonitor: {enabled: true}}",
+		"horizontalpodautoscaler.yaml": withMetrics + "autoscaling: {enabled: true, targetBusy: 70}", "scaledobject.yaml": withKEDA,
 	} {
 		files, err := render(t, text)
 		if err != nil {
