@@ -86,6 +86,99 @@ func TestHealthWithoutWorkers(t *testing.T) {
 	s.Terminate()
 }
 
+// TestReadyWhileBusy: a server that has more requests than it can run is ready, by its health
+// path and by its admin address.
+func TestReadyWhileBusy(t *testing.T) {
+	t.Parallel()
+	s, admin := withAdmin(t, harness.Options{App: "gated:app", Args: []string{"--health-path", "/-/health", "--queue-limit", "4"}})
+	m := inFlight(s)
+	var waiting []*harness.Pending
+	for range 10 {
+		waiting = append(waiting, s.Begin("/"))
+	}
+	s.Log.Expect(t, `Overload: \d+ requests answered 503`)
+	for range 20 {
+		if r, err := admin.Request("GET", "/readyz", ""); err != nil || r.Status != 200 {
+			t.Fatalf("at the admin address: %v, %v", r, err)
+		}
+		if r, err := s.Request("GET", "/-/health/readyz", ""); err != nil || r.Status != 200 {
+			t.Fatalf("by the health path: %v, %v", r, err)
+		}
+	}
+	m.run.Release()
+	m.flight.Expect(200)
+	for _, p := range waiting {
+		p.Wait()
+	}
+	s.Terminate()
+}
+
+// TestReadyWithEnoughWorkers: when more than half of the workers are gone the server is not
+// ready, until they are back. To get more workers is no reason not to be.
+func TestReadyWithEnoughWorkers(t *testing.T) {
+	t.Parallel()
+	s, admin := withAdmin(t, harness.Options{
+		App: "webapp:app", Args: []string{"--workers", "4", "--health-path", "/h"},
+		Files: map[string]string{"webapp.py": versioned("1")},
+	})
+	ready := func() (bool, string) {
+		t.Helper()
+		r, err := admin.Request("GET", "/readyz", "")
+		harness.Must(t, err)
+		h, err := s.Request("GET", "/h/readyz", "")
+		harness.Must(t, err)
+		if (r.Status == 200) != strings.Contains(r.Body, `"ok":true`) {
+			t.Errorf("%v", r)
+		}
+		return r.Status == 200 && h.Status == 200, r.Body
+	}
+	if ok, why := ready(); !ok {
+		t.Errorf("with all workers: %s", why)
+	}
+	s.WriteFile("webapp.py", "import time\ntime.sleep(1000)\n") // no worker gets ready any more
+	workers := s.Workers(4)
+	for _, pid := range workers[:2] {
+		harness.Kill(t, pid, syscall.SIGKILL)
+	}
+	harness.Eventually(t, "half of the workers are enough", func() bool {
+		ok, why := ready()
+		return ok && strings.Contains(why, `"workers":2`)
+	})
+	harness.Kill(t, workers[2], syscall.SIGKILL)
+	harness.Eventually(t, "fewer are not", func() bool {
+		ok, why := ready()
+		return !ok && strings.Contains(why, `"reason":"1 of the workers are ready, and it takes 2"`)
+	})
+	harness.Kill(t, workers[3], syscall.SIGKILL)
+	harness.Eventually(t, "none is not", func() bool {
+		ok, why := ready()
+		return !ok && strings.Contains(why, `"reason":"no worker is ready"`)
+	})
+	s.WriteFile("webapp.py", versioned("2"))
+	for _, pid := range s.Workers(4) {
+		harness.Kill(t, pid, syscall.SIGKILL)
+	}
+	harness.Eventually(t, "they are back", func() bool { ok, _ := ready(); return ok })
+
+	s.Terminate()
+}
+
+// TestReadyWhileItGrows: workers that are yet to start are no reason not to be ready.
+func TestReadyWhileItGrows(t *testing.T) {
+	t.Parallel()
+	s, admin := withAdmin(t, harness.Options{
+		App: "webapp:app", Args: []string{"--control-socket", "srv.ctl"}, Files: map[string]string{"webapp.py": versioned("1")},
+	})
+	s.WriteFile("webapp.py", "import time\ntime.sleep(1000)\n")
+	indrik(t, s, "scale", "8", "--timeout", "500ms")
+	s.Workers(8)
+	if r, err := admin.Request("GET", "/readyz", ""); err != nil || r.Status != 200 || !strings.Contains(r.Body, `"workers":1`) {
+		t.Errorf("%v, %v", r, err)
+	}
+	s.Signal(syscall.SIGINT)
+	s.ExpectExit(0)
+}
+
 // TestHealthPathIsChecked: what is no path is an error that says so.
 func TestHealthPathIsChecked(t *testing.T) {
 	t.Parallel()

@@ -66,6 +66,8 @@ type Queue struct {
 	gate reloadGate
 	// +checklocks:mu
 	homes homes
+	// +checklocks:mu
+	probes []func(Load) // see Probe
 }
 
 // NewQueue returns the queue of a front, whose number distinguishes it from other fronts
@@ -147,6 +149,9 @@ func (q *Queue) isFullLocked(s *Settings) bool {
 // pumpLocked hands over what workers may have.
 // +checklocks:q.mu
 func (q *Queue) pumpLocked() {
+	if len(q.probes) > 0 {
+		q.answerProbesLocked()
+	}
 	for i := 0; i < len(q.waiting) && !q.gate.holds(q.waiting[i].check); {
 		j := q.waiting[i]
 		g, w, waits := q.takerLocked(j)
@@ -418,38 +423,6 @@ func (q *Queue) IsStreaming(j *Job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return j.stage == handedOver && j.assigned != nil && j.answered
-}
-
-// A Load is what a queue has to do, and for whom, at one time.
-type Load struct {
-	Waiting     int  // requests in this process
-	InFlight    int  // requests with workers, and in the queues of generations
-	Standing    int  // of these, those that wait for their clients
-	Generations int  // that are not forgotten
-	Workers     int  // that have not ended
-	Ready       int  // of these, those that get requests
-	Slots       int  // of the ready ones, except those of multiplexed workers
-	HasServed   bool // a worker has ever been ready
-}
-
-// Load returns the load now.
-func (q *Queue) Load() Load {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	l := Load{
-		Waiting: len(q.waiting), InFlight: len(q.inFlight), Generations: len(q.gens), Workers: len(q.workers),
-		HasServed: q.served > 0,
-	}
-	for _, g := range q.gens {
-		l.Slots += g.slots
-	}
-	for _, w := range q.workers {
-		l.Standing += w.standing
-		if w.active {
-			l.Ready++
-		}
-	}
-	return l
 }
 
 // progress is the state at the master's last question.

@@ -163,6 +163,8 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 	case wire.TypePing:
 		s.mu.Lock() // if this is never unlocked, nothing works, and there must be no answer
 		defer s.mu.Unlock()
+	case wire.TypeLeast:
+		s.readiness.least.Store(int32(min(max(0, m.Least), 1<<20)))
 	case wire.TypeAnswer:
 		return s.questions.answered(m, files)
 	case wire.TypeAdmin:

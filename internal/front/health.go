@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
@@ -25,7 +29,7 @@ func (s *server) health(question string) (h health, known bool) {
 	case "livez":
 		h = health{OK: true, Workers: s.queue.Load().Ready}
 	case "readyz":
-		h = s.readiness()
+		h = s.isReady()
 	case "startupz":
 		load := s.queue.Load()
 		h.Workers, h.OK = load.Ready, load.HasServed
@@ -76,15 +80,68 @@ func (s *server) answerHealth(ex *exchange) bool {
 	return true
 }
 
-// readiness returns whether connections should come to this server: there are workers, and
-// the server is not about to end. It may be busy.
-func (s *server) readiness() health {
-	h := health{Workers: s.queue.Load().Ready}
+// probePatience is how long the queue has to come to a probe. It takes microseconds.
+const probePatience = time.Second
+
+// A readiness is what is known of how ready the server is, besides what the queue says.
+type readiness struct {
+	least atomic.Int32 // workers that have to be ready, as the master says
+
+	mu sync.Mutex
+	// +checklocks:mu
+	probe *queueProbe // that is on its way; nil: none
+}
+
+// A queueProbe is an entry in the queue, for all who ask for the readiness meanwhile.
+type queueProbe struct {
+	done chan struct{}
+	load dispatch.Load
+}
+
+// ask returns the load of the queue once that has come to an entry, and reports whether it
+// has in time.
+func (r *readiness) ask(q *dispatch.Queue) (dispatch.Load, bool) {
+	r.mu.Lock()
+	p := r.probe
+	if p == nil {
+		p = &queueProbe{done: make(chan struct{})}
+		r.probe = p
+		go q.Probe(func(l dispatch.Load) {
+			r.mu.Lock()
+			r.probe = nil
+			r.mu.Unlock()
+			p.load = l
+			close(p.done)
+		})
+	}
+	r.mu.Unlock()
+	late := time.NewTimer(probePatience)
+	defer late.Stop()
+	select {
+	case <-p.done:
+		return p.load, true
+	case <-late.C:
+		return dispatch.Load{}, false
+	}
+}
+
+// isReady returns whether connections should come to this server: the queue works, enough
+// workers take from it, and the server is not about to end. It may be busy.
+func (s *server) isReady() health {
+	load, ok := s.readiness.ask(s.queue)
+	h := health{Workers: load.Ready}
+	least := max(1, int(s.readiness.least.Load()))
 	switch {
+	case !ok:
+		h.Reason = fmt.Sprintf("the queue has not come to a probe within %s", probePatience)
 	case s.isDeparting() || s.isDraining():
 		h.Reason = "the server is leaving"
-	case h.Workers == 0:
+	case load.Ready == 0:
 		h.Reason = "no worker is ready"
+	case load.Able == 0:
+		h.Reason = "the queue of the workers is broken"
+	case load.Able < least:
+		h.Reason = fmt.Sprintf("%d of the workers are ready, and it takes %d", load.Able, least)
 	default:
 		h.OK = true
 	}

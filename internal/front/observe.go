@@ -28,7 +28,7 @@ func (s *server) newCollector() *metrics.Collector {
 	return metrics.NewCollector(s.recorder, metrics.Sources{
 		Front:  s.status,
 		Usage:  func() dispatch.Usage { return s.queue.Usage(time.Now()) },
-		Ready:  func() bool { return s.readiness().OK },
+		Ready:  func() bool { return s.isReady().OK },
 		Status: s.wholeStatus,
 		App:    func(ctx context.Context) []*dto.MetricFamily { return appmetrics.Expose(s.appMetrics.gather(ctx)) },
 	})

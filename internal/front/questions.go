@@ -37,9 +37,13 @@ type questions struct {
 	// +checklocks:mu
 	next *statusQuestion // that is yet to be asked; nil: none
 
-	turn sync.Mutex // of the status question that is being asked
-	// +checklocks:turn
-	after time.Time // the next one is asked then
+	turn chan time.Time // holds when the next status may be asked for, unless one is being
+}
+
+func newQuestions(send func(wire.FromFront)) *questions {
+	q := &questions{send: send, waiting: map[int]chan<- masterAnswer{}, turn: make(chan time.Time, 1)}
+	q.turn <- time.Time{}
+	return q
 }
 
 // A masterAnswer is what the master says.
@@ -101,7 +105,7 @@ type statusQuestion struct {
 // statusDocument returns the status of the whole server now, as JSON, which the caller must
 // not change. The form is a [status.Status].
 func (s *server) statusDocument(ctx context.Context) ([]byte, error) {
-	q := &s.questions
+	q := s.questions
 	q.mu.Lock()
 	question := q.next
 	if question == nil {
@@ -134,10 +138,8 @@ func (s *server) wholeStatus(ctx context.Context) (*status.Status, error) {
 // askStatus asks the master for a status when it is time: one at a time, with pauses in
 // proportion to what they cost.
 func (s *server) askStatus(question *statusQuestion) {
-	q := &s.questions
-	q.turn.Lock()
-	defer q.turn.Unlock()
-	time.Sleep(time.Until(q.after))
+	q := s.questions
+	time.Sleep(time.Until(<-q.turn))
 	q.mu.Lock()
 	q.next = nil // whoever asks from now on gets a later status
 	q.mu.Unlock()
@@ -147,7 +149,7 @@ func (s *server) askStatus(question *statusQuestion) {
 	begun := time.Now()
 	a, err := q.ask(ctx, wire.FromFront{Type: wire.TypeStatus, Status: encodeStatus(s.status())})
 	took := time.Since(begun)
-	q.after = begun.Add(min(statusPause, max(10*time.Millisecond, statusShare*took)))
+	q.turn <- begun.Add(min(statusPause, max(10*time.Millisecond, statusShare*took)))
 	switch {
 	case err != nil:
 		question.err = err

@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"indrik/internal/errlog"
@@ -17,53 +18,49 @@ import (
 // in a file; who asks later gets a later one.
 func TestStatusOfTheServer(t *testing.T) {
 	t.Parallel()
-	var asked atomic.Int32
-	hold := make(chan bool)
-	var s *server
-	s = newServer(errlog.New(os.Stderr), 0, func(m wire.FromFront) {
-		n := asked.Add(1)
-		go func() {
-			<-hold
-			document, err := json.Marshal(map[string]any{"target": n, "app": strings.Repeat("x", 200<<10)})
+	synctest.Test(t, func(t *testing.T) {
+		var asked []int
+		s := newServer(errlog.New(os.Stderr), 0, func(m wire.FromFront) { asked = append(asked, m.Ask) })
+		answer := func(target int) {
+			document, err := json.Marshal(map[string]any{"target": target, "app": strings.Repeat("x", 200<<10)})
 			if err != nil {
-				t.Error(err)
+				t.Fatal(err)
 			}
 			file, err := wire.ConstantFile("document", document)
 			if err != nil {
-				t.Error(err)
+				t.Fatal(err)
 			}
-			s.carryOut(wire.ToFront{Type: wire.TypeAnswer, Ask: m.Ask, Answer: &wire.Answer{}}, []*os.File{file})
-		}()
-	})
-	targets := make(chan int, 8)
-	ask := func() {
-		whole, err := s.wholeStatus(t.Context())
-		if err != nil || len(whole.App) != 200<<10 {
-			t.Errorf("%v, %v", whole, err)
-			return
+			s.carryOut(wire.ToFront{Type: wire.TypeAnswer, Ask: asked[len(asked)-1], Answer: &wire.Answer{}}, []*os.File{file})
 		}
-		targets <- whole.Target
-	}
-	go ask()
-	for asked.Load() == 0 { // it is on its way
-		time.Sleep(time.Millisecond)
-	}
-	for range 5 {
+		answers := make(chan int, 6)
+		ask := func() {
+			whole, err := s.wholeStatus(t.Context())
+			if err != nil || len(whole.App) != 200<<10 {
+				t.Errorf("%v, %v", whole, err)
+				return
+			}
+			answers <- whole.Target
+		}
 		go ask()
-	}
-	hold <- true
-	if n := <-targets; n != 1 {
-		t.Errorf("the first one gets answer %d", n)
-	}
-	hold <- true
-	for range 5 {
-		if n := <-targets; n != 2 {
-			t.Errorf("a later one gets answer %d", n)
+		synctest.Wait()
+		for range 5 {
+			go ask()
+			synctest.Wait()
 		}
-	}
-	if n := asked.Load(); n != 2 {
-		t.Errorf("the master was asked %d times", n)
-	}
+		answer(1)
+		time.Sleep(statusPause)
+		synctest.Wait()
+		answer(2)
+		synctest.Wait()
+		close(answers)
+		var got []int
+		for n := range answers {
+			got = append(got, n)
+		}
+		if want := []int{1, 2, 2, 2, 2, 2}; !slices.Equal(got, want) || len(asked) != 2 {
+			t.Errorf("the answers are %v, to %d questions", got, len(asked))
+		}
+	})
 }
 
 // A master that refuses, or does not answer, is told of; answers to nobody are dropped.
@@ -86,7 +83,8 @@ func TestQuestionsWithoutAnAnswer(t *testing.T) {
 	if n := len(s.questions.waiting); n > 0 {
 		t.Errorf("%d questions wait", n)
 	}
-	for _, m := range []wire.ToFront{{Ask: 1, Answer: &wire.Answer{}}, {Ask: 99}} {
-		s.carryOut(m, nil)
+	s.carryOut(wire.ToFront{Type: wire.TypeAnswer, Ask: 99, Answer: &wire.Answer{}}, nil)
+	if err := s.do(wire.ToFront{Type: wire.TypeAnswer, Ask: 1}, nil); err == nil {
+		t.Error("an answer that says nothing is taken")
 	}
 }

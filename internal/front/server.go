@@ -32,7 +32,8 @@ type server struct {
 	sinks      *sinks.Sinks
 	accessLog  accessLog
 	admin      adminAddress
-	questions  questions
+	questions  *questions
+	readiness  readiness
 	appMetrics *appMetrics
 	recorder   *metrics.Recorder
 	gatherer   *metrics.Collector
@@ -94,7 +95,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.queue = dispatch.NewQueue(host{log, send}, number)
 	s.capacity = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)
-	s.questions = questions{send: send, waiting: map[int]chan<- masterAnswer{}}
+	s.questions = newQuestions(send)
 	s.appMetrics = newAppMetrics(log, send)
 	s.gatherer = s.newCollector()
 	s.admin.view = s.newView()

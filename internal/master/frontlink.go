@@ -39,6 +39,7 @@ type frontProcess struct {
 	last     int // the number of the last call
 
 	nextStatus time.Time // before that it gets none
+	least      int       // that it was told last
 	commands   int       // that it waits for
 }
 

@@ -109,6 +109,7 @@ func (m *Master) run() int {
 		}
 		m.control.settle()
 		m.tellAdmin()
+		m.tellLeast()
 	}
 	return m.ending.code
 }

@@ -33,6 +33,7 @@ type pool struct {
 	lastAge   int
 	target    int // how many workers there should be
 	told      int // the target that nworkers_changed heard of last, −1: none
+	reached   int // the target that all workers were ready for last
 	kills     int // with SIGKILL, so far
 	counted   int // how many there are, when that was logged last
 	respawn   backoff

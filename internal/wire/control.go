@@ -25,6 +25,7 @@ const (
 	TypeStatus     = "status" // also front → master
 	TypeAdmin      = "admin"  // also between the masters of an upgrade
 	TypeAnswer     = "answer"
+	TypeLeast      = "least"
 	TypeTrace      = "trace"
 	TypeAppMetrics = "app_metrics" // also front → master
 	TypeCondense   = "condense"
@@ -128,6 +129,7 @@ type ToFront struct {
 	More       bool         `json:"more,omitempty"`  // another message goes on with these
 	Admin      *Admin       `json:"admin,omitempty"` // nil: nothing is answered at an admin address
 	Ask        int          `json:"ask,omitempty"`
+	Least      int          `json:"least,omitempty"`
 	Answer     *Answer      `json:"answer,omitempty"`
 }
 

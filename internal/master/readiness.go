@@ -1,0 +1,23 @@
+package master
+
+import "indrik/internal/wire"
+
+// leastReady returns how many workers have to be ready for the server to be: half of those
+// that there should be. Where there are to be more than before that is so once they are there:
+// to be made larger, or to start, is no reason not to be ready.
+func (p *pool) leastReady() int {
+	if p.countServing() >= p.target {
+		p.reached = p.target
+	}
+	return max(1, min(p.reached, p.target)/2)
+}
+
+// tellLeast tells the front how many workers have to be ready. The loop calls it after each
+// event.
+func (m *Master) tellLeast() {
+	f, least := m.front.current, m.pool.leastReady()
+	if f != nil && f.least != least {
+		f.least = least
+		m.front.send(wire.ToFront{Type: wire.TypeLeast, Least: least})
+	}
+}
