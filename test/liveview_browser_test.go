@@ -4,6 +4,7 @@ package test
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -392,3 +393,16 @@ const contrasts = `(() => {
   }
   return [...new Set(bad)].join(' ');
 })()`
+
+// What the scripts of the page compute, by Node's test runner; `go test ./internal/liveview`
+// runs this, too, where there is Node.
+func TestAllLiveViewScripts(t *testing.T) {
+	t.Parallel()
+	node := harness.NeedsProgram(t, "node")
+	dir := harness.Repository + "/internal/liveview"
+	tests, err := filepath.Glob(dir + "/testdata/*.test.js")
+	harness.Must(t, err)
+	if out := harness.Output(t, dir, nil, append([]string{node, "--test"}, tests...)...); !strings.Contains(out, "fail 0") {
+		t.Error(out)
+	}
+}

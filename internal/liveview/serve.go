@@ -55,9 +55,6 @@ var files = func() map[string]asset {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// writeTimeout is how long a viewer may take for what is sent at once.
-const writeTimeout = 10 * time.Second
-
 // ServeHTTP answers a request for the page, for one of its files, or for the events.
 func (v *View) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
@@ -126,7 +123,7 @@ func (v *View) serveEvents(w http.ResponseWriter, r *http.Request) {
 			}
 			// Not every ResponseWriter has deadlines; where there are none, whoever serves it
 			// bounds the time.
-			_ = out.SetWriteDeadline(time.Now().Add(writeTimeout))
+			_ = out.SetWriteDeadline(time.Now().Add(v.patience))
 			if _, err := w.Write(message); err != nil {
 				return
 			}

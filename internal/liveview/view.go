@@ -24,8 +24,10 @@ const (
 	// maxStatus is the size in bytes of the largest status that is sent to viewers.
 	maxStatus = 1 << 20
 
-	// backlog is how many messages a viewer may be behind.
-	backlog = 8
+	// backlog is how many messages a viewer may be behind, and writeTimeout how long it may take
+	// for one.
+	backlog      = 8
+	writeTimeout = 10 * time.Second
 )
 
 // A Source is what a view shows. Its functions may be called by several goroutines.
@@ -45,8 +47,9 @@ type Source struct {
 
 // A View serves the page and its events. Run must run for there to be any.
 type View struct {
-	source Source
-	came   chan struct{} // there is a viewer who has no status yet
+	source   Source
+	patience time.Duration // writeTimeout
+	came     chan struct{} // there is a viewer who has no status yet
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -66,7 +69,7 @@ type viewer struct {
 
 // New makes a view of a source.
 func New(source Source) *View {
-	return &View{source: source, came: make(chan struct{}, 1), viewers: map[*viewer]struct{}{}}
+	return &View{source: source, patience: writeTimeout, came: make(chan struct{}, 1), viewers: map[*viewer]struct{}{}}
 }
 
 // Run takes samples and sends them until ctx ends, which ends all streams as well.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -249,6 +250,43 @@ func TestStream(t *testing.T) {
 		v.mu.Lock()
 		watched = len(v.viewers) > 0
 		v.mu.Unlock()
+	}
+}
+
+// A viewer who reads nothing is dropped, however much there is to send.
+func TestViewersWhoDoNotRead(t *testing.T) {
+	t.Parallel()
+	source := (&played{}).source()
+	source.Status = func(context.Context) ([]byte, error) {
+		return []byte(`"` + strings.Repeat("x", maxStatus-2) + `"`), nil
+	}
+	v := New(source)
+	v.patience = 50 * time.Millisecond
+	go v.Run(t.Context())
+	server := httptest.NewUnstartedServer(v)
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+		return ctx
+	}
+	server.Start()
+	defer server.Close()
+	c, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("GET /events HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	for _, there := range []bool{true, false} {
+		for watched := !there; watched != there; time.Sleep(time.Millisecond) {
+			v.mu.Lock()
+			watched = len(v.viewers) > 0
+			v.mu.Unlock()
+		}
 	}
 }
 

@@ -58,7 +58,9 @@ function optional(field, shown) {
 function prepare() {
   const dialog = byId('dialog');
   byId('dialog-cancel').addEventListener('click', () => dialog.close());
-  dialog.addEventListener('close', () => { byId('dialog-token').value = ''; });
+  dialog.addEventListener('close', () => { // which comes later: it may be open again by then
+    if (!dialog.open) byId('dialog-token').value = '';
+  });
   dialog.querySelector('form').addEventListener('submit', (event) => {
     event.preventDefault();
     token ||= byId('dialog-token').value;
