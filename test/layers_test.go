@@ -17,10 +17,12 @@ var layers = map[string][]string{
 	"cmd/indrik": {"internal/cli"},
 
 	"internal/cli": {
-		"internal/control", "internal/exitcode", "internal/front", "internal/gateway", "internal/listen", "internal/master", "internal/oslayer", "internal/pyfind",
+		"internal/control", "internal/exitcode", "internal/front", "internal/gateway", "internal/listen", "internal/master", "internal/migrate", "internal/oslayer", "internal/pyfind",
 		"internal/settings", "internal/status", "internal/top", "internal/version", "internal/wire",
 	},
-	"internal/top": {"internal/status"},
+	"internal/top":             {"internal/status"},
+	"internal/migrate":         {"internal/settings", "internal/shlex", "internal/status"},
+	"internal/migrate/gendocs": {"internal/migrate"},
 	"internal/master": {
 		"internal/appmetrics",
 		"internal/capacity", "internal/codewatch", "internal/control", "internal/errlog", "internal/exitcode", "internal/gateway", "internal/listen", "internal/notify",

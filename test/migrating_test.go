@@ -63,7 +63,9 @@ func TestMigratingCommands(t *testing.T) {
 	doc := migratingDoc(t)
 	var lines []string
 	for _, m := range regexp.MustCompile(`(?m)^\s+indrik (.*)$|^ExecStart=\S*/indrik (.*)$`).FindAllStringSubmatch(doc, -1) {
-		lines = append(lines, m[1]+m[2])
+		if !strings.HasPrefix(m[1], "migrate ") { // TestMigrate has them
+			lines = append(lines, m[1]+m[2])
+		}
 	}
 	for _, m := range regexp.MustCompile("`indrik ([^`]*)`").FindAllStringSubmatch(doc, -1) {
 		lines = append(lines, strings.Trim(m[1], "'"))

@@ -25,7 +25,7 @@ type subcommand struct {
 	run func(ctx context.Context, c *call) error
 }
 
-// runs are what the sub-commands do, except for healthcheck, which needs no control socket.
+// runs are what the sub-commands do, except for those that need no control socket.
 var runs = map[string]func(ctx context.Context, c *call) error{
 	"status": showStatus, "top": showTop, "reload": reload, "reopen": reopen, "scale": scale, "worker": killWorker,
 	"trace": trace, "upgrade": upgrade, "drain": drain, "rollback": rollback, "stop": stop,

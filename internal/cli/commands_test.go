@@ -11,7 +11,7 @@ func TestSubcommandsAreThere(t *testing.T) {
 	listed := map[string]bool{}
 	for _, s := range settings.Subcommands {
 		listed[s.Name] = true
-		if s.Name != "healthcheck" && runs[s.Name] == nil {
+		if withoutServer[s.Name] == nil && runs[s.Name] == nil {
 			t.Errorf("%s does nothing", s.Name)
 		}
 	}

@@ -40,8 +40,10 @@ func Main() int {
 		return front.Main(os.NewFile(controlFD, "control"), os.NewFile(dumpFD, "stacks"))
 	}
 	// The word alone: healthcheck:app is an app.
-	if len(os.Args) > 1 && os.Args[1] == "healthcheck" {
-		return healthcheck(os.Args[2:], os.Environ(), os.Stdout, os.Stderr)
+	if len(os.Args) > 1 {
+		if run := withoutServer[os.Args[1]]; run != nil {
+			return run(os.Args[2:], os.Environ(), os.Stdout, os.Stderr)
+		}
 	}
 	if s := subcommandOf(os.Args); s != nil {
 		return s.command(os.Args[2:], os.Environ(), os.Stdout, os.Stderr)

@@ -23,4 +23,5 @@ var Subcommands = []Subcommand{
 	{"rollback", "", "end the new server of an upgrade, and wait until the old one serves alone"},
 	{"stop", "[--quick]", "end the server, and wait until it has; --quick does not finish requests"},
 	{"healthcheck", "[OPTIONS]", "ask the server on this machine whether it is ready"},
+	{"migrate", "[--command] FILE|COMMAND", "print the configuration for what starts another server"},
 }
