@@ -92,6 +92,16 @@ func (q *Queue) TakeBack(j *Job) bool {
 	return true
 }
 
+// A revocation says where a revoked request is.
+type revocation struct {
+	first uint32  // the id of the first request in its message
+	w     *worker // the multiplexed worker that it was given to, nil if it went to the queue
+}
+
+// maxAwaited is how many revocations may be in the ring of a worker that must stay there: with
+// one place less than the ring has, the next one always finds a place.
+const maxAwaited = wire.MaxRevoked - 1
+
 // revokeLocked takes requests back that wait in the kernel. A moment later thenLocked gets
 // those that no slot had claimed, and none will; a claimed one goes on.
 // +checklocks:q.mu
@@ -100,11 +110,11 @@ func (q *Queue) revokeLocked(g *generation, jobs []*Job, thenLocked func(free []
 	var revoked []*Job
 	for _, j := range jobs {
 		// A revocation must stay in the ring until the slot has seen it.
-		if j.answered || j.isBegun(claimed) || len(g.revoked) >= wire.MaxRevoked {
+		if j.answered || j.isBegun(claimed) || len(g.revoked) >= maxAwaited {
 			continue
 		}
 		q.forbidLocked(j)
-		g.revoked[j.id] = j.first
+		g.revoked[j.id] = revocation{j.first, j.assigned}
 		revoked = append(revoked, j)
 	}
 	if len(revoked) == 0 {

@@ -34,25 +34,25 @@ type generation struct {
 	settings    *Settings // of config
 	send        *os.File  // the end that is written to
 	sendRaw     syscall.RawConn
-	sendFD      uintptr           // of send; it is closed under the mutex only
-	receive     *os.File          // the workers' end
-	slots       int               // of active workers
-	leaving     int               // slots of workers that were active
-	workers     int               // that have not ended
-	active      int               // workers that read the queue
-	inFlight    int               // of the requests given to the queue
-	shared      int               // of inFlight: those in messages that had several
-	multiplexed []*worker         // active ones, which get their requests themselves
-	turn        int               // which of these is asked first
-	answered    int               // since the last scan
-	quick       int               // requests answered in prefetchTime, as of that scan
-	revoked     map[uint32]uint32 // requests revoked, and not refused by a slot yet: by id, the first of the message
-	taken       map[uint32]bool   // messages that were taken out of the queue and not claimed: the first id of each
-	broken      bool              // the queue is of no use any more
-	blocked     bool              // the kernel takes no more; pumpWhenWritableLocked waits until it does
-	awaited     bool              // a goroutine waits for that
-	slow        int               // slow requests, lately
-	slowAt      time.Time         // when the last was seen
+	sendFD      uintptr               // of send; it is closed under the mutex only
+	receive     *os.File              // the workers' end
+	slots       int                   // of active workers
+	leaving     int                   // slots of workers that were active
+	workers     int                   // that have not ended
+	active      int                   // workers that read the queue
+	inFlight    int                   // of the requests given to the queue
+	shared      int                   // of inFlight: those in messages that had several
+	multiplexed []*worker             // active ones, which get their requests themselves
+	turn        int                   // which of these is asked first
+	answered    int                   // since the last scan
+	quick       int                   // requests answered in prefetchTime, as of that scan
+	revoked     map[uint32]revocation // requests revoked, and not refused by a slot yet, by id
+	taken       map[uint32]bool       // messages that were taken out of the queue and not claimed: the first id of each
+	broken      bool                  // the queue is of no use any more
+	blocked     bool                  // the kernel takes no more; pumpWhenWritableLocked waits until it does
+	awaited     bool                  // a goroutine waits for that
+	slow        int                   // slow requests, lately
+	slowAt      time.Time             // when the last was seen
 }
 
 // AddGeneration takes a generation, and both ends of its queue, over. It is the newest.
@@ -65,7 +65,7 @@ func (q *Queue) AddGeneration(number int, cfg Config, send, receive *os.File) er
 	}
 	g := &generation{
 		number: number, config: cfg, settings: cfg.Dispatch(), send: send, sendRaw: raw, receive: receive,
-		revoked: map[uint32]uint32{}, taken: map[uint32]bool{},
+		revoked: map[uint32]revocation{}, taken: map[uint32]bool{},
 	}
 	_ = raw.Control(func(fd uintptr) { g.sendFD = fd })
 	g.settings.Arena = wire.NewArena()

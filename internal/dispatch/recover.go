@@ -76,6 +76,7 @@ func (q *Queue) buryLocked(w *worker) (lost []*Job) {
 		for _, j := range begun {
 			q.removeLocked(j)
 		}
+		w.gen.dropRevocationsOf(w)
 		q.requeueLocked(unbegun...)
 		return begun
 	}
@@ -93,6 +94,10 @@ func (q *Queue) buryLocked(w *worker) (lost []*Job) {
 		q.probeQueueLocked(w.gen)
 	}
 	q.recoverLocked(w.gen)
+	if !q.hasHandsLocked(w.gen) && len(w.gen.revoked) > 0 {
+		q.requeueLocked(q.readBackLocked(w.gen)...)
+		w.gen.dropRevocationsOf(nil) // nobody has any of it
+	}
 	if w.leaving {
 		w.gen.leaving -= len(w.slots)
 	}
@@ -171,11 +176,32 @@ func (q *Queue) reachedLocked(w *worker, index int) []*Job {
 // dropRevocationsBehind forgets what was revoked of the message that a dead slot had
 // begun: it will refuse nothing any more.
 func (g *generation) dropRevocationsBehind(claimed uint32) {
-	for id, first := range g.revoked {
-		if first <= claimed && claimed < id && id < first+maxBatch {
+	for id, r := range g.revoked {
+		if r.w == nil && r.first <= claimed && claimed < id && id < r.first+maxBatch {
 			delete(g.revoked, id)
 		}
 	}
+}
+
+// dropRevocationsOf forgets what was revoked of what a worker has that is dead, or, with nil,
+// of what slots had taken that are all dead.
+func (g *generation) dropRevocationsOf(w *worker) {
+	for id, r := range g.revoked {
+		if r.w == w {
+			delete(g.revoked, id)
+		}
+	}
+}
+
+// hasHandsLocked reports whether a worker lives that reads the queue of g.
+// +checklocks:q.mu
+func (q *Queue) hasHandsLocked(g *generation) bool {
+	for _, w := range q.workers {
+		if w.gen == g && !w.dead && !w.multiplexed.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // recoverLocked gives the requests of a generation to other workers that a dead one may

@@ -293,3 +293,93 @@ func crashUnderLoad(t *testing.T, together bool) {
 	}
 	eventually(t, "nothing is in flight", func() bool { l := r.q.Load(); return l.InFlight == 0 && l.Waiting == 0 })
 }
+
+// A request that is taken back twice, since it has waited too long and its client leaves at that
+// moment, takes no room in the ring of revocations from another one.
+func TestRevokedTwice(t *testing.T) {
+	stepped(t, &Settings{QueueTimeout: time.Second}, func(r *rig, g *fakeGeneration) {
+		w := r.worker(g, 1, wire.KindASGI)
+		var late []*call
+		for range wire.MaxRevoked - 2 {
+			late = append(late, r.get(g, "/late"))
+		}
+		time.Sleep(500 * time.Millisecond)
+		first, second := r.get(g, "/first"), r.get(g, "/second")
+		for len(r.q.gens[0].revoked) == 0 {
+			time.Sleep(100 * time.Microsecond)
+		}
+		r.q.CancelByClient(&late[0].Job)
+		r.q.CancelByClient(&first.Job)
+		r.q.CancelByClient(&second.Job)
+		time.Sleep(2 * revocationDelay)
+		r.expectAllRefused(w, len(late)+2)
+	})
+}
+
+// expectAllRefused has a multiplexed worker read so many requests, and begin none of them that
+// was taken back.
+func (r *rig) expectAllRefused(w *fakeWorker, count int) {
+	r.t.Helper()
+	for range count {
+		e := w.event(wire.EventRequest)
+		_, revoked := w.r.q.gens[0].revoked[e.id]
+		if begun := w.Claim(0, e.id); begun && revoked {
+			r.t.Errorf("%s is begun although it was taken back", e.path)
+		} else if !begun {
+			w.Say(0, wiretest.Refused(e.id))
+			w.deliver(0)
+		}
+	}
+}
+
+// The revocations of a worker that has died are not waited for: they would use up the room
+// for those of others.
+func TestRevocationsOfDeadWorkers(t *testing.T) {
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		for range 3 {
+			w := r.worker(g, 1, wire.KindASGI)
+			var calls []*call
+			for range wire.MaxRevoked / 2 {
+				calls = append(calls, r.get(g, "/left"))
+			}
+			time.Sleep(time.Millisecond)
+			for _, c := range calls {
+				r.q.CancelByClient(&c.Job)
+			}
+			time.Sleep(2 * revocationDelay)
+			w.kill()
+			w.deliverAll()
+		}
+		if n := len(r.q.gens[0].revoked); n != 0 {
+			t.Errorf("%d revocations are awaited", n)
+		}
+		w := r.worker(g, 1, wire.KindASGI)
+		c := r.get(g, "/left")
+		time.Sleep(time.Millisecond)
+		r.q.CancelByClient(&c.Job)
+		time.Sleep(2 * revocationDelay)
+		if w.Claim(0, w.event(wire.EventRequest).id) {
+			t.Error("a request is begun whose client has left")
+		}
+	})
+}
+
+// The same of a worker that reads the queue, and has died with a message in its hand.
+func TestRevocationsOfDeadHands(t *testing.T) {
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		for range wire.MaxRevoked + 1 {
+			w := r.worker(g, 1, wire.KindSync)
+			c := r.get(g, "/left")
+			if _, ok := w.receive(0); !ok {
+				t.Fatal("no request came")
+			}
+			r.q.CancelByClient(&c.Job)
+			time.Sleep(2 * revocationDelay)
+			w.kill()
+			w.deliverAll()
+		}
+		if n := len(r.q.gens[0].revoked); n != 0 {
+			t.Errorf("%d revocations are awaited", n)
+		}
+	})
+}

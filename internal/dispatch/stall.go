@@ -75,23 +75,25 @@ func (q *Queue) findStallsOfLocked(g *generation, now time.Time, held []heldRepl
 		}
 		for i, sl := range w.slots {
 			p := &sl.probe
-			var claimed uint32
-			j := q.claimedByLocked(w, i)
-			if j != nil {
-				claimed = j.id
+			// The claimed one may be over; the others of its message need not be.
+			var claimed, first uint32
+			if j := q.claimedByLocked(w, i); j != nil {
+				claimed, first = j.id, j.first
+			} else if reached := q.reachedLocked(w, i); len(reached) > 0 {
+				claimed, first = w.board.Claimed(i), reached[0].first
 			}
 			if claimed != p.claimed {
 				*p = stallProbe{claimed: claimed, journal: p.journal[:0]}
 				continue
 			}
-			if j == nil {
+			if claimed == 0 {
 				continue // it has nothing to do
 			}
 			p.stalled++
 			switch {
 			case p.stalled == 1:
 				p.journal = w.board.AppendJournal(p.journal[:0], i)
-				q.reassignBehindLocked(g, j)
+				q.reassignBehindLocked(g, first, claimed)
 			case len(p.journal) > 0 && sl.hasCaughtUp():
 				// All of it was there by then: a processor does not hold back
 				// a store for that long. What the slot has sent comes first.
@@ -106,12 +108,13 @@ func (q *Queue) findStallsOfLocked(g *generation, now time.Time, held []heldRepl
 	return held
 }
 
-// reassignBehindLocked gives the requests behind one in its message to other slots.
+// reassignBehindLocked gives the requests behind one in its message, which has the first id, to
+// other slots.
 // +checklocks:q.mu
-func (q *Queue) reassignBehindLocked(g *generation, stalled *Job) {
+func (q *Queue) reassignBehindLocked(g *generation, first, stalled uint32) {
 	var behind []*Job
-	for id := stalled.id + 1; id < stalled.first+maxBatch; id++ {
-		if j := q.inFlight[id]; j != nil && j.gen == g && j.first == stalled.first {
+	for id := stalled + 1; id < first+maxBatch; id++ {
+		if j := q.inFlight[id]; j != nil && j.gen == g && j.first == first {
 			behind = append(behind, j)
 		}
 	}

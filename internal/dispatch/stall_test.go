@@ -3,7 +3,9 @@ package dispatch
 import (
 	"fmt"
 	"testing"
+	"time"
 
+	"indrik/internal/wire"
 	"indrik/internal/wire/wiretest"
 )
 
@@ -67,5 +69,40 @@ func TestStalledSlot(t *testing.T) {
 		r.q.mu.Lock()
 		defer r.q.mu.Unlock()
 		return !r.q.gens[0].isSlow()
+	})
+}
+
+// A slot that is stalled at a request which is over, since it was taken back, holds no reply to
+// one before it.
+func TestStalledAtARequestThatIsOver(t *testing.T) {
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w, calls, qs := r.batch(g, 3)
+		r.q.CancelByClient(&calls[1].Job)
+		w.Claim(0, qs[0].id)
+		time.Sleep(2 * revocationDelay)
+		w.SetJournal(0, echo(qs[0]))
+		if w.Claim(0, qs[1].id) {
+			t.Error("a request may be run whose client has left")
+		}
+		other := r.worker(g, 1, wire.KindSync)
+		time.Sleep(6 * probeStallsEvery) // it does not come to refuse it
+		calls[0].expect(200, "/0")
+		q := other.take(0)
+		if q.path != "/2" {
+			t.Errorf("%s is given to another worker", q.path)
+		}
+		other.Say(0, echo(q))
+		other.deliver(0)
+		calls[2].expect(200, "/2")
+		// What it says at last is late.
+		w.Say(0, append(echo(qs[0]), wiretest.Refused(qs[1].id)...))
+		w.SetJournal(0, nil)
+		w.deliver(0)
+		if w.Claim(0, qs[2].id) {
+			t.Error("a request is run twice")
+		}
+		w.Say(0, wiretest.Refused(qs[2].id))
+		w.deliver(0)
+		r.expectHonest()
 	})
 }

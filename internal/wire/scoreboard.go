@@ -111,11 +111,17 @@ func MapScoreboard(f *os.File) (*Scoreboard, error) {
 //
 // A revocation that it would replace, and that is awaited, is written again, and so on; Revoke
 // returns how many were written. It writes the last one first, so that each that is awaited is
-// in the ring at any time.
+// in the ring at any time, as long as there are fewer than MaxRevoked. One that is in the ring
+// already is not written again.
 func (b *Scoreboard) Revoke(id uint32, awaited func(id uint32) bool) (written int) {
 	n := b.w.at(scoreboardRevocations).Load()
 	entry := func(i int) *atomic.Uint64 {
 		return b.w.at(scoreboardRevocationRing + int((n+uint64(i))%MaxRevoked))
+	}
+	for i := range MaxRevoked {
+		if uint32(entry(i).Load()) == id {
+			return 0
+		}
 	}
 	last := 0
 	for last < MaxRevoked-1 && awaited(uint32(entry(last).Load())) {
