@@ -96,15 +96,15 @@ func requests(kind, method string, status int) string {
 	return fmt.Sprintf(`indrik_http_requests_total{kind=%q,method=%q,status="%d"}`, kind, method, status)
 }
 
-// measured starts a server with an app that metrics can be predicted of, with workers of each
+// answering starts a server with an app that metrics can be predicted of, with workers of each
 // kind.
-func measured(t *testing.T, test func(t *testing.T, s *harness.Server, admin *harness.Endpoint), args ...string) {
+func answering(t *testing.T, test func(t *testing.T, s *harness.Server, admin *harness.Endpoint), args ...string) {
 	harness.ForEachKind(t, func(t *testing.T, k harness.Kind) {
-		s, admin := withAdmin(t, k.Options(t, "measured:app", args...))
+		s, admin := withAdmin(t, k.Options(t, "answering:app", args...))
 		test(t, s, admin)
 	})
 	t.Run("asgi", func(t *testing.T) {
-		s, admin := withAdmin(t, harness.Options{App: "measured:asgi", Args: append([]string{"-k", "asgi"}, args...)})
+		s, admin := withAdmin(t, harness.Options{App: "answering:asgi", Args: append([]string{"-k", "asgi"}, args...)})
 		test(t, s, admin)
 	})
 }
@@ -113,7 +113,7 @@ func measured(t *testing.T, test func(t *testing.T, s *harness.Server, admin *ha
 // changes nothing of that.
 func TestMetricsAddUp(t *testing.T) {
 	t.Parallel()
-	measured(t, func(t *testing.T, s *harness.Server, admin *harness.Endpoint) {
+	answering(t, func(t *testing.T, s *harness.Server, admin *harness.Endpoint) {
 		probes := metrics(t, admin).sum("indrik_http_requests_total", "") // of the harness
 		c := s.Client()
 		defer c.Close()
@@ -222,7 +222,7 @@ func TestMetricsOfAReplacedFront(t *testing.T) {
 // use.
 func TestMetricsOfWaiting(t *testing.T) {
 	t.Parallel()
-	s, admin := withAdmin(t, harness.Options{App: "measured:app", Args: []string{"--workers", "2", "--queue-limit", "1"}, Gates: []string{"a", "b"}})
+	s, admin := withAdmin(t, harness.Options{App: "answering:app", Args: []string{"--workers", "2", "--queue-limit", "1"}, Gates: []string{"a", "b"}})
 	a, b := s.Begin("/gate/a"), s.Begin("/gate/b")
 	s.Gates["a"].Entered()
 	s.Gates["b"].Entered()
@@ -286,6 +286,111 @@ func TestMetricsOfTimeouts(t *testing.T) {
 	s.Terminate()
 }
 
+// TestMetricsOfLeavingClients: a request whose client leaves while it waits is cancelled; one that
+// runs is answered, to nobody.
+func TestMetricsOfLeavingClients(t *testing.T) {
+	t.Parallel()
+	s, admin := withAdmin(t, harness.Options{App: "answering:app", Gates: []string{"a"}})
+	running := s.Client()
+	running.Send(t, harness.FormatRequest("GET", "/gate/a", ""))
+	s.Gates["a"].Entered()
+	var waiting []*harness.Client
+	for range 3 {
+		c := s.Client()
+		c.Send(t, harness.FormatRequest("GET", "/404", ""))
+		waiting = append(waiting, c)
+	}
+	expectMetrics(t, admin, metricPage{"indrik_http_requests_in_flight": 4, "indrik_queue_length": 3})
+	for _, c := range append(waiting, running) {
+		c.Close()
+	}
+	expectMetrics(t, admin, metricPage{"indrik_http_requests_cancelled_total": 3, "indrik_http_requests_in_flight": 1})
+	s.Gates["a"].Release()
+	page := expectMetrics(t, admin, metricPage{"indrik_http_requests_in_flight": 0, "indrik_http_requests_cancelled_total": 3})
+	if n := page.sum("indrik_http_requests_total", "404"); n != 0 {
+		t.Errorf("%v of the cancelled ones were answered", n)
+	}
+	s.Terminate()
+}
+
+// TestMetricsOfRefusedClients: what is turned away before the dispatcher sees it, and clients that
+// are too slow in each phase.
+func TestMetricsOfRefusedClients(t *testing.T) {
+	t.Parallel()
+	s, admin := withAdmin(t, harness.Options{App: "answering:app", Args: []string{
+		"--limit-client-connections", "3", "--body-timeout", "1", "--forwarded-allow-ips", "10.0.0.1",
+	}})
+	opened := metrics(t, admin)["indrik_connections_opened_total"]
+	slow := s.Client()
+	defer slow.Close()
+	slow.Send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+	idle := []*harness.Client{s.Client(), s.Client()}
+	for _, c := range idle {
+		defer c.Close()
+		c.Do(t, "GET", "/", "")
+	}
+	for range 2 {
+		c := s.Client()
+		if r := c.Receive(t, "GET"); r.Status != 503 {
+			t.Errorf("%v", r)
+		}
+		c.Close()
+	}
+	if r := slow.Receive(t, "POST"); r.Status != 408 {
+		t.Errorf("%v", r)
+	}
+	expectMetrics(t, admin, metricPage{
+		`indrik_refusals_total{reason="client_connections"}`: 2, `indrik_timeouts_total{cause="body"}`: 1, requests("http1", "POST", 408): 1,
+		`indrik_connections{state="idle"}`: 2, "indrik_connections_opened_total": opened + 3,
+	})
+	s.Terminate()
+}
+
+// TestMetricsOfABlockedLoop: a loop that does not turn is busy, and late.
+func TestMetricsOfABlockedLoop(t *testing.T) {
+	t.Parallel()
+	s, admin := withAdmin(t, harness.Options{App: "blocked:app", Args: []string{"-k", "asgi"}, Gates: []string{"a"}, Files: map[string]string{
+		"blocked.py": `import gate
+
+async def app(scope, receive, send):
+    if scope["path"] == "/block":
+        gate.wait("a")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"done"})
+`,
+	}})
+	s.Get("/")
+	page := metrics(t, admin)
+	blocked := s.Begin("/block")
+	s.Gates["a"].Entered()
+	harness.Eventually(t, "the loop is seen to be late", func() bool {
+		return metrics(t, admin)[`indrik_worker_loop_lag_seconds{worker="0"}`] > 2
+	})
+	now := metrics(t, admin)
+	used := now["indrik_busy_seconds_total"] - page["indrik_busy_seconds_total"]
+	capacity := now["indrik_capacity_seconds_total"] - page["indrik_capacity_seconds_total"]
+	if used < 1 || used > capacity {
+		t.Errorf("%v s of %v s were used", used, capacity)
+	}
+	s.Gates["a"].Release()
+	if r, err := blocked.Wait(); err != nil || r.Status != 200 {
+		t.Errorf("%v, %v", r, err)
+	}
+	s.Terminate()
+}
+
+// TestNoMetrics: without an admin address there are none, on no path.
+func TestNoMetrics(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Options{App: "answering:app", Args: []string{"--health-path", "/-/health"}})
+	for _, path := range []string{"/metrics", "/-/health/metrics"} {
+		if got := s.Get(path); strings.Contains(got, "indrik") {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	s.Terminate()
+}
+
 // TestMetricsOfKinds: HTTP/2 and WebSocket have kinds of their own.
 func TestMetricsOfKinds(t *testing.T) {
 	t.Parallel()
@@ -317,7 +422,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	if len(want) < 40 {
 		t.Fatalf("docs/observe.md lists %d metrics", len(want))
 	}
-	s, admin := withAdmin(t, harness.Options{App: "measured:asgi", Args: []string{"-k", "asgi"}})
+	s, admin := withAdmin(t, harness.Options{App: "answering:asgi", Args: []string{"-k", "asgi"}})
 	s.Get("/")
 	expectMetrics(t, admin, metricPage{requests("http1", "GET", 200): metrics(t, admin)[requests("http1", "GET", 200)]})
 	var body string

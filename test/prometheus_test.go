@@ -174,7 +174,7 @@ func TestAllPromtool(t *testing.T) {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	s, admin := withAdmin(t, harness.Options{App: "measured:asgi", Args: []string{"-k", "asgi"}})
+	s, admin := withAdmin(t, harness.Options{App: "answering:asgi", Args: []string{"-k", "asgi"}})
 	s.Get("/")
 	r, err := admin.Request("GET", "/metrics", "")
 	harness.Must(t, err)
@@ -284,7 +284,7 @@ func (p *prometheus) alerts() (firing []string) {
 func TestAllPrometheus(t *testing.T) {
 	t.Parallel()
 	harness.NeedsProgram(t, "prometheus")
-	s, admin := withAdmin(t, harness.Options{App: "measured:app", Args: []string{"--workers", "1", "--queue-limit", "2"}})
+	s, admin := withAdmin(t, harness.Options{App: "answering:app", Args: []string{"--workers", "1", "--queue-limit", "2"}})
 	p := startPrometheus(t, admin)
 	if n := p.alerts(); len(n) > 0 {
 		t.Errorf("at rest %v fire", n)
