@@ -31,7 +31,7 @@ var layers = map[string][]string{
 	},
 	"internal/front": {
 		"internal/appmetrics",
-		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/listen", "internal/liveview", "internal/metrics", "internal/oslayer", "internal/outbox",
+		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/listen", "internal/liveview", "internal/metrics", "internal/oslayer", "internal/otlpmetrics", "internal/outbox",
 		"internal/sinks", "internal/proxyproto", "internal/redact", "internal/status", "internal/syslog", "internal/tlsconf", "internal/tracing", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/admin":     {},
@@ -64,6 +64,7 @@ var layers = map[string][]string{
 	"python":                    {"internal/wire"},
 	"internal/tracing":          {"internal/otlp", "internal/version"},
 	"internal/otlp":             {"internal/version"},
+	"internal/otlpmetrics":      {"internal/otlp"},
 
 	"internal/accesslog":  {},
 	"internal/appmetrics": {},

@@ -36,7 +36,7 @@ func TestTiming(t *testing.T) {
 	const format = "access_log_format = 'TIMES %(U)s %(s)s %(balancer)s %(queue)s %(app)s %(L)s'\naccesslog = '-'\nserver_timing = True\n"
 	for _, kind := range []string{"gated:app", "asgiapps:gated"} {
 		t.Run(kind, func(t *testing.T) {
-			s := harness.Start(t, harness.Options{App: kind, Conf: format, Args: []string{"--worker-connections", "1"}})
+			s, admin := withAdmin(t, harness.Options{App: kind, Conf: format, Args: []string{"--worker-connections", "1"}})
 			run, next := s.Gate("run"), s.Gate("next")
 			began := time.Now()
 			a, b := s.Client(), s.Client()
@@ -74,6 +74,10 @@ func TestTiming(t *testing.T) {
 			m = s.Log.Expect(t, `^TIMES /next 200 0\.\d{6} (\d\.\d{6}) (\d\.\d{6}) (\d\.\d{6})$`)
 			if queue, app, whole := seconds(t, m[1]), seconds(t, m[2]), seconds(t, m[3]); queue*1000 < waited || app < 0.199 || queue+app > whole {
 				t.Errorf("%s", m[0])
+			}
+			page := metrics(t, admin)
+			if n, sum := page["indrik_http_request_balancer_seconds_count"], page["indrik_http_request_balancer_seconds_sum"]; n != 2 || sum < 4.999 || sum > 5+all/1000 {
+				t.Errorf("%g requests took %g s to the server", n, sum)
 			}
 			s.Terminate()
 		})

@@ -45,7 +45,7 @@ func Main(control, dump *os.File) int {
 	s.obey(conn)
 	s.accessLog.file.finish()
 	s.sinks.Close()
-	s.stopTracing()
+	s.stopTelemetry()
 	conn.Flush()
 	return 0
 }

@@ -48,7 +48,7 @@ func (ex *exchange) observe(m *metrics.Recorder) {
 	}
 	r := metrics.Response{
 		Method: ex.req.Method, Status: ex.status, Sent: ex.sent,
-		Took: end.Sub(ex.Start), Waited: ex.Waited(), Ran: ex.Ran(),
+		Took: end.Sub(ex.Start), Waited: ex.Waited(), Ran: ex.Ran(), Balancer: ex.balancerTime(),
 	}
 	r.FirstByte = r.Took
 	if !ex.replied.IsZero() {

@@ -14,6 +14,7 @@ import (
 	"indrik/internal/dispatch"
 	"indrik/internal/errlog"
 	"indrik/internal/metrics"
+	"indrik/internal/otlpmetrics"
 	"indrik/internal/sinks"
 	"indrik/internal/tracing"
 	"indrik/internal/wire"
@@ -40,6 +41,7 @@ type server struct {
 	metrics    atomic.Pointer[metrics.Recorder] // the recorder; nil: nobody asks for metrics
 	current    atomic.Pointer[config]           // of the newest generation that serves
 	known      chan struct{}                    // closed once current is set
+	pusher     *otlpmetrics.Pusher              // nil: it sends no metrics; set with tracer
 	tracer     *tracing.Tracer                  // nil: there are no spans; set before known is closed
 
 	mu sync.Mutex
@@ -80,15 +82,16 @@ type server struct {
 	refusals  complaint
 	slowings  complaint
 
-	complained  atomic.Int64 // when the log last said that files cannot be written
-	drainingNow atomic.Bool  // draining, to be read without mu
-	drainedFrom atomic.Int64 // when the drain began, or its handover ended
-	departing   atomic.Bool  // responses say Connection: close
+	complained  atomic.Int64  // when the log last said that files cannot be written
+	drainingNow atomic.Bool   // draining, to be read without mu
+	drainedFrom atomic.Int64  // when the drain began, or its handover ended
+	departing   atomic.Bool   // responses say Connection: close
+	ending      chan struct{} // closed when this process ends
 }
 
 func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s := &server{
-		log: log, sendMaster: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
+		log: log, sendMaster: send, empty: make(chan struct{}, 1), known: make(chan struct{}), ending: make(chan struct{}),
 		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, recorder: new(metrics.Recorder), sinks: sinks.New(log, "front"), spare: make(chan *conn),
 	}
 	s.accessLog.sinks, s.accessLog.file.log = s.sinks, log
@@ -115,7 +118,7 @@ func (s *server) setConfig(cfg *config) {
 	s.account.SetLimits(bounds)
 	s.collector.Load().limit(bounds.Memory)
 	if s.current.Load() == nil {
-		s.startTracing()
+		s.startTelemetry()
 	}
 	if s.current.Swap(cfg) == nil {
 		close(s.known)

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"indrik/internal/http1"
+	"indrik/internal/otlpmetrics"
 	"indrik/internal/tracing"
 )
 
@@ -20,23 +23,42 @@ var (
 	tracestateName  = []byte("tracestate")
 )
 
-// lastSpans is how long this process waits for the collector to take the last spans.
-const lastSpans = time.Second
+// lastTelemetry is how long this process waits for the collector to take the last spans and
+// metrics.
+const lastTelemetry = time.Second
 
-// startTracing makes the tracer, if there is to be one.
-func (s *server) startTracing() {
-	tracer, err := tracing.New(s.log)
-	if err != nil {
+// startTelemetry makes the tracer, and what sends metrics, if there are to be any.
+func (s *server) startTelemetry() {
+	var err error
+	if s.tracer, err = tracing.New(s.log); err != nil {
 		s.log.Errorf("OpenTelemetry: no spans are sent: %s", err)
 	}
-	s.tracer = tracer
+	if s.pusher, err = otlpmetrics.New(os.Getenv, s.gatherer.Fresh, s.log); err != nil {
+		s.log.Errorf("OpenTelemetry: no metrics are sent: %s", err)
+	}
+	if s.pusher != nil {
+		s.beginMetrics()
+		s.pusher.Start()
+	}
 }
 
-// stopTracing sends the last spans.
-func (s *server) stopTracing() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastSpans)
+// stopTelemetry sends the last spans and metrics.
+func (s *server) stopTelemetry() {
+	close(s.ending)
+	ctx, cancel := context.WithTimeout(context.Background(), lastTelemetry)
 	defer cancel()
-	s.tracer.Close(ctx)
+	var ends sync.WaitGroup
+	ends.Go(func() { s.tracer.Close(ctx) })
+	ends.Go(func() { s.pusher.Close(ctx) })
+	ended := make(chan struct{})
+	go func() {
+		ends.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
 }
 
 // startSpan begins the span of a request, and puts it into the head in the place of what the

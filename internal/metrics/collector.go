@@ -67,6 +67,14 @@ func (c *Collector) Gather(ctx context.Context) []*dto.MetricFamily {
 	return c.made
 }
 
+// Fresh returns the metrics as they are now, as Gather does. It is for one who asks seldom.
+func (c *Collector) Fresh(ctx context.Context) []*dto.MetricFamily {
+	<-c.turn
+	defer func() { c.turn <- struct{}{} }()
+	c.made, c.madeAt = c.gather(ctx), c.now()
+	return c.made
+}
+
 // Totals are the figures that a view of the server shows, which asks often: the same as those
 // of the metrics.
 type Totals struct {
@@ -146,6 +154,7 @@ func (r *Recorder) write(p *page, u *dispatch.Usage) {
 	}
 	p.histogram("indrik_http_request_queue_seconds", &r.queue)
 	p.histogram("indrik_http_request_app_seconds", &r.app)
+	p.histogram("indrik_http_request_balancer_seconds", &r.balancer)
 	p.histogram("indrik_http_response_first_byte_seconds", &r.firstByte)
 	p.count("indrik_http_request_body_bytes_total", float64(r.received.Load()))
 	p.count("indrik_http_response_body_bytes_total", float64(r.sent.Load()))

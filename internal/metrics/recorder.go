@@ -109,6 +109,7 @@ type Response struct {
 	FirstByte time.Duration // until the head of the response was there
 	Waited    time.Duration // for a worker; 0: not known
 	Ran       time.Duration // in a worker; 0: not known
+	Balancer  time.Duration // on its way here; 0: not known
 }
 
 // A Recorder counts. Any number of goroutines may use it; its methods do nothing on nil.
@@ -117,6 +118,7 @@ type Recorder struct {
 	durations [classes]Histogram
 	queue     Histogram
 	app       Histogram
+	balancer  Histogram
 	firstByte Histogram
 	received  atomic.Uint64 // bytes of bodies
 	sent      atomic.Uint64
@@ -139,6 +141,9 @@ func (r *Recorder) Record(resp *Response) {
 	}
 	if resp.Ran > 0 {
 		r.app.Observe(resp.Ran)
+	}
+	if resp.Balancer > 0 {
+		r.balancer.Observe(resp.Balancer)
 	}
 	if resp.Sent > 0 {
 		r.sent.Add(uint64(resp.Sent))

@@ -27,6 +27,22 @@ func written(t *testing.T, p *page, name string) map[string]float64 {
 	return values
 }
 
+// A request of which only some times are known is in the histograms of those alone.
+func TestUnknownTimes(t *testing.T) {
+	t.Parallel()
+	r := new(Recorder)
+	r.Record(&Response{Status: 200, Took: time.Second})
+	r.Record(&Response{Status: 200, Took: time.Second, Balancer: 3 * time.Second})
+	for name, want := range map[string]uint64{
+		"indrik_http_request_balancer_seconds": 1, "indrik_http_request_queue_seconds": 0, "indrik_http_request_app_seconds": 0,
+	} {
+		h := r.page().families[name].Metric[0].GetHistogram()
+		if h.GetSampleCount() != want || h.GetSampleSum() != float64(3*want) {
+			t.Errorf("%s: %d of %g s", name, h.GetSampleCount(), h.GetSampleSum())
+		}
+	}
+}
+
 func (r *Recorder) page() *page {
 	p := newPage()
 	r.write(p, &dispatch.Usage{})

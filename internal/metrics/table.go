@@ -30,6 +30,7 @@ var Table = []Metric{
 	{"indrik_front_start_time_seconds", gauge, nil, "When this front began to count, in seconds since 1970"},
 	{"indrik_generation", gauge, nil, "The generation of the workers that serve; it grows with each reload"},
 	{"indrik_http_request_app_seconds", histogram, nil, "How long requests ran in workers, in seconds"},
+	{"indrik_http_request_balancer_seconds", histogram, nil, "How long requests took from when a proxy got them, as it says in X-Request-Start, until their head was here, in seconds"},
 	{"indrik_http_request_body_bytes_total", counter, nil, "Bytes of the bodies of requests"},
 	{"indrik_http_request_duration_seconds", histogram, []string{"class"}, "How long requests took, from their head to the end of the response as it came from the worker, in seconds, by the class of the status (2xx)"},
 	{"indrik_http_request_queue_seconds", histogram, nil, "How long requests waited for a worker, in seconds"},

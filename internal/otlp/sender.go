@@ -117,6 +117,7 @@ func (s *Sender) encode(message []byte) ([]byte, error) {
 }
 
 func (s *Sender) post(ctx context.Context, body []byte) error {
+	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url.String(), bytes.NewReader(body))
@@ -130,7 +131,7 @@ func (s *Sender) post(ctx context.Context, body []byte) error {
 	resp, err := s.client.Do(req)
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("it does not answer within %s (OTEL_EXPORTER_OTLP_TIMEOUT)", s.timeout)
+			return fmt.Errorf("it has not answered for %s", time.Since(begun).Round(time.Millisecond))
 		}
 		var wrapped *url.Error
 		if errors.As(err, &wrapped) {

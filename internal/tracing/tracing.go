@@ -75,10 +75,10 @@ func New(log otlp.Log) (*Tracer, error) {
 	b.SpanProcessor = sdk.NewBatchSpanProcessor(exporter,
 		sdk.WithMaxQueueSize(l.queue), sdk.WithMaxExportBatchSize(l.batch),
 		sdk.WithBatchTimeout(time.Duration(l.delay)*time.Millisecond), sdk.WithExportTimeout(time.Duration(l.timeout)*time.Millisecond))
-	provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(b))
+	provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(b), sdk.WithResource(otlp.Resource()))
 	return &Tracer{
 		provider: provider,
-		tracer:   provider.Tracer("indrik", trace.WithInstrumentationVersion(version.Version), trace.WithSchemaURL(semconv.SchemaURL)),
+		tracer:   provider.Tracer(otlp.ScopeName, trace.WithInstrumentationVersion(version.Version), trace.WithSchemaURL(semconv.SchemaURL)),
 	}, nil
 }
 

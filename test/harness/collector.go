@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	common "go.opentelemetry.io/proto/otlp/common/v1"
+	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 )
@@ -25,6 +26,7 @@ type Collector struct {
 	requests []*http.Request
 	bodies   [][]byte
 	spans    []*Span
+	metrics  []*metrics.ResourceMetrics
 	refuse   func(w http.ResponseWriter, r *http.Request) bool
 }
 
@@ -76,7 +78,12 @@ func (c *Collector) take(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests, c.bodies = append(c.requests, r), append(c.bodies, message)
-	if r.URL.Path != "/v1/traces" {
+	if r.URL.Path == "/v1/metrics" {
+		var m metrics.MetricsData
+		if err := proto.Unmarshal(message, &m); err != nil {
+			c.t.Errorf("the collector got %q: %s", message, err)
+		}
+		c.metrics = append(c.metrics, m.ResourceMetrics...)
 		return
 	}
 	var traces trace.TracesData
@@ -98,6 +105,23 @@ func (c *Collector) Spans() []*Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]*Span(nil), c.spans...)
+}
+
+// Metrics returns the metrics that came last, by name, and the resource that they are of.
+func (c *Collector) Metrics() (last map[string]*metrics.Metric, resource map[string]string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last = map[string]*metrics.Metric{}
+	if len(c.metrics) == 0 {
+		return last, nil
+	}
+	m := c.metrics[len(c.metrics)-1]
+	for _, scope := range m.ScopeMetrics {
+		for _, one := range scope.Metrics {
+			last[one.Name] = one
+		}
+	}
+	return last, Attributes(m.Resource.Attributes)
 }
 
 // Requests returns those that the collector has taken.
