@@ -18,6 +18,13 @@ const (
 
 // ClientAddr implements [dispatch.Request].
 func (ex *exchange) ClientAddr() netip.Addr {
+	if ex.webSocket != nil {
+		return ex.webSocket.client
+	}
+	return ex.clientAddr()
+}
+
+func (ex *exchange) clientAddr() netip.Addr {
 	addr := ex.info.client
 	if ex.normalized.forwarded {
 		addr = ex.normalized.client.Addr()

@@ -139,5 +139,12 @@ func (ex *exchange) IsStreaming() bool { return ex.bodyStream != nil }
 
 // DescribeLocked implements [dispatch.Request].
 func (ex *exchange) DescribeLocked() dispatch.Description {
+	if ex.webSocket != nil {
+		return ex.webSocket.asked
+	}
+	return ex.describe()
+}
+
+func (ex *exchange) describe() dispatch.Description {
 	return dispatch.Description{Method: string(ex.req.Method), Path: ex.reported(), RequestID: string(ex.requestID)}
 }

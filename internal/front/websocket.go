@@ -2,10 +2,12 @@ package front
 
 import (
 	"bytes"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"indrik/internal/dispatch"
 	"indrik/internal/http1"
 	"indrik/internal/websocket"
 	"indrik/internal/wire"
@@ -35,6 +37,10 @@ type webSocket struct {
 	transport frameTransport
 	worker    messageReceiver
 	request   *websocket.Handshake
+
+	// What the dispatcher wants to know of the head, which is not kept.
+	asked  dispatch.Description
+	client netip.Addr
 
 	// Of the reader.
 	dec     websocket.Decoder

@@ -28,6 +28,7 @@ func (c *conn) serveWebSocket(ex *exchange) {
 		c.giveUp(err)
 		return
 	}
+	ex.webSocket.asked, ex.webSocket.client = ex.describe(), ex.clientAddr()
 	if c.s.isDraining() {
 		ex.webSocket.leaveAt(now())
 	}
