@@ -163,6 +163,33 @@ func TestCondensationThatFails(t *testing.T) {
 	}
 }
 
+// A pid may be taken again before the files of the process that had it are condensed: the new
+// process goes on with them.
+func TestPidThatIsTakenAgain(t *testing.T) {
+	d, dir := theirs(t)
+	again := strconv.Itoa(os.Getpid())
+	write(t, dir, Name{Counter, "", again}, 1)
+	write(t, dir, Name{Gauge, "all", again}, 1)
+	d.Ended(os.Getpid())
+	for pid := range keptGauges + condenseAt {
+		write(t, dir, Name{Counter, "", strconv.Itoa(1<<30 + pid)}, 1)
+		write(t, dir, Name{Gauge, "all", strconv.Itoa(1<<30 + pid)}, 1)
+		d.Ended(1<<30 + pid)
+		condense(t, d)
+	}
+	for _, file := range []string{"counter_" + again + ".db", "gauge_all_" + again + ".db"} {
+		if !slices.Contains(names(t, dir), file) {
+			t.Errorf("%s is gone", file)
+		}
+	}
+	if got := add(t, d); got[0] != fmt.Sprintf("a_total[] %d", keptGauges+condenseAt+1) {
+		t.Errorf("the sums are %q", got)
+	}
+	if len(d.noted) != keptGauges+len(d.gone[place{d.users[0], "counter"}]) {
+		t.Errorf("%d files are noted", len(d.noted))
+	}
+}
+
 // If nothing can be condensed, the files of ended processes are still bounded.
 func TestFilesOfEndedProcessesAreBounded(t *testing.T) {
 	d, dir := theirs(t)

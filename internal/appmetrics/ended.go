@@ -48,8 +48,21 @@ func (d *Directory) end(u *user, n Name) {
 
 // drop removes a file of an ended process.
 func (d *Directory) drop(f File) {
+	if d.isBack(f) {
+		return
+	}
 	delete(d.noted, f)
 	_ = f.user.remove(f.Name.String())
+}
+
+// isBack reports whether there is a new process with the pid of one that has ended, which may go
+// on with the file. It is then one of those that live.
+func (d *Directory) isBack(f File) bool {
+	if f.Name.hasEnded() {
+		return false
+	}
+	delete(d.noted, f)
+	return true
 }
 
 // hasEnded reports whether the name is that of a process that is not there. An app may have
@@ -76,11 +89,12 @@ const draft = "condensing"
 // Condensation returns what is to be condensed next, nil if there is nothing. There must be only
 // one at a time.
 func (d *Directory) Condensation() (*Condensation, error) {
-	for at, names := range d.gone {
-		if len(names) < condenseAt {
+	for at := range d.gone {
+		d.gone[at] = slices.DeleteFunc(d.gone[at], func(n Name) bool { return d.isBack(File{n, at.user}) })
+		if len(d.gone[at]) < condenseAt {
 			continue
 		}
-		names = names[:min(len(names), maxCondensed)]
+		names := d.gone[at][:min(len(d.gone[at]), maxCondensed)]
 		c := &Condensation{Name: names[0], at: at, sources: slices.Clone(names)}
 		c.Name.Process = ended
 		_ = at.user.remove(draft)

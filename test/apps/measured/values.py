@@ -20,7 +20,7 @@ WORK = Summary("app_work_seconds", "Work.")
 ALIVE = Gauge("app_alive", "Workers that have had a request.", multiprocess_mode="livesum")
 LATEST = Gauge("app_latest", "The process that was asked last.", multiprocess_mode="max")
 EACH = Gauge("app_each", "One for each process.")
-AT_IMPORT = Gauge("app_imports", "Imports of the app.", multiprocess_mode="sum")
+AT_IMPORT = Gauge("app_imports", "Imports of the app.", multiprocess_mode="livesum")
 AT_IMPORT.set(1)
 
 
