@@ -311,30 +311,6 @@ func TestNumberOfValuesIsBounded(t *testing.T) {
 	}
 }
 
-func TestReadUsed(t *testing.T) {
-	long := used(value(`["a", "a_total", {}, "`+strings.Repeat("h", 6000)+`"]`, 1))
-	for _, c := range []struct {
-		in      []byte
-		want    int
-		problem string
-	}{
-		{nil, 0, ""},
-		{make([]byte, 7), 0, ""},
-		{make([]byte, 1<<16), 0, ""},
-		{append(used(value(`["a", "a_total", {}]`, 1)), make([]byte, 9000)...), 8 + 24 + 16 + 8, ""},
-		{append(slices.Clone(long), 1, 2, 3), len(long), ""},
-		{long[:5000], 0, "it ends after 5000 of"},
-		{[]byte{255, 255, 255, 255, 0, 0, 0, 0}, 0, "bytes, and the limit is"},
-		{[]byte{255, 255, 255, 127, 0, 0, 0, 0}, 0, "bytes, and the limit is"},
-		{[]byte{0, 0, 0, 1, 0, 0, 0, 0}, 0, "it ends after 8 of 16777216"},
-	} {
-		got, err := ReadUsed(bytes.NewReader(c.in))
-		if len(got) != c.want || (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
-			t.Errorf("of %d bytes %d are used, not %d: %v", len(c.in), len(got), c.want, err)
-		}
-	}
-}
-
 func TestParseName(t *testing.T) {
 	for _, s := range []string{
 		"counter_.db", "counter_1.db.tmp", "counter_1", "_1.db", ".db", "gauge_1.db", "gauge_new_1.db", "counter_all_1.db", "info_1.db",
