@@ -69,10 +69,14 @@ func Make(parents ...string) (*Directory, error) {
 	var failed error
 	for _, parent := range parents {
 		d, err := makeIn(parent)
-		if err == nil {
+		switch {
+		case err == nil:
 			return d, nil
+		case failed == nil:
+			failed = err
+		default:
+			failed = fmt.Errorf("%w; %w", failed, err)
 		}
-		failed = errors.Join(failed, err)
 	}
 	return nil, failed
 }
