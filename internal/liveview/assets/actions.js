@@ -45,6 +45,7 @@ function ask(action, error = '') {
   setText(byId('dialog-text'), text(language, action.ask));
   setText(byId('dialog-go'), text(language, action.name));
   setText(byId('dialog-error'), error);
+  byId('dialog-token').value = '';
   optional('count', action.name === 'scale');
   optional('token', !token);
   byId('dialog').showModal();
