@@ -173,6 +173,9 @@ func TestAllLiveViewOfHostileClients(t *testing.T) {
 	if b.Eval("document.querySelectorAll('body script, body [onerror], .tile img').length") != "0" || strings.Contains(b.Eval("document.title"), "taken") {
 		t.Error("a path has become markup")
 	}
+	if app := b.Eval("document.getElementById('app').textContent"); app != `live:make('<img src=x>\u{202e}')` || b.Eval("document.querySelectorAll('#app *').length") != "0" {
+		t.Errorf("the app is called %q", app)
+	}
 	if html := b.Eval("document.documentElement.outerHTML"); strings.Contains(html, "confidential") {
 		t.Error("a query, a cookie or credentials are in the page")
 	}
@@ -318,6 +321,28 @@ func TestAllLiveViewOfDeaths(t *testing.T) {
 	if text := b.Eval("document.querySelector('#deaths li').textContent"); !strings.Contains(text, "was sent SIGKILL") || !strings.Contains(text, "GET /held") {
 		t.Errorf("the death: %s", text)
 	}
+	checkBrowser(t, b, admin, "")
+	s.Terminate()
+}
+
+// A slow request is told with the place in the code where it is.
+func TestAllLiveViewOfSlowRequests(t *testing.T) {
+	t.Parallel()
+	s, admin := withLiveView(t, "--slow-request-log", "0.3")
+	b := openLiveView(t, admin, "en-US")
+	held := s.Begin("/held?key=confidential")
+	s.Gates["held"].Entered()
+	b.Await("document.querySelectorAll('#slow li').length === 1")
+	b.Eval("document.querySelector('#slow summary').click()")
+	if text := b.Eval("document.querySelector('#slow li').innerText"); !strings.Contains(text, "GET /held") || !strings.Contains(text, "<img src=x onerror=alert(1)>") || b.Eval("document.querySelectorAll('#slow img').length") != "0" || strings.Contains(text, "confidential") {
+		t.Errorf("the slow request: %s", text)
+	}
+	// What is open stays open when the list is longer.
+	second := s.Begin("/held")
+	b.Await("document.querySelectorAll('#slow li').length === 2 && document.querySelectorAll('#slow details')[1].open")
+	s.Gates["held"].Release()
+	held.Expect(200)
+	second.Expect(200)
 	checkBrowser(t, b, admin, "")
 	s.Terminate()
 }

@@ -12,16 +12,22 @@ import (
 	"indrik/test/harness"
 )
 
-// liveApp answers by the path: a number is the status, and everything waits at a gate.
+// liveApp answers by the path: a number is the status, and everything waits at a gate. Its name
+// and that of the file where it waits look like markup.
 const liveApp = `
 import gate
+
+exec(compile("def wait(name): gate.wait(name)", "<img src=x onerror=alert(1)>", "exec"))
+
+def make(name):
+    return app
 
 def app(environ, start_response):
     path = environ["PATH_INFO"].strip("/")
     if path.isdigit():
         start_response(path + " As Asked", [("Content-Length", "0")])
         return [b""]
-    gate.wait("held" if path else "none")
+    wait("held" if path else "none")
     start_response("200 OK", [("Content-Length", "3")])
     return [b"ok\n"]
 `
@@ -35,7 +41,7 @@ func withLiveView(t *testing.T, args ...string) (*harness.Server, *harness.Endpo
 	token := dir + "/token"
 	harness.Must(t, os.WriteFile(token, []byte(liveToken+"\n"), 0o600))
 	return withAdmin(t, harness.Options{
-		App: "live:app", Gates: []string{"held"},
+		App: "live:make('<img src=x>\u202e')", Gates: []string{"held"},
 		Files: map[string]string{"live.py": liveApp, "gate.py": harness.TestFile(t, "apps/gate.py")},
 		Args:  append([]string{"--workers", "2", "--admin-token-file", token}, args...),
 	})

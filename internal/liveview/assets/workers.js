@@ -62,7 +62,8 @@ function fillRuns(list, w, lang) {
       setText(li, rest ? text(lang, 'moreRuns', [number(rest, lang)], rest) : w.in_flight > 0 ? stateName(lang, 'running') : text(lang, 'idle'));
       return;
     }
-    li.replaceChildren(request(r), ` ${text(lang, 'runsFor', [duration(r.seconds, lang)])}`, ...(r.client ? [' ', el('span', { class: 'client' }, text(lang, 'by', [printable(r.client)]))] : []));
+    li.replaceChildren(request(r), ` ${text(lang, 'runsFor', [duration(r.seconds, lang)])}`, ...(r.client ? [' ', el('span', { class: 'client' }, text(lang, 'by', [printable(r.client)]))] : []),
+      ...(r.request_id ? [' ', el('bdi', { class: 'client' }, printable(r.request_id))] : []));
   });
 }
 
