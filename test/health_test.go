@@ -199,11 +199,13 @@ func TestHealthcheck(t *testing.T) {
 		out, _ := cmd.CombinedOutput()
 		return cmd.ProcessState.ExitCode(), string(out)
 	}
-	s := harness.Start(t, harness.Options{Args: []string{"--health-path", "/h", "--bind", "unix:DIR/web.sock"}})
+	s := harness.Start(t, harness.Options{Args: []string{"--health-path", "/h", "--bind", "unix:DIR/web.sock", "--admin-bind", "unix:admin.sock"}})
 	for name, c := range map[string]struct{ env, args []string }{
 		"options":   {nil, []string{"--bind", s.Address, "--health-path", "/h"}},
 		"variables": {[]string{"INDRIK_BIND=" + s.Address, "INDRIK_HEALTH_PATH=/h"}, nil},
 		"PORT":      {[]string{fmt.Sprintf("PORT=%d", s.Port), "INDRIK_HEALTH_PATH=/h"}, nil},
+		"admin":     {nil, []string{"--admin-bind", "unix:" + s.Path("admin.sock")}},
+		"its name":  {[]string{"INDRIK_ADMIN_BIND=unix:" + s.Path("admin.sock"), "PORT=1"}, nil},
 		"unix":      {nil, []string{"--bind", "unix:" + s.Path("web.sock"), "--health-path", "/h"}},
 	} {
 		if code, out := check(c.env, c.args...); code != 0 || out != "ready\n" {
@@ -214,7 +216,9 @@ func TestHealthcheck(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no path":   {[]string{"--bind", s.Address}, "set health_path"},
+		"no path":   {[]string{"--bind", s.Address}, "set admin_bind or health_path"},
+		"no admin":  {[]string{"--admin-bind", fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t)), "--bind", s.Address, "--health-path", "/h"}, "connection refused"},
+		"the app's": {[]string{"--admin-bind", s.Address}, "answered by something else"},
 		"an app's":  {[]string{"--bind", s.Address, "--health-path", "/x"}, "answered by something else"},
 		"nobody":    {[]string{"--bind", fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t)), "--health-path", "/h"}, "connection refused"},
 		"no option": {[]string{"--no-such"}, "--no-such"},

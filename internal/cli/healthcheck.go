@@ -27,8 +27,8 @@ const healthTimeout = 5 * time.Second
 
 // healthcheck asks the server on this machine whether it is ready, for the HEALTHCHECK of an
 // image: `indrik healthcheck [OPTIONS]`. The options and variables are those of the server,
-// of which bind, health_path and certfile count; a config file is not read, since that takes
-// Python. The exit code is 0 if it is ready, else 1.
+// of which admin_bind counts, and where there is none bind, health_path and certfile; a config
+// file is not read, since that takes Python. The exit code is 0 if it is ready, else 1.
 func healthcheck(args, environ []string, stdout, stderr io.Writer) int {
 	cfg, err := healthSettings(args, environ)
 	if err != nil {
@@ -50,15 +50,18 @@ func healthSettings(args, environ []string) (*settings.Config, error) {
 	return settings.Resolve(o.App, o.Env, o.Vars, o.CmdArgs, o.Args)
 }
 
-// askHealth returns nil if the server at the first address of bind is ready.
+// askHealth returns nil if the server is ready: by its admin address, or by the first address
+// of bind.
 func askHealth(cfg *settings.Config) error {
-	path := cfg.HealthPath()
-	if path == "" {
-		return errors.New("set health_path, such as INDRIK_HEALTH_PATH=/-/health, for the server and for the check")
-	}
-	bind, ok := firstHTTP(cfg)
-	if !ok {
-		return errors.New("no address of bind speaks HTTP: name one by --bind")
+	bind, scheme, path := cfg.AdminBind(), "http", ""
+	if bind == "" {
+		bind, path = cfg.Bind()[0], cfg.HealthPath()
+		if path == "" {
+			return errors.New("set admin_bind or health_path, such as INDRIK_ADMIN_BIND=127.0.0.1:9000 or INDRIK_HEALTH_PATH=/-/health, for the server and for the check")
+		}
+		if cfg.Certfile() != "" {
+			scheme = "https"
+		}
 	}
 	address, err := listen.Parse(bind)
 	if err != nil {
@@ -70,10 +73,6 @@ func askHealth(cfg *settings.Config) error {
 		network, target = "unix", address.Path
 	case listen.FD:
 		return errors.New("bind is a descriptor: name the address by --bind")
-	}
-	scheme := "http"
-	if cfg.Certfile() != "" {
-		scheme = "https"
 	}
 	client := http.Client{
 		Timeout: healthTimeout,
@@ -101,7 +100,7 @@ func askHealth(cfg *settings.Config) error {
 		OK bool `json:"ok"`
 	}
 	if json.Unmarshal(body, &answer) != nil || !answer.OK {
-		return fmt.Errorf("%s%s/readyz is answered by something else: the server there has another health_path", target, path)
+		return fmt.Errorf("%s%s/readyz is answered by something else: the server there has another health_path or admin_bind", target, path)
 	}
 	return nil
 }

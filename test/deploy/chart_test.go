@@ -241,7 +241,7 @@ func TestMetrics(t *testing.T) {
 	all := objects(t, whole)
 	d := get[*appsv1.Deployment](t, all, "deployment.yaml")
 	c := d.Spec.Template.Spec.Containers[0]
-	if v := variables(c); v["INDRIK_ADMIN_BIND"] != "0.0.0.0:9000" || !strings.Contains(v["INDRIK_ADMIN_ALLOW"], "10.0.0.0/8") {
+	if v := variables(c); v["INDRIK_ADMIN_BIND"] != "0.0.0.0:9000" || !strings.HasPrefix(v["INDRIK_ADMIN_ALLOW"], "127.0.0.0/8,::1,10.0.0.0/8,") {
 		t.Errorf("variables %v", v)
 	}
 	if len(c.Ports) != 2 || c.Ports[1].Name != "metrics" || c.Ports[1].ContainerPort != 9000 {
