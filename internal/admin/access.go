@@ -73,13 +73,16 @@ func (a *access) isHost(r *http.Request) bool {
 		return true
 	}
 	host := hostOf(r.Host)
-	_, err := netip.ParseAddr(host)
-	return err == nil || slices.ContainsFunc(a.hosts, func(name string) bool { return name == "*" || strings.EqualFold(name, host) })
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Zone() == "" || slices.ContainsFunc(a.hosts, func(name string) bool { return name == "*" || strings.EqualFold(name, host) })
 }
 
 // hostOf returns a host without its port, and without the brackets of IPv6.
 func hostOf(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if strings.Trim(port, "0123456789") != "" {
+			return "" // it is none
+		}
 		return name
 	}
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -199,26 +201,61 @@ func TestNewConnectionsFindRoom(t *testing.T) {
 	}
 }
 
-// Strangers have few places, and take none of the others.
+// Strangers have few places, take none of the others, and are sent away at once when there is
+// none.
 func TestStrangersTakeNoPlaces(t *testing.T) {
 	t.Parallel()
-	a, b := net.Pipe()
-	defer a.Close()
-	l := newListener(nil, nil)
-	allowed := true
-	l.admits = func(netip.Addr) bool { return allowed }
-	first := l.place(b)
-	allowed = false
-	var conns []*conn
-	for range 3 * maxStrangers {
+	synctest.Test(t, func(t *testing.T) {
+		l := newListener(nil, nil)
+		allowed := true
+		l.admits = func(netip.Addr) bool { return allowed }
+		connect := func() *conn {
+			_, c := net.Pipe()
+			return l.place(c)
+		}
+		first := connect()
+		allowed = false
+		var strangers []*conn
+		for range maxStrangers {
+			strangers = append(strangers, connect())
+		}
+		if connect() != nil {
+			t.Error("one stranger more has a place")
+		}
+		time.Sleep(minStay)
+		late := connect()
+		if late == nil || len(l.conns) != 1+maxStrangers || l.conns[0] != first || l.conns[1] != strangers[1] || l.conns[maxStrangers] != late {
+			t.Errorf("%d places are taken", len(l.conns))
+		}
+	})
+}
+
+// A connection keeps its place for as long as it takes to read what was on its way; those who
+// come meanwhile wait.
+func TestConnectionsStayForAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newListener(nil, func(netip.Addr) bool { return true })
+		begun := time.Now()
+		var conns []*conn
+		for range 2*maxPeerConns + 1 {
+			_, c := net.Pipe()
+			conns = append(conns, l.place(c))
+		}
+		if took := time.Since(begun); took != 2*minStay || len(l.conns) != maxPeerConns || l.conns[0] != conns[maxPeerConns+1] {
+			t.Errorf("after %v there are %d connections", took, len(l.conns))
+		}
+		// A request makes one younger, and those without one go first.
+		time.Sleep(minStay)
+		for _, c := range l.conns[:maxPeerConns-1] {
+			l.changed(c, http.StateActive)
+		}
+		idle := l.conns[0]
 		_, c := net.Pipe()
-		conns = append(conns, l.place(c))
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.conns) != 1+maxStrangers || l.conns[0] != first || l.conns[1] != conns[2*maxStrangers] {
-		t.Errorf("%d places are taken", len(l.conns))
-	}
+		if l.place(c); slices.Contains(l.conns, idle) {
+			t.Error("one without a request stays, and one with a request goes")
+		}
+	})
 }
 
 // Costly pages are made one at a time, and not much of the time. Who waits for too long is
@@ -358,3 +395,28 @@ func (l *lines) Errorf(format string, args ...any) {
 }
 func (l *lines) Warnf(format string, args ...any) { l.Errorf(format, args...) }
 func (l *lines) Debugf(string, ...any)            {}
+
+// What a browser takes for the name of a host in the field is one of ours, whenever the field
+// is let pass.
+func FuzzHost(f *testing.F) {
+	for _, seed := range []string{
+		"localhost", "localhost:9000", "127.0.0.1", "[::1]:9000", "::1", "evil.example", "localhost:1@evil.example", "evil.example:localhost",
+		"[::1]evil.example", "shop.example.", "127.0.0.1.evil.example", "127.1", "::1%eth0", "[fe80::1%25eth0]:9000", ":", "",
+	} {
+		f.Add(seed)
+	}
+	a := newAccess(everybody)
+	f.Fuzz(func(t *testing.T, host string) {
+		if !a.isHost(&http.Request{Host: host, RemoteAddr: "127.0.0.1:1"}) {
+			return
+		}
+		u, err := url.Parse("http://" + host + "/")
+		if err != nil {
+			return // no browser sends it
+		}
+		name := u.Hostname()
+		if _, err := netip.ParseAddr(name); err != nil && !strings.EqualFold(name, "localhost") && !strings.EqualFold(name, "shop.example") && net.ParseIP(host) == nil {
+			t.Errorf("%q passes, and is the host %q", host, name)
+		}
+	})
+}

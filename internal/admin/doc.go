@@ -4,8 +4,8 @@
 // Whoever may connect can cost the process that it is in no more than this, whatever they
 // send, and however slowly they read:
 //
-//   - 64 connections, 32 of them from one address; the one that has waited longest makes room
-//     for a new one, so that a probe is answered however many others are there,
+//   - 64 connections, 32 of them from one address; the one that has done nothing for the longest
+//     time makes room for a new one, so that a probe is answered however many others are there,
 //   - 200 new connections a second; the others wait in the kernel,
 //   - 8 KiB of header fields and 4 KiB of a body, within 10 seconds,
 //   - a response that is read within 30 seconds,

@@ -13,8 +13,11 @@ const (
 	maxPeerConns = 32 // from one address
 	maxStrangers = 8  // of peers that are not allowed
 	acceptEvery  = time.Second / 200
-	acceptBurst  = 100
-	acceptPause  = 100 * time.Millisecond // after an error such as too many open files
+	acceptBurst  = 16
+	// minStay is how long a connection keeps its place in any case: what was on its way when
+	// it was accepted is read and answered by then.
+	minStay     = 250 * time.Millisecond
+	acceptPause = 100 * time.Millisecond // after an error such as too many open files
 )
 
 // A listener accepts no more connections than there are places for. The connection that
@@ -39,6 +42,7 @@ type conn struct {
 	peer     netip.Addr
 	stranger bool
 	active   bool // a request is being answered
+	since    time.Time
 }
 
 func newListener(ln net.Listener, admits func(netip.Addr) bool) *listener {
@@ -51,7 +55,10 @@ func (l *listener) Accept() (net.Conn, error) {
 		l.pace()
 		nc, err := l.Listener.Accept()
 		if err == nil {
-			return l.place(nc), nil
+			if c := l.place(nc); c != nil {
+				return c, nil
+			}
+			continue
 		}
 		select {
 		case <-l.closed:
@@ -85,42 +92,73 @@ func (l *listener) Close() (err error) {
 	return err
 }
 
-// place gives a connection a place.
+// place gives a connection a place. It waits until another one may be sent away for it; a
+// stranger does not have that done for it, and gets none then.
 func (l *listener) place(nc net.Conn) *conn {
 	peer := peerOf(nc.RemoteAddr().String())
 	c := &conn{Conn: nc, ln: l, peer: peer, stranger: !l.admits(peer)}
+	for {
+		gone, wait := l.tryPlace(c)
+		switch {
+		case wait <= 0:
+			if gone != nil {
+				gone.Conn.Close()
+			}
+			return c
+		case c.stranger:
+			nc.Close()
+			return nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-l.closed: // it was accepted: it is answered
+			l.mu.Lock()
+			l.conns = append(l.conns, c)
+			l.mu.Unlock()
+			return c
+		}
+	}
+}
+
+// tryPlace gives a connection a place, and returns the one that has lost it for that; or it
+// returns for how long there is none.
+func (l *listener) tryPlace(c *conn) (gone *conn, wait time.Duration) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	all, ofPeer := 0, 0
 	for _, other := range l.conns {
 		if other.stranger == c.stranger {
 			all++
-			if other.peer == peer {
+			if other.peer == c.peer {
 				ofPeer++
 			}
 		}
 	}
-	var gone *conn
 	switch {
 	case c.stranger && all >= maxStrangers, !c.stranger && all >= maxConns:
 		gone = l.oldestLocked(func(other *conn) bool { return other.stranger == c.stranger })
 	case ofPeer >= maxPeerConns:
-		gone = l.oldestLocked(func(other *conn) bool { return other.stranger == c.stranger && other.peer == peer })
+		gone = l.oldestLocked(func(other *conn) bool { return other.stranger == c.stranger && other.peer == c.peer })
 	}
-	l.conns = append(l.conns, c)
-	l.mu.Unlock()
+	now := time.Now()
 	if gone != nil {
-		gone.Close()
+		if wait = gone.since.Add(minStay).Sub(now); wait > 0 {
+			return nil, wait
+		}
+		l.removeLocked(gone)
 	}
-	return c
+	c.since = now
+	l.conns = append(l.conns, c)
+	return gone, 0
 }
 
-// oldestLocked removes and returns the connection that makes room.
+// oldestLocked returns the connection that makes room: of those that have no request the one
+// that has had its place for the longest time; of those that have one, if there are no others.
 // +checklocks:l.mu
 func (l *listener) oldestLocked(may func(*conn) bool) *conn {
 	for _, active := range []bool{false, true} {
 		for _, c := range l.conns {
 			if c.active == active && may(c) {
-				l.removeLocked(c)
 				return c
 			}
 		}
@@ -147,7 +185,7 @@ func (l *listener) changed(nc net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateActive, http.StateIdle:
 		if l.removeLocked(c) { // otherwise it has made room
-			c.active = state == http.StateActive
+			c.active, c.since = state == http.StateActive, time.Now()
 			l.conns = append(l.conns, c)
 		}
 	}
