@@ -13,7 +13,7 @@ def main():
         pass
     else:
         sys.exit(
-            "Error: gunicorn %s is installed in %s, and indrik-gunicorn too: both are the command gunicorn. Remove one:\n"
+            "Error: gunicorn %s is installed in %s, and indrik-gunicorn too; both are the same command. Remove one:\n"
             "  %s -m pip uninstall indrik-gunicorn && %s -m pip install --force-reinstall gunicorn\n"
             "  %s -m pip uninstall gunicorn && %s -m pip install --force-reinstall --no-deps indrik-gunicorn"
             % (real, sys.prefix, *[sys.executable] * 4)
