@@ -45,6 +45,8 @@ class Imports(unittest.TestCase):
                     self.assertIn("Error", run(statement), statement)
                 else:
                     there += statement + "\n"
+                    if name.startswith("the module") and "." in module:
+                        there += "from %s import %s\n" % tuple(module.rsplit(".", 1))
         self.assertEqual(run(there), "")
 
     def test_both_names_are_one_module(self):

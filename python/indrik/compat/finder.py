@@ -159,6 +159,24 @@ class Loader:
         if more is not None:
             # With the modules of the real one, where there is one.
             module.__path__ = [*getattr(module, "__path__", ()), *more]
+            if self.here.startswith("indrik.compat."):
+                vars(module).setdefault("__getattr__", _imports(found.name))
+
+
+def _imports(package: str) -> Any:
+    """Returns the __getattr__ of a package, which `from package import module` asks for a
+    module that nobody has imported yet: the import system looks for it below the own name."""
+
+    def __getattr__(name: str) -> Any:
+        if not name.startswith("_"):
+            try:
+                return importlib.import_module(package + "." + name)
+            except ModuleNotFoundError as e:
+                if e.name != package + "." + name:
+                    raise
+        raise AttributeError("module %r has no attribute %r" % (package, name))
+
+    return __getattr__
 
 
 _FINDER = Finder()
