@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"testing"
 
-	"indrik/internal/shlex"
 	"indrik/test/harness"
 )
 
@@ -44,6 +43,8 @@ type setup struct {
 	files map[string]string
 	port  int
 }
+
+var setupWord = regexp.MustCompile(`'[^']*'|\S+`)
 
 var setupFile = regexp.MustCompile(`(?m)^-- (\S+) --\n`)
 
@@ -153,9 +154,9 @@ func (s *setup) launch(t *testing.T, gunicorn bool) *harness.Server {
 		o.Files[name] = text.Replace(content)
 	}
 	command := s.value("args") + s.value("program")
-	args, err := shlex.Split(text.Replace(command))
-	harness.Must(t, err)
-	o.Args = args
+	for _, word := range setupWord.FindAllString(text.Replace(command), -1) {
+		o.Args = append(o.Args, strings.Trim(word, "'"))
+	}
 	venv := filepath.Join(harness.Repository, ".cache", "venv", "bin")
 	path := "DIR"
 	switch {
@@ -232,9 +233,7 @@ func TestSetups(t *testing.T) {
 				if code := server.Exit(); code == 0 {
 					t.Errorf("exit code %d", code)
 				}
-				if server.Log.Count(fails) == 0 {
-					t.Errorf("the log does not say %q", fails)
-				}
+				server.Log.ExpectFrom(t, 0, fails)
 			} else {
 				here = s.serveHere(t)
 			}
@@ -267,16 +266,12 @@ func (s *setup) serveHere(t *testing.T) *harness.Response {
 	if code := server.Exit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+	for _, want := range s.keys["expect"] {
+		server.Log.ExpectFrom(t, 0, want)
+	}
 	log := server.Log.String()
 	if name := s.value("log"); name != "" {
-		data, err := os.ReadFile(server.Path(name))
-		harness.Must(t, err)
-		log += string(data)
-	}
-	for _, want := range s.keys["expect"] {
-		if !regexp.MustCompile("(?m)" + want).MatchString(log) {
-			t.Errorf("the log has no %q", want)
-		}
+		log += server.ReadFile(name)
 	}
 	for _, line := range regexp.MustCompile(`(?m)^.*\[(?:WARNING|ERROR|CRITICAL)\].*$`).FindAllString(log, -1) {
 		if !slices.ContainsFunc(s.keys["warns"], func(form string) bool { return regexp.MustCompile(form).MatchString(line) }) {

@@ -227,6 +227,74 @@ func TestOwnWorkerClass(t *testing.T) {
 	}
 }
 
+// TestRequestsThroughOwnWorkerClass: handle_request is called around each request, may change
+// what the app sees, end it, and see what it raises.
+func TestRequestsThroughOwnWorkerClass(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ kind, class, arguments, args, python string }{
+		{"sync", "SyncWorker", "listener, req, client, addr", "", ""},
+		{"gthread", "ThreadWorker", "req, conn", "--threads 2", ""},
+		{"ggevent", "GeventWorker", "listener_name, req, sock, addr", "", "venv"},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			t.Parallel()
+			o := harness.Options{App: "webapp:app", Args: append([]string{"-k", "own.Mine"}, strings.Fields(c.args)...), Files: map[string]string{
+				"own.py": fmt.Sprintf(`
+from gunicorn.workers.%s import %s
+
+class Mine(%s):
+    def handle_request(self, %s):
+        if req.path == "/never":
+            return
+        req.headers = [*req.headers, ("X-User", "somebody")]
+        try:
+            super().handle_request(%s)
+        except ValueError as e:
+            self.log.info("it raised %%s", e)
+        finally:
+            self.log.info("handled %%s %%s", req.method, req.path)
+`, c.kind, c.class, c.class, c.arguments, c.arguments),
+				"webapp.py": `
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/raise":
+        raise ValueError("on purpose")
+    start_response("200 OK", [])
+    return [environ.get("HTTP_X_USER", "nobody").encode()] * (2000 if environ["PATH_INFO"] == "/large" else 1)
+`}}
+			o.Conf = `
+def pre_request(worker, req):
+    worker.log.info("before %s", req.path)
+
+def post_request(worker, req, environ, resp):
+    worker.log.info("after %s", resp.status)
+`
+			if c.python != "" {
+				o.Python = harness.Venv(t)
+			}
+			s := harness.Start(t, o)
+			if got := s.Get("/x"); got != "somebody" {
+				t.Errorf("%s", got)
+			}
+			if got := s.Get("/large"); len(got) != 2000*len("somebody") {
+				t.Errorf("%d bytes", len(got))
+			}
+			for _, path := range []string{"/raise", "/never"} {
+				if r, err := s.Request("GET", path, ""); err != nil || r.Status != 500 {
+					t.Errorf("%s: %v, %v", path, r, err)
+				}
+			}
+			for _, want := range []string{`handled GET /x$`, `before /x$`, `after 200 OK$`, `it raised on purpose$`, `handled GET /raise$`, `has let the request go without an answer$`} {
+				s.Log.ExpectFrom(t, 0, want)
+			}
+			s.Reload(1)
+			if got := s.Get("/x"); got != "somebody" {
+				t.Errorf("%s", got)
+			}
+			s.Terminate()
+		})
+	}
+}
+
 // TestOptionsOfUvicornsWorker: what CONFIG_KWARGS says are settings, and what has no meaning
 // is said once.
 func TestOptionsOfUvicornsWorker(t *testing.T) {
@@ -264,7 +332,7 @@ from gunicorn.workers.base import Worker
 
 class Timed(SyncWorker):
     def handle_request(self, listener, req, client, addr):
-        super().handle_request(listener, req, client, addr)
+        client.sendall(b"HTTP/1.1 200 OK")
 
 class Loop(SyncWorker):
     def run(self):

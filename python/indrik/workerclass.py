@@ -13,6 +13,7 @@ import time
 
 from .compat import util
 from .compat.finder import OWN
+from .compat.hints import MissingHint
 from .log import app_traceback
 from .workers.base import Worker as Base
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Type
 
     from .asgi import ASGIServer
+    from .hookview import Request
     from .worker import Worker
 
 
@@ -38,13 +40,14 @@ _REQUEST = (
     "the hooks pre_request and post_request run around each request, the setting timeout bounds it, "
     "and the environ has the certificate of the client"
 )
+_AROUND = ". A handle_request() of a worker for WSGI that calls super().handle_request() is fine"
+_CERTIFICATE = "the environ has the certificate of the client: SSL_CLIENT_S_DN and others"
 _ASGI = "what is to run around the life of the app belongs into run(), init_process() or its lifespan"
 
 # Methods that replace what is the front's or the loop's, and what to do instead.
 REFUSED: Dict[str, str] = {
     "accept": _LOOP,
     "handle": _LOOP,
-    "handle_request": _REQUEST,
     "listen": _LOOP,
     "run_for_one": _LOOP,
     "run_for_multiple": _LOOP,
@@ -134,6 +137,18 @@ def _check(name: str, cls: type) -> None:
         for method, instead in REFUSED.items():
             if method in vars(c):
                 raise WorkerClassError("worker class %s: its %s() cannot run here: %s" % (name, method, instead))
+        request = vars(c).get("handle_request")
+        if request is not None:
+            problem = _CERTIFICATE if "getpeercert" in _names_in(request) else _REQUEST
+            if (
+                problem is _CERTIFICATE
+                or getattr(cls, "indrik_kind", None) in ("asgi", "tornado")
+                or not _calls_super(request, "handle_request", c)
+            ):
+                raise WorkerClassError(
+                    "worker class %s: its handle_request() cannot run here: %s%s"
+                    % (name, problem, "" if problem is _CERTIFICATE else _AROUND)
+                )
         run = vars(c).get("run")
         if run is not None and not _calls_super(run, "run", c):
             raise WorkerClassError(
@@ -144,11 +159,16 @@ def _check(name: str, cls: type) -> None:
 
 def _calls_super(function: Any, name: str, cls: type) -> bool:
     """Reports whether a method calls the method of that name of a class above its own."""
-    code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
-    if code is None:
+    if not hasattr(getattr(function, "__wrapped__", function), "__code__"):
         return True  # not Python's, or made by something: it is called, and may say so
-    names = _names(code)
+    names = _names_in(function)
     return name in names and not names.isdisjoint({"super", *(c.__name__ for c in cls.__mro__[1:])})
+
+
+def _names_in(function: Any) -> Set[str]:
+    """Returns the names that a function uses, none if it is not one of Python's."""
+    code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
+    return set() if code is None else _names(code)
 
 
 def _names(code: CodeType) -> Set[str]:
@@ -195,6 +215,34 @@ def adopt(worker: Worker, cls: Type[Base]) -> None:
 def overrides(own: Optional[Base], name: str) -> bool:
     """Reports whether a class of one's own has a method of that name."""
     return own is not None and any(name in vars(c) for c in _own(type(own)))
+
+
+class Connection(MissingHint):
+    """Stands for the connection that handle_request gets of Gunicorn, which only the front has."""
+
+    _HINTS = {
+        **dict.fromkeys(("fileno", "recv", "send", "sendall", "close", "settimeout", "sock"), _LOOP),
+        "getpeercert": _CERTIFICATE,
+    }
+
+
+def request_runner(own: Base) -> Optional[Callable[[Request, Callable[[], None]], None]]:
+    """Returns what runs a request by the handle_request of a class of one's own, None if it has
+    none. The function that it is given runs the app: super().handle_request() calls it."""
+    if not overrides(own, "handle_request"):
+        return None
+    handle: Any = own.handle_request
+    kind, listener = type(own).indrik_kind, own.sockets[0] if own.sockets else None
+
+    def run(req: Request, answer: Callable[[], None]) -> None:
+        vars(req)["indrik_answer"] = answer
+        client = Connection()
+        if kind == "gthread":
+            handle(req, client)
+        else:
+            handle(str(listener) if kind == "gevent" else listener, req, client, req.peer_addr)
+
+    return run
 
 
 class Beat:

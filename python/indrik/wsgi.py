@@ -10,6 +10,7 @@ import logging
 import os
 import select
 import sys
+from functools import partial
 from io import BytesIO
 from marshal import dumps, loads
 from threading import get_ident
@@ -368,22 +369,29 @@ def with_hooks(worker: Worker) -> Optional[Answer]:
         def before(worker: Any, req: hookview.Request) -> None:
             worker.log.debug("%s %s", req.method, req.path)
 
-    if before is None and after is None:
+    around = None
+    if worker.own is not None:
+        from . import workerclass  # already imported, by the spawner
+
+        around = workerclass.request_runner(worker.own)
+    if before is None and after is None and around is None:
         return None
 
-    def answer(response: WSGIResponse, environ: Environ) -> None:
+    def respond(response: WSGIResponse, environ: Environ, req: hookview.Request) -> None:
         failed = False
-        req = hookview.Request(environ)
         try:
             if before is not None:
                 with worker.forks:
                     before(shown, req)
+            if before is not None or around is not None:
                 req.apply(environ)
             result = app(environ, response.start_response)
             response.respond(result, environ["REQUEST_METHOD"])
         except BaseException:
             failed = True
             fail(worker, response, environ)
+            if around is not None:
+                raise  # for the worker class to see
         finally:
             result = None
             if after is not None and not worker.leaving:
@@ -392,6 +400,19 @@ def with_hooks(worker: Worker) -> Optional[Answer]:
                         after(shown, req, environ, hookview.Response(response, failed))
                 except Exception:
                     log.exception("Exception in post_request hook")
+
+    def answer(response: WSGIResponse, environ: Environ) -> None:
+        req = hookview.Request(environ)
+        if around is None:
+            respond(response, environ, req)
+        else:
+            try:
+                around(req, partial(respond, response, environ, req))
+                if not response.done:
+                    raise RuntimeError("handle_request() of the worker class has let the request go without an answer")
+            except BaseException:
+                if not response.done:
+                    fail(worker, response, environ)
         worker.heed()
 
     return answer

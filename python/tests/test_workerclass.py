@@ -68,6 +68,21 @@ class Find(unittest.TestCase):
                 with self.x:
                     Around.run(self)
 
+        class Request(sync.SyncWorker):
+            def handle_request(self, listener, req, client, addr):
+                with self.timer:
+                    super().handle_request(listener, req, client, addr)
+
+        workerclass.find("my.Worker", Request)
+        for bases, text in {
+            (type("Silent", (), {"handle_request": lambda self, req, conn: None}), gthread.ThreadWorker): "super()",
+            (type("A", (), {"handle_request": Request.handle_request}), gasgi.ASGIWorker): "for WSGI",
+            (type("C", (Request,), {"handle_request": lambda self, c: c.getpeercert()}),): "SSL_CLIENT_S_DN",
+        }.items():
+            said = self.refused(type("Mine", bases, {}))
+            self.assertIn("its handle_request() cannot run here", said)
+            self.assertIn(text, said)
+
         class Loop(sync.SyncWorker):
             def run(self):
                 while self.alive:

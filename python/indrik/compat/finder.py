@@ -155,7 +155,9 @@ class Loader:
     def exec_module(self, module: ModuleType) -> None:
         # The import system has just made it the spec of the other name.
         found, module.__spec__ = module.__spec__, self._spec
-        more = found.submodule_search_locations if found is not None else None
+        if found is None:
+            return
+        more = found.submodule_search_locations
         if more is not None:
             # With the modules of the real one, where there is one.
             module.__path__ = [*getattr(module, "__path__", ()), *more]

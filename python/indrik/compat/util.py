@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import errno
 import fcntl
 import importlib
@@ -104,7 +103,9 @@ def getcwd() -> str:
 
 def http_date(timestamp: Optional[float] = None) -> str:
     """Returns a time, of now by default, in the form of the field Date."""
-    return email.utils.formatdate(timestamp, localtime=False, usegmt=True)
+    from email.utils import formatdate  # it costs milliseconds
+
+    return formatdate(timestamp, localtime=False, usegmt=True)
 
 
 def is_hoppish(header: str) -> bool:

@@ -96,6 +96,16 @@ class Worker(MissingHint):
         """Serves until the worker ends. A class that has this method calls this one."""
         self.indrik_worker.serve()
 
+    def handle_request(self, *args: Any) -> bool:
+        """Runs the app for a request, which is one of args. A class that has this method is
+        called for each request, with Gunicorn's arguments: (listener, request, connection,
+        address), or with threads (request, connection)."""
+        for arg in args:
+            answer = getattr(arg, "indrik_answer", None)
+            if answer is not None:
+                answer()
+        return True
+
     def notify(self) -> None:
         """Called again and again while the worker is not busy. Nothing depends on it: the
         master sees on the scoreboard what a worker does."""
