@@ -305,7 +305,7 @@ func TestRevokedTwice(t *testing.T) {
 		}
 		time.Sleep(500 * time.Millisecond)
 		first, second := r.get(g, "/first"), r.get(g, "/second")
-		for len(r.q.gens[0].revoked) == 0 {
+		for r.awaited() == 0 {
 			time.Sleep(100 * time.Microsecond)
 		}
 		r.q.CancelByClient(&late[0].Job)
@@ -316,13 +316,28 @@ func TestRevokedTwice(t *testing.T) {
 	})
 }
 
+// awaited returns how many revocations no worker has refused yet.
+func (r *rig) awaited() int {
+	r.q.mu.Lock()
+	defer r.q.mu.Unlock()
+	return len(r.q.gens[0].revoked)
+}
+
+// awaits reports whether that of a request is among them.
+func (r *rig) awaits(id uint32) bool {
+	r.q.mu.Lock()
+	defer r.q.mu.Unlock()
+	_, ok := r.q.gens[0].revoked[id]
+	return ok
+}
+
 // expectAllRefused has a multiplexed worker read so many requests, and begin none of them that
 // was taken back.
 func (r *rig) expectAllRefused(w *fakeWorker, count int) {
 	r.t.Helper()
 	for range count {
 		e := w.event(wire.EventRequest)
-		_, revoked := w.r.q.gens[0].revoked[e.id]
+		revoked := r.awaits(e.id)
 		if begun := w.Claim(0, e.id); begun && revoked {
 			r.t.Errorf("%s is begun although it was taken back", e.path)
 		} else if !begun {
@@ -350,7 +365,7 @@ func TestRevocationsOfDeadWorkers(t *testing.T) {
 			w.kill()
 			w.deliverAll()
 		}
-		if n := len(r.q.gens[0].revoked); n != 0 {
+		if n := r.awaited(); n != 0 {
 			t.Errorf("%d revocations are awaited", n)
 		}
 		w := r.worker(g, 1, wire.KindASGI)
@@ -378,7 +393,7 @@ func TestRevocationsOfDeadHands(t *testing.T) {
 			w.kill()
 			w.deliverAll()
 		}
-		if n := len(r.q.gens[0].revoked); n != 0 {
+		if n := r.awaited(); n != 0 {
 			t.Errorf("%d revocations are awaited", n)
 		}
 	})
