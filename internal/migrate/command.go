@@ -76,7 +76,7 @@ func read(server string, args, environ []string) (*migration, error) {
 		}
 	case "fastapi":
 		m = newMigration(uvicorn())
-		args = fastapiArgs(m, args)
+		args = fastapiArgs(args)
 	default:
 		m = newMigration(uvicorn())
 	}
@@ -87,7 +87,7 @@ func read(server string, args, environ []string) (*migration, error) {
 }
 
 // fastapiArgs makes of the arguments of `fastapi run` and `fastapi dev` those of uvicorn.
-func fastapiArgs(m *migration, args []string) []string {
+func fastapiArgs(args []string) []string {
 	var made []string
 	mode := ""
 	for _, arg := range args {
@@ -136,26 +136,20 @@ func shellWords(line string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var last, current []string
-	for _, word := range append(split, ";") {
-		switch {
-		case word == "&&" || word == ";" || word == "||" || word == "&" || word == "|":
-			if serverIn(current) >= 0 {
-				last = current
-			}
-			current = nil
-		case strings.HasSuffix(word, ";"):
-			current = append(current, strings.TrimSuffix(word, ";"))
-			if serverIn(current) >= 0 {
-				last = current
-			}
-			current = nil
+	last, begin := split, 0
+	for i, word := range append(split, ";") {
+		end := i
+		switch rest, ends := strings.CutSuffix(word, ";"); {
+		case word == "&&" || word == "||" || word == "&" || word == "|" || rest == "" && ends:
+		case ends:
+			split[i], end = rest, i+1
 		default:
-			current = append(current, word)
+			continue
 		}
-	}
-	if last == nil {
-		return split, nil
+		if serverIn(split[begin:end]) >= 0 {
+			last = split[begin:end]
+		}
+		begin = i + 1
 	}
 	return last, nil
 }

@@ -90,14 +90,15 @@ func settled(split []string) (kept []string, port bool) {
 
 // dockerfile reads what a container of a Dockerfile's last stage starts.
 func dockerfile(text []byte, where string) (*migration, error) {
-	var environ, entry, cmd []string
+	var entry, cmd []string
+	environ := []string{}
 	entryShell, cmdShell := false, false
 	for _, line := range logical(text) {
 		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		rest = strings.TrimSpace(rest)
 		switch strings.ToUpper(name) {
 		case "FROM":
-			environ, entry, cmd = nil, nil, nil
+			environ, entry, cmd = environ[:0], nil, nil
 		case "ENV", "ARG":
 			environ = append(environ, assignments(rest)...)
 		case "ENTRYPOINT":
@@ -189,8 +190,9 @@ func systemdUnit(text []byte, where string) (*migration, error) {
 
 // variableFile reads a file of variables, as EnvironmentFile= and --env-file have it.
 func variableFile(text []byte, where string) (*migration, error) {
-	var environ []string
-	for _, line := range logical(text) {
+	all := logical(text)
+	environ := make([]string, 0, len(all))
+	for _, line := range all {
 		line = strings.TrimPrefix(strings.TrimSpace(line), "export ")
 		environ = append(environ, assignments(line)...)
 	}

@@ -160,9 +160,7 @@ func bashCompletion(prog string) string {
     else # the app: a module of the current directory
         COMPREPLY=($(compgen -f -X '!*.py' -- "$cur"))
         COMPREPLY=("${COMPREPLY[@]%%.py}")
-        if [[ $COMP_CWORD == 1 ]]; then
-            COMPREPLY+=($(compgen -W $'%s' -- "$cur"))
-        fi
+        [[ $COMP_CWORD != 1 ]] || COMPREPLY+=($(compgen -W $'%s' -- "$cur"))
     fi
 }
 complete -F %s %s

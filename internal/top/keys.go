@@ -2,6 +2,7 @@ package top
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	tea "charm.land/bubbletea/v2"
@@ -60,10 +61,8 @@ func (m *Model) key(msg tea.KeyPressMsg) tea.Cmd {
 		return m.reply(key)
 	}
 	for _, b := range bindings {
-		for _, k := range b.keys {
-			if k == key {
-				return b.do(m)
-			}
+		if slices.Contains(b.keys, key) {
+			return b.do(m)
 		}
 	}
 	return nil

@@ -68,7 +68,7 @@ func (m *Model) allRequests() []string {
 }
 
 func (m *Model) requests(all []running) []string {
-	var shown []string
+	shown := make([]string, 0, len(all))
 	for _, r := range all {
 		line := fmt.Sprintf("%s  %7d  %s", pad(status.Duration(r.Seconds), 7, false), r.pid, status.PrintableLine(r.Method+" "+r.Path))
 		if r.Client != "" {

@@ -3,6 +3,7 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -207,8 +208,8 @@ func (term *Terminal) Exit() *exec.ExitError {
 	if err == nil {
 		return nil
 	}
-	exit, ok := err.(*exec.ExitError)
-	if !ok {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
 		term.t.Fatal(err)
 	}
 	return exit
