@@ -61,6 +61,11 @@ func TestFailedReload(t *testing.T) {
 	s.expect("RESULT OF THE LAST ACTION  1-", "of 52", "reload: Reload failed, nothing was changed", "line 3")
 	s.press("end")
 	s.expect("ValueError: \ufffd[31mx", "line 49")
+	s.send(tea.WindowSizeMsg{Width: 60, Height: 11}) // what is the end stays it
+	s.expect("ValueError: \ufffd[31mx")
+	s.send(tea.WindowSizeMsg{Width: 60, Height: 12})
+	s.press("end", "up")
+	s.expect("line 49")
 	s.press("home", "pgdown")
 	s.expect("line 8")
 	s.press("esc")

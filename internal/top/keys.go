@@ -25,8 +25,8 @@ func init() { // since the help lists them
 		{[]string{"down"}, "", "", func(m *Model) tea.Cmd { return m.move(1) }},
 		{[]string{"pgup"}, "PgUp PgDn", "by a page", func(m *Model) tea.Cmd { return m.move(-m.body()) }},
 		{[]string{"pgdown", "space"}, "", "", func(m *Model) tea.Cmd { return m.move(m.body()) }},
-		{[]string{"home"}, "Home End", "first, last", func(m *Model) tea.Cmd { return m.move(-1 << 30) }},
-		{[]string{"end"}, "", "", func(m *Model) tea.Cmd { return m.move(1 << 30) }},
+		{[]string{"home"}, "Home End", "first, last", func(m *Model) tea.Cmd { return m.move(-end) }},
+		{[]string{"end"}, "", "", func(m *Model) tea.Cmd { return m.move(end) }},
 		{[]string{"1"}, "1", "workers", turnTo(pageWorkers)},
 		{[]string{"2"}, "2", "requests that run", turnTo(pageRequests)},
 		{[]string{"3"}, "3", "last deaths", turnTo(pageDeaths)},
@@ -108,10 +108,16 @@ func (m *Model) back() {
 	}
 }
 
+// end is farther than any line.
+const end = 1 << 30
+
 // move selects another worker, or scrolls. What is beyond an end is the end.
 func (m *Model) move(by int) tea.Cmd {
 	if m.page != pageWorkers {
-		m.offset = min(max(m.offset+by, 0), max(len(m.pageLines())-m.body(), 0))
+		last := max(len(m.pageLines())-m.body(), 0)
+		if m.offset = min(m.offset, last) + by; by < end { // the end stays the end if there is more
+			m.offset = min(max(m.offset, 0), last)
+		}
 		return nil
 	}
 	if rows := m.rows(); len(rows) > 0 {

@@ -1,7 +1,6 @@
 package top
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -43,21 +42,20 @@ func Run(o Options) error {
 	if err != nil {
 		return fmt.Errorf("ask the terminal for its state: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	program := tea.NewProgram(NewModel(o.Server, o.Interval), tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out),
+	program := tea.NewProgram(NewModel(o.Server, o.Interval), tea.WithInput(o.In), tea.WithOutput(o.Out),
 		tea.WithEnvironment(o.Environ), tea.WithFPS(frames), tea.WithoutSignalHandler())
 
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	ended := make(chan os.Signal, 1)
+	ended, done := make(chan os.Signal, 1), make(chan struct{})
+	defer close(done)
 	go func() {
 		select {
-		case <-ctx.Done():
+		case <-done:
 		case s := <-signals:
 			ended <- s
-			cancel()
+			go program.Quit()
 			time.Sleep(restoreTimeout)
 			_ = term.Restore(o.In.Fd(), before)
 			raise(s)
