@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -160,6 +161,45 @@ func TestTLSHook(t *testing.T) {
 			}
 			w.expectState(running)
 		})
+	}
+}
+
+// A worker class of one's own is asked for its kind and its settings, before the hook
+// ssl_context is called with them.
+func TestWorkerClass(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		atStart(t, []string{"-k", "own.Mine", "--max-requests", "3", "app:app"}, func(w *world) {
+			if fails {
+				w.failures[wire.TypeClass] = "it has a loop of its own"
+			}
+			w.start()
+			w.pass(time.Second)
+			if fails {
+				w.expectEnd(1)
+				w.expectLog("it has a loop of its own")
+				return
+			}
+			w.expectState(running)
+			w.expectLog("Using worker: gthread, by the class own.Mine")
+			prepared := w.spawner().told(wire.TypePrepare)
+			if len(prepared) != 1 || prepared[0].Kind != "gthread" || fmt.Sprint(prepared[0].Settings["max_requests"]) != "7" {
+				t.Errorf("%+v", prepared)
+			}
+		})
+	}
+}
+
+// What the log says of modules is said once, and has a bound: workers tell it.
+func TestModulesAreToldOnce(t *testing.T) {
+	b, _, log := part()
+	l := logging{base: b}
+	l.tellModules([]string{"gunicorn.util"})
+	l.tellModules([]string{"gunicorn.util", "gunicorn.errors"})
+	for i := range 2 * modulesMost {
+		l.tellModules([]string{fmt.Sprint("gunicorn.", i)})
+	}
+	if n := strings.Count(log.String(), "\n"); n != modulesMost || strings.Count(log.String(), "gunicorn.util") != 1 {
+		t.Errorf("%d lines:\n%.400s", n, log.String())
 	}
 }
 

@@ -609,6 +609,8 @@ func (sp *fakeSpawner) hear(msg wire.ToSpawner, files []*os.File) {
 	case wire.TypeConfigure:
 		answer.Settings, answer.Hooks = w.file, w.hooks
 		answer.Python = &wire.Python{Version: "3.99"}
+	case wire.TypeClass:
+		answer.Kind, answer.Class, answer.Settings = "gthread", "own.Mine", map[string]any{"limit_max_requests": 7.0}
 	case wire.TypePrepare:
 		answer.Logger = w.logged
 	case wire.TypeHook:

@@ -11,6 +11,7 @@ import sys
 
 from ..loader import load
 from ..view import parse_address as _parse_address
+from .finder import OWN
 from .hints import MASTER, elsewhere
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ def load_class(uri: Any, default: str = "", section: str = "gunicorn.workers") -
             distribution, _, point = name[len("egg:") :].partition("#")
             return _entry_point(distribution, section, point or default)
         module, _, attribute = name.replace(":", ".").rpartition(".")
-        return getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(OWN.get(module, module)), attribute)
     except (ImportError, AttributeError, ValueError) as e:
         raise RuntimeError("class uri %r invalid or not found: %s" % (uri, e)) from e
 
