@@ -27,7 +27,11 @@ type Stack struct {
 // WriteText writes a trace for people to read: first the stacks of requests.
 func (t *Trace) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Worker %d (%s) runs %d requests\n", t.PID, PrintableLine(t.Kind), len(t.Running))
+	requests := "requests"
+	if len(t.Running) == 1 {
+		requests = "request"
+	}
+	fmt.Fprintf(&b, "Worker %d (%s) runs %d %s\n", t.PID, PrintableLine(t.Kind), len(t.Running), requests)
 	shown := map[uint32]bool{}
 	for _, s := range t.Stacks {
 		if s.Running != nil {
