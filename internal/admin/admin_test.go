@@ -189,9 +189,7 @@ func TestNewConnectionsFindRoom(t *testing.T) {
 	ln := s.serving.ln
 	s.mu.Unlock()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		ln.mu.Lock()
-		n := len(ln.conns)
-		ln.mu.Unlock()
+		n := len(ln.places())
 		if n == 0 {
 			break
 		}
@@ -199,6 +197,13 @@ func TestNewConnectionsFindRoom(t *testing.T) {
 			t.Fatalf("%d places are taken", n)
 		}
 	}
+}
+
+// places are the connections that have one.
+func (l *listener) places() []*conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.conns)
 }
 
 // Strangers have few places, take none of the others, and are sent away at once when there is
@@ -224,8 +229,8 @@ func TestStrangersTakeNoPlaces(t *testing.T) {
 		}
 		time.Sleep(minStay)
 		late := connect()
-		if late == nil || len(l.conns) != 1+maxStrangers || l.conns[0] != first || l.conns[1] != strangers[1] || l.conns[maxStrangers] != late {
-			t.Errorf("%d places are taken", len(l.conns))
+		if now := l.places(); late == nil || len(now) != 1+maxStrangers || now[0] != first || now[1] != strangers[1] || now[maxStrangers] != late {
+			t.Errorf("%d places are taken", len(now))
 		}
 	})
 }
@@ -242,17 +247,18 @@ func TestConnectionsStayForAWhile(t *testing.T) {
 			_, c := net.Pipe()
 			conns = append(conns, l.place(c))
 		}
-		if took := time.Since(begun); took != 2*minStay || len(l.conns) != maxPeerConns || l.conns[0] != conns[maxPeerConns+1] {
-			t.Errorf("after %v there are %d connections", took, len(l.conns))
+		now := l.places()
+		if took := time.Since(begun); took != 2*minStay || len(now) != maxPeerConns || now[0] != conns[maxPeerConns+1] {
+			t.Errorf("after %v there are %d connections", took, len(now))
 		}
 		// A request makes one younger, and those without one go first.
 		time.Sleep(minStay)
-		for _, c := range l.conns[:maxPeerConns-1] {
+		for _, c := range now[:maxPeerConns-1] {
 			l.changed(c, http.StateActive)
 		}
-		idle := l.conns[0]
+		idle := now[maxPeerConns-1]
 		_, c := net.Pipe()
-		if l.place(c); slices.Contains(l.conns, idle) {
+		if l.place(c); slices.Contains(l.places(), idle) {
 			t.Error("one without a request stays, and one with a request goes")
 		}
 	})
@@ -367,7 +373,7 @@ func TestLeave(t *testing.T) {
 	if code, _ := askOn(t, idle, "GET / HTTP/1.1\nHost: ::1"); code != 200 {
 		t.Errorf("on an open connection: %d", code)
 	}
-	if n, err := idle.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+	if n, err := idle.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("it does not end: %v", err)
 	}
 	hold <- true

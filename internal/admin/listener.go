@@ -182,12 +182,12 @@ func (l *listener) changed(nc net.Conn, state http.ConnState) {
 	c := nc.(*conn)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch state {
-	case http.StateActive, http.StateIdle:
-		if l.removeLocked(c) { // otherwise it has made room
-			c.active, c.since = state == http.StateActive, time.Now()
-			l.conns = append(l.conns, c)
-		}
+	if state != http.StateActive && state != http.StateIdle {
+		return
+	}
+	if l.removeLocked(c) { // otherwise it has made room
+		c.active, c.since = state == http.StateActive, time.Now()
+		l.conns = append(l.conns, c)
 	}
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
+	"log" //nolint:depguard // net/http wants one; what it writes goes to the log of the server
 	"net"
 	"net/http"
 	"slices"
@@ -158,10 +158,14 @@ func (v *serving) leave() {
 func (s *Server) handler(v *serving) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if trouble := recover(); trouble != nil && trouble != http.ErrAbortHandler {
-				s.log.Errorf("%q at the admin address failed: %v", r.URL.Path, trouble)
-				panic(http.ErrAbortHandler) // cuts the response off
+			trouble := recover()
+			if trouble == nil {
+				return
 			}
+			if err, ok := trouble.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				s.log.Errorf("%q at the admin address failed: %v", r.URL.Path, trouble)
+			}
+			panic(http.ErrAbortHandler) // cuts the response off
 		}()
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")

@@ -51,13 +51,16 @@ func healthSettings(args, environ []string) (*settings.Config, error) {
 }
 
 // askHealth returns nil if the server is ready: by its admin address, or by the first address
-// of bind.
+// of bind where HTTP is spoken.
 func askHealth(cfg *settings.Config) error {
 	bind, scheme, path := cfg.AdminBind(), "http", ""
 	if bind == "" {
-		bind, path = cfg.Bind()[0], cfg.HealthPath()
-		if path == "" {
+		if path = cfg.HealthPath(); path == "" {
 			return errors.New("set admin_bind or health_path, such as INDRIK_ADMIN_BIND=127.0.0.1:9000 or INDRIK_HEALTH_PATH=/-/health, for the server and for the check")
+		}
+		var ok bool
+		if bind, ok = firstHTTP(cfg); !ok {
+			return errors.New("no address of bind speaks HTTP: name one by --bind, or the admin address")
 		}
 		if cfg.Certfile() != "" {
 			scheme = "https"

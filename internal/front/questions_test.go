@@ -80,9 +80,11 @@ func TestQuestionsWithoutAnAnswer(t *testing.T) {
 	if _, err := s.questions.ask(ctx, wire.FromFront{Type: "silence"}); err == nil || !strings.Contains(err.Error(), "the master does not answer") {
 		t.Errorf("a master that is silent: %v", err)
 	}
+	s.questions.mu.Lock()
 	if n := len(s.questions.waiting); n > 0 {
 		t.Errorf("%d questions wait", n)
 	}
+	s.questions.mu.Unlock()
 	s.carryOut(wire.ToFront{Type: wire.TypeAnswer, Ask: 99, Answer: &wire.Answer{}}, nil)
 	if err := s.do(wire.ToFront{Type: wire.TypeAnswer, Ask: 1}, nil); err == nil {
 		t.Error("an answer that says nothing is taken")
