@@ -163,7 +163,7 @@ func (c *Collector) Await(what string, matches func(*Span) bool) *Span {
 func (c *Collector) Served(path string) *Span {
 	c.t.Helper()
 	return c.Await("the span of "+path, func(s *Span) bool {
-		return s.Kind == trace.Span_SPAN_KIND_SERVER && s.Resource["service.name"] != "app" && s.Get("url.path") == path
+		return s.Kind == trace.Span_SPAN_KIND_SERVER && s.Resource["telemetry.sdk.language"] == "go" && s.Get("url.path") == path
 	})
 }
 
