@@ -162,10 +162,9 @@ func rejected(answer []byte) (n int64, text string) {
 			return
 		}
 		_ = eachField(part, func(number protowire.Number, value uint64, b []byte) {
-			switch number {
-			case 1:
+			if number == 1 {
 				n = int64(value)
-			case 2:
+			} else if number == 2 {
 				text = string(b)
 			}
 		})
