@@ -407,6 +407,10 @@ func TestMetricsOfKinds(t *testing.T) {
 		requests("http2", "GET", 200): 3, requests("websocket", "GET", 101): 1, `indrik_connections{state="websocket"}`: 1,
 		`indrik_connections{state="http2"}`: 1,
 	})
+	// Its head is forgotten by now, and what was asked for is not.
+	if r := asBrowser(t, admin, "127.0.0.1", "GET", "/status"); !strings.Contains(r.Body, `"/echo"`) {
+		t.Errorf("the status does not have the WebSocket: %v", r)
+	}
 }
 
 // TestDocumentedMetrics: a page has the metrics that docs/observe.md lists, of the types that

@@ -5,6 +5,7 @@ import "time"
 // A meter integrates over time how many slots have a request, and how many there are. It is
 // told whenever that changes; what it was not told of it sees by the next scan.
 type meter struct {
+	on       bool
 	at       time.Time // of the last change
 	busy     int       // slots that have had a request since
 	slots    int       // that read queues, since
@@ -13,10 +14,21 @@ type meter struct {
 	capacity float64   // seconds of slots and loops
 }
 
+// Measure has the queue measure from now on how busy slots are, see [Usage].
+func (q *Queue) Measure() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.meter.on = true
+	q.measureLocked(time.Now())
+}
+
 // measureLocked is called when slots have become busy or idle, or fewer or more, at a time.
 // +checklocks:q.mu
 func (q *Queue) measureLocked(now time.Time) {
 	m := &q.meter
+	if !m.on {
+		return
+	}
 	if d := now.Sub(m.at).Seconds(); d > 0 { // messages of slots are not acted on in their order
 		if !m.at.IsZero() {
 			m.used += d * float64(m.busy)
@@ -32,7 +44,8 @@ func (q *Queue) measureLocked(now time.Time) {
 	}
 }
 
-// A Usage is what the queue has counted since it was made.
+// A Usage is what the queue has counted since it was made. Busy and Capacity are counted since
+// the first call of Measure.
 type Usage struct {
 	Busy     float64 // seconds in which slots that read queues had a request, of all of these together
 	Capacity float64 // seconds in which there were such slots, and multiplexed workers

@@ -21,6 +21,7 @@ func (r *rig) expectUsage(since Usage, busy, capacity float64) {
 // A slot is busy as long as it has a request; what waits behind that makes it no busier.
 func TestUsageOfSlots(t *testing.T) {
 	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		r.q.Measure()
 		time.Sleep(time.Minute)
 		r.expectUsage(Usage{}, 0, 0) // there is no worker
 		w := r.worker(g, 2, wire.KindSync)
@@ -58,6 +59,9 @@ func TestUsageOfSlots(t *testing.T) {
 func TestEngagedLoops(t *testing.T) {
 	stepped(t, &Settings{WorkerConnections: 2}, func(r *rig, g *fakeGeneration) {
 		w := r.worker(g, 1, wire.KindASGI)
+		time.Sleep(time.Second)
+		r.q.Measure()
+		r.expectUsage(Usage{}, 0, 0) // nobody has asked for it before
 		engaged := func() time.Duration {
 			loops := r.q.Usage(time.Now()).Loops
 			if len(loops) != 1 || loops[0].Age != w.age || loops[0].PID != 1000+w.age {
@@ -174,4 +178,17 @@ func TestCountsOfUnfinishedRequests(t *testing.T) {
 			t.Errorf("%d found no worker", n)
 		}
 	})
+}
+
+func BenchmarkMeasure(b *testing.B) {
+	q := NewQueue(&fakeHost{}, 0)
+	q.Measure()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.gens = []*generation{{slots: 2}}
+	now := time.Now()
+	for b.Loop() {
+		now = now.Add(1000)
+		q.measureLocked(now)
+	}
 }

@@ -254,8 +254,8 @@ func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*J
 			ended = append(ended, q.expireLocked(w, q.runningLocked(w, now), 0, now)...)
 		}
 	}
-	defer func() { q.counts.Overdue += uint64(len(ended)) }()
 	if age != 0 {
+		q.counts.Overdue += uint64(len(ended))
 		return ended, nil
 	}
 	for _, g := range q.gens {
@@ -286,5 +286,6 @@ func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*J
 		j.unservedLocked(now)
 	}
 	q.counts.Unserved += uint64(len(unserved))
+	q.counts.Overdue += uint64(len(ended))
 	return ended, unserved
 }

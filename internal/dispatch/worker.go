@@ -182,15 +182,16 @@ func (q *Queue) deactivateLocked(w *worker) {
 		return
 	}
 	w.active, w.leaving = false, true
-	defer q.measureLocked(time.Now())
 	if w.multiplexed.Load() {
 		w.gen.multiplexed = slices.DeleteFunc(w.gen.multiplexed, func(other *worker) bool { return other == w })
+		q.measureLocked(time.Now())
 		q.leaveWebSocketsLocked(w)
 		return // what it has not begun it refuses, or leaves unread
 	}
 	w.gen.slots -= len(w.slots)
 	w.gen.active--
 	w.gen.leaving += len(w.slots)
+	q.measureLocked(time.Now())
 	if w.gen.slots == 0 {
 		q.requeueLocked(q.readBackLocked(w.gen)...)
 	}

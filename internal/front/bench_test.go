@@ -6,9 +6,12 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"indrik/internal/errlog"
+	"indrik/internal/http1"
 	"indrik/internal/wire"
 )
 
@@ -136,4 +139,15 @@ func skipValue(b []byte) []byte {
 		b = skipValue(b)
 	}
 	return b
+}
+
+// BenchmarkObserve is what a response costs while there are metrics.
+func BenchmarkObserve(b *testing.B) {
+	s := newServer(errlog.New(io.Discard), 0, func(wire.FromFront) {})
+	ex := &exchange{s: s, info: &connInfo{}, req: &http1.Request{Method: []byte("GET")}}
+	ex.Start = time.Now()
+	ex.status, ex.sent, ex.heard, ex.replied = 200, 14, ex.Start.Add(200*time.Microsecond), ex.Start.Add(200*time.Microsecond)
+	for b.Loop() {
+		ex.observe(s.recorder)
+	}
 }

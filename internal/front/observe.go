@@ -20,6 +20,7 @@ import (
 func (s *server) beginMetrics() {
 	if s.metrics.Load() == nil {
 		s.metrics.Store(s.recorder)
+		s.queue.Measure()
 	}
 }
 

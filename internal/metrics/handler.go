@@ -14,7 +14,7 @@ import (
 // ServeHTTP answers with the metrics in the format that the client prefers of those that
 // Prometheus reads: text, OpenMetrics, or protobuf, which alone has native histograms.
 func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
+	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(format))
 	w.Header().Add("Vary", "Accept, Accept-Encoding")
 	var out bytes.Buffer
