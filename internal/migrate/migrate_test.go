@@ -155,10 +155,10 @@ ExecStart=/srv/venv/bin/uvicorn --no-access-log \
 `}, "indrik --bind unix:/run/shop.sock --workers 3 shop:app", []string{"EnvironmentFile=-/etc/default/shop", "Type=notify works"}},
 		"hypercorn.toml": {map[string]string{"hypercorn.toml": "bind = [\"0.0.0.0:80\", \"[::]:80\"]\nworkers = 2\naccesslog = \"-\"\nkeep_alive_timeout = 9\nuse_reloader = true\ninclude_server_header = false\nh2_max_concurrent_streams = 50\nserver_names = [\"a\"]\nfrob = 1\napplication_path = \"main\"\n"},
 			"indrik --bind 0.0.0.0:80 --bind '[::]:80' --workers 2 --keep-alive 9 --reload --server-header off --access-logfile - --http2-max-concurrent-streams 50 main:app", []string{"server_names = a: which hosts", "#   frob = 1"}},
-		"unit.json": {map[string]string{"unit.json": `{"listeners": {"*:8300": {"pass": "applications/shop", "forwarded": {"client_ip": "X"}}, "unix:/run/u.sock": {"pass": "routes"}},
-  "routes": [], "applications": {"php": {"type": "php"}, "shop": {"type": "python 3.12", "module": "shop.wsgi", "callable": "app", "processes": {"max": 4, "spare": 1},
+		"unit.json": {map[string]string{"unit.json": `{"listeners": {"*:8300": {"pass": "applications/shop", "forwarded": {"client_ip": "X"}, "tls": {"certificate": "c"}}, "unix:/run/u.sock": {"pass": "routes"}},
+  "access_log": {"path": "/var/log/a.log", "format": "$status"}, "routes": [], "applications": {"php": {"type": "php"}, "shop": {"type": "python 3.12", "module": "shop.wsgi", "callable": "app", "processes": {"max": 4, "spare": 1},
   "path": ["/srv", "/lib"], "environment": {"A": "1"}, "home": "/venv", "limits": {"timeout": 9}, "threads": 2}, "zoo": {"type": "python"}}}`},
-			"indrik --bind 0.0.0.0:8300 --bind unix:/run/u.sock --workers 4 --threads 2 --timeout 9 --env A=1 --pythonpath /lib shop.wsgi:app",
+			"indrik --bind 0.0.0.0:8300 --bind unix:/run/u.sock --workers 4 --threads 2 --timeout 9 --env A=1 --pythonpath /lib --access-logfile /var/log/a.log shop.wsgi:app",
 			[]string{"applications.php: Python apps alone", "applications.zoo: one app for each server", "INDRIK_PYTHON=/venv/bin/python", "routes: routes, static files"}},
 		"prod.env": {map[string]string{"prod.env": "# x\nexport GRANIAN_INTERFACE=asgi\nGRANIAN_PORT=\"9000\"\nDB=x\n"}, "indrik --bind 127.0.0.1:9000 MODULE:APP", []string{"# wsgi_app = 'module:variable'"}},
 		".env":     {map[string]string{".env": "GUNICORN_CMD_ARGS=\"-w 3 --threads 2\"\n"}, "indrik --workers 3 --threads 2 MODULE:APP", nil},
@@ -177,6 +177,11 @@ ExecStart=/srv/venv/bin/uvicorn --no-access-log \
 				t.Fatal(err)
 			}
 			expect(t, r, c.want, c.comments...)
+			for _, u := range r.Unknown {
+				if !strings.HasPrefix(u, "frob") {
+					t.Errorf("%s is not known", u)
+				}
+			}
 		})
 	}
 }

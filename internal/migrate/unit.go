@@ -17,12 +17,12 @@ func makeUnit() source {
 		name: "NGINX Unit",
 		rules: []rule{
 			{"listeners", "`--bind`", "those that lead to the app", "те, что ведут к приложению", nothing},
-			{"listeners.tls=", "`--certfile`, `--keyfile`", "files, not a store of certificates", "файлы, а не хранилище сертификатов", nil},
-			{"listeners.forwarded=", "`--forwarded-allow-ips`", "", "", nil},
+			{"listeners.tls*=", "`--certfile`, `--keyfile`", "files, not a store of certificates", "файлы, а не хранилище сертификатов", nil},
+			{"listeners.forwarded*= listeners.backlog=", "`--forwarded-allow-ips`, `--backlog`", "", "", nil},
 			{"module=", "`wsgi_app`", "", "", keep("module")},
 			{"callable=", "`wsgi_app`", "behind the colon", "после двоеточия", keep("callable")},
 			{"factory=", "", "write the call: `module:create_app()`", "напишите вызов: `module:create_app()`", factory},
-			{"targets=", "", "one app for each server", "одно приложение на сервер", nil},
+			{"targets*=", "", "one app for each server", "одно приложение на сервер", nil},
 			{"prefix=", "`--root-path`", "for ASGI; for WSGI `--env SCRIPT_NAME=/PREFIX`", "для ASGI; для WSGI — `--env SCRIPT_NAME=/PREFIX`", to("--root-path")},
 			{"path=", "`--pythonpath`", "", "", to("--pythonpath")},
 			{"working_directory=", "`--chdir`", "", "", to("--chdir")},
@@ -37,9 +37,10 @@ func makeUnit() source {
 			{"environment=", "`--env`", "", "", to("--env")},
 			{"limits.timeout=", "`--timeout`", "", "", to("--timeout")},
 			{"limits.requests=", "`--max-requests`", "", "", to("--max-requests")},
-			{"stdout= stderr= access_log=", "`--error-logfile`, `--access-logfile`", "", "", func(m *migration, o option) {
-				m.add(o, map[string]string{"access_log": "--access-logfile"}[o.name]+map[string]string{"stdout": "--error-logfile", "stderr": "--error-logfile"}[o.name], o.value)
+			{"stdout= stderr= access_log= access_log.path=", "`--error-logfile`, `--access-logfile`", "", "", func(m *migration, o option) {
+				m.add(o, map[string]string{"access_log": "--access-logfile", "access_log.path": "--access-logfile"}[o.name]+map[string]string{"stdout": "--error-logfile", "stderr": "--error-logfile"}[o.name], o.value)
 			}},
+			{"access_log.format= access_log.if=", "`--access-logformat`", "with Gunicorn's atoms", "с подстановками Gunicorn", nil},
 			{"isolation*", "", "the service manager's to set, or the container's", "задаёт менеджер служб или контейнер", nil},
 			{"routes*", "", "routes, static files and upstreams are for the proxy or the app", "маршруты, статические файлы и upstream — дело прокси или приложения", nil},
 			{"upstreams* settings.http.static*", "", "routes, static files and upstreams are for the proxy or the app", "маршруты, статические файлы и upstream — дело прокси или приложения", nil},
