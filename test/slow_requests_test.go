@@ -73,8 +73,14 @@ func TestSlowRequestsBetweenScans(t *testing.T) {
 		s.Get("/sleep/0.03")
 	}
 	harness.Eventually(t, "each has a line", func() bool { return s.Log.Count(`Slow request .* GET /sleep/0.03 (has run|ran) for 0\.`) == 10 })
-	if found := slowRequests(t, s); len(found) != 10 {
-		t.Errorf("%d are kept", len(found))
+	kept := 0
+	for _, r := range slowRequests(t, s) { // others may be, too: the machine has other things to do
+		if r.Path == "/sleep/0.03" {
+			kept++
+		}
+	}
+	if kept != 10 {
+		t.Errorf("%d are kept", kept)
 	}
 	s.Terminate()
 }
