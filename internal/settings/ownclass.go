@@ -63,7 +63,7 @@ func classOption(key string, v any) (values map[string]any, why string) {
 		}
 		return nil, "it is no option of uvicorn's that is known here"
 	}
-	args := []string{flag}
+	args := append(make([]string, 0, 2), flag)
 	switch v := v.(type) {
 	case bool:
 		switch {
