@@ -31,7 +31,12 @@ func (s *server) newCollector() *metrics.Collector {
 		Usage:  func() dispatch.Usage { return s.queue.Usage(time.Now()) },
 		Ready:  func() bool { return s.isReady().OK },
 		Status: s.wholeStatus,
-		App:    func(ctx context.Context) []*dto.MetricFamily { return appmetrics.Expose(s.appMetrics.gather(ctx)) },
+		App: func(ctx context.Context) []*dto.MetricFamily {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(s.ending, cancel)()
+			return appmetrics.Expose(s.appMetrics.gather(ctx))
+		},
 	})
 }
 

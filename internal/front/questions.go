@@ -117,7 +117,7 @@ func (s *server) statusDocument(ctx context.Context) ([]byte, error) {
 	select {
 	case <-question.done:
 		return question.document, question.err
-	case <-s.ending:
+	case <-s.ending.Done():
 		return nil, errors.New("no answers of the master are read any more")
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"context"
 	"net"
 	"os"
 	"sync"
@@ -82,16 +83,17 @@ type server struct {
 	refusals  complaint
 	slowings  complaint
 
-	complained  atomic.Int64  // when the log last said that files cannot be written
-	drainingNow atomic.Bool   // draining, to be read without mu
-	drainedFrom atomic.Int64  // when the drain began, or its handover ended
-	departing   atomic.Bool   // responses say Connection: close
-	ending      chan struct{} // closed when this process ends
+	complained  atomic.Int64    // when the log last said that files cannot be written
+	drainingNow atomic.Bool     // draining, to be read without mu
+	drainedFrom atomic.Int64    // when the drain began, or its handover ended
+	departing   atomic.Bool     // responses say Connection: close
+	ending      context.Context // until this process ends: from then on nothing that the master says is read
+	end         context.CancelFunc
 }
 
 func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s := &server{
-		log: log, sendMaster: send, empty: make(chan struct{}, 1), known: make(chan struct{}), ending: make(chan struct{}),
+		log: log, sendMaster: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
 		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, recorder: new(metrics.Recorder), sinks: sinks.New(log, "front"), spare: make(chan *conn),
 	}
 	s.accessLog.sinks, s.accessLog.file.log = s.sinks, log
@@ -100,6 +102,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s.account = account.New(s.wasCutOff, s.watchHeld)
 	s.questions = newQuestions(send)
 	s.appMetrics = newAppMetrics(log, send)
+	s.ending, s.end = context.WithCancel(context.Background())
 	s.gatherer = s.newCollector()
 	s.admin.view = s.newView()
 	s.admin.server = admin.NewServer(log, s.adminPages())

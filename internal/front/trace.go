@@ -44,7 +44,7 @@ func (s *server) startTelemetry() {
 
 // stopTelemetry sends the last spans and metrics.
 func (s *server) stopTelemetry() {
-	close(s.ending)
+	s.end()
 	ctx, cancel := context.WithTimeout(context.Background(), lastTelemetry)
 	defer cancel()
 	var ends sync.WaitGroup
