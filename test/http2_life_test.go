@@ -198,7 +198,7 @@ func TestH2Spec(t *testing.T) {
 	// With h1 a port without TLS answers a malformed preface in HTTP/1.1.
 	harness.OverHTTP2(t, harness.Options{App: "echo:app", Args: []string{"--http-protocols", "h2"}, NoProbe: true}, func(t *testing.T, s *harness.Server, w *harness.Web) {
 		s.Workers(1)
-		args := []string{"--host", "127.0.0.1", "--port", fmt.Sprint(s.Port), "--timeout", "5"}
+		args := []string{"--host", "127.0.0.1", "--port", fmt.Sprint(s.Port), "--timeout", "5", "--strict"}
 		if s.TLS != nil {
 			args = append(args, "--tls", "--insecure")
 		}

@@ -31,7 +31,7 @@ var layers = map[string][]string{
 	},
 	"internal/front": {
 		"internal/appmetrics",
-		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/listen", "internal/liveview", "internal/metrics", "internal/oslayer", "internal/otlpmetrics", "internal/outbox",
+		"internal/accesslog", "internal/account", "internal/admin", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/http2", "internal/listen", "internal/liveview", "internal/metrics", "internal/oslayer", "internal/otlpmetrics", "internal/outbox",
 		"internal/sinks", "internal/proxyproto", "internal/redact", "internal/status", "internal/syslog", "internal/tlsconf", "internal/tracing", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/admin":     {},
@@ -76,6 +76,7 @@ var layers = map[string][]string{
 	"internal/exitcode":   {},
 	"internal/gateway":    {"internal/http1"},
 	"internal/http1":      {},
+	"internal/http2":      {"internal/http1"},
 	"internal/pathwalk":   {},
 	"internal/version":    {},
 	"internal/websocket":  {"internal/http1"},

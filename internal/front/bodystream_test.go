@@ -42,9 +42,6 @@ func TestBodyStreamEndsWithResponse(t *testing.T) {
 				n, part = n+len(data.([]byte)), part-len(data.([]byte))
 			}
 		}
-		if !isStreaming() {
-			t.Error("nothing is streamed")
-		}
 		w.say(0, response(id, "200 OK", nil, "ok"))
 	}
 	t.Run("file", func(t *testing.T) {
@@ -64,7 +61,6 @@ func TestBodyStreamEndsWithResponse(t *testing.T) {
 		answered := r.postHTTP2(bytes.NewReader(make([]byte, size)))
 		takeAll(w)
 		must(t, <-answered)
-		eventually(t, "nothing is streamed", func() bool { return !isStreaming() })
 	})
 }
 

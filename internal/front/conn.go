@@ -56,6 +56,7 @@ type conn struct {
 	awaitingBody atomic.Bool  // the client is waited for while a worker answers
 	untried      atomic.Bool  // the end of what the client sends may be there, unread
 	webSocket    atomic.Pointer[webSocket]
+	h2           atomic.Pointer[http2Conn] // nil: HTTP/1
 
 	// Of the goroutine run.
 	buf           []byte // nil while there is nothing to read
@@ -115,6 +116,18 @@ func newConn(s *server, nc net.Conn, from *endpoint) (*conn, error) {
 func (c *conn) enter(p phase) {
 	c.since.Store(now())
 	c.phase.Store(int32(p))
+}
+
+// webSockets returns the WebSockets of the connection: one of HTTP/1, or the streams of HTTP/2
+// that are.
+func (c *conn) webSockets() []*webSocket {
+	if sk := c.webSocket.Load(); sk != nil {
+		return []*webSocket{sk}
+	}
+	if h := c.h2.Load(); h != nil {
+		return h.webSockets()
+	}
+	return nil
 }
 
 // progress notes that the phase makes progress.

@@ -37,7 +37,7 @@ func (s *server) sweep() {
 		if c.awaitingBody.Load() && c.bodyRate.measure(t, cfg) {
 			c.wake()
 		}
-		if sk := c.webSocket.Load(); sk != nil {
+		for _, sk := range c.webSockets() {
 			sk.checkTimeouts(t)
 		}
 		since := time.Duration(t - c.since.Load())
@@ -56,6 +56,8 @@ func (s *server) sweep() {
 			if since > bufferTime && since <= bufferTime+time.Duration(t-s.swept) {
 				calmed++
 			}
+		case multiplexed:
+			c.h2.Load().check(t, cfg)
 		case running:
 			if c.untried.Load() {
 				c.wake()
@@ -75,7 +77,7 @@ func (s *server) sweep() {
 					c.info.remote, cfg.writeTimeout)
 				c.out.Kill()
 			}
-		default: // its workers or its streams have the deadlines
+		default: // its workers have the deadlines
 		}
 	}
 	s.capacityChanged()

@@ -41,13 +41,13 @@ func (s *server) drain(handover, final bool, accept string) {
 	s.departing.Store(!s.handover)
 	s.drainingNow.Store(true)
 	var ending sync.WaitGroup
-	s.endHTTP2Locked()
 	s.closingListeners++
 	for id, l := range s.listeners {
 		delete(s.listeners, id)
 		ending.Go(func() { l.close(s, accept == wire.AcceptEmpty, accept == wire.AcceptEmpty) })
 	}
 	s.mu.Unlock()
+	s.endHTTP2()
 	s.leaveWebSockets(handover)
 	go func() {
 		ending.Wait()

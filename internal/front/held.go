@@ -20,13 +20,12 @@ import (
 // much. The memory is accounted for where it is held: by connections ([conn.hold]), bodies
 // (spool), messages for workers, outboxes, WebSockets and HTTP/2.
 
-// What connections and streams cost that do nothing, in bytes, with the state of TLS and
-// of net/http.
+// What connections and streams cost that do nothing, in bytes, with the state of TLS.
 const (
 	connHeld   = 12 << 10
 	tlsHeld    = 24 << 10
-	http2Held  = 48 << 10
-	streamHeld = 20 << 10
+	http2Held  = 4 << 10
+	streamHeld = 4 << 10
 )
 
 const (

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"indrik/internal/http1"
+	"indrik/internal/http2"
 	"indrik/internal/outbox"
 	"indrik/internal/websocket"
 	"indrik/internal/wire"
@@ -17,6 +18,7 @@ import (
 // run reads requests until the connection is over.
 func (c *conn) run() {
 	defer c.s.forget(c)
+	defer c.awaitStreams()
 	defer func() { c.nc.Close() }()
 	if c.handshakeDone || c.handshake() {
 		c.serve()
@@ -43,13 +45,13 @@ func (c *conn) run() {
 
 // serve reads requests in the version of HTTP that was agreed on.
 func (c *conn) serve() {
+	var t outbox.Transport = &c.plain
+	if c.tls != nil {
+		c.tlsSock.setAsync()
+		t = &tlsTransport{tls: c.tls, sock: c.tlsSock}
+		c.out.SetTransport(t)
+	}
 	if !c.http2 {
-		var t outbox.Transport = &c.plain
-		if c.tls != nil {
-			c.tlsSock.setAsync()
-			t = &tlsTransport{tls: c.tls, sock: c.tlsSock}
-			c.out.SetTransport(t)
-		}
 		c.setProtocol(t)
 		c.enter(idle)
 		for c.serveOne() {
@@ -203,7 +205,7 @@ func (c *conn) readHead() (int, *config, error) {
 				err = errNotHTTP2
 			} else if !begins {
 				n, err = c.parseHead(cfg)
-			} else if c.w-c.r >= len(http2Preface) {
+			} else if c.w-c.r >= len(http2.Preface) {
 				err = errHTTP2
 			}
 			if n > 0 || err != nil {

@@ -139,7 +139,11 @@ func (c *conn) StartWriting() {
 
 // StopWriting implements [outbox.Owner].
 func (c *conn) StopWriting() {
-	if c.phase.Load() == int32(writing) {
+	switch {
+	case c.phase.Load() != int32(writing):
+	case c.h2.Load() != nil:
+		c.enter(multiplexed)
+	default:
 		c.enter(running)
 	}
 }

@@ -2,122 +2,414 @@ package front
 
 import (
 	"errors"
-	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"indrik/internal/account"
+	"indrik/internal/http2"
+	"indrik/internal/wire"
 )
 
-// http2Buffer is how much is read at a time of HTTP/2.
-const http2Buffer = 4 << 10
+// This file serves a connection of HTTP/2. Its goroutine reads; what goes to the client is
+// made by whoever has it, under the mutex of the connection, and sent by one goroutine at a
+// time, so that frames of several streams go in one write.
 
-var errFlood = errors.New("too many HTTP/2 frames that ask for nothing")
+const (
+	// http2Ping is how long a connection may be silent before the client is asked whether
+	// it is there, and how long it has to answer.
+	http2Ping = 15 * time.Second
+	// goAwayTime is how long a client has to learn that it is to open no more streams
+	// (RFC 9113 section 6.8).
+	goAwayTime = time.Second
+	// maxUnsent is how many bytes of frames wait for the client at most before streams wait
+	// for their turn, and before nothing more is read.
+	maxUnsent = 64 << 10
+	// minConnWindow is the least that all streams of a connection may have on their way to
+	// the server, in bytes.
+	minConnWindow = 1 << 20
+)
 
-// An http2Conn is a connection of HTTP/2, with TLS or without, as net/http gets it.
-// It looks at the frames that pass by and ends a connection that is a flood.
-type http2Conn struct {
-	net.Conn
-	c      *conn
-	closed func()
+var (
+	errHTTP2    = errors.New("the client speaks HTTP/2")
+	errNotHTTP2 = errors.New("the client does not speak HTTP/2")
+)
 
-	in     http2Filter
-	buf    []byte
-	passed []byte // the filter, and not yet to the reader
-	err    error  // comes after them
-
-	out    frameScanner
-	limits floodLimits
-	unread unread
+// beginsHTTP2 reports whether b is the start of the preface, or starts with it.
+func beginsHTTP2(b []byte) bool {
+	n := min(len(b), len(http2.Preface))
+	return string(b[:n]) == http2.Preface[:n]
 }
 
-// newHTTP2Conn takes over what c has read already. Close calls closed.
-func newHTTP2Conn(c *conn, closed func()) *http2Conn {
-	h := &http2Conn{Conn: c.nc, c: c, closed: closed, buf: make([]byte, http2Buffer)}
-	h.limits.init(now())
-	h.unread.holder = c.held
-	h.in.limits, h.in.unread = &h.limits, &h.unread
-	h.passed, h.err = h.in.filter(nil, c.buf[c.r:c.w])
-	c.buf, c.r, c.w = nil, 0, 0
-	c.holdBuffer()
+// An http2Conn is what a conn has besides for HTTP/2. Its mutex comes after those of the
+// outboxes of its streams, and before that of the outbox of the connection.
+type http2Conn struct {
+	c    *conn
+	idle time.Duration // without streams, after which the connection ends; 0: no limit
+
+	heard  atomic.Int64 // when something came from the client, as [now] has it
+	pinged atomic.Int64 // when the ping was sent that is not answered yet; 0: none
+
+	mu  sync.Mutex
+	low sync.Cond // blocked became false, or live 0
+	// +checklocks:mu
+	engine *http2.Conn
+	// +checklocks:mu
+	limits floodLimits
+	// +checklocks:mu
+	flushing bool // a goroutine sends what the engine has
+	// +checklocks:mu
+	blocked bool // the client does not take what was sent
+	// +checklocks:mu
+	waiters []*stream // whose responses wait for their turn
+	// +checklocks:mu
+	turns uint64 // that streams have had
+	// +checklocks:mu
+	retired int64 // when the client was told to open no more streams; 0: it was not
+	// +checklocks:mu
+	idleSince int64 // when the last stream ended
+	// +checklocks:mu
+	live int // streams whose response is not done
+}
+
+// serveHTTP2 serves a connection until it is over.
+func (s *server) serveHTTP2(c *conn) {
+	cfg := s.config()
+	h := newHTTP2Conn(c, cfg)
 	c.hold(http2Held)
+	c.out.Begin(true)
+	c.h2.Store(h)
+	c.enter(multiplexed)
+	if s.isDraining() {
+		h.retire()
+	}
+	h.flush()
+	end := h.read(cfg)
+	h.finish(end)
+}
+
+func newHTTP2Conn(c *conn, cfg *config) *http2Conn {
+	h := &http2Conn{c: c, idle: cfg.http2IdleTimeout}
+	h.low.L = &h.mu
+	t := now()
+	h.heard.Store(t)
+	list := cfg.HTTP2MaxHeaderListSize
+	if list == 0 {
+		list = cfg.http2.MaxHead()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.limits.init(t)
+	h.idleSince = t
+	h.engine = http2.NewConn(http2.Settings{
+		MaxStreams: cfg.HTTP2MaxConcurrentStreams, Window: cfg.HTTP2InitialWindowSize, ConnWindow: max(minConnWindow, cfg.HTTP2InitialWindowSize),
+		MaxFrame: cfg.HTTP2MaxFrameSize, MaxHeaderList: list, Connect: cfg.dispatch.Kind() == wire.KindASGI,
+		Open: func() (any, *http2.Head) {
+			st := newStream(h)
+			return st, &st.head
+		},
+	})
 	return h
 }
 
-// An unread counts the bytes of bodies that have come and that no stream has read yet:
-// net/http gives the connection's window back as they are read, or when their stream
-// ends.
-type unread struct {
-	holder *account.Holder
-
-	mu sync.Mutex
-	// +checklocks:mu
-	n int
-}
-
-func (u *unread) add(n int) {
-	if u == nil {
+// flush sends what the engine has for the client, unless another goroutine is about to.
+func (h *http2Conn) flush() {
+	h.mu.Lock()
+	if h.flushing || !h.engine.HasOutput() {
+		h.mu.Unlock()
 		return
 	}
-	u.mu.Lock()
-	u.n += n
-	u.mu.Unlock()
-	u.holder.Hold(int64(n))
-}
-
-// remove subtracts n, or less where net/http has only made the window larger than it was
-// at first.
-func (u *unread) remove(n int) {
-	u.mu.Lock()
-	n = min(n, u.n)
-	u.n -= n
-	u.mu.Unlock()
-	u.holder.Hold(int64(-n))
-}
-
-// Read is called by one goroutine.
-func (h *http2Conn) Read(p []byte) (int, error) {
-	for len(h.passed) == 0 {
-		if h.err != nil {
-			return 0, h.err
+	h.flushing = true
+	next := messages.Get().(*[]byte)
+	for h.engine.HasOutput() {
+		out := h.engine.TakeOutput((*next)[:0])
+		h.mu.Unlock()
+		h.c.out.Write(out)
+		waits := h.c.out.IsWriting()
+		*next = out
+		h.mu.Lock()
+		if waits && !h.blocked {
+			h.blocked = true
+			h.mu.Unlock()
+			h.c.out.WhenLow(h.unblock)
+			h.mu.Lock()
 		}
-		if d := h.limits.takeWait(); d > 0 {
-			h.c.s.slowings.slowed(h.c.s.log, &h.c.info, "DATA frames of a few bytes")
-			sleepUnless(d, h.c.isEnding)
-		}
-		n, err := h.Conn.Read(h.buf)
-		var flood error
-		h.passed, flood = h.in.filter(h.passed[:0], h.buf[:n])
-		if flood != nil {
-			h.c.s.log.Warnf("Closing the connection of ip=%s: %s", h.c.info.remote, flood)
-			h.passed, err = nil, flood
-			h.c.sock.SetWriteDeadline(time.Unix(1, 0)) // nothing waits for such a client
-		}
-		if isTimeout(err) && len(h.passed) > 0 {
-			err = nil
-		}
-		if isTimeout(err) {
-			return 0, err // the reader's deadline; it may read again
-		}
-		h.err = err
 	}
-	n := copy(p, h.passed)
-	h.passed = h.passed[n:]
-	return n, nil
-}
-
-// Write is called by one goroutine at a time.
-func (h *http2Conn) Write(p []byte) (int, error) {
-	h.out.scan(p, func(f *frame) {
-		h.limits.countSent(f, now())
-		if f.kind == frameUpdate && f.stream == 0 {
-			h.unread.remove(int(f.increment))
+	h.flushing = false
+	h.nextTurnLocked()
+	kept := h.engine.TakeOutput(nil)
+	h.mu.Unlock()
+	for _, b := range [][]byte{*next, kept} {
+		if 0 < cap(b) && cap(b) <= maxPooled {
+			*next = b[:0]
+			messages.Put(next)
+			next = new([]byte)
 		}
-	})
-	return h.Conn.Write(p)
+	}
 }
 
-func (h *http2Conn) Close() error {
-	h.closed()
-	return h.Conn.Close()
+// unblock is called once the client has taken most of what was sent.
+func (h *http2Conn) unblock() {
+	h.mu.Lock()
+	h.blocked = false
+	h.nextTurnLocked()
+	h.low.Broadcast()
+	h.mu.Unlock()
+}
+
+// An http2End is why a connection is over.
+type http2End int
+
+const (
+	leftByClient http2End = iota // or broke the connection
+	servedAll                    // no stream is open, and none is to come
+	cutForFault                  // for what it has done
+)
+
+// read reads what the client sends until the connection is over.
+func (h *http2Conn) read(cfg *config) http2End {
+	c := h.c
+	for {
+		if end, over := h.process(); over {
+			return end
+		}
+		if c.r == c.w {
+			c.r, c.w = 0, 0
+		} else if c.w == len(c.buf) {
+			c.growBuffer(cfg)
+		}
+		h.awaitLow()
+		err := h.readMore()
+		switch {
+		case err == nil:
+			h.heard.Store(now())
+		case !isTimeout(err):
+			return leftByClient
+		}
+		if h.isDone() {
+			return servedAll
+		}
+	}
+}
+
+// readMore waits for bytes and reads them into the buffer of the connection, as conn.read
+// does, which reads single bytes where a connection with TLS may be idle.
+func (h *http2Conn) readMore() error {
+	c := h.c
+	h.mu.Lock()
+	idle := h.engine.IsIdle()
+	h.mu.Unlock()
+	if c.tls == nil || idle && c.r == c.w {
+		return c.read()
+	}
+	if c.buf == nil {
+		c.buf = *buffers.Get().(*[]byte)
+	}
+	n, err := c.nc.Read(c.buf[c.w:])
+	c.w += n
+	if isTimeout(err) {
+		c.clearWake()
+	}
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// awaitLow waits while the client does not take what it was sent: who sends pings or
+// requests and reads nothing is not read, either.
+func (h *http2Conn) awaitLow() {
+	h.mu.Lock()
+	for h.blocked && h.engine.Pending() > maxUnsent && !h.c.out.HasFailed() {
+		h.low.Wait()
+	}
+	h.mu.Unlock()
+}
+
+// process acts on what was read. It reports whether the connection is over.
+func (h *http2Conn) process() (end http2End, over bool) {
+	c := h.c
+	defer h.flush()
+	for {
+		h.mu.Lock()
+		n, ev, err := h.engine.Next(c.buf[c.r:c.w])
+		pause, ok := h.limits.allow(&ev, now())
+		h.mu.Unlock()
+		c.r += n
+		switch {
+		case err != nil:
+			c.s.log.Debugf("HTTP/2 of ip=%s: %s", c.info.remote, err)
+			return cutForFault, true
+		case !ok:
+			h.act(&ev) // a stream that has ended is not known any more
+			c.s.log.Warnf("Closing the connection of ip=%s: %s", c.info.remote, errFlood)
+			c.out.Kill() // nothing waits for such a client
+			return cutForFault, true
+		}
+		if pause > 0 {
+			c.s.slowings.slowed(c.s.log, &c.info, "DATA frames of a few bytes")
+			sleepUnless(pause, c.isEnding)
+		}
+		if ev.Kind == http2.Nothing {
+			return 0, false
+		}
+		h.act(&ev)
+	}
+}
+
+var errFlood = errors.New("too many HTTP/2 frames that ask for nothing")
+
+// act acts on one event.
+func (h *http2Conn) act(ev *http2.Event) {
+	switch ev.Kind {
+	case http2.Request:
+		ev.Stream.Owner.(*stream).begin(ev)
+	case http2.Data, http2.Trailers:
+		ev.Stream.Owner.(*stream).receive(ev.Data, ev.End)
+	case http2.Reset:
+		ev.Stream.Owner.(*stream).wasReset()
+	case http2.Window:
+		h.mu.Lock()
+		h.nextTurnLocked()
+		h.mu.Unlock()
+	case http2.PingAck:
+		h.pinged.Store(0)
+	default: // nothing follows from it
+	}
+}
+
+// isDone reports whether the connection is to end now: no stream is open, and none is to
+// come, or it has been idle for long enough.
+func (h *http2Conn) isDone() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.live > 0 || h.engine.Streams() > 0 {
+		return false
+	}
+	idle := now() - h.idleSince
+	return h.retired != 0 && now()-h.retired >= int64(goAwayTime) || h.idle > 0 && idle >= int64(h.idle) || h.c.isEnding()
+}
+
+// check is called by the deadline sweep once a second.
+func (h *http2Conn) check(t int64, cfg *config) {
+	silent := t - h.heard.Load()
+	pinged := h.pinged.Load()
+	switch {
+	case pinged != 0 && t-pinged > int64(http2Ping):
+		h.c.out.Kill()
+		h.c.Abort()
+		return
+	case pinged == 0 && silent > int64(http2Ping):
+		h.pinged.Store(t)
+		h.mu.Lock()
+		h.engine.Ping()
+		h.mu.Unlock()
+		h.flush()
+	}
+	var slow []*stream
+	h.mu.Lock()
+	if h.retired != 0 && t-h.retired >= int64(goAwayTime) {
+		h.engine.GoAway(http2.NoError, "")
+	}
+	h.engine.Each(func(s *http2.Stream) bool {
+		if st := s.Owner.(*stream); st.uploads.Load() && st.rate.measure(t, cfg) {
+			slow = append(slow, st)
+		}
+		return true
+	})
+	h.mu.Unlock()
+	h.flush()
+	for _, st := range slow {
+		st.bodyIsTooSlow()
+	}
+	if h.isDone() {
+		h.c.wake()
+	}
+}
+
+// retire tells the client to open no more streams. Those that it opens before it knows are
+// served.
+func (h *http2Conn) retire() {
+	h.mu.Lock()
+	if h.retired == 0 {
+		h.retired = now()
+		h.engine.Retire()
+	}
+	h.mu.Unlock()
+	h.flush()
+	time.AfterFunc(goAwayTime, func() {
+		h.mu.Lock()
+		h.engine.GoAway(http2.NoError, "")
+		h.mu.Unlock()
+		h.flush()
+		h.c.wake()
+	})
+}
+
+// finish ends a connection of which nothing more is read.
+func (h *http2Conn) finish(end http2End) {
+	c := h.c
+	var open []*http2.Stream
+	h.mu.Lock()
+	if end == servedAll {
+		h.engine.GoAway(http2.NoError, "")
+	}
+	h.engine.Each(func(s *http2.Stream) bool {
+		open = append(open, s)
+		return true
+	})
+	for _, s := range open {
+		h.engine.ResetStream(s, http2.Cancel)
+	}
+	h.mu.Unlock()
+	h.flush()
+	if end == leftByClient {
+		c.out.Kill()
+	}
+	for _, s := range open {
+		s.Owner.(*stream).wasReset()
+	}
+	if !c.out.HasFailed() {
+		c.setBusy(true)
+		c.out.Finish(false) // the client may still read GOAWAY
+	}
+}
+
+// awaitStreams waits until the responses of all streams are done.
+func (h *http2Conn) awaitStreams() {
+	h.mu.Lock()
+	for h.live > 0 {
+		h.low.Wait()
+	}
+	h.mu.Unlock()
+}
+
+// awaitStreams waits until the responses of all streams are done, if it is a connection of
+// HTTP/2.
+func (c *conn) awaitStreams() {
+	if h := c.h2.Load(); h != nil {
+		h.awaitStreams()
+	}
+}
+
+// webSockets returns the streams that are WebSockets.
+func (h *http2Conn) webSockets() []*webSocket {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []*webSocket
+	h.engine.Each(func(s *http2.Stream) bool {
+		if sk := s.Owner.(*stream).socket.Load(); sk != nil {
+			list = append(list, sk)
+		}
+		return true
+	})
+	return list
+}
+
+// endHTTP2 tells all clients of HTTP/2 to finish the streams that they have begun.
+func (s *server) endHTTP2() {
+	for _, c := range s.all() {
+		if h := c.h2.Load(); h != nil {
+			h.retire()
+		}
+	}
 }

@@ -1,14 +1,14 @@
 package front
 
 import (
-	"sync"
 	"time"
+
+	"indrik/internal/http2"
 )
 
 // Frames that cost a client little and the server more are limited by how many
 // come beyond what a client has reason to send: CVE-2019-9511 to 9518, 2023-44487
-// (rapid reset), 2023-45288 (CONTINUATION), 2025-8671 (made you reset). net/http
-// bounds what each of them can keep busy, but never ends a connection for them.
+// (rapid reset), 2023-45288 (CONTINUATION), 2025-8671 (made you reset).
 const (
 	// idleFrames is how many frames that ask for nothing a connection may send at
 	// once, idleRate how many a second after that.
@@ -24,25 +24,11 @@ const (
 	resetRate = 50
 )
 
-// floodLimits are the limits of one connection.
+// floodLimits are the limits of one connection. They are guarded by its mutex.
 type floodLimits struct {
-	mu    sync.Mutex // frames are counted by two goroutines, one each way
 	idle  tokenBucket
 	reset tokenBucket
-	// +checklocks:mu
-	flood bool
 	small tokenBucket // DATA frames of a few bytes
-	// +checklocks:mu
-	wait time.Duration // until the next read, because of them
-}
-
-// takeWait returns how long the next read has to wait, once.
-func (l *floodLimits) takeWait() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d := l.wait
-	l.wait = 0
-	return d
 }
 
 func (l *floodLimits) init(t int64) {
@@ -51,43 +37,34 @@ func (l *floodLimits) init(t int64) {
 	l.reset = tokenBucket{burst: resets, rate: resetRate, refilled: t}
 }
 
-// allow counts a frame of the client, and reports whether the connection may go on.
-func (l *floodLimits) allow(f *frame, t int64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch f.kind {
-	case frameHeaders:
-		l.idle.refund(framesPerRequest)
-	case frameData:
-		if f.data == 0 && f.flags&flagEndStream == 0 && !l.idle.take(t) {
-			l.flood = true
-		}
-		if 0 < f.data && f.data < smallPiece && f.flags&flagEndStream == 0 {
-			l.wait = l.small.spend(t, 1)
-		}
-	case frameReset:
-		if !l.reset.take(t) {
-			l.flood = true
-		}
-	default:
-		if !l.idle.take(t) {
-			l.flood = true
-		}
+// allow counts what has come from the client, and reports whether the connection may go on,
+// and after which pause.
+func (l *floodLimits) allow(ev *http2.Event, t int64) (pause time.Duration, ok bool) {
+	ok = true
+	if ev.ByUs {
+		ok = l.reset.take(t)
 	}
-	return !l.flood
+	if !ev.First {
+		return 0, ok
+	}
+	switch ev.Frame {
+	case http2.FrameHeaders:
+		l.idle.refund(framesPerRequest)
+	case http2.FrameData:
+		switch {
+		case ev.Ended:
+		case ev.Size == 0:
+			ok = l.idle.take(t) && ok
+		case ev.Size < smallPiece:
+			pause = l.small.spend(t, 1)
+		}
+	case http2.FrameReset:
+		ok = l.reset.take(t) && ok
+	default:
+		ok = l.idle.take(t) && ok
+	}
+	return pause, ok
 }
 
-// countSent counts a frame of the server.
-func (l *floodLimits) countSent(f *frame, t int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch f.kind {
-	case frameData:
-		l.idle.refund(1 + int64(f.data)/bytesPerUpdate)
-	case frameReset:
-		// NO_ERROR ends the body of a request that was answered before its end.
-		if f.code != 0 && !l.reset.take(t) {
-			l.flood = true
-		}
-	}
-}
+// countSent counts a DATA frame of the server with so many bytes.
+func (l *floodLimits) countSent(n int) { l.idle.refund(1 + int64(n)/bytesPerUpdate) }

@@ -1,186 +1,180 @@
 package front
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
-	"net/http"
+	"fmt"
 	"os"
-	"strconv"
 	"sync/atomic"
-	"time"
 
 	"indrik/internal/http1"
+	"indrik/internal/http2"
 	"indrik/internal/metrics"
 	"indrik/internal/outbox"
 	"indrik/internal/wire"
 )
 
-// streamPatience is how much of a response is sent before a deadline is set for the client
-// to take it: smaller responses fit the window of any stream.
-const streamPatience = 32 << 10
-
-// A stream is a request of HTTP/2 and the sink of its response. Only the goroutine that
-// net/http has started for it uses w and r: other goroutines put into the outbox what that
-// one is to write.
+// A stream is a request of HTTP/2, and the sink of its response. What the client sends is
+// acted on by the goroutine of the connection; the response is sent by whoever has it. What
+// the client does not take yet is in the outbox of the stream, whose goroutine waits for its
+// turn (http2turns.go).
 type stream struct {
-	s       *server
-	w       http.ResponseWriter
-	r       *http.Request
-	control *http.ResponseController
-	req     http1.Request
-	ex      exchange
-	out     outbox.Outbox
+	h    *http2Conn
+	st   *http2.Stream
+	head http2.Head
+	req  http1.Request
+	ex   exchange
+	out  outbox.Outbox
 
-	work      chan struct{}   // run is to be called
-	bodyWoken <-chan struct{} // wakes the goroutine that streams the body
-	written   chan struct{}   // closed when all is
-	aborted   atomic.Bool     // the client must see that it is not complete
-	ended     atomic.Bool     // all of the body is in the outbox
+	socket   atomic.Pointer[webSocket] // nil: it is none
+	crowded  bool                      // its client has too many streams
+	headHeld int                       // bytes of the head that are accounted for
+
+	upload
+	reply
+}
+
+// A reply is the state of a stream's response. What is not said to be somebody else's is
+// guarded by the mutex of the connection.
+type reply struct {
+	pending bool // the head is still to be sent
+	code    int
+	fields  []http1.Field
 
 	// Of the goroutine that answers.
-	head    http2Head
-	missing int64 // bytes of the body that are still to come; −1: unknown
+	missing int64 // bytes of the body that are still to come; −1: not known
 
-	crowded  bool // its client has too many streams
-	headHeld int  // bytes of the head that are accounted for
-
-	sent        int // bytes of the body, by Send
-	headWritten bool
+	queued, sent int64         // bytes of the body: of the response so far, and with the engine
+	ended        bool          // queued is all
+	trailers     []http1.Field // that follow
+	isOver       atomic.Bool   // the client has got all of it, or a part and the stream was reset
+	waiting      bool          // for its turn
+	turn         chan struct{} // wakes the goroutine that waits
+	lastTurn     uint64
 }
 
-// An http2Head is the head of a response that was not written yet.
-type http2Head struct {
-	pending bool // it is still to be written
-	code    int
-	fields  [][2]string
-}
-
-func (s *server) serveStream(w http.ResponseWriter, r *http.Request) {
-	c := r.Context().Value(connKey{}).(*conn)
-	c.served.Store(true)
-	st := &stream{
-		s: s, w: w, r: r, control: http.NewResponseController(w),
-		work: make(chan struct{}, 1), written: make(chan struct{}),
-	}
-	st.ex.s, st.ex.info, st.ex.to, st.ex.req = s, &c.info, st, &st.req
+func newStream(h *http2Conn) *stream {
+	st := &stream{h: h}
+	c := h.c
+	st.ex.s, st.ex.info, st.ex.to, st.ex.req, st.ex.holder = c.s, &c.info, st, &st.req, c.held
 	st.out.Init(st, st)
-	st.ex.holder = c.held
 	st.out.SetHolder(c.held)
-	st.crowded = !c.held.OpenStream()
-	defer c.held.CloseStream()
-	c.hold(streamHeld)
-	defer func() { c.hold(-streamHeld - st.headHeld) }()
+	st.turn = make(chan struct{}, 1)
+	return st
+}
+
+// begin begins the request whose head has come.
+func (st *stream) begin(ev *http2.Event) {
+	h, s := st.h, st.h.c.s
+	st.st = ev.Stream
+	h.mu.Lock()
+	h.live++
+	h.mu.Unlock()
+	h.c.served.Store(true)
+	st.crowded = !h.c.held.OpenStream()
+	st.headHeld = streamHeld + st.head.Size()
+	h.c.hold(st.headHeld)
 	st.ex.begin(s.config())
 	st.out.Begin(st.ex.kind != wire.KindSync)
-	if err := st.readRequest(); err != nil {
+	err := st.readHead()
+	if err == nil {
+		if st.head.Protocol != nil {
+			st.serveWebSocket()
+			return
+		}
+		err = st.beginBody(ev.End)
+	}
+	if err != nil {
 		st.ex.Release()
 		st.giveUp(err)
-	} else {
-		f := st.ex.bodyStream // a worker of another kind may get one that needs nothing of this stream
-		s.submit(&st.ex, time.Now())
-		if f != nil {
-			go st.streamBody(f)
-		}
 	}
-	st.writeResponse()
 }
 
-// readRequest reads the request, and makes the message for the worker.
-func (st *stream) readRequest() error {
+// readHead makes the request.
+func (st *stream) readHead() error {
 	cfg := st.ex.cfg
-	head := appendRequest(nil, st.r)
-	st.headHeld = 2 * len(head) // net/http has another one
-	st.ex.holder.Hold(int64(st.headHeld))
-	if _, err := http1.ParseRequest(&cfg.http2, head, &st.req); err != nil {
+	if st.head.TooLarge {
+		return errHeadTooLarge
+	}
+	method, target := st.head.Method, st.head.Path
+	switch {
+	case st.head.Protocol != nil:
+		method = methodGet // as with HTTP/1
+	case string(method) == "CONNECT":
+		target = st.head.Authority
+	}
+	if err := st.req.Set(&cfg.http2, method, target, st.head.Fields); err != nil {
 		return err
 	}
-	if st.req.Authority != nil && string(st.req.Method) != "CONNECT" {
+	if st.req.Authority != nil && string(method) != "CONNECT" {
 		// RFC 9113 section 8.3.1: :path has no host in it.
 		return http1.NewError(http1.InvalidRequestLine, st.req.Target)
 	}
 	st.req.Major, st.req.Minor = 2, 0
 	st.ex.introduce()
 	if st.crowded {
-		st.s.metrics.Load().Refuse(metrics.ClientStreams)
-		st.s.refusals.say(st.s.log, "Refusing a stream of "+st.ex.info.name()+": it has as many as limit_client_streams allows"+st.ex.idForLog())
+		st.ex.s.metrics.Load().Refuse(metrics.ClientStreams)
+		st.ex.s.refusals.say(st.ex.s.log, "Refusing a stream of "+st.ex.info.name()+": it has as many as limit_client_streams allows"+st.ex.idForLog())
 		return errCrowded
 	}
-	if st.r.ContentLength == 0 { // −1 is that of a body without a declared size
-		if st.req.ContentLength > 0 {
-			// Most such requests end earlier, see fieldWatch.
-			return http1.NewError(http1.InvalidHeader, []byte("CONTENT-LENGTH"))
-		}
-		return st.ex.encode(nil, st.req.ContentLength)
-	}
-	if err := st.ex.refuseBody(st.req.ContentLength); err != nil {
-		return err
-	}
-	if st.ex.kind == wire.KindASGI && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
-		st.beginBodyStream()
-		return st.ex.encode(nil, st.req.ContentLength)
-	}
-	body := st.ex.newSpool()
-	if err := st.readBody(body); err != nil {
-		body.discard()
-		return err
-	}
-	return st.ex.encode(body, body.size)
+	return nil
 }
 
-// giveUp answers a request that cannot be read, unless the client has gone.
+var errHeadTooLarge = &http1.Error{
+	Kind: http1.LimitRequestHeaders, Status: 431, Reason: "Request Header Fields Too Large",
+	Message: "Error parsing headers: 'limit request header list size'", Text: "limit request header list size",
+}
+
+// giveUp answers a request that cannot be read.
 func (st *stream) giveUp(err error) {
+	s := st.ex.s
 	var bad *http1.Error
 	var status statusError
 	switch {
 	case errors.As(err, &bad):
-		st.s.log.Warnf("Invalid request from ip=%s: %s%s", st.ex.info.remote, bad.Text, st.ex.idForLog())
-		body := http1.ErrorBody(bad.Reason, bad.Message)
-		st.head = http2Head{pending: true, code: bad.Status, fields: [][2]string{
-			{"Content-Type", "text/html"}, {"Content-Length", strconv.Itoa(len(body))},
-		}}
-		for _, f := range st.ex.appendRequestID(nil) {
-			st.head.fields = append(st.head.fields, [2]string{string(f.Name), string(f.Value)})
-		}
+		s.log.Warnf("Invalid request from ip=%s: %s%s", st.ex.info.remote, bad.Text, st.ex.idForLog())
+		page := http1.ErrorBody(bad.Reason, bad.Message)
+		fields := st.ex.appendRequestID([]http1.Field{
+			{Name: []byte("Content-Type"), Value: []byte("text/html")},
+			{Name: []byte("Content-Length"), Value: fmt.Append(nil, len(page))},
+		})
 		if st.req.Major == 2 { // it has a head
-			st.ex.logRefusal(bad.Status, len(body))
+			st.ex.logRefusal(bad.Status, len(page))
 		} else {
-			st.s.metrics.Load().RecordUnread(metrics.HTTP2, bad.Status)
+			s.metrics.Load().RecordUnread(metrics.HTTP2, bad.Status)
 		}
-		st.missing = int64(len(body))
-		st.body(body, true)
+		st.h.mu.Lock()
+		st.pending, st.code, st.fields, st.missing = true, bad.Status, fields, int64(len(page))
+		st.h.mu.Unlock()
+		st.body(page, true)
 		st.finish(false)
 	case errors.As(err, &status):
 		if status.log {
-			st.s.log.Errorf("%s%s", err, st.ex.idForLog())
+			s.log.Errorf("%s%s", err, st.ex.idForLog())
 		}
 		st.ex.logCut(status)
 		st.ex.writeError(status.code)
 		st.finish(false)
 	default:
 		st.ex.cutSpan()
-		st.kill() // the client has gone
+		st.kill()
 	}
 }
 
-// writeResponse writes the response as it comes.
-func (st *stream) writeResponse() {
-	gone := st.r.Context().Done()
-	for {
-		select {
-		case <-st.work:
-			st.out.Run()
-		case <-gone:
-			gone = nil
-			st.s.queue.CancelByClient(&st.ex.Job)
-		case <-st.written:
-			if st.aborted.Load() {
-				st.flushCutOff()
-				panic(http.ErrAbortHandler) // resets the stream
-			}
-			return
-		}
+// wasReset is called when the client has left the stream, or the connection is over.
+func (st *stream) wasReset() {
+	if st.ex.webSocket != nil {
+		st.frames.end()
 	}
+	if st.stopUpload() {
+		st.ex.Release()
+		st.ex.cutSpan()
+		st.kill()
+		return
+	}
+	st.h.c.s.queue.CancelByClient(&st.ex.Job)
+	st.h.mu.Lock()
+	st.h.wakeLocked(st)
+	st.h.mu.Unlock()
 }
 
 func (st *stream) start(h *http1.Head) (http1.Framing, error) {
@@ -188,205 +182,192 @@ func (st *stream) start(h *http1.Head) (http1.Framing, error) {
 	if err != nil {
 		return framing, err
 	}
-	head := http2Head{pending: true, code: h.Code, fields: make([][2]string, 0, len(h.Fields)+3)}
-	add := func(name, value string) { head.fields = append(head.fields, [2]string{name, value}) }
+	st.h.mu.Lock()
+	defer st.h.mu.Unlock()
+	fields := st.fields[:0]
 	if !h.NoServer {
-		add("Server", cmp.Or(h.Server, http1.Server))
+		server := h.Server
+		if server == "" {
+			server = http1.Server
+		}
+		fields = append(fields, http1.Field{Name: nameServer, Value: []byte(server)})
 	}
-	add("Date", string(h.Date))
+	fields = append(fields, http1.Field{Name: nameDate, Value: h.Date})
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		if named(f, "Trailer") {
-			if h.Trailers && framing == http1.FramingChunked {
-				add(string(f.Name), string(f.Value))
+		switch {
+		case f.Is("trailer"):
+			if !h.Trailers || framing != http1.FramingChunked {
+				continue
 			}
+		case http1.IsHopByHop(f.Name) && !(h.NoServer && f.Is("server")), f.Is("content-length"):
 			continue
 		}
-		if http1.IsHopByHop(f.Name) && !(h.NoServer && named(f, "Server")) || named(f, "Content-Length") {
-			continue
-		}
-		add(string(f.Name), string(f.Value))
+		fields = append(fields, *f)
 	}
 	st.missing = -1
 	if h.ContentLength >= 0 {
-		add("Content-Length", strconv.FormatInt(h.ContentLength, 10))
+		fields = append(fields, http1.Field{Name: nameLength, Value: fmt.Append(nil, h.ContentLength)})
 		if framing == http1.FramingLength {
 			st.missing = h.ContentLength
 		}
 	}
-	st.head = head
+	st.pending, st.code, st.fields = true, h.Code, fields
 	return framing, nil
 }
 
-func named(f *http1.Field, name string) bool { return bytes.EqualFold(f.Name, []byte(name)) }
+var nameServer, nameDate, nameLength = []byte("server"), []byte("date"), []byte("content-length")
+
+// queue counts n more bytes of the body, with which it ends or not. It sends the head if
+// nothing else is going to.
+func (st *stream) queue(n int64, last bool) {
+	st.h.mu.Lock()
+	if st.missing >= 0 {
+		st.missing -= n
+	}
+	st.queued += n
+	if last && st.missing <= 0 { // else the client must not take it for complete
+		st.ended = true
+	}
+	if n == 0 {
+		st.sendHeadLocked()
+		st.endLocked()
+	}
+	st.h.mu.Unlock()
+	if n == 0 {
+		st.h.flush()
+	}
+}
+
+// sendHeadLocked sends the head, if that was not done. The response may end with it.
+// +checklocks:st.h.mu
+func (st *stream) sendHeadLocked() {
+	if !st.pending {
+		return
+	}
+	st.pending = false
+	end := st.ended && st.queued == 0 && st.trailers == nil
+	st.h.engine.SendHead(st.st, st.code, st.fields, end)
+	if end {
+		st.isOver.Store(true)
+	}
+	clear(st.fields)
+}
+
+// endLocked ends the response if all of it was sent.
+// +checklocks:st.h.mu
+func (st *stream) endLocked() {
+	if !st.ended || st.sent != st.queued || st.isOver.Load() {
+		return
+	}
+	st.isOver.Store(true)
+	if st.trailers != nil {
+		st.h.engine.SendTrailers(st.st, st.trailers)
+	} else {
+		st.h.engine.SendData(st.st, nil, true)
+	}
+}
 
 func (st *stream) body(p []byte, last bool) {
-	if last {
-		st.ended.Store(true)
-	}
-	st.pushHead()
-	if st.missing >= 0 {
-		st.missing -= int64(len(p))
-	}
-	if len(p) > 0 {
-		st.out.Write(p)
-	} else {
-		st.out.Wake()
-	}
+	st.queue(int64(len(p)), last)
+	st.out.Write(p)
 }
 
 func (st *stream) file(f *os.File, offset, size int64, last bool) {
-	if last {
-		st.ended.Store(true)
-	}
-	st.pushHead()
-	if st.missing >= 0 {
-		st.missing -= size
-	}
+	st.queue(size, last)
 	st.out.SendFile(outbox.FilePart{File: f, Offset: offset, Size: size})
-	st.out.Wake()
 }
 
 func (st *stream) hints(fields []http1.Field) error {
-	names := make([]string, 0, len(fields))
-	values := make([]string, 0, len(fields))
-	if _, err := http1.AppendInterim(nil, http.StatusEarlyHints, fields); err != nil {
+	if _, err := http1.AppendInterim(nil, 103, fields); err != nil {
 		return err // what holds for one version holds for the other
 	}
+	sent := make([]http1.Field, 0, len(fields))
 	for i := range fields {
-		if f := &fields[i]; !http1.IsHopByHop(f.Name) && !named(f, "Content-Length") {
-			names, values = append(names, string(f.Name)), append(values, string(f.Value))
+		if f := &fields[i]; !http1.IsHopByHop(f.Name) && !f.Is("content-length") {
+			sent = append(sent, *f)
 		}
 	}
-	st.out.Push(func() error {
-		header := st.w.Header()
-		for i, name := range names {
-			header.Add(name, values[i])
-		}
-		st.w.WriteHeader(http.StatusEarlyHints)
-		clear(header)
-		return nil
-	})
-	st.out.Wake()
+	st.interim(103, sent)
 	return nil
 }
 
+// interim sends an interim response.
+func (st *stream) interim(code int, fields []http1.Field) {
+	st.h.mu.Lock()
+	st.h.engine.SendHead(st.st, code, fields, false)
+	st.h.mu.Unlock()
+	st.h.flush()
+}
+
 func (st *stream) trail(fields []http1.Field) {
-	st.pushHead()
-	st.ended.Store(true)
-	type trailer struct{ name, value string }
-	trailers := make([]trailer, len(fields))
+	kept := make([]http1.Field, len(fields))
 	for i, f := range fields {
-		trailers[i] = trailer{http.TrailerPrefix + http.CanonicalHeaderKey(string(f.Name)), string(f.Value)}
+		kept[i] = http1.Field{Name: append([]byte(nil), f.Name...), Value: append([]byte(nil), f.Value...)}
 	}
-	st.out.Push(func() error {
-		for _, t := range trailers {
-			st.w.Header().Add(t.name, t.value)
-		}
-		return nil
-	})
-	st.out.Wake()
+	st.h.mu.Lock()
+	st.trailers = kept
+	st.h.mu.Unlock()
+	st.queue(0, true)
 }
 
 func (st *stream) whenLow(f func()) { st.out.WhenLow(f) }
 
-func (st *stream) pushHead() {
-	if !st.head.pending {
-		return
-	}
-	head := st.head
-	st.head.pending = false
-	st.out.Push(func() error {
-		header := st.w.Header()
-		header["Content-Type"] = nil // so that net/http does not guess it
-		for _, f := range head.fields {
-			if name := http.CanonicalHeaderKey(f[0]); name == "Content-Type" {
-				header[name] = append(header[name], f[1])
-			} else {
-				header.Add(f[0], f[1])
-			}
-		}
-		st.w.WriteHeader(head.code)
-		st.headWritten = true
-		return nil
-	})
-}
-
-// flushCutOff sends what there was of a response that is cut off, if the client takes that
-// soon. A client of HTTP/1 gets it too.
-func (st *stream) flushCutOff() {
-	if !st.headWritten || st.out.HasFailed() {
-		return
-	}
-	if st.control.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
-		_ = st.control.Flush() // what comes next ends the stream anyway
-	}
-}
-
-func (st *stream) finish(keep bool) {
-	if !st.ended.Load() || st.missing > 0 {
-		st.aborted.Store(true)
-	}
-	st.out.Finish(keep)
-}
+func (st *stream) finish(keep bool) { st.out.Finish(keep) }
 
 func (st *stream) kill() { st.out.Kill() }
 
 func (st *stream) broken() bool { return st.out.HasFailed() }
 
 // TmpFile implements [outbox.Owner].
-func (st *stream) TmpFile() (*os.File, error) { return st.s.tmpFile() }
+func (st *stream) TmpFile() (*os.File, error) { return st.ex.s.tmpFile() }
 
 // CannotSpool implements [outbox.Owner].
-func (st *stream) CannotSpool(err error) { st.s.cannotSpool(err) }
+func (st *stream) CannotSpool(err error) { st.ex.s.cannotSpool(err) }
 
 // StartWriting implements [outbox.Owner].
-func (st *stream) StartWriting() {
-	select {
-	case st.work <- struct{}{}:
-	default:
-	}
-}
+func (st *stream) StartWriting() { go st.out.Run() }
 
 // StopWriting implements [outbox.Owner].
 func (st *stream) StopWriting() {}
 
-// ResponseDone implements [outbox.Owner].
+// ResponseDone implements [outbox.Owner]. A response that is not complete ends with an error;
+// after a complete one the client need not send the rest of its request.
 func (st *stream) ResponseDone(bool) {
-	if f := st.ex.bodyStream; f != nil {
-		f.stop()
+	st.stopUpload()
+	if b := st.ex.bodyStream; b != nil {
+		b.stop()
 	}
-	close(st.written)
+	h := st.h
+	h.mu.Lock()
+	switch {
+	case !st.isOver.Load():
+		h.engine.ResetStream(st.st, http2.InternalError)
+	case !st.st.IsRequestOver():
+		h.engine.ResetStream(st.st, http2.NoError)
+	}
+	h.mu.Unlock()
+	h.flush()
+	st.release()
+	h.c.hold(-st.headHeld)
+	h.c.held.CloseStream()
+	h.mu.Lock()
+	if h.live--; h.live == 0 {
+		h.idleSince = now()
+		h.low.Broadcast()
+	}
+	retiring := h.live == 0 && h.retired != 0
+	h.mu.Unlock()
+	if retiring {
+		h.c.wake()
+	}
 }
 
-// Abort implements [outbox.Owner].
-func (st *stream) Abort() { st.aborted.Store(true) }
-
-// Try implements [outbox.Transport]. Nothing can be sent without waiting, since only one
-// goroutine may send.
-func (st *stream) Try(p []byte) ([]byte, error) { return p, nil }
-
-// Pending implements [outbox.Transport].
-func (st *stream) Pending() bool { return false }
-
-// Send implements [outbox.Transport].
-func (st *stream) Send(p []byte) error {
-	if st.sent += len(p); st.sent > streamPatience && st.ex.cfg.writeTimeout > 0 {
-		if err := st.control.SetWriteDeadline(time.Now().Add(st.ex.cfg.writeTimeout)); err != nil {
-			return err
-		}
-	}
-	_, err := st.w.Write(p)
-	return err
-}
-
-// SendFile implements [outbox.Transport].
-func (st *stream) SendFile(p outbox.FilePart) (int, error) { return copyPart(p, st.Send) }
-
-// Flush implements [outbox.Transport].
-func (st *stream) Flush() error {
-	if st.ended.Load() {
-		return nil // the end comes with it
-	}
-	return st.control.Flush()
+// Abort implements [outbox.Owner]: the client must see that the response is not complete.
+func (st *stream) Abort() {
+	st.h.mu.Lock()
+	st.h.engine.ResetStream(st.st, http2.InternalError)
+	st.h.wakeLocked(st)
+	st.h.mu.Unlock()
+	st.h.flush()
 }

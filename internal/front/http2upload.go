@@ -4,144 +4,268 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"indrik/internal/http1"
+	"indrik/internal/http2"
+	"indrik/internal/wire"
 )
 
-// measureEvery is how often the rate of a body over HTTP/2 is measured.
-const measureEvery = time.Second
+// An upload is the state of the body of a stream's request. The goroutine of the connection
+// brings what has come; nothing waits for anybody there.
+//
+// For most kinds of workers the body is received whole first, and the window of the stream is
+// opened again at once. A worker of ASGI gets it part by part as it gives credit; until then
+// the bytes are kept here, and the window is not opened: so a client has at most a window on
+// its way.
+type upload struct {
+	rate    bodyRate
+	uploads atomic.Bool // the client is waited for
+	frames  *frameQueue // of a WebSocket; nil: it is none
 
-// readBody reads the whole body of a stream.
-func (st *stream) readBody(body *spool) error {
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	st.ex.holder.Hold(copyBuffer)
-	defer st.ex.holder.Hold(-copyBuffer)
-	rate := new(bodyRate)
-	rate.start()
-	defer st.watchRate(rate, func(interrupt func()) { interrupt() })()
-	for {
-		n, err := st.readPart(rate, *buf)
-		if werr := body.add((*buf)[:n]); werr != nil {
-			return werr
+	bodyMu sync.Mutex // comes before that of the worker's send queue, and of the connection
+	// +checklocks:bodyMu
+	spool *spool // nil: the body is streamed, or nobody wants it
+	// +checklocks:bodyMu
+	streams bool // to the worker
+	// +checklocks:bodyMu
+	kept []byte // and not forwarded yet
+	// +checklocks:bodyMu
+	keptEnd bool // the body ends with kept
+	// +checklocks:bodyMu
+	over bool // nobody wants more of it
+	// +checklocks:bodyMu
+	creditless int64 // since when the client is not waited for, but the worker; 0: it is the client
+}
+
+// beginBody begins to receive the body, if there is one, and submits the request when it may
+// run. end: there is none.
+func (st *stream) beginBody(end bool) error {
+	ex := &st.ex
+	if end {
+		if err := ex.encode(nil, st.req.ContentLength); err != nil {
+			return err
 		}
-		if errors.Is(err, io.EOF) {
+		st.submit()
+		return nil
+	}
+	if err := ex.refuseBody(st.req.ContentLength); err != nil {
+		return err
+	}
+	st.rate.start()
+	if st.req.Expect100 {
+		st.interim(100, nil)
+	}
+	if ex.kind == wire.KindASGI && (st.req.Expect100 || st.req.ContentLength < 0 || st.req.ContentLength > inlineBody) {
+		b := &bodyStream{ex: ex, limit: ex.cfg.LimitRequestBody, unread: st.req.ContentLength, rate: &st.rate}
+		b.wake = st.forward
+		ex.bodyStream = b
+		if err := ex.encode(nil, st.req.ContentLength); err != nil {
+			ex.bodyStream = nil
+			return err
+		}
+		st.bodyMu.Lock()
+		st.streams, st.creditless = true, now()
+		st.bodyMu.Unlock()
+		st.submit()
+		return nil
+	}
+	st.bodyMu.Lock()
+	st.spool = ex.newSpool()
+	st.bodyMu.Unlock()
+	st.uploads.Store(true)
+	return nil
+}
+
+func (st *stream) submit() { st.ex.s.submit(&st.ex, time.Now()) }
+
+// receive takes a part of the body, which stays the caller's.
+func (st *stream) receive(p []byte, end bool) {
+	if st.frames != nil {
+		st.frames.add(p, end)
+		return
+	}
+	st.rate.bytes.Add(int64(len(p)))
+	st.bodyMu.Lock()
+	switch {
+	case st.over:
+		st.bodyMu.Unlock()
+		st.take(len(p))
+	case st.streams:
+		st.kept = append(st.kept, p...)
+		st.keptEnd = st.keptEnd || end
+		st.ex.holder.Hold(int64(len(p)))
+		st.bodyMu.Unlock()
+		st.ex.s.metrics.Load().Receive(int64(len(p)))
+		st.ex.s.queue.GotBody(&st.ex.Job)
+		st.forward()
+	default:
+		st.receiveWhole(p, end)
+	}
+}
+
+// receiveWhole adds to a body that is received whole. It unlocks bodyMu.
+// +checklocksrelease:st.bodyMu
+func (st *stream) receiveWhole(p []byte, end bool) {
+	body := st.spool
+	err := body.add(p)
+	if err == nil && !end {
+		st.bodyMu.Unlock()
+		st.take(len(p))
+		return
+	}
+	st.spool, st.over = nil, true
+	st.bodyMu.Unlock()
+	st.uploads.Store(false)
+	st.take(len(p))
+	if err == nil {
+		if err = st.ex.encode(body, body.size); err == nil {
+			st.submit()
+			return
+		}
+	} else {
+		body.discard()
+	}
+	st.ex.Release()
+	st.giveUp(err)
+}
+
+// take opens the window of the stream again for n bytes that are done with.
+func (st *stream) take(n int) {
+	h := st.h
+	h.mu.Lock()
+	h.engine.Take(st.st, n)
+	h.mu.Unlock()
+}
+
+// forward sends what is kept to the worker, as far as that has given credit.
+func (st *stream) forward() {
+	b := st.ex.bodyStream
+	taken := 0
+	st.bodyMu.Lock()
+	err := st.forwardLocked(b, &taken)
+	st.bodyMu.Unlock()
+	if taken > 0 {
+		st.take(taken)
+		st.h.flush()
+	}
+	if err != nil {
+		st.endUpload(err)
+	}
+}
+
+// +checklocks:st.bodyMu
+func (st *stream) forwardLocked(b *bodyStream, taken *int) error {
+	for st.streams && !st.over {
+		window, stopped := b.state()
+		if stopped {
+			st.dropLocked(taken)
 			return nil
 		}
-		if err != nil {
+		n := int(min(window, int64(len(st.kept)), streamPart))
+		last := st.keptEnd && n == len(st.kept)
+		if n == 0 && !last {
+			st.awaitLocked(window > 0)
+			return nil
+		}
+		p := partBuffers.Get().(*partBuffer)
+		copy(p.part(int64(n)), st.kept)
+		var eof error
+		if last {
+			eof = io.EOF
+		}
+		end, err := b.forward(p, n, eof)
+		partBuffers.Put(p)
+		st.kept = st.kept[n:]
+		st.ex.holder.Hold(-int64(n))
+		*taken += n
+		if end || err != nil {
+			st.dropLocked(taken)
 			return err
 		}
 	}
+	return nil
 }
 
-// readPart reads some of the body of a stream.
-func (st *stream) readPart(rate *bodyRate, p []byte) (int, error) {
-	n, err := st.r.Body.Read(p)
-	rate.bytes.Add(int64(n))
-	if slow := rate.tooSlow.Load(); slow != nil && err != nil && !errors.Is(err, io.EOF) {
-		return n, *slow
+// awaitLocked notes for whom the body waits: the client, or the worker.
+// +checklocks:st.bodyMu
+func (st *stream) awaitLocked(client bool) {
+	if len(st.kept) == 0 {
+		st.kept = nil
 	}
-	return n, err
-}
-
-// watchRate measures the rate of a body until stop is called. Once the body is too slow it
-// makes reading fail: it passes a function that does so to whileOpen, which must call it
-// only while the stream is open.
-func (st *stream) watchRate(rate *bodyRate, whileOpen func(interrupt func())) (stop func()) {
-	cfg := st.ex.cfg
-	if cfg.bodyTimeout == 0 && cfg.BodyMinRate == 0 {
-		return func() {}
+	switch {
+	case client && st.creditless != 0:
+		st.rate.pause(now() - st.creditless)
+		st.creditless = 0
+		fallthrough
+	case client:
+		st.ex.AwaitBody()
+	case st.creditless == 0:
+		st.creditless = now()
 	}
-	interrupt := func() { _ = st.control.SetReadDeadline(time.Unix(1, 0)) } // if that fails, reading does
-	var mu sync.Mutex
-	stopped := false
-	var timer *time.Timer
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(measureEvery, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		switch {
-		case stopped:
-		case rate.measure(now(), cfg):
-			whileOpen(interrupt)
-		default:
-			timer.Reset(measureEvery)
-		}
-	})
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		timer.Stop()
+	st.uploads.Store(client)
+}
+
+// dropLocked drops what is kept: nobody wants more of the body.
+// +checklocks:st.bodyMu
+func (st *stream) dropLocked(taken *int) {
+	*taken += len(st.kept)
+	st.ex.holder.Hold(-int64(len(st.kept)))
+	st.kept, st.over = nil, true
+	st.uploads.Store(false)
+}
+
+// stopUpload is called when nobody wants more of the body. It reports whether the request
+// waited for it, and was not submitted.
+func (st *stream) stopUpload() (waited bool) {
+	taken := 0
+	st.bodyMu.Lock()
+	if waited = st.spool != nil; waited {
+		st.spool.discard()
+		st.spool = nil
 	}
+	st.dropLocked(&taken)
+	st.bodyMu.Unlock()
+	if taken > 0 {
+		st.take(taken)
+	}
+	return waited
 }
 
-// beginBodyStream prepares to stream the body of a request.
-func (st *stream) beginBodyStream() {
-	b := &bodyStream{ex: &st.ex, limit: st.ex.cfg.LimitRequestBody, unread: st.req.ContentLength}
-	b.wake, st.bodyWoken = waker()
-	b.rate = new(bodyRate)
-	b.rate.start()
-	st.ex.bodyStream = b
-}
-
-// streamBody streams the body to the worker. Bytes that the worker gives no credit for stay
-// with the client: the window of the HTTP/2 stream is not made larger.
-func (st *stream) streamBody(b *bodyStream) {
-	err := st.streamParts(b)
-	if err == nil {
+// bodyIsTooSlow ends a request whose body comes too slowly.
+func (st *stream) bodyIsTooSlow() {
+	slow := st.rate.tooSlow.Load()
+	if slow == nil {
 		return
 	}
+	switch waited := st.stopUpload(); {
+	case waited:
+		st.ex.Release()
+		st.giveUp(*slow)
+	case st.ex.bodyStream != nil:
+		st.endUpload(*slow)
+	default: // it has come meanwhile
+	}
+}
+
+// endUpload ends a request whose body was being streamed.
+func (st *stream) endUpload(err error) {
 	var bad *http1.Error
 	var status statusError
+	queue := st.ex.s.queue
 	if errors.As(err, &bad) || errors.As(err, &status) {
-		if st.s.queue.TakeBack(&st.ex.Job) {
+		if queue.TakeBack(&st.ex.Job) {
 			st.giveUp(err)
 			return
 		}
 		st.ex.logCut(status)
 	}
-	st.s.queue.CancelByClient(&st.ex.Job)
+	queue.CancelByClient(&st.ex.Job)
+	st.Abort()
 }
 
-func (st *stream) streamParts(b *bodyStream) error {
-	p := partBuffers.Get().(*partBuffer)
-	defer partBuffers.Put(p)
-	st.ex.holder.Hold(int64(len(p)))
-	defer st.ex.holder.Hold(-int64(len(p)))
-	defer st.watchRate(b.rate, b.whileNeeded)()
-	for {
-		window, stopped := b.state()
-		for window <= 0 && !stopped {
-			since := now()
-			<-st.bodyWoken
-			b.rate.pause(now() - since)
-			window, stopped = b.state()
-		}
-		if stopped {
-			return nil
-		}
-		b.ex.AwaitBody()
-		n, err := st.readPart(b.rate, p.part(window))
-		st.s.metrics.Load().Receive(int64(n))
-		st.s.queue.GotBody(&b.ex.Job)
-		if b.isStopped() {
-			return nil
-		}
-		if end, err := b.forward(p, n, err); end || err != nil {
-			return err
-		}
-	}
-}
-
-// whileNeeded calls f unless the body stream is stopped: until then the HTTP/2 stream is
-// open.
-func (b *bodyStream) whileNeeded(f func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.stopped {
-		f()
-	}
+// release gives up what the stream holds when its response is done.
+func (st *stream) release() {
+	st.head = http2.Head{}
 }

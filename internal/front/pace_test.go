@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"indrik/internal/errlog"
+	"indrik/internal/http2"
 	"indrik/internal/wire"
 )
 
@@ -95,31 +96,77 @@ func TestSmallPiecesAreReadSlowly(t *testing.T) {
 	}
 }
 
-// DATA frames of a few bytes, when the bucket is empty, delay the next read until it has
+// DATA frames of a few bytes, when the bucket is empty, delay what is read next until it has
 // refilled; larger ones, and the last one of a body, do not.
 func TestSmallDataFramesWait(t *testing.T) {
-	small := &frame{kind: frameData, data: 1}
+	small := &http2.Event{Frame: http2.FrameData, First: true, Size: 1}
 	for name, c := range map[string]struct {
-		f *frame
-		n int
-		d time.Duration
+		ev *http2.Event
+		n  int
+		d  time.Duration
 	}{
-		"within":  {small, smallPieces, 0},
-		"beyond":  {small, smallPieces + smallPieceRate/10, 100 * time.Millisecond},
-		"larger":  {&frame{kind: frameData, data: smallPiece}, 3 * smallPieces, 0},
-		"the end": {&frame{kind: frameData, data: 1, flags: flagEndStream}, 3 * smallPieces, 0},
+		"within":     {small, smallPieces, 0},
+		"beyond":     {small, smallPieces + smallPieceRate/10, 100 * time.Millisecond},
+		"larger":     {&http2.Event{Frame: http2.FrameData, First: true, Size: smallPiece}, 3 * smallPieces, 0},
+		"the end":    {&http2.Event{Frame: http2.FrameData, First: true, Size: 1, Ended: true}, 3 * smallPieces, 0},
+		"not begins": {&http2.Event{Frame: http2.FrameData, Size: 1}, 3 * smallPieces, 0},
 	} {
 		var l floodLimits
 		l.init(0)
 		l.small.refilled = 0
+		var d time.Duration
 		for range c.n {
-			l.allow(c.f, 0)
+			d, _ = l.allow(c.ev, 0)
 		}
-		if d := l.takeWait(); d != c.d {
-			t.Errorf("%s: the next read waits for %s, want %s", name, d, c.d)
+		if d != c.d {
+			t.Errorf("%s: a pause of %s, want %s", name, d, c.d)
 		}
-		if d := l.takeWait(); d != 0 {
-			t.Errorf("%s: and the one after it for %s", name, d)
+	}
+}
+
+// TestFloodLimits: frames that ask for nothing are borne up to a number, and as many more as
+// requests and responses are a reason for.
+func TestFloodLimits(t *testing.T) {
+	ping := &http2.Event{Frame: http2.FramePing, First: true}
+	flood := func(l *floodLimits, ev *http2.Event) (n int) {
+		for n = 0; n < 20*idleFrames; n++ {
+			if _, ok := l.allow(ev, 0); !ok {
+				break
+			}
 		}
+		return n
+	}
+	for name, c := range map[string]struct {
+		ev   *http2.Event
+		want int
+	}{
+		"pings":             {ping, idleFrames},
+		"empty DATA":        {&http2.Event{Frame: http2.FrameData, First: true}, idleFrames},
+		"the rest of DATA":  {&http2.Event{Frame: http2.FrameData}, 20 * idleFrames},
+		"resets":            {&http2.Event{Frame: http2.FrameReset, First: true}, resets},
+		"resets by us":      {&http2.Event{Frame: http2.FrameWindowUpdate, First: true, ByUs: true}, resets},
+		"requests":          {&http2.Event{Frame: http2.FrameHeaders, First: true}, 20 * idleFrames},
+		"DATA with an end":  {&http2.Event{Frame: http2.FrameData, First: true, Ended: true}, 20 * idleFrames},
+		"DATA of some size": {&http2.Event{Frame: http2.FrameData, First: true, Size: smallPiece}, 20 * idleFrames},
+	} {
+		var l floodLimits
+		l.init(0)
+		if n := flood(&l, c.ev); n != c.want {
+			t.Errorf("%s: %d are borne, want %d", name, n, c.want)
+		}
+	}
+	var l floodLimits
+	l.init(0)
+	flood(&l, ping)
+	if _, ok := l.allow(ping, int64(time.Second)); !ok {
+		t.Error("after a second it is not forgotten")
+	}
+	l.init(0)
+	for range idleFrames {
+		l.allow(ping, 0)
+	}
+	l.countSent(100 * bytesPerUpdate)
+	if n := flood(&l, ping); n != 101 {
+		t.Errorf("for a response of 100 updates %d frames are borne", n)
 	}
 }

@@ -55,7 +55,6 @@ type server struct {
 	crowded          bool         // there was no capacity lately
 	awaitingCapacity atomic.Int32 // listeners that wait for capacity
 	// +checklocks:mu
-	http2  []*http2Server
 	calmed int   // connections that have become idle since memory was freed
 	freed  int64 // when memory was freed
 	// +checklocks:mu

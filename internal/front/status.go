@@ -72,7 +72,7 @@ func (s *server) connections() status.Connections {
 			n.Reading++
 		case p == running:
 			n.Running++
-		case p == multiplexed:
+		case p == multiplexed || c.h2.Load() != nil:
 			n.HTTP2++
 		default:
 			n.Writing++ // or what a client does not take at the end

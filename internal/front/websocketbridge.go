@@ -158,9 +158,7 @@ const (
 func (s *server) leaveWebSockets(comeBack bool) {
 	var sks []*webSocket
 	for _, c := range s.all() {
-		if sk := c.webSocket.Load(); sk != nil {
-			sks = append(sks, sk)
-		}
+		sks = append(sks, c.webSockets()...)
 	}
 	cfg := s.config()
 	window := min(seconds(cfg.WebSocketDrainWindow), seconds(cfg.GracefulTimeout)/2)
@@ -173,7 +171,7 @@ func (s *server) leaveWebSockets(comeBack bool) {
 // keepWebSockets takes leaveWebSockets back.
 func (s *server) keepWebSockets() {
 	for _, c := range s.all() {
-		if sk := c.webSocket.Load(); sk != nil {
+		for _, sk := range c.webSockets() {
 			sk.leaveAt(0)
 		}
 	}

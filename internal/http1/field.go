@@ -126,3 +126,6 @@ func digits(b []byte) (n int64, ok bool) {
 	}
 	return n, len(b) > 0
 }
+
+// Is reports whether the name of the field is a word in lower-case ASCII, in any case.
+func (f *Field) Is(name string) bool { return equalFold(f.Name, name) }

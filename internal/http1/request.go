@@ -118,6 +118,46 @@ func ParseRequest(cfg *Config, buf []byte, r *Request) (n int, err error) {
 	return n, nil
 }
 
+// Set makes r a request of a method, a target and fields that did not come as text of
+// HTTP/1.1, but are held to the same rules. They stay the caller's, and must not change while
+// r is used. A limit of the whole head is not looked at. An error is always an [*Error].
+func (r *Request) Set(cfg *Config, method, target []byte, fields []Field) error {
+	r.Reset()
+	if e := r.set(cfg, method, target, fields); e != nil {
+		return e
+	}
+	return nil
+}
+
+func (r *Request) set(cfg *Config, method, target []byte, fields []Field) *Error {
+	if size, limit := len(method)+len(target)+len("  HTTP/1.1"), cfg.lineLimit(); size > limit {
+		return newError(LimitRequestLine, fmt.Sprintf("%d > %d", size, limit))
+	}
+	if err := r.setMethod(cfg, method); err != nil {
+		return err
+	}
+	r.Target, r.Major, r.Minor = target, 1, 1
+	if bytes.IndexByte(target, ' ') >= 0 || !r.parseTarget(cfg, target) {
+		return NewError(InvalidRequestLine, target)
+	}
+	if len(fields) > cfg.fieldLimit() {
+		return newError(LimitRequestHeaders, "limit request headers fields")
+	}
+	for i := range fields {
+		f := &fields[i]
+		switch {
+		case len(f.Name)+len(": \r\n")+len(f.Value) > cfg.fieldSizeLimit():
+			return newError(LimitRequestHeaders, "limit request headers fields size")
+		case !isToken(f.Name):
+			return NewError(InvalidHeaderName, f.Name)
+		case !validValue(f.Value):
+			return NewError(InvalidHeader, bytes.ToUpper(f.Name))
+		}
+	}
+	r.Fields = append(r.Fields, fields...)
+	return r.interpret(cfg)
+}
+
 // promptHead is the size up to which each line of a head is looked at as soon
 // as it is there.
 const promptHead = 4096
@@ -179,6 +219,24 @@ func (r *Request) parseLine(cfg *Config, line []byte) *Error {
 	if !ok || !ok2 {
 		return NewError(InvalidRequestLine, line)
 	}
+	if err := r.setMethod(cfg, method); err != nil {
+		return err
+	}
+	r.Target = target
+	if !r.parseTarget(cfg, target) {
+		return NewError(InvalidRequestLine, line)
+	}
+	if len(version) != 8 || string(version[:5]) != "HTTP/" || version[6] != '.' || !isDigit(version[5]) || !isDigit(version[7]) {
+		return NewError(InvalidHTTPVersion, version)
+	}
+	r.Major, r.Minor = int(version[5]-'0'), int(version[7]-'0')
+	if r.Major != 1 && !cfg.PermitUnconventionalHTTPVersion {
+		return newError(InvalidHTTPVersion, fmt.Sprintf("(%d, %d)", r.Major, r.Minor))
+	}
+	return nil
+}
+
+func (r *Request) setMethod(cfg *Config, method []byte) *Error {
 	if !validMethod(cfg, method) {
 		return NewError(InvalidRequestMethod, method)
 	}
@@ -192,17 +250,6 @@ func (r *Request) parseLine(cfg *Config, line []byte) *Error {
 			r.upper = append(r.upper, c)
 		}
 		r.Method = r.upper
-	}
-	r.Target = target
-	if !r.parseTarget(cfg, target) {
-		return NewError(InvalidRequestLine, line)
-	}
-	if len(version) != 8 || string(version[:5]) != "HTTP/" || version[6] != '.' || !isDigit(version[5]) || !isDigit(version[7]) {
-		return NewError(InvalidHTTPVersion, version)
-	}
-	r.Major, r.Minor = int(version[5]-'0'), int(version[7]-'0')
-	if r.Major != 1 && !cfg.PermitUnconventionalHTTPVersion {
-		return newError(InvalidHTTPVersion, fmt.Sprintf("(%d, %d)", r.Major, r.Minor))
 	}
 	return nil
 }

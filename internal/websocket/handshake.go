@@ -21,7 +21,7 @@ type Handshake struct {
 // A HandshakeError says why a request opens no connection, and what to answer. An answer
 // with 426 says Sec-WebSocket-Version: 13.
 type HandshakeError struct {
-	Status int // 400 or 426
+	Status int // 400, 426 or 501
 	Text   string
 }
 
@@ -56,6 +56,20 @@ func ParseHandshake(req *http1.Request) (*Handshake, error) {
 		return nil, &HandshakeError{400, "Sec-WebSocket-Key is not 16 bytes in base64"}
 	}
 	h.Key = bytes.Clone(keys[0])
+	return h, h.offers(req)
+}
+
+// ParseConnect checks a request of HTTP/2 that asks for a protocol by extended CONNECT (RFC
+// 8441 section 5); any error is a [*HandshakeError].
+func ParseConnect(req *http1.Request, protocol []byte) (*Handshake, error) {
+	if string(protocol) != "websocket" {
+		return nil, &HandshakeError{501, "the protocol is not websocket"}
+	}
+	versions := values(req, "Sec-WebSocket-Version")
+	if len(versions) != 1 || string(versions[0]) != "13" {
+		return nil, &HandshakeError{400, "the version is not 13"}
+	}
+	h := &Handshake{}
 	return h, h.offers(req)
 }
 
