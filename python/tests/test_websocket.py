@@ -27,7 +27,7 @@ class Server:
     def __init__(self):
         self.loop = asyncio.get_running_loop()
         self.backlog = ()
-        self.expired = False
+        self.expired = self.traced = False
         self.said = []
         self.requests = {}
         self.stopping = False
