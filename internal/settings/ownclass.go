@@ -70,7 +70,7 @@ func classOption(key string, v any) (values map[string]any, why string) {
 		case negated && v:
 			return nil, "" // as by default
 		case negated:
-			args = []string{"--no-" + flag[2:]}
+			args[0] = "--no-" + flag[2:]
 		case foreignOptions[flag].takes || byFlag[flag] != nil && byFlag[flag].TakesValue():
 			args = append(args, fmt.Sprint(v))
 		case !v:
