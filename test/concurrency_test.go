@@ -57,16 +57,18 @@ func TestConcurrencyFlags(t *testing.T) {
 	})
 }
 
-// TestKindsThatAreNot is about values of worker_class that mean no kind.
+// TestKindsThatAreNot is about values of worker_class that mean no kind; TestWorkerClassesThatCannotServe
+// has classes that derive from one of Gunicorn's.
 func TestKindsThatAreNot(t *testing.T) {
 	t.Parallel()
-	for _, conf := range []string{
-		"worker_class = 'app.Worker'\n",
-		"class Worker: pass\nworker_class = Worker\n",
+	for conf, want := range map[string]string{
+		"worker_class = 'app.Worker'\n":               `^Error: class uri 'app\.Worker' invalid or not found: No module named 'app'`,
+		"class Worker: pass\nworker_class = Worker\n": `^Error: class uri .*Worker.* invalid or not found: `,
+		"worker_class = 'hello.app'\n":                `^Error: class uri 'hello\.app' invalid or not found: `,
 	} {
 		s := harness.Launch(t, harness.Options{Conf: conf})
 		s.ExpectExit(1)
-		s.Log.Expect(t, `class uri .*Worker.* invalid or not found: classes of your own are not loaded, the kinds of worker are sync`)
+		s.Log.Expect(t, want)
 	}
 }
 
