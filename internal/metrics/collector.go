@@ -56,7 +56,8 @@ func NewCollector(r *Recorder, s Sources) *Collector {
 	return c
 }
 
-// Gather returns the metrics, sorted by name, and behind them the app's. They are others' too, and must not be changed.
+// Gather returns the metrics, sorted by name, and behind them the app's. They are others' too,
+// and must not be changed.
 func (c *Collector) Gather(ctx context.Context) []*dto.MetricFamily {
 	<-c.turn
 	defer func() { c.turn <- struct{}{} }()

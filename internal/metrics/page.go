@@ -1,10 +1,6 @@
 package metrics
 
-import (
-	"slices"
-
-	dto "github.com/prometheus/client_model/go"
-)
+import dto "github.com/prometheus/client_model/go"
 
 // A page is a set of metrics that is being made.
 type page struct {
@@ -64,7 +60,7 @@ func (p *page) all() []*dto.MetricFamily {
 			all = append(all, f)
 		}
 	}
-	return slices.Clip(all)
+	return all
 }
 
 // oneIf is 1 for true.

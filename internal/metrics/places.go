@@ -2,7 +2,7 @@ package metrics
 
 import "indrik/internal/status"
 
-// Places gives workers the numbers that their metrics are labelled with: each has the lowest
+// places gives workers the numbers that their metrics are labelled with: each has the lowest
 // number that is free. So there are no more series than workers at one time, although workers
 // are replaced for ever.
 type places struct{ byAge map[int]int }

@@ -87,8 +87,9 @@ func (m *migration) take(o option) {
 		m.unknown = append(m.unknown, status.PrintableLine(o.String()))
 		return
 	}
-	o.name = strings.TrimPrefix(o.name, map[bool]string{true: "no-"}[negated])
-	o.negated = negated
+	if negated {
+		o.name, o.negated = strings.TrimPrefix(o.name, "no-"), true
+	}
 	if !f.takes && !f.negates && o.given && isFalse(o.value) {
 		return // a flag that is not set
 	}
