@@ -41,7 +41,7 @@ func TestTiming(t *testing.T) {
 			began := time.Now()
 			a, b := s.Client(), s.Client()
 			start := func(d time.Duration) string {
-				return fmt.Sprintf("X-Request-Start: t=%.3f", float64(began.Add(-d).UnixMicro())/1e6)
+				return fmt.Sprintf("X-Request-Start: t=%.6f", float64(began.Add(-d).UnixMicro())/1e6)
 			}
 			a.Send(t, harness.FormatRequest("GET", "/run", "", start(5*time.Second)))
 			run.Entered()
