@@ -162,9 +162,10 @@ func rejected(answer []byte) (n int64, text string) {
 			return
 		}
 		_ = eachField(part, func(number protowire.Number, value uint64, b []byte) {
-			if number == 1 {
+			switch int(number) {
+			case 1:
 				n = int64(value)
-			} else if number == 2 {
+			case 2:
 				text = string(b)
 			}
 		})
