@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -46,7 +47,7 @@ func Run(o Options) error {
 		tea.WithEnvironment(o.Environ), tea.WithFPS(frames), tea.WithoutSignalHandler())
 
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(signals, ending()...)
 	defer signal.Stop(signals)
 	ended, done := make(chan os.Signal, 1), make(chan struct{})
 	defer close(done)
@@ -69,6 +70,13 @@ func Run(o Options) error {
 	default:
 	}
 	return err
+}
+
+// ending returns the signals that end the program: none that it was started to ignore, as nohup
+// has it ignore HUP.
+func ending() []os.Signal {
+	all := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+	return slices.DeleteFunc(all, signal.Ignored)
 }
 
 // usable returns why there is no terminal to show anything in.
