@@ -193,7 +193,13 @@ func (o *Outbox) keepInMemoryLocked(p []byte) {
 // +checklocks:o.mu
 func (o *Outbox) keepInFileLocked(p []byte) bool {
 	if o.spooled == 0 {
-		o.spoolEnd = 0 // all of it was sent: from the start again
+		// All of it was sent. The next bytes go to another file: what sendfile(2) has sent is
+		// a reference to this one until the client has read it.
+		if o.spool != nil {
+			o.spool.Close()
+			o.spool = nil
+		}
+		o.spoolEnd = 0
 	}
 	if max(o.spooled, o.spoolEnd)+int64(len(p)) > maxFile {
 		return false
