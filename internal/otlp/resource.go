@@ -41,7 +41,7 @@ func instance() string {
 func ResourceMessage() *pb.Resource {
 	m := &pb.Resource{}
 	for _, kv := range Resource().Attributes() {
-		m.Attributes = append(m.Attributes, Text(string(kv.Key), kv.Value.Emit()))
+		m.Attributes = append(m.Attributes, Text(string(kv.Key), kv.Value.String()))
 	}
 	return m
 }
