@@ -253,6 +253,23 @@ def app(environ, start_response):
 	s.Terminate()
 }
 
+// TestGatewaySlowServers: what a web server does not take yet is kept, in memory and in a file,
+// and comes whole.
+func TestGatewaySlowServers(t *testing.T) {
+	t.Parallel()
+	s := gatewayServer(t, harness.Options{App: "echo:app", Args: []string{"--access-logfile", "DIR/access.log"}})
+	eachGateway(t, s, func(t *testing.T, dial func() *gatewayClient) {
+		c := dial()
+		body := strings.Repeat("0123456789", 600_000)
+		c.send("POST", "/slow-"+c.protocol, body)
+		harness.Eventually(t, "the app has answered", func() bool { return strings.Contains(s.ReadFile("access.log"), "/slow-"+c.protocol) })
+		if r := c.receive("POST"); !strings.HasSuffix(r.Body, body) {
+			t.Errorf("%v", r)
+		}
+	})
+	s.Terminate()
+}
+
 // TestFastCGIKeepsConnections: a connection serves one request after the other, across a
 // reload.
 func TestFastCGIKeepsConnections(t *testing.T) {
