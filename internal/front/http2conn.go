@@ -84,7 +84,7 @@ func (s *server) serveHTTP2(c *conn) {
 	}
 	h.flush()
 	end := h.read(cfg)
-	h.finish(end)
+	h.endConnection(end)
 }
 
 func newHTTP2Conn(c *conn, cfg *config) *http2Conn {
@@ -345,8 +345,8 @@ func (h *http2Conn) retire() {
 	})
 }
 
-// finish ends a connection of which nothing more is read.
-func (h *http2Conn) finish(end http2End) {
+// endConnection ends a connection of which nothing more is read.
+func (h *http2Conn) endConnection(end http2End) {
 	c := h.c
 	var open []*http2.Stream
 	h.mu.Lock()

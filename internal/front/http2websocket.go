@@ -77,7 +77,7 @@ func (t webSocketStream) finish(bool) {
 	t.out.Finish(false)
 }
 
-func (t webSocketStream) wake() { t.stream.frames.wake() }
+func (t webSocketStream) wake() { t.stream.frames.interrupt() }
 
 // A frameQueue is what a client has sent on a WebSocket, and its reader has not taken yet: at
 // most a window of the stream.
@@ -113,8 +113,8 @@ func (q *frameQueue) add(p []byte, end bool) {
 // end is called when the stream is over.
 func (q *frameQueue) end() { q.add(nil, true) }
 
-// wake wakes the reader.
-func (q *frameQueue) wake() {
+// interrupt makes the reader look for what has changed.
+func (q *frameQueue) interrupt() {
 	q.mu.Lock()
 	q.woken = true
 	q.changed.Broadcast()
