@@ -62,8 +62,10 @@ func TestConfigFileReload(t *testing.T) {
 	mark := s.Log.Mark()
 	s.WriteFile("gunicorn.conf.py", "workers = 'many'\n")
 	s.Log.ExpectFrom(t, mark, `Reload failed, nothing was changed`)
+	mark = s.Log.Mark()
 	s.WriteFile("gunicorn.conf.py", "workers = 2\nraw_env = ['A=b']\nreload_extra_files = ['notes.*']\n")
 	s.Workers(2)
+	s.Log.ExpectFrom(t, mark, `Ready: 2 workers`) // they serve, and the files are watched
 	expectBody(s, "first")
 	// The new setting counts.
 	mark = s.Log.Mark()
