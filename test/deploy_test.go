@@ -65,18 +65,10 @@ func proxiedServer(t *testing.T, o harness.Options) *harness.Server {
 
 func TestAllNginx(t *testing.T) {
 	t.Parallel()
-	program := harness.NeedsProgram(t, "nginx")
+	harness.NeedsProgram(t, "nginx")
 	s := proxiedServer(t, harness.Options{Bind: []string{"unix:DIR/shop.sock"}, Args: []string{"--forwarded-for", "all"}})
-	dir, port := harness.TempDir(t), harness.FreePort(t)
-	block := harness.ReplaceAll(t, testedBlock(t, "nginx"), "/run/shop/shop.sock", s.Path("shop.sock"), "listen 80", fmt.Sprintf("listen 127.0.0.1:%d", port))
-	harness.Must(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), fmt.Appendf(nil, `daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
-events {}
-http {
-    access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
-%[2]s
-}
-`, dir, block), 0o644))
-	harness.RunProgram(t, dir, nil, program, "-c", filepath.Join(dir, "nginx.conf"), "-p", dir)
+	port := harness.FreePort(t)
+	runNginx(t, harness.ReplaceAll(t, testedBlock(t, "nginx"), "/run/shop/shop.sock", s.Path("shop.sock"), "listen 80", fmt.Sprintf("listen 127.0.0.1:%d", port)))
 	checkProxied(t, s, port)
 	s.Terminate()
 }
@@ -108,25 +100,11 @@ func TestAllHAProxy(t *testing.T) {
 
 func TestAllApache(t *testing.T) {
 	t.Parallel()
-	program := harness.NeedsProgram(t, "apache2")
+	harness.NeedsProgram(t, "apache2")
 	s := proxiedServer(t, harness.Options{Args: []string{"--forwarded-for", "all"}})
-	dir, port := harness.TempDir(t), harness.FreePort(t)
+	port := harness.FreePort(t)
 	block := harness.ReplaceAll(t, testedBlock(t, "Apache"), "127.0.0.1:8000", s.Address, "*:80", fmt.Sprintf("*:%d", port))
-	var modules strings.Builder
-	for _, m := range []string{"mpm_event", "proxy", "proxy_http", "headers", "authz_core"} {
-		fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
-	}
-	harness.Must(t, os.WriteFile(filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `ServerRoot %[1]s
-PidFile %[1]s/apache.pid
-DefaultRuntimeDir %[1]s
-ErrorLog /dev/stderr
-Listen 127.0.0.1:%[2]d
-User www-data
-Group www-data
-%[3]s
-%[4]s
-`, dir, port, modules.String(), block), 0o644))
-	harness.RunProgram(t, dir, nil, program, "-D", "FOREGROUND", "-f", filepath.Join(dir, "apache.conf"))
+	runApache(t, port, block, "proxy", "proxy_http", "headers")
 	checkProxied(t, s, port)
 	s.Terminate()
 }

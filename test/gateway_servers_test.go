@@ -47,23 +47,6 @@ func checkGateway(t *testing.T, port int) {
 	}
 }
 
-// runNginx runs nginx with a block of a page.
-func runNginx(t *testing.T, block string) {
-	t.Helper()
-	program, dir := harness.NeedsProgram(t, "nginx"), harness.TempDir(t)
-	for _, name := range []string{"uwsgi_params", "fastcgi_params", "scgi_params"} {
-		block = strings.ReplaceAll(block, "include "+name, "include /etc/nginx/"+name)
-	}
-	harness.Must(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), fmt.Appendf(nil, `daemon off; master_process off; pid %[1]s/nginx.pid; error_log stderr;
-events {}
-http {
-    access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
-%[2]s
-}
-`, dir, block), 0o644))
-	harness.RunProgram(t, dir, nil, program, "-e", "stderr", "-c", filepath.Join(dir, "nginx.conf"), "-p", dir)
-}
-
 func TestAllNginxGateways(t *testing.T) {
 	t.Parallel()
 	uwsgi := testedBlock(t, "nginx uwsgi")
@@ -136,32 +119,18 @@ server { listen 127.0.0.1:%[2]d; location / { include fastcgi_params; fastcgi_ne
 
 func TestAllApacheGateways(t *testing.T) {
 	t.Parallel()
-	program := harness.NeedsProgram(t, "apache2")
+	harness.NeedsProgram(t, "apache2")
 	block := testedBlock(t, "Apache uwsgi")
 	for protocol, to := range map[string]string{"uwsgi": "uwsgi://127.0.0.1:8000/", "fastcgi": `fcgi://127.0.0.1:8000/" "enablereuse=on`, "scgi": "scgi://127.0.0.1:8000/"} {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			upstream, port, dir := harness.FreePort(t), harness.FreePort(t), harness.TempDir(t)
+			upstream, port := harness.FreePort(t), harness.FreePort(t)
 			s := harness.Start(t, harness.Options{App: "seen:app", Files: gatewayEcho, Bind: []string{
 				fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t)), fmt.Sprintf("%s://127.0.0.1:%d", protocol, upstream),
 			}})
 			block := harness.ReplaceAll(t, block, "uwsgi://127.0.0.1:8000/", to, "*:80", fmt.Sprintf("*:%d", port))
 			block = strings.ReplaceAll(block, "127.0.0.1:8000", fmt.Sprintf("127.0.0.1:%d", upstream))
-			var modules strings.Builder
-			for _, m := range []string{"mpm_event", "proxy", "proxy_uwsgi", "proxy_fcgi", "proxy_scgi", "authz_core"} {
-				fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
-			}
-			harness.Must(t, os.WriteFile(filepath.Join(dir, "apache.conf"), fmt.Appendf(nil, `ServerRoot %[1]s
-PidFile %[1]s/apache.pid
-DefaultRuntimeDir %[1]s
-ErrorLog /dev/stderr
-Listen 127.0.0.1:%[2]d
-User www-data
-Group www-data
-%[3]s
-%[4]s
-`, dir, port, modules.String(), block), 0o644))
-			harness.RunProgram(t, dir, nil, program, "-D", "FOREGROUND", "-f", filepath.Join(dir, "apache.conf"))
+			runApache(t, port, block, "proxy", "proxy_uwsgi", "proxy_fcgi", "proxy_scgi")
 			checkGateway(t, port)
 			s.Terminate()
 		})
