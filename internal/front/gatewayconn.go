@@ -63,25 +63,19 @@ func (c *conn) parseVariables(cfg *config) (n int, err error) {
 	if !cfg.uwsgiAllowIPs.contain(c.info.peerAddr) {
 		return 0, &gateway.Error{Status: 403, Text: "uwsgi_allow_ips does not name this address"}
 	}
+	managed := false
 	switch g.protocol {
+	case gateway.FastCGI:
+		return c.parseFastCGI(cfg)
 	case gateway.SCGI:
 		g.vars, n, err = gateway.ParseSCGI(c.buf[c.r:c.w], g.vars[:0])
-		if n > 0 && err == nil {
-			err = c.setHead(cfg, false)
-		}
-	case gateway.FastCGI:
-		n, err = c.parseFastCGI(cfg)
 	default:
-		var managed bool
 		g.vars, n, managed, err = gateway.ParseUWSGI(c.buf[c.r:c.w], g.vars[:0])
-		if n > 0 && err == nil {
-			err = c.setHead(cfg, managed)
-		}
 	}
-	if err != nil {
-		return 0, err
+	if n > 0 && err == nil {
+		err = c.setHead(cfg, managed)
 	}
-	return n, nil
+	return n, err
 }
 
 // setHead makes a request of the variables.

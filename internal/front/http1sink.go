@@ -185,10 +185,12 @@ func (c *conn) Abort() {
 
 // answerError answers a request that was not read to its end, see [http1.ErrorPage].
 func (c *conn) answerError(status int, reason, message string, more ...http1.Field) {
-	head, body := http1.ErrorPage(status, reason, message, date(time.Now()), more...)
-	page := append(head, body...)
+	var page []byte
 	if c.gateway != nil {
 		page = c.gateway.errorPage(status, reason, message, more)
+	} else {
+		head, body := http1.ErrorPage(status, reason, message, date(time.Now()), more...)
+		page = append(head, body...)
 	}
 	c.setBusy(true)
 	c.out.Begin(false)

@@ -21,8 +21,8 @@ const (
 	// goAwayTime is how long a client has to learn that it is to open no more streams
 	// (RFC 9113 section 6.8).
 	goAwayTime = time.Second
-	// maxUnsent is how many bytes of frames wait for the client at most before streams wait
-	// for their turn, and before nothing more is read.
+	// maxUnsent is how many bytes of frames wait to be sent before streams wait for their
+	// turn.
 	maxUnsent = 64 << 10
 	// minConnWindow is the least that all streams of a connection may have on their way to
 	// the server, in bytes.
@@ -49,8 +49,8 @@ type http2Conn struct {
 	heard  atomic.Int64 // when something came from the client, as [now] has it
 	pinged atomic.Int64 // when the ping was sent that is not answered yet; 0: none
 
-	mu  sync.Mutex
-	low sync.Cond // blocked became false, or live 0
+	mu   sync.Mutex
+	done sync.Cond // live became 0
 	// +checklocks:mu
 	engine *http2.Conn
 	// +checklocks:mu
@@ -89,7 +89,7 @@ func (s *server) serveHTTP2(c *conn) {
 
 func newHTTP2Conn(c *conn, cfg *config) *http2Conn {
 	h := &http2Conn{c: c, idle: cfg.http2IdleTimeout}
-	h.low.L = &h.mu
+	h.done.L = &h.mu
 	t := now()
 	h.heard.Store(t)
 	list := cfg.HTTP2MaxHeaderListSize
@@ -152,7 +152,6 @@ func (h *http2Conn) unblock() {
 	h.mu.Lock()
 	h.blocked = false
 	h.nextTurnLocked()
-	h.low.Broadcast()
 	h.mu.Unlock()
 }
 
@@ -177,7 +176,6 @@ func (h *http2Conn) read(cfg *config) http2End {
 		} else if c.w == len(c.buf) {
 			c.growBuffer(cfg)
 		}
-		h.awaitLow()
 		err := h.readMore()
 		switch {
 		case err == nil:
@@ -213,16 +211,6 @@ func (h *http2Conn) readMore() error {
 		return nil
 	}
 	return err
-}
-
-// awaitLow waits while the client does not take what it was sent: who sends pings or
-// requests and reads nothing is not read, either.
-func (h *http2Conn) awaitLow() {
-	h.mu.Lock()
-	for h.blocked && h.engine.Pending() > maxUnsent && !h.c.out.HasFailed() {
-		h.low.Wait()
-	}
-	h.mu.Unlock()
 }
 
 // process acts on what was read. It reports whether the connection is over.
@@ -307,9 +295,6 @@ func (h *http2Conn) check(t int64, cfg *config) {
 	}
 	var slow []*stream
 	h.mu.Lock()
-	if h.retired != 0 && t-h.retired >= int64(goAwayTime) {
-		h.engine.GoAway(http2.NoError, "")
-	}
 	h.engine.Each(func(s *http2.Stream) bool {
 		if st := s.Owner.(*stream); st.uploads.Load() && st.rate.measure(t, cfg) {
 			slow = append(slow, st)
@@ -317,7 +302,6 @@ func (h *http2Conn) check(t int64, cfg *config) {
 		return true
 	})
 	h.mu.Unlock()
-	h.flush()
 	for _, st := range slow {
 		st.bodyIsTooSlow()
 	}
@@ -330,11 +314,15 @@ func (h *http2Conn) check(t int64, cfg *config) {
 // served.
 func (h *http2Conn) retire() {
 	h.mu.Lock()
-	if h.retired == 0 {
+	first := h.retired == 0
+	if first {
 		h.retired = now()
 		h.engine.Retire()
 	}
 	h.mu.Unlock()
+	if !first {
+		return
+	}
 	h.flush()
 	time.AfterFunc(goAwayTime, func() {
 		h.mu.Lock()
@@ -374,21 +362,18 @@ func (h *http2Conn) endConnection(end http2End) {
 	}
 }
 
-// awaitStreams waits until the responses of all streams are done.
-func (h *http2Conn) awaitStreams() {
-	h.mu.Lock()
-	for h.live > 0 {
-		h.low.Wait()
-	}
-	h.mu.Unlock()
-}
-
 // awaitStreams waits until the responses of all streams are done, if it is a connection of
 // HTTP/2.
 func (c *conn) awaitStreams() {
-	if h := c.h2.Load(); h != nil {
-		h.awaitStreams()
+	h := c.h2.Load()
+	if h == nil {
+		return
 	}
+	h.mu.Lock()
+	for h.live > 0 {
+		h.done.Wait()
+	}
+	h.mu.Unlock()
 }
 
 // webSockets returns the streams that are WebSockets.

@@ -354,7 +354,7 @@ func (st *stream) ResponseDone(bool) {
 	h.mu.Lock()
 	if h.live--; h.live == 0 {
 		h.idleSince = now()
-		h.low.Broadcast()
+		h.done.Broadcast()
 	}
 	retiring := h.live == 0 && h.retired != 0
 	h.mu.Unlock()

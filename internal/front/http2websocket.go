@@ -1,7 +1,6 @@
 package front
 
 import (
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -42,11 +41,7 @@ func (st *stream) serveWebSocket() {
 
 // refuseWebSocket answers a handshake that is not valid.
 func (st *stream) refuseWebSocket(err error) {
-	status := 400
-	var refusal *websocket.HandshakeError
-	if errors.As(err, &refusal) {
-		status = refusal.Status
-	}
+	status := handshakeStatus(err)
 	st.giveUp(&http1.Error{Status: status, Reason: http.StatusText(status), Message: err.Error(), Text: "WebSocket handshake: " + err.Error()})
 }
 

@@ -40,11 +40,7 @@ func (c *conn) serveWebSocket(ex *exchange) {
 
 // refuseWebSocket answers a handshake that is not valid.
 func (c *conn) refuseWebSocket(err error) {
-	status := 400
-	var refusal *websocket.HandshakeError
-	if errors.As(err, &refusal) {
-		status = refusal.Status
-	}
+	status := handshakeStatus(err)
 	c.s.log.Warnf("Invalid request from ip=%s: WebSocket handshake: %s%s", c.info.remote, err, c.ex.idForLog())
 	var fields []http1.Field
 	if status == 426 {
@@ -53,6 +49,15 @@ func (c *conn) refuseWebSocket(err error) {
 	reason := http.StatusText(status)
 	c.ex.logRefusal(status, len(http1.ErrorBody(reason, err.Error())))
 	c.answerError(status, reason, err.Error(), c.ex.appendRequestID(fields)...)
+}
+
+// handshakeStatus returns the status that answers a handshake with that error.
+func handshakeStatus(err error) int {
+	var refusal *websocket.HandshakeError
+	if errors.As(err, &refusal) {
+		return refusal.Status
+	}
+	return 400
 }
 
 // upgradeFields are the fields of a response that asks for another version of WebSocket

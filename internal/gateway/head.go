@@ -21,7 +21,6 @@ type Head struct {
 	Server, Port string         // SERVER_NAME and SERVER_PORT, empty unless both are there
 	Script       []byte         // SCRIPT_NAME, a copy
 	Minor        int            // of the client's version HTTP/1.x; 1 for later versions
-	HasLength    bool           // there is a CONTENT_LENGTH
 
 	// Extra is all other variables, for the environ of the app.
 	Extra [][2]string
@@ -98,7 +97,6 @@ func (h *Head) Set(vars []Variable, managed bool) error {
 	if len(value("REQUEST_METHOD")) == 0 {
 		return badRequest("the variable REQUEST_METHOD is missing")
 	}
-	h.HasLength = len(value("CONTENT_LENGTH")) > 0
 	b := append(append(h.Text, value("REQUEST_METHOD")...), ' ')
 	b = appendTarget(b, value("REQUEST_URI"), path, value("QUERY_STRING"))
 	b = append(b, " HTTP/1.0\r\n"...)

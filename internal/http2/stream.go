@@ -27,9 +27,6 @@ func (s *Stream) ID() uint32 { return s.id }
 // IsRequestOver reports whether all of the request has come.
 func (s *Stream) IsRequestOver() bool { return s.remoteClosed }
 
-// IsResponseOver reports whether all of the response was added to the output.
-func (s *Stream) IsResponseOver() bool { return s.localClosed }
-
 // IsOpen reports whether a stream is neither over nor reset.
 func (c *Conn) IsOpen(s *Stream) bool { return c.streams[s.id] == s }
 
