@@ -170,6 +170,12 @@ func (c *Config) QueueLimit() int { return value[int](c, "queue_limit") }
 // How long a request may wait for a worker; 0 means no limit.
 func (c *Config) QueueTimeout() int { return value[int](c, "queue_timeout") }
 
+// SelfcareDryRun returns the setting selfcare_dry_run.
+//
+// Policies that only say what they would do: recycle, scale, canary, quarantine, or all of
+// them.
+func (c *Config) SelfcareDryRun() []string { return value[[]string](c, "selfcare_dry_run") }
+
 // LimitRequestLine returns the setting limit_request_line.
 //
 // The longest request line, in bytes.

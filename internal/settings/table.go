@@ -7,6 +7,7 @@ const (
 	sectionFile     = "Config File"
 	sectionSocket   = "Server Socket"
 	sectionWorkers  = "Worker Processes"
+	sectionSelfCare = "Self-Care"
 	sectionSecurity = "Security"
 	sectionDebug    = "Debugging"
 	sectionServer   = "Server Mechanics"
@@ -24,6 +25,6 @@ const defaultAccessLogFormat = `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f
 // Table holds every setting. Its order is that of --help, and the order in
 // which the values of a layer are checked.
 var Table = slices.Concat(
-	fileSettings, socketSettings, workerSettings, securitySettings, debugSettings, serverSettings,
+	fileSettings, socketSettings, workerSettings, selfCareSettings, securitySettings, debugSettings, serverSettings,
 	loggingSettings, namingSettings, tlsSettings, http2Settings, controlSettings, dirtySettings, hookSettings,
 )

@@ -160,7 +160,7 @@ func TestAdditions(t *testing.T) {
 		"websocket_ping_interval": 20, "websocket_ping_timeout": 20, "websocket_compression": true,
 		"websocket_drain_max": 10, "websocket_drain_window": 10,
 		"tls_min_version": "1.2", "http2_idle_timeout": 75,
-		"asgi_send_after_disconnect": "ignore", "asgi_extensions": []string(nil), "worker_affinity": "none", "forwarded_for": "asgi",
+		"asgi_send_after_disconnect": "ignore", "selfcare_dry_run": []string(nil), "asgi_extensions": []string(nil), "worker_affinity": "none", "forwarded_for": "asgi",
 		"permit_missing_host": false, "permit_non_ascii_target": false,
 		"server_header": "indrik", "log_format": "text", "drain_delay": 0, "health_path": "", "request_id_header": "", "server_timing": false, "slow_request_log": 0.0, "log_redact": []string(nil),
 		"admin_bind": "", "admin_allow": []string{"127.0.0.0/8", "::1", "unix"}, "admin_hosts": []string{"localhost"}, "admin_token_file": "", "app_metrics": true,

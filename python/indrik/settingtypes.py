@@ -62,6 +62,7 @@ class Settings(TypedDict, total=False):
     websocket_drain_window: int
     queue_limit: int
     queue_timeout: int
+    selfcare_dry_run: Union[str, Sequence[str]]
     limit_request_line: int
     limit_request_fields: int
     limit_request_field_size: int

@@ -38,6 +38,7 @@ TABLE: Tuple[Tuple[str, str, Tuple[str, ...], str, Any], ...] = (
     ("websocket_drain_window", "Worker Processes", ("--websocket-drain-window",), "int", 10),
     ("queue_limit", "Worker Processes", ("--queue-limit",), "int", 2048),
     ("queue_timeout", "Worker Processes", ("--queue-timeout",), "int", 30),
+    ("selfcare_dry_run", "Self-Care", ("--selfcare-dry-run",), "text", []),
     ("limit_request_line", "Security", ("--limit-request-line",), "int", 4094),
     ("limit_request_fields", "Security", ("--limit-request-fields",), "int", 100),
     ("limit_request_field_size", "Security", ("--limit-request-field_size",), "int", 8190),
