@@ -141,6 +141,8 @@ func (g *gatewayConn) form() http1.Form {
 		return http1.ForClient
 	case g.protocol == gateway.UWSGI:
 		return http1.ForGateway
+	case g.protocol == gateway.FastCGI:
+		return http1.ForFastCGI
 	}
 	return http1.ForCGI
 }

@@ -18,7 +18,7 @@ const (
 	FramingNone    Framing = iota // no body: HEAD, 204, 205, 304
 	FramingLength                 // Content-Length bytes
 	FramingChunked                // until LastChunk; in HTTP/2 until the stream ends
-	FramingClose                  // until the connection closes
+	FramingClose                  // until the connection closes, or the record that ends the response (ForFastCGI)
 )
 
 // Form is whom the head of a response is for.
@@ -28,6 +28,7 @@ const (
 	ForClient  Form = iota
 	ForGateway      // a web server that speaks uwsgi: no fields about the connection, and no chunks
 	ForCGI          // likewise, and a field Status in place of the status line (RFC 3875 section 6.3.3)
+	ForFastCGI      // likewise, in records that show where the response ends: its connection may stay open
 )
 
 // Head is the head of a response, and what decides on its form. Reuse it to
@@ -140,7 +141,7 @@ func (h *Head) framing() Framing {
 	case h.Minor > 0 && h.Form == ForClient:
 		return FramingChunked
 	}
-	h.KeepAlive = false
+	h.KeepAlive = h.KeepAlive && h.Form == ForFastCGI
 	return FramingClose
 }
 
@@ -157,7 +158,7 @@ func AppendResponseHead(dst []byte, h *Head) ([]byte, Framing, error) {
 	}
 	start := "HTTP/1.1 "
 	switch {
-	case h.Form == ForCGI:
+	case h.Form == ForCGI, h.Form == ForFastCGI:
 		start = "Status: "
 	case h.Minor == 0:
 		start = "HTTP/1.0 "
