@@ -177,6 +177,9 @@ func (c *conn) Abort() {
 	c.mu.Lock()
 	c.ending = true
 	c.mu.Unlock()
+	if h := c.h2.Load(); h != nil {
+		h.wakeReader()
+	}
 	if l, ok := c.sock.(interface{ SetLinger(int) error }); ok {
 		l.SetLinger(0)
 	}

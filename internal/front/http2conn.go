@@ -24,6 +24,10 @@ const (
 	// maxUnsent is how many bytes of frames wait to be sent before streams wait for their
 	// turn.
 	maxUnsent = 64 << 10
+	// maxUntaken is how many bytes may wait for a client whose frames are still read. Bodies
+	// of responses stop before that, so it has asked for more heads or acknowledgements than
+	// it takes, and no window bounds these.
+	maxUntaken = 384 << 10
 	// minConnWindow is the least that all streams of a connection may have on their way to
 	// the server, in bytes.
 	minConnWindow = 1 << 20
@@ -48,6 +52,8 @@ type http2Conn struct {
 
 	heard  atomic.Int64 // when something came from the client, as [now] has it
 	pinged atomic.Int64 // when the ping was sent that is not answered yet; 0: none
+
+	taken chan struct{} // wakes the goroutine that reads: the client has taken something, or is lost
 
 	mu   sync.Mutex
 	done sync.Cond // live became 0
@@ -88,7 +94,7 @@ func (s *server) serveHTTP2(c *conn) {
 }
 
 func newHTTP2Conn(c *conn, cfg *config) *http2Conn {
-	h := &http2Conn{c: c, idle: cfg.http2IdleTimeout}
+	h := &http2Conn{c: c, idle: cfg.http2IdleTimeout, taken: make(chan struct{}, 1)}
 	h.done.L = &h.mu
 	t := now()
 	h.heard.Store(t)
@@ -153,6 +159,46 @@ func (h *http2Conn) unblock() {
 	h.blocked = false
 	h.nextTurnLocked()
 	h.mu.Unlock()
+	h.wakeReader()
+}
+
+// wakeReader wakes the goroutine that reads, if it waits until the client takes something. It
+// takes no lock.
+func (h *http2Conn) wakeReader() {
+	select {
+	case h.taken <- struct{}{}:
+	default: // it is to be woken already
+	}
+}
+
+// isDeafLocked reports whether so much waits for the client that it is not listened to. If so,
+// [http2Conn.unblock] will be called, or the outbox has failed or will.
+// +checklocks:h.mu
+func (h *http2Conn) isDeafLocked() bool { return h.blocked && h.c.out.Kept() > maxUntaken }
+
+// awaitTaken waits while the client is deaf.
+func (h *http2Conn) awaitTaken() {
+	begin := now()
+	for {
+		h.mu.Lock()
+		deaf := h.isDeafLocked() && !h.c.out.HasFailed()
+		h.mu.Unlock()
+		if !deaf {
+			break
+		}
+		<-h.taken
+	}
+	h.pauseUploads(now() - begin)
+}
+
+// pauseUploads takes out of the rates of bodies a time in which nothing was read.
+func (h *http2Conn) pauseUploads(d int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.engine.Each(func(s *http2.Stream) bool {
+		s.Owner.(*stream).rate.pause(d)
+		return true
+	})
 }
 
 // An http2End is why a connection is over.
@@ -221,6 +267,7 @@ func (h *http2Conn) process() (end http2End, over bool) {
 		h.mu.Lock()
 		n, ev, err := h.engine.Next(c.buf[c.r:c.w])
 		pause, ok := h.limits.allow(&ev, now())
+		deaf := h.isDeafLocked()
 		h.mu.Unlock()
 		c.r += n
 		switch {
@@ -241,6 +288,9 @@ func (h *http2Conn) process() (end http2End, over bool) {
 			return 0, false
 		}
 		h.act(&ev)
+		if deaf {
+			h.awaitTaken()
+		}
 	}
 }
 
@@ -282,7 +332,8 @@ func (h *http2Conn) check(t int64, cfg *config) {
 	silent := t - h.heard.Load()
 	pinged := h.pinged.Load()
 	switch {
-	case pinged != 0 && t-pinged > int64(http2Ping):
+	// What it is asked by may have waited with the rest that it had not taken before.
+	case pinged != 0 && min(t-pinged, silent, t-h.c.since.Load()) > int64(http2Ping):
 		h.c.out.Kill()
 		h.c.Abort()
 		return

@@ -79,7 +79,7 @@ func sendRaw(raw syscall.RawConn, data []byte, progress func()) error {
 
 // SendFile implements [outbox.Transport].
 func (t *plainTransport) SendFile(p outbox.FilePart) (int, error) {
-	if !t.c.ex.cfg.Sendfile {
+	if !t.c.s.config().Sendfile { // a connection of HTTP/2 has no exchange of its own
 		return copyPart(p, t.Send)
 	}
 	count := int(min(p.Size, filePiece))

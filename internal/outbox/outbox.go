@@ -109,6 +109,13 @@ func (o *Outbox) IsWriting() bool {
 	return o.writing
 }
 
+// Kept returns how many bytes wait for the client, besides those that the transport has.
+func (o *Outbox) Kept() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.keptLocked()
+}
+
 // HasFailed reports whether a response was cut off.
 func (o *Outbox) HasFailed() bool {
 	o.mu.Lock()
@@ -256,7 +263,10 @@ func (o *Outbox) WhenLow(f func()) {
 }
 
 // +checklocks:o.mu
-func (o *Outbox) isLowLocked() bool { return int64(o.memory)+o.spooled+o.files <= lowMark }
+func (o *Outbox) isLowLocked() bool { return o.keptLocked() <= lowMark }
+
+// +checklocks:o.mu
+func (o *Outbox) keptLocked() int64 { return int64(o.memory) + o.spooled + o.files }
 
 // Finish says that the response is complete. keep: another may follow.
 func (o *Outbox) Finish(keep bool) {
