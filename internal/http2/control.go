@@ -9,13 +9,19 @@ func (c *Conn) priority(f frame, payload []byte, ev *Event) *ConnError {
 	if f.stream == 0 {
 		return connError(ProtocolError, "PRIORITY of no stream")
 	}
-	if f.length != 5 {
-		c.streamError(f.stream, FrameSizeError, ev)
+	var code Code
+	switch {
+	case f.length != 5:
+		code = FrameSizeError
+	case binary.BigEndian.Uint32(payload)&^(1<<31) == f.stream:
+		code = ProtocolError // it depends on itself
+	default:
 		return nil
 	}
-	if binary.BigEndian.Uint32(payload)&^(1<<31) == f.stream {
-		c.streamError(f.stream, ProtocolError, ev) // it depends on itself
+	if f.stream > c.lastStream || f.stream%2 == 0 { // idle: section 6.4 allows no RST_STREAM
+		return connError(code, "PRIORITY of stream %d, which is wrong", f.stream)
 	}
+	c.streamError(f.stream, code, ev)
 	return nil
 }
 
@@ -60,9 +66,9 @@ func (c *Conn) setting(f frame, payload []byte, ev *Event) *ConnError {
 		switch id {
 		case settingHeaderTableSize:
 			c.makeEncoder().SetMaxDynamicTableSize(min(value, tableSize))
-		case settingEnablePush:
+		case settingEnablePush, settingConnectProtocol, settingNoRFC7540: // RFC 8441 section 3, RFC 9218 section 2.1
 			if value > 1 {
-				return connError(ProtocolError, "ENABLE_PUSH is %d", value)
+				return connError(ProtocolError, "setting %d is %d, not 0 or 1", id, value)
 			}
 		case settingInitialWindow:
 			if value > maxWindow {

@@ -28,6 +28,7 @@ func TestMalformed(t *testing.T) {
 		"no path":            {":method=GET", ":scheme=http"},
 		"empty path":         {":method=GET", ":scheme=http", ":path="},
 		"no scheme":          {":method=GET", ":path=/"},
+		"no scheme at all":   {":method=GET", ":scheme=h ttp", ":path=/"},
 		"no method":          {":scheme=http", ":path=/"},
 		"CONNECT with path":  {":method=CONNECT", ":authority=a:1", ":path=/", ":scheme=http"},
 		"CONNECT to nobody":  {":method=CONNECT"},
@@ -58,11 +59,14 @@ func TestConnErrors(t *testing.T) {
 			p.frame(FrameHeaders, endAll, 3, p.get())
 		}, StreamClosed},
 		"padding":                     {func(p *peer) { p.frame(FrameHeaders, flagPadded|endAll, 1, "\x09x") }, ProtocolError},
+		"no padding":                  {func(p *peer) { p.frame(FrameHeaders, flagPadded|endAll, 1, "") }, FrameSizeError},
 		"no priority":                 {func(p *peer) { p.frame(FrameHeaders, flagPriority|endAll, 1, "1234") }, FrameSizeError},
 		"CONTINUATION alone":          {func(p *peer) { p.frame(FrameContinuation, flagEndHeaders, 1, "") }, ProtocolError},
 		"PING within a head":          {func(p *peer) { p.frame(FrameHeaders, 0, 1, p.get()); p.frame(FramePing, 0, 0, "12345678") }, ProtocolError},
 		"garbage in a head":           {func(p *peer) { p.frame(FrameHeaders, endAll, 1, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff") }, CompressionError},
 		"PRIORITY of no stream":       {func(p *peer) { p.frame(FramePriority, 0, 0, "12345") }, ProtocolError},
+		"PRIORITY of its own":         {func(p *peer) { p.frame(FramePriority, 0, 3, "\x00\x00\x00\x031") }, ProtocolError},
+		"a short PRIORITY":            {func(p *peer) { p.frame(FramePriority, 0, 3, "1234") }, FrameSizeError},
 		"RST_STREAM of no stream":     {func(p *peer) { p.frame(FrameReset, 0, 0, "1234") }, ProtocolError},
 		"RST_STREAM of an idle one":   {func(p *peer) { p.frame(FrameReset, 0, 7, "1234") }, ProtocolError},
 		"a short RST_STREAM":          {func(p *peer) { p.frame(FrameReset, 0, 1, "123") }, FrameSizeError},
@@ -70,6 +74,8 @@ func TestConnErrors(t *testing.T) {
 		"SETTINGS of 5 bytes":         {func(p *peer) { p.frame(FrameSettings, 0, 0, "12345") }, FrameSizeError},
 		"an answer with settings":     {func(p *peer) { p.frame(FrameSettings, flagAck, 0, "123456") }, FrameSizeError},
 		"ENABLE_PUSH":                 {func(p *peer) { p.frame(FrameSettings, 0, 0, "\x00\x02\x00\x00\x00\x02") }, ProtocolError},
+		"ENABLE_CONNECT_PROTOCOL":     {func(p *peer) { p.frame(FrameSettings, 0, 0, "\x00\x08\x00\x00\x00\x02") }, ProtocolError},
+		"NO_RFC7540_PRIORITIES":       {func(p *peer) { p.frame(FrameSettings, 0, 0, "\x00\x09\x00\x00\x00\x02") }, ProtocolError},
 		"INITIAL_WINDOW_SIZE":         {func(p *peer) { p.frame(FrameSettings, 0, 0, "\x00\x04\x80\x00\x00\x00") }, FlowControlError},
 		"MAX_FRAME_SIZE":              {func(p *peer) { p.frame(FrameSettings, 0, 0, "\x00\x05\x00\x00\x00\x00") }, ProtocolError},
 		"PUSH_PROMISE":                {func(p *peer) { p.frame(FramePushPromise, 0, 1, "12345678") }, ProtocolError},
@@ -101,5 +107,31 @@ func TestConnErrors(t *testing.T) {
 	n, _, _ := c.Next([]byte(Preface))
 	if _, _, err := c.Next(appendFrame(nil, 0, FrameHeaders, endAll, 1)); n != len(Preface) || err == nil {
 		t.Error("a first frame that is none of SETTINGS is no error")
+	}
+}
+
+// TestHosts: a Host that says what :authority says is one with it; any other is one more, which
+// package http1 refuses.
+func TestHosts(t *testing.T) {
+	for text, want := range map[string]string{
+		":authority=shop":                     "shop",
+		":authority=shop host=SHOP":           "shop",
+		":authority=shop host=shop host=shop": "shop shop",
+		":authority=shop host=other":          "shop other",
+		":authority= host=shop":               "shop",
+		":authority= host= host=shop":         " shop",
+		"host= host=shop":                     " shop",
+		"host=shop":                           "shop",
+	} {
+		p := newPeer(t, nil)
+		p.frame(FrameHeaders, endAll, 1, p.fields(append([]string{":method=GET", ":scheme=http", ":path=/"}, strings.Split(text, " ")...)...))
+		p.events()
+		var hosts []string
+		for _, f := range p.heads[0].Fields {
+			hosts = append(hosts, string(f.Value))
+		}
+		if got := strings.Join(hosts, " "); got != want {
+			t.Errorf("%s: hosts %q, want %q", text, got, want)
+		}
 	}
 }

@@ -102,7 +102,7 @@ func (r *headReader) check(f hpack.HeaderField) {
 	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
 		r.fail("a field " + f.Name)
 	case "te":
-		if f.Value != "trailers" {
+		if !strings.EqualFold(f.Value, "trailers") {
 			r.fail("a field te that is not trailers")
 		}
 	case "content-length":
@@ -137,7 +137,7 @@ func (r *headReader) add(f hpack.HeaderField) {
 		}
 		r.cookie = len(h.Fields)
 	case "host":
-		if r.host++; r.host == 1 && strings.EqualFold(f.Value, string(h.Authority)) {
+		if r.host++; r.host == 1 && len(h.Authority) > 0 && strings.EqualFold(f.Value, string(h.Authority)) {
 			return // :authority says the same; another Host makes two, which package http1 refuses
 		}
 	}
@@ -205,9 +205,22 @@ func (r *headReader) finish() {
 		r.fail("a :protocol without CONNECT")
 	case len(h.Scheme) == 0 || len(h.Path) == 0:
 		r.fail("no :scheme or no :path")
+	case !isScheme(h.Scheme):
+		r.fail("a :scheme that is none")
 	case h.Protocol == nil && r.end && r.length > 0:
 		r.fail("a content-length without a body")
 	}
+}
+
+// isScheme reports whether s is the name of a scheme (RFC 3986 section 3.1).
+func isScheme(s []byte) bool {
+	for i, c := range s {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (i == 0 || !('0' <= c && c <= '9' || c == '+' || c == '-' || c == '.')) {
+			return false
+		}
+	}
+	return true
 }
 
 func hasBadByte(s string) bool { return strings.ContainsAny(s, "\x00\r\n") }
@@ -220,6 +233,9 @@ func (c *Conn) maxEncoded() int { return 2*c.settings.MaxHeaderList + 16<<10 }
 func (c *Conn) headers(f frame, payload []byte, ev *Event) *ConnError {
 	if f.stream%2 == 0 {
 		return connError(ProtocolError, "HEADERS of stream %d", f.stream)
+	}
+	if f.has(flagPadded) && f.length == 0 {
+		return connError(FrameSizeError, "HEADERS without the length of their padding")
 	}
 	block, ok := f.unpad(payload)
 	if !ok {
