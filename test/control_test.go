@@ -81,6 +81,8 @@ type serverStatus struct {
 		Running       []struct{ Method, Path string }
 	}
 	DeathsByCause map[string]int `json:"deaths_by_cause"`
+	Recycled      map[string]int
+	WouldRecycle  map[string]int `json:"would_recycle"`
 }
 
 func statusOf(t *testing.T, s *harness.Server, args ...string) serverStatus {

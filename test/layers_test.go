@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"internal/master": {
 		"internal/appmetrics",
 		"internal/capacity", "internal/codewatch", "internal/control", "internal/errlog", "internal/exitcode", "internal/gateway", "internal/listen", "internal/notify",
-		"internal/oslayer", "internal/pathwalk", "internal/sinks", "internal/pidfile", "internal/settings", "internal/stacktext", "internal/status", "internal/tlsconf", "internal/version",
+		"internal/oslayer", "internal/pathwalk", "internal/recycle", "internal/sinks", "internal/pidfile", "internal/settings", "internal/stacktext", "internal/status", "internal/tlsconf", "internal/version",
 		"internal/wire", "python",
 	},
 	"internal/front": {
@@ -42,7 +42,8 @@ var layers = map[string][]string{
 	"internal/status":    {},
 	"internal/shlex":     {},
 	"internal/dispatch":  {"internal/account", "internal/status", "internal/wire"},
-	"internal/metrics":   {"internal/dispatch", "internal/oslayer", "internal/status", "internal/version"},
+	"internal/metrics":   {"internal/dispatch", "internal/oslayer", "internal/recycle", "internal/status", "internal/version"},
+	"internal/recycle":   {},
 	"internal/settings": {
 		"internal/accesslog", "internal/exitcode", "internal/gateway", "internal/http1", "internal/listen", "internal/redact", "internal/shlex", "internal/tlsconf", "internal/wire",
 	},

@@ -10,6 +10,9 @@ const (
 	longestPause = 10 * time.Second
 	// young is how long a process must live to count as well.
 	young = time.Second
+	// hungry is the same of a worker that is killed by max_worker_memory_hard. It may have had
+	// to wait for that, if others were.
+	hungry = time.Minute
 )
 
 // A backoff decides how long to wait before a process that keeps dying is

@@ -14,13 +14,18 @@ func (m *Master) balance() {
 	if m.gen == nil || m.state == quitting {
 		return
 	}
+	m.recycle()
 	var pool []member
+	want := m.want()
 	for _, w := range m.pool.workers {
-		if w.gen == m.gen && !w.leaving {
+		if w.gen == m.gen && w.leaving && w.makesRoom {
+			want-- // there is no memory for its successor as long as it is there
+		}
+		if w.gen == m.gen && !w.leaving && !w.killed {
 			pool = append(pool, member{w.age, w.ready, w.recycling})
 		}
 	}
-	start, end := plan(m.want(), pool)
+	start, end := plan(max(0, want), pool)
 	for _, age := range end {
 		m.pool.retire(m.pool.workers[age])
 	}

@@ -72,11 +72,10 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 		w.gen.standIn = msg.StandIn
 		m.logging.tellModules(msg.Modules)
 		m.noteReady(w, msg.Kind)
-	case msg.Type == wire.TypeRecycle && (!w.ready || w.recycling):
+	case msg.Type == wire.TypeRecycle && (!w.ready || w.exhausted):
 		m.breach(w, "it sent the master `recycle` before `ready`, or a second time")
 	case msg.Type == wire.TypeRecycle:
-		w.recycling = true
-		m.control.history.recycled++
+		w.exhausted = true
 		m.balance()
 	case !w.gen.cfg.Reload():
 		m.breach(w, "it sent the master `files` without the setting reload")

@@ -204,7 +204,7 @@ func TestMessagesOfOthersAreNotHeard(t *testing.T) {
 	send(end, []byte(`{"type":"recycle"}`))
 	end.Close()
 	f.until("silent", func() bool { return w.silent })
-	if w.ready || w.recycling || w.broke {
+	if w.ready || w.exhausted || w.broke {
 		t.Errorf("%+v", w)
 	}
 	if n := strings.Count(f.text.String(), "is not heard"); n != 1 {

@@ -118,10 +118,14 @@ func (m *Master) replaceOrFail(o occurrence) {
 func (m *Master) replaceWorker(o occurrence) {
 	w, d := o.worker, o.death
 	now := m.now()
-	operator := d.signal == syscall.SIGTERM || d.signal == syscall.SIGKILL || d.signal == 0 && d.code == 0
+	soon := young
+	if w.killed { // by max_worker_memory_hard
+		soon = hungry
+	}
+	operator := d.signal == syscall.SIGTERM || d.signal == syscall.SIGKILL && !w.killed || d.signal == 0 && d.code == 0
 	switch {
 	case w.leaving:
-	case !w.ready, now.Sub(w.readyAt) < young && !operator:
+	case !w.ready, now.Sub(w.readyAt) < soon && !operator:
 		if pause := m.pool.respawn.died(now); pause > 0 {
 			m.log.Warnf("Workers keep failing: the next one is started in %s", pause)
 		}

@@ -11,6 +11,7 @@ import (
 	"indrik/internal/errlog"
 	"indrik/internal/exitcode"
 	"indrik/internal/notify"
+	"indrik/internal/recycle"
 	"indrik/internal/settings"
 	"indrik/internal/sinks"
 	"indrik/internal/status"
@@ -36,6 +37,7 @@ type Master struct {
 	logging  logging       // log files, the logger, metrics
 	tls      tlsKeys       // certificates and session tickets
 	reloader reloader      // code that changes
+	recycler recycler      // which workers are to be replaced
 	deaths   obituaries    // messages about workers that died
 	inbox    inbox         // signals
 	service  service       // the service manager
@@ -67,6 +69,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.front = frontLink{base: b}
 	m.pool = pool{base: b, front: &m.front, forgotten: m.workerForgotten, workers: map[int]*worker{}, told: -1}
 	m.spawners = spawners{base: b, opts: &m.opts, byPid: map[int]*spawner{}}
+	m.recycler = recycler{base: b, count: map[recycle.Reason]int{}, dry: map[recycle.Reason]int{}}
 	m.upgrader = upgrader{base: b}
 	m.logging = logging{base: b, sinks: sinks.New(log, "master"), loggers: map[int]bool{}, left: map[*logger]time.Time{}}
 	m.tls = tlsKeys{base: b}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/recycle"
 	"indrik/internal/stacktext"
 	"indrik/internal/status"
 	"indrik/internal/wire"
@@ -51,6 +52,8 @@ func causeOf(w *worker, d death) status.Cause {
 		return status.CauseTimeout
 	case w.overdue:
 		return status.CauseGraceful
+	case w.killed && w.cause != nil && w.cause.Reason == recycle.MemoryHard:
+		return status.CauseMemoryHard
 	case !w.ready && (w.leaving || d.byOperator()):
 		return ""
 	case !w.ready:
@@ -97,7 +100,9 @@ func (all *obituaries) write(w *worker, d death) {
 // writeUnexpected prepares the obituary of a worker that died of itself while it served.
 func (all *obituaries) writeUnexpected(o *obituary, w *worker, d death) {
 	o.how, o.lived, o.stack = d.how(), all.now().Sub(w.readyAt), crashStack(w.dump)
-	if d.signal == syscall.SIGKILL {
+	if o.cause == status.CauseMemoryHard {
+		o.how = "was killed, since " + w.cause.Text + ","
+	} else if d.signal == syscall.SIGKILL {
 		before := all.oomKills
 		all.oomKills = all.sys.oomKills()
 		if o.oom = max(0, all.oomKills-before); o.oom > 0 {

@@ -190,6 +190,8 @@ func (m *Master) child(sp *spawner, pid int) process {
 // noteReady notes that w has its app, and in which kind.
 func (m *Master) noteReady(w *worker, kind wire.Kind) {
 	w.ready, w.readyAt, w.kind, w.gen.kind = true, m.now(), kind, &kind
+	w.lifetime = lifetime(w.gen.cfg)
+	m.measure(w)
 	m.tellKind(w)
 	m.on(workerReady, occurrence{worker: w})
 }

@@ -16,7 +16,6 @@ type history struct {
 	lastReloads            []status.Reload
 	deaths                 []status.Death
 	byCause                map[status.Cause]int // deaths so far
-	recycled               int                  // workers that had served max_requests, so far
 	slow                   []status.SlowRequest
 }
 
@@ -36,7 +35,7 @@ func (m *Master) status(front *status.Front) *status.Status {
 		Started: m.service.started, Uptime: now.Sub(m.service.started).Seconds(),
 		Target: m.pool.target, Listeners: m.shownListeners(), Workers: []status.Worker{}, Front: front,
 		Reloads: m.control.history.reloads, FailedReloads: m.control.history.failedReloads, LastReload: m.control.history.lastReload, LastReloads: m.control.history.lastReloads, Spawned: m.pool.lastAge, Killed: m.pool.kills,
-		Deaths: m.control.history.deaths, DeathsByCause: map[status.Cause]int{}, Recycled: m.control.history.recycled, Slow: m.control.history.slow,
+		Deaths: m.control.history.deaths, DeathsByCause: map[status.Cause]int{}, Recycled: byReason(m.recycler.count), WouldRecycle: byReason(m.recycler.dry), Slow: m.control.history.slow,
 	}
 	for _, c := range status.Causes {
 		s.DeathsByCause[c] = m.control.history.byCause[c]
@@ -83,6 +82,7 @@ func (m *Master) workerStatus(w *worker, front *status.Front) status.Worker {
 	if front != nil {
 		s.Load = front.Loads[w.age]
 	}
+	s.Replacement = m.replacement(w)
 	if s.Running == nil {
 		s.Running = []status.Running{}
 	}

@@ -62,6 +62,7 @@ type system struct {
 	traced   func(pid int) bool
 	descends func(pid int, roots ...int) (below, known bool)
 	usage    func(pid int) (rss, pss int64, cpu time.Duration)
+	rss, pss func(pid int) int64 // the same, alone; pss may hang
 
 	// This process.
 	getenv   func(string) string
@@ -95,6 +96,7 @@ type system struct {
 	readFile  func(string) ([]byte, error)
 	watchCode func(codewatch.Options) codeWatcher
 	oomKills  func() int // of processes in the control group of this one, so far
+	memoryUse func() capacity.Use
 
 	metricsDir func() (*appmetrics.Directory, error)
 
@@ -113,6 +115,8 @@ func realSystem() *system {
 		traced:   oslayer.Traced,
 		descends: oslayer.Descends,
 		usage:    oslayer.Usage,
+		rss:      oslayer.RSS,
+		pss:      oslayer.PSS,
 
 		getenv:   os.Getenv,
 		unsetenv: os.Unsetenv,
@@ -142,6 +146,7 @@ func realSystem() *system {
 		readFile:  os.ReadFile,
 		watchCode: func(o codewatch.Options) codeWatcher { return codewatch.New(o) },
 		oomKills:  func() int { return capacity.OOMKills(os.DirFS("/")) },
+		memoryUse: func() capacity.Use { return capacity.ReadUse(os.DirFS("/")) },
 
 		// In memory if that can be had: each value that the app changes is written there.
 		metricsDir: func() (*appmetrics.Directory, error) { return appmetrics.Make("/dev/shm", os.TempDir()) },

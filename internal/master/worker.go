@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"indrik/internal/recycle"
 	"indrik/internal/status"
 	"indrik/internal/wire"
 )
@@ -36,10 +37,15 @@ type worker struct {
 	silent     bool              // nobody holds its end of the channel any more
 	toldShared bool              // the log says that others have spoken on its channel
 
-	ready     bool      // it has its app
-	kind      wire.Kind // once it is ready
-	active    bool      // the front counts on it
-	recycling bool
+	ready     bool           // it has its app
+	kind      wire.Kind      // once it is ready
+	active    bool           // the front counts on it
+	exhausted bool           // it has asked for a successor
+	recycling bool           // it is to end when it has one
+	makesRoom bool           // it is to end before it has one
+	cause     *recycle.Cause // why; nil: it stays
+	lifetime  time.Duration  // after which it is too old; 0: never
+	memory    measure
 	leaving   bool // it was told to end, or is about to be
 	aborted   bool
 	killed    bool // by this master

@@ -106,8 +106,8 @@ func TestCausesOfDeaths(t *testing.T) {
 		for _, n := range s.DeathsByCause {
 			total += n
 		}
-		if total != seen || len(s.DeathsByCause) != len(status.Causes) || s.Recycled != 1 {
-			t.Errorf("%v, %d recycled", s.DeathsByCause, s.Recycled)
+		if total != seen || len(s.DeathsByCause) != len(status.Causes) || s.Recycled["max_requests"] != 1 {
+			t.Errorf("%v, %v recycled", s.DeathsByCause, s.Recycled)
 		}
 	})
 }

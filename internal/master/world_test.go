@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"indrik/internal/capacity"
 	"indrik/internal/codewatch"
 	"indrik/internal/oslayer"
 	"indrik/internal/settings"
@@ -77,6 +78,8 @@ type world struct {
 	runs      []status.Running  // what fronts say that the worker they are asked about runs
 	turns     bool              // loops of workers turn: they write a trace that they are asked for
 	called    []string          // hooks that were called
+	memory    map[int]int64     // of workers in bytes, by pid; 1 MiB of others
+	use       capacity.Use      // of all processes
 }
 
 // newWorld returns a world and a master in it that is yet to start.
@@ -281,6 +284,26 @@ func (w *world) process(obey func(*fakeProcess, syscall.Signal)) *fakeProcess {
 	return p
 }
 
+// memoryOf returns the resident memory of a process.
+func (w *world) memoryOf(pid int) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n, ok := w.memory[pid]; ok {
+		return n
+	}
+	return 1 << 20
+}
+
+// grow gives a worker so many MiB of memory.
+func (w *world) grow(worker *fakeWorker, mib int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.memory == nil {
+		w.memory = map[int]int64{}
+	}
+	w.memory[worker.proc.pid] = mib << 20
+}
+
 // exit ends a process that the master has to collect.
 func (w *world) exit(p *fakeProcess, status int) {
 	if p.gone {
@@ -466,6 +489,13 @@ func (w *world) system() *system {
 		return c
 	}
 	s.oomKills = func() int { return 0 }
+	s.rss = func(pid int) int64 { return w.memoryOf(pid) }
+	s.pss = func(pid int) int64 { return w.memoryOf(pid) / 2 }
+	s.memoryUse = func() capacity.Use {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.use
+	}
 	return s
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"indrik/internal/dispatch"
 	"indrik/internal/oslayer"
+	"indrik/internal/recycle"
 	"indrik/internal/status"
 	"indrik/internal/version"
 )
@@ -220,7 +221,17 @@ func writeServer(p *page, s *status.Status) {
 	for _, cause := range status.Causes {
 		p.count("indrik_worker_deaths_total", float64(s.DeathsByCause[cause]), string(cause))
 	}
-	p.count("indrik_workers_recycled_total", float64(s.Recycled))
+	for _, reason := range recycle.Reasons {
+		p.count("indrik_workers_recycled_total", float64(s.Recycled[string(reason)]), string(reason))
+		p.count("indrik_workers_recycle_dry_run_total", float64(s.WouldRecycle[string(reason)]), string(reason))
+	}
+	due := 0
+	for i := range s.Workers {
+		if r := s.Workers[i].Replacement; r != nil && r.Waits > 0 {
+			due++
+		}
+	}
+	p.gauge("indrik_workers_recycle_due", float64(due))
 }
 
 // writeWorkers adds what is known of each worker: by the master, and by this front.

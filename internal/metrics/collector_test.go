@@ -28,7 +28,7 @@ import (
 // server is a status with two workers.
 func server() *status.Status {
 	return &status.Status{
-		Started: time.Unix(1000, 0), Generation: 3, Target: 2, Reloads: 4, FailedReloads: 1, Spawned: 9, Recycled: 5,
+		Started: time.Unix(1000, 0), Generation: 3, Target: 2, Reloads: 4, FailedReloads: 1, Spawned: 9, Recycled: map[string]int{"max_requests": 5}, WouldRecycle: map[string]int{"max_worker_age": 2},
 		LastReload:    &status.Reload{At: time.Unix(2000, 0)},
 		DeathsByCause: map[status.Cause]int{status.CauseTimeout: 2},
 		Workers: []status.Worker{

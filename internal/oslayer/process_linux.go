@@ -93,15 +93,33 @@ func Usage(pid int) (rss, pss int64, cpu time.Duration) {
 		pages, _ := strconv.ParseInt(string(fields[21]), 10, 64) // field 24 of proc(5)
 		rss = pages * int64(os.Getpagesize())
 	}
+	return rss, PSS(pid), cpu
+}
+
+// RSS returns the resident memory of a process in bytes, 0 if it is not known. That costs a
+// few microseconds, and takes no lock of the process's (/proc/PID/statm).
+func RSS(pid int) int64 {
+	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	fields := bytes.Fields(b)
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+// PSS returns the resident memory of a process in bytes, of which what it shares with others
+// counts in part; 0 if it is not known. The kernel walks through all of the memory for that,
+// with a lock that the process can hold for long: it may take milliseconds, or hang.
+func PSS(pid int) int64 {
 	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
 	for line := range bytes.Lines(b) {
 		if rest, ok := bytes.CutPrefix(line, []byte("Pss:")); ok {
 			kib, _ := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
-			pss = kib << 10
-			break
+			return kib << 10
 		}
 	}
-	return rss, pss, cpu
+	return 0
 }
 
 // CPU returns the processor time of a process, 0 if it is not known.

@@ -26,6 +26,12 @@ func Descends(int, ...int) (below, known bool) { return false, false }
 // Usage returns what a process uses; it is not known here.
 func Usage(int) (rss, pss int64, cpu time.Duration) { return 0, 0, 0 }
 
+// RSS returns the resident memory of a process; it is not known here.
+func RSS(int) int64 { return 0 }
+
+// PSS returns the proportional memory of a process; it is not known here.
+func PSS(int) int64 { return 0 }
+
 // CPU returns the processor time of a process; it is not known here.
 func CPU(int) time.Duration { return 0 }
 

@@ -170,6 +170,53 @@ func (c *Config) QueueLimit() int { return value[int](c, "queue_limit") }
 // How long a request may wait for a worker; 0 means no limit.
 func (c *Config) QueueTimeout() int { return value[int](c, "queue_timeout") }
 
+// MaxWorkerMemory returns the setting max_worker_memory.
+//
+// Replace a worker that takes as much memory, in bytes (512M, 2G) or as a share of the limit
+// of the control group or else of the machine's memory (25%); 0 means never.
+func (c *Config) MaxWorkerMemory() string { return value[string](c, "max_worker_memory") }
+
+// MaxWorkerMemoryHard returns the setting max_worker_memory_hard.
+//
+// Kill a worker that takes as much memory, at once; 0 means never.
+func (c *Config) MaxWorkerMemoryHard() string { return value[string](c, "max_worker_memory_hard") }
+
+// WorkerMemoryMeasure returns the setting worker_memory_measure.
+//
+// What the memory of a worker is: rss is all that is resident, pss counts what the worker
+// shares with other processes in part, as with preload_app.
+func (c *Config) WorkerMemoryMeasure() string { return value[string](c, "worker_memory_measure") }
+
+// MaxWorkerAge returns the setting max_worker_age.
+//
+// Replace a worker this many seconds after it became ready; 0 means never.
+func (c *Config) MaxWorkerAge() int { return value[int](c, "max_worker_age") }
+
+// MaxWorkerAgeJitter returns the setting max_worker_age_jitter.
+//
+// Add a random number of seconds up to this one to max_worker_age, another one for each
+// worker, so that they do not all become old at once.
+func (c *Config) MaxWorkerAgeJitter() int { return value[int](c, "max_worker_age_jitter") }
+
+// MaxMemoryUse returns the setting max_memory_use.
+//
+// Replace the worker that takes most memory when this percentage of the control group's
+// limit, or else of the machine's memory, is in use; 0 means never.
+func (c *Config) MaxMemoryUse() int { return value[int](c, "max_memory_use") }
+
+// MaxMemoryPressure returns the setting max_memory_pressure.
+//
+// Replace the worker that takes most memory when processes have waited for memory for this
+// percentage of the last ten seconds (Linux, PSI: some avg10 of the control group, or else
+// of the machine); 0 means never.
+func (c *Config) MaxMemoryPressure() int { return value[int](c, "max_memory_pressure") }
+
+// RecycleBudget returns the setting recycle_budget.
+//
+// How many workers may be on their way out at a time, for whatever reason, max_requests
+// included: a number, or a share of the workers (25%, at least one).
+func (c *Config) RecycleBudget() string { return value[string](c, "recycle_budget") }
+
 // SelfcareDryRun returns the setting selfcare_dry_run.
 //
 // Policies that only say what they would do: recycle, scale, canary, quarantine, or all of

@@ -54,7 +54,7 @@ var completions = []struct {
 	words string
 	want  string
 }{
-	{"indrik --wor", "--workers --worker-class --worker-connections --worker-affinity --worker-tmp-dir --worker-no-new-privs"},
+	{"indrik --wor", "--workers --worker-class --worker-connections --worker-affinity --worker-memory-measure --worker-tmp-dir --worker-no-new-privs"},
 	{"indrik --limit-request-field", "--limit-request-fields --limit-request-field_size"},
 	{"indrik --print-", "--print-config --print-completion"},
 	{"indrik -k gt", "gthread"},

@@ -35,6 +35,12 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 	case KindInt, KindCount, KindMode, KindUser, KindGroup:
 		n += max(1, s.Min)
 		return strconv.Itoa(n), float64(n), n
+	case KindSize:
+		size := digit + "G"
+		return size, size, size
+	case KindShare:
+		share := digit + "0%"
+		return share, share, share
 	case KindCertReqs:
 		return strconv.Itoa(n), float64(n), n
 	case KindSeconds:

@@ -76,7 +76,7 @@ func (s *Setting) goType() string {
 	case KindDict, KindObject, KindAny, KindHook:
 		return ""
 	case KindString, KindDirectory, KindClass, KindChoice, KindLogFormat, KindSyslogAddr, KindFacility, KindStatsdAddr,
-		KindProxyProtocol, KindCiphers, KindTLSVersion, KindCleartext:
+		KindProxyProtocol, KindCiphers, KindTLSVersion, KindCleartext, KindSize, KindShare:
 		return "string"
 	}
 	panic(fmt.Sprintf("settings: kind %d has no type in Go", s.Kind))

@@ -41,7 +41,7 @@ func (s *Setting) pythonType() string {
 		return "int"
 	case KindSeconds:
 		return "float"
-	case KindCount, KindUser, KindGroup, KindAny:
+	case KindCount, KindSize, KindShare, KindUser, KindGroup, KindAny:
 		return "Union[int, str]"
 	case KindProxyProtocol:
 		return "Union[bool, str]"

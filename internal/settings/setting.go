@@ -13,6 +13,8 @@ const (
 	KindString        Kind = iota // string, or nil for None
 	KindInt                       // int, not negative
 	KindCount                     // int, not negative; or auto
+	KindSize                      // string: bytes, or a share of the memory; see Amount
+	KindShare                     // string: a whole number, or a share; see Amount
 	KindSeconds                   // float64, not negative
 	KindMode                      // int, not negative, octal allowed: 022
 	KindBool                      // bool, or nil for None
@@ -49,6 +51,8 @@ var kindNames = [...]string{
 	KindString:        "string",
 	KindInt:           "whole number",
 	KindCount:         "whole number, or `auto`",
+	KindSize:          "number of bytes, as `512M` or `2G`, or share of the memory, as `25%`",
+	KindShare:         "whole number, or share as `25%`",
 	KindSeconds:       "number of seconds",
 	KindMode:          "whole number, octal as 022 or 0o22",
 	KindBool:          "boolean",
@@ -99,7 +103,7 @@ type Setting struct {
 	Env     []string // environment variables that give a default
 	Kind    Kind
 
-	// Min and Max bound a whole number. Max 0 is no bound.
+	// Min and Max bound a whole number, and Min one that is no share. Max 0 is no bound.
 	Min, Max int
 
 	// Choices are the words that a choice takes, in lower case, or that a

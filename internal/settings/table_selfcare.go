@@ -3,6 +3,48 @@ package settings
 // selfCareSettings are those of the workers that look after themselves: docs/selfcare.md.
 var selfCareSettings = []Setting{
 	{
+		Name: "max_worker_memory", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--max-worker-memory"}, Metavar: "SIZE", Kind: KindSize, Default: "0",
+		Doc: "Replace a worker that takes as much memory, in bytes (`512M`, `2G`) or as a share of the limit of the control group or else of the machine's memory (`25%`); 0 means never. " +
+			"It finishes its requests, and its successor is ready before it leaves. Processes that a worker starts do not count.",
+	},
+	{
+		Name: "max_worker_memory_hard", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--max-worker-memory-hard"}, Metavar: "SIZE", Kind: KindSize, Default: "0",
+		Doc: "Kill a worker that takes as much memory, at once; 0 means never. What it runs is answered with 502.",
+	},
+	{
+		Name: "worker_memory_measure", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--worker-memory-measure"}, Metavar: "STRING", Kind: KindChoice, Default: "rss",
+		Choices: []string{"rss", "pss"}, BadChoice: "worker_memory_measure must be one of: rss, pss",
+		Doc: "What the memory of a worker is: `rss` is all that is resident, `pss` counts what the worker shares with other processes in part, as with `preload_app`. `pss` costs more to read.",
+	},
+	{
+		Name: "max_worker_age", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--max-worker-age"}, Metavar: "SECONDS", Kind: KindInt, Default: 0,
+		Doc: "Replace a worker this many seconds after it became ready; 0 means never.",
+	},
+	{
+		Name: "max_worker_age_jitter", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--max-worker-age-jitter"}, Metavar: "SECONDS", Kind: KindInt, Default: 0,
+		Doc: "Add a random number of seconds up to this one to `max_worker_age`, another one for each worker, so that they do not all become old at once.",
+	},
+	{
+		Name: "max_memory_use", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--max-memory-use"}, Metavar: "PERCENT", Kind: KindInt, Default: 0, Max: 100,
+		Doc: "Replace the worker that takes most memory when this percentage of the control group's limit, or else of the machine's memory, is in use; 0 means never. The page cache does not count.",
+	},
+	{
+		Name: "max_memory_pressure", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--max-memory-pressure"}, Metavar: "PERCENT", Kind: KindInt, Default: 0, Max: 100,
+		Doc: "Replace the worker that takes most memory when processes have waited for memory for this percentage of the last ten seconds (Linux, PSI: `some avg10` of the control group, or else of the machine); 0 means never.",
+	},
+	{
+		Name: "recycle_budget", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--recycle-budget"}, Metavar: "NUMBER", Kind: KindShare, Min: 1, Default: "1",
+		Doc: "How many workers may be on their way out at a time, for whatever reason, `max_requests` included: a number, or a share of the workers (`25%`, at least one). The others wait. See [selfcare.md](selfcare.md#recycling).",
+	},
+	{
 		Name: "selfcare_dry_run", Section: sectionSelfCare, Added: true,
 		Flags: []string{"--selfcare-dry-run"}, Metavar: "STRING", Kind: KindCommaList, Default: []string(nil),
 		Choices: selfCareWords,

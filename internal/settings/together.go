@@ -46,6 +46,9 @@ func (c *Config) together() error {
 	if err := c.checkAdmin(); err != nil {
 		return err
 	}
+	if err := c.checkSelfCare(); err != nil {
+		return err
+	}
 	return c.checkTLS()
 }
 

@@ -117,7 +117,7 @@ func (s *Setting) couldBe(v any) bool {
 	case bool:
 		return s.Kind == KindBool
 	case int:
-		return s.Kind == KindInt || s.Kind == KindCount || s.Kind == KindSeconds
+		return s.Kind == KindInt || s.Kind == KindCount || s.Kind == KindSize || s.Kind == KindShare || s.Kind == KindSeconds
 	case []string:
 		return s.Repeats() && len(v) > 0
 	case map[string]string:

@@ -30,8 +30,10 @@ type Status struct {
 	Deaths        []Death    `json:"deaths"`       // the last ones, the newest first
 
 	DeathsByCause map[Cause]int `json:"deaths_by_cause"` // since the start; it has every cause
-	Recycled      int           `json:"recycled"`        // workers replaced since they had served max_requests
 	Slow          []SlowRequest `json:"slow"`            // the last requests that slow_request_log has found, the newest first
+
+	Recycled     map[string]int `json:"recycled"`      // workers replaced as docs/selfcare.md has it, by the setting that was the reason; it has every reason
+	WouldRecycle map[string]int `json:"would_recycle"` // that selfcare_dry_run has kept
 }
 
 // A Listener is an address that the server listens at.
@@ -53,7 +55,16 @@ type Worker struct {
 	PSS        int64   `json:"pss"` // likewise: a share of what it shares with others
 	CPU        float64 `json:"cpu"` // seconds of processor time
 
+	Replacement *Replacement `json:"replacement,omitempty"` // absent: it stays
+
 	Load
+}
+
+// A Replacement is why a worker is to be replaced.
+type Replacement struct {
+	Reason string  `json:"reason"`          // the name of a setting: max_requests, max_worker_memory ...
+	Text   string  `json:"text"`            // the same with figures
+	Waits  float64 `json:"waits,omitempty"` // seconds for which recycle_budget has no place for it; 0: it has one
 }
 
 // A Load is what the front knows of a worker.
@@ -132,17 +143,18 @@ type Cause string
 
 // The causes of deaths.
 const (
-	CauseBoot     Cause = "boot"             // it ended before it had its app
-	CauseExit     Cause = "exit"             // it exited with a code other than 0
-	CauseSignal   Cause = "signal"           // a signal ended it, such as SIGSEGV or a SIGKILL of somebody else's
-	CauseMemory   Cause = "oom"              // SIGKILL, while the kernel counted a process of the control group that was out of memory
-	CauseTimeout  Cause = "timeout"          // a request, or the event loop, was over timeout
-	CauseGraceful Cause = "graceful_timeout" // it was told to end, and had not after graceful_timeout
-	CauseProtocol Cause = "protocol"         // it broke the protocol between the processes
+	CauseBoot       Cause = "boot"                   // it ended before it had its app
+	CauseExit       Cause = "exit"                   // it exited with a code other than 0
+	CauseSignal     Cause = "signal"                 // a signal ended it, such as SIGSEGV or a SIGKILL of somebody else's
+	CauseMemory     Cause = "oom"                    // SIGKILL, while the kernel counted a process of the control group that was out of memory
+	CauseMemoryHard Cause = "max_worker_memory_hard" // it took more memory
+	CauseTimeout    Cause = "timeout"                // a request, or the event loop, was over timeout
+	CauseGraceful   Cause = "graceful_timeout"       // it was told to end, and had not after graceful_timeout
+	CauseProtocol   Cause = "protocol"               // it broke the protocol between the processes
 )
 
 // Causes lists all causes.
-var Causes = []Cause{CauseBoot, CauseExit, CauseSignal, CauseMemory, CauseTimeout, CauseGraceful, CauseProtocol}
+var Causes = []Cause{CauseBoot, CauseExit, CauseSignal, CauseMemory, CauseMemoryHard, CauseTimeout, CauseGraceful, CauseProtocol}
 
 // A SlowRequest is a request that ran for longer than slow_request_log.
 type SlowRequest struct {

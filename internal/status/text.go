@@ -113,6 +113,15 @@ func (s *Status) writeWorkers(b *strings.Builder) {
 	}
 	t.Flush()
 	for _, w := range s.Workers {
+		if r := w.Replacement; r != nil {
+			fmt.Fprintf(b, "  %d is to be replaced: %s", w.PID, PrintableLine(r.Text))
+			if r.Waits > 0 {
+				fmt.Fprintf(b, " (waits for recycle_budget for %s)", Duration(r.Waits))
+			}
+			b.WriteByte('\n')
+		}
+	}
+	for _, w := range s.Workers {
 		for _, r := range w.Running {
 			fmt.Fprintf(b, "  %d runs %s%s\n", w.PID, r.String(), r.requestID())
 		}

@@ -62,6 +62,14 @@ class Settings(TypedDict, total=False):
     websocket_drain_window: int
     queue_limit: int
     queue_timeout: int
+    max_worker_memory: Union[int, str]
+    max_worker_memory_hard: Union[int, str]
+    worker_memory_measure: str
+    max_worker_age: int
+    max_worker_age_jitter: int
+    max_memory_use: int
+    max_memory_pressure: int
+    recycle_budget: Union[int, str]
     selfcare_dry_run: Union[str, Sequence[str]]
     limit_request_line: int
     limit_request_fields: int
