@@ -21,9 +21,13 @@ type Queue struct {
 	idPrefix uint32 // the bits of the ids that say so
 	overload overload
 
-	mu sync.Mutex
+	mu     sync.Mutex
+	pumpFn func() // pumpAfterOthers
+
 	// +checklocks:mu
 	waiting []*Job
+	// +checklocks:mu
+	room [64]*Job // for waiting, while these are few
 	// +checklocks:mu
 	inFlight map[uint32]*Job // handed over
 	// +checklocks:mu
@@ -82,6 +86,8 @@ func NewQueue(host Host, front int) *Queue {
 		tokens:   newTokenMaker(),
 		gate:     reloadGate{send: host.Send},
 	}
+	q.waiting = q.room[:0]
+	q.pumpFn = q.pumpAfterOthers
 	q.overload.log, q.overload.busy = host, q.busy
 	return q
 }
@@ -201,7 +207,7 @@ func (q *Queue) pumpLocked() {
 		}
 	}
 	if len(q.waiting) == 0 {
-		q.waiting = nil // its memory may have grown large
+		q.waiting = q.room[:0] // its memory may have grown large
 	}
 	q.scanLaterLocked()
 }
@@ -230,7 +236,7 @@ func (q *Queue) pump() {
 func (q *Queue) pumpSoonLocked() {
 	if !q.pumping {
 		q.pumping = true
-		go q.pumpAfterOthers()
+		go q.pumpFn()
 	}
 }
 

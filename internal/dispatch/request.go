@@ -30,8 +30,9 @@ type Request interface {
 
 	// Reply acts on a message about the response, which came at a time, and reports
 	// whether it has taken the file over. The error says how that breaks the protocol.
-	// The mutex of the slot that the message came from is held.
-	Reply(m *wire.Reply, file *os.File, came time.Time) (tookFile bool, err error)
+	// The mutex of the slot that the message came from is held. more: others came together
+	// with it, and are acted on next.
+	Reply(m *wire.Reply, file *os.File, came time.Time, more bool) (tookFile bool, err error)
 	// HintsLocked sends an interim response.
 	HintsLocked(m *wire.Reply)
 	// Fail ends a request that no worker completes: by an error page with a status,

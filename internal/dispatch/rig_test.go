@@ -451,7 +451,7 @@ func (c *call) Release() {
 	c.released = true
 }
 
-func (c *call) Reply(m *wire.Reply, _ *os.File, _ time.Time) (bool, error) {
+func (c *call) Reply(m *wire.Reply, _ *os.File, _ time.Time, _ bool) (bool, error) {
 	c.mu.Lock()
 	c.body = append(c.body, m.Body...)
 	c.mu.Unlock()

@@ -214,7 +214,7 @@ func (sl *slot) obeyLocked(m *wire.Reply, file *os.File) (tookFile bool, err err
 		}
 		return false, nil
 	}
-	tookFile, err = j.request.Reply(m, file, sl.heard)
+	tookFile, err = j.request.Reply(m, file, sl.heard, sl.size < sl.unread)
 	if goesOn && j.request.Broken() {
 		sl.notifyGone(j, m.ID)
 	}

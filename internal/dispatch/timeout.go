@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"indrik/internal/wire"
@@ -261,7 +262,7 @@ func (q *Queue) takeAway(age int, now time.Time) (ended []expired, unserved []*J
 	for _, g := range q.gens {
 		q.requeueLocked(q.readBackLocked(g)...)
 	}
-	unserved = q.waiting
+	unserved = slices.Clone(q.waiting)
 	q.waiting = nil
 	// What is left was taken by a worker that has not claimed it yet, or its reply is on the
 	// way, or in a journal.

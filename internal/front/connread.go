@@ -151,6 +151,12 @@ func (c *conn) tryRead(fd uintptr) bool {
 		return false
 	}
 	if errors.Is(c.readErr, unix.EAGAIN) {
+		if c.h2.Load() != nil {
+			if !c.hasBuffer.Load() {
+				c.releaseBuffer() // it is to rest, see http2Conn.readMore
+			}
+			return false
+		}
 		c.mu.Lock()
 		free := (c.betweenFrames || !c.busy) && c.r == c.w
 		c.mu.Unlock()

@@ -34,7 +34,8 @@ func (s *server) submit(ex *exchange, at time.Time) {
 }
 
 // Reply implements [dispatch.Request].
-func (ex *exchange) Reply(m *wire.Reply, file *os.File, came time.Time) (tookFile bool, err error) {
+func (ex *exchange) Reply(m *wire.Reply, file *os.File, came time.Time, more bool) (tookFile bool, err error) {
+	ex.more = more
 	if ex.IsMultiplexed() {
 		return ex.replyMultiplexed(m, file, came)
 	}

@@ -79,6 +79,7 @@ type responseState struct {
 	discarded bool         // the client gets no more of it
 	warned    bool         // of a body where there can be none
 	trailers  bool         // the client takes trailers
+	more      bool         // the worker has sent more, of this response or of others, that is acted on next
 	unacked   atomic.Int64 // bytes that the worker has no credit for again
 	full      atomic.Bool  // unacked is all that the worker may send
 }

@@ -56,13 +56,19 @@ type http2Conn struct {
 	taken chan struct{} // wakes the goroutine that reads: the client has taken something, or is lost
 
 	mu   sync.Mutex
-	done sync.Cond // live became 0
+	done sync.Cond // live became 0, or flushing false
 	// +checklocks:mu
 	engine *http2.Conn
 	// +checklocks:mu
 	limits floodLimits
 	// +checklocks:mu
+	memory *[]byte // of the engine's output; nil: it has none of the pool
+	// +checklocks:mu
 	flushing bool // a goroutine sends what the engine has
+	// +checklocks:mu
+	flushesSoon bool // a goroutine is about to
+	// +checklocks:mu
+	flushFn func() // flushAfterOthers, once it was needed
 	// +checklocks:mu
 	blocked bool // the client does not take what was sent
 	// +checklocks:mu
@@ -109,48 +115,12 @@ func newHTTP2Conn(c *conn, cfg *config) *http2Conn {
 	h.engine = http2.NewConn(http2.Settings{
 		MaxStreams: cfg.HTTP2MaxConcurrentStreams, Window: cfg.HTTP2InitialWindowSize, ConnWindow: max(minConnWindow, cfg.HTTP2InitialWindowSize),
 		MaxFrame: cfg.HTTP2MaxFrameSize, MaxHeaderList: list, Connect: cfg.dispatch.Kind() == wire.KindASGI,
-		Open: func() (any, *http2.Head) {
+		Open: func() (*http2.Stream, *http2.Head) {
 			st := newStream(h)
-			return st, &st.head
+			return &st.st, &st.head
 		},
 	})
 	return h
-}
-
-// flush sends what the engine has for the client, unless another goroutine is about to.
-func (h *http2Conn) flush() {
-	h.mu.Lock()
-	if h.flushing || !h.engine.HasOutput() {
-		h.mu.Unlock()
-		return
-	}
-	h.flushing = true
-	next := messages.Get().(*[]byte)
-	for h.engine.HasOutput() {
-		out := h.engine.TakeOutput((*next)[:0])
-		h.mu.Unlock()
-		h.c.out.Write(out)
-		waits := h.c.out.IsWriting()
-		*next = out
-		h.mu.Lock()
-		if waits && !h.blocked {
-			h.blocked = true
-			h.mu.Unlock()
-			h.c.out.WhenLow(h.unblock)
-			h.mu.Lock()
-		}
-	}
-	h.flushing = false
-	h.nextTurnLocked()
-	kept := h.engine.TakeOutput(nil)
-	h.mu.Unlock()
-	for _, b := range [][]byte{*next, kept} {
-		if 0 < cap(b) && cap(b) <= maxPooled {
-			*next = b[:0]
-			messages.Put(next)
-			next = new([]byte)
-		}
-	}
 }
 
 // unblock is called once the client has taken most of what was sent.
@@ -213,8 +183,8 @@ const (
 // read reads what the client sends until the connection is over.
 func (h *http2Conn) read(cfg *config) http2End {
 	c := h.c
-	for {
-		if end, over := h.process(); over {
+	for t := now(); ; {
+		if end, over := h.process(t); over {
 			return end
 		}
 		if c.r == c.w {
@@ -222,27 +192,54 @@ func (h *http2Conn) read(cfg *config) http2End {
 		} else if c.w == len(c.buf) {
 			c.growBuffer(cfg)
 		}
-		err := h.readMore()
+		err := h.readMore(h.rest(t))
+		t = now()
 		switch {
 		case err == nil:
-			h.heard.Store(now())
+			h.heard.Store(t)
 		case !isTimeout(err):
 			return leftByClient
 		}
-		if h.isDone() {
+		if h.isDone(t) {
 			return servedAll
 		}
 	}
 }
 
-// readMore waits for bytes and reads them into the buffer of the connection, as conn.read
-// does, which reads single bytes where a connection with TLS may be idle.
-func (h *http2Conn) readMore() error {
-	c := h.c
+// isIdle reports whether the connection has been idle for so long that it is to hold no memory
+// that others can use.
+func (h *http2Conn) isIdle(t int64) bool {
 	h.mu.Lock()
-	idle := h.engine.IsIdle()
-	h.mu.Unlock()
-	if c.tls == nil || idle && c.r == c.w {
+	defer h.mu.Unlock()
+	return h.isIdleLocked(t)
+}
+
+// +checklocks:h.mu
+func (h *http2Conn) isIdleLocked(t int64) bool {
+	return h.live == 0 && h.engine.IsIdle() && t-h.idleSince > int64(bufferTime)
+}
+
+// rest reports whether the connection is idle, and all that was read is done with. Then the
+// engine holds no memory that others can use any more.
+func (h *http2Conn) rest(t int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.c.r < h.c.w || !h.isIdleLocked(t) {
+		return false
+	}
+	h.takeBackLocked()
+	return true
+}
+
+// readMore waits for bytes and reads them into the buffer of the connection. While that rests
+// it has no buffer.
+func (h *http2Conn) readMore(rests bool) error {
+	c := h.c
+	c.hasBuffer.Store(!rests)
+	if rests {
+		c.releaseBuffer()
+	}
+	if rests || c.tls == nil {
 		return c.read()
 	}
 	if c.buf == nil {
@@ -259,14 +256,15 @@ func (h *http2Conn) readMore() error {
 	return err
 }
 
-// process acts on what was read. It reports whether the connection is over.
-func (h *http2Conn) process() (end http2End, over bool) {
+// process acts on what was read, at a time that is now or has just been. It reports whether the connection is over.
+func (h *http2Conn) process(t int64) (end http2End, over bool) {
 	c := h.c
 	defer h.flush()
 	for {
 		h.mu.Lock()
+		h.lendLocked()
 		n, ev, err := h.engine.Next(c.buf[c.r:c.w])
-		pause, ok := h.limits.allow(&ev, now())
+		pause, ok := h.limits.allow(&ev, t)
 		deaf := h.isDeafLocked()
 		h.mu.Unlock()
 		c.r += n
@@ -283,6 +281,7 @@ func (h *http2Conn) process() (end http2End, over bool) {
 		if pause > 0 {
 			c.s.slowings.slowed(c.s.log, &c.info, "DATA frames of a few bytes")
 			sleepUnless(pause, c.isEnding)
+			t = now()
 		}
 		if ev.Kind == http2.Nothing {
 			return 0, false
@@ -290,6 +289,7 @@ func (h *http2Conn) process() (end http2End, over bool) {
 		h.act(&ev)
 		if deaf {
 			h.awaitTaken()
+			t = now()
 		}
 	}
 }
@@ -317,14 +317,14 @@ func (h *http2Conn) act(ev *http2.Event) {
 
 // isDone reports whether the connection is to end now: no stream is open, and none is to
 // come, or it has been idle for long enough.
-func (h *http2Conn) isDone() bool {
+func (h *http2Conn) isDone(t int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.live > 0 || h.engine.Streams() > 0 {
 		return false
 	}
-	idle := now() - h.idleSince
-	return h.retired != 0 && now()-h.retired >= int64(goAwayTime) || h.idle > 0 && idle >= int64(h.idle) || h.c.isEnding()
+	idle := t - h.idleSince
+	return h.retired != 0 && t-h.retired >= int64(goAwayTime) || h.idle > 0 && idle >= int64(h.idle) || h.c.isEnding()
 }
 
 // check is called by the deadline sweep once a second.
@@ -356,7 +356,7 @@ func (h *http2Conn) check(t int64, cfg *config) {
 	for _, st := range slow {
 		st.bodyIsTooSlow()
 	}
-	if h.isDone() {
+	if h.isDone(t) || h.c.hasBuffer.Load() && h.isIdle(t) {
 		h.c.wake()
 	}
 }
@@ -401,6 +401,7 @@ func (h *http2Conn) endConnection(end http2End) {
 	}
 	h.mu.Unlock()
 	h.flush()
+	h.awaitFlush()
 	if end == leftByClient {
 		c.out.Kill()
 	}
@@ -425,6 +426,7 @@ func (c *conn) awaitStreams() {
 		h.done.Wait()
 	}
 	h.mu.Unlock()
+	h.awaitFlush()
 }
 
 // webSockets returns the streams that are WebSockets.

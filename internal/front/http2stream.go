@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync/atomic"
 
 	"indrik/internal/http1"
@@ -19,7 +20,7 @@ import (
 // turn (http2turns.go).
 type stream struct {
 	h    *http2Conn
-	st   *http2.Stream
+	st   http2.Stream
 	head http2.Head
 	req  http1.Request
 	ex   exchange
@@ -28,6 +29,7 @@ type stream struct {
 	socket   atomic.Pointer[webSocket] // nil: it is none
 	crowded  bool                      // its client has too many streams
 	headHeld int                       // bytes of the head that are accounted for
+	bodiless bool                      // the request, which was submitted, has no body
 
 	upload
 	reply
@@ -39,6 +41,8 @@ type reply struct {
 	pending bool // the head is still to be sent
 	code    int
 	fields  []http1.Field
+	server  []byte // values of fields
+	length  []byte
 
 	// Of the goroutine that answers.
 	missing int64 // bytes of the body that are still to come; −1: not known
@@ -47,25 +51,15 @@ type reply struct {
 	ended        bool          // queued is all
 	trailers     []http1.Field // that follow
 	isOver       atomic.Bool   // the client has got all of it, or a part and the stream was reset
+	isWhole      bool          // the client has got all of it, and has not reset the stream before
 	waiting      bool          // for its turn
 	turn         chan struct{} // wakes the goroutine that waits
 	lastTurn     uint64
 }
 
-func newStream(h *http2Conn) *stream {
-	st := &stream{h: h}
-	c := h.c
-	st.ex.s, st.ex.info, st.ex.to, st.ex.req, st.ex.holder = c.s, &c.info, st, &st.req, c.held
-	st.out.Init(st, st)
-	st.out.SetHolder(c.held)
-	st.turn = make(chan struct{}, 1)
-	return st
-}
-
 // begin begins the request whose head has come.
 func (st *stream) begin(ev *http2.Event) {
 	h, s := st.h, st.h.c.s
-	st.st = ev.Stream
 	h.mu.Lock()
 	h.live++
 	h.mu.Unlock()
@@ -190,7 +184,8 @@ func (st *stream) start(h *http1.Head) (http1.Framing, error) {
 		if server == "" {
 			server = http1.Server
 		}
-		fields = append(fields, http1.Field{Name: nameServer, Value: []byte(server)})
+		st.server = append(st.server[:0], server...)
+		fields = append(fields, http1.Field{Name: nameServer, Value: st.server})
 	}
 	fields = append(fields, http1.Field{Name: nameDate, Value: h.Date})
 	for i := range h.Fields {
@@ -207,7 +202,8 @@ func (st *stream) start(h *http1.Head) (http1.Framing, error) {
 	}
 	st.missing = -1
 	if h.ContentLength >= 0 {
-		fields = append(fields, http1.Field{Name: nameLength, Value: fmt.Append(nil, h.ContentLength)})
+		st.length = strconv.AppendInt(st.length[:0], h.ContentLength, 10)
+		fields = append(fields, http1.Field{Name: nameLength, Value: st.length})
 		if framing == http1.FramingLength {
 			st.missing = h.ContentLength
 		}
@@ -229,12 +225,15 @@ func (st *stream) queue(n int64, last bool) {
 	if last && st.missing <= 0 { // else the client must not take it for complete
 		st.ended = true
 	}
-	if n == 0 {
-		st.sendHeadLocked()
-		st.endLocked()
+	if n > 0 {
+		st.h.mu.Unlock()
+		return
 	}
+	st.sendHeadLocked()
+	st.endLocked()
+	later := st.h.flushesLaterLocked(st.hasMore())
 	st.h.mu.Unlock()
-	if n == 0 {
+	if !later {
 		st.h.flush()
 	}
 }
@@ -247,11 +246,18 @@ func (st *stream) sendHeadLocked() {
 	}
 	st.pending = false
 	end := st.ended && st.queued == 0 && st.trailers == nil
-	st.h.engine.SendHead(st.st, st.code, st.fields, end)
 	if end {
-		st.isOver.Store(true)
+		st.endsLocked()
 	}
+	st.h.engine.SendHead(&st.st, st.code, st.fields, end)
 	clear(st.fields)
+}
+
+// endsLocked notes that the response ends with what is sent next.
+// +checklocks:st.h.mu
+func (st *stream) endsLocked() {
+	st.isOver.Store(true)
+	st.isWhole = st.h.engine.IsOpen(&st.st)
 }
 
 // endLocked ends the response if all of it was sent.
@@ -260,11 +266,11 @@ func (st *stream) endLocked() {
 	if !st.ended || st.sent != st.queued || st.isOver.Load() {
 		return
 	}
-	st.isOver.Store(true)
+	st.endsLocked()
 	if st.trailers != nil {
-		st.h.engine.SendTrailers(st.st, st.trailers)
+		st.h.engine.SendTrailers(&st.st, st.trailers)
 	} else {
-		st.h.engine.SendData(st.st, nil, true)
+		st.h.engine.SendData(&st.st, nil, true)
 	}
 }
 
@@ -295,7 +301,7 @@ func (st *stream) hints(fields []http1.Field) error {
 // interim sends an interim response.
 func (st *stream) interim(code int, fields []http1.Field) {
 	st.h.mu.Lock()
-	st.h.engine.SendHead(st.st, code, fields, false)
+	st.h.engine.SendHead(&st.st, code, fields, false)
 	st.h.mu.Unlock()
 	st.h.flush()
 }
@@ -334,23 +340,34 @@ func (st *stream) StopWriting() {}
 // ResponseDone implements [outbox.Owner]. A response that is not complete ends with an error;
 // after a complete one the client need not send the rest of its request.
 func (st *stream) ResponseDone(bool) {
-	st.stopUpload()
-	if b := st.ex.bodyStream; b != nil {
-		b.stop()
+	if !st.bodiless {
+		st.stopUpload()
+		if b := st.ex.bodyStream; b != nil {
+			b.stop()
+		}
 	}
 	h := st.h
 	h.mu.Lock()
+	whole := st.isOver.Load() && st.st.IsRequestOver()
 	switch {
+	case whole:
 	case !st.isOver.Load():
-		h.engine.ResetStream(st.st, http2.InternalError)
-	case !st.st.IsRequestOver():
-		h.engine.ResetStream(st.st, http2.NoError)
+		h.engine.ResetStream(&st.st, http2.InternalError)
+	default:
+		h.engine.ResetStream(&st.st, http2.NoError)
 	}
+	free := st.isWhole && st.bodiless
 	h.mu.Unlock()
-	h.flush()
-	st.release()
+	if !whole {
+		h.flush()
+	}
 	h.c.hold(-st.headHeld)
 	h.c.held.CloseStream()
+	if free {
+		st.free()
+	} else {
+		st.head = http2.Head{}
+	}
 	h.mu.Lock()
 	if h.live--; h.live == 0 {
 		h.idleSince = now()
@@ -366,7 +383,7 @@ func (st *stream) ResponseDone(bool) {
 // Abort implements [outbox.Owner]: the client must see that the response is not complete.
 func (st *stream) Abort() {
 	st.h.mu.Lock()
-	st.h.engine.ResetStream(st.st, http2.InternalError)
+	st.h.engine.ResetStream(&st.st, http2.InternalError)
 	st.h.wakeLocked(st)
 	st.h.mu.Unlock()
 	st.h.flush()

@@ -39,8 +39,9 @@ func (st *stream) send(p []byte) (n int, err error) {
 	h := st.h
 	h.mu.Lock()
 	n, err = st.sendLocked(p)
+	later := !h.engine.HasOutput() || h.flushesLaterLocked(st.hasMore())
 	h.mu.Unlock()
-	if n > 0 {
+	if !later {
 		h.flush()
 	}
 	return n, err
@@ -50,24 +51,24 @@ func (st *stream) send(p []byte) (n int, err error) {
 // +checklocks:st.h.mu
 func (st *stream) sendLocked(p []byte) (n int, err error) {
 	h := st.h
-	if !h.engine.IsOpen(st.st) {
+	if !h.engine.IsOpen(&st.st) {
 		return 0, errStreamOver
 	}
 	if h.blocked || h.engine.Pending() > maxUnsent {
 		return 0, nil
 	}
 	st.sendHeadLocked()
-	n = min(len(p), h.engine.Writable(st.st), turnSize)
+	n = min(len(p), h.engine.Writable(&st.st), turnSize)
 	if n == 0 {
 		return 0, nil
 	}
 	st.sent += int64(n)
 	end := st.ended && st.sent == st.queued && st.trailers == nil
-	h.engine.SendData(st.st, p[:n], end)
-	h.limits.countSent(n)
 	if end {
-		st.isOver.Store(true)
+		st.endsLocked()
 	}
+	h.engine.SendData(&st.st, p[:n], end)
+	h.limits.countSent(n)
 	st.endLocked() // by trailers
 	return n, nil
 }
@@ -135,7 +136,7 @@ func (h *http2Conn) nextTurnLocked() {
 	}
 	var next *stream
 	for _, st := range h.waiters {
-		if (h.engine.Writable(st.st) > 0 || !h.engine.IsOpen(st.st)) && (next == nil || st.comesBefore(next)) {
+		if (h.engine.Writable(&st.st) > 0 || !h.engine.IsOpen(&st.st)) && (next == nil || st.comesBefore(next)) {
 			next = st
 		}
 	}

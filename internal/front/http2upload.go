@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"indrik/internal/http1"
-	"indrik/internal/http2"
 	"indrik/internal/wire"
 )
 
@@ -47,7 +46,8 @@ func (st *stream) beginBody(end bool) error {
 		if err := ex.encode(nil, st.req.ContentLength); err != nil {
 			return err
 		}
-		st.submit()
+		st.bodiless = true
+		ex.s.submit(ex, ex.Start)
 		return nil
 	}
 	if err := ex.refuseBody(st.req.ContentLength); err != nil {
@@ -135,7 +135,7 @@ func (st *stream) receiveWhole(p []byte, end bool) {
 func (st *stream) take(n int) {
 	h := st.h
 	h.mu.Lock()
-	h.engine.Take(st.st, n)
+	h.engine.Take(&st.st, n)
 	h.mu.Unlock()
 }
 
@@ -263,9 +263,4 @@ func (st *stream) endUpload(err error) {
 	}
 	queue.CancelByClient(&st.ex.Job)
 	st.Abort()
-}
-
-// release gives up what the stream holds when its response is done.
-func (st *stream) release() {
-	st.head = http2.Head{}
 }

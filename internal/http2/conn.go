@@ -17,9 +17,10 @@ type Settings struct {
 	// Connect says that extended CONNECT is served (RFC 8441).
 	Connect bool
 
-	// Open is called when a client opens a stream. It returns its owner, and what the head
-	// of the request is to be read into.
-	Open func() (owner any, head *Head)
+	// Open is called when a client opens a stream. It returns the memory for its state, of
+	// which Owner counts, and what the head of the request is to be read into. Both may
+	// have been used for a stream before whose end the owner has seen.
+	Open func() (*Stream, *Head)
 }
 
 const (

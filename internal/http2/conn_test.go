@@ -26,10 +26,10 @@ type peer struct {
 func newPeer(t *testing.T, change func(*Settings)) *peer {
 	p := &peer{t: t}
 	s := Settings{MaxStreams: 3, Window: 1000, ConnWindow: 100_000, MaxFrame: minMaxFrame, MaxHeaderList: 2000}
-	s.Open = func() (any, *Head) {
+	s.Open = func() (*Stream, *Head) {
 		h := new(Head)
 		p.heads = append(p.heads, h)
-		return h, h
+		return &Stream{Owner: h}, h
 	}
 	if change != nil {
 		change(&s)

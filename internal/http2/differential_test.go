@@ -230,7 +230,7 @@ func newOurSide(t testing.TB) *ourSide {
 	o.framer.ReadMetaHeaders = hpack.NewDecoder(tableSize, nil)
 	o.conn = NewConn(Settings{
 		MaxStreams: differentialStreams, Window: differentialWindow, ConnWindow: differentialWindow, MaxFrame: minMaxFrame, MaxHeaderList: 1 << 20,
-		Open: func() (any, *Head) { h := new(Head); return h, h },
+		Open: func() (*Stream, *Head) { h := new(Head); return &Stream{Owner: h}, h },
 	})
 	o.send([]byte(Preface))
 	o.send(wholeFrame(FrameSettings, 0, 0))

@@ -22,7 +22,7 @@ type Head struct {
 	buf []byte
 }
 
-// Reset makes h ready for another request.
+// Reset makes h ready for another request. [Conn.Next] does so, too.
 func (h *Head) Reset() {
 	*h = Head{Fields: h.Fields[:0], buf: h.buf[:0]}
 }
@@ -270,9 +270,12 @@ func (c *Conn) headers(f frame, payload []byte, ev *Event) *ConnError {
 		}
 	default:
 		c.lastStream = f.stream
-		s := &Stream{id: f.stream, expected: -1, recvWindow: int64(c.settings.Window), sendWindow: c.initialWindow, Priority: unsaid}
-		var head *Head
-		s.Owner, head = c.settings.Open()
+		s, head := c.settings.Open()
+		*s = Stream{
+			Owner: s.Owner, id: f.stream, expected: -1,
+			recvWindow: int64(c.settings.Window), sendWindow: c.initialWindow, Priority: unsaid,
+		}
+		head.Reset()
 		c.streams[f.stream] = s
 		c.block = s
 		c.head.begin(head, false, end)

@@ -4,8 +4,7 @@ import "encoding/binary"
 
 // A Stream is one request and its response.
 type Stream struct {
-	// Owner is what the owner of the connection has for the stream, as [Settings.Open]
-	// gave it.
+	// Owner is what the owner of the connection has for the stream. [Settings.Open] sets it.
 	Owner any
 	// Priority is what the client has asked for.
 	Priority Priority
