@@ -83,6 +83,12 @@ type serverStatus struct {
 	DeathsByCause map[string]int `json:"deaths_by_cause"`
 	Recycled      map[string]int
 	WouldRecycle  map[string]int `json:"would_recycle"`
+	Canary        *struct {
+		New, Old struct{ Requests, Failed int }
+	}
+	Canaries struct {
+		WouldFail int `json:"would_fail"`
+	}
 }
 
 func statusOf(t *testing.T, s *harness.Server, args ...string) serverStatus {

@@ -51,6 +51,7 @@ type call struct {
 	args     []string
 	json     bool
 	quick    bool
+	canary   bool
 	slow     float64       // seconds; below 0: not given
 	interval time.Duration // of top
 	server   server
@@ -99,6 +100,9 @@ func (s *subcommand) tryCommand(args, environ []string, stdout, stderr io.Writer
 	}
 	if s.Name == "trace" {
 		flags.Func("slow", "only of requests that have run for so many `seconds`", c.setSlow)
+	}
+	if s.Name == "reload" {
+		flags.BoolVar(&c.canary, "canary", false, "try the new workers on a share of the requests first, such as 5% for 60s (default: the setting canary)")
 	}
 	if s.Name == "stop" {
 		flags.BoolVar(&c.quick, "quick", false, "do not finish the requests that run")
@@ -233,12 +237,22 @@ func (c *call) done(ctx context.Context, text func(map[string]any) string, words
 }
 
 func reload(ctx context.Context, c *call) error {
-	if err := c.arguments(0); err != nil {
-		return err
+	words := []string{"reload", "and", "wait"}
+	switch {
+	case !c.canary:
+		if err := c.arguments(0); err != nil {
+			return err
+		}
+	default:
+		words = append(append(words, "canary"), c.args...)
 	}
 	return c.done(ctx, func(d map[string]any) string {
-		return fmt.Sprintf("reloaded in %.1f s: generation %v serves, with %v workers", d["seconds"], d["generation"], d["workers"])
-	}, "reload", "and", "wait")
+		text := fmt.Sprintf("reloaded in %.1f s: generation %v serves, with %v workers", d["seconds"], d["generation"], d["workers"])
+		if verdict, _ := d["canary"].(string); verdict != "" {
+			text += ". " + verdict
+		}
+		return text
+	}, words...)
 }
 
 func reopen(ctx context.Context, c *call) error {

@@ -121,8 +121,7 @@ func (q *Queue) keepLocked(j *Job, w *worker) {
 	}
 }
 
-// takerLocked is freeLocked for one request: if that has a home, its home has to take it.
-// waits says that its home has no capacity now.
+// takerLocked returns who gets a request: if that has a home, its home has to take it. waits says that its home has no capacity now.
 // +checklocks:q.mu
 func (q *Queue) takerLocked(j *Job) (g *generation, w *worker, waits bool) {
 	if j.isKept() {
@@ -133,6 +132,6 @@ func (q *Queue) takerLocked(j *Job) (g *generation, w *worker, waits bool) {
 			return home.gen, home, false
 		}
 	}
-	g, w = q.freeLocked()
+	g, w = q.drawLocked(j)
 	return g, w, false
 }

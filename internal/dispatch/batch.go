@@ -51,6 +51,9 @@ func (q *Queue) batchSizeLocked(g *generation, w *worker) int {
 	}
 	total := 0
 	for i, j := range q.waiting[:most] {
+		if i > 0 && q.trial != nil && q.isForTriedLocked(j) != q.isTriedLocked(g) {
+			return i
+		}
 		size := j.request.BatchSizeLocked(kindOf(w))
 		total += size
 		if size == 0 || total > maxBatchBytes || q.gate.holds(j.check) {

@@ -152,6 +152,7 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 		if j.gen.settings.SlowRequestLog > 0 && first && j.assigned != nil {
 			q.heardSlowLocked(j, sl)
 		}
+		q.countReplyLocked(j, sl, m)
 	default:
 		first := !j.answered
 		j.answered = true
@@ -159,6 +160,7 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 		if j.gen.settings.SlowRequestLog > 0 && (first || j.assigned == nil) {
 			q.heardSlowLocked(j, sl)
 		}
+		q.countReplyLocked(j, sl, m)
 		j.gen.answered++
 		sl.w.served++
 		if m.Kind == wire.ReplyError || m.Kind == wire.ReplyFail {

@@ -38,6 +38,7 @@ func (q *Queue) cancel(j *Job) (asked Description, cancelled bool) {
 		q.counts.Cancelled++
 		j.request.Release()
 	default:
+		q.countLeftLocked(j, time.Now())
 		if j.assigned != nil {
 			j.notifyGone()
 		} else {

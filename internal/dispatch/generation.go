@@ -49,6 +49,7 @@ type generation struct {
 	revoked     map[uint32]revocation // requests revoked, and not refused by a slot yet, by id
 	taken       map[uint32]bool       // messages that were taken out of the queue and not claimed: the first id of each
 	broken      bool                  // the queue is of no use any more
+	rejected    bool                  // it was tried, and gets no requests any more
 	blocked     bool                  // the kernel takes no more; pumpWhenWritableLocked waits until it does
 	awaited     bool                  // a goroutine waits for that
 	slow        int                   // slow requests, lately
@@ -102,7 +103,7 @@ func (q *Queue) generationLocked(number int) *generation {
 func (q *Queue) dropUnusedLocked() {
 	kept := q.gens[:0]
 	for _, g := range q.gens {
-		if g.number >= q.served || g.workers > 0 || g.inFlight > 0 || g.awaited {
+		if g.number >= q.served && !g.rejected || g.workers > 0 || g.inFlight > 0 || g.awaited {
 			kept = append(kept, g)
 			continue
 		}

@@ -57,6 +57,10 @@ type Job struct {
 	retries   int  // times that it was given to another worker for want of a claim
 	hints     int  // interim responses that were asked for
 
+	drawn drawn  // for which generation, while one is tried
+	trial *trial // in which it counts, since it was handed over
+	tally tally  // how it has been counted there
+
 	toldGone atomic.Bool // the multiplexed worker knows that the client has gone
 	body     bodyWait
 }
@@ -84,12 +88,13 @@ func (j *Job) Begin(r Request, s *Settings, home *Home, pid int) {
 	j.retries = 0
 	j.waited, j.ran = 0, 0
 	j.toldSlow = false
+	j.drawn = notDrawn
 	j.body.before.Store(0)
 	j.toldGone.Store(false)
 }
 
 // Forget lets go of what the last request had, so that it does not stay in memory.
-func (j *Job) Forget() { j.gen, j.assigned, j.claimant = nil, nil, nil }
+func (j *Job) Forget() { j.gen, j.assigned, j.claimant, j.trial = nil, nil, nil, nil }
 
 // Waited returns for how long the request has waited, from when it was submitted until a
 // slot was free for it and it was handed over: 0 if that is not known, since no worker has

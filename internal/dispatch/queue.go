@@ -71,6 +71,8 @@ type Queue struct {
 	// +checklocks:mu
 	homes homes
 	// +checklocks:mu
+	trial *trial // of a new generation; nil if none is tried
+	// +checklocks:mu
 	probes []func(Load) // see Probe
 }
 
@@ -267,19 +269,28 @@ func (q *Queue) pumpWhenWritableLocked(g *generation) {
 }
 
 // freeLocked returns the generation that takes the next request, the newest that has
-// capacity, and the worker if that is a multiplexed one. Requests of workers that are about
-// to leave take no capacity from the others.
+// capacity and is not only tried (trial.go), and the worker if that is a multiplexed one.
 // +checklocks:q.mu
 func (q *Queue) freeLocked() (*generation, *worker) {
 	for _, g := range q.gens {
-		if g.slots > 0 && !g.blocked && !g.broken && g.inFlight < g.capacity() {
-			return g, nil
+		if q.isTriedLocked(g) || g.rejected {
+			continue
 		}
-		if w := g.leastBusy(); w != nil {
+		if w, ok := g.free(); ok {
 			return g, w
 		}
 	}
 	return nil, nil
+}
+
+// free reports whether g has capacity for a request, and returns the worker if that is a
+// multiplexed one. Requests of workers that are about to leave take no capacity from the others.
+func (g *generation) free() (w *worker, ok bool) {
+	if g.slots > 0 && !g.blocked && !g.broken && g.inFlight < g.capacity() {
+		return nil, true
+	}
+	w = g.leastBusy()
+	return w, w != nil
 }
 
 // handOverLocked gives requests to w, or, if that is nil, to the queue of g, in one
@@ -305,6 +316,7 @@ func (q *Queue) handOverLocked(jobs []*Job, g *generation, w *worker) error {
 		j.deadline = time.Time{}
 		j.first, j.last, j.shared = first, last, len(jobs) > 1
 		j.slot, j.reply, j.revoked, j.unclaimed, j.hints = nil, replyNone, false, 0, 0
+		q.enterTrialLocked(j, g)
 		q.inFlight[j.id] = j
 	}
 	if w != nil {
@@ -404,6 +416,9 @@ func (q *Queue) requeueLocked(jobs ...*Job) {
 	wanted := make([]*Job, 0, len(jobs)+len(q.waiting))
 	for _, j := range jobs {
 		q.recallLocked(j)
+		if q.trial != nil && j.gen != nil && q.isTriedLocked(j.gen) {
+			j.drawn = forOld // what a new generation has not begun is not lost on it
+		}
 		if j.left {
 			q.counts.Cancelled++
 			j.request.Release()
@@ -429,24 +444,6 @@ func (q *Queue) IsStreaming(j *Job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return j.stage == handedOver && j.assigned != nil && j.answered
-}
-
-// progress is the state at the master's last question.
-type progress struct {
-	completed int
-	since     time.Time // when a request was completed, or none waited, as far as was seen
-}
-
-// Stalled returns for how long requests have waited for a worker without any that was
-// completed, as far as the questions of the master show it.
-func (q *Queue) Stalled(now time.Time) time.Duration {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	p := &q.progress
-	if len(q.waiting) == 0 && len(q.inFlight) == 0 || q.completed != p.completed || p.since.IsZero() {
-		*p = progress{q.completed, now}
-	}
-	return now.Sub(p.since)
 }
 
 // byStart sorts requests: the oldest first.

@@ -54,13 +54,17 @@ func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int, slow *wir
 			continue
 		}
 		if w.multiplexed.Load() {
-			ended = append(ended, q.scanMultiplexedLocked(w, now)...)
+			late := q.scanMultiplexedLocked(w, now)
+			q.countTimeOutsLocked(late, now)
+			ended = append(ended, late...)
 			continue
 		}
 		running := q.runningLocked(w, now)
 		q.findSlowLocked(w, running, now)
 		over := overTime(running, now)
-		ended = append(ended, q.expireLocked(w, over, len(running)-len(over), now)...)
+		late := q.expireLocked(w, over, len(running)-len(over), now)
+		q.countTimeOutsLocked(late, now)
+		ended = append(ended, late...)
 		if w.expired > 0 && !w.settled {
 			if len(running) == len(over) {
 				w.settled = true

@@ -154,15 +154,12 @@ func (q *Queue) Activate(age, pid int, kind wire.Kind) Config {
 		w.gen.slots += len(w.slots)
 		w.gen.active++
 	}
-	q.served = max(q.served, w.gen.number)
+	if !q.isTriedLocked(w.gen) {
+		q.served = max(q.served, w.gen.number)
+	}
 	q.measureLocked(time.Now())
 	q.pumpLocked()
-	for _, g := range q.gens {
-		if g.serves() {
-			return g.config
-		}
-	}
-	return nil
+	return q.servingConfigLocked()
 }
 
 // Retire gives a worker no more requests. When it was the last of its generation that reads

@@ -81,6 +81,8 @@ func (s *server) answer(m wire.ToFront, err error) {
 			answer.Status = encodeStatus(s.status())
 		case wire.TypeTrace:
 			answer.Status = encodeStatus(s.trace(m.Age, m.Trace))
+		case wire.TypeTried:
+			answer.Trial = mustEncode(s.queue.TrialReport(time.Now()))
 		}
 		s.sendMaster(answer)
 	}
@@ -169,7 +171,9 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 		return s.questions.answered(m, files)
 	case wire.TypeAdmin:
 		return s.setAdmin(m, files)
-	case wire.TypeStatus, wire.TypeTrace: // see answer
+	case wire.TypeTrial:
+		return s.tryGeneration(m)
+	case wire.TypeStatus, wire.TypeTrace, wire.TypeTried: // see answer
 	case wire.TypeTitle:
 		oslayer.SetTitle(m.Title)
 	default:

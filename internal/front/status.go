@@ -47,8 +47,8 @@ func encodeStatus(f status.Front) []byte {
 	return data
 }
 
-func mustEncode(f status.Front) []byte {
-	data, err := json.Marshal(f)
+func mustEncode(v any) []byte {
+	data, err := json.Marshal(v)
 	if err != nil {
 		panic("front: status: " + err.Error()) // its fields have a form in JSON
 	}

@@ -8,28 +8,35 @@ func (m *Master) want() int {
 	return m.pool.target
 }
 
-// balance starts and ends workers of the serving generation until there are
-// as many as there should be.
+// balance starts and ends workers of the serving generation, and of one that is tried, until
+// there are as many as there should be.
 func (m *Master) balance() {
 	if m.gen == nil || m.state == quitting {
 		return
 	}
 	m.recycle()
+	m.balanceGeneration(m.gen, m.want())
+	if c := m.candidate; c != nil && c.trial != nil {
+		m.balanceGeneration(c.gen, c.target)
+	}
+}
+
+// balanceGeneration starts and ends workers of g until there are as many as target.
+func (m *Master) balanceGeneration(g *generation, target int) {
 	var pool []member
-	want := m.want()
 	for _, w := range m.pool.workers {
-		if w.gen == m.gen && w.leaving && w.makesRoom {
-			want-- // there is no memory for its successor as long as it is there
+		if w.gen == g && w.leaving && w.makesRoom {
+			target-- // there is no memory for its successor as long as it is there
 		}
-		if w.gen == m.gen && !w.leaving && !w.killed {
+		if w.gen == g && !w.leaving && !w.killed {
 			pool = append(pool, member{w.age, w.ready, w.recycling})
 		}
 	}
-	start, end := plan(max(0, want), pool)
+	start, end := plan(max(0, target), pool)
 	for _, age := range end {
 		m.pool.retire(m.pool.workers[age])
 	}
-	if start <= 0 || m.gen.isLost() || !m.gen.taken {
+	if start <= 0 || g.isLost() || !g.taken {
 		return
 	}
 	if m.pool.respawn.wait(m.now()) > 0 {
@@ -37,7 +44,7 @@ func (m *Master) balance() {
 		return
 	}
 	for range start {
-		if !m.spawn(m.gen) {
+		if !m.spawn(g) {
 			return
 		}
 	}

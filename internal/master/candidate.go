@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"indrik/internal/canary"
 	"indrik/internal/exitcode"
 	"indrik/internal/listen"
 	"indrik/internal/settings"
@@ -37,6 +38,8 @@ type candidate struct {
 	change    int                // by TTIN and TTOU since it was begun
 	bound     bool               // its addresses are open, and on_reload has run
 	forked    bool               // its workers are being made
+	asked     *canary.Plan       // how a command wants it tried; nil: as the settings say
+	trial     *trial             // nil until it is tried
 	over      bool               // it took over, or was given up
 }
 
@@ -146,7 +149,7 @@ func (c *candidate) fail(f *failure) {
 	}
 }
 
-// discard gives c up: what was made for it ends.
+// discard gives c up: what was made for it ends. Workers that were tried finish what they have.
 func (c *candidate) discard() {
 	if c.over {
 		return
@@ -156,9 +159,14 @@ func (c *candidate) discard() {
 	if m.candidate == c {
 		m.candidate = nil
 	}
+	m.endTrial(c, false)
 	if c.gen != nil {
-		for _, w := range m.pool.workers {
-			if w.gen == c.gen {
+		for _, w := range m.pool.byAge() {
+			switch {
+			case w.gen != c.gen:
+			case w.active:
+				m.pool.retire(w)
+			default:
 				m.pool.quit(w)
 			}
 		}
@@ -166,7 +174,7 @@ func (c *candidate) discard() {
 		m.releaseUnused(c.gen)
 	}
 	c.closeListeners()
-	if !c.reused && c.sp != nil {
+	if !c.reused && c.sp != nil && (c.trial == nil || !m.pool.uses(c.gen)) {
 		c.sp.dismiss()
 		m.spawners.killLater(c.sp)
 	}

@@ -162,6 +162,9 @@ func (m *Master) breach(w *worker, what string) {
 	m.log.Errorf("Worker (pid:%d) is ended: %s", w.pid, what)
 	if m.candidateGeneration() == w.gen {
 		m.candidate.fail(&failure{text: fmt.Sprintf("Worker (pid:%d) of the new configuration broke the protocol.", w.pid)})
+		if w.active {
+			m.pool.abort(w) // it may stay no longer, unlike others that were tried
+		}
 		return
 	}
 	if !w.leaving {

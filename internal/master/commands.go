@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/canary"
 	"indrik/internal/status"
 )
 
@@ -52,7 +53,7 @@ func init() { // since help lists them
 		{"worker remove", "[N]", "Remove N workers (default 1)", (*Master).workerRemove},
 		{"worker kill and wait", "<PID>", "Gracefully terminate a worker, and wait for its end", (*Master).workerKillAndWait},
 		{"worker kill", "<PID>", "Gracefully terminate specific worker", (*Master).workerKill},
-		{"reload and wait", "", "Reload, and wait until the new workers serve", (*Master).reloadAndWait},
+		{"reload and wait", "[canary [SHARE for TIME]]", "Reload, and wait until the new workers serve, or have been tried and sent back", (*Master).reloadAndWait},
 		{"reload", "", "Graceful reload (HUP)", signalled(syscall.SIGHUP, map[string]any{"status": "reloading"})},
 		{"reopen", "", "Reopen log files (USR1)", signalled(syscall.SIGUSR1, map[string]any{"status": "reopening"})},
 		{"shutdown", "[graceful|quick]", "Shutdown server (TERM/INT)", (*Master).shutdownCommand},
@@ -173,7 +174,7 @@ func (m *Master) scale(n int) error {
 	if n > maxWorkers {
 		return fmt.Errorf("Invalid argument: %d workers are more than %d", n, maxWorkers)
 	}
-	if m.state != running && m.state != reloading && m.state != booting {
+	if !m.isServing() && m.state != booting {
 		return m.notNow("the number of workers is not changed")
 	}
 	if m.candidate != nil {
@@ -182,6 +183,11 @@ func (m *Master) scale(n int) error {
 	m.setTarget(n)
 	m.balance()
 	return nil
+}
+
+// isServing reports whether the server is neither starting nor ending, nor paused.
+func (m *Master) isServing() bool {
+	return m.state == running || m.state == reloading || m.state == judging
 }
 
 // notNow is the error of a command that the state does not allow.
@@ -200,7 +206,7 @@ func (m *Master) scaleAndWait(r *commandRun) {
 	}
 	m.await(r, func() (any, error, bool) {
 		switch {
-		case m.state != running && m.state != reloading && m.state != booting:
+		case !m.isServing() && m.state != booting:
 			return nil, m.notNow("it has not come to " + plural(n, "worker")), true
 		case m.pool.target != n && m.candidate == nil:
 			return nil, fmt.Errorf("The number of workers has been set to %d meanwhile", m.pool.target), true
@@ -284,12 +290,20 @@ func (m *Master) shutdownCommand(r *commandRun) {
 const shutdownAfter = 20 * time.Millisecond
 
 func (m *Master) reloadAndWait(r *commandRun) {
-	if m.state != running && m.state != reloading && m.state != paused {
+	if !m.isServing() && m.state != paused {
 		r.answer(nil, m.notNow("it cannot be reloaded"))
+		return
+	}
+	asked, err := canaryAsked(r.args)
+	if err != nil {
+		r.answer(nil, err)
 		return
 	}
 	before := m.reloadsEnded()
 	m.handle(syscall.SIGHUP)
+	if m.candidate != nil {
+		m.candidate.asked = asked
+	}
 	m.await(r, func() (any, error, bool) {
 		switch {
 		case m.candidate != nil || m.reloadsEnded() == before && m.state == reloading:
@@ -299,13 +313,36 @@ func (m *Master) reloadAndWait(r *commandRun) {
 		case m.state != running:
 			return nil, m.notNow("the reload was given up"), true
 		}
-		return map[string]any{"generation": m.gen.number, "workers": m.pool.target, "seconds": m.control.history.lastReload.Seconds}, nil, true
+		r := m.control.history.lastReload
+		return map[string]any{"generation": m.gen.number, "workers": m.pool.target, "seconds": r.Seconds, "canary": r.Canary}, nil, true
 	})
 }
 
-// reloaded records what came of a reload.
-func (m *Master) reloaded(begun time.Time, f *failure) {
-	r := &status.Reload{At: m.now(), OK: f == nil, Seconds: m.now().Sub(begun).Seconds()}
+// canaryAsked returns the plan of a trial that the arguments of a reload ask for, nil if they
+// do not: "canary", or "canary" and a plan such as "5% for 60s".
+func canaryAsked(args []string) (*canary.Plan, error) {
+	switch {
+	case len(args) == 0:
+		return nil, nil
+	case args[0] != "canary":
+		return nil, fmt.Errorf("Invalid argument: %q is not canary", args[0])
+	case len(args) == 1:
+		return &canary.Plan{}, nil
+	}
+	text := strings.Join(args[1:], " ")
+	plan, err := canary.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("Invalid argument: %q: %w", text, err)
+	}
+	return &plan, nil
+}
+
+// reloaded records what came of the reload that c was made for.
+func (m *Master) reloaded(c *candidate, f *failure) {
+	r := &status.Reload{At: m.now(), OK: f == nil, Seconds: m.now().Sub(c.begun).Seconds()}
+	if c.trial != nil && f == nil {
+		r.Canary = c.trial.verdict
+	}
 	if f != nil {
 		r.Reason = strings.TrimSpace(f.Error() + "\n" + f.report)
 		m.control.history.failedReloads++
@@ -325,7 +362,7 @@ func (m *Master) reloadsEnded() int {
 
 func (m *Master) upgradeAndWait(r *commandRun) {
 	switch {
-	case m.state != running && m.state != reloading && m.state != paused:
+	case !m.isServing() && m.state != paused:
 		r.answer(nil, m.notNow("it cannot be upgraded"))
 		return
 	case m.upgrader.successor != nil:
@@ -387,7 +424,7 @@ func (m *Master) rollbackAndWait(r *commandRun) {
 }
 
 func (m *Master) drainAndWait(r *commandRun) {
-	if m.state != running && m.state != reloading {
+	if !m.isServing() {
 		r.answer(nil, m.notNow("there are no workers to end"))
 		return
 	}

@@ -168,9 +168,9 @@ func TestReloadCommand(t *testing.T) {
 func TestReloadsThatAreKept(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		for i := range maxReloads + 5 {
-			w.m.reloaded(w.m.now(), &failure{text: fmt.Sprint(i, strings.Repeat("x", maxReason), "the end")})
+			w.m.reloaded(&candidate{begun: w.m.now()}, &failure{text: fmt.Sprint(i, strings.Repeat("x", maxReason), "the end")})
 		}
-		w.m.reloaded(w.m.now(), nil)
+		w.m.reloaded(&candidate{begun: w.m.now()}, nil)
 		kept := w.m.status(nil).LastReloads
 		if len(kept) != maxReloads || !kept[0].OK || kept[1].OK {
 			t.Fatalf("%d reloads are kept", len(kept))

@@ -62,6 +62,10 @@ func (d death) byOperator() bool {
 	return sig == syscall.SIGTERM || sig == syscall.SIGQUIT || sig == syscall.SIGKILL || sig == syscall.SIGHUP
 }
 
+// counts reports whether the app is to blame for the end of a worker that nobody had told to
+// end. SIGKILL is the kernel's, when memory runs out, more often than an operator's.
+func (d death) counts() bool { return d.signal != 0 && d.signal != syscall.SIGTERM || d.code != 0 }
+
 // how says how the process ended: was sent SIGKILL, exited with code 3.
 func (d death) how() string {
 	if d.signal != 0 {
@@ -165,8 +169,10 @@ func (m *Master) frontDied(status syscall.WaitStatus) {
 	f := m.front.current
 	m.front.drop()
 	m.metrics.frontGone()
-	if m.gen != nil {
-		m.gen.taken = false
+	for _, g := range []*generation{m.gen, m.candidateGeneration()} {
+		if g != nil {
+			g.taken = false
+		}
 	}
 	m.on(frontExited, occurrence{front: f, status: status})
 }
@@ -246,6 +252,7 @@ func (m *Master) loseSpawner(o occurrence) {
 	m.log.Errorf("Spawner (pid:%d) %s", sp.proc.Pid(), describe(o.status))
 	if m.candidate != nil && m.candidate.sp == sp {
 		m.candidate.fail(&failure{text: "the spawner " + describe(o.status), code: sp.exitCode()})
+		m.collectOrphans(sp)
 	}
 	if m.gen != nil && m.gen.sp == sp {
 		m.collectOrphans(sp)

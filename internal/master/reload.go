@@ -51,7 +51,7 @@ func (m *Master) replaceGeneration(freshCode bool) {
 		c.sp = sp
 	}
 	m.candidate = c
-	if m.state == running {
+	if m.state == running || m.state == judging {
 		m.enter(reloading)
 		m.service.reloading()
 	}
@@ -119,7 +119,7 @@ func (r reloadFlow) ready() { r.m.on(candidateReady, occurrence{}) }
 // failed gives the candidate up.
 func (r reloadFlow) failed(f *failure) {
 	m := r.m
-	m.reloaded(r.c.begun, f)
+	m.reloaded(r.c, f)
 	m.log.Errorf("Reload failed, nothing was changed: the workers that were there go on.\n%s", strings.TrimLeft(f.Error(), "\n"))
 	r.c.discard()
 	if err := m.sys.chdir(m.cfg.Chdir()); err != nil {
@@ -156,6 +156,7 @@ func (m *Master) takeOver(occurrence) {
 	}
 	c.over = true
 	m.adoptCandidate(c, logs, pid)
+	m.endTrial(c, true)
 	m.exchangeWorkers(c.freshCode)
 	m.watchServing()
 	m.rotateTickets()
@@ -168,9 +169,9 @@ func (m *Master) takeOver(occurrence) {
 	}
 	m.setTarget(max(1, c.target+c.change))
 	m.tellReady(c.begun)
-	m.reloaded(c.begun, nil)
+	m.reloaded(c, nil)
 	m.service.ready("Indrik serves")
-	if m.state == reloading {
+	if m.state == reloading || m.state == judging {
 		m.enter(running)
 	}
 	m.balance()

@@ -56,7 +56,7 @@ func (m *Master) feedWatchdog() { m.service.feed(m.standsStill) }
 // standsStill says why the server makes no progress, "" if it does.
 func (m *Master) standsStill() string {
 	now, f := m.now(), m.front.current
-	serves := m.state == running || m.state == reloading
+	serves := m.state == running || m.state == reloading || m.state == judging
 	if !serves || m.pool.target == 0 || m.pool.hasReady() {
 		m.service.readySeen = now
 	}

@@ -12,6 +12,9 @@ const (
 	running
 	// reloading: one generation serves, and another is being made.
 	reloading
+	// judging: one generation serves, and a new one gets a share of the requests until it has
+	// been judged (canary).
+	judging
 	// paused: WINCH ended the workers; the master and its sockets stay.
 	paused
 	// departing: TERM came, and drain_delay is not over; clients are told, and
@@ -23,7 +26,7 @@ const (
 	quitting
 )
 
-var stateNames = [...]string{"booting", "running", "reloading", "paused", "departing", "draining", "quitting"}
+var stateNames = [...]string{"booting", "running", "reloading", "judging", "paused", "departing", "draining", "quitting"}
 
 func (s state) String() string { return stateNames[s] }
 
@@ -52,6 +55,7 @@ const (
 	loggerExited    event = "logger exited"    // nobody has told it to
 	candidateReady  event = "candidate ready"  // all workers of it have their app
 	candidateFailed event = "candidate failed" // whatever the step
+	candidatePassed event = "candidate passed" // it was tried, and is no worse
 	codeChanged     event = "code changed"     // with the setting reload
 	reloadDue       event = "reload due"       // for that
 	successorReady  event = "successor ready"  // its workers have their app

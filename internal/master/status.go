@@ -17,6 +17,7 @@ type history struct {
 	deaths                 []status.Death
 	byCause                map[status.Cause]int // deaths so far
 	slow                   []status.SlowRequest
+	canaries               status.Canaries
 }
 
 // What a status tells of the past: how many deaths of workers, how many reloads, and how many
@@ -36,6 +37,7 @@ func (m *Master) status(front *status.Front) *status.Status {
 		Target: m.pool.target, Listeners: m.shownListeners(), Workers: []status.Worker{}, Front: front,
 		Reloads: m.control.history.reloads, FailedReloads: m.control.history.failedReloads, LastReload: m.control.history.lastReload, LastReloads: m.control.history.lastReloads, Spawned: m.pool.lastAge, Killed: m.pool.kills,
 		Deaths: m.control.history.deaths, DeathsByCause: map[status.Cause]int{}, Recycled: byReason(m.recycler.count), WouldRecycle: byReason(m.recycler.dry), Slow: m.control.history.slow,
+		Canary: m.canaryStatus(), Canaries: m.control.history.canaries,
 	}
 	for _, c := range status.Causes {
 		s.DeathsByCause[c] = m.control.history.byCause[c]

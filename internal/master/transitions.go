@@ -31,6 +31,7 @@ var (
 	count        = reaction{"serves, or counted", (*Master).countWorker}
 	endOrReplace = reaction{"start fails, or replaced", (*Master).failOrReplace}
 	replace      = reaction{"replaced", (*Master).replaceWorker}
+	countDeath   = reaction{"counted, and replaced", (*Master).countDeath}
 	failOr       = reaction{"replaced, or reload fails", (*Master).replaceOrFail}
 	lose         = reaction{"generation lost", (*Master).loseSpawner}
 	endStart     = reaction{"start fails", (*Master).failLostBoot}
@@ -44,6 +45,7 @@ var (
 	giveUp       = reaction{"as drained", (*Master).giveDrainUp}
 	beginDrain   = reaction{"draining", func(m *Master, _ occurrence) { m.drain() }}
 	newLogger    = reaction{"replaced", (*Master).replaceDeadLogger}
+	tryOr        = reaction{"judging, or takes over: running", (*Master).tryOrTakeOver}
 	takeOver     = reaction{"takes over: running", (*Master).takeOver}
 	backToRun    = reaction{"running", (*Master).endReload}
 	onceRunning  = reaction{"once running", func(*Master, occurrence) {}}
@@ -63,38 +65,39 @@ func init() {
 	// beyond the state (a successor is alive, the master is a daemon) are checked by the
 	// action.
 	signals = map[syscall.Signal][len(stateNames)]action{
-		//                booting   running  reloading paused   departing draining quitting
-		syscall.SIGTERM:  {depart, depart, depart, depart, drain, ignore, ignore},
-		syscall.SIGINT:   {quit, quit, quit, quit, quit, hasten, hasten},
-		syscall.SIGQUIT:  {quit, quit, quit, quit, quit, hasten, hasten},
-		syscall.SIGHUP:   {deferred, reload, restart, restore, ignore, ignore, ignore},
-		syscall.SIGTTIN:  {more, more, more, one, ignore, ignore, ignore},
-		syscall.SIGTTOU:  {fewer, fewer, fewer, ignore, ignore, ignore, ignore},
-		syscall.SIGUSR1:  {reopen, reopen, reopen, reopen, reopen, reopen, reopen},
-		syscall.SIGUSR2:  {deferred, upgrade, upgrade, upgrade, ignore, ignore, ignore},
-		syscall.SIGWINCH: {ignore, pause, pause, ignore, ignore, ignore, ignore},
+		//                booting   running  reloading judging  paused   departing draining quitting
+		syscall.SIGTERM:  {depart, depart, depart, depart, depart, drain, ignore, ignore},
+		syscall.SIGINT:   {quit, quit, quit, quit, quit, quit, hasten, hasten},
+		syscall.SIGQUIT:  {quit, quit, quit, quit, quit, quit, hasten, hasten},
+		syscall.SIGHUP:   {deferred, reload, restart, restart, restore, ignore, ignore, ignore},
+		syscall.SIGTTIN:  {more, more, more, more, one, ignore, ignore, ignore},
+		syscall.SIGTTOU:  {fewer, fewer, fewer, fewer, ignore, ignore, ignore, ignore},
+		syscall.SIGUSR1:  {reopen, reopen, reopen, reopen, reopen, reopen, reopen, reopen},
+		syscall.SIGUSR2:  {deferred, upgrade, upgrade, deferred, upgrade, ignore, ignore, ignore},
+		syscall.SIGWINCH: {ignore, pause, pause, pause, ignore, ignore, ignore, ignore},
 	}
 	// docs/architecture.md holds the same table for people; a test compares them, too.
 	// Where a reaction has two outcomes the generation decides, or how the worker ended.
 	events = map[event][len(stateNames)]reaction{
-		//                booting       running      reloading    paused       departing    draining     quitting
-		workerReady:     {bootStep, count, count, count, serve, serve, nothing},
-		workerExited:    {endOrReplace, failOr, failOr, failOr, replace, replace, goOn},
-		spawnerExited:   {lose, lose, lose, lose, lose, lose, nothing},
-		generationLost:  {endStart, rebuild, nothing, nothing, nothing, nothing, nothing},
-		frontExited:     {newFront, newFront, newFront, ifAlone, newFront, noFront, goOn},
-		drained:         {nothing, nothing, nothing, leave, nothing, endAll, nothing},
-		drainExpired:    {nothing, nothing, nothing, expire, nothing, expire, nothing},
-		drainOverdue:    {nothing, nothing, nothing, giveUp, nothing, giveUp, nothing},
-		delayOver:       {nothing, nothing, nothing, nothing, beginDrain, nothing, nothing},
-		loggerExited:    {newLogger, newLogger, newLogger, newLogger, newLogger, newLogger, goOn},
-		candidateReady:  {nothing, takeOver, takeOver, takeOver, nothing, nothing, nothing},
-		candidateFailed: {nothing, nothing, backToRun, nothing, nothing, nothing, nothing},
-		codeChanged:     {onceRunning, reloadSoon, reloadSoon, reloadSoon, reloadSoon, reloadSoon, reloadSoon},
-		reloadDue:       {nothing, reloadCode, reloadCode, nothing, nothing, nothing, nothing},
-		successorReady:  {dropPause, pauseNow, pauseNow, dropPause, dropPause, dropPause, dropPause},
-		successorLeaves: {keepWorkers, keepWorkers, keepWorkers, serveAlone, keepWorkers, nothing, nothing},
-		successorExited: {keepWorkers, keepWorkers, keepWorkers, serveAlone, keepWorkers, keepWorkers, keepWorkers},
-		promoted:        {becomeOnly, becomeOnly, becomeOnly, becomeOnly, becomeOnly, nothing, nothing},
+		//                booting       running      reloading    judging      paused       departing    draining     quitting
+		workerReady:     {bootStep, count, count, serve, count, serve, serve, nothing},
+		workerExited:    {endOrReplace, failOr, failOr, countDeath, failOr, replace, replace, goOn},
+		spawnerExited:   {lose, lose, lose, lose, lose, lose, lose, nothing},
+		generationLost:  {endStart, rebuild, nothing, nothing, nothing, nothing, nothing, nothing},
+		frontExited:     {newFront, newFront, newFront, newFront, ifAlone, newFront, noFront, goOn},
+		drained:         {nothing, nothing, nothing, nothing, leave, nothing, endAll, nothing},
+		drainExpired:    {nothing, nothing, nothing, nothing, expire, nothing, expire, nothing},
+		drainOverdue:    {nothing, nothing, nothing, nothing, giveUp, nothing, giveUp, nothing},
+		delayOver:       {nothing, nothing, nothing, nothing, nothing, beginDrain, nothing, nothing},
+		loggerExited:    {newLogger, newLogger, newLogger, newLogger, newLogger, newLogger, newLogger, goOn},
+		candidateReady:  {nothing, takeOver, tryOr, nothing, takeOver, nothing, nothing, nothing},
+		candidateFailed: {nothing, nothing, backToRun, backToRun, nothing, nothing, nothing, nothing},
+		candidatePassed: {nothing, nothing, nothing, takeOver, nothing, nothing, nothing, nothing},
+		codeChanged:     {onceRunning, reloadSoon, reloadSoon, reloadSoon, reloadSoon, reloadSoon, reloadSoon, reloadSoon},
+		reloadDue:       {nothing, reloadCode, reloadCode, reloadCode, nothing, nothing, nothing, nothing},
+		successorReady:  {dropPause, pauseNow, pauseNow, pauseNow, dropPause, dropPause, dropPause, dropPause},
+		successorLeaves: {keepWorkers, keepWorkers, keepWorkers, keepWorkers, serveAlone, keepWorkers, nothing, nothing},
+		successorExited: {keepWorkers, keepWorkers, keepWorkers, keepWorkers, serveAlone, keepWorkers, keepWorkers, keepWorkers},
+		promoted:        {becomeOnly, becomeOnly, becomeOnly, becomeOnly, becomeOnly, becomeOnly, nothing, nothing},
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"indrik/internal/canary"
 	"indrik/internal/capacity"
 	"indrik/internal/codewatch"
 	"indrik/internal/oslayer"
@@ -75,6 +76,7 @@ type world struct {
 	logged    bool              // log lines have to go through Python
 	lingering bool              // hooks have left something running in spawners
 	kind      wire.Kind         // of workers
+	tried     canary.Report     // what fronts say of a trial, each time
 	runs      []status.Running  // what fronts say that the worker they are asked about runs
 	turns     bool              // loops of workers turn: they write a trace that they are asked for
 	called    []string          // hooks that were called
@@ -562,6 +564,9 @@ func (f *fakeFront) hear(msg wire.ToFront, _ []*os.File) {
 		f.awaits = append(f.awaits, msg.Call)
 	case msg.Call != 0 && f.w.refusals[msg.Type] != "":
 		f.conn.tell(wire.FromFront{Type: wire.TypeFailed, Call: msg.Call, Error: f.w.refusals[msg.Type], Errno: int(syscall.EMFILE)})
+	case msg.Type == wire.TypeTried:
+		data, _ := json.Marshal(f.w.tried)
+		f.conn.tell(wire.FromFront{Type: wire.TypeOK, Call: msg.Call, Trial: data})
 	case msg.Type == wire.TypeTrace:
 		f.w.trace(msg)
 		data, _ := json.Marshal(status.Front{Loads: map[int]status.Load{msg.Age: {Running: f.w.runs}}})

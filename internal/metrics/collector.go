@@ -232,6 +232,17 @@ func writeServer(p *page, s *status.Status) {
 		}
 	}
 	p.gauge("indrik_workers_recycle_due", float64(due))
+	p.count("indrik_canaries_total", float64(s.Canaries.Passed), "passed")
+	p.count("indrik_canaries_total", float64(s.Canaries.Failed), "failed")
+	p.count("indrik_canaries_total", float64(s.Canaries.WouldFail), "would_fail")
+	trial := status.Canary{}
+	if s.Canary != nil {
+		trial = *s.Canary
+	}
+	p.gauge("indrik_canary_requests", float64(trial.New.Requests), "new")
+	p.gauge("indrik_canary_requests", float64(trial.Old.Requests), "old")
+	p.gauge("indrik_canary_failures", float64(trial.New.Failed), "new")
+	p.gauge("indrik_canary_failures", float64(trial.Old.Failed), "old")
 }
 
 // writeWorkers adds what is known of each worker: by the master, and by this front.

@@ -217,6 +217,12 @@ func (c *Config) MaxMemoryPressure() int { return value[int](c, "max_memory_pres
 // included: a number, or a share of the workers (25%, at least one).
 func (c *Config) RecycleBudget() string { return value[string](c, "recycle_budget") }
 
+// Canary returns the setting canary.
+//
+// Try new workers on a share of the requests after HUP before they take over, such as 5% for
+// 60s.
+func (c *Config) Canary() string { return value[string](c, "canary") }
+
 // SelfcareDryRun returns the setting selfcare_dry_run.
 //
 // Policies that only say what they would do: recycle, scale, canary, quarantine, or all of

@@ -27,6 +27,10 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 		rule := "query:" + digit
 		return rule, []any{rule}, []string{rule}
 	}
+	if s.Name == "canary" {
+		plan := "5%for1" + digit + "s"
+		return plan, plan, plan
+	}
 	if s.Name == "health_path" {
 		path := "/" + digit
 		return path, path, path

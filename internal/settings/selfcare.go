@@ -3,6 +3,8 @@ package settings
 import (
 	"errors"
 	"slices"
+
+	"indrik/internal/canary"
 )
 
 // A Policy is one by which the workers look after themselves: docs/selfcare.md.
@@ -56,5 +58,16 @@ func (c *Config) checkSelfCare() error {
 	if c.MaxRequests() == 0 && c.MaxWorkerAge() == 0 && !c.WatchesMemory() && c.IsSet("recycle_budget") {
 		c.warn("recycle_budget (%s) has no effect: nothing has workers replaced, as max_worker_age, max_worker_memory or max_requests", c.Source("recycle_budget"))
 	}
+	if text := c.Canary(); text != "" {
+		if _, err := canary.Parse(text); err != nil {
+			return c.wrong("canary", err)
+		}
+	}
 	return nil
+}
+
+// CanaryPlan returns how a new generation is tried (canary); ok is false if it is not.
+func (c *Config) CanaryPlan() (plan canary.Plan, ok bool) {
+	plan, err := canary.Parse(c.Canary())
+	return plan, err == nil
 }

@@ -14,7 +14,7 @@ var Subcommands = []Subcommand{
 	{"status", "[--json]", "show workers, queue, connections, the last reload and deaths"},
 	{"top", "[--interval TIME]", "show the same live, in a terminal, with keys for the commands below"},
 	{"trace", "[PID | --slow SECONDS] [--json]", "show where the Python code of workers is, without stopping it"},
-	{"reload", "", "reload configuration and code, and wait until the new workers serve"},
+	{"reload", "[--canary [SHARE for TIME]]", "reload configuration and code, and wait until the new workers serve; --canary tries them on a share of the requests first"},
 	{"reopen", "", "open the log files anew"},
 	{"scale", "N", "have N workers, and wait until they serve"},
 	{"worker", "kill PID", "end a worker after the requests it has, and wait until another serves"},

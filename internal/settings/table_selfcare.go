@@ -45,6 +45,13 @@ var selfCareSettings = []Setting{
 		Doc: "How many workers may be on their way out at a time, for whatever reason, `max_requests` included: a number, or a share of the workers (`25%`, at least one). The others wait. See [selfcare.md](selfcare.md#recycling).",
 	},
 	{
+		Name: "canary", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--canary"}, Metavar: "STRING", Kind: KindString, Default: "", DefaultText: "off",
+		Doc: "Try new workers on a share of the requests after HUP before they take over, such as `5% for 60s`. " +
+			"If they fail more of them than the old ones, or take longer, the old ones go on, and the reload has failed. " +
+			"See [selfcare.md](selfcare.md#a-deploy-that-looks-before-it-leaps) for what is measured, and by which test.",
+	},
+	{
 		Name: "selfcare_dry_run", Section: sectionSelfCare, Added: true,
 		Flags: []string{"--selfcare-dry-run"}, Metavar: "STRING", Kind: KindCommaList, Default: []string(nil),
 		Choices: selfCareWords,

@@ -32,8 +32,39 @@ type Status struct {
 	DeathsByCause map[Cause]int `json:"deaths_by_cause"` // since the start; it has every cause
 	Slow          []SlowRequest `json:"slow"`            // the last requests that slow_request_log has found, the newest first
 
-	Recycled     map[string]int `json:"recycled"`      // workers replaced as docs/selfcare.md has it, by the setting that was the reason; it has every reason
-	WouldRecycle map[string]int `json:"would_recycle"` // that selfcare_dry_run has kept
+	Recycled     map[string]int `json:"recycled"`         // workers replaced as docs/selfcare.md has it, by the setting that was the reason; it has every reason
+	WouldRecycle map[string]int `json:"would_recycle"`    // that selfcare_dry_run has kept
+	Canary       *Canary        `json:"canary,omitempty"` // of a new generation that is tried
+	Canaries     Canaries       `json:"canaries"`
+}
+
+// A Canary is the trial of a new generation on a share of the requests.
+type Canary struct {
+	Generation int        `json:"generation"`
+	Share      float64    `json:"share"`   // of the requests, 0 to 1
+	Window     float64    `json:"window"`  // seconds
+	Elapsed    float64    `json:"elapsed"` // of these
+	DryRun     bool       `json:"dry_run"`
+	New        CanarySide `json:"new"`
+	Old        CanarySide `json:"old"`
+}
+
+// A CanarySide is how one of the two generations has answered since the trial began.
+type CanarySide struct {
+	Requests int     `json:"requests"`
+	Failed   int     `json:"failed"` // of these kinds:
+	Errors   int     `json:"errors"`
+	TimedOut int     `json:"timed_out"`
+	Deaths   int     `json:"deaths"`
+	Median   float64 `json:"median"` // seconds until the response began
+	P95      float64 `json:"p95"`
+}
+
+// Canaries are counts of trials since the start.
+type Canaries struct {
+	Passed    int `json:"passed"`
+	Failed    int `json:"failed"`
+	WouldFail int `json:"would_fail"` // in a dry run
 }
 
 // A Listener is an address that the server listens at.
@@ -125,6 +156,7 @@ type Reload struct {
 	At      time.Time `json:"at"`
 	OK      bool      `json:"ok"`
 	Reason  string    `json:"reason,omitempty"` // of a failure, with the traceback
+	Canary  string    `json:"canary,omitempty"` // with which figures new workers that were tried have taken over
 	Seconds float64   `json:"seconds"`
 }
 

@@ -51,6 +51,15 @@ func (s *Status) WriteText(w io.Writer) error {
 		}
 		b.WriteByte('\n')
 	}
+	if c := s.Canary; c != nil {
+		fmt.Fprintf(&b, "Canary: generation %d has had %.3g %% of the requests for %s of %s\n", c.Generation, 100*c.Share, Duration(c.Elapsed), Duration(c.Window))
+		for _, side := range []struct {
+			what string
+			CanarySide
+		}{{"new", c.New}, {"old", c.Old}} {
+			fmt.Fprintf(&b, "  %s: %d requests, %d failed, median %s, p95 %s\n", side.what, side.Requests, side.Failed, Duration(side.Median), Duration(side.P95))
+		}
+	}
 	s.writeWorkers(&b)
 	if r := s.LastReload; r != nil {
 		what := "succeeded"
@@ -58,8 +67,10 @@ func (s *Status) WriteText(w io.Writer) error {
 			what = "failed"
 		}
 		fmt.Fprintf(&b, "Last reload: %s at %s, after %s\n", what, r.At.Format(time.DateTime), Duration(r.Seconds))
-		if r.Reason != "" {
-			b.WriteString(indent(Printable(r.Reason)))
+		for _, text := range []string{r.Canary, r.Reason} {
+			if text != "" {
+				b.WriteString(indent(Printable(text)))
+			}
 		}
 	}
 	if len(s.Deaths) > 0 {

@@ -30,6 +30,8 @@ const (
 	TypeAppMetrics = "app_metrics" // also front → master
 	TypeCondense   = "condense"
 	TypeCommand    = "command" // front → master, and between the masters of an upgrade
+	TypeTrial      = "trial"
+	TypeTried      = "tried"
 
 	// front → master
 	TypeReady   = "ready" // also worker → master
@@ -131,6 +133,8 @@ type ToFront struct {
 	Ask        int          `json:"ask,omitempty"`
 	Least      int          `json:"least,omitempty"`
 	Answer     *Answer      `json:"answer,omitempty"`
+	Share      [2]int       `json:"share,omitzero"` // of the requests: the first of the second
+	Passed     bool         `json:"passed,omitempty"`
 }
 
 // Answer is what the master says to a question of its front.
@@ -292,6 +296,7 @@ type FromFront struct {
 	Slow    []Slow    `json:"slow,omitempty"`
 
 	Status json.RawMessage `json:"status,omitempty"` // what the front knows: package status has its form
+	Trial  json.RawMessage `json:"trial,omitempty"`  // the answer to tried: package canary has its form
 	Ask    int             `json:"ask,omitempty"`    // the number of a question to the master
 	Words  []string        `json:"words,omitempty"`  // of a command, as the control socket takes it
 	Token  string          `json:"token,omitempty"`  // that its client has given

@@ -70,6 +70,7 @@ class Settings(TypedDict, total=False):
     max_memory_use: int
     max_memory_pressure: int
     recycle_budget: Union[int, str]
+    canary: str
     selfcare_dry_run: Union[str, Sequence[str]]
     limit_request_line: int
     limit_request_fields: int

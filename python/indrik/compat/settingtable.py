@@ -46,6 +46,7 @@ TABLE: Tuple[Tuple[str, str, Tuple[str, ...], str, Any], ...] = (
     ("max_memory_use", "Self-Care", ("--max-memory-use",), "int", 0),
     ("max_memory_pressure", "Self-Care", ("--max-memory-pressure",), "int", 0),
     ("recycle_budget", "Self-Care", ("--recycle-budget",), "text", '1'),
+    ("canary", "Self-Care", ("--canary",), "text", ''),
     ("selfcare_dry_run", "Self-Care", ("--selfcare-dry-run",), "text", []),
     ("limit_request_line", "Security", ("--limit-request-line",), "int", 4094),
     ("limit_request_fields", "Security", ("--limit-request-fields",), "int", 100),
