@@ -1,23 +1,25 @@
 // Command idle measures how much memory of the front an idle connection costs:
-// plain HTTP/1.1, over TLS, and HTTP/2. Each connection makes one request and
-// then stays. Linux only: it reads /proc.
+// HTTP/1.1 and HTTP/2, in the clear and over TLS. Each connection makes one request and
+// then stays. Linux only: it reads /proc. It ends with 1 if a kind takes more than it may.
 //
 //	go run ./bench/idle -indrik bin/indrik -connections 10000
 package main
 
 import (
-	"context"
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // settle is how long the connections are idle before the memory is looked at.
@@ -26,17 +28,23 @@ const settle = 10 * time.Second
 // A kind of connection.
 type kind struct {
 	name string
+	most float64  // KiB that a connection may take
 	args []string // of the server, besides those for TLS
 	tls  bool
 	open func(address string) (net.Conn, error) // with one request made
 }
 
 var kinds = []kind{
-	{"HTTP/1.1", nil, false, func(address string) (net.Conn, error) { return requested(net.Dial("tcp", address)) }},
-	{"HTTP/1.1 over TLS", nil, true, func(address string) (net.Conn, error) {
+	{"HTTP/1.1", 10, nil, false, func(address string) (net.Conn, error) { return requested(net.Dial("tcp", address)) }},
+	{"HTTP/1.1 over TLS", 32, nil, true, func(address string) (net.Conn, error) {
 		return requested(tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true}))
 	}},
-	{"HTTP/2 over TLS", []string{"--http-protocols", "h1,h2"}, true, openHTTP2},
+	{"HTTP/2", 12, []string{"--http-protocols", "h1,h2", "--http2-cleartext", "prior-knowledge"}, false, func(address string) (net.Conn, error) {
+		return openHTTP2(net.Dial("tcp", address))
+	}},
+	{"HTTP/2 over TLS", 40, []string{"--http-protocols", "h1,h2"}, true, func(address string) (net.Conn, error) {
+		return openHTTP2(tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}))
+	}},
 }
 
 func requested(c net.Conn, err error) (net.Conn, error) {
@@ -58,26 +66,43 @@ func requested(c net.Conn, err error) (net.Conn, error) {
 	}
 }
 
-func openHTTP2(address string) (net.Conn, error) {
-	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+// openHTTP2 makes a request by the frames alone: what a client of Go's keeps for a connection
+// would be more than the server does.
+func openHTTP2(c net.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{
-		ForceAttemptHTTP2: true,
-		DialTLSContext:    func(context.Context, string, string) (net.Conn, error) { return c, nil },
-	}
-	req, err := http.NewRequest(http.MethodGet, "https://"+address+"/", nil)
-	if err != nil {
+	var b bytes.Buffer
+	b.WriteString(http2.ClientPreface)
+	f := http2.NewFramer(&b, c)
+	if err := f.WriteSettings(); err != nil {
 		return nil, err
 	}
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
+	var block bytes.Buffer
+	enc := hpack.NewEncoder(&block)
+	for _, h := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "localhost"}, {":path", "/"}, {"user-agent", "idle"}} {
+		if err := enc.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]}); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true}); err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	_, err = io.Copy(io.Discard, resp.Body)
-	return c, err
+	if _, err := c.Write(b.Bytes()); err != nil {
+		return nil, err
+	}
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return nil, err
+		}
+		if data, ok := frame.(*http2.DataFrame); ok && data.StreamEnded() {
+			if string(data.Data()) != "ok\n" {
+				return nil, fmt.Errorf("the answer is %q", data.Data())
+			}
+			return c, nil
+		}
+	}
 }
 
 func main() {
@@ -85,6 +110,7 @@ func main() {
 	n := flag.Int("connections", 10000, "how many")
 	only := flag.String("only", "", "measure those whose name has this in it")
 	flag.Parse()
+	code := 0
 	fmt.Printf("| connection | memory of the front, each of %d |\n|---|---|\n", *n)
 	for _, k := range kinds {
 		if !strings.Contains(k.name, *only) {
@@ -96,7 +122,12 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Printf("| %s | %.1f KiB |\n", k.name, each/1024)
+		if each/1024 > k.most {
+			fmt.Fprintf(os.Stderr, "idle: a connection of %s takes %.1f KiB, and may take %.0f\n", k.name, each/1024, k.most)
+			code = 1
+		}
 	}
+	os.Exit(code)
 }
 
 // measure returns the bytes of memory that each connection costs.

@@ -57,7 +57,10 @@ func (s *server) sweep() {
 				calmed++
 			}
 		case multiplexed:
-			c.h2.Load().check(t, cfg)
+			h := c.h2.Load()
+			if h.check(t, cfg); h.isIdle(t) && !h.isIdle(s.swept) {
+				calmed++
+			}
 		case running:
 			if c.untried.Load() {
 				c.wake()

@@ -41,7 +41,7 @@ type Conn struct {
 	lastStream uint32 // the highest that the client has opened
 	refusing   bool   // streams that are opened from now on are ignored
 	goAwaySent bool
-	resets     [keptResets]uint32
+	resets     []uint32
 	nextReset  int
 
 	settled     bool  // the client's SETTINGS have come
@@ -58,6 +58,7 @@ type Conn struct {
 
 	decoder   *hpack.Decoder
 	head      headReader
+	blockCopy []byte  // what the decoder has got last
 	block     *Stream // whose fields are being read; nil: nobody's
 	blockID   uint32  // the stream that they say; 0: none are being read
 	dependent uint32  // a stream that depends on itself

@@ -290,6 +290,9 @@ func (c *Conn) continuation(f frame, payload []byte, ev *Event) *ConnError {
 	return c.decode(payload, f.has(flagEndHeaders), ev)
 }
 
+// maxBlockCopy is the size up to which memory for a block of fields is used again, in bytes.
+const maxBlockCopy = 1 << 10
+
 // decode decodes more of a block of fields.
 func (c *Conn) decode(block []byte, last bool, ev *Event) *ConnError {
 	if c.decoder == nil {
@@ -300,7 +303,13 @@ func (c *Conn) decode(block []byte, last bool, ev *Event) *ConnError {
 	if c.head.encoded += len(block); c.head.encoded > c.maxEncoded() {
 		return connError(EnhanceYourCalm, "a head of more than %d bytes", c.maxEncoded())
 	}
-	if _, err := c.decoder.Write(block); err != nil {
+	// The decoder goes on referring to what it was given last. That must not be the buffer of
+	// the reader, which others use when the connection is idle.
+	if cap(c.blockCopy) > maxBlockCopy {
+		c.blockCopy = nil
+	}
+	c.blockCopy = append(c.blockCopy[:0], block...)
+	if _, err := c.decoder.Write(c.blockCopy); err != nil {
 		return connError(CompressionError, "fields that cannot be decoded: %s", err)
 	}
 	if !last {

@@ -1,6 +1,9 @@
 package http2
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // A Stream is one request and its response.
 type Stream struct {
@@ -60,18 +63,15 @@ func (c *Conn) ResetStream(s *Stream, code Code) {
 
 func (c *Conn) appendReset(id uint32, code Code) {
 	c.out = binary.BigEndian.AppendUint32(appendFrame(c.out, 4, FrameReset, 0, id), uint32(code))
+	if len(c.resets) < keptResets {
+		c.resets = append(c.resets, id)
+		return
+	}
 	c.resets[c.nextReset] = id
 	c.nextReset = (c.nextReset + 1) % keptResets
 }
 
-func (c *Conn) wasReset(id uint32) bool {
-	for _, r := range c.resets {
-		if r == id {
-			return true
-		}
-	}
-	return false
-}
+func (c *Conn) wasReset(id uint32) bool { return slices.Contains(c.resets, id) }
 
 // Take tells that the owner is done with n bytes of a stream's body, so that the client may
 // send as many more.
