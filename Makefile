@@ -288,9 +288,9 @@ bench-overload: build
 bench-idle: build
 	go run ./bench/idle -indrik bin/indrik
 
-# docs/benchmarks.md of the results that are there.
+# docs/benchmarks.md of the results that are there. Those of HTTP/2 count if they are newer.
 bench-docs:
-	go run ./bench -from bench/results/latest.json -docs docs
+	go run ./bench -from bench/results/latest.json -apart bench/results/http2.json -docs docs
 
 # PATH is the new path of the module here, for which make then finds no program.
 module:

@@ -44,6 +44,15 @@ const docsReading = `
   other clients wait. The table says how many.
 `
 
+// docsApart begins the conditions of what was measured apart.
+const docsApart = `
+### The run of HTTP/2
+
+Others used the machine all the time, most of it at times. So the requests a second are those of whoever got a
+processor: compare the processor time of a request, and rows of one table.
+
+`
+
 // writeDocs writes benchmarks.md and its charts into dir: the results first, as a whole and
 // one by one, then how they came about, and the goals.
 func (r *report) writeDocs(dir string) error {
@@ -56,11 +65,15 @@ func (r *report) writeDocs(dir string) error {
 	r.results(&b)
 	for i := range allWorkloads {
 		w := &allWorkloads[i]
-		r.section(&b, w)
+		source := r.source(w)
+		source.section(&b, w)
+		if source != r {
+			b.WriteString("\nMeasured apart, see [the run of HTTP/2](#the-run-of-http2).\n")
+		}
 		if w.Chart == nil {
 			continue
 		}
-		if drawing := r.svg(w); drawing != "" {
+		if drawing := source.svg(w); drawing != "" {
 			if err := replace(filepath.Join(charts, w.Name+".svg"), []byte(drawing)); err != nil {
 				return err
 			}
@@ -70,6 +83,10 @@ func (r *report) writeDocs(dir string) error {
 	b.WriteString(docsReading)
 	b.WriteString("\n## What it was measured on\n\n")
 	r.conditions(&b)
+	if r.apart != nil {
+		b.WriteString(docsApart)
+		r.apart.conditions(&b)
+	}
 	r.commands(&b)
 	r.goals(&b)
 	return replace(filepath.Join(dir, "benchmarks.md"), []byte(b.String()))
@@ -78,7 +95,7 @@ func (r *report) writeDocs(dir string) error {
 func (r *report) goals(b *strings.Builder) {
 	b.WriteString("\n## Goals\n\n| goal | measured | |\n|---|---|---|\n")
 	for i := range goals {
-		text, result, met, ok := goals[i].judge(r)
+		text, result, met, ok := goals[i].judge(r.source(workloadOf(goals[i].workload)))
 		if !ok {
 			continue
 		}
@@ -109,7 +126,7 @@ none is.
 		for _, kind := range []string{wsgi, asgi} {
 			var ours, anchor *row
 			var others []*row
-			for _, one := range r.rowsOf(w.Name) {
+			for _, one := range r.source(w).rowsOf(w.Name) {
 				switch {
 				case interfaceOf(one.Peer) != kind || one.Rounds == 0 || f.of(one).Median == 0:
 				case !isOurs(one.Peer):

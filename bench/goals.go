@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"indrik/bench/stats"
@@ -59,6 +60,14 @@ var goals = []goal{
 	{"fastapi", "indrik asgi", rate, 1, 0, "*"},
 	{"hello", "indrik sync", cpu, 1, 0, "asgi/uvicorn"},
 	{"hello", "indrik sync", cpu, 1, 0, "uwsgi"},
+	{"http2", "indrik sync", rate, 1, 0, "granian"},
+	{"http2", "indrik asgi", rate, 1, 0, "granian asgi"},
+	{"http2", "indrik asgi", rate, 0.9, 0, "h2corn"},
+	{"http2", "indrik sync", cpu, 1.15, 0, "https/indrik sync"},
+	{"http2", "indrik asgi", cpu, 1.15, 0, "https/indrik asgi"},
+	{"http2-1m", "indrik sync", rate, 1, 0, "*"},
+	{"http2-1m", "indrik asgi", rate, 1, 0, "*"},
+	{"http2-sse", "indrik asgi", p99, 1, 0, "sse/indrik asgi"},
 	{"mixed", "indrik gthread", p999, 0.1, 0, "gunicorn gthread"},
 	{"mixed", "indrik gthread", p999, 1, 0, "*"},
 	{"sleep-512", "indrik gthread", rate, 1, 0, "*"},
@@ -120,12 +129,7 @@ func (g *goal) judge(r *report) (text, result string, met, ok bool) {
 		bound += g.factor * g.figure.of(theirs).Median
 		who = theirs.Peer
 	}
-	title := g.workload
-	for i := range allWorkloads {
-		if allWorkloads[i].Name == g.workload {
-			title = allWorkloads[i].Title
-		}
-	}
+	title := workloadOf(g.workload).Title
 	switch g.theirs {
 	case "":
 		text = fmt.Sprintf("%s, %s: %s %s %g", title, g.ours, g.figure.name, sign, g.plus)
@@ -148,6 +152,12 @@ func (g *goal) judge(r *report) (text, result string, met, ok bool) {
 	}
 	met = have > 0 && (have == bound || g.figure.better(have, bound))
 	return text, result, met, true
+}
+
+// workloadOf returns the workload with a name that is in the table of goals.
+func workloadOf(name string) *workload {
+	i := slices.IndexFunc(allWorkloads, func(w workload) bool { return w.Name == name })
+	return &allWorkloads[i]
 }
 
 func (r *report) theirs(g *goal) *row {

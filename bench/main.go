@@ -62,6 +62,7 @@ type options struct {
 	Results   string
 	Docs      string
 	From      string
+	Apart     string
 	Kinds     string
 	Against   string
 }
@@ -83,6 +84,7 @@ func main() {
 	flag.StringVar(&o.Results, "results", "", "`file` for the results, besides latest.json in -dir")
 	flag.StringVar(&o.Docs, "docs", "", "`directory` for benchmarks.md and its charts")
 	flag.StringVar(&o.From, "from", "", "measure nothing, and take the results of these `files`, separated by commas; of a workload that is in several, the first")
+	flag.StringVar(&o.Apart, "apart", "", "with -from: the results `file` of workloads that were measured apart, for -docs")
 	flag.StringVar(&o.Kinds, "kinds", "", "measure Indrik's kinds of worker, and nothing else, for the table in this `file`")
 	flag.StringVar(&o.Against, "against", "", "compare the processor time of -indrik with that of this older `program`, in -rounds rounds in turn, and measure nothing else")
 	flag.Parse()
@@ -105,6 +107,9 @@ func main() {
 // render makes the docs of results that are there.
 func render(o options) int {
 	r, err := readReports(strings.Split(o.From, ","))
+	if err == nil && o.Apart != "" {
+		r.apart, err = readReports([]string{o.Apart})
+	}
 	if err == nil && o.Results != "" {
 		err = r.save(o.Results)
 	}

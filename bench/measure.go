@@ -159,11 +159,6 @@ func runTLS(ctx context.Context, b *bed) (*run, error) {
 	return runClients(ctx, b, 64, target, func(t load.Target) (func(int) (load.Client, error), func()) { return load.TLS(t), func() {} })
 }
 
-func runHTTP2(ctx context.Context, b *bed) (*run, error) {
-	target := load.Target{Request: []byte("/"), Want: hello}
-	return runClients(ctx, b, 64, target, func(t load.Target) (func(int) (load.Client, error), func()) { return load.HTTP2(t, 8) })
-}
-
 func runWebSocket(ctx context.Context, b *bed) (*run, error) {
 	message := tenKilobytes[:64]
 	target := load.Target{Path: "/", Request: message, Want: message}
@@ -245,7 +240,10 @@ func (m *meter) read() (server, client, busy time.Duration) {
 	m.err = errors.Join(m.err, err)
 	busy, err = proctree.Busy("/proc")
 	m.err = errors.Join(m.err, err)
-	var u syscall.Rusage
-	m.err = errors.Join(m.err, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return table.CPU(m.pid), time.Duration(u.Utime.Nano() + u.Stime.Nano()), busy
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} { // h2load is a child
+		var u syscall.Rusage
+		m.err = errors.Join(m.err, syscall.Getrusage(who, &u))
+		client += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	return table.CPU(m.pid), client, busy
 }

@@ -32,6 +32,9 @@ var requirements = []requirement{
 	{"uvicorn", "0.54.0"},
 	{"hypercorn", "0.18.0"},
 	{"granian", "2.8.7"},
+	{"h2corn", "2.0.0"},
+	{"peregrine-server", "1.2.0"},
+	{"m0serve", "1.16.0"},
 	{"uWSGI", "2.0.31"},
 	{"waitress", "3.0.2"},
 	{"bjoern", "3.2.2"},
@@ -134,6 +137,11 @@ func install(ctx context.Context, o options, packages []requirement) (*environme
 		e.absent["nginx"] = err.Error()
 	} else {
 		e.versions["nginx"] = version
+	}
+	if version, err := h2loadVersion(ctx); err != nil {
+		e.absent[h2loadPackage] = err.Error()
+	} else {
+		e.versions["h2load"] = version
 	}
 	version, err := output(ctx, e.python(), "--version")
 	if err != nil {

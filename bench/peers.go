@@ -120,6 +120,15 @@ var allPeers = []peer{
 		command: granian(wsgi, true),
 	},
 	{Name: "waitress", Needs: "waitress", Interface: wsgi, Can: []ability{overlaps, holds}, command: waitress},
+	{
+		Name: "peregrine", Needs: "peregrine-server", Interface: wsgi, Can: []ability{encrypts, http2, holds, scales},
+		command: peregrine("wsgi", 1),
+	},
+	{
+		Name: "peregrine threads", Needs: "peregrine-server", Interface: wsgi, Can: []ability{overlaps}, Mixed: true,
+		command: peregrine("wsgi", threads),
+	},
+	{Name: "m0serve", Needs: "m0serve", Interface: wsgi, Can: []ability{holds, scales}, command: m0serve("wsgi")},
 	{Name: "bjoern", Needs: "bjoern", Interface: wsgi, Can: []ability{preloads, scales, holds}, command: script("serve_bjoern.py")},
 	{Name: "fastpysgi", Needs: "fastpysgi", Interface: wsgi, Can: []ability{preloads, scales, holds}, command: script("serve_fastpysgi.py")},
 
@@ -137,6 +146,18 @@ var allPeers = []peer{
 		Name: "granian asgi", Needs: "granian", Interface: asgi,
 		Can:     []ability{reloads, encrypts, http2, holds, overlaps, sockets, scales},
 		command: granian(asgi, false),
+	},
+	{
+		Name: "h2corn", Needs: "h2corn", Interface: asgi, Can: []ability{encrypts, http2, holds, overlaps, sockets, scales},
+		command: h2corn,
+	},
+	{
+		Name: "peregrine asgi", Needs: "peregrine-server", Interface: asgi,
+		Can:     []ability{encrypts, http2, holds, overlaps, sockets, scales},
+		command: peregrine("asgi", 1),
+	},
+	{
+		Name: "m0serve asgi", Needs: "m0serve", Interface: asgi, Can: []ability{holds, overlaps, sockets, scales}, command: m0serve("asgi"),
 	},
 	{
 		Name: "hypercorn", Needs: "hypercorn", Interface: asgi,
@@ -264,6 +285,48 @@ func uvicorn(e *environment, s *setup) []string {
 		args = append(args, "--timeout-keep-alive", "75")
 	}
 	return append(args, s.App+":app")
+}
+
+// h2corn takes uvloop if that is there.
+func h2corn(e *environment, s *setup) []string {
+	args := []string{e.bin + "/h2corn", "--bind", s.address(), "--workers", fmt.Sprint(s.Workers), "--no-access-log"}
+	if s.TLS {
+		args = append(args, "--certfile", e.certFile, "--keyfile", e.keyFile)
+	}
+	return append(args, s.App+":app")
+}
+
+// peregrine takes uvloop if that is there.
+func peregrine(protocol string, perWorker int) func(*environment, *setup) []string {
+	return func(e *environment, s *setup) []string {
+		args := []string{
+			e.bin + "/peregrine", "--host", s.host(), "--port", s.port(), "--workers", fmt.Sprint(s.Workers), "--protocol", protocol,
+		}
+		if protocol == "wsgi" {
+			args = append(args, "--wsgi-threads", fmt.Sprint(perWorker))
+		}
+		if s.TLS {
+			args = append(args, "--tls-cert", e.certFile, "--tls-key", e.keyFile)
+		}
+		if s.Idle {
+			args = append(args, "--keep-alive", "75000", "--max-connections", "20000")
+		}
+		return append(args, s.App+":app")
+	}
+}
+
+// m0serve closes a connection after a thousand requests unless it is told not to.
+func m0serve(protocol string) func(*environment, *setup) []string {
+	return func(e *environment, s *setup) []string {
+		args := []string{
+			e.bin + "/m0serve", "--host", s.host(), "--port", s.port(), "--workers", fmt.Sprint(s.Workers), "--protocol", protocol,
+			"--max-keepalive-requests", "0",
+		}
+		if s.Idle {
+			args = append(args, "--idle-timeout", "75")
+		}
+		return append(args, s.App+":app")
+	}
 }
 
 func hypercorn(e *environment, s *setup) []string {

@@ -29,6 +29,16 @@ type report struct {
 	Rows     []row             `json:"rows"`
 	// Incomplete says why not everything was measured.
 	Incomplete string `json:"incomplete,omitempty"`
+
+	apart *report // of workloads that were measured apart, and later; nil: there are none
+}
+
+// source returns the report that has the newest figures of a workload.
+func (r *report) source(w *workload) *report {
+	if w.Apart && r.apart != nil && r.apart.Machine.Date.After(r.Machine.Date) && len(r.apart.rowsOf(w.Name)) > 0 {
+		return r.apart
+	}
+	return r
 }
 
 // row is a server's runs of one workload, summed up.

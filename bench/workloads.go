@@ -39,6 +39,8 @@ type workload struct {
 	// Ends: the app does a part of its work when the server calls close() of the
 	// response.
 	Ends bool
+	// Apart: its figures in docs may be those of a later run of its own.
+	Apart bool
 	// Chart: what its figure in docs shows; "": it has none.
 	Chart chart
 }
@@ -172,9 +174,25 @@ var allWorkloads = []workload{
 		Setup: func(s *setup) { s.TLS = true }, Run: runTLS,
 	},
 	{
-		Name: "http2", Title: "Hello by HTTP/2", WSGI: "hello", ASGI: "hello_asgi", Table: throughput, Needs: []ability{http2},
-		Text:  "64 clients on 8 connections with TLS. The clients take more of the machine than the server does.",
-		Setup: func(s *setup) { s.TLS, s.HTTP2 = true, true }, Run: runHTTP2,
+		Name: "http2", Title: "Hello by HTTP/2", WSGI: "hello", ASGI: "hello_asgi", Table: throughput, Needs: []ability{http2}, Short: true,
+		Text: "16 connections with TLS, 8 streams on each; the clients are those of h2load.", Apart: true,
+		Setup: withHTTP2, Run: (&h2load{connections: 16, streams: 8, path: "/", want: hello}).measure, Chart: chartRate,
+	},
+	{
+		Name: "http2-1m", Title: "1 MB response by HTTP/2", WSGI: "hello", ASGI: "hello_asgi", Table: throughput, Needs: []ability{http2},
+		Text:  "4 connections with TLS, 4 streams on each, with windows of 4 MiB for a stream and 16 for a connection; the clients are those of h2load.",
+		Apart: true,
+		Setup: withHTTP2, Run: (&h2load{connections: 4, streams: 4, path: "/1m", window: 22, want: megabyte}).measure,
+	},
+	{
+		Name: "sse", Title: "Server-sent events by HTTPS", ASGI: "hello_asgi", Table: latency, Needs: []ability{encrypts}, Lengths: 2,
+		Text:  eventsText + "by HTTP/1.1, on 100 connections with TLS. " + eventsTime,
+		Setup: func(s *setup) { s.TLS = true }, Run: runEvents(false), Apart: true,
+	},
+	{
+		Name: "http2-sse", Title: "Server-sent events by HTTP/2", ASGI: "hello_asgi", Table: latency, Needs: []ability{http2}, Lengths: 2,
+		Text:  eventsText + "on one connection with TLS. " + eventsTime,
+		Setup: withHTTP2, Run: runEvents(true), Apart: true,
 	},
 	{
 		Name: "start", Title: "From start to first answer", WSGI: "hello", ASGI: "hello_asgi", Table: starting, Short: true,
@@ -211,6 +229,13 @@ var allWorkloads = []workload{
 		},
 	},
 }
+
+func withHTTP2(s *setup) { s.TLS, s.HTTP2 = true, true }
+
+const (
+	eventsText = "100 streams, each with an event every 50 ms, "
+	eventsTime = "Times are from when the app gives an event to the server until a client has it; requests are events."
+)
 
 // answerOf is what an app answers to a GET of /.
 func answerOf(app string) []byte {

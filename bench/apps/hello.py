@@ -5,6 +5,7 @@ import time
 
 HELLO = b"Hello, World!\n"
 TEN_KILOBYTES = b"0123456789abcdef" * 640
+MEGABYTE = b"0123456789abcdef" * (1 << 16)
 FILE = os.environ.get("BENCH_FILE")
 SLOW_SECONDS = 0.2
 SLEEP_SECONDS = 0.01
@@ -22,6 +23,10 @@ def hello(environ):
 
 def ten_kilobytes(environ):
     return TEN_KILOBYTES
+
+
+def megabyte(environ):
+    return MEGABYTE
 
 
 def echo(environ):
@@ -55,6 +60,7 @@ def pid(environ):
 ROUTES = {
     "/": hello,
     "/10k": ten_kilobytes,
+    "/1m": megabyte,
     "/echo": echo,
     "/slow": slow,
     "/sleep": sleep,

@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import time
 
-from hello import HELLO, LONG_SLEEP_SECONDS, SLEEP_SECONDS, SLOW_SECONDS, TEN_KILOBYTES, burn
+from hello import HELLO, LONG_SLEEP_SECONDS, MEGABYTE, SLEEP_SECONDS, SLOW_SECONDS, TEN_KILOBYTES, burn
+
+EVENT_SECONDS = 0.05
 
 
 async def hello(receive):
@@ -12,6 +15,10 @@ async def hello(receive):
 
 async def ten_kilobytes(receive):
     return TEN_KILOBYTES
+
+
+async def megabyte(receive):
+    return MEGABYTE
 
 
 async def echo(receive):
@@ -50,6 +57,7 @@ async def pid(receive):
 ROUTES = {
     "/": hello,
     "/10k": ten_kilobytes,
+    "/1m": megabyte,
     "/echo": echo,
     "/slow": slow,
     "/sleep": sleep,
@@ -72,6 +80,20 @@ async def websocket(receive, send):
             await send({"type": "websocket.send", "text": message["text"]})
 
 
+async def disconnected(receive):
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def events(receive, send):
+    """Server-sent events, each with the time at which it was sent."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    gone = asyncio.ensure_future(disconnected(receive))
+    while not gone.done():
+        await asyncio.sleep(EVENT_SECONDS)
+        await send({"type": "http.response.body", "body": b"data: %d\n\n" % time.time_ns(), "more_body": True})
+
+
 async def lifespan(receive, send):
     while True:
         message = await receive()
@@ -83,6 +105,9 @@ async def lifespan(receive, send):
 async def app(scope, receive, send):
     if scope["type"] != "http":
         await (websocket if scope["type"] == "websocket" else lifespan)(receive, send)
+        return
+    if scope["path"] == "/events":
+        await events(receive, send)
         return
     body = await ROUTES[scope["path"]](receive)
     await send(

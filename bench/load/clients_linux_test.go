@@ -23,7 +23,6 @@ func secureServer(t *testing.T, answer string) netip.AddrPort {
 		}
 		io.WriteString(w, answer)
 	}))
-	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return netip.MustParseAddrPort(s.Listener.Addr().String())
@@ -49,20 +48,6 @@ func TestTLS(t *testing.T) {
 	wrong := strings.Replace(get, "/ ", "/wrong ", 1)
 	tally = runClients(t, TLS(Target{Server: server, Request: []byte(wrong), Want: []byte("hello")}))
 	if tally.Answers > 0 || tally.Errors[Wrong] == 0 || tally.Starved != 4 {
-		t.Errorf("%+v", tally)
-	}
-}
-
-func TestHTTP2(t *testing.T) {
-	server := secureServer(t, "hello")
-	newClient, end := HTTP2(Target{Server: server, Request: []byte("/"), Want: []byte("hello")}, 2)
-	defer end()
-	if tally := runClients(t, newClient); len(tally.Latencies) == 0 || tally.Failed() > 0 {
-		t.Errorf("%+v", tally)
-	}
-	newClient, end = HTTP2(Target{Server: server, Request: []byte("/wrong"), Want: []byte("hello")}, 2)
-	defer end()
-	if tally := runClients(t, newClient); tally.Answers > 0 || tally.Errors[Wrong] == 0 {
 		t.Errorf("%+v", tally)
 	}
 }

@@ -8,7 +8,7 @@
 // requests are due at fixed times, however slow the server is.
 //
 // RunClients does the same with clients that are Go code in goroutines, for
-// TLS, HTTP/2 and WebSocket.
+// TLS and WebSocket.
 //
 // Nothing is tried twice: a request that was sent, or could not be, and got no
 // right answer is an error and is counted by kind.

@@ -3,7 +3,6 @@ package load
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -20,8 +19,8 @@ import (
 type Target struct {
 	Server netip.AddrPort
 	Source int // as in Plan
-	// Request and Want are as in Group. For HTTP2 the request is a path, for
-	// WebSocket a message, which the server sends back.
+	// Request and Want are as in Group. For WebSocket they are a message, which the server
+	// sends back.
 	Request, Want []byte
 	// Path of a WebSocket.
 	Path string
@@ -114,60 +113,6 @@ func problem(err error) error {
 		return &RequestError{TimedOut, err.Error()}
 	}
 	return &RequestError{Lost, err.Error()}
-}
-
-// HTTP2 returns what makes clients that share connections: that of client n is
-// n modulo connections. The returned function closes them.
-func HTTP2(t Target, connections int) (newClient func(int) (Client, error), closeAll func()) {
-	shared := make([]*http.Transport, connections)
-	for i := range shared {
-		shared[i] = &http.Transport{
-			ForceAttemptHTTP2: true, MaxConnsPerHost: 1, DisableCompression: true, TLSClientConfig: anyCertificate("h2"),
-			DialContext: func(context.Context, string, string) (net.Conn, error) {
-				return t.dial(i)
-			},
-		}
-	}
-	newClient = func(number int) (Client, error) {
-		return &http2Client{t: &t, transport: shared[number%connections], url: "https://" + t.Server.String() + string(t.Request)}, nil
-	}
-	return newClient, func() {
-		for _, one := range shared {
-			one.CloseIdleConnections()
-		}
-	}
-}
-
-type http2Client struct {
-	t         *Target
-	transport *http.Transport
-	url       string
-}
-
-func (c *http2Client) Close() {}
-
-func (c *http2Client) Do(timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, nil)
-	if err != nil {
-		return err
-	}
-	answer, err := c.transport.RoundTrip(r)
-	if err != nil {
-		return problem(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	switch {
-	case err != nil:
-		return &RequestError{Truncated, err.Error()}
-	case answer.ProtoMajor != 2:
-		return &RequestError{Malformed, "the answer came by " + answer.Proto}
-	case answer.StatusCode != http.StatusOK || !bytes.Equal(body, c.t.Want):
-		return &RequestError{Wrong, fmt.Sprintf("status %d, body of %d bytes: %.80q", answer.StatusCode, len(body), body)}
-	}
-	return nil
 }
 
 // WebSocket returns what makes clients that have messages echoed (RFC 6455).

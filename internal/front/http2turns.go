@@ -11,8 +11,9 @@ import (
 // This file is the transport of the outboxes of streams: flow control, and whose turn it is
 // when a client does not take all that there is for it (RFC 9218).
 
-// turnSize is how many bytes a stream sends in its turn.
-const turnSize = 32 << 10
+// turnSize is how many bytes a stream sends in its turn: with the headers of their frames they
+// fill two TLS records.
+const turnSize = 32<<10 - 2*9
 
 var (
 	errStreamOver = errors.New("the stream is over")

@@ -23,6 +23,32 @@ type tlsSocket struct {
 	async bool
 	// +checklocks:mu
 	pending []byte // encrypted, and not yet with the kernel
+	// +checklocks:mu
+	records *[]byte // encrypted, and to be written together; nil: each is written by itself
+}
+
+// gatherSize is how many bytes of records are written together.
+const gatherSize = 64 << 10
+
+var recordBuffers = sync.Pool{New: func() any { b := make([]byte, 0, gatherSize+tlsPiece+1<<10); return &b }}
+
+// gather has records written together until [tlsSocket.writeGathered].
+func (t *tlsSocket) gather() {
+	t.mu.Lock()
+	t.records = recordBuffers.Get().(*[]byte)
+	t.mu.Unlock()
+}
+
+// writeGathered writes the records that were gathered.
+func (t *tlsSocket) writeGathered() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.records
+	t.records = nil
+	err := t.writeLocked(*b)
+	*b = (*b)[:0]
+	recordBuffers.Put(b)
+	return err
 }
 
 func (t *tlsSocket) setAsync() {
@@ -37,6 +63,20 @@ func (t *tlsSocket) Write(p []byte) (int, error) {
 	if !t.async {
 		return t.Conn.Write(p)
 	}
+	if b := t.records; b != nil {
+		if *b = append(*b, p...); len(*b) < gatherSize {
+			return len(p), nil
+		}
+		err := t.writeLocked(*b)
+		*b = (*b)[:0]
+		return len(p), err
+	}
+	return len(p), t.writeLocked(p)
+}
+
+// writeLocked writes p as far as the kernel takes it. The rest is pending.
+// +checklocks:t.mu
+func (t *tlsSocket) writeLocked(p []byte) error {
 	rest := p
 	if len(t.pending) == 0 {
 		var err error
@@ -51,15 +91,15 @@ func (t *tlsSocket) Write(p []byte) (int, error) {
 			return true
 		})
 		if werr != nil {
-			return 0, werr
+			return werr
 		}
 		if err != nil && !errors.Is(err, unix.EAGAIN) {
-			return 0, err
+			return err
 		}
 	}
 	t.pending = append(t.pending, rest...)
 	t.c.hold(len(rest))
-	return len(p), nil
+	return nil
 }
 
 // takePending returns what is pending, which the caller has to send.
@@ -72,8 +112,7 @@ func (t *tlsSocket) takePending() []byte {
 	return pending
 }
 
-// tlsPiece is how much is encrypted at a time while the client has to be waited for: one
-// TLS record.
+// tlsPiece is how much a TLS record has at most.
 const tlsPiece = 16 << 10
 
 // tlsTry is how much is encrypted before a check whether the client has to be waited
@@ -89,13 +128,23 @@ type tlsTransport struct {
 // Try implements [outbox.Transport].
 func (t *tlsTransport) Try(p []byte) ([]byte, error) {
 	for len(p) > 0 && !t.Pending() {
-		n, err := t.tls.Write(p[:min(len(p), tlsTry)])
+		n, err := t.encrypt(p[:min(len(p), tlsTry)])
 		if err != nil {
 			return nil, err
 		}
 		p = p[n:]
 	}
 	return p, nil
+}
+
+// encrypt encrypts all of p, and writes what the kernel takes.
+func (t *tlsTransport) encrypt(p []byte) (n int, err error) {
+	if len(p) <= tlsPiece {
+		return t.tls.Write(p)
+	}
+	t.sock.gather()
+	n, err = t.tls.Write(p)
+	return n, errors.Join(err, t.sock.writeGathered())
 }
 
 // Pending implements [outbox.Transport].
@@ -117,7 +166,7 @@ func (t *tlsTransport) Send(p []byte) error {
 		if len(p) == 0 {
 			return nil
 		}
-		n, err := t.tls.Write(p[:min(len(p), tlsPiece)])
+		n, err := t.encrypt(p[:min(len(p), gatherSize)])
 		if err != nil {
 			return err
 		}
