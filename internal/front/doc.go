@@ -13,8 +13,9 @@
 //	                  conn.go, conninfo.go; deadlines.go ends what takes too long;
 //	                  keepalive.go, drain.go, handover.go, linger.go: how they end
 //	HTTP/1            http1serve.go, connread.go, bodyreader.go read; http1sink.go writes
-//	HTTP/2            http2.go, http2conn.go; http2filter.go, http2flood.go and http2fields.go
-//	                  check what net/http is to read; http2stream.go, http2upload.go
+//	HTTP/2            http2conn.go reads; http2stream.go is a request and the sink of its
+//	                  response, http2upload.go its body; http2turns.go says whose turn it
+//	                  is, http2flush.go sends; http2flood.go, http2reuse.go, http2websocket.go
 //	a request         exchange.go; environ.go, scope.go, forwardedfor.go, variables.go: what
 //	                  the app sees of it; requestid.go, timing.go, trace.go; message.go: what a worker gets
 //	a body            body.go; spool.go keeps it; bodystream.go streams it; uploadrate.go,
@@ -45,10 +46,12 @@
 //
 //	dispatch.Queue's --> webSocket.mu --> outbox.Outbox's --> conn.mu
 //	                                                      --> tlsSocket.mu
+//	                     outbox.Outbox's of a stream --> http2Conn.mu --> that of the connection
+//	                     upload.bodyMu --> http2Conn.mu
 //	                                  --> accessFile.mu
 //	                                  --> the send queue's of package dispatch
 //	                     bodyStream.mu --> the send queue's of package dispatch
-//	server.mu, floodLimits.mu, unread.mu, complaint.mu, collector.mu
+//	server.mu, unread.mu, complaint.mu, collector.mu
 //
 // A lock on the left is taken before one on the right; those in the last line are taken
 // alone. A function whose name ends in Locked is called with the mutex of its receiver held,
