@@ -31,7 +31,7 @@ var layers = map[string][]string{
 	},
 	"internal/front": {
 		"internal/appmetrics",
-		"internal/accesslog", "internal/account", "internal/admin", "internal/canary", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/http2", "internal/listen", "internal/liveview", "internal/metrics", "internal/oslayer", "internal/otlpmetrics", "internal/outbox",
+		"internal/accesslog", "internal/account", "internal/admin", "internal/canary", "internal/capacity", "internal/dispatch", "internal/errlog", "internal/gateway", "internal/http1", "internal/http2", "internal/listen", "internal/liveview", "internal/metrics", "internal/oslayer", "internal/otlpmetrics", "internal/outbox", "internal/pools",
 		"internal/sinks", "internal/proxyproto", "internal/redact", "internal/status", "internal/syslog", "internal/tlsconf", "internal/tracing", "internal/version", "internal/websocket", "internal/wire",
 	},
 	"internal/admin":     {},
@@ -54,6 +54,7 @@ var layers = map[string][]string{
 	"internal/codewatch":        {},
 	"internal/notify":           {},
 	"internal/pidfile":          {"internal/pathwalk"},
+	"internal/pools":            {"internal/status", "internal/wire"},
 	"internal/listen":           {"internal/pathwalk"},
 	"internal/oslayer":          {},
 	"internal/outbox":           {"internal/account"},

@@ -117,6 +117,7 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 		if err := s.queue.AddGeneration(m.Generation, cfg, files[0], files[1]); err != nil {
 			return err
 		}
+		s.pools.AddGeneration(m.Generation, m.Config.Pools, m.Config.StashLimit)
 		if s.current.Load() == nil {
 			s.setConfig(cfg)
 		}
@@ -132,15 +133,25 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 			return err
 		}
 	case wire.TypeWorker:
-		return s.queue.AddWorker(m, files)
+		return s.addWorker(m, files)
 	case wire.TypeActivate:
 		if cfg, ok := s.queue.Activate(m.Age, m.Pid, m.Kind).(*config); ok {
 			s.setConfig(cfg)
 		}
+		s.pools.Serves(m.Age)
 	case wire.TypeRetire:
 		s.queue.Retire(m.Age)
 	case wire.TypeGone:
 		s.queue.Gone(m.Age)
+		s.pools.CallerGone(m.Age, false)
+	case wire.TypePoolWorker:
+		return s.pools.AddWorker(m, files)
+	case wire.TypePoolActivate:
+		s.pools.Activate(m.Age, m.Pid)
+	case wire.TypePoolRetire:
+		s.pools.Retire(m.Age)
+	case wire.TypePoolGone:
+		s.pools.WorkerGone(m.Age, m.Report)
 	case wire.TypeDepart:
 		s.depart()
 	case wire.TypeDrain:
@@ -181,6 +192,25 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 		return fmt.Errorf("control message %q is unknown", m.Type)
 	}
 	return nil
+}
+
+// addWorker makes a worker known to the queue, and to the pools that it may call.
+func (s *server) addWorker(m wire.ToFront, files []*os.File) error {
+	if !m.Calls {
+		return s.queue.AddWorker(m, files)
+	}
+	if len(files) < 2 {
+		return incomplete(m, files)
+	}
+	if err := s.pools.AddCaller(m.Age, m.Generation, files[1]); err != nil {
+		wire.CloseAll(append(files[:1:1], files[2:]...))
+		return err
+	}
+	err := s.queue.AddWorker(m, append(files[:1:1], files[2:]...))
+	if err != nil {
+		s.pools.CallerGone(m.Age, false)
+	}
+	return err
 }
 
 // setLogs changes the destinations of the logs.

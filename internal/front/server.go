@@ -16,6 +16,7 @@ import (
 	"indrik/internal/errlog"
 	"indrik/internal/metrics"
 	"indrik/internal/otlpmetrics"
+	"indrik/internal/pools"
 	"indrik/internal/sinks"
 	"indrik/internal/tracing"
 	"indrik/internal/wire"
@@ -31,6 +32,7 @@ type server struct {
 	sendMaster func(wire.FromFront) // to the master
 	empty      chan struct{}        // gets a value when a drain has ended
 	queue      *dispatch.Queue
+	pools      *pools.Set
 	sinks      *sinks.Sinks
 	accessLog  accessLog
 	admin      adminAddress
@@ -97,6 +99,7 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	}
 	s.accessLog.sinks, s.accessLog.file.log = s.sinks, log
 	s.queue = dispatch.NewQueue(host{log, send}, number)
+	s.pools = pools.NewSet(host{log, send}, number)
 	s.capacity = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)
 	s.questions = newQuestions(send)

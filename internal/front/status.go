@@ -12,6 +12,9 @@ import (
 func (s *server) status() status.Front {
 	f := status.Front{PID: os.Getpid(), Connections: s.connections()}
 	f.Queue, f.Loads, f.Unlisted = s.queue.Status(time.Now())
+	if f.Pools = s.pools.Status(); len(f.Pools) > 0 {
+		f.Stash = s.pools.Stash()
+	}
 	return f
 }
 

@@ -36,7 +36,8 @@ func (m *Master) balanceGeneration(g *generation, target int) {
 	for _, age := range end {
 		m.pool.retire(m.pool.workers[age])
 	}
-	if start <= 0 || g.isLost() || !g.taken {
+	m.balancePools(g)
+	if start <= 0 || g.hasNoSpawner() || !g.taken {
 		return
 	}
 	if m.pool.respawn.wait(m.now()) > 0 {
@@ -140,4 +141,7 @@ func (m *Master) bootWorker(o occurrence) {
 func (m *Master) workerForgotten(g *generation) {
 	m.countWorkers()
 	m.releaseUnused(g)
+	if m.state == paused {
+		m.balancePools(g) // they stay as long as somebody calls them
+	}
 }

@@ -140,7 +140,7 @@ func (b bootFlow) listening() {
 	if m.pool.target != m.pool.told { // TTIN and TTOU came meanwhile
 		m.tellTarget(b.c.gen, m.pool.target, m.logHook("nworkers_changed"))
 	}
-	m.hook(b.c.gen, "when_ready", b.next(b.fork))
+	m.hook(b.c.gen, "when_ready", b.next(func() { m.preparePools(b.c, b.fork) }))
 }
 
 // fork starts the front, and the workers of what serves from now on.
@@ -165,7 +165,7 @@ func (m *Master) endBoot() {
 	if m.state != booting {
 		return
 	}
-	if m.pool.countServing() >= m.pool.target {
+	if m.pool.countServing() >= m.pool.target && m.poolWorkers.areReady(m.gen) {
 		bootFlow{m: m}.ready()
 	}
 }

@@ -25,10 +25,13 @@ type candidate struct {
 	sizing    string // why it has as many workers as it has, if they were not told
 	wrong     error  // what is wrong with the settings, when they are only looked at
 	hooks     map[string]bool
-	python    string        // the interpreter, for people
-	file      string        // the config file that was read, for people
-	modules   []string      // of Gunicorn's, for which the config file was given ours
-	begun     time.Time     // when it was begun
+	python    string    // the interpreter, for people
+	file      string    // the config file that was read, for people
+	modules   []string  // of Gunicorn's, for which the config file was given ours
+	begun     time.Time // when it was begun
+
+	evaluation wire.ToSpawner // how its config file is evaluated by the spawner of its pools
+
 	certs     *certificates // nil without TLS
 	gen       *generation
 	listeners []*listen.Listener // from when they are bound until it takes over
@@ -129,15 +132,18 @@ func (c *candidate) fork() {
 			return // c has failed
 		}
 	}
+	if c.m.balancePools(c.gen); c.over {
+		return
+	}
 	c.workerReady() // there may be none to wait for
 }
 
-// workerReady is called when one more worker of c is ready.
+// workerReady is called when one more worker of c, or of its pools, is ready.
 func (c *candidate) workerReady() {
 	if c.over || !c.forked {
 		return
 	}
-	if c.m.pool.countReady(c.gen) >= c.target {
+	if c.m.pool.countReady(c.gen) >= c.target && c.m.poolWorkers.areReady(c.gen) {
 		c.flow.ready()
 	}
 }
@@ -170,6 +176,11 @@ func (c *candidate) discard() {
 				m.pool.quit(w)
 			}
 		}
+		for _, w := range m.poolWorkers.byAge() {
+			if w.gen == c.gen {
+				m.poolWorkers.quit(w)
+			}
+		}
 		m.logging.letGo(c.gen.logger)
 		m.releaseUnused(c.gen)
 	}
@@ -177,6 +188,10 @@ func (c *candidate) discard() {
 	if !c.reused && c.sp != nil && (c.trial == nil || !m.pool.uses(c.gen)) {
 		c.sp.dismiss()
 		m.spawners.killLater(c.sp)
+	}
+	if c.gen != nil && c.gen.pools != nil {
+		c.gen.pools.sp.dismiss()
+		m.spawners.killLater(c.gen.pools.sp)
 	}
 	m.dismissUnused()
 }

@@ -107,7 +107,7 @@ func (m *Master) isFrom(w *worker, sender int) bool {
 // isKnown reports whether pid is that of a known process of this server. A worker whose pid
 // nobody has named yet is another process.
 func (m *Master) isKnown(pid int) bool {
-	return m.front.is(pid) || m.upgrader.isSuccessor(pid) || pid == os.Getpid() || m.spawners.byPid[pid] != nil || m.logging.loggers[pid] || m.pool.withPid(pid) != nil
+	return m.front.is(pid) || m.upgrader.isSuccessor(pid) || pid == os.Getpid() || m.spawners.byPid[pid] != nil || m.logging.loggers[pid] || m.pool.withPid(pid) != nil || m.poolWorkers.withPid(pid) != nil
 }
 
 // workerBroke is called when nothing more is heard from w.

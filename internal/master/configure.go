@@ -33,10 +33,12 @@ func (c *candidate) configure() {
 		}
 		python = ""
 	}
-	m.spawners.call(c.sp, wire.ToSpawner{
+	c.evaluation = wire.ToSpawner{
 		Type: wire.TypeConfigure, Generation: m.spawners.lastGen + 1, ConfigFile: python, Chdir: m.opts.Dir, Program: m.opts.Program,
-		Kind: settings.EarlyKind(file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args),
-	}, nil, func(r wire.FromSpawner) {
+	}
+	evaluate := c.evaluation
+	evaluate.Kind = settings.EarlyKind(file, m.opts.Vars, m.opts.CmdArgs, m.opts.Args)
+	m.spawners.call(c.sp, evaluate, nil, func(r wire.FromSpawner) {
 		if c.over {
 			return
 		}

@@ -30,6 +30,8 @@ func (m *Master) reap() {
 			m.successorDied(status)
 		case m.pool.withPid(pid) != nil:
 			m.workerDied(m.pool.withPid(pid), deathOf(status))
+		case m.poolWorkers.withPid(pid) != nil:
+			m.poolWorkerDied(m.poolWorkers.withPid(pid), deathOf(status))
 		default:
 			m.log.Debugf("Reaped unknown child process (pid:%d, status:%d)", pid, status)
 		}
@@ -250,13 +252,18 @@ func (m *Master) spawnerEnded(sp *spawner, status syscall.WaitStatus) {
 func (m *Master) loseSpawner(o occurrence) {
 	sp := o.spawner
 	m.log.Errorf("Spawner (pid:%d) %s", sp.proc.Pid(), describe(o.status))
-	if m.candidate != nil && m.candidate.sp == sp {
+	if g := m.candidateGeneration(); m.candidate != nil && (m.candidate.sp == sp || g != nil && g.pools != nil && g.pools.sp == sp) {
 		m.candidate.fail(&failure{text: "the spawner " + describe(o.status), code: sp.exitCode()})
 		m.collectOrphans(sp)
 	}
-	if m.gen != nil && m.gen.sp == sp {
+	switch {
+	case m.gen == nil:
+	case m.gen.sp == sp:
 		m.collectOrphans(sp)
 		m.on(generationLost, occurrence{why: "The spawner died."})
+	case m.gen.pools != nil && m.gen.pools.sp == sp:
+		m.collectPoolOrphans(sp)
+		m.on(generationLost, occurrence{why: "The spawner of the pools died."})
 	}
 }
 
@@ -266,6 +273,15 @@ func (m *Master) collectOrphans(sp *spawner) {
 	for _, w := range m.pool.byAge() {
 		if w.gen.sp == sp && w.proc != nil && errors.Is(w.proc.Signal(0), os.ErrProcessDone) {
 			m.workerDied(w, death{})
+		}
+	}
+}
+
+// collectPoolOrphans is collectOrphans for the workers of pools.
+func (m *Master) collectPoolOrphans(sp *spawner) {
+	for _, w := range m.poolWorkers.byAge() {
+		if w.gen.pools.sp == sp && w.proc != nil && errors.Is(w.proc.Signal(0), os.ErrProcessDone) {
+			m.poolWorkerDied(w, death{})
 		}
 	}
 }

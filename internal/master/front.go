@@ -69,6 +69,14 @@ func (m *Master) fromFront(f *frontProcess, msg wire.FromFront) {
 		if !m.deaths.tell(msg) && w != nil {
 			w.lost = &msg // it has seen the end of w before the spawner has told of it
 		}
+	case wire.TypePoolTimeout:
+		if w := m.poolWorkers.workers[msg.Age]; w != nil {
+			m.poolTimedOut(w)
+		}
+	case wire.TypePoolBroken:
+		if w := m.poolWorkers.workers[msg.Age]; w != nil && !w.killed {
+			m.endPoolWorker(w, msg.Reason)
+		}
 	case wire.TypeStatus:
 		m.statusForFront(f, msg)
 	case wire.TypeCommand:
@@ -161,6 +169,19 @@ func (m *Master) replaceFront() {
 			m.pool.tellActive(w)
 		}
 	}
+	for _, w := range m.poolWorkers.byAge() {
+		if w.leaving {
+			continue // its calls ended with the front before, and it ends
+		}
+		if !told[w.gen] {
+			told[w.gen] = true
+			m.sendGeneration(w.gen)
+		}
+		m.announcePoolWorker(w)
+		if w.ready {
+			m.poolWorkers.tellActive(w)
+		}
+	}
 	for _, g := range []*generation{m.gen, m.candidateGeneration()} {
 		if g != nil && !told[g] && g.announced {
 			m.sendGeneration(g)
@@ -235,5 +256,6 @@ func (m *Master) reopenLogs() {
 	}
 	m.spawners.reopenLogs()
 	m.pool.reopenLogs()
+	m.poolWorkers.reopenLogs()
 	m.logging.reopenLogger()
 }

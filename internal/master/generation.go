@@ -30,6 +30,8 @@ type generation struct {
 	kind         *wire.Kind // of its app, as the first worker found it; nil until then
 	broken       bool       // the front cannot use its queue
 
+	pools *generationPools // nil: there are none
+
 	// protocols has the addresses, as listeners call them, where another protocol than HTTP
 	// is spoken.
 	protocols map[string]string
@@ -84,8 +86,12 @@ func (m *Master) candidateGeneration() *generation {
 	return m.candidate.gen
 }
 
-// isLost reports whether g can have no more workers: its spawner died, or its queue is broken.
-func (g *generation) isLost() bool { return g.sp.dead || g.broken }
+// isLost reports whether g can have no more workers, or no more workers of pools: a spawner died, or
+// its queue is broken.
+func (g *generation) isLost() bool { return g.hasNoSpawner() || g.pools != nil && g.pools.sp.dead }
+
+// hasNoSpawner reports whether g can have no more workers that run the app.
+func (g *generation) hasNoSpawner() bool { return g.sp.dead || g.broken }
 
 // closeQueue closes both ends of the queue.
 func (g *generation) closeQueue() { wire.CloseAll([]*os.File{g.queueFront, g.queueWorker}) }
@@ -97,6 +103,15 @@ func (m *Master) releaseUnused(g *generation) {
 		return
 	}
 	if m.pool.uses(g) {
+		return
+	}
+	// Nobody calls its pools any more.
+	for _, w := range m.poolWorkers.byAge() {
+		if w.gen == g {
+			m.poolWorkers.retire(w)
+		}
+	}
+	if m.poolWorkers.uses(g) {
 		return
 	}
 	g.closeQueue()

@@ -32,14 +32,21 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 	case wire.TypeBusy:
 		m.spawners.beginHook(sp)
 	case wire.TypeSignalled:
-		m.spawnerSignalled(sp, syscall.Signal(msg.Signal))
+		if sp.ofPools {
+			m.poolSpawnerSignalled(sp, syscall.Signal(msg.Signal))
+		} else {
+			m.spawnerSignalled(sp, syscall.Signal(msg.Signal))
+		}
 	case wire.TypeIdle:
 		sp.hooks--
 	case wire.TypeFiles:
 		m.imported(nil, msg.Files, msg.Since)
 	case wire.TypeExited:
-		if w := m.pool.workers[msg.Age]; w != nil {
-			m.workerDied(w, death{code: msg.Code, signal: syscall.Signal(msg.Signal), peak: msg.Peak})
+		d := death{code: msg.Code, signal: syscall.Signal(msg.Signal), peak: msg.Peak}
+		if w := m.poolWorkers.workers[msg.Age]; sp.ofPools && w != nil && w.gen.pools.sp == sp {
+			m.poolWorkerDied(w, d)
+		} else if w := m.pool.workers[msg.Age]; !sp.ofPools && w != nil {
+			m.workerDied(w, d)
 		}
 	}
 }
@@ -77,14 +84,26 @@ func (m *Master) logHook(name string) func(*failure) {
 // dismissUnused ends the spawners that nothing refers to.
 func (m *Master) dismissUnused() {
 	used := map[*spawner]bool{}
+	use := func(g *generation) {
+		used[g.sp] = true
+		if g.pools != nil {
+			used[g.pools.sp] = true
+		}
+	}
 	if m.gen != nil {
-		used[m.gen.sp] = true
+		use(m.gen)
 	}
 	if m.candidate != nil {
 		used[m.candidate.sp] = true
 	}
+	if g := m.candidateGeneration(); g != nil {
+		use(g)
+	}
 	for _, w := range m.pool.workers {
-		used[w.gen.sp] = true
+		use(w.gen)
+	}
+	for _, w := range m.poolWorkers.workers {
+		use(w.gen)
 	}
 	for _, sp := range m.spawners.byPid {
 		if used[sp] || sp.lingers || sp.dead || sp.leaving {

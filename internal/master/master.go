@@ -47,6 +47,8 @@ type Master struct {
 	admin    adminSocket   // where the front answers those who watch the server
 	metrics  appMetrics    // of the app, in files
 	ending   ending        // how, and how far, the server ends
+
+	poolWorkers poolWorkers // the workers of pools
 }
 
 // Run is the whole life of a master process; it returns the exit code.
@@ -68,6 +70,7 @@ func newMaster(o Options, sys *system) *Master {
 	m := &Master{base: b, opts: o}
 	m.front = frontLink{base: b}
 	m.pool = pool{base: b, front: &m.front, forgotten: m.workerForgotten, workers: map[int]*worker{}, told: -1}
+	m.poolWorkers = poolWorkers{base: b, front: &m.front, forgotten: m.poolWorkerForgotten, workers: map[int]*poolWorker{}}
 	m.spawners = spawners{base: b, opts: &m.opts, byPid: map[int]*spawner{}}
 	m.recycler = recycler{base: b, count: map[recycle.Reason]int{}, dry: map[recycle.Reason]int{}}
 	m.upgrader = upgrader{base: b}

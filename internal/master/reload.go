@@ -101,7 +101,7 @@ func (r reloadFlow) runHook() {
 		case f != nil:
 			r.c.fail(f)
 		default:
-			r.announce()
+			r.m.preparePools(r.c, r.announce)
 		}
 	})
 }

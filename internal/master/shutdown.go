@@ -192,6 +192,9 @@ func (m *Master) endProcesses(end func(*worker), grace time.Duration) {
 			end(w)
 		}
 	}
+	if m.ending.patient {
+		grace = max(grace, m.poolGrace())
+	}
 	m.front.send(wire.ToFront{Type: wire.TypeQuit})
 	m.after(grace, m.killRest)
 	m.exitIfDone()
@@ -209,8 +212,14 @@ func (m *Master) killRest() {
 			m.pool.forget(w) // it was never forked
 		}
 	}
+	for _, w := range m.poolWorkers.byAge() {
+		m.poolWorkers.kill(w)
+		if w.pid == 0 && w.gen.pools.sp.dead {
+			m.poolWorkers.forget(w, "")
+		}
+	}
 	m.front.kill()
-	if len(m.pool.workers) > 0 {
+	if len(m.pool.workers)+len(m.poolWorkers.workers) > 0 {
 		m.after(quitGrace, m.killSpawners)
 		return
 	}
@@ -234,6 +243,9 @@ func (m *Master) killSpawners() {
 	for _, w := range m.pool.workers {
 		w.gen.sp.proc.Signal(syscall.SIGKILL)
 	}
+	for _, w := range m.poolWorkers.workers {
+		w.gen.pools.sp.proc.Signal(syscall.SIGKILL)
+	}
 	m.killRest()
 }
 
@@ -241,6 +253,9 @@ func (m *Master) killSpawners() {
 // the workers come the hook on_exit and the spawners, after those the master.
 func (m *Master) exitIfDone() {
 	if m.state != quitting || m.ending.over || len(m.pool.workers) > 0 || m.stacks.pending > 0 {
+		return
+	}
+	if m.endPools(); len(m.poolWorkers.workers) > 0 {
 		return
 	}
 	for _, sp := range m.spawners.byPid {
@@ -279,6 +294,25 @@ func (m *Master) sayEnd() bool {
 	}
 	e.said = true
 	return !m.logging.end(m.exitIfDone)
+}
+
+// endPools ends the workers of pools, once there is no other that could call them.
+func (m *Master) endPools() {
+	for _, w := range m.poolWorkers.byAge() {
+		if m.ending.patient && w.ready {
+			m.poolWorkers.retire(w)
+		} else {
+			m.poolWorkers.quit(w)
+		}
+	}
+}
+
+// poolGrace is for how long the calls of workers of pools may run at the end of the server.
+func (m *Master) poolGrace() (d time.Duration) {
+	for _, w := range m.poolWorkers.workers {
+		d = max(d, time.Duration(w.pool.cfg.GracefulTimeout)*time.Second)
+	}
+	return d
 }
 
 // runOnExit runs on_exit in the spawner of the serving generation, and ends it.

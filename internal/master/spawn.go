@@ -35,11 +35,14 @@ func (m *Master) announce(w *worker) {
 	done := func(fail *failure) { m.workerTaken(w, f, fail) }
 	slots, first := w.slotFiles, 0
 	files := []*os.File{w.board}
+	if w.calls != nil {
+		files = append(files, w.calls)
+	}
 	for {
 		n := min(len(slots), wire.MaxDescriptors-len(files))
 		w.untaken++
 		m.front.call(wire.ToFront{
-			Type: wire.TypeWorker, Generation: w.gen.number, Age: w.age, First: first, Kind: w.kind,
+			Type: wire.TypeWorker, Generation: w.gen.number, Age: w.age, First: first, Kind: w.kind, Calls: w.calls != nil && first == 0,
 		}, done, append(files, slots[:n]...)...)
 		slots, first, files = slots[n:], first+n, nil
 		if len(slots) == 0 {
@@ -71,11 +74,11 @@ func (m *Master) workerTaken(w *worker, f *frontProcess, fail *failure) {
 // fork asks the spawner to fork w.
 func (m *Master) fork(w *worker) {
 	w.asked = true
-	end, slots := w.end, w.theirs
-	w.end, w.theirs = nil, nil
-	defer wire.CloseAll(append(slots, end))
+	end, calls, slots := w.end, w.callsEnd, w.theirs
+	w.end, w.callsEnd, w.theirs = nil, nil, nil
+	defer wire.CloseAll(append(slots, end, calls))
 	g := w.gen
-	const most = wire.MaxDescriptors - 3
+	const most = wire.MaxDescriptors - 4
 	for len(slots) > most {
 		err := m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Age: w.age}, slots[:most]...)
 		if err != nil {
@@ -85,9 +88,13 @@ func (m *Master) fork(w *worker) {
 		}
 		slots = slots[most:]
 	}
-	files := append([]*os.File{w.board, w.dump, end}, slots...)
+	files := []*os.File{w.board, w.dump, end}
+	if calls != nil {
+		files = append(files, calls)
+	}
+	files = append(files, slots...)
 	m.spawners.call(g.sp, wire.ToSpawner{
-		Type: wire.TypeSpawn, Generation: g.number, Age: w.age, Server: m.server(g.cfg),
+		Type: wire.TypeSpawn, Generation: g.number, Age: w.age, Server: m.server(g.cfg), Calls: calls != nil,
 	}, files, func(r wire.FromSpawner) { m.spawnAnswered(w, r) })
 }
 

@@ -42,6 +42,7 @@ type spawner struct {
 	code    int  // what it exited with, if it was Python
 	leaving bool // it was told to end
 	lingers bool // it serves no generation, but hooks left something running in it
+	ofPools bool // it forks workers of pools alone
 }
 
 // start starts a spawner, which act gets the messages of. The spawner knows nothing yet:

@@ -25,6 +25,9 @@ type worker struct {
 	dump      *os.File
 	slotFiles []*os.File // the front's ends
 
+	calls    *os.File // the front's end of the channel for calls, nil: it can make none
+	callsEnd *os.File // its end, until it is forked
+
 	toldTo  *frontProcess // the front that was told of it last
 	untaken int           // messages about it that this front has not taken yet
 	asked   bool          // the spawner was asked to fork it
@@ -86,6 +89,11 @@ func (w *worker) open(sys *system) (err error) {
 	if w.channel, err = sys.channel(ours); err != nil {
 		return err
 	}
+	if w.gen.pools != nil {
+		if w.calls, w.callsEnd, err = sys.pair(); err != nil {
+			return err
+		}
+	}
 	for range w.slots {
 		ours, theirs, err := sys.pair()
 		if err != nil {
@@ -107,7 +115,7 @@ func (w *worker) close() {
 	if w.proc != nil {
 		w.proc.Release()
 	}
-	wire.CloseAll([]*os.File{w.board, w.dump, w.end})
+	wire.CloseAll([]*os.File{w.board, w.dump, w.end, w.calls, w.callsEnd})
 	wire.CloseAll(w.slotFiles)
 	wire.CloseAll(w.theirs)
 	for _, t := range []*time.Timer{w.again, w.deadline} {

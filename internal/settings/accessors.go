@@ -801,25 +801,37 @@ func (c *Config) AppMetrics() bool { return value[bool](c, "app_metrics") }
 
 // DirtyApps returns the setting dirty_apps.
 //
-// An app for dirty workers: module:Class or module:Class:N.
+// An app of the pool dirty: module:Class, which all of its workers host, or module:Class:N,
+// which N of them host.
 func (c *Config) DirtyApps() []string { return value[[]string](c, "dirty_apps") }
 
 // DirtyWorkers returns the setting dirty_workers.
 //
-// How many dirty workers to start.
+// The number of workers of the pool dirty; 0 means that there is no such pool.
 func (c *Config) DirtyWorkers() int { return value[int](c, "dirty_workers") }
 
 // DirtyTimeout returns the setting dirty_timeout.
 //
-// How many seconds a job of a dirty worker may take.
+// How many seconds a call may take, or the next part of one that yields parts, or wait for a
+// worker; 0 means no limit.
 func (c *Config) DirtyTimeout() int { return value[int](c, "dirty_timeout") }
 
 // DirtyThreads returns the setting dirty_threads.
 //
-// How many jobs one dirty worker runs at the same time.
+// The number of calls that one worker of the pool runs at the same time, each in a thread.
 func (c *Config) DirtyThreads() int { return value[int](c, "dirty_threads") }
 
 // DirtyGracefulTimeout returns the setting dirty_graceful_timeout.
 //
-// How many seconds the jobs of a dirty worker have to finish when it is told to end.
+// How many seconds the calls of a worker of the pool have to finish when it is told to end.
 func (c *Config) DirtyGracefulTimeout() int { return value[int](c, "dirty_graceful_timeout") }
+
+// DirtyQueueLimit returns the setting dirty_queue_limit.
+//
+// How many calls may wait for a worker of the pool.
+func (c *Config) DirtyQueueLimit() int { return value[int](c, "dirty_queue_limit") }
+
+// StashLimit returns the setting stash_limit.
+//
+// How many bytes the stash may have, the tables that workers share.
+func (c *Config) StashLimit() int { return value[int](c, "stash_limit") }

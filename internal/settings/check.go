@@ -64,6 +64,8 @@ func check(s *Setting, v any, base string) (any, error) {
 		return checkFiles(v, base)
 	case KindDict:
 		return checkDict(v)
+	case KindPools:
+		return checkPools(v)
 	case KindObject:
 		return checkObject(v)
 	case KindSyslogAddr:

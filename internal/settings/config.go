@@ -76,7 +76,7 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 		c.values["workers"], c.auto = 1, true
 	}
 	errs = append(errs, c.checkLogFormat()...)
-	errs = append(errs, c.checkEffects()...)
+	c.checkEffects()
 	if len(errs) == 0 {
 		// What one of them says of another would only confuse.
 		if err := c.together(); err != nil {

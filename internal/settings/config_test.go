@@ -83,6 +83,7 @@ func TestFront(t *testing.T) {
 		WebSocketDrainMax: 10, WebSocketDrainWindow: 10,
 		ProxyProtocol: "off", ProxyAllowIPs: "127.0.0.1,::1", UWSGIAllowIPs: "127.0.0.1,::1",
 		HTTP1: true, HTTP2MaxConcurrentStreams: 100, HTTP2InitialWindowSize: 65535, HTTP2MaxFrameSize: 16384, HTTP2MaxHeaderListSize: 65536, HTTP2IdleTimeout: 75,
+		StashLimit: 64 << 20,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)

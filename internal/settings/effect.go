@@ -1,13 +1,12 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
 
 // checkEffects tells of the settings that were set and do not do what they say.
-func (c *Config) checkEffects() (errs []error) {
+func (c *Config) checkEffects() {
 	for i := range Table {
 		s := &Table[i]
 		if s.Effect == Works || !c.changed(s) {
@@ -15,8 +14,6 @@ func (c *Config) checkEffects() (errs []error) {
 		}
 		why := strings.ReplaceAll(s.Why, "`", "")
 		switch s.Effect {
-		case Refused:
-			errs = append(errs, c.wrong(s.Name, errors.New(why)))
 		case Missing:
 			c.warn("%s (%s) has no effect: %s", s.Name, c.Source(s.Name), why)
 		case Needless:
@@ -24,7 +21,6 @@ func (c *Config) checkEffects() (errs []error) {
 		default: // it does what it says
 		}
 	}
-	return errs
 }
 
 // changed reports whether a setting has another value than by default.

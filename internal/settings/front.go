@@ -101,6 +101,9 @@ func (c *Config) Front() *wire.FrontConfig {
 		HTTP2MaxFrameSize:         c.HTTP2MaxFrameSize(),
 		HTTP2MaxHeaderListSize:    c.HTTP2MaxHeaderListSize(),
 		HTTP2IdleTimeout:          c.HTTP2IdleTimeout(),
+
+		Pools:      c.frontPools(),
+		StashLimit: int64(c.StashLimit()),
 	}
 	f.LimitRequestHead = c.requestHead(f)
 	if c.Kind() == WorkerTornado {

@@ -73,7 +73,7 @@ func (s *Setting) goType() string {
 		return "map[string]string"
 	case KindStrings, KindPairs, KindAddresses, KindCommaList, KindNetworks, KindPeers, KindFiles, KindProtocols:
 		return "[]string"
-	case KindDict, KindObject, KindAny, KindHook:
+	case KindDict, KindPools, KindObject, KindAny, KindHook:
 		return ""
 	case KindString, KindDirectory, KindClass, KindChoice, KindLogFormat, KindSyslogAddr, KindFacility, KindStatsdAddr,
 		KindProxyProtocol, KindCiphers, KindTLSVersion, KindCleartext, KindSize, KindShare:

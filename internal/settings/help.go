@@ -80,9 +80,6 @@ func HelpAll(prog string) string {
 			section = s.Section
 			fmt.Fprintf(&b, "\n%s:\n", section)
 		}
-		if s.Effect == Refused {
-			text = firstSentence(s.Doc) + " Other values than the default are refused."
-		}
 		helpOption(&b, s, unmarked(text))
 	}
 	fmt.Fprintf(&b, "\n%s:\n%s", withoutEffect, idle.String())

@@ -211,7 +211,7 @@ func TestAllErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args, _, err := ParseArgs("indrik", []string{"-t", "-1", "--dirty-workers", "2"})
+	args, _, err := ParseArgs("indrik", []string{"-t", "-1", "--dirty-workers", "2000"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,8 +226,8 @@ func TestAllErrors(t *testing.T) {
 		"  pre_fork = <function pre_fork> (x.py, line 4); accepted: function with the parameters server, worker\n" +
 		"\nError: Value must be positive: -1\n" +
 		"  timeout = -1 (command line); accepted: whole number\n" +
-		"\nError: Indrik has no dirty workers: give long jobs to a task queue\n" +
-		"  dirty_workers = 2 (command line)\n"
+		"\nError: dirty_workers must be between 0 and 1000, got 2000\n" +
+		"  dirty_workers = 2000 (command line); accepted: whole number from 0 to 1000\n"
 	if got := Report(err); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}

@@ -20,7 +20,6 @@ Settings that Indrik accepts but does not need say so here, and in the log when 
 `)
 	fmt.Fprintf(&b, "- without effect, nothing is lost: %s\n", namesOf(Needless))
 	fmt.Fprintf(&b, "- without effect, with a warning: %s\n", namesOf(Missing))
-	fmt.Fprintf(&b, "- refused, unless it is the default: %s\n", namesOf(Refused))
 	b.WriteString("- all others work\n")
 	section := ""
 	for i := range Table {
@@ -89,8 +88,6 @@ func markdownEffect(b *strings.Builder, s *Setting) {
 		fmt.Fprintf(b, "\n**Accepted, without effect:** %s.\n", s.Why)
 	case Missing:
 		fmt.Fprintf(b, "\n**Accepted, without effect, with a warning:** %s.\n", s.Why)
-	case Refused:
-		fmt.Fprintf(b, "\n**Refused, unless it is the default:** %s.\n", s.Why)
 	default: // there is nothing more to say
 	}
 	if s.Note != "" {

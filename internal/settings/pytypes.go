@@ -47,7 +47,7 @@ func (s *Setting) pythonType() string {
 		return "Union[bool, str]"
 	case KindMap:
 		return "Dict[str, str]"
-	case KindDict:
+	case KindDict, KindPools:
 		return "Dict[str, Any]"
 	case KindStrings, KindPairs, KindAddresses, KindCommaList, KindNetworks, KindPeers, KindFiles, KindProtocols:
 		return "Union[str, Sequence[str]]"

@@ -32,6 +32,7 @@ const (
 	KindChoice                    // string: one of Choices
 	KindFiles                     // []string: existing files, or patterns
 	KindDict                      // map[string]any, or what only Python has a form for
+	KindPools                     // map[string]any: pools by name
 	KindObject                    // string: where to import it from; or what only Python has a form for
 	KindLogFormat                 // string, or nil for None
 	KindSyslogAddr                // string
@@ -68,6 +69,7 @@ var kindNames = [...]string{
 	KindGroup:         "group name or id",
 	KindFiles:         "list of files, or of patterns with `*`, `?` or `[`",
 	KindDict:          "dictionary",
+	KindPools:         "dictionary of pools by name, each a dictionary",
 	KindObject:        "name of a class, or the class",
 	KindLogFormat:     "format of a line, with `%(ATOM)s`",
 	KindSyslogAddr:    "`udp://HOST:PORT`, `tcp://HOST:PORT` or `unix://PATH`",
@@ -90,7 +92,6 @@ const (
 	Works    Effect = iota // it does what its documentation says
 	Needless               // accepted; there is nothing to do for it here, and nothing is lost
 	Missing                // accepted, and what it asks for does not happen: that is worth a warning
-	Refused                // a value other than the default is an error, for the server would not be what was asked for
 )
 
 // A Setting is one row of the [Table].

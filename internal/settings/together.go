@@ -49,6 +49,9 @@ func (c *Config) together() error {
 	if err := c.checkSelfCare(); err != nil {
 		return err
 	}
+	if err := c.checkPoolSettings(); err != nil {
+		return err
+	}
 	return c.checkTLS()
 }
 

@@ -99,7 +99,7 @@ func fromVariable(s *Setting, text string) any {
 		case "0", "no", "off":
 			return false
 		}
-	case s.Kind == KindMap, s.Kind == KindDict:
+	case s.Kind == KindMap, s.Kind == KindDict, s.Kind == KindPools:
 		var m map[string]any
 		if err := json.Unmarshal([]byte(text), &m); err != nil || m == nil {
 			return badValue{text, fmt.Sprintf("Value is not a dictionary: %s : a JSON object is needed", text)}

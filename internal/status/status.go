@@ -128,6 +128,8 @@ type Front struct {
 	Connections Connections  `json:"connections"`
 	Loads       map[int]Load `json:"loads,omitempty"` // of workers, by age; the master moves them to the workers
 	Unlisted    int          `json:"unlisted"`        // requests that run and that no load lists, since lists are bounded
+	Pools       []Pool       `json:"pools,omitempty"` // by name
+	Stash       *Stash       `json:"stash,omitempty"` // with pools
 }
 
 // A Queue is the requests that wait for a worker.

@@ -33,6 +33,11 @@ const (
 	TypeTrial      = "trial"
 	TypeTried      = "tried"
 
+	TypePoolWorker   = "pool_worker"
+	TypePoolActivate = "pool_activate"
+	TypePoolRetire   = "pool_retire"
+	TypePoolGone     = "pool_gone"
+
 	// front → master
 	TypeReady   = "ready" // also worker → master
 	TypeTimeout = "timeout"
@@ -43,6 +48,9 @@ const (
 	TypeClosed  = "closed"
 	TypeDrained = "drained"
 	TypeCheck   = "check"
+
+	TypePoolTimeout = "pool_timeout"
+	TypePoolBroken  = "pool_broken"
 
 	// master → spawner
 	TypeConfigure  = "configure"
@@ -59,6 +67,9 @@ const (
 	TypeAttributes = "attributes"
 	TypeAdopt      = "adopt"
 	TypeExit       = "exit"
+
+	TypePoolPrepare = "pool_prepare"
+	TypePoolSpawn   = "pool_spawn"
 
 	// spawner → master
 	TypeOK        = "ok"
@@ -135,6 +146,10 @@ type ToFront struct {
 	Answer     *Answer      `json:"answer,omitempty"`
 	Share      [2]int       `json:"share,omitzero"` // of the requests: the first of the second
 	Passed     bool         `json:"passed,omitempty"`
+	Calls      bool         `json:"calls,omitempty"` // the channel for the calls of a worker comes along
+	Pool       string       `json:"pool,omitempty"`
+	Apps       []string     `json:"apps,omitempty"`   // that a worker of a pool hosts
+	Report     string       `json:"report,omitempty"` // what a worker has written that could not boot
 }
 
 // Answer is what the master says to a question of its front.
@@ -246,6 +261,9 @@ type FrontConfig struct {
 	HTTP2MaxFrameSize         int  `json:"http2_max_frame_size"`
 	HTTP2MaxHeaderListSize    int  `json:"http2_max_header_list_size"`
 	HTTP2IdleTimeout          int  `json:"http2_idle_timeout"`
+
+	Pools      []PoolConfig `json:"pools"`
+	StashLimit int64        `json:"stash_limit"`
 }
 
 // Syslog says where log lines go besides their files: the settings of these names.
@@ -347,6 +365,11 @@ type ToSpawner struct {
 	Workers    [][2]int       `json:"workers,omitempty"` // pid and number of each
 	Title      string         `json:"title,omitempty"`
 	AppMetrics string         `json:"app_metrics,omitempty"` // the directory for the app's metrics
+	Calls      bool           `json:"calls,omitempty"`       // the channel for the calls of a worker comes along
+	Pool       string         `json:"pool,omitempty"`
+	Apps       []string       `json:"apps,omitempty"` // of a pool
+
+	Environment map[string]string `json:"environment,omitempty"` // of a worker of a pool, besides that of all
 
 	Attributes map[string]string `json:"attributes,omitempty"` // of `server`, as a spawner gave them
 }
@@ -393,6 +416,8 @@ type FromSpawner struct {
 	// is the spawners' business, and why others could not be carried.
 	Attributes map[string]string `json:"attributes,omitempty"`
 	Lost       map[string]string `json:"lost,omitempty"`
+
+	AppWorkers map[string]int `json:"app_workers,omitempty"` // the answer to pool_prepare: by app, how many workers its class asks for
 
 	Lingers bool `json:"lingers,omitempty"` // the answer to exit: something of the hooks still runs
 

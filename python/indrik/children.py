@@ -90,8 +90,8 @@ class Children:
             del self.server.WORKERS[pid]
             by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
             code = 0 if by else os.WEXITSTATUS(status)
-            if code not in _NOT_STARTED and worker.cfg.child_exit is not hooks.nothing:
-                self._run_child_exit(worker)
+            if code not in _NOT_STARTED:
+                self._run_exit_hook(worker)
             self.control.send("exited", age=worker.age, pid=pid, code=code, signal=by, peak=_peak(used))
         for pid in list(self.loggers):
             try:
@@ -100,13 +100,17 @@ class Children:
             except ChildProcessError:
                 self.loggers.discard(pid)
 
-    def _run_child_exit(self, worker: Any) -> None:
+    def _run_exit_hook(self, worker: Any) -> None:
+        name, parent = getattr(worker, "exit_hook", None) or ("child_exit", self.server)
+        hook = getattr(worker.cfg, name)
+        if hook is hooks.nothing:
+            return
         # It may take any time: the master must not take this for a hang.
         self.control.send("busy")
         try:
             with self.forks:
-                worker.cfg.child_exit(self.server, worker)
+                hook(parent, worker)
         except BaseException:
-            self.server.log.exception("Exception in child_exit hook")
+            self.server.log.exception("Exception in %s hook", name)
         self.control.send("idle")
         self.listen()

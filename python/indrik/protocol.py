@@ -34,6 +34,17 @@ REPLY_ACCEPT = 14
 REPLY_MESSAGE = 15
 REPLY_CLOSE = 16
 
+# The kinds of messages on call connections, and on the slots of pools' workers.
+POOL_CALL = 1
+POOL_RESULT = 2
+POOL_ERROR = 3
+POOL_CHUNK = 4
+POOL_END = 5
+POOL_STASH = 16
+POOL_HELLO = 32
+POOL_READY = 33
+POOL_CANCEL = 34
+
 # The layout of a scoreboard, in 64-bit words. Those from TOKEN on are of a slot.
 SCOREBOARD_PROMOTED = 0
 SCOREBOARD_FRONT = 1
@@ -70,3 +81,10 @@ ID_BITS = 24
 RESPONSE_WINDOW = 256 << 10
 BODY_WINDOW = 256 << 10
 PART_COST = 64
+
+# The limits of messages on call connections, in bytes.
+MAX_POOL_INLINE = 64 << 10
+MAX_POOL_PAYLOAD = 1024 << 20
+MAX_POOL_NAME = 1024
+MAX_STASH_KEY = 16 << 10
+MAX_POOL_MESSAGE = 83986

@@ -187,3 +187,6 @@ class Settings(TypedDict, total=False):
     dirty_timeout: int
     dirty_threads: int
     dirty_graceful_timeout: int
+    dirty_queue_limit: int
+    pools: Dict[str, Any]
+    stash_limit: int

@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Collection, Dict, List, Optional, Set, Union
 
     from .calls import Answer, Message
+    from .poolspawning import Arbiter
+    from .poolworker import PoolWorker
 
 _MASTER_SIGNALS = {int(getattr(signal, name)) for name in hooks.MASTER_SIGNALS}
 
@@ -76,7 +78,8 @@ class Spawner:
         self.entered: Optional[int] = None  # the generation whose environment is in place
         self.short_of_fds: Set[int] = set()  # workers whose descriptors did not all arrive, by age
         self.early_slots: Dict[int, List[int]] = {}  # descriptors of slots that came before their worker, by age
-        self.child: Union[Worker, LoggerProcess, None] = None  # in a new process: what that is to be
+        self.arbiter: Optional[Arbiter] = None  # what hooks see of it, if it forks workers of pools
+        self.child: Union[Worker, LoggerProcess, PoolWorker, None] = None  # in a new process: what that is to be
         self.logging: Any = None  # the state of the loggers when a logger process was last asked for
         self.leaving = False
         self.started = time.time()
@@ -98,7 +101,7 @@ class Spawner:
         monkey.sigchld_was_taken()
         set_wakeup_fd(self.wake[1], warn_on_full_buffer=False)
 
-    def run(self) -> Union[Worker, LoggerProcess, None]:
+    def run(self) -> Union[Worker, LoggerProcess, PoolWorker, None]:
         """Returns None in the spawner, at its end; in a new process the worker or the logger
         that it is to be."""
         waits = poll()
@@ -113,10 +116,14 @@ class Spawner:
             except BlockingIOError:
                 continue
             if message is None:
+                if self.arbiter is not None:
+                    self.server.log.warning("Parent changed, shutting down dirty arbiter")
                 return None
             self.handle(*message)
             if self.child:
                 return self.child
+        if self.arbiter is not None:
+            self.server.log.info("Dirty arbiter exiting (pid: %s)", self.pid)
         return None
 
     def _sleep_again(self) -> None:
@@ -198,7 +205,7 @@ class Spawner:
         self.entered = number
         self.server.cfg, self.server.app = cfg, app.shown
         self.server.update(server)
-        self._title(self.server.proc_name)
+        self.set_title(self.server.proc_name)
         import_for_workers(cfg, app)
         if privileges.are_limited(cfg, cfg.uid not in (None, os.geteuid())):
             try:
@@ -250,19 +257,24 @@ class Spawner:
         generation = self.generations[number]
         self.server.update(message.get("server") or {})
         self.server.cfg, self.server.app = generation.cfg, generation.app.shown
-        scoreboard, dump, channel = fds[:3]
-        slots = self.early_slots.pop(age, []) + fds[3:]
-        fds[:] = [scoreboard, dump, channel, *slots]  # all of them are closed, whatever happens
+        scoreboard, dump, channel, *slots = fds
+        calls = [slots.pop(0)] if message.get("calls") else []
+        slots = self.early_slots.pop(age, []) + slots
+        fds[:] = [scoreboard, dump, channel, *calls, *slots]  # all of them are closed, whatever happens
         worker = Worker(age, self.server, generation)
         if generation.cfg.own_worker_class is not None:
             from . import workerclass
 
-            self._run_hook(workerclass.adopt, worker, generation.cfg.own_worker_class)
-        self._run_hook(generation.cfg.pre_fork, self.server, worker.shown)
-        pid = self._fork("a worker", [*fds, generation.queue.fileno()])
+            self.run_hook(workerclass.adopt, worker, generation.cfg.own_worker_class)
+        self.run_hook(generation.cfg.pre_fork, self.server, worker.shown)
+        pid = self.fork("a worker", [*fds, generation.queue.fileno()])
         if pid == 0:
             self.child = worker
             worker.attach(scoreboard, dump, channel, slots)
+            if calls:
+                from . import callconn  # few have pools
+
+                callconn.attach(calls[0])
             worker.environment = None if self.entered == number else self.environment
             return {}
         wire.close_all(fds)
@@ -270,7 +282,7 @@ class Spawner:
         self.server.WORKERS[pid] = worker.shown
         return {"pid": pid}
 
-    def _fork(self, what: str, keep: Collection[int]) -> int:
+    def fork(self, what: str, keep: Collection[int]) -> int:
         """Forks, with nothing in the buffers that both would write. The new process has
         only those descriptors of this server that it is to keep."""
         flush()
@@ -296,7 +308,7 @@ class Spawner:
     def on_logger(self, message: Message, fds: List[int]) -> Answer:
         """Forks the process that writes the lines of the master and the front."""
         cfg = self.generations[message["generation"]].cfg
-        pid = self._fork("the logger", fds)
+        pid = self.fork("the logger", fds)
         if pid == 0:
             records, control, dump = fds
             self.child = LoggerProcess(records, control, dump, self.server, cfg)
@@ -320,13 +332,13 @@ class Spawner:
         self.server.update(message.get("server") or {})
         if message["hook"] in ("on_starting", "when_ready"):
             self.children.note_baseline()
-        self._run_hook(function, self.server, *message.get("args") or ())
+        self.run_hook(function, self.server, *message.get("args") or ())
         if generation:
             before, self.logging = self.logging, logsetup.state(self.server.log)
             return {"logger": self.logging != before and logsetup.in_python(self.server.log)}
         return None
 
-    def _run_hook(self, function: Callable[..., object], *args: object) -> None:
+    def run_hook(self, function: Callable[..., object], *args: object) -> None:
         try:
             with self.forks:
                 function(*args)
@@ -357,12 +369,12 @@ class Spawner:
 
     def on_title(self, message: Message, fds: List[int]) -> Answer:
         # All titles of one master have the same name in their brackets.
-        self._title(message["title"].partition("[")[2].rstrip("]"))
+        self.set_title(message["title"].partition("[")[2].rstrip("]"))
         return None
 
-    def _title(self, name: str) -> None:
+    def set_title(self, name: str) -> None:
         self.server.proc_name = name
-        title.set("indrik: spawner [%s]" % name)
+        title.set("indrik: %s [%s]" % ("dirty-arbiter" if self.arbiter else "spawner", name))
 
     def on_exit(self, message: Message, fds: List[int]) -> Answer:
         if message.get("linger"):
@@ -372,6 +384,16 @@ class Spawner:
         self.children.forget_others()
         self.leaving = True
         return None
+
+    def on_pool_prepare(self, message: Message, fds: List[int]) -> Answer:
+        from . import poolspawning  # few have pools
+
+        return poolspawning.prepare(self, message, fds)
+
+    def on_pool_spawn(self, message: Message, fds: List[int]) -> Answer:
+        from . import poolspawning
+
+        return poolspawning.spawn(self, message, fds)
 
     def on_workers(self, message: Message, fds: List[int]) -> Answer:
         """Takes note of the workers of other spawners."""
@@ -395,6 +417,8 @@ class Spawner:
         "reopen": on_reopen,
         "title": on_title,
         "workers": on_workers,
+        "pool_prepare": on_pool_prepare,
+        "pool_spawn": on_pool_spawn,
         "exit": on_exit,
     }
 

@@ -36,12 +36,16 @@ type group struct {
 var groups = []group{
 	{comment: "The kinds of events, front to worker: the first item of each.", typ: "Event"},
 	{comment: "The kinds of messages, worker to front: the first item of each.", typ: "ReplyKind"},
+	{comment: "The kinds of messages on call connections, and on the slots of pools' workers.", typ: "PoolKind"},
 	{comment: "The layout of a scoreboard, in 64-bit words. Those from TOKEN on are of a slot.", prefix: "scoreboard"},
 	{comment: "Sizes, in bytes if they are no counts.", names: []string{
 		"MaxMessage", "MaxDescriptors", "MaxRevoked", "ClaimSize", "JournalSize", "ResponseBufferSize", "ArenaBlock", "pageSize",
 	}},
 	{comment: "The numbers by which requests, bodies and messages are counted, in bytes except for the bits.", names: []string{
 		"IDBits", "ResponseWindow", "BodyWindow", "PartCost",
+	}},
+	{comment: "The limits of messages on call connections, in bytes.", names: []string{
+		"MaxPoolInline", "MaxPoolPayload", "MaxPoolName", "MaxStashKey", "MaxPoolMessage",
 	}},
 }
 
