@@ -22,7 +22,7 @@ type requirement struct{ name, version string }
 // wherever that is installed, and speaks HTTP/2 with h2; hypercorn brings that
 // along. Servers of asyncio use uvloop, uvicorn also httptools and websockets.
 var requirements = []requirement{
-	{"gunicorn", "26.1.0"},
+	{"gunicorn", "27.0.1"},
 	{"gunicorn_h1c", "0.6.10"},
 	{"packaging", "26.4"}, // of Gunicorn's worker class gevent
 	{"gevent", "26.9.0"},

@@ -32,6 +32,7 @@ type setup struct {
 	HTTP2   bool // by TLS
 	Preload bool // the app is imported once, before the workers are made
 	Idle    bool // connections are kept for a minute at least
+	Pooled  int  // so many threads of each of 2 workers of a pool have the app's class Pooled; 0: no pool
 	Hasty   bool // it is not given time after its first answer
 	Dir     string
 }
@@ -55,6 +56,7 @@ const (
 	sockets  ability = "WebSocket" // it has WebSocket
 	overlaps ability = "overlap"   // a worker runs several requests at once
 	scales   ability = "workers"   // the number of its workers can be chosen
+	pools    ability = "pools"     // it has pools of workers that apps can call
 )
 
 // peer is a server and the way it is set up.
@@ -88,10 +90,10 @@ func with(list []ability, more ...ability) []ability { return append(slices.Clon
 
 var allPeers = []peer{
 	{Name: "indrik sync", Interface: wsgi, Can: canIndrik, command: gunicornLike("", "sync")},
-	{Name: "indrik gthread", Interface: wsgi, Can: with(canIndrik, overlaps), command: gunicornLike("", "gthread")},
+	{Name: "indrik gthread", Interface: wsgi, Can: with(canIndrik, overlaps, pools), command: gunicornLike("", "gthread")},
 	{Name: "gunicorn sync", Needs: "gunicorn", Interface: wsgi, Can: canGunicorn, command: gunicornLike("gunicorn", "sync")},
 	{
-		Name: "gunicorn gthread", Needs: "gunicorn", Interface: wsgi, Can: with(canGunicorn, http2, holds, overlaps),
+		Name: "gunicorn gthread", Needs: "gunicorn", Interface: wsgi, Can: with(canGunicorn, http2, holds, overlaps, pools),
 		command: gunicornLike("gunicorn", "gthread"),
 	},
 	{
@@ -198,6 +200,9 @@ func gunicornArgs(e *environment, s *setup, class, bind string) []string {
 	if s.Idle {
 		// Of its workers; Indrik does not count connections of workers.
 		args = append(args, "--keep-alive", "75", "--worker-connections", "20000")
+	}
+	if s.Pooled > 0 {
+		args = append(args, "--dirty-app", s.App+":Pooled", "--dirty-workers", "2", "--dirty-threads", fmt.Sprint(s.Pooled))
 	}
 	return append(args, "--bind", bind, s.App+":app")
 }

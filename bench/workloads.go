@@ -169,6 +169,28 @@ var allWorkloads = []workload{
 	},
 
 	{
+		Name: "pool-1k", Title: "Calls of a pool, 1 KB", WSGI: "pooled", Table: latency, Needs: []ability{pools}, Short: true,
+		Text:   "One client; the app calls a worker of a pool ten times for each request, with a kilobyte that comes back.",
+		Groups: get(1, "/1k", hello), Setup: pooled(1),
+	},
+	{
+		Name: "pool-1m", Title: "Calls of a pool, 1 MB", WSGI: "pooled", Table: latency, Needs: []ability{pools}, Short: true,
+		Text:   "As before, with a megabyte.",
+		Groups: get(1, "/1m", hello), Setup: pooled(1),
+	},
+	{
+		Name: "pool-stream", Title: "A stream of a pool, 1000 parts", WSGI: "pooled", Table: latency, Needs: []ability{pools}, Short: true,
+		Text:   "One client; for each request the app reads a stream of 1000 parts, each a text of 8 bytes.",
+		Groups: get(1, "/stream", hello), Setup: pooled(1),
+	},
+	{
+		Name: "pool-parallel", Title: "Calls of a pool, 100 at once", WSGI: "pooled", Table: throughput, Needs: []ability{pools}, Short: true, AtLeast: 2 * time.Second,
+		Text:   "100 clients; for each request a worker of a pool sleeps for 10 ms. The pool has 2 workers of 50 threads: 10000 calls/s at most.",
+		Groups: get(100, "/sleep", hello),
+		Setup:  func(s *setup) { s.Pooled, s.Threads = 50, 50 },
+	},
+
+	{
 		Name: "https", Title: "Hello by HTTPS", WSGI: "hello", ASGI: "hello_asgi", Table: throughput, Needs: []ability{encrypts},
 		Text:  "64 clients, keep-alive, TLS 1.3. The clients take more of the machine than the others do.",
 		Setup: func(s *setup) { s.TLS = true }, Run: runTLS,
@@ -254,6 +276,9 @@ var openText = fmt.Sprintf("64 clients, each with a request every %.1f ms whatev
 func get(clients int, path string, want []byte) []load.Group {
 	return []load.Group{{Name: path, Clients: clients, Request: request("GET", path, nil, false), Want: want}}
 }
+
+// pooled has the server started with a pool whose workers have so many threads.
+func pooled(threads int) func(*setup) { return func(s *setup) { s.Pooled = threads } }
 
 func once(clients int, path string, want []byte) []load.Group {
 	return []load.Group{{Name: path, Clients: clients, Request: request("GET", path, nil, true), Want: want, OneShot: true}}

@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -22,6 +23,12 @@ var exampleCommand = regexp.MustCompile(`(?m)^    indrik (.*)$`)
 // example runs the first command that the README.md of an example has, in a copy of
 // its directory and with the environment of `make venv` active.
 func example(t *testing.T, name string) (*harness.Server, *harness.Web) {
+	t.Helper()
+	return exampleIn(t, name, filepath.Dir(filepath.Dir(harness.Venv(t))))
+}
+
+// exampleIn runs it with another environment active.
+func exampleIn(t *testing.T, name, env string) (*harness.Server, *harness.Web) {
 	t.Helper()
 	dir := filepath.Join(harness.Repository, "examples", name)
 	files := map[string]string{}
@@ -41,7 +48,7 @@ func example(t *testing.T, name string) (*harness.Server, *harness.Web) {
 	port := harness.FreePort(t)
 	s := harness.Launch(t, harness.Options{
 		App: "-", Bind: []string{}, Args: strings.Fields(command[1]), Files: files, Python: "-",
-		Env: []string{"VIRTUAL_ENV=" + filepath.Dir(filepath.Dir(harness.Venv(t))), "PYTHONPATH=", fmt.Sprint("INDRIK_BIND=127.0.0.1:", port)},
+		Env: []string{"VIRTUAL_ENV=" + env, "PYTHONPATH=", fmt.Sprint("INDRIK_BIND=127.0.0.1:", port)},
 	})
 	s.ListensOn(port)
 	s.Ready()
@@ -124,4 +131,24 @@ func TestExampleFastAPI(t *testing.T) {
 	if err := lines.Err(); err != nil {
 		t.Errorf("the stream: %v", err)
 	}
+}
+
+func TestAllExampleModel(t *testing.T) {
+	t.Parallel()
+	env := filepath.Join(harness.TempDir(t), "venv")
+	harness.Output(t, "/", nil, harness.Python(), "-m", "venv", env)
+	if out, err := exec.Command(filepath.Join(env, "bin", "pip"), "install", "--quiet", "flask==3.1.3", "py3langid==0.4.0").CombinedOutput(); err != nil {
+		t.Skipf("no packages: %v\n%s", err, out)
+	}
+	s, w := exampleIn(t, "model", env)
+	form := url.Values{"text": {"Bonjour tout le monde"}}.Encode()
+	if p := w.Fetch("POST", "/", form, "Content-Type", "application/x-www-form-urlencoded"); !strings.Contains(p.Text, `"language":"fr"`) {
+		t.Errorf("%v", p)
+	}
+	form = url.Values{"text": {"Guten Morgen, wie geht es?\n\nBuenos días, ¿cómo está usted?"}}.Encode()
+	p := w.Fetch("POST", "/lines", form, "Content-Type", "application/x-www-form-urlencoded")
+	if lines := strings.Split(p.Text, "\n"); len(lines) != 3 || !strings.Contains(lines[0], `"de"`) || !strings.Contains(lines[1], `"es"`) {
+		t.Errorf("%v", p)
+	}
+	s.Terminate()
 }

@@ -41,6 +41,10 @@ func TestAllTypes(t *testing.T) {
 		`indrik.run("a:app", workers=object())`: `Argument "workers"`,
 		`indrik.deadline(5)`:                    `Argument 1 to "deadline"`,
 		`indrik.nothing`:                        `error: `,
+		`from indrik import pools
+pools.DirtyClient("/run/gunicorn.sock")`: `Argument 1 to "DirtyClient"`,
+		`from indrik import pools
+pools.execute(3, "predict")`: `Argument 1 to "execute"`,
 	} {
 		if out := check("import indrik\n\n" + call + "\n"); !strings.Contains(out, want) {
 			t.Errorf("%s: %s", call, out)

@@ -11,7 +11,7 @@ It needs the standard library alone, of CPython 3.8 or later or of PyPy. It
 never reads a byte from a client: requests come parsed from the front, and
 responses go back to it unframed.
 
-Public are the names in __all__, indrik.types, indrik.glogging and indrik.statsd.
+Public are the names in __all__, indrik.pools, indrik.types, indrik.glogging and indrik.statsd.
 """
 
 import os

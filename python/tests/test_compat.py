@@ -62,11 +62,33 @@ class Imports(unittest.TestCase):
             "True True\nTrue indrik.workers.sync <class 'gunicorn.workers.sync.SyncWorker'>",
         )
 
+    def test_dirty_is_pools(self):
+        self.assertEqual(
+            run(
+                """
+                import gunicorn.dirty, gunicorn.dirty.stash, indrik.pools
+                from gunicorn.dirty import stash, get_dirty_client
+                from gunicorn.dirty.app import DirtyApp
+                from gunicorn.dirty.errors import DirtyNoWorkersAvailableError, DirtyError
+                print(stash is gunicorn.dirty.stash is indrik.pools.stash, DirtyApp is indrik.pools.DirtyApp)
+                print(all(getattr(indrik.pools, name, None) is getattr(gunicorn.dirty, name)
+                    for name in gunicorn.dirty.__all__ if name not in ("DirtyArbiter", "set_dirty_socket_path")))
+                try: get_dirty_client()
+                except DirtyError as e: print("dirty_apps" in str(e))
+                try: gunicorn.dirty.DirtyArbiter()
+                except NotImplementedError as e: print(e)
+                """
+            ),
+            "True True\nTrue\nTrue\n"
+            "gunicorn.dirty.DirtyArbiter is not there with Indrik: "
+            "that is the business of the master, which is a Go process",
+        )
+
     def test_what_is_not_there_says_what_to_do(self):
         for module, want in {
             "gunicorn.nothing": "of this module Indrik has nothing",
             "gunicorn.workers.geventlet": "the worker class gevent does the same",
-            "gunicorn.dirty": "there are no dirty workers",
+            "gunicorn.dirty.worker": "the master and the front do the work of its arbiter",
         }.items():
             with self.subTest(module):
                 out = run("try: import %s\nexcept ModuleNotFoundError as e: print(e.name, e)" % module)

@@ -24,6 +24,11 @@ OWN: Dict[str, str] = {
     "gunicorn.app.wsgiapp": "indrik.app.wsgiapp",
     "gunicorn.arbiter": "indrik.compat.arbiter",
     "gunicorn.config": "indrik.compat.config",
+    "gunicorn.dirty": "indrik.compat.dirty",
+    "gunicorn.dirty.app": "indrik.pools.app",
+    "gunicorn.dirty.client": "indrik.pools.client",
+    "gunicorn.dirty.errors": "indrik.pools.errors",
+    "gunicorn.dirty.stash": "indrik.pools.stash",
     "gunicorn.glogging": "indrik.glogging",
     "gunicorn.http.message": "indrik.compat.http",
     "gunicorn.http.wsgi": "indrik.compat.http",
@@ -63,7 +68,7 @@ _MISSING = {
     "gunicorn.app.pasterapp": "apps of PasteDeploy are started with --paste FILE",
     "gunicorn.app.djangoapp": "name the module of Django's wsgi.py instead, as in myproject.wsgi",
     "gunicorn.workers.geventlet": "eventlet is gone from Gunicorn as well: the worker class gevent does the same",
-    "gunicorn.dirty": "there are no dirty workers",
+    "gunicorn.dirty": "the master and the front do the work of its arbiter and its workers",
 }
 
 

@@ -33,7 +33,7 @@ SERVER = {
     "PIPE": MASTER,
     "START_CTX": MASTER,
     "pidfile": "its path is server.cfg.pidfile",
-    "dirty_arbiter_pid": "there are no dirty workers",
+    "dirty_arbiter_pid": "the spawner of dirty workers belongs to the master",
 }
 
 WORKER = {
@@ -106,7 +106,15 @@ def import_hint(exception: Optional[BaseException]) -> str:
 
 
 # The modules that imports of Gunicorn's find, by their own names, as errors have them.
-_ROOMS = ("gunicorn", "indrik.compat", "indrik.app", "indrik.workers", "indrik.glogging", "indrik.statsd")
+_ROOMS = (
+    "gunicorn",
+    "indrik.compat",
+    "indrik.app",
+    "indrik.workers",
+    "indrik.glogging",
+    "indrik.statsd",
+    "indrik.pools",
+)
 
 _HINT = (
     "Hint: of Gunicorn's modules Indrik has what config files, apps and programs import of them, and this is not "
