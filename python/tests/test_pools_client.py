@@ -451,9 +451,7 @@ class Stash(PoolsTest):
     def test_a_table_is_like_a_dict(self):
         content = {"a": 1, "b": None}
 
-        def front(peer):
-            op, _, key, value = peer.stash()
-            key = tlv.decode(key) if key else None
+        def answer(peer, op, key, value):
             if op == 1:
                 content[key] = tlv.decode(value)
             elif op == 2:
@@ -470,30 +468,28 @@ class Stash(PoolsTest):
                 return peer.send(RESULT, {"size": len(content)})
             return peer.send(RESULT, True)
 
-        stop = threading.Event()
+        def serve(peer):
+            """Answers until the table is cleared."""
+            while True:
+                op, _, key, value = peer.stash()
+                answer(peer, op, tlv.decode(key) if key else None, value)
+                if op == 5:
+                    return
+                peer = self.peer()
 
-        def serve():
-            while not stop.is_set():
-                front(self.peer())
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            table = pools.stash.table("t")
-            self.assertEqual(dict(table.items()), {"a": 1, "b": None})
-            self.assertEqual(list(table.values()), [1, None])
-            self.assertEqual([len(table), list(table), table["b"], table.get("c", 7)], [2, ["a", "b"], None, 7])
-            table["c"] = [3]
-            del table["a"]
-            self.assertEqual(content, {"b": None, "c": [3]})
-            self.assertTrue("b" in table and "a" not in table)
-            self.assertEqual(table.keys("c*"), ["c"])
-            stop.set()
-            table.clear()
-            self.assertEqual(content, {})
-        finally:
-            stop.set()
-            thread.join(LIMIT)
+        end = self.front(serve)
+        table = pools.stash.table("t")
+        self.assertEqual(dict(table.items()), {"a": 1, "b": None})
+        self.assertEqual(list(table.values()), [1, None])
+        self.assertEqual([len(table), list(table), table["b"], table.get("c", 7)], [2, ["a", "b"], None, 7])
+        table["c"] = [3]
+        del table["a"]
+        self.assertEqual(content, {"b": None, "c": [3]})
+        self.assertTrue("b" in table and "a" not in table)
+        self.assertEqual(table.keys("c*"), ["c"])
+        table.clear()
+        end()
+        self.assertEqual(content, {})
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ class Sample(DirtyApp):
                 await asyncio.sleep(0)
                 yield [i, mark.get()]
         finally:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)  # which a second cancellation would interrupt
             self.end("parts_async")
 
     async def later(self):
@@ -299,8 +299,26 @@ class Cancelled(RunningTest):
             call.wait(5)
             self.assertEqual(self.app.ended, [])
             call.cancel()
-        self.app.wait("parts_async")
+        self.assertEqual(self.app.ended, ["parts_async"])
         self.assertEqual(call.kinds(), [callconn.CHUNK] * 5)
+
+    def test_the_next_call_of_the_slot(self):
+        # It has the descriptor that the call before it was watched by.
+        call = Call(room=5)
+        for action, args in [("parts_async", [1000]), ("hang", []), ("hang_between", []), ("hang", [])]:
+            self.app.ended.clear()
+            call.sent.clear()
+            thread = threading.Thread(target=self.start, args=(call, action, *args))
+            thread.start()
+            if action == "hang":
+                self.app.wait("hanging")
+            else:
+                call.wait(1)
+            call.cancel()
+            thread.join(LIMIT)
+            self.assertFalse(thread.is_alive(), action)
+            self.app.wait(action)
+            call.renew()
 
     def test_asynchronous_generator_that_waits_itself(self):
         with self.running("hang_between") as call:

@@ -80,6 +80,47 @@ class EventLoop:
             thread.join()
 
 
+class Work:
+    """What a call does in the event loop, in one task. That is cancelled at most once, when the call
+    is or by cancel: a second time would interrupt what it does to end. done has its result; the
+    next call of the same slot must not begin before, since both are watched by the same descriptor."""
+
+    def __init__(self, loop: EventLoop, call: Call, work: Coroutine[Any, Any, Any]) -> None:
+        self._loop = loop
+        self._call = call
+        self._task: Optional[asyncio.Task[Any]] = None
+        self._cancelled = False
+        self.done = loop.submit(self._run(work))
+
+    def cancel(self) -> None:
+        self._loop.call(self._cancel)
+
+    async def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        if self._cancelled:
+            work.close()
+            raise asyncio.CancelledError
+        self._task = asyncio.current_task()
+        loop, fd = asyncio.get_running_loop(), self._call.fileno()
+
+        def look() -> None:
+            loop.remove_reader(fd)
+            if self._call.cancelled():
+                self._cancel()
+
+        loop.add_reader(fd, look)
+        try:
+            return await work
+        finally:
+            loop.remove_reader(fd)
+
+    def _cancel(self) -> None:
+        """Runs in the loop."""
+        if not self._cancelled:
+            self._cancelled = True
+            if self._task is not None:
+                self._task.cancel()
+
+
 class Apps:
     """The apps of this worker."""
 
@@ -137,7 +178,7 @@ class Apps:
         args, kwargs = _arguments(payload)
         result = target(action, *args, **kwargs)
         if inspect.isawaitable(result):
-            result = self._loop.submit(_watched(call, _awaited(result))).result()
+            result = Work(self._loop, call, _awaited(result)).done.result()
         if hasattr(result, "__anext__"):
             self._stream_async(call, result)
         elif hasattr(result, "__next__"):
@@ -179,7 +220,7 @@ class Apps:
 
         # Before Python 3.10 it belongs to the loop that runs where it is made.
         room = self._loop.submit(started()).result()
-        future = self._loop.submit(_watched(call, pump()))
+        work = Work(self._loop, call, pump())
         try:
             while True:
                 part = made.get()
@@ -188,9 +229,10 @@ class Apps:
                 _emit(call, callconn.CHUNK, part)
                 self._loop.call(room.release)
         except BaseException:
-            future.cancel()
+            work.cancel()
+            concurrent.futures.wait([work.done])
             raise
-        future.result()
+        work.done.result()
         call.emit(callconn.END, b"")
 
     def _error(self, app: str, action: str, error: BaseException) -> bytes:
@@ -218,22 +260,6 @@ class Apps:
             },
         }
         return tlv.encode(described)
-
-
-async def _watched(call: Call, work: Coroutine[Any, Any, Any]) -> Any:
-    """Runs work in this task, which is cancelled once the call is."""
-    loop, task, fd = asyncio.get_running_loop(), asyncio.current_task(), call.fileno()
-
-    def look() -> None:
-        loop.remove_reader(fd)
-        if task is not None and call.cancelled():
-            task.cancel()
-
-    loop.add_reader(fd, look)
-    try:
-        return await work
-    finally:
-        loop.remove_reader(fd)
 
 
 async def _awaited(work: Awaitable[Any]) -> Any:

@@ -141,6 +141,10 @@ class Call:
         with self.changed:
             self.changed.notify_all()
 
+    def renew(self) -> None:
+        """Makes it one that is not cancelled."""
+        self._readable.recv(100)
+
     def wait(self, parts: int) -> None:
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.sent) >= parts, LIMIT)
