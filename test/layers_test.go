@@ -85,7 +85,8 @@ var layers = map[string][]string{
 	"internal/websocket":  {"internal/http1"},
 	"internal/wire":       {"internal/http1"},
 
-	"internal/wire/wiretest": {"internal/wire"},
+	"internal/http2/http2test": {},
+	"internal/wire/wiretest":   {"internal/wire"},
 
 	"bench":          {"bench/load", "bench/proctree", "bench/serve", "bench/stats"},
 	"bench/idle":     {"bench/proctree", "bench/serve"},

@@ -84,6 +84,8 @@ func newFuzzRig(f *testing.F, kind byte) *fuzzRig {
 	r.rig = newRig(tb, 0)
 	r.listen()
 	cfg := testConfig()
+	allowHTTP2(cfg)
+	cfg.HTTP1 = true
 	cfg.Kind, cfg.Timeout, cfg.QueueTimeout, cfg.WebSocketMaxMessageSize = r.kind, 2, 4, 1<<20
 	r.g = r.generation(1, cfg)
 	honest := r.quietWorker(r.g, 2)

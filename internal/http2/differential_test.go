@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"indrik/internal/http1"
+	"indrik/internal/http2/http2test"
 )
 
 // maxScript is how many frames of a script are sent.
@@ -89,11 +90,11 @@ func FuzzDifferential(f *testing.F) {
 }
 
 func runDifferential(t testing.TB, b []byte) {
-	s := newScript(b)
+	s := http2test.New(b)
 	ours, theirs := newOurSide(t), newTheirSide()
 	defer theirs.close()
 	for range maxScript {
-		frame := s.frame()
+		frame := s.Frame()
 		if frame == nil {
 			break
 		}
@@ -206,7 +207,7 @@ func text(method, target, host string, names map[string][]string) string {
 	var list []string
 	for name, values := range names {
 		switch name = strings.ToLower(name); name {
-		case marker, "host", "trailer", "expect": // net/http gives them to the app in other ways
+		case http2test.Marker, "host", "trailer", "expect": // net/http gives them to the app in other ways
 		default:
 			list = append(list, name+"="+strings.Join(values, "|"))
 		}
@@ -233,8 +234,8 @@ func newOurSide(t testing.TB) *ourSide {
 		Open: func() (*Stream, *Head) { h := new(Head); return &Stream{Owner: h}, h },
 	})
 	o.send([]byte(Preface))
-	o.send(wholeFrame(FrameSettings, 0, 0))
-	o.send(wholeFrame(FrameSettings, flagAck, 0))
+	o.send(http2test.Frame(FrameSettings, 0, 0))
+	o.send(http2test.Frame(FrameSettings, flagAck, 0))
 	if o.end != "" {
 		t.Fatal(o.end)
 	}

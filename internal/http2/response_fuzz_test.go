@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"indrik/internal/http1"
+	"indrik/internal/http2/http2test"
 )
 
 // A reader is a client that holds a Conn to what the client has allowed, and puts together
@@ -76,7 +77,7 @@ func (r *reader) settings(table, window, frame uint32) {
 	}
 	r.initial = int64(window)
 	r.frame = max(r.frame, frame) // until it is acknowledged either holds
-	r.tell(wholeFrame(FrameSettings, 0, 0, payload...))
+	r.tell(http2test.Frame(FrameSettings, 0, 0, payload...))
 	r.read()
 	r.frame = frame
 	r.framer.ReadMetaHeaders.SetAllowedMaxDynamicTableSize(table)
@@ -105,7 +106,7 @@ func FuzzResponses(f *testing.F) {
 		r.framer = http2.NewFramer(nil, &r.out)
 		r.framer.SetMaxReadFrameSize(maxMaxFrame)
 		r.framer.ReadMetaHeaders = hpack.NewDecoder(tableSize, nil)
-		s := newScript(b)
+		s := http2test.New(b)
 		last := uint32(1)
 		open := func() *Stream {
 			for id, st := range p.conn.streams {
@@ -119,43 +120,43 @@ func FuzzResponses(f *testing.F) {
 			r.streams[last] = &received{window: r.initial}
 			return p.conn.streams[last]
 		}
-		for len(s.b) > 0 {
+		for s.Left() {
 			st := open()
 			in := r.streams[st.ID()]
-			switch s.next() % 8 {
+			switch s.Next() % 8 {
 			case 0, 1:
-				fields := []http1.Field{field("X-Name", strings.Repeat("v", int(s.next())*int(s.next()%80))), field("Set-Cookie", fmt.Sprint(s.next()%4))}
-				fields = append(fields, field(fmt.Sprint("x-", s.next()%20), fmt.Sprint(s.next()%3)))
-				in.toEnd = s.next() > 200
+				fields := []http1.Field{field("X-Name", strings.Repeat("v", int(s.Next())*int(s.Next()%80))), field("Set-Cookie", fmt.Sprint(s.Next()%4))}
+				fields = append(fields, field(fmt.Sprint("x-", s.Next()%20), fmt.Sprint(s.Next()%3)))
+				in.toEnd = s.Next() > 200
 				p.conn.SendHead(st, 200, fields, in.toEnd)
 				fmt.Fprintf(&in.want, ":status=200\n")
 				for _, f := range fields {
 					fmt.Fprintf(&in.want, "%s=%s\n", strings.ToLower(string(f.Name)), f.Value)
 				}
 			case 2, 3:
-				data := bytes.Repeat([]byte{'a' + s.next()%26}, min(p.conn.Writable(st), int(s.next())*300))
-				in.toEnd = s.next() > 200
+				data := bytes.Repeat([]byte{'a' + s.Next()%26}, min(p.conn.Writable(st), int(s.Next())*300))
+				in.toEnd = s.Next() > 200
 				p.conn.SendData(st, data, in.toEnd)
 				in.want.Write(data)
 			case 4:
-				sum := fmt.Sprint(s.next())
+				sum := fmt.Sprint(s.Next())
 				p.conn.SendTrailers(st, []http1.Field{field("Sum", sum)})
 				fmt.Fprintf(&in.want, "sum=%s\n", sum)
 				in.toEnd = true
 			case 5:
-				r.settings(uint32(s.next())*32, uint32(s.next())*1000, minMaxFrame+uint32(s.next())*64)
+				r.settings(uint32(s.Next())*32, uint32(s.Next())*1000, minMaxFrame+uint32(s.Next())*64)
 				// A head says the size of the table; the decoder of hpack takes no two of them
 				// in one block, which RFC 7541 section 4.2 allows.
 				p.conn.SendHead(st, 103, nil, false)
 				in.want.WriteString(":status=103\n")
 			case 6:
-				more := 1 + uint32(s.next())*200
+				more := 1 + uint32(s.Next())*200
 				r.window += int64(more)
-				r.tell(wholeFrame(FrameWindowUpdate, 0, 0, binary.BigEndian.AppendUint32(nil, more)...))
+				r.tell(http2test.Frame(FrameWindowUpdate, 0, 0, binary.BigEndian.AppendUint32(nil, more)...))
 			case 7:
-				more := 1 + uint32(s.next())*200
+				more := 1 + uint32(s.Next())*200
 				in.window += int64(more)
-				r.tell(wholeFrame(FrameWindowUpdate, 0, st.ID(), binary.BigEndian.AppendUint32(nil, more)...))
+				r.tell(http2test.Frame(FrameWindowUpdate, 0, st.ID(), binary.BigEndian.AppendUint32(nil, more)...))
 			}
 			r.read()
 			if in.got.String() != in.want.String() || in.ended != in.toEnd {

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"indrik/internal/http2/http2test"
 )
 
 // A theirSide is the server of golang.org/x/net/http2, with an app that answers each request
@@ -51,8 +53,8 @@ func newTheirSide() *theirSide {
 	p.noticed.Go(p.read)
 	p.noticed.Go(p.write)
 	p.send([]byte(Preface))
-	p.send(wholeFrame(FrameSettings, 0, 0))
-	p.send(wholeFrame(FrameSettings, flagAck, 0))
+	p.send(http2test.Frame(FrameSettings, 0, 0))
+	p.send(http2test.Frame(FrameSettings, flagAck, 0))
 	return p
 }
 
@@ -116,7 +118,7 @@ func (p *theirSide) forget() {
 }
 
 func (p *theirSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id, _ := strconv.Atoi(r.Header.Get(marker))
+	id, _ := strconv.Atoi(r.Header.Get(http2test.Marker))
 	p.mu.Lock()
 	f := p.fate(uint32(id))
 	f.request = text(r.Method, r.RequestURI, r.Host, r.Header)
@@ -153,7 +155,7 @@ func (p *theirSide) ping() {
 	p.mu.Lock()
 	before := p.pongs
 	p.mu.Unlock()
-	p.send(wholeFrame(FramePing, 0, 0, syncPing[:]...))
+	p.send(http2test.Frame(FramePing, 0, 0, syncPing[:]...))
 	p.mu.Lock()
 	for p.pongs == before && p.end == "" {
 		p.changed.Wait()

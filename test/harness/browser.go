@@ -45,8 +45,8 @@ type devtoolsMessage struct {
 }
 
 // StartBrowser starts Chromium with an empty page, for people who prefer a language, such as
-// en-US. It ends with the test.
-func StartBrowser(t *testing.T, language string) *Browser {
+// en-US, with more options of its command line. It ends with the test.
+func StartBrowser(t *testing.T, language string, options ...string) *Browser {
 	t.Helper()
 	program := NeedsProgram(t, "chromium")
 	dir := TempDir(t)
@@ -56,10 +56,11 @@ func StartBrowser(t *testing.T, language string) *Browser {
 	Must(t, err)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	Must(t, err)
-	cmd := exec.Command(program, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+	options = append(options, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-crash-reporter",
 		"--disable-breakpad", "--no-default-browser-check", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--lang="+language, "--accept-lang="+language,
 		"--user-data-dir="+filepath.Join(dir, "profile"), "--crash-dumps-dir="+dir, "--window-size=1280,900", "about:blank")
+	cmd := exec.Command(program, options...)
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_CACHE_HOME="+dir, "LANGUAGE="+language)
 	cmd.ExtraFiles = []*os.File{fromTest, toTest} // 3 and 4
 	cmd.Stdout, cmd.Stderr = log, log
