@@ -4,9 +4,6 @@ package test
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -182,33 +179,6 @@ func TestHTTP2IdleTimeout(t *testing.T) {
 		if r := busy.Response(running); r.Status() != "200" {
 			t.Errorf("%v", r)
 		}
-		s.Terminate()
-	})
-}
-
-// TestH2Spec runs h2spec, the conformance test for servers of HTTP/2, as
-// INDRIK_TEST_H2SPEC names it. It makes its own mistakes on purpose, some
-// thousand of them.
-func TestH2Spec(t *testing.T) {
-	t.Parallel()
-	program := os.Getenv("INDRIK_TEST_H2SPEC")
-	if program == "" {
-		t.Skip("INDRIK_TEST_H2SPEC names no h2spec; make blackbox builds one")
-	}
-	// With h1 a port without TLS answers a malformed preface in HTTP/1.1.
-	harness.OverHTTP2(t, harness.Options{App: "echo:app", Args: []string{"--http-protocols", "h2"}, NoProbe: true}, func(t *testing.T, s *harness.Server, w *harness.Web) {
-		s.Workers(1)
-		args := []string{"--host", "127.0.0.1", "--port", fmt.Sprint(s.Port), "--timeout", "5", "--strict"}
-		if s.TLS != nil {
-			args = append(args, "--tls", "--insecure")
-		}
-		out, err := exec.Command(program, args...).CombinedOutput()
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		summary := lines[len(lines)-1]
-		if err != nil || !strings.Contains(summary, " passed, ") || !strings.HasSuffix(summary, " 0 failed") {
-			t.Errorf("%v: %s", err, out)
-		}
-		t.Log(summary)
 		s.Terminate()
 	})
 }
