@@ -8,7 +8,7 @@
 # make cover     the statements that unit tests and black-box tests run together, by package;
 #                .cache/cover/index.html and uncovered.txt show what none of them runs
 # make venv      .cache/venv, the packages that tests need; venv-all: .cache/venv-all, the
-#                larger ones of test-all
+#                larger ones of test-all; venv-autobahn: the test suite of Autobahn
 # make ruff      lint and format of the Python; make mypy: its types. Both are of venv-lint:
 #                .cache/venv-lint
 # make fuzz      each fuzz target for FUZZTIME
@@ -44,7 +44,7 @@ RACE := $(if $(filter module,$(MAKECMDGOALS)),,$(if $(filter 1,$(shell go env CG
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: module quick drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: module quick drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all venv-autobahn bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -178,6 +178,17 @@ venv:
 venv-all:
 	$(call make-venv,$(VENV)-all,test/requirements-all.txt)
 
+# Without an interpreter or a package that is no longer there, its test is skipped.
+PYTHON27 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/2.7*/bin/python2.7) $(shell command -v python2.7))
+AUTOBAHN := $(CURDIR)/.cache/venv-autobahn
+venv-autobahn:
+	@cmp -s test/requirements-autobahn.txt $(AUTOBAHN)/requirements.txt || { \
+		rm -rf $(AUTOBAHN) && \
+		$(or $(PYTHON27),false) -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+			--target $(AUTOBAHN) -r test/requirements-autobahn.txt && \
+		cp test/requirements-autobahn.txt $(AUTOBAHN)/requirements.txt; } || \
+		echo "no Python 2.7 with pip, or not all packages for it: the test suite of Autobahn is skipped"
+
 define make-venv
 @cmp -s $(2) $(1)/requirements.txt && $(1)/bin/python -c '' || { \
 	$(PYTHON) -m venv --clear $(1) && \
@@ -233,7 +244,7 @@ deploy-all:
 	cd test/deploy && go vet ./... && go test -count=1 ./...
 
 # Tests whose names begin with TestAll, and what else asks for INDRIK_TEST_ALL.
-blackbox-all: venv venv-all venv-tools
+blackbox-all: venv venv-all venv-tools venv-autobahn
 	INDRIK_TEST_DIST=$(CURDIR)/.cache/dist INDRIK_TEST_ALL=1 go test -count=1 -timeout 30m -parallel 4 -run '^TestAll' ./test/...
 
 # The model of the dispatcher, against 100 times as many random interleavings as in make test.

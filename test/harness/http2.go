@@ -96,23 +96,40 @@ type GoAway struct {
 // H2Conn connects and exchanges the prefaces.
 func (e *Endpoint) H2Conn(settings ...http2.Setting) *H2Conn {
 	e.t.Helper()
-	c, err := e.ConnectPlain()
+	f, err := e.DialH2(settings...)
 	Must(e.t, err)
+	e.t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// DialH2 is H2Conn where it may fail. The connection is the caller's to close.
+func (e *Endpoint) DialH2(settings ...http2.Setting) (*H2Conn, error) {
+	c, err := e.ConnectPlain()
+	if err != nil {
+		return nil, err
+	}
 	if e.TLS != nil {
-		c, err = HandshakeTLS(c, e.TLSConfig(func(c *tls.Config) { c.NextProtos = []string{"h2", "http/1.1"} }))
-		Must(e.t, err)
+		if c, err = HandshakeTLS(c, e.TLSConfig(func(c *tls.Config) { c.NextProtos = []string{"h2", "http/1.1"} })); err != nil {
+			return nil, err
+		}
 		if got := c.Conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != "h2" {
-			e.t.Fatalf("the server chose %q", got)
+			c.Close()
+			return nil, fmt.Errorf("the server chose %q", got)
 		}
 	}
-	e.t.Cleanup(func() { c.Close() })
 	f := &H2Conn{Client: c, t: e.t, Framer: http2.NewFramer(c, c.Reader), Streams: map[uint32]*H2Stream{}}
 	f.Framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	f.Framer.AllowIllegalWrites = true
 	f.Encoder = hpack.NewEncoder(&f.Block)
-	c.Send(e.t, http2.ClientPreface)
-	Must(e.t, f.Framer.WriteSettings(settings...))
-	return f
+	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
+		c.Close()
+		return nil, err
+	}
+	if err := f.Framer.WriteSettings(settings...); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // Open begins a request; with end it has no body. fields follow the pseudo-header

@@ -4,6 +4,8 @@ package harness
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -37,23 +39,27 @@ type connectStream struct {
 // connection, and acts as a bridge: the test writes and reads frames of WebSocket.
 func (f *H2Conn) WebSocket(target string, fields ...hpack.HeaderField) *WebSocket {
 	f.t.Helper()
-	allowed := false
-	for !allowed {
-		frame, err := f.Framer.ReadFrame()
-		Must(f.t, err)
-		if s, ok := frame.(*http2.SettingsFrame); ok && !s.IsAck() {
-			value, known := s.Value(http2.SettingEnableConnectProtocol)
-			if !known || value != 1 {
-				f.t.Fatal("the server does not announce extended CONNECT")
-			}
-			Must(f.t, f.Framer.WriteSettingsAck())
-			allowed = true
-		}
+	ws, err := f.TryWebSocket(target, fields...)
+	Must(f.t, err)
+	f.t.Cleanup(func() { ws.Close() })
+	ws.SetDeadline(time.Now().Add(Patience))
+	return ws
+}
+
+// TryWebSocket is WebSocket where it may fail. It has no deadline, and is the caller's to close.
+func (f *H2Conn) TryWebSocket(target string, fields ...hpack.HeaderField) (*WebSocket, error) {
+	if err := f.awaitConnect(); err != nil {
+		return nil, err
 	}
-	id := f.Open("CONNECT", target, false, append([]hpack.HeaderField{
+	id, err := f.Begin("CONNECT", target, false, append([]hpack.HeaderField{
 		{Name: ":protocol", Value: "websocket"}, {Name: "sec-websocket-version", Value: "13"},
 	}, fields...)...)
-	f.Until("the answer to CONNECT", func() bool { return f.Stream(id).Status() != "" || f.Stream(id).Over() })
+	for err == nil && f.Stream(id).Status() == "" && !f.Stream(id).Over() {
+		err = f.ReadOne()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("no answer to CONNECT: %w", err)
+	}
 	head := &Response{Proto: "HTTP/2.0"}
 	head.Status, _ = strconv.Atoi(f.Stream(id).Status())
 	for _, field := range f.Stream(id).fields {
@@ -64,9 +70,23 @@ func (f *H2Conn) WebSocket(target string, fields ...hpack.HeaderField) *WebSocke
 	s.opened.L = &s.mu
 	go s.send()
 	go s.receive()
-	f.t.Cleanup(func() { ours.Close() })
-	ours.SetDeadline(time.Now().Add(Patience))
-	return &WebSocket{Client: &Client{ours, bufio.NewReader(ours)}, T: f.t, Head: head}
+	return &WebSocket{Client: &Client{ours, bufio.NewReader(ours)}, T: f.t, Head: head}, nil
+}
+
+// awaitConnect waits until the server has announced extended CONNECT.
+func (f *H2Conn) awaitConnect() error {
+	for {
+		frame, err := f.Framer.ReadFrame()
+		if err != nil {
+			return err
+		}
+		if s, ok := frame.(*http2.SettingsFrame); ok && !s.IsAck() {
+			if value, known := s.Value(http2.SettingEnableConnectProtocol); !known || value != 1 {
+				return errors.New("the server does not announce extended CONNECT")
+			}
+			return f.Framer.WriteSettingsAck()
+		}
+	}
 }
 
 // send sends what comes from the pipe, as far as the window allows.
