@@ -69,6 +69,11 @@ type serverStatus struct {
 		PID         int
 		Queue       struct{ Length, Refused int }
 		Connections struct{ Total, Idle, Running int }
+		Quarantine  []struct {
+			Client, Path string
+			Refused      int
+		}
+		Quarantines int
 	}
 	LastReload *struct {
 		OK     bool

@@ -20,5 +20,6 @@
 //	INDRIK_TEST_CHAOS   a duration: TestChaos takes so long for each kind of worker
 //	INDRIK_TEST_SEED    a number from the log of TestChaos: the same choices again
 //	GOCOVERDIR          where servers write which statements they have run; make cover sets it
+//	INDRIK_TEST_SELFCARE=1m  TestSelfCareSoak, for so long; with INDRIK_TEST_LONG ten minutes
 //	INDRIK_TEST_LONG=1  what takes long: crash loops of a full minute, large uploads, long waits
 package test

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -68,7 +69,8 @@ type Job struct {
 // A Description is what a request is called in the log.
 type Description struct {
 	Method, Path string
-	RequestID    string // empty: it has none
+	RequestID    string     // empty: it has none
+	Client       netip.Addr // that has sent it; not valid: it is not known, and may stand for many
 }
 
 // String returns GET /path, and the id if there is one.

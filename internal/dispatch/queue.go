@@ -74,6 +74,8 @@ type Queue struct {
 	trial *trial // of a new generation; nil if none is tried
 	// +checklocks:mu
 	probes []func(Load) // see Probe
+	// +checklocks:mu
+	bar func(Description) bool // see Bar; nil: no request is barred
 }
 
 // NewQueue returns the queue of a front, whose number distinguishes it from other fronts
@@ -162,6 +164,11 @@ func (q *Queue) pumpLocked() {
 	}
 	for i := 0; i < len(q.waiting) && !q.gate.holds(q.waiting[i].check); {
 		j := q.waiting[i]
+		if q.bar != nil && q.bar(j.describeLocked()) {
+			q.waiting = slices.Delete(q.waiting, i, i+1)
+			q.failBarredLocked(j)
+			continue
+		}
 		g, w, waits := q.takerLocked(j)
 		if waits {
 			i++ // and holds up no request that may go to another worker
@@ -173,7 +180,7 @@ func (q *Queue) pumpLocked() {
 			break
 		}
 		n := 1
-		if i == 0 && !j.isKept() {
+		if i == 0 && !j.isKept() && q.bar == nil {
 			n = q.batchSizeLocked(g, w)
 		}
 		jobs := q.waiting[i : i+n]

@@ -49,10 +49,15 @@ func (q *Queue) died(w *worker) {
 		j.overLocked(now)
 	}
 	report := w.lostReportLocked(lost, now)
+	ran := make([]Ran, len(lost))
+	for i, j := range lost {
+		ran[i] = Ran{j.describeLocked(), j.began}
+	}
 	q.pumpLocked()
 	q.dropUnusedLocked()
 	q.mu.Unlock()
 
+	q.host.Died(w.age, ran)
 	q.host.Send(report)
 	for _, j := range lost {
 		j.request.Fail(502)

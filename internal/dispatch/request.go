@@ -71,9 +71,17 @@ type Request interface {
 type Host interface {
 	// Send sends a message to the master.
 	Send(wire.FromFront)
+	// Died is told what a worker ran that has died, before the master is.
+	Died(age int, ran []Ran)
 	Debugf(format string, args ...any)
 	Warnf(format string, args ...any)
 	Errorf(format string, args ...any)
+}
+
+// Ran is a request that was lost with its worker.
+type Ran struct {
+	Description
+	Began time.Time
 }
 
 // A Config is the settings of a generation, of which the dispatcher needs some.

@@ -39,6 +39,8 @@ type fakeHost struct {
 	log  strings.Builder
 }
 
+func (h *fakeHost) Died(int, []Ran) {}
+
 func (h *fakeHost) Send(m wire.FromFront) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"indrik/internal/gateway"
 	"indrik/internal/http1"
 	"indrik/internal/proxyproto"
+	"indrik/internal/quarantine"
 	"indrik/internal/redact"
 	"indrik/internal/tlsconf"
 	"indrik/internal/wire"
@@ -58,6 +59,7 @@ type config struct {
 	healthPath []byte // where the server answers questions about its health; empty: nowhere
 
 	asgiExtensions extensionSets // of HTTP requests, as ASGI has them
+	quarantine     quarantine.Settings
 }
 
 type schemeField struct{ name, value []byte }
@@ -116,6 +118,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 	}
 	c.limitConnections = c.connLimit()
 	c.asgiExtensions = newExtensionSets(w.ASGIExtensions)
+	c.quarantine = quarantineSettings(w)
 	c.maxHead = c.http.MaxHead()
 	c.http2 = c.http
 	c.http2.LimitRequestHead = 0

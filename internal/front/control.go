@@ -176,6 +176,8 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 	case wire.TypePing:
 		s.mu.Lock() // if this is never unlocked, nothing works, and there must be no answer
 		defer s.mu.Unlock()
+	case wire.TypeBlame:
+		s.blame(m.Age)
 	case wire.TypeLeast:
 		s.readiness.least.Store(int32(min(max(0, m.Least), 1<<20)))
 	case wire.TypeAnswer:

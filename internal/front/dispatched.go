@@ -16,6 +16,7 @@ import (
 type host struct {
 	*errlog.Log
 	send func(wire.FromFront)
+	died func(age int, ran []dispatch.Ran)
 }
 
 // Send implements [dispatch.Host].
@@ -25,6 +26,10 @@ func (h host) Send(m wire.FromFront) { h.send(m) }
 // now, or has just been.
 func (s *server) submit(ex *exchange, at time.Time) {
 	if len(ex.cfg.healthPath) > 0 && s.answerHealth(ex) {
+		return
+	}
+	if s.isQuarantined(ex) {
+		ex.Fail(503)
 		return
 	}
 	if m := s.metrics.Load(); m != nil && ex.body != nil {
@@ -147,5 +152,5 @@ func (ex *exchange) DescribeLocked() dispatch.Description {
 }
 
 func (ex *exchange) describe() dispatch.Description {
-	return dispatch.Description{Method: string(ex.req.Method), Path: ex.reported(), RequestID: string(ex.requestID)}
+	return dispatch.Description{Method: string(ex.req.Method), Path: ex.reported(), RequestID: string(ex.requestID), Client: ex.ownClient()}
 }

@@ -291,7 +291,7 @@ func (ex *exchange) writeError(status int) {
 	body := http1.ErrorBody(http.StatusText(status), "")
 	fields := []http1.Field{{Name: []byte("Content-Type"), Value: []byte("text/html")}}
 	if status == 503 {
-		fields = append(fields, http1.Field{Name: []byte("Retry-After"), Value: []byte("1")})
+		fields = append(fields, http1.Field{Name: []byte("Retry-After"), Value: strconv.AppendInt(nil, int64(ex.s.retryAfter(ex)), 10)})
 	}
 	if err := ex.startWith(statusOf(status), fields, int64(len(body))); err != nil {
 		ex.s.log.Errorf("%s", err)

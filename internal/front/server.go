@@ -78,11 +78,12 @@ type server struct {
 	spare  chan *conn   // for a goroutine whose last connection has ended
 	spares atomic.Int32 // goroutines that wait for a connection
 
-	account   *account.Account
-	collector atomic.Pointer[collector] // nil: the garbage collector is not set by this server
-	cuts      complaint
-	refusals  complaint
-	slowings  complaint
+	quarantined quarantined
+	account     *account.Account
+	collector   atomic.Pointer[collector] // nil: the garbage collector is not set by this server
+	cuts        complaint
+	refusals    complaint
+	slowings    complaint
 
 	complained  atomic.Int64    // when the log last said that files cannot be written
 	drainingNow atomic.Bool     // draining, to be read without mu
@@ -98,10 +99,12 @@ func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, recorder: new(metrics.Recorder), sinks: sinks.New(log, "front"), spare: make(chan *conn),
 	}
 	s.accessLog.sinks, s.accessLog.file.log = s.sinks, log
-	s.queue = dispatch.NewQueue(host{log, send}, number)
-	s.pools = pools.NewSet(host{log, send}, number)
+	h := host{log, send, s.diedWith}
+	s.queue = dispatch.NewQueue(h, number)
+	s.pools = pools.NewSet(h, number)
 	s.capacity = sync.NewCond(&s.mu)
 	s.account = account.New(s.wasCutOff, s.watchHeld)
+	s.quarantined = newQuarantined()
 	s.questions = newQuestions(send)
 	s.appMetrics = newAppMetrics(log, send)
 	s.ending, s.end = context.WithCancel(context.Background())

@@ -10,7 +10,8 @@ import (
 
 // status returns what this process knows, for the status of the server.
 func (s *server) status() status.Front {
-	f := status.Front{PID: os.Getpid(), Connections: s.connections()}
+	f := status.Front{PID: os.Getpid(), Connections: s.connections(), Quarantine: s.quarantines()}
+	f.Quarantines, f.WouldQuarantine = s.quarantined.totals()
 	f.Queue, f.Loads, f.Unlisted = s.queue.Status(time.Now())
 	if f.Pools = s.pools.Status(); len(f.Pools) > 0 {
 		f.Stash = s.pools.Stash()

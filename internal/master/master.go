@@ -81,7 +81,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.metrics = appMetrics{base: b, front: &m.front, reported: map[string]bool{}}
 	m.control = controlSocket{base: b, handler: &controlHandler{m}, history: history{deaths: []status.Death{}, byCause: map[status.Cause]int{}, slow: []status.SlowRequest{}}}
 	m.ending = ending{ended: make(chan struct{})}
-	m.deaths = obituaries{base: b, untold: map[int]*obituary{}, oomKills: sys.oomKills(), told: m.recordDeath}
+	m.deaths = obituaries{base: b, front: &m.front, untold: map[int]*obituary{}, oomKills: sys.oomKills(), told: m.recordDeath}
 	m.inbox = inbox{handled: map[syscall.Signal]time.Time{}, hinted: map[syscall.Signal]bool{}}
 	m.service = service{base: b, notify: notify.New(sys.getenv), started: sys.now()}
 	return m

@@ -24,13 +24,14 @@ const mostStack = 16 << 10
 // An obituary is the log message about a worker that died, besides Gunicorn's line, and what
 // the status says about it.
 type obituary struct {
-	cause status.Cause
-	how   string // "was sent SIGKILL"
-	pid   int
-	lived time.Duration
-	peak  int // the most memory that it had, in KiB; 0: not known
-	oom   int // how often the kernel ended a process of the control group meanwhile
-	stack string
+	cause    status.Cause
+	how      string // "was sent SIGKILL"
+	pid      int
+	lived    time.Duration
+	peak     int // the most memory that it had, in KiB; 0: not known
+	oom      int // how often the kernel ended a process of the control group meanwhile
+	stack    string
+	poisoned bool // the worker may have died of what it ran
 
 	overTime []status.Running // the requests whose time was over, of a timeout
 }
@@ -38,6 +39,7 @@ type obituary struct {
 // obituaries are those of workers that died, until the front has said what they ran.
 type obituaries struct {
 	base
+	front    *frontLink
 	untold   map[int]*obituary // by the age of the worker
 	oomKills int               // that the control group has seen, when looked last
 	told     func(*obituary, wire.FromFront)
@@ -100,6 +102,9 @@ func (all *obituaries) write(w *worker, d death) {
 // writeUnexpected prepares the obituary of a worker that died of itself while it served.
 func (all *obituaries) writeUnexpected(o *obituary, w *worker, d death) {
 	o.how, o.lived, o.stack = d.how(), all.now().Sub(w.readyAt), crashStack(w.dump)
+	// A SIGKILL is somebody else's, or the kernel's: that takes the largest process, which
+	// need not be the one that took the memory.
+	o.poisoned = o.cause == status.CauseMemoryHard || o.cause == status.CauseExit || o.cause == status.CauseSignal && d.signal != syscall.SIGKILL
 	if o.cause == status.CauseMemoryHard {
 		o.how = "was killed, since " + w.cause.Text + ","
 	} else if d.signal == syscall.SIGKILL {
@@ -127,6 +132,9 @@ func (all *obituaries) tell(msg wire.FromFront) bool {
 	delete(all.untold, msg.Age)
 	all.log.Errorf("%s", o.text(msg))
 	all.told(o, msg)
+	if o.poisoned && msg.Type != "" {
+		all.front.send(wire.ToFront{Type: wire.TypeBlame, Age: msg.Age})
+	}
 	return true
 }
 

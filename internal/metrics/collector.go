@@ -193,6 +193,15 @@ func writeFront(p *page, f *status.Front, begun time.Time) {
 	p.gauge("indrik_connections", float64(n.Writing), "writing")
 	p.gauge("indrik_connections", float64(n.WebSocket), "websocket")
 	p.gauge("indrik_connections", float64(n.HTTP2), "http2")
+	active := 0
+	for i := range f.Quarantine {
+		if !f.Quarantine[i].DryRun {
+			active++
+		}
+	}
+	p.gauge("indrik_quarantined", float64(active))
+	p.count("indrik_quarantines_total", float64(f.Quarantines))
+	p.count("indrik_quarantine_dry_run_total", float64(f.WouldQuarantine))
 	p.gauge("indrik_queue_length", float64(f.Queue.Length))
 	p.gauge("indrik_queue_oldest_seconds", f.Queue.Oldest)
 }

@@ -80,10 +80,11 @@ const (
 	ClientConnections Refusal = iota // limit_client_connections
 	ClientStreams                    // limit_client_streams
 	ClientMemory                     // limit_client_memory, limit_memory: a connection was closed
+	Quarantine                       // quarantine
 	refusals
 )
 
-var refusalNames = [refusals]string{"client_connections", "client_streams", "memory"}
+var refusalNames = [refusals]string{"client_connections", "client_streams", "memory", "quarantine"}
 
 // A Timeout is what a client has taken too long for.
 type Timeout uint8

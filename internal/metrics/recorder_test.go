@@ -97,7 +97,7 @@ func TestRecord(t *testing.T) {
 		"indrik_http_response_body_bytes_total": {"": 30},
 		"indrik_connections_opened_total":       {"": 1},
 		"indrik_refusals_total": {
-			"queue_full ": 0, "queue_timeout ": 0, "no_workers ": 0, "shutdown ": 0, "client_connections ": 0, "client_streams ": 1, "memory ": 0,
+			"queue_full ": 0, "queue_timeout ": 0, "no_workers ": 0, "shutdown ": 0, "client_connections ": 0, "client_streams ": 1, "memory ": 0, "quarantine ": 0,
 		},
 		"indrik_timeouts_total": {"app ": 0, "graceful ": 0, "handshake ": 0, "header ": 0, "body ": 1, "write ": 0},
 	} {

@@ -223,6 +223,27 @@ func (c *Config) RecycleBudget() string { return value[string](c, "recycle_budge
 // 60s.
 func (c *Config) Canary() string { return value[string](c, "canary") }
 
+// Quarantine returns the setting quarantine.
+//
+// Answer with 503, for a while, what workers die of again and again: request is the requests
+// of one client to one path, client all of a client, path all to a path.
+func (c *Config) Quarantine() []string { return value[[]string](c, "quarantine") }
+
+// QuarantineDeaths returns the setting quarantine_deaths.
+//
+// After how many deaths of workers, within quarantine_window, a quarantine begins.
+func (c *Config) QuarantineDeaths() int { return value[int](c, "quarantine_deaths") }
+
+// QuarantineWindow returns the setting quarantine_window.
+//
+// For how many seconds a death of a worker counts against what it ran.
+func (c *Config) QuarantineWindow() int { return value[int](c, "quarantine_window") }
+
+// QuarantineTime returns the setting quarantine_time.
+//
+// How many seconds a quarantine lasts.
+func (c *Config) QuarantineTime() int { return value[int](c, "quarantine_time") }
+
 // SelfcareDryRun returns the setting selfcare_dry_run.
 //
 // Policies that only say what they would do: recycle, scale, canary, quarantine, or all of

@@ -74,6 +74,7 @@ func TestFront(t *testing.T) {
 		Sendfile:            true,
 		WorkerConnections:   1000,
 		WorkerAffinity:      "none",
+		QuarantineDeaths:    3, QuarantineWindow: 60, QuarantineTime: 60,
 
 		ASGISendAfterDisconnect: "ignore",
 

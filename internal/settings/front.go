@@ -81,6 +81,12 @@ func (c *Config) Front() *wire.FrontConfig {
 		ASGIExtensions:          c.ASGIExtensions(),
 		WorkerAffinity:          c.WorkerAffinity(),
 
+		Quarantine:       c.Quarantine(),
+		QuarantineDeaths: c.QuarantineDeaths(),
+		QuarantineWindow: c.QuarantineWindow(),
+		QuarantineTime:   c.QuarantineTime(),
+		SelfcareDryRun:   c.SelfcareDryRun(),
+
 		WebSocketMaxMessageSize: c.WebSocketMaxMessageSize(),
 		WebSocketPingInterval:   c.WebSocketPingInterval(),
 		WebSocketPingTimeout:    c.WebSocketPingTimeout(),

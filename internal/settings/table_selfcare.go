@@ -52,6 +52,28 @@ var selfCareSettings = []Setting{
 			"See [selfcare.md](selfcare.md#a-deploy-that-looks-before-it-leaps) for what is measured, and by which test.",
 	},
 	{
+		Name: "quarantine", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--quarantine"}, Metavar: "STRING", Kind: KindCommaList, Default: []string(nil),
+		Choices: []string{"request", "client", "path"},
+		Doc: "Answer with 503, for a while, what workers die of again and again: `request` is the requests of one client to one path, `client` all of a client, `path` all to a path. " +
+			"Several are separated by commas. Off by default; [selfcare.md](selfcare.md#poison-requests) says when to set it.",
+	},
+	{
+		Name: "quarantine_deaths", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--quarantine-deaths"}, Metavar: "INT", Kind: KindInt, Min: 1, Max: 1000, Default: 3,
+		Doc: "After how many deaths of workers, within `quarantine_window`, a quarantine begins.",
+	},
+	{
+		Name: "quarantine_window", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--quarantine-window"}, Metavar: "SECONDS", Kind: KindInt, Min: 1, Max: 86400, Default: 60,
+		Doc: "For how many seconds a death of a worker counts against what it ran.",
+	},
+	{
+		Name: "quarantine_time", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--quarantine-time"}, Metavar: "SECONDS", Kind: KindInt, Min: 1, Max: 86400, Default: 60,
+		Doc: "How many seconds a quarantine lasts.",
+	},
+	{
 		Name: "selfcare_dry_run", Section: sectionSelfCare, Added: true,
 		Flags: []string{"--selfcare-dry-run"}, Metavar: "STRING", Kind: KindCommaList, Default: []string(nil),
 		Choices: selfCareWords,

@@ -163,6 +163,7 @@ func TestAdditions(t *testing.T) {
 		"asgi_send_after_disconnect": "ignore", "canary": "", "selfcare_dry_run": []string(nil),
 		"max_worker_memory": "0", "max_worker_memory_hard": "0", "worker_memory_measure": "rss", "max_worker_age": 0, "max_worker_age_jitter": 0,
 		"max_memory_use": 0, "max_memory_pressure": 0, "recycle_budget": "1",
+		"quarantine": []string(nil), "quarantine_deaths": 3, "quarantine_window": 60, "quarantine_time": 60,
 		"asgi_extensions": []string(nil), "worker_affinity": "none", "forwarded_for": "asgi",
 		"permit_missing_host": false, "permit_non_ascii_target": false,
 		"server_header": "indrik", "log_format": "text", "drain_delay": 0, "health_path": "", "request_id_header": "", "server_timing": false, "slow_request_log": 0.0, "log_redact": []string(nil),

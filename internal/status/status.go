@@ -130,6 +130,21 @@ type Front struct {
 	Unlisted    int          `json:"unlisted"`        // requests that run and that no load lists, since lists are bounded
 	Pools       []Pool       `json:"pools,omitempty"` // by name
 	Stash       *Stash       `json:"stash,omitempty"` // with pools
+
+	Quarantine      []Quarantine `json:"quarantine,omitempty"` // who is kept from the workers; at most 20
+	Quarantines     int          `json:"quarantines"`          // that have begun since the front started
+	WouldQuarantine int          `json:"would_quarantine"`     // that selfcare_dry_run has kept
+}
+
+// A Quarantine is requests that are answered with 503, since workers have died of them.
+type Quarantine struct {
+	Scope   string  `json:"scope"`            // request, client or path
+	Client  string  `json:"client,omitempty"` // an address; absent: not known, or the scope is path
+	Path    string  `json:"path,omitempty"`   // without the query
+	Deaths  int     `json:"deaths"`           // that led to it
+	Seconds float64 `json:"seconds"`          // that are left of it
+	Refused int     `json:"refused"`          // requests, so far
+	DryRun  bool    `json:"dry_run,omitempty"`
 }
 
 // A Queue is the requests that wait for a worker.

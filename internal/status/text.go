@@ -2,6 +2,7 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -60,6 +61,7 @@ func (s *Status) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "  %s: %d requests, %d failed, median %s, p95 %s\n", side.what, side.Requests, side.Failed, Duration(side.Median), Duration(side.P95))
 		}
 	}
+	s.writeQuarantine(&b)
 	s.writeWorkers(&b)
 	if r := s.LastReload; r != nil {
 		what := "succeeded"
@@ -90,6 +92,21 @@ func (s *Status) WriteText(w io.Writer) error {
 	s.writeSlow(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeQuarantine writes whose requests are kept from the workers.
+func (s *Status) writeQuarantine(b *strings.Builder) {
+	if s.Front == nil {
+		return
+	}
+	for _, q := range s.Front.Quarantine {
+		fmt.Fprintf(b, "Quarantine (%s): %s %s for %s more, since %d workers have died; %d refused", PrintableLine(q.Scope), PrintableLine(cmp.Or(q.Client, "all clients")),
+			PrintableLine(cmp.Or(q.Path, "all paths")), Duration(q.Seconds), q.Deaths, q.Refused)
+		if q.DryRun {
+			b.WriteString("; dry run")
+		}
+		b.WriteByte('\n')
+	}
 }
 
 // maxSlowShown is how many slow requests the text shows, of those that the document has.

@@ -26,6 +26,7 @@ const (
 	TypeAdmin      = "admin"  // also between the masters of an upgrade
 	TypeAnswer     = "answer"
 	TypeLeast      = "least"
+	TypeBlame      = "blame"
 	TypeTrace      = "trace"
 	TypeAppMetrics = "app_metrics" // also front → master
 	TypeCondense   = "condense"
@@ -235,7 +236,13 @@ type FrontConfig struct {
 	ASGISendAfterDisconnect string   `json:"asgi_send_after_disconnect"` // what send() does when the client has gone: ignore or raise
 	ASGIExtensions          []string `json:"asgi_extensions"`
 	WorkerAffinity          string   `json:"worker_affinity"` // none, connection, cookie or address
-	AffinityKey             []byte   `json:"affinity_key"`    // of the cookies
+
+	Quarantine       []string `json:"quarantine"` // request, client, path
+	QuarantineDeaths int      `json:"quarantine_deaths"`
+	QuarantineWindow int      `json:"quarantine_window"` // seconds
+	QuarantineTime   int      `json:"quarantine_time"`   // seconds
+	SelfcareDryRun   []string `json:"selfcare_dry_run"`  // policies, or all
+	AffinityKey      []byte   `json:"affinity_key"`      // of the cookies
 
 	WebSocketMaxMessageSize int  `json:"websocket_max_message_size"`
 	WebSocketPingInterval   int  `json:"websocket_ping_interval"`

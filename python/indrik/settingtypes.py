@@ -71,6 +71,10 @@ class Settings(TypedDict, total=False):
     max_memory_pressure: int
     recycle_budget: Union[int, str]
     canary: str
+    quarantine: Union[str, Sequence[str]]
+    quarantine_deaths: int
+    quarantine_window: int
+    quarantine_time: int
     selfcare_dry_run: Union[str, Sequence[str]]
     limit_request_line: int
     limit_request_fields: int
