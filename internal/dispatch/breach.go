@@ -67,11 +67,11 @@ func (j *Job) follow(kind wire.ReplyKind) {
 func (sl *slot) allows(kind wire.ReplyKind) bool {
 	switch {
 	case !sl.w.multiplexed.Load():
-		return !kind.ASGI()
+		return kind.OfQueue()
 	case sl.index > 0: // these stay silent
 		return false
 	case sl.w.kind == wire.KindGevent:
-		return !kind.ASGI() || kind == wire.ReplyLeave
+		return kind.OfQueue()
 	}
 	return kind != wire.ReplyExtend
 }
@@ -143,6 +143,9 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 	j.slot = sl
 	j.PID = sl.w.pid
 	j.follow(m.Kind)
+	if m.Kind == wire.ReplyAccept {
+		q.openedLocked(j, sl)
+	}
 	switch m.Kind {
 	case wire.ReplyCredit:
 	case wire.ReplyStart, wire.ReplyChunk, wire.ReplyPart, wire.ReplyAccept, wire.ReplyMessage:

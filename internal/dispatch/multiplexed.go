@@ -107,14 +107,17 @@ func (w *worker) removeLocked(j *Job) {
 	}
 }
 
-// leaves is called when a multiplexed worker has said, in reply to a request, that it
-// begins no more of them.
+// leaves is called when a worker has said, in reply to a request, that it begins no more of
+// them. One that reads the queue says so of an accepted WebSocket connection.
 func (q *Queue) leaves(m *wire.Reply, sl *slot) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	j, err := q.lookupLocked(m, sl)
 	if err != nil {
 		return err
+	}
+	if j != nil && j.assigned == nil && j.reply != replyOpen {
+		return errOutOfPlace(m.Kind)
 	}
 	if w := sl.w; w.active {
 		// It leaves by a signal that was not the master's. Its requests may take long,
@@ -138,31 +141,4 @@ func (q *Queue) recordBegunLocked(now time.Time) {
 			q.beganLocked(j, j.assigned, 0, now)
 		}
 	}
-}
-
-// leaveWebSocketsLocked has the WebSocket connections of a worker that is being replaced
-// end.
-// +checklocks:q.mu
-func (q *Queue) leaveWebSocketsLocked(w *worker) {
-	var jobs []*Job
-	for _, j := range q.inFlight {
-		if j.assigned == w && j.request.IsWebSocket() {
-			jobs = append(jobs, j)
-		}
-	}
-	s := w.gen.settings
-	for i, d := range LeaveDelays(len(jobs), s.WebSocketDrainMax, s.WebSocketDrainWindow) {
-		jobs[i].request.LeaveLocked(d)
-	}
-}
-
-// LeaveDelays returns in how long n WebSocket connections are to end: one after the other,
-// within the last drainWindow of the time drainMax for which they may stay.
-func LeaveDelays(n int, drainMax, drainWindow time.Duration) []time.Duration {
-	drainWindow = min(drainWindow, drainMax)
-	delays := make([]time.Duration, n)
-	for i := range delays {
-		delays[i] = drainMax - drainWindow + drainWindow*time.Duration(i+1)/time.Duration(n)
-	}
-	return delays
 }

@@ -140,7 +140,7 @@ func (q *Queue) beganLocked(j *Job, w *worker, index int, now time.Time) {
 	}
 	j.claimant, j.claimSlot = w, index
 	j.freedLocked(w.slots[index])
-	if t := w.gen.settings.Timeout; t > 0 && w.kind != wire.KindASGI {
+	if t := w.gen.settings.Timeout; t > 0 && w.kind != wire.KindASGI && j.reply != replyOpen {
 		j.setDeadlineLocked(w, index, now.Add(t))
 	}
 }

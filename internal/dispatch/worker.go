@@ -189,6 +189,7 @@ func (q *Queue) deactivateLocked(w *worker) {
 	w.gen.active--
 	w.gen.leaving += len(w.slots)
 	q.measureLocked(time.Now())
+	q.leaveWebSocketsLocked(w)
 	if w.gen.slots == 0 {
 		q.requeueLocked(q.readBackLocked(w.gen)...)
 	}

@@ -41,10 +41,26 @@ func (s *server) submit(ex *exchange, at time.Time) {
 // Reply implements [dispatch.Request].
 func (ex *exchange) Reply(m *wire.Reply, file *os.File, came time.Time, more bool) (tookFile bool, err error) {
 	ex.more = more
-	if ex.IsMultiplexed() {
+	switch {
+	case m.Kind == wire.ReplyAccept, m.Kind == wire.ReplyMessage, m.Kind == wire.ReplyClose:
+		return ex.replyWebSocket(m, file, came)
+	case ex.IsMultiplexed():
 		return ex.replyMultiplexed(m, file, came)
 	}
 	return ex.reply(m, file, came), nil
+}
+
+// replyWebSocket acts on a message about a WebSocket connection.
+func (ex *exchange) replyWebSocket(m *wire.Reply, file *os.File, came time.Time) (tookFile bool, err error) {
+	if ex.bytes != nil {
+		ex.Release()
+	}
+	ex.heard = came
+	tookFile, err = ex.webSocket.obey(m, file)
+	if m.Kind == wire.ReplyAccept && ex.webSocket.isAccepted() {
+		ex.s.queue.SetWait(&ex.Job, dispatch.ForFrames, true)
+	}
+	return tookFile, err
 }
 
 // reply acts on a message about the response that workers of all kinds send, and reports
@@ -96,14 +112,9 @@ func (ex *exchange) replyMultiplexed(m *wire.Reply, file *os.File, came time.Tim
 		ex.sendTrailers(m)
 	case wire.ReplyFail:
 		ex.failWith(m.Code)
-	case wire.ReplyAccept, wire.ReplyMessage, wire.ReplyClose:
-		err = ex.webSocket.obey(m)
-		if m.Kind == wire.ReplyAccept && ex.webSocket.isAccepted() {
-			ex.s.queue.SetWait(&ex.Job, dispatch.ForFrames, true)
-		}
 	default: // reply has acted on it
 	}
-	return tookFile, err
+	return tookFile, nil
 }
 
 // HintsLocked implements [dispatch.Request].

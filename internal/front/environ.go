@@ -78,6 +78,9 @@ func (ex *exchange) normalize() error {
 		}
 		fields = append(fields, f)
 	}
+	if ex.webSocket != nil && ex.kind != wire.KindASGI {
+		fields = ex.webSocket.fieldsForApp(fields)
+	}
 	ex.fields = fields
 	if forwarded && ex.readsForwardedFor() {
 		s.client, s.forwarded = ex.forwardedClient()

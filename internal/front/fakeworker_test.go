@@ -83,6 +83,7 @@ type request struct {
 	body    []byte
 	file    bool // the body came as a file
 	inArena bool // the body was in the arena
+	socket  bool // it is a handshake of WebSocket
 }
 
 // receive takes a request without claiming it; ok is false when the worker is
@@ -313,6 +314,17 @@ func end(id uint32) []byte     { return message(wire.ReplyEnd, 2, id) }
 func failed(id uint32) []byte  { return message(wire.ReplyError, 2, id) }
 func refused(id uint32) []byte { return message(wire.ReplyRefused, 2, id) }
 
+func acceptSocket(id uint32, protocol string) []byte {
+	b := wire.AppendLatin1(message(wire.ReplyAccept, 4, id), []byte(protocol))
+	return binary.LittleEndian.AppendUint32(append(b, '['), 0)
+}
+
+func closeSocket(id uint32, code int) []byte {
+	return wire.AppendBytes(wire.AppendInt(message(wire.ReplyClose, 4, id), int64(code)), nil)
+}
+
+func leave(id uint32) []byte { return message(wire.ReplyLeave, 2, id) }
+
 func extend(id uint32, milliseconds int64) []byte {
 	return wire.AppendInt(message(wire.ReplyExtend, 3, id), milliseconds)
 }
@@ -381,6 +393,8 @@ func requestOf(t testing.TB, id any, environ map[string]string, body any, oob []
 		content, err := io.ReadAll(io.NewSectionReader(files[0], 0, 1<<40))
 		must(t, err)
 		q.body, q.file = content, true
+	case int64:
+		q.socket = true
 	case []any:
 		q.body, q.inArena = readArena(t, files[0], q.id, body), true
 	default:

@@ -83,8 +83,7 @@ func (c *conn) serveOne() bool {
 	ex := &c.ex
 	c.r += n
 	keep := c.req.KeepAlive && !c.req.ForceClose
-	if ex.kind == wire.KindASGI && websocket.IsUpgrade(&c.req) {
-		c.serveWebSocket(ex)
+	if websocket.IsUpgrade(&c.req) && c.serveWebSocket(ex) {
 		return false
 	}
 	goOn := true

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"indrik/internal/http2"
-	"indrik/internal/wire"
 )
 
 // This file serves a connection of HTTP/2. Its goroutine reads; what goes to the client is
@@ -114,7 +113,7 @@ func newHTTP2Conn(c *conn, cfg *config) *http2Conn {
 	h.idleSince = t
 	h.engine = http2.NewConn(http2.Settings{
 		MaxStreams: cfg.HTTP2MaxConcurrentStreams, Window: cfg.HTTP2InitialWindowSize, ConnWindow: max(minConnWindow, cfg.HTTP2InitialWindowSize),
-		MaxFrame: cfg.HTTP2MaxFrameSize, MaxHeaderList: list, Connect: cfg.dispatch.Kind() == wire.KindASGI,
+		MaxFrame: cfg.HTTP2MaxFrameSize, MaxHeaderList: list, Connect: true,
 		Open: func() (*http2.Stream, *http2.Head) {
 			st := newStream(h)
 			return &st.st, &st.head

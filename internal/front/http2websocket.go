@@ -7,7 +7,6 @@ import (
 
 	"indrik/internal/http1"
 	"indrik/internal/websocket"
-	"indrik/internal/wire"
 )
 
 // This file joins a [webSocket] with a stream of HTTP/2 (RFC 8441).
@@ -16,9 +15,6 @@ import (
 func (st *stream) serveWebSocket() {
 	s, ex := st.ex.s, &st.ex
 	handshake, err := websocket.ParseConnect(&st.req, st.head.Protocol)
-	if err == nil && ex.kind != wire.KindASGI {
-		err = &websocket.HandshakeError{Status: 501, Text: "the app has no WebSockets"} // since a reload
-	}
 	if err != nil {
 		st.refuseWebSocket(err)
 		return

@@ -43,7 +43,7 @@ func (ex *exchange) EncodeLocked(kind wire.Kind, arena *wire.Arena, id uint32, t
 
 // BatchSizeLocked implements [dispatch.Request].
 func (ex *exchange) BatchSizeLocked(kind wire.Kind) int {
-	if ex.kind != kind || len(ex.files) > 0 || ex.body.inArena() {
+	if ex.kind != kind || ex.webSocket != nil || len(ex.files) > 0 || ex.body.inArena() {
 		return 0
 	}
 	return len(ex.bytes)
@@ -100,9 +100,9 @@ func (ex *exchange) encode(body *spool, length int64) error {
 		body.readOnly()
 		ex.files = append(ex.files, body.file)
 	}
-	message := body.appendTo(ex.bytes)
+	message := ex.appendBody(ex.bytes)
 	if len(message) > wire.MaxMessage {
-		return ex.toFile(body)
+		return ex.toFile()
 	}
 	ex.bytes = message
 	ex.holdMessage()
@@ -114,9 +114,18 @@ func (ex *exchange) encode(body *spool, length int64) error {
 
 var noBody spool
 
+// appendBody appends the item for the body. That of a handshake of WebSocket, which has none,
+// tells an app of WSGI that it may accept the handshake.
+func (ex *exchange) appendBody(message []byte) []byte {
+	if ex.webSocket != nil && ex.kind != wire.KindASGI {
+		return wire.AppendInt(message, 0)
+	}
+	return ex.body.appendTo(message)
+}
+
 // toFile puts a head that is too large for a message into a file, together with the item
 // for the body. In the file the environ is one dict.
-func (ex *exchange) toFile(body *spool) error {
+func (ex *exchange) toFile() error {
 	content, missing := wire.AppendTuple(nil, 2), 2
 	head := ex.headAt()
 	if ex.kind == wire.KindSync {
@@ -132,7 +141,7 @@ func (ex *exchange) toFile(body *spool) error {
 	for range missing {
 		ex.bytes = wire.AppendNone(ex.bytes)
 	}
-	content = body.appendTo(content)
+	content = ex.appendBody(content)
 	f, err := wire.ConstantFile("indrik-head", content)
 	if err != nil {
 		return errSpool(err)

@@ -2,7 +2,9 @@ package front
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,6 +75,10 @@ type webSocket struct {
 	// +checklocks:mu
 	restarting bool // it makes way: what the client sends until it knows still goes to the app
 	// +checklocks:mu
+	app *appSocket // worker, if the app frames its messages itself
+	// +checklocks:mu
+	appPing []byte // what the app has last pinged with; nil: it has not, or was answered
+	// +checklocks:mu
 	pongData []byte // of the answer to a ping that came while other frames wait
 
 	pongWaits atomic.Bool  // a pong with pongData is to be sent
@@ -115,24 +121,71 @@ func newWebSocket(ex *exchange, request *websocket.Handshake, transport frameTra
 	return sk
 }
 
-// obey acts on a reply of the worker. The error says how the reply breaks the protocol.
-func (sk *webSocket) obey(m *wire.Reply) error {
+// obey acts on a reply of the worker, and reports whether it has taken the file over. The
+// error says how the reply breaks the protocol.
+func (sk *webSocket) obey(m *wire.Reply, file *os.File) (tookFile bool, err error) {
 	switch m.Kind {
 	case wire.ReplyAccept:
-		if err := sk.open(m); err != nil {
-			sk.ex.badHead(err, false)
-			sk.transport.finish(false)
-			sk.worker.closed(websocket.CloseAbnormal, nil)
+		if sk.ex.kind != wire.KindASGI {
+			return true, sk.openForApp(m, file)
 		}
+		sk.openOrFail(m)
 	case wire.ReplyMessage:
-		return sk.sendMessage(m)
+		return false, sk.sendMessage(m)
 	case wire.ReplyClose:
-		if !sk.closeByApp(m.CloseCode, m.Body) {
+		if app := sk.appSocket(); app != nil {
+			app.endAfterRest(m.CloseCode, m.Body)
+		} else if !sk.closeByApp(m.CloseCode, m.Body) {
 			sk.ex.failWith(403)
 		}
 	default: // no other kind comes here
 	}
+	return false, nil
+}
+
+// openForApp accepts the handshake for an app that frames its messages itself, on the
+// socket that came along. It takes the file over.
+func (sk *webSocket) openForApp(m *wire.Reply, file *os.File) error {
+	if file == nil { // this process has too many files open
+		sk.ex.logNoFile()
+		sk.ex.failWith(502)
+		return nil
+	}
+	app, err := newAppSocket(sk, file)
+	if errors.Is(err, errNoStream) {
+		return err
+	}
+	if err != nil {
+		sk.ex.s.log.Errorf("%s", err)
+		sk.ex.failWith(502)
+		return nil
+	}
+	sk.mu.Lock()
+	sk.app, sk.worker, sk.window = app, app, wire.BodyWindow
+	over := sk.state == webSocketClosed
+	sk.mu.Unlock()
+	if over { // the client has gone
+		app.stop()
+	}
+	sk.openOrFail(m)
+	go app.run()
 	return nil
+}
+
+// appSocket returns the socket of an app that frames its messages itself, nil if there is none.
+func (sk *webSocket) appSocket() *appSocket {
+	sk.mu.Lock()
+	defer sk.mu.Unlock()
+	return sk.app
+}
+
+// openOrFail accepts the handshake, or answers it with an error page.
+func (sk *webSocket) openOrFail(m *wire.Reply) {
+	if err := sk.open(m); err != nil {
+		sk.ex.badHead(err, false)
+		sk.transport.finish(false)
+		sk.worker.closed(websocket.CloseAbnormal, nil)
+	}
 }
 
 // open accepts the handshake. After an error the caller has to answer the handshake with
@@ -186,24 +239,54 @@ func (sk *webSocket) open(m *wire.Reply) error {
 func (sk *webSocket) sendMessage(m *wire.Reply) error {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
-	if sk.state != webSocketOpen {
-		return nil
-	}
-	if sk.unacked.Load() >= wire.ResponseWindow {
+	if sk.state == webSocketOpen && sk.unacked.Load() >= wire.ResponseWindow {
 		return errResponseWindow
 	}
+	sk.sendPartLocked(m.Text, m.Body, m.More)
+	return nil
+}
+
+// sendPart is sendMessage for an app that frames its messages itself.
+func (sk *webSocket) sendPart(text bool, data []byte, more bool) {
+	sk.mu.Lock()
+	defer sk.mu.Unlock()
+	sk.sendPartLocked(text, data, more)
+}
+
+// +checklocks:sk.mu
+func (sk *webSocket) sendPartLocked(text bool, data []byte, more bool) {
+	if sk.state != webSocketOpen {
+		return
+	}
 	b := messages.Get().(*[]byte)
-	frame := sk.enc.AppendPart((*b)[:0], m.Text, m.Body, !m.More)
+	frame := sk.enc.AppendPart((*b)[:0], text, data, !more)
 	sk.account(&sk.encHeld, sk.enc.Held())
 	sk.transport.frames(frame)
 	if cap(frame) <= maxPooled {
 		*b = frame[:0]
 		messages.Put(b)
 	}
-	if sk.unacked.Add(int64(len(m.Body)+wire.PartCost)) >= creditAfter {
+	sk.countSentLocked(len(data))
+}
+
+// countSentLocked counts what was sent, for which the worker is to get credit.
+// +checklocks:sk.mu
+func (sk *webSocket) countSentLocked(bytes int) {
+	if sk.unacked.Add(int64(bytes+wire.PartCost)) >= creditAfter {
 		sk.transport.whenLow(sk.sendCredit)
 	}
-	return nil
+}
+
+// pingByApp passes on a ping of an app that frames its messages itself.
+func (sk *webSocket) pingByApp(data []byte) {
+	sk.mu.Lock()
+	defer sk.mu.Unlock()
+	if sk.state != webSocketOpen {
+		return
+	}
+	sk.appPing = append(make([]byte, 0, len(data)), data...)
+	sk.transport.frames(websocket.AppendPing(nil, data))
+	sk.countSentLocked(len(data))
 }
 
 // sendCredit gives the worker credit for what the client has taken, and sends the pong that
@@ -265,6 +348,10 @@ func (sk *webSocket) fail() bool {
 	if sk.refuseHandshake() {
 		return false
 	}
+	if app := sk.appSocket(); app != nil {
+		app.endAfterRest(websocket.CloseInternalError, nil)
+		return sk.ex.status == 101
+	}
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	switch sk.state {
@@ -282,103 +369,4 @@ func (sk *webSocket) isAccepted() bool {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	return sk.state == webSocketOpen || sk.state == webSocketClosing
-}
-
-// closeLocked sends a close frame. The client's is awaited then.
-// +checklocks:sk.mu
-func (sk *webSocket) closeLocked(code int, reason []byte) {
-	sk.transport.frames(websocket.AppendClose(nil, code, reason))
-	sk.state, sk.since = webSocketClosing, now()
-	sk.enc.Release()
-	sk.changed.Broadcast()
-}
-
-// endLocked closes the connection on the front's own account, and tells the worker.
-// +checklocks:sk.mu
-func (sk *webSocket) endLocked(code int, reason string) {
-	sk.closeLocked(code, []byte(reason))
-	sk.worker.closed(code, []byte(reason))
-}
-
-// dismiss closes the connection of a client that is to go. It reports false if it is not
-// open.
-func (sk *webSocket) dismiss(code int, reason string) bool {
-	sk.mu.Lock()
-	defer sk.mu.Unlock()
-	if sk.state != webSocketOpen {
-		return false
-	}
-	sk.endLocked(code, reason)
-	sk.finishLocked()
-	sk.transport.wake()
-	return true
-}
-
-// setClosedLocked ends the WebSocket: nothing more is sent or received.
-// +checklocks:sk.mu
-func (sk *webSocket) setClosedLocked() {
-	sk.state = webSocketClosed
-	if sk.leaveTimer != nil {
-		sk.leaveTimer.Stop()
-	}
-}
-
-// finishLocked ends the connection after the closing handshake, or without one.
-// +checklocks:sk.mu
-func (sk *webSocket) finishLocked() {
-	sk.setClosedLocked()
-	sk.tellRestartLocked()
-	sk.enc.Release()
-	sk.changed.Broadcast()
-	sk.transport.finish(false)
-}
-
-// tellRestartLocked tells the worker that the connection has ended for a restart, if it
-// has.
-// +checklocks:sk.mu
-func (sk *webSocket) tellRestartLocked() {
-	if sk.restarting {
-		sk.restarting = false
-		sk.worker.closed(websocket.CloseServiceRestart, []byte(restart))
-	}
-}
-
-// leaveAt makes the connection end at a time, for a restart. With 0 it stays.
-func (sk *webSocket) leaveAt(at int64) {
-	sk.mu.Lock()
-	defer sk.mu.Unlock()
-	if sk.state == webSocketClosed || at != 0 && sk.leaveTime != 0 && at >= sk.leaveTime {
-		return
-	}
-	sk.leaveTime = at
-	if sk.leaveTimer != nil {
-		sk.leaveTimer.Stop()
-	}
-	if at != 0 {
-		// The sweep would end all at once that are due within the same second.
-		sk.leaveTimer = time.AfterFunc(time.Duration(at-now()), func() { sk.checkTimeouts(now()) })
-	}
-}
-
-// checkTimeouts does what is due at t. It never waits.
-func (sk *webSocket) checkTimeouts(t int64) {
-	sk.mu.Lock()
-	defer sk.mu.Unlock()
-	cfg := sk.ex.cfg
-	switch {
-	case sk.state == webSocketClosing && t-sk.since > int64(closeWait):
-		sk.finishLocked()
-	case sk.state != webSocketOpen:
-	case sk.leaveTime != 0 && t >= sk.leaveTime && !sk.enc.InMessage():
-		sk.closeLocked(websocket.CloseServiceRestart, []byte(restart))
-		sk.restarting = true
-	case sk.pinged != 0 && !sk.awaitingCredit:
-		if exceeds(time.Duration(t-max(sk.pinged, sk.heard)), cfg.webSocketPingTimeout) {
-			sk.endLocked(websocket.CloseInternalError, "no answer to a ping")
-			sk.finishLocked()
-		}
-	case exceeds(time.Duration(t-sk.pingTime), cfg.webSocketPingInterval) && sk.pinged == 0 && !sk.transport.pending():
-		sk.transport.frames(websocket.AppendPing(nil, nil))
-		sk.pinged, sk.pingTime = t, t
-	}
 }

@@ -70,7 +70,7 @@ func (f *socketFixture) message(text bool, data []byte, more bool) {
 func (f *socketFixture) credit(n int64)                 { f.say("grant %d", n) }
 func (f *socketFixture) closed(code int, reason []byte) { f.say("gone %d %s", code, reason) }
 
-func newSocketFixture(t *testing.T) *socketFixture {
+func newSocketFixture(t testing.TB) *socketFixture {
 	t.Helper()
 	cfg, err := newConfig(&wire.FrontConfig{
 		ProxyProtocol: "off", AccessLogFormat: "%(s)s",

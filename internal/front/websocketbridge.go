@@ -1,8 +1,12 @@
 package front
 
 import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"indrik/internal/dispatch"
@@ -14,19 +18,24 @@ import (
 // This file joins a [webSocket] with the connection of HTTP/1 that it was, and with its
 // worker.
 
-// serveWebSocket serves a request for a WebSocket connection, and then the connection.
-func (c *conn) serveWebSocket(ex *exchange) {
+// serveWebSocket serves a request for a WebSocket connection, and then the connection. It
+// reports false for what is a request like any other to an app of WSGI: a handshake that is
+// not valid.
+func (c *conn) serveWebSocket(ex *exchange) bool {
 	h, err := websocket.ParseHandshake(&c.req)
 	if err != nil {
+		if ex.kind != wire.KindASGI {
+			return false
+		}
 		c.refuseWebSocket(err)
-		return
+		return true
 	}
 	ex.closeAfter = true // also if the app refuses
 	ex.webSocket = newWebSocket(ex, h, webSocketConn{c}, webSocketWorker{ex})
 	if err := ex.encode(nil, -1); err != nil {
 		ex.Release()
 		c.giveUp(err)
-		return
+		return true
 	}
 	ex.webSocket.asked, ex.webSocket.client = ex.describe(), ex.clientAddr()
 	if c.s.isDraining() {
@@ -36,6 +45,7 @@ func (c *conn) serveWebSocket(ex *exchange) {
 	c.enter(running)
 	c.s.submit(ex, time.Now())
 	c.readWebSocket(ex.webSocket)
+	return true
 }
 
 // refuseWebSocket answers a handshake that is not valid.
@@ -67,6 +77,25 @@ var upgradeFields = []http1.Field{
 	{Name: []byte("Upgrade"), Value: []byte("websocket")},
 	{Name: []byte("Sec-WebSocket-Version"), Value: []byte("13")},
 }
+
+// fieldsForApp returns the fields of a handshake for an app that answers it itself, and
+// frames its messages: one of HTTP/1 (RFC 6455 section 4.1), whatever the client has sent.
+// Compression is not the app's.
+func (sk *webSocket) fieldsForApp(fields []http1.Field) []http1.Field {
+	fields = slices.DeleteFunc(fields, func(f http1.Field) bool { return bytes.EqualFold(f.Name, extensionsField) })
+	if sk.request.Key != nil {
+		return fields
+	}
+	var key [16]byte
+	_, _ = rand.Read(key[:]) // it does not fail
+	return append(fields,
+		http1.Field{Name: []byte("Upgrade"), Value: []byte("websocket")},
+		http1.Field{Name: []byte("Connection"), Value: []byte("Upgrade")},
+		http1.Field{Name: []byte("Sec-WebSocket-Key"), Value: base64.StdEncoding.AppendEncode(nil, key[:])},
+	)
+}
+
+var extensionsField = []byte("Sec-WebSocket-Extensions")
 
 // readWebSocket reads what the client sends until the connection is over.
 func (c *conn) readWebSocket(sk *webSocket) {

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"errors"
 
 	"indrik/internal/websocket"
@@ -41,7 +42,7 @@ func (sk *webSocket) receive(b []byte) (int, bool) {
 		case websocket.Ping:
 			sk.pong(ev.Data)
 		case websocket.Pong:
-			sk.clearPing()
+			sk.ponged(ev.Data)
 		case websocket.Close:
 			sk.closedByClient(ev.Code, ev.Data)
 			return taken, false
@@ -134,11 +135,15 @@ func (sk *webSocket) pongLater() {
 	sk.pongData = nil
 }
 
-// clearPing notes that the client has answered a ping.
-func (sk *webSocket) clearPing() {
+// ponged notes that the client has answered a ping.
+func (sk *webSocket) ponged(data []byte) {
 	sk.mu.Lock()
 	defer sk.mu.Unlock()
 	sk.pinged = 0
+	if sk.appPing != nil && bytes.Equal(data, sk.appPing) {
+		sk.appPing = nil
+		sk.app.pong(data)
+	}
 }
 
 // closedByClient acts on the client's close frame.
@@ -175,8 +180,8 @@ func (sk *webSocket) violated(err error) {
 func (sk *webSocket) connectionLost() {
 	sk.mu.Lock()
 	was := sk.state
-	sk.setClosedLocked()
 	sk.tellRestartLocked()
+	sk.setClosedLocked()
 	sk.dec.Release()
 	sk.enc.Release()
 	sk.mu.Unlock()

@@ -51,6 +51,8 @@ var foreign = map[string]string{
 	"uvicorn_worker.UvicornH11Worker":          WorkerASGI,
 	"uvicorn_worker._workers.UvicornWorker":    WorkerASGI,
 	"uvicorn_worker._workers.UvicornH11Worker": WorkerASGI,
+
+	"geventwebsocket.gunicorn.workers.GeventWebSocketWorker": WorkerGevent,
 }
 
 // extensionNames are the extensions of ASGI that can be asked for.
@@ -86,7 +88,6 @@ var classHints = map[string]string{
 	"aiohttp.worker.GunicornWebWorker":  "an app of aiohttp is neither of WSGI nor of ASGI, and cannot be run here",
 	"meinheld.gmeinheld.MeinheldWorker": "meinheld is a server of its own: 'sync' or 'gthread' runs the same apps",
 	"egg:meinheld#gunicorn_worker":      "meinheld is a server of its own: 'sync' or 'gthread' runs the same apps",
-	"geventwebsocket.gunicorn.workers.GeventWebSocketWorker": "'gevent' is the kind of worker; WebSockets are for apps of ASGI here",
 }
 
 // checkClass accepts the name of a kind of worker, Gunicorn's own classes by name or as

@@ -49,11 +49,12 @@ type Event struct {
 	Code int    // of a close; CloseNoStatus if it had none
 }
 
-// A Decoder reads what one client sends. The zero value is ready; set the fields
-// before the first call.
+// A Decoder reads what one client sends, or one server. The zero value is ready; set the
+// fields before the first call.
 type Decoder struct {
 	MaxMessage int64 // bytes of a message, as the app gets it; 0: no limit
 	Deflate    bool  // permessage-deflate was agreed on
+	OfServer   bool  // frames come from a server: without masks (RFC 6455 section 5.1)
 
 	// The frame that is being read.
 	inFrame bool
@@ -175,8 +176,11 @@ func (d *Decoder) header(b []byte) (int, error) {
 	if rsv := b[0] & rsvBits; rsv != 0 && (rsv != rsv1Bit || !d.Deflate || opcode != opText && opcode != opBinary) {
 		return 0, violation("reserved bits %#x", rsv)
 	}
-	if b[1]&maskBit == 0 {
+	switch masked := b[1]&maskBit != 0; {
+	case !masked && !d.OfServer:
 		return 0, violation("a frame without a mask")
+	case masked && d.OfServer:
+		return 0, violation("a frame with a mask")
 	}
 	switch {
 	case control && !fin:
@@ -214,10 +218,13 @@ func (d *Decoder) header(b []byte) (int, error) {
 	if !control && !d.mayGrow(opcode, b[0]&rsv1Bit != 0, size) {
 		return 0, errTooBig
 	}
-	if len(b) < n+4 {
-		return 0, nil
+	if !d.OfServer {
+		if len(b) < n+4 {
+			return 0, nil
+		}
+		d.key = [4]byte(b[n:])
+		n += 4
 	}
-	d.key = [4]byte(b[n:])
 	d.inFrame, d.opcode, d.fin, d.left, d.at = true, opcode, fin, size, 0
 	if control || !fin && size < smallFragment {
 		d.idle++
@@ -229,7 +236,7 @@ func (d *Decoder) header(b []byte) (int, error) {
 			d.inflate = newInflater()
 		}
 	}
-	return n + 4, nil
+	return n, nil
 }
 
 // mayGrow reports whether a frame of that size does not make its message too large.

@@ -264,15 +264,17 @@ func TestFailFast(t *testing.T) {
 // FuzzDecoder: whatever comes, the same is read in whatever pieces it comes, texts
 // are UTF-8, and messages no larger than they may be.
 func FuzzDecoder(f *testing.F) {
-	f.Add(join(frame(0x01, []byte("a\xf0\x9f")), frame(0x80, []byte("\x98\x80b"))), uint64(1), false)
+	f.Add([]byte("\x01\x03a\xf0\x9f\x80\x03\x98\x80b"), uint64(1), false)
+	f.Add(join(frame(0x01, []byte("a\xf0\x9f")), frame(0x80, []byte("\x98\x80b"))), uint64(6), false)
 	f.Add(join(frame(0xc1, deflated([]byte("Hello"))), closeFrame(1000, "bye")), uint64(2), true)
-	f.Add(join(frame(0x41, []byte{0xf2, 0x48, 0xcd}), frame(0x89, nil), frame(0x80, []byte{0xc9, 0xc9, 0x07, 0x00})), uint64(3), true)
+	f.Add(join(frame(0x41, []byte{0xf2, 0x48, 0xcd}), frame(0x89, nil), frame(0x80, []byte{0xc9, 0xc9, 0x07, 0x00})), uint64(8), true)
 	f.Add(frame(0xc1, []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00}), uint64(4), true)
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64, deflate bool) {
 		const most = 100 << 10
-		one := read(t, &Decoder{MaxMessage: most, Deflate: deflate}, in, len(in)+1)
+		server := seed%2 == 1
+		one := read(t, &Decoder{MaxMessage: most, Deflate: deflate, OfServer: server}, in, len(in)+1)
 		piece := 1 + rand.New(rand.NewPCG(seed, 0)).IntN(8)
-		other := read(t, &Decoder{MaxMessage: most, Deflate: deflate}, in, piece)
+		other := read(t, &Decoder{MaxMessage: most, Deflate: deflate, OfServer: server}, in, piece)
 		if strings.Join(one, "\n") != strings.Join(other, "\n") {
 			t.Errorf("in one piece: %q, in pieces of %d: %q", one, piece, other)
 		}
@@ -306,5 +308,28 @@ func TestIdleFrames(t *testing.T) {
 		if got := d.Idle(); got != want || d.Idle() != 0 {
 			t.Errorf("%x: %d, want %d", input, got, want)
 		}
+	}
+}
+
+// TestFramesOfServers: a decoder of a server's frames takes no masks, and what AppendMasked makes
+// of them is what a client sends.
+func TestFramesOfServers(t *testing.T) {
+	var server, client []byte
+	var e Encoder
+	for _, size := range []int{0, 1, 125, 126, 1<<16 - 1, 1 << 16} {
+		frame := e.AppendPart(nil, size%2 == 0, bytes.Repeat([]byte("x"), size), true)
+		server = append(server, frame...)
+		client = AppendMasked(client, frame)
+	}
+	for _, frame := range [][]byte{AppendPing(nil, []byte("p")), AppendPong(nil, nil), AppendClose(nil, 4000, []byte("bye"))} {
+		server = append(server, frame...)
+		client = AppendMasked(client, frame)
+	}
+	want := read(t, &Decoder{OfServer: true}, server, 7)
+	if got := read(t, &Decoder{}, client, 7); len(want) != 9 || strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%.100q, not %.100q", got, want)
+	}
+	if got := read(t, &Decoder{OfServer: true}, client, 7); len(got) != 1 || got[0] != "error 1002" {
+		t.Errorf("%.100q", got)
 	}
 }

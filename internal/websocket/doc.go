@@ -1,4 +1,4 @@
-// Package websocket is the server's side of the WebSocket protocol: RFC 6455, and
+// Package websocket is the WebSocket protocol, above all the server's side: RFC 6455, and
 // permessage-deflate of RFC 7692. Bytes in, bytes out, no sockets, no goroutines, no
 // timers.
 //
@@ -13,6 +13,9 @@
 //
 // Messages are compressed each for itself ("no context takeover", both ways): a
 // connection on which nothing happens holds no compressor, no window and no buffer.
+//
+// A program between a client and an app that frames messages itself has both ends: it
+// reads the app's frames with [Decoder.OfServer], and writes its own by [AppendMasked].
 //
 // The caller answers pings, and decides when what was said is over: neither
 // type keeps the state of the closing handshake.

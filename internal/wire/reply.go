@@ -25,15 +25,15 @@ const (
 	ReplyHints
 	ReplyExtend
 
-	// Only workers that do not read the queue send these.
-	ReplyLeave
+	// Only workers that do not read the queue send these, if nothing else is said.
+	ReplyLeave // also those that read it, of WebSocket connections
 	ReplyCredit
 	ReplyTrailers
 	ReplyPart
 	ReplyFail
-	ReplyAccept
+	ReplyAccept // also those that read it
 	ReplyMessage
-	ReplyClose
+	ReplyClose // also those that read it
 )
 
 // replyKinds holds the name that each kind has in docs/protocol.md, and the number of items in
@@ -71,8 +71,10 @@ func (k ReplyKind) String() string {
 
 func (k ReplyKind) known() bool { return k >= 0 && int(k) < len(replyKinds) && replyKinds[k].items > 0 }
 
-// ASGI reports whether only workers that do not read the queue send messages of this kind.
-func (k ReplyKind) ASGI() bool { return k > ReplyExtend }
+// OfQueue reports whether workers that read the queue send messages of this kind.
+func (k ReplyKind) OfQueue() bool {
+	return k <= ReplyExtend || k == ReplyLeave || k == ReplyAccept || k == ReplyClose
+}
 
 // A Reply is a message from a slot. Its slices are parts of the decoded message or of memory of
 // its own, and are valid until either changes. Fields that messages of its kind do not have are

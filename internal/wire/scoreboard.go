@@ -173,6 +173,9 @@ func (b *Scoreboard) SetDeadline(i int, id uint32, t time.Time) {
 	b.slot(i, scoreboardDeadline).Store(uint64(id)<<32 | uint64(uint32(monotonic(t).Milliseconds())))
 }
 
+// ClearDeadline tells slot i that its request may run for as long as it likes.
+func (b *Scoreboard) ClearDeadline(i int) { b.slot(i, scoreboardDeadline).Store(0) }
+
 // Journaled returns how many bytes are in the reply journal of slot i.
 func (b *Scoreboard) Journaled(i int) int {
 	return int(min(b.slot(i, scoreboardJournaled).Load(), JournalSize))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import traceback
-from io import BytesIO
 from marshal import dumps, loads
 from socket import MSG_DONTWAIT
 from time import monotonic, monotonic_ns
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
 
     from .wire import Ancillary, Data, Scoreboard
     from .worker import Worker
-    from .wsgiresponse import Environ
+    from .wsgiresponse import Environ, Headers
 
 # How many events are handled before the greenlets have a turn.
 _AT_ONCE = 64
@@ -72,12 +71,16 @@ class GreenSocket:
     def send(self, data: Data) -> None:
         self.sendmsg([data])
 
-    def sendmsg(self, buffers: Sequence[Data], ancillary: Iterable[Tuple[int, int, bytes]] = ()) -> None:
+    def sendmsg(
+        self, buffers: Sequence[Data], ancillary: Iterable[Tuple[int, int, bytes]] = (), flags: int = 0
+    ) -> None:
         while True:
             try:
                 self._sock.sendmsg(buffers, ancillary, MSG_DONTWAIT)
                 return
             except BlockingIOError:
+                if flags & MSG_DONTWAIT:
+                    raise
                 wait_write(self._fd)
 
 
@@ -112,6 +115,10 @@ class GreenResponse(WSGIResponse):
         self.timeout = timeout
         self.began = monotonic()
         self.until: Optional[float] = self.began + timeout if timeout else None
+
+    def accepted(self, headers: Headers) -> None:
+        super().accepted(headers)
+        self.until = None
 
     def has_gone(self) -> bool:
         return self.client_left
@@ -365,21 +372,19 @@ class GeventServer:
 
     def serve(self, response: GreenResponse, environ: Any, body: Any, fds: List[int]) -> None:
         """Serves a request, in its greenlet."""
-        worker, file = self.worker, None
+        worker, opened = self.worker, None
         try:
             try:
                 if type(body) is not bytes:
                     environ, body = wsgi.received(response.id, environ, body, fds)
                     if body is None:
                         return
-                    if type(body) is not bytes:
-                        file = body
+                environ.update(self.common)
+                opened = wsgi.give(worker, response, environ, body)
             except Exception:
                 wsgi.fail(worker, response, environ)
                 return
             response.environ = environ
-            environ.update(self.common)
-            environ["wsgi.input"] = BytesIO(body) if file is None else file
             environ["wsgi.early_hints"] = response.early_hints
             environ["indrik.disconnected"] = response.has_gone
             environ["indrik.deadline"] = response.deadline
@@ -391,8 +396,8 @@ class GeventServer:
         except (FrontGone, Late):
             pass
         finally:
-            if file is not None:
-                file.close()
+            if opened is not None:
+                opened.close()
             self.requests.pop(response.id, None)
             if worker.stopping:
                 self.changed.set()

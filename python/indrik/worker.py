@@ -28,6 +28,7 @@ from . import (
     title,
     wire,
     wsgi,
+    wsgiwebsocket,
 )
 from .compat import finder
 from .compat.hints import WORKER, MissingHint
@@ -391,6 +392,7 @@ class Worker(MissingHint):
         # request. One that a signal interrupted is started again by Python on
         # the same number (PEP 475); one that has its message already returns it.
         os.dup2(self._end.fileno(), self.queue.fileno(), inheritable=False)
+        wsgiwebsocket.leave()
 
     def recycle(self) -> None:
         """Asks the master for a successor. The worker serves on until it is

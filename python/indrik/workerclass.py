@@ -116,7 +116,6 @@ _OTHERS = {
     "meinheld": "meinheld is a server of its own: 'sync' or 'gthread' runs the same apps",
     "eventlet": "eventlet is gone from Gunicorn as well: gevent does the same",
     "hypercorn": "'asgi' runs the same apps",
-    "geventwebsocket": "'gevent' is the kind of worker, and environ['wsgi.websocket'] is there with it",
 }
 
 
@@ -127,8 +126,12 @@ def _own(cls: type) -> Iterator[type]:
             yield c
 
 
+# Classes of others whose job is done here: what they replace need not be looked at.
+_REPLACED = ("geventwebsocket.gunicorn.workers",)
+
+
 def _is_ours(cls: type) -> bool:
-    return cls.__module__ in OWN or cls.__module__.startswith("indrik.")
+    return cls.__module__ in OWN or cls.__module__ in _REPLACED or cls.__module__.startswith("indrik.")
 
 
 def _check(name: str, cls: type) -> None:

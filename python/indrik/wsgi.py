@@ -30,6 +30,7 @@ from .protocol import (
 )
 from .wire import FORMAT, MAX_COPIED, ClientGone, FrontGone, Late
 from .wsgiresponse import FileWrapper, WSGIResponse
+from .wsgiwebsocket import Handshake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def serve(worker: Worker, index: int) -> None:
     buffers = [buffer]
     ancillary_size, flags = wire.ANCILLARY_SIZE, wire.RECEIVE_FLAGS
     environ: Any
-    file: Any = None
+    opened: Any = None
     known: Dict[bytes, Environ] = {}
 
     while True:
@@ -219,14 +220,14 @@ def serve(worker: Worker, index: int) -> None:
             if in_batch:
                 response.in_batch = True
             try:
-                if type(body) is not bytes:
+                if type(body) is bytes:
+                    environ["wsgi.input"] = BytesIO(body)
+                else:
                     environ, body = received(request_id, environ, body, wire.descriptors(ancillary))
                     if body is None:
                         continue
                     environ.update(common)
-                    if type(body) is not bytes:
-                        file = body
-                environ["wsgi.input"] = BytesIO(body) if file is None else file
+                    opened = give(worker, response, environ, body)
                 environ["wsgi.early_hints"] = response.early_hints
                 worker.nr = count = worker.nr + 1
                 if count >= limit:
@@ -239,9 +240,9 @@ def serve(worker: Worker, index: int) -> None:
                     journal.put(data)
                 else:
                     send(data)
-            if file is not None:
-                file.close()
-                file = None
+            if opened is not None:
+                opened.close()
+                opened = None
             if left and perf_counter() >= until:
                 journal.flush()
         if in_batch:
@@ -313,9 +314,10 @@ WAITING = (serve.__code__, _wait.__code__)
 
 def received(
     request_id: int, environ: Optional[Environ], body: Any, fds: Iterable[int]
-) -> Tuple[Any, Union[bytes, BinaryIO, None]]:
+) -> Tuple[Any, Union[bytes, BinaryIO, int, None]]:
     """Returns the environ (or scope) and the body of a request, parts of which came by
-    descriptors. The body is bytes or a file, or None if the request is over."""
+    descriptors. The body is bytes or a file, None if the request is over, or 0 if the request
+    is a handshake of WebSocket."""
     fds = list(fds)
     if environ is None:
         with open(wire.take(fds), "rb") as f:
@@ -327,6 +329,22 @@ def received(
     elif type(body) is tuple:
         body = bodyarena.read(wire.take(fds), request_id, body)
     return environ, body
+
+
+def give(
+    worker: Worker, response: WSGIResponse, environ: Environ, body: Union[bytes, BinaryIO, int]
+) -> Union[BinaryIO, Handshake, None]:
+    """Gives the app a body that received() has returned. The result is to be closed after the
+    request."""
+    if isinstance(body, bytes):
+        environ["wsgi.input"] = BytesIO(body)
+        return None
+    if isinstance(body, int):
+        environ["wsgi.input"] = BytesIO()
+        response.web_socket = Handshake(worker, response, environ)
+        return response.web_socket  # type: ignore[no-any-return]
+    environ["wsgi.input"] = body
+    return body
 
 
 def _failed(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) -> Optional[bytes]:
@@ -344,6 +362,8 @@ def _failed(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) 
         worker.log.debug("Ignoring EPIPE")
         response.done = True
         return dumps((REPLY_END if response.started else REPLY_ERROR, response.ref), FORMAT)
+    if response.web_socket is not None and response.web_socket.is_usual_end(sys.exc_info()[1]):
+        return response.web_socket.end()  # type: ignore[no-any-return]
     if response.started:
         worker.log.exception("Error handling request")
     elif environ is None:

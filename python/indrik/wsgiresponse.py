@@ -76,6 +76,7 @@ class WSGIResponse:
     scoreboard: Scoreboard
     id = 0
     ref: Union[bytes, int] = 0
+    web_socket: Any = None  # the Handshake that the request is
     gone = 0  # the word of the scoreboard that names a request whose client has gone
 
     def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], None]:
@@ -86,6 +87,9 @@ class WSGIResponse:
             finally:
                 exc_info = None  # it refers to this frame
         elif self.status is not None:
+            if self.web_socket is not None and self.web_socket.accepted:
+                self.web_socket.failed = status.startswith("5")
+                return _drop
             raise AssertionError("Response headers already set!")
         if type(status) is not str or not status.isascii():
             status = _text(status)
@@ -107,6 +111,11 @@ class WSGIResponse:
         if self.done:
             raise AssertionError("write() after the end of the response")
         self.put(data)
+
+    def accepted(self, headers: Headers) -> None:
+        """Is called when the app has accepted a handshake of WebSocket. It may make a response
+        all the same, which goes nowhere."""
+        self.status, self.headers, self.started = "101 Switching Protocols", headers, True
 
     def early_hints(self, headers: Iterable[Tuple[Any, Any]]) -> None:
         """wsgi.early_hints. Ignored once the response has begun."""
@@ -224,6 +233,11 @@ class WSGIResponse:
     def respond(self, result: Any, method: Optional[str]) -> None:
         """Sends the response that the app has returned."""
         try:
+            if self.web_socket is not None and (self.web_socket.accepted or self.done):
+                end = self.web_socket.end()
+                if end is not None:
+                    self._send(end)
+                return
             if isinstance(result, (list, tuple)):
                 for item in result:
                     if type(item) is not bytes:
@@ -304,6 +318,10 @@ def _is_plain(filelike: Any) -> bool:
         except ValueError:  # it was detached
             return False
     return type(filelike) is io.FileIO
+
+
+def _drop(data: bytes) -> None:
+    """write() of a response that goes nowhere."""
 
 
 def _bytes(item: Any) -> bytes:
