@@ -3,8 +3,10 @@
 package test
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -342,6 +344,9 @@ func TestWSGISocketWorkerDies(t *testing.T) {
 		victim := s.WebSocket("/raw/dies")
 		var other *harness.WebSocket
 		for other == nil || other.Head.Get("X-Pid") == victim.Head.Get("X-Pid") {
+			if other != nil {
+				other.Close()
+			}
 			other = s.WebSocket("/raw/echo")
 		}
 		victim.ExpectMessage(harness.OpText, "last words")
@@ -464,5 +469,48 @@ func TestWSGISocketsLeaveNothing(t *testing.T) {
 		}
 		harness.Eventually(t, "the others are gone", func() bool { return count() <= before })
 		s.Terminate()
+	})
+}
+
+// TestHostileWSGISockets: whatever an app does with its connection, and with the front's end of
+// that, other clients notice nothing, and the front goes on.
+func TestHostileWSGISockets(t *testing.T) {
+	t.Parallel()
+	socketKinds(t, func(t *testing.T, k harness.Kind) {
+		s := harness.Start(t, k.Options(t, "wsgisockets:app", "--workers", "2", "--graceful-timeout", "5"))
+		front := s.Role("front")[0].PID
+		for _, attack := range []string{"blocking", "steal", "shut", "descriptors", "tiny", "endless", "exits"} {
+			ws := s.WebSocket("/raw/hostile?" + attack)
+			pid := ws.Head.Get("X-Pid")
+			var other *harness.WebSocket
+			harness.Eventually(t, "another worker accepts", func() bool {
+				other = s.WebSocket("/raw/echo")
+				if other.Head.Get("X-Pid") == pid {
+					other.Close() // it would hold a thread
+					return false
+				}
+				return true
+			})
+			for range 20 {
+				other.SendFrame(harness.Fin|harness.OpText, attack)
+				other.ExpectMessage(harness.OpText, attack)
+				s.Get("/sent")
+				time.Sleep(20 * time.Millisecond)
+			}
+			ws.SetReadDeadline(time.Now().Add(harness.Patience))
+			ended := false
+			for !ended {
+				f, err := ws.ReadFrame()
+				ended = err != nil || f.First == harness.Fin|harness.OpClose
+				if netErr := (net.Error)(nil); errors.As(err, &netErr) && netErr.Timeout() {
+					t.Errorf("%s: the connection does not end", attack)
+				}
+			}
+			ws.Close()
+			other.Close()
+			if now := s.Role("front"); len(now) != 1 || now[0].PID != front {
+				t.Fatalf("%s: the front was %d, and is %v", attack, front, now)
+			}
+		}
 	})
 }

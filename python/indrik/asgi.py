@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -19,7 +18,7 @@ from marshal import dumps, loads
 
 from . import ending, stacks, wire, wsgi
 from .asgihttp import HTTPConversation
-from .asgiloop import new_loop
+from .asgiloop import listen_for_signals, new_loop
 from .lifespan import Lifespan
 from .protocol import (
     EVENT_BUFFER_FREE,
@@ -117,7 +116,7 @@ class ASGIServer(SendQueue):
         self.loop = loop = worker.loop or new_loop(worker)
         self.over = loop.create_future()
         self.scoreboard[_THREAD] = threading.get_ident()
-        self._listen_for_signals()
+        listen_for_signals(loop)
         mode = worker.cfg.get("asgi_lifespan") or "auto"
         if mode != "off":
             self.lifespan = Lifespan(self.app, self.state, worker.log, mode)
@@ -130,22 +129,6 @@ class ASGIServer(SendQueue):
 
             self.hooks = asgihooks.of(worker)
 
-    def _listen_for_signals(self) -> None:
-        """Has signals wake the loop: one may come after the interpreter has looked for signals
-        and before the loop begins to wait."""
-        read, write = os.pipe()
-        for fd in (read, write):
-            os.set_blocking(fd, False)
-        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-
-        def woken() -> None:
-            try:
-                os.read(read, 4096)
-            except BlockingIOError:
-                pass
-
-        self.loop.add_reader(read, woken)
-
     def serve(self) -> None:
         """Serves until the worker is to end, and ends the app."""
         loop = self.loop
@@ -157,10 +140,19 @@ class ASGIServer(SendQueue):
             self.stop()
         try:
             with self.worker.forks:
-                loop.run_until_complete(self.over)
-                loop.run_until_complete(self._end())
+                own: Any = self.worker.own
+                if hasattr(own, "_serve"):
+                    loop.run_until_complete(own._serve())
+                else:
+                    loop.run_until_complete(self.over)
+                    loop.run_until_complete(self._end())
         finally:
             self._close()
+
+    async def serve_requests(self) -> None:
+        """Is serve() for a worker class of one's own that does something around it."""
+        await self.over
+        await self._end()
 
     def _disarm(self) -> None:
         """Takes the worker's things from a fork of this process. The loop must not turn in the

@@ -60,7 +60,6 @@ REFUSED: Dict[str, str] = {
     "_wrap_future": "a worker with threads has no futures; timeout 0 bounds no request",
     "server_class": _LOOP,
     "wsgi_handler": _LOOP,
-    "_serve": _ASGI,
     "serve": _ASGI,
 }
 
@@ -152,12 +151,22 @@ def _check(name: str, cls: type) -> None:
                     "worker class %s: its handle_request() cannot run here: %s%s"
                     % (name, problem, "" if problem is _CERTIFICATE else _AROUND)
                 )
+        serve = vars(c).get("_serve")
+        if serve is not None and not (_is_asgi(cls) and _calls_super(serve, "_serve", c)):
+            raise WorkerClassError(
+                "worker class %s: its _serve() cannot run here: it starts a server of its own, and %s. %s. "
+                "A _serve() of a worker for ASGI that calls super()._serve() is fine" % (name, _LOOP, _ASGI)
+            )
         run = vars(c).get("run")
         if run is not None and not _calls_super(run, "run", c):
             raise WorkerClassError(
                 "worker class %s: its run() is a loop of its own, and %s. A run() that calls super().run() is fine"
                 % (name, _LOOP)
             )
+
+
+def _is_asgi(cls: type) -> bool:
+    return getattr(cls, "indrik_kind", None) == "asgi"
 
 
 def _calls_super(function: Any, name: str, cls: type) -> bool:

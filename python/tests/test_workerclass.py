@@ -55,6 +55,31 @@ class Find(unittest.TestCase):
             text = self.refused(type("Mine", (mixin, sync.SyncWorker), {}))
             self.assertTrue(text.startswith("worker class my.Worker: its %s() cannot run here: " % name), text)
 
+    def test_serve_may_surround_the_requests_but_not_start_a_server(self):
+        class Around(uvicorn.UvicornWorker):
+            async def _serve(self):
+                await super()._serve()
+
+        self.assertIs(workerclass.find("my.Around", Around), Around)
+
+        class Instead(uvicorn.UvicornWorker):
+            async def _serve(self):
+                await self.other.serve(sockets=self.sockets)
+
+        self.assertIn("its _serve() cannot run here: it starts a server of its own", self.refused(Instead))
+
+        class Elsewhere(sync.SyncWorker):
+            async def _serve(self):
+                await super()._serve()
+
+        self.assertIn("its _serve() cannot run here", self.refused(Elsewhere))
+
+    def test_the_worker_of_geventwebsocket_is_known(self):
+        theirs = type(
+            "W", (ggevent.GeventPyWSGIWorker,), {"__module__": "geventwebsocket.gunicorn.workers", "wsgi_handler": 1}
+        )
+        self.assertIs(workerclass.find("my.Mine", type("Mine", (theirs,), {})).indrik_kind, "gevent")
+
     def test_run_may_surround_the_loop_but_not_replace_it(self):
         class Around(sync.SyncWorker):
             def run(self):

@@ -3,6 +3,7 @@ gunicorn.socket, whose frames it makes itself, otherwise on wsgi.websocket. GET 
 what ended so far: a line for each, the path, the code and the reason."""
 
 import os
+import socket
 import struct
 import time
 
@@ -231,3 +232,74 @@ def stays(ws):
     while ws.receive() is not None:
         pass
     gate.wait("stays")
+
+
+def hostile(ws):
+    """Does its worst with a connection, and with the front's end of the pair, which it has kept."""
+    kept = socket.socket(fileno=os.dup(ws.environ["wsgi.websocket"]._handshake._front.fileno()))
+    ws.accept()
+    globals()["hostile_" + ws.environ["QUERY_STRING"]](ws.sock, kept)
+    time.sleep(0.3)
+
+
+def hostile_blocking(sock, kept):
+    """Has a call of the front's wait, if one does that can."""
+    for _ in range(2000):
+        kept.setblocking(True)
+    sock.setblocking(False)
+    send_all(sock, b"\x82\x7e\x40\x00" + bytes(0x4000), 50)
+    time.sleep(0.5)
+
+
+def hostile_steal(sock, kept):
+    """Reads and writes where the front does."""
+    kept.setblocking(False)
+    send_all(kept, b"\x88\x02\x03\xe8" * 1000, 10)
+    for _ in range(100):
+        sock.send(b"\x82\x01x")
+        try:
+            kept.recv(65536)
+        except BlockingIOError:
+            pass
+
+
+def hostile_shut(sock, kept):
+    kept.shutdown(socket.SHUT_RDWR)
+
+
+def hostile_descriptors(sock, kept):
+    """Sends descriptors on and on."""
+    with open("/dev/null") as f:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("100i", *[f.fileno()] * 100))]
+        for _ in range(200):
+            try:
+                socket.socket.sendmsg.__get__(plain(sock))([b"\x82\x01x"], rights)
+            except OSError:
+                break
+
+
+def hostile_tiny(sock, kept):
+    """Sends nothing, in as many frames as it can."""
+    send_all(sock, b"\x01\x00" + b"\x00\x00" * 30000, 50)
+
+
+def hostile_endless(sock, kept):
+    """Begins a message of 2^62 bytes, and a frame that never ends."""
+    send_all(sock, b"\x82\x7f\x40" + bytes(7) + bytes(1 << 20), 20)
+
+
+def hostile_exits(sock, kept):
+    os._exit(1)
+
+
+def plain(sock):
+    """The same socket without what the server has added."""
+    return socket.socket(fileno=os.dup(sock.fileno()))
+
+
+def send_all(sock, data, times):
+    for _ in range(times):
+        try:
+            sock.send(data)
+        except OSError:
+            return

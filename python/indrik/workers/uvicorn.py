@@ -19,6 +19,15 @@ class UvicornWorker(Worker):
     # they are settings of the server, see docs/worker-classes.md.
     CONFIG_KWARGS: Dict[str, Any] = {"loop": "auto", "http": "auto"}
 
+    def _install_sigquit_handler(self) -> None:
+        """The worker has its handler of SIGQUIT already."""
+
+    async def _serve(self) -> None:
+        """Serves until the worker is to end, and ends the app; its lifespan has begun. A class
+        that has this method calls this one."""
+        assert self.indrik_worker.asgi is not None
+        await self.indrik_worker.asgi.serve_requests()
+
 
 class UvicornH11Worker(UvicornWorker):
     CONFIG_KWARGS: Dict[str, Any] = {"loop": "asyncio", "http": "h11"}
