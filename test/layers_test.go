@@ -24,7 +24,7 @@ var layers = map[string][]string{
 	"internal/migrate":         {"internal/settings", "internal/shlex", "internal/status"},
 	"internal/migrate/gendocs": {"internal/migrate"},
 	"internal/master": {
-		"internal/appmetrics",
+		"internal/appmetrics", "internal/autoscale",
 		"internal/canary", "internal/capacity", "internal/codewatch", "internal/control", "internal/errlog", "internal/exitcode", "internal/gateway", "internal/listen", "internal/notify",
 		"internal/oslayer", "internal/pathwalk", "internal/recycle", "internal/sinks", "internal/pidfile", "internal/settings", "internal/stacktext", "internal/status", "internal/tlsconf", "internal/version",
 		"internal/wire", "python",
@@ -72,6 +72,7 @@ var layers = map[string][]string{
 	"internal/accesslog":  {},
 	"internal/appmetrics": {},
 	"internal/account":    {},
+	"internal/autoscale":  {},
 	"internal/canary":     {},
 	"internal/capacity":   {},
 	"internal/datagram":   {},

@@ -166,6 +166,8 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 		q.countReplyLocked(j, sl, m)
 		j.gen.answered++
 		sl.w.served++
+		q.meter.ended++
+		q.meter.served += j.ran.Seconds()
 		if m.Kind == wire.ReplyError || m.Kind == wire.ReplyFail {
 			sl.w.failed++
 		}

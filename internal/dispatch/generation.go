@@ -74,6 +74,10 @@ func (q *Queue) AddGeneration(number int, cfg Config, send, receive *os.File) er
 	defer q.mu.Unlock()
 	q.readBackLocked(g) // left over from a front before this one
 	q.gens = append([]*generation{g}, q.gens...)
+	if g.settings.ReportLoad {
+		q.load.on = true
+		q.startMeterLocked()
+	}
 	return nil
 }
 

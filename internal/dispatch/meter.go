@@ -10,14 +10,24 @@ type meter struct {
 	busy     int       // slots that have had a request since
 	slots    int       // that read queues, since
 	loops    int       // multiplexed workers, since
+	waiting  int       // requests that no slot has, since
 	used     float64   // seconds of busy slots
 	capacity float64   // seconds of slots and loops
+	waited   float64   // seconds of requests that no slot had
+	served   float64   // seconds for which requests ran that have ended
+	arrived  int       // requests that came, also those that were refused
+	ended    int       // requests that workers have answered
 }
 
 // Measure has the queue measure from now on how busy slots are, see [Usage].
 func (q *Queue) Measure() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.startMeterLocked()
+}
+
+// +checklocks:q.mu
+func (q *Queue) startMeterLocked() {
 	q.meter.on = true
 	q.measureLocked(time.Now())
 }
@@ -33,11 +43,13 @@ func (q *Queue) measureLocked(now time.Time) {
 		if !m.at.IsZero() {
 			m.used += d * float64(m.busy)
 			m.capacity += d * float64(m.slots+m.loops)
+			m.waited += d * float64(m.waiting)
 		}
 		m.at = now
 	}
-	m.busy, m.slots, m.loops = 0, 0, 0
+	m.busy, m.slots, m.loops, m.waiting = 0, 0, 0, len(q.waiting)
 	for _, g := range q.gens {
+		m.waiting += max(0, g.inFlight-g.slots-g.leaving)
 		m.busy += min(g.inFlight, g.slots)
 		m.slots += g.slots
 		m.loops += len(g.multiplexed)

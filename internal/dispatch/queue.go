@@ -63,6 +63,8 @@ type Queue struct {
 	// +checklocks:mu
 	meter meter
 	// +checklocks:mu
+	load loadReport
+	// +checklocks:mu
 	counts Usage // what the queue itself counts
 	// +checklocks:mu
 	slow slowReport
@@ -121,11 +123,15 @@ func (q *Queue) admit(j *Job, at time.Time) bool {
 		return false
 	}
 	j.stage = waiting
+	q.meter.arrived++
 	q.waiting = append(q.waiting, j)
 	if g, w := q.freeLocked(); g != nil && g.gathers(w) {
 		q.pumpSoonLocked()
 	} else {
 		q.pumpLocked()
+	}
+	if len(q.waiting) > 0 {
+		q.measureLocked(at)
 	}
 	return true
 }
@@ -148,6 +154,7 @@ func (q *Queue) refuseIfFullLocked(s *Settings) bool {
 		return false
 	}
 	q.overload.full(len(q.waiting))
+	q.meter.arrived++
 	return true
 }
 
@@ -217,6 +224,8 @@ func (q *Queue) pumpLocked() {
 	}
 	if len(q.waiting) == 0 {
 		q.waiting = q.room[:0] // its memory may have grown large
+	} else {
+		q.wakeLocked()
 	}
 	q.scanLaterLocked()
 }

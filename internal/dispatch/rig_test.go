@@ -110,6 +110,7 @@ func (r *rig) generation(number int, s *Settings) *fakeGeneration {
 	if s != nil {
 		g.settings.WorkerConnections, g.settings.QueueLimit, g.settings.QueueTimeout = s.WorkerConnections, s.QueueLimit, s.QueueTimeout
 		g.settings.Timeout, g.settings.Reload, g.settings.NoWorkers, g.settings.SlowRequestLog = s.Timeout, s.Reload, s.NoWorkers, s.SlowRequestLog
+		g.settings.ReportLoad = s.ReportLoad
 		g.settings.WorkerAffinity, g.settings.AffinityKey = s.WorkerAffinity, s.AffinityKey
 		g.settings.WebSocketDrainMax, g.settings.GracefulTimeout = s.WebSocketDrainMax, s.GracefulTimeout
 	}

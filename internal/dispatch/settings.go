@@ -18,6 +18,7 @@ type Settings struct {
 	WorkerConnections int           // requests of a multiplexed worker; 0: any number
 	Reload            bool          // each request asks first whether code has changed
 	NoWorkers         bool          // requests are refused while there are no workers
+	ReportLoad        bool          // the master is told of the load
 
 	WorkerAffinity string // none, connection, cookie or address; empty is none
 	AffinityKey    []byte // of the cookies

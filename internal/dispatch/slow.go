@@ -64,13 +64,13 @@ func (q *Queue) tellSlowLocked(j *Job, w *worker, now time.Time, ended bool) {
 	})
 }
 
-// slowReportLocked returns the message about slow requests, nil if there are none.
+// slowReportLocked returns the message about slow requests, none if there are none.
 // +checklocks:q.mu
-func (q *Queue) slowReportLocked() *wire.FromFront {
+func (q *Queue) slowReportLocked() []wire.FromFront {
 	if len(q.slow.named) == 0 {
 		return nil
 	}
-	report := &wire.FromFront{Type: wire.TypeSlow, Slow: q.slow.named, Others: q.slow.others}
+	report := wire.FromFront{Type: wire.TypeSlow, Slow: q.slow.named, Others: q.slow.others}
 	q.slow = slowReport{}
-	return report
+	return []wire.FromFront{report}
 }

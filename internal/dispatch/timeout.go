@@ -24,6 +24,7 @@ func (q *Queue) scanLaterLocked() {
 	if len(q.inFlight)+len(q.waiting) > 0 && !q.scanning {
 		q.scanning = true
 		q.scanned = time.Now()
+		q.load.resume(q.scanned)
 		time.AfterFunc(scanEvery, q.scan)
 	}
 }
@@ -31,9 +32,9 @@ func (q *Queue) scanLaterLocked() {
 // scan looks at all requests: it ends those that run for longer than timeout, refuses those
 // that have waited for too long, and finds requests and workers that were lost sight of.
 func (q *Queue) scan() {
-	ended, settled, slow := q.scanAt(time.Now())
-	if slow != nil {
-		q.host.Send(*slow)
+	ended, settled, reports := q.scanAt(time.Now())
+	for _, report := range reports {
+		q.host.Send(report)
 	}
 	q.end(ended)
 	for _, age := range settled {
@@ -42,8 +43,8 @@ func (q *Queue) scan() {
 }
 
 // scanAt returns the requests whose time is over, the ages of the workers that run nothing
-// else any more, and the message about slow requests, if there are any.
-func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int, slow *wire.FromFront) {
+// else any more, and what there is to tell the master: of slow requests, and of the load.
+func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int, reports []wire.FromFront) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	again := false
@@ -90,7 +91,7 @@ func (q *Queue) scanAt(now time.Time) (ended []expired, settled []int, slow *wir
 		time.AfterFunc(scanEvery, q.scan)
 	}
 	q.pumpLocked()
-	return ended, settled, q.slowReportLocked()
+	return ended, settled, append(q.slowReportLocked(), q.loadReportLocked(now)...)
 }
 
 // scanMultiplexedLocked returns the requests of a multiplexed worker whose time is over.

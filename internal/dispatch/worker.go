@@ -46,6 +46,7 @@ type worker struct {
 	last        uint32 // the id of the request given last
 	loop        loop
 	engaged     time.Duration // in which it could begin no request
+	toldEngaged time.Duration // of engaged: what the master knows of
 }
 
 // AddWorker takes slots of a worker over, as the master's message says: with the first of
@@ -157,6 +158,7 @@ func (q *Queue) Activate(age, pid int, kind wire.Kind) Config {
 	if !q.isTriedLocked(w.gen) {
 		q.served = max(q.served, w.gen.number)
 	}
+	q.load.woke = false
 	q.measureLocked(time.Now())
 	q.pumpLocked()
 	return q.servingConfigLocked()

@@ -91,6 +91,7 @@ func newConfig(w *wire.FrontConfig) (*config, error) {
 			WorkerConnections:    w.WorkerConnections,
 			Reload:               w.Reload,
 			NoWorkers:            w.NoWorkers,
+			ReportLoad:           w.ReportLoad,
 			WorkerAffinity:       w.WorkerAffinity,
 			AffinityKey:          w.AffinityKey,
 			WebSocketDrainMax:    seconds(w.WebSocketDrainMax),

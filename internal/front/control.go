@@ -180,6 +180,7 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 		s.blame(m.Age)
 	case wire.TypeLeast:
 		s.readiness.least.Store(int32(min(max(0, m.Least), 1<<20)))
+		s.readiness.asleep.Store(m.Asleep)
 	case wire.TypeAnswer:
 		return s.questions.answered(m, files)
 	case wire.TypeAdmin:

@@ -85,7 +85,8 @@ const probePatience = time.Second
 
 // A readiness is what is known of how ready the server is, besides what the queue says.
 type readiness struct {
-	least atomic.Int32 // workers that have to be ready, as the master says
+	least  atomic.Int32 // workers that have to be ready, as the master says
+	asleep atomic.Bool  // there need be none: the first request has them made
 
 	mu sync.Mutex
 	// +checklocks:mu
@@ -136,6 +137,8 @@ func (s *server) isReady() health {
 		h.Reason = fmt.Sprintf("the queue has not come to a probe within %s", probePatience)
 	case s.isDeparting() || s.isDraining():
 		h.Reason = "the server is leaving"
+	case s.readiness.asleep.Load():
+		h.OK = true
 	case load.Ready == 0:
 		h.Reason = "no worker is ready"
 	case load.Able == 0:

@@ -97,8 +97,10 @@ func (m *Master) moreWorkers() {
 	if m.candidate != nil {
 		m.candidate.change++
 	}
+	m.scale.shift(1)
 	m.setTarget(m.pool.target + 1)
 	m.balance()
+	m.lookAgain()
 }
 
 // fewerWorkers makes one worker fewer (TTOU).
@@ -106,11 +108,12 @@ func (m *Master) fewerWorkers() {
 	if m.candidate != nil {
 		m.candidate.change--
 	}
-	if m.pool.target <= 1 {
-		return
+	m.scale.shift(-1)
+	if m.pool.target > 1 {
+		m.setTarget(m.pool.target - 1)
+		m.balance()
 	}
-	m.setTarget(m.pool.target - 1)
-	m.balance()
+	m.lookAgain()
 }
 
 // useWorker lets requests go to a worker that is ready.

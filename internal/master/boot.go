@@ -53,9 +53,10 @@ func (b bootFlow) resolved() {
 		b.failed(f)
 		return
 	}
-	m.cfg, m.pool.target = cfg, cfg.Workers()
+	m.cfg, m.pool.target = cfg, m.scale.begin(cfg, m.upgrader.target)
+	m.scale.adopt(cfg, b.c.change)
 	if b.c.change != 0 { // TTIN and TTOU came already
-		m.pool.target = max(1, m.pool.target+b.c.change)
+		m.pool.target = m.scale.clamp(max(1, m.pool.target+b.c.change))
 	}
 	if check {
 		m.check(b.c)
@@ -181,6 +182,7 @@ func (b bootFlow) ready() {
 	m.service.ready("Indrik serves")
 	m.ending.letCommandReturn(exitcode.OK)
 	m.enter(running)
+	m.lookAgain()
 	m.rememberAttributes()
 	if m.reloader.due {
 		m.reloadNow()

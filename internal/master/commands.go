@@ -60,7 +60,7 @@ func init() { // since help lists them
 		{"status", "", "Show everything as one document", (*Master).showStatus},
 		{"trace slow", "<SECONDS>", "Show the stacks of workers that have run a request for so long", (*Master).traceSlow},
 		{"trace", "[PID]", "Show the stacks of a worker, or of all", (*Master).traceCommand},
-		{"scale and wait", "<N>", "Have N workers, and wait until they serve", (*Master).scaleAndWait},
+		{"scale and wait", "<N>", "Have N workers, or MIN..MAX, and wait until they serve", (*Master).scaleAndWait},
 		{"upgrade and wait", "", "Start the binary on disk beside this one (USR2), and wait until it serves", (*Master).upgradeAndWait},
 		{"rollback and wait", "", "End the successor of an upgrade, and wait until this server serves alone", (*Master).rollbackAndWait},
 		{"drain and wait", "", "End the workers in favour of the successor (WINCH), and wait until they have", (*Master).drainAndWait},
@@ -146,45 +146,6 @@ func (m *Master) helpCommand(r *commandRun) {
 	r.answer(map[string]any{"commands": list}, nil)
 }
 
-func (m *Master) workerAdd(r *commandRun) { m.workerChange(r, "added", 1) }
-
-func (m *Master) workerRemove(r *commandRun) { m.workerChange(r, "removed", -1) }
-
-// workerChange changes the number of workers as TTIN and TTOU do.
-func (m *Master) workerChange(r *commandRun, verb string, sign int) {
-	n, err := r.number("", 1, 1)
-	if err != nil {
-		r.answer(nil, err)
-		return
-	}
-	before := m.pool.target
-	if err := m.scale(max(1, before+sign*n)); err != nil {
-		r.answer(nil, err)
-		return
-	}
-	r.answer(map[string]any{verb: sign * (m.pool.target - before), "previous": before, "total": m.pool.target}, nil)
-}
-
-// maxWorkers is how many workers a command may ask for, so that a slip of the hand does not
-// fill the machine. The setting has no such bound.
-const maxWorkers = 10_000
-
-// scale changes the number of workers.
-func (m *Master) scale(n int) error {
-	if n > maxWorkers {
-		return fmt.Errorf("Invalid argument: %d workers are more than %d", n, maxWorkers)
-	}
-	if !m.isServing() && m.state != booting {
-		return m.notNow("the number of workers is not changed")
-	}
-	if m.candidate != nil {
-		m.candidate.change += n - m.pool.target
-	}
-	m.setTarget(n)
-	m.balance()
-	return nil
-}
-
 // isServing reports whether the server is neither starting nor ending, nor paused.
 func (m *Master) isServing() bool {
 	return m.state == running || m.state == reloading || m.state == judging
@@ -193,33 +154,6 @@ func (m *Master) isServing() bool {
 // notNow is the error of a command that the state does not allow.
 func (m *Master) notNow(what string) error {
 	return fmt.Errorf("The server is %s: %s", m.state, what)
-}
-
-func (m *Master) scaleAndWait(r *commandRun) {
-	n, err := r.number("Missing number of workers", 1, 0)
-	if err == nil {
-		err = m.scale(n)
-	}
-	if err != nil {
-		r.answer(nil, err)
-		return
-	}
-	m.await(r, func() (any, error, bool) {
-		switch {
-		case !m.isServing() && m.state != booting:
-			return nil, m.notNow("it has not come to " + plural(n, "worker")), true
-		case m.pool.target != n && m.candidate == nil:
-			return nil, fmt.Errorf("The number of workers has been set to %d meanwhile", m.pool.target), true
-		case len(m.pool.workers) != n || m.candidate != nil:
-			return nil, nil, false
-		}
-		for _, w := range m.pool.workers {
-			if !w.ready || w.leaving {
-				return nil, nil, false
-			}
-		}
-		return map[string]any{"workers": n}, nil, true
-	})
 }
 
 // workerWithPid returns a worker by the argument of a command.

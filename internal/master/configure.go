@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -138,7 +137,7 @@ func (c *candidate) askTLSHook(cfg *settings.Config, configured wire.FromSpawner
 // settle goes on when the settings are known.
 func (c *candidate) settle(cfg *settings.Config, hooks []string) {
 	m := c.m
-	cfg, c.sizing = sized(cfg)
+	cfg, c.sizing = sized(cfg, m.sys.machine())
 	if c.reused && !keepsApp(m.gen.cfg, cfg) {
 		sp, err := m.startSpawner()
 		if err != nil {
@@ -174,19 +173,28 @@ func (m *Master) readTOML(path string) (settings.Layer, error) {
 
 // sized returns cfg with the number of workers, and why it is that number, where cfg leaves
 // that to the machine.
-func sized(cfg *settings.Config) (*settings.Config, string) {
+func sized(cfg *settings.Config, machine capacity.Machine) (*settings.Config, string) {
 	if !cfg.AutoWorkers() {
-		return cfg, ""
+		return sizedRange(cfg, machine)
 	}
-	kind := cfg.Kind()
-	concurrent := cfg.Slots() > 1 || kind != settings.WorkerSync && kind != settings.WorkerThread
-	n, why := capacity.Read(os.DirFS("/"), runtime.NumCPU()).Workers(concurrent)
+	n, why := machine.Workers(isConcurrent(cfg))
 	return cfg.WithWorkers(n), why
+}
+
+// isConcurrent reports whether a worker of cfg runs many requests at once.
+func isConcurrent(cfg *settings.Config) bool {
+	kind := cfg.Kind()
+	return cfg.Slots() > 1 || kind != settings.WorkerSync && kind != settings.WorkerThread
 }
 
 // tellWorkers logs why there are as many workers, if the machine decided.
 func (c *candidate) tellWorkers() {
-	if c.sizing != "" {
+	r, ranges := c.cfg.WorkerRange()
+	switch {
+	case c.sizing == "":
+	case ranges:
+		c.m.log.Infof("Workers: %s, at most %s", r, c.sizing)
+	default:
 		c.m.log.Infof("Workers: %d, %s", c.cfg.Workers(), c.sizing)
 	}
 }

@@ -171,6 +171,7 @@ func (m *Master) frontDied(status syscall.WaitStatus) {
 	f := m.front.current
 	m.front.drop()
 	m.metrics.frontGone()
+	m.scale.frontGone()
 	for _, g := range []*generation{m.gen, m.candidateGeneration()} {
 		if g != nil {
 			g.taken = false

@@ -50,6 +50,8 @@ func (m *Master) fromFront(f *frontProcess, msg wire.FromFront) {
 		}
 	case wire.TypeSlow:
 		m.slowRequests(msg)
+	case wire.TypeLoad:
+		m.loadTold(msg.Load)
 	case wire.TypeSettled:
 		if w != nil {
 			m.settled(w)

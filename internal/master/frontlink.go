@@ -40,6 +40,7 @@ type frontProcess struct {
 
 	nextStatus time.Time // before that it gets none
 	least      int       // that it was told last
+	asleep     bool      // likewise
 	commands   int       // that it waits for
 }
 

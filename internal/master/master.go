@@ -31,6 +31,7 @@ type Master struct {
 	candidate *candidate       // is being made; nil if none is
 
 	pool     pool          // the workers
+	scale    scaling       // how many of them the load needs
 	front    frontLink     // the front, and the listening sockets
 	spawners spawners      // the Python processes that fork workers
 	upgrader upgrader      // the other master of a hot upgrade
@@ -71,6 +72,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.front = frontLink{base: b}
 	m.pool = pool{base: b, front: &m.front, forgotten: m.workerForgotten, workers: map[int]*worker{}, told: -1}
 	m.poolWorkers = poolWorkers{base: b, front: &m.front, forgotten: m.poolWorkerForgotten, workers: map[int]*poolWorker{}}
+	m.scale = scaling{base: b}
 	m.spawners = spawners{base: b, opts: &m.opts, byPid: map[int]*spawner{}}
 	m.recycler = recycler{base: b, count: map[recycle.Reason]int{}, dry: map[recycle.Reason]int{}}
 	m.upgrader = upgrader{base: b}

@@ -56,9 +56,10 @@ func (m *Master) restore() {
 		m.renew()
 		return
 	}
-	m.setTarget(m.cfg.Workers())
+	m.setTarget(m.scale.begin(m.cfg, m.pool.target))
 	m.unpause()
 	m.balance()
+	m.lookAgain()
 }
 
 // restoreOne brings one worker back (TTIN while paused).
@@ -67,9 +68,10 @@ func (m *Master) restoreOne() {
 		m.renew()
 		return
 	}
-	m.setTarget(1)
+	m.setTarget(max(1, m.scale.clamp(1)))
 	m.unpause()
 	m.balance()
+	m.lookAgain()
 }
 
 // unpause takes requests again.
@@ -109,9 +111,10 @@ func (m *Master) serveAlone(o occurrence) {
 	m.keepWorkers(o)
 	if !m.gen.isLost() {
 		m.log.Warnf("No successor serves any more: the workers come back")
-		m.setTarget(m.cfg.Workers())
+		m.setTarget(m.scale.begin(m.cfg, m.pool.target))
 		m.unpause()
 		m.balance()
+		m.lookAgain()
 	} else if m.candidate == nil {
 		m.renew()
 	}

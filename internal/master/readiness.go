@@ -12,12 +12,12 @@ func (p *pool) leastReady() int {
 	return max(1, min(p.reached, p.target)/2)
 }
 
-// tellLeast tells the front how many workers have to be ready. The loop calls it after each
+// tellLeast tells the front how many workers have to be ready, and whether there need be none. The loop calls it after each
 // event.
 func (m *Master) tellLeast() {
-	f, least := m.front.current, m.pool.leastReady()
-	if f != nil && f.least != least {
-		f.least = least
-		m.front.send(wire.ToFront{Type: wire.TypeLeast, Least: least})
+	f, least, asleep := m.front.current, m.pool.leastReady(), m.isAsleep()
+	if f != nil && (f.least != least || f.asleep != asleep) {
+		f.least, f.asleep = least, asleep
+		m.front.send(wire.ToFront{Type: wire.TypeLeast, Least: least, Asleep: asleep})
 	}
 }

@@ -109,7 +109,7 @@ func (r reloadFlow) runHook() {
 // announce tells the front of the new generation, whose workers are forked when the front
 // has it.
 func (r reloadFlow) announce() {
-	r.c.target, r.c.bound = r.c.cfg.Workers(), true
+	r.c.target, r.c.bound = r.m.scale.begin(r.c.cfg, r.m.pool.target), true
 	r.m.sendGeneration(r.c.gen)
 }
 
@@ -167,7 +167,7 @@ func (m *Master) takeOver(occurrence) {
 	if m.state == paused {
 		m.unpause()
 	}
-	m.setTarget(max(1, c.target+c.change))
+	m.setTarget(m.targetOf(c))
 	m.tellReady(c.begun)
 	m.reloaded(c, nil)
 	m.service.ready("Indrik serves")
@@ -175,7 +175,19 @@ func (m *Master) takeOver(occurrence) {
 		m.enter(running)
 	}
 	m.balance()
+	m.lookAgain()
 	m.answerCheck()
+}
+
+// targetOf returns how many workers there are to be when c has taken over. Where the load
+// decides, there may be more by now than when c was begun.
+func (m *Master) targetOf(c *candidate) int {
+	before := m.pool.target
+	m.scale.adopt(c.cfg, c.change)
+	if m.scale.on {
+		return max(1, m.scale.clamp(max(before, c.target+c.change)))
+	}
+	return max(1, c.target+c.change)
 }
 
 // adoptCandidate makes the configuration of c that of this process: its listeners, its logs, its

@@ -68,7 +68,7 @@ func (m *Master) drain() {
 	m.enter(draining)
 	m.upgrader.pausing = false
 	if wasPaused {
-		m.pool.target = 0
+		m.pool.target, m.scale.slept = 0, false
 	}
 	shared := m.upgrader.shared()
 	accept := wire.AcceptEmpty

@@ -1,6 +1,10 @@
 package master
 
-import "syscall"
+import (
+	"syscall"
+
+	"indrik/internal/autoscale"
+)
 
 // A state is what the master is doing; it decides what a signal or another event means.
 type state int
@@ -62,6 +66,7 @@ const (
 	successorLeaves event = "successor leaves" // it begins to end
 	successorExited event = "successor exited" // its process has
 	promoted        event = "promoted"         // the predecessor is gone
+	loadKnown       event = "load known"       // the front has told of it, or nothing was told for a while
 )
 
 // An occurrence is what there is to know of an event. Only the fields that concern the
@@ -76,6 +81,7 @@ type occurrence struct {
 	pid     int
 	number  int // of the drain
 	why     string
+	load    *autoscale.Sample // nil: there were no requests
 }
 
 // A reaction is what an event does in a state.

@@ -39,6 +39,7 @@ func (m *Master) status(front *status.Front) *status.Status {
 		Deaths: m.control.history.deaths, DeathsByCause: map[status.Cause]int{}, Recycled: byReason(m.recycler.count), WouldRecycle: byReason(m.recycler.dry), Slow: m.control.history.slow,
 		Canary: m.canaryStatus(), Canaries: m.control.history.canaries,
 	}
+	s.Scale = m.shownScale()
 	for _, c := range status.Causes {
 		s.DeathsByCause[c] = m.control.history.byCause[c]
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -63,6 +64,8 @@ type system struct {
 	descends func(pid int, roots ...int) (below, known bool)
 	usage    func(pid int) (rss, pss int64, cpu time.Duration)
 	rss, pss func(pid int) int64 // the same, alone; pss may hang
+	cpu      func(pid int) time.Duration
+	machine  func() capacity.Machine
 
 	// This process.
 	getenv   func(string) string
@@ -117,6 +120,8 @@ func realSystem() *system {
 		usage:    oslayer.Usage,
 		rss:      oslayer.RSS,
 		pss:      oslayer.PSS,
+		cpu:      oslayer.CPU,
+		machine:  func() capacity.Machine { return capacity.Read(os.DirFS("/"), runtime.NumCPU()) },
 
 		getenv:   os.Getenv,
 		unsetenv: os.Unsetenv,

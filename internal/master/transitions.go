@@ -56,6 +56,8 @@ var (
 	keepWorkers  = reaction{"WINCH dropped", (*Master).keepWorkers}
 	serveAlone   = reaction{"workers come back", (*Master).serveAlone}
 	becomeOnly   = reaction{"only master", (*Master).becomeOnly}
+	follow       = reaction{"workers follow", (*Master).followLoad}
+	wake         = reaction{"a worker, if there is none", (*Master).wakeForLoad}
 )
 
 // Actions and reactions lead back to the tables by way of enter and on, so these cannot
@@ -99,5 +101,6 @@ func init() {
 		successorLeaves: {keepWorkers, keepWorkers, keepWorkers, keepWorkers, serveAlone, keepWorkers, nothing, nothing},
 		successorExited: {keepWorkers, keepWorkers, keepWorkers, keepWorkers, serveAlone, keepWorkers, keepWorkers, keepWorkers},
 		promoted:        {becomeOnly, becomeOnly, becomeOnly, becomeOnly, becomeOnly, becomeOnly, nothing, nothing},
+		loadKnown:       {nothing, follow, follow, follow, wake, wake, wake, nothing},
 	}
 }

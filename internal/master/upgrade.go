@@ -28,6 +28,7 @@ type upgrader struct {
 	pausing     bool   // WINCH came, and the front still has requests
 	pauseLater  bool   // WINCH came before the successor was ready
 	failure     string // of the last upgrade
+	target      int    // how many workers the predecessor had, 0: it has not said
 }
 
 // shared reports whether another master serves the same sockets.
@@ -199,6 +200,7 @@ func (m *Master) startSuccessor() error {
 		envFD+"="+strings.Join(fds, ","),
 		envOrigin+"="+strings.Join(origins, ","),
 		fmt.Sprintf("%s=%d", envUpgrade, upgradeProtocol),
+		fmt.Sprintf("%s=%d", envTarget, m.pool.target),
 		fmt.Sprintf("%s=%d", envLink, len(files)),
 		fmt.Sprintf("%s=%d", envPeer, len(files)+1))
 	files = append(files, theirs, otherPeer)
@@ -297,7 +299,7 @@ func (m *Master) successorDied(status syscall.WaitStatus) {
 // left in the environment.
 func (m *Master) inherit() error {
 	defer func() {
-		for _, name := range []string{envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envAdmin} {
+		for _, name := range []string{envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envAdmin, envTarget} {
 			m.sys.unsetenv(name)
 		}
 	}()
@@ -345,6 +347,7 @@ func (m *Master) inherit() error {
 	}
 	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
 	m.upgrader.predecessor, m.upgrader.upgraded = l, true
+	m.upgrader.target, _ = strconv.Atoi(m.sys.getenv(envTarget)) // one that does not know ranges says nothing
 	if v := m.sys.getenv(envUpgrade); v != "" && v != strconv.Itoa(upgradeProtocol) {
 		return fmt.Errorf("\nError: the server that runs speaks version %s of the protocol of upgrades, and this program, indrik %s, version %d: "+
 			"restart the server instead", v, version.Version, upgradeProtocol)

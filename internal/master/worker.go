@@ -58,6 +58,7 @@ type worker struct {
 	pause     time.Duration   // before it
 	deadline  *time.Timer     // of its drain
 	late      bool            // a request of it is over time
+	lateSince time.Time       // since when its event loop is late; zero: it is not
 	lost      *wire.FromFront // what it ran when it died, nil: the front has not said
 	settled   bool            // and it runs no others
 	awaiting  []func(string)  // who waits for its stacks

@@ -63,25 +63,27 @@ type world struct {
 	commands   []oslayer.Command
 
 	// How the processes behave, from now on.
-	file      map[string]any    // the settings of the config file
-	hooks     []string          // that it defines
-	failures  map[string]string // what spawners answer with an error: by type, or by the name of a hook
-	failure   wire.FromSpawner  // with which code and stage
-	refusals  map[string]string // what fronts cannot do: by type
-	boot      time.Duration     // until a worker is ready
-	stuck     bool              // workers do not get ready
-	stubborn  bool              // workers do not mind TERM
-	busy      bool              // fronts have requests: they do not drain
-	mute      map[string]bool   // which role does not answer pings
-	logged    bool              // log lines have to go through Python
-	lingering bool              // hooks have left something running in spawners
-	kind      wire.Kind         // of workers
-	tried     canary.Report     // what fronts say of a trial, each time
-	runs      []status.Running  // what fronts say that the worker they are asked about runs
-	turns     bool              // loops of workers turn: they write a trace that they are asked for
-	called    []string          // hooks that were called
-	memory    map[int]int64     // of workers in bytes, by pid; 1 MiB of others
-	use       capacity.Use      // of all processes
+	file      map[string]any        // the settings of the config file
+	hooks     []string              // that it defines
+	failures  map[string]string     // what spawners answer with an error: by type, or by the name of a hook
+	failure   wire.FromSpawner      // with which code and stage
+	refusals  map[string]string     // what fronts cannot do: by type
+	boot      time.Duration         // until a worker is ready
+	stuck     bool                  // workers do not get ready
+	stubborn  bool                  // workers do not mind TERM
+	busy      bool                  // fronts have requests: they do not drain
+	mute      map[string]bool       // which role does not answer pings
+	logged    bool                  // log lines have to go through Python
+	lingering bool                  // hooks have left something running in spawners
+	kind      wire.Kind             // of workers
+	tried     canary.Report         // what fronts say of a trial, each time
+	runs      []status.Running      // what fronts say that the worker they are asked about runs
+	turns     bool                  // loops of workers turn: they write a trace that they are asked for
+	called    []string              // hooks that were called
+	memory    map[int]int64         // of workers in bytes, by pid; 1 MiB of others
+	use       capacity.Use          // of all processes
+	machine   capacity.Machine      // that the server may use
+	cpus      map[int]time.Duration // processor time of each process
 }
 
 // newWorld returns a world and a master in it that is yet to start.
@@ -95,7 +97,7 @@ func newWorld(t *testing.T, args ...string) *world {
 	w := &world{
 		t: t, dir: dir, code: -1, end: make(chan int, 1), sigs: make(chan os.Signal, 128), lastPid: 1 << 23,
 		env: map[string]string{}, refuse: map[string]error{}, procs: map[int]*fakeProcess{}, ends: map[*os.File]*fakeConn{},
-		failures: map[string]string{}, refusals: map[string]string{}, mute: map[string]bool{}, boot: 50 * time.Millisecond,
+		failures: map[string]string{}, refusals: map[string]string{}, cpus: map[int]time.Duration{}, mute: map[string]bool{}, boot: 50 * time.Millisecond,
 	}
 	w.sys = w.system()
 	layer, app, err := settings.ParseArgs("indrik", append([]string{
@@ -433,6 +435,8 @@ func (w *world) system() *system {
 		return exits
 	}
 	s.usage = func(int) (rss, pss int64, cpu time.Duration) { return 1 << 20, 1 << 19, time.Second }
+	s.cpu = func(pid int) time.Duration { return w.cpus[pid] }
+	s.machine = func() capacity.Machine { return w.machine }
 	s.stopped, s.traced = func(int) bool { return false }, func(int) bool { return false }
 	s.getenv = func(name string) string { return w.env[name] }
 	s.unsetenv = func(name string) error { delete(w.env, name); return nil }

@@ -252,6 +252,15 @@ func writeServer(p *page, s *status.Status) {
 	p.gauge("indrik_canary_requests", float64(trial.Old.Requests), "old")
 	p.gauge("indrik_canary_failures", float64(trial.New.Failed), "new")
 	p.gauge("indrik_canary_failures", float64(trial.Old.Failed), "old")
+	c := s.Scale
+	if c == nil {
+		c = &status.Scale{Least: s.Target, Most: s.Target}
+	}
+	p.gauge("indrik_workers_least", float64(c.Least))
+	p.gauge("indrik_workers_most", float64(c.Most))
+	p.gauge("indrik_workers_offered", c.Offered)
+	p.count("indrik_workers_rescaled_total", float64(c.Grown), "up")
+	p.count("indrik_workers_rescaled_total", float64(c.Shrunk), "down")
 }
 
 // writeWorkers adds what is known of each worker: by the master, and by this front.

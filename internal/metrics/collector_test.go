@@ -31,6 +31,7 @@ func server() *status.Status {
 		Started: time.Unix(1000, 0), Generation: 3, Target: 2, Reloads: 4, FailedReloads: 1, Spawned: 9, Recycled: map[string]int{"max_requests": 5}, WouldRecycle: map[string]int{"max_worker_age": 2},
 		LastReload:    &status.Reload{At: time.Unix(2000, 0)},
 		DeathsByCause: map[status.Cause]int{status.CauseTimeout: 2},
+		Scale:         &status.Scale{Least: 1, Most: 4, Offered: 1.5, Grown: 2, Shrunk: 1},
 		Workers: []status.Worker{
 			{PID: 11, Age: 7, State: "ready", Kind: "asgi", Uptime: 60, RSS: 1 << 20, PSS: 1 << 19, CPU: 1.5},
 			{PID: 12, Age: 9, State: "booting"},

@@ -67,9 +67,13 @@ var Table = []Metric{
 	{"indrik_worker_resident_memory_bytes", gauge, []string{"worker"}, "Resident memory of a worker, in bytes"},
 	{"indrik_worker_start_time_seconds", gauge, []string{"worker"}, "When a worker became ready, in seconds since 1970"},
 	{"indrik_workers", gauge, []string{"state"}, "Workers: booting, ready, leaving"},
+	{"indrik_workers_least", gauge, nil, "How many workers there are at least; where their number does not follow the load, the target"},
+	{"indrik_workers_most", gauge, nil, "How many workers there are at most; where their number does not follow the load, the target"},
+	{"indrik_workers_offered", gauge, nil, "Slots of workers that the requests would keep busy; 0 where the number of workers does not follow the load"},
 	{"indrik_workers_recycle_dry_run_total", counter, []string{"reason"}, "Workers that would have been replaced without selfcare_dry_run, by the setting that is the reason"},
 	{"indrik_workers_recycle_due", gauge, nil, "Workers that are to be replaced and wait for a place in recycle_budget"},
 	{"indrik_workers_recycled_total", counter, []string{"reason"}, "Workers that were replaced, or killed with max_worker_memory_hard, by the setting that is the reason"},
+	{"indrik_workers_rescaled_total", counter, []string{"direction"}, "How often the number of workers followed the load: up, down"},
 	{"indrik_workers_started_total", counter, nil, "Workers that were started"},
 	{"indrik_workers_target", gauge, nil, "How many workers there should be"},
 }

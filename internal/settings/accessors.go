@@ -29,6 +29,13 @@ func (c *Config) Backlog() int { return value[int](c, "backlog") }
 // affinity and the memory limit of the server.
 func (c *Config) Workers() int { return value[int](c, "workers") }
 
+// ScaleDownDelay returns the setting scale_down_delay.
+//
+// For how many seconds fewer workers must have been enough before some leave, where workers
+// is a range; with 0..MAX also for how long there must have been no request before the last
+// one leaves.
+func (c *Config) ScaleDownDelay() float64 { return value[float64](c, "scale_down_delay") }
+
 // WorkerClass returns the setting worker_class.
 //
 // The kind of worker: sync, gthread, gevent, asgi or tornado; workers.md says which one is

@@ -317,7 +317,7 @@ func (p *argParser) set(s *Setting, arg string) error {
 		return &CompletionError{arg}
 	case s.Kind == KindBool:
 		p.layer.set(s.Name, !s.Off)
-	case s.Kind == KindCount && arg == auto:
+	case s.Kind == KindCount && (arg == auto || isRange(arg)):
 		p.layer.set(s.Name, arg)
 	case s.Kind == KindInt, s.Kind == KindCount:
 		n, err := parseInt(arg, 10)

@@ -11,6 +11,13 @@ func checkCount(s *Setting, v any) (any, error) {
 	if v == auto {
 		return auto, nil
 	}
+	if text, ok := v.(string); ok && isRange(text) {
+		r, err := ParseWorkerRange(text)
+		if err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
 	return checkInt(s, v, parseAnyBase)
 }
 

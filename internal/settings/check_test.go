@@ -319,7 +319,7 @@ func TestTLSNames(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	_, err := Resolve("", Layer{Name: "command line", Values: map[string]any{"workers": -1}})
-	if got := Report(err); got != "\nError: Value must be positive: -1\n  workers = -1 (command line); accepted: whole number, or auto\n" {
+	if got := Report(err); got != "\nError: Value must be positive: -1\n  workers = -1 (command line); accepted: whole number, auto, or a range such as 2..16\n" {
 		t.Errorf("%q", got)
 	}
 	var value *ValueError

@@ -18,7 +18,8 @@ type Config struct {
 	sources    map[string]string // of those that were given
 	inFile     map[string]bool   // those whose source is the config file
 	app        string
-	auto       bool // the number of workers is left to the machine
+	auto       bool         // the number of workers is left to the machine
+	scale      *WorkerRange // it is left to the load, within this range; nil: it is not
 	warnings   []string
 	notes      []string
 	scriptName string
@@ -74,6 +75,9 @@ func Resolve(app string, layers ...Layer) (*Config, error) {
 	}
 	if c.values["workers"] == auto {
 		c.values["workers"], c.auto = 1, true
+	}
+	if r, ok := c.values["workers"].(WorkerRange); ok {
+		c.values["workers"], c.scale = r.Start(), &r
 	}
 	errs = append(errs, c.checkLogFormat()...)
 	c.checkEffects()
@@ -160,7 +164,7 @@ func knownLevel(s string) bool { return slices.Contains(levels, strings.ToLower(
 
 // All is the value of every setting but the hooks, by name, in types that
 // JSON has: what the Python processes get. The names of the process are
-// filled in.
+// filled in. The number of workers is the most that there may be.
 func (c *Config) All() map[string]any {
 	all := make(map[string]any, len(c.values))
 	for name, v := range c.values {
@@ -177,6 +181,9 @@ func (c *Config) All() map[string]any {
 		default:
 			all[name] = v
 		}
+	}
+	if c.scale != nil {
+		all["workers"] = c.scale.Most
 	}
 	all["proc_name"] = c.ProcName()
 	if c.DefaultProcName() == "" {

@@ -47,7 +47,7 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 	case KindCertReqs:
 		return strconv.Itoa(n), float64(n), n
 	case KindSeconds:
-		seconds := float64(n) + 0.5
+		seconds := float64(n) + 1.5
 		return strconv.FormatFloat(seconds, 'f', -1, 64), seconds, seconds
 	case KindProxyProtocol:
 		mode := []string{"v1", "v2", "auto"}[n]

@@ -33,6 +33,7 @@ func (c *Config) Front() *wire.FrontConfig {
 		LogFormat:        c.LogFormat(),
 		LogRedact:        c.LogRedact(),
 		NoWorkers:        c.Workers() == 0,
+		ReportLoad:       c.scale != nil,
 		AccessLogTimeout: c.AccessLogTimeout(),
 		TmpUploadDir:     c.TmpUploadDir(),
 

@@ -11,6 +11,7 @@ import (
 // with the reason.
 var notSettings = map[string]string{
 	"NoWorkers":   "whether workers is 0: their number changes without a new configuration",
+	"ReportLoad":  "whether workers is a range",
 	"ScriptName":  "an environment variable of the server",
 	"Kind":        "follows from worker_class and threads, or from the app",
 	"AffinityKey": "made by the master, for the cookies of worker_affinity",

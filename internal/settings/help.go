@@ -17,7 +17,7 @@ const (
 // common are the options of --help, each with a text that fits its line.
 var common = []struct{ name, text string }{
 	{"bind", "where to listen; also unix:PATH [127.0.0.1:8000]"},
-	{"workers", "how many processes run the app, or auto [1]"},
+	{"workers", "how many processes run the app, auto, or 2..16 [1]"},
 	{"threads", "how many requests each of them runs at once [1]"},
 	{"worker_class", "sync, gthread, gevent, asgi or tornado [sync]"},
 	{"timeout", "seconds that a request may take [30]"},

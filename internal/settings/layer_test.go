@@ -217,7 +217,7 @@ func TestAllErrors(t *testing.T) {
 	}
 	c, err := Resolve("", fromEnv, file, args)
 	want := "Invalid value for workers: many\n\n\nError: invalid literal for int() with base 0: 'many'\n" +
-		"  workers = 'many' (x.py, line 1); accepted: whole number, or auto\n" +
+		"  workers = 'many' (x.py, line 1); accepted: whole number, auto, or a range such as 2..16\n" +
 		"Invalid value for chdir: /no/such\n\n\nError: can't chdir to '/no/such'\n" +
 		"  chdir = '/no/such' (x.py, line 2); accepted: directory\n" +
 		"Invalid value for daemon: maybe\n\n\nError: Invalid boolean: maybe\n" +

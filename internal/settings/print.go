@@ -31,6 +31,9 @@ func (c *Config) Text() string {
 // Print is the value of a setting as Python's str writes it.
 func (c *Config) Print(name string) string {
 	v := c.get(name)
+	if r, ok := c.WorkerRange(); ok && name == "workers" {
+		v = r.String()
+	}
 	if id, ok := v.(identity); ok {
 		v = id.id
 	}

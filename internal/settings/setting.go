@@ -12,7 +12,7 @@ type Kind int
 const (
 	KindString        Kind = iota // string, or nil for None
 	KindInt                       // int, not negative
-	KindCount                     // int, not negative; or auto
+	KindCount                     // int, not negative; or auto, or a range of workers
 	KindSize                      // string: bytes, or a share of the memory; see Amount
 	KindShare                     // string: a whole number, or a share; see Amount
 	KindSeconds                   // float64, not negative
@@ -51,7 +51,7 @@ const (
 var kindNames = [...]string{
 	KindString:        "string",
 	KindInt:           "whole number",
-	KindCount:         "whole number, or `auto`",
+	KindCount:         "whole number, `auto`, or a range such as `2..16`",
 	KindSize:          "number of bytes, as `512M` or `2G`, or share of the memory, as `25%`",
 	KindShare:         "whole number, or share as `25%`",
 	KindSeconds:       "number of seconds",

@@ -166,7 +166,7 @@ func TestAdditions(t *testing.T) {
 		"quarantine": []string(nil), "quarantine_deaths": 3, "quarantine_window": 60, "quarantine_time": 60,
 		"asgi_extensions": []string(nil), "worker_affinity": "none", "forwarded_for": "asgi",
 		"permit_missing_host": false, "permit_non_ascii_target": false,
-		"server_header": "indrik", "log_format": "text", "drain_delay": 0, "health_path": "", "request_id_header": "", "server_timing": false, "slow_request_log": 0.0, "log_redact": []string(nil),
+		"server_header": "indrik", "log_format": "text", "drain_delay": 0, "health_path": "", "request_id_header": "", "server_timing": false, "slow_request_log": 0.0, "scale_down_delay": 60.0, "log_redact": []string(nil),
 		"admin_bind": "", "admin_allow": []string{"127.0.0.0/8", "::1", "unix"}, "admin_hosts": []string{"localhost"}, "admin_token_file": "", "app_metrics": true,
 		"front_user": nil, "front_group": nil, "worker_no_new_privs": nil,
 		"dirty_queue_limit": 1024, "pools": map[string]any{}, "stash_limit": 64 << 20,

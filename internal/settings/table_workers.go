@@ -33,8 +33,14 @@ var workerSettings = []Setting{
 	{
 		Name: "workers", Section: sectionWorkers,
 		Flags: []string{"-w", "--workers"}, Metavar: "INT", Env: []string{"WEB_CONCURRENCY"}, Kind: KindCount, Default: 1,
-		Doc:  "The number of worker processes; `auto` is as many as suit the machine: by the CPU quota, the affinity and the memory limit of the server. The log of the start says how the number was found.",
-		Note: "`auto`. A `WEB_CONCURRENCY` that is not a number gives an error that names it.",
+		Doc: "The number of worker processes; `auto` is as many as suit the machine: by the CPU quota, the affinity and the memory limit of the server. The log of the start says how the number was found. " +
+			"A range such as `2..16` leaves the number to the load, within its ends and what the processors and the memory are good for; with `0..8` an idle server has no workers until a request comes. [selfcare.md](selfcare.md#as-many-as-needed) says how.",
+		Note: "`auto`, and ranges. A `WEB_CONCURRENCY` that is not a number gives an error that names it.",
+	},
+	{
+		Name: "scale_down_delay", Section: sectionWorkers, Added: true,
+		Flags: []string{"--scale-down-delay"}, Metavar: "SECONDS", Kind: KindSeconds, Default: 60.0,
+		Doc: "For how many seconds fewer workers must have been enough before some leave, where `workers` is a range; with `0..MAX` also for how long there must have been no request before the last one leaves. At least 1.",
 	},
 	{
 		Name: "worker_class", Section: sectionWorkers,

@@ -29,6 +29,9 @@ func (c *Config) together() error {
 	if c.Workers() == 0 {
 		c.warn("workers is 0 (%s): nothing will be served, and clients get 503, until TTIN adds a worker", c.Source("workers"))
 	}
+	if c.ScaleDownDelay() < 1 {
+		return c.wrong("scale_down_delay", errors.New("less than 1 second: the load is looked at twice in a second"))
+	}
 	if text := c.ServerHeader(); text != "" && !http1.IsServerValue(text) {
 		return c.wrong("server_header", errors.New("not the value of a header field: printable characters of ASCII, without spaces around them"))
 	}

@@ -16,6 +16,7 @@ type Status struct {
 	App           string     `json:"app"`
 	Generation    int        `json:"generation"` // of the workers that serve; it grows with each reload
 	Target        int        `json:"target"`     // how many workers there should be
+	Scale         *Scale     `json:"scale"`      // null: that number does not follow the load
 	Listeners     []Listener `json:"listeners"`
 	Admin         string     `json:"admin,omitempty"` // the address at which the server itself answers
 	Workers       []Worker   `json:"workers"`         // the oldest first
@@ -72,6 +73,29 @@ type Listener struct {
 	Address string `json:"address"` // as the log has it: 127.0.0.1:8000, unix:/run/x.sock
 	Type    string `json:"type"`    // tcp, tcp6 or unix
 	FD      int    `json:"fd"`      // in the master
+}
+
+// A Scale is how the number of workers follows the load, where workers is a range.
+type Scale struct {
+	Least   int          `json:"least"`
+	Most    int          `json:"most"`
+	Busy    float64      `json:"busy"`    // the share of the slots that was busy lately
+	Wait    float64      `json:"wait"`    // seconds that requests waited for a slot lately, on average
+	Offered float64      `json:"offered"` // slots that the requests would keep busy
+	Held    string       `json:"held"`    // why there are no more workers, although the load asks for more; "": it does not
+	Grown   int          `json:"grown"`   // how often workers were added
+	Shrunk  int          `json:"shrunk"`  // how often some left
+	Last    *ScaleChange `json:"last"`    // null: there was none
+	DryRun  bool         `json:"dry_run"` // nothing is done of it
+	Wanted  int          `json:"wanted"`  // with dry_run: how many workers there would be, 0: as many as there are
+}
+
+// A ScaleChange is a change of the number of workers by the load.
+type ScaleChange struct {
+	At   time.Time `json:"at"`
+	From int       `json:"from"`
+	To   int       `json:"to"`
+	Why  string    `json:"why"`
 }
 
 // A Worker is one process that runs the app.

@@ -133,6 +133,7 @@ func (s *Status) writeSlow(b *strings.Builder) {
 // writeWorkers writes a table, and below it what the workers run.
 func (s *Status) writeWorkers(b *strings.Builder) {
 	fmt.Fprintf(b, "Workers: %d of %d, generation %d\n", len(s.Workers), s.Target, s.Generation)
+	s.Scale.write(b)
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "PID\tAGE\tGEN\tKIND\tSTATE\tUPTIME\tREQUESTS\tERRORS\tRUNS\tLAG\tRSS\tPSS\tCPU\t")
 	for _, w := range s.Workers {
@@ -156,6 +157,28 @@ func (s *Status) writeWorkers(b *strings.Builder) {
 	}
 	if s.Front != nil && s.Front.Unlisted > 0 {
 		fmt.Fprintf(b, "  and %d requests more\n", s.Front.Unlisted)
+	}
+}
+
+// write writes how the number of workers follows the load.
+func (s *Scale) write(b *strings.Builder) {
+	if s == nil {
+		return
+	}
+	fmt.Fprintf(b, "They follow the load, from %d to %d: %.0f %% busy, requests wait %s, and would keep %.1f slots busy; grown %d times, shrunk %d times\n",
+		s.Least, s.Most, 100*s.Busy, Duration(s.Wait), s.Offered, s.Grown, s.Shrunk)
+	if s.DryRun {
+		b.WriteString("  This is a dry run")
+		if s.Wanted > 0 {
+			fmt.Fprintf(b, ": there would be %d", s.Wanted)
+		}
+		b.WriteByte('\n')
+	}
+	if c := s.Last; c != nil {
+		fmt.Fprintf(b, "  Last from %d to %d, at %s: %s\n", c.From, c.To, c.At.Format(time.DateTime), PrintableLine(c.Why))
+	}
+	if s.Held != "" {
+		fmt.Fprintf(b, "  No more of them: %s\n", PrintableLine(s.Held))
 	}
 }
 

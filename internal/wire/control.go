@@ -49,6 +49,7 @@ const (
 	TypeClosed  = "closed"
 	TypeDrained = "drained"
 	TypeCheck   = "check"
+	TypeLoad    = "load"
 
 	TypePoolTimeout = "pool_timeout"
 	TypePoolBroken  = "pool_broken"
@@ -144,6 +145,7 @@ type ToFront struct {
 	Admin      *Admin       `json:"admin,omitempty"` // nil: nothing is answered at an admin address
 	Ask        int          `json:"ask,omitempty"`
 	Least      int          `json:"least,omitempty"`
+	Asleep     bool         `json:"asleep,omitempty"` // with least: there need be none
 	Answer     *Answer      `json:"answer,omitempty"`
 	Share      [2]int       `json:"share,omitzero"` // of the requests: the first of the second
 	Passed     bool         `json:"passed,omitempty"`
@@ -185,8 +187,9 @@ type FrontConfig struct {
 	Keepalive        int      `json:"keepalive"` // 0: close after each response
 	AccessLogFormat  string   `json:"access_log_format"`
 	LogRedact        []string `json:"log_redact"`
-	LogFormat        string   `json:"log_format"` // text, json or ecs
-	NoWorkers        bool     `json:"no_workers"` // workers is 0: requests are refused while there are none
+	LogFormat        string   `json:"log_format"`  // text, json or ecs
+	NoWorkers        bool     `json:"no_workers"`  // workers is 0: requests are refused while there are none
+	ReportLoad       bool     `json:"report_load"` // workers is a range: the master is told of the load
 	AccessLogTimeout int      `json:"access_log_timeout"`
 	TmpUploadDir     string   `json:"tmp_upload_dir"` // for bodies too large for memory; empty: $TMPDIR or /tmp
 
@@ -316,6 +319,7 @@ type FromFront struct {
 	Blocked   int     `json:"blocked,omitempty"`
 	Check     int     `json:"check,omitempty"`
 
+	Load    *Load     `json:"load,omitempty"`
 	Served  int       `json:"served,omitempty"`
 	Running []Running `json:"running,omitempty"`
 	Slow    []Slow    `json:"slow,omitempty"`
@@ -326,6 +330,29 @@ type FromFront struct {
 	Words  []string        `json:"words,omitempty"`  // of a command, as the control socket takes it
 	Token  string          `json:"token,omitempty"`  // that its client has given
 	Client string          `json:"client,omitempty"` // who that is
+}
+
+// Load is what a front has counted of requests in a span of time. Slots are those of workers
+// that read queues; times are in seconds.
+type Load struct {
+	Seconds  float64    `json:"seconds"`         // the length of the span
+	Busy     float64    `json:"busy"`            // for which slots had a request, of all of them together
+	Capacity float64    `json:"capacity"`        // for which there were slots, and multiplexed workers
+	Served   float64    `json:"served"`          // for which the requests had run that ended
+	Waited   float64    `json:"waited"`          // for which requests were not with a slot, together
+	Arrived  int        `json:"arrived"`         // requests that came, also those that were refused
+	Ended    int        `json:"ended"`           // requests that workers have answered
+	Waiting  int        `json:"waiting"`         // at the end of the span
+	InFlight int        `json:"in_flight"`       // likewise: with workers, or waiting
+	Loops    []LoopLoad `json:"loops,omitempty"` // of the multiplexed workers
+}
+
+// LoopLoad is the load of a multiplexed worker.
+type LoopLoad struct {
+	Age      int     `json:"age"`
+	InFlight int     `json:"in_flight"`
+	Lag      float64 `json:"lag"`     // how late its loop was lately, in seconds
+	Engaged  float64 `json:"engaged"` // for which it could begin no request: its loop did not turn, or it had worker_connections
 }
 
 // Running is a request that a worker was running when it died.

@@ -70,11 +70,12 @@ func jsonNames(v any) (names, nested map[string]bool) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		names[name], nested[name] = true, true
 		if ft := field.Type; (ft.Kind() == reflect.Slice || ft.Kind() == reflect.Pointer) && ft.Elem().Kind() == reflect.Struct {
-			inner, _ := jsonNames(reflect.Zero(ft.Elem()).Interface())
+			_, inner := jsonNames(reflect.Zero(ft.Elem()).Interface())
 			maps.Copy(nested, inner)
 		}
 	}
 	delete(names, "type")
+	delete(nested, "")
 	return names, nested
 }
 

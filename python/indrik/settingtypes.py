@@ -38,6 +38,7 @@ class Settings(TypedDict, total=False):
     bind: Union[str, Sequence[str]]
     backlog: int
     workers: Union[int, str]
+    scale_down_delay: float
     worker_class: str
     threads: int
     worker_connections: int

@@ -14,6 +14,7 @@ TABLE: Tuple[Tuple[str, str, Tuple[str, ...], str, Any], ...] = (
     ("bind", "Server Socket", ("-b", "--bind",), "list", ['127.0.0.1:8000']),
     ("backlog", "Server Socket", ("--backlog",), "int", 2048),
     ("workers", "Worker Processes", ("-w", "--workers",), "int", 1),
+    ("scale_down_delay", "Worker Processes", ("--scale-down-delay",), "text", 60),
     ("worker_class", "Worker Processes", ("-k", "--worker-class",), "text", 'sync'),
     ("threads", "Worker Processes", ("--threads",), "int", 1),
     ("worker_connections", "Worker Processes", ("--worker-connections",), "int", 1000),
