@@ -12,7 +12,7 @@ import (
 
 // selfCare are the settings of all policies of docs/selfcare.md that the soak has on.
 var selfCare = []string{
-	"--max-requests", "3000", "--max-requests-jitter", "1000", "--max-worker-memory", "80M", "--max-worker-memory-hard", "250M",
+	"--max-requests", "1500", "--max-requests-jitter", "1500", "--max-worker-memory", "80M", "--max-worker-memory-hard", "250M",
 	"--max-worker-age", "20", "--max-worker-age-jitter", "10", "--max-memory-use", "95", "--recycle-budget", "1",
 	"--quarantine", "request", "--quarantine-time", "20",
 }

@@ -305,3 +305,43 @@ func TestNothingIsMeasuredUnasked(t *testing.T) {
 		}
 	})
 }
+
+// The front is told of which deaths what a worker ran is to blame: a crash, an exit with an
+// error, and max_worker_memory_hard, but not a signal that somebody has sent.
+func TestBlame(t *testing.T) {
+	inWorld(t, []string{"--max-worker-memory-hard", "200M"}, func(w *world) {
+		blamed := 0
+		for _, c := range []struct {
+			name   string
+			status int
+			blame  bool
+		}{
+			{"a crash", signaled(syscall.SIGSEGV), true},
+			{"an exit", exited(3), true},
+			{"SIGKILL", signaled(syscall.SIGKILL), false},
+			{"SIGTERM", signaled(syscall.SIGTERM), false},
+		} {
+			w.pass(2 * time.Second)
+			worker := w.live()[0]
+			w.m.post(func() { worker.die(c.status) })
+			w.wait()
+			w.front().conn.tell(wire.FromFront{Type: wire.TypeLost, Age: worker.age, Served: 1})
+			w.wait()
+			if c.blame {
+				blamed++
+			}
+			if got := len(w.front().told(wire.TypeBlame)); got != blamed {
+				t.Errorf("%s: the front was told %d times, want %d", c.name, got, blamed)
+			}
+		}
+		w.pass(5 * time.Second)
+		fat := w.live()[0]
+		w.grow(fat, 300)
+		w.pass(2 * time.Second)
+		w.front().conn.tell(wire.FromFront{Type: wire.TypeLost, Age: fat.age, Served: 1})
+		w.wait()
+		if got := w.front().told(wire.TypeBlame); len(got) != blamed+1 || got[blamed].Age != fat.age {
+			t.Errorf("max_worker_memory_hard: the front was told %+v", got)
+		}
+	})
+}
