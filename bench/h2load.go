@@ -23,6 +23,9 @@ import (
 
 const h2loadPackage = "nghttp2-client"
 
+// h2loadTimeout bounds one run of h2load.
+const h2loadTimeout = 30 * time.Second
+
 // h2loadVersion asks the program of the system.
 func h2loadVersion(ctx context.Context) (string, error) {
 	text, err := output(ctx, "h2load", "--version")
@@ -40,15 +43,16 @@ type h2load struct {
 	want                 []byte
 }
 
-// run asks for a time, and returns what became of the requests. log is a file for their times.
-func (h *h2load) run(ctx context.Context, s *server, d time.Duration, log string) (*load.Result, error) {
+// run makes n requests, and returns what became of them. (To ask for a time does not end now and
+// then, with h2load 1.52.) log is a file for their times.
+func (h *h2load) run(ctx context.Context, s *server, n int, log string) (*load.Result, error) {
 	args := []string{
-		"-D", fmt.Sprintf("%dms", d.Milliseconds()), "-c", strconv.Itoa(h.connections), "-m", strconv.Itoa(h.streams), "--log-file", log,
+		"-n", strconv.Itoa(n), "-c", strconv.Itoa(h.connections), "-m", strconv.Itoa(h.streams), "--log-file", log,
 	}
 	if h.window > 0 {
 		args = append(args, "-w", strconv.Itoa(h.window), "-W", strconv.Itoa(h.window+2))
 	}
-	limited, cancel := context.WithTimeout(ctx, d+3*timeout)
+	limited, cancel := context.WithTimeout(ctx, h2loadTimeout)
 	defer cancel()
 	text, err := output(limited, "h2load", append(args, "https://"+s.address.String()+h.path)...)
 	if err != nil {
@@ -58,7 +62,7 @@ func (h *h2load) run(ctx context.Context, s *server, d time.Duration, log string
 	if err != nil {
 		return nil, err
 	}
-	t, elapsed, err := h.tally(text)
+	t, elapsed, err := h.tally(text, n)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +78,7 @@ var (
 
 // tally reads the report of h2load, which does not look at bodies: their size in total says
 // whether they came.
-func (h *h2load) tally(text string) (t load.Tally, elapsed time.Duration, err error) {
+func (h *h2load) tally(text string, wanted int) (t load.Tally, elapsed time.Duration, err error) {
 	finished, requests, traffic := h2loadFinished.FindStringSubmatch(text), h2loadRequests.FindStringSubmatch(text), h2loadTraffic.FindStringSubmatch(text)
 	if finished == nil || requests == nil || traffic == nil {
 		return t, 0, fmt.Errorf("the report of h2load is not understood: %.200q", text)
@@ -100,9 +104,11 @@ func (h *h2load) tally(text string) (t load.Tally, elapsed time.Duration, err er
 	if failed := n[2] + n[3] + n[4]; failed > 0 {
 		t.Errors[load.Wrong], t.FirstError = failed, fmt.Sprintf("h2load: %s", requests[0])
 	}
-	// Of the last answer of each client a part may not count.
-	if least := int64(n[1]-clients) * int64(len(h.want)); data < least {
-		t.Errors[load.Truncated], t.FirstError = 1, fmt.Sprintf("%d answers have %d bytes, not %d or more", n[1], data, least)
+	if lost := wanted - n[0]; lost > 0 {
+		t.Errors[load.Lost], t.FirstError = lost, fmt.Sprintf("h2load: %s", requests[0])
+	}
+	if size := int64(n[1]) * int64(len(h.want)); data < size {
+		t.Errors[load.Truncated], t.FirstError = 1, fmt.Sprintf("%d answers have %d bytes, not %d", n[1], data, size)
 	}
 	return t, elapsed, nil
 }
@@ -138,12 +144,15 @@ func (h *h2load) measure(ctx context.Context, b *bed) (*run, error) {
 	return b.withServer(ctx, b.setup(), func(s *server) (*run, error) {
 		log := filepath.Join(b.o.Dir, "h2load.log")
 		defer os.Remove(log)
-		if _, err := h.run(ctx, s, max(b.o.Warm, 100*time.Millisecond), log); err != nil {
+		warm, err := h.run(ctx, s, 16*h.connections*h.streams, log)
+		if err != nil {
 			return nil, err
 		}
+		// As many as take about as long as is to be measured.
+		n := int(float64(warm.Groups[0].Answers) * b.length().Seconds() / warm.Elapsed.Seconds())
 		m := meter{pid: s.Process.Pid}
 		m.start()
-		result, err := h.run(ctx, s, b.length(), log)
+		result, err := h.run(ctx, s, max(n, h.connections*h.streams), log)
 		m.stop()
 		return figures(result, &m, err)
 	})

@@ -23,7 +23,7 @@ traffic: 1.16MB (1219904) total, 161.86KB (165744) headers (space savings 95.34%
 // The report of h2load says how many answers came, and whether they were whole.
 func TestH2LoadReport(t *testing.T) {
 	h := &h2load{connections: 2, streams: 4, want: hello}
-	tally, elapsed, err := h.tally(h2loadReport)
+	tally, elapsed, err := h.tally(h2loadReport, 1000)
 	if err != nil || elapsed != 1500*time.Millisecond || tally.Answers != 1000 || tally.Failed() != 0 || tally.Clients != 8 {
 		t.Errorf("%+v in %s, %v", tally, elapsed, err)
 	}
@@ -33,10 +33,11 @@ func TestH2LoadReport(t *testing.T) {
 	}{
 		"failures":         {[2]string{"1000 succeeded, 0 failed", "990 succeeded, 10 failed"}, load.Wrong},
 		"too few bytes":    {[2]string{"(14000) data", "(7000) data"}, load.Truncated},
+		"lost requests":    {[2]string{"1000 done", "999 done"}, load.Lost},
 		"HTTP/1":           {[2]string{"protocol: h2", "protocol: http/1.1"}, ""},
 		"no requests line": {[2]string{"requests:", "request:"}, ""},
 	} {
-		tally, _, err := h.tally(strings.Replace(h2loadReport, c.change[0], c.change[1], 1))
+		tally, _, err := h.tally(strings.Replace(h2loadReport, c.change[0], c.change[1], 1), 1000)
 		if c.kind == "" && err == nil || c.kind != "" && (err != nil || tally.Errors[c.kind] == 0) {
 			t.Errorf("%s: %+v, %v", what, tally, err)
 		}
