@@ -132,6 +132,9 @@ func (g *goal) judge(r *report) (text, result string, met, ok bool) {
 		}
 		bound += g.factor * g.figure.of(theirs).Median
 		who = theirs.Peer
+		if theirs.Workload != g.workload {
+			who += " (" + workloadOf(theirs.Workload).Title + ")"
+		}
 	}
 	title := workloadOf(g.workload).Title
 	switch g.theirs {
