@@ -122,7 +122,7 @@ class Applications(unittest.TestCase):
     def test_arbiter(self):
         self.assertIsInstance(Server(), Arbiter)
         with self.assertRaisesRegex(NotImplementedError, "My derives from Arbiter, and that is the business"):
-            type("My", (Arbiter,), {})(Mine()).run()
+            type("My", (Arbiter,), {})(Mine())
         with mock.patch.object(program, "serve") as serve:
             application = Mine()
             Arbiter(application).run()

@@ -22,6 +22,8 @@ class Arbiter(metaclass=_IsServer):
     APP_LOAD_ERROR = Server.APP_LOAD_ERROR
 
     def __init__(self, app: Any) -> None:
+        if type(self) is not Arbiter:  # here, since what the class does next needs more of an arbiter
+            raise NotImplementedError("%s derives from Arbiter, and %s" % (type(self).__name__, MASTER))
         self.app = app
         self.cfg = app.cfg
 
@@ -29,8 +31,6 @@ class Arbiter(metaclass=_IsServer):
         """Serves the application of a program, as its own run() does."""
         from .. import program
 
-        if type(self) is not Arbiter:
-            raise NotImplementedError("%s derives from Arbiter, and %s" % (type(self).__name__, MASTER))
         program.serve(self.app)
 
 
