@@ -67,6 +67,13 @@ func (r *headReader) fail(why string) {
 // field takes one field. What it refuses is malformed by RFC 9113 section 8.2 and 8.3.
 func (r *headReader) field(f hpack.HeaderField) {
 	r.size += len(f.Name) + len(f.Value) + 32
+	if r.size > r.limit && r.malformed == "" {
+		// Nothing is looked at any more: one byte of a block can stand for kilobytes.
+		if r.head != nil {
+			r.head.TooLarge = true
+		}
+		return
+	}
 	switch {
 	case r.malformed != "":
 		return
@@ -80,14 +87,9 @@ func (r *headReader) field(f hpack.HeaderField) {
 	}
 	r.regular = true
 	r.check(f)
-	if r.malformed != "" || r.head == nil {
-		return
+	if r.malformed == "" && r.head != nil {
+		r.add(f)
 	}
-	if r.size > r.limit {
-		r.head.TooLarge = true
-		return
-	}
-	r.add(f)
 }
 
 // check refuses fields that HTTP/2 does not have.
@@ -171,11 +173,6 @@ func (r *headReader) pseudo(f hpack.HeaderField) {
 	}
 	if *to != nil {
 		r.fail("two pseudo-fields " + f.Name)
-		return
-	}
-	if r.size > r.limit {
-		h.TooLarge = true
-		*to = []byte{}
 		return
 	}
 	*to = h.keep(f.Value)

@@ -282,7 +282,7 @@ type Flood struct {
 
 // floodTime is how long a server may bear a flood. While there is one, no other
 // client should notice.
-const floodTime = 30 * time.Second
+const floodTime = 60 * time.Second
 
 // Flood calls write until it fails. If deaf, nothing of what the server sends is read.
 func (f *H2Conn) Flood(deaf bool, write func(n int) error) *Flood {
