@@ -16,6 +16,7 @@
 # make bench     Indrik beside other servers, in under ten minutes
 # make bench-full  all of it, into bench/results and docs/benchmarks.md
 # make bench-against BEFORE=BINARY  this tree's binary beside an older one, by processor time
+# make bench-scaling   how the number of workers follows a load that steps up and down; docs/selfcare.md
 # make bench-overload  what becomes of more requests than the workers can do; docs/overload.svg
 # make bench-idle      the memory of idle connections
 # make micro     benchmarks of the parts; make benchstat compares two of them
@@ -44,7 +45,7 @@ RACE := $(if $(filter module,$(MAKECMDGOALS)),,$(if $(filter 1,$(shell go env CG
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: module quick drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all venv-autobahn bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-idle clean
+.PHONY: module quick drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all venv-autobahn bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-scaling bench-idle clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -292,6 +293,10 @@ bench-against: build
 bench-kinds: build
 	go build -o .cache/bench/bench ./bench
 	@exec $(BENCH) -kinds docs/workers.md $(BENCHFLAGS)
+
+bench-scaling: build
+	go run ./bench/scaling -indrik bin/indrik -v
+	go run ./bench/scaling -indrik bin/indrik -start 5
 
 bench-overload: build
 	go run ./bench/overload -indrik bin/indrik -json bench/results/overload.json -svg docs/overload.svg

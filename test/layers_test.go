@@ -94,6 +94,7 @@ var layers = map[string][]string{
 	"bench/idle":     {"bench/proctree", "bench/serve"},
 	"bench/load":     {},
 	"bench/overload": {"bench/serve", "bench/stats"},
+	"bench/scaling":  {"bench/serve"},
 	"bench/proctree": {},
 	"bench/serve":    {"bench/proctree"},
 	"bench/stats":    {},
