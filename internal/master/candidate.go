@@ -176,10 +176,8 @@ func (c *candidate) discard() {
 				m.pool.quit(w)
 			}
 		}
-		for _, w := range m.poolWorkers.byAge() {
-			if w.gen == c.gen {
-				m.poolWorkers.quit(w)
-			}
+		if c.trial == nil || !m.pool.uses(c.gen) {
+			c.discardPools()
 		}
 		m.logging.letGo(c.gen.logger)
 		m.releaseUnused(c.gen)
@@ -189,9 +187,20 @@ func (c *candidate) discard() {
 		c.sp.dismiss()
 		m.spawners.killLater(c.sp)
 	}
-	if c.gen != nil && c.gen.pools != nil {
-		c.gen.pools.sp.dismiss()
-		m.spawners.killLater(c.gen.pools.sp)
-	}
 	m.dismissUnused()
+}
+
+// discardPools ends the pools of c, which nobody calls: otherwise they end with the last of the
+// workers that do.
+func (c *candidate) discardPools() {
+	if c.gen.pools == nil {
+		return
+	}
+	for _, w := range c.m.poolWorkers.byAge() {
+		if w.gen == c.gen {
+			c.m.poolWorkers.quit(w)
+		}
+	}
+	c.gen.pools.sp.dismiss()
+	c.m.spawners.killLater(c.gen.pools.sp)
 }

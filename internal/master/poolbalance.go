@@ -172,7 +172,7 @@ func (m *Master) poolWorkerReady(w *poolWorker) {
 	}
 	m.poolWorkers.tellActive(w)
 	switch {
-	case m.candidateGeneration() == w.gen:
+	case m.candidateGeneration() == w.gen && m.candidate.trial == nil:
 		m.candidate.workerReady()
 	case m.state == booting:
 		m.endBoot()
@@ -205,11 +205,11 @@ func (m *Master) poolWorkerDied(w *poolWorker, d death) {
 		m.exitIfDone()
 	case w.leaving:
 		m.balancePools(w.gen)
-	case m.candidateGeneration() == w.gen:
+	case m.candidateGeneration() == w.gen && m.candidate.trial == nil:
 		m.candidate.fail(&failure{text: "A worker of the pool " + w.pool.cfg.Name + " ended before the new configuration served: it " + d.how() + ".", report: d.report})
 	case m.state == booting && !w.ready && !d.byOperator():
 		m.failBoot("A worker of the pool "+w.pool.cfg.Name+" failed to boot.", exitcode.WorkerBoot)
-	case w.gen == m.gen:
+	case w.gen == m.gen, m.candidateGeneration() == w.gen:
 		m.replacePoolWorker(w)
 	}
 }

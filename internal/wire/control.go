@@ -355,28 +355,6 @@ type LoopLoad struct {
 	Engaged  float64 `json:"engaged"` // for which it could begin no request: its loop did not turn, or it had worker_connections
 }
 
-// Running is a request that a worker was running when it died.
-type Running struct {
-	Method  string  `json:"method"`
-	Path    string  `json:"path"` // of the target, without its query
-	Seconds float64 `json:"seconds"`
-
-	RequestID string `json:"request_id,omitempty"`
-}
-
-// Slow is a request that runs, or ran, for longer than slow_request_log.
-type Slow struct {
-	Age       int     `json:"age"`    // of the worker
-	Number    uint32  `json:"number"` // by which the worker knows it
-	Ended     bool    `json:"ended"`  // the response has begun, or is complete
-	Method    string  `json:"method"`
-	Path      string  `json:"path"` // of the target, without its query
-	Client    string  `json:"client"`
-	RequestID string  `json:"request_id"`
-	Waited    float64 `json:"waited"` // seconds in the queue
-	Ran       float64 `json:"ran"`    // seconds in the app
-}
-
 // ToSpawner is a message from the master to a spawner.
 type ToSpawner struct {
 	Type       string         `json:"type"`

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Optional, Set
 
     from .forks import ForkGuard
+    from .poolspawning import Arbiter
     from .view import Server
     from .wire import Control
 
@@ -45,6 +46,7 @@ class Children:
         self.forks = forks
         self.listen = listen
         self.loggers: Set[int] = set()  # pids
+        self.arbiter: Optional[Arbiter] = None  # what hooks see of a spawner that forks workers of pools
         self._baseline: Optional[Set[Any]] = None  # threads and processes from before the hooks
 
     def note_baseline(self) -> None:
@@ -101,7 +103,7 @@ class Children:
                 self.loggers.discard(pid)
 
     def _run_exit_hook(self, worker: Any) -> None:
-        name, parent = getattr(worker, "exit_hook", None) or ("child_exit", self.server)
+        name = "child_exit" if self.arbiter is None else "dirty_worker_exit"
         hook = getattr(worker.cfg, name)
         if hook is hooks.nothing:
             return
@@ -109,8 +111,8 @@ class Children:
         self.control.send("busy")
         try:
             with self.forks:
-                hook(parent, worker)
+                hook(self.arbiter or self.server, worker)
         except BaseException:
-            self.server.log.exception("Exception in %s hook", name)
+            self.server.log.exception("Exception in %s hook" % name)
         self.control.send("idle")
         self.listen()

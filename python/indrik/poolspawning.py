@@ -66,7 +66,7 @@ def prepare(spawner: Spawner, message: Message, fds: List[int]) -> Answer:
     server.update(message.get("server") or {})
     arbiter = Arbiter(spawner, cfg)
     arbiter.generation, arbiter.metrics = message["generation"], metrics
-    spawner.arbiter = arbiter
+    spawner.arbiter = spawner.children.arbiter = arbiter
     spawner.set_title(server.proc_name)
     arbiter.log.info("Dirty arbiter starting (pid: %s)", arbiter.pid)
     spawner.run_hook(cfg.on_dirty_starting, arbiter)

@@ -70,7 +70,6 @@ class PoolWorker:
         self.alive = True
         self.tmp = Heartbeat()
         self.apps: Dict[str, Any] = {}
-        self.exit_hook = "dirty_worker_exit", arbiter
         self.kind = "dirty worker" if pool == "dirty" else "worker of the pool %s" % pool
         self._arbiter = arbiter
         self._environment = environment
