@@ -426,7 +426,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	if len(want) < 40 {
 		t.Fatalf("docs/observe.md lists %d metrics", len(want))
 	}
-	s, admin := withAdmin(t, harness.Options{App: "answering:asgi", Args: []string{"-k", "asgi"}})
+	s, admin := withAdmin(t, harness.Options{App: "answering:asgi", Args: []string{"-k", "asgi", "--dirty-app", "pooled:Pooled", "--dirty-workers", "1"}})
 	s.Get("/")
 	expectMetrics(t, admin, metricPage{requests("http1", "GET", 200): metrics(t, admin)[requests("http1", "GET", 200)]})
 	var body string

@@ -2,8 +2,10 @@ package metrics
 
 import (
 	"context"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -204,6 +206,31 @@ func writeFront(p *page, f *status.Front, begun time.Time) {
 	p.count("indrik_quarantine_dry_run_total", float64(f.WouldQuarantine))
 	p.gauge("indrik_queue_length", float64(f.Queue.Length))
 	p.gauge("indrik_queue_oldest_seconds", f.Queue.Oldest)
+	for _, pool := range f.Pools {
+		writePool(p, pool)
+	}
+	if f.Stash != nil {
+		p.gauge("indrik_stash_bytes", float64(f.Stash.Bytes))
+	}
+}
+
+// writePool adds what is known of a pool.
+func writePool(p *page, pool status.Pool) {
+	busy, ready := 0, 0
+	for _, w := range pool.Workers {
+		busy += w.Busy
+		if w.State == "ready" {
+			ready++
+		}
+	}
+	p.gauge("indrik_pool_busy", float64(busy), pool.Name)
+	p.gauge("indrik_pool_workers", float64(ready), pool.Name)
+	p.gauge("indrik_pool_waiting", float64(pool.Waiting), pool.Name)
+	p.count("indrik_pool_wait_seconds_total", pool.Waited, pool.Name)
+	p.count("indrik_pool_run_seconds_total", pool.Ran, pool.Name)
+	for _, outcome := range slices.Sorted(maps.Keys(pool.Calls)) {
+		p.count("indrik_pool_calls_total", float64(pool.Calls[outcome]), outcome, pool.Name)
+	}
 }
 
 // writeServer adds what the master knows of the server.

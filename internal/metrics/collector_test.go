@@ -45,7 +45,10 @@ func collector(ask func(context.Context) (*status.Status, error)) *Collector {
 	r.Record(&Response{Method: []byte("GET"), Status: 200, Took: time.Second, Waited: 1, Ran: 1})
 	return NewCollector(r, Sources{
 		Front: func() status.Front {
-			return status.Front{Queue: status.Queue{Length: 2, Oldest: 0.5}, Loads: map[int]status.Load{7: {Requests: 3, Errors: 1, InFlight: 1}}}
+			return status.Front{
+				Pools: []status.Pool{{Name: "gpu", Calls: map[string]int{"done": 3}, Workers: []status.PoolWorker{{State: "ready", Busy: 1}}}}, Stash: &status.Stash{Bytes: 5},
+				Queue: status.Queue{Length: 2, Oldest: 0.5}, Loads: map[int]status.Load{7: {Requests: 3, Errors: 1, InFlight: 1}},
+			}
 		},
 		Usage: func() dispatch.Usage {
 			return dispatch.Usage{Busy: 1, Capacity: 2, Loops: []dispatch.Loop{{Age: 7, PID: 11, Lag: time.Second}}}

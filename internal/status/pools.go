@@ -1,5 +1,10 @@
 package status
 
+import (
+	"fmt"
+	"strings"
+)
+
 // A Pool is what the front knows of a pool.
 type Pool struct {
 	Name    string         `json:"name"`
@@ -38,4 +43,26 @@ type Stash struct {
 	Keys   int   `json:"keys"`
 	Bytes  int64 `json:"bytes"`
 	Limit  int64 `json:"limit"`
+}
+
+// writeText writes a pool, and its workers with what they run, for people to read.
+func (p *Pool) writeText(b *strings.Builder) {
+	fmt.Fprintf(b, "Pool %s: %d of %d calls waiting", PrintableLine(p.Name), p.Waiting, p.Limit)
+	if p.Waiting > 0 {
+		fmt.Fprintf(b, ", the oldest for %s", Duration(p.Oldest))
+	}
+	fmt.Fprintf(b, "; %d done", p.Calls["done"])
+	for _, outcome := range []string{"raised", "timeout", "cancelled", "full", "refused", "died"} {
+		if n := p.Calls[outcome]; n > 0 {
+			fmt.Fprintf(b, ", %d %s", n, outcome)
+		}
+	}
+	b.WriteByte('\n')
+	for _, w := range p.Workers {
+		fmt.Fprintf(b, "  worker %d (pid %d) is %s: %d of %d busy, %d answered; %s\n",
+			w.Age, w.PID, PrintableLine(w.State), w.Busy, w.Slots, w.Calls, PrintableLine(strings.Join(w.Apps, ", ")))
+		for _, c := range w.Running {
+			fmt.Fprintf(b, "    %s.%s for %s\n", PrintableLine(c.App), PrintableLine(c.Action), Duration(c.Seconds))
+		}
+	}
 }

@@ -51,6 +51,12 @@ func (s *Status) WriteText(w io.Writer) error {
 			}
 		}
 		b.WriteByte('\n')
+		for _, p := range f.Pools {
+			p.writeText(&b)
+		}
+		if f.Stash != nil {
+			fmt.Fprintf(&b, "Stash: %d keys in %d tables, %d of %d bytes\n", f.Stash.Keys, f.Stash.Tables, f.Stash.Bytes, f.Stash.Limit)
+		}
 	}
 	if c := s.Canary; c != nil {
 		fmt.Fprintf(&b, "Canary: generation %d has had %.3g %% of the requests for %s of %s\n", c.Generation, 100*c.Share, Duration(c.Elapsed), Duration(c.Window))
