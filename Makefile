@@ -19,6 +19,7 @@
 # make bench-scaling   how the number of workers follows a load that steps up and down; docs/selfcare.md
 # make bench-overload  what becomes of more requests than the workers can do; docs/overload.svg
 # make bench-idle      the memory of idle connections
+# make bench-sharing   the memory of workers: each by itself, preloaded, reforked
 # make micro     benchmarks of the parts; make benchstat compares two of them
 # make dist      what a release consists of, into dist/: wheels, sdist, deb, rpm, SBOM, checksums
 # make image     an image for containers into dist/, of the wheel there and Debian's Python; root
@@ -45,7 +46,7 @@ RACE := $(if $(filter module,$(MAKECMDGOALS)),,$(if $(filter 1,$(shell go env CG
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: module quick drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all venv-autobahn bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-scaling bench-idle clean
+.PHONY: module quick drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all venv-autobahn bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-scaling bench-idle bench-sharing clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -303,6 +304,9 @@ bench-overload: build
 
 bench-idle: build
 	go run ./bench/idle -indrik bin/indrik
+
+bench-sharing: build venv-all
+	go run ./bench/sharing -indrik bin/indrik -python $(VENV)-all/bin/python
 
 # docs/benchmarks.md of the results that are there. Those of HTTP/2 count if they are newer.
 bench-docs:

@@ -27,7 +27,7 @@ type subcommand struct {
 
 // runs are what the sub-commands do, except for those that need no control socket.
 var runs = map[string]func(ctx context.Context, c *call) error{
-	"status": showStatus, "top": showTop, "reload": reload, "reopen": reopen, "scale": scale, "worker": killWorker,
+	"status": showStatus, "top": showTop, "reload": reload, "refork": refork, "reopen": reopen, "scale": scale, "worker": killWorker,
 	"trace": trace, "upgrade": upgrade, "drain": drain, "rollback": rollback, "stop": stop,
 }
 
@@ -253,6 +253,15 @@ func reload(ctx context.Context, c *call) error {
 		}
 		return text
 	}, words...)
+}
+
+func refork(ctx context.Context, c *call) error {
+	if err := c.arguments(0); err != nil {
+		return err
+	}
+	return c.done(ctx, func(d map[string]any) string {
+		return fmt.Sprintf("reforked in %.1f s: worker %v is the template of %v workers", d["seconds"], d["template"], d["workers"])
+	}, "refork", "and", "wait")
 }
 
 func reopen(ctx context.Context, c *call) error {

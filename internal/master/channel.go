@@ -58,6 +58,10 @@ func (m *Master) receiveWorker(w *worker) {
 // fromWorker acts on a message that came over the channel of w, from the process sender
 // (0: not known).
 func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
+	if t := m.refork.of(w); t != nil {
+		m.fromTemplate(t, sender, msg)
+		return
+	}
 	if !m.pool.has(w) || w.broke || !m.isFrom(w, sender) {
 		return
 	}
@@ -77,6 +81,23 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 	case msg.Type == wire.TypeRecycle:
 		w.exhausted = true
 		m.balance()
+	case msg.Type == wire.TypeWarm && (!w.ready || w.warm || w.gen.cfg.ReforkAfter() == 0):
+		m.breach(w, "it sent the master `warm` before `ready`, a second time, or without the setting refork_after")
+	case msg.Type == wire.TypeWarm:
+		w.warm = true
+		m.workerWarm(w)
+	case msg.Type == wire.TypeBorn && (w.template == nil || w.born):
+		m.breach(w, "it sent the master `born` without a template, or a second time")
+	case msg.Type == wire.TypeBorn:
+		w.born = true
+	case (msg.Type == wire.TypePromoted || msg.Type == wire.TypeRefused) && (m.refork.chosen != w || !w.leaving):
+		m.breach(w, "it sent the master `"+msg.Type+"` without being asked")
+	case msg.Type == wire.TypePromoted:
+		m.promoted(w)
+	case msg.Type == wire.TypeRefused:
+		m.reforkFailed(w, msg.Reason)
+	case msg.Type != wire.TypeFiles:
+		m.breach(w, "it sent the master `"+msg.Type+"`, which is for templates to send")
 	case !w.gen.cfg.Reload():
 		m.breach(w, "it sent the master `files` without the setting reload")
 	case w.files+len(msg.Files) > filesMost:
@@ -91,11 +112,14 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 // processes may have the channel: those that w has forked inherit it. The first process that
 // speaks before the spawner has named the pid of w is taken for w.
 func (m *Master) isFrom(w *worker, sender int) bool {
-	if w.pid == 0 && sender != 0 && !m.isKnown(sender) {
+	if w.pid == 0 && sender != 0 && !m.isKnown(sender) && m.mayBe(w, sender) {
 		m.workerForked(w, sender)
 	}
 	if sender == 0 || sender == w.pid {
 		return true
+	}
+	if w.pid == 0 {
+		return false
 	}
 	if !w.toldShared {
 		w.toldShared = true
@@ -104,14 +128,37 @@ func (m *Master) isFrom(w *worker, sender int) bool {
 	return false
 }
 
+// mayBe reports whether the process pid may be w, which has not spoken yet. What a template
+// forks is a child of the master before it speaks.
+func (m *Master) mayBe(w *worker, pid int) bool {
+	if w.template == nil {
+		return true
+	}
+	proc, err := m.sys.child(pid, os.Getpid())
+	proc.Release()
+	if err != nil {
+		m.loseTemplate(w.template, fmt.Sprintf("process %d, which has the channel of a new worker, is %s", pid, err))
+		m.pool.forget(w)
+		return false
+	}
+	return true
+}
+
 // isKnown reports whether pid is that of a known process of this server. A worker whose pid
 // nobody has named yet is another process.
 func (m *Master) isKnown(pid int) bool {
-	return m.front.is(pid) || m.upgrader.isSuccessor(pid) || pid == os.Getpid() || m.spawners.byPid[pid] != nil || m.logging.loggers[pid] || m.pool.withPid(pid) != nil || m.poolWorkers.withPid(pid) != nil
+	return m.front.is(pid) || m.upgrader.isSuccessor(pid) || pid == os.Getpid() || m.spawners.byPid[pid] != nil || m.logging.loggers[pid] || m.pool.withPid(pid) != nil || m.poolWorkers.withPid(pid) != nil || m.refork.withPid(pid) != nil
 }
 
 // workerBroke is called when nothing more is heard from w.
 func (m *Master) workerBroke(w *worker, sender int, err error) {
+	if t := m.refork.of(w); t != nil {
+		// That it has ended is told by who reaps it.
+		if breach := (*wire.BreachError)(nil); errors.As(err, &breach) {
+			m.loseTemplate(t, "it sent the master "+breach.What)
+		}
+		return
+	}
 	if !m.pool.has(w) || w.broke {
 		return
 	}
@@ -124,7 +171,7 @@ func (m *Master) workerBroke(w *worker, sender int, err error) {
 	w.silent = true
 	if w.pid == 0 {
 		// It has ended, or was never forked. The spawner tells, if it lives.
-		if w.gen.sp.dead {
+		if w.gen.sp.dead || w.template != nil && w.template.ending {
 			m.pool.forget(w)
 			m.exitIfDone()
 		}
@@ -143,6 +190,8 @@ func (m *Master) slotClosed(w *worker) {
 	m.after(silentGrace, func() {
 		switch {
 		case !m.pool.has(w) || w.broke || w.proc == nil || w.proc.Ended():
+		case m.refork.chosen == w && w.leaving:
+			// It is about to become a template.
 		case w.kind != wire.KindASGI:
 			m.breach(w, "it closed its channel to the front")
 			m.pool.kill(w)
@@ -157,6 +206,12 @@ func (m *Master) slotClosed(w *worker) {
 // breach ends a worker that broke the protocol. The requests that it runs are answered
 // with 502.
 func (m *Master) breach(w *worker, what string) {
+	if w.template != nil && w.pid == 0 {
+		// There is no such process yet: whoever has its channel has it from the template.
+		m.loseTemplate(w.template, "on the channel of a worker that it was to fork, "+what)
+		m.pool.forget(w)
+		return
+	}
 	w.broke, w.breach = true, what
 	w.channel.Close()
 	m.log.Errorf("Worker (pid:%d) is ended: %s", w.pid, what)

@@ -58,6 +58,7 @@ func init() { // since help lists them
 		{"reopen", "", "Reopen log files (USR1)", signalled(syscall.SIGUSR1, map[string]any{"status": "reopening"})},
 		{"shutdown", "[graceful|quick]", "Shutdown server (TERM/INT)", (*Master).shutdownCommand},
 		{"status", "", "Show everything as one document", (*Master).showStatus},
+		{"refork and wait", "", "Have the warmest worker fork all others anew, and wait until they serve", (*Master).reforkAndWait},
 		{"trace slow", "<SECONDS>", "Show the stacks of workers that have run a request for so long", (*Master).traceSlow},
 		{"trace", "[PID]", "Show the stacks of a worker, or of all", (*Master).traceCommand},
 		{"scale and wait", "<N>", "Have N workers, or MIN..MAX, and wait until they serve", (*Master).scaleAndWait},

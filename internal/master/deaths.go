@@ -32,6 +32,8 @@ func (m *Master) reap() {
 			m.workerDied(m.pool.withPid(pid), deathOf(status))
 		case m.poolWorkers.withPid(pid) != nil:
 			m.poolWorkerDied(m.poolWorkers.withPid(pid), deathOf(status))
+		case m.refork.withPid(pid) != nil:
+			m.templateExited(m.refork.withPid(pid), deathOf(status))
 		default:
 			m.log.Debugf("Reaped unknown child process (pid:%d, status:%d)", pid, status)
 		}
@@ -82,6 +84,10 @@ func (m *Master) workerDied(w *worker, d death) {
 	d.report = bootReport(w.dump)
 	if m.state != quitting && m.front.current != nil {
 		m.deaths.write(w, d)
+	}
+	m.reforkFailed(w, "it ended")
+	if w.template != nil && w.proc != nil && d.code != exitcode.WorkerBoot && d.code != exitcode.AppLoad {
+		m.tellChildExit(w)
 	}
 	m.pool.forget(w)
 	m.metrics.ended(w.pid)

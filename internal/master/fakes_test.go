@@ -11,6 +11,7 @@ type fakeProcess struct {
 	pid      int
 	gone     bool // it cannot be signalled
 	released bool
+	stranger bool // it is nobody's child
 	got      []syscall.Signal
 	obey     func(syscall.Signal) // nil: it ignores all signals
 }

@@ -29,6 +29,9 @@ type generation struct {
 	toldKind     bool       // the log says that its app is one of ASGI
 	kind         *wire.Kind // of its app, as the first worker found it; nil until then
 	broken       bool       // the front cannot use its queue
+	template     *template  // forks its workers, or nil: the spawner does
+	reforks      int        // templates that it has had
+	unfit        bool       // no worker of it becomes a template but by a command
 
 	pools *generationPools // nil: there are none
 
@@ -102,6 +105,7 @@ func (m *Master) releaseUnused(g *generation) {
 	if g == m.gen || g == m.candidateGeneration() {
 		return
 	}
+	m.endTemplate(g.template)
 	if m.pool.uses(g) {
 		return
 	}

@@ -47,6 +47,8 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 			m.poolWorkerDied(w, d)
 		} else if w := m.pool.workers[msg.Age]; !sp.ofPools && w != nil {
 			m.workerDied(w, d)
+		} else if t := m.refork.withAge(msg.Age); !sp.ofPools && t != nil {
+			m.templateExited(t, d)
 		}
 	}
 }
@@ -68,6 +70,23 @@ func (m *Master) hook(g *generation, name string, next func(*failure), args ...a
 			m.renewLogger(g, func() { next(nil) })
 		default:
 			next(nil)
+		}
+	})
+}
+
+// tellChildExit runs the hook child_exit for a worker that a template has forked: the spawner,
+// which runs it for those that it has forked itself, is not told of its end by the kernel.
+func (m *Master) tellChildExit(w *worker) {
+	g := w.gen
+	if !g.hooks["child_exit"] || g.sp.dead {
+		return
+	}
+	done := m.logHook("child_exit")
+	m.spawners.call(g.sp, wire.ToSpawner{
+		Type: wire.TypeHook, Generation: g.number, Hook: "child_exit", Pid: w.pid, Age: w.age, Server: m.server(g.cfg),
+	}, nil, func(r wire.FromSpawner) {
+		if r.Type == wire.TypeFailed && r.Stage != "spawner" {
+			done(failed(r))
 		}
 	})
 }
@@ -104,6 +123,9 @@ func (m *Master) dismissUnused() {
 	}
 	for _, w := range m.poolWorkers.workers {
 		use(w.gen)
+	}
+	for t := range m.refork.templates {
+		used[t.w.gen.sp] = true // reaps it
 	}
 	for _, sp := range m.spawners.byPid {
 		if used[sp] || sp.lingers || sp.dead || sp.leaving {

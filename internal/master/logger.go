@@ -142,7 +142,7 @@ func (m *Master) startLogger(g *generation, done func(*failure)) {
 			done(failed(r))
 			return
 		}
-		l := &logger{proc: m.child(g.sp, r.Pid), level: sinks.LevelName(r.Level), file: ours, conn: conn}
+		l := &logger{proc: m.child(r.Pid, g.sp.proc.Pid(), os.Getpid()), level: sinks.LevelName(r.Level), file: ours, conn: conn}
 		m.watchLogger(g, l, dump)
 		g.logger = l
 		m.logging.loggers[r.Pid] = true

@@ -44,6 +44,7 @@ type Master struct {
 	service  service       // the service manager
 	stacks   stacks        // of processes that hang
 	slow     slowLog       // which slow requests show where they are
+	refork   reforker      // workers that fork others
 	control  controlSocket // commands of operators
 	admin    adminSocket   // where the front answers those who watch the server
 	metrics  appMetrics    // of the app, in files
@@ -70,9 +71,10 @@ func newMaster(o Options, sys *system) *Master {
 	b := base{&eventLoop{sys, make(chan func(), 64)}, sys, log}
 	m := &Master{base: b, opts: o}
 	m.front = frontLink{base: b}
-	m.pool = pool{base: b, front: &m.front, forgotten: m.workerForgotten, workers: map[int]*worker{}, told: -1}
+	m.pool = pool{base: b, front: &m.front, retiring: m.promote, forgotten: m.workerForgotten, workers: map[int]*worker{}, told: -1}
 	m.poolWorkers = poolWorkers{base: b, front: &m.front, forgotten: m.poolWorkerForgotten, workers: map[int]*poolWorker{}}
 	m.scale = scaling{base: b}
+	m.refork = reforker{base: b, templates: map[*template]bool{}}
 	m.spawners = spawners{base: b, opts: &m.opts, byPid: map[int]*spawner{}}
 	m.recycler = recycler{base: b, count: map[recycle.Reason]int{}, dry: map[recycle.Reason]int{}}
 	m.upgrader = upgrader{base: b}

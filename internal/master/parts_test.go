@@ -76,7 +76,7 @@ func poolOf(t *testing.T) (p *pool, w *worker, l *fakeLoop, told *[]string) {
 		*told = append(*told, typ)
 	}
 	front := &frontLink{base: b, current: &frontProcess{conn: conn}}
-	p = &pool{base: b, front: front, forgotten: func(*generation) {}, workers: map[int]*worker{}}
+	p = &pool{base: b, front: front, retiring: func(*worker) {}, forgotten: func(*generation) {}, workers: map[int]*worker{}}
 	w = &worker{age: 1, pid: 7, asked: true, ready: true, proc: &fakeProcess{pid: 7}, gen: &generation{cfg: cfg}}
 	p.workers[1] = w
 	return p, w, l, told

@@ -27,6 +27,7 @@ const (
 type pool struct {
 	base
 	front     *frontLink        // is told of every worker
+	retiring  func(*worker)     // called before one is told to end
 	forgotten func(*generation) // called when a worker of that generation is gone
 
 	workers   map[int]*worker // by age
@@ -163,6 +164,7 @@ func (p *pool) retire(w *worker) {
 	}
 	w.leaving = true
 	p.front.send(wire.ToFront{Type: wire.TypeRetire, Age: w.age})
+	p.retiring(w)
 	p.terminate(w)
 	d := w.gen.gracefulTimeout()
 	if w.kind == wire.KindASGI {
@@ -244,6 +246,16 @@ func (p *pool) kill(w *worker) {
 	if w.proc != nil {
 		w.proc.Signal(syscall.SIGKILL)
 	}
+}
+
+// release lets go of a worker that serves no more, and whose process goes on. Its process, its
+// channel and its file for stacks stay.
+func (p *pool) release(w *worker) {
+	delete(p.workers, w.age)
+	p.front.send(wire.ToFront{Type: wire.TypeGone, Age: w.age})
+	w.closeBoard()
+	w.stopTimers()
+	p.forgotten(w.gen)
 }
 
 // forget drops all that belongs to a worker whose process is gone.

@@ -137,7 +137,7 @@ func (m *Master) poolWorkerForked(w *poolWorker, pid int) {
 		return
 	}
 	w.pid = pid
-	w.proc = m.child(w.gen.pools.sp, pid)
+	w.proc = m.child(pid, w.gen.pools.sp.proc.Pid(), os.Getpid())
 	if w.killed {
 		w.killed = false
 		m.poolWorkers.kill(w)

@@ -74,7 +74,7 @@ func (m *Master) recyclable(now time.Time) []recycle.Worker {
 		if w.gen == m.candidateGeneration() || w.killed || w.aborted || w.broke {
 			continue
 		}
-		r := recycle.Worker{Age: w.age, Asked: w.exhausted, Lifetime: w.lifetime, Memory: w.memory.now, Fresh: w.memory.fresh, Recycled: w.recycling && !w.makesRoom}
+		r := recycle.Worker{Age: w.age, Asked: w.exhausted, Refork: w.stale, Lifetime: w.lifetime, Memory: w.memory.now, Fresh: w.memory.fresh, Recycled: w.recycling && !w.makesRoom}
 		switch {
 		case w.leaving || w.gen != m.gen:
 			r.Phase = recycle.Leaving

@@ -192,6 +192,9 @@ func (m *Master) endProcesses(end func(*worker), grace time.Duration) {
 			end(w)
 		}
 	}
+	for t := range m.refork.templates {
+		m.endTemplate(t)
+	}
 	if m.ending.patient {
 		grace = max(grace, m.poolGrace())
 	}
@@ -208,7 +211,7 @@ const quitGrace = 2 * time.Second
 func (m *Master) killRest() {
 	for _, w := range m.pool.byAge() {
 		m.pool.kill(w)
-		if w.pid == 0 && w.gen.sp.dead {
+		if w.pid == 0 && (w.gen.sp.dead || w.template != nil && w.template.ending) {
 			m.pool.forget(w) // it was never forked
 		}
 	}
@@ -252,7 +255,7 @@ func (m *Master) killSpawners() {
 // exitIfDone goes on with the end of the server whenever a process is gone: after
 // the workers come the hook on_exit and the spawners, after those the master.
 func (m *Master) exitIfDone() {
-	if m.state != quitting || m.ending.over || len(m.pool.workers) > 0 || m.stacks.pending > 0 {
+	if m.state != quitting || m.ending.over || len(m.pool.workers) > 0 || len(m.refork.templates) > 0 || m.stacks.pending > 0 {
 		return
 	}
 	if m.endPools(); len(m.poolWorkers.workers) > 0 {

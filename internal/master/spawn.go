@@ -12,7 +12,7 @@ import (
 // forked once the front has taken it. It reports whether that is under way.
 func (m *Master) spawn(g *generation) bool {
 	m.pool.lastAge++
-	w := &worker{age: m.pool.lastAge, gen: g, slots: g.cfg.Slots()}
+	w := &worker{age: m.pool.lastAge, gen: g, slots: g.cfg.Slots(), level: g.reforks}
 	if err := w.open(m.sys); err != nil {
 		w.close()
 		m.cannotSpawn(g, lack("cannot make the channels of a worker", err))
@@ -78,6 +78,10 @@ func (m *Master) fork(w *worker) {
 	w.end, w.callsEnd, w.theirs = nil, nil, nil
 	defer wire.CloseAll(append(slots, end, calls))
 	g := w.gen
+	if g.template.serves() {
+		m.forkFromTemplate(w, end, calls, slots)
+		return
+	}
 	const most = wire.MaxDescriptors - 4
 	for len(slots) > most {
 		err := m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Age: w.age}, slots[:most]...)
@@ -94,7 +98,7 @@ func (m *Master) fork(w *worker) {
 	}
 	files = append(files, slots...)
 	m.spawners.call(g.sp, wire.ToSpawner{
-		Type: wire.TypeSpawn, Generation: g.number, Age: w.age, Server: m.server(g.cfg), Calls: calls != nil,
+		Type: wire.TypeSpawn, Generation: g.number, Age: w.age, Server: m.server(g.cfg), Calls: calls != nil, WarmAfter: m.warmAfter(g),
 	}, files, func(r wire.FromSpawner) { m.spawnAnswered(w, r) })
 }
 
@@ -172,7 +176,11 @@ func (m *Master) workerForked(w *worker, pid int) {
 		return
 	}
 	w.pid = pid
-	w.proc = m.child(w.gen.sp, pid)
+	if w.template != nil {
+		w.proc = m.child(pid, os.Getpid())
+	} else {
+		w.proc = m.child(pid, w.gen.sp.proc.Pid(), os.Getpid())
+	}
 	m.countWorkers()
 	if w.leaving {
 		m.pool.terminate(w)
@@ -184,10 +192,11 @@ func (m *Master) workerForked(w *worker, pid int) {
 	}
 }
 
-// child returns the process pid, which the spawner sp, or the kernel, says it has forked.
-// It is its child, or this process's if that spawner is gone.
-func (m *Master) child(sp *spawner, pid int) process {
-	proc, err := m.sys.child(pid, sp.proc.Pid(), os.Getpid())
+// child returns the process pid, which a spawner, or the kernel, says is there. It is the child
+// of one of parents: of that spawner, or of this process if that spawner is gone or a template
+// has forked it.
+func (m *Master) child(pid int, parents ...int) process {
+	proc, err := m.sys.child(pid, parents...)
 	if err != nil {
 		m.log.Errorf("Process %d is %s: it is never signalled", pid, err)
 	}
@@ -234,7 +243,7 @@ func (m *Master) countWorkers() {
 	}
 	m.pool.counted = n
 	for _, sp := range m.spawners.byPid {
-		if sp.lingers {
+		if sp.lingers || m.gen != nil && m.gen.sp == sp && m.gen.reforks > 0 {
 			m.tellWorkers(sp)
 		}
 	}
@@ -242,12 +251,12 @@ func (m *Master) countWorkers() {
 	m.logging.sinks.View().Statsd.Gauge("gunicorn.workers", n)
 }
 
-// tellWorkers tells a spawner that lingers of the workers of the others, for the
-// hooks' server.WORKERS.
+// tellWorkers tells a spawner of the workers that others have forked, for the hooks'
+// server.WORKERS.
 func (m *Master) tellWorkers(sp *spawner) {
 	msg := wire.ToSpawner{Type: wire.TypeWorkers, Workers: [][2]int{}, Server: m.server(m.cfg)}
 	for _, w := range m.pool.byAge() {
-		if w.pid != 0 && w.gen.sp != sp {
+		if w.pid != 0 && (w.gen.sp != sp || w.template != nil) {
 			msg.Workers = append(msg.Workers, [2]int{w.pid, w.age})
 		}
 	}

@@ -52,6 +52,7 @@ func (m *Master) status(front *status.Front) *status.Status {
 	if m.gen != nil {
 		s.Generation = m.gen.number
 	}
+	s.Template, s.Reforks, s.FailedReforks = m.templateStatus(), m.refork.done, m.refork.ended-m.refork.done
 	if m.upgrader.predecessor != nil {
 		s.Role = "successor"
 	}

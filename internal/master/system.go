@@ -42,6 +42,7 @@ type controlConn interface {
 // A workerConn carries the messages of a worker: see [wire.WorkerChannel].
 type workerConn interface {
 	Recv() (msg wire.FromWorker, sender int, err error)
+	Send(msg wire.ToWorker, files ...*os.File) error
 	Close()
 }
 

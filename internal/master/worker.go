@@ -30,7 +30,12 @@ type worker struct {
 
 	toldTo  *frontProcess // the front that was told of it last
 	untaken int           // messages about it that this front has not taken yet
-	asked   bool          // the spawner was asked to fork it
+	asked   bool          // the spawner, or the template, was asked to fork it
+
+	template *template // that was asked, nil: the spawner was
+	level    int       // reforks of its generation that came before it
+	warm     bool      // it has said that it has served many requests
+	born     bool      // it has said that it is there
 
 	channel    workerConn
 	early      []wire.FromWorker // what it said before its pid was known
@@ -44,6 +49,7 @@ type worker struct {
 	kind      wire.Kind      // once it is ready
 	active    bool           // the front counts on it
 	exhausted bool           // it has asked for a successor
+	stale     string         // why a refork has it replaced, "" if none does
 	recycling bool           // it is to end when it has one
 	makesRoom bool           // it is to end before it has one
 	cause     *recycle.Cause // why; nil: it stays
@@ -107,18 +113,29 @@ func (w *worker) open(sys *system) (err error) {
 
 // close releases all that w has.
 func (w *worker) close() {
-	if w.boardMem != nil {
-		w.boardMem.Close()
-	}
+	w.closeBoard()
+	w.stopTimers()
 	if w.channel != nil {
 		w.channel.Close()
 	}
 	if w.proc != nil {
 		w.proc.Release()
 	}
-	wire.CloseAll([]*os.File{w.board, w.dump, w.end, w.calls, w.callsEnd})
-	wire.CloseAll(w.slotFiles)
+	wire.CloseAll([]*os.File{w.dump, w.end, w.calls, w.callsEnd})
 	wire.CloseAll(w.theirs)
+}
+
+// closeBoard releases what w has for its requests.
+func (w *worker) closeBoard() {
+	if w.boardMem != nil {
+		w.boardMem.Close()
+	}
+	wire.CloseAll([]*os.File{w.board})
+	wire.CloseAll(w.slotFiles)
+	w.boardMem, w.board, w.slotFiles = nil, nil, nil
+}
+
+func (w *worker) stopTimers() {
 	for _, t := range []*time.Timer{w.again, w.deadline} {
 		if t != nil {
 			t.Stop()

@@ -421,7 +421,7 @@ func (w *world) system() *system {
 	real := realSystem()
 	s.start = w.startProcess
 	s.child = func(pid int, parents ...int) (process, error) {
-		if p := w.procs[pid]; p != nil && w.fails("child") == nil {
+		if p := w.procs[pid]; p != nil && !p.stranger && w.fails("child") == nil {
 			p.released = false // it is held anew
 			return p, nil
 		}
@@ -722,11 +722,22 @@ type fakeWorker struct {
 	channel  *fakeConn
 	dump     *os.File
 	stubborn bool
+
+	template string // what it does when it is promoted: "" or "forks", or refuses, is silent, lies
+	promoted bool
+	mother   *fakeWorker // the template that has forked it; its parent is the master
+	holds    []*fakeConn // ends of channels of workers that it was to fork
 }
 
 func (sp *fakeSpawner) fork(age int, files []*os.File) *fakeWorker {
-	w := sp.w
-	worker := &fakeWorker{w: w, age: age, parent: sp, channel: w.ends[files[2]]}
+	worker := sp.w.forkWorker(age, files)
+	worker.parent = sp
+	return worker
+}
+
+func (w *world) forkWorker(age int, files []*os.File) *fakeWorker {
+	worker := &fakeWorker{w: w, age: age, channel: w.ends[files[2]]}
+	hears(w, files[2], worker.hear)
 	dump, err := real.duplicate(files[1])
 	if err != nil {
 		w.t.Fatal(err)
@@ -746,6 +757,12 @@ var real = realSystem()
 func (worker *fakeWorker) obey(sig syscall.Signal) {
 	switch sig {
 	case syscall.SIGTERM, syscall.SIGQUIT:
+		if worker.promoted && sig == syscall.SIGTERM {
+			if worker.template != "dies" {
+				return
+			}
+			sig = syscall.SIGKILL
+		}
 		if !worker.stubborn && !worker.w.stubborn {
 			worker.w.later(time.Millisecond, func() { worker.die(exited(0)) })
 		}
@@ -753,6 +770,29 @@ func (worker *fakeWorker) obey(sig syscall.Signal) {
 		worker.w.later(time.Millisecond, func() { worker.die(signaled(sig)) })
 	case oslayer.SignalDump:
 		worker.dump.WriteString("the stacks\n")
+	}
+}
+
+// hear gets a message of the master.
+func (worker *fakeWorker) hear(msg wire.ToWorker, files []*os.File) {
+	switch {
+	case worker.template == "silent" && msg.Type == wire.TypeFork:
+		worker.holds = append(worker.holds, worker.w.ends[files[2]])
+	case worker.proc.gone || worker.template == "silent":
+	case msg.Type == wire.TypePromote && worker.template == "refuses":
+		worker.say(wire.FromWorker{Type: wire.TypeRefused, Reason: "it has threads"})
+	case msg.Type == wire.TypePromote:
+		worker.promoted = true
+		if worker.template != "dies" {
+			worker.w.later(time.Millisecond, func() { worker.say(wire.FromWorker{Type: wire.TypePromoted}) })
+		}
+	case msg.Type == wire.TypeFork && worker.template == "fails":
+		worker.say(wire.FromWorker{Type: wire.TypeFailed, Age: msg.Age, Reason: "no room", Errno: int(syscall.EAGAIN)})
+	case msg.Type == wire.TypeFork:
+		child := worker.w.forkWorker(msg.Age, files)
+		child.mother, child.proc.stranger = worker, worker.template == "lies"
+		child.say(wire.FromWorker{Type: wire.TypeBorn})
+		worker.say(wire.FromWorker{Type: wire.TypeForked, Age: msg.Age})
 	}
 }
 
@@ -773,8 +813,10 @@ func (worker *fakeWorker) die(status int) {
 	if worker.proc.gone {
 		return
 	}
-	worker.channel.Close()
-	if worker.parent.proc.gone {
+	for _, c := range append(worker.holds, worker.channel) {
+		c.Close()
+	}
+	if worker.parent == nil || worker.parent.proc.gone {
 		w.exit(worker.proc, status)
 		return
 	}
@@ -818,6 +860,16 @@ func (c *fakeChannel) Recv() (wire.FromWorker, int, error) {
 		return wire.FromWorker{}, msg.Sender, &wire.BreachError{What: msg.Breach}
 	}
 	return msg.FromWorker, msg.Sender, nil
+}
+
+func (c *fakeChannel) Send(msg wire.ToWorker, files ...*os.File) error {
+	c.end.mu.Lock()
+	closed := c.end.closed
+	c.end.mu.Unlock()
+	if closed {
+		return syscall.EPIPE
+	}
+	return c.end.SendKeeping(msg, files...)
 }
 
 func (c *fakeChannel) Close() { c.end.Close() }

@@ -288,6 +288,8 @@ func writeServer(p *page, s *status.Status) {
 	p.gauge("indrik_workers_offered", c.Offered)
 	p.count("indrik_workers_rescaled_total", float64(c.Grown), "up")
 	p.count("indrik_workers_rescaled_total", float64(c.Shrunk), "down")
+	p.count("indrik_reforks_total", float64(s.FailedReforks), "failure")
+	p.count("indrik_reforks_total", float64(s.Reforks), "success")
 }
 
 // writeWorkers adds what is known of each worker: by the master, and by this front.

@@ -42,10 +42,11 @@ const (
 	MemoryHard  Reason = "max_worker_memory_hard"
 	Use         Reason = "max_memory_use"
 	Pressure    Reason = "max_memory_pressure"
+	Refork      Reason = "refork_after" // or a command
 )
 
 // Reasons lists all reasons.
-var Reasons = []Reason{MaxRequests, MaxAge, Memory, MemoryHard, Use, Pressure}
+var Reasons = []Reason{MaxRequests, MaxAge, Memory, MemoryHard, Use, Pressure, Refork}
 
 // Limits are what the settings say. 0 is none.
 type Limits struct {
@@ -55,7 +56,7 @@ type Limits struct {
 	Budget             int     // at least 1
 	Target             int     // how many workers there should be
 	Begin              bool    // whether workers may begin to go that have time: nothing else is under way
-	Dry                bool    // of all reasons but MaxRequests only say what would be done
+	Dry                bool    // of all reasons but MaxRequests and Refork only say what would be done
 }
 
 // A Phase is how far a worker is.
@@ -76,6 +77,7 @@ type Worker struct {
 	Served   time.Duration // for how long it has been ready
 	Lifetime time.Duration // max_worker_age, with its jitter; 0: none
 	Asked    bool          // it has asked to be replaced
+	Refork   string        // why, if a refork is the reason
 	Memory   int64         // bytes; 0: not known
 	Fresh    int64         // what that was first
 }
@@ -242,9 +244,15 @@ func (l *Limits) cause(w Worker) (Cause, bool) {
 // grown returns from what memory on a worker is worth replacing.
 func (w *Worker) grown() int64 { return w.Fresh + max(LeastGain, w.Fresh/GainShare) }
 
-// asked returns the cause of a worker that has asked to go.
+// asked returns the cause of a worker that has asked to go, or that an operator has replaced.
 func asked(w Worker) (Cause, bool) {
-	return Cause{MaxRequests, "it has asked for it (max_requests, or a hook)"}, w.Asked && w.Phase == Serving
+	switch {
+	case w.Phase != Serving:
+		return Cause{}, false
+	case w.Asked:
+		return Cause{MaxRequests, "it has asked for it (max_requests, or a hook)"}, true
+	}
+	return Cause{Refork, w.Refork}, w.Refork != ""
 }
 
 // pretend returns the steps that a dry run is yet to tell of.
@@ -255,7 +263,7 @@ func (p *Policy) pretend(l Limits, workers []Worker) (steps []Step) {
 		if cause.Reason == MemoryHard {
 			step.Action = Kill
 		}
-		if ok && cause.Reason != MaxRequests && p.tell(step) {
+		if ok && cause.Reason != MaxRequests && cause.Reason != Refork && p.tell(step) {
 			steps = append(steps, step)
 		}
 	}

@@ -68,6 +68,7 @@ func TestReview(t *testing.T) {
 		{"but this one has grown", limits(nil), []Worker{{Age: 1, Phase: Serving, Served: time.Hour, Memory: 150 * mb, Fresh: 120 * mb}, serving(2, 1), serving(3, 1)}, "1 max_worker_memory", nil},
 		{"age", limits(nil), []Worker{old(serving(1, 1)), serving(2, 1), serving(3, 1)}, "1 max_worker_age", nil},
 		{"max_requests", limits(nil), []Worker{serving(1, 1), asked(serving(2, 1)), serving(3, 1)}, "2 max_requests", nil},
+		{"refork", limits(func(l *Limits) { l.Dry = true }), []Worker{serving(1, 1), {Age: 2, Phase: Serving, Refork: "x"}, serving(3, 1)}, "2 refork_after", nil},
 		{"memory before the rest", limits(nil), []Worker{asked(serving(1, 1)), old(serving(2, 1)), serving(3, 150*mb)}, "3 max_worker_memory", []int{1, 2}},
 		{"a budget of two", limits(func(l *Limits) { l.Budget = 2 }), []Worker{asked(serving(1, 1)), old(serving(2, 1)), serving(3, 150*mb)}, "3 max_worker_memory, 1 max_requests", []int{2}},
 		{"one is being replaced", limits(nil), []Worker{serving(1, 1).in(Replacing), serving(2, 150*mb), serving(3, 1), {Age: 4}}, "", []int{2}},

@@ -251,10 +251,16 @@ func (c *Config) QuarantineWindow() int { return value[int](c, "quarantine_windo
 // How many seconds a quarantine lasts.
 func (c *Config) QuarantineTime() int { return value[int](c, "quarantine_time") }
 
+// ReforkAfter returns the setting refork_after.
+//
+// Make a template of the first worker that has served so many requests, and have it fork all
+// others anew, so that they share its memory; and again after ten times as many.
+func (c *Config) ReforkAfter() int { return value[int](c, "refork_after") }
+
 // SelfcareDryRun returns the setting selfcare_dry_run.
 //
-// Policies that only say what they would do: recycle, scale, canary, quarantine, or all of
-// them.
+// Policies that only say what they would do: recycle, scale, canary, quarantine, refork, or
+// all of them.
 func (c *Config) SelfcareDryRun() []string { return value[[]string](c, "selfcare_dry_run") }
 
 // LimitRequestLine returns the setting limit_request_line.

@@ -15,13 +15,14 @@ const (
 	PolicyScale      Policy = "scale"      // starts and ends workers as the load asks for
 	PolicyCanary     Policy = "canary"     // tries a new generation on a share of the requests
 	PolicyQuarantine Policy = "quarantine" // keeps requests that kill workers away from them
+	PolicyRefork     Policy = "refork"     // has a warm worker fork the others
 )
 
 // allPolicies stands for every policy in selfcare_dry_run.
 const allPolicies = "all"
 
 // selfCareWords are the values of selfcare_dry_run.
-var selfCareWords = []string{string(PolicyRecycle), string(PolicyScale), string(PolicyCanary), string(PolicyQuarantine), allPolicies}
+var selfCareWords = []string{string(PolicyRecycle), string(PolicyScale), string(PolicyCanary), string(PolicyQuarantine), string(PolicyRefork), allPolicies}
 
 // DryRun reports whether the policy is only to say what it would do (selfcare_dry_run).
 func (c *Config) DryRun(p Policy) bool {

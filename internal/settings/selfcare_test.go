@@ -7,7 +7,7 @@ import (
 )
 
 func TestDryRun(t *testing.T) {
-	policies := []Policy{PolicyRecycle, PolicyScale, PolicyCanary, PolicyQuarantine}
+	policies := []Policy{PolicyRecycle, PolicyScale, PolicyCanary, PolicyQuarantine, PolicyRefork}
 	for _, c := range []struct {
 		value any
 		want  string // the policies that only say what they would do
@@ -16,8 +16,8 @@ func TestDryRun(t *testing.T) {
 		{"recycle", "recycle"},
 		{"scale, quarantine", "scale quarantine"},
 		{[]any{"canary"}, "canary"},
-		{"all", "recycle scale canary quarantine"},
-		{"recycle,all", "recycle scale canary quarantine"},
+		{"all", "recycle scale canary quarantine refork"},
+		{"recycle,all", "recycle scale canary quarantine refork"},
 	} {
 		cfg, err := Resolve("app:app", FromFile("f.py", map[string]any{"selfcare_dry_run": c.value}, nil))
 		if err != nil {
@@ -39,7 +39,7 @@ func TestDryRun(t *testing.T) {
 func TestDryRunOfWhatIsNoPolicy(t *testing.T) {
 	_, err := Resolve("app:app", FromFile("f.py", map[string]any{"selfcare_dry_run": "recycling"}, nil))
 	var bad *ValueError
-	if !errors.As(err, &bad) || !strings.Contains(err.Error(), "selfcare_dry_run: 'recycling' is none of: recycle, scale, canary, quarantine, all") {
+	if !errors.As(err, &bad) || !strings.Contains(err.Error(), "selfcare_dry_run: 'recycling' is none of: recycle, scale, canary, quarantine, refork, all") {
 		t.Errorf("the error is %v", err)
 	}
 }

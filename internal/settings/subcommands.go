@@ -15,6 +15,7 @@ var Subcommands = []Subcommand{
 	{"top", "[--interval TIME]", "show the same live, in a terminal, with keys for the commands below"},
 	{"trace", "[PID | --slow SECONDS] [--json]", "show where the Python code of workers is, without stopping it"},
 	{"reload", "[--canary [SHARE for TIME]]", "reload configuration and code, and wait until the new workers serve; --canary tries them on a share of the requests first"},
+	{"refork", "", "have the warmest worker fork all others anew, and wait until they serve"},
 	{"reopen", "", "open the log files anew"},
 	{"scale", "N", "have N workers, and wait until they serve"},
 	{"worker", "kill PID", "end a worker after the requests it has, and wait until another serves"},

@@ -14,6 +14,10 @@ var hookSettings = []Setting{
 	hook("post_request", "worker, req, environ, resp", "Called after a request. It may take 2, 3 or 4 parameters."),
 	hook("child_exit", "server, worker", "Called after a worker has ended, in its parent."),
 	hook("worker_exit", "server, worker", "Called in a worker that is about to end."),
+	{
+		Name: "after_refork", Section: sectionHooks, Kind: KindHook, Args: "server, worker", Added: true,
+		Doc: "Called in a worker that is about to become a template, when it has served its last request: closes connections and ends threads, which the workers that it forks must not share. See [selfcare.md](selfcare.md#sharing-memory).",
+	},
 	hook("nworkers_changed", "server, new_value, old_value", "Called when the number of workers that should run changes. The first time `old_value` is None."),
 	hook("on_exit", "server", "Called last, before the master ends."),
 	{

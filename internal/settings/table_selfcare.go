@@ -74,10 +74,17 @@ var selfCareSettings = []Setting{
 		Doc: "How many seconds a quarantine lasts.",
 	},
 	{
+		Name: "refork_after", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--refork-after"}, Metavar: "INT", Kind: KindInt, Default: 0,
+		Doc: "Make a template of the first worker that has served so many requests, and have it fork all others anew, so that they share its memory; " +
+			"and again after ten times as many. 0 means never. See [selfcare.md](selfcare.md#sharing-memory).",
+		Note: "Only Linux, and the kinds `sync`, `gthread` and `asgi`. `indrik refork` does it at any time.",
+	},
+	{
 		Name: "selfcare_dry_run", Section: sectionSelfCare, Added: true,
 		Flags: []string{"--selfcare-dry-run"}, Metavar: "STRING", Kind: KindCommaList, Default: []string(nil),
 		Choices: selfCareWords,
-		Doc: "Policies that only say what they would do: `recycle`, `scale`, `canary`, `quarantine`, or `all` of them. " +
+		Doc: "Policies that only say what they would do: `recycle`, `scale`, `canary`, `quarantine`, `refork`, or `all` of them. " +
 			"The log, the status and the metrics show it; see [selfcare.md](selfcare.md#dry-run).",
 	},
 }

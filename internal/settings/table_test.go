@@ -162,8 +162,8 @@ func TestAdditions(t *testing.T) {
 		"tls_min_version": "1.2", "http2_idle_timeout": 75,
 		"asgi_send_after_disconnect": "ignore", "canary": "", "selfcare_dry_run": []string(nil),
 		"max_worker_memory": "0", "max_worker_memory_hard": "0", "worker_memory_measure": "rss", "max_worker_age": 0, "max_worker_age_jitter": 0,
-		"max_memory_use": 0, "max_memory_pressure": 0, "recycle_budget": "1",
 		"quarantine": []string(nil), "quarantine_deaths": 3, "quarantine_window": 60, "quarantine_time": 60,
+		"max_memory_use": 0, "max_memory_pressure": 0, "recycle_budget": "1", "refork_after": 0, "after_refork": nil,
 		"asgi_extensions": []string(nil), "worker_affinity": "none", "forwarded_for": "asgi",
 		"permit_missing_host": false, "permit_non_ascii_target": false,
 		"server_header": "indrik", "log_format": "text", "drain_delay": 0, "health_path": "", "request_id_header": "", "server_timing": false, "slow_request_log": 0.0, "scale_down_delay": 60.0, "log_redact": []string(nil),
@@ -181,7 +181,7 @@ func TestAdditions(t *testing.T) {
 			flag = "--no-" + flag[2:]
 		}
 		flags := []string{flag}
-		if s.Kind == KindPools { // is for config files alone
+		if s.Kind == KindPools || s.Kind == KindHook { // are for config files alone
 			flags = nil
 		}
 		if ok && (!reflect.DeepEqual(s.Default, v) || !slices.Equal(s.Flags, flags)) {

@@ -31,6 +31,9 @@ type Status struct {
 	Deaths        []Death    `json:"deaths"`       // the last ones, the newest first
 
 	DeathsByCause map[Cause]int `json:"deaths_by_cause"` // since the start; it has every cause
+	Template      *Template     `json:"template"`        // that forks the workers; null: the spawner does
+	Reforks       int           `json:"reforks"`         // workers that became templates
+	FailedReforks int           `json:"failed_reforks"`  // and those that were to and did not
 	Slow          []SlowRequest `json:"slow"`            // the last requests that slow_request_log has found, the newest first
 
 	Recycled     map[string]int `json:"recycled"`         // workers replaced as docs/selfcare.md has it, by the setting that was the reason; it has every reason
@@ -120,6 +123,15 @@ type Replacement struct {
 	Reason string  `json:"reason"`          // the name of a setting: max_requests, max_worker_memory ...
 	Text   string  `json:"text"`            // the same with figures
 	Waits  float64 `json:"waits,omitempty"` // seconds for which recycle_budget has no place for it; 0: it has one
+}
+
+// A Template is a worker that serves no more, and forks the others.
+type Template struct {
+	PID    int     `json:"pid"`
+	Uptime float64 `json:"uptime"` // seconds since it became one
+	Forked int     `json:"forked"` // workers
+	RSS    int64   `json:"rss"`    // as those of a worker
+	PSS    int64   `json:"pss"`
 }
 
 // A Load is what the front knows of a worker.

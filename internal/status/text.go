@@ -69,6 +69,9 @@ func (s *Status) WriteText(w io.Writer) error {
 	}
 	s.writeQuarantine(&b)
 	s.writeWorkers(&b)
+	if t := s.Template; t != nil {
+		fmt.Fprintf(&b, "Template: pid %d, since %s, has forked %d workers; RSS %s, PSS %s\n", t.PID, Age(t.Uptime), t.Forked, Bytes(t.RSS), Bytes(t.PSS))
+	}
 	if r := s.LastReload; r != nil {
 		what := "succeeded"
 		if !r.OK {

@@ -85,6 +85,17 @@ const (
 
 	// worker → master
 	TypeRecycle = "recycle"
+	TypeWarm    = "warm"
+	TypeBorn    = "born"
+
+	// master → worker, which becomes a template
+	TypePromote = "promote"
+	TypeFork    = "fork" // master → template
+
+	// template → master
+	TypePromoted = "promoted"
+	TypeRefused  = "refused"
+	TypeForked   = "forked"
 )
 
 // The environment of a front: what makes the program one, and its number, from 0
@@ -382,6 +393,8 @@ type ToSpawner struct {
 	Apps       []string       `json:"apps,omitempty"` // of a pool
 
 	Environment map[string]string `json:"environment,omitempty"` // of a worker of a pool, besides that of all
+	Pid         int               `json:"pid,omitempty"`         // of the worker that a hook is about, which another process has forked
+	WarmAfter   int               `json:"warm_after,omitempty"`  // so many requests make a worker warm; 0: nobody asks
 
 	Attributes map[string]string `json:"attributes,omitempty"` // of `server`, as a spawner gave them
 }

@@ -151,7 +151,7 @@ func checkControl(t *testing.T, doc string) {
 		{"### front → master", FromFront{}, ""},
 		{"### master → spawner", ToSpawner{}, ""},
 		{"### spawner → master", FromSpawner{}, "### master → spawner"},
-		{"### worker → master", FromWorker{}, ""},
+		{"### worker → master", FromWorker{}, "### master ↔ template"},
 	} {
 		text := section(t, doc, part.heading)
 		names, nested := jsonNames(part.message)
@@ -173,6 +173,11 @@ func checkControl(t *testing.T, doc string) {
 			if !said[name] {
 				t.Errorf("%s: %T has the field %s, the document has not", part.heading, part.message, name)
 			}
+		}
+	}
+	for _, row := range rows(section(t, doc, "### master ↔ template")) {
+		for name := range quotedIn(row[0]) {
+			documented[name] = true
 		}
 	}
 	constants := typeConstants(t)

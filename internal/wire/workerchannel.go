@@ -39,6 +39,9 @@ type FromWorker struct {
 	Modules []string `json:"modules,omitempty"`  // those of Gunicorn's for which the app was given ours
 	Files   []string `json:"files,omitempty"`    // of modules that were imported
 	Since   float64  `json:"since,omitempty"`    // when that was, at the earliest: seconds since 1970
+	Reason  string   `json:"reason,omitempty"`   // why it is no template, or has not forked
+	Age     int      `json:"age,omitempty"`      // of the worker that it was to fork
+	Errno   int      `json:"errno,omitempty"`    // of an error of the system
 }
 
 // fromWorkerFields are the fields of each message that a worker may send.
@@ -46,7 +49,27 @@ var fromWorkerFields = map[string][]string{
 	TypeReady:   {"type", "kind", "stand_in", "modules"},
 	TypeRecycle: {"type"},
 	TypeFiles:   {"type", "files", "since"},
+	TypeWarm:    {"type"},
+	TypeBorn:    {"type"},
+
+	TypePromoted: {"type"},
+	TypeRefused:  {"type", "reason"},
+	TypeForked:   {"type", "age"},
+	TypeFailed:   {"type", "age", "reason", "errno"},
 }
+
+// ToWorker is a message from the master to a worker: that it is to become a template, or
+// what a template is to fork.
+type ToWorker struct {
+	Type      string  `json:"type"`
+	Age       int     `json:"age,omitempty"` // of the new worker
+	Server    *Server `json:"server,omitempty"`
+	Calls     bool    `json:"calls,omitempty"`      // see ToSpawner
+	WarmAfter int     `json:"warm_after,omitempty"` // see ToSpawner
+}
+
+// maxReason is how long a text of a worker may be that reaches the log, in bytes.
+const maxReason = 4 << 10
 
 // A BreachError describes a message that no worker which keeps to the protocol sends.
 type BreachError struct{ What string }
@@ -84,6 +107,9 @@ func DecodeFromWorker(data []byte) (FromWorker, error) {
 	if math.IsNaN(msg.Since) || msg.Since < 0 || msg.Since > 1e11 {
 		return msg, breach("%q with a time that there is not: %v", msg.Type, msg.Since)
 	}
+	if len(msg.Reason) > maxReason || msg.Age < 0 || msg.Errno < 0 || msg.Errno > maxErrno {
+		return msg, breach("%q with what is out of bounds", msg.Type)
+	}
 	for _, name := range msg.Modules {
 		if len(msg.Modules) > maxModules || !moduleName.MatchString(name) {
 			return msg, breach("%q with what is no module of Gunicorn's: %s", msg.Type, Excerpt([]byte(name)))
@@ -97,6 +123,9 @@ func DecodeFromWorker(data []byte) (FromWorker, error) {
 	return msg, nil
 }
 
+// maxErrno is the highest number that an error of the system has (linux/err.h).
+const maxErrno = 4095
+
 // Excerpt returns the beginning of received data, quoted for the log.
 func Excerpt(data []byte) string {
 	const most = 60
@@ -106,8 +135,7 @@ func Excerpt(data []byte) string {
 	return fmt.Sprintf("%q", data)
 }
 
-// A WorkerChannel is the master's end of the channel that one worker has to it. The
-// master only receives.
+// A WorkerChannel is the master's end of the channel that one worker has to it.
 type WorkerChannel struct {
 	file *os.File
 	raw  syscall.RawConn
@@ -165,6 +193,22 @@ func (c *WorkerChannel) Recv() (msg FromWorker, sender int, err error) {
 	}
 	msg, err = DecodeFromWorker(data[:in.N])
 	return msg, sender, err
+}
+
+// Send sends a message, with files that stay the caller's. It never waits: that the kernel
+// does not take the message at once is an error, since it means that the worker does not read.
+func (c *WorkerChannel) Send(msg ToWorker, files ...*os.File) error {
+	data, err := encodeMessage(msg)
+	if err != nil {
+		return err
+	}
+	if werr := c.raw.Write(func(fd uintptr) bool {
+		err = SendNow(fd, data, files)
+		return true
+	}); werr != nil {
+		return werr // closed
+	}
+	return os.NewSyscallError("sendmsg", err)
 }
 
 // Close ends the channel; a Recv that waits returns io.EOF.

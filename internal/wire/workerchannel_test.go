@@ -25,6 +25,12 @@ func TestDecodeFromWorker(t *testing.T) {
 		`{"type":"recycle"}`,
 		`{"type":"files","files":["/srv/a.py"],"since":12.5}`,
 		`{"type":"files","files":[],"since":0}`,
+		`{"type":"warm"}`,
+		`{"type":"born"}`,
+		`{"type":"promoted"}`,
+		`{"type":"refused","reason":"it has a thread"}`,
+		`{"type":"forked","age":7}`,
+		`{"type":"failed","age":7,"reason":"no","errno":11}`,
 	} {
 		if _, err := DecodeFromWorker([]byte(good)); err != nil {
 			t.Errorf("%s: %s", good, err)
@@ -52,6 +58,11 @@ func TestDecodeFromWorker(t *testing.T) {
 		{`{"type":"ready","modules":[` + strings.Repeat(`"gunicorn",`, maxModules) + `"gunicorn"]}`, "no module"},
 		{`{"type":"recycle","modules":["gunicorn"]}`, `"modules"`},
 		{`{"type":"recycle","files":["/a"]}`, `"files"`},
+		{`{"type":"promote"}`, `"promote"`},
+		{`{"type":"forked","age":-1}`, "out of bounds"},
+		{`{"type":"forked","pid":1}`, `"pid"`},
+		{`{"type":"failed","age":1,"errno":4096}`, "out of bounds"},
+		{`{"type":"refused","reason":"` + strings.Repeat("a", maxReason+1) + `"}`, "out of bounds"},
 		{`{"type":"files","files":["a"],"since":1}`, "no path"},
 		{`{"type":"files","files":["/a\u0000b"],"since":1}`, "no path"},
 		{`{"type":"files","files":["/` + strings.Repeat("a", maxPath) + `"],"since":1}`, "no path"},

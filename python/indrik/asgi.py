@@ -95,6 +95,7 @@ class ASGIServer(SendQueue):
         self.graceful = worker.cfg.get("graceful_timeout") or 0
         self.until: Optional[float] = None  # when graceful_timeout is over, by the clock of the loop
         self.over: asyncio.Future[None]  # nothing is left to do
+        self.limit: int  # of requests: see Worker
         self.plain = False  # tasks are asyncio's own
         self.eager = False  # these take their first steps at once
         # Tasks and threads that requests begin can be told from others.
@@ -132,6 +133,7 @@ class ASGIServer(SendQueue):
     def serve(self) -> None:
         """Serves until the worker is to end, and ends the app."""
         loop = self.loop
+        self.limit = self.worker.limit
         self.sock.setblocking(False)
         loop.add_reader(self.sock, self.read)
         if self.worker.beat is not None:
@@ -387,8 +389,8 @@ class ASGIServer(SendQueue):
         self.requests[request_id] = conversation
         worker = self.worker
         worker.nr = count = worker.nr + 1
-        if count >= worker.max_requests:
-            worker.exhausted()
+        if count >= self.limit:
+            worker.reached_limit()
         if self.hooks is not None:
             run = conversation.run(self.hooks(conversation), scope)
         else:

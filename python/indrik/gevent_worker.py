@@ -390,8 +390,8 @@ class GeventServer:
             environ["indrik.deadline"] = response.deadline
             environ["indrik.extend_deadline"] = response.extend_deadline
             worker.nr = count = worker.nr + 1
-            if count >= worker.max_requests:
-                worker.exhausted()
+            if count >= worker.limit:
+                worker.reached_limit()
             wsgi.run(worker, self.hooked, response, environ)
         except (FrontGone, Late):
             pass

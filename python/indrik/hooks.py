@@ -26,6 +26,7 @@ ARITY = {
     "post_request": 4,
     "child_exit": 2,
     "worker_exit": 2,
+    "after_refork": 2,
     "nworkers_changed": 3,
     "on_exit": 1,
     "ssl_context": 2,

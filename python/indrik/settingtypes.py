@@ -23,6 +23,7 @@ HOOKS = frozenset(
         "post_request",
         "child_exit",
         "worker_exit",
+        "after_refork",
         "nworkers_changed",
         "on_exit",
         "ssl_context",
@@ -76,6 +77,7 @@ class Settings(TypedDict, total=False):
     quarantine_deaths: int
     quarantine_window: int
     quarantine_time: int
+    refork_after: int
     selfcare_dry_run: Union[str, Sequence[str]]
     limit_request_line: int
     limit_request_fields: int

@@ -49,7 +49,7 @@ from .loader import AppImportError
 from .log import app_traceback, flush
 from .logdefaults import LogConfigError
 from .loggerprocess import LoggerProcess
-from .view import Server
+from .view import OtherWorker, Server
 from .worker import INTERRUPTED, Worker, import_for_workers
 
 TYPE_CHECKING = False
@@ -262,6 +262,7 @@ class Spawner:
         slots = self.early_slots.pop(age, []) + slots
         fds[:] = [scoreboard, dump, channel, *calls, *slots]  # all of them are closed, whatever happens
         worker = Worker(age, self.server, generation)
+        worker.warm_after = message.get("warm_after") or worker.warm_after
         if generation.cfg.own_worker_class is not None:
             from . import workerclass
 
@@ -332,7 +333,10 @@ class Spawner:
         self.server.update(message.get("server") or {})
         if message["hook"] in ("on_starting", "when_ready"):
             self.children.note_baseline()
-        self.run_hook(function, self.server, *message.get("args") or ())
+        args = list(message.get("args") or ())
+        if message.get("pid"):
+            args.append(OtherWorker(self.server, message["pid"], message["age"]))
+        self.run_hook(function, self.server, *args)
         if generation:
             before, self.logging = self.logging, logsetup.state(self.server.log)
             return {"logger": self.logging != before and logsetup.in_python(self.server.log)}

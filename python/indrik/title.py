@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 
+from . import stdlib
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional, Tuple
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-_area: Optional[Tuple[int, int, int]] = None  # (descriptor of this process's memory, address, length)
+# (descriptor of this process's memory, address, length); without a descriptor it is None
+_area: Optional[Tuple[Optional[int], int, int]] = None
 _text = ""
+
+_PR_SET_NAME = 15  # prctl(2)
 
 
 def prepare() -> None:
-    """Readies this process for set(). It must be called once in each process,
-    while it still has its first user: setuid(2) makes /proc/self/mem
-    inaccessible."""
+    """Readies this process for set(). It must be called once in each process, while it
+    still has its first user if it can: setuid(2) makes /proc/self/mem inaccessible."""
     global _area
     old, _area = _area, None
     if old:
-        os.close(old[0])
+        if old[0] is not None:
+            os.close(old[0])
+        _area = (None, *old[1:])  # it is where it was in the process that has forked this one
     try:
         with open("/proc/self/stat", "rb") as f:
             # proc(5): the name may hold anything, fields are counted behind it.
@@ -30,6 +36,16 @@ def prepare() -> None:
             _area = os.open("/proc/self/mem", os.O_RDWR | _CLOEXEC), start, end - start
     except (OSError, ValueError, IndexError):
         pass  # not Linux, or not allowed
+
+
+def _write_memory(start: int, padded: bytes, name: bytes) -> None:
+    """Writes to the memory of this process where there is no file for that."""
+    try:
+        ctypes = stdlib.load("ctypes")
+        ctypes.memmove(start, padded, len(padded))
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name, 0, 0, 0)
+    except (ImportError, AttributeError):
+        pass
 
 
 def get() -> str:
@@ -47,6 +63,9 @@ def set(text: str) -> None:
     # The kernel shows the arguments up to their first NUL only if their last
     # byte is not NUL; otherwise the padding would show too.
     padded = data.ljust(size - 1, b"\0") + b"\1"
+    if fd is None:
+        _write_memory(start, padded, data[:15])
+        return
     try:
         os.pwrite(fd, padded, start)
         with open("/proc/self/comm", "wb", 0) as f:

@@ -76,7 +76,7 @@ class Worker(MissingHint):
     slots: List[socket]
     forks: ForkGuard
     signals: WorkerSignals
-    _channel: wire.Control
+    channel: wire.Control
     _dump: int
     _end: socket
 
@@ -108,6 +108,7 @@ class Worker(MissingHint):
         self.until: Optional[float] = None  # the end of graceful_timeout, by time.monotonic
         self.early: Collection[threading.Thread] = ()  # threads that were there before the first request
         self.environment: Optional[Environment] = None  # to be entered first
+        self.generation = generation
         self.since = generation.since
         self.queue = generation.queue
         self.terminal = generation.terminal
@@ -121,6 +122,9 @@ class Worker(MissingHint):
         # Locks as flags that are set once, whichever thread comes first.
         self._recycled = threading.Lock()
         self._exhausted = threading.Lock()
+        self._warm = threading.Lock()
+        self.has_rights = False  # those of a worker, from the template that has forked it
+        self.warm_after = sys.maxsize  # so many requests make this worker one that may become a template
 
     def __str__(self) -> str:
         return "<Worker %s>" % self.pid
@@ -137,7 +141,7 @@ class Worker(MissingHint):
     def attach(self, scoreboard: int, dump: int, channel: int, slots: List[int]) -> None:
         """Takes over the descriptors that belong to this worker alone, in its process."""
         self.pid = os.getpid()
-        self._channel = wire.Control(channel)
+        self.channel = wire.Control(channel)
         self._dump = dump
         self.scoreboard = wire.map_words(scoreboard)
         self.slots = [wire.adopt(fd) for fd in slots]
@@ -160,36 +164,68 @@ class Worker(MissingHint):
         except OSError:
             pass
 
+    def close_slots(self) -> None:
+        """Gives up what leads to the front, after the last request."""
+        for sock in self.slots:
+            sock.close()
+        self._end.close()
+        self.asgi = self.loop = None
+        del self.scoreboard
+
+    def close_channel(self) -> None:
+        """Gives up what leads to the master."""
+        self.channel.sock.close()
+        wire.close_all([self._dump])
+
     def _disarm(self) -> None:
         """Takes the worker's things from a fork of this process."""
         self.alive = False
         self.stopping = self.leaving = True
         if oslevel.DUMP is not None and hasattr(faulthandler, "unregister"):
             faulthandler.unregister(oslevel.DUMP)
-        vars(self._channel)["send"] = hooks.nothing
-        self._channel.sock.close()
+        vars(self.channel)["send"] = hooks.nothing
+        self.channel.sock.close()
         wire.close_all([self._dump])
         # Not closed: a loop may wait for them.
         for sock in [self.queue, *self.slots]:
             os.dup2(self._end.fileno(), sock.fileno(), inheritable=False)
 
     def main(self) -> None:
-        """Runs the worker, and ends its process."""
+        """Runs the worker, and ends its process; so in each process that it forks as a template."""
+        worker: Optional[Worker] = self
+        while worker is not None:
+            worker = worker._run()
+
+    def _run(self) -> Optional[Worker]:
+        """Returns only in a process that was forked by this worker as a template: the worker that it is."""
         code: Any = CRASH
+        child: Optional[Worker] = None
         try:
             with self.forks:
                 code = self._life()
+            if code == 0 and self.stopping and not self.leaving:
+                child = self._fork_others()
         except SystemExit as e:
             code = e.code
         finally:
-            with self.forks:
-                self.signals.take_leave()
+            if child is None:
+                with self.forks:
+                    self.signals.take_leave()
+        if child is not None:
+            return child
         if self.aborted:
             leave_now(1)
         if self.signals.first and not self.ready:
             code = 128 + self.signals.first  # so that it is not taken for an app that exits
         ending.bound(self, code)
         sys.exit(code)
+
+    def _fork_others(self) -> Optional[Worker]:
+        """Serves on as a template, if the master has promoted this worker. Returns a worker in the
+        process that this is after a fork."""
+        from . import template  # not before: few workers become one
+
+        return template.become(self)
 
     def _life(self) -> int:
         """Boots the worker and serves until its end. Returns the exit code."""
@@ -265,7 +301,7 @@ class Worker(MissingHint):
         if not self.stopping:
             kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.is_gevent else {}
             self.ready = True
-            self._channel.send("ready", stand_in=bool(self.app.error), modules=finder.found(), **kind)
+            self.channel.send("ready", stand_in=bool(self.app.error), modules=finder.found(), **kind)
         with self.forks:
             if self.own is None:
                 self.serve()
@@ -273,7 +309,8 @@ class Worker(MissingHint):
                 self.own.run()
 
     def _boot(self) -> None:
-        privileges.become(self.cfg)
+        if not self.has_rights:
+            privileges.become(self.cfg)
         appmetrics.use(self.metrics)  # those of another user
         random = sys.modules.get("random")
         if random:
@@ -340,7 +377,7 @@ class Worker(MissingHint):
         if not self.cfg.get("reload"):
             self.wsgi = self.app.wsgi()
             return
-        imported = Imported(self._channel, self.since)
+        imported = Imported(self.channel, self.since)
         try:
             self.wsgi = self.app.wsgi()
         except BaseException as e:
@@ -398,7 +435,7 @@ class Worker(MissingHint):
         """Asks the master for a successor. The worker serves on until it is
         told to end."""
         if self._recycled.acquire(False):
-            self._channel.send("recycle")
+            self.channel.send("recycle")
 
     def heed(self) -> None:
         """Replaces this worker if a hook has set alive to False."""
@@ -406,9 +443,17 @@ class Worker(MissingHint):
             self.alive = True
             self.recycle()
 
-    def exhausted(self) -> None:
-        """Replaces this worker, since max_requests is reached."""
-        if self._exhausted.acquire(False):
+    @property
+    def limit(self) -> int:
+        """After so many requests, and each one more, reached_limit is to be called."""
+        return min(self.max_requests, self.warm_after)
+
+    def reached_limit(self) -> None:
+        """Tells the master once that this worker is warm (refork_after), and has it replaced if
+        max_requests is reached."""
+        if self.nr >= self.warm_after and self._warm.acquire(False):
+            self.channel.send("warm")
+        if self.nr >= self.max_requests and self._exhausted.acquire(False):
             self.log.info("Autorestarting worker after current request.")
             self.recycle()
 

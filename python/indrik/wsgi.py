@@ -165,7 +165,7 @@ def serve(worker: Worker, index: int) -> None:
     common.update(timelimit.functions(worker.timeout, scoreboard, index, worker.slots[index]))
     answer = with_hooks(worker) or without_hooks(worker)
     beat = worker.beat if index == 0 and not worker.threaded else None
-    limit = worker.max_requests
+    limit = worker.limit
     buffer = wire.receive_buffer()
     buffers = [buffer]
     ancillary_size, flags = wire.ANCILLARY_SIZE, wire.RECEIVE_FLAGS
@@ -231,7 +231,7 @@ def serve(worker: Worker, index: int) -> None:
                 environ["wsgi.early_hints"] = response.early_hints
                 worker.nr = count = worker.nr + 1
                 if count >= limit:
-                    worker.exhausted()
+                    worker.reached_limit()
                 data = answer(response, environ)
             except BaseException:
                 data = _failed(worker, response, environ)

@@ -250,6 +250,52 @@ ATTACKS = {
     )
 }
 
+
+def hang():
+    while True:
+        time.sleep(1)
+
+
+def quit():
+    os._exit(7)
+
+
+def stranger():
+    """Another process than the one that is forked speaks for the new worker."""
+    found = sorted(fd for fd, st, _ in descriptors() if stat.S_ISSOCK(st.st_mode))
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.2)
+        for fd in found:
+            try:
+                socket.socket(fileno=os.dup(fd)).send(b'{"type":"born"}', socket.MSG_DONTWAIT)
+            except OSError:
+                pass
+        time.sleep(2)
+        os._exit(0)
+
+
+AS_TEMPLATE = dict(ATTACKS, hang=hang, quit=quit, stranger=stranger)
+begun = False
+
+
+def in_template():
+    """Does in a template what the file of that name says, when it is to fork."""
+    global begun
+    with open("/proc/self/cmdline") as f:
+        if "template" not in f.read() or begun:
+            return
+    begun = True
+    with open("template") as f:
+        name = f.read()
+    print("the template tries %s" % name, flush=True)
+    allowed = AS_TEMPLATE[name]()
+    if allowed:
+        print("the template was allowed: %s" % allowed, flush=True)
+
+
+os.register_at_fork(before=in_template)
+
 # A preloaded app keeps duplicates of all that there is in the spawner.
 kept = [os.dup(fd) for fd, _, _ in list(descriptors())]
 

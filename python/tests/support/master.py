@@ -127,6 +127,8 @@ class Master:
             if data:
                 event = json.loads(data)
                 if worker:
+                    if event["type"] in ("forked", "failed"):  # by a template
+                        event["of"] = event.pop("age")
                     assert "age" not in event, event
                     event["age"] = worker.age
                 self.events.append(event)
