@@ -81,7 +81,9 @@ func (d death) how() string {
 // workerDied is called when the process of w was reaped, here or by its spawner.
 func (m *Master) workerDied(w *worker, d death) {
 	m.logDeath(w, d)
-	d.report = bootReport(w.dump)
+	if !w.ready {
+		d.report = bootReport(w.dump)
+	}
 	if m.state != quitting && m.front.current != nil {
 		m.deaths.write(w, d)
 	}

@@ -257,6 +257,17 @@ func (c *Config) QuarantineTime() int { return value[int](c, "quarantine_time") 
 // others anew, so that they share its memory; and again after ten times as many.
 func (c *Config) ReforkAfter() int { return value[int](c, "refork_after") }
 
+// Warmup returns the setting warmup.
+//
+// Paths, or URLs for the host and the scheme that the app is to see, that each new worker
+// asks its own app for before it is ready.
+func (c *Config) Warmup() []string { return value[[]string](c, "warmup") }
+
+// WarmupTimeout returns the setting warmup_timeout.
+//
+// How many seconds the requests of warmup may take together, in each worker.
+func (c *Config) WarmupTimeout() int { return value[int](c, "warmup_timeout") }
+
 // SelfcareDryRun returns the setting selfcare_dry_run.
 //
 // Policies that only say what they would do: recycle, scale, canary, quarantine, refork, or

@@ -21,8 +21,8 @@ func TestTableOfLimits(t *testing.T) {
 		listed[m[1]] = m[2]
 	}
 	limit := regexp.MustCompile(`^limit_|_timeout$|^timeout$|_limit$|_rate$|^keepalive$|^http2_(max|initial)_`)
-	// docs/websockets.md, docs/logging.md and docs/pools.md have them.
-	elsewhere := []string{"websocket_ping_timeout", "access_log_timeout", "dirty_timeout", "dirty_graceful_timeout", "dirty_queue_limit", "stash_limit"}
+	// docs/websockets.md, docs/logging.md, docs/pools.md and docs/selfcare.md have them.
+	elsewhere := []string{"websocket_ping_timeout", "access_log_timeout", "dirty_timeout", "dirty_graceful_timeout", "dirty_queue_limit", "stash_limit", "warmup_timeout"}
 	for _, s := range Table {
 		if !limit.MatchString(s.Name) || slices.Contains(elsewhere, s.Name) || s.Effect != Works {
 			continue

@@ -26,6 +26,10 @@ func sample(s *Setting, n int) (word string, fromFile, want any) {
 		rule := "query:" + digit
 		return rule, []any{rule}, []string{rule}
 	}
+	if s.Name == "warmup" {
+		path := "/" + digit
+		return path, []any{path}, []string{path}
+	}
 	if s.Name == "canary" {
 		plan := "5%for1" + digit + "s"
 		return plan, plan, plan

@@ -2,7 +2,10 @@ package settings
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 
 	"indrik/internal/canary"
 )
@@ -58,6 +61,11 @@ func (c *Config) checkSelfCare() error {
 	}
 	if c.MaxRequests() == 0 && c.MaxWorkerAge() == 0 && !c.WatchesMemory() && c.IsSet("recycle_budget") {
 		c.warn("recycle_budget (%s) has no effect: nothing has workers replaced, as max_worker_age, max_worker_memory or max_requests", c.Source("recycle_budget"))
+	}
+	for _, text := range c.Warmup() {
+		if u, err := url.Parse(text); err != nil || !strings.HasPrefix(u.EscapedPath(), "/") || u.Fragment != "" || (u.Scheme != "" || u.Host != "") && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+			return c.wrong("warmup", fmt.Errorf("%s is neither a path such as /login?next=x nor a URL such as https://www.example.com/", pyRepr(text)))
+		}
 	}
 	if text := c.Canary(); text != "" {
 		if _, err := canary.Parse(text); err != nil {

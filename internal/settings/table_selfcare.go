@@ -81,6 +81,17 @@ var selfCareSettings = []Setting{
 		Note: "Only Linux, and the kinds `sync`, `gthread` and `asgi`. `indrik refork` does it at any time.",
 	},
 	{
+		Name: "warmup", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--warmup"}, Metavar: "PATH", Kind: KindStrings, Default: []string(nil),
+		Doc: "Paths, or URLs for the host and the scheme that the app is to see, that each new worker asks its own app for before it is ready. " +
+			"A status of 400 or above, or an exception, fails the worker, and a reload with it. May be given several times. See [selfcare.md](selfcare.md#warm-up).",
+	},
+	{
+		Name: "warmup_timeout", Section: sectionSelfCare, Added: true,
+		Flags: []string{"--warmup-timeout"}, Metavar: "INT", Kind: KindInt, Default: 30, Min: 1, Max: 3600,
+		Doc: "How many seconds the requests of `warmup` may take together, in each worker. One that takes longer has failed.",
+	},
+	{
 		Name: "selfcare_dry_run", Section: sectionSelfCare, Added: true,
 		Flags: []string{"--selfcare-dry-run"}, Metavar: "STRING", Kind: KindCommaList, Default: []string(nil),
 		Choices: selfCareWords,

@@ -160,7 +160,7 @@ func TestAdditions(t *testing.T) {
 		"websocket_ping_interval": 20, "websocket_ping_timeout": 20, "websocket_compression": true,
 		"websocket_drain_max": 10, "websocket_drain_window": 10,
 		"tls_min_version": "1.2", "http2_idle_timeout": 75,
-		"asgi_send_after_disconnect": "ignore", "canary": "", "selfcare_dry_run": []string(nil),
+		"asgi_send_after_disconnect": "ignore", "canary": "", "warmup": []string(nil), "warmup_timeout": 30, "selfcare_dry_run": []string(nil),
 		"max_worker_memory": "0", "max_worker_memory_hard": "0", "worker_memory_measure": "rss", "max_worker_age": 0, "max_worker_age_jitter": 0,
 		"quarantine": []string(nil), "quarantine_deaths": 3, "quarantine_window": 60, "quarantine_time": 60,
 		"max_memory_use": 0, "max_memory_pressure": 0, "recycle_budget": "1", "refork_after": 0, "after_refork": nil,

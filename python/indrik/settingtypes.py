@@ -78,6 +78,8 @@ class Settings(TypedDict, total=False):
     quarantine_window: int
     quarantine_time: int
     refork_after: int
+    warmup: Union[str, Sequence[str]]
+    warmup_timeout: int
     selfcare_dry_run: Union[str, Sequence[str]]
     limit_request_line: int
     limit_request_fields: int

@@ -268,6 +268,17 @@ class Worker(MissingHint):
             report = _BOOT_REPORT + log.app_traceback(exception)
             os.write(self._dump, report[:_REPORT_LIMIT].encode("utf-8", "backslashreplace"))
 
+    def give_up(self, why: str) -> None:
+        """Ends the process at once, from any thread, since the worker cannot boot."""
+        self.log.error("%s", why)
+        os.write(self._dump, (_BOOT_REPORT + why)[:_REPORT_LIMIT].encode("utf-8", "backslashreplace"))
+        leave_now(BOOT_ERROR)
+
+    @property
+    def dump_file(self) -> int:
+        """The descriptor of what the master reads when something goes wrong."""
+        return self._dump
+
     def write_stacks(self, make: Callable[[], str]) -> None:
         """Writes stacks where the master reads them."""
         try:
@@ -340,6 +351,10 @@ class Worker(MissingHint):
             self.cfg.post_worker_init(self.shown)
             if asgi:
                 self._start_asgi()
+            if self.cfg.get("warmup") and not self.app.error:
+                from . import warmup  # few ask for it
+
+                warmup.run(self)
         if not asgi:
             self.signals.listen_for_wake()  # the app may have taken that over
         self.early = frozenset(threading.enumerate())

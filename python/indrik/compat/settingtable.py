@@ -53,6 +53,8 @@ TABLE: Tuple[Tuple[str, str, Tuple[str, ...], str, Any], ...] = (
     ("quarantine_window", "Self-Care", ("--quarantine-window",), "int", 60),
     ("quarantine_time", "Self-Care", ("--quarantine-time",), "int", 60),
     ("refork_after", "Self-Care", ("--refork-after",), "int", 0),
+    ("warmup", "Self-Care", ("--warmup",), "list", []),
+    ("warmup_timeout", "Self-Care", ("--warmup-timeout",), "int", 30),
     ("selfcare_dry_run", "Self-Care", ("--selfcare-dry-run",), "text", []),
     ("limit_request_line", "Security", ("--limit-request-line",), "int", 4094),
     ("limit_request_fields", "Security", ("--limit-request-fields",), "int", 100),
