@@ -93,7 +93,12 @@ func (s *server) receiveConns(p *peerFront) {
 			continue
 		}
 		if json.Unmarshal(buf[:in.N], &h) == nil {
-			if nc, err := net.FileConn(f); err == nil {
+			nc, err := net.FileConn(f)
+			switch {
+			case err != nil:
+			case h.Fresh:
+				s.serve(nc, newEndpoint(h.Bind, h.Network), nil)
+			default:
 				// While this process drains, a connection that comes back stays
 				// here: otherwise it would go to and fro. But a process that ends
 				// gives it back at once, to a peer front that can give it nothing

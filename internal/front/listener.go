@@ -95,6 +95,9 @@ func (l *listener) run(s *server) {
 		case err == nil:
 			complained = false
 			l.admit(nc)
+			if s.giveAway(nc, l.Listener) {
+				continue
+			}
 			s.awaitCapacity(l)
 			s.serve(nc, l.endpoint, nil)
 		case errors.Is(err, net.ErrClosed):

@@ -61,7 +61,8 @@ type server struct {
 	freed  int64 // when memory was freed
 	// +checklocks:mu
 	sweeping bool
-	swept    int64 // when the last sweep was; only the sweep uses it
+	swept    int64     // when the last sweep was; only the sweep uses it
+	share    connShare // of the connections, which goes to the peer front
 	// +checklocks:mu
 	peerFront *peerFront
 	// +checklocks:mu

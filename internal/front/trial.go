@@ -9,13 +9,19 @@ import (
 
 // tryGeneration begins or ends the trial of a new generation, as the master says.
 func (s *server) tryGeneration(m wire.ToFront) error {
+	share := canary.Share{Of: m.Share[0], All: m.Share[1]}
+	if m.Handover { // it is another server that is tried
+		s.share.set(share)
+		s.queue.BeginTrial(0, canary.Share{})
+		return nil
+	}
 	if m.Generation == 0 {
+		s.share.set(canary.Share{})
 		if cfg, ok := s.queue.EndTrial(m.Passed).(*config); ok {
 			s.setConfig(cfg)
 		}
 		return nil
 	}
-	share := canary.Share{Of: m.Share[0], All: m.Share[1]}
 	if !share.Valid() {
 		return fmt.Errorf("the share of generation %d is %d of %d", m.Generation, share.Of, share.All)
 	}

@@ -175,7 +175,13 @@ func (m *Master) endBoot() {
 // must not take any from one before it, which serves the same sockets.
 func (b bootFlow) ready() {
 	m := b.m
-	m.front.accept()
+	m.upgrader.ready = true
+	if m.upgrader.held {
+		m.sendUpgradeTrial()
+		m.sendFigures(&trial{})
+	} else {
+		m.front.accept()
+	}
 	m.logging.tellKind(m.cfg)
 	m.tellReady(m.service.started)
 	m.upgrader.tellReady()

@@ -35,6 +35,8 @@ func (c *candidate) plan() (p canary.Plan, ok bool) {
 		return p, false // somebody edits the code, and wants to see it
 	case c.m.gen.isLost(), !c.m.pool.serves(c.m.gen):
 		return p, false // what it would be compared with is not whole
+	case c.m.upgrader.trial != nil, c.m.upgrader.held:
+		return p, false // another server is tried, or this one
 	}
 	p, ok = c.cfg.CanaryPlan()
 	switch {
@@ -133,31 +135,40 @@ func (m *Master) judge(c *candidate, answer wire.FromFront) {
 	}
 	t := c.trial
 	t.Add(r)
-	elapsed := m.now().Sub(t.begun)
-	verdict, why := t.Judge(elapsed)
-	if verdict == canary.Undecided {
-		return
+	verdict, text := t.conclude(m.now(), &m.control.history.canaries)
+	switch {
+	case verdict == canary.Undecided:
+	case verdict == canary.Failed && !t.dry:
+		c.fail(&failure{text: text})
+	default:
+		t.verdict = text
+		m.log.Infof("%s", text)
+		m.on(candidatePassed, occurrence{})
 	}
-	n := &m.control.history.canaries
-	after := fmt.Sprintf("%.1f s", elapsed.Seconds())
+}
+
+// conclude returns the verdict at a time, which it counts in n, and what to say of it.
+func (t *trial) conclude(now time.Time, n *status.Canaries) (v canary.Verdict, text string) {
+	elapsed := now.Sub(t.begun)
+	v, why := t.Judge(elapsed)
+	if v == canary.Undecided {
+		return v, ""
+	}
+	verb := "passed"
+	switch {
+	case v == canary.Passed:
+		n.Passed++
+	case t.dry:
+		n.WouldFail++
+		verb = "(dry run) would have failed"
+	default:
+		n.Failed++
+		verb = "failed"
+	}
 	if why != "" {
 		why = ": " + why
 	}
-	switch {
-	case verdict == canary.Failed && !t.dry:
-		n.Failed++
-		c.fail(&failure{text: fmt.Sprintf("Canary failed after %s%s. %s", after, why, t.Report)})
-		return
-	case verdict == canary.Failed:
-		n.WouldFail++
-		t.verdict = fmt.Sprintf("Canary (dry run) would have failed after %s%s. %s", after, why, t.Report)
-		m.log.Warnf("%s", t.verdict)
-	default:
-		n.Passed++
-		t.verdict = fmt.Sprintf("Canary passed after %s%s. %s", after, why, t.Report)
-		m.log.Infof("%s", t.verdict)
-	}
-	m.on(candidatePassed, occurrence{})
+	return v, fmt.Sprintf("Canary %s after %.1f s%s. %s", verb, elapsed.Seconds(), why, t.Report)
 }
 
 // countDeath counts the death of a worker while a candidate is tried, and replaces it.
@@ -171,10 +182,13 @@ func (m *Master) countDeath(o occurrence) {
 
 // canaryStatus is what a status tells of the trial, nil if there is none.
 func (m *Master) canaryStatus() *status.Canary {
-	if m.candidate == nil || m.candidate.trial == nil {
+	t, generation := m.upgrader.trial, 0
+	if c := m.candidate; c != nil && c.trial != nil {
+		t, generation = c.trial, c.gen.number
+	}
+	if t == nil {
 		return nil
 	}
-	t := m.candidate.trial
 	side := func(s *canary.Side) status.CanarySide {
 		return status.CanarySide{
 			Requests: s.Requests, Failed: s.Failed(), Errors: s.Errors, TimedOut: s.TimedOut, Deaths: s.Deaths,
@@ -182,7 +196,7 @@ func (m *Master) canaryStatus() *status.Canary {
 		}
 	}
 	return &status.Canary{
-		Generation: m.candidate.gen.number, Share: t.Plan.Share.Float(), Window: t.Plan.Window.Seconds(),
+		Generation: generation, Share: t.Plan.Share.Float(), Window: t.Plan.Window.Seconds(),
 		Elapsed: m.now().Sub(t.begun).Seconds(), DryRun: t.dry, New: side(&t.New), Old: side(&t.Old),
 	}
 }

@@ -21,6 +21,7 @@ const (
 	envTickets = "INDRIK_TICKETS"    // upgrade: the session ticket keys, a memory file
 	envAdmin   = "INDRIK_ADMIN"      // upgrade: the socket of the admin address
 	envTarget  = "INDRIK_TARGET"     // upgrade: how many workers there are
+	envTrial   = "INDRIK_TRIAL"      // upgrade: the successor accepts nothing until it is told to
 	envDaemon  = "INDRIK_DAEMONIZED" // daemon: the pipe that lets the command return
 )
 
@@ -40,7 +41,7 @@ func (s *system) childEnv() []string {
 	return slices.DeleteFunc(s.environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envAdmin, envTarget, envDaemon, wire.EnvRole, wire.EnvFront,
+		case envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envAdmin, envTarget, envTrial, envDaemon, wire.EnvRole, wire.EnvFront,
 			"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "SERVER_SOFTWARE":
 			return true
 		}

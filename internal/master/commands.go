@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -312,6 +311,10 @@ func (m *Master) upgradeAndWait(r *commandRun) {
 	begun, deadline := false, m.now().Add(upgradeStart)
 	m.await(r, func() (any, error, bool) {
 		switch {
+		case m.upgrader.trial != nil:
+			begun = true
+		case m.upgrader.failure != "" && begun:
+			return nil, errors.New("Upgrade failed, nothing was changed: " + m.upgrader.failure), true
 		case m.upgrader.successor != nil && m.upgrader.successor.isReady:
 			return map[string]any{"successor": m.upgrader.successor.pid}, nil, true
 		case m.upgrader.successor != nil:
@@ -338,13 +341,8 @@ func (m *Master) rollbackAndWait(r *commandRun) {
 	if m.state == paused {
 		m.handle(syscall.SIGHUP)
 	}
-	proc, err := m.sys.child(l.pid, os.Getpid())
-	if err == nil {
-		err = proc.Signal(syscall.SIGTERM)
-		proc.Release()
-	}
-	if err != nil {
-		r.answer(nil, fmt.Errorf("The successor (pid:%d) cannot be ended: %w", l.pid, err))
+	if err := m.endSuccessor(l); err != nil {
+		r.answer(nil, err)
 		return
 	}
 	m.await(r, func() (any, error, bool) {
@@ -359,6 +357,10 @@ func (m *Master) rollbackAndWait(r *commandRun) {
 }
 
 func (m *Master) drainAndWait(r *commandRun) {
+	if m.state == paused && m.upgrader.successor != nil && len(m.pool.workers) == 0 {
+		r.answer(map[string]any{"workers": 0}, nil) // after a trial they have left already
+		return
+	}
 	if !m.isServing() {
 		r.answer(nil, m.notNow("there are no workers to end"))
 		return

@@ -91,6 +91,7 @@ func (m *Master) workerDied(w *worker, d death) {
 	if w.template != nil && w.proc != nil && d.code != exitcode.WorkerBoot && d.code != exitcode.AppLoad {
 		m.tellChildExit(w)
 	}
+	m.noteUpgradeDeath(w, d)
 	m.pool.forget(w)
 	m.metrics.ended(w.pid)
 	m.on(workerExited, occurrence{worker: w, death: d})

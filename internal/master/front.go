@@ -159,6 +159,7 @@ func (m *Master) replaceFront() {
 		m.after(max(firstPause, m.front.backoff.died(m.now())), m.replaceFront)
 		return
 	}
+	m.sendUpgradeTrial()
 	m.front.sendTrial(m.candidate) // before the workers that it is about are told to serve
 	told := map[*generation]bool{}
 	for _, w := range m.pool.byAge() {

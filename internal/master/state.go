@@ -112,6 +112,9 @@ func (m *Master) handle(sig syscall.Signal) {
 func (m *Master) enter(s state) {
 	m.log.Debugf("State: %s", s)
 	m.state = s
+	if s == paused || s == departing || s == draining || s == quitting {
+		m.endUpgradeTrial() // the successor is needed now
+	}
 	m.tellAdmin() // before the front is told to drain: it would say that it is not ready
 	m.answerCheck()
 	if s != running {

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"indrik/internal/canary"
 	"indrik/internal/listen"
 	"indrik/internal/oslayer"
 	"indrik/internal/pidfile"
@@ -29,6 +31,11 @@ type upgrader struct {
 	pauseLater  bool   // WINCH came before the successor was ready
 	failure     string // of the last upgrade
 	target      int    // how many workers the predecessor had, 0: it has not said
+
+	trial  *trial // of the successor; nil: it is not tried
+	held   bool   // this is a successor that is tried: it accepts nothing yet
+	ready  bool   // and its workers are ready
+	deaths int    // of workers meanwhile, that the predecessor was not told of
 }
 
 // shared reports whether another master serves the same sockets.
@@ -63,7 +70,7 @@ func (u *upgrader) tellFailure(text string) {
 // tellReady tells the predecessor that the workers of this master are ready.
 func (u *upgrader) tellReady() {
 	if u.predecessor != nil {
-		u.predecessor.conn.Send(linkMessage{Type: wire.TypeReady})
+		u.predecessor.conn.Send(linkMessage{Type: wire.TypeReady, Held: u.held})
 	}
 }
 
@@ -79,8 +86,9 @@ func (u *upgrader) tellLeaving() {
 type link struct {
 	pid     int
 	conn    controlConn
-	peer    *os.File // joins their fronts
-	isReady bool     // the successor's workers are ready
+	peer    *os.File     // joins their fronts
+	isReady bool         // the successor's workers are ready
+	plan    *canary.Plan // how the successor is to be tried; nil: it is not
 
 	sharesAdmin  bool // the successor has the admin address of this one
 	yieldedAdmin bool // and it is the successor that answers there
@@ -93,11 +101,14 @@ type link struct {
 const upgradeProtocol = 1
 
 type linkMessage struct {
-	Type  string `json:"type"` // ready, failed, leaving, admin or command
+	Type  string `json:"type"` // ready, failed, leaving, admin, command, figures or serve
 	Error string `json:"error,omitempty"`
 	Admin bool   `json:"admin,omitempty"` // of a successor: it has the admin address, too; of the other one: that answers there now
 
 	Words []string `json:"words,omitempty"` // of a command
+
+	Held    bool            `json:"held,omitempty"`    // of a successor that is ready: it accepts nothing until it is told to
+	Figures json.RawMessage `json:"figures,omitempty"` // of its requests; package canary has their form
 }
 
 // typeLeaving is the type of the message by which a master says that it serves no more.
@@ -215,6 +226,10 @@ func (m *Master) startSuccessor() error {
 		env = append(env, fmt.Sprintf("%s=%d", envTickets, len(files)))
 		files = append(files, keys)
 	}
+	plan, tries := m.cfg.CanaryPlan()
+	if tries {
+		env = append(env, envTrial+"=1")
+	}
 	if l := m.admin.listener; l != nil {
 		env = append(env, fmt.Sprintf("%s=%d", envAdmin, len(files)))
 		files = append(files, l.File)
@@ -229,16 +244,22 @@ func (m *Master) startSuccessor() error {
 	}
 	proc.Release() // it is never signalled: its pid alone matters
 	l := &link{pid: proc.Pid(), conn: conn, peer: peer}
+	if tries {
+		l.plan = &plan
+	}
 	m.upgrader.successor = l
 	m.sendPeer()
 	receive(m, conn, func(msg linkMessage) {
 		switch msg.Type {
 		case wire.TypeReady:
-			m.noteSuccessorReady(l)
+			m.noteSuccessorReady(l, msg.Held)
+		case typeFigures:
+			m.figuresFromSuccessor(l, msg.Figures)
 		case typeLeaving:
 			// It gives its idle connections to this server, which must not wait for
 			// its exit to serve them.
 			if m.upgrader.successor == l {
+				m.dropUpgradeTrial()
 				m.on(successorLeaves, occurrence{})
 			}
 		case wire.TypeFailed:
@@ -269,12 +290,21 @@ func (m *Master) executable() (string, error) {
 }
 
 // noteSuccessorReady notes that the workers of the successor l are ready.
-func (m *Master) noteSuccessorReady(l *link) {
+func (m *Master) noteSuccessorReady(l *link, held bool) {
 	if m.upgrader.successor != l {
 		return
 	}
 	l.isReady = true
 	m.log.Debugf("The successor (pid:%d) is ready", l.pid)
+	switch serves := m.isServing() && !m.upgrader.pauseLater && l.plan != nil; {
+	case held && serves:
+		m.beginUpgradeTrial(l)
+		return
+	case held:
+		l.conn.Send(linkMessage{Type: typeServe})
+	case serves:
+		m.log.Warnf("The successor (pid:%d) is of a version that cannot be tried: it serves at once", l.pid)
+	}
 	m.on(successorReady, occurrence{})
 }
 
@@ -283,6 +313,7 @@ func (m *Master) noteSuccessorReady(l *link) {
 func (m *Master) successorDied(status syscall.WaitStatus) {
 	l := m.upgrader.successor
 	l.peer.Close() // the link is read to its end: what it said last may still be in it
+	m.dropUpgradeTrial()
 	m.upgrader.successor = nil
 	if status.Signaled() || status.ExitStatus() != 0 || !l.isReady {
 		m.log.Errorf("The successor (pid:%d) %s", l.pid, describe(status))
@@ -299,7 +330,7 @@ func (m *Master) successorDied(status syscall.WaitStatus) {
 // left in the environment.
 func (m *Master) inherit() error {
 	defer func() {
-		for _, name := range []string{envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envAdmin, envTarget} {
+		for _, name := range []string{envPid, envFD, envOrigin, envLink, envUpgrade, envPeer, envTickets, envAdmin, envTarget, envTrial} {
 			m.sys.unsetenv(name)
 		}
 	}()
@@ -348,13 +379,18 @@ func (m *Master) inherit() error {
 	l := &link{pid: pid, conn: conn, peer: os.NewFile(uintptr(ends[1]), "peer")}
 	m.upgrader.predecessor, m.upgrader.upgraded = l, true
 	m.upgrader.target, _ = strconv.Atoi(m.sys.getenv(envTarget)) // one that does not know ranges says nothing
+	m.upgrader.held = m.sys.getenv(envTrial) != ""
 	if v := m.sys.getenv(envUpgrade); v != "" && v != strconv.Itoa(upgradeProtocol) {
 		return fmt.Errorf("\nError: the server that runs speaks version %s of the protocol of upgrades, and this program, indrik %s, version %d: "+
 			"restart the server instead", v, version.Version, upgradeProtocol)
 	}
 	receive(m, conn, func(msg linkMessage) {
-		if msg.Type == wire.TypeAdmin {
+		switch msg.Type {
+		case wire.TypeAdmin:
 			l.yieldedAdmin = msg.Admin
+		case typeServe:
+			m.serveHeld()
+		default: // what a later version says
 		}
 	}, m.losePredecessor)
 	return nil
@@ -418,6 +454,7 @@ func (m *Master) losePredecessor() {
 	}
 	m.upgrader.predecessor.peer.Close()
 	m.upgrader.predecessor = nil
+	m.serveHeld()
 	m.on(promoted, occurrence{})
 }
 

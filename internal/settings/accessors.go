@@ -226,8 +226,8 @@ func (c *Config) RecycleBudget() string { return value[string](c, "recycle_budge
 
 // Canary returns the setting canary.
 //
-// Try new workers on a share of the requests after HUP before they take over, such as 5% for
-// 60s.
+// Try new workers on a share of the requests after HUP, or of the connections after USR2,
+// before they take over, such as 5% for 60s.
 func (c *Config) Canary() string { return value[string](c, "canary") }
 
 // Quarantine returns the setting quarantine.

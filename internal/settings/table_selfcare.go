@@ -47,7 +47,7 @@ var selfCareSettings = []Setting{
 	{
 		Name: "canary", Section: sectionSelfCare, Added: true,
 		Flags: []string{"--canary"}, Metavar: "STRING", Kind: KindString, Default: "", DefaultText: "off",
-		Doc: "Try new workers on a share of the requests after HUP before they take over, such as `5% for 60s`. " +
+		Doc: "Try new workers on a share of the requests after HUP, or of the connections after USR2, before they take over, such as `5% for 60s`. " +
 			"If they fail more of them than the old ones, or take longer, the old ones go on, and the reload has failed. " +
 			"See [selfcare.md](selfcare.md#a-deploy-that-looks-before-it-leaps) for what is measured, and by which test.",
 	},

@@ -13,7 +13,7 @@ const variablePrefix = "INDRIK_"
 // reserved are the variables of that prefix that are no settings: those that
 // an operator sets, and those that the processes of Indrik tell each other by.
 var reserved = strings.Fields(`INDRIK_CMD_ARGS INDRIK_PYTHON INDRIK_ROLE INDRIK_FRONT INDRIK_PID INDRIK_FD
-	INDRIK_ORIGIN INDRIK_LINK INDRIK_UPGRADE INDRIK_PEER INDRIK_TICKETS INDRIK_ADMIN INDRIK_TARGET INDRIK_DAEMONIZED`)
+	INDRIK_ORIGIN INDRIK_LINK INDRIK_UPGRADE INDRIK_PEER INDRIK_TICKETS INDRIK_ADMIN INDRIK_TARGET INDRIK_TRIAL INDRIK_DAEMONIZED`)
 
 // Reserved reports whether an environment variable is kept for other things
 // than a setting.

@@ -44,10 +44,10 @@ type Status struct {
 
 // A Canary is the trial of a new generation on a share of the requests.
 type Canary struct {
-	Generation int        `json:"generation"`
-	Share      float64    `json:"share"`   // of the requests, 0 to 1
-	Window     float64    `json:"window"`  // seconds
-	Elapsed    float64    `json:"elapsed"` // of these
+	Generation int        `json:"generation"` // that is tried; 0: the successor of an upgrade is, on a share of the connections
+	Share      float64    `json:"share"`      // of the requests, 0 to 1
+	Window     float64    `json:"window"`     // seconds
+	Elapsed    float64    `json:"elapsed"`    // of these
 	DryRun     bool       `json:"dry_run"`
 	New        CanarySide `json:"new"`
 	Old        CanarySide `json:"old"`

@@ -59,7 +59,11 @@ func (s *Status) WriteText(w io.Writer) error {
 		}
 	}
 	if c := s.Canary; c != nil {
-		fmt.Fprintf(&b, "Canary: generation %d has had %.3g %% of the requests for %s of %s\n", c.Generation, 100*c.Share, Duration(c.Elapsed), Duration(c.Window))
+		who, what := fmt.Sprintf("generation %d", c.Generation), "requests"
+		if c.Generation == 0 {
+			who, what = "the successor", "connections"
+		}
+		fmt.Fprintf(&b, "Canary: %s has had %.3g %% of the %s for %s of %s\n", who, 100*c.Share, what, Duration(c.Elapsed), Duration(c.Window))
 		for _, side := range []struct {
 			what string
 			CanarySide

@@ -473,6 +473,7 @@ type (
 type Handover struct {
 	Bind    string `json:"bind"`
 	Network string `json:"network"`
+	Fresh   bool   `json:"fresh,omitempty"` // it was just accepted, and nothing was read from it
 
 	// What a PROXY header said, as host:port; empty if there was none.
 	Client string `json:"client,omitempty"`
