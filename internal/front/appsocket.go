@@ -108,8 +108,8 @@ func isStream(file *os.File) bool {
 	return err == nil && local
 }
 
-// run passes on what the app sends, as far as the client takes it.
-func (a *appSocket) run() {
+// passOn passes on what the app sends, as far as the client takes it.
+func (a *appSocket) passOn() {
 	for a.awaitWindow() {
 		if a.raw.Read(a.readAll) != nil {
 			return

@@ -20,7 +20,7 @@ import (
 // written by the test.
 func streamPair(t testing.TB) (app net.Conn, front *os.File) {
 	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	must(t, err)
 	front = os.NewFile(uintptr(fds[1]), "front")
 	f := os.NewFile(uintptr(fds[0]), "app")
@@ -336,7 +336,7 @@ func TestAppSocketOfBadWorkers(t *testing.T) {
 	}
 	of := func(domain, kind int) func(t *testing.T) *os.File {
 		return func(t *testing.T) *os.File {
-			fd, err := unix.Socket(domain, kind|unix.SOCK_CLOEXEC, 0)
+			fd, err := unix.Socket(domain, kind, 0)
 			must(t, err)
 			return os.NewFile(uintptr(fd), "socket")
 		}

@@ -168,7 +168,7 @@ func (sk *webSocket) openForApp(m *wire.Reply, file *os.File) error {
 		app.stop()
 	}
 	sk.openOrFail(m)
-	go app.run()
+	go app.passOn()
 	return nil
 }
 

@@ -105,7 +105,7 @@ func runDifferential(t testing.TB, b []byte) {
 		}
 		theirs.await(ours)
 		if difference := compare(ours, theirs); difference != "" {
-			checkListed(t, difference, ours.reason, theirs.reason)
+			checkListed(t, difference, ours.reason, theirs.why())
 			return
 		}
 		if ours.end != "" {

@@ -31,6 +31,13 @@ type theirSide struct {
 	side
 }
 
+// why is the reason of the last error.
+func (p *theirSide) why() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reason
+}
+
 func newTheirSide() *theirSide {
 	client, server := net.Pipe()
 	p := &theirSide{client: client, side: side{fates: map[uint32]*fate{}}}
