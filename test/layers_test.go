@@ -97,6 +97,7 @@ var layers = map[string][]string{
 	"bench/scaling":  {"bench/serve"},
 	"bench/proctree": {},
 	"bench/serve":    {"bench/proctree"},
+	"bench/sharing":  {"bench/proctree", "bench/serve"},
 	"bench/stats":    {},
 
 	"test":         {"test/harness", "test/pythons"},
