@@ -11,16 +11,14 @@ import (
 
 // A stream is the requests of a server while it tries a new generation.
 type stream struct {
-	plan           Plan
-	rate           float64 // requests a second
-	oldRate        float64 // share of them that fails
-	newRate        float64
-	oldTime        func(*rand.Rand) time.Duration
-	newTime        func(*rand.Rand) time.Duration
-	outage         time.Duration // in which all requests fail, whoever runs them, after a third of the window
-	deaths         int           // of new workers
-	random         *rand.Rand
-	seconds, asked float64
+	plan    Plan
+	rate    float64 // requests a second
+	oldRate float64 // share of them that fails
+	newRate float64
+	oldTime func(*rand.Rand) time.Duration
+	newTime func(*rand.Rand) time.Duration
+	outage  time.Duration // in which all requests fail, whoever runs them, after a third of the window
+	deaths  int           // of new workers
 }
 
 // often is a latency with a median, as most are: the logarithm is normal, so that the 95th

@@ -34,7 +34,7 @@ func (w *fakeWorker) takes(kind wire.Kind) (q request, ok bool) {
 			e := w.inbox[0]
 			w.inbox = w.inbox[1:]
 			if e.kind == wire.EventRequest {
-				q, ok = e.request, true
+				q = e.request
 				break
 			}
 		}
