@@ -46,12 +46,12 @@ func TestMaxWorkerMemory(t *testing.T) {
 			s := harness.Start(t, o)
 			k, l := s.BothLoads(2)
 			replaced := `Worker \(pid:\d+\) is replaced: its [RP]SS is (\d+) MiB, max_worker_memory is 80 MiB`
-			n := mostWorkers(s, func() bool { return s.Log.Count(replaced) >= 4 })
+			n := mostWorkers(s, func() bool { return s.Log.Count(replaced) >= 3 })
 			harness.ExpectNoneLost(t, k, l)
-			if got := s.Log.Count(replaced); got < 4 {
+			if got := s.Log.Count(replaced); got < 3 {
 				t.Fatalf("%d workers were replaced", got)
 			}
-			if st := statusOf(t, s); n > st.Target+1 || st.Recycled["max_worker_memory"] < 4 || len(st.Deaths) > 0 {
+			if st := statusOf(t, s); n > st.Target+1 || st.Recycled["max_worker_memory"] < 3 || len(st.Deaths) > 0 {
 				t.Errorf("%d workers at a time of %d; recycled %v, deaths %v", n, st.Target, st.Recycled, st.Deaths)
 			}
 			s.Terminate()
