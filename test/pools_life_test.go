@@ -5,6 +5,7 @@ package test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -200,6 +201,28 @@ func TestPoolSignals(t *testing.T) {
 	harness.WaitGone(t, old[0])
 	poolWorkers(t, s, 2)
 	who(t, s)
+	s.Terminate()
+}
+
+// Gunicorn's tool shows the workers of the pool, and changes their number.
+func TestGunicorncPools(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Options{App: "pooled:app", Args: append(poolArgs(2, 1), "--control-socket", "srv.ctl")})
+	run := func(command string) string {
+		t.Helper()
+		return harness.Output(t, s.Dir, os.Environ(), filepath.Join(filepath.Dir(harness.Venv(t)), "gunicornc"), "-s", "srv.ctl", "-c", command)
+	}
+	pids := poolWorkers(t, s, 2)
+	for command, want := range map[string]string{
+		"show dirty": fmt.Sprint(pids[0]), "show all": fmt.Sprint(s.Role("dirty-arbiter")[0].PID), "dirty add 2": `"spawned": 2`,
+	} {
+		if out := run(command); !strings.Contains(out, want) {
+			t.Errorf("%s lacks %q:\n%s", command, want, out)
+		}
+	}
+	poolWorkers(t, s, 4)
+	run("dirty remove 3")
+	poolWorkers(t, s, 1)
 	s.Terminate()
 }
 

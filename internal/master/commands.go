@@ -52,6 +52,8 @@ func init() { // since help lists them
 		{"worker remove", "[N]", "Remove N workers (default 1)", (*Master).workerRemove},
 		{"worker kill and wait", "<PID>", "Gracefully terminate a worker, and wait for its end", (*Master).workerKillAndWait},
 		{"worker kill", "<PID>", "Gracefully terminate specific worker", (*Master).workerKill},
+		{"dirty add", "[N]", "Spawn N dirty workers (default 1)", (*Master).dirtyAdd},
+		{"dirty remove", "[N]", "Remove N dirty workers (default 1)", (*Master).dirtyRemove},
 		{"reload and wait", "[canary [SHARE for TIME]]", "Reload, and wait until the new workers serve, or have been tried and sent back", (*Master).reloadAndWait},
 		{"reload", "", "Graceful reload (HUP)", signalled(syscall.SIGHUP, map[string]any{"status": "reloading"})},
 		{"reopen", "", "Reopen log files (USR1)", signalled(syscall.SIGUSR1, map[string]any{"status": "reopening"})},
@@ -103,8 +105,10 @@ func unknownCommand(words []string) error {
 		return errors.New("Invalid argument: Missing worker action (add|remove|kill)")
 	case group == "worker":
 		return fmt.Errorf("Invalid argument: Unknown worker action: %s", strings.ToLower(words[1]))
+	case group == "dirty" && len(words) == 1:
+		return errors.New("Invalid argument: Missing dirty action (add|remove)")
 	case group == "dirty":
-		return errors.New("There are no dirty workers")
+		return fmt.Errorf("Invalid argument: Unknown dirty action: %s", strings.ToLower(words[1]))
 	}
 	return fmt.Errorf("Invalid argument: Unknown command: %s", strings.ToLower(words[0]))
 }

@@ -39,16 +39,16 @@ func (m *Master) showWorkers(r *commandRun) {
 }
 
 func (m *Master) showAll(r *commandRun) {
-	workers := m.shownWorkers("web")
+	workers, dirty := m.shownWorkers("web"), m.shownPoolWorkers()
+	var arbiter any
+	if pid := m.arbiterPid(); pid != nil {
+		arbiter = map[string]any{"pid": pid, "type": "dirty_arbiter", "role": "dirty master"}
+	}
 	r.answer(map[string]any{
 		"arbiter":     map[string]any{"pid": os.Getpid(), "type": "arbiter", "role": "master"},
 		"web_workers": workers, "web_worker_count": len(workers),
-		"dirty_arbiter": nil, "dirty_workers": []int{}, "dirty_worker_count": 0,
+		"dirty_arbiter": arbiter, "dirty_workers": dirty, "dirty_worker_count": len(dirty),
 	}, nil)
-}
-
-func (m *Master) showDirty(r *commandRun) {
-	r.answer(map[string]any{"enabled": false, "pid": nil, "workers": []int{}, "apps": []int{}}, nil)
 }
 
 func (m *Master) showStats(r *commandRun) {
@@ -57,7 +57,7 @@ func (m *Master) showStats(r *commandRun) {
 		"uptime": m.now().Sub(m.service.started).Seconds(), "pid": os.Getpid(),
 		"workers_current": len(workers), "workers_target": m.pool.target,
 		"workers_spawned": m.pool.lastAge, "workers_killed": m.pool.kills, "reloads": m.control.history.reloads,
-		"dirty_arbiter_pid": nil,
+		"dirty_arbiter_pid": m.arbiterPid(),
 	}, nil)
 }
 
