@@ -44,7 +44,7 @@ func TestAllTypes(t *testing.T) {
 		`from indrik import pools
 pools.DirtyClient("/run/gunicorn.sock")`: `Argument 1 to "DirtyClient"`,
 		`from indrik import pools
-pools.execute(3, "predict")`: `Argument 1 to "execute"`,
+pools.execute(3, "predict")`: `expected "str"`,
 	} {
 		if out := check("import indrik\n\n" + call + "\n"); !strings.Contains(out, want) {
 			t.Errorf("%s: %s", call, out)

@@ -42,7 +42,7 @@ func (s *Side) latencies() Histogram {
 
 // valid reports whether no number is negative or too large to be added up.
 func (s *Side) valid() bool {
-	const most = 1 << 40
+	const most = 1 << 30
 	for _, n := range []int{s.Requests, s.Errors, s.TimedOut, s.Deaths} {
 		if n < 0 || n > most {
 			return false
@@ -93,7 +93,7 @@ func (h *Histogram) merge(o Histogram) {
 
 func (h Histogram) valid() bool {
 	for _, n := range h {
-		if n < 0 || n > 1<<40 {
+		if n < 0 || n > 1<<30 {
 			return false
 		}
 	}

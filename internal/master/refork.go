@@ -31,7 +31,7 @@ const warmer = 10
 func (m *Master) warmAfter(g *generation) int {
 	n := g.cfg.ReforkAfter()
 	for range g.reforks {
-		if n > 1<<40 {
+		if n > 1<<24 {
 			return 0
 		}
 		n *= warmer

@@ -399,7 +399,7 @@ func TestHostileFrontTellsOfLoads(t *testing.T) {
 		for i, x := range []wire.Load{
 			{Seconds: 1e300, Busy: 1e300, Capacity: 1e300, Served: 1e300, Waited: 1e300, Arrived: huge, Ended: huge, Waiting: huge, InFlight: huge},
 			{Seconds: -1, Busy: -1, Capacity: -1, Served: -1, Waited: -1, Arrived: -1, Ended: -1, Waiting: -1, InFlight: -1},
-			{Seconds: 0.5, Loops: []wire.LoopLoad{{Age: -1, Engaged: 1e300, Lag: -1e300, InFlight: huge}, {Age: 1 << 40}}},
+			{Seconds: 0.5, Loops: []wire.LoopLoad{{Age: -1, Engaged: 1e300, Lag: -1e300, InFlight: huge}, {Age: 1 << 30}}},
 			{},
 		} {
 			for range 500 { // far more often than a front does
