@@ -21,6 +21,16 @@ func tried(t *testing.T, s *Settings, share canary.Share, kind wire.Kind, test f
 	})
 }
 
+// serves answers the request of c, which no other worker may have got.
+func (w *fakeWorker) serves(c *call, kind wire.Kind) {
+	q, ok := w.takes(kind)
+	if !ok {
+		w.T.Fatal("nobody got the request")
+	}
+	w.says(echo(q))
+	c.expect(200, "/")
+}
+
 // takes returns the request that a worker of a kind has been given and claims it; ok is false
 // if there is none.
 func (w *fakeWorker) takes(kind wire.Kind) (q request, ok bool) {
@@ -154,13 +164,7 @@ func TestTrialOfADyingWorker(t *testing.T) {
 			t.Errorf("%d requests were lost with a worker that ran one", lost)
 		}
 		// Nobody else is there for the share of the new generation.
-		c := r.get(g, "/")
-		q, ok := old.takes(wire.KindASGI)
-		if !ok {
-			t.Fatal("nobody got the request")
-		}
-		old.says(echo(q))
-		c.expect(200, "/")
+		old.serves(r.get(g, "/"), wire.KindASGI)
 	})
 }
 
@@ -169,13 +173,7 @@ func TestTrialServesAloneWhereItMust(t *testing.T) {
 		old.kill()
 		old.deliverAll()
 		for range 20 {
-			c := r.get(g, "/")
-			q, ok := latest.takes(wire.KindSync)
-			if !ok {
-				t.Fatal("nobody got the request")
-			}
-			latest.says(echo(q))
-			c.expect(200, "/")
+			latest.serves(r.get(g, "/"), wire.KindSync)
 		}
 	})
 }

@@ -40,7 +40,7 @@ func (a *accessLog) setFile(f *os.File) {
 
 // record records a response that was sent.
 func (a *accessLog) record(ex *exchange) {
-	ex.s.acquit(ex)
+	ex.s.countAnswered(ex)
 	if m := ex.s.metrics.Load(); m != nil {
 		ex.observe(m)
 	}

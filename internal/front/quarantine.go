@@ -184,8 +184,8 @@ func (s *server) retryAfter(ex *exchange) int {
 	return max(1, int((left+time.Second-1)/time.Second))
 }
 
-// acquit counts a response for a request that may be suspected.
-func (s *server) acquit(ex *exchange) {
+// countAnswered counts a response for a request that may be suspected.
+func (s *server) countAnswered(ex *exchange) {
 	q := &s.quarantined
 	if !q.watches.Load() || ex.heard.IsZero() || ex.status >= http.StatusInternalServerError || ex.webSocket != nil {
 		return

@@ -35,10 +35,17 @@ func (b *budget) take(now time.Time) bool {
 	return b.full.Sub(now) <= messageBurst*messageEvery
 }
 
-// receiveWorker reads the messages of w in a goroutine, until one comes that no worker
-// sends.
-func (m *Master) receiveWorker(w *worker) {
-	channel := w.channel
+// hear has the master act on what w says.
+func (m *Master) hear(w *worker) {
+	m.receiveWorker(w.channel,
+		func(sender int, msg wire.FromWorker) { m.fromWorker(w, sender, msg) },
+		func(sender int, err error) { m.workerBroke(w, sender, err) })
+}
+
+// receiveWorker reads the messages that come over the channel of a worker, of the app or of a
+// pool, in a goroutine. act gets each with the process that sent it, in the loop. broke is called
+// with the first that no worker sends, or when there will be no more.
+func (m *Master) receiveWorker(channel workerConn, act func(sender int, msg wire.FromWorker), broke func(sender int, err error)) {
 	go func() {
 		var b budget
 		for {
@@ -47,10 +54,10 @@ func (m *Master) receiveWorker(w *worker) {
 				err = &wire.BreachError{What: fmt.Sprintf("more messages than one each %s", messageEvery)}
 			}
 			if err != nil {
-				m.post(func() { m.workerBroke(w, sender, err) })
+				m.post(func() { broke(sender, err) })
 				return
 			}
-			m.post(func() { m.fromWorker(w, sender, msg) })
+			m.post(func() { act(sender, msg) })
 		}
 	}()
 }
@@ -58,7 +65,7 @@ func (m *Master) receiveWorker(w *worker) {
 // fromWorker acts on a message that came over the channel of w, from the process sender
 // (0: not known).
 func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
-	if t := m.refork.of(w); t != nil {
+	if t := m.refork.templates[w.age]; t != nil {
 		m.fromTemplate(t, sender, msg)
 		return
 	}
@@ -152,7 +159,7 @@ func (m *Master) isKnown(pid int) bool {
 
 // workerBroke is called when nothing more is heard from w.
 func (m *Master) workerBroke(w *worker, sender int, err error) {
-	if t := m.refork.of(w); t != nil {
+	if t := m.refork.templates[w.age]; t != nil {
 		// That it has ended is told by who reaps it.
 		if breach := (*wire.BreachError)(nil); errors.As(err, &breach) {
 			m.loseTemplate(t, "it sent the master "+breach.What)

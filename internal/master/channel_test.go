@@ -75,7 +75,7 @@ func (f *fakeServer) worker(pid int) (*worker, *os.File) {
 		f.t.Fatal(err)
 	}
 	f.pool.workers[w.age] = w
-	f.receiveWorker(w)
+	f.hear(w)
 	return w, end
 }
 

@@ -113,17 +113,18 @@ func unknownCommand(words []string) error {
 	return fmt.Errorf("Invalid argument: Unknown command: %s", strings.ToLower(words[0]))
 }
 
-// number returns the only argument of a command as a number from least on.
-func (r *commandRun) number(missing string, least, otherwise int) (int, error) {
+// number returns the only argument of a command as a number from 1 on. Without one it is 1, or what
+// is missing is an error.
+func (r *commandRun) number(missing string) (int, error) {
 	if len(r.args) == 0 {
 		if missing != "" {
 			return 0, errors.New("Invalid argument: " + missing)
 		}
-		return otherwise, nil
+		return 1, nil
 	}
 	n, err := strconv.Atoi(r.args[0])
-	if err != nil || n < least {
-		return 0, fmt.Errorf("Invalid argument: %q is not a number from %d on", r.args[0], least)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("Invalid argument: %q is not a number from 1 on", r.args[0])
 	}
 	return n, nil
 }
@@ -162,7 +163,7 @@ func (m *Master) notNow(what string) error {
 
 // workerWithPid returns a worker by the argument of a command.
 func (m *Master) workerWithPid(r *commandRun) (*worker, error) {
-	pid, err := r.number("Missing PID for worker kill", 1, 0)
+	pid, err := r.number("Missing PID for worker kill")
 	if err != nil {
 		return nil, err
 	}

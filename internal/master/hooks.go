@@ -47,7 +47,7 @@ func (m *Master) fromSpawner(sp *spawner, msg wire.FromSpawner) {
 			m.poolWorkerDied(w, d)
 		} else if w := m.pool.workers[msg.Age]; !sp.ofPools && w != nil {
 			m.workerDied(w, d)
-		} else if t := m.refork.withAge(msg.Age); !sp.ofPools && t != nil {
+		} else if t := m.refork.templates[msg.Age]; !sp.ofPools && t != nil {
 			m.templateExited(t, d)
 		}
 	}
@@ -124,7 +124,7 @@ func (m *Master) dismissUnused() {
 	for _, w := range m.poolWorkers.workers {
 		use(w.gen)
 	}
-	for t := range m.refork.templates {
+	for _, t := range m.refork.templates {
 		used[t.w.gen.sp] = true // reaps it
 	}
 	for _, sp := range m.spawners.byPid {

@@ -74,7 +74,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.pool = pool{base: b, front: &m.front, retiring: m.promote, forgotten: m.workerForgotten, workers: map[int]*worker{}, told: -1}
 	m.poolWorkers = poolWorkers{base: b, front: &m.front, forgotten: m.poolWorkerForgotten, workers: map[int]*poolWorker{}}
 	m.scale = scaling{base: b}
-	m.refork = reforker{base: b, templates: map[*template]bool{}}
+	m.refork = reforker{base: b, templates: map[int]*template{}}
 	m.spawners = spawners{base: b, opts: &m.opts, byPid: map[int]*spawner{}}
 	m.recycler = recycler{base: b, count: map[recycle.Reason]int{}, dry: map[recycle.Reason]int{}}
 	m.upgrader = upgrader{base: b}

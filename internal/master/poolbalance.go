@@ -78,7 +78,9 @@ func (m *Master) spawnPoolWorker(g *generation, p *hostedPool, apps []string) bo
 		return false
 	}
 	m.poolWorkers.workers[w.age] = w
-	m.receivePoolWorker(w)
+	m.receiveWorker(w.channel,
+		func(sender int, msg wire.FromWorker) { m.fromPoolWorker(w, sender, msg) },
+		func(_ int, err error) { m.poolWorkerSilent(w, err) })
 	m.announcePoolWorker(w)
 	return true
 }

@@ -8,26 +8,6 @@ import (
 	"indrik/internal/wire"
 )
 
-// receivePoolWorker reads the messages of w in a goroutine, until one comes that no worker
-// sends.
-func (m *Master) receivePoolWorker(w *poolWorker) {
-	channel := w.channel
-	go func() {
-		var b budget
-		for {
-			msg, sender, err := channel.Recv()
-			if err == nil && !b.take(m.now()) {
-				err = &wire.BreachError{What: fmt.Sprintf("more messages than one each %s", messageEvery)}
-			}
-			if err != nil {
-				m.post(func() { m.poolWorkerSilent(w, err) })
-				return
-			}
-			m.post(func() { m.fromPoolWorker(w, sender, msg) })
-		}
-	}()
-}
-
 // fromPoolWorker acts on a message that came over the channel of w, from the process sender (0: not
 // known). Processes that the worker has forked are not heard.
 func (m *Master) fromPoolWorker(w *poolWorker, sender int, msg wire.FromWorker) {

@@ -15,11 +15,11 @@ import (
 // reforker has warm workers become templates: see docs/selfcare.md.
 type reforker struct {
 	base
-	templates map[*template]bool // whose processes have not ended
-	chosen    *worker            // is to become a template, or nil
-	failure   string             // of the last refork, "" if it did not fail
-	ended     int                // reforks that succeeded or failed, so far
-	done      int                // of these, those that succeeded
+	templates map[int]*template // whose processes have not ended, by the age of the worker
+	chosen    *worker           // is to become a template, or nil
+	failure   string            // of the last refork, "" if it did not fail
+	ended     int               // reforks that succeeded or failed, so far
+	done      int               // of these, those that succeeded
 }
 
 // warmer is how many times as many requests as the last time make a worker of the next
@@ -92,16 +92,14 @@ func (m *Master) promoted(w *worker) {
 	m.refork.chosen = nil
 	m.pool.release(w)
 	t := &template{w: w, since: m.now()}
-	m.refork.templates[t] = true
+	m.refork.templates[w.age] = t
 	g := w.gen
 	if g != m.gen || m.state != running && m.state != reloading {
 		m.refork.fail("the server has other things to do")
 		m.endTemplate(t)
 		return
 	}
-	if g.template != nil {
-		m.endTemplate(g.template)
-	}
+	m.endTemplate(g.template)
 	g.template = t
 	g.reforks++
 	m.refork.ended++

@@ -16,7 +16,7 @@ func (m *Master) workerRemove(r *commandRun) { m.workerChange(r, "removed", -1) 
 
 // workerChange changes the number of workers as TTIN and TTOU do.
 func (m *Master) workerChange(r *commandRun, verb string, sign int) {
-	n, err := r.number("", 1, 1)
+	n, err := r.number("")
 	if err != nil {
 		r.answer(nil, err)
 		return
@@ -82,7 +82,7 @@ func (m *Master) scaleCommand(r *commandRun) (n int, err error) {
 		least, most = bounds.Least, bounds.Most
 		n = bounds.Clamp(m.pool.target)
 	} else {
-		if n, err = r.number("Missing number of workers", 1, 0); err != nil {
+		if n, err = r.number("Missing number of workers"); err != nil {
 			return 0, err
 		}
 		least, most = n, n

@@ -74,7 +74,7 @@ func (m *Master) dirtyRemove(r *commandRun) {
 // dirtyChange changes the number of workers of the pool that TTIN and TTOU are for, as far as its
 // apps and its slots allow.
 func (m *Master) dirtyChange(r *commandRun, operation, done string, change func(*generation, *hostedPool) bool) {
-	n, err := r.number("", 1, 1)
+	n, err := r.number("")
 	switch {
 	case err != nil:
 	case m.arbiterPid() == nil:

@@ -192,7 +192,7 @@ func (m *Master) endProcesses(end func(*worker), grace time.Duration) {
 			end(w)
 		}
 	}
-	for t := range m.refork.templates {
+	for _, t := range m.refork.templates {
 		m.endTemplate(t)
 	}
 	if m.ending.patient {

@@ -19,7 +19,7 @@ func (m *Master) spawn(g *generation) bool {
 		return false
 	}
 	m.pool.workers[w.age] = w
-	m.receiveWorker(w)
+	m.hear(w)
 	m.announce(w) // first, so that the front knows whatever takes a request
 	return true
 }
@@ -71,35 +71,45 @@ func (m *Master) workerTaken(w *worker, f *frontProcess, fail *failure) {
 	}
 }
 
-// fork asks the spawner to fork w.
+// fork asks the spawner to fork w, or the template of its generation if there is one.
 func (m *Master) fork(w *worker) {
 	w.asked = true
 	end, calls, slots := w.end, w.callsEnd, w.theirs
 	w.end, w.callsEnd, w.theirs = nil, nil, nil
 	defer wire.CloseAll(append(slots, end, calls))
 	g := w.gen
-	if g.template.serves() {
+	if w.template = g.template; w.template != nil {
 		m.forkFromTemplate(w, end, calls, slots)
 		return
 	}
-	const most = wire.MaxDescriptors - 4
-	for len(slots) > most {
-		err := m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Age: w.age}, slots[:most]...)
-		if err != nil {
-			m.pool.forget(w)
-			m.cannotSpawn(g, lack("cannot start a worker", err))
-			return
-		}
-		slots = slots[most:]
+	files, err := w.descriptors(end, calls, slots, func(first []*os.File) error {
+		return m.sendTo(g.sp.conn, wire.ToSpawner{Type: wire.TypeSlots, Generation: g.number, Age: w.age}, first...)
+	})
+	if err != nil {
+		m.pool.forget(w)
+		m.cannotSpawn(g, lack("cannot start a worker", err))
+		return
 	}
+	m.spawners.call(g.sp, wire.ToSpawner{
+		Type: wire.TypeSpawn, Generation: g.number, Age: w.age, Server: m.server(g.cfg), Calls: calls != nil, WarmAfter: m.warmAfter(g),
+	}, files, func(r wire.FromSpawner) { m.spawnAnswered(w, r) })
+}
+
+// descriptors returns those that go with the message to fork w: its own, its ends of the channels
+// and of the slots. If there are more slots than a message can carry, ahead sends the first ones.
+func (w *worker) descriptors(end, calls *os.File, slots []*os.File, ahead func(slots []*os.File) error) ([]*os.File, error) {
 	files := []*os.File{w.board, w.dump, end}
 	if calls != nil {
 		files = append(files, calls)
 	}
-	files = append(files, slots...)
-	m.spawners.call(g.sp, wire.ToSpawner{
-		Type: wire.TypeSpawn, Generation: g.number, Age: w.age, Server: m.server(g.cfg), Calls: calls != nil, WarmAfter: m.warmAfter(g),
-	}, files, func(r wire.FromSpawner) { m.spawnAnswered(w, r) })
+	const most = wire.MaxDescriptors - 4
+	for len(slots) > most {
+		if err := ahead(slots[:most]); err != nil {
+			return nil, err
+		}
+		slots = slots[most:]
+	}
+	return append(files, slots...), nil
 }
 
 // spawnAnswered acts on the spawner's answer to the request to fork w.

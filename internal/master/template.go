@@ -25,19 +25,9 @@ const forkGrace = 10 * time.Second
 // templateGrace is how long a template has to end once it was told to.
 const templateGrace = 2 * time.Second
 
-// of returns the template that w has become, or nil.
-func (r *reforker) of(w *worker) *template {
-	for t := range r.templates {
-		if t.w == w {
-			return t
-		}
-	}
-	return nil
-}
-
 // withPid returns the template that is the process pid, or nil.
 func (r *reforker) withPid(pid int) *template {
-	for t := range r.templates {
+	for _, t := range r.templates {
 		if t.w.pid == pid {
 			return t
 		}
@@ -45,38 +35,17 @@ func (r *reforker) withPid(pid int) *template {
 	return nil
 }
 
-// withAge returns the template that was the worker of that age, or nil.
-func (r *reforker) withAge(age int) *template {
-	for t := range r.templates {
-		if t.w.age == age {
-			return t
-		}
-	}
-	return nil
-}
-
-// serves reports whether the workers of g are forked by its template.
-func (t *template) serves() bool { return t != nil && !t.ending }
-
 // forkFromTemplate asks the template of its generation to fork w. The template, or whoever has
 // its channel, then holds all that w gets: see docs/security.md.
 func (m *Master) forkFromTemplate(w *worker, end, calls *os.File, slots []*os.File) {
-	t := w.gen.template
-	w.template = t
-	const most = wire.MaxDescriptors - 4
-	var err error
-	for len(slots) > most && err == nil {
-		err = t.w.channel.Send(wire.ToWorker{Type: wire.TypeSlots, Age: w.age}, slots[:most]...)
-		slots = slots[most:]
-	}
+	t := w.template
+	files, err := w.descriptors(end, calls, slots, func(first []*os.File) error {
+		return t.w.channel.Send(wire.ToWorker{Type: wire.TypeSlots, Age: w.age}, first...)
+	})
 	if err == nil {
-		files := []*os.File{w.board, w.dump, end}
-		if calls != nil {
-			files = append(files, calls)
-		}
 		err = t.w.channel.Send(wire.ToWorker{
 			Type: wire.TypeFork, Age: w.age, Server: m.server(w.gen.cfg), Calls: calls != nil, WarmAfter: m.warmAfter(w.gen),
-		}, append(files, slots...)...)
+		}, files...)
 	}
 	if wire.IsClosed(err) { // it has ended, which its parent is yet to tell
 		m.pool.forget(w)
@@ -106,8 +75,7 @@ func (m *Master) fromTemplate(t *template, sender int, msg wire.FromWorker) {
 		t.forked++
 	case w.pid == 0:
 		m.pool.forget(w)
-		f := lacks(msg.Reason, msg.Errno)
-		m.cannotSpawn(w.gen, f)
+		m.cannotSpawn(w.gen, lacks(msg.Reason, msg.Errno))
 	}
 }
 
@@ -123,9 +91,9 @@ func (m *Master) loseTemplate(t *template, why string) {
 	m.balanceLater()
 }
 
-// endTemplate ends t. It forks nothing from then on.
+// endTemplate ends t, if there is one. It forks nothing from then on.
 func (m *Master) endTemplate(t *template) {
-	if !t.serves() {
+	if t == nil || t.ending {
 		return
 	}
 	t.ending = true
@@ -135,7 +103,7 @@ func (m *Master) endTemplate(t *template) {
 	t.w.channel.Close()
 	t.w.proc.Signal(syscall.SIGQUIT)
 	m.after(templateGrace, func() {
-		if m.refork.of(t.w) != nil {
+		if m.refork.templates[t.w.age] == t {
 			t.w.proc.Signal(syscall.SIGKILL)
 		}
 	})
@@ -159,7 +127,7 @@ func (m *Master) templateExited(t *template, d death) {
 		m.endTemplate(t)
 		m.balanceLater()
 	}
-	delete(m.refork.templates, t)
+	delete(m.refork.templates, t.w.age)
 	t.w.close()
 	m.metrics.ended(t.w.pid)
 	m.dismissUnused()

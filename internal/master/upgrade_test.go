@@ -285,23 +285,30 @@ func inherit(w *world, version string) {
 	l.Close()
 }
 
+// runAsSuccessor starts the master, whose environment is that of a successor. What it tells the
+// master before it is added to told as it comes.
+func (w *world) runAsSuccessor() (told *[]linkMessage) {
+	told = &[]linkMessage{}
+	w.start()
+	w.wait()
+	w.link.hear = func(data []byte, _ []*os.File) {
+		var msg linkMessage
+		json.Unmarshal(data, &msg)
+		*told = append(*told, msg)
+	}
+	w.pass(time.Second)
+	return told
+}
+
 // A successor takes the sockets of the master before it, tells it that it is ready, and
 // becomes the only one when that ends.
 func TestPromotion(t *testing.T) {
 	atStart(t, []string{"app:app"}, func(w *world) {
 		inherit(w, strconv.Itoa(upgradeProtocol))
-		var told []linkMessage
-		w.start()
-		w.wait()
-		w.link.hear = func(data []byte, _ []*os.File) {
-			var msg linkMessage
-			json.Unmarshal(data, &msg)
-			told = append(told, msg)
-		}
-		w.pass(time.Second)
+		told := w.runAsSuccessor()
 		w.expectState(running)
-		if len(told) != 1 || told[0].Type != wire.TypeReady {
-			t.Errorf("the predecessor was told %v", told)
+		if len(*told) != 1 || (*told)[0].Type != wire.TypeReady {
+			t.Errorf("the predecessor was told %v", *told)
 		}
 		if _, err := os.Lstat(w.path("pid.2")); err != nil {
 			t.Error("there is no pid.2")

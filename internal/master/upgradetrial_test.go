@@ -2,7 +2,6 @@ package master
 
 import (
 	"encoding/json"
-	"os"
 	"slices"
 	"strconv"
 	"syscall"
@@ -183,29 +182,21 @@ func TestHeldSuccessor(t *testing.T) {
 			inherit(w, strconv.Itoa(upgradeProtocol))
 			w.env[envTrial] = "1"
 			w.tried = canary.Report{Old: canary.Side{Requests: 7}}
-			var told []linkMessage
-			w.start()
-			w.wait()
-			w.link.hear = func(data []byte, _ []*os.File) {
-				var msg linkMessage
-				json.Unmarshal(data, &msg)
-				told = append(told, msg)
-			}
-			w.pass(time.Second)
+			told := w.runAsSuccessor()
 			w.expectState(running)
 			if len(w.front().told(wire.TypeListen)) != 0 {
 				t.Error("it accepts before it is told to")
 			}
-			if len(told) < 2 || told[0].Type != wire.TypeReady || !told[0].Held || told[1].Type != typeFigures {
-				t.Fatalf("the predecessor was told %+v", told)
+			if len(*told) < 2 || (*told)[0].Type != wire.TypeReady || !(*told)[0].Held || (*told)[1].Type != typeFigures {
+				t.Fatalf("the predecessor was told %+v", *told)
 			}
-			if r, err := canary.DecodeReport(told[1].Figures); err != nil || r.Old.Requests != 7 {
+			if r, err := canary.DecodeReport((*told)[1].Figures); err != nil || r.Old.Requests != 7 {
 				t.Errorf("%+v, %v", r, err)
 			}
 			w.live()[0].die(signaled(syscall.SIGSEGV))
 			w.pass(time.Second)
 			deaths := 0
-			for _, msg := range told[1:] {
+			for _, msg := range (*told)[1:] {
 				r, _ := canary.DecodeReport(msg.Figures)
 				deaths += r.Old.Deaths
 			}
@@ -226,9 +217,9 @@ func TestHeldSuccessor(t *testing.T) {
 			if len(w.front().told(wire.TypeListen)) == 0 {
 				t.Error("it does not accept")
 			}
-			n := len(told)
+			n := len(*told)
 			w.pass(time.Second)
-			if len(told) > n+1 {
+			if len(*told) > n+1 {
 				t.Error("it goes on to tell its figures")
 			}
 		})

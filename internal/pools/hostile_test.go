@@ -27,16 +27,16 @@ func TestHostileCaller(t *testing.T) {
 	}
 	large := wire.PoolMessage{Kind: wire.PoolCall, App: []byte("m:A"), InFile: true, Size: wire.MaxPoolInline + 1}
 	for name, attack := range map[string]func(client, line){
-		"what is no message":  func(_ client, l line) { l.sendNow([]byte("GET / HTTP/1.1"), nil) },
-		"a result":            func(_ client, l line) { l.sendNow(message(wire.PoolResult, ""), nil) },
-		"a hello":             func(_ client, l line) { l.sendNow(message(wire.PoolHello, "1234"), nil) },
-		"a message too long":  func(_ client, l line) { l.sendNow(make([]byte, wire.MaxPoolMessage+1), nil) },
-		"two calls":           func(_ client, l line) { l.call("m:A", "1", "", 0); l.call("m:A", "2", "", 0) },
-		"a file that changes": func(_ client, l line) { l.sendNow(large.Append(nil), growing) },
-		"a file that is not":  func(_ client, l line) { l.sendNow(large.Append(nil), nil) },
-		"a file too many":     func(_ client, l line) { l.sendNow(message(wire.PoolResult, ""), growing) },
-		"no call connection":  func(c client, _ line) { c.channel.sendNow([]byte{0}, growing) },
-		"a long greeting":     func(c client, _ line) { c.channel.sendNow([]byte("hello"), nil) },
+		"what is no message":         func(_ client, l line) { l.sendNow([]byte("GET / HTTP/1.1"), nil) },
+		"a result":                   func(_ client, l line) { l.sendNow(message(wire.PoolResult, ""), nil) },
+		"a hello":                    func(_ client, l line) { l.sendNow(message(wire.PoolHello, "1234"), nil) },
+		"a message too long":         func(_ client, l line) { l.sendNow(make([]byte, wire.MaxPoolMessage+1), nil) },
+		"two calls":                  func(_ client, l line) { l.call("m:A", "1", "", 0); l.call("m:A", "2", "", 0) },
+		"a file that changes":        func(_ client, l line) { l.sendNow(large.Append(nil), growing) },
+		"a file that is not":         func(_ client, l line) { l.sendNow(large.Append(nil), nil) },
+		"a file too many":            func(_ client, l line) { l.sendNow(message(wire.PoolResult, ""), growing) },
+		"no call connection":         func(c client, _ line) { c.channel.sendNow([]byte{0}, growing) },
+		"a message that is too long": func(c client, _ line) { c.channel.sendNow([]byte("hello"), nil) },
 		"a call on the channel": func(c client, _ line) {
 			m := wire.PoolMessage{Kind: wire.PoolCall, App: []byte("m:A")}
 			c.channel.sendNow(m.Append(nil), nil)

@@ -108,7 +108,7 @@ type thread struct {
 	*socket
 }
 
-// worker makes a worker of the pool dirty, whose threads are then greeted.
+// worker makes a worker of the pool dirty, whose slots are then taken over.
 func (r *rig) worker(age, slots int, apps ...string) []thread {
 	r.t.Helper()
 	return r.workerOf("dirty", age, slots, apps...)

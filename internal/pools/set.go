@@ -151,7 +151,7 @@ func (s *Set) Activate(age, pid int) {
 	w.active, w.pid = true, pid
 	s.mu.Unlock()
 	for _, sl := range w.slots {
-		go s.greet(sl)
+		go s.takeOver(sl)
 	}
 }
 

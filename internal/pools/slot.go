@@ -54,8 +54,8 @@ func (sl *slot) leave() bool {
 	return !sl.busy
 }
 
-// greet takes a slot over from the front before this one, whose call may still run there.
-func (s *Set) greet(sl *slot) {
+// takeOver takes a slot over from the front before this one, whose call may still run there.
+func (s *Set) takeOver(sl *slot) {
 	s.mu.Lock()
 	if sl.left || sl.busy {
 		s.mu.Unlock()
