@@ -84,10 +84,12 @@ func (h *hostile) beside(t *testing.T) (done func()) {
 			}
 		})
 	}
-	return func() {
+	done = sync.OnceFunc(func() {
 		close(stop)
 		h.clients.Wait()
-	}
+	})
+	t.Cleanup(done)
+	return done
 }
 
 // attack has a worker do its worst, and sees what became of the server.

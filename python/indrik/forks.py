@@ -10,6 +10,7 @@ raises, the process ends, without the steps that end its parent.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
@@ -76,7 +77,7 @@ class ForkGuard:
             if hasattr(queue, "get_nowait"):
                 while not queue.empty():
                     queue.get_nowait()
-                queue.put(_Last(self))
+                queue.put(_Last(self, _future_of_call(module._worker)))
 
     def __enter__(self) -> ForkGuard:
         return self
@@ -113,10 +114,21 @@ class ForkGuard:
 
 
 class _Last:
-    """Stands for a call in the queue of an executor."""
+    """Stands for a call in the queue of an executor, after the one that forked, whose
+    future knows how that ended."""
 
-    def __init__(self, guard: ForkGuard) -> None:
-        self.run = guard.returned
+    def __init__(self, guard: ForkGuard, future: object) -> None:
+        self.run = functools.partial(guard.returned, future)
+
+
+def _future_of_call(worker: Any) -> object:
+    """Returns the future of the call that this thread of an executor makes. Who made that
+    call may not have asked yet to be told of its end, so nothing but the stack leads to it.
+    worker is what such threads run."""
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_back.f_code is not worker.__code__:
+        frame = frame.f_back
+    return getattr(frame.f_locals.get("self"), "future", None)
 
 
 def _error(value: Any) -> Optional[BaseException]:

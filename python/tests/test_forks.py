@@ -197,7 +197,8 @@ def app(environ, start_response):
         self.assertEqual([e for e in self.master.events if e["type"] not in ("busy", "idle")], [])
 
     def test_in_an_executor(self):
-        """The calls that wait in its queue are made once."""
+        """The calls that wait in its queue are made once, and the one that forked says how it
+        ended, also where nobody asked to be told of its end."""
         self.worker = self.master.up(
             """
 from concurrent.futures import ThreadPoolExecutor
@@ -210,7 +211,7 @@ def app(environ, start_response):
 """
         )
         self.expect("return", b"0")
-        self.expect("exit", b"0")
+        self.expect("exit", b"7")
         self.assertEqual(self.master.terminate(self.worker)["code"], 0)
         self.assertEqual(self.master.read_log().count("a call\n"), 2)
 

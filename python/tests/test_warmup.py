@@ -1,6 +1,7 @@
 """Requests that a worker makes to its own app before it is ready."""
 
 import asyncio
+import threading
 import unittest
 from types import SimpleNamespace
 from unittest import mock
@@ -92,7 +93,7 @@ class WSGI(WarmupTest):
     def test_time_is_up(self):
         worker = self.worker(None, "/hang")
         watch = warmup._Watch(worker, "it had no answer", 0.01)
-        told = asyncio.Event()
+        told = threading.Event()
         worker.give_up.side_effect = lambda text: told.set()
         with watch:
             while not told.is_set():
