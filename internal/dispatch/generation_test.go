@@ -109,6 +109,7 @@ func TestWorkerOfAnotherFront(t *testing.T) {
 	g := r.generation(1, nil)
 	old, files := wiretest.NewWorker(t, &r.tokens, 1)
 	old.Buffer(0, 2<<wire.IDBits|1, "for the other front")
+	old.Place(0, 2<<wire.IDBits|2, 5, "for the other front")
 	must(t, r.q.AddWorker(wire.ToFront{Generation: 1, Age: 7, Kind: wire.KindASGI}, files))
 	r.q.Activate(7, 1, wire.KindSync)
 	if g.settings.Kind() != wire.KindASGI {
@@ -116,6 +117,9 @@ func TestWorkerOfAnotherFront(t *testing.T) {
 	}
 	if old.Word(wiretest.SlotWord(0, wiretest.WordBuffer)) != 0 {
 		t.Error("its response buffer is not free")
+	}
+	if old.Word(wiretest.SlotWord(0, wiretest.WordArena)) != 0 {
+		t.Error("its response arena is not free")
 	}
 	w := &fakeWorker{Worker: old, r: r, g: g}
 	if e := w.event(wire.EventReset); e.id != 3 {

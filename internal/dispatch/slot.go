@@ -199,9 +199,13 @@ func (sl *slot) obeyLocked(m *wire.Reply, file *os.File) (tookFile bool, err err
 		return false, sl.q.leaves(m, sl)
 	default: // the others are about a request that must be there
 	}
-	if m.InBuffer > 0 {
+	switch {
+	case m.InBuffer > 0:
 		m.Body = sl.w.board.ResponseBuffer(sl.index, m.InBuffer)
 		defer sl.freeBuffer(m.ID)
+	case m.InArena > 0:
+		m.Body = sl.w.board.ResponseArena(sl.index, m.ArenaAt, m.InArena)
+		defer sl.w.board.FreeArena(sl.index, m.ID, m.ArenaAt+m.InArena)
 	}
 	j, err := sl.q.complete(m, sl)
 	if err != nil {

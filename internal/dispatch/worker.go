@@ -126,6 +126,9 @@ func (q *Queue) addSlotsLocked(w *worker, sockets []wire.Socket) []*slot {
 		if id := w.board.BufferHolder(i); id>>wire.IDBits != uint32(q.front) {
 			w.board.FreeBuffer(i, id) // the reply was for a front before this one
 		}
+		if id, end := w.board.ArenaHolder(i); id>>wire.IDBits != uint32(q.front) {
+			w.board.FreeArena(i, id, end)
+		}
 		w.slots = append(w.slots, newSlot(q, w, i, s))
 	}
 	// All are counted before one runs: of a worker that is dead already, each would

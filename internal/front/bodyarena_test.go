@@ -1,6 +1,7 @@
 package front
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -206,4 +207,111 @@ func TestResponseBufferOfSlowClient(t *testing.T) {
 	if string(got) != strings.Repeat(body, parts) {
 		t.Errorf("%d bytes came, or others than were sent", len(got))
 	}
+}
+
+// Bodies of responses are read from the response arena, however many are there.
+func TestResponseArena(t *testing.T) {
+	r, w := answering(t)
+	whole := func(id uint32, place []byte) []byte {
+		return append(appendHead(message(wire.ReplyResponse, 5, id), "200 OK", nil), place...)
+	}
+	first, second := strings.Repeat("first ", 4000), strings.Repeat("second ", 9000)
+	a, b := r.dial(), r.dial()
+	a.get("/")
+	qa := w.take(1)
+	b.get("/")
+	qb := w.take(1)
+	pa := w.putInArena(1, qa.id, 0, first)
+	pb := w.putInArena(1, qb.id, len(first), second)
+	w.say(1, whole(qa.id, pa))
+	a.expect(200, first)
+	if w.word(slotWord(1, wordArena)) == 0 {
+		t.Error("the arena is free, and something there has not been read")
+	}
+	w.say(1, whole(qb.id, pb))
+	b.expect(200, second)
+	w.awaitArenaFree(1)
+
+	// In parts, and behind each other in one message.
+	a.get("/")
+	qa = w.take(1)
+	msg := append(appendHead(message(wire.ReplyStart, 5, qa.id), "200 OK", nil), w.putInArena(1, qa.id, 0, first)...)
+	msg = append(append(msg, message(wire.ReplyChunk, 3, qa.id)...), w.putInArena(1, qa.id, wire.ResponseArenaSize-5, "to it")...)
+	w.say(1, append(msg, end(qa.id)...))
+	a.expect(200, first+"to it")
+	w.awaitArenaFree(1)
+
+	a.send("HEAD / HTTP/1.1\nHost: a\n\n")
+	qa = w.take(1)
+	w.say(1, whole(qa.id, w.putInArena(1, qa.id, 0, second)))
+	w.awaitArenaFree(1)
+	if _, body := a.reply("HEAD"); body != "" {
+		t.Errorf("%d bytes came with the answer to HEAD", len(body))
+	}
+
+	// What is for nobody counts as read, but not in place of what was put there since.
+	w.say(1, whole(qa.id, w.putInArena(1, qa.id, 0, second)))
+	w.awaitArenaFree(1)
+	b.get("/")
+	qb = w.take(1)
+	pb = w.putInArena(1, qb.id, 0, second)
+	again := wire.AppendInt(wire.AppendInt(wire.AppendTuple(nil, 2), 0), int64(len(second)))
+	w.say(1, append(whole(qa.id, again), whole(qb.id, pb)...))
+	b.expect(200, second)
+	w.awaitArenaFree(1)
+}
+
+// The response arena is free at once, however slow the client is.
+func TestResponseArenaOfSlowClient(t *testing.T) {
+	r, w := answering(t)
+	c := r.dial()
+	c.get("/")
+	q := w.take(0)
+	body := strings.Repeat("0123456789abcdef", wire.ResponseArenaSize/16)
+	w.say(0, start(q.id, "200 OK", nil, ""))
+	const parts = 26 // more than the kernel takes
+	for i := range parts {
+		body := strings.ReplaceAll(body, "0", string(rune('A'+i)))
+		w.say(0, append(message(wire.ReplyChunk, 3, q.id), w.putInArena(0, q.id, 0, body)...))
+		w.awaitArenaFree(0)
+	}
+	w.say(0, end(q.id))
+	resp, err := http.ReadResponse(c.br, nil)
+	must(t, err)
+	for i := range parts {
+		got := make([]byte, len(body))
+		_, err := io.ReadFull(resp.Body, got)
+		must(t, err)
+		if string(got) != strings.ReplaceAll(body, "0", string(rune('A'+i))) {
+			t.Fatalf("part %d is not what was sent", i)
+		}
+	}
+}
+
+// Requests around the sizes of the buffers follow each other on a connection, which holds no more
+// than before once it is idle.
+func TestRequestsOfAllSizes(t *testing.T) {
+	r, w := answering(t)
+	w.serve(echo)
+	c := r.dial()
+	c.get("/")
+	c.expect(200, "GET / ")
+	held := r.s.account.Held()
+	for i, size := range []int{readBuffer - 200, readBuffer, 10 << 10, 10 << 10, 5, 10 << 10, roomyBuffer - 200, roomyBuffer, roomyBuffer + 1, 10 << 10, 10 << 10, 0} {
+		body := strings.Repeat(string(rune('a'+i)), size)
+		c.send("POST /%d HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", i, size, body)
+		c.expect(200, fmt.Sprintf("POST /%d %s", i, body))
+	}
+	// Two at once.
+	body := strings.Repeat("x", 10<<10)
+	for range 2 {
+		both := ""
+		for _, path := range []string{"/first", "/second"} {
+			both += fmt.Sprintf("POST %s HTTP/1.1\nHost: a\nContent-Length: %d\n\n%s", path, len(body), body)
+		}
+		c.send("%s", both)
+		c.expect(200, "POST /first "+body)
+		c.expect(200, "POST /second "+body)
+	}
+	eventually(t, "it holds what it held", func() bool { return r.s.account.Held() <= held })
 }

@@ -84,6 +84,7 @@ func (c *conn) submitFromRead() bool {
 	} else if left > 0 {
 		return false
 	}
+	c.roomy = c.readBytes > readBuffer
 	c.beginExchange(cfg)
 	if c.ex.encode(body, c.req.ContentLength) != nil {
 		c.ex.Release()
@@ -125,7 +126,7 @@ func (c *conn) readTLS() error {
 		return err
 	}
 	if c.buf == nil {
-		c.buf = *buffers.Get().(*[]byte)
+		c.takeBuffer()
 		c.buf[0] = first[0]
 	}
 	c.w += n
@@ -136,7 +137,7 @@ func (c *conn) readTLS() error {
 // waits for its next request holds no buffer.
 func (c *conn) tryRead(fd uintptr) bool {
 	if c.buf == nil {
-		c.buf = *buffers.Get().(*[]byte)
+		c.takeBuffer()
 		c.r, c.w = 0, 0
 	}
 	alone := c.fastPath && c.r == c.w && c.isFree()
@@ -169,10 +170,22 @@ func (c *conn) tryRead(fd uintptr) bool {
 	return true
 }
 
+// takeBuffer gives the connection a buffer for its next request.
+func (c *conn) takeBuffer() {
+	pool := &buffers
+	if c.roomy {
+		pool = &roomyBuffers
+	}
+	c.buf = *pool.Get().(*[]byte)
+	c.holdBuffer()
+}
+
 func (c *conn) releaseBuffer() {
-	if len(c.buf) == readBuffer {
-		b := c.buf
+	switch b := c.buf; len(b) {
+	case readBuffer:
 		buffers.Put(&b)
+	case roomyBuffer:
+		roomyBuffers.Put(&b)
 	}
 	c.buf, c.r, c.w = nil, 0, 0
 	c.holdBuffer()

@@ -129,9 +129,10 @@ func (w *fakeWorker) receiveAll(wait time.Duration) []request {
 	return nil
 }
 
-// part is what a slot has at the end of the scoreboard: its reply journal, then its response buffer.
+// part is what a slot has at the end of the scoreboard: its reply journal, then its response
+// buffer, then its response arena.
 func (w *fakeWorker) part(slot int) []byte {
-	const size = wire.JournalSize + wire.ResponseBufferSize
+	const size = wire.JournalSize + wire.ResponseBufferSize + wire.ResponseArenaSize
 	return w.mem[len(w.mem)-(slot+1)*size:][:size]
 }
 
@@ -139,6 +140,20 @@ func (w *fakeWorker) part(slot int) []byte {
 func (w *fakeWorker) putInBuffer(slot int, id uint32, b string) {
 	copy(w.part(slot)[wire.JournalSize:], b)
 	w.setWord(slotWord(slot, wordBuffer), uint64(id))
+}
+
+// putInArena puts bytes into the response arena of a slot, and returns the item of a message that
+// stands for them.
+func (w *fakeWorker) putInArena(slot int, id uint32, at int, b string) []byte {
+	copy(w.part(slot)[wire.JournalSize+wire.ResponseBufferSize+at:], b)
+	w.setWord(slotWord(slot, wordArena), uint64(id)<<32|uint64(at+len(b)))
+	return wire.AppendInt(wire.AppendInt(wire.AppendTuple(nil, 2), int64(at)), int64(len(b)))
+}
+
+// awaitArenaFree waits until all that is in a response arena has been read.
+func (w *fakeWorker) awaitArenaFree(slot int) {
+	w.t.Helper()
+	eventually(w.t, "the response arena is free", func() bool { return w.word(slotWord(slot, wordArena)) == 0 })
 }
 
 // awaitBufferFree waits until a response buffer has been read.
@@ -205,6 +220,7 @@ const (
 	wordDeadline  = 3
 	wordJournaled = 4
 	wordBuffer    = 5
+	wordArena     = 7
 )
 
 // slotWord is where on the scoreboard a word of a slot is.

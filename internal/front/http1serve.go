@@ -82,6 +82,8 @@ func (c *conn) serveOne() bool {
 	c.beginExchange(cfg)
 	ex := &c.ex
 	c.r += n
+	size := int64(n) + max(c.req.ContentLength, 0)
+	c.roomy = size > readBuffer && size < roomyBuffer
 	keep := c.req.KeepAlive && !c.req.ForceClose
 	if websocket.IsUpgrade(&c.req) && c.serveWebSocket(ex) {
 		return false

@@ -12,9 +12,9 @@ import (
 // This file writes responses as HTTP/1: a conn implements sink, and is the owner of its
 // outbox.
 
-// apartSize is the size from which a part of a body is sent by a write of its own: copying
-// it behind the head would take longer than another system call.
-const apartSize = 32 << 10
+// apartSize is the size from which a part of a body is sent from where it is: to copy it behind
+// the head would take longer than to tell the kernel of two pieces.
+const apartSize = 4 << 10
 
 // start keeps the head, so that it is sent in one piece with what follows.
 func (c *conn) start(h *http1.Head) (http1.Framing, error) {
@@ -36,11 +36,10 @@ func (c *conn) start(h *http1.Head) (http1.Framing, error) {
 
 func (c *conn) body(p []byte, last bool) {
 	if len(p) >= apartSize && !c.chunked && !c.gateway.hasRecords() {
+		c.out.WriteBoth(c.scratch, p)
 		if c.scratch != nil {
-			c.out.Write(c.scratch)
 			c.dropScratch()
 		}
-		c.out.Write(p)
 		return
 	}
 	b := c.takeScratch()

@@ -21,7 +21,15 @@ var (
 )
 
 // Try implements [outbox.Transport].
-func (st *stream) Try(p []byte) ([]byte, error) {
+func (st *stream) Try(head, p []byte) ([]byte, []byte, error) {
+	head, err := st.try(head)
+	if err == nil && len(head) == 0 {
+		p, err = st.try(p)
+	}
+	return head, p, err
+}
+
+func (st *stream) try(p []byte) ([]byte, error) {
 	for len(p) > 0 {
 		n, err := st.send(p)
 		if err != nil {

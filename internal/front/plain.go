@@ -18,32 +18,41 @@ type plainTransport struct {
 	c *conn
 
 	// Of Try.
-	p     []byte
-	err   error
-	tryFn func(fd uintptr) bool
+	head, p []byte
+	both    wire.Vector
+	err     error
+	tryFn   func(fd uintptr) bool
 }
 
 func (t *plainTransport) tryWrite(fd uintptr) bool {
-	for len(t.p) > 0 {
-		n, err := wire.WriteNow(fd, t.p)
-		if err != nil {
-			t.err = err
+	for len(t.head)+len(t.p) > 0 {
+		var n int
+		if len(t.head) > 0 && len(t.p) > 0 {
+			n, t.err = t.both.WriteNow(fd, t.head, t.p)
+		} else if len(t.head) > 0 {
+			n, t.err = wire.WriteNow(fd, t.head)
+		} else {
+			n, t.err = wire.WriteNow(fd, t.p)
+		}
+		if t.err != nil {
 			return true
 		}
-		t.p = t.p[n:]
+		ofHead := min(n, len(t.head))
+		t.head, t.p = t.head[ofHead:], t.p[n-ofHead:]
 	}
 	return true
 }
 
 // Try implements [outbox.Transport].
-func (t *plainTransport) Try(p []byte) ([]byte, error) {
-	t.p, t.err = p, nil
+func (t *plainTransport) Try(head, p []byte) ([]byte, []byte, error) {
+	t.head, t.p, t.err = head, p, nil
 	err := t.c.raw.Write(t.tryFn)
-	p, t.p = t.p, nil
+	head, p = t.head, t.p
+	t.head, t.p = nil, nil
 	if err == nil && !errors.Is(t.err, unix.EAGAIN) {
 		err = t.err
 	}
-	return p, err
+	return head, p, err
 }
 
 // Pending implements [outbox.Transport].

@@ -115,6 +115,10 @@ func (t *tlsSocket) takePending() []byte {
 // tlsPiece is how much a TLS record has at most.
 const tlsPiece = 16 << 10
 
+// tlsOneRecord is how much is sure to be one record: those that are sent first on a connection
+// are small, so that the client need not wait for all of a large one.
+const tlsOneRecord = 1 << 10
+
 // tlsTry is how much is encrypted before a check whether the client has to be waited
 // for.
 const tlsTry = 128 << 10
@@ -126,25 +130,31 @@ type tlsTransport struct {
 }
 
 // Try implements [outbox.Transport].
-func (t *tlsTransport) Try(p []byte) ([]byte, error) {
-	for len(p) > 0 && !t.Pending() {
-		n, err := t.encrypt(p[:min(len(p), tlsTry)])
-		if err != nil {
-			return nil, err
+func (t *tlsTransport) Try(head, p []byte) ([]byte, []byte, error) {
+	for len(head)+len(p) > 0 && !t.Pending() {
+		n := min(len(p), tlsTry)
+		if err := t.encrypt(head, p[:n]); err != nil {
+			return nil, nil, err
 		}
-		p = p[n:]
+		head, p = nil, p[n:]
 	}
-	return p, nil
+	return head, p, nil
 }
 
-// encrypt encrypts all of p, and writes what the kernel takes.
-func (t *tlsTransport) encrypt(p []byte) (n int, err error) {
-	if len(p) <= tlsPiece {
-		return t.tls.Write(p)
+// encrypt encrypts all of head and p, and writes what the kernel takes.
+func (t *tlsTransport) encrypt(head, p []byte) (err error) {
+	if len(head) == 0 && len(p) <= tlsOneRecord {
+		_, err = t.tls.Write(p)
+		return err
 	}
 	t.sock.gather()
-	n, err = t.tls.Write(p)
-	return n, errors.Join(err, t.sock.writeGathered())
+	if len(head) > 0 {
+		_, err = t.tls.Write(head)
+	}
+	if err == nil {
+		_, err = t.tls.Write(p)
+	}
+	return errors.Join(err, t.sock.writeGathered())
 }
 
 // Pending implements [outbox.Transport].
@@ -166,8 +176,8 @@ func (t *tlsTransport) Send(p []byte) error {
 		if len(p) == 0 {
 			return nil
 		}
-		n, err := t.encrypt(p[:min(len(p), gatherSize)])
-		if err != nil {
+		n := min(len(p), gatherSize)
+		if err := t.encrypt(nil, p[:n]); err != nil {
 			return err
 		}
 		p = p[n:]

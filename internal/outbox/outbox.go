@@ -124,8 +124,11 @@ func (o *Outbox) HasFailed() bool {
 }
 
 // Write sends p, or keeps what cannot be sent now. p stays the caller's.
-func (o *Outbox) Write(p []byte) {
-	if len(p) == 0 {
+func (o *Outbox) Write(p []byte) { o.WriteBoth(nil, p) }
+
+// WriteBoth is Write for what comes in two pieces, so that they need not be joined.
+func (o *Outbox) WriteBoth(head, p []byte) {
+	if len(head)+len(p) == 0 {
 		return
 	}
 	o.mu.Lock()
@@ -134,19 +137,25 @@ func (o *Outbox) Write(p []byte) {
 		return
 	}
 	if !o.writing {
-		rest, err := o.transport.Try(p)
-		if err != nil {
+		var err error
+		if head, p, err = o.transport.Try(head, p); err != nil {
 			o.failLocked(err)
 			return
 		}
-		if len(rest) == 0 {
+		if len(head)+len(p) == 0 {
 			if o.transport.Pending() {
 				o.startWritingLocked()
 			}
 			return
 		}
-		p = rest
 	}
+	o.keepAllLocked(head)
+	o.keepAllLocked(p)
+}
+
+// keepAllLocked keeps a copy of p for the goroutine that writes what is kept.
+// +checklocks:o.mu
+func (o *Outbox) keepAllLocked(p []byte) {
 	for len(p) > 0 {
 		n := min(len(p), pieceSize)
 		o.keepLocked(p[:n])

@@ -37,20 +37,25 @@ func newClient(t *testing.T, window int) *client {
 	return c
 }
 
-func (c *client) Try(p []byte) ([]byte, error) {
+func (c *client) Try(head, p []byte) ([]byte, []byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.aborted {
-		return nil, io.ErrClosedPipe
+		return nil, nil, io.ErrClosedPipe
 	}
+	head, rest := c.take(head), c.take(p)
+	return head, rest, nil
+}
+
+func (c *client) take(p []byte) []byte {
 	n := min(len(p), c.window)
 	c.got = append(c.got, p[:n]...)
 	c.window -= n
 	if c.tls {
 		c.pending = append(c.pending, p[n:]...)
-		return nil, nil
+		return nil
 	}
-	return p[n:], nil
+	return p[n:]
 }
 
 func (c *client) Pending() bool {

@@ -4,9 +4,9 @@ import "os"
 
 // A Transport carries the bytes of responses to a client.
 type Transport interface {
-	// Try sends as much of p as it can without waiting for the client, and
-	// returns the rest.
-	Try(p []byte) (rest []byte, err error)
+	// Try sends as much of head, and then of p, as it can without waiting for the client,
+	// and returns the rest of both. It sends them together where that saves something.
+	Try(head, p []byte) (restOfHead, rest []byte, err error)
 	// Pending reports whether something that Try took still waits for the client.
 	Pending() bool
 	// Send sends all of p and all that is pending, however long it takes.

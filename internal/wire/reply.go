@@ -89,6 +89,8 @@ type Reply struct {
 	Headers  []http1.Field // Latin-1 text
 	Body     []byte        // a whole body, or a part of one or of a WebSocket message; the reason of a close
 	InBuffer int           // bytes of a body that are in the response buffer of the slot instead
+	InArena  int           // bytes of a body that are in the response arena of the slot instead
+	ArenaAt  int           // where they begin there
 	Offset   int64         // of the body in a file
 	Count    int64         // bytes of the file from there, −1 for all; bytes that are wanted; milliseconds of an extension
 
@@ -370,7 +372,11 @@ func (d *decoder) take(n int) []byte {
 
 // body reads a body, or how much of it is elsewhere.
 func (d *decoder) body(m *Reply) (err error) {
-	if len(d.b) == 0 || d.b[0] != marshalInt {
+	switch {
+	case len(d.b) > 0 && d.b[0] == marshalInt:
+	case len(d.b) > 0 && d.b[0] == marshalTuple:
+		return d.place(m)
+	default:
 		m.Body, err = d.bytes()
 		return err
 	}
@@ -380,6 +386,30 @@ func (d *decoder) body(m *Reply) (err error) {
 	}
 	m.InBuffer = int(n)
 	return err
+}
+
+// place reads where in the response arena a body is.
+func (d *decoder) place(m *Reply) error {
+	items, err := d.header(marshalTuple)
+	if err != nil {
+		return err
+	}
+	if items != 2 {
+		return fmt.Errorf("a place in the response arena has 2 items, not %d", items)
+	}
+	at, err := d.int()
+	if err != nil {
+		return err
+	}
+	n, err := d.int()
+	if err != nil {
+		return err
+	}
+	if at < 0 || n < 1 || at > ResponseArenaSize || n > ResponseArenaSize-at {
+		return fmt.Errorf("%d bytes at %d of the response arena", n, at)
+	}
+	m.ArenaAt, m.InArena = int(at), int(n)
+	return nil
 }
 
 func (d *decoder) bytes() ([]byte, error) {

@@ -39,11 +39,16 @@ func TestDecodeWorkerMessage(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 
+	place := func(at, n int64) string { return pyTuple(pyInt(2), pyInt(5), pyTuple(pyInt(at), pyInt(n))) }
+	if _, err := DecodeReply([]byte(place(ResponseArenaSize-5, 5)), &m); err != nil || m.ArenaAt != ResponseArenaSize-5 || m.InArena != 5 || m.Body != nil || m.InBuffer != 0 {
+		t.Errorf("%+v, %v", m, err)
+	}
+
 	// Nothing of it must be left in the next one.
 	if _, err := DecodeReply([]byte(pyTuple(pyInt(3), pyInt(6))), &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.Kind != ReplyEnd || m.ID != 6 || m.Status != nil || len(m.Headers) != 0 || m.Body != nil || m.InBuffer != 0 {
+	if m.Kind != ReplyEnd || m.ID != 6 || m.Status != nil || len(m.Headers) != 0 || m.Body != nil || m.InBuffer != 0 || m.InArena != 0 || m.ArenaAt != 0 {
 		t.Errorf("%+v", m)
 	}
 }
@@ -109,6 +114,7 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 	ok, one := pyStr("200 OK"), pyInt(1)
 	file := func(offset, count string) string { return pyTuple(pyInt(4), one, ok, pyList(), offset, count) }
 	header := func(h string) string { return pyTuple(pyInt(7), one, pyList(h)) }
+	chunk := func(body string) string { return pyTuple(pyInt(2), one, body) }
 	tests := []struct{ name, input, want string }{
 		{"empty", "", "ends too early"},
 		{"no tuple", pyInt(3), "type 'i', not '('"},
@@ -154,6 +160,16 @@ func TestDecodeWorkerMessageRefuses(t *testing.T) {
 		{"body of 0 bytes elsewhere", pyTuple(pyInt(2), one, pyInt(0)), "0 bytes in the response buffer"},
 		{"body of -1 bytes elsewhere", pyTuple(pyInt(2), one, pyInt(-1)), "-1 bytes in the response buffer"},
 		{"too large for the buffer", pyTuple(pyInt(1), one, ok, pyList(), pyInt(ResponseBufferSize+1)), "bytes in the response buffer"},
+		{"place of three", chunk(pyTuple(one, one, one)), "2 items, not 3"},
+		{"place of one", chunk(pyTuple(one)), "2 items, not 1"},
+		{"place at -1", chunk(pyTuple(pyInt(-1), one)), "1 bytes at -1 of the response arena"},
+		{"place of 0 bytes", chunk(pyTuple(one, pyInt(0))), "0 bytes at 1 of the response arena"},
+		{"place of -1 bytes", chunk(pyTuple(one, pyInt(-1))), "-1 bytes at 1 of the response arena"},
+		{"place over the end", chunk(pyTuple(pyInt(ResponseArenaSize-4), pyInt(5))), "5 bytes at 524284 of the response arena"},
+		{"place behind the end", chunk(pyTuple(pyInt(ResponseArenaSize+1), one)), "1 bytes at 524289 of the response arena"},
+		{"place that overflows", chunk(pyTuple(pyInt(1<<62), pyInt(1<<62))), "of the response arena"},
+		{"place with a str", chunk(pyTuple(one, ok)), "not an int"},
+		{"place list", chunk(pyList(one, one)), "not 's'"},
 		{"body str", pyTuple(pyInt(2), one, ok), "type 'u', not 's'"},
 		{"body None", pyTuple(pyInt(2), one, "N"), "type 'N', not 's'"},
 		{"body longer than the message", pyTuple(pyInt(2), one, string(AppendBytesHeader(nil, 1<<31))), "ends too early"},

@@ -32,6 +32,7 @@ const (
 	scoreboardJournaled      = 4
 	scoreboardBuffer         = 5
 	scoreboardThread         = 6
+	scoreboardArena          = 7
 	scoreboardStride         = 8
 )
 
@@ -43,9 +44,13 @@ const JournalSize = 64 << 10
 // part of a response for the front to read there.
 const ResponseBufferSize = 1 << 20
 
+// ResponseArenaSize is the size of the response arena of a slot, in bytes. It holds bodies of
+// several responses for the front to read there.
+const ResponseArenaSize = 512 << 10
+
 // scoreboardPart is the size of the part of a slot at the end of a scoreboard, in bytes: its reply
-// journal, then its response buffer.
-const scoreboardPart = JournalSize + ResponseBufferSize
+// journal, then its response buffer, then its response arena.
+const scoreboardPart = JournalSize + ResponseBufferSize + ResponseArenaSize
 
 // MaxRevoked is the length of the revocation ring of a [Scoreboard]: a new revocation replaces
 // the oldest.
@@ -83,8 +88,8 @@ func (w words) unmap() {
 
 // A Scoreboard is the memory that one worker shares with the front and the master. It says what
 // each slot is doing and, in the revocation ring, which requests the worker must not run. At
-// its end are the reply journals and response buffers of the slots, those of the first slot
-// last.
+// its end are the reply journals, response buffers and response arenas of the slots, those of the
+// first slot last.
 //
 // The worker may write anything anywhere in it at any time, and may free its memory, which then
 // reads as zeros. So whatever is read from a scoreboard is a statement of the worker about
@@ -204,6 +209,28 @@ func (b *Scoreboard) FreeBuffer(i int, id uint32) {
 // if there is none.
 func (b *Scoreboard) BufferHolder(i int) uint32 {
 	return uint32(b.slot(i, scoreboardBuffer).Load())
+}
+
+// ResponseArena returns n bytes in the response arena of slot i. They must be within
+// ResponseArenaSize.
+func (b *Scoreboard) ResponseArena(i, at, n int) []byte {
+	return b.part(i)[JournalSize+ResponseBufferSize:][at : at+n : at+n]
+}
+
+// FreeArena tells slot i that the front has read what request id had in the slot's response arena up
+// to end. If nothing was put there since, all of the arena is free.
+func (b *Scoreboard) FreeArena(i int, id uint32, end int) {
+	word, last := b.slot(i, scoreboardArena), uint64(id)<<32|uint64(end)
+	if word.Load() == last { // usually the slot has put more there: a look costs less than a swap
+		word.CompareAndSwap(last, 0)
+	}
+}
+
+// ArenaHolder returns the id of the request that has put something into the response arena of slot
+// i last, and where that ends; 0 if all of it has been read.
+func (b *Scoreboard) ArenaHolder(i int) (id uint32, end int) {
+	v := b.slot(i, scoreboardArena).Load()
+	return uint32(v >> 32), int(uint32(v))
 }
 
 // Thread returns what slot i says its thread is called in stacks, 0 if it has not said.

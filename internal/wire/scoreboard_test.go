@@ -91,8 +91,8 @@ func TestBoard(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Close() // the mappings stay
-		// The reply journals and response buffers are apart from each other and from the words.
-		end := (scoreboardFirst+scoreboardStride*slots)*8 + slots*(JournalSize+ResponseBufferSize)
+		// The reply journals, response buffers and response arenas are apart from each other and from the words.
+		end := (scoreboardFirst+scoreboardStride*slots)*8 + slots*(JournalSize+ResponseBufferSize+ResponseArenaSize)
 		if len(b.w.mem) < end {
 			t.Errorf("%d slots: %d bytes, want %d at least", slots, len(b.w.mem), end)
 		}
@@ -139,11 +139,13 @@ func TestShelfAndTray(t *testing.T) {
 	b := newBoard(t, 3)
 	for i := range 3 {
 		text := fmt.Sprintf("the journal of slot %d", i)
-		at := len(b.w.mem) - (i+1)*(JournalSize+ResponseBufferSize)
+		at := len(b.w.mem) - (i+1)*scoreboardPart
 		copy(b.w.mem[at:], text)
 		b.slot(i, scoreboardJournaled).Store(uint64(len(text)))
 		copy(b.w.mem[at+JournalSize:], fmt.Sprintf("the buffer of slot %d", i))
 		b.slot(i, scoreboardBuffer).Store(5)
+		copy(b.w.mem[at+JournalSize+ResponseBufferSize+10:], fmt.Sprintf("the arena of slot %d", i))
+		b.slot(i, scoreboardArena).Store(5<<32 | 30)
 	}
 	for i := range 3 {
 		if got, want := string(b.AppendJournal([]byte(">"), i)), fmt.Sprintf(">the journal of slot %d", i); got != want {
@@ -160,6 +162,30 @@ func TestShelfAndTray(t *testing.T) {
 		if of := b.BufferHolder(i); of != 0 {
 			t.Errorf("the buffer of slot %d is of %d", i, of)
 		}
+	}
+	for i := range 3 {
+		want := fmt.Sprintf("the arena of slot %d", i)
+		if got := string(b.ResponseArena(i, 10, len(want))); got != want {
+			t.Errorf("slot %d: %q, want %q", i, got, want)
+		}
+		for _, other := range []struct {
+			id  uint32
+			end int
+		}{{6, 30}, {5, 29}, {4, 10}} {
+			if b.FreeArena(i, other.id, other.end); b.slot(i, scoreboardArena).Load() == 0 {
+				t.Errorf("slot %d: more was put into the arena since, and it is free", i)
+			}
+		}
+		if id, end := b.ArenaHolder(i); id != 5 || end != 30 {
+			t.Errorf("the arena of slot %d is of %d up to %d", i, id, end)
+		}
+		b.FreeArena(i, 5, 30)
+		if id, end := b.ArenaHolder(i); id != 0 || end != 0 {
+			t.Errorf("the arena of slot %d is of %d up to %d", i, id, end)
+		}
+	}
+	if n := len(b.ResponseArena(2, 0, ResponseArenaSize)); n != ResponseArenaSize {
+		t.Errorf("a response arena of %d bytes", n)
 	}
 	if n := len(b.ResponseBuffer(2, ResponseBufferSize)); n != ResponseBufferSize {
 		t.Errorf("a response buffer of %d bytes", n)

@@ -71,6 +71,7 @@ func TestHoleInBoard(t *testing.T) {
 	}
 	b.SetDeadline(0, 5, time.Now())
 	clear(b.ResponseBuffer(0, ResponseBufferSize))
+	clear(b.ResponseArena(0, 0, ResponseArenaSize))
 }
 
 func TestConstantFile(t *testing.T) {

@@ -32,9 +32,26 @@ func ReadNow(fd uintptr, p []byte) (int, error) { return callNow(unix.SYS_READ, 
 // WriteNow is write(2) for descriptors that do not block; see [ReadNow].
 func WriteNow(fd uintptr, p []byte) (int, error) { return callNow(unix.SYS_WRITE, fd, p) }
 
+// A Vector holds the arguments of writev(2), which would have to be allocated each time.
+type Vector struct{ pieces [2]unix.Iovec }
+
+// WriteNow is writev(2) of two pieces, as [WriteNow] is write(2) of one.
+func (v *Vector) WriteNow(fd uintptr, a, b []byte) (int, error) {
+	v.pieces[0].Base, v.pieces[1].Base = unsafe.SliceData(a), unsafe.SliceData(b)
+	v.pieces[0].SetLen(len(a))
+	v.pieces[1].SetLen(len(b))
+	n, err := retryNow(unix.SYS_WRITEV, fd, unsafe.Pointer(&v.pieces), len(v.pieces))
+	v.pieces[0].Base, v.pieces[1].Base = nil, nil
+	return n, err
+}
+
 func callNow(call, fd uintptr, p []byte) (int, error) {
+	return retryNow(call, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p))
+}
+
+func retryNow(call, fd uintptr, p unsafe.Pointer, size int) (int, error) {
 	for {
-		n, _, errno := unix.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, errno := unix.RawSyscall(call, fd, uintptr(p), uintptr(size))
 		switch errno {
 		case 0:
 			return int(n), nil

@@ -50,6 +50,22 @@ func WriteNow(fd uintptr, p []byte) (n int, err error) {
 	}
 }
 
+// A Vector has what the same type has on Linux.
+type Vector struct{}
+
+// WriteNow is [WriteNow] of two pieces.
+func (v *Vector) WriteNow(fd uintptr, a, b []byte) (int, error) {
+	n, err := WriteNow(fd, a)
+	if err != nil || n < len(a) {
+		return n, err
+	}
+	m, err := WriteNow(fd, b)
+	if err != nil && n > 0 {
+		err = nil // the next call meets it again
+	}
+	return n + m, err
+}
+
 func (r *Receiver) receive(fd uintptr, buf []byte, flags int) {
 	for {
 		r.N, r.oobn, r.Flags, _, r.Err = unix.Recvmsg(int(fd), buf, r.oob, flags)

@@ -106,6 +106,7 @@ class ASGIServer(SendQueue):
             self.conversations[name] = type(kind.__name__, (kind,), {"server": self, "log": worker.log})
         self.buffer = wire.receive_buffer()
         self.response_buffer = wire.ResponseBuffer(self.scoreboard, 0)
+        self.arena = wire.ResponseArena(self.scoreboard, 0)
         self.buffer_waiters: Deque[Conversation] = deque()
         worker.forks.add(self._disarm)
 
@@ -181,6 +182,7 @@ class ASGIServer(SendQueue):
         vars(self).update(dict.fromkeys(("put", "put_file", "finish_if_idle"), back))
         vars(self).update(dict.fromkeys(("begin", "flush", "uncork", "await_drain", "_pong", "_orphaned"), turn))
         vars(self.response_buffer).update(put=back, clear=back)
+        self.arena.disarm()
         for kind in self.conversations.values():
             kind.failed = kind.unfinished = kind.cancelled = back
             kind.wait_writer = kind.await_buffer = kind.await_window = back  # a task that waits here is about to send

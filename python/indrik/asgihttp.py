@@ -29,7 +29,7 @@ from .protocol import (
     RESPONSE_BUFFER_SIZE,
     RESPONSE_WINDOW,
 )
-from .wire import FORMAT, MAX_COPIED, ClientGone
+from .wire import FORMAT, MAX_COPIED, MAX_READ, MIN_PLACED, ClientGone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,11 +117,14 @@ class HTTPConversation(Conversation):
             body = message.get("body", b"")
             if type(body) is not bytes:
                 body = values.body(body)
-            if len(body) <= MAX_COPIED:
+            size = len(body)
+            if size <= MAX_COPIED:
+                if size >= MIN_PLACED:
+                    body = self.server.arena.place(self.id, body)
                 data = dumps((REPLY_RESPONSE, self.id, self.status, self.headers, body), FORMAT)
                 if len(data) <= MAX_MESSAGE:
                     self.phase = DONE
-                    self.sent = len(body)
+                    self.sent = size
                     # This is finish() and put(), in the usual case.
                     server = self.server
                     if server.corked and not self.readers and server.size + len(data) <= MAX_MESSAGE:
@@ -267,18 +270,26 @@ class HTTPConversation(Conversation):
     async def _send_path(self, path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            info = os.fstat(fd)
+            if not stat.S_ISREG(info.st_mode):
                 raise ValueError("%r is not a regular file" % (path,))
-            self._send_all(fd, 0, -1)
+            self._send_all(fd, 0, -1, info.st_size)
         finally:
             os.close(fd)
 
-    def _send_all(self, fd: int, offset: int, count: int) -> None:
-        """Sends a response whose body is a part of a file."""
+    def _send_all(self, fd: int, offset: int, count: int, rest: int) -> None:
+        """Sends a response whose body is a part of a file, which has rest bytes from offset on."""
         if self.trailing:
             self._start_alone()
             self._send_part(fd, offset, count)
             self._end()
+            return
+        size = rest if count < 0 else min(count, rest)
+        place = self.server.arena.read(self.id, fd, offset, size) if 0 < size <= MAX_READ else None
+        if place is not None:
+            data = values.head(dumps((REPLY_RESPONSE, self.id, self.status, self.headers, place), FORMAT))
+            self.sent = size
+            self.finish(data)
             return
         data = values.head(dumps((REPLY_FILE, self.id, self.status, self.headers, offset, count), FORMAT))
         self.phase = DONE
@@ -310,7 +321,7 @@ class HTTPConversation(Conversation):
         more = message.get("more_body", False)
         if self.phase == HEAD:
             if not more:
-                self._send_all(fd, offset, count)
+                self._send_all(fd, offset, count, max(0, info.st_size - offset))
                 return
             await self.await_window()
             self._start_alone()

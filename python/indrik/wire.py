@@ -27,6 +27,9 @@ from .protocol import (
     MAX_DESCRIPTORS,
     MAX_MESSAGE,
     MAX_REVOKED,
+    RESPONSE_ARENA_SIZE,
+    RESPONSE_BUFFER_SIZE,
+    SCOREBOARD_ARENA,
     SCOREBOARD_BUFFER,
     SCOREBOARD_FIRST,
     SCOREBOARD_JOURNALED,
@@ -50,6 +53,9 @@ try:
 except ImportError:  # not Linux
     MSG_CMSG_CLOEXEC = 0  # type: ignore[misc, assignment]
 
+# A flag of preadv(2): what is not in the page cache is not read.
+RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "preadv") else 0
+
 # The flags of a receive, and the room for the descriptors of a request: that of its environ
 # or scope, and that of its body, at most.
 RECEIVE_FLAGS = MSG_CMSG_CLOEXEC
@@ -61,6 +67,12 @@ FORMAT = 2
 # The size of a text that can grow without bound, in bytes of a message, so that the rest
 # of the message fits too.
 MAX_TEXT = 48 << 10
+
+# Smaller bodies, in bytes, go in their message: that costs less than to put them elsewhere.
+MIN_PLACED = 4 << 10
+
+# Larger files, in bytes, are sent from where they are: by a descriptor that the front gets.
+MAX_READ = 16 << 10
 
 # Larger parts of a body, in bytes, go by the response buffer if that is free: it takes two
 # copies less.
@@ -242,7 +254,7 @@ class ResponseBuffer:
     def __init__(self, scoreboard: Scoreboard, index: int) -> None:
         self.scoreboard = scoreboard
         self.word = slot_word(index, SCOREBOARD_BUFFER)
-        self.memory = _slot_memory(scoreboard, index)[JOURNAL_SIZE:]
+        self.memory = _slot_memory(scoreboard, index)[JOURNAL_SIZE : JOURNAL_SIZE + RESPONSE_BUFFER_SIZE]
 
     def is_free(self) -> bool:
         """Reports whether the front has read the last part."""
@@ -261,9 +273,52 @@ class ResponseBuffer:
         self.scoreboard[self.word] = 0
 
 
+class ResponseArena:
+    """Memory where one slot puts bodies of responses for the front to read, one behind the
+    other. All of it is free again when the front has read the last one."""
+
+    def __init__(self, scoreboard: Scoreboard, index: int) -> None:
+        self.scoreboard = scoreboard
+        self.word = slot_word(index, SCOREBOARD_ARENA)
+        self.memory = _slot_memory(scoreboard, index)[JOURNAL_SIZE + RESPONSE_BUFFER_SIZE :]
+        self.end = 0  # of what was put there last
+
+    def place(self, request_id: int, body: Data) -> Union[Data, Tuple[int, int]]:
+        """Puts a body there, and returns its place for a message of that request, which must be
+        the next one that the slot makes; if there is no room, the body itself."""
+        at = self.end if self.scoreboard[self.word] else 0
+        end = at + len(body)
+        if end > RESPONSE_ARENA_SIZE:
+            return body
+        self.memory[at:end] = body
+        self.end = end
+        self.scoreboard[self.word] = request_id << 32 | end
+        return at, len(body)
+
+    def read(self, request_id: int, fd: int, offset: int, size: int) -> Optional[Tuple[int, int]]:
+        """Is place() for a part of a file. None: there is no room, or the disk would have to be
+        waited for."""
+        at = self.end if self.scoreboard[self.word] else 0
+        end = at + size
+        if end > RESPONSE_ARENA_SIZE or not RWF_NOWAIT:
+            return None
+        try:
+            if os.preadv(fd, [self.memory[at:end]], offset, RWF_NOWAIT) != size:
+                return None
+        except OSError:
+            return None
+        self.end = end
+        self.scoreboard[self.word] = request_id << 32 | end
+        return at, size
+
+    def disarm(self) -> None:
+        """Takes the arena from a fork of this process."""
+        vars(self).update(place=lambda request_id, body: body, read=lambda *args: None)
+
+
 def _slot_memory(scoreboard: Scoreboard, index: int) -> memoryview[int]:
-    """Returns the reply journal and the response buffer of a slot, which are at the end of
-    a scoreboard."""
+    """Returns the reply journal, the response buffer and the response arena of a slot, which
+    are at the end of a scoreboard."""
     whole: memoryview[int] = memoryview(scoreboard.obj)
     end = len(whole) - index * SCOREBOARD_PART
     return whole[end - SCOREBOARD_PART : end]

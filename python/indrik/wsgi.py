@@ -28,7 +28,7 @@ from .protocol import (
     SCOREBOARD_REVOCATIONS,
     SCOREBOARD_THREAD,
 )
-from .wire import FORMAT, MAX_COPIED, ClientGone, FrontGone, Late
+from .wire import FORMAT, MAX_COPIED, MIN_PLACED, ClientGone, FrontGone, Late
 from .wsgiresponse import FileWrapper, WSGIResponse
 from .wsgiwebsocket import Handshake
 
@@ -129,9 +129,11 @@ def _sender(sock: socket) -> Callable[[Data], None]:
 def _response_class(worker: Worker, index: int, journal: wire.ReplyJournal) -> Any:
     """Returns the class of the responses of one slot. Attributes that all of them share are its
     own, so that they are not set for each."""
+    arena = wire.ResponseArena(worker.scoreboard, index)
     shared = {
         "sock": worker.slots[index],
         "response_buffer": wire.ResponseBuffer(worker.scoreboard, index),
+        "arena": arena,
         "scoreboard": worker.scoreboard,
         "gone": wire.slot_word(index, SCOREBOARD_GONE),
         "journal": journal,
@@ -142,6 +144,7 @@ def _response_class(worker: Worker, index: int, journal: wire.ReplyJournal) -> A
         """Takes the slot's things from a fork of this process."""
         returned: Any = worker.forks.returned
         vars(journal).update(put=returned, flush=returned)
+        arena.disarm()
         for name in ("put", "send", "whole", "finish", "file", "cut"):
             setattr(response, name, returned)
 
@@ -267,7 +270,10 @@ def without_hooks(worker: Worker) -> Answer:
             and response.status is not None
             and not response.started
         ):
-            data = dumps((REPLY_RESPONSE, response.ref, response.status, response.headers, result[0]), FORMAT)
+            body: Any = result[0]
+            if len(body) >= MIN_PLACED:
+                body = response._placed(body)
+            data = dumps((REPLY_RESPONSE, response.ref, response.status, response.headers, body), FORMAT)
             if len(data) <= MAX_MESSAGE:
                 return data
         response.respond(result, environ["REQUEST_METHOD"])

@@ -21,13 +21,13 @@ from .protocol import (
     REPLY_START,
     RESPONSE_BUFFER_SIZE,
 )
-from .wire import FORMAT, MAX_CHUNK, MAX_COPIED, ClientGone, rights
+from .wire import FORMAT, MAX_CHUNK, MAX_COPIED, MAX_READ, MIN_PLACED, ClientGone, rights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
-    from .wire import Data, ResponseBuffer, Scoreboard
+    from .wire import Data, ResponseArena, ResponseBuffer, Scoreboard
 
     Environ = Dict[str, Any]
     Headers = List[Tuple[str, str]]
@@ -60,8 +60,8 @@ class FileWrapper:
 
 
 class WSGIResponse:
-    """The response to one request. A subclass for each slot holds the socket of the slot and
-    its response buffer. Messages name the request by `ref`: the claim that came with it, or
+    """The response to one request. A subclass for each slot holds the socket of the slot, its
+    response buffer and its response arena. Messages name the request by `ref`: the claim that came with it, or
     the id where there is none."""
 
     # Here and not in __init__: making one is on the hot path.
@@ -73,6 +73,7 @@ class WSGIResponse:
     sent = 0  # bytes of the body
     sock: Any = None
     response_buffer: ResponseBuffer
+    arena: Optional[ResponseArena] = None  # only where messages are sent in the order in which they are made
     scoreboard: Scoreboard
     id = 0
     ref: Union[bytes, int] = 0
@@ -173,7 +174,7 @@ class WSGIResponse:
                 part = view[at : at + RESPONSE_BUFFER_SIZE]
                 if len(part) <= MAX_COPIED or not self._send_by_buffer((REPLY_CHUNK, self.ref, len(part)), part):
                     part = part[:MAX_CHUNK]
-                    self.send((REPLY_CHUNK, self.ref, part))
+                    self.send((REPLY_CHUNK, self.ref, self._placed(part)))
                 at += len(part)
         except BaseException:
             if at:
@@ -193,7 +194,7 @@ class WSGIResponse:
         size = len(body)
         if size > MAX_COPIED:
             return size <= RESPONSE_BUFFER_SIZE and self._send_by_buffer((kind, self.ref, status, headers, size), body)
-        data = dumps((kind, self.ref, status, headers, body), FORMAT)
+        data = dumps((kind, self.ref, status, headers, self._placed(body)), FORMAT)
         if len(data) > MAX_MESSAGE:
             return False
         if kind == REPLY_RESPONSE:
@@ -201,6 +202,13 @@ class WSGIResponse:
         else:
             self._send(data)
         return True
+
+    def _placed(self, body: Data) -> Union[Data, Tuple[int, int]]:
+        """Puts a body into the response arena, if that pays, and returns what stands for it in
+        the next message."""
+        if len(body) < MIN_PLACED or self.arena is None:
+            return body
+        return self.arena.place(self.id, body)
 
     def _send_by_buffer(self, message: Tuple[Any, ...], body: Data) -> bool:
         """Sends a message whose body goes by the response buffer; False: it cannot."""
@@ -290,7 +298,8 @@ class WSGIResponse:
         try:
             filelike.flush()
             fd = filelike.fileno()
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            info = os.fstat(fd)
+            if not stat.S_ISREG(info.st_mode):
                 return False
             offset = filelike.tell()  # not the descriptor's own: the object has read ahead
         except (OSError, ValueError):
@@ -299,8 +308,13 @@ class WSGIResponse:
             self.put(b"")
             self.finish()
             return True
-        data = dumps((REPLY_FILE, self.ref, status, headers, offset, -1), FORMAT)
-        self._send(data, rights(fd))
+        size = info.st_size - offset
+        place = self.arena.read(self.id, fd, offset, size) if self.arena is not None and 0 < size <= MAX_READ else None
+        if place is not None:
+            self._send_whole(dumps((REPLY_RESPONSE, self.ref, status, headers, place), FORMAT))
+            self.sent = size
+        else:
+            self._send(dumps((REPLY_FILE, self.ref, status, headers, offset, -1), FORMAT), rights(fd))
         self.started = self.done = True
         return True
 

@@ -31,10 +31,19 @@ class Responses(ASGITest):
 
     def test_files(self):
         worker = self.up()
-        id = self.ask(worker, "/path")
+        self.master.write("file", "0123456789" * 10000)
+        id = self.ask(worker, "/file", query_string=os.path.join(self.dir, "file").encode())
         self.assertEqual(self.reply(worker), (REPLY_FILE, id, 200, [], 0, -1))
         self.assertEqual(len(self.fds), 1)
         os.close(self.fds[0])
+        id = self.ask(worker, "/path")
+        with open("/etc/passwd", "rb") as f:
+            message, content = self.reply(worker), f.read()
+        if self.fds:  # the file system does not tell what is in memory
+            self.assertEqual(message, (REPLY_FILE, id, 200, [], 0, -1))
+            os.close(self.fds[0])
+        else:
+            self.assertEqual(message, (REPLY_RESPONSE, id, 200, [], content))
         id = self.ask(worker, "/parts")
         for want in (REPLY_START, id, 200, [], b""), (REPLY_PART, id, 0, 5), (REPLY_PART, id, 5, 5), (REPLY_END, id):
             self.assertEqual(self.reply(worker), want)

@@ -1,7 +1,10 @@
-"""Memory that a slot shares with the front: claims, revocations, the reply journal and the response buffer."""
+"""Memory that a slot shares with the front: claims, revocations, the reply journal, the response buffer and
+the response arena."""
 
 import mmap
+import os
 import sys
+import tempfile
 import unittest
 
 from indrik import wire
@@ -9,7 +12,9 @@ from indrik.protocol import (
     CLAIM_SIZE,
     JOURNAL_SIZE,
     MAX_REVOKED,
+    RESPONSE_ARENA_SIZE,
     RESPONSE_BUFFER_SIZE,
+    SCOREBOARD_ARENA,
     SCOREBOARD_BUFFER,
     SCOREBOARD_CLAIMED,
     SCOREBOARD_JOURNALED,
@@ -186,3 +191,69 @@ class Buffer(ScoreboardTest):
         with self.assertRaises(ValueError):
             buffer.put(1, data + b"x")
         self.assertTrue(buffer.is_free())
+
+
+class Arena(ScoreboardTest):
+    def word(self):
+        return self.scoreboard[wire.slot_word(1, SCOREBOARD_ARENA)]
+
+    def setUp(self):
+        super().setUp()
+        self.arena = wire.ResponseArena(self.scoreboard, 1)
+
+    def free(self):
+        """Is what the front does when it has read the last body."""
+        self.scoreboard[wire.slot_word(1, SCOREBOARD_ARENA)] = 0
+
+    def test_one_behind_the_other(self):
+        self.assertEqual(self.arena.place(7, b"first"), (0, 5))
+        self.assertEqual(self.word(), 7 << 32 | 5)
+        self.assertEqual(self.arena.place(8, memoryview(b"second")), (5, 6))
+        self.assertEqual(self.word(), 8 << 32 | 11)
+        self.assertEqual(bytes(self.arena.memory[:12]), b"firstsecond\0")
+        self.free()
+        self.assertEqual(self.arena.place(9, b"third"), (0, 5))
+
+    def test_full(self):
+        most = b"x" * RESPONSE_ARENA_SIZE
+        self.assertEqual(self.arena.place(7, most), (0, len(most)))
+        self.assertEqual(self.arena.place(8, b"more"), b"more")
+        self.assertEqual(self.word(), 7 << 32 | len(most))
+        self.free()
+        self.assertEqual(self.arena.place(9, most + b"x"), most + b"x")
+        self.assertEqual(self.word(), 0)
+
+    def test_nobody_elses_memory(self):
+        self.arena.place(7, b"x" * RESPONSE_ARENA_SIZE)
+        for index in 0, 2:
+            other = wire.ResponseArena(self.scoreboard, index)
+            self.assertEqual(bytes(other.memory), bytes(RESPONSE_ARENA_SIZE))
+        self.assertEqual(bytes(wire.ResponseBuffer(self.scoreboard, 1).memory), bytes(RESPONSE_BUFFER_SIZE))
+
+    def test_fork(self):
+        """What a fork of the worker does changes nothing that the worker has there."""
+        self.arena.place(7, b"worker")
+        self.arena.disarm()
+        self.assertEqual(self.arena.place(8, b"fork"), b"fork")
+        with tempfile.TemporaryFile() as file:
+            file.write(b"content")
+            file.flush()
+            self.assertIsNone(self.arena.read(8, file.fileno(), 0, 7))
+        self.assertEqual(bytes(self.arena.memory[:10]), b"worker\0\0\0\0")
+
+    def test_file(self):
+        with tempfile.TemporaryFile() as file:
+            file.write(b"0123456789")
+            file.flush()
+            fd = file.fileno()
+            if self.arena.read(6, fd, 0, 10) is None:
+                self.skipTest("the file system does not tell what is in memory")
+            self.assertEqual(self.arena.read(7, fd, 3, 5), (10, 5))
+            self.assertEqual(bytes(self.arena.memory[:16]), b"012345678934567\0")
+            self.assertEqual(self.word(), 7 << 32 | 15)
+            self.assertIsNone(self.arena.read(8, fd, 3, 8))  # the file has become shorter
+            self.assertIsNone(self.arena.read(8, fd, 0, RESPONSE_ARENA_SIZE - 14))
+            self.assertEqual(self.word(), 7 << 32 | 15)
+        read, write = os.pipe()
+        with open(read, "rb"), open(write, "wb"):
+            self.assertIsNone(self.arena.read(8, read, 0, 5))

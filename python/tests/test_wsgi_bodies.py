@@ -1,6 +1,7 @@
 """Response bodies of WSGI, whole, in parts and by the response buffer."""
 
-from indrik.protocol import REPLY_CHUNK, REPLY_END, REPLY_HINTS, REPLY_RESPONSE, REPLY_START
+from indrik.protocol import REPLY_CHUNK, REPLY_END, REPLY_HINTS, REPLY_RESPONSE, REPLY_START, RESPONSE_ARENA_SIZE
+from indrik.wire import MIN_PLACED
 
 from .support import receive, strict
 from .support.wsgi import OK, TEXT, WSGITest, data
@@ -35,12 +36,35 @@ class Bodies(WSGITest):
             self.assertTrue(b"".join(m[-1] for m in messages[:-1]) == want)
 
     def test_response_buffer(self):
-        for size, buffered in ((64 << 10, False), ((64 << 10) + 1, True), (1 << 20, True)):
+        for size, where in (
+            (MIN_PLACED - 1, bytes),
+            (MIN_PLACED, tuple),
+            (64 << 10, tuple),
+            ((64 << 10) + 1, int),
+            (1 << 20, int),
+        ):
             self.master.request("/edge?%d" % size)
-            body = strict(receive(self.worker.slots[0])[0])[-1]
-            self.assertEqual(type(body), int if buffered else bytes)
-            if buffered:
-                self.assertEqual(self.worker.take_buffer(body), data(size))
+            message = strict(receive(self.worker.slots[0])[0])
+            self.assertEqual(type(message[-1]), where)
+            self.assertEqual(self.worker.with_body(message)[-1], data(size))
+
+    def test_response_arena_that_is_full(self):
+        count = RESPONSE_ARENA_SIZE // 60000
+        messages = []
+        for _ in range(count + 1):
+            self.master.request("/edge?60000")
+            messages.append(strict(receive(self.worker.slots[0])[0]))
+        self.assertEqual([m[-1] for m in messages], [(60000 * i, 60000) for i in range(count)] + [data(60000)])
+        for message in messages:
+            self.assertEqual(self.worker.with_body(message)[-1], data(60000))
+        self.master.request("/edge?60000")
+        self.assertEqual(strict(receive(self.worker.slots[0])[0])[-1], (0, 60000))
+
+    def test_response_arena_of_parts(self):
+        self.assertEqual(
+            self.all("/stream?5000,3,6000"),
+            [(REPLY_START, OK, TEXT, data(5000)), (REPLY_CHUNK, data(3)), (REPLY_CHUNK, data(6000)), (REPLY_END,)],
+        )
 
     def test_response_buffer_in_use(self):
         self.master.request("/edge?300000")

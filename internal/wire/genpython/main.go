@@ -39,7 +39,7 @@ var groups = []group{
 	{comment: "The kinds of messages on call connections, and on the slots of pools' workers.", typ: "PoolKind"},
 	{comment: "The layout of a scoreboard, in 64-bit words. Those from TOKEN on are of a slot.", prefix: "scoreboard"},
 	{comment: "Sizes, in bytes if they are no counts.", names: []string{
-		"MaxMessage", "MaxDescriptors", "MaxRevoked", "ClaimSize", "JournalSize", "ResponseBufferSize", "ArenaBlock", "pageSize",
+		"MaxMessage", "MaxDescriptors", "MaxRevoked", "ClaimSize", "JournalSize", "ResponseBufferSize", "ResponseArenaSize", "ArenaBlock", "pageSize",
 	}},
 	{comment: "The numbers by which requests, bodies and messages are counted, in bytes except for the bits.", names: []string{
 		"IDBits", "ResponseWindow", "BodyWindow", "PartCost",

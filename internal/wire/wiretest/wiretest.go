@@ -30,6 +30,7 @@ const (
 	WordDeadline  = 3
 	WordJournaled = 4
 	WordBuffer    = 5
+	WordArena     = 7
 )
 
 // SlotWord returns where on the scoreboard a word of a slot is.
@@ -86,7 +87,7 @@ func (w *Worker) SetWord(i int, v uint64) { w.at(i).Store(v) }
 
 // part is what a slot has at the end of the scoreboard.
 func (w *Worker) part(slot int) []byte {
-	const size = wire.JournalSize + wire.ResponseBufferSize
+	const size = wire.JournalSize + wire.ResponseBufferSize + wire.ResponseArenaSize
 	return w.mem[len(w.mem)-(slot+1)*size:][:size]
 }
 
@@ -101,6 +102,12 @@ func (w *Worker) SetJournal(slot int, b []byte) {
 func (w *Worker) Buffer(slot int, id uint32, part string) {
 	copy(w.part(slot)[wire.JournalSize:], part)
 	w.SetWord(SlotWord(slot, WordBuffer), uint64(id))
+}
+
+// Place puts a part of the response to a request into the response arena of a slot.
+func (w *Worker) Place(slot int, id uint32, at int, part string) {
+	copy(w.part(slot)[wire.JournalSize+wire.ResponseBufferSize+at:], part)
+	w.SetWord(SlotWord(slot, WordArena), uint64(id)<<32|uint64(at+len(part)))
 }
 
 // WriteClaim claims a request for a slot.

@@ -18,6 +18,11 @@ async def path(scope, receive, send):
     await send({"type": "http.response.pathsend", "path": "/etc/passwd"})
 
 
+async def file(scope, receive, send):
+    await start(send)
+    await send({"type": "http.response.pathsend", "path": scope["query_string"].decode()})
+
+
 async def parts(scope, receive, send):
     with open("/etc/passwd", "rb") as f:
         await start(send)
@@ -89,4 +94,4 @@ async def abandoning(scope, receive, send):
     await asyncio.sleep(0.1)
 
 
-app = serving(changed, path, parts, trailers, hints, much, huge, impatient, together, halving, abandoning)
+app = serving(changed, path, file, parts, trailers, hints, much, huge, impatient, together, halving, abandoning)

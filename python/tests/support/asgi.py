@@ -108,7 +108,7 @@ class ASGITest(MasterTest):
             while data:
                 message, data = read_value(data)
                 found.append(worker.with_body(message))
-                if found[-1] is not message:
+                if type(message[-1]) is int and found[-1] is not message:
                     self.event(worker, EVENT_BUFFER_FREE, message[1], None, None)
             self.fds = fds
         return found

@@ -12,10 +12,12 @@ from indrik.protocol import (
     MAX_REVOKED,
     REPLY_CHUNK,
     RESPONSE_BUFFER_SIZE,
+    SCOREBOARD_ARENA,
     SCOREBOARD_BUFFER,
     SCOREBOARD_CLAIMED,
     SCOREBOARD_FIRST,
     SCOREBOARD_JOURNALED,
+    SCOREBOARD_PART,
     SCOREBOARD_REVOCATION_RING,
     SCOREBOARD_REVOCATIONS,
     SCOREBOARD_STRIDE,
@@ -64,7 +66,7 @@ class FakeWorker:
         self.theirs = [p[1] for p in pairs]
         self.channel, self.channel_end = pair()
         self.inodes = [os.fstat(s.fileno()).st_ino for s in [*self.theirs, self.channel_end]]
-        self.scoreboard_fd = memory(4096 * (1 + slots // 50) + slots * (JOURNAL_SIZE + RESPONSE_BUFFER_SIZE))
+        self.scoreboard_fd = memory(4096 * (1 + slots // 50) + slots * SCOREBOARD_PART)
         self.memory = mmap.mmap(self.scoreboard_fd, 0)
         self.scoreboard = memoryview(self.memory).cast("Q")
         self.dump_fd = memory(0)
@@ -83,21 +85,33 @@ class FakeWorker:
 
     def journal(self, index: int = 0) -> bytes:
         """Returns what it has answered and not sent."""
-        start = len(self.memory) - (index + 1) * (JOURNAL_SIZE + RESPONSE_BUFFER_SIZE)
+        start = len(self.memory) - (index + 1) * SCOREBOARD_PART
         return self.memory[start : start + self.scoreboard[self.word(index, SCOREBOARD_JOURNALED)]]
 
     def take_buffer(self, size: int, index: int = 0) -> bytes:
         """Returns what is in its response buffer, and frees that."""
         assert self.scoreboard[self.word(index, SCOREBOARD_BUFFER)] > 0
-        start = len(self.memory) - (index + 1) * (JOURNAL_SIZE + RESPONSE_BUFFER_SIZE) + JOURNAL_SIZE
+        start = len(self.memory) - (index + 1) * SCOREBOARD_PART + JOURNAL_SIZE
         data = self.memory[start : start + size]
         self.scoreboard[self.word(index, SCOREBOARD_BUFFER)] = 0
         return data
 
+    def take_place(self, id: int, place: Tuple[int, int], index: int = 0) -> bytes:
+        """Returns a body that is in its response arena, and frees that if the body is the last there."""
+        at, size = place
+        start = len(self.memory) - (index + 1) * SCOREBOARD_PART + JOURNAL_SIZE + RESPONSE_BUFFER_SIZE + at
+        data = self.memory[start : start + size]
+        word = self.word(index, SCOREBOARD_ARENA)
+        if self.scoreboard[word] == id << 32 | at + size:
+            self.scoreboard[word] = 0
+        return data
+
     def with_body(self, message: Message, index: int = 0) -> Message:
-        """Returns a message with its body, if that is in the response buffer."""
+        """Returns a message with its body, if that is in the response buffer or in the response arena."""
         if message[0] <= REPLY_CHUNK and type(message[-1]) is int:
             return (*message[:-1], self.take_buffer(message[-1], index))
+        if message[0] <= REPLY_CHUNK and type(message[-1]) is tuple:
+            return (*message[:-1], self.take_place(message[1], message[-1], index))
         return message
 
     def dump(self) -> str:
