@@ -214,7 +214,7 @@ cover: venv $(TOOLS)/h2spec
 	@failed=; dir=$$(mktemp -d) && chmod 777 $$dir; \
 	go test -count=1 -cover -coverpkg=./internal/...,./cmd/... ./internal/... ./cmd/... \
 		-args -test.gocoverdir=$(CURDIR)/$(COVER)/unit >$(COVER)/unit.log 2>&1 || { failed=1; cat $(COVER)/unit.log; }; \
-	GOCOVERDIR=$$dir INDRIK_TEST_RACE=0 INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec \
+	GOCOVERDIR=$$dir INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec \
 		go test -count=1 -timeout 20m -parallel 8 ./test/... || failed=1; \
 	go tool covdata merge -i=$$dir -o=$(COVER)/blackbox || failed=1; \
 	rm -rf $$dir; \
@@ -256,11 +256,11 @@ model:
 # CHAOS is how long each of the five kinds of worker is attacked.
 CHAOS ?= 12s
 chaos: venv
-	INDRIK_TEST_CHAOS=$(CHAOS) go test -count=1 -timeout 30m -run '^TestChaos$$' ./test
+	INDRIK_TEST_RACE=1 INDRIK_TEST_CHAOS=$(CHAOS) go test -count=1 -timeout 30m -run '^TestChaos$$' ./test
 
 # What takes long for its own sake, such as crash loops of a minute.
 soak: venv $(TOOLS)/h2spec
-	INDRIK_TEST_LONG=1 INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 2h -parallel 4 ./test/...
+	INDRIK_TEST_RACE=1 INDRIK_TEST_LONG=1 INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 2h -parallel 4 ./test/...
 
 # All of them; test-all has two.
 architectures:

@@ -18,9 +18,7 @@ import (
 // library installs a version of prometheus_client into a directory, which it returns.
 func library(t *testing.T, version string) string {
 	t.Helper()
-	if os.Getenv("INDRIK_TEST_ALL") == "" {
-		t.Skip("needs INDRIK_TEST_ALL=1, and PyPI")
-	}
+	harness.NeedsAll(t)
 	dir := harness.TempDir(t)
 	install := exec.Command(harness.Venv(t), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", dir, "prometheus_client=="+version)
 	if out, err := install.CombinedOutput(); err != nil {

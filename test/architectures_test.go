@@ -37,9 +37,7 @@ var architectures = []architecture{
 // another.
 func TestAllArchitectures(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("INDRIK_TEST_ALL") == "" {
-		t.Skip("needs INDRIK_TEST_ALL=1")
-	}
+	harness.NeedsAll(t)
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}

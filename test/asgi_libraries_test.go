@@ -26,9 +26,7 @@ import (
 // venvAll is venv for what `make venv-all` makes.
 func venvAll(t testing.TB) string {
 	t.Helper()
-	if os.Getenv("INDRIK_TEST_ALL") != "1" {
-		t.Skip("INDRIK_TEST_ALL=1 runs it, see make test-all")
-	}
+	harness.NeedsAll(t)
 	dir := filepath.Join(harness.Repository, ".cache", "venv-all")
 	want, err := os.ReadFile("requirements-all.txt")
 	harness.Must(t, err)

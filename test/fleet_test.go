@@ -4,7 +4,6 @@ package test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,9 +19,7 @@ const fleetRequests = 50000
 // at a time, while the balancers hear of each end two seconds after it began, and no request is
 // lost. When the power of one is cut only requests that were with it are.
 func TestAllRollingUpdate(t *testing.T) {
-	if os.Getenv("INDRIK_TEST_ALL") == "" {
-		t.Skip("needs INDRIK_TEST_ALL=1")
-	}
+	harness.NeedsAll(t)
 	harness.NeedsNetNS(t)
 	harness.FindProgram(t, "haproxy")
 	harness.FindProgram(t, "nginx")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,7 +50,7 @@ if __name__ == "__main__":
 func TestAllWheel(t *testing.T) {
 	t.Parallel()
 	file := wheel(t)
-	forEachInterpreter(t, func(t *testing.T, interpreter string) {
+	forEachInterpreter(t, slices.Concat(unlike, inBetween), func(t *testing.T, interpreter string) {
 		env := filepath.Join(harness.TempDir(t), "venv")
 		harness.Output(t, "/", nil, interpreter, "-m", "venv", env)
 		pip(t, env, file)

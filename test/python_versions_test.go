@@ -14,12 +14,15 @@ import (
 	"indrik/test/pythons"
 )
 
-// interpreters are the Pythons that Indrik promises to run on.
-var interpreters = []string{"3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.13t", "3.14t", "pypy3"}
+// The Pythons that Indrik promises to run on: those that differ most, and what lies between.
+var (
+	unlike    = []string{"3.8", "3.13", "pypy3"}
+	inBetween = []string{"3.9", "3.10", "3.11", "3.12", "3.13t", "3.14t"}
+)
 
-// forEachInterpreter runs a test with each of them that is there.
-func forEachInterpreter(t *testing.T, test func(t *testing.T, path string)) {
-	for _, version := range interpreters {
+// forEachInterpreter runs a test with each of the versions that is there.
+func forEachInterpreter(t *testing.T, versions []string, test func(t *testing.T, path string)) {
+	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			path := pythons.Find(version)
@@ -35,12 +38,23 @@ func forEachInterpreter(t *testing.T, test func(t *testing.T, path string)) {
 
 func TestPythonVersions(t *testing.T) {
 	t.Parallel()
-	forEachInterpreter(t, smoke)
+	forEachInterpreter(t, unlike, smoke)
 }
 
 func TestPythonVersionsASGI(t *testing.T) {
 	t.Parallel()
-	forEachInterpreter(t, smokeASGI)
+	forEachInterpreter(t, unlike, smokeASGI)
+}
+
+func TestAllPythonVersions(t *testing.T) {
+	t.Parallel()
+	harness.NeedsAll(t)
+	for name, test := range map[string]func(*testing.T, string){"wsgi": smoke, "asgi": smokeASGI, "trace": traceOfVersion} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			forEachInterpreter(t, inBetween, test)
+		})
+	}
 }
 
 // smoke does with one interpreter a little of everything that depends on it.

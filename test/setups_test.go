@@ -205,10 +205,11 @@ func (s *setup) ask(t *testing.T, server *harness.Server) *harness.Response {
 	return r
 }
 
-// TestSetups: set-ups of public projects start, serve and reload without the package gunicorn,
+// TestAllSetups: set-ups of public projects start, serve and reload without the package gunicorn,
 // and answer what Gunicorn 27 answers with them; those that cannot be served say why.
-func TestSetups(t *testing.T) {
+func TestAllSetups(t *testing.T) {
 	t.Parallel()
+	harness.NeedsAll(t)
 	paths, err := filepath.Glob(filepath.Join(harness.Repository, "test", "configs", "setups", "*.txt"))
 	if err != nil || len(paths) < 64 {
 		t.Fatalf("%d set-ups, %v", len(paths), err)

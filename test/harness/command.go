@@ -56,9 +56,10 @@ var build = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// RaceWanted says whether the binary gets the race detector, which needs a C compiler.
+// RaceWanted reports whether the binary gets the race detector: INDRIK_TEST_RACE asks for it, and
+// there is a C compiler. It takes a third more processor time.
 func RaceWanted() bool {
-	if os.Getenv("INDRIK_TEST_RACE") == "0" {
+	if os.Getenv("INDRIK_TEST_RACE") != "1" {
 		return false
 	}
 	out, err := exec.Command("go", "env", "CGO_ENABLED").Output()

@@ -29,6 +29,20 @@ func (p Proc) String() string {
 
 // ReadProc looks for a process; without it ok is false.
 func ReadProc(pid int) (Proc, bool) {
+	p, ok := readStat(pid)
+	if ok {
+		p.readTitle()
+	}
+	return p, ok
+}
+
+func (p *Proc) readTitle() {
+	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID))
+	p.Title = strings.TrimSpace(string(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '})))
+}
+
+// readStat is ReadProc without the title.
+func readStat(pid int) (Proc, bool) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return Proc{}, false
@@ -37,14 +51,13 @@ func ReadProc(pid int) (Proc, bool) {
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	ppid, _ := strconv.Atoi(fields[1])
 	threads, _ := strconv.Atoi(fields[17])
-	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	title := strings.TrimSpace(string(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '})))
-	return Proc{PID: pid, PPID: ppid, State: fields[0][0], threads: threads, Title: title}, true
+	return Proc{PID: pid, PPID: ppid, State: fields[0][0], threads: threads}, true
 }
 
-// processesUnder lists the processes that run in dir or below it, and all
-// descendants of root (0 if none), zombies included as long as their parent is
-// one of them. A daemon has left the family but not the directory.
+// processesUnder lists root (0 if there is none), the children of this process that run in dir
+// or below it, and all that descend from them, zombies included as long as their parent is one
+// of them. A daemon has left the family but not the directory, and is a child of this process,
+// which is the subreaper.
 func processesUnder(dir string, root int) []Proc {
 	entries, _ := os.ReadDir("/proc")
 	all := map[int]Proc{}
@@ -55,14 +68,18 @@ func processesUnder(dir string, root int) []Proc {
 		if err != nil {
 			continue
 		}
-		p, ok := ReadProc(pid)
+		// Hundreds of processes may run beside the tests: of most of them this is all that is read.
+		p, ok := readStat(pid)
 		if !ok {
 			continue
 		}
 		all[pid] = p
 		order = append(order, pid)
-		cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-		if err == nil && (cwd == dir || strings.HasPrefix(cwd, dir+"/")) || pid == root {
+		if p.PPID == os.Getpid() {
+			cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+			in[pid] = err == nil && (cwd == dir || strings.HasPrefix(cwd, dir+"/"))
+		}
+		if pid == root {
 			in[pid] = true
 		}
 	}
@@ -84,6 +101,7 @@ func processesUnder(dir string, root int) []Proc {
 		if p.State == 'Z' && (p.PPID == os.Getpid() || !in[p.PPID]) {
 			continue // only its parent, which is none of the server's, can end it
 		}
+		p.readTitle()
 		found = append(found, p)
 	}
 	return found
@@ -131,11 +149,14 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 // Within reports whether a condition comes to hold within a limit.
 func Within(limit time.Duration, holds func() bool) bool {
 	deadline := time.Now().Add(limit)
+	pause := 2 * time.Millisecond
 	for !holds() {
 		if time.Now().After(deadline) {
 			return false
 		}
-		time.Sleep(5 * time.Millisecond)
+		// Many conditions read /proc, and many tests run beside each other.
+		time.Sleep(pause)
+		pause = min(pause+pause/4+time.Millisecond/4, 20*time.Millisecond)
 	}
 	return true
 }

@@ -11,12 +11,18 @@ import (
 	"time"
 )
 
+// NeedsAll skips a test that is part of `make test-all`.
+func NeedsAll(t testing.TB) {
+	t.Helper()
+	if os.Getenv("INDRIK_TEST_ALL") == "" {
+		t.Skip("INDRIK_TEST_ALL=1 runs it: make test-all")
+	}
+}
+
 // NeedsProgram skips the test if a program is not installed.
 func NeedsProgram(t *testing.T, program string) string {
 	t.Helper()
-	if os.Getenv("INDRIK_TEST_ALL") == "" {
-		t.Skip("needs INDRIK_TEST_ALL=1")
-	}
+	NeedsAll(t)
 	path, err := exec.LookPath(program)
 	if err != nil {
 		t.Skipf("needs %s", program)
