@@ -14,7 +14,8 @@
 # make fuzz      each fuzz target for FUZZTIME
 # make house     how the files of each package depend on each other, and what names mean there
 # make bench     Indrik beside other servers, in under ten minutes
-# make bench-full  all of it, into bench/results and docs/benchmarks.md
+# make bench-full  all of it, into bench/results and docs/benchmarks.md; 25 minutes at most, on a
+#                  machine that does nothing else. BENCHFLAGS='-rounds 5 -lesser 2 -limit 2h': longer
 # make bench-against BEFORE=BINARY  this tree's binary beside an older one, by processor time
 # make bench-scaling   how the number of workers follows a load that steps up and down; docs/selfcare.md
 # make bench-overload  what becomes of more requests than the workers can do; docs/overload.svg
@@ -275,15 +276,19 @@ fuzz:
 	done
 
 # BENCHFLAGS: see .cache/bench/bench -help
-BENCH = .cache/bench/bench -indrik bin/indrik -python "$(PYTHON)"
+BENCH = .cache/bench/bench -indrik bin/indrik -python "$(PYTHON)" -speed "$(SPEED)"
+# The compiled code of workers, which is measured with them if it is there.
+SPEED ?= $(patsubst %/pyproject.toml,%,$(wildcard speed/pyproject.toml))
 
 bench: build
 	go build -o .cache/bench/bench ./bench
 	@exec $(BENCH) $(BENCHFLAGS)
 
+# What the first goals are about has three rounds and comes first, the rest has one. After each
+# workload .cache/bench/latest.json has what is known.
 bench-full: build
 	go build -o .cache/bench/bench ./bench
-	@exec $(BENCH) -full -rounds 5 -limit 2h -results bench/results/latest.json -docs docs $(BENCHFLAGS)
+	@exec $(BENCH) -full -rounds 3 -lesser 1 -limit 24m -results bench/results/latest.json -docs docs $(BENCHFLAGS)
 
 # BEFORE is the binary to compare with, such as one built from the commit before.
 bench-against: build
@@ -308,9 +313,9 @@ bench-idle: build
 bench-sharing: build venv-all
 	go run ./bench/sharing -indrik bin/indrik -python $(VENV)-all/bin/python
 
-# docs/benchmarks.md of the results that are there. Those of HTTP/2 count if they are newer.
+# docs/benchmarks.md of the results that are there.
 bench-docs:
-	go run ./bench -from bench/results/latest.json -apart bench/results/http2.json -docs docs
+	go run ./bench -from bench/results/latest.json -docs docs
 
 # PATH is the new path of the module here, for which make then finds no program.
 module:

@@ -49,6 +49,7 @@ func compareBinaries(ctx context.Context, o options, e *environment, works []wor
 	old := *e
 	old.indrik = o.Against
 	source := 0
+	rates := new(report) // that those of other workloads follow from
 	var done []comparison
 	for i := range works {
 		w := &works[i]
@@ -68,7 +69,7 @@ func compareBinaries(ctx context.Context, o options, e *environment, works []wor
 			for _, side := range sides {
 				source++
 				progress("%-14s round %d  %s", w.Name, round+1, side.env.indrik)
-				r, err := measure(ctx, &bed{o: &o, e: side.env, p: p, w: w, source: source})
+				r, err := measure(ctx, &bed{o: &o, e: side.env, p: p, w: w, base: baseOf(w), source: source, report: rates})
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}

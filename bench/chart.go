@@ -26,13 +26,16 @@ const (
 )
 
 // svg draws a bar for each row, with a line from the lowest to the highest
-// round.
+// round; "" if the workload has no chart.
 func (r *report) svg(w *workload) string {
 	f := (*figure)(w.Chart)
+	if f == nil {
+		return ""
+	}
 	var rows []*row
 	most := 0.0
 	for _, one := range r.rowsOf(w.Name) {
-		if one.Rounds > 0 && f.of(one).Median > 0 {
+		if f.known(one) && one.Peer != alone {
 			rows = append(rows, one)
 			most = max(most, f.of(one).Max)
 		}

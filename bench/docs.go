@@ -14,10 +14,8 @@ const docsIntro = `# Benchmarks
 <!-- Made from bench/results by: make bench-docs. Change bench/docs.go instead. -->
 
 Indrik beside the servers that people run today: the same apps, the same Python, the same number of workers, no access
-log. ` + "`make bench`" + ` makes a short form of this on your machine in under ten minutes, ` + "`make bench-full`" + ` all of it.
-[How to read it](#how-to-read-it) says what the figures mean and what they do not, then comes
-[what it was measured on](#what-it-was-measured-on); [performance.md](performance.md) says where the time of a request
-goes.
+log, in one run of ` + "`make bench-full`" + `. [Every table](benchmarks/tables.md) · [how to read it](#how-to-read-it) ·
+[where the time of a request goes](performance.md)
 `
 
 // docsReading says what the figures mean.
@@ -27,140 +25,199 @@ const docsReading = `
 - **The machine is shared.** Clients and server run on the same processors. So the requests a second are what is left
   when the clients have had theirs, and two servers that are faster than the clients look alike. The processor time a
   request takes, of all processes of the server, does not suffer from that: it is in a column of its own.
+- **Less the app's.** The app of a framework is also called in a loop by one process, without any server, in the same
+  Python. What a request takes in the server less that is what the server itself takes, and what it does to the app:
+  caches and processors that are not the app's alone. The loop that counts has the machine for itself, which is the
+  least that the app can take; the tables have its figure with the other processor busy, too.
 - **× anchor** is the ratio to gunicorn gthread for WSGI, to uvicorn for ASGI. Ratios travel from machine to machine
   better than the figures themselves.
 - **Interleaved.** A B C A B C: what disturbs the machine for a while affects all of them. A figure is the median of the
   rounds, with the lowest and the highest. A server is started again for each measurement, and is the only one that
   runs.
 - **Closed loop** (most tables): a client asks again when it has its answer. That finds out how much a server can do.
-  Its latencies are those of a server under as much load as it can take, and say little. **At a fixed rate**, times are
-  from when a request was due, however late the client came to send it: these are latencies.
+  Its latencies are those of a server under as much load as it can take, and say little. **At half load** requests are
+  due at fixed times, and their times are from when they were due, however late the client came to send them: these are
+  latencies.
 - **Every answer is checked**, status and each byte of the body. Errors, clients that were not served at all, rounds
   that differ by more than a fifth and a machine that others use are marked (⚠) and not left out.
-- **waitress** has one process, with as many threads as others have in all their workers.
 - **What counts for a goal.** A server that leaves clients without an answer, or does not call close() of responses
-  where the app has work to do there, is in the tables with a mark, and is not compared.
-- uWSGI keeps connections only with ` + "`http11-socket`" + `; a worker then serves one connection until its client closes it, and
-  other clients wait. The table says how many.
+  where the app has work to do there, is in the tables with a mark, and is not compared. One that fails another
+  [check](#checks) is compared, and has the mark †.
+- **Loses nothing in a reload**: no request is lost when the server loads its app again under load, see
+  [reload under load](benchmarks/tables.md#reload-under-load). Servers that cannot do that are not among them.
+- waitress has one process, with as many threads as others have in all their workers. uWSGI keeps connections only with
+  ` + "`http11-socket`" + `; a worker then serves one connection until its client closes it, and other clients wait. The table says
+  how many.
 `
 
-// docsApart begins the conditions of what was measured apart.
-const docsApart = `
-### The run of HTTP/2
+// tablesIntro is the beginning of docs/benchmarks/tables.md.
+const tablesIntro = `# Benchmarks: every table
 
-Others used the machine all the time, most of it at times. So the requests a second are those of whoever got a
-processor: compare the processor time of a request, and rows of one table.
+<!-- Made from bench/results by: make bench-docs. Change bench/docs.go instead. -->
 
+What [benchmarks.md](../benchmarks.md) sums up, and says how to read.
 `
 
-// writeDocs writes benchmarks.md and its charts into dir: the results first, as a whole and
-// one by one, then how they came about, and the goals.
+// writeDocs writes benchmarks.md, and the page of all tables with its charts, into dir.
 func (r *report) writeDocs(dir string) error {
 	charts := filepath.Join(dir, "benchmarks")
 	if err := os.MkdirAll(charts, 0o755); err != nil {
 		return err
 	}
-	var b strings.Builder
-	b.WriteString(docsIntro)
-	r.results(&b)
+	var tables strings.Builder
+	tables.WriteString(tablesIntro)
 	for i := range allWorkloads {
 		w := &allWorkloads[i]
-		source := r.source(w)
-		source.section(&b, w)
-		if source != r {
-			b.WriteString("\nMeasured apart, see [the run of HTTP/2](#the-run-of-http2).\n")
-		}
-		if w.Chart == nil {
+		if len(r.rowsOf(w.Name)) == 0 || w.Table.by == nil {
 			continue
 		}
-		if drawing := source.svg(w); drawing != "" {
-			if err := replace(filepath.Join(charts, w.Name+".svg"), []byte(drawing)); err != nil {
-				return err
-			}
-			fmt.Fprintf(&b, "\n![%s](benchmarks/%s.svg)\n", w.Title, w.Name)
+		r.section(&tables, w)
+		drawing := r.svg(w)
+		if drawing == "" {
+			continue
 		}
+		if err := replace(filepath.Join(charts, w.Name+".svg"), []byte(drawing)); err != nil {
+			return err
+		}
+		fmt.Fprintf(&tables, "\n![%s](%s.svg)\n", w.Title, w.Name)
 	}
+	r.commands(&tables)
+	if err := replace(filepath.Join(charts, "tables.md"), []byte(tables.String())); err != nil {
+		return err
+	}
+	return replace(filepath.Join(dir, "benchmarks.md"), []byte(r.summaryPage()))
+}
+
+// summaryPage is benchmarks.md: what most readers want is on its first screen.
+func (r *report) summaryPage() string {
+	var b strings.Builder
+	b.WriteString(docsIntro)
+	if r.Incomplete != "" {
+		fmt.Fprintf(&b, "\n**Incomplete: %s.**\n", r.Incomplete)
+	}
+	b.WriteString("\n## Goals\n\n")
+	r.goalTable(&b, firstGoals)
+	if text := r.daggers(); text != "" {
+		b.WriteString("\n" + text + "\n")
+	}
+	b.WriteString("\n## In short\n\n")
+	r.results(&b, func(w *workload) bool { return w.Goal })
 	b.WriteString(docsReading)
+	r.section(&b, workloadOf("checks"))
+	b.WriteString("\n## Other workloads\n\n")
+	r.results(&b, func(w *workload) bool { return !w.Goal })
+	b.WriteString("\n## Other goals\n\n")
+	r.goalTable(&b, otherGoals)
 	b.WriteString("\n## What it was measured on\n\n")
 	r.conditions(&b)
-	if r.apart != nil {
-		b.WriteString(docsApart)
-		r.apart.conditions(&b)
-	}
-	r.commands(&b)
-	r.goals(&b)
-	return replace(filepath.Join(dir, "benchmarks.md"), []byte(b.String()))
+	return b.String()
 }
 
-func (r *report) goals(b *strings.Builder) {
-	b.WriteString("\n## Goals\n\n| goal | measured | |\n|---|---|---|\n")
-	for i := range goals {
-		text, result, met, ok := goals[i].judge(r.source(workloadOf(goals[i].workload)))
-		if !ok {
-			continue
+// goalTable has a row for each group of goals.
+func (r *report) goalTable(b *strings.Builder, groups []goalGroup) {
+	b.WriteString("| goal | measured (✓ met) | |\n|---|---|---|\n")
+	for i := range groups {
+		lines, met := groups[i].judge(r)
+		count := fmt.Sprintf("%d of %d", met, len(groups[i].goals))
+		if met < len(groups[i].goals) {
+			count = "**" + count + "**"
 		}
-		verdict := "met"
-		if !met {
-			verdict = "**not met**"
-		}
-		fmt.Fprintf(b, "| %s | %s | %s |\n", text, result, verdict)
+		fmt.Fprintf(b, "| %s | %s | %s |\n", groups[i].title, strings.Join(lines, "<br>"), count)
 	}
 }
 
-// results compares the best of Indrik's worker classes with the anchor and with the best of
-// the other servers, a row for each workload and interface.
-func (r *report) results(b *strings.Builder) {
-	fmt.Fprintf(b, `
-## Results
+// judge returns a line for each goal, and how many are met.
+func (g *goalGroup) judge(r *report) (lines []string, met int) {
+	for i := range g.goals {
+		v := g.goals[i].judge(r)
+		switch {
+		case v == nil:
+			lines = append(lines, "– "+g.goals[i].label+": not measured")
+		case v.met:
+			met++
+			lines = append(lines, "✓ "+v.text)
+		default:
+			lines = append(lines, "✗ "+v.text)
+		}
+	}
+	return lines, met
+}
 
-Medians: Indrik's best worker class, the server that ratios are given to (%s for WSGI, %s for ASGI),
-and the best of all others. **Bold** marks the server that is ahead of Indrik, or Indrik if
-none is.
+// daggers says what the mark † means, server by server.
+func (r *report) daggers() string {
+	var list []string
+	for _, name := range r.Order {
+		if fails := failing(r.findings(name)); len(fails) > 0 {
+			list = append(list, name+" ("+strings.Join(fails, ", ")+")")
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return "† does not pass every [check](#checks): " + strings.Join(list, "; ") + "."
+}
 
-| | | Indrik | %s, %s | the best of the others |
-|---|---|---:|---:|---:|
+// results compares the best of Indrik's worker classes with others, a row for each workload
+// and interface.
+func (r *report) results(b *strings.Builder, of func(*workload) bool) {
+	fmt.Fprintf(b, `Medians: Indrik's best worker class, the best of all others, the best of those that lose nothing in a reload, and the
+server that ratios are given to (%s, %s). **Bold** marks who is ahead.
+
+| | | Indrik | the best of the others | that reloads without loss | %s, %s |
+|---|---|---:|---:|---:|---:|
 `, anchors[wsgi], anchors[asgi], anchors[wsgi], anchors[asgi])
 	for i := range allWorkloads {
 		w := &allWorkloads[i]
-		f := w.Table.by
+		if !of(w) || w.Table.by == nil {
+			continue
+		}
 		for _, kind := range []string{wsgi, asgi} {
-			var ours, anchor *row
-			var others []*row
-			for _, one := range r.source(w).rowsOf(w.Name) {
-				switch {
-				case interfaceOf(one.Peer) != kind || one.Rounds == 0 || f.of(one).Median == 0:
-				case !isOurs(one.Peer):
-					others = append(others, one)
-					if one.Peer == anchors[kind] {
-						anchor = one
-					}
-				case ours == nil || f.better(f.of(one).Median, f.of(ours).Median):
-					ours = one
-				}
+			if line := r.result(w, kind); line != "" {
+				b.WriteString(line)
 			}
-			best := f.best(others)
-			if ours == nil || best == nil {
-				continue
-			}
-			title := fmt.Sprintf("[%s](#%s)", w.Title, slug(w.Title))
-			if !strings.Contains(w.Title, kind) {
-				title += ", " + kind
-			}
-			value := func(one *row) string { return fmt.Sprintf(f.format, f.of(one).Median) }
-			compared := "–"
-			if anchor != nil {
-				compared = value(anchor)
-			}
-			ourValue, bestValue := value(ours), value(best)
-			if f.better(f.of(best).Median, f.of(ours).Median) {
-				bestValue = "**" + bestValue + "**"
-			} else {
-				ourValue = "**" + ourValue + "**"
-			}
-			fmt.Fprintf(b, "| %s | %s | %s, %s | %s | %s, %s |\n",
-				title, f.name, strings.TrimPrefix(ours.Peer, "indrik "), ourValue, compared, best.Peer, bestValue)
 		}
 	}
+}
+
+// result is a row of results; "" if there is nothing to compare.
+func (r *report) result(w *workload, kind string) string {
+	f := w.Table.by
+	var ours *row
+	var others []*row
+	for _, one := range r.rowsOf(w.Name) {
+		switch {
+		case interfaceOf(one.Peer) != kind || !f.known(one):
+		case !isOurs(one.Peer):
+			others = append(others, one)
+		case ours == nil || f.better(f.of(one).Median, f.of(ours).Median):
+			ours = one
+		}
+	}
+	best := f.best(others, anyRow)
+	if ours == nil || best == nil {
+		return ""
+	}
+	show := func(one *row, bold bool) string {
+		if one == nil {
+			return "–"
+		}
+		text := fmt.Sprintf(f.format, f.of(one).Median)
+		if bold {
+			text = "**" + text + "**"
+		}
+		return strings.TrimPrefix(one.Peer, "indrik ") + r.dagger(one.Peer) + ", " + text
+	}
+	title := fmt.Sprintf("[%s](benchmarks/tables.md#%s)", w.Title, slug(w.Title))
+	if !strings.Contains(w.Title, kind) {
+		title += ", " + kind
+	}
+	behind := f.better(f.of(best).Median, f.of(ours).Median)
+	compared := "–"
+	if anchor := r.row(w.Name, anchors[kind]); anchor != nil && f.known(anchor) {
+		compared = fmt.Sprintf(f.format, f.of(anchor).Median)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", title, f.name, show(ours, !behind), show(best, behind),
+		show(f.best(others, func(one *row) bool { return r.survives(one.Peer) }), false), compared)
 }
 
 // slug returns what a link to a heading names it.
@@ -177,10 +234,8 @@ func slug(heading string) string {
 }
 
 func interfaceOf(name string) string {
-	for i := range allPeers {
-		if allPeers[i].Name == name {
-			return allPeers[i].Interface
-		}
+	if p := peerOf(name); p != nil {
+		return p.Interface
 	}
 	return ""
 }

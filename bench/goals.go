@@ -2,174 +2,188 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-
-	"indrik/bench/stats"
-)
-
-// A figure is what rows are compared by.
-type figure struct {
-	name   string
-	less   bool // is better
-	format string
-	of     func(*row) stats.Summary
-}
-
-var (
-	rate    = figure{"requests/s", false, "%.0f", func(r *row) stats.Summary { return r.PerSecond }}
-	cpu     = figure{"CPU µs/request", true, "%.1f", func(r *row) stats.Summary { return r.ServerCPU }}
-	p50     = figure{"p50 ms", true, "%.3f", func(r *row) stats.Summary { return r.Millis["p50"] }}
-	p99     = figure{"p99 ms", true, "%.2f", func(r *row) stats.Summary { return r.Millis["p99"] }}
-	p999    = figure{"p99.9 ms", true, "%.2f", func(r *row) stats.Summary { return r.Millis["p99.9"] }}
-	longest = figure{"longest wait ms", true, "%.1f", func(r *row) stats.Summary { return r.Longest }}
-)
-
-func value(name, what, format string) figure {
-	return figure{what, true, format, func(r *row) stats.Summary { return r.Values[name] }}
-}
-
-var (
-	startMillis = value(valueStart, "ms", "%.0f")
-	workerMiB   = value(valueWorker, "MiB/worker", "%.1f")
-	unclosed    = figure{"% closed", false, "%.0f", func(r *row) stats.Summary { return r.Values[valueClosed] }}
-	idleKiB     = value(valueIdle, "KiB/connection", "%.1f")
 )
 
 // A goal is something that Indrik is to reach.
 type goal struct {
+	label          string // what it is about, within its group
 	workload, ours string
-	figure         figure
+	figure         *figure
 	factor         float64 // of theirs
 	plus           float64 // and this, in the unit of the figure
-	// theirs is a server, perhaps with another workload in front ("asgi/uvicorn");
-	// "*": each that is not Indrik; "": none, plus is the bound.
+	// theirs is a server, perhaps with another workload in front ("asgi/uvicorn"), or one of
+	// the words below; "": none, plus is the bound.
 	theirs string
 }
 
-var goals = []goal{
-	{"hello", "indrik sync", rate, 6, 0, "gunicorn gthread"},
-	{"hello", "indrik sync", rate, 10, 0, "gunicorn sync"},
-	{"hello", "indrik sync", rate, 2.3, 0, "uwsgi"},
-	{"hello", "indrik sync", rate, 1, 0, "granian"},
-	{"asgi", "indrik asgi", rate, 1.2, 0, "uvicorn"},
-	{"asgi", "indrik asgi", rate, 1, 0, "granian asgi"},
-	{"asgi", "indrik asgi", rate, 2, 0, "gunicorn asgi"},
-	{"flask", "indrik sync", rate, 1, 0, "*"},
-	{"django", "indrik sync", rate, 1, 0, "*"},
-	{"fastapi", "indrik asgi", rate, 1, 0, "*"},
-	{"hello", "indrik sync", cpu, 1, 0, "asgi/uvicorn"},
-	{"hello", "indrik sync", cpu, 1, 0, "uwsgi"},
-	{"http2", "indrik sync", rate, 1, 0, "granian"},
-	{"http2", "indrik asgi", rate, 1, 0, "granian asgi"},
-	{"http2", "indrik asgi", rate, 0.9, 0, "h2corn"},
-	{"http2", "indrik sync", cpu, 1.15, 0, "https/indrik sync"},
-	{"http2", "indrik asgi", cpu, 1.15, 0, "https/indrik asgi"},
-	{"http2-1m", "indrik sync", rate, 1, 0, "*"},
-	{"http2-1m", "indrik asgi", rate, 1, 0, "*"},
-	{"http2-sse", "indrik asgi", p99, 1, 0, "sse/indrik asgi"},
-	{"mixed", "indrik gthread", p999, 0.1, 0, "gunicorn gthread"},
-	{"mixed", "indrik gthread", p999, 1, 0, "*"},
-	{"sleep-512", "indrik gthread", rate, 1, 0, "*"},
-	{"asgi-sleep-512", "indrik asgi", rate, 1, 0, "*"},
-	{"echo-1m", "indrik sync", rate, 1, 0, "*"},
-	{"asgi-echo-1m", "indrik asgi", rate, 1, 0, "*"},
-	{"10k", "indrik sync", rate, 1, 0, "*"},
-	{"asgi-10k", "indrik asgi", rate, 1, 0, "*"},
-	{"file", "indrik sync", rate, 1, 0, "*"},
-	{"pool-1k", "indrik gthread", p50, 0.5, 0, "gunicorn gthread"},
-	{"pool-1m", "indrik gthread", p50, 0.5, 0, "gunicorn gthread"},
-	{"pool-stream", "indrik gthread", p50, 0.5, 0, "gunicorn gthread"},
-	{"pool-parallel", "indrik gthread", rate, 2, 0, "gunicorn gthread"},
-	{"idle", "indrik gthread", idleKiB, 0, 8, ""},
-	{"start", "indrik sync", startMillis, 1, 0, "gunicorn sync"},
-	{"memory", "indrik sync", workerMiB, 1, 0, "gunicorn sync"},
-	{"reload", "indrik sync", longest, 0, 50, ""},
-	{"reload", "indrik gthread", longest, 0, 50, ""},
-	{"reload", "indrik asgi", longest, 0, 50, ""},
-	{"asgi-one", "indrik asgi", p50, 1, 0.06, "uvicorn"},
-	{"hello-one", "indrik sync", p50, 1, 0.06, "asgi-one/uvicorn"},
+// Whom a goal may be about.
+const (
+	everyOther = "*"
+	// survivors are those of the others that lose nothing in a reload.
+	survivors = "survivors"
+)
+
+// A goalGroup is a row of the table of goals.
+type goalGroup struct {
+	title string
+	goals []goal
 }
 
-// best is the best of the rows of others than Indrik. A server that lets some
-// clients wait for good, or leaves out a part of the app's work, is not in the race.
-func (f *figure) best(rows []*row) *row {
-	var best *row
-	for _, one := range rows {
-		if isOurs(one.Peer) || one.Rounds == 0 || one.Starved > 0 || one.Unended || f.of(one).Median == 0 {
-			continue
-		}
-		if best == nil || f.better(f.of(one).Median, f.of(best).Median) {
-			best = one
-		}
+// against returns goals of the same form.
+func against(figure *figure, factor float64, theirs string, list ...goal) []goal {
+	for i := range list {
+		list[i].figure, list[i].factor, list[i].theirs = figure, factor, theirs
 	}
-	return best
+	return list
 }
 
-func (f *figure) better(a, b float64) bool {
-	if f.less {
-		return a < b
+// bound returns goals that are about Indrik alone.
+func bound(figure *figure, plus float64, list ...goal) []goal {
+	for i := range list {
+		list[i].figure, list[i].plus = figure, plus
 	}
-	return a > b
+	return list
 }
 
-// judge compares; ok is false if one of the rows is missing.
-func (g *goal) judge(r *report) (text, result string, met, ok bool) {
+// inFrameworks are goals of the four frameworks, that say nothing yet.
+func inFrameworks() []goal {
+	return []goal{
+		{label: "Flask", workload: "flask", ours: "indrik sync"}, {label: "Django", workload: "django", ours: "indrik sync"},
+		{label: "FastAPI", workload: "fastapi", ours: "indrik asgi"}, {label: "Litestar", workload: "litestar", ours: "indrik asgi"},
+	}
+}
+
+// firstGoals are about what a request costs, and how long it takes.
+var firstGoals = []goalGroup{
+	{"JSON from frameworks: requests/s ≥ 0.95 × the best of all others", against(&rate, 0.95, everyOther, inFrameworks()...)},
+	{"the same ≥ 1.3 × the best of those that lose nothing in a reload", against(&rate, 1.3, survivors, inFrameworks()...)},
+	{"the same: processor time of a request, less that of the app in a loop, ≤ 40 µs", bound(&own, 40, inFrameworks()...)},
+	{"hello: requests/s ≥ 0.9 × peregrine, and ahead of granian, m0serve and h2corn", []goal{
+		{"WSGI", "hello", "indrik sync", &rate, 0.9, 0, "peregrine"},
+		{"WSGI", "hello", "indrik sync", &rate, 1, 0, "granian"},
+		{"WSGI", "hello", "indrik sync", &rate, 1, 0, "m0serve"},
+		{"ASGI", "asgi", "indrik asgi", &rate, 0.9, 0, "peregrine asgi"},
+		{"ASGI", "asgi", "indrik asgi", &rate, 1, 0, "granian asgi"},
+		{"ASGI", "asgi", "indrik asgi", &rate, 1, 0, "m0serve asgi"},
+		{"ASGI", "asgi", "indrik asgi", &rate, 1, 0, "h2corn"},
+	}},
+	{"large answers: requests/s ≥ 0.95 × the best of all others", against(
+		&rate, 0.95, everyOther,
+		goal{label: "10 KB, WSGI", workload: "10k", ours: "indrik sync"}, goal{label: "10 KB, ASGI", workload: "asgi-10k", ours: "indrik asgi"},
+		goal{label: "50 KB file", workload: "file", ours: "indrik sync"},
+		goal{label: "1 MB each way, WSGI", workload: "echo-1m", ours: "indrik sync"}, goal{label: "1 MB each way, ASGI", workload: "asgi-echo-1m", ours: "indrik asgi"},
+	)},
+	{"p99 at half load: lowest of all", against(
+		&p99, 1, everyOther,
+		goal{label: "hello, WSGI", workload: "hello-half", ours: "indrik sync"}, goal{label: "hello, ASGI", workload: "asgi-half", ours: "indrik asgi"},
+		goal{label: "Flask", workload: "flask-half", ours: "indrik sync"}, goal{label: "FastAPI", workload: "fastapi-half", ours: "indrik asgi"},
+	)},
+	{"an idle server wakes up less than once in a second (it asks its processes every 5 s whether they live)", bound(
+		&wakeUps, 1,
+		goal{label: "sync", workload: "wakeups", ours: "indrik sync"}, goal{label: "gthread", workload: "wakeups", ours: "indrik gthread"},
+		goal{label: "asgi", workload: "wakeups", ours: "indrik asgi"},
+	)},
+}
+
+// otherGoals are those of before that the first ones do not replace.
+var otherGoals = []goalGroup{
+	{"hello: requests/s beside Gunicorn and uvicorn", []goal{
+		{"≥ 6 ×", "hello", "indrik sync", &rate, 6, 0, "gunicorn gthread"},
+		{"≥ 10 ×", "hello", "indrik sync", &rate, 10, 0, "gunicorn sync"},
+		{"≥ 1.2 ×", "asgi", "indrik asgi", &rate, 1.2, 0, "uvicorn"},
+		{"≥ 2 ×", "asgi", "indrik asgi", &rate, 2, 0, "gunicorn asgi"},
+	}},
+	{"hello: processor time of a request ≤ that of uvicorn", []goal{
+		{"WSGI", "hello", "indrik sync", &cpu, 1, 0, "asgi/uvicorn"},
+	}},
+	{"a single client: p50 ≤ that of uvicorn + 0.06 ms", []goal{
+		{"WSGI", "hello-one", "indrik sync", &p50, 1, 0.06, "asgi-one/uvicorn"},
+		{"ASGI", "asgi-one", "indrik asgi", &p50, 1, 0.06, "uvicorn"},
+	}},
+	{"HTTP/2: requests/s ≥ granian, 0.9 × h2corn", []goal{
+		{"WSGI", "http2", "indrik sync", &rate, 1, 0, "granian"},
+		{"ASGI", "http2", "indrik asgi", &rate, 1, 0, "granian asgi"},
+		{"ASGI", "http2", "indrik asgi", &rate, 0.9, 0, "h2corn"},
+	}},
+	{"HTTP/2: processor time of a request ≤ 1.15 × that by HTTPS", []goal{
+		{"WSGI", "http2", "indrik sync", &cpu, 1.15, 0, "https/indrik sync"},
+		{"ASGI", "http2", "indrik asgi", &cpu, 1.15, 0, "https/indrik asgi"},
+	}},
+	{"HTTP/2, 1 MB: requests/s ≥ the best of all others", against(
+		&rate, 1, everyOther,
+		goal{label: "WSGI", workload: "http2-1m", ours: "indrik sync"}, goal{label: "ASGI", workload: "http2-1m", ours: "indrik asgi"},
+	)},
+	{"server-sent events by HTTP/2: p99 ≤ that by HTTPS", []goal{
+		{"ASGI", "http2-sse", "indrik asgi", &p99, 1, 0, "sse/indrik asgi"},
+	}},
+	{"a quarter of the slots busy: p99.9 ≤ 0.1 × gunicorn gthread, lowest of all", []goal{
+		{"gthread", "mixed", "indrik gthread", &p999, 0.1, 0, "gunicorn gthread"},
+		{"gthread", "mixed", "indrik gthread", &p999, 1, 0, everyOther},
+	}},
+	{"10 ms of sleep, 512 clients: requests/s ≥ the best of all others", against(
+		&rate, 1, everyOther,
+		goal{label: "WSGI", workload: "sleep-512", ours: "indrik gthread"}, goal{label: "ASGI", workload: "asgi-sleep-512", ours: "indrik asgi"},
+	)},
+	{"calls of a pool: p50 ≤ 0.5 × gunicorn gthread", against(
+		&p50, 0.5, "gunicorn gthread",
+		goal{label: "1 KB", workload: "pool-1k", ours: "indrik gthread"}, goal{label: "1 MB", workload: "pool-1m", ours: "indrik gthread"},
+		goal{label: "stream", workload: "pool-stream", ours: "indrik gthread"},
+	)},
+	{"calls of a pool, 100 at once: requests/s ≥ 2 × gunicorn gthread", []goal{
+		{"gthread", "pool-parallel", "indrik gthread", &rate, 2, 0, "gunicorn gthread"},
+	}},
+	{"10 000 idle connections: ≤ 8 KiB each", bound(&idleKiB, 8, goal{label: "gthread", workload: "idle", ours: "indrik gthread"})},
+	{"start, and memory of a worker: ≤ gunicorn sync", []goal{
+		{"ms", "start", "indrik sync", &startMillis, 1, 0, "gunicorn sync"},
+		{"MiB", "memory", "indrik sync", &workerMiB, 1, 0, "gunicorn sync"},
+	}},
+	{"reload under load: longest wait ≤ 50 ms", bound(
+		&longest, 50,
+		goal{label: "sync", workload: "reload", ours: "indrik sync"}, goal{label: "gthread", workload: "reload", ours: "indrik gthread"},
+		goal{label: "asgi", workload: "reload", ours: "indrik asgi"},
+	)},
+}
+
+// A verdict is what has become of a goal.
+type verdict struct {
+	met  bool
+	text string   // the figures
+	than []string // servers that it compares with
+}
+
+// judge compares; nil: one of the rows was not measured.
+func (g *goal) judge(r *report) *verdict {
 	ours := r.row(g.workload, g.ours)
-	if ours == nil {
-		return "", "", false, false
+	if ours == nil || !g.figure.known(ours) {
+		return nil
 	}
-	have := g.figure.of(ours).Median
-	sign := "≥"
-	if g.figure.less {
-		sign = "≤"
-	}
-	bound, who := g.plus, ""
+	have, limit := g.figure.of(ours).Median, g.plus
+	v := &verdict{text: fmt.Sprintf("%s: "+g.figure.format, g.label, have)}
 	if g.theirs != "" {
 		theirs := r.theirs(g)
-		if theirs == nil {
-			return "", "", false, false
+		if theirs == nil || !g.figure.known(theirs) {
+			return nil
 		}
-		bound += g.factor * g.figure.of(theirs).Median
-		who = theirs.Peer
+		other := g.figure.of(theirs).Median
+		limit += g.factor * other
+		v.text += fmt.Sprintf(", %.2f × %s "+g.figure.format, have/other, theirs.Peer+r.dagger(theirs.Peer), other)
 		if theirs.Workload != g.workload {
-			who += " (" + workloadOf(theirs.Workload).Title + ")"
+			v.text += " (" + workloadOf(theirs.Workload).Title + ")"
 		}
+		v.than = append(v.than, theirs.Peer)
 	}
-	title := workloadOf(g.workload).Title
-	switch g.theirs {
-	case "":
-		text = fmt.Sprintf("%s, %s: %s %s %g", title, g.ours, g.figure.name, sign, g.plus)
-	case "*":
-		text = fmt.Sprintf("%s, %s: %s %s every other server", title, g.ours, g.figure.name, sign)
-	default:
-		text = fmt.Sprintf("%s, %s: %s %s ", title, g.ours, g.figure.name, sign)
-		if g.factor != 1 {
-			text += fmt.Sprintf("%g × ", g.factor)
-		}
-		text += who
-		if g.plus > 0 {
-			text += fmt.Sprintf(" + %g", g.plus)
-		}
-	}
-	result = fmt.Sprintf(g.figure.format, have)
-	if who != "" {
-		theirs := g.figure.of(r.theirs(g)).Median
-		result += fmt.Sprintf(" against "+g.figure.format+" of %s (× %.2f)", theirs, who, have/theirs)
-	}
-	met = have > 0 && (have == bound || g.figure.better(have, bound))
-	return text, result, met, true
+	v.met = have == limit || g.figure.better(have, limit)
+	return v
 }
 
-// workloadOf returns the workload with a name that is in the table of goals.
-func workloadOf(name string) *workload {
-	i := slices.IndexFunc(allWorkloads, func(w workload) bool { return w.Name == name })
-	return &allWorkloads[i]
-}
-
+// theirs returns the row that a goal compares with, nil if there is none.
 func (r *report) theirs(g *goal) *row {
-	if g.theirs == "*" {
-		return g.figure.best(r.rowsOf(g.workload))
+	switch g.theirs {
+	case everyOther:
+		return g.figure.best(r.rowsOf(g.workload), anyRow)
+	case survivors:
+		return g.figure.best(r.rowsOf(g.workload), func(one *row) bool { return r.survives(one.Peer) })
 	}
 	workload, peer, found := strings.Cut(g.theirs, "/")
 	if !found {

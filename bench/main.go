@@ -16,7 +16,7 @@
 // started, also on Ctrl-C. It needs Linux.
 //
 //	make bench                       a short form
-//	make bench-full                  all of it, for docs/benchmarks.md
+//	make bench-full                  all of it, for docs/benchmarks.md, in 25 minutes at most
 //	make bench BENCHFLAGS='-peers indrik -workloads hello -rounds 5'
 //	make bench BENCHFLAGS='-against /tmp/indrik-before -rounds 9'
 package main
@@ -49,6 +49,7 @@ const (
 type options struct {
 	Indrik    string
 	Python    string
+	Speed     string
 	Dir       string
 	Apps      string
 	Peers     string
@@ -62,7 +63,6 @@ type options struct {
 	Results   string
 	Docs      string
 	From      string
-	Apart     string
 	Kinds     string
 	Against   string
 }
@@ -71,20 +71,20 @@ func main() {
 	var o options
 	flag.StringVar(&o.Indrik, "indrik", "bin/indrik", "the `program` to measure")
 	flag.StringVar(&o.Python, "python", "python3", "the `interpreter` to make the virtual environment with")
+	flag.StringVar(&o.Speed, "speed", "", "`directory` of the source of indrik-speed, to install it beside the apps")
 	flag.StringVar(&o.Dir, "dir", ".cache/bench", "`directory` of the virtual environment, the logs and latest.json")
 	flag.StringVar(&o.Apps, "apps", "bench/apps", "`directory` of the apps")
 	flag.StringVar(&o.Peers, "peers", "", "measure only servers whose name holds one of these `words`, separated by commas")
 	flag.StringVar(&o.Workloads, "workloads", "", "measure only these `names`, separated by commas; without them a short list, or all with -full")
 	flag.IntVar(&o.Rounds, "rounds", 2, "how often each server meets each workload")
-	flag.IntVar(&o.Lesser, "lesser", 0, "`rounds` of workloads that are not in the short list, and half as many of those that take long; 0: like the others")
+	flag.IntVar(&o.Lesser, "lesser", 0, "`rounds` of workloads that the first goals are not about; 0: like the others")
 	flag.DurationVar(&o.Warm, "warm", 200*time.Millisecond, "load before each measurement")
 	flag.DurationVar(&o.Measure, "duration", time.Second, "length of a measurement; some take longer")
 	flag.DurationVar(&o.Limit, "limit", 570*time.Second, "stop measuring after this long")
-	flag.BoolVar(&o.Full, "full", false, "measure all workloads")
+	flag.BoolVar(&o.Full, "full", false, "measure all workloads, and servers that few would choose for their speed in one round of some")
 	flag.StringVar(&o.Results, "results", "", "`file` for the results, besides latest.json in -dir")
 	flag.StringVar(&o.Docs, "docs", "", "`directory` for benchmarks.md and its charts")
 	flag.StringVar(&o.From, "from", "", "measure nothing, and take the results of these `files`, separated by commas; of a workload that is in several, the first")
-	flag.StringVar(&o.Apart, "apart", "", "with -from: the results `file` of workloads that were measured apart, for -docs")
 	flag.StringVar(&o.Kinds, "kinds", "", "measure Indrik's kinds of worker, and nothing else, for the table in this `file`")
 	flag.StringVar(&o.Against, "against", "", "compare the processor time of -indrik with that of this older `program`, in -rounds rounds in turn, and measure nothing else")
 	flag.Parse()
@@ -107,9 +107,6 @@ func main() {
 // render makes the docs of results that are there.
 func render(o options) int {
 	r, err := readReports(strings.Split(o.From, ","))
-	if err == nil && o.Apart != "" {
-		r.apart, err = readReports([]string{o.Apart})
-	}
 	if err == nil && o.Results != "" {
 		err = r.save(o.Results)
 	}
@@ -132,7 +129,10 @@ func bench(o options) (code int) {
 	// The clients allocate little, and a collection takes a core from the server.
 	debug.SetGCPercent(400)
 
-	for _, path := range []*string{&o.Indrik, &o.Dir, &o.Apps} {
+	for _, path := range []*string{&o.Indrik, &o.Dir, &o.Apps, &o.Speed} {
+		if *path == "" {
+			continue // no -speed
+		}
 		absolute, err := filepath.Abs(*path)
 		if err != nil {
 			return failed(err)
@@ -185,14 +185,18 @@ func bench(o options) (code int) {
 	report := newReport(o, env, peers)
 	limited, cancel := context.WithTimeoutCause(ctx, o.Limit, fmt.Errorf("stopped after %v (-limit)", o.Limit))
 	defer cancel()
-	err = measureAll(limited, o, env, peers, works, report)
+	latest := filepath.Join(o.Dir, "latest.json")
+	err = measureAll(limited, o, env, peers, works, report, func() error {
+		report.finish(nil)
+		return report.save(latest)
+	})
 	if ctx.Err() != nil {
-		fmt.Fprintln(os.Stderr, "bench: interrupted: no report")
+		fmt.Fprintf(os.Stderr, "bench: interrupted; %s has the workloads that were done\n", latest)
 		return exitInterrupted
 	}
 	report.finish(err)
 	fmt.Print(report.markdown(works))
-	err = errors.Join(err, report.save(filepath.Join(o.Dir, "latest.json")))
+	err = errors.Join(err, report.save(latest))
 	if o.Results != "" {
 		err = errors.Join(err, report.save(o.Results))
 	}

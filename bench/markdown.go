@@ -22,14 +22,25 @@ var (
 		}
 		return r.Peer
 	}}
-	columnRate  = column{"requests/s (lowest–highest)", func(r *row) string { return counted(r.PerSecond) }}
+	columnRate = column{"requests/s (lowest–highest)", func(r *row) string {
+		if r.Peer == alone {
+			return "–"
+		}
+		return counted(r.PerSecond)
+	}}
 	columnRatio = column{"× anchor", func(r *row) string {
 		if r.Ratio == 0 {
 			return "–"
 		}
 		return fmt.Sprintf("%.2f", r.Ratio)
 	}}
-	columnCPU   = column{"server CPU µs/request", func(r *row) string { return fmt.Sprintf("%.1f", r.ServerCPU.Median) }}
+	columnCPU = column{"server CPU µs/request", func(r *row) string { return fmt.Sprintf("%.1f", r.ServerCPU.Median) }}
+	columnOwn = column{"less the app's", func(r *row) string {
+		if r.OwnCPU.Median == 0 {
+			return "–"
+		}
+		return fmt.Sprintf("%.1f", r.OwnCPU.Median)
+	}}
 	columnLost  = column{"lost in each round", func(r *row) string { return strings.Trim(fmt.Sprint(r.Lost), "[]") }}
 	columnWait  = column{"longest wait ms (lowest–highest)", func(r *row) string { return timed(r.Longest) }}
 	columnMarks = column{"notes and marks (⚠)", func(r *row) string {
@@ -42,7 +53,26 @@ var (
 )
 
 func columnPercentile(name string) column {
-	return column{name + " ms", func(r *row) string { return fmt.Sprintf("%.2f", r.Millis[name].Median) }}
+	return column{name + " ms", func(r *row) string {
+		if r.Peer == alone {
+			return "–"
+		}
+		return fmt.Sprintf("%.2f", r.Millis[name].Median)
+	}}
+}
+
+// columnCheck shows what a check has found.
+func columnCheck(name string) column {
+	return column{name, func(r *row) string {
+		why, checked := r.Findings[name]
+		switch {
+		case !checked:
+			return "–"
+		case why == "":
+			return "passes"
+		}
+		return "**" + strings.ReplaceAll(why, "|", `\|`) + "**"
+	}}
 }
 
 func columnValue(head, name, format string) column {
@@ -56,7 +86,7 @@ func columnValue(head, name, format string) column {
 }
 
 // A table is the form in which a workload is shown, and the figure that its
-// servers are compared by.
+// servers are compared by; nil: none.
 type table struct {
 	by      *figure
 	columns []column
@@ -69,6 +99,19 @@ var (
 		{"p99.9 ms (lowest–highest)", func(r *row) string { return timed(r.Millis["p99.9"]) }},
 		columnRate, columnRatio, columnCPU, columnMarks,
 	}}
+	frameworks = table{&rate, []column{
+		columnServer, columnRate, columnRatio, columnCPU, columnOwn, columnPercentile("p50"), columnPercentile("p99"), columnMarks,
+	}}
+	halfLoad = table{&p99, []column{
+		columnServer, columnValue("requests/s asked for (lowest–highest)", valueAsked, "%.0f"), columnPercentile("p50"),
+		{"p99 ms (lowest–highest)", func(r *row) string { return timed(r.Millis["p99"]) }},
+		{"p99.9 ms (lowest–highest)", func(r *row) string { return timed(r.Millis["p99.9"]) }},
+		columnRate, columnCPU, columnMarks,
+	}}
+	waking   = table{&wakeUps, []column{columnServer, columnValue("wake-ups/s", valueWakeUps, "%.1f"), columnMarks}}
+	checking = table{nil, []column{
+		columnServer, columnCheck(checkClose), columnCheck(checkChunked), columnCheck(checkKeeps), columnCheck(checkIdle), columnCheck(checkReload), columnMarks,
+	}}
 	starting = table{&startMillis, []column{columnServer, columnValue("ms (lowest–highest)", valueStart, "%.0f"), columnMarks}}
 	memory   = table{&workerMiB, []column{
 		columnServer, columnValue("server MiB (lowest–highest)", valueServer, "%.1f"),
@@ -78,7 +121,6 @@ var (
 		columnServer, columnValue("connections held", valueHeld, "%.0f"),
 		columnValue("KiB each (lowest–highest)", valueIdle, "%.1f"), columnMarks,
 	}}
-	ending    = table{&unclosed, []column{columnServer, columnValue("of which it called close(), %", valueClosed, "%.0f"), columnMarks}}
 	reloading = table{&longest, []column{
 		columnServer, columnLost, columnWait, columnValue("first new answer ms", valueFresh, "%.0f"),
 		columnValue("last old answer ms", valueOld, "%.0f"), columnRate, columnMarks,

@@ -40,39 +40,10 @@ type run struct {
 
 	// Values are the figures of workloads that are not about requests.
 	Values map[string]float64 `json:"values,omitempty"`
+	// Findings are what checks have found: "", or why the server does not pass.
+	Findings map[string]string `json:"findings,omitempty"`
 	// Trouble is what else went wrong with it.
 	Trouble string `json:"trouble,omitempty"`
-}
-
-// measureAll runs each workload with each server, round by round. A server that
-// fails is noted in the report; the error is the cause of
-// ctx's end.
-func measureAll(ctx context.Context, o options, e *environment, peers []peer, works []workload, report *report) error {
-	source := 0
-	for i := range works {
-		w := &works[i]
-		for round := 1; round <= w.rounds(&o); round++ {
-			for j := range peers {
-				p := &peers[j]
-				if _, absent := e.absent[p.Needs]; absent || !w.suits(p) {
-					continue
-				}
-				source++
-				progress("%-14s round %d  %s", w.Name, round, p.Name)
-				r, err := measure(ctx, &bed{o: &o, e: e, p: p, w: w, source: source})
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				if err != nil {
-					progress("%v", err)
-					r = &run{Failure: err.Error()}
-				}
-				r.Workload, r.Peer, r.Round = w.Name, p.Name, round
-				report.Runs = append(report.Runs, r)
-			}
-		}
-	}
-	return nil
 }
 
 // A bed is what one measurement is made with.
@@ -81,10 +52,15 @@ type bed struct {
 	e      *environment
 	p      *peer
 	w      *workload
-	source int // as load.Plan has it
+	base   *workload // by whose rate that of w is set; nil: none
+	source int       // as load.Plan has it
+	report *report   // what is known so far
 }
 
 func measure(ctx context.Context, b *bed) (*run, error) {
+	if b.p.Alone {
+		return runLoop(ctx, b)
+	}
 	if b.w.Run != nil {
 		return b.w.Run(ctx, b)
 	}
@@ -104,7 +80,7 @@ func (b *bed) setup() *setup {
 func (b *bed) withServer(ctx context.Context, config *setup, f func(s *server) (*run, error)) (r *run, err error) {
 	s, err := startServer(ctx, b.e, b.p, config)
 	if err != nil {
-		return nil, err
+		return nil, &startError{err}
 	}
 	defer func() {
 		if err := s.Stop(); err != nil && r != nil {
@@ -120,15 +96,15 @@ func (b *bed) length() time.Duration {
 
 // runLoad is HTTP/1.1 without TLS.
 func runLoad(ctx context.Context, b *bed) (*run, error) {
-	return b.withServer(ctx, b.setup(), func(s *server) (*run, error) { return b.load(ctx, s, nil) })
+	return b.withServer(ctx, b.setup(), func(s *server) (*run, error) { return b.load(ctx, s, b.w.Groups, nil) })
 }
 
-// load has the clients of the workload ask the server. started is called when
-// the measurement begins, if it is not nil.
-func (b *bed) load(ctx context.Context, s *server, started func()) (*run, error) {
+// load has clients ask the server. started is called when the measurement
+// begins, if it is not nil.
+func (b *bed) load(ctx context.Context, s *server, groups []load.Group, started func()) (*run, error) {
 	m := meter{pid: s.Process.Pid}
 	result, err := load.Run(ctx, load.Plan{
-		Server: s.address, Groups: b.w.Groups, Source: b.source, Timeout: timeout, Warm: b.o.Warm, Measure: b.length(),
+		Server: s.address, Groups: groups, Source: b.source, Timeout: timeout, Warm: b.o.Warm, Measure: b.length(),
 		Started: func() {
 			m.start()
 			if started != nil {

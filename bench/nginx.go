@@ -20,7 +20,7 @@ http {
   access_log off;
   sendfile on;
   client_max_body_size 4m;
-  keepalive_timeout 75;
+  keepalive_timeout %[6]d;
   keepalive_requests 1000000000;
   client_body_temp_path %[2]s/nginx-body;
   proxy_temp_path %[2]s/nginx-proxy;
@@ -58,7 +58,7 @@ wait $nginx
 func behindNginx(e *environment, s *setup) []string {
 	args := []string{"sh", "-c", bothServers, "sh", s.Dir, s.file("nginx.conf"), e.bin + "/gunicorn"}
 	inner := *s
-	inner.TLS, inner.HTTP2, inner.Idle = false, false, false // nginx does that
+	inner.TLS, inner.HTTP2, inner.Idle, inner.Brief = false, false, false, false // nginx does that
 	return slices.Concat(args, gunicornArgs(e, &inner, "gthread", "unix:"+s.file("gunicorn.sock")))
 }
 
@@ -76,7 +76,11 @@ func writeNginxConfig(e *environment, s *setup) error {
 	if s.HTTP2 {
 		listen += " http2"
 	}
-	text := fmt.Sprintf(nginxConfig, s.Workers, s.Dir, user, listen, tls)
+	keepAlive := 75
+	if s.Brief {
+		keepAlive = 1
+	}
+	text := fmt.Sprintf(nginxConfig, s.Workers, s.Dir, user, listen, tls, keepAlive)
 	return os.WriteFile(s.file("nginx.conf"), []byte(text), 0o644)
 }
 

@@ -37,13 +37,20 @@ var requirements = []requirement{
 	{"m0serve", "1.16.0"},
 	{"uWSGI", "2.0.31"},
 	{"waitress", "3.0.2"},
-	{"bjoern", "3.2.2"},
+	{"bjoern-binary", "3.2.2"},
 	{"fastpysgi", "0.6"},
 	{"flask", "3.1.3"},
 	{"django", "5.2.19"},
 	{"fastapi", "0.165.0"},
+	{"litestar", "2.25.0"},
 	{"tornado", "6.6.1"}, // of Indrik's worker class tornado
 }
+
+// appNeeds are the packages that apps need, by their modules.
+var appNeeds = map[string]string{"flask_app": "flask", "django_app": "django", "fastapi_app": "fastapi", "litestar_app": "litestar"}
+
+// speedPackage is Indrik's own, of the directory -speed.
+const speedPackage = "indrik-speed"
 
 // installTimeout bounds one package: uWSGI compiles for half a minute.
 const installTimeout = 3 * time.Minute
@@ -63,6 +70,9 @@ type environment struct {
 }
 
 func (e *environment) python() string { return filepath.Join(e.bin, "python") }
+
+// lacks reports whether a package that is asked for is not there.
+func (e *environment) lacks(name string) bool { return e.absent[name] != "" }
 
 // vars is all that a server finds in its environment: nothing that was set for
 // the shell of whoever runs the bench changes a figure. HOME is one of its own,
@@ -125,8 +135,14 @@ func install(ctx context.Context, o options, packages []requirement) (*environme
 			progress("%s is absent: %v", r.name, err)
 		}
 	}
+	if err := e.installSpeed(ctx, o.Speed); err != nil {
+		return nil, err
+	}
 	if installed, err = e.installed(ctx); err != nil {
 		return nil, err
+	}
+	if e.absent[speedPackage] == "" {
+		e.versions[speedPackage] = installed[speedPackage]
 	}
 	for _, r := range packages {
 		if e.absent[r.name] == "" {
@@ -156,6 +172,28 @@ func install(ctx context.Context, o options, packages []requirement) (*environme
 	_, version, _ = strings.Cut(strings.TrimSuffix(version, ")"), "(version ")
 	e.versions["indrik"] = version
 	return e, nil
+}
+
+// installSpeed installs indrik-speed from a directory, anew each time: it changes, and its
+// version does not. Without a directory none is left of an earlier run.
+func (e *environment) installSpeed(ctx context.Context, dir string) error {
+	pip := []string{"-m", "pip", "uninstall", "--quiet", "--yes", "--disable-pip-version-check", speedPackage}
+	e.absent[speedPackage] = "no directory of it was given (-speed)"
+	if dir != "" {
+		progress("installing %s from %s", speedPackage, dir)
+		pip = []string{"-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", "--disable-pip-version-check", "--no-cache-dir", dir}
+		delete(e.absent, speedPackage)
+	}
+	limited, cancel := context.WithTimeout(ctx, installTimeout)
+	defer cancel()
+	if _, err := output(limited, e.python(), pip...); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		e.absent[speedPackage] = err.Error()
+		progress("%s is absent: %v", speedPackage, err)
+	}
+	return nil
 }
 
 // installed is what the virtual environment has, by normal name.

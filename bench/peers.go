@@ -32,6 +32,7 @@ type setup struct {
 	HTTP2   bool // by TLS
 	Preload bool // the app is imported once, before the workers are made
 	Idle    bool // connections are kept for a minute at least
+	Brief   bool // connections are kept for a second
 	Pooled  int  // so many threads of each of 2 workers of a pool have the app's class Pooled; 0: no pool
 	Hasty   bool // it is not given time after its first answer
 	Dir     string
@@ -68,7 +69,11 @@ type peer struct {
 	Can       []ability
 	// Mixed: it runs only the workloads that need slots to spare, for which it is
 	// set up differently from the peer of the same kind.
-	Mixed   bool
+	Mixed bool
+	// Minor: few would choose it for its speed.
+	Minor bool
+	// Alone: it is no server, but the app in a loop.
+	Alone   bool
 	command func(e *environment, s *setup) []string
 }
 
@@ -81,6 +86,16 @@ func (p *peer) can(wanted ...ability) bool {
 	return true
 }
 
+// peerOf returns the server of a name, nil if there is none.
+func peerOf(name string) *peer {
+	for i := range allPeers {
+		if allPeers[i].Name == name {
+			return &allPeers[i]
+		}
+	}
+	return nil
+}
+
 var (
 	canIndrik   = []ability{reloads, encrypts, http2, preloads, holds, scales}
 	canGunicorn = []ability{reloads, encrypts, preloads, scales}
@@ -91,24 +106,25 @@ func with(list []ability, more ...ability) []ability { return append(slices.Clon
 var allPeers = []peer{
 	{Name: "indrik sync", Interface: wsgi, Can: canIndrik, command: gunicornLike("", "sync")},
 	{Name: "indrik gthread", Interface: wsgi, Can: with(canIndrik, overlaps, pools), command: gunicornLike("", "gthread")},
+	{Name: "indrik sync pure", Needs: speedPackage, Interface: wsgi, Minor: true, Can: canIndrik, command: pure("sync")},
 	{Name: "gunicorn sync", Needs: "gunicorn", Interface: wsgi, Can: canGunicorn, command: gunicornLike("gunicorn", "sync")},
 	{
 		Name: "gunicorn gthread", Needs: "gunicorn", Interface: wsgi, Can: with(canGunicorn, http2, holds, overlaps, pools),
 		command: gunicornLike("gunicorn", "gthread"),
 	},
 	{
-		Name: "gunicorn gevent", Needs: "gevent", Interface: wsgi, Can: with(canGunicorn, holds, overlaps),
+		Name: "gunicorn gevent", Needs: "gevent", Interface: wsgi, Minor: true, Can: with(canGunicorn, holds, overlaps),
 		command: gunicornLike("gunicorn", "gevent"),
 	},
 	{
-		Name: "nginx + gunicorn gthread", Needs: "nginx", Interface: wsgi, Can: with(canGunicorn, http2, holds, overlaps),
+		Name: "nginx + gunicorn gthread", Needs: "nginx", Interface: wsgi, Minor: true, Can: with(canGunicorn, http2, holds, overlaps),
 		command: behindNginx,
 	},
 	{
 		Name: "uwsgi", Needs: "uWSGI", Interface: wsgi, Can: []ability{reloads, preloads, scales}, command: uwsgi(false),
 	},
 	{
-		Name: "uwsgi router", Needs: "uWSGI", Interface: wsgi, Can: []ability{reloads, preloads, scales, holds}, command: uwsgiRouter,
+		Name: "uwsgi router", Needs: "uWSGI", Interface: wsgi, Minor: true, Can: []ability{reloads, preloads, scales, holds}, command: uwsgiRouter,
 	},
 	{
 		Name: "uwsgi threads", Needs: "uWSGI", Interface: wsgi, Can: []ability{overlaps}, Mixed: true, command: uwsgi(true),
@@ -121,9 +137,9 @@ var allPeers = []peer{
 		Name: "granian threads", Needs: "granian", Interface: wsgi, Can: []ability{overlaps}, Mixed: true,
 		command: granian(wsgi, true),
 	},
-	{Name: "waitress", Needs: "waitress", Interface: wsgi, Can: []ability{overlaps, holds}, command: waitress},
+	{Name: "waitress", Needs: "waitress", Interface: wsgi, Minor: true, Can: []ability{overlaps, holds}, command: waitress},
 	{
-		Name: "peregrine", Needs: "peregrine-server", Interface: wsgi, Can: []ability{encrypts, http2, holds, scales},
+		Name: "peregrine", Needs: "peregrine-server", Interface: wsgi, Can: []ability{reloads, encrypts, http2, holds, scales},
 		command: peregrine("wsgi", 1),
 	},
 	{
@@ -131,10 +147,11 @@ var allPeers = []peer{
 		command: peregrine("wsgi", threads),
 	},
 	{Name: "m0serve", Needs: "m0serve", Interface: wsgi, Can: []ability{holds, scales}, command: m0serve("wsgi")},
-	{Name: "bjoern", Needs: "bjoern", Interface: wsgi, Can: []ability{preloads, scales, holds}, command: script("serve_bjoern.py")},
+	{Name: "bjoern", Needs: "bjoern-binary", Interface: wsgi, Can: []ability{preloads, scales, holds}, command: script("serve_bjoern.py")},
 	{Name: "fastpysgi", Needs: "fastpysgi", Interface: wsgi, Can: []ability{preloads, scales, holds}, command: script("serve_fastpysgi.py")},
 
 	{Name: "indrik asgi", Interface: asgi, Can: with(canIndrik, overlaps, sockets), command: gunicornLike("", "asgi")},
+	{Name: "indrik asgi pure", Needs: speedPackage, Interface: asgi, Minor: true, Can: with(canIndrik, overlaps, sockets), command: pure("asgi")},
 	{
 		Name: "gunicorn asgi", Needs: "gunicorn", Interface: asgi, Can: with(canGunicorn, http2, holds, overlaps, sockets),
 		command: gunicornLike("gunicorn", "asgi"),
@@ -150,22 +167,24 @@ var allPeers = []peer{
 		command: granian(asgi, false),
 	},
 	{
-		Name: "h2corn", Needs: "h2corn", Interface: asgi, Can: []ability{encrypts, http2, holds, overlaps, sockets, scales},
+		Name: "h2corn", Needs: "h2corn", Interface: asgi, Can: []ability{reloads, encrypts, http2, holds, overlaps, sockets, scales},
 		command: h2corn,
 	},
 	{
 		Name: "peregrine asgi", Needs: "peregrine-server", Interface: asgi,
-		Can:     []ability{encrypts, http2, holds, overlaps, sockets, scales},
+		Can:     []ability{reloads, encrypts, http2, holds, overlaps, sockets, scales},
 		command: peregrine("asgi", 1),
 	},
 	{
 		Name: "m0serve asgi", Needs: "m0serve", Interface: asgi, Can: []ability{holds, overlaps, sockets, scales}, command: m0serve("asgi"),
 	},
 	{
-		Name: "hypercorn", Needs: "hypercorn", Interface: asgi,
-		Can:     []ability{encrypts, http2, holds, overlaps, sockets, scales},
+		Name: "hypercorn", Needs: "hypercorn", Interface: asgi, Minor: true,
+		Can:     []ability{reloads, encrypts, http2, holds, overlaps, sockets, scales},
 		command: hypercorn,
 	},
+
+	{Name: alone, Alone: true, command: callLoop},
 }
 
 // anchors are the servers that ratios are given to.
@@ -180,6 +199,13 @@ func gunicornLike(program, class string) func(*environment, *setup) []string {
 			path = e.bin + "/" + program
 		}
 		return append([]string{path}, gunicornArgs(e, s, class, s.address())...)
+	}
+}
+
+// pure starts Indrik without the compiled code that the others use where it is installed.
+func pure(class string) func(*environment, *setup) []string {
+	return func(e *environment, s *setup) []string {
+		return append([]string{e.indrik, "--speed", "off"}, gunicornArgs(e, s, class, s.address())...)
 	}
 }
 
@@ -200,6 +226,9 @@ func gunicornArgs(e *environment, s *setup, class, bind string) []string {
 	if s.Idle {
 		// Of its workers; Indrik does not count connections of workers.
 		args = append(args, "--keep-alive", "75", "--worker-connections", "20000")
+	}
+	if s.Brief {
+		args = append(args, "--keep-alive", "1")
 	}
 	if s.Pooled > 0 {
 		args = append(args, "--dirty-app", s.App+":Pooled", "--dirty-workers", "2", "--dirty-threads", fmt.Sprint(s.Pooled))
@@ -223,6 +252,9 @@ func granian(kind string, several bool) func(*environment, *setup) []string {
 		}
 		if s.Idle {
 			args = append(args, "--backpressure", "20000") // it counts connections
+		}
+		if s.Brief {
+			args = append(args, "--http1-header-read-timeout", "1000") // a connection that is idle waits for a head
 		}
 		if s.TLS {
 			args = append(args, "--ssl-certificate", e.certFile, "--ssl-keyfile", e.keyFile)
@@ -268,6 +300,9 @@ func waitress(e *environment, s *setup) []string {
 	if s.Idle {
 		args = append(args, "--connection-limit=20000", "--channel-timeout=75", "--asyncore-use-poll")
 	}
+	if s.Brief {
+		args = append(args, "--channel-timeout=1", "--cleanup-interval=1")
+	}
 	return append(args, s.App+":app")
 }
 
@@ -289,6 +324,9 @@ func uvicorn(e *environment, s *setup) []string {
 	if s.Idle {
 		args = append(args, "--timeout-keep-alive", "75")
 	}
+	if s.Brief {
+		args = append(args, "--timeout-keep-alive", "1")
+	}
 	return append(args, s.App+":app")
 }
 
@@ -297,6 +335,9 @@ func h2corn(e *environment, s *setup) []string {
 	args := []string{e.bin + "/h2corn", "--bind", s.address(), "--workers", fmt.Sprint(s.Workers), "--no-access-log"}
 	if s.TLS {
 		args = append(args, "--certfile", e.certFile, "--keyfile", e.keyFile)
+	}
+	if s.Brief {
+		args = append(args, "--timeout-keep-alive", "1")
 	}
 	return append(args, s.App+":app")
 }
@@ -316,11 +357,15 @@ func peregrine(protocol string, perWorker int) func(*environment, *setup) []stri
 		if s.Idle {
 			args = append(args, "--keep-alive", "75000", "--max-connections", "20000")
 		}
+		if s.Brief {
+			args = append(args, "--keep-alive", "1000")
+		}
 		return append(args, s.App+":app")
 	}
 }
 
-// m0serve closes a connection after a thousand requests unless it is told not to.
+// m0serve closes a connection after a thousand requests unless it is told not to. It loads an app
+// again only where its files change, which is for development.
 func m0serve(protocol string) func(*environment, *setup) []string {
 	return func(e *environment, s *setup) []string {
 		args := []string{
@@ -329,6 +374,9 @@ func m0serve(protocol string) func(*environment, *setup) []string {
 		}
 		if s.Idle {
 			args = append(args, "--idle-timeout", "75")
+		}
+		if s.Brief {
+			args = append(args, "--idle-timeout", "1")
 		}
 		return append(args, s.App+":app")
 	}
@@ -344,6 +392,9 @@ func hypercorn(e *environment, s *setup) []string {
 	}
 	if s.Idle {
 		args = append(args, "--keep-alive", "75")
+	}
+	if s.Brief {
+		args = append(args, "--keep-alive", "1")
 	}
 	return append(args, s.App+":app")
 }

@@ -29,16 +29,6 @@ type report struct {
 	Rows     []row             `json:"rows"`
 	// Incomplete says why not everything was measured.
 	Incomplete string `json:"incomplete,omitempty"`
-
-	apart *report // of workloads that were measured apart, and later; nil: there are none
-}
-
-// source returns the report that has the newest figures of a workload.
-func (r *report) source(w *workload) *report {
-	if w.Apart && r.apart != nil && r.apart.Machine.Date.After(r.Machine.Date) && len(r.apart.rowsOf(w.Name)) > 0 {
-		return r.apart
-	}
-	return r
 }
 
 // row is a server's runs of one workload, summed up.
@@ -49,6 +39,7 @@ type row struct {
 	PerSecond stats.Summary            `json:"requests_per_second"`
 	Ratio     float64                  `json:"ratio_to_anchor"` // 0: unknown
 	ServerCPU stats.Summary            `json:"server_cpu_microseconds_per_request"`
+	OwnCPU    stats.Summary            `json:"own_cpu_microseconds_per_request"` // less that of the app in a loop; 0: unknown
 	Millis    map[string]stats.Summary `json:"milliseconds"`
 	Longest   stats.Summary            `json:"longest_wait_milliseconds"`
 	Lost      []int                    `json:"failed_requests"` // by round
@@ -56,6 +47,8 @@ type row struct {
 	// Unended: it does not call close(), where the app has work to do there.
 	Unended bool                     `json:"unended,omitempty"`
 	Values  map[string]stats.Summary `json:"values,omitempty"`
+	// Findings are those of run, and that of the reload.
+	Findings map[string]string `json:"findings,omitempty"`
 	// Notes are what a reader should know of a figure, Marks why not to trust it.
 	Notes []string `json:"notes,omitempty"`
 	Marks []string `json:"marks,omitempty"`
@@ -101,6 +94,7 @@ func (r *report) finish(err error) {
 	if err != nil {
 		r.Incomplete = err.Error()
 	}
+	r.Rows = nil
 	for i := range allWorkloads {
 		w := &allWorkloads[i]
 		for _, name := range r.Order {
@@ -109,34 +103,106 @@ func (r *report) finish(err error) {
 				continue
 			}
 			one := summarize(runs, w)
-			if w.Ends && r.leavesOpen(name) {
-				one.Unended = true
-				one.Marks = append(one.Marks, "does not call close(), which is a part of the work")
-			}
-			if anchored := summarize(r.find(w.Name, anchorOf(name)), w); anchored.PerSecond.Median > 0 {
-				one.Ratio = one.PerSecond.Median / anchored.PerSecond.Median
-			}
+			r.complete(&one, w)
 			r.Rows = append(r.Rows, one)
 		}
 	}
 }
 
-// leavesOpen reports whether a server was found not to call close() of responses.
-func (r *report) leavesOpen(peer string) bool {
-	for _, one := range r.find("close", peer) {
-		if one.Failure == "" && one.Values[valueClosed] < 100 {
-			return true
+// complete adds to a row what follows from other runs.
+func (r *report) complete(one *row, w *workload) {
+	found := r.findings(one.Peer)
+	switch {
+	case w.Name == "checks":
+		one.Findings = found
+	case w.Ends && found[checkClose] != "":
+		one.Unended = true
+		one.Marks = append(one.Marks, "does not call close(), which is a part of the work")
+	}
+	if anchored := summarize(r.find(w.Name, anchorOf(one.Peer)), w); anchored.PerSecond.Median > 0 {
+		one.Ratio = one.PerSecond.Median / anchored.PerSecond.Median
+	}
+	if loop := summarize(r.find(w.Name, alone), w).ServerCPU; loop.Median > 0 && one.Rounds > 0 && one.Peer != alone {
+		all := one.ServerCPU
+		one.OwnCPU = stats.Summary{Median: all.Median - loop.Median, Min: all.Min - loop.Median, Max: all.Max - loop.Median}
+	}
+	if busy := one.Values[valueBusy]; busy.Median > 0 {
+		one.Notes = append(one.Notes, fmt.Sprintf("by itself, which is what counts; %.1f µs while the other processor does the same", busy.Median))
+	}
+	if fails := failing(found); len(fails) > 0 && w.Goal && w.Name != "checks" {
+		one.Notes = append(one.Notes, "fails: "+strings.Join(fails, ", "))
+	}
+}
+
+// findings returns what the checks have found of a server, nil if it was not checked. "" is a
+// check that it passes.
+func (r *report) findings(name string) map[string]string {
+	var found map[string]string
+	for _, one := range r.find("checks", name) {
+		if one.Failure == "" {
+			found = maps.Clone(one.Findings)
 		}
 	}
-	return false
+	if found == nil {
+		return nil
+	}
+	reload := r.find("reload", name)
+	if p := peerOf(name); p != nil && !p.can(reloads) {
+		found[checkReload] = "it has none"
+	} else if len(reload) > 0 {
+		found[checkReload] = reloadFinding(reload)
+	}
+	return found
+}
+
+// reloadFinding says what went wrong in reloads.
+func reloadFinding(runs []*run) string {
+	lost := 0
+	for _, one := range runs {
+		lost += one.Failed
+		if one.Failure != "" {
+			return one.Failure
+		}
+		if _, reloaded := one.Values[valueFresh]; !reloaded {
+			return "no new process answers"
+		}
+	}
+	if lost > 0 {
+		return fmt.Sprintf("loses %s in %s", counting(lost, "request"), counting(len(runs), "reload"))
+	}
+	return ""
+}
+
+// failing returns the names of the checks that a server does not pass.
+func failing(found map[string]string) []string {
+	var names []string
+	for _, name := range allChecks {
+		if found[name] != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// survives reports whether a server was found to lose nothing in a reload.
+func (r *report) survives(name string) bool {
+	p := peerOf(name)
+	runs := r.find("reload", name)
+	return p != nil && p.can(reloads) && len(runs) > 0 && reloadFinding(runs) == ""
+}
+
+// dagger marks a server that does not pass all checks.
+func (r *report) dagger(name string) string {
+	if len(failing(r.findings(name))) > 0 {
+		return "†"
+	}
+	return ""
 }
 
 // anchorOf is the server that a server's ratio is to.
 func anchorOf(name string) string {
-	for i := range allPeers {
-		if allPeers[i].Name == name {
-			return anchors[allPeers[i].Interface]
-		}
+	if p := peerOf(name); p != nil {
+		return anchors[p.Interface]
 	}
 	return anchors[wsgi]
 }

@@ -80,7 +80,7 @@ func TestMeasure(t *testing.T) {
 	if err := os.Mkdir(dir+"/logs", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	o := options{Dir: dir, Rounds: 1, Measure: 300 * time.Millisecond, Limit: time.Minute}
+	o := options{Dir: dir, Rounds: 2, Measure: 300 * time.Millisecond, Limit: time.Minute}
 	works, err := choose(allWorkloads, "hello-oneshot", func(w workload, word string) bool { return w.Name == word })
 	if err != nil {
 		t.Fatal(err)
@@ -88,10 +88,18 @@ func TestMeasure(t *testing.T) {
 	e := &environment{apps: dir, absent: map[string]string{"gone": "not there"}}
 	peers := []peer{fakePeer("plain"), {Name: "absent", Needs: "gone"}, fakePeer("broken")}
 	r := &report{Order: []string{"plain", "absent", "broken"}}
-	if err := measureAll(t.Context(), o, e, peers, works, r); err != nil {
+	saved := 0
+	save := func() error {
+		saved++
+		r.finish(nil)
+		return nil
+	}
+	if err := measureAll(t.Context(), o, e, peers, works, r, save); err != nil {
 		t.Fatal(err)
 	}
-	r.finish(nil)
+	if saved != 1 {
+		t.Errorf("saved %d times, after one workload", saved)
+	}
 	if len(r.Rows) != 2 || r.Rows[0].Peer != "plain" || r.Rows[1].Peer != "broken" {
 		t.Fatalf("rows %+v", r.Rows)
 	}
@@ -102,7 +110,8 @@ func TestMeasure(t *testing.T) {
 	if plain.Millis["p50"] > plain.Millis["p99"] || plain.Millis["p99"] > plain.Millis["max"] || plain.Millis["max"] > plain.MaxMillis {
 		t.Errorf("percentiles %v", plain.Millis)
 	}
-	if marks := strings.Join(r.Rows[1].Marks, " "); !strings.Contains(marks, "round 1 failed") {
+	marks := strings.Join(r.Rows[1].Marks, " ")
+	if !strings.Contains(marks, "round 1 failed: broken: it ended at once") || !strings.Contains(marks, "round 2 failed: not tried again") {
 		t.Errorf("marks of a server that does not start: %q", marks)
 	}
 }

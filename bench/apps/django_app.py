@@ -1,9 +1,9 @@
-"""Django with one view, and the middleware that every site has."""
+"""Django with one view that answers with JSON, and the middleware that every site has."""
 
 import django
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
-from django.http import HttpResponse
+from django.http import JsonResponse
 from django.urls import path
 
 settings.configure(
@@ -20,7 +20,7 @@ django.setup()
 
 
 def hello(request):
-    return HttpResponse(b"Hello, World!\n", content_type="text/plain; charset=utf-8")
+    return JsonResponse({"message": "Hello, World!"})
 
 
 urlpatterns = [path("", hello)]

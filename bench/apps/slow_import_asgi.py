@@ -1,7 +1,7 @@
-"""hello_asgi.py as an app that takes two seconds to import, as large ones do."""
+"""hello_asgi.py as an app that takes a second to import, as large ones do."""
 
 import time
 
-time.sleep(2)
+time.sleep(1)
 
 from hello_asgi import app  # noqa: E402,F401

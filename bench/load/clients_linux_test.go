@@ -122,6 +122,32 @@ func TestOpenLoop(t *testing.T) {
 	}
 }
 
+// What was due while a server stood still counts, also when that was the end of the measurement.
+func TestOpenLoopEnd(t *testing.T) {
+	const stall = 400 * time.Millisecond
+	var requests atomic.Int32
+	server := serve(t, func(c net.Conn, _ *http.Request, _ []byte) bool {
+		if requests.Add(1) == 10 {
+			time.Sleep(stall)
+		}
+		return sayHello(c)
+	})
+	r, err := Run(t.Context(), Plan{
+		Server: server, Measure: 300 * time.Millisecond, Timeout: 5 * time.Second,
+		Groups: []Group{{Clients: 1, Request: []byte(get), Want: []byte("hello"), Every: 10 * time.Millisecond}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tally := &r.Groups[0]
+	if n := len(tally.Latencies); n < 30 || tally.Failed() > 0 {
+		t.Fatalf("%d requests have a time, and there are %d errors; 30 were due", n, tally.Failed())
+	}
+	if late := tally.Latencies[len(tally.Latencies)-15]; late < stall/2 {
+		t.Errorf("of 20 requests that waited, the 15 slowest took from %v on", late)
+	}
+}
+
 func TestTrickle(t *testing.T) {
 	r := run(t, serveHello(t), Group{
 		Clients: 2, Request: []byte(get), Want: []byte("hello"), Trickle: 2 * time.Millisecond,

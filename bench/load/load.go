@@ -15,8 +15,9 @@
 //
 // The time of a request runs from before its first byte is written (before
 // the connection is opened, if it needs a new one), or from when it was due, to
-// its last byte's arrival. Requests still waiting when the measurement ends are waited for, so
-// that the slowest ones are not lost to the figures.
+// its last byte's arrival. Requests still waiting when the measurement ends are waited for, and
+// those of an open loop that were due by then are sent and waited for, so that the slowest ones
+// are not lost to the figures.
 //
 // It needs Linux. To try it: go test ./bench/load
 package load

@@ -49,7 +49,8 @@ type loop struct {
 	measuring bool
 	draining  bool
 	now       time.Time
-	open      int // clients that are not finished
+	end       time.Time // of the measurement
+	open      int       // clients that are not finished
 	resting   int
 }
 
@@ -117,7 +118,7 @@ func (l *loop) schedule(now time.Time) {
 func (l *loop) run(ctx context.Context, result *Result) error {
 	l.now = time.Now()
 	begin := l.now.Add(l.plan.Warm)
-	end := begin.Add(l.plan.Measure)
+	l.end = begin.Add(l.plan.Measure)
 	sweep := l.now
 	events := make([]unix.EpollEvent, 256)
 	var began time.Time
@@ -131,8 +132,8 @@ func (l *loop) run(ctx context.Context, result *Result) error {
 				l.plan.Started()
 			}
 			l.measuring, began = true, time.Now()
-			end = began.Add(l.plan.Measure)
-		case l.measuring && !l.now.Before(end):
+			l.end = began.Add(l.plan.Measure)
+		case l.measuring && !l.now.Before(l.end):
 			result.Elapsed = time.Since(began)
 			if l.plan.Ended != nil {
 				l.plan.Ended()
@@ -146,7 +147,7 @@ func (l *loop) run(ctx context.Context, result *Result) error {
 				if c.fd >= 0 {
 					c.tally.Held++
 				}
-				if c.phase == resting {
+				if c.phase == resting && !l.owes(c) {
 					l.finish(c)
 				}
 			}
@@ -161,7 +162,7 @@ func (l *loop) run(ctx context.Context, result *Result) error {
 			wait = min(wait, l.wakeUp())
 		}
 		if !l.draining {
-			wait = min(wait, end.Sub(l.now))
+			wait = min(wait, l.end.Sub(l.now))
 		}
 		if precise && wait > 0 {
 			l.timer.set(wait)
@@ -179,6 +180,12 @@ func (l *loop) run(ctx context.Context, result *Result) error {
 		}
 	}
 	return nil
+}
+
+// owes reports whether a request of c was due within the measurement and has not
+// been sent: it has waited for the one before, and so its time counts.
+func (l *loop) owes(c *client) bool {
+	return c.group.Every > 0 && c.due.Before(l.end)
 }
 
 // wakeUp lets the clients go on whose pause is over, and returns how long the
@@ -388,7 +395,7 @@ func (l *loop) answer(c *client, h head, body []byte, closed bool) {
 		c.disconnect()
 	}
 	switch {
-	case l.draining:
+	case l.draining && !l.owes(c):
 		l.finish(c)
 	case c.group.Every > 0:
 		l.rest(c, time.Until(c.due))

@@ -159,11 +159,40 @@ func pss(text []byte) (int64, error) {
 	if len(text) == 0 {
 		return 0, nil
 	}
+	return numberAfter(text, "Pss:")
+}
+
+// WakeUps returns how often the threads of these processes have gone to sleep so far: one that
+// has nothing to do does so once for each time that it is woken up.
+func WakeUps(dir string, pids []int) (int64, error) {
+	var sum int64
+	for _, pid := range pids {
+		names, err := filepath.Glob(filepath.Join(dir, strconv.Itoa(pid), "task", "*", "status"))
+		if err != nil {
+			return 0, err
+		}
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				continue // it has ended since
+			}
+			n, err := numberAfter(text, "voluntary_ctxt_switches:")
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", name, err)
+			}
+			sum += n
+		}
+	}
+	return sum, nil
+}
+
+// numberAfter reads the number in the line that begins with this name.
+func numberAfter(text []byte, name string) (int64, error) {
 	for line := range bytes.Lines(text) {
-		if value, found := bytes.CutPrefix(line, []byte("Pss:")); found {
+		if value, found := bytes.CutPrefix(line, []byte(name)); found {
 			number, _, _ := bytes.Cut(bytes.TrimSpace(value), []byte(" "))
 			return strconv.ParseInt(string(number), 10, 64)
 		}
 	}
-	return 0, fmt.Errorf("no Pss in %.80q", text)
+	return 0, fmt.Errorf("no %s in %.80q", name, text)
 }

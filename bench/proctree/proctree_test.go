@@ -107,3 +107,30 @@ func TestPSS(t *testing.T) {
 		t.Errorf("PSS of this process: %d, %v", n, err)
 	}
 }
+
+func TestWakeUps(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"10/task/10/status": "Name:\tmaster\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t900\n",
+		"10/task/15/status": "voluntary_ctxt_switches:\t20\n",
+		"11/task/11/status": "voluntary_ctxt_switches:\t300\n",
+		"20/task/20/status": "voluntary_ctxt_switches:\t5000\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := WakeUps(dir, []int{10, 11, 99}); n != 327 || err != nil {
+		t.Errorf("%d, %v, want 327", n, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "11/task/11/status"), []byte("Name:\tworker\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := WakeUps(dir, []int{11}); err == nil {
+		t.Errorf("%d of a thread that does not say it", n)
+	}
+}

@@ -23,7 +23,7 @@ import (
 
 const (
 	startTimeout = 15 * time.Second
-	stopTimeout  = 4 * time.Second
+	stopTimeout  = 2 * time.Second
 	// askEvery is how often a server that starts is asked.
 	askEvery = 2 * time.Millisecond
 )
