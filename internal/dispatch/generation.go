@@ -91,6 +91,13 @@ func (q *Queue) Config(number int) Config {
 	return nil
 }
 
+// Served returns the newest generation that has served, and not only for a trial; 0 if none has.
+func (q *Queue) Served() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.served
+}
+
 // +checklocks:q.mu
 func (q *Queue) generationLocked(number int) *generation {
 	for _, g := range q.gens {

@@ -138,7 +138,7 @@ func (s *server) do(m wire.ToFront, files []*os.File) error {
 		if cfg, ok := s.queue.Activate(m.Age, m.Pid, m.Kind).(*config); ok {
 			s.setConfig(cfg)
 		}
-		s.pools.Serves(m.Age)
+		s.pools.Serves(s.queue.Served())
 	case wire.TypeRetire:
 		s.queue.Retire(m.Age)
 	case wire.TypeGone:

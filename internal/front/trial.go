@@ -20,6 +20,7 @@ func (s *server) tryGeneration(m wire.ToFront) error {
 		if cfg, ok := s.queue.EndTrial(m.Passed).(*config); ok {
 			s.setConfig(cfg)
 		}
+		s.pools.Serves(s.queue.Served())
 		return nil
 	}
 	if !share.Valid() {

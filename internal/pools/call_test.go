@@ -449,6 +449,10 @@ func TestGenerationsAreForgotten(t *testing.T) {
 	if err := r.set.AddCaller(2, 2, ours); err != nil {
 		t.Fatal(err)
 	}
+	r.set.Serves(1)
+	if n := known(); n != 2 {
+		t.Errorf("%d generations, while the second is tried", n)
+	}
 	r.set.Serves(2)
 	if n := known(); n != 1 {
 		t.Errorf("%d generations", n)

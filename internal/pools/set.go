@@ -33,7 +33,7 @@ type Set struct {
 	// +checklocks:mu
 	callers map[callerID]*caller
 	// +checklocks:mu
-	serving int // the newest generation that has served
+	serving int // the newest generation that has served, and not only for a trial
 }
 
 // A generation is the pools of one generation.
@@ -80,12 +80,13 @@ func (s *Set) AddGeneration(number int, pools []wire.PoolConfig, stashLimit int6
 	s.generations[number] = g
 }
 
-// Serves is called when a worker that runs the app has begun to take requests.
-func (s *Set) Serves(age int) {
+// Serves is called with the newest generation that has served. One that is tried on a share of the
+// requests counts when it takes over: the one before it may need its pools again.
+func (s *Set) Serves(generation int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.callers[callerID{age, false}]; c != nil && c.generation.number > s.serving {
-		s.serving = c.generation.number
+	if generation > s.serving {
+		s.serving = generation
 		s.dropUnusedLocked()
 	}
 }
