@@ -34,6 +34,12 @@ func TestUpgradeCanary(t *testing.T) {
 			k, o := s.BothLoads(3)
 			s.WriteFile("webapp.py", tried("sync", "new", c.extra))
 			out, errs, code := indrik(t, s, "upgrade")
+			for range 3 { // a machine that is busy with other tests can make the new server slower in earnest
+				if c.name != "good" || code == 0 || !strings.Contains(errs, "slower") {
+					break
+				}
+				out, errs, code = indrik(t, s, "upgrade")
+			}
 			k.Progress(20)
 			o.Progress(20)
 			if c.name == "good" {

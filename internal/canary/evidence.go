@@ -38,20 +38,23 @@ const (
 	farSlack = 4 * perFactor
 )
 
+// folded returns the counts with times moved down by so many buckets, those up to the bucket floor
+// together in that one, and how many there are.
+func (h Histogram) folded(down, floor int) (counts [maxBuckets]float64, total float64) {
+	for i, n := range h {
+		counts[max(floor, i-down)] += float64(n)
+		total += float64(n)
+	}
+	return counts, total
+}
+
 // slower returns the statistic of Mann and Whitney's test, a standard normal deviate if the
 // latencies of both have one distribution, for whether those of the new generation, moved down
 // by so many buckets, are larger. effect is how often one of them is larger than one of the old
 // generation's, of two that are equal half; 0.5 is none.
 func slower(latest, old Histogram, down int) (z, effect float64) {
-	var a, b [maxBuckets]float64
-	fold := func(to *[maxBuckets]float64, h Histogram, down int) (total float64) {
-		for i, n := range h {
-			to[max(floorBucket, i-down)] += float64(n)
-			total += float64(n)
-		}
-		return total
-	}
-	m, n := fold(&a, latest, down), fold(&b, old, 0)
+	a, m := latest.folded(down, floorBucket)
+	b, n := old.folded(0, floorBucket)
 	if m == 0 || n == 0 {
 		return 0, 0.5
 	}

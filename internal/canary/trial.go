@@ -28,6 +28,10 @@ const (
 	leastSlower = 0.56
 	// latencyLeast is how many latencies of each side are enough for these.
 	latencyLeast = 8
+
+	// tailAtEnd and tailBefore are the same levels, for the tail.
+	tailAtEnd  = 0.001
+	tailBefore = 1e-6
 )
 
 // A Report is what has happened on both sides since the report before it.
@@ -61,12 +65,28 @@ func DecodeReport(data []byte) (Report, error) {
 type Trial struct {
 	Plan Plan
 	Report
+
+	spans spans
 }
 
 // Add adds a report.
 func (t *Trial) Add(r Report) {
-	t.New.Add(r.New)
-	t.Old.Add(r.Old)
+	t.AddNew(r.New)
+	t.AddOld(r.Old)
+}
+
+// AddNew and AddOld add the report of one side. They take turns, so that what is added at the same
+// time belongs to the same span.
+func (t *Trial) AddNew(s Side) {
+	t.New.Add(s)
+	t.spans.last().latest.merge(s.Latency)
+}
+
+// AddOld adds the report of the old generation.
+func (t *Trial) AddOld(s Side) {
+	t.Old.Add(s)
+	t.spans.last().old.merge(s.Latency)
+	t.spans.turn()
 }
 
 // A Verdict is what a trial has come to.
@@ -93,6 +113,8 @@ func (t *Trial) Judge(elapsed time.Duration) (v Verdict, why string) {
 	switch {
 	case t.isSlower(farSlack, latencyBefore), over && t.isSlower(slack, latencyAtEnd):
 		return Failed, "it is slower"
+	case t.hasWorseTail(farSlack, tailBefore), over && t.hasWorseTail(slack, tailAtEnd):
+		return Failed, "its slowest requests are slower"
 	case !over:
 		return Undecided, ""
 	case t.New.Requests == 0:
@@ -146,7 +168,7 @@ func (s *Side) text() string {
 	}
 	b.WriteString(")")
 	if all := s.latencies(); all.Total() > 0 {
-		fmt.Fprintf(&b, ", median %s, p95 %s", milliseconds(all.Quantile(0.5)), milliseconds(all.Quantile(0.95)))
+		fmt.Fprintf(&b, ", median %s, p95 %s, p99 %s", milliseconds(all.Quantile(0.5)), milliseconds(all.Quantile(0.95)), milliseconds(all.Quantile(0.99)))
 	}
 	return b.String()
 }

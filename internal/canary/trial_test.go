@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ type stream struct {
 	newTime func(*rand.Rand) time.Duration
 	outage  time.Duration // in which all requests fail, whoever runs them, after a third of the window
 	deaths  int           // of new workers
+	hiccup  time.Duration // that each new request takes in a quarter of a second, in the middle
 }
 
 // often is a latency with a median, as most are: the logarithm is normal, so that the 95th
@@ -27,6 +29,22 @@ func often(median time.Duration) func(*rand.Rand) time.Duration {
 	return func(r *rand.Rand) time.Duration {
 		return time.Duration(float64(median) * math.Exp(0.78*r.NormFloat64()))
 	}
+}
+
+// tail is a latency of which a share takes so many times as long.
+func tail(usual func(*rand.Rand) time.Duration, share, times float64) func(*rand.Rand) time.Duration {
+	return func(r *rand.Rand) time.Duration {
+		d := usual(r)
+		if r.Float64() < share {
+			d = time.Duration(times * float64(d))
+		}
+		return d
+	}
+}
+
+// steady is a latency that hardly differs.
+func steady(r *rand.Rand) time.Duration {
+	return time.Duration(float64(20*time.Millisecond) * (0.9 + 0.2*r.Float64()))
 }
 
 // run has the trial judged four times a second, as the master does, until there is a verdict.
@@ -48,6 +66,9 @@ func (s stream) run(seed uint64) (v Verdict, why string, after time.Duration, t 
 			side, rate, latency := &report.Old, s.oldRate, s.oldTime
 			if deck.Draw() {
 				side, rate, latency = &report.New, s.newRate, s.newTime
+				if s.hiccup > 0 && after == s.plan.Window/2 {
+					latency = func(*rand.Rand) time.Duration { return s.hiccup }
+				}
 			}
 			side.Requests++
 			if out := after - s.plan.Window/3; r.Float64() < rate || out > 0 && out <= s.outage {
@@ -70,9 +91,9 @@ var minute = Plan{Share{1, 20}, time.Minute}
 // TestGoodDeploys checks that hardly any of a thousand good deploys is sent back, whatever
 // the traffic, the failures that there are anyway, and the latency.
 func TestGoodDeploys(t *testing.T) {
-	deploys := 1000
-	if testing.Short() {
-		deploys = 100
+	deploys := 250
+	if os.Getenv("INDRIK_TEST_LONG") != "" {
+		deploys = 1000
 	}
 	for name, s := range map[string]stream{
 		"nothing fails":              {plan: minute, rate: 100},
@@ -85,6 +106,10 @@ func TestGoodDeploys(t *testing.T) {
 		"a third slower":             {plan: minute, rate: 100, newTime: often(26 * time.Millisecond)},
 		"fast, and twice as slow":    {plan: minute, rate: 100, oldTime: often(time.Millisecond), newTime: often(2 * time.Millisecond)},
 		"fewer failures than before": {plan: minute, rate: 100, oldRate: 0.05, newRate: 0.01},
+		"a long tail":                {plan: minute, rate: 100, oldTime: tail(often(20*time.Millisecond), 0.03, 20)},
+		"two classes of requests":    {plan: minute, rate: 100, oldTime: tail(steady, 0.05, 10)},
+		"a hiccup":                   {plan: minute, rate: 400, hiccup: 2 * time.Second},
+		"a tail a third slower":      {plan: minute, rate: 100, oldTime: tail(steady, 0.05, 15), newTime: tail(steady, 0.05, 20)},
 	} {
 		back := 0
 		for seed := range uint64(deploys) {
@@ -121,6 +146,9 @@ func TestBadDeploys(t *testing.T) {
 		"all fail, of a few":                 {stream{plan: minute, rate: 2, newRate: 1}, 0.98, time.Minute},
 		"three deaths":                       {stream{plan: minute, rate: 50, deaths: 3}, 1, 5 * time.Second},
 		"twice as slow":                      {stream{plan: minute, rate: 100, newTime: often(40 * time.Millisecond)}, 0.98, time.Minute},
+		"a tail alone, 100/s":                {stream{plan: minute, rate: 100, newTime: tail(often(20*time.Millisecond), 0.05, 30)}, 0.95, time.Minute},
+		"a tail alone, 500/s":                {stream{plan: minute, rate: 500, newTime: tail(often(20*time.Millisecond), 0.02, 20)}, 0.95, time.Minute},
+		"a tail alone, of a half":            {stream{plan: Plan{Share{1, 2}, 30 * time.Second}, rate: 100, newTime: tail(often(20*time.Millisecond), 0.05, 20)}, 0.95, 30 * time.Second},
 		"ten times as slow":                  {stream{plan: minute, rate: 100, newTime: often(200 * time.Millisecond)}, 1, 20 * time.Second},
 	} {
 		found := 0
@@ -266,7 +294,7 @@ func TestText(t *testing.T) {
 	for range 100 {
 		r.New.Latency.Count(20 * time.Millisecond)
 	}
-	want := "New: 412 requests, 10 failed (2.43 %, 8 errors, 1 over time, 1 deaths), median 22 ms, p95 22 ms. Old: 1 request, 0 failed (0.00 %)"
+	want := "New: 412 requests, 10 failed (2.43 %, 8 errors, 1 over time, 1 deaths), median 22 ms, p95 22 ms, p99 22 ms. Old: 1 request, 0 failed (0.00 %)"
 	if got := r.String(); got != want {
 		t.Errorf("%s", got)
 	}

@@ -35,6 +35,7 @@ type slot struct {
 	unread int       // bytes of it that have not been acted on
 	size   int       // of these, those of the reply that is being acted on
 	free   time.Time // when the slot had answered its last request; written with the queue's mutex, too
+	warm   bool      // a trial has counted an answer of it; guarded by the queue's mutex
 }
 
 // messageBuffers are for messages of slots: a worker may have hundreds of threads, few of

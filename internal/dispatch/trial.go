@@ -22,7 +22,7 @@ import (
 
 const (
 	// coldAnswers is how many answers of a worker say nothing of its latency: its caches are
-	// cold.
+	// cold. Nor does the first of each slot, whose thread may have connections of its own.
 	coldAnswers = 5
 	// longRunning is how long a request has run that counts though it has no response.
 	longRunning = time.Second
@@ -208,9 +208,10 @@ func (q *Queue) countReplyLocked(j *Job, sl *slot, m *wire.Reply) {
 	if j.tally == untallied {
 		j.tally = tallied
 		s.Requests++
-		if sl.w.served >= coldAnswers {
+		if sl.w.served >= coldAnswers && sl.warm {
 			s.Latency.Count(j.ran)
 		}
+		sl.warm = true
 	}
 	if saysFailed(m) && j.tally != talliedFailed {
 		j.tally = talliedFailed

@@ -192,7 +192,7 @@ func (m *Master) canaryStatus() *status.Canary {
 	side := func(s *canary.Side) status.CanarySide {
 		return status.CanarySide{
 			Requests: s.Requests, Failed: s.Failed(), Errors: s.Errors, TimedOut: s.TimedOut, Deaths: s.Deaths,
-			Median: s.Latency.Quantile(0.5).Seconds(), P95: s.Latency.Quantile(0.95).Seconds(),
+			Median: s.Latency.Quantile(0.5).Seconds(), P95: s.Latency.Quantile(0.95).Seconds(), P99: s.Latency.Quantile(0.99).Seconds(),
 		}
 	}
 	return &status.Canary{

@@ -54,7 +54,7 @@ func (m *Master) lookAtUpgrade(t *trial, l *link) {
 	}
 	m.askTried(t, func(r canary.Report) {
 		if m.upgrader.trial == t {
-			t.Old.Add(r.Old)
+			t.AddOld(r.Old)
 			m.judgeUpgrade(t, l)
 		}
 	})
@@ -80,7 +80,7 @@ func (m *Master) askTried(t *trial, then func(canary.Report)) {
 func (m *Master) figuresFromSuccessor(l *link, data json.RawMessage) {
 	if t := m.upgrader.trial; t != nil && m.upgrader.successor == l {
 		if r, err := canary.DecodeReport(data); err == nil {
-			t.New.Add(r.Old)
+			t.AddNew(r.Old)
 		}
 	}
 }

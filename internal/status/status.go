@@ -62,6 +62,7 @@ type CanarySide struct {
 	Deaths   int     `json:"deaths"`
 	Median   float64 `json:"median"` // seconds until the response began
 	P95      float64 `json:"p95"`
+	P99      float64 `json:"p99"`
 }
 
 // Canaries are counts of trials since the start.
