@@ -45,6 +45,7 @@ type Master struct {
 	stacks   stacks        // of processes that hang
 	slow     slowLog       // which slow requests show where they are
 	refork   reforker      // workers that fork others
+	usage    usageMeter    // what workers and templates take
 	control  controlSocket // commands of operators
 	admin    adminSocket   // where the front answers those who watch the server
 	metrics  appMetrics    // of the app, in files
@@ -75,6 +76,7 @@ func newMaster(o Options, sys *system) *Master {
 	m.poolWorkers = poolWorkers{base: b, front: &m.front, forgotten: m.poolWorkerForgotten, workers: map[int]*poolWorker{}}
 	m.scale = scaling{base: b}
 	m.refork = reforker{base: b, templates: map[int]*template{}}
+	m.usage = usageMeter{base: b}
 	m.spawners = spawners{base: b, opts: &m.opts, byPid: map[int]*spawner{}}
 	m.recycler = recycler{base: b, count: map[recycle.Reason]int{}, dry: map[recycle.Reason]int{}}
 	m.upgrader = upgrader{base: b}

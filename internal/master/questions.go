@@ -57,12 +57,16 @@ func (m *Master) statusForFront(f *frontProcess, msg wire.FromFront) {
 		m.answerFront(f, msg.Ask, wire.Answer{Error: "The status is asked for too often", Code: http.StatusTooManyRequests})
 		return
 	}
-	data, err := json.Marshal(m.status(decodeFrontStatus(msg.Status)))
-	if err != nil {
-		panic("master: status: " + err.Error()) // its fields have a form in JSON
-	}
-	m.answerFront(f, msg.Ask, wire.Answer{Document: data})
-	f.nextStatus = now.Add(min(statusPause, max(time.Millisecond, statusShare*m.now().Sub(now))))
+	f.nextStatus = now.Add(usageWait + statusPause) // until it has its answer
+	m.withUsage(func() {
+		begun := m.now()
+		data, err := json.Marshal(m.status(decodeFrontStatus(msg.Status)))
+		if err != nil {
+			panic("master: status: " + err.Error()) // its fields have a form in JSON
+		}
+		m.answerFront(f, msg.Ask, wire.Answer{Document: data})
+		f.nextStatus = begun.Add(min(statusPause, max(time.Millisecond, statusShare*m.now().Sub(begun))))
+	})
 }
 
 // commandFromFront carries out a command of a client of the front, if that has given the

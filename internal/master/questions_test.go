@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,5 +65,35 @@ func TestStatusForTheFront(t *testing.T) {
 		if _, document = w.front().asks(question); !strings.Contains(document, `"front":null`) {
 			t.Errorf("of a front that talks nonsense: %s", document)
 		}
+	})
+}
+
+// A process whose memory the kernel cannot look at holds up nobody: the master goes on, and a
+// status says what was known before.
+func TestStatusOfProcessesThatAreHeld(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.expectReply(w.command("status"), `"rss":1048576,"pss":524288,"cpu":1`)
+		held, readings := make(chan struct{}), 0
+		w.m.sys.usage = func(int) (rss, pss int64, cpu time.Duration) {
+			readings++ // by one goroutine at a time
+			<-held
+			return 9 << 20, 8 << 20, 2 * time.Second
+		}
+		one, other := w.command("status"), w.command("status")
+		w.signal(syscall.SIGTTIN)
+		w.pass(usageWait / 2)
+		w.expectWorkers(3)
+		if one.done || other.done || readings != 1 {
+			t.Errorf("after a while: %+v, %+v; %d readings", one, other, readings)
+		}
+		w.pass(usageWait)
+		w.expectReply(one, `"rss":1048576,"pss":524288,"cpu":1`)
+		w.expectReply(other, `"rss":1048576,"pss":524288,"cpu":1`)
+		if n := len(w.m.usage.waiting); n != 0 {
+			t.Errorf("%d wait yet", n)
+		}
+		close(held)
+		w.wait()
+		w.expectReply(w.command("status"), `"rss":9437184,"pss":8388608,"cpu":2`)
 	})
 }

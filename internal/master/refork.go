@@ -183,6 +183,7 @@ func (m *Master) templateStatus() *status.Template {
 	}
 	t := m.gen.template
 	s := &status.Template{PID: t.w.pid, Uptime: m.now().Sub(t.since).Seconds(), Forked: t.forked}
-	s.RSS, s.PSS, _ = m.sys.usage(t.w.pid)
+	u := m.usage.known[t.w.pid]
+	s.RSS, s.PSS = u.rss, u.pss
 	return s
 }

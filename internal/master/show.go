@@ -95,7 +95,9 @@ func (m *Master) shownListeners() []status.Listener {
 
 // showStatus answers with a [status.Status], to which the front adds what it knows.
 func (m *Master) showStatus(r *commandRun) {
-	m.frontStatus(func(f *status.Front) { r.answer(m.status(f), nil) })
+	m.frontStatus(func(f *status.Front) {
+		m.withUsage(func() { r.answer(m.status(f), nil) })
+	})
 }
 
 // frontStatusWait is how long a front has to say what it knows.

@@ -28,7 +28,8 @@ const (
 	maxReason  = 8 << 10
 )
 
-// status returns the status of the server, with what the front knows, or nil.
+// status returns the status of the server, with what the front knows, or nil. What processes take is
+// what withUsage has found last.
 func (m *Master) status(front *status.Front) *status.Status {
 	now := m.now()
 	s := &status.Status{
@@ -80,8 +81,8 @@ func (m *Master) workerStatus(w *worker, front *status.Front) status.Worker {
 		s.Uptime = m.now().Sub(w.readyAt).Seconds()
 	}
 	if w.pid != 0 {
-		rss, pss, cpu := m.sys.usage(w.pid)
-		s.RSS, s.PSS, s.CPU = rss, pss, cpu.Seconds()
+		u := m.usage.known[w.pid]
+		s.RSS, s.PSS, s.CPU = u.rss, u.pss, u.cpu.Seconds()
 	}
 	if front != nil {
 		s.Load = front.Loads[w.age]

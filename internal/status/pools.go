@@ -45,6 +45,26 @@ type Stash struct {
 	Limit  int64 `json:"limit"`
 }
 
+// PoolsText returns what is known of the pools and the stash, for people to read; "" if there are none.
+func (f *Front) PoolsText() string {
+	var b strings.Builder
+	for _, p := range f.Pools {
+		p.writeText(&b)
+	}
+	if f.Stash != nil {
+		fmt.Fprintf(&b, "Stash: %d keys in %d tables, %d of %d bytes\n", f.Stash.Keys, f.Stash.Tables, f.Stash.Bytes, f.Stash.Limit)
+	}
+	return b.String()
+}
+
+// Busy returns how many calls the workers of the pool run, and how many they can run at a time.
+func (p *Pool) Busy() (busy, slots int) {
+	for _, w := range p.Workers {
+		busy, slots = busy+w.Busy, slots+w.Slots
+	}
+	return busy, slots
+}
+
 // writeText writes a pool, and its workers with what they run, for people to read.
 func (p *Pool) writeText(b *strings.Builder) {
 	fmt.Fprintf(b, "Pool %s: %d of %d calls waiting", PrintableLine(p.Name), p.Waiting, p.Limit)

@@ -2,7 +2,6 @@ package status
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -51,31 +50,13 @@ func (s *Status) WriteText(w io.Writer) error {
 			}
 		}
 		b.WriteByte('\n')
-		for _, p := range f.Pools {
-			p.writeText(&b)
-		}
-		if f.Stash != nil {
-			fmt.Fprintf(&b, "Stash: %d keys in %d tables, %d of %d bytes\n", f.Stash.Keys, f.Stash.Tables, f.Stash.Bytes, f.Stash.Limit)
-		}
+		b.WriteString(f.PoolsText())
 	}
-	if c := s.Canary; c != nil {
-		who, what := fmt.Sprintf("generation %d", c.Generation), "requests"
-		if c.Generation == 0 {
-			who, what = "the successor", "connections"
-		}
-		fmt.Fprintf(&b, "Canary: %s has had %.3g %% of the %s for %s of %s\n", who, 100*c.Share, what, Duration(c.Elapsed), Duration(c.Window))
-		for _, side := range []struct {
-			what string
-			CanarySide
-		}{{"new", c.New}, {"old", c.Old}} {
-			fmt.Fprintf(&b, "  %s: %d requests, %d failed, median %s, p95 %s\n", side.what, side.Requests, side.Failed, Duration(side.Median), Duration(side.P95))
-		}
-	}
+	s.writeCanary(&b)
 	s.writeQuarantine(&b)
 	s.writeWorkers(&b)
-	if t := s.Template; t != nil {
-		fmt.Fprintf(&b, "Template: pid %d, since %s, has forked %d workers; RSS %s, PSS %s\n", t.PID, Age(t.Uptime), t.Forked, Bytes(t.RSS), Bytes(t.PSS))
-	}
+	s.writeTemplate(&b)
+	s.writeCounts(&b)
 	if r := s.LastReload; r != nil {
 		what := "succeeded"
 		if !r.OK {
@@ -105,21 +86,6 @@ func (s *Status) WriteText(w io.Writer) error {
 	s.writeSlow(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// writeQuarantine writes whose requests are kept from the workers.
-func (s *Status) writeQuarantine(b *strings.Builder) {
-	if s.Front == nil {
-		return
-	}
-	for _, q := range s.Front.Quarantine {
-		fmt.Fprintf(b, "Quarantine (%s): %s %s for %s more, since %d workers have died; %d refused", PrintableLine(q.Scope), PrintableLine(cmp.Or(q.Client, "all clients")),
-			PrintableLine(cmp.Or(q.Path, "all paths")), Duration(q.Seconds), q.Deaths, q.Refused)
-		if q.DryRun {
-			b.WriteString("; dry run")
-		}
-		b.WriteByte('\n')
-	}
 }
 
 // maxSlowShown is how many slow requests the text shows, of those that the document has.
@@ -154,15 +120,7 @@ func (s *Status) writeWorkers(b *strings.Builder) {
 			w.Requests, w.Errors, w.InFlight, Duration(w.Lag), Bytes(w.RSS), Bytes(w.PSS), w.CPU)
 	}
 	t.Flush()
-	for _, w := range s.Workers {
-		if r := w.Replacement; r != nil {
-			fmt.Fprintf(b, "  %d is to be replaced: %s", w.PID, PrintableLine(r.Text))
-			if r.Waits > 0 {
-				fmt.Fprintf(b, " (waits for recycle_budget for %s)", Duration(r.Waits))
-			}
-			b.WriteByte('\n')
-		}
-	}
+	s.writeReplacements(b)
 	for _, w := range s.Workers {
 		for _, r := range w.Running {
 			fmt.Fprintf(b, "  %d runs %s%s\n", w.PID, r.String(), r.requestID())
@@ -170,28 +128,6 @@ func (s *Status) writeWorkers(b *strings.Builder) {
 	}
 	if s.Front != nil && s.Front.Unlisted > 0 {
 		fmt.Fprintf(b, "  and %d requests more\n", s.Front.Unlisted)
-	}
-}
-
-// write writes how the number of workers follows the load.
-func (s *Scale) write(b *strings.Builder) {
-	if s == nil {
-		return
-	}
-	fmt.Fprintf(b, "They follow the load, from %d to %d: %.0f %% busy, requests wait %s, and would keep %.1f slots busy; grown %d times, shrunk %d times\n",
-		s.Least, s.Most, 100*s.Busy, Duration(s.Wait), s.Offered, s.Grown, s.Shrunk)
-	if s.DryRun {
-		b.WriteString("  This is a dry run")
-		if s.Wanted > 0 {
-			fmt.Fprintf(b, ": there would be %d", s.Wanted)
-		}
-		b.WriteByte('\n')
-	}
-	if c := s.Last; c != nil {
-		fmt.Fprintf(b, "  Last from %d to %d, at %s: %s\n", c.From, c.To, c.At.Format(time.DateTime), PrintableLine(c.Why))
-	}
-	if s.Held != "" {
-		fmt.Fprintf(b, "  No more of them: %s\n", PrintableLine(s.Held))
 	}
 }
 

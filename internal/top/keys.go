@@ -33,6 +33,8 @@ func init() { // since the help lists them
 		{[]string{"4"}, "4", "last reloads, with what failed", turnTo(pageReload)},
 		{[]string{"5"}, "5", "last slow requests, with their stacks", turnTo(pageSlow)},
 		{[]string{"6"}, "6", "result of the last action", turnTo(pageResult)},
+		{[]string{"7"}, "7", "self-care: scaling, recycling, canaries, templates", turnTo(pageSelfCare)},
+		{[]string{"8"}, "8", "pools, with the calls that run", turnTo(pagePools)},
 		{[]string{"tab"}, "Tab", "next of these", func(m *Model) tea.Cmd { m.turn(1); return nil }},
 		{[]string{"shift+tab"}, "", "", func(m *Model) tea.Cmd { m.turn(-1); return nil }},
 		{[]string{"enter"}, "Enter", "all about the selected worker", turnTo(pageWorker)},
@@ -90,7 +92,7 @@ func turnTo(p page) func(m *Model) tea.Cmd {
 
 // turn shows the page after this one, or before it, of those that have numbers.
 func (m *Model) turn(by int) {
-	const numbered = int(pageResult) + 1
+	const numbered = int(pagePools) + 1
 	m.show(page((min(int(m.page), numbered-1) + by + numbered) % numbered))
 }
 
@@ -173,6 +175,16 @@ func (m *Model) askScale(by int) {
 		n = q.scale
 	}
 	n = max(n+by, 1)
+	if r := m.now.Scale; r != nil {
+		by := n - m.now.Target
+		least := max(r.Least+by, min(1, r.Least))
+		most := max(r.Most+by, least, 1)
+		m.question = &question{
+			text:  fmt.Sprintf("Have %d..%d workers instead of %d..%d?", least, most, r.Least, r.Most),
+			words: []string{"scale", fmt.Sprintf("%d..%d", least, most)}, scale: n,
+		}
+		return
+	}
 	m.question = &question{
 		text:  fmt.Sprintf("Have %d workers instead of %d?", n, m.now.Target),
 		words: []string{"scale", strconv.Itoa(n)}, scale: n,

@@ -31,6 +31,8 @@ const (
 	pageReload // the last ones
 	pageSlow
 	pageResult // of an action
+	pageSelfCare
+	pagePools
 	pageWorker // the selected one
 	pageHelp
 )

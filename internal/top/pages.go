@@ -2,6 +2,7 @@ package top
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"indrik/internal/status"
@@ -31,6 +32,14 @@ func (m *Model) pageLines() []string {
 		return m.reloads()
 	case pageSlow:
 		return m.slow()
+	case pageSelfCare:
+		return m.orNone(strings.TrimRight(m.now.SelfCare(), "\n"), "The number of workers is fixed, none is to be replaced, and nothing is tried.")
+	case pagePools:
+		text := ""
+		if m.now.Front != nil {
+			text = strings.TrimRight(m.now.Front.PoolsText(), "\n")
+		}
+		return m.orNone(text, "There are no pools.")
 	default:
 		return m.worker()
 	}

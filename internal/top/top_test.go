@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,57 @@ func at(seconds float64) *status.Status {
 			{At: start, PID: 600, Age: 1, Reason: "was sent SIGKILL", Running: []status.Running{{Method: "GET", Path: "/a", Seconds: 1}}},
 			{At: start, PID: 601, Age: 2, Reason: "exited with code 1"},
 		},
+	}
+}
+
+// caring is the same with all that the server does by itself, and a pool.
+func caring(seconds float64) *status.Status {
+	s := at(seconds)
+	s.Scale = &status.Scale{Least: 2, Most: 16, Busy: 0.84, Wait: 0.12, Offered: 2.6, Grown: 3, Shrunk: 1, Last: &status.ScaleChange{At: start, From: 2, To: 3, Why: "90 % busy"}, Held: "no\x1b room"}
+	s.Canary = &status.Canary{
+		Generation: 3, Share: 0.05, Window: 60, Elapsed: 14,
+		New: status.CanarySide{Requests: 143, Failed: 3, Median: 0.012, P95: 0.038, P99: 0.12}, Old: status.CanarySide{Requests: 2717, Median: 0.012, P95: 0.038, P99: 0.11},
+	}
+	s.Template = &status.Template{PID: 622, Uptime: 60, Forked: 4, RSS: 30 << 20, PSS: 20 << 20}
+	s.Reforks, s.FailedReforks, s.Recycled, s.Canaries = 2, 1, map[string]int{"max_requests": 7, "max_worker_age": 0}, status.Canaries{Passed: 4, Failed: 1}
+	s.Workers[1].Replacement = &status.Replacement{Reason: "max_requests", Text: "it has asked for it (max_requests, or a hook)", Waits: 2}
+	s.Front.Quarantine = []status.Quarantine{{Scope: "request", Client: "10.0.0.66", Path: "/rep\x1bort", Deaths: 3, Seconds: 41, Refused: 12}}
+	s.Front.Quarantines = 1
+	s.Front.Pools = []status.Pool{{
+		Name: "gp\x1bu", Waiting: 3, Limit: 50, Oldest: 0.4, Calls: map[string]int{"done": 70},
+		Workers: []status.PoolWorker{{PID: 700, Age: 1, State: "ready", Apps: []string{"ml:Model"}, Slots: 2, Busy: 1, Calls: 70, Running: []status.PoolCall{{App: "ml:Model", Action: "predict", Seconds: 0.2}}}},
+	}}
+	return s
+}
+
+// What the server does by itself is on the screen, and so are pools.
+func TestScreensOfSelfCare(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name          string
+		columns, rows int
+		keys          string
+	}{
+		{"caring", 120, 24, ""}, {"caring-narrow", 40, 24, ""}, {"caring-small", 40, 10, ""}, {"selfcare", 100, 24, "7"}, {"pools", 80, 24, "8"}, {"scale-range", 80, 12, "+ + -"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := watching(t, c.columns, c.rows)
+			s.shows(caring(14))
+			s.press(strings.Fields(c.keys)...)
+			golden(t, c.name, s.screen())
+		})
+	}
+}
+
+// Where the load decides how many workers there are, more of them is another range.
+func TestScaleOfARange(t *testing.T) {
+	t.Parallel()
+	s := watching(t, 80, 24)
+	s.shows(caring(14))
+	s.press("+", "+", "y", "-", "-", "-", "-", "-", "y")
+	if want := []string{"scale 4..18", "scale 1..14"}; !slices.Equal(s.server.done, want) {
+		t.Errorf("%q, want %q", s.server.done, want)
 	}
 }
 

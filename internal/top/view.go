@@ -69,7 +69,11 @@ func (m *Model) header() []string {
 		status.PrintableLine(s.State), stale, status.PrintableLine(s.App), fmt.Sprintf("pid %d", s.PID), role,
 		fmt.Sprintf("gen %d", s.Generation), "up " + status.Age(s.Uptime), "indrik " + status.PrintableLine(s.Version),
 	}, m.width)
-	load := []string{perSecond(m.rates.requests, m.rates.known) + " req/s", fmt.Sprintf("%d/%d workers", ready(s), s.Target)}
+	workers := fmt.Sprintf("%d/%d workers", ready(s), s.Target)
+	if r := s.Scale; r != nil {
+		workers += fmt.Sprintf(" of %d..%d", r.Least, r.Most)
+	}
+	load := []string{perSecond(m.rates.requests, m.rates.known) + " req/s", workers}
 	failing := perSecond(m.rates.errors, m.rates.known) + " errors/s"
 	if s.Front == nil {
 		return m.rest([]string{styled(bold, title), joined(append(load, "the front does not answer"), m.width)})
@@ -107,6 +111,7 @@ func (m *Model) rest(header []string) []string {
 	if len(listening) > 0 {
 		header = append(header, joined([]string{"listening at " + listening[0], strings.Join(listening[1:], "  ")}, m.width))
 	}
+	header = append(header, m.care()...)
 	if r := s.LastReload; r != nil {
 		header = append(header, fit("reload "+reloadText(r, time.TimeOnly), m.width))
 	}
@@ -114,6 +119,37 @@ func (m *Model) rest(header []string) []string {
 		header = append(header, fit("death "+deathText(s.Deaths[0], time.TimeOnly), m.width))
 	}
 	return append(header, "")
+}
+
+// care is what is under way of a canary, and what there is of templates, quarantines and pools.
+func (m *Model) care() (shown []string) {
+	s := m.now
+	if c := s.Canary; c != nil {
+		side := func(what string, side *status.CanarySide) string {
+			return fmt.Sprintf("%s %d, %d failed, p99 %s", what, side.Requests, side.Failed, status.Duration(side.P99))
+		}
+		shown = append(shown, joined([]string{
+			fmt.Sprintf("canary %.3g %%, %s of %s", 100*c.Share, status.Duration(c.Elapsed), status.Duration(c.Window)), side("new", &c.New), side("old", &c.Old),
+		}, m.width))
+	}
+	var parts []string
+	if t := s.Template; t != nil {
+		parts = append(parts, fmt.Sprintf("template pid %d has forked %d", t.PID, t.Forked))
+	}
+	if s.Front != nil {
+		if n := len(s.Front.Quarantine); n > 0 {
+			parts = append(parts, fmt.Sprintf("quarantines %d", n))
+		}
+		for i := range s.Front.Pools {
+			p := &s.Front.Pools[i]
+			busy, slots := p.Busy()
+			parts = append(parts, fmt.Sprintf("pool %s %d/%d busy, %d waiting", status.PrintableLine(p.Name), busy, slots, p.Waiting))
+		}
+	}
+	if len(parts) > 0 {
+		shown = append(shown, joined(parts, m.width))
+	}
+	return shown
 }
 
 func ready(s *status.Status) int {
@@ -183,7 +219,7 @@ func (m *Model) workers(room int) []string {
 
 var pageTitles = map[page]string{
 	pageRequests: "REQUESTS THAT RUN", pageDeaths: "LAST DEATHS", pageReload: "LAST RELOADS", pageSlow: "LAST SLOW REQUESTS", pageWorker: "WORKER",
-	pageResult: "RESULT OF THE LAST ACTION", pageHelp: "KEYS",
+	pageResult: "RESULT OF THE LAST ACTION", pageSelfCare: "SELF-CARE", pagePools: "POOLS", pageHelp: "KEYS",
 }
 
 // pageTitle names a page of lines, and says what part of it is seen.

@@ -12,10 +12,12 @@ const maxResults = 20;
 let token = '';
 let language = 'en';
 let wanted = null; // the action that the dialog is about
+let range = null; // of the number of workers, if the load decides
 
 // showActions shows the buttons, if the server takes actions, and what fits its state.
 export function showActions(allowed, status, lang) {
   language = lang;
+  range = status?.scale ?? null;
   const place = byId('actions');
   place.hidden = !allowed;
   if (!place.firstChild) {
@@ -42,7 +44,7 @@ export function askToKill(worker) {
 function ask(action, error = '') {
   wanted = action;
   setText(byId('dialog-title'), action.title());
-  setText(byId('dialog-text'), text(language, action.ask));
+  setText(byId('dialog-text'), action.name === 'scale' && range ? text(language, 'scaleFixed', [Number(range.least), Number(range.most)]) : text(language, action.ask));
   setText(byId('dialog-go'), text(language, action.name));
   setText(byId('dialog-error'), error);
   byId('dialog-token').value = '';

@@ -8,6 +8,7 @@ import { chosen, stateName, text } from './texts.js';
 import { follow } from './events.js';
 import { showWorkers } from './workers.js';
 import { showRecent } from './recent.js';
+import { showSelfCare } from './selfcare.js';
 import { showActions, askToKill } from './actions.js';
 
 const stored = 'indrik-language';
@@ -83,7 +84,8 @@ function showFigures() {
   const total = last?.responses.reduce((a, b) => a + b);
   const facts = [];
   if (status) {
-    facts.push(['uptime', duration(status.uptime, lang)], ['workersOf', text(lang, 'of', [number(status.workers.length, lang), number(status.target, lang)])],
+    const range = status.scale ? ` (${text(lang, 'fromTo', [number(status.scale.least, lang), number(status.scale.most, lang)])})` : '';
+    facts.push(['uptime', duration(status.uptime, lang)], ['workersOf', text(lang, 'of', [number(status.workers.length, lang), number(status.target, lang)]) + range],
       ['generation', number(status.generation, lang)]);
   }
   if (last) facts.push(['answered', number(total, lang)], ['failed', number(last.responses[4], lang)], ['queued', number(last.queue, lang)]);
@@ -105,6 +107,7 @@ function showStatus() {
   byId('state').dataset.state = status.state;
   setText(byId('version'), `Indrik ${printable(status.version)}, pid ${Number(status.pid)}`);
   showWorkers(status, lang, hello?.actions ? askToKill : null);
+  showSelfCare(status, lang);
   showRecent(status, lang);
 }
 

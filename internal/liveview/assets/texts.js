@@ -59,6 +59,13 @@ const texts = {
     upgrade: 'Upgrade', upgradeAsk: 'Starts the program that is now on disk beside this one.',
     drain: 'Drain', drainAsk: 'The workers of this server leave; the new one alone serves.',
     rollback: 'Roll back', rollbackAsk: 'Ends the new server; this one serves alone again.',
+    scaleFixed: 'The number of workers follows the load, from {0} to {1}. This makes it a fixed one, until the next reload.',
+    judging: 'trying new workers',
+    selfcare: 'What the server does by itself', pools: 'Pools', dryRun: 'dry run', fromTo: '{0} to {1}',
+    range: 'Workers, by load', load: 'Load', loadNow: '{0} busy, requests wait {1}, work for {2} slots', rescaled: 'Last change', held: 'No more workers',
+    canary: 'Canary', tried: '{0} for {1} of {2}', canaryNew: 'New workers', canaryOld: 'Old workers', side: '{0} requests, {1} failed, median {2}, 99 % {3}',
+    quarantine: 'Quarantine', kept: '{0} left, {1} refused', template: 'Template', forked: 'pid {0}, has forked {1}', reforks: 'Reforks', canaries: 'Canaries',
+    andFailed: '{0}, and {1} failed', recycled: 'Replaced workers', replaced: 'Worker {0} goes', poolNow: '{0} of {1} busy, {2} waiting, {3} workers, {4} calls done',
     kill: 'End', killTitle: 'End worker {0}', killAsk: 'The worker finishes the requests that it has; another one takes its place.',
   },
   ru: {
@@ -116,6 +123,13 @@ const texts = {
     upgrade: 'Обновить', upgradeAsk: 'Рядом с этим сервером запустится программа, которая сейчас лежит на диске.',
     drain: 'Отпустить воркеров', drainAsk: 'Воркеры этого сервера уйдут, работать останется только новый.',
     rollback: 'Вернуть прежний', rollbackAsk: 'Новый сервер завершится, и снова будет работать только этот.',
+    scaleFixed: 'Число воркеров следует за нагрузкой, от {0} до {1}. Теперь оно станет постоянным, до следующей перезагрузки.',
+    judging: 'проверяет новых воркеров',
+    selfcare: 'Что сервер делает сам', pools: 'Пулы', dryRun: 'пробный прогон', fromTo: 'от {0} до {1}',
+    range: 'Воркеров по нагрузке', load: 'Нагрузка', loadNow: 'занято {0}, запросы ждут {1}, работы на {2} слотов', rescaled: 'Последнее изменение', held: 'Почему не больше',
+    canary: 'Канарейка', tried: '{0}, прошло {1} из {2}', canaryNew: 'Новые воркеры', canaryOld: 'Старые воркеры', side: 'запросов {0}, ошибок {1}, медиана {2}, 99 % {3}',
+    quarantine: 'Карантин', kept: 'осталось {0}, отказов {1}', template: 'Шаблон', forked: 'pid {0}, породил {1}', reforks: 'Рефорки', canaries: 'Канарейки',
+    andFailed: '{0}, неудачных {1}', recycled: 'Заменённые воркеры', replaced: 'Воркер {0} уходит', poolNow: 'занято {0} из {1}, ждут {2}, воркеров {3}, вызовов {4}',
     kill: 'Завершить', killTitle: 'Завершить воркер {0}', killAsk: 'Воркер доделает те запросы, которые у него есть; его место займёт другой.',
   },
 };
@@ -140,7 +154,7 @@ export function text(lang, key, values = [], counted = null) {
 // stateName is the name of a state of the server or of a worker, in the server's own word if
 // this page does not know it.
 export function stateName(lang, state) {
-  const known = ['booting', 'reloading', 'paused', 'departing', 'draining', 'quitting', 'ready', 'leaving'];
+  const known = ['booting', 'reloading', 'judging', 'paused', 'departing', 'draining', 'quitting', 'ready', 'leaving'];
   if (state === 'running') return lang === 'ru' ? 'работает' : 'running';
   return known.includes(state) ? text(lang, state) : state;
 }
