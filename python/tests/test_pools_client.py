@@ -9,6 +9,7 @@ import pickle
 import threading
 import traceback
 import unittest
+from functools import partial
 from unittest import mock
 
 from indrik import callconn, pools
@@ -399,26 +400,65 @@ class Stash(PoolsTest):
             end()
 
     def test_operations(self):
-        stash, key = pools.stash, tlv.encode("k")
-        for call, asked, answer, want in [
-            (lambda: stash.put("t", "k", [1]), [1, "t", key, tlv.encode([1])], True, None),
-            (lambda: stash.get("t", "k"), [2, "t", key, b""], {"a": 1}, {"a": 1}),
-            (lambda: stash.get("t", 1), [2, "t", tlv.encode(1), b""], None, None),
-            (lambda: stash.delete("t", "k"), [3, "t", key, b""], False, False),
-            (lambda: stash.keys("t"), [4, "t", b"", b""], ["a:1", 2], ["a:1", 2]),
-            (lambda: stash.keys("t", "a:*"), [4, "t", b"", b""], ["a:1", "b:1", 2], ["a:1"]),
-            (lambda: stash.clear("t"), [5, "t", b"", b""], True, None),
-            (lambda: stash.info("t"), [6, "t", b"", b""], {"size": 3}, {"size": 3}),
-            (lambda: stash.ensure("t"), [7, "t", b"", b""], True, None),
-            (lambda: stash.delete_table("t"), [8, "t", b"", b""], True, True),
-            (lambda: stash.tables(), [9, "", b"", b""], ["t"], ["t"]),
-            (lambda: stash.exists("t"), [10, "t", b"", b""], True, True),
-            (lambda: stash.exists("t", "k"), [10, "t", key, b""], False, False),
+        key = tlv.encode("k")
+        for name, args, asked, answer, want in [
+            ("put", ("t", "k", [1]), [1, "t", key, tlv.encode([1])], True, None),
+            ("get", ("t", "k"), [2, "t", key, b""], {"a": 1}, {"a": 1}),
+            ("get", ("t", 1), [2, "t", tlv.encode(1), b""], None, None),
+            ("delete", ("t", "k"), [3, "t", key, b""], False, False),
+            ("keys", ("t",), [4, "t", b"", b""], ["a:1", 2], ["a:1", 2]),
+            ("keys", ("t", "a:*"), [4, "t", b"", b""], ["a:1", "b:1", 2], ["a:1"]),
+            ("clear", ("t",), [5, "t", b"", b""], True, None),
+            ("info", ("t",), [6, "t", b"", b""], {"size": 3}, {"size": 3}),
+            ("ensure", ("t",), [7, "t", b"", b""], True, None),
+            ("delete_table", ("t",), [8, "t", b"", b""], True, True),
+            ("tables", (), [9, "", b"", b""], ["t"], ["t"]),
+            ("exists", ("t",), [10, "t", b"", b""], True, True),
+            ("exists", ("t", "k"), [10, "t", key, b""], False, False),
         ]:
-            got, value = self.ask(call, lambda peer, answer=answer: peer.send(RESULT, answer))
-            self.assertEqual(got, asked)
-            self.assertEqual(value, want)
-        self.assertEqual(self.released, 13)
+            for call in (self.now, self.in_a_task):
+                got, value = self.ask(partial(call, name, args), lambda peer, answer=answer: peer.send(RESULT, answer))
+                self.assertEqual((name, got), (name, asked))
+                self.assertEqual((name, value), (name, want))
+        self.assertEqual(self.released, 26)
+
+    def now(self, name, args):
+        return getattr(pools.stash, name)(*args)
+
+    def in_a_task(self, name, args):
+        return asyncio.run(getattr(pools.stash, name + "_async")(*args))
+
+    def test_cancelled(self):
+        """An operation that is given up closes its connection: what comes then is nobody's answer."""
+
+        async def main():
+            task = asyncio.ensure_future(pools.stash.get_async("t", "k"))
+            await asyncio.sleep(0)
+            task.cancel()
+            await task
+
+        def front(peer):
+            peer.stash()
+            self.assertTrue(peer.closed())
+
+        end = self.front(front)
+        with self.assertRaises(asyncio.CancelledError):
+            asyncio.run(main())
+        end()
+        self.assertEqual(self.released, 0)
+
+    def test_errors_in_a_task(self):
+        for answer, kind in [
+            (lambda peer: peer.fail("StashFullError", "the stash is full"), errors.StashFullError),
+            (lambda peer: peer.fail("StashTableNotFoundError"), errors.StashTableNotFoundError),
+            (lambda peer: peer.sock.close(), errors.StashError),
+        ]:
+            with self.assertRaises(kind):
+                self.ask(partial(self.in_a_task, "put", ("t", "k", 1)), answer)
+        missing = self.ask(
+            partial(self.in_a_task, "get", ("t", "k", 5)), lambda peer: peer.fail("StashKeyNotFoundError")
+        )
+        self.assertEqual(missing[1], 5)
 
     def test_what_is_not_there(self):
         stash = pools.stash

@@ -137,9 +137,9 @@ def ordered(body):
     return client, args, order.get("kwargs", {})
 
 
-def stashed(body):
+def stashed(body, form=""):
     order = json.loads(body)
-    return getattr(pools.stash, order["op"])(*(order.get("args") or ()))
+    return getattr(pools.stash, order["op"] + form)(*(order.get("args") or ()))
 
 
 def app(environ, start_response):
@@ -192,7 +192,7 @@ async def called(path, body):
     began = time.monotonic()
     try:
         if path == "/stash":
-            return answer(stashed(body))
+            return answer(await stashed(body, "_async"))
         client, args, kwargs = ordered(body)
         return answer(await client.execute_async(*args, **kwargs))
     except pools.DirtyError as e:

@@ -30,16 +30,26 @@ __all__ = [
     "StashTable",
     "StashTableNotFoundError",
     "clear",
+    "clear_async",
     "delete",
+    "delete_async",
     "delete_table",
+    "delete_table_async",
     "ensure",
+    "ensure_async",
     "exists",
+    "exists_async",
     "get",
+    "get_async",
     "info",
+    "info_async",
     "keys",
+    "keys_async",
     "put",
+    "put_async",
     "table",
     "tables",
+    "tables_async",
 ]
 
 TYPE_CHECKING = False
@@ -63,6 +73,51 @@ _EXISTS = 10
 _MISSING = object()
 
 
+class _Question:
+    """One operation: a question to the front, and its answer. What goes wrong is a StashError."""
+
+    def __init__(self, table: str, key: object) -> None:
+        self.table = table
+        self.key = key
+        self.encoded = b"" if key is _MISSING else tlv.encode(key)
+        self.connection: Optional[callconn.Connection] = None
+        self.complete = False
+
+    def ask(self, operation: int, value: bytes) -> callconn.Connection:
+        self.connection = connect()
+        self.connection.stash(operation, self.table, self.encoded, value)
+        return self.connection
+
+    def take(self, kind: int, payload: tlv.Data) -> None:
+        self.kind = kind
+        self.answer = tlv.decode(payload)
+        self.complete = True
+
+    def __enter__(self) -> _Question:
+        return self
+
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if self.connection is not None:
+            (self.connection.release if self.complete else self.connection.close)()
+        if isinstance(error, (DirtyError, OSError, ValueError)):
+            raise StashError("Stash operation failed: %s" % (str(error) or type(error).__name__)) from error
+
+    def result(self) -> Any:
+        """Returns what the answer brings, or raises its error."""
+        if self.kind == callconn.RESULT:
+            return self.answer
+        error = DirtyError.from_dict(self.answer)
+        if isinstance(error, StashTableNotFoundError):
+            raise StashTableNotFoundError(self.table)
+        if isinstance(error, StashKeyNotFoundError):
+            raise StashKeyNotFoundError(self.table, self.key)
+        raise error if isinstance(error, StashError) else StashError(error.message)
+
+
+def _fitting(keys: List[Any], pattern: Optional[str]) -> List[Any]:
+    return keys if pattern is None else [key for key in keys if fnmatch.fnmatchcase(str(key), pattern)]
+
+
 class StashClient:
     """Asks the front. timeout is for an operation, in seconds. It holds no connection, and may be
     shared by threads."""
@@ -71,27 +126,18 @@ class StashClient:
         self.timeout = timeout
 
     def _ask(self, operation: int, table: str = "", key: object = _MISSING, value: bytes = b"") -> Any:
-        encoded = b"" if key is _MISSING else tlv.encode(key)
-        complete = False
-        try:
-            connection = connect()
-            try:
-                connection.stash(operation, table, encoded, value)
-                kind, payload = connection.receive(self.timeout)
-                answer = tlv.decode(payload)
-                complete = True
-            finally:
-                (connection.release if complete else connection.close)()
-        except (DirtyError, OSError, ValueError) as e:
-            raise StashError("Stash operation failed: %s" % (str(e) or type(e).__name__)) from e
-        if kind == callconn.RESULT:
-            return answer
-        error = DirtyError.from_dict(answer)
-        if isinstance(error, StashTableNotFoundError):
-            raise StashTableNotFoundError(table)
-        if isinstance(error, StashKeyNotFoundError):
-            raise StashKeyNotFoundError(table, key)
-        raise error if isinstance(error, StashError) else StashError(error.message)
+        with _Question(table, key) as question:
+            connection = question.ask(operation, value)
+            question.take(*connection.receive(self.timeout))
+        return question.result()
+
+    async def _ask_async(self, operation: int, table: str = "", key: object = _MISSING, value: bytes = b"") -> Any:
+        from .nextmessage import next_message  # only here: it needs asyncio, which threads do not
+
+        with _Question(table, key) as question:
+            connection = question.ask(operation, value)
+            question.take(*await next_message(connection, self.timeout))
+        return question.result()
 
     def put(self, table: str, key: object, value: object) -> None:
         """Stores a value, in a table that is made if it is not there."""
@@ -112,8 +158,7 @@ class StashClient:
     def keys(self, table: str, pattern: Optional[str] = None) -> List[Any]:
         """Returns the keys of a table, all of them or those whose text a pattern of fnmatch fits.
         A table that is not there has none."""
-        found: List[Any] = self._ask(_KEYS, table)
-        return found if pattern is None else [key for key in found if fnmatch.fnmatchcase(str(key), pattern)]
+        return _fitting(self._ask(_KEYS, table), pattern)
 
     def clear(self, table: str) -> None:
         """Removes all keys of a table."""
@@ -147,6 +192,48 @@ class StashClient:
     def table(self, name: str) -> StashTable:
         """Returns a table as an object like a dict."""
         return StashTable(self, name)
+
+    # The same for a task of asyncio, whose event loop goes on meanwhile. If the task is cancelled it is
+    # not known whether the operation has happened.
+
+    async def put_async(self, table: str, key: object, value: object) -> None:
+        await self._ask_async(_PUT, table, key, tlv.encode(value))
+
+    async def get_async(self, table: str, key: object, default: Any = None) -> Any:
+        try:
+            return await self._ask_async(_GET, table, key)
+        except StashKeyNotFoundError:
+            return default
+
+    async def delete_async(self, table: str, key: object) -> bool:
+        there: bool = await self._ask_async(_DELETE, table, key)
+        return there
+
+    async def keys_async(self, table: str, pattern: Optional[str] = None) -> List[Any]:
+        return _fitting(await self._ask_async(_KEYS, table), pattern)
+
+    async def clear_async(self, table: str) -> None:
+        await self._ask_async(_CLEAR, table)
+
+    async def info_async(self, table: str) -> Dict[str, Any]:
+        known: Dict[str, Any] = await self._ask_async(_INFO, table)
+        return known
+
+    async def ensure_async(self, table: str) -> None:
+        await self._ask_async(_ENSURE, table)
+
+    async def exists_async(self, table: str, key: object = None) -> bool:
+        asked = self._ask_async(_EXISTS, table) if key is None else self._ask_async(_EXISTS, table, key)
+        there: bool = await asked
+        return there
+
+    async def delete_table_async(self, table: str) -> bool:
+        there: bool = await self._ask_async(_DELETE_TABLE, table)
+        return there
+
+    async def tables_async(self) -> List[str]:
+        names: List[str] = await self._ask_async(_TABLES)
+        return names
 
     def close(self) -> None:
         """Does nothing."""
@@ -219,13 +306,23 @@ class StashTable:
 _client = StashClient()
 
 put = _client.put
+put_async = _client.put_async
 get = _client.get
+get_async = _client.get_async
 delete = _client.delete
+delete_async = _client.delete_async
 keys = _client.keys
+keys_async = _client.keys_async
 clear = _client.clear
+clear_async = _client.clear_async
 info = _client.info
+info_async = _client.info_async
 ensure = _client.ensure
+ensure_async = _client.ensure_async
 exists = _client.exists
+exists_async = _client.exists_async
 delete_table = _client.delete_table
+delete_table_async = _client.delete_table_async
 tables = _client.tables
+tables_async = _client.tables_async
 table = _client.table
