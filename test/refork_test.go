@@ -58,6 +58,7 @@ func TestRefork(t *testing.T) {
 				Conf: `
 def pre_fork(server, worker): server.log.info("pre_fork %d", worker.age)
 def post_fork(server, worker): server.log.info("post_fork %d", worker.age)
+def post_worker_init(worker): worker.log.info("post_worker_init %d", worker.age)
 def after_refork(server, worker): server.log.info("after_refork %d", worker.age)
 def child_exit(server, worker): server.log.info("child_exit %d", worker.age)
 `,
@@ -76,6 +77,15 @@ def child_exit(server, worker): server.log.info("child_exit %d", worker.age)
 			childrenOfMaster(t, s)
 			if by := fillers(t, s); len(by) != 1 || !by[fmt.Sprint(template)] {
 				t.Errorf("the caches are from %v, the template is %d", by, template)
+			}
+			// Each hook runs in the process that the documentation says.
+			for _, hook := range []string{"after_refork", "pre_fork"} {
+				s.Log.Expect(t, fmt.Sprintf(`\[%d\] \[INFO\] %s \d+`, template, hook))
+			}
+			for _, pid := range s.Workers(3) {
+				for _, hook := range []string{"post_fork", "post_worker_init"} {
+					s.Log.Expect(t, fmt.Sprintf(`\[%d\] \[INFO\] %s \d+`, pid, hook))
+				}
 			}
 			// A worker that dies has a successor from the template.
 			victim := s.Workers(3)[0]

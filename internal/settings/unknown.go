@@ -45,6 +45,16 @@ var meant = map[string]string{
 	"working_dir":               "chdir",
 }
 
+// meantHooks are names that functions have in the config files of other servers which fork workers
+// from a template.
+var meantHooks = map[string]string{
+	"before_fork":       "pre_fork",
+	"after_fork":        "post_fork",
+	"after_worker_fork": "post_fork",
+	"after_mold_fork":   "after_refork",
+	"on_refork":         "after_refork",
+}
+
 // instead are names for which there is a value of another kind to write.
 var instead = map[string]struct{ setting, text string }{
 	"host":  {"bind", `bind = "HOST:PORT"`},
@@ -68,6 +78,9 @@ func unknownName(name string, v any, source string, given map[string]any) string
 	near := Lookup(meant[name])
 	if near != nil && (function || !near.couldBe(v)) {
 		return ""
+	}
+	if function {
+		near = Lookup(meantHooks[name])
 	}
 	if near == nil {
 		if hasSettingInside(name) {
