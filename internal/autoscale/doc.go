@@ -53,9 +53,9 @@ const (
 	// serviceMemory.
 	leastWindow    = 2 * time.Second
 	mostWindow     = 15 * time.Second
-	windowRequests = 50
+	windowRequests = 100
 	enoughRequests = 20
-	serviceMemory  = 200
+	serviceMemory  = 300
 	// pauseTurns is how many requests each slot answers between two additions, if that takes
 	// longer than leastWindow.
 	pauseTurns = 2
@@ -63,11 +63,18 @@ const (
 	// any more what the load is, and maxRatio bounds how far the load may be from it.
 	saturated = 0.95
 	maxRatio  = 8.0
+	// turnover is how much of the busy time requests that have ended must have taken, so that the
+	// time that one takes is known.
+	turnover = 0.7
+	// startingShare is how many times as many workers are needed as there are to be, for more to
+	// be added while some of these start: what is known of the load is not exact, and would only
+	// be added up.
+	startingShare = 1.25
 	// drainWithin is the time within which those that wait should be gone, once all workers
 	// are there; new workers for them need the time of a start besides. backlogShare bounds
 	// what they add to the offered load.
 	drainWithin  = 10 * time.Second
-	backlogShare = 0.5
+	backlogShare = 0.25
 	// CPUBusy is the share of the processors above which no worker is added: it could only
 	// take time from the others.
 	CPUBusy = 0.95

@@ -88,8 +88,7 @@ func (s *Scaler) Decide(now time.Time, x *Sample, b Bounds, p Pool) Verdict {
 		s.quiet = now
 	}
 	if s.booting && p.Ready >= p.Target {
-		s.booting, s.boot = false, now.Sub(s.grown)
-		s.recent, s.settled = nil, now // what was before says nothing of the workers that there are now
+		s.booting, s.boot, s.settled = false, now.Sub(s.grown), now
 	}
 	s.recent = slices.DeleteFunc(s.recent, func(old Sample) bool { return now.Sub(old.At) >= mostWindow })
 	if x != nil && x.Span > 0 && x.Slots > 0 {
@@ -128,24 +127,36 @@ func (s *Scaler) pause() time.Duration {
 	return time.Duration(min(max(pauseTurns*s.service, leastWindow.Seconds()), mostWindow.Seconds()) * float64(time.Second))
 }
 
-// total adds up the samples of the window.
-func (s *Scaler) total() (t Sample) {
+// total adds up the samples of the window. What was before all workers were there says nothing of
+// those that there are now, except for the rate at which requests come, in slots' worth.
+func (s *Scaler) total() (t Sample, comes float64, known bool) {
+	var span time.Duration
+	arrived := 0
 	for i := len(s.recent) - 1; i >= 0; i-- {
-		if t.Span >= mostWindow || t.Span >= leastWindow && t.Arrived >= windowRequests {
+		if span >= mostWindow || span >= leastWindow && arrived >= windowRequests {
 			break
 		}
 		x := &s.recent[i]
+		span += x.Span
+		arrived += x.Arrived
+		if t.Span > 0 && x.At.Add(-x.Span).Before(s.settled) {
+			continue
+		}
 		if t.Span == 0 {
 			t.Slots, t.Lag, t.Waiting = x.Slots, x.Lag, x.Waiting
 		}
 		t.Span += x.Span
+		t.Served += x.Served
 		t.Busy += x.Busy
 		t.Capacity += x.Capacity
 		t.Waited += x.Waited
 		t.Arrived += x.Arrived
 		t.Ended += x.Ended
 	}
-	return t
+	if span > 0 {
+		comes = float64(arrived) / span.Seconds() * s.service
+	}
+	return t, comes, s.known >= enoughRequests && arrived >= enoughRequests
 }
 
 // note takes what was counted into account.
@@ -161,7 +172,7 @@ func (s *Scaler) note(x *Sample, p Pool) {
 
 // measure says what the requests of the window need.
 func (s *Scaler) measure() (v Verdict) {
-	t := s.total()
+	t, comes, known := s.total()
 	if t.Span == 0 {
 		return v
 	}
@@ -170,14 +181,15 @@ func (s *Scaler) measure() (v Verdict) {
 		v.Busy = min(1, t.Busy/t.Capacity)
 	}
 	v.Offered = t.Busy / span
-	comes := float64(t.Arrived) / span * s.service
 	switch {
-	case s.known < enoughRequests || t.Arrived < enoughRequests || v.Busy <= AimBusy:
+	case !known || v.Busy <= AimBusy:
 	case t.Ended > t.Arrived:
 		v.Offered = min(v.Offered, comes) // the rest is what has gathered before
-	case v.Busy > saturated:
+	case v.Busy > saturated && t.Served < turnover*t.Busy:
 		// Of requests that take long, and occupy all slots, few have ended.
 		v.Offered = max(v.Offered, min(comes, v.Offered*maxRatio))
+	case v.Busy > saturated:
+		v.Offered = min(comes, v.Offered*maxRatio)
 	}
 	// By J. D. C. Little's law: the requests that wait, on average, by the rate at which
 	// they leave the queue.
@@ -235,7 +247,7 @@ func record(since *time.Time, began time.Time, holds bool) {
 
 // grow adds workers.
 func (s *Scaler) grow(v *Verdict, b Bounds, p Pool) {
-	t := s.total()
+	t, _, _ := s.total()
 	within := (drainWithin + s.boot).Seconds()
 	if fewer := float64(t.Ended - t.Arrived); fewer > 0 && float64(t.Waiting)/fewer*t.Span.Seconds() <= within {
 		return // those that wait will be gone before others could help
@@ -251,6 +263,9 @@ func (s *Scaler) grow(v *Verdict, b Bounds, p Pool) {
 			v.Held = fmt.Sprintf("there are as many as there may be, %d", b.Most)
 		}
 		return
+	}
+	if p.Ready < p.Target && float64(n) < startingShare*float64(p.Target) {
+		return // about as many as are on their way
 	}
 	if p.CPU >= CPUBusy {
 		v.Held = fmt.Sprintf("the processors are busy: %.0f %% of what the server may use", 100*p.CPU)
