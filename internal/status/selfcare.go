@@ -104,7 +104,7 @@ func (s *Status) writeCounts(b *strings.Builder) {
 	var done []string
 	count := func(n int, what string) {
 		if n > 0 {
-			done = append(done, fmt.Sprintf("%d %s", n, what))
+			done = append(done, fmt.Sprintf("%s %d", what, n))
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(s.Recycled)) {
