@@ -274,6 +274,7 @@ fuzz:
 			go test $(RACE) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$package || exit 1; \
 		done; \
 	done
+	INDRIK_TEST_SPEED_FUZZ=$(FUZZTIME) go test -count=1 -v -run '^TestSpeedWithSanitizers$$' ./python
 
 # BENCHFLAGS: see .cache/bench/bench -help
 BENCH = .cache/bench/bench -indrik bin/indrik -python "$(PYTHON)" -speed "$(SPEED)"

@@ -7,8 +7,8 @@ import asyncio
 import marshal
 import time
 
-from worker import ROUNDS, Config, Worker, text, together  # isort: skip - it makes indrik importable
-from indrik import asgi, protocol
+from worker import ROUNDS, Config, Worker, speeds, text, together  # isort: skip - it makes indrik importable
+from indrik import asgi, asgispeed, protocol
 
 AT_A_TIME = 64
 IN_MESSAGE = 8
@@ -81,23 +81,30 @@ def message_of(number):
     )
 
 
-def main():
+def server_of(speed):
     worker = Worker(None, Memory())
+    worker.speed = speed
     worker.wsgi = app
     worker.cfg = Config(asgi_lifespan="off")
     worker.cfg.hooks = None
     worker.stopping = False
     worker.loop = None
     worker.scoreboard[protocol.SCOREBOARD_FRONT] = 1
-    server = asgi.ASGIServer(worker)
+    server = asgispeed.server(worker) if speed else asgi.ASGIServer(worker)
     server.start()
+    server.limit = worker.limit
+    return server
+
+
+def main():
     requests = [message_of(number) for number in range(1, AT_A_TIME + 1)]
     messages = [together(requests[i : i + IN_MESSAGE]) for i in range(0, AT_A_TIME, IN_MESSAGE)]
+    servers = [(server_of(speed), suffix) for speed, suffix in speeds()]
 
     async def turn():
         await asyncio.sleep(0)
 
-    for _ in range(ROUNDS):
+    for server, suffix in servers * ROUNDS:
         spent = 0.0
         for _ in range(TURNS):
             server.sock.messages = messages.copy()
@@ -107,8 +114,8 @@ def main():
                 server.loop.run_until_complete(turn())
             spent += time.process_time() - begun
         count = AT_A_TIME * TURNS
-        assert worker.nr % count == 0, "a request was not answered"
-        print("BenchmarkASGIWorker \t%8d\t%10.1f ns/op" % (count, spent / count * 1e9))
+        assert server.worker.nr % count == 0, "a request was not answered"
+        print("BenchmarkASGIWorker%s \t%8d\t%10.1f ns/op" % (suffix, count, spent / count * 1e9))
 
 
 if __name__ == "__main__":

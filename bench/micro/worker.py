@@ -3,7 +3,7 @@
 memory: messages come from memory and answers go nowhere, so that the time is
 Python's alone. sockets: with the system calls, in batches that wait already. The
 number is that of the requests in a message. It is processor time, so that others on
-the machine do not matter much.
+the machine do not matter much. Where indrik-speed is installed, it is measured too.
 """
 
 import gc
@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
 
-from indrik import protocol, wsgi
+from indrik import protocol, wsgi, wsgienviron
 
 ENVIRON = {
     "REMOTE_ADDR": "127.0.0.1",
@@ -57,12 +57,18 @@ class Config(dict):
         get = staticmethod(lambda name: None)
 
 
+class Forks(set):
+    forked = False
+    returned = None
+
+
 class Worker:
     processes = 2
-    forks = set()
+    forks = Forks()
     threaded = is_gevent = leaving = False
     timeout = 30
-    max_requests = sys.maxsize
+    limit = sys.maxsize
+    shown = own = beat = speed = None
     nr = 0
     log = Log()
     cfg = Config()
@@ -101,7 +107,7 @@ def text(value):
 def message_of(environ):
     """A request as the front encodes it."""
     rest = dict(environ)
-    own = [rest.pop(key, None) for key in wsgi._OWN]
+    own = [rest.pop(key, None) for key in wsgienviron.OWN]
     own[2] = None  # the path is the target
     fields = b"".join(b"Z%c%s%s" % (len(key), key.encode(), text(value)) for key, value in rest.items())
     head = marshal.dumps(b"{%s0" % fields, 2)
@@ -178,14 +184,26 @@ def by_sockets(request, count, size):
     return spent
 
 
+def speeds():
+    """Returns the module indrik_speed, if it is there, after None, each with a name."""
+    try:
+        import indrik_speed
+    except ImportError:
+        return [(None, "")]
+    return [(None, ""), (indrik_speed, "Speed")]
+
+
 def main():
     request = message_of(ENVIRON)
     gc.freeze()
     for name, measure, count in (("memory", in_memory, 48_000), ("sockets", by_sockets, 16_000)):
         for size in (1, 8):
-            for _ in range(ROUNDS):
+            for Worker.speed, suffix in speeds() * ROUNDS:
                 seconds = measure(request, count, size)
-                print("BenchmarkWorkerLoop/%s/%d \t%8d\t%10.1f ns/op" % (name, size, count, seconds / count * 1e9))
+                print(
+                    "BenchmarkWorkerLoop%s/%s/%d \t%8d\t%10.1f ns/op"
+                    % (suffix, name, size, count, seconds / count * 1e9)
+                )
 
 
 if __name__ == "__main__":

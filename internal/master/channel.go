@@ -83,6 +83,7 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 		w.gen.standIn = msg.StandIn
 		m.logging.tellModules(msg.Modules)
 		m.noteReady(w, msg.Kind)
+		m.logging.tellSpeed(msg.Speed)
 	case msg.Type == wire.TypeRecycle && (!w.ready || w.exhausted):
 		m.breach(w, "it sent the master `recycle` before `ready`, or a second time")
 	case msg.Type == wire.TypeRecycle:

@@ -28,6 +28,7 @@ type logging struct {
 	python   string          // the interpreter, when the log told it last
 	file     string          // the config file, when the log told it last
 	toldKind bool            // the log says which kind of worker is used
+	speed    string          // the version of indrik-speed, when the log told it last
 	modules  map[string]bool // of Gunicorn's, for which the log has said that ours are used
 }
 
@@ -129,6 +130,20 @@ func (l *logging) tellSources(python, file string) {
 		l.log.Infof("Configuration: %s", file)
 	}
 	l.python, l.file = python, file
+}
+
+// tellSpeed logs that workers use indrik-speed, or no longer do, if that was not said yet.
+// version is empty if they do not.
+func (l *logging) tellSpeed(version string) {
+	switch {
+	case version == l.speed:
+		return
+	case version != "":
+		l.log.Infof("Using indrik-speed: %s", version)
+	default:
+		l.log.Infof("Using indrik-speed no more")
+	}
+	l.speed = version
 }
 
 // modulesMost is how many names of modules the log says in all: workers tell them.

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -200,6 +201,20 @@ func TestModulesAreToldOnce(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "\n"); n != modulesMost || strings.Count(log.String(), "gunicorn.util") != 1 {
 		t.Errorf("%d lines:\n%.400s", n, log.String())
+	}
+}
+
+// That workers use indrik-speed is said when it changes.
+func TestSpeedIsToldOnce(t *testing.T) {
+	b, _, log := part()
+	l := logging{base: b}
+	for _, version := range []string{"", "0.1.0", "0.1.0", "0.2.0", "", ""} {
+		l.tellSpeed(version)
+	}
+	got := regexp.MustCompile(`Using indrik-speed.*`).FindAllString(log.String(), -1)
+	want := []string{"Using indrik-speed: 0.1.0", "Using indrik-speed: 0.2.0", "Using indrik-speed no more"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
 

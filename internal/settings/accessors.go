@@ -86,6 +86,12 @@ func (c *Config) DrainDelay() int { return value[int](c, "drain_delay") }
 // response.
 func (c *Config) Keepalive() int { return value[int](c, "keepalive") }
 
+// Speed returns the setting speed.
+//
+// Whether workers use the compiled code of the package indrik-speed: auto where it is
+// installed, off never; with on a worker does not start without it.
+func (c *Config) Speed() string { return value[string](c, "speed") }
+
 // ASGILoop returns the setting asgi_loop.
 //
 // The event loop of ASGI workers: asyncio, uvloop, or auto, which is uvloop where it is

@@ -97,6 +97,14 @@ var workerSettings = []Setting{
 		Note: "The default is 75, Gunicorn's is 2: here an idle client holds no worker. It works with every kind of worker, `sync` too.",
 	},
 	{
+		Name: "speed", Section: sectionWorkers, Added: true,
+		Flags: []string{"--speed"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
+		Choices: []string{"auto", "on", "off"}, BadChoice: "speed must be one of: auto, on, off",
+		Doc: "Whether workers use the compiled code of the package [indrik-speed](performance.md#indrik-speed): `auto` where it is installed, `off` never; " +
+			"with `on` a worker does not start without it.",
+		Note: "Workers of the kind `gevent`, and those with the hooks `pre_request` or `post_request`, do not use it.",
+	},
+	{
 		Name: "asgi_loop", Section: sectionWorkers,
 		Flags: []string{"--asgi-loop"}, Metavar: "STRING", Kind: KindChoice, Default: "auto",
 		Choices: []string{"auto", "asyncio", "uvloop"}, BadChoice: "Invalid ASGI loop: %s",

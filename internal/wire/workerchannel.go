@@ -30,6 +30,9 @@ var moduleName = regexp.MustCompile(`^(gunicorn|uvicorn)[a-z_.]{0,60}$`)
 
 const maxModules = 64
 
+// packageVersion is what the version of indrik-speed looks like: the log shows it.
+var packageVersion = regexp.MustCompile(`^[0-9][0-9A-Za-z.+]{0,31}$`)
+
 // FromWorker is a message from a worker to the master. There is no number and no pid
 // in it: the channel says whose it is.
 type FromWorker struct {
@@ -37,6 +40,7 @@ type FromWorker struct {
 	Kind    Kind     `json:"kind,omitempty"`
 	StandIn bool     `json:"stand_in,omitempty"` // the app is one that shows why the real app cannot be loaded
 	Modules []string `json:"modules,omitempty"`  // those of Gunicorn's for which the app was given ours
+	Speed   string   `json:"speed,omitempty"`    // the version of indrik-speed, if the worker uses it
 	Files   []string `json:"files,omitempty"`    // of modules that were imported
 	Since   float64  `json:"since,omitempty"`    // when that was, at the earliest: seconds since 1970
 	Reason  string   `json:"reason,omitempty"`   // why it is no template, or has not forked
@@ -46,7 +50,7 @@ type FromWorker struct {
 
 // fromWorkerFields are the fields of each message that a worker may send.
 var fromWorkerFields = map[string][]string{
-	TypeReady:   {"type", "kind", "stand_in", "modules"},
+	TypeReady:   {"type", "kind", "stand_in", "modules", "speed"},
 	TypeRecycle: {"type"},
 	TypeFiles:   {"type", "files", "since"},
 	TypeWarm:    {"type"},
@@ -114,6 +118,9 @@ func DecodeFromWorker(data []byte) (FromWorker, error) {
 		if len(msg.Modules) > maxModules || !moduleName.MatchString(name) {
 			return msg, breach("%q with what is no module of Gunicorn's: %s", msg.Type, Excerpt([]byte(name)))
 		}
+	}
+	if msg.Speed != "" && !packageVersion.MatchString(msg.Speed) {
+		return msg, breach("%q with what is no version: %s", msg.Type, Excerpt([]byte(msg.Speed)))
 	}
 	for _, path := range msg.Files {
 		if len(path) > maxPath || !filepath.IsAbs(path) || strings.ContainsRune(path, 0) {

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from marshal import dumps, loads
 
-from . import ending, stacks, wire, wsgi
+from . import ending, stacks, wire, wsgi, wsgienviron
 from .asgihttp import HTTPConversation
 from .asgiloop import listen_for_signals, new_loop
 from .lifespan import Lifespan
@@ -46,7 +46,7 @@ from .wire import FORMAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Deque, Dict, Optional, Type
+    from typing import Any, Callable, Deque, Dict, List, Optional, Type
 
     from .conversation import ASGIApp, Conversation
     from .wire import Ancillary
@@ -55,15 +55,14 @@ if TYPE_CHECKING:
 # The class of a conversation, by the type of its scope.
 CONVERSATIONS: Dict[str, Type[Conversation]] = {"http": HTTPConversation, "websocket": WebSocketConversation}
 
-_CLAIMED = wire.slot_word(0, SCOREBOARD_CLAIMED)
+CLAIMED = wire.slot_word(0, SCOREBOARD_CLAIMED)
 _THREAD = wire.slot_word(0, SCOREBOARD_THREAD)
 
 # How many messages are read before the loop looks at something else.
 _AT_A_TIME = 64
 
 # The part of graceful_timeout that is kept for the app's shutdown, at most so many seconds.
-_LAST_PART = 0.1
-_LAST_MOST = 3.0
+_LAST_PART, _LAST_MOST = 0.1, 3.0
 
 # How many of the requests that graceful_timeout cuts off the log names.
 _NAMED = 20
@@ -98,6 +97,7 @@ class ASGIServer(SendQueue):
         self.limit: int  # of requests: see Worker
         self.plain = False  # tasks are asyncio's own
         self.eager = False  # these take their first steps at once
+        self.usual: Optional[Callable[[int], List[Any]]] = None  # begins usual requests, and returns the rest
         # Tasks and threads that requests begin can be told from others.
         self.traced = bool(worker.cfg.get("slow_request_log"))
         self.lifespan: Optional[Lifespan] = None
@@ -293,11 +293,10 @@ class ASGIServer(SendQueue):
     # Messages from the front
 
     def read(self) -> None:
-        receive = self.sock.recvmsg_into
-        buffer = self.buffer
+        receive, buffer = self.sock.recvmsg_into, self.buffer
         buffers = [buffer]
         ancillary_size, flags = wire.ANCILLARY_SIZE, wire.RECEIVE_FLAGS
-        requests = self.requests
+        requests, usual = self.requests, self.usual
         self.corked = True
         for _ in range(_AT_A_TIME):
             try:
@@ -310,7 +309,7 @@ class ASGIServer(SendQueue):
                 self._orphaned()
                 break
             self.revocations.message_came()
-            for kind, request_id, a, b in loads(buffer):
+            for kind, request_id, a, b in loads(buffer) if usual is None or ancillary else usual(size):
                 if kind <= EVENT_UPLOAD:
                     self.begin(kind, request_id, a, b, ancillary)
                 elif kind == EVENT_PING:
@@ -344,7 +343,7 @@ class ASGIServer(SendQueue):
             wire.close_all(wire.descriptors(ancillary))
             return
         # The claim comes first: see wire.Revocations.
-        scoreboard[_CLAIMED] = request_id
+        scoreboard[CLAIMED] = request_id
         revocations = self.revocations
         revoked = scoreboard[SCOREBOARD_REVOCATIONS] != revocations.seen or request_id in revocations.ids
         if revoked and revocations.include(request_id):
@@ -412,8 +411,8 @@ class ASGIServer(SendQueue):
         scope: Dict[str, Any] = dict.fromkeys(("method", "path", "raw_path", "query_string", "client", "state"))
         scope.update(loads(rest))
         del scope["method"]
-        if len(rest) <= wsgi.KNOWN_SIZE:
-            if len(self.known) >= wsgi.KNOWN:
+        if len(rest) <= wsgienviron.KNOWN_SIZE:
+            if len(self.known) >= wsgienviron.KNOWN:
                 self.known.clear()
             self.known[rest] = scope
         return scope

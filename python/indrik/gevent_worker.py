@@ -19,7 +19,7 @@ from gevent.event import Event
 from gevent.monkey import get_original
 from gevent.socket import wait_write
 
-from . import hooks, stacks, timelimit, wire, wsgi
+from . import hooks, stacks, timelimit, wire, wsgi, wsgienviron
 from .protocol import (
     EVENT_BUFFER_FREE,
     EVENT_CREDIT,
@@ -189,7 +189,7 @@ class GeventServer:
         self.changed = Event()  # the main greenlet waits for it
         self.receive = sock.recvmsg_into
         self.buffers = [wire.receive_buffer()]
-        self.common = wsgi.constants(worker)
+        self.common = wsgienviron.constants(worker)
         self.hooked = wsgi.with_hooks(worker)
         self.handlers: Dict[int, Callable[[int, Any, Any, Ancillary], None]] = {
             EVENT_REQUEST: self.on_request,

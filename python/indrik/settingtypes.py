@@ -49,6 +49,7 @@ class Settings(TypedDict, total=False):
     graceful_timeout: int
     drain_delay: int
     keepalive: int
+    speed: str
     asgi_loop: str
     asgi_lifespan: str
     asgi_disconnect_grace_period: int

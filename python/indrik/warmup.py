@@ -15,7 +15,7 @@ from io import BytesIO
 from time import monotonic
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from . import wsgi
+from . import wsgienviron
 from .loader import BootError
 from .log import app_traceback
 
@@ -129,7 +129,7 @@ def _thread_functions(worker: Worker) -> Tuple[Any, Any, Any]:
 
 def _ask_wsgi(worker: Worker, target: Target) -> Tuple[str, bytes]:
     """Runs one request in an app of WSGI (PEP 3333)."""
-    environ: Dict[str, Any] = wsgi.constants(worker)
+    environ: Dict[str, Any] = wsgienviron.constants(worker)
     environ.update(
         {
             "REQUEST_METHOD": "GET",

@@ -23,6 +23,7 @@ from . import (
     monkey,
     oslevel,
     privileges,
+    speed,
     spew,
     threads,
     title,
@@ -118,6 +119,7 @@ class Worker(MissingHint):
         self.threaded = False
         self.is_gevent = False  # its requests are greenlets
         self.asgi: Optional[ASGIServer] = None  # serves an app of ASGI
+        self.speed: Any = None  # the module indrik_speed, if it is used
         self.loop: Optional[AbstractEventLoop] = None  # of an app that needs it before asgi is made
         # Locks as flags that are set once, whichever thread comes first.
         self._recycled = threading.Lock()
@@ -312,7 +314,8 @@ class Worker(MissingHint):
         if not self.stopping:
             kind = {"kind": "asgi"} if self.asgi else {"kind": "gevent"} if self.is_gevent else {}
             self.ready = True
-            self.channel.send("ready", stand_in=bool(self.app.error), modules=finder.found(), **kind)
+            used = {"speed": speed.VERSION} if self.speed is not None else {}
+            self.channel.send("ready", stand_in=bool(self.app.error), modules=finder.found(), **kind, **used)
         with self.forks:
             if self.own is None:
                 self.serve()
@@ -322,6 +325,7 @@ class Worker(MissingHint):
     def _boot(self) -> None:
         if not self.has_rights:
             privileges.become(self.cfg)
+        self.speed = speed.find(self)
         appmetrics.use(self.metrics)  # those of another user
         random = sys.modules.get("random")
         if random:
@@ -384,7 +388,12 @@ class Worker(MissingHint):
     def _start_asgi(self) -> None:
         from . import asgi  # only here: asyncio is large
 
-        self.asgi = asgi.ASGIServer(self)
+        if self.speed is not None:
+            from . import asgispeed
+
+            self.asgi = asgispeed.server(self)
+        else:
+            self.asgi = asgi.ASGIServer(self)
         self.asgi.start()
 
     def load(self) -> None:

@@ -7,7 +7,6 @@ serve() is the hot path. Whatever a small response does not need is elsewhere.
 from __future__ import annotations
 
 import logging
-import os
 import select
 import sys
 from functools import partial
@@ -17,7 +16,7 @@ from threading import get_ident
 from time import perf_counter
 
 from . import bodyarena, hookview, timelimit, wire
-from .log import Errors, redacted
+from .log import redacted
 from .protocol import (
     MAX_MESSAGE,
     REPLY_END,
@@ -29,14 +28,15 @@ from .protocol import (
     SCOREBOARD_THREAD,
 )
 from .wire import FORMAT, MAX_COPIED, MIN_PLACED, ClientGone, FrontGone, Late
-from .wsgiresponse import FileWrapper, WSGIResponse
+from .wsgienviron import constants, recall
+from .wsgiresponse import WSGIResponse
 from .wsgiwebsocket import Handshake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mmap import mmap
     from socket import socket
-    from typing import Any, BinaryIO, Callable, Dict, Iterable, Optional, Tuple, Union
+    from typing import Any, BinaryIO, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
     from .wire import Data
     from .worker import Worker
@@ -46,53 +46,8 @@ if TYPE_CHECKING:
     # Runs one request. Returns the message with the response if that is not sent yet.
     Answer = Callable[[WSGIResponse, Environ], Optional[bytes]]
 
-# The keys of an environ whose values are a request's own; the queue has these values in this
-# order. The last two need not be there.
-_OWN = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "CONTENT_LENGTH")
-
 # How long replies wait for those to the other requests of a batch, in seconds.
 PATIENCE = 0.002
-
-# How many of the rests of environs a slot remembers, and up to which size in bytes.
-KNOWN = 64
-KNOWN_SIZE = 4096
-
-
-def constants(worker: Worker) -> Environ:
-    """Returns the part of the environ that is the same for all requests."""
-    return {
-        "wsgi.version": (1, 0),
-        "wsgi.errors": Errors(),
-        "wsgi.multithread": worker.threaded or worker.is_gevent,
-        "wsgi.multiprocess": worker.processes > 1,
-        "wsgi.run_once": False,
-        "wsgi.file_wrapper": FileWrapper,
-        "wsgi.input_terminated": True,
-        "SERVER_SOFTWARE": _software(),
-    }
-
-
-def _software() -> str:
-    """Returns what a config file has set gunicorn.SERVER_SOFTWARE to, or our own name."""
-    compat = sys.modules.get("indrik.compat.gunicorn")
-    changed: str = compat.software() if compat is not None else ""
-    return changed or os.environ.get("SERVER_SOFTWARE", "indrik")
-
-
-def recall(known: Dict[bytes, Environ], rest: bytes, common: Environ) -> Environ:
-    """Returns an environ that lacks only the values that are a request's own. It is made of
-    the rest, which clients send again and again, and remembered in known."""
-    # A dict whose table has room for all keys, so that its copies need not grow.
-    environ: Environ = dict.fromkeys(_OWN)
-    environ.update(loads(rest))
-    environ.update(common)
-    environ["wsgi.input"] = environ["wsgi.early_hints"] = None
-    del environ["REMOTE_PORT"], environ["CONTENT_LENGTH"]
-    if len(rest) <= KNOWN_SIZE:
-        if len(known) >= KNOWN:
-            known.clear()
-        known[rest] = environ
-    return environ
 
 
 class SlotResponse(WSGIResponse):
@@ -166,7 +121,8 @@ def serve(worker: Worker, index: int) -> None:
     make = _response_class(worker, index, journal)
     common = constants(worker)
     common.update(timelimit.functions(worker.timeout, scoreboard, index, worker.slots[index]))
-    answer = with_hooks(worker) or without_hooks(worker)
+    hooked = with_hooks(worker)
+    answer = hooked or without_hooks(worker)
     beat = worker.beat if index == 0 and not worker.threaded else None
     limit = worker.limit
     buffer = wire.receive_buffer()
@@ -175,6 +131,11 @@ def serve(worker: Worker, index: int) -> None:
     environ: Any
     opened: Any = None
     known: Dict[bytes, Environ] = {}
+    run_usual: Optional[Callable[[int], List[Any]]] = None
+    if worker.speed is not None and hooked is None:
+        from . import wsgispeed
+
+        run_usual = wsgispeed.runner(worker, index, make, journal, revocations, buffer, common, known)
 
     while True:
         try:
@@ -185,7 +146,7 @@ def serve(worker: Worker, index: int) -> None:
         if not size:
             return
         revocations.message_came()
-        requests = loads(buffer)
+        requests = loads(buffer) if run_usual is None or ancillary else run_usual(size)
         left = len(requests)
         in_batch = left > 1
         if in_batch:
@@ -237,7 +198,7 @@ def serve(worker: Worker, index: int) -> None:
                     worker.reached_limit()
                 data = answer(response, environ)
             except BaseException:
-                data = _failed(worker, response, environ)
+                data = failed(worker, response, environ)
             if data is not None:
                 if in_batch:
                     journal.put(data)
@@ -296,7 +257,7 @@ def run(worker: Worker, hooked: Optional[Answer], response: WSGIResponse, enviro
 
 def fail(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) -> None:
     """Handles an exception that reached the server, and tells the front."""
-    data = _failed(worker, response, environ)
+    data = failed(worker, response, environ)
     if data is not None:
         try:
             response._send(data)
@@ -353,7 +314,7 @@ def give(
     return body
 
 
-def _failed(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) -> Optional[bytes]:
+def failed(worker: Worker, response: WSGIResponse, environ: Optional[Environ]) -> Optional[bytes]:
     """Handles an exception that reached the server: returns the message to the
     front, or None if there is none to send."""
     if worker.forks.forked:

@@ -24,6 +24,7 @@ TABLE: Tuple[Tuple[str, str, Tuple[str, ...], str, Any], ...] = (
     ("graceful_timeout", "Worker Processes", ("--graceful-timeout",), "int", 30),
     ("drain_delay", "Worker Processes", ("--drain-delay",), "int", 0),
     ("keepalive", "Worker Processes", ("--keep-alive",), "int", 75),
+    ("speed", "Worker Processes", ("--speed",), "text", 'auto'),
     ("asgi_loop", "Worker Processes", ("--asgi-loop",), "text", 'auto'),
     ("asgi_lifespan", "Worker Processes", ("--asgi-lifespan",), "text", 'auto'),
     ("asgi_disconnect_grace_period", "Worker Processes", ("--asgi-disconnect-grace-period",), "int", None),

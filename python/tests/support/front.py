@@ -60,6 +60,7 @@ class FakeWorker:
         self.pid = 0  # once it runs
         self.answer: Dict[str, Any] = {}  # to the message spawn
         self.gate = ""  # the path of a pipe that its app waits at
+        self.speed = ""  # the version of indrik-speed that it uses
         self.silent = False  # its end of the channel is closed
         pairs = [pair() for _ in range(slots)]
         self.slots = [p[0] for p in pairs]

@@ -28,6 +28,10 @@ PYTHON_DIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 APPS = os.path.join(PYTHON_DIR, "tests", "apps")
 
 
+# Where indrik_speed is, if the workers are to use it.
+SPEED = os.environ.get("INDRIK_TEST_SPEED", "")
+
+
 def bootstrap() -> str:
     with open(os.path.join(PYTHON_DIR, "bootstrap.py")) as f:
         return f.read()
@@ -65,6 +69,8 @@ class Master:
 
         env = dict(os.environ, SERVER_SOFTWARE="indrik/1.2.3")
         env.pop("PYTHONPATH", None)
+        if SPEED:
+            env["PYTHONPATH"] = SPEED
         self.process = subprocess.Popen(
             [sys.executable, "-c", bootstrap()],
             preexec_fn=descriptors,
@@ -220,7 +226,8 @@ class Master:
         if answer["type"] == "ok":
             worker.pid = answer["pid"]
             if ready:
-                self.expect(lambda e: e["type"] == "ready" and e["age"] == worker.age)
+                event = self.expect(lambda e: e["type"] == "ready" and e["age"] == worker.age)
+                worker.speed = event.get("speed", "")
         worker.answer = answer
         return worker
 
