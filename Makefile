@@ -289,7 +289,7 @@ bench: build
 # workload .cache/bench/latest.json has what is known.
 bench-full: build
 	go build -o .cache/bench/bench ./bench
-	@exec $(BENCH) -full -rounds 3 -lesser 1 -limit 24m -results bench/results/latest.json -docs docs $(BENCHFLAGS)
+	@exec $(BENCH) -full -rounds 3 -lesser 1 -duration 800ms -limit 24m -results bench/results/latest.json -docs docs $(BENCHFLAGS)
 
 # BEFORE is the binary to compare with, such as one built from the commit before.
 bench-against: build

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -59,8 +60,11 @@ func runChecks(ctx context.Context, b *bed) (*run, error) {
 }
 
 func finding(err error) string {
-	if err == nil {
+	switch {
+	case err == nil:
 		return ""
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "the connection is reset"
 	}
 	return err.Error()
 }

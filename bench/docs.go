@@ -58,7 +58,8 @@ const tablesIntro = `# Benchmarks: every table
 What [benchmarks.md](../benchmarks.md) sums up, and says how to read.
 `
 
-// writeDocs writes benchmarks.md, and the page of all tables with its charts, into dir.
+// writeDocs writes benchmarks.md, and the page of all tables with its charts, into dir, and
+// the figures into the READMEs.
 func (r *report) writeDocs(dir string) error {
 	charts := filepath.Join(dir, "benchmarks")
 	if err := os.MkdirAll(charts, 0o755); err != nil {
@@ -85,7 +86,10 @@ func (r *report) writeDocs(dir string) error {
 	if err := replace(filepath.Join(charts, "tables.md"), []byte(tables.String())); err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, "benchmarks.md"), []byte(r.summaryPage()))
+	if err := replace(filepath.Join(dir, "benchmarks.md"), []byte(r.summaryPage())); err != nil {
+		return err
+	}
+	return r.writeReadmes(dir)
 }
 
 // summaryPage is benchmarks.md: what most readers want is on its first screen.

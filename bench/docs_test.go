@@ -85,3 +85,42 @@ func TestDocs(t *testing.T) {
 		t.Errorf("%d bars in %s", bars, drawing)
 	}
 }
+
+func TestReadmes(t *testing.T) {
+	r := reportOf("hello", map[string]float64{"indrik sync": 71548, "gunicorn gthread": 6900, "granian": 76149, "peregrine": 102700})
+	for name, perSecond := range map[string]float64{"indrik sync": 14800, "gunicorn gthread": 7730, "granian": 999, "peregrine": 21100} {
+		r.add(fakeRun("flask", name, 1, perSecond))
+	}
+	root := t.TempDir()
+	docs := filepath.Join(root, "docs")
+	readme := filepath.Join(root, "README.md")
+	const old = "fast: <!-- bench -->older<!-- /bench -->, and more"
+	if err := errors.Join(os.Mkdir(docs, 0o755), os.WriteFile(readme, []byte(old), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	r.finish(nil)
+	if err := r.writeReadmes(docs); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(readme); string(text) != old {
+		t.Errorf("%q, though FastAPI was not measured", text)
+	}
+	for name, perSecond := range map[string]float64{"indrik asgi": 19200, "uvicorn": 15800, "granian asgi": 18800, "peregrine asgi": 30149} {
+		r.add(fakeRun("fastapi", name, 1, perSecond))
+	}
+	r.finish(nil)
+	if err := r.writeReadmes(docs); err != nil {
+		t.Fatal(err)
+	}
+	const want = "fast: <!-- bench -->two workers on two processors, requests/s: hello 71 500, Gunicorn 6 900, Granian 76 100, peregrine 103 000; " +
+		"Flask 14 800, Gunicorn 7 730, Granian 999, peregrine 21 100; FastAPI 19 200, uvicorn 15 800, Granian 18 800, peregrine 30 100<!-- /bench -->, and more"
+	if text, _ := os.ReadFile(readme); string(text) != want {
+		t.Errorf("%q, want %q", text, want)
+	}
+	if err := os.WriteFile(readme, []byte("no place"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.writeReadmes(docs); err == nil {
+		t.Error("no error for a README without a place for the figures")
+	}
+}

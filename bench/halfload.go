@@ -22,7 +22,7 @@ const halfText = "64 clients whose requests are due at fixed times, whatever has
 // half is the workload of this name at half load.
 func half(name, of, title, kind, module string, short bool) workload {
 	w := workload{
-		Name: name, Title: title + ", at half load", Table: halfLoad, Goal: true, Short: short, Half: of, Run: runHalf, Chart: chartP99,
+		Name: name, Title: title + ", at half load", Table: halfLoad, Goal: true, Short: short, Half: of, Most: 2, Run: runHalf, Chart: chartP99,
 		Text: halfText, Groups: get(64, "/", answerOf(module)), Ends: kind == wsgi && module != "hello",
 	}
 	if kind == wsgi {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +74,7 @@ func benchKinds(ctx context.Context, o options, e *environment) error {
 		}
 	}
 	fmt.Print(b.String())
-	return putBetween(o.Kinds, b.String())
+	return putBetween(o.Kinds, kindsBegin, b.String(), kindsEnd)
 }
 
 func (k *kind) peer() *peer {
@@ -93,18 +92,4 @@ func kindsCell(r *run) string {
 		return fmt.Sprintf("%.0f · some wait for more than %s", r.PerSecond, kindsPatience)
 	}
 	return fmt.Sprintf("%.0f · %.0f ms", r.PerSecond, r.Millis["p99"])
-}
-
-// putBetween replaces what stands in a file between the marks.
-func putBetween(name, text string) error {
-	old, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(old), kindsBegin)
-	_, after, ends := strings.Cut(rest, kindsEnd)
-	if !ok || !ends {
-		return fmt.Errorf("%s has no place for the table", name)
-	}
-	return replace(name, []byte(before+kindsBegin+text+kindsEnd+after))
 }

@@ -18,7 +18,7 @@ const (
 	moreWorkers = 6
 	idleClients = 10_000
 	idleRamp    = 3 * time.Second
-	idleSettle  = 6 * time.Second // in which a server may give memory back
+	idleSettle  = 3 * time.Second // in which a server may give memory back
 )
 
 // runMemory compares the server with itself with more workers: a way to find out

@@ -70,7 +70,8 @@ type peer struct {
 	// Mixed: it runs only the workloads that need slots to spare, for which it is
 	// set up differently from the peer of the same kind.
 	Mixed bool
-	// Minor: few would choose it for its speed.
+	// Minor: it is no match in most of what is measured: slower than others of its kind, or
+	// with clients that wait, or with a part of the work left out.
 	Minor bool
 	// Alone: it is no server, but the app in a loop.
 	Alone   bool
@@ -121,7 +122,7 @@ var allPeers = []peer{
 		command: behindNginx,
 	},
 	{
-		Name: "uwsgi", Needs: "uWSGI", Interface: wsgi, Can: []ability{reloads, preloads, scales}, command: uwsgi(false),
+		Name: "uwsgi", Needs: "uWSGI", Interface: wsgi, Minor: true, Can: []ability{reloads, preloads, scales}, command: uwsgi(false),
 	},
 	{
 		Name: "uwsgi router", Needs: "uWSGI", Interface: wsgi, Minor: true, Can: []ability{reloads, preloads, scales, holds}, command: uwsgiRouter,
@@ -148,7 +149,10 @@ var allPeers = []peer{
 	},
 	{Name: "m0serve", Needs: "m0serve", Interface: wsgi, Can: []ability{holds, scales}, command: m0serve("wsgi")},
 	{Name: "bjoern", Needs: "bjoern-binary", Interface: wsgi, Can: []ability{preloads, scales, holds}, command: script("serve_bjoern.py")},
-	{Name: "fastpysgi", Needs: "fastpysgi", Interface: wsgi, Can: []ability{preloads, scales, holds}, command: script("serve_fastpysgi.py")},
+	{
+		Name: "fastpysgi", Needs: "fastpysgi", Interface: wsgi, Minor: true, Can: []ability{preloads, scales, holds},
+		command: script("serve_fastpysgi.py"),
+	},
 
 	{Name: "indrik asgi", Interface: asgi, Can: with(canIndrik, overlaps, sockets), command: gunicornLike("", "asgi")},
 	{Name: "indrik asgi pure", Needs: speedPackage, Interface: asgi, Minor: true, Can: with(canIndrik, overlaps, sockets), command: pure("asgi")},

@@ -56,6 +56,7 @@ func (s starts) note(p *peer, w *workload, err error) {
 func measureAll(ctx context.Context, o options, e *environment, peers []peer, works []workload, report *report, save func() error) error {
 	source := 0
 	failed := make(starts)
+	began := time.Now()
 	for i := range works {
 		w := &works[i]
 		for round := 1; round <= w.rounds(&o); round++ {
@@ -65,7 +66,7 @@ func measureAll(ctx context.Context, o options, e *environment, peers []peer, wo
 					continue
 				}
 				source++
-				progress("%-14s round %d  %s", w.Name, round, p.Name)
+				progress("%5.0fs %-14s round %d  %s", time.Since(began).Seconds(), w.Name, round, p.Name)
 				r, err := &run{Failure: failed.skip(p, w)}, error(nil)
 				if r.Failure == "" {
 					r, err = measureOnce(ctx, &bed{o: &o, e: e, p: p, w: w, base: baseOf(w), source: source, report: report})

@@ -105,8 +105,8 @@ func (w *workload) suits(p *peer) bool {
 	return w.app(p) != "" && p.can(w.Needs...) && (w.Slots || !p.Mixed)
 }
 
-// takes reports whether a server takes part in a round. In a full run those that few would
-// choose for their speed are measured once, with the best known of the workloads.
+// takes reports whether a server takes part in a round. In a full run the minor ones are
+// measured once, with the best known of the workloads.
 func (o *options) takes(p *peer, w *workload, round int) bool {
 	return w.suits(p) && (!o.Full || !p.Minor || w.Goal && w.Short && round == 1)
 }
@@ -177,11 +177,10 @@ func framework(name, title, module, kind string, short bool) workload {
 // given.
 const sleeperThreads = 32
 
-// mixed keeps a part of the slots of 2 workers of 4 threads busy. With a quarter
-// each worker has threads to spare wherever the slow requests land; with half
-// of them one worker may have got them all.
-func mixed(name, part string, slow int, short bool) workload {
-	w := workload{
+// mixed keeps a part of the slots of 2 workers of 4 threads busy. With a quarter each worker
+// has threads to spare wherever the slow requests land.
+func mixed(name, part string, slow int) workload {
+	return workload{
 		Name: name, Title: "Hello, WSGI, with " + part + " of the slots busy", WSGI: "hello", Lengths: 2, Table: latency,
 		Text: fmt.Sprintf("%d slots (%d workers of %d threads): %d clients keep %s of them busy with requests of 200 ms, 16 others ask "+
 			"for hello; keep-alive. Latencies are those of hello.", workers*threads, workers, threads, slow, part),
@@ -189,12 +188,8 @@ func mixed(name, part string, slow int, short bool) workload {
 			{Name: "hello", Clients: 16, Request: request("GET", "/", nil, false), Want: hello},
 			{Name: "slow", Clients: slow, Request: request("GET", "/slow", nil, false), Want: hello},
 		},
-		Needs: []ability{overlaps}, Slots: true, Short: short,
+		Needs: []ability{overlaps}, Slots: true, Short: true, Chart: chartP999,
 	}
-	if short {
-		w.Chart = chartP999
-	}
-	return w
 }
 
 const (

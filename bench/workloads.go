@@ -113,8 +113,7 @@ var allWorkloads = []workload{
 		Text:  eventsText + "on one connection with TLS. " + eventsTime,
 		Setup: withHTTP2, Run: runEvents(true),
 	},
-	mixed("mixed", "a quarter", 2, true),
-	mixed("mixed-half", "half", 4, false),
+	mixed("mixed", "a quarter", 2),
 	{
 		Name: "sleep-512", Title: "10 ms sleep, WSGI, 512 clients", WSGI: "hello", Table: throughput,
 		Text: fmt.Sprintf("The app sleeps for 10 ms. %d threads a worker, where there are threads: %d requests/s at most.",
@@ -132,14 +131,6 @@ var allWorkloads = []workload{
 			{Name: "hello", Clients: 16, Request: request("GET", "/", nil, false), Want: hello},
 			{Name: "slow", Clients: 16, Request: request("GET", "/", nil, false), Want: hello, Trickle: 18 * time.Millisecond},
 		},
-	},
-	{
-		Name: "echo", Title: "10 KB POST, echoed, WSGI", WSGI: "hello", Table: throughput,
-		Text: keptAlive, Groups: echo(64, tenKilobytes),
-	},
-	{
-		Name: "asgi-echo", Title: "10 KB POST, echoed, ASGI", ASGI: "hello_asgi", Table: throughput,
-		Text: keptAlive, Groups: echo(64, tenKilobytes),
 	},
 	{
 		Name: "websocket", Title: "WebSocket, messages echoed", ASGI: "hello_asgi", Table: throughput, Needs: []ability{sockets}, Chart: chartRate,
@@ -176,12 +167,8 @@ var allWorkloads = []workload{
 		Text: "Hello. PSS (the memory that a process has for itself, and its share of the memory that it shares) of all processes of the server with 2 workers; and what each additional worker takes: the difference between 6 and 2 workers, divided by 4.",
 	},
 	{
-		Name: "memory-flask", Title: "Memory, Flask", WSGI: "flask_app", Table: memory, Needs: []ability{scales}, Run: runMemory, Most: 1,
-		Text: "As before, with Flask.",
-	},
-	{
 		Name: "memory-preload", Title: "Memory, Flask, preloaded", WSGI: "flask_app", Table: memory, Needs: []ability{scales, preloads},
-		Text: "As before, with the app imported once, before the workers are forked.", Run: runMemory, Most: 1,
+		Text: "As before, with Flask, and the app imported once, before the workers are forked.", Run: runMemory, Most: 1,
 		Setup: func(s *setup) { s.Preload = true },
 	},
 	{

@@ -92,7 +92,7 @@ async def call_asgi(app):
 def loop_wsgi(app, seconds):
     """Returns the microseconds of a call."""
     calls, end, began = 0, time.monotonic() + seconds, time.process_time_ns()
-    while time.monotonic() < end:
+    while not calls or time.monotonic() < end:
         for _ in range(BATCH):
             call_wsgi(app)
         calls += BATCH
@@ -101,7 +101,7 @@ def loop_wsgi(app, seconds):
 
 async def loop_asgi(app, seconds):
     calls, end, began = 0, time.monotonic() + seconds, time.process_time_ns()
-    while time.monotonic() < end:
+    while not calls or time.monotonic() < end:
         for _ in range(BATCH):
             await call_asgi(app)
         calls += BATCH

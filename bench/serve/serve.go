@@ -82,8 +82,11 @@ func (s *Server) ready(ctx context.Context, ask func() error) error {
 func (s *Server) Stop() error {
 	_ = s.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	for deadline := time.Now().Add(stopTimeout); len(remaining()) > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d processes were killed, %v after SIGTERM", EndAll(), stopTimeout)
+		if time.Now().Before(deadline) {
+			continue
+		}
+		if n := EndAll(); n > 0 {
+			return fmt.Errorf("%d processes were killed, %v after SIGTERM", n, stopTimeout)
 		}
 	}
 	<-s.ended
