@@ -22,7 +22,7 @@
 # make bench-idle      the memory of idle connections
 # make bench-sharing   the memory of workers: each by itself, preloaded, reforked
 # make micro     benchmarks of the parts; make benchstat compares two of them
-# make dist      what a release consists of, into dist/: wheels, sdist, deb, rpm, SBOM, checksums
+# make dist      what a release consists of, into dist/: wheels, sdists, deb, rpm, SBOM, checksums
 # make image     an image for containers into dist/, of the wheel there and Debian's Python; root
 # make drawings  the sequence diagrams of the documentation, of docs/drawings/*.seq
 # make site      the documentation as a web site, into .cache/site
@@ -239,7 +239,7 @@ system-all:
 dist-native: $(TOOLS)/nfpm $(TOOLS)/cyclonedx-gomod venv-dist
 	rm -rf .cache/dist
 	PYTHON=$(VENV)-dist/bin/python NFPM=$(TOOLS)/nfpm CYCLONEDX=$(TOOLS)/cyclonedx-gomod \
-		WHEELS=linux/$$(go env GOARCH) PACKAGES=$$(go env GOARCH) packaging/dist .cache/dist
+		WHEELS=linux/$$(go env GOARCH) PACKAGES=$$(go env GOARCH) SPEED=linux/$$(go env GOARCH) packaging/dist .cache/dist
 
 # The Helm chart and the manifests, in a module of their own: Helm and the types of
 # Kubernetes are nothing that the server needs. The first run takes two or three minutes.

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -17,7 +19,7 @@ import (
 func speedPath(t *testing.T, version string) []string {
 	t.Helper()
 	dir := t.TempDir()
-	err := pythons.BuildSpeed(harness.Python(), "..", version, dir)
+	err := pythons.BuildSpeed(harness.Python(), harness.Repository, version, dir)
 	if errors.Is(err, pythons.ErrNoCompiler) {
 		t.Skip(err)
 	}
@@ -30,7 +32,7 @@ func speedPath(t *testing.T, version string) []string {
 // serverVersion returns the version of the program under test.
 func serverVersion(t *testing.T) string {
 	t.Helper()
-	source, err := os.ReadFile("../internal/version/version.go")
+	source, err := os.ReadFile(filepath.Join(harness.Repository, "internal", "version", "version.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,4 +146,48 @@ func TestSpeedOnAndOff(t *testing.T) {
 	if n := s.Log.Count(`indrik-speed`); n != 0 {
 		t.Error("the log tells of it")
 	}
+}
+
+// The three places that name the version name the same one.
+func TestSpeedVersion(t *testing.T) {
+	version := serverVersion(t)
+	for file, want := range map[string]string{
+		"speed/src/version.h": `#define VERSION "` + version + `"`,
+		"pyproject.toml":      `speed = ["indrik-speed==` + version + `; `,
+	} {
+		text, err := os.ReadFile(filepath.Join(harness.Repository, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s has no %s", file, want)
+		}
+	}
+}
+
+// The wheel of a release, and what pip makes of the sdist, are found and used.
+func TestAllSpeedWheel(t *testing.T) {
+	t.Parallel()
+	for name, pattern := range map[string]string{"wheel": "indrik_speed-*_" + machine() + ".*.whl", "sdist": "indrik_speed-*.tar.gz"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := distributed(t, pattern)
+			env := filepath.Join(harness.TempDir(t), "venv")
+			harness.Output(t, "/", nil, harness.Python(), "-m", "venv", env)
+			pip(t, env, file)
+			s := harness.Start(t, harness.Options{
+				App: "app:app", Files: map[string]string{"app.py": speedWSGI}, Python: filepath.Join(env, "bin", "python"), Args: []string{"--speed", "on"},
+			})
+			s.Log.Expect(t, `Using indrik-speed: `+serverVersion(t)+`$`)
+			s.Terminate()
+		})
+	}
+}
+
+// machine returns this machine's name in the names of wheels.
+func machine() string {
+	if runtime.GOARCH == "arm64" {
+		return "aarch64"
+	}
+	return "x86_64"
 }

@@ -1,10 +1,7 @@
 /* The module indrik_speed. */
 
 #include "common.h"
-
-#ifndef VERSION
-#define VERSION "0"
-#endif
+#include "version.h"
 
 static int add(PyObject *module, const char *name, PyObject *value)
 {

@@ -25,7 +25,7 @@ print(include if fits and os.path.exists(os.path.join(include, "Python.h")) else
 	}
 	args := []string{
 		"-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
-		"-Wno-missing-field-initializers", "-Wno-cast-function-type",
+		"-Wno-missing-field-initializers", "-Wno-cast-function-type", "-Wno-deprecated-declarations",
 		`-DVERSION="` + version + `"`, "-isystem", include, "-o", filepath.Join(dir, "indrik_speed.abi3.so"),
 	}
 	return Compile(root, append(args, flags...), "speed/src/*.c")
