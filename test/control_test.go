@@ -94,6 +94,9 @@ type serverStatus struct {
 	Canaries struct {
 		WouldFail int `json:"would_fail"`
 	}
+	Scale         *struct{ Least, Most, Grown, Shrunk int }
+	Reforks       int
+	FailedReforks int `json:"failed_reforks"`
 }
 
 func statusOf(t *testing.T, s *harness.Server, args ...string) serverStatus {

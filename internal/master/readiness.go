@@ -12,6 +12,15 @@ func (p *pool) leastReady() int {
 	return max(1, min(p.reached, p.target)/2)
 }
 
+// standing is how many workers there should be, without those that are more than there have been:
+// nobody misses them while they start.
+func (p *pool) standing() int {
+	if p.reached == 0 {
+		return p.target
+	}
+	return min(p.reached, p.target)
+}
+
 // tellLeast tells the front how many workers have to be ready, and whether there need be none. The loop calls it after each
 // event.
 func (m *Master) tellLeast() {

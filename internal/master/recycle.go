@@ -51,7 +51,7 @@ func (m *Master) recycle() {
 	}
 	l := recycle.Limits{
 		Measure: strings.ToUpper(cfg.WorkerMemoryMeasure()), Use: float64(cfg.MaxMemoryUse()), Pressure: float64(cfg.MaxMemoryPressure()),
-		Budget: cfg.Budget(m.pool.target), Target: m.pool.target, Dry: cfg.DryRun(settings.PolicyRecycle),
+		Budget: cfg.Budget(m.pool.target), Target: m.pool.standing(), Dry: cfg.DryRun(settings.PolicyRecycle),
 		Begin: m.state == running && !m.gen.isLost() && m.gen.taken,
 	}
 	l.Memory, l.MemoryHard = cfg.WorkerMemory(r.system.Limit)

@@ -106,6 +106,40 @@ func TestMaxWorkerMemoryHard(t *testing.T) {
 	})
 }
 
+// Workers that were added and take long to start are not missed: one that takes too much meanwhile is
+// killed at once.
+func TestRecyclingWhileWorkersAreAdded(t *testing.T) {
+	inWorld(t, []string{"--max-worker-memory-hard", "200M"}, func(w *world) {
+		w.pass(5 * time.Second)
+		first, second := w.live()[0], w.live()[1]
+		w.stuck = true
+		w.signal(syscall.SIGTTIN, syscall.SIGTTIN)
+		w.expectWorkers(4)
+		w.grow(first, 300)
+		w.pass(2 * time.Second)
+		if !first.proc.gone {
+			t.Error("the one that takes too much was not killed")
+		}
+		w.expectWorkers(4)
+		// Now one is missed.
+		w.grow(second, 300)
+		w.pass(2 * time.Second)
+		if second.proc.gone {
+			t.Error("another one was killed before the first has a successor")
+		}
+		w.stuck = false
+		for _, worker := range w.live() {
+			if worker != second {
+				worker.ready()
+			}
+		}
+		w.pass(2 * time.Second)
+		if !second.proc.gone {
+			t.Error("the other one was not killed")
+		}
+	})
+}
+
 // Workers that are over the hard limit as soon as they are ready are forked after longer and
 // longer pauses.
 func TestHardLimitThatIsTooLow(t *testing.T) {

@@ -54,7 +54,7 @@ type Limits struct {
 	Measure            string
 	Use, Pressure      float64 // percent
 	Budget             int     // at least 1
-	Target             int     // how many workers there should be
+	Target             int     // how many workers there should be, without those that were just added
 	Begin              bool    // whether workers may begin to go that have time: nothing else is under way
 	Dry                bool    // of all reasons but MaxRequests and Refork only say what would be done
 }
