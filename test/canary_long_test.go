@@ -44,7 +44,8 @@ func patchy(version string, fails string) string {
 }
 
 // Hardly any good deploy is sent back, with windows of two seconds and an app of which one
-// request in a hundred fails in any case; and code that fails two of a hundred requests is found.
+// request in a hundred fails in any case; and code that fails two of a hundred requests is found, as
+// is code of which one request in twenty takes much longer.
 // It runs alone, since how long requests take counts.
 func TestCanaryLong(t *testing.T) {
 	if os.Getenv("INDRIK_TEST_LONG") == "" {
@@ -111,6 +112,34 @@ func TestCanaryLong(t *testing.T) {
 	if len(found) > 0 {
 		slices.Sort(found)
 		t.Logf("%d of %d deploys that fail 2 %% were sent back, after %.1f s in the median, %.1f s at most; %d were missed with many requests", len(found), bad, found[len(found)/2], found[len(found)-1], missed)
+	}
+	// The same for code of which one request in twenty takes thirty times as long.
+	const slow = 10
+	s.WriteFile("gunicorn.conf.py", "canary = '20% for 10s'\n")
+	s.WriteFile("webapp.py", patchy("good", "0"))
+	for {
+		if v := deploy(t, s); v.passed {
+			break
+		}
+	}
+	found, missed = found[:0], 0
+	for range slow {
+		renew()
+		s.WriteFile("webapp.py", strings.Replace(patchy("slow", "0"), "time.sleep(", "time.sleep((0.2 if random.random() < 0.05 else 0) + ", 1))
+		if v := deploy(t, s); !v.passed {
+			t.Log(v.line)
+			found = append(found, v.after)
+		} else {
+			missed++
+			t.Logf("missed: %s", v.line)
+			s.WriteFile("webapp.py", patchy("good", "0"))
+			deploy(t, s)
+		}
+	}
+	slices.Sort(found)
+	t.Logf("%d of %d deploys with a long tail were sent back", len(found), slow)
+	if missed > slow/5 {
+		t.Errorf("%d of %d deploys with a long tail were missed", missed, slow)
 	}
 	renew()
 	load.Finish()
