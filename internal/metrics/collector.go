@@ -290,6 +290,11 @@ func writeServer(p *page, s *status.Status) {
 	p.count("indrik_workers_rescaled_total", float64(c.Shrunk), "down")
 	p.count("indrik_reforks_total", float64(s.FailedReforks), "failure")
 	p.count("indrik_reforks_total", float64(s.Reforks), "success")
+	template := 0.0
+	if s.Template != nil {
+		template = float64(s.Template.PSS)
+	}
+	p.gauge("indrik_template_proportional_memory_bytes", template)
 }
 
 // writeWorkers adds what is known of each worker: by the master, and by this front.

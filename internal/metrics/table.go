@@ -63,6 +63,7 @@ var Table = []Metric{
 	{"indrik_reloads_total", counter, []string{"result"}, "Reloads: success, failure"},
 	{"indrik_start_time_seconds", gauge, nil, "When the server was started, in seconds since 1970"},
 	{"indrik_stash_bytes", gauge, nil, "Bytes in the stash"},
+	{"indrik_template_proportional_memory_bytes", gauge, nil, "Memory of the template that forks the workers, in which what it shares counts in part (PSS), in bytes; 0: there is none"},
 	{"indrik_timeouts_total", counter, []string{"cause"}, "What took longer than a setting allows: app (timeout), graceful (graceful_timeout), handshake, header, body, write"},
 	{"indrik_worker_cpu_seconds_total", counter, []string{"worker"}, "Processor time of a worker, in seconds"},
 	{"indrik_worker_deaths_total", counter, []string{"cause"}, "Workers that died and were not to: boot (before they were ready), exit, signal, oom (out of memory), max_worker_memory_hard, timeout, graceful_timeout (they did not end in time), protocol (they broke it)"},
