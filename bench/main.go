@@ -81,7 +81,7 @@ func main() {
 	flag.DurationVar(&o.Warm, "warm", 200*time.Millisecond, "load before each measurement")
 	flag.DurationVar(&o.Measure, "duration", time.Second, "length of a measurement; some take longer")
 	flag.DurationVar(&o.Limit, "limit", 570*time.Second, "stop measuring after this long")
-	flag.BoolVar(&o.Full, "full", false, "measure all workloads, and minor servers in one round of some of them")
+	flag.BoolVar(&o.Full, "full", false, "measure all workloads")
 	flag.StringVar(&o.Results, "results", "", "`file` for the results, besides latest.json in -dir")
 	flag.StringVar(&o.Docs, "docs", "", "`directory` for benchmarks.md and its charts")
 	flag.StringVar(&o.From, "from", "", "measure nothing, and take the results of these `files`, separated by commas; of a workload that is in several, the first")

@@ -28,11 +28,11 @@ var allWorkloads = []workload{
 		Text: "64 clients, each on a connection that it keeps.", Groups: get(64, "/", hello),
 	},
 	framework("flask", "Flask", "flask_app", wsgi, true),
-	framework("django", "Django", "django_app", wsgi, true),
+	framework("django", "Django", "django_app", wsgi, false),
 	framework("fastapi", "FastAPI", "fastapi_app", asgi, true),
 	framework("litestar", "Litestar", "litestar_app", asgi, false),
 	{
-		Name: "10k", Title: "10 KB response, WSGI", WSGI: "hello", Table: throughput, Goal: true, Short: true,
+		Name: "10k", Title: "10 KB response, WSGI", WSGI: "hello", Table: throughput, Goal: true,
 		Text: keptAlive, Groups: get(64, "/10k", tenKilobytes),
 	},
 	{
@@ -51,7 +51,7 @@ var allWorkloads = []workload{
 		Name: "asgi-echo-1m", Title: "1 MB POST, echoed, ASGI", ASGI: "hello_asgi", Table: throughput, Goal: true,
 		Text: "16 clients, keep-alive.", Groups: echo(16, megabyte),
 	},
-	half("hello-half", "hello", "Hello, WSGI", wsgi, "hello", true),
+	half("hello-half", "hello", "Hello, WSGI", wsgi, "hello", false),
 	half("asgi-half", "asgi", "Hello, ASGI", asgi, "hello_asgi", false),
 	half("flask-half", "flask", "JSON from Flask", wsgi, "flask_app", true),
 	half("fastapi-half", "fastapi", "JSON from FastAPI", asgi, "fastapi_app", false),
@@ -142,17 +142,17 @@ var allWorkloads = []workload{
 		Groups: get(1, "/1k", hello), Setup: pooled(1),
 	},
 	{
-		Name: "pool-1m", Title: "Calls of a pool, 1 MB", WSGI: "pooled", Table: latency, Needs: []ability{pools}, Short: true,
+		Name: "pool-1m", Title: "Calls of a pool, 1 MB", WSGI: "pooled", Table: latency, Needs: []ability{pools},
 		Text:   "As before, with a megabyte.",
 		Groups: get(1, "/1m", hello), Setup: pooled(1),
 	},
 	{
-		Name: "pool-stream", Title: "A stream of a pool, 1000 parts", WSGI: "pooled", Table: latency, Needs: []ability{pools}, Short: true,
+		Name: "pool-stream", Title: "A stream of a pool, 1000 parts", WSGI: "pooled", Table: latency, Needs: []ability{pools},
 		Text:   "One client; for each request the app reads a stream of 1000 parts, each a text of 8 bytes.",
 		Groups: get(1, "/stream", hello), Setup: pooled(1),
 	},
 	{
-		Name: "pool-parallel", Title: "Calls of a pool, 100 at once", WSGI: "pooled", Table: throughput, Needs: []ability{pools}, Short: true, AtLeast: 2 * time.Second,
+		Name: "pool-parallel", Title: "Calls of a pool, 100 at once", WSGI: "pooled", Table: throughput, Needs: []ability{pools}, AtLeast: 2 * time.Second,
 		Text:   "100 clients; for each request a worker of a pool sleeps for 10 ms. The pool has 2 workers of 50 threads: 10000 calls/s at most.",
 		Groups: get(100, "/sleep", hello),
 		Setup:  func(s *setup) { s.Pooled, s.Threads = 50, 50 },
