@@ -277,9 +277,7 @@ fuzz:
 	INDRIK_TEST_SPEED_FUZZ=$(FUZZTIME) go test -count=1 -v -run '^TestSpeedWithSanitizers$$' ./python
 
 # BENCHFLAGS: see .cache/bench/bench -help
-BENCH = .cache/bench/bench -indrik bin/indrik -python "$(PYTHON)" -speed "$(SPEED)"
-# The compiled code of workers, which is measured with them if it is there.
-SPEED ?= $(patsubst %/pyproject.toml,%,$(wildcard speed/pyproject.toml))
+BENCH = .cache/bench/bench -indrik bin/indrik -python "$(PYTHON)" -speed speed
 
 bench: build
 	go build -o .cache/bench/bench ./bench

@@ -17,7 +17,11 @@ import (
 const valueAsked = "requests_per_second_asked"
 
 const halfText = "64 clients whose requests are due at fixed times, whatever has happened to those before; times are from when a request was due. " +
-	"The rate is half of what the server can do with the same app in this run, or half of what Indrik can, if that is less."
+	"The rate is half of what Indrik can do with the same app in this run. A server that cannot do three quarters of what Indrik can has half of " +
+	"its own rate."
+
+// peerShare is the part of Indrik's rate that a server must be able to do to get the same requests.
+const peerShare = 0.75
 
 // half is the workload of this name at half load.
 func half(name, of, title, kind, module string, short bool) workload {
@@ -55,7 +59,8 @@ func atRate(groups []load.Group, rate float64) []load.Group {
 	return groups
 }
 
-// halfRate is half of the rate of the server with the other workload, or of Indrik's.
+// halfRate is half of the rate of Indrik with the other workload, or of the server's own if it
+// would be overrun by that.
 func (b *bed) halfRate(ctx context.Context) (float64, error) {
 	ours, err := ourPeer(b.base)
 	if err != nil {
@@ -69,7 +74,10 @@ func (b *bed) halfRate(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return min(own, reference) / 2, nil
+	if own < peerShare*reference {
+		return own / 2, nil
+	}
+	return reference / 2, nil
 }
 
 // saturation is what a server can do with the workload that the rate follows from. What is not

@@ -64,9 +64,9 @@ func TestRounds(t *testing.T) {
 }
 
 func TestHalfRate(t *testing.T) {
-	r := reportOf("flask", map[string]float64{"indrik sync": 3000, "granian": 2000, "bjoern": 9000})
+	r := reportOf("flask", map[string]float64{"indrik sync": 3000, "granian": 2000, "bjoern": 9000, "m0serve": 2300})
 	r.Runs = append(r.Runs, fakeRun("flask", "granian", 2, 2400), &run{Workload: "flask", Peer: "granian", Failure: "it ended at once"})
-	for name, want := range map[string]float64{"indrik sync": 1500, "granian": 1100, "bjoern": 1500} {
+	for name, want := range map[string]float64{"indrik sync": 1500, "granian": 1100, "bjoern": 1500, "m0serve": 1500} {
 		b := &bed{p: peerOf(name), w: workloadOf("flask-half"), base: workloadOf("flask"), report: r}
 		if got, err := b.halfRate(t.Context()); got != want || err != nil {
 			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
