@@ -42,6 +42,7 @@ func TestPoolsOfASleepingServer(t *testing.T) {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			s.Workers(0)
 			meanwhile()
+			harness.Eventually(t, "the status has the pool", func() bool { return strings.Contains(done(t, s, "status"), "Pool dirty: ") })
 			if r, err := s.Request("POST", "/call", poolCall{Action: "echo", Args: []any{"a"}}.String()); err != nil || r.Status != 200 || !strings.Contains(r.Body, `"a"`) {
 				t.Errorf("%v, %v", r, err)
 			}

@@ -52,17 +52,18 @@
 // # The tail
 //
 // A new generation of which one request in twenty takes ten times as long does not fail that test.
-// So the slowest requests are looked at by themselves: the tail is the slowest 1 % of the requests
-// of both sides, with as many more as are in the same bucket, after the latencies of the new
-// generation were divided by 1.5. Since requests are dealt at random, the number of the new
-// generation's among them has the hypergeometric distribution if it is no slower (Fisher's exact
-// test). It is sent back if the chance of so many or more is below 0.001, and at least twice as
-// many of its requests are among them as of the old one's; before the end, with latencies divided by
-// 5.06, below 10⁻⁶.
+// So the slowest requests are looked at by themselves: the tail is the slowest 2 %, 0.5 % and 0.1 %
+// of the requests of both sides, each with as many more as are in the same bucket, after the
+// latencies of the new generation were divided by 1.5; none below 25 ms is in it. Since requests are
+// dealt at random, the number of the new generation's among them has the hypergeometric
+// distribution if it is no slower (Fisher's exact test). It is sent back if the chance of so many or
+// more is below 0.001, shared by the three, and at least 1.5 times as many of its requests are in
+// that tail as of the old one's; before the end, with latencies divided by 5.06, below 10⁻⁶.
 //
 // That chance holds for requests that are slow independently of each other. Those of one moment may
 // have one cause, such as a process that had to wait for its memory. So the window is divided into
-// ten to twenty spans, and the same must hold without the two in which the new generation did worst.
+// ten to twenty spans, and the same must hold when the two in which the new generation had most of
+// the tail count no more than the third.
 //
 // # The end of the window
 //

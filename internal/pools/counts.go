@@ -1,6 +1,7 @@
 package pools
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -61,6 +62,9 @@ func (s *Set) Status() []status.Pool {
 	now := s.now()
 	shown := []status.Pool{}
 	g := s.generations[s.serving]
+	if g == nil && len(s.generations) == 1 { // this front is new, and no worker calls it yet
+		g = slices.Collect(maps.Values(s.generations))[0]
+	}
 	if g == nil {
 		return shown
 	}
