@@ -57,7 +57,7 @@ type serverStatus struct {
 	Listeners  []struct{ Address string }
 	Workers    []struct {
 		PID, Age, Generation, Requests, Errors int
-		Kind, State                            string
+		Kind, Speed, State                     string
 		RSS, PSS                               int64
 		InFlight                               int `json:"in_flight"`
 		Running                                []struct {

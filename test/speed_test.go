@@ -74,9 +74,14 @@ func TestSpeed(t *testing.T) {
 				source = speedASGI
 			}
 			s := harness.Start(t, harness.Options{
-				App: "app:app", Files: map[string]string{"app.py": source}, Env: env, Args: append([]string{"--speed", "on"}, args...),
+				App: "app:app", Files: map[string]string{"app.py": source}, Env: env, Args: append([]string{"--speed", "on", "--control-socket", "srv.ctl"}, args...),
 			})
 			s.Log.Expect(t, `Using indrik-speed: `+version+`$`)
+			for _, w := range statusOf(t, s).Workers {
+				if w.Speed != version {
+					t.Errorf("status tells of indrik-speed %q", w.Speed)
+				}
+			}
 			for round := range 2 {
 				for _, size := range []int{0, 1, 100_000} {
 					body := strings.Repeat("x", size)

@@ -82,8 +82,8 @@ func (m *Master) fromWorker(w *worker, sender int, msg wire.FromWorker) {
 	case msg.Type == wire.TypeReady:
 		w.gen.standIn = msg.StandIn
 		m.logging.tellModules(msg.Modules)
+		w.speed = msg.Speed
 		m.noteReady(w, msg.Kind)
-		m.logging.tellSpeed(msg.Speed)
 	case msg.Type == wire.TypeRecycle && (!w.ready || w.exhausted):
 		m.breach(w, "it sent the master `recycle` before `ready`, or a second time")
 	case msg.Type == wire.TypeRecycle:

@@ -219,6 +219,7 @@ func (m *Master) noteReady(w *worker, kind wire.Kind) {
 	w.lifetime = lifetime(w.gen.cfg)
 	m.measure(w)
 	m.tellKind(w)
+	m.logging.tellSpeed(w.speed)
 	m.on(workerReady, occurrence{worker: w})
 }
 

@@ -70,7 +70,7 @@ func (m *Master) status(front *status.Front) *status.Status {
 }
 
 func (m *Master) workerStatus(w *worker, front *status.Front) status.Worker {
-	s := status.Worker{PID: w.pid, Age: w.age, Generation: w.gen.number, Kind: m.kindOf(w), State: "booting"}
+	s := status.Worker{PID: w.pid, Age: w.age, Generation: w.gen.number, Kind: m.kindOf(w), Speed: w.speed, State: "booting"}
 	switch {
 	case w.leaving:
 		s.State = "leaving"

@@ -32,6 +32,8 @@ type worker struct {
 	untaken int           // messages about it that this front has not taken yet
 	asked   bool          // the spawner, or the template, was asked to fork it
 
+	speed string // the version of indrik-speed that it uses, once it is ready
+
 	template *template // that was asked, nil: the spawner was
 	level    int       // reforks of its generation that came before it
 	warm     bool      // it has said that it has served many requests

@@ -108,6 +108,7 @@ type Worker struct {
 	Age        int     `json:"age"` // the number of the worker
 	Generation int     `json:"generation"`
 	Kind       string  `json:"kind"`  // of worker: sync, gthread, asgi ...
+	Speed      string  `json:"speed"` // the version of indrik-speed that it uses; "": none
 	State      string  `json:"state"` // booting, ready or leaving
 	Uptime     float64 `json:"uptime"`
 	RSS        int64   `json:"rss"` // bytes; 0: not known

@@ -1,6 +1,7 @@
 """The compiled code of indrik-speed does in a slot what the code in Python does: both get the
 same messages, and what apps see and the front hears is compared."""
 
+import gc
 import marshal
 import random
 import sys
@@ -83,6 +84,7 @@ def answers(start, number):
         yield lambda: [] if number % 2 else None
         yield lambda: start(ok, plain) and 5
         yield lambda: start(ok, plain) and "text"
+        yield lambda: start(ok, plain) and [b"x" * (4095 + number % 2)]
         yield lambda: start(ok, plain) and [b"x" * 70000]
         yield lambda: start(ok, [("X", "y" * 70000), ("Z", "y" * 70000)]) and [b""]
         yield lambda: start(ok, [("X", "y" * 40000)]) and [b"x" * 60000]
@@ -180,22 +182,40 @@ class WSGI(unittest.TestCase):
                 self.assertEqual(a, b, "round %d" % i)
             strict_all(got[1])
 
+    def kind(self, number, count):
+        """Returns a message of requests for which the app does what is behind that number."""
+        choose = random.Random(number)
+        return together(
+            [
+                b"(\x0b\0\0\0"
+                + marshal.dumps(n + 1, FORMAT)
+                + marshal.dumps(bytes(8) + (n + 1).to_bytes(8, sys.byteorder), FORMAT)
+                + marshal.dumps(marshal.dumps({}, FORMAT), FORMAT)
+                + text(choose) * 2
+                + b"N"
+                + text(choose) * 2
+                + b"NN"
+                + marshal.dumps(bytes([number]), FORMAT)
+                for n in range(count)
+            ]
+        )
+
     def test_every_kind(self):
         for number in range(256):
-            choose = random.Random(number)
             for count in (1, 2):
-                body = marshal.dumps(bytes([number]), FORMAT)
-                requests = [
-                    b"(\x0b\0\0\0"
-                    + marshal.dumps(n + 1, FORMAT)
-                    + marshal.dumps(bytes(8) + (n + 1).to_bytes(8, sys.byteorder), FORMAT)
-                    + marshal.dumps(marshal.dumps({}, FORMAT), FORMAT)
-                    + text(choose) * 2
-                    + b"N"
-                    + text(choose) * 2
-                    + b"NN"
-                    + body
-                    for n in range(count)
-                ]
-                message = together(requests)
+                message = self.kind(number, count)
                 self.assertEqual(self.run_in([message], indrik_speed), self.run_in([message], None), number)
+
+    def test_no_leaks(self):
+        messages = [self.kind(number, 2) for number in range(256)]
+
+        def blocks():
+            for _ in range(3):
+                self.run_in(messages, indrik_speed)
+            gc.collect()
+            return sys.getallocatedblocks()
+
+        blocks()
+        before = blocks()
+        # One object for each request of one kind would be some 40.
+        self.assertLess(blocks() - before, 20)
