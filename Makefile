@@ -20,6 +20,7 @@
 # make bench-scaling   how the number of workers follows a load that steps up and down; docs/selfcare.md
 # make bench-overload  what becomes of more requests than the workers can do; docs/overload.svg
 # make bench-idle      the memory of idle connections
+# make bench-where     where the time of a request goes, by process; docs/performance.md
 # make bench-sharing   the memory of workers: each by itself, preloaded, reforked
 # make micro     benchmarks of the parts; make benchstat compares two of them
 # make dist      what a release consists of, into dist/: wheels, sdists, deb, rpm, SBOM, checksums
@@ -47,7 +48,7 @@ RACE := $(if $(filter module,$(MAKECMDGOALS)),,$(if $(filter 1,$(shell go env CG
 TOOLS := $(CURDIR)/.cache/bin
 VENV  := $(CURDIR)/.cache/venv
 
-.PHONY: module quick drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all venv-autobahn bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-scaling bench-idle bench-sharing clean
+.PHONY: module quick drawings architectures image release workflows site dist dist-native system-all deploy-all venv-dist venv-tools venv-lint ruff mypy build run test test-all nightly soak model chaos blackbox-all venv-all venv-autobahn bench-against format vet lint locks house unit python venv blackbox fuzz bench bench-full bench-kinds bench-docs micro benchstat bench-overload bench-scaling bench-idle bench-sharing bench-where clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/indrik ./cmd/indrik
@@ -311,6 +312,10 @@ bench-idle: build
 
 bench-sharing: build venv-all
 	go run ./bench/sharing -indrik bin/indrik -python $(VENV)-all/bin/python
+
+# Of the apps of the bench, with its interpreter: make bench first. WHERE: -workloads hello,django and others.
+bench-where: build
+	go run ./bench/where -indrik bin/indrik -python .cache/bench/venv/bin/python $(WHERE)
 
 # docs/benchmarks.md of the results that are there.
 bench-docs:

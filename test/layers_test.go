@@ -99,6 +99,7 @@ var layers = map[string][]string{
 	"bench/serve":    {"bench/proctree"},
 	"bench/sharing":  {"bench/proctree", "bench/serve"},
 	"bench/stats":    {},
+	"bench/where":    {"bench/load", "bench/proctree", "bench/serve", "bench/stats"},
 
 	"test":         {"test/harness", "test/pythons"},
 	"test/cover":   {},
