@@ -172,6 +172,7 @@ func (q *Queue) complete(m *wire.Reply, sl *slot) (*Job, error) {
 			sl.w.failed++
 		}
 		q.removeLocked(j)
+		q.events++
 		q.measureLocked(sl.heard)
 		if len(q.waiting) > 0 {
 			q.pumpSoonLocked()

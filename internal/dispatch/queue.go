@@ -51,6 +51,8 @@ type Queue struct {
 	// +checklocks:mu
 	pumping bool // a goroutine is about to pump
 	// +checklocks:mu
+	events int // requests that came, and answers, since it was made
+	// +checklocks:mu
 	reviewing bool // a timer is to look for requests that wait for their clients
 	// +checklocks:mu
 	batch []byte // scratch of handOverLocked
@@ -124,6 +126,7 @@ func (q *Queue) admit(j *Job, at time.Time) bool {
 	}
 	j.stage = waiting
 	q.meter.arrived++
+	q.events++
 	q.waiting = append(q.waiting, j)
 	if g, w := q.freeLocked(); g != nil && g.gathers(w) {
 		q.pumpSoonLocked()
@@ -253,17 +256,27 @@ func (q *Queue) pump() {
 // +checklocks:q.mu
 func (q *Queue) pumpSoonLocked() {
 	if !q.pumping {
-		q.pumping = true
+		q.pumping, q.events = true, 0
 		go q.pumpFn()
 	}
 }
 
 func (q *Queue) pumpAfterOthers() {
 	runtime.Gosched()
+	rest(q.pumpGathered())
+}
+
+// pumpGathered hands over what has gathered, and returns for how long this process may rest
+// afterwards.
+func (q *Queue) pumpGathered() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.pumping = false
 	q.pumpLocked()
+	if q.events <= restEvents {
+		return q.restLocked()
+	}
+	return 0
 }
 
 // pumpWhenWritableLocked pumps again when the kernel takes more for g.

@@ -239,6 +239,7 @@ func checkMemory(t *testing.T, doc string) {
 	}
 	slot := func(word int) string { return fmt.Sprintf("%d + %d·*i*", scoreboardFirst+word, scoreboardStride) }
 	board := []string{slot(scoreboardToken), slot(scoreboardClaimed), slot(scoreboardGone), slot(scoreboardDeadline), slot(scoreboardJournaled), slot(scoreboardBuffer), slot(scoreboardThread), slot(scoreboardArena)}
+	board = slices.Insert(board, 0, fmt.Sprint(scoreboardTurn))
 	board = slices.Insert(board, 0, fmt.Sprintf("%d–%d", scoreboardRevocationRing, scoreboardRevocationRing+MaxRevoked-1))
 	for _, word := range []int{scoreboardRevocations, scoreboardEnd, scoreboardReloaded, scoreboardMostLag, scoreboardLag, scoreboardPing, scoreboardFront, scoreboardPromoted} {
 		board = slices.Insert(board, 0, fmt.Sprint(word))

@@ -24,8 +24,9 @@ const (
 	scoreboardEnd            = 6
 	scoreboardRevocations    = 7
 	scoreboardRevocationRing = 8
-	scoreboardFirst          = scoreboardRevocationRing + MaxRevoked
-	scoreboardToken          = 0 // of a slot's words
+	scoreboardTurn           = scoreboardRevocationRing + MaxRevoked
+	scoreboardFirst          = scoreboardTurn + 8 // at the beginning of a line of the cache
+	scoreboardToken          = 0                  // of a slot's words
 	scoreboardClaimed        = 1
 	scoreboardGone           = 2
 	scoreboardDeadline       = 3
@@ -235,6 +236,13 @@ func (b *Scoreboard) ArenaHolder(i int) (id uint32, end int) {
 
 // Thread returns what slot i says its thread is called in stacks, 0 if it has not said.
 func (b *Scoreboard) Thread(i int) uint64 { return b.slot(i, scoreboardThread).Load() }
+
+// Turn reports whether an ASGI worker says that it works on messages it has read, and how many
+// requests it had begun before, which wait for something.
+func (b *Scoreboard) Turn() (turning bool, waiting uint64) {
+	v := b.w.at(scoreboardTurn).Load()
+	return v > 0, max(v, 1) - 1
+}
 
 // Serve lets an ASGI worker begin the requests of the front with a number, and no
 // others.

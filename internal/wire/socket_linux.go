@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -62,6 +63,13 @@ func retryNow(call, fd uintptr, p unsafe.Pointer, size int) (int, error) {
 			return 0, errno
 		}
 	}
+}
+
+// Rest makes the calling thread wait for a time, and with it all that would run in it: the
+// scheduler is not told. A signal ends it.
+func Rest(d time.Duration) {
+	t := unix.NsecToTimespec(int64(d))
+	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&t)), 0, 0)
 }
 
 func (r *Receiver) receive(fd uintptr, buf []byte, flags int) {

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,6 +66,9 @@ func (v *Vector) WriteNow(fd uintptr, a, b []byte) (int, error) {
 	}
 	return n + m, err
 }
+
+// Rest does nothing where the sleep of a thread is not known to be short.
+func Rest(time.Duration) {}
 
 func (r *Receiver) receive(fd uintptr, buf []byte, flags int) {
 	for {

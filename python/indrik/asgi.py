@@ -39,6 +39,7 @@ from .protocol import (
     SCOREBOARD_PING,
     SCOREBOARD_REVOCATIONS,
     SCOREBOARD_THREAD,
+    SCOREBOARD_TURN,
 )
 from .sendqueue import SendQueue
 from .websocket import WebSocketConversation
@@ -297,6 +298,7 @@ class ASGIServer(SendQueue):
         buffers = [buffer]
         ancillary_size, flags = wire.ANCILLARY_SIZE, wire.RECEIVE_FLAGS
         requests, usual = self.requests, self.usual
+        self.scoreboard[SCOREBOARD_TURN] = len(requests) + 1
         self.corked = True
         for _ in range(_AT_A_TIME):
             try:
@@ -335,6 +337,10 @@ class ASGIServer(SendQueue):
         else:
             # The tasks take their first steps before that, in the same turn.
             self.loop.call_soon(self.uncork)
+
+    def uncork(self) -> None:
+        self.scoreboard[SCOREBOARD_TURN] = 0
+        super().uncork()
 
     def begin(self, kind: int, request_id: int, scope: Any, body: Any, ancillary: Ancillary) -> None:
         scoreboard = self.scoreboard

@@ -14,6 +14,7 @@ from indrik.protocol import (
     SCOREBOARD_LAG,
     SCOREBOARD_MOST_LAG,
     SCOREBOARD_PING,
+    SCOREBOARD_TURN,
 )
 
 from .support.asgi import ASGITest
@@ -67,3 +68,14 @@ class Claims(ASGITest):
             ),
             (8, 0, most),
         )
+
+    def test_turn(self):
+        worker = self.up()
+        self.assertEqual(worker.scoreboard[SCOREBOARD_TURN], 0)
+        self.ask(worker, "/turn")
+        self.assertEqual(self.reply(worker)[-1], b"1 then 0")
+        for _ in range(2):
+            self.ask(worker, "/wait")
+            self.reply(worker)
+        self.ask(worker, "/turn")
+        self.assertEqual(self.reply(worker)[-1], b"3 then 0")

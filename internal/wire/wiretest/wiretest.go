@@ -22,7 +22,8 @@ const (
 	WordLag     = 3
 	WordRevoked = 7
 	WordRing    = 8
-	wordSlots   = WordRing + wire.MaxRevoked
+	WordTurn    = WordRing + wire.MaxRevoked
+	wordSlots   = WordTurn + 8
 
 	WordToken     = 0
 	WordClaimed   = 1

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from asgi_base import body, hello, left, serving, start
+from indrik.protocol import SCOREBOARD_TURN
 
 
 async def read(scope, receive, send):
@@ -47,9 +48,18 @@ async def wait(scope, receive, send):
     print("left", flush=True)
 
 
+async def turn(scope, receive, send):
+    """Answers with what the worker tells the front of its loop at this moment, and later."""
+    scoreboard = send.__self__.server.scoreboard
+    first = scoreboard[SCOREBOARD_TURN]
+    await asyncio.sleep(0.01)
+    await start(send)
+    await body(send, b"%d then %d" % (first, scoreboard[SCOREBOARD_TURN]))
+
+
 async def sleep(scope, receive, send):
     print("sleeping", flush=True)
     await asyncio.sleep(1000)
 
 
-app = serving(read, state, error, uvicorns_loggers, wait, sleep, hello)
+app = serving(read, state, error, uvicorns_loggers, wait, turn, sleep, hello)
