@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"indrik/internal/canary"
+	"indrik/internal/recycle"
 	"indrik/internal/settings"
 	"indrik/internal/status"
 	"indrik/internal/wire"
@@ -24,6 +25,8 @@ type trial struct {
 	begun time.Time
 	dry   bool          // it takes over in any case
 	asked *frontProcess // the front that has a question for its figures
+
+	recycler recycle.Policy // of its workers
 
 	verdict string // for people, once it has taken over
 }

@@ -311,3 +311,26 @@ func TestReloadCanaryCommand(t *testing.T) {
 		w.expectReply(w.command("reload and wait dog"), "is not canary")
 	})
 }
+
+// A worker of a candidate that takes far too much memory is killed while it is tried, and counts
+// against it.
+func TestCanaryTakesTooMuchMemory(t *testing.T) {
+	judged(t, []string{"--max-worker-memory-hard", "200M", "--canary", "5% for 1h"}, func(w *world, before []*fakeWorker) {
+		tried := w.live()[2]
+		w.grow(tried, 300)
+		w.pass(3 * time.Second)
+		if !tried.proc.gone {
+			t.Error("it was not killed")
+		}
+		w.expectLog("is killed: its RSS was 300 MiB, max_worker_memory_hard is 200 MiB")
+		w.expectWorkers(4)
+		if c := w.m.status(nil).Canary; c == nil || c.New.Deaths != 1 || c.Old.Deaths != 0 {
+			t.Errorf("%+v", c)
+		}
+		w.grow(before[0], 300)
+		w.pass(3 * time.Second)
+		if !before[0].proc.gone {
+			t.Error("one of the old ones was not killed")
+		}
+	})
+}

@@ -56,7 +56,12 @@ func (m *Master) recycle() {
 	}
 	l.Memory, l.MemoryHard = cfg.WorkerMemory(r.system.Limit)
 	now := m.now()
-	workers := m.recyclable(now)
+	var workers []recycle.Worker
+	for _, w := range m.pool.workers {
+		if w.gen != m.candidateGeneration() && !w.killed && !w.aborted && !w.broke {
+			workers = append(workers, m.recyclable(w, m.gen, now))
+		}
+	}
 	steps, note := r.policy.Review(now, l, workers, recycle.System(r.system))
 	for _, s := range steps {
 		m.takeStep(s)
@@ -64,33 +69,57 @@ func (m *Master) recycle() {
 	if note != "" {
 		m.log.Warnf("%s", note)
 	}
+	m.recycleTried(now)
 	m.reviewLater(workers)
 }
 
-// recyclable returns what the policy has to know of the workers.
-func (m *Master) recyclable(now time.Time) []recycle.Worker {
-	var list []recycle.Worker
-	for _, w := range m.pool.workers {
-		if w.gen == m.candidateGeneration() || w.killed || w.aborted || w.broke {
-			continue
-		}
-		r := recycle.Worker{Age: w.age, Asked: w.exhausted, Refork: w.stale, Lifetime: w.lifetime, Memory: w.memory.now, Fresh: w.memory.fresh, Recycled: w.recycling && !w.makesRoom}
-		switch {
-		case w.leaving || w.gen != m.gen:
-			r.Phase = recycle.Leaving
-		case !w.ready:
-			r.Phase = recycle.Booting
-		case w.recycling:
-			r.Phase = recycle.Replacing
-		default:
-			r.Phase = recycle.Serving
-		}
-		if w.ready {
-			r.Served = now.Sub(w.readyAt)
-		}
-		list = append(list, r)
+// recycleTried kills workers of a candidate that is tried if they take far too much memory. For other
+// reasons they are replaced once it has taken over.
+func (m *Master) recycleTried(now time.Time) {
+	c := m.candidate
+	if c == nil || c.trial == nil {
+		return
 	}
-	return list
+	cfg := c.gen.cfg
+	l := recycle.Limits{
+		Measure: strings.ToUpper(cfg.WorkerMemoryMeasure()), Budget: cfg.Budget(c.target), Target: c.target, Dry: cfg.DryRun(settings.PolicyRecycle),
+	}
+	_, l.MemoryHard = cfg.WorkerMemory(m.recycler.system.Limit)
+	var workers []recycle.Worker
+	for _, w := range m.pool.workers {
+		if w.gen == c.gen && !w.killed && !w.aborted && !w.broke {
+			workers = append(workers, m.recyclable(w, c.gen, now))
+		}
+	}
+	steps, _ := c.trial.recycler.Review(now, l, workers, recycle.System{})
+	for _, s := range steps {
+		m.takeStep(s)
+	}
+}
+
+// watchesMemory reports whether a setting bounds the memory of workers that serve.
+func (m *Master) watchesMemory() bool {
+	c := m.candidate
+	return m.gen.cfg.WatchesMemory() || c != nil && c.trial != nil && c.gen.cfg.WatchesMemory()
+}
+
+// recyclable returns what the policy has to know of a worker, where those of g serve.
+func (m *Master) recyclable(w *worker, g *generation, now time.Time) recycle.Worker {
+	r := recycle.Worker{Age: w.age, Asked: w.exhausted, Refork: w.stale, Lifetime: w.lifetime, Memory: w.memory.now, Fresh: w.memory.fresh, Recycled: w.recycling && !w.makesRoom}
+	switch {
+	case w.leaving || w.gen != g:
+		r.Phase = recycle.Leaving
+	case !w.ready:
+		r.Phase = recycle.Booting
+	case w.recycling:
+		r.Phase = recycle.Replacing
+	default:
+		r.Phase = recycle.Serving
+	}
+	if w.ready {
+		r.Served = now.Sub(w.readyAt)
+	}
+	return r
 }
 
 // takeStep does what the policy has decided about a worker, or says what it would do.
@@ -126,7 +155,7 @@ func (m *Master) takeStep(s recycle.Step) {
 func (m *Master) reviewLater(workers []recycle.Worker) {
 	r := &m.recycler
 	wait, ok := recycle.Next(workers)
-	if m.gen.cfg.WatchesMemory() || len(r.policy.Due()) > 0 {
+	if m.watchesMemory() || len(r.policy.Due()) > 0 {
 		if !ok || wait > measureEvery {
 			wait, ok = measureEvery, true
 		}
@@ -148,7 +177,7 @@ func (m *Master) review() {
 	if m.gen == nil || m.state == quitting {
 		return
 	}
-	if m.gen.cfg.WatchesMemory() && !m.now().Before(r.rest) {
+	if m.watchesMemory() && !m.now().Before(r.rest) {
 		m.measureWorkers()
 	}
 	m.balance()
