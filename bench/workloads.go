@@ -32,23 +32,23 @@ var allWorkloads = []workload{
 	framework("fastapi", "FastAPI", "fastapi_app", asgi, true),
 	framework("litestar", "Litestar", "litestar_app", asgi, false),
 	{
-		Name: "10k", Title: "10 KB response, WSGI", WSGI: "hello", Table: throughput, Goal: true,
+		Name: "10k", Title: "10 KB response, WSGI", WSGI: "hello", Table: throughput, Goal: true, Most: 2,
 		Text: keptAlive, Groups: get(64, "/10k", tenKilobytes),
 	},
 	{
-		Name: "asgi-10k", Title: "10 KB response, ASGI", ASGI: "hello_asgi", Table: throughput, Goal: true,
+		Name: "asgi-10k", Title: "10 KB response, ASGI", ASGI: "hello_asgi", Table: throughput, Goal: true, Most: 2,
 		Text: keptAlive, Groups: get(64, "/10k", tenKilobytes),
 	},
 	{
-		Name: "file", Title: "50 KB file, wsgi.file_wrapper", WSGI: "hello", Table: throughput, Goal: true,
+		Name: "file", Title: "50 KB file, wsgi.file_wrapper", WSGI: "hello", Table: throughput, Goal: true, Most: 2,
 		Text: keptAlive, Groups: get(64, "/file", fileContent),
 	},
 	{
-		Name: "echo-1m", Title: "1 MB POST, echoed, WSGI", WSGI: "hello", Table: throughput, Goal: true, Chart: chartRate,
+		Name: "echo-1m", Title: "1 MB POST, echoed, WSGI", WSGI: "hello", Table: throughput, Goal: true, Most: 2, Chart: chartRate,
 		Text: "16 clients, keep-alive.", Groups: echo(16, megabyte),
 	},
 	{
-		Name: "asgi-echo-1m", Title: "1 MB POST, echoed, ASGI", ASGI: "hello_asgi", Table: throughput, Goal: true,
+		Name: "asgi-echo-1m", Title: "1 MB POST, echoed, ASGI", ASGI: "hello_asgi", Table: throughput, Goal: true, Most: 2,
 		Text: "16 clients, keep-alive.", Groups: echo(16, megabyte),
 	},
 	half("hello-half", "hello", "Hello, WSGI", wsgi, "hello", false),
@@ -125,18 +125,6 @@ var allWorkloads = []workload{
 		Text: "The app awaits a timer of 10 ms.", Groups: get(512, "/sleep", hello),
 	},
 	{
-		Name: "slow-clients", Title: "Hello, WSGI, beside slow clients", WSGI: "hello", Table: latency, Lengths: 2, AtLeast: 2 * time.Second,
-		Text: "16 clients send their request byte by byte, in a second and a half; 16 others ask for hello, keep-alive. Latencies are those of the others.",
-		Groups: []load.Group{
-			{Name: "hello", Clients: 16, Request: request("GET", "/", nil, false), Want: hello},
-			{Name: "slow", Clients: 16, Request: request("GET", "/", nil, false), Want: hello, Trickle: 18 * time.Millisecond},
-		},
-	},
-	{
-		Name: "websocket", Title: "WebSocket, messages echoed", ASGI: "hello_asgi", Table: throughput, Needs: []ability{sockets}, Chart: chartRate,
-		Text: "64 clients; each sends a message of 64 bytes when the one before has come back.", Run: runWebSocket,
-	},
-	{
 		Name: "pool-1k", Title: "Calls of a pool, 1 KB", WSGI: "pooled", Table: latency, Needs: []ability{pools}, Short: true,
 		Text:   "One client; the app calls a worker of a pool ten times for each request, with a kilobyte that comes back.",
 		Groups: get(1, "/1k", hello), Setup: pooled(1),
@@ -167,13 +155,25 @@ var allWorkloads = []workload{
 		Text: "Hello. PSS (the memory that a process has for itself, and its share of the memory that it shares) of all processes of the server with 2 workers; and what each additional worker takes: the difference between 6 and 2 workers, divided by 4.",
 	},
 	{
+		Name: "idle", Title: "10 000 idle connections", WSGI: "hello", ASGI: "hello_asgi", Table: idle, Needs: []ability{holds}, Run: runIdle, Most: 1,
+		Text:  "Each has had one answer; keep-alive of 75 s where that can be set. PSS of the server with and without them; memory of the kernel is not included.",
+		Setup: func(s *setup) { s.Idle = true },
+	},
+	{
 		Name: "memory-preload", Title: "Memory, Flask, preloaded", WSGI: "flask_app", Table: memory, Needs: []ability{scales, preloads},
 		Text: "As before, with Flask, and the app imported once, before the workers are forked.", Run: runMemory, Most: 1,
 		Setup: func(s *setup) { s.Preload = true },
 	},
 	{
-		Name: "idle", Title: "10 000 idle connections", WSGI: "hello", ASGI: "hello_asgi", Table: idle, Needs: []ability{holds}, Run: runIdle, Most: 1,
-		Text:  "Each has had one answer; keep-alive of 75 s where that can be set. PSS of the server with and without them; memory of the kernel is not included.",
-		Setup: func(s *setup) { s.Idle = true },
+		Name: "slow-clients", Title: "Hello, WSGI, beside slow clients", WSGI: "hello", Table: latency, Lengths: 2, AtLeast: 2 * time.Second,
+		Text: "16 clients send their request byte by byte, in a second and a half; 16 others ask for hello, keep-alive. Latencies are those of the others.",
+		Groups: []load.Group{
+			{Name: "hello", Clients: 16, Request: request("GET", "/", nil, false), Want: hello},
+			{Name: "slow", Clients: 16, Request: request("GET", "/", nil, false), Want: hello, Trickle: 18 * time.Millisecond},
+		},
+	},
+	{
+		Name: "websocket", Title: "WebSocket, messages echoed", ASGI: "hello_asgi", Table: throughput, Needs: []ability{sockets}, Chart: chartRate,
+		Text: "64 clients; each sends a message of 64 bytes when the one before has come back.", Run: runWebSocket,
 	},
 }
