@@ -62,6 +62,7 @@ def answers(start, number):
         yield lambda: start(ok, sized("6")) and Iterable()
         yield lambda: start(ok, sized("+5")) and Iterable()
         yield lambda: start(ok, [("Content-Length", "")]) and Iterable()
+        yield lambda: start(ok, [("Content\rLength", "5"), ("Content-Lengtx", "5")]) and Iterable()
         yield lambda: lazily([b"a", b"", b"b"])
         yield lambda: lazily([b"abc", b"more"], sized("3"))
         yield lambda: lazily([b"abc", "text"], sized("3"))

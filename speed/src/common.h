@@ -16,7 +16,7 @@
 #define NAMES(X)                                                                                                     \
     X(REQUEST_METHOD) X(RAW_URI) X(PATH_INFO) X(QUERY_STRING) X(REMOTE_ADDR) X(REMOTE_PORT) X(CONTENT_LENGTH)        \
     X(nr) X(reached_limit) X(close) X(start_response) X(write) X(early_hints) X(put) X(flush) X(include) X(seen)    \
-    X(ids) X(message_came) X(method) X(path) X(raw_path) X(query_string) X(client) X(headers) X(asgi) X(extensions) \
+    X(ids) X(method) X(path) X(raw_path) X(query_string) X(client) X(headers) X(asgi) X(extensions) \
     X(state) X(type) X(status) X(body) X(more_body) X(trailers) X(run) X(finish)
 #define DECLARE_NAME(name) extern PyObject *name_##name;
 NAMES(DECLARE_NAME)

@@ -114,9 +114,9 @@ static Py_ssize_t content_length(Response *response)
         if (size != 14)
             continue;
         int k = 0;
-        while (k < 14 && (data[k] | 0x20) == lower[k])
+        while (k < 14 && (data[k] >= 'A' && data[k] <= 'Z' ? data[k] | 0x20 : data[k]) == lower[k])
             k++;
-        if (k < 14 && !(lower[k] == '-' && data[k] == '-'))
+        if (k < 14)
             continue;
         data = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(pair, 1), &size);
         if (size < 1 || size > 9)
