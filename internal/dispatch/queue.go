@@ -263,7 +263,10 @@ func (q *Queue) pumpSoonLocked() {
 
 func (q *Queue) pumpAfterOthers() {
 	runtime.Gosched()
-	rest(q.pumpGathered())
+	if rest := q.pumpGathered(); rest > 0 {
+		runtime.Gosched() // what others have left to send comes first
+		wire.Rest(rest)
+	}
 }
 
 // pumpGathered hands over what has gathered, and returns for how long this process may rest

@@ -1,10 +1,6 @@
 package dispatch
 
-import (
-	"time"
-
-	"indrik/internal/wire"
-)
+import "time"
 
 // This file has the front do nothing for a moment, as network cards hold interrupts back: where
 // each worker has enough in hand, a request or an answer that is seen a little later costs
@@ -76,11 +72,4 @@ func (w *worker) inHand() int {
 		return 0
 	}
 	return w.inFlight - int(waiting)
-}
-
-// rest has this process wait, and whatever else it would do meanwhile.
-func rest(d time.Duration) {
-	if d > 0 {
-		wire.Rest(d)
-	}
 }
