@@ -43,7 +43,7 @@ var workloads = map[string]workload{
 	"hello":   {"hello", nil, "Hello, World!\n"},
 	"asgi":    {"hello_asgi", []string{"-k", "asgi"}, "Hello, World!\n"},
 	"flask":   {"flask_app", nil, "{\"message\":\"Hello, World!\"}\n"},
-	"django":  {"django_app", nil, "Hello, World!\n"},
+	"django":  {"django_app", nil, `{"message": "Hello, World!"}`},
 	"fastapi": {"fastapi_app", []string{"-k", "asgi"}, `{"message":"Hello, World!"}`},
 }
 
