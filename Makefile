@@ -263,6 +263,7 @@ chaos: venv
 # What takes long for its own sake, such as crash loops of a minute.
 soak: venv $(TOOLS)/h2spec
 	INDRIK_TEST_RACE=1 INDRIK_TEST_LONG=1 INDRIK_TEST_H2SPEC=$(TOOLS)/h2spec go test -count=1 -timeout 2h -parallel 4 ./test/...
+	INDRIK_TEST_LONG=1 go test -count=1 -run Deploys ./internal/canary
 
 # All of them; test-all has two.
 architectures:

@@ -10,7 +10,7 @@ import (
 // TestTailIsLevel checks that the test of the tail fails no more trials than its level says,
 // whatever the share and the number of requests.
 func TestTailIsLevel(t *testing.T) {
-	const runs, level = 2000, 0.01
+	const runs, level = 500, 0.01
 	for _, c := range []struct {
 		share    float64
 		requests int
