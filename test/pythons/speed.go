@@ -23,12 +23,12 @@ print(include if fits and os.path.exists(os.path.join(include, "Python.h")) else
 	if err != nil || include == "" {
 		return ErrNoCompiler
 	}
-	args := []string{
+	args := append([]string{
 		"-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
 		"-Wno-missing-field-initializers", "-Wno-cast-function-type", "-Wno-deprecated-declarations",
 		`-DVERSION="` + version + `"`, "-isystem", include, "-o", filepath.Join(dir, "indrik_speed.abi3.so"),
-	}
-	return Compile(root, append(args, flags...), "speed/src/*.c")
+	}, flags...)
+	return Compile(root, args, "speed/src/*.c")
 }
 
 // Compile has the C compiler make a program of the files that match the patterns, which are below
