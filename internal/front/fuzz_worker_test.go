@@ -291,7 +291,7 @@ func (in *intruder) act(op byte) {
 		copy(w.part(slot)[wire.JournalSize:], "in the buffer")
 		w.setWord(slotWord(slot, wordBuffer), uint64(id))
 		in.say(slot, wire.AppendInt(in.named(wire.ReplyChunk, 3, id), int64(in.next())), nil)
-		place := in.w.putInArena(slot, id, int(in.next())<<(in.next()%12), "in the arena")
+		place := in.w.putInArena(slot, id, int(in.next())<<(in.next()%13), "in the arena")
 		if in.next()%2 == 0 { // any place
 			place = wire.AppendInt(wire.AppendTuple(nil, 2), int64(in.next())<<(in.next()%24))
 			place = wire.AppendInt(place, int64(in.next())<<(in.next()%24))

@@ -47,7 +47,7 @@ const ResponseBufferSize = 1 << 20
 
 // ResponseArenaSize is the size of the response arena of a slot, in bytes. It holds bodies of
 // several responses for the front to read there.
-const ResponseArenaSize = 512 << 10
+const ResponseArenaSize = 1 << 20
 
 // scoreboardPart is the size of the part of a slot at the end of a scoreboard, in bytes: its reply
 // journal, then its response buffer, then its response arena.

@@ -295,6 +295,10 @@ class ResponseArena:
         self.scoreboard[self.word] = request_id << 32 | end
         return at, len(body)
 
+    def has_room(self, size: int) -> bool:
+        """Reports whether so many bytes have a place there."""
+        return size <= RESPONSE_ARENA_SIZE - (self.end if self.scoreboard[self.word] else 0)
+
     def read(self, request_id: int, fd: int, offset: int, size: int) -> Optional[Tuple[int, int]]:
         """Is place() for a part of a file. None: there is no room, or the disk would have to be
         waited for."""

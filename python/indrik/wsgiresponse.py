@@ -173,7 +173,8 @@ class WSGIResponse:
             while at < len(data):
                 part = view[at : at + RESPONSE_BUFFER_SIZE]
                 if len(part) <= MAX_COPIED or not self._send_by_buffer((REPLY_CHUNK, self.ref, len(part)), part):
-                    part = part[:MAX_CHUNK]
+                    if self.arena is None or not self.arena.has_room(len(part)):
+                        part = part[:MAX_CHUNK]
                     self.send((REPLY_CHUNK, self.ref, self._placed(part)))
                 at += len(part)
         except BaseException:
@@ -193,7 +194,10 @@ class WSGIResponse:
         status, headers = self._head()
         size = len(body)
         if size > MAX_COPIED:
-            return size <= RESPONSE_BUFFER_SIZE and self._send_by_buffer((kind, self.ref, status, headers, size), body)
+            if size > RESPONSE_BUFFER_SIZE or self._send_by_buffer((kind, self.ref, status, headers, size), body):
+                return size <= RESPONSE_BUFFER_SIZE
+            if self.arena is None or not self.arena.has_room(size):
+                return False
         data = dumps((kind, self.ref, status, headers, self._placed(body)), FORMAT)
         if len(data) > MAX_MESSAGE:
             return False
