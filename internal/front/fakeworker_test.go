@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"indrik/internal/wire"
+	"indrik/internal/wire/wiretest"
 )
 
 // A fakeWorker is a worker as the front sees it.
@@ -208,23 +209,24 @@ func (w *fakeWorker) deadline(slot int) uint32 {
 
 // Words of the scoreboard, and of each slot on it: see docs/protocol.md.
 const (
-	wordFront   = 1
-	wordPing    = 2
-	wordRevoked = 7
-	wordRing    = 8
-	wordSlots   = wordRing + wire.MaxRevoked
+	wordFront   = wiretest.WordFront
+	wordPing    = wiretest.WordPing
+	wordRevoked = wiretest.WordRevoked
+	wordRing    = wiretest.WordRing
 
-	wordToken     = 0
-	wordClaimed   = 1
-	wordGone      = 2
-	wordDeadline  = 3
-	wordJournaled = 4
-	wordBuffer    = 5
-	wordArena     = 7
+	wordToken     = wiretest.WordToken
+	wordClaimed   = wiretest.WordClaimed
+	wordGone      = wiretest.WordGone
+	wordDeadline  = wiretest.WordDeadline
+	wordJournaled = wiretest.WordJournaled
+	wordBuffer    = wiretest.WordBuffer
+	wordArena     = wiretest.WordArena
 )
 
-// slotWord is where on the scoreboard a word of a slot is.
-func slotWord(slot, word int) int { return wordSlots + 8*slot + word }
+var (
+	slotWord  = wiretest.SlotWord
+	wordSlots = slotWord(0, 0)
+)
 
 // word is a word of the scoreboard.
 func (w *fakeWorker) word(i int) uint64 { return w.at(i).Load() }

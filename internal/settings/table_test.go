@@ -169,6 +169,7 @@ func TestAdditions(t *testing.T) {
 		"server_header": "indrik", "log_format": "text", "drain_delay": 0, "health_path": "", "request_id_header": "", "server_timing": false, "slow_request_log": 0.0, "scale_down_delay": 60.0, "log_redact": []string(nil),
 		"admin_bind": "", "admin_allow": []string{"127.0.0.0/8", "::1", "unix"}, "admin_hosts": []string{"localhost"}, "admin_token_file": "", "app_metrics": true,
 		"front_user": nil, "front_group": nil, "worker_no_new_privs": nil,
+		"speed":             "auto",
 		"dirty_queue_limit": 1024, "pools": map[string]any{}, "stash_limit": 64 << 20,
 	}
 	for _, s := range Table {
