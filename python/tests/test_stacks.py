@@ -48,7 +48,7 @@ class Stacks(unittest.TestCase):
     def test_await(self):
         class Awaitable:
             def __await__(self):
-                yield from asyncio.sleep(9).__await__()
+                yield from asyncio.sleep(900).__await__()
 
         async def generator():
             await Awaitable()
@@ -69,7 +69,7 @@ class Stacks(unittest.TestCase):
 
     def test_tasks(self):
         async def waits():
-            await asyncio.sleep(9)
+            await asyncio.sleep(900)
 
         async def inner():
             await asyncio.ensure_future(waits())
@@ -109,7 +109,7 @@ class Stacks(unittest.TestCase):
             if n:
                 await deep(n - 1)
             else:
-                await asyncio.sleep(9)
+                await asyncio.sleep(900)
 
         text = self.look(*[lambda: deep(200)] * 3000)
         self.assertLess(len(text), 300 << 10)
