@@ -80,11 +80,11 @@ def child_exit(server, worker): server.log.info("child_exit %d", worker.age)
 			}
 			// Each hook runs in the process that the documentation says.
 			for _, hook := range []string{"after_refork", "pre_fork"} {
-				s.Log.Expect(t, fmt.Sprintf(`\[%d\] \[INFO\] %s \d+`, template, hook))
+				s.Log.ExpectFrom(t, 0, fmt.Sprintf(`\[%d\] \[INFO\] %s \d+`, template, hook))
 			}
 			for _, pid := range s.Workers(3) {
 				for _, hook := range []string{"post_fork", "post_worker_init"} {
-					s.Log.Expect(t, fmt.Sprintf(`\[%d\] \[INFO\] %s \d+`, pid, hook))
+					s.Log.ExpectFrom(t, 0, fmt.Sprintf(`\[%d\] \[INFO\] %s \d+`, pid, hook))
 				}
 			}
 			// A worker that dies has a successor from the template.

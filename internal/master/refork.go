@@ -106,7 +106,7 @@ func (m *Master) promoted(w *worker) {
 	m.refork.done++
 	m.log.Infof("Template (pid:%d) forks the workers from now on", w.pid)
 	for _, other := range m.pool.workers {
-		if other.gen == g && other.template != t && other.ready && !other.leaving {
+		if other.gen == g && other.template != t && !other.leaving { // one that starts goes once it is ready
 			other.stale = fmt.Sprintf("the template (pid:%d) forks it anew", w.pid)
 		}
 	}

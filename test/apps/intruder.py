@@ -19,13 +19,19 @@ from marshal import dumps
 
 FALLOC = 0x03  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 RESPONSE, START, CHUNK, END = range(4)
-FIRST, CLAIMED = 72, 1  # words of a scoreboard
 SEALS = (1, 2, 4, 8, 16)
 
 
 def worker():
     """Returns the server's own object of this process."""
     return next(o for o in gc.get_objects() if type(o).__module__ == "indrik.worker" and getattr(o, "slots", None))
+
+
+def claimed():
+    """Returns the number of the word of the scoreboard where the first slot says what it has."""
+    from indrik import protocol, wire
+
+    return wire.slot_word(0, protocol.SCOREBOARD_CLAIMED)
 
 
 def memory_files():
@@ -96,7 +102,7 @@ def scribble():
 def forge():
     """Answers for others, by each id that may be in use, with and without a token."""
     w = worker()
-    own = w.scoreboard[FIRST + CLAIMED]
+    own = w.scoreboard[claimed()]
     sock = w.slots[0].dup()
     for id in range(max(1, own - 200), own + 200):
         if id == own:
@@ -151,7 +157,7 @@ def attack(name):
     if name == "nonsense":
         return say(b"nonsense")
     if name == "sequence":
-        return say(dumps((CHUNK, worker().scoreboard[FIRST + CLAIMED], b"x"), 2))
+        return say(dumps((CHUNK, worker().scoreboard[claimed()], b"x"), 2))
     if name == "close":
         return close_slot()
     if name == "shutdown":
