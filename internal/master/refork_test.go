@@ -62,6 +62,28 @@ func TestRefork(t *testing.T) {
 	})
 }
 
+// A worker that starts at the moment when another one becomes the template is forked anew as well.
+func TestReforkWhileAWorkerStarts(t *testing.T) {
+	inWorld(t, []string{"--refork-after", "100"}, func(w *world) {
+		template := w.live()[0]
+		template.template = "slow"
+		w.warmUp()
+		w.stuck = true
+		w.live()[1].die(signaled(syscall.SIGSEGV))
+		w.pass(2 * time.Second)
+		w.stuck = false
+		workers := w.live()
+		starting := workers[len(workers)-1]
+		template.say(wire.FromWorker{Type: wire.TypePromoted})
+		w.pass(time.Second)
+		starting.ready()
+		w.pass(5 * time.Second)
+		if n := len(w.forked()); n != 2 || len(w.m.pool.workers) != 2 {
+			t.Errorf("%d workers of the template, %d in all", n, len(w.m.pool.workers))
+		}
+	})
+}
+
 // What goes wrong with a template leaves the server with workers that the spawner forks.
 func TestReforkFails(t *testing.T) {
 	for how, says := range map[string]string{

@@ -723,7 +723,7 @@ type fakeWorker struct {
 	dump     *os.File
 	stubborn bool
 
-	template string // what it does when it is promoted: "" or "forks", or refuses, is silent, lies
+	template string // what it does when it is promoted: "" or "forks", or refuses, is silent, lies; slow: it says nothing by itself
 	promoted bool
 	mother   *fakeWorker // the template that has forked it; its parent is the master
 	holds    []*fakeConn // ends of channels of workers that it was to fork
@@ -783,7 +783,7 @@ func (worker *fakeWorker) hear(msg wire.ToWorker, files []*os.File) {
 		worker.say(wire.FromWorker{Type: wire.TypeRefused, Reason: "it has threads"})
 	case msg.Type == wire.TypePromote:
 		worker.promoted = true
-		if worker.template != "dies" {
+		if worker.template != "dies" && worker.template != "slow" {
 			worker.w.later(time.Millisecond, func() { worker.say(wire.FromWorker{Type: wire.TypePromoted}) })
 		}
 	case msg.Type == wire.TypeFork && worker.template == "fails":
