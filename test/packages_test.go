@@ -203,7 +203,7 @@ func TestAllReproducible(t *testing.T) {
 	dir := filepath.Dir(wheel(t))
 	again := harness.TempDir(t)
 	harness.Output(t, harness.Repository, []string{
-		"WHEELS=linux/amd64", "PACKAGES=amd64",
+		"WHEELS=linux/amd64", "PACKAGES=amd64", "SPEED=linux/amd64",
 		"PYTHON=" + filepath.Join(harness.Repository, ".cache/venv-dist/bin/python"),
 		"NFPM=" + filepath.Join(harness.Repository, ".cache/bin/nfpm"), "CYCLONEDX=" + filepath.Join(harness.Repository, ".cache/bin/cyclonedx-gomod"),
 	}, "packaging/dist", again)
