@@ -106,11 +106,7 @@ func TestPython(t *testing.T) {
 	}
 	readTests(t)
 	forEachInterpreter(t, func(t *testing.T, path string) {
-		cmd := command(t, path, "-W", "error::ResourceWarning", "-m", "unittest", "discover", "-s", "tests", "-t", ".")
-		cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
+		runUnittest(t, path, nil, "discover", "-s", "tests", "-t", ".")
 	})
 }
 
@@ -126,8 +122,14 @@ func TestPythonWithPackages(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("needs packages from PyPI: run `make venv` first")
 	}
-	cmd := command(t, path, "-W", "error::ResourceWarning", "-m", "unittest", "tests.test_gevent", "tests.test_tornado")
-	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+	runUnittest(t, path, nil, "tests.test_gevent", "tests.test_tornado")
+}
+
+// runUnittest runs Python tests with an interpreter, and with more in their environment.
+func runUnittest(t *testing.T, path string, env []string, args ...string) {
+	t.Helper()
+	cmd := command(t, path, append([]string{"-W", "error::ResourceWarning", "-m", "unittest"}, args...)...)
+	cmd.Env = append(append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1"), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -40,16 +40,11 @@ func buildSpeed(t *testing.T, python string, flags ...string) string {
 // runSpeedTests runs tests in Python with the module that is in a directory.
 func runSpeedTests(t *testing.T, python, dir string, env []string, modules ...string) {
 	t.Helper()
-	args := []string{"-W", "error::ResourceWarning", "-m", "unittest"}
+	var names []string
 	for _, module := range modules {
-		args = append(args, "tests."+module)
+		names = append(names, "tests."+module)
 	}
-	cmd := command(t, python, args...)
-	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "INDRIK_TEST_SPEED="+dir)
-	cmd.Env = append(cmd.Env, env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	runUnittest(t, python, append(env, "INDRIK_TEST_SPEED="+dir), names...)
 }
 
 func TestPythonWithSpeed(t *testing.T) {

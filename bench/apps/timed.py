@@ -18,6 +18,8 @@ import sys
 from importlib import import_module
 from time import monotonic, thread_time_ns
 
+from loop import ENVIRON, SCOPE
+
 KIND = {"hello": "wsgi", "flask_app": "wsgi", "django_app": "wsgi", "hello_asgi": "asgi", "fastapi_app": "asgi"}
 
 NAME = os.environ["BENCH_TIMED"]
@@ -62,43 +64,6 @@ async def timed_asgi(scope, receive, send):
 
 
 app = timed_wsgi if KIND[NAME] == "wsgi" else timed_asgi
-
-ENVIRON = {
-    "REQUEST_METHOD": "GET",
-    "RAW_URI": "/",
-    "PATH_INFO": "/",
-    "QUERY_STRING": "",
-    "SCRIPT_NAME": "",
-    "SERVER_NAME": "127.0.0.1",
-    "SERVER_PORT": "8000",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    "REMOTE_ADDR": "127.0.0.1",
-    "REMOTE_PORT": "40000",
-    "HTTP_HOST": "127.0.0.1",
-    "HTTP_USER_AGENT": "bench",
-    "HTTP_ACCEPT": "*/*",
-    "wsgi.version": (1, 0),
-    "wsgi.url_scheme": "http",
-    "wsgi.errors": sys.stderr,
-    "wsgi.multithread": False,
-    "wsgi.multiprocess": True,
-    "wsgi.run_once": False,
-}
-
-SCOPE = {
-    "type": "http",
-    "asgi": {"version": "3.0", "spec_version": "2.4"},
-    "http_version": "1.1",
-    "method": "GET",
-    "scheme": "http",
-    "path": "/",
-    "raw_path": b"/",
-    "query_string": b"",
-    "root_path": "",
-    "headers": [(b"host", b"127.0.0.1"), (b"user-agent", b"bench"), (b"accept", b"*/*")],
-    "server": ("127.0.0.1", 8000),
-    "client": ("127.0.0.1", 40000),
-}
 
 
 def call_wsgi(end):

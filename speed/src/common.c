@@ -153,6 +153,16 @@ done:
     return result;
 }
 
+int revoked_follow(Revoked *revoked)
+{
+    PyObject *seen = PyObject_GetAttr(revoked->object, name_seen);
+    if (seen == NULL)
+        return -1;
+    uint64_t count = PyLong_AsUnsignedLongLong(seen);
+    Py_DECREF(seen);
+    return count != revoked->seen ? revoked_refresh(revoked) : 0;
+}
+
 int is_revoked(Revoked *revoked, const uint8_t *word, uint32_t id)
 {
     int asks = load_word(word) != revoked->seen;

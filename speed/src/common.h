@@ -73,6 +73,8 @@ typedef struct {
 } Revoked;
 
 int revoked_refresh(Revoked *revoked);
+/* Is revoked_refresh if the Python object knows more by now. */
+int revoked_follow(Revoked *revoked);
 /* Reports whether a request that was claimed is not to be run; -1 after an error. */
 int is_revoked(Revoked *revoked, const uint8_t *word, uint32_t id);
 

@@ -144,12 +144,7 @@ static PyObject *server_begin_usual(Server *self, PyObject *argument)
     Reader r = {start, start + length};
     if (read_list(&r, &count) < 0)
         return left_of(self->loads, self->buffer, 0);
-    PyObject *seen = PyObject_GetAttr(self->revoked.object, name_seen);
-    if (seen == NULL)
-        return NULL;
-    uint64_t count_seen = PyLong_AsUnsignedLongLong(seen);
-    Py_DECREF(seen);
-    if (count_seen != self->revoked.seen && revoked_refresh(&self->revoked) < 0)
+    if (revoked_follow(&self->revoked) < 0)
         return NULL;
     for (; done < count; done++) {
         int taken = take_request(self, &r);

@@ -25,12 +25,7 @@ static PyObject *slot_run(Slot *self, PyObject *argument)
     Reader r = {start, start + length};
     if (read_list(&r, &count) < 0)
         return left_of(self->loads, self->buffer, 0);
-    PyObject *seen = PyObject_GetAttr(self->revoked.object, name_seen);
-    if (seen == NULL)
-        return NULL;
-    uint64_t known = PyLong_AsUnsignedLongLong(seen);
-    Py_DECREF(seen);
-    if (known != self->revoked.seen && revoked_refresh(&self->revoked) < 0)
+    if (revoked_follow(&self->revoked) < 0)
         return NULL;
     self->in_batch = count > 1;
     int64_t until = self->in_batch ? now() + PATIENCE : 0;
