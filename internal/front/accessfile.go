@@ -44,7 +44,7 @@ type accessFile struct {
 }
 
 // set changes the file, nil for none, and takes f over. The lines so far still go to the
-// file before.
+// file before, unless a write to that one is in progress.
 func (a *accessFile) set(f *os.File) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -60,6 +60,7 @@ func (a *accessFile) set(f *os.File) {
 	// The write in progress, which may never end, closes the old file.
 	a.writing = nil
 	a.reportLostLocked()
+	a.startLocked()
 }
 
 // awaitSpaceLocked reports whether a line may be appended. While a write does not end and
