@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"indrik/internal/wire"
 )
 
@@ -201,7 +203,8 @@ func checkFile(m *wire.Reply, file *os.File) error {
 	if file == nil || m.Kind != wire.ReplyFile && m.Kind != wire.ReplyPart {
 		return nil
 	}
-	if st, err := file.Stat(); err != nil || !st.Mode().IsRegular() {
+	var st unix.Stat_t // unlike that of File.Stat it is not allocated
+	if unix.Fstat(int(file.Fd()), &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return errNoFile
 	}
 	return nil

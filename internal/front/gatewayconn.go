@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -172,12 +173,12 @@ type recordTransport struct {
 }
 
 // SendFile implements [outbox.Transport].
-func (t *recordTransport) SendFile(p outbox.FilePart) (int, error) {
+func (t *recordTransport) SendFile(head []byte, p outbox.FilePart) (int, error) {
 	if !p.Encode {
-		return t.Transport.SendFile(p)
+		return t.Transport.SendFile(head, p)
 	}
 	return copyPart(p, func(data []byte) error {
-		return t.Send(gateway.AppendStdout(nil, t.c.gateway.fastCGI.ID, data))
+		return t.Send(gateway.AppendStdout(bytes.Clone(head), t.c.gateway.fastCGI.ID, data))
 	})
 }
 

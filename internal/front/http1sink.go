@@ -64,11 +64,10 @@ func (c *conn) file(f *os.File, offset, size int64, last bool) {
 	if chunk {
 		c.scratch = http1.AppendChunkSize(c.takeScratch(), size)
 	}
+	c.out.SendFile(c.scratch, outbox.FilePart{File: f, Offset: offset, Size: size, Encode: true})
 	if c.scratch != nil {
-		c.out.Write(c.scratch)
 		c.dropScratch()
 	}
-	c.out.SendFile(outbox.FilePart{File: f, Offset: offset, Size: size, Encode: true})
 	if chunk {
 		c.out.Write([]byte("\r\n"))
 	}

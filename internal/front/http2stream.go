@@ -281,7 +281,7 @@ func (st *stream) body(p []byte, last bool) {
 
 func (st *stream) file(f *os.File, offset, size int64, last bool) {
 	st.queue(size, last)
-	st.out.SendFile(outbox.FilePart{File: f, Offset: offset, Size: size})
+	st.out.SendFile(nil, outbox.FilePart{File: f, Offset: offset, Size: size})
 }
 
 func (st *stream) hints(fields []http1.Field) error {

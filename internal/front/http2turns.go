@@ -179,7 +179,12 @@ func (h *http2Conn) wakeLocked(st *stream) {
 }
 
 // SendFile implements [outbox.Transport].
-func (st *stream) SendFile(p outbox.FilePart) (int, error) { return copyPart(p, st.Send) }
+func (st *stream) SendFile(head []byte, p outbox.FilePart) (int, error) {
+	if err := st.Send(head); err != nil {
+		return 0, err
+	}
+	return copyPart(p, st.Send)
+}
 
 // Flush implements [outbox.Transport].
 func (st *stream) Flush() error { return nil }

@@ -64,6 +64,13 @@ func (t *plainTransport) Flush() error { return nil }
 // Send implements [outbox.Transport].
 func (t *plainTransport) Send(data []byte) error { return sendRaw(t.c.raw, data, t.c.progress) }
 
+func (t *plainTransport) sendBoth(head, data []byte) error {
+	if err := t.Send(head); err != nil {
+		return err
+	}
+	return t.Send(data)
+}
+
 // sendRaw sends data over a socket, however long that takes. It calls progress whenever
 // the client has taken some.
 func sendRaw(raw syscall.RawConn, data []byte, progress func()) error {
@@ -87,14 +94,21 @@ func sendRaw(raw syscall.RawConn, data []byte, progress func()) error {
 }
 
 // SendFile implements [outbox.Transport].
-func (t *plainTransport) SendFile(p outbox.FilePart) (int, error) {
+func (t *plainTransport) SendFile(head []byte, p outbox.FilePart) (int, error) {
 	if !t.c.s.config().Sendfile { // a connection of HTTP/2 has no exchange of its own
-		return copyPart(p, t.Send)
+		return t.copyPart(head, p)
 	}
 	count := int(min(p.Size, filePiece))
 	var n int
 	var err error
 	werr := t.c.raw.Write(func(fd uintptr) bool {
+		for len(head) > 0 {
+			if n, err = wire.WriteMoreNow(fd, head); err != nil {
+				return !errors.Is(err, unix.EAGAIN)
+			}
+			head = head[n:]
+			t.c.progress()
+		}
 		for {
 			offset := p.Offset
 			n, err = unix.Sendfile(int(fd), int(p.File.Fd()), &offset, count)
@@ -107,10 +121,14 @@ func (t *plainTransport) SendFile(p outbox.FilePart) (int, error) {
 		return 0, werr
 	}
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
-		return copyPart(p, t.Send) // not every file system can
+		return t.copyPart(head, p) // not every file system can
 	}
 	t.c.progress()
 	return max(n, 0), err
+}
+
+func (t *plainTransport) copyPart(head []byte, p outbox.FilePart) (int, error) {
+	return copyPart(p, func(data []byte) error { return t.sendBoth(head, data) })
 }
 
 // copyPart sends some of a part of a file through memory.

@@ -228,6 +228,48 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// The head of a file comes with the start of the file: a client that asks for a small one has all
+// of it after one packet. So does that of one whose length is not known, in chunks.
+func TestFileComesWithItsHead(t *testing.T) {
+	r, w := answering(t)
+	f, content := tempFile(t, 10<<10)
+	for _, headers := range [][]header{nil, {{"Transfer-Encoding", "chunked"}}} {
+		c := r.dial()
+		for range 3 {
+			c.get("/")
+			w.say(0, fromFile(w.take(0).id, "200 OK", headers, 0, -1), f)
+			first := make([]byte, 32<<10)
+			n, err := c.nc.Read(first)
+			must(t, err)
+			if !bytes.Contains(first[:n], content) {
+				t.Errorf("%v: what came first are %d bytes", headers, n)
+			}
+			c.br.Reset(io.MultiReader(bytes.NewReader(first[:n]), c.nc))
+			c.expect(200, string(content))
+		}
+	}
+}
+
+// A file that has become shorter while it is sent to a slow client: the client sees that something
+// is missing.
+func TestFileBecomesShorterWhileItIsSent(t *testing.T) {
+	r, w := answering(t)
+	f, _ := tempFile(t, 30<<20)
+	c := r.dial()
+	c.get("/")
+	w.say(0, fromFile(w.take(0).id, "200 OK", nil, 0, -1), f)
+	r.onlyConn()
+	_, err := c.br.Peek(1) // it has begun, and the rest does not fit into the sockets
+	must(t, err)
+	must(t, f.Truncate(20<<20))
+	resp, err := http.ReadResponse(c.br, nil)
+	must(t, err)
+	if n, err := io.Copy(io.Discard, resp.Body); err == nil || n >= 30<<20 {
+		t.Errorf("the client got %d bytes, and no error", n)
+	}
+	r.noConns()
+}
+
 // The worker gives a large response as fast as it can, whatever the client does.
 func TestSlowReader(t *testing.T) {
 	r, w := answering(t)

@@ -165,7 +165,9 @@ func (t *tlsTransport) Pending() bool {
 }
 
 // Send implements [outbox.Transport].
-func (t *tlsTransport) Send(p []byte) error {
+func (t *tlsTransport) Send(p []byte) error { return t.sendBoth(nil, p) }
+
+func (t *tlsTransport) sendBoth(head, p []byte) error {
 	for {
 		if pending := t.sock.takePending(); len(pending) > 0 {
 			if err := sendRaw(t.sock.c.raw, pending, t.sock.c.progress); err != nil {
@@ -173,20 +175,20 @@ func (t *tlsTransport) Send(p []byte) error {
 			}
 			continue
 		}
-		if len(p) == 0 {
+		if len(head)+len(p) == 0 {
 			return nil
 		}
 		n := min(len(p), gatherSize)
-		if err := t.encrypt(nil, p[:n]); err != nil {
+		if err := t.encrypt(head, p[:n]); err != nil {
 			return err
 		}
-		p = p[n:]
+		head, p = nil, p[n:]
 	}
 }
 
 // SendFile implements [outbox.Transport].
-func (t *tlsTransport) SendFile(p outbox.FilePart) (int, error) {
-	n, err := copyPart(p, t.Send)
+func (t *tlsTransport) SendFile(head []byte, p outbox.FilePart) (int, error) {
+	n, err := copyPart(p, func(data []byte) error { return t.sendBoth(head, data) })
 	t.sock.c.progress()
 	return n, err
 }

@@ -74,7 +74,7 @@ type Owner interface {
 }
 
 // A piece is bytes in memory, a part of a file, or something to be done between
-// these.
+// these. One that is being sent may be bytes and a part of a file behind them.
 type piece struct {
 	do   func() error
 	data []byte
@@ -156,7 +156,7 @@ func (o *Outbox) WriteBoth(head, p []byte) {
 // keepAllLocked keeps a copy of p for the goroutine that writes what is kept.
 // +checklocks:o.mu
 func (o *Outbox) keepAllLocked(p []byte) {
-	for len(p) > 0 {
+	for len(p) > 0 && o.failed == nil {
 		n := min(len(p), pieceSize)
 		o.keepLocked(p[:n])
 		o.startWritingLocked()
@@ -244,11 +244,18 @@ func (o *Outbox) keepInFileLocked(p []byte) bool {
 	return true
 }
 
-// SendFile sends a part of a file after what was written. It takes the file over.
-func (o *Outbox) SendFile(part FilePart) {
+// SendFile sends head, which stays the caller's, and then a part of a file, which it takes over.
+// Another goroutine sends them: a file system may be slow, or not answer at all.
+func (o *Outbox) SendFile(head []byte, part FilePart) {
+	if part.Size == 0 {
+		part.File.Close()
+		o.Write(head)
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.failed != nil || part.Size == 0 {
+	o.keepAllLocked(head)
+	if o.failed != nil {
 		part.File.Close()
 		return
 	}
@@ -391,9 +398,7 @@ func (o *Outbox) Run() {
 			continue
 		}
 		flushed = false
-		p := o.kept[0]
-		o.kept[0] = piece{}
-		o.kept = o.kept[1:]
+		p := o.takeLocked()
 		o.mu.Unlock()
 		err := o.send(p)
 		o.mu.Lock()
@@ -420,6 +425,18 @@ func (o *Outbox) Run() {
 	}
 }
 
+// takeLocked takes what is to be sent next: a piece, or bytes and the part of a file behind them.
+// +checklocks:o.mu
+func (o *Outbox) takeLocked() piece {
+	p, n := o.kept[0], 1
+	if p.data != nil && len(o.kept) > 1 && o.kept[1].part.File != nil {
+		p.part, n = o.kept[1].part, 2
+	}
+	clear(o.kept[:n])
+	o.kept = o.kept[n:]
+	return p
+}
+
 // sentLocked counts a piece as sent, or as lost.
 // +checklocks:o.mu
 func (o *Outbox) sentLocked(p piece) {
@@ -442,11 +459,13 @@ func (o *Outbox) send(p piece) error {
 	case p.part.File == nil:
 		return o.transport.Send(p.data)
 	}
+	head := p.data
 	for part := p.part; part.Size > 0; {
-		n, err := o.transport.SendFile(part)
+		n, err := o.transport.SendFile(head, part)
 		if err != nil {
 			return err
 		}
+		head = nil
 		if n == 0 {
 			return io.ErrUnexpectedEOF // the file has become shorter
 		}

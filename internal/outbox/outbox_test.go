@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ type client struct {
 	pending []byte // taken by Try, not sent yet: as through TLS
 	tls     bool
 	noFiles bool
+	heads   []string // what came with each part of a file
 	aborted bool
 	flushed int
 	spools  int // calls of CannotSpool
@@ -84,7 +86,10 @@ func (c *client) Send(p []byte) error {
 	return nil
 }
 
-func (c *client) SendFile(p FilePart) (int, error) {
+func (c *client) SendFile(head []byte, p FilePart) (int, error) {
+	c.mu.Lock()
+	c.heads = append(c.heads, string(head))
+	c.mu.Unlock()
 	b := make([]byte, min(p.Size, 32<<10))
 	n, err := p.File.ReadAt(b, p.Offset)
 	if n == 0 && err == io.EOF {
@@ -93,7 +98,7 @@ func (c *client) SendFile(p FilePart) (int, error) {
 	if n == 0 {
 		return 0, err
 	}
-	return n, c.Send(b[:n])
+	return n, c.Send(append(bytes.Clone(head), b[:n]...))
 }
 
 func (c *client) Flush() error {
@@ -211,7 +216,7 @@ func TestFileInBetween(t *testing.T) {
 		c := newClient(t, plenty)
 		c.o.Begin(false)
 		c.o.Write([]byte("before "))
-		c.o.SendFile(FilePart{File: f, Offset: 2, Size: 5})
+		c.o.SendFile(nil, FilePart{File: f, Offset: 2, Size: 5})
 		c.o.Write([]byte(" after"))
 		c.o.Finish(false)
 		synctest.Wait()
@@ -225,12 +230,82 @@ func TestFileInBetween(t *testing.T) {
 	})
 }
 
+// What comes before a file is given to the transport with the first part of the file, whether the
+// client reads or not. A file without bytes does not hold it up.
+func TestHeadOfFile(t *testing.T) {
+	for _, window := range []int{0, 3, 7, 10, plenty} {
+		synctest.Test(t, func(t *testing.T) {
+			content := strings.Repeat("0123456789", 5000)
+			c := newClient(t, window)
+			c.o.Begin(false)
+			head := []byte("before ")
+			c.o.SendFile(head, FilePart{File: tempFile(t, content), Offset: 2, Size: int64(len(content) - 2)})
+			copy(head, "XXXXXXX") // it is the caller's
+			synctest.Wait()
+			c.o.SendFile([]byte(" then "), FilePart{File: tempFile(t, content), Size: 5})
+			empty := tempFile(t, content)
+			c.o.SendFile([]byte(" empty "), FilePart{File: empty})
+			c.o.SendFile(nil, FilePart{File: tempFile(t, content), Size: 5})
+			c.o.Finish(true)
+			c.read(plenty)
+			c.expect("before " + content[2:] + " then 01234 empty 01234")
+			if want := []string{"before ", "", " then ", " empty "}; window == 0 && !slices.Equal(c.heads, want) {
+				t.Errorf("with a window of %d the parts of files came with %q, want %q", window, c.heads, want)
+			}
+			if len(c.done) != 1 || !c.done[0] || c.o.Kept() != 0 {
+				t.Errorf("with a window of %d: done: %v; %d bytes are kept", window, c.done, c.o.Kept())
+			}
+			if err := empty.Close(); !errors.Is(err, os.ErrClosed) {
+				t.Errorf("the file was left open: %v", err)
+			}
+		})
+	}
+}
+
+// A file system that does not answer holds up nobody but the goroutine that sends the file: not
+// the worker's next message, nor what asks for the state of the response or ends it.
+func TestFileSystemDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &hung{client: newClient(t, plenty), answers: make(chan struct{})}
+		c.o.SetTransport(c)
+		c.o.Begin(false)
+		f := tempFile(t, "01234")
+		c.o.SendFile([]byte("before "), FilePart{File: f, Size: 5})
+		synctest.Wait()
+		c.o.Write([]byte(" after"))
+		if !c.o.IsWriting() || c.o.HasFailed() || c.o.Kept() != int64(len("before 01234 after")) {
+			t.Errorf("%d bytes are kept", c.o.Kept())
+		}
+		c.o.Kill()
+		c.o.Finish(true)
+		close(c.answers)
+		synctest.Wait()
+		if len(c.done) != 1 || c.done[0] || !c.aborted {
+			t.Errorf("done: %v, aborted: %v", c.done, c.aborted)
+		}
+		if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("the file was left open: %v", err)
+		}
+	})
+}
+
+// A hung client's files are in a file system that does not answer for a time.
+type hung struct {
+	*client
+	answers chan struct{}
+}
+
+func (h *hung) SendFile(head []byte, p FilePart) (int, error) {
+	<-h.answers
+	return h.client.SendFile(head, p)
+}
+
 // Of a file that has become shorter the client sees that something is missing.
 func TestFileBecomesShorter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, plenty)
 		c.o.Begin(false)
-		c.o.SendFile(FilePart{File: tempFile(t, "01234"), Size: 10})
+		c.o.SendFile(nil, FilePart{File: tempFile(t, "01234"), Size: 10})
 		c.o.Finish(true)
 		synctest.Wait()
 		if !c.aborted || !c.o.HasFailed() || len(c.done) != 1 || c.done[0] {
@@ -354,12 +429,12 @@ func TestKill(t *testing.T) {
 		c := newClient(t, 0)
 		c.o.Begin(false)
 		c.o.Write([]byte("some"))
-		c.o.SendFile(FilePart{File: tempFile(t, "01234"), Size: 5})
+		c.o.SendFile(nil, FilePart{File: tempFile(t, "01234"), Size: 5})
 		c.o.Kill()
 		c.o.Kill()
 		c.o.Write([]byte("more"))
 		f := tempFile(t, "01234")
-		c.o.SendFile(FilePart{File: f, Size: 5})
+		c.o.SendFile(nil, FilePart{File: f, Size: 5})
 		c.o.Finish(true)
 		synctest.Wait()
 		if len(c.done) != 1 || c.done[0] || !c.aborted {

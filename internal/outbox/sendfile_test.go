@@ -15,7 +15,10 @@ type referrer struct {
 	sent []FilePart
 }
 
-func (r *referrer) SendFile(p FilePart) (int, error) {
+func (r *referrer) SendFile(head []byte, p FilePart) (int, error) {
+	if err := r.Send(head); err != nil {
+		return 0, err
+	}
 	fd, err := syscall.Dup(int(p.File.Fd()))
 	if err != nil {
 		return 0, err

@@ -11,10 +11,10 @@ type Transport interface {
 	Pending() bool
 	// Send sends all of p and all that is pending, however long it takes.
 	Send(p []byte) error
-	// SendFile sends some of a part of a file, and returns how much. The
-	// position of the file's descriptor, which it may share with the app,
-	// does not change.
-	SendFile(p FilePart) (int, error)
+	// SendFile sends all of head, and then some of a part of a file, and returns how much of
+	// the file. It sends both together where that saves something. The position of the file's
+	// descriptor, which it may share with the app, does not change.
+	SendFile(head []byte, p FilePart) (int, error)
 	// Flush passes on what Send kept to be sent with more. It is called when
 	// there is nothing else to send yet.
 	Flush() error

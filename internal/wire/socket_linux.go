@@ -33,6 +33,22 @@ func ReadNow(fd uintptr, p []byte) (int, error) { return callNow(unix.SYS_READ, 
 // WriteNow is write(2) for descriptors that do not block; see [ReadNow].
 func WriteNow(fd uintptr, p []byte) (int, error) { return callNow(unix.SYS_WRITE, fd, p) }
 
+// WriteMoreNow is [WriteNow] on a socket of bytes that may go out together with those of the next
+// call (MSG_MORE of send(2)).
+func WriteMoreNow(fd uintptr, p []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+			unix.MSG_MORE|unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
 // A Vector holds the arguments of writev(2), which would have to be allocated each time.
 type Vector struct{ pieces [2]unix.Iovec }
 

@@ -51,6 +51,9 @@ func WriteNow(fd uintptr, p []byte) (n int, err error) {
 	}
 }
 
+// WriteMoreNow is [WriteNow].
+func WriteMoreNow(fd uintptr, p []byte) (int, error) { return WriteNow(fd, p) }
+
 // A Vector has what the same type has on Linux.
 type Vector struct{}
 
