@@ -189,6 +189,22 @@ func TestTLSHalfClose(t *testing.T) {
 	s.Terminate()
 }
 
+// Without a length or chunks only the missing close_notify tells a body that was cut off from one
+// that is complete.
+func TestTLSCutOffWithoutFraming(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.WithTLS(t, harness.Options{App: "failing:app"}))
+	for range 20 {
+		c := s.Client()
+		c.Send(t, "GET /after HTTP/1.0\r\n\r\n")
+		if got, err := io.ReadAll(c.Reader); err == nil {
+			t.Fatalf("it looks complete: %q", got)
+		}
+		c.Close()
+	}
+	s.Terminate()
+}
+
 func TestPlainHTTPToTLS(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, harness.WithTLS(t, harness.Options{}))

@@ -19,7 +19,7 @@ import (
 func (c *conn) run() {
 	defer c.s.forget(c)
 	defer c.awaitStreams()
-	defer func() { c.nc.Close() }()
+	defer c.close()
 	if c.handshakeDone || c.handshake() {
 		c.serve()
 	}
@@ -33,13 +33,23 @@ func (c *conn) run() {
 	c.mu.Lock()
 	answered := c.lastAnswered // it may have become true while the answer was awaited
 	c.mu.Unlock()
-	if answered {
+	if answered && !c.out.HasFailed() {
 		c.linger()
 	}
 	if !c.out.HasFailed() {
 		// The goroutine that answers may still look at the request of a response that was
 		// cut off.
 		c.releaseBuffer()
+	}
+}
+
+// close closes the connection. One that was aborted ends with a reset: not even TLS says that
+// nothing more comes, which would make the response look complete.
+func (c *conn) close() {
+	if c.out.HasFailed() {
+		c.sock.Close()
+	} else {
+		c.nc.Close()
 	}
 }
 

@@ -181,7 +181,9 @@ func (c *conn) Abort() {
 	if l, ok := c.sock.(interface{ SetLinger(int) error }); ok {
 		l.SetLinger(0)
 	}
-	c.sock.Close()
+	// Closing waits for whoever uses the socket: perhaps for a file that is sent to it, out of a
+	// file system that does not answer. The caller holds mutexes, or looks after all connections.
+	go c.sock.Close()
 }
 
 // answerError answers a request that was not read to its end, see [http1.ErrorPage].

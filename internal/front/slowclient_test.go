@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"indrik/internal/wire"
 )
@@ -82,16 +83,22 @@ func TestCutOffAfterWhatWasGiven(t *testing.T) {
 // that is complete.
 func TestCutOffWithoutFraming(t *testing.T) {
 	r, w := answering(t)
-	c := r.dial()
-	c.send("GET / HTTP/1.0\n\n")
-	q := w.take(0)
-	w.say(0, start(q.id, "200 OK", nil, "some"))
-	resp, err := http.ReadResponse(c.br, nil)
-	must(t, err)
-	must(t, readFull(resp.Body, "some"))
-	w.say(0, failed(q.id))
-	if _, err := resp.Body.Read(make([]byte, 1)); err == nil || err == io.EOF {
-		t.Errorf("%v: the body looks complete", err)
+	for i := range 30 {
+		c := r.dial()
+		if i%2 == 0 {
+			c.send("GET / HTTP/1.0\n\n")
+		} else { // its end would come in two steps
+			c.send("POST / HTTP/1.0\nContent-Length: 1\n\nx")
+		}
+		q := w.take(0)
+		w.say(0, start(q.id, "200 OK", nil, "some"))
+		resp, err := http.ReadResponse(c.br, nil)
+		must(t, err)
+		must(t, readFull(resp.Body, "some"))
+		w.say(0, failed(q.id))
+		if _, err := resp.Body.Read(make([]byte, 1)); err == nil || err == io.EOF {
+			t.Fatalf("%v: the body looks complete", err)
+		}
 	}
 }
 
@@ -187,4 +194,42 @@ func TestTimeoutOfLongTarget(t *testing.T) {
 		t.Errorf("%s of worker %d with a path of %d bytes", m.Type, m.Age, len(m.Path))
 	}
 	c.expect(504, "*")
+}
+
+// Whoever ends a connection does not wait for its socket, which a file may be sent to out of a
+// file system that does not answer: the deadlines of all others would wait, too.
+func TestEndingAConnectionWaitsForNobody(t *testing.T) {
+	r := newRig(t, 0)
+	r.listen()
+	w := r.worker(r.generation(1, testConfig()), 1)
+	c := r.dial()
+	c.get("/")
+	q := w.take(0)
+	accepted := r.onlyConn()
+	sending, answers, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		accepted.raw.Write(func(uintptr) bool {
+			close(sending)
+			<-answers
+			return true
+		})
+	}()
+	<-sending
+	killed := make(chan struct{})
+	go func() {
+		accepted.out.Kill()
+		close(killed)
+	}()
+	select {
+	case <-killed:
+	case <-time.After(8 * time.Second):
+		t.Error("it waits")
+	}
+	close(answers)
+	<-over
+	<-killed
+	c.closed()
+	w.say(0, echo(q)) // is for nobody
+	r.noConns()
 }
