@@ -61,6 +61,7 @@ type conn struct {
 	// Of the goroutine run.
 	buf           []byte // nil while there is nothing to read
 	bufHeld       int    // bytes of buf that are accounted for
+	endsWithIt    bool   // the client has said that it sends nothing after this request, all of which is here
 	roomy         bool   // the last request was larger than the usual buffer
 	r, w          int    // buf[r:w] is unread
 	req           http1.Request

@@ -98,6 +98,7 @@ func (c *conn) serveOne() bool {
 	if websocket.IsUpgrade(&c.req) && c.serveWebSocket(ex) {
 		return false
 	}
+	c.endsWithIt = !c.req.KeepAlive && !hasBody(&c.req) && c.tls == nil && c.gateway == nil
 	goOn := true
 	if ex.kind == wire.KindASGI && hasBody(&c.req) && !isReadWhole(&c.req) {
 		goOn, err = c.streamRequest(ex)

@@ -81,6 +81,9 @@ func hasHungUp(fd uintptr) bool { return wire.Poll(fd, unix.POLLHUP|unix.POLLERR
 // the client can read the last response.
 func (c *conn) linger() {
 	c.enter(closing)
+	if c.endsWithIt && c.r == c.w && !c.hasUnread() {
+		return // nothing comes that would make the kernel send a reset
+	}
 	if c.tls != nil {
 		c.tls.CloseWrite()
 	}

@@ -27,13 +27,40 @@ const (
 type listener struct {
 	wire.Listener
 	file     *os.File
-	ln       net.Listener
+	ln       acceptor
 	endpoint *endpoint
 	stopped  chan struct{} // closed when accepting has ended
 	stop     chan bool     // true: accept what is in the backlog first
 
 	refusing atomic.Bool // see listen.RefuseNew
 	closing  atomic.Bool // it does not accept for much longer
+}
+
+// An acceptor accepts the connections of a listener.
+type acceptor interface {
+	syscall.Conn
+	Accept() (net.Conn, error)
+	SetDeadline(t time.Time) error
+	Close() error
+}
+
+var errNoAcceptor = errors.New("not a listener of TCP or of a unix socket")
+
+// openNet makes package net accept.
+func openNet(f *os.File) (acceptor, error) {
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // the file is the master's
+	}
+	a, ok := ln.(acceptor)
+	if !ok {
+		ln.Close()
+		return nil, errNoAcceptor
+	}
+	return a, nil
 }
 
 // listen opens the listeners that the master gave, and closes all others.
@@ -53,14 +80,11 @@ func (s *server) listen(want []wire.Listener, files []*os.File) {
 			files[i].Close()
 			continue
 		}
-		ln, err := net.FileListener(files[i])
+		ln, err := openAcceptor(files[i], w.Network)
 		if err != nil {
 			s.log.Errorf("cannot accept on %s: %s", w.Bind, err)
 			files[i].Close()
 			continue
-		}
-		if u, ok := ln.(*net.UnixListener); ok {
-			u.SetUnlinkOnClose(false) // the file is the master's
 		}
 		l := &listener{
 			Listener: w, file: files[i], ln: ln, endpoint: newEndpoint(w.Bind, w.Network),
@@ -126,9 +150,7 @@ func (l *listener) admit(nc net.Conn) {
 
 // acceptBacklog accepts the connections that the kernel still holds, without waiting.
 func (l *listener) acceptBacklog(s *server) {
-	raw, err := l.ln.(interface {
-		SyscallConn() (syscall.RawConn, error)
-	}).SyscallConn()
+	raw, err := l.ln.SyscallConn()
 	if err != nil {
 		return
 	}
@@ -168,7 +190,7 @@ func (l *listener) close(s *server, empty, refuse bool) {
 	l.closing.Store(true)
 	s.capacity.Broadcast()
 	s.mu.Unlock()
-	l.ln.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(wait))
+	l.ln.SetDeadline(time.Now().Add(wait))
 	<-l.stopped
 	l.ln.Close()
 	l.file.Close()
