@@ -30,8 +30,8 @@
 //   - how many workers there are to be: balance.go, plan.go; how one is forked: spawn.go;
 //     how one ends: pool.go
 //   - what a worker, the front, a spawner says: channel.go, front.go, hooks.go
-//   - connections and sockets that go to another master: upgrade.go; workers that leave in
-//     its favour: pause.go
+//   - connections and sockets that go to another master: upgrade.go; what comes from the one
+//     before: inherit.go; workers that leave in favour of the other: pause.go
 //   - the end of the server: shutdown.go
 //   - calls to the operating system: system.go, in whose place tests put others
 //
