@@ -26,24 +26,32 @@ const leastRounds = 9
 // againstPackages are the packages that the servers and apps of these workloads use.
 var againstPackages = []string{"uvloop", "flask", "django", "fastapi"}
 
-// A comparison holds the processor time of one workload in both binaries, in
-// microseconds a request, by round.
+// A comparison holds what one workload was in both binaries, by round.
 type comparison struct {
 	workload      string
-	before, after []float64
+	before, after []run
 }
 
-// ratios returns after divided by before, round by round.
-func (c *comparison) ratios() []float64 {
+// ratios returns a figure of after divided by that of before, round by round.
+func (c *comparison) ratios(of func(*run) float64) []float64 {
 	ratios := make([]float64, len(c.before))
 	for i := range ratios {
-		ratios[i] = c.after[i] / c.before[i]
+		ratios[i] = of(&c.after[i]) / of(&c.before[i])
 	}
 	return ratios
 }
 
-// compareBinaries measures o.Indrik and o.Against in turn, and prints a table of what a
-// request takes in each. The two runs of a round follow each other, and which comes first
+// medianOf returns the median of a figure.
+func medianOf(runs []run, of func(*run) float64) float64 {
+	values := make([]float64, len(runs))
+	for i := range runs {
+		values[i] = of(&runs[i])
+	}
+	return stats.Summarize(values).Median
+}
+
+// compareBinaries measures o.Indrik and o.Against in turn, and prints what a request takes in
+// each, and how many there were. The two runs of a round follow each other, and which comes first
 // alternates, so that what disturbs the machine for a while disturbs both.
 func compareBinaries(ctx context.Context, o options, e *environment, works []workload) error {
 	old := *e
@@ -61,7 +69,7 @@ func compareBinaries(ctx context.Context, o options, e *environment, works []wor
 		for round := range o.Rounds {
 			sides := []struct {
 				env  *environment
-				list *[]float64
+				list *[]run
 			}{{&old, &c.before}, {e, &c.after}}
 			if round%2 == 1 {
 				slices.Reverse(sides)
@@ -82,7 +90,7 @@ func compareBinaries(ctx context.Context, o options, e *environment, works []wor
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", w.Name, side.env.indrik, err)
 				}
-				*side.list = append(*side.list, r.ServerCPU)
+				*side.list = append(*side.list, *r)
 			}
 		}
 		done = append(done, c)
@@ -107,15 +115,22 @@ func ourPeer(w *workload) (*peer, error) {
 
 func comparisonTable(list []comparison) string {
 	var b strings.Builder
-	b.WriteString("Processor time of the server in µs a request; the ratio is the median of the rounds' ratios, " +
-		"with the interval that holds the true median at 95 % at least.\n\n" +
-		"| workload | rounds | before | after | ratio | interval |\n|---|---:|---:|---:|---:|---:|\n")
-	for i := range list {
-		c := &list[i]
-		ratios := c.ratios()
-		low, high := stats.MedianInterval(ratios)
-		fmt.Fprintf(&b, "| %s | %d | %.2f | %.2f | %.3f | %.3f to %.3f |\n", c.workload, len(ratios),
-			stats.Summarize(c.before).Median, stats.Summarize(c.after).Median, stats.Summarize(ratios).Median, low, high)
+	b.WriteString("A ratio is the median of the rounds' ratios, with the interval that holds the true median at 95 % at least.\n")
+	for _, figure := range []struct {
+		name string
+		of   func(*run) float64
+	}{
+		{"processor time of the server in µs a request", func(r *run) float64 { return r.ServerCPU }},
+		{"requests/s", func(r *run) float64 { return r.PerSecond }},
+	} {
+		fmt.Fprintf(&b, "\n| %s | rounds | before | after | ratio | interval |\n|---|---:|---:|---:|---:|---:|\n", figure.name)
+		for i := range list {
+			c := &list[i]
+			ratios := c.ratios(figure.of)
+			low, high := stats.MedianInterval(ratios)
+			fmt.Fprintf(&b, "| %s | %d | %.2f | %.2f | %.3f | %.3f to %.3f |\n", c.workload, len(ratios),
+				medianOf(c.before, figure.of), medianOf(c.after, figure.of), stats.Summarize(ratios).Median, low, high)
+		}
 	}
 	return b.String()
 }
