@@ -11,7 +11,7 @@ func (q *Queue) hurry() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, g := range q.gens {
-		g.quick = 1000
+		g.rate = 500
 	}
 }
 
@@ -102,14 +102,15 @@ func TestRequestsGoOneByOne(t *testing.T) {
 
 func TestIsFast(t *testing.T) {
 	for _, c := range []struct {
-		slots, active, quick int
-		fast                 bool
+		slots, active int
+		rate          float64
+		fast          bool
 	}{
-		{2, 2, 4, false}, {2, 2, 5, true}, // sync
-		{8, 2, 8, false}, {8, 2, 9, true}, // a few threads
-		{64, 2, 13, false}, {64, 2, 65, true}, // many, that sleep 10 ms each; that do not
+		{2, 2, 2, false}, {2, 2, 2.5, true}, // sync
+		{8, 2, 4, false}, {8, 2, 4.5, true}, // a few threads
+		{64, 2, 6.5, false}, {64, 2, 32.5, true}, // many, that sleep 10 ms each; that do not
 	} {
-		g := &generation{slots: c.slots, active: c.active, quick: c.quick}
+		g := &generation{slots: c.slots, active: c.active, rate: c.rate}
 		if g.isFast() != c.fast {
 			t.Errorf("%+v", c)
 		}
@@ -140,7 +141,7 @@ func TestFilesGoAlone(t *testing.T) {
 func TestCapacityOfGeneration(t *testing.T) {
 	g := &generation{slots: 2}
 	for _, test := range []struct{ answered, capacity int }{
-		{0, 2 * prefetch}, {100, 2 * prefetch}, {1500, 12}, {100000, 2 * maxPrefetch},
+		{0, 2 * prefetch}, {100, 2 * prefetch}, {1500, 18}, {100000, 2 * maxPrefetch},
 	} {
 		g.answered = test.answered
 		g.measure(scanEvery)

@@ -15,11 +15,12 @@ const (
 	// finished finds the next without asking this process.
 	prefetch = 2
 	// prefetchTime is how long a request may wait in the kernel instead, by the rate of
-	// the replies, and maxPrefetch how many may be there for each slot. With a fast app
-	// that spares the workers, and this process, most of the sleeping and waking. A
-	// request that waits this briefly never has to be taken back.
-	prefetchTime = 2 * time.Millisecond
-	maxPrefetch  = 8
+	// the replies, and maxPrefetch how many may be there for each slot: the batch that it
+	// runs, and the next one. With a fast app that spares the workers, and this process,
+	// most of the sleeping and waking. A request that waits this briefly never has to be
+	// taken back.
+	prefetchTime = 3 * time.Millisecond
+	maxPrefetch  = 2 * maxBatch
 	// queueBuffer is the size of the socket buffer of a queue, in bytes, as far as
 	// the system grants it.
 	queueBuffer = 4 << 20
@@ -45,7 +46,7 @@ type generation struct {
 	multiplexed []*worker             // active ones, which get their requests themselves
 	turn        int                   // which of these is asked first
 	answered    int                   // since the last scan
-	quick       int                   // requests answered in prefetchTime, as of that scan
+	rate        float64               // requests answered in a millisecond, as of that scan
 	revoked     map[uint32]revocation // requests revoked, and not refused by a slot yet, by id
 	taken       map[uint32]bool       // messages that were taken out of the queue and not claimed: the first id of each
 	broken      bool                  // the queue is of no use any more
@@ -142,19 +143,24 @@ func (g *generation) serves() bool { return g.slots > 0 || len(g.multiplexed) > 
 
 // capacity is how many requests may be with the queue of g, or with its slots.
 func (g *generation) capacity() int {
-	return max(prefetch*g.slots, min(g.quick, maxPrefetch*g.slots)) + g.leaving
+	return max(prefetch*g.slots, min(g.answeredIn(prefetchTime), maxPrefetch*g.slots)) + g.leaving
 }
 
 // measure records how fast g has answered for a time.
 func (g *generation) measure(d time.Duration) {
-	g.quick = int(time.Duration(g.answered) * prefetchTime / max(d, 1))
+	g.rate = float64(g.answered) * float64(time.Millisecond) / float64(max(d, 1))
 	g.answered = 0
+}
+
+// answeredIn returns how many requests g answers in a time, at its rate of late.
+func (g *generation) answeredIn(d time.Duration) int {
+	return int(g.rate * float64(d) / float64(time.Millisecond))
 }
 
 // isFast reports whether each worker of g answers more than one request in a millisecond,
 // as most apps have the GIL, and each slot more than one in two: many threads that wait
 // answer as many together.
-func (g *generation) isFast() bool { return g.quick > max(g.slots, prefetch*g.active) }
+func (g *generation) isFast() bool { return g.rate > max(float64(g.slots)/2, float64(g.active)) }
 
 // isSlow reports whether there are so many slow requests that others are not to wait
 // behind them even for a moment.

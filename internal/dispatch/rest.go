@@ -49,10 +49,10 @@ func (q *Queue) restLocked() time.Duration {
 // timeOf returns how long the workers of g take to answer so many requests together, by their
 // rate of late.
 func (g *generation) timeOf(requests int) time.Duration {
-	if g.quick == 0 {
+	if g.rate == 0 {
 		return 0 // which nobody knows
 	}
-	return time.Duration(requests) * prefetchTime / time.Duration(g.quick)
+	return time.Duration(float64(requests) / g.rate * float64(time.Millisecond))
 }
 
 // leastInHand returns for how long the worker of g with the least in hand has something to do.

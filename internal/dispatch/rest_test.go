@@ -9,12 +9,12 @@ import (
 	"indrik/internal/wire/wiretest"
 )
 
-// setQuick has the generations answer so many requests in prefetchTime, as far as the queue knows.
-func (q *Queue) setQuick(n int) {
+// setRate has the generations answer so many requests in a millisecond, as far as the queue knows.
+func (q *Queue) setRate(n float64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, g := range q.gens {
-		g.quick = n
+		g.rate = n
 	}
 }
 
@@ -41,7 +41,7 @@ func (r *rig) expectRest(when string, want bool) {
 func TestRestWithLoops(t *testing.T) {
 	stepped(t, nil, func(r *rig, g *fakeGeneration) {
 		one, other := r.worker(g, 1, wire.KindASGI), r.worker(g, 1, wire.KindASGI)
-		r.q.setQuick(30) // each answers in 133 µs
+		r.q.setRate(15) // each answers in 133 µs
 		var calls []*call
 		for i := range 20 {
 			calls = append(calls, r.get(g, fmt.Sprintf("/%d", i)))
@@ -52,13 +52,13 @@ func TestRestWithLoops(t *testing.T) {
 		r.expectRest("while one loop may be idle", false)
 		other.SetWord(wiretest.WordTurn, 1)
 		r.expectRest("while both work on ten requests each", true)
-		r.q.setQuick(0)
+		r.q.setRate(0)
 		r.expectRest("with requests whose time is not known", false)
-		r.q.setQuick(600) // in 7 µs
+		r.q.setRate(300) // in 7 µs
 		r.expectRest("with requests that end very soon", false)
-		r.q.setQuick(3) // in a millisecond
+		r.q.setRate(1.5) // in more than a millisecond
 		r.expectRest("where nothing comes in the meantime", false)
-		r.q.setQuick(30)
+		r.q.setRate(15)
 		other.SetWord(wiretest.WordTurn, 1+9)
 		r.expectRest("while all but one request wait for something", false)
 		for _, wrong := range []uint64{1 + 11, 1 << 63, 1<<64 - 1} {
@@ -93,7 +93,7 @@ func TestNoRestWithSlots(t *testing.T) {
 		w, calls, qs := r.batch(g, 8)
 		w.Claim(0, qs[0].id)
 		w.SetWord(wiretest.WordTurn, 1)
-		r.q.setQuick(30)
+		r.q.setRate(15)
 		r.expectRest("while a slot has seven more", false)
 		w.Say(0, echoes(qs))
 		w.deliver(0)
@@ -115,7 +115,7 @@ func echoes(qs []request) (message []byte) {
 func TestNoRestAfterBusyTurn(t *testing.T) {
 	stepped(t, nil, func(r *rig, g *fakeGeneration) {
 		w := r.worker(g, 1, wire.KindASGI)
-		r.q.setQuick(30)
+		r.q.setRate(15)
 		w.SetWord(wiretest.WordTurn, 1)
 		r.get(g, "/first") // which goes at once
 		for _, c := range []struct {
