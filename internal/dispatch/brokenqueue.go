@@ -86,7 +86,7 @@ func (g *generation) hasUnread() bool { return wire.Poll(g.receive.Fd(), unix.PO
 // requests.
 // +checklocks:q.mu
 func (q *Queue) probeQueueLocked(g *generation) {
-	if wire.IsClosed(wire.SendNow(g.sendFD, wire.AppendList(nil, 0), nil)) {
+	if wire.IsClosed(g.send.Send(wire.AppendList(nil, 0), nil)) {
 		q.giveUpQueueLocked(g, errQueueClosed)
 	}
 }

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
 	"indrik/internal/wire"
@@ -32,10 +31,8 @@ const (
 type generation struct {
 	number      int
 	config      Config
-	settings    *Settings // of config
-	send        *os.File  // the end that is written to
-	sendRaw     syscall.RawConn
-	sendFD      uintptr               // of send; it is closed under the mutex only
+	settings    *Settings             // of config
+	send        *wire.Sender          // the end that is written to; it is closed under the mutex only
 	receive     *os.File              // the workers' end
 	slots       int                   // of active workers
 	leaving     int                   // slots of workers that were active
@@ -60,16 +57,15 @@ type generation struct {
 // AddGeneration takes a generation, and both ends of its queue, over. It is the newest.
 func (q *Queue) AddGeneration(number int, cfg Config, send, receive *os.File) error {
 	wire.SetSendBuffer(send.Fd(), queueBuffer)
-	send, raw, err := wire.Adopt(send)
+	sender, err := wire.AdoptSender(send)
 	if err != nil {
 		receive.Close()
 		return fmt.Errorf("generation %d: %w", number, err)
 	}
 	g := &generation{
-		number: number, config: cfg, settings: cfg.Dispatch(), send: send, sendRaw: raw, receive: receive,
+		number: number, config: cfg, settings: cfg.Dispatch(), send: sender, receive: receive,
 		revoked: map[uint32]revocation{}, taken: map[uint32]bool{},
 	}
-	_ = raw.Control(func(fd uintptr) { g.sendFD = fd })
 	g.settings.Arena = wire.NewArena()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -119,7 +115,8 @@ func (q *Queue) dropUnusedLocked() {
 			kept = append(kept, g)
 			continue
 		}
-		wire.CloseAll([]*os.File{g.send, g.receive})
+		g.send.Close()
+		g.receive.Close()
 		g.settings.Arena.Close()
 	}
 	clear(q.gens[len(kept):])

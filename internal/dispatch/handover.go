@@ -21,7 +21,7 @@ func (q *Queue) handOverLocked(jobs []*Job, g *generation, w *worker) error {
 	if w != nil {
 		err = w.sendQueue.try(message, files)
 	} else {
-		err = wire.SendNow(g.sendFD, message, files)
+		err = g.send.Send(message, files)
 	}
 	if err != nil {
 		return err

@@ -289,7 +289,7 @@ func (q *Queue) pumpWhenWritableLocked(g *generation) {
 		return
 	}
 	g.awaited = true
-	wire.RetryWhenWritable(g.sendRaw, func() bool {
+	g.send.RetryWhenWritable(func() bool {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		g.blocked = false

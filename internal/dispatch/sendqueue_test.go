@@ -80,7 +80,7 @@ func TestFullSocket(t *testing.T) {
 	r.q.mu.Lock()
 	gen := r.q.gens[0]
 	// The least that the system grants.
-	must(t, unix.SetsockoptInt(int(gen.sendFD), unix.SOL_SOCKET, unix.SO_SNDBUF, 1))
+	must(t, unix.SetsockoptInt(int(gen.send.FD()), unix.SOL_SOCKET, unix.SO_SNDBUF, 1))
 	r.q.mu.Unlock()
 	var calls []*call
 	for range slots {

@@ -17,16 +17,30 @@ import (
 // so that a blocked read costs no thread and ends with Close. It closes f, also after
 // an error.
 func Adopt(f *os.File) (*os.File, syscall.RawConn, error) {
-	// The poller gets what does not block when os.NewFile sees it.
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	fd, err := duplicate(f)
 	f.Close()
 	if err != nil {
-		return nil, nil, fmt.Errorf("take over a message socket: %w", err)
+		return nil, nil, err
+	}
+	return pollable(fd)
+}
+
+// duplicate returns a duplicate of a descriptor that does not block.
+func duplicate(f *os.File) (int, error) {
+	// The poller gets what does not block when os.NewFile sees it.
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1, fmt.Errorf("take over a message socket: %w", err)
 	}
 	if err := unix.SetNonblock(fd, true); err != nil {
 		unix.Close(fd)
-		return nil, nil, fmt.Errorf("take over a message socket: %w", err)
+		return -1, fmt.Errorf("take over a message socket: %w", err)
 	}
+	return fd, nil
+}
+
+// pollable returns a descriptor that does not block as a file, for use with the poller.
+func pollable(fd int) (*os.File, syscall.RawConn, error) {
 	file := os.NewFile(uintptr(fd), "message socket")
 	raw, err := file.SyscallConn()
 	if err != nil {

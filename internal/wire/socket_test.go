@@ -90,19 +90,27 @@ func TestAdoptAllOrNone(t *testing.T) {
 // before.
 func TestRetryWhenWritable(t *testing.T) {
 	a, b := adoptedPair(t)
-	fd, message := fdOf(t, a), make([]byte, 32<<10)
-	var sent int
+	testRetryWhenWritable(t, fdOf(t, a), fdOf(t, b), func(try func() bool) { RetryWhenWritable(a.Raw, try) })
+}
+
+// fill sends messages until the socket takes no more, and returns how many.
+func fill(t *testing.T, fd uintptr, message []byte) (sent int) {
+	t.Helper()
 	for ; ; sent++ {
-		err := SendNow(fd, message, nil)
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
-			break
-		}
-		if err != nil {
+		if err := SendNow(fd, message, nil); IsFull(err) {
+			return sent
+		} else if err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func testRetryWhenWritable(t *testing.T, fd, other uintptr, retry func(try func() bool)) {
+	t.Helper()
+	message := make([]byte, 32<<10)
+	sent := fill(t, fd, message)
 	tried, done := make(chan error), make(chan struct{})
-	RetryWhenWritable(a.Raw, func() bool {
+	retry(func() bool {
 		err := SendNow(fd, message, nil)
 		tried <- err
 		if err == nil {
@@ -116,7 +124,7 @@ func TestRetryWhenWritable(t *testing.T) {
 	var in Receiver
 	buf := make([]byte, len(message))
 	for range sent {
-		if in.Receive(fdOf(t, b), buf, 0); in.Err != nil {
+		if in.Receive(other, buf, 0); in.Err != nil {
 			t.Fatal(in.Err)
 		}
 	}
