@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -213,30 +214,26 @@ func TestAddrPortOf(t *testing.T) {
 }
 
 // A connection whose client sends nothing after its request ends with the response. Where more
-// has come all the same, the client still reads the response, and its end.
+// has come all the same, and was read or not, the client still reads the response, and its end.
 func TestEndOfLastRequest(t *testing.T) {
 	r := newRig(t, 0)
 	var f *os.File
 	f, r.addr = listenerOn(t, "127.0.0.1:0")
 	r.listenOn(f)
 	w := r.worker(r.generation(1, testConfig()), 1)
-	for _, more := range []string{"", "GET /more HTTP/1.1\nHost: a\n\n", "x"} {
+	const last = "GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+	for _, more := range []string{"", "GET /more HTTP/1.1\nHost: a\n\n", "x", strings.Repeat("x", 5*readBuffer)} {
 		c := r.dial()
-		c.send("GET /last HTTP/1.1\nHost: a\nConnection: close\n\n")
+		c.send("%s", strings.ReplaceAll(last, "\r", ""))
 		q := w.take(0)
 		c.send("%s", more)
 		if more != "" {
 			accepted := r.connOf(c)
-			eventually(t, "it is read", func() bool { // by the goroutine that watches the connection
-				received := 0
-				must(t, accepted.raw.Control(func(fd uintptr) {
-					info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-					must(t, err)
-					received = int(info.Bytes_received)
-				}))
-				return received > len("GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") && !accepted.hasUnread()
+			eventually(t, "it has come, and what there is room for is read", func() bool { // by the goroutine that watches the connection
+				return tcpInfo(t, accepted.raw).Bytes_received > uint64(len(last)) && accepted.hasUnread() == (len(more) > readBuffer)
 			})
 		}
+		began := time.Now()
 		w.say(0, echo(q))
 		got, err := io.ReadAll(c.br)
 		if err != nil || !bytes.HasSuffix(got, []byte("\r\n\r\nGET /last ")) {
@@ -244,6 +241,9 @@ func TestEndOfLastRequest(t *testing.T) {
 		}
 		if more == "" {
 			r.noConns() // though the client has not closed
+			if d := time.Since(began); d >= lingerIdle {
+				t.Errorf("it ended after %v", d)
+			}
 		}
 		c.nc.Close()
 		r.noConns()

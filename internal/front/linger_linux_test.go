@@ -2,6 +2,7 @@ package front
 
 import (
 	"net"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -31,4 +32,30 @@ func TestGoneInOnePacket(t *testing.T) {
 	eventually(t, "the slot is told", func() bool {
 		return w.word(slotWord(0, wordGone)) == uint64(q.id)
 	})
+}
+
+// The head of a file goes out with the start of the file: a small one is in one packet with it.
+func TestFileComesWithItsHead(t *testing.T) {
+	r, w := answering(t)
+	f, content := tempFile(t, 10<<10)
+	c := r.dial()
+	raw, err := c.nc.(*net.TCPConn).SyscallConn()
+	must(t, err)
+	for range 3 {
+		before := tcpInfo(t, raw).Data_segs_in
+		c.get("/")
+		w.say(0, fromFile(w.take(0).id, "200 OK", nil, 0, -1), f)
+		c.expect(200, string(content))
+		if n := tcpInfo(t, raw).Data_segs_in - before; n != 1 {
+			t.Errorf("it came in %d packets", n)
+		}
+	}
+}
+
+func tcpInfo(t *testing.T, raw syscall.RawConn) (info *unix.TCPInfo) {
+	t.Helper()
+	var err error
+	must(t, raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }))
+	must(t, err)
+	return info
 }

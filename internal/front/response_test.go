@@ -228,28 +228,6 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// The head of a file comes with the start of the file: a client that asks for a small one has all
-// of it after one packet. So does that of one whose length is not known, in chunks.
-func TestFileComesWithItsHead(t *testing.T) {
-	r, w := answering(t)
-	f, content := tempFile(t, 10<<10)
-	for _, headers := range [][]header{nil, {{"Transfer-Encoding", "chunked"}}} {
-		c := r.dial()
-		for range 3 {
-			c.get("/")
-			w.say(0, fromFile(w.take(0).id, "200 OK", headers, 0, -1), f)
-			first := make([]byte, 32<<10)
-			n, err := c.nc.Read(first)
-			must(t, err)
-			if !bytes.Contains(first[:n], content) {
-				t.Errorf("%v: what came first are %d bytes", headers, n)
-			}
-			c.br.Reset(io.MultiReader(bytes.NewReader(first[:n]), c.nc))
-			c.expect(200, string(content))
-		}
-	}
-}
-
 // A file that has become shorter while it is sent to a slow client: the client sees that something
 // is missing.
 func TestFileBecomesShorterWhileItIsSent(t *testing.T) {
