@@ -25,6 +25,8 @@ const docsReading = `
 - **The machine is shared.** Clients and server run on the same processors. So the requests a second are what is left
   when the clients have had theirs, and two servers that are faster than the clients look alike. The processor time a
   request takes, of all processes of the server, does not suffer from that: it is in a column of its own.
+- **Indrik is indrik[speed]**, with the usual parts of a worker's loop in C, as the others are compiled. The rows called
+  "pure" are without it.
 - **Less the app's.** The app of a framework is also called in a loop by one process, without any server, in the same
   Python. What a request takes in the server less that is what the server itself takes, and what it does to the app:
   caches and processors that are not the app's alone. The loop that counts has the machine for itself, which is the

@@ -20,9 +20,9 @@ const (
 
 // readmes are the files, from the directory of the documentation, and what they say.
 var readmes = []struct{ path, format string }{
-	{"../README.md", "two workers on two processors, requests/s: hello %s, Gunicorn %s, Granian %s, peregrine %s; Flask %s, Gunicorn %s, Granian %s, " +
+	{"../README.md", "two workers on two processors, with `indrik[speed]`, requests/s: hello %s (%s without it), Gunicorn %s, Granian %s, peregrine %s; Flask %s, Gunicorn %s, Granian %s, " +
 		"peregrine %s; FastAPI %s, uvicorn %s, Granian %s, peregrine %s"},
-	{"ru/README.md", "два воркера на двух процессорах, запросов/с: hello %s, Gunicorn %s, Granian %s, peregrine %s; Flask %s, Gunicorn %s, Granian %s, " +
+	{"ru/README.md", "два воркера на двух процессорах, с `indrik[speed]`, запросов/с: hello %s (без него %s), Gunicorn %s, Granian %s, peregrine %s; Flask %s, Gunicorn %s, Granian %s, " +
 		"peregrine %s; FastAPI %s, uvicorn %s, Granian %s, peregrine %s"},
 }
 
@@ -31,7 +31,7 @@ var readmeRows = []struct {
 	workload string
 	peers    []string
 }{
-	{"hello", []string{"indrik sync", "gunicorn gthread", "granian", "peregrine"}},
+	{"hello", []string{"indrik sync", "indrik sync pure", "gunicorn gthread", "granian", "peregrine"}},
 	{"flask", []string{"indrik sync", "gunicorn gthread", "granian", "peregrine"}},
 	{"fastapi", []string{"indrik asgi", "uvicorn", "granian asgi", "peregrine asgi"}},
 }
