@@ -255,11 +255,15 @@ func TestPoolWorkerDies(t *testing.T) {
 		calls[gate] = beginCall(t, s, poolCall{Action: "wait", Args: []any{gate}})
 		s.Gates[gate].Entered()
 		if gate == "one" {
-			for _, p := range s.Role("dirty-worker") {
-				if harness.Holds(p.PID, s.Path("gates/one")) {
-					victim = p.PID
+			// It has the gate open when open(2) returns, which is a little later.
+			harness.Eventually(t, "a worker has the gate open", func() bool {
+				for _, p := range s.Role("dirty-worker") {
+					if harness.Holds(p.PID, s.Path("gates/one")) {
+						victim = p.PID
+					}
 				}
-			}
+				return victim != 0
+			})
 		}
 	}
 	waiting := beginCall(t, s, poolCall{Action: "who"})

@@ -89,7 +89,7 @@ def child_exit(server, worker): server.log.info("child_exit %d", worker.age)
 			}
 			// A worker that dies has a successor from the template.
 			victim := s.Workers(3)[0]
-			harness.Must(t, syscall.Kill(victim, syscall.SIGKILL))
+			harness.Kill(t, victim, syscall.SIGKILL)
 			harness.WaitGone(t, victim)
 			s.Workers(3)
 			if by := fillers(t, s); len(by) != 1 {
@@ -102,7 +102,7 @@ def child_exit(server, worker): server.log.info("child_exit %d", worker.age)
 			if len(second) != 1 || second[0].PID == template {
 				t.Fatalf("templates: %v", second)
 			}
-			harness.Must(t, syscall.Kill(second[0].PID, syscall.SIGKILL))
+			harness.Kill(t, second[0].PID, syscall.SIGKILL)
 			s.Log.Expect(t, `Template \(pid:\d+\) was sent SIGKILL: the spawner forks the next workers`)
 			s.Signal(syscall.SIGTTIN)
 			s.Workers(4)

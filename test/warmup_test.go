@@ -64,7 +64,7 @@ func TestWarmup(t *testing.T) {
 				t.Errorf("the app was asked %q", got)
 			}
 			pid := s.Workers(1)[0]
-			harness.Must(t, syscall.Kill(pid, syscall.SIGTERM))
+			harness.Kill(t, pid, syscall.SIGTERM)
 			s.Replaced([]int{pid}, 1)
 			if got := s.Get("/mine"); !strings.HasPrefix(got, before) || strings.Count(got, "http") != 3 {
 				t.Errorf("the app of the next worker was asked %q", got)

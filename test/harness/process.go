@@ -161,9 +161,13 @@ func Within(limit time.Duration, holds func() bool) bool {
 	return true
 }
 
-// Kill sends a signal to a process that is there.
+// Kill sends a signal to a process that is there. To kill(2) 0 and what is below it are groups of
+// processes, 0 that of the tests themselves.
 func Kill(t testing.TB, pid int, sig syscall.Signal) {
 	t.Helper()
+	if pid <= 0 {
+		t.Fatalf("send %v to %d: that is no process", sig, pid)
+	}
 	if err := syscall.Kill(pid, sig); err != nil {
 		t.Fatalf("send %v to %d: %v", sig, pid, err)
 	}
