@@ -5,6 +5,7 @@ package test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"testing"
 
@@ -38,9 +39,7 @@ func TestFilesOfAllSizes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := harness.Options{App: "webapp:app", Files: map[string]string{"webapp.py": filesApp}}
-			for name, content := range contents {
-				o.Files[name] = content
-			}
+			maps.Copy(o.Files, contents)
 			change(&o)
 			s := harness.Start(t, o)
 			c := s.Client()

@@ -112,7 +112,7 @@ func (t *plainTransport) SendFile(head []byte, p outbox.FilePart) (int, error) {
 		for {
 			offset := p.Offset
 			n, err = unix.Sendfile(int(fd), int(p.File.Fd()), &offset, count)
-			if err != unix.EINTR {
+			if !errors.Is(err, unix.EINTR) {
 				return !errors.Is(err, unix.EAGAIN)
 			}
 		}
