@@ -4,6 +4,7 @@ GET / says hello, and an echo of ?word is another client's own answer.
 """
 
 import array
+import asyncio
 import errno
 import json
 import mmap
@@ -69,9 +70,18 @@ def family():
     master = parent(spawner)
     found = {"spawner": spawner, "master": master}
     for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) not in (me, spawner) and parent(int(name)) == master:
+        # The master also has the workers whose template has gone, until they end.
+        if name.isdigit() and int(name) not in (me, spawner) and parent(int(name)) == master and is_front(name):
             found["front"] = int(name)
     return found
+
+
+def is_front(pid):
+    try:
+        with open("/proc/%s/cmdline" % pid) as f:
+            return ": front" in f.read()
+    except OSError:
+        return False
 
 
 def parent(pid):
@@ -183,8 +193,9 @@ def first_byte(path):
 
 def trace():
     """Looks into the others' memory, descriptors and environment."""
-    allowed = []
-    for role, pid in family().items():
+    others = family()
+    allowed = [] if "front" in others else ["not to find the front"]
+    for role, pid in others.items():
         if role == "spawner" and os.geteuid() == os.stat("/proc/%d" % pid).st_uid:
             continue  # without rights it is the workers' equal
         for name in ("mem", "environ", "maps"):
@@ -321,5 +332,9 @@ async def asgi(scope, receive, send):
     if scope["type"] != "http":
         raise NotImplementedError
     text = answer(scope["path"], scope["query_string"].decode())
+    if scope["path"] == "/attack/steal":
+        # The requests that it has taken are its own, as those of an app that never answers:
+        # until the client leaves, or the worker ends.
+        asyncio.get_running_loop().call_later(0.2, os._exit, 7)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": text.encode()})
