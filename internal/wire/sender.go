@@ -23,7 +23,7 @@ type Sender struct {
 // AdoptSender returns f for sending alone. It closes f, also after an error. A Sender that nobody
 // refers to any more is closed, as an [os.File] is.
 func AdoptSender(f *os.File) (*Sender, error) {
-	fd, err := duplicate(f)
+	fd, err := duplicate(f.Fd())
 	f.Close()
 	if err != nil {
 		return nil, err
@@ -60,9 +60,9 @@ func (s *Sender) RetryWhenWritable(try func() bool) {
 
 // watched returns a duplicate that the poller watches.
 func (s *Sender) watched() (*os.File, syscall.RawConn, error) {
-	fd, err := unix.FcntlInt(s.FD(), unix.F_DUPFD_CLOEXEC, 3)
+	fd, err := duplicate(s.FD())
 	if err != nil {
-		return nil, nil, os.NewSyscallError("fcntl", err)
+		return nil, nil, err
 	}
 	return pollable(fd)
 }

@@ -17,7 +17,7 @@ import (
 // so that a blocked read costs no thread and ends with Close. It closes f, also after
 // an error.
 func Adopt(f *os.File) (*os.File, syscall.RawConn, error) {
-	fd, err := duplicate(f)
+	fd, err := duplicate(f.Fd())
 	f.Close()
 	if err != nil {
 		return nil, nil, err
@@ -26,9 +26,9 @@ func Adopt(f *os.File) (*os.File, syscall.RawConn, error) {
 }
 
 // duplicate returns a duplicate of a descriptor that does not block.
-func duplicate(f *os.File) (int, error) {
+func duplicate(of uintptr) (int, error) {
 	// The poller gets what does not block when os.NewFile sees it.
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	fd, err := unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return -1, fmt.Errorf("take over a message socket: %w", err)
 	}

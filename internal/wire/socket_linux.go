@@ -36,17 +36,7 @@ func WriteNow(fd uintptr, p []byte) (int, error) { return callNow(unix.SYS_WRITE
 // WriteMoreNow is [WriteNow] on a socket of bytes that may go out together with those of the next
 // call (MSG_MORE of send(2)).
 func WriteMoreNow(fd uintptr, p []byte) (int, error) {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
-			unix.MSG_MORE|unix.MSG_NOSIGNAL, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
+	return retryNow(unix.SYS_SENDTO, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), unix.MSG_MORE|unix.MSG_NOSIGNAL)
 }
 
 // A Vector holds the arguments of writev(2), which would have to be allocated each time.
@@ -57,18 +47,20 @@ func (v *Vector) WriteNow(fd uintptr, a, b []byte) (int, error) {
 	v.pieces[0].Base, v.pieces[1].Base = unsafe.SliceData(a), unsafe.SliceData(b)
 	v.pieces[0].SetLen(len(a))
 	v.pieces[1].SetLen(len(b))
-	n, err := retryNow(unix.SYS_WRITEV, fd, unsafe.Pointer(&v.pieces), len(v.pieces))
+	n, err := retryNow(unix.SYS_WRITEV, fd, unsafe.Pointer(&v.pieces), len(v.pieces), 0)
 	v.pieces[0].Base, v.pieces[1].Base = nil, nil
 	return n, err
 }
 
 func callNow(call, fd uintptr, p []byte) (int, error) {
-	return retryNow(call, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p))
+	return retryNow(call, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), 0)
 }
 
-func retryNow(call, fd uintptr, p unsafe.Pointer, size int) (int, error) {
+// retryNow makes a call until no signal interrupts it. read(2), write(2) and writev(2) do not look
+// at flags.
+func retryNow(call, fd uintptr, p unsafe.Pointer, size, flags int) (int, error) {
 	for {
-		n, _, errno := unix.RawSyscall(call, fd, uintptr(p), uintptr(size))
+		n, _, errno := unix.RawSyscall6(call, fd, uintptr(p), uintptr(size), uintptr(flags), 0, 0)
 		switch errno {
 		case 0:
 			return int(n), nil
