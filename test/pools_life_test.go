@@ -118,7 +118,12 @@ class Sick(DirtyApp):
 	call := poolCall{App: "sick:Sick", Action: "who"}
 	s.WriteFile("sick", "")
 	harness.Kill(t, poolWorkers(t, s, 1)[0], syscall.SIGKILL)
-	callPool(t, s, call).expect(t, "DirtyNoWorkersAvailableError", "sick:Sick", "RuntimeError: the model has gone")
+	var answer poolAnswer
+	harness.Eventually(t, "no call goes to the worker that has died", func() bool {
+		answer = callPool(t, s, call)
+		return answer.Error != "DirtyWorkerError"
+	})
+	answer.expect(t, "DirtyNoWorkersAvailableError", "sick:Sick", "RuntimeError: the model has gone")
 	s.Log.Expect(t, `Workers of the pool dirty keep failing: the next one is started in`)
 	harness.Must(t, os.Remove(s.Path("sick")))
 	harness.Eventually(t, "there is a worker again", func() bool { return callPool(t, s, call).Error == "" })
