@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"indrik/internal/wire"
 )
 
 // hurry makes the generations fast, as far as the queue knows.
@@ -34,70 +36,75 @@ func (r *rig) gathered(g *fakeGeneration, count int) []*call {
 	return calls
 }
 
-// letGo has the gathered requests go to workers of a fast app.
+// letGo has the gathered requests go to workers of a fast app. All of that is one step: a scan in
+// between would find that the app is not fast.
 func (r *rig) letGo() {
-	r.q.hurry()
-	r.q.block(false)
-	r.q.pump()
+	r.q.mu.Lock()
+	defer r.q.mu.Unlock()
+	for _, g := range r.q.gens {
+		g.rate = 500
+	}
+	r.q.gens[0].blocked = false
+	r.q.pumpLocked()
 }
 
 // shared makes two workers of one slot, and submits eight requests, of which each gets half
 // in one message; taken are the first worker's.
-func shared(t *testing.T) (r *rig, first, other *fakeWorker, calls []*call, taken []request) {
-	t.Helper()
-	r = newRig(t, 0)
-	g := r.generation(1, nil)
-	first, other = r.worker(g, 1, ""), r.worker(g, 1, "")
+func (r *rig) shared(g *fakeGeneration) (first, other *fakeWorker, calls []*call, taken []request) {
+	r.t.Helper()
+	first, other = r.worker(g, 1, wire.KindSync), r.worker(g, 1, wire.KindSync)
 	calls = r.gathered(g, 8)
 	r.letGo()
-	return r, first, other, calls, first.message(4)
+	return first, other, calls, first.message(4)
 }
 
 // Requests that wait for workers of a fast app are shared out among them, up to maxBatch in
 // a message.
 func TestRequestsGoTogether(t *testing.T) {
-	r := newRig(t, 0)
-	g := r.generation(1, nil)
-	w := r.worker(g, 2, "")
-	calls := r.gathered(g, maxBatch+3)
-	r.letGo()
-	qs := append(w.message(maxBatch), w.message(3)...)
-	for i, q := range qs {
-		if q.id != qs[0].id+uint32(i) {
-			t.Errorf("request %d has the id %d, the first %d", i, q.id, qs[0].id)
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w := r.worker(g, 2, wire.KindSync)
+		calls := r.gathered(g, maxBatch+3)
+		r.letGo()
+		qs := append(w.message(maxBatch), w.message(3)...)
+		for i, q := range qs {
+			if q.id != qs[0].id+uint32(i) {
+				t.Errorf("request %d has the id %d, the first %d", i, q.id, qs[0].id)
+			}
+			w.Claim(0, q.id)
+			w.Say(0, echo(q))
+			w.deliver(0)
+			calls[i].expect(200, fmt.Sprintf("/%d", i))
 		}
-		w.Claim(0, q.id)
-		w.Say(0, echo(q))
-		calls[i].expect(200, fmt.Sprintf("/%d", i))
-	}
 
-	r.worker(g, 2, "")
-	calls = r.gathered(g, 6)
-	r.letGo()
-	qs = append(w.message(3), w.message(2)...)
-	qs = append(qs, w.message(1)...)
-	var replies []byte
-	for _, q := range qs {
-		w.Claim(0, q.id)
-		replies = append(replies, echo(q)...)
-	}
-	w.Say(0, replies)
-	for i, c := range calls {
-		c.expect(200, fmt.Sprintf("/%d", i))
-	}
+		r.worker(g, 2, wire.KindSync)
+		calls = r.gathered(g, 6)
+		r.letGo()
+		qs = append(w.message(3), w.message(2)...)
+		qs = append(qs, w.message(1)...)
+		var replies []byte
+		for _, q := range qs {
+			w.Claim(0, q.id)
+			replies = append(replies, echo(q)...)
+		}
+		w.Say(0, replies)
+		w.deliver(0)
+		for i, c := range calls {
+			c.expect(200, fmt.Sprintf("/%d", i))
+		}
+	})
 }
 
 // With an app that is not fast each request is for the slot that is free first.
 func TestRequestsGoOneByOne(t *testing.T) {
-	r := newRig(t, 0)
-	g := r.generation(1, nil)
-	w := r.worker(g, 4, "")
-	r.gathered(g, 5)
-	r.q.block(false)
-	r.q.pump()
-	for range 5 {
-		w.message(1)
-	}
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w := r.worker(g, 4, wire.KindSync)
+		r.gathered(g, 5)
+		r.q.block(false)
+		r.q.pump()
+		for range 5 {
+			w.message(1)
+		}
+	})
 }
 
 func TestIsFast(t *testing.T) {
@@ -119,22 +126,22 @@ func TestIsFast(t *testing.T) {
 
 // Requests with descriptors go alone, in their place.
 func TestFilesGoAlone(t *testing.T) {
-	r := newRig(t, 0)
-	g := r.generation(1, nil)
-	w := r.worker(g, 4, "")
-	r.gathered(g, 5)
-	file, err := os.Open(os.DevNull)
-	must(t, err)
-	defer file.Close()
-	r.q.mu.Lock()
-	r.q.waiting[2].request.(*call).files = []*os.File{file}
-	r.q.mu.Unlock()
-	r.letGo()
-	w.message(2)
-	if q := w.message(1)[0]; q.path != "/2" {
-		t.Errorf("%s went alone", q.path)
-	}
-	w.message(2)
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w := r.worker(g, 4, wire.KindSync)
+		r.gathered(g, 5)
+		file, err := os.Open(os.DevNull)
+		must(t, err)
+		defer file.Close()
+		r.q.mu.Lock()
+		r.q.waiting[2].request.(*call).files = []*os.File{file}
+		r.q.mu.Unlock()
+		r.letGo()
+		w.message(2)
+		if q := w.message(1)[0]; q.path != "/2" {
+			t.Errorf("%s went alone", q.path)
+		}
+		w.message(2)
+	})
 }
 
 // The rate of its replies decides how many requests may be with a generation.

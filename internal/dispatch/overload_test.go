@@ -42,46 +42,46 @@ func TestOverloadIsCounted(t *testing.T) {
 
 // The line about requests that find no worker says which limit was reached, and by what.
 func TestOverloadNamesWhatKeepsTheWorkersBusy(t *testing.T) {
-	r := newRig(t, 0)
-	g := r.generation(1, &Settings{WorkerConnections: 2})
-	for range 2 {
-		r.worker(g, 1, wire.KindASGI)
-	}
-	for range 3 {
-		r.get(g, "/poll")
-	}
-	eventually(t, "they are with workers", func() bool { return r.q.Load().InFlight == 3 })
-	if got := r.q.busy(); got != "" {
-		t.Errorf("with capacity: %q", got)
-	}
-	r.get(g, "/other")
-	eventually(t, "all are with workers", func() bool { return r.q.Load().InFlight == 4 })
-	want := "worker_connections (2) is reached in 2 workers, by 3 × GET /poll (for up to 0s), 1 × GET /other (for up to 0s)"
-	if got := r.q.busy(); got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
+	stepped(t, &Settings{WorkerConnections: 2}, func(r *rig, g *fakeGeneration) {
+		for range 2 {
+			r.worker(g, 1, wire.KindASGI)
+		}
+		for range 3 {
+			r.get(g, "/poll")
+		}
+		synctest.Wait() // they are with workers
+		if got := r.q.busy(); got != "" {
+			t.Errorf("with capacity: %q", got)
+		}
+		r.get(g, "/other")
+		synctest.Wait()
+		want := "worker_connections (2) is reached in 2 workers, by 3 × GET /poll (for up to 0s), 1 × GET /other (for up to 0s)"
+		if got := r.q.busy(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
 }
 
 func TestOverloadNamesWhatKeepsTheSlotsBusy(t *testing.T) {
-	r := newRig(t, 0)
-	g := r.generation(1, nil)
-	w := r.worker(g, 1, "")
-	r.get(g, "/slow")
-	w.take(0)
-	if got, want := r.q.busy(), "the workers are busy with all they can run at once, 1 request (workers × threads), by 1 × GET /slow (for up to 0s)"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w := r.worker(g, 1, wire.KindSync)
+		r.get(g, "/slow")
+		w.take(0)
+		if got, want := r.q.busy(), "the workers are busy with all they can run at once, 1 request (workers × threads), by 1 × GET /slow (for up to 0s)"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
 }
 
 // A request whose client has left keeps its worker busy, and its head may be gone.
 func TestOverloadNamesRequestsWithoutClients(t *testing.T) {
-	r := newRig(t, 0)
-	g := r.generation(1, nil)
-	w := r.worker(g, 1, "")
-	c := r.get(g, "/left")
-	w.take(0)
-	r.q.CancelByClient(&c.Job)
-	if got := r.q.busy(); !strings.Contains(got, "1 × GET /left ") {
-		t.Errorf("%q", got)
-	}
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		w := r.worker(g, 1, wire.KindSync)
+		c := r.get(g, "/left")
+		w.take(0)
+		r.q.CancelByClient(&c.Job)
+		if got := r.q.busy(); !strings.Contains(got, "1 × GET /left ") {
+			t.Errorf("%q", got)
+		}
+	})
 }

@@ -13,54 +13,64 @@ import (
 // A reply that a worker made and did not send before it died reaches its client. Only the
 // request that it ran fails, and those behind it go to another.
 func TestJournalOfTheDead(t *testing.T) {
-	_, dying, other, calls, qs := shared(t)
-	dying.Claim(0, qs[0].id)
-	dying.Claim(0, qs[1].id)
-	dying.SetJournal(0, append(echo(qs[0]), echo(qs[1])...))
-	dying.Claim(0, qs[2].id)
-	dying.kill()
-	calls[0].expect(200, "/0")
-	calls[1].expect(200, "/1")
-	calls[2].expect(502, "")
-	for range 5 {
-		q := other.take(0)
-		other.Say(0, echo(q))
-	}
-	for i := 3; i < 8; i++ {
-		calls[i].expect(200, fmt.Sprintf("/%d", i))
-	}
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		dying, other, calls, qs := r.shared(g)
+		dying.Claim(0, qs[0].id)
+		dying.Claim(0, qs[1].id)
+		dying.SetJournal(0, append(echo(qs[0]), echo(qs[1])...))
+		dying.Claim(0, qs[2].id)
+		dying.kill()
+		dying.deliverAll()
+		time.Sleep(2 * revocationDelay)
+		calls[0].expect(200, "/0")
+		calls[1].expect(200, "/1")
+		calls[2].expect(502, "")
+		for range 5 {
+			q := other.take(0)
+			other.Say(0, echo(q))
+			other.deliver(0)
+		}
+		for i := 3; i < 8; i++ {
+			calls[i].expect(200, fmt.Sprintf("/%d", i))
+		}
+	})
 }
 
 // What was revoked from behind a request stays in the ring until its slot has refused it, or
 // is dead.
 func TestRevocationsOfTheDead(t *testing.T) {
-	r, stalled, other, calls, qs := shared(t)
-	stalled.Claim(0, qs[0].id)
-	revoked := func() int {
-		r.q.mu.Lock()
-		defer r.q.mu.Unlock()
-		return len(r.q.gens[0].revoked)
-	}
-	for range 7 {
-		q := other.take(0)
-		other.Say(0, echo(q))
-	}
-	if n := revoked(); n != 3 {
-		t.Errorf("%d revocations are awaited, want 3", n)
-	}
-	// A worker that comes now may find such a message in the queue.
-	late := r.worker(stalled.g, 1, "")
-	for _, q := range qs[1:] {
-		if late.Claim(0, q.id) {
-			t.Errorf("a worker that was added later may run request %d", q.id)
+	stepped(t, nil, func(r *rig, g *fakeGeneration) {
+		stalled, other, calls, qs := r.shared(g)
+		stalled.Claim(0, qs[0].id)
+		time.Sleep(4 * probeStallsEvery)
+		revoked := func() int {
+			r.q.mu.Lock()
+			defer r.q.mu.Unlock()
+			return len(r.q.gens[0].revoked)
 		}
-	}
-	late.Claim(0, 0)
-	stalled.kill()
-	calls[0].expect(502, "")
-	if n := revoked(); n != 0 {
-		t.Errorf("%d revocations are awaited of a dead slot", n)
-	}
+		for range 7 {
+			q := other.take(0)
+			other.Say(0, echo(q))
+			other.deliver(0)
+		}
+		if n := revoked(); n != 3 {
+			t.Errorf("%d revocations are awaited, want 3", n)
+		}
+		// A worker that comes now may find such a message in the queue.
+		late := r.worker(stalled.g, 1, wire.KindSync)
+		for _, q := range qs[1:] {
+			if late.Claim(0, q.id) {
+				t.Errorf("a worker that was added later may run request %d", q.id)
+			}
+		}
+		late.Claim(0, 0)
+		stalled.kill()
+		stalled.deliverAll()
+		calls[0].expect(502, "")
+		if n := revoked(); n != 0 {
+			t.Errorf("%d revocations are awaited of a dead slot", n)
+		}
+	})
 }
 
 // A slot that has answered one request and claimed the next no longer shows its claim of the

@@ -88,7 +88,7 @@ func (r *rig) patience() time.Duration {
 		synctest.Wait()
 		return 0
 	}
-	return 5 * time.Second
+	return 30 * time.Second
 }
 
 // A fakeGeneration is a generation, with the workers' end of its queue.
@@ -401,7 +401,7 @@ func (c *call) wait() outcome {
 	select {
 	case got := <-c.done:
 		return got
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		c.t.Fatal(c.path, "has not ended")
 	}
 	return outcome{}
@@ -511,7 +511,7 @@ func (c *call) AffinityToken() []byte           { return c.cookie }
 // eventually waits until cond holds.
 func eventually(t wiretest.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if cond() {
 			return
 		}

@@ -37,8 +37,12 @@ func TestEventsWaitForTheirWorker(t *testing.T) {
 	if l := r.q.Load(); l.Waiting != 1 {
 		t.Errorf("%+v", l)
 	}
-	for i := range sent + 3 {
-		msg, _, ok := wiretest.Receive(w.Slots[0], 5*time.Second, w.ended)
+	for i := 0; i < sent+3; i++ {
+		msg, _, ok := wiretest.Receive(w.Slots[0], r.patience(), w.ended)
+		if ok && wire.Event(msg[wire.ListHeader+6]) == wire.EventPing { // it comes when it comes
+			i--
+			continue
+		}
 		want := wire.EventMessage
 		if i >= sent {
 			want = wire.EventCredit
