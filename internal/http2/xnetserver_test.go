@@ -42,7 +42,7 @@ func newTheirSide() *theirSide {
 	client, server := net.Pipe()
 	p := &theirSide{client: client, side: side{fates: map[uint32]*fate{}}}
 	p.changed.L = &p.mu
-	client.SetDeadline(time.Now().Add(30 * time.Second))
+	client.SetDeadline(time.Now().Add(5 * time.Minute))
 	quiet := &http.Server{ErrorLog: log.New(io.Discard, "", 0)}
 	conf := &http2.Server{ //nolint:staticcheck // net/http has no server of one connection
 		MaxConcurrentStreams: differentialStreams, MaxUploadBufferPerConnection: differentialWindow, MaxUploadBufferPerStream: differentialWindow,

@@ -49,11 +49,15 @@ func eachWay(t *testing.T, test func(t *testing.T, l *Listener, refuse func(*os.
 	}
 }
 
-// acceptAll accepts and answers what is in the queue.
-func acceptAll(t *testing.T, nl net.Listener) (served int) {
+// acceptAll accepts and answers what is in the queue: so many connections, and perhaps more.
+func acceptAll(t *testing.T, nl net.Listener, want int) (served int) {
 	t.Helper()
 	for {
-		nl.(*net.TCPListener).SetDeadline(time.Now().Add(100 * time.Millisecond))
+		wait := 30 * time.Second
+		if served >= want {
+			wait = 100 * time.Millisecond
+		}
+		nl.(*net.TCPListener).SetDeadline(time.Now().Add(wait))
 		s, err := nl.Accept()
 		if os.IsTimeout(err) {
 			return served
@@ -105,7 +109,7 @@ func TestRefuseNew(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nl.Close()
-		if n := acceptAll(t, nl); n != clients {
+		if n := acceptAll(t, nl, clients); n != clients {
 			t.Errorf("%d connections were accepted, want %d", n, clients)
 		}
 		for i, c := range conns {
@@ -114,7 +118,7 @@ func TestRefuseNew(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			c.SetReadDeadline(time.Now().Add(30 * time.Second))
 			if b, err := io.ReadAll(c); string(b) != "served" {
 				t.Errorf("client %d got %q, %v", i, b, err)
 			}
@@ -146,7 +150,7 @@ func TestHandshakeUnderWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nl.Close()
-		nl.(*net.TCPListener).SetDeadline(time.Now().Add(5 * time.Second))
+		nl.(*net.TCPListener).SetDeadline(time.Now().Add(30 * time.Second))
 		s, err := nl.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -159,7 +163,7 @@ func TestHandshakeUnderWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.(*net.TCPConn).CloseWrite()
-		s.SetReadDeadline(time.Now().Add(5 * time.Second))
+		s.SetReadDeadline(time.Now().Add(30 * time.Second))
 		if b, err := io.ReadAll(s); string(b) != "first second" {
 			t.Errorf("the server got %q, %v", b, err)
 		}
@@ -168,7 +172,7 @@ func TestHandshakeUnderWay(t *testing.T) {
 
 // While a client that was ignored tries again, the listener may close: it is refused, not reset.
 func TestRefusedConnectionOfClosedListener(t *testing.T) {
-	l := open(t, "127.0.0.1:0")
+	l := open(t, "127.83.0.1:0") // where nobody else takes the port once it is free
 	if err := RefuseNew(l.File); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +182,7 @@ func TestRefusedConnectionOfClosedListener(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		l.Close()
 	})
-	c, err := net.DialTimeout("tcp", l.Bind, 10*time.Second)
+	c, err := net.DialTimeout("tcp", l.Bind, time.Minute)
 	if err == nil {
 		c.Close()
 	}

@@ -22,7 +22,7 @@ func listen(t *testing.T, name string) (net.PacketConn, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	return c, "unix://" + path
 }
 

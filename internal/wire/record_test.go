@@ -78,18 +78,15 @@ func TestRecordsWaitOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := &LogRecord{Message: strings.Repeat("x", 1<<10)}
-	for full := false; !full; full = len(r.records) == recordsWaiting {
-		for len(r.records) < recordsWaiting {
-			r.Send(rec, 0)
-		}
-		time.Sleep(50 * time.Millisecond) // the socket has room for some of them
+	fill(t, fdOf(t, Socket{Raw: r.raw}), []byte("x"))
+	for range recordsWaiting + 1 { // of which one has left the queue, and waits for the socket
+		r.Send(rec, Forever)
 	}
-	r.Lost()
 	begun := time.Now()
 	for range 100 {
 		r.Send(rec, 200*time.Millisecond)
 	}
-	if d := time.Since(begun); d < 200*time.Millisecond || d > 10*time.Second {
+	if d := time.Since(begun); d < 200*time.Millisecond || d > 15*time.Second { // each for itself would take 20 s
 		t.Errorf("100 records took %s", d)
 	}
 	if n := r.Lost(); n != 100 {

@@ -151,7 +151,7 @@ func TestWorkerChannel(t *testing.T) {
 			t.Errorf("%s: from %d, %v", what, sender, err)
 		}
 	}
-	if after := openFiles(t); after != before {
+	if after := openFiles(t); after > before { // what earlier tests have left may be closed meanwhile
 		t.Errorf("%d descriptors, before %d", after, before)
 	}
 	sendRaw(t, theirs, []byte(`{"type":"recycle"}`))
