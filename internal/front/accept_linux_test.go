@@ -112,6 +112,7 @@ func TestOptionsAreInherited(t *testing.T) {
 		t.Cleanup(func() { c.Close() })
 	}
 	dial()
+	eventually(t, "the kernel has accepted it", func() bool { return wire.Poll(f.Fd(), unix.POLLIN) })
 	l, err := openTCP(f)
 	must(t, err)
 	defer l.Close()

@@ -3,6 +3,7 @@ package front
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -58,7 +59,7 @@ var missingLines = regexp.MustCompile(`(\d+) lines are missing in the access log
 func TestAccessLogNobodyReads(t *testing.T) {
 	const requests = 600 // more than there is memory for
 	r, _ := longLines(t, 1)
-	rd, wr, junk := fullPipe(t)
+	rd, wr, _ := fullPipe(t)
 	r.tell(wire.ToFront{Type: wire.TypeLogs, Access: true}, wr)
 	eventually(t, "the log is on", func() bool { return r.s.accessLog.needsFields() })
 	c := r.dial()
@@ -67,21 +68,12 @@ func TestAccessLogNobodyReads(t *testing.T) {
 		c.get(fmt.Sprint("/", i))
 		c.expect(200, "*")
 	}
-	if d := time.Since(begun); d > 15*time.Second {
+	if d := time.Since(begun); d > time.Minute { // each of those without a place would wait for a second
 		t.Errorf("%d requests took %s", requests, d)
 	}
 	eventually(t, "the operator is told", func() bool { return strings.Contains(r.log.String(), "Nobody has read the access log for 1s") })
 
-	_, err := rd.Read(make([]byte, junk/2))
-	must(t, err)
-	lines := 0
-	in := bufio.NewScanner(rd)
-	for in.Scan() {
-		lines++
-		if m := missingLines.FindStringSubmatch(r.log.String()); m != nil {
-			break
-		}
-	}
+	go io.Copy(io.Discard, rd) //nolint:errcheck // it ends with the test
 	var missing int
 	eventually(t, "it is told what is missing", func() bool {
 		m := missingLines.FindStringSubmatch(r.log.String())
@@ -150,7 +142,6 @@ func TestAccessLogWaits(t *testing.T) {
 		defer f.mu.Unlock()
 		return len(f.buf) >= accessKept
 	})
-	go func() { _, _ = rd.Read(make([]byte, 1)) }()
 	in := bufio.NewReaderSize(rd, 1<<20)
 	go func() {
 		for range answered {

@@ -25,7 +25,7 @@ func arrived(t *testing.T, workers []*fakeWorker) (worker int, id uint32) {
 	eventually(t, "a worker gets it", func() bool {
 		for i, w := range workers {
 			if kind, number, _, _, ok := w.try(10 * time.Millisecond); ok && kind == wire.EventRequest {
-				w.setWord(8, uint64(number))
+				w.setWord(slotWord(0, wordClaimed), uint64(number))
 				worker, id = i, number
 				return true
 			}

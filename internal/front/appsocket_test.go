@@ -27,7 +27,7 @@ func streamPair(t testing.TB) (app net.Conn, front *os.File) {
 	app, err = net.FileConn(f)
 	must(t, err)
 	f.Close()
-	app.SetDeadline(time.Now().Add(20 * time.Second))
+	app.SetDeadline(time.Now().Add(clientPatience))
 	t.Cleanup(func() { app.Close(); front.Close() })
 	return app, front
 }
@@ -49,7 +49,7 @@ func appFixture(t testing.TB) (*socketFixture, net.Conn) {
 func (f *socketFixture) expect(t testing.TB, want string) {
 	t.Helper()
 	got := ""
-	for end := time.Now().Add(8 * time.Second); got != want && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); got != want && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if more := f.got(); more != "" {
 			got = strings.TrimPrefix(got+"; "+more, "; ")
 		}
@@ -174,11 +174,11 @@ func TestAppSocketSlowClient(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(8 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the slot waits for the client")
 	}
 	total, d := 0, websocket.Decoder{OfServer: true}
-	for end := time.Now().Add(8 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the client has got %d frames of %d, and no end", total/0x4000, sent)
 		}
@@ -264,10 +264,11 @@ func (c *client) upgrade(path string) {
 // TestAppSocketOfQueue: a worker that reads the queue accepts a handshake, which timeout does not
 // bound any longer; when the worker leaves the connection does.
 func TestAppSocketOfQueue(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 0)
 	r.listen()
 	cfg := testConfig()
-	cfg.Timeout, cfg.WebSocketDrainMax, cfg.GracefulTimeout, cfg.WebSocketMaxMessageSize = 1, 1, 4, 1<<20
+	cfg.Timeout, cfg.WebSocketDrainMax, cfg.GracefulTimeout, cfg.WebSocketMaxMessageSize = 3, 1, 4, 1<<20
 	w := r.worker(r.generation(1, cfg), 1)
 	c := r.dial()
 	c.upgrade("/chat")
@@ -282,7 +283,7 @@ func TestAppSocketOfQueue(t *testing.T) {
 		t.Fatal(resp, err)
 	}
 	eventually(t, "the time runs no longer", func() bool { return w.deadline(0) == 0 })
-	r.silent(wire.TypeTimeout, 1500*time.Millisecond)
+	r.silent(wire.TypeTimeout, 3500*time.Millisecond)
 	write(t, app, "\x81\x02hi")
 	appGets(t, c.br, []byte("\x81\x02hi"))
 	c.nc.Write(clientFrame(0x82, "yo"))

@@ -210,7 +210,7 @@ func (c *conn) readFirst(b *bodyStream, reader *bodyReader, first *spool) (end b
 	wait := !b.expects100 && !reader.chunked && reader.rest <= soonBody
 	if wait {
 		first.length = reader.rest
-		c.sock.SetReadDeadline(time.Now().Add(soon))
+		c.sock.SetReadDeadline(time.Now().Add(c.s.soon))
 		defer c.clearWake()
 	}
 	for (reader.isBuffered() || wait) && first.reserveMemory() {

@@ -2,7 +2,6 @@ package front
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"strings"
@@ -56,7 +55,7 @@ func (w *fakeWorker) beginNext() (id uint32, path string, body []byte) {
 	for {
 		kind, id, a, b := w.next()
 		if kind == wire.EventRequest || kind == wire.EventUpload {
-			binary.NativeEndian.PutUint64(w.mem[64:], uint64(id))
+			w.setWord(slotWord(0, wordClaimed), uint64(id))
 			body, _ := b.([]byte)
 			return id, a.([]any)[2].(string), body
 		}
@@ -74,7 +73,10 @@ func (r *rig) places() (held, inFlight int) {
 func TestWhoWaitsForItsClientHoldsNoPlace(t *testing.T) {
 	const places = 3
 	large := strings.Repeat("x", 100<<10)
-	tooMuch := func(w *fakeWorker, id uint32) { w.sayMuch(id, large) }
+	tooMuch := func(w *fakeWorker, id uint32) {
+		before := w.r.s.queue.Load().Standing
+		w.sayMuch(id, large, func() bool { return w.r.s.queue.Load().Standing > before })
+	}
 	wants := func(w *fakeWorker, id uint32) { w.say(0, withCount(wire.ReplyCredit, id, 1<<18)) }
 	for name, c := range map[string]struct {
 		ask    func(r *rig)
@@ -115,9 +117,11 @@ func TestWhoWaitsForItsClientHoldsNoPlace(t *testing.T) {
 			}
 			w.say(0, response(id, "200 OK", nil, "ok"))
 			other.expect(200, "ok")
-			if held, inFlight := r.places(); inFlight != 3*places || held > places {
-				t.Errorf("%d requests hold %d places", inFlight, held)
-			}
+			// One of them may have a place again for a moment, when its client has taken something.
+			eventually(t, "all but those that have a place wait for their clients", func() bool {
+				held, inFlight := r.places()
+				return inFlight == 3*places && held <= places
+			})
 		})
 	}
 }
@@ -173,7 +177,7 @@ func TestPlacesAreBounded(t *testing.T) {
 			ids = append(ids, id)
 		}
 	}
-	if _, _, _, _, ok := w.try(200 * time.Millisecond); ok {
+	if kind, _, _, _, ok := w.try(200 * time.Millisecond); ok && kind != wire.EventPing {
 		t.Error("one too many came")
 	}
 	w.say(0, response(ids[0], "200 OK", nil, ""))

@@ -30,9 +30,25 @@ func (s *server) sweepLater(d time.Duration) { time.AfterFunc(d, s.sweep) }
 // sweep ends connections and requests that take too long. One timer for all connections
 // costs less than a deadline for each request.
 func (s *server) sweep() {
-	cfg := s.config()
 	t := now()
-	calmed, next := 0, sweepEvery
+	next, calmed := s.endLate(t, s.swept, s.config())
+	s.capacityChanged()
+	warm := s.queue.TrimArenas()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.swept = t
+	s.freeMemoryLocked(t, calmed)
+	s.account.Review()
+	s.sweeping = len(s.conns) > 0 || warm || s.account.Peak() >= muchHeld
+	if s.sweeping {
+		s.sweepLater(max(next+time.Millisecond, sweepSoonest))
+	}
+}
+
+// endLate ends what takes too long at the time t, and returns how much later the next sweep
+// is to come, and how many connections have become idle since the last one, at swept.
+func (s *server) endLate(t, swept int64, cfg *config) (next time.Duration, calmed int) {
+	next = sweepEvery
 	for _, c := range s.all() {
 		if c.awaitingBody.Load() && c.bodyRate.measure(t, cfg) {
 			c.wake()
@@ -53,12 +69,12 @@ func (s *server) sweep() {
 			} else if patience > 0 {
 				next = min(next, patience-since)
 			}
-			if since > bufferTime && since <= bufferTime+time.Duration(t-s.swept) {
+			if since > bufferTime && since <= bufferTime+time.Duration(t-swept) {
 				calmed++
 			}
 		case multiplexed:
 			h := c.h2.Load()
-			if h.check(t, cfg); h.isIdle(t) && !h.isIdle(s.swept) {
+			if h.check(t, cfg); h.isIdle(t) && !h.isIdle(swept) {
 				calmed++
 			}
 		case running:
@@ -83,17 +99,7 @@ func (s *server) sweep() {
 		default: // its workers have the deadlines
 		}
 	}
-	s.capacityChanged()
-	warm := s.queue.TrimArenas()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.swept = t
-	s.freeMemoryLocked(t, calmed)
-	s.account.Review()
-	s.sweeping = len(s.conns) > 0 || warm || s.account.Peak() >= muchHeld
-	if s.sweeping {
-		s.sweepLater(max(next+time.Millisecond, sweepSoonest))
-	}
+	return next, calmed
 }
 
 // freeMemoryLocked gives memory back to the system if it is time for that. calmed is how

@@ -240,7 +240,7 @@ func (w *fakeWorker) at(i int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.P
 func (w *fakeWorker) take(slot int) request {
 	w.t.Helper()
 	for {
-		q, ok := w.receive(5 * time.Second)
+		q, ok := w.receive(patience)
 		if !ok {
 			w.t.Fatal("no request came")
 		}

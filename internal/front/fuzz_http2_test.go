@@ -50,7 +50,7 @@ func (r *fuzzRig) attack(t *testing.T, way byte, b []byte) {
 	nc, err := net.Dial("tcp", r.addr)
 	must(t, err)
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(clientPatience))
 	read := make(chan struct{})
 	go func() {
 		defer close(read)

@@ -86,7 +86,7 @@ func newFuzzRig(f *testing.F, kind byte) *fuzzRig {
 	cfg := testConfig()
 	allowHTTP2(cfg)
 	cfg.HTTP1 = true
-	cfg.Kind, cfg.Timeout, cfg.QueueTimeout, cfg.WebSocketMaxMessageSize = r.kind, 2, 4, 1<<20
+	cfg.Kind, cfg.Timeout, cfg.QueueTimeout, cfg.WebSocketMaxMessageSize = r.kind, 10, 20, 1<<20
 	r.g = r.generation(1, cfg)
 	honest := r.quietWorker(r.g, 2)
 	r.tell(wire.ToFront{Type: wire.TypeActivate, Age: honest.age, Pid: 1, Kind: r.kind})
@@ -188,13 +188,14 @@ func (r *fuzzRig) run(t *testing.T, script []byte) (spent bool) {
 			if wrong != "" {
 				t.Error(wrong)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * clientPatience):
 			t.Fatalf("a client got no answer; the log has\n%s", r.log)
 		}
 	}
 	eventually(t, "the worker is forgotten", func() bool { return r.s.queue.Load().Workers < workers })
 	unix.Munmap(in.w.mem)
 	in.w.board.Close()
+	r.sync() // what the front has told the master is in r.said
 	for drained := false; !drained; {
 		select {
 		case m := <-r.said:
@@ -220,7 +221,7 @@ func (r *fuzzRig) ask(in *intruder, path string, socket bool) string {
 		return err.Error()
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(15 * time.Second))
+	nc.SetDeadline(time.Now().Add(clientPatience))
 	upgrade := ""
 	if socket {
 		upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"

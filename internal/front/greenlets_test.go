@@ -10,11 +10,11 @@ import (
 	"indrik/internal/wire"
 )
 
-// greenlets is a front whose generation has a timeout of 1 s, and a worker of kind
+// greenlets is a front whose generation has a timeout, in seconds, and a worker of kind
 // gevent.
-func greenlets(t *testing.T) (*rig, *fakeWorker) {
+func greenlets(t *testing.T, timeout int) (*rig, *fakeWorker) {
 	cfg := testConfig()
-	cfg.Timeout, cfg.WorkerConnections, cfg.Kind = 1, 2, wire.KindGevent
+	cfg.Timeout, cfg.WorkerConnections, cfg.Kind = timeout, 2, wire.KindGevent
 	r := newRig(t, 0)
 	r.listen()
 	w := r.quietWorker(r.generation(1, cfg), 1)
@@ -34,10 +34,32 @@ type event struct {
 // event takes the next event, which must come; pings are answered on the way.
 func (w *fakeWorker) event() event {
 	w.t.Helper()
+	for {
+		e := w.eventOrPing()
+		if e.kind != wire.EventPing {
+			return e
+		}
+		w.setWord(wordPing, uint64(e.id))
+	}
+}
+
+// unanswered takes the next event but pings, which are not answered.
+func (w *fakeWorker) unanswered() event {
+	w.t.Helper()
+	for {
+		if e := w.eventOrPing(); e.kind != wire.EventPing {
+			return e
+		}
+	}
+}
+
+// eventOrPing takes the next event, which must come. A request is claimed.
+func (w *fakeWorker) eventOrPing() event {
+	w.t.Helper()
 	buf := make([]byte, wire.MaxMessage)
 	oob := make([]byte, 128)
 	fd := int(w.slots[0].Fd())
-	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_DONTWAIT)
 		if err != nil {
 			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 20)
@@ -47,11 +69,7 @@ func (w *fakeWorker) event() event {
 		items := v.([]any)[0].([]any) // one request at a time comes here
 		e := event{kind: wire.Event(items[0].(int64))}
 		e.id = uint32(items[1].(int64))
-		switch e.kind {
-		case wire.EventPing:
-			w.setWord(wordPing, uint64(e.id))
-			continue
-		case wire.EventRequest:
+		if e.kind == wire.EventRequest {
 			// The rest is like a message of the queue.
 			environ, _ := items[2].(map[string]string) // nil: in a file
 			e.request = requestOf(w.t, items[1], environ, items[3], oob[:oobn])
@@ -71,7 +89,7 @@ func (w *fakeWorker) expectEvent(kind wire.Event, id uint32) {
 }
 
 func TestGreenlets(t *testing.T) {
-	r, w := greenlets(t)
+	r, w := greenlets(t, 30)
 	a, b, c := r.dial(), r.dial(), r.dial()
 	a.get("/a?x=y")
 	qa := w.event()
@@ -102,7 +120,8 @@ func TestGreenlets(t *testing.T) {
 }
 
 func TestLateGreenlet(t *testing.T) {
-	r, w := greenlets(t)
+	t.Parallel()
+	r, w := greenlets(t, 3)
 	late, long := r.dial(), r.dial()
 	late.get("/late")
 	q := w.event()
@@ -122,13 +141,13 @@ func TestLateGreenlet(t *testing.T) {
 
 // A hub that does not turn cannot end a request: the whole worker is late.
 func TestBlockedHub(t *testing.T) {
-	r, w := greenlets(t)
+	t.Parallel()
+	r, w := greenlets(t, 2)
 	a, b := r.dial(), r.dial()
 	a.get("/a")
-	w.event()
+	w.unanswered()
 	b.get("/b")
-	w.event()
-	// From here on nobody answers pings.
+	w.unanswered()
 	m := r.hear(wire.TypeTimeout)
 	if m.Age != w.age || m.Blocked != 2 {
 		t.Errorf("told %+v", m)
@@ -139,7 +158,7 @@ func TestBlockedHub(t *testing.T) {
 
 // A worker that has closed its socket gets no more, and its requests are no failures.
 func TestGreenletsThatLeave(t *testing.T) {
-	r, w := greenlets(t)
+	r, w := greenlets(t, 30)
 	c := r.dial()
 	w.slots[0].Close()
 	c.get("/")

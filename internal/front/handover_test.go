@@ -2,7 +2,9 @@ package front
 
 import (
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,13 +39,18 @@ func name(text string) func(q request) []byte {
 
 // only makes r the one of two fronts that accepts.
 func (r *rig) only(other *rig) {
+	r.t.Helper()
+	other.s.mu.Lock()
+	all := slices.Collect(maps.Values(other.s.listeners))
+	other.s.mu.Unlock()
 	other.tell(wire.ToFront{Type: wire.TypeListen, Listeners: []wire.Listener{}})
-	eventually(r.t, "the other one accepts no more", func() bool {
-		other.s.mu.Lock()
-		defer other.s.mu.Unlock()
-		return len(other.s.listeners) == 0
-	})
-	time.Sleep(20 * time.Millisecond)
+	for _, l := range all {
+		select {
+		case <-l.stopped:
+		case <-time.After(patience):
+			r.t.Fatal("the other one goes on to accept")
+		}
+	}
 }
 
 func TestHandover(t *testing.T) {

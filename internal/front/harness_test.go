@@ -20,6 +20,14 @@ import (
 	"indrik/internal/wire"
 )
 
+const (
+	// patience is how long a test waits for what must come: far longer than it takes on a machine
+	// that has much else to do.
+	patience = 30 * time.Second
+	// clientPatience is how long a client has for all that it sends and reads.
+	clientPatience = 2 * time.Minute
+)
+
 // A rig is a front in this process, with a test as its master.
 type rig struct {
 	t       testing.TB
@@ -69,8 +77,9 @@ func testConfig() *wire.FrontConfig {
 	}
 }
 
-// newRig starts a front that listens on a free port, and has no generation yet.
-func newRig(t testing.TB, number int) *rig {
+// newRig starts a front that listens on a free port, and has no generation yet. change is made
+// to it before.
+func newRig(t testing.TB, number int, change ...func(*server)) *rig {
 	t.Helper()
 	ours, theirs, err := wire.Pair()
 	must(t, err)
@@ -83,6 +92,9 @@ func newRig(t testing.TB, number int) *rig {
 		gens: map[int]*fakeGeneration{}, log: &logBuffer{},
 	}
 	r.s = newServer(errlog.New(r.log), number, func(m wire.FromFront) { control.Send(m) })
+	for _, f := range change {
+		f(r.s)
+	}
 	go func() {
 		for {
 			var m wire.FromFront
@@ -105,7 +117,7 @@ func newRig(t testing.TB, number int) *rig {
 		r.master.Send(wire.ToFront{Type: wire.TypeQuit})
 		select {
 		case <-r.ended:
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Error("the front does not end")
 		}
 		for _, c := range r.s.all() {
@@ -127,7 +139,7 @@ func (r *rig) sync() {
 	r.tell(wire.ToFront{Type: wire.TypePing, Call: 1})
 	select {
 	case <-r.synced:
-	case <-time.After(8 * time.Second):
+	case <-time.After(patience):
 		r.t.Fatal("the front does not answer")
 	}
 }
@@ -179,7 +191,7 @@ func (r *rig) dial() *client {
 	r.t.Helper()
 	nc, err := net.Dial("tcp", r.addr)
 	must(r.t, err)
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(clientPatience))
 	r.t.Cleanup(func() { nc.Close() })
 	return &client{r.t, nc, bufio.NewReader(nc)}
 }
@@ -231,7 +243,7 @@ func (c *client) closed() {
 func (c *client) open(d time.Duration) {
 	c.t.Helper()
 	c.nc.SetReadDeadline(time.Now().Add(d))
-	defer c.nc.SetDeadline(time.Now().Add(20 * time.Second))
+	defer c.nc.SetDeadline(time.Now().Add(clientPatience))
 	b, err := c.br.ReadByte()
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.t.Fatalf("got %q, %v, want silence", b, err)
@@ -247,7 +259,7 @@ func (r *rig) hear(typ string) wire.FromFront {
 			if m.Type == typ {
 				return m
 			}
-		case <-time.After(8 * time.Second):
+		case <-time.After(patience):
 			r.t.Fatalf("the front did not say %q", typ)
 		}
 	}
@@ -271,7 +283,7 @@ func (r *rig) silent(typ string, d time.Duration) {
 // eventually waits until cond holds.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if cond() {
 			return
 		}

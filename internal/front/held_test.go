@@ -101,7 +101,7 @@ func TestHeldIsCounted(t *testing.T) {
 			c := r.dial()
 			c.get("/")
 			id, _, _ := w.beginNext()
-			w.sayMuch(id, large)
+			w.sayMuch(id, large, func() bool { return r.s.account.Held() >= connHeld+100<<10 })
 			return c, 0
 		}},
 		"a message of WebSocket": {1 << 20, func(r *rig, w *fakeWorker) (*client, uint32) {
@@ -129,7 +129,7 @@ func TestHeldIsCounted(t *testing.T) {
 			h := r.dialHTTP2(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 			h.request("GET", true)
 			id, _, _ := w.beginNext()
-			w.sayMuch(id, large)
+			w.sayMuch(id, large, func() bool { return r.s.account.Held() >= connHeld+wire.ResponseWindow })
 			return h.client, 0
 		}},
 	} {
@@ -346,8 +346,8 @@ func TestClientStreams(t *testing.T) {
 	eventually(t, "two have ended", func() bool { return len(r.s.all()) == 1 })
 	eventually(t, "there is room again", func() bool {
 		b.request("GET", true)
-		_, _, _, _, ok := w.try(100 * time.Millisecond)
-		return ok
+		kind, _, _, _, ok := w.try(100 * time.Millisecond)
+		return ok && kind == wire.EventRequest
 	})
 }
 

@@ -60,7 +60,7 @@ func TestDeafClientIsNotListenedTo(t *testing.T) {
 	if held := r.s.account.Held(); held > 2<<20 {
 		t.Errorf("%d bytes are held for the client", held)
 	}
-	h.nc.SetDeadline(time.Now().Add(60 * time.Second))
+	h.nc.SetDeadline(time.Now().Add(clientPatience))
 	frames := http2.NewFramer(io.Discard, h.br)
 	for got := 0; got < asked; {
 		f, err := frames.ReadFrame()

@@ -8,7 +8,7 @@ import (
 // What a request may have of secrets, its query and its fields, stands in no line of the
 // log; as in Gunicorn's, but for the target of a request that cannot be handled.
 func TestNoSecretsInTheLog(t *testing.T) {
-	r, w := hasty(t)
+	r, w := answering(t)
 	r.s.log.SetLevel("debug")
 	const request = "GET /page?token=s3cret HTTP/1.1\nHost: a\nAuthorization: Bearer s3cret\nCookie: s=s3cret\n\n"
 	for _, c := range []struct {

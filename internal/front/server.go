@@ -76,8 +76,9 @@ type server struct {
 	// +checklocks:mu
 	closingListeners int // drains whose listeners are not closed yet
 
-	spare  chan *conn   // for a goroutine whose last connection has ended
-	spares atomic.Int32 // goroutines that wait for a connection
+	soon   time.Duration // how long a body of some size is waited for
+	spare  chan *conn    // for a goroutine whose last connection has ended
+	spares atomic.Int32  // goroutines that wait for a connection
 
 	quarantined quarantined
 	account     *account.Account
@@ -97,7 +98,7 @@ type server struct {
 func newServer(log *errlog.Log, number int, send func(wire.FromFront)) *server {
 	s := &server{
 		log: log, sendMaster: send, empty: make(chan struct{}, 1), known: make(chan struct{}),
-		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, recorder: new(metrics.Recorder), sinks: sinks.New(log, "front"), spare: make(chan *conn),
+		listeners: map[int]*listener{}, conns: map[*conn]struct{}{}, recorder: new(metrics.Recorder), sinks: sinks.New(log, "front"), spare: make(chan *conn), soon: soon,
 	}
 	s.accessLog.sinks, s.accessLog.file.log = s.sinks, log
 	h := host{log, send, s.diedWith}

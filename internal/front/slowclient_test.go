@@ -223,7 +223,7 @@ func TestEndingAConnectionWaitsForNobody(t *testing.T) {
 	}()
 	select {
 	case <-killed:
-	case <-time.After(8 * time.Second):
+	case <-time.After(patience):
 		t.Error("it waits")
 	}
 	close(answers)

@@ -9,12 +9,14 @@ import (
 )
 
 func TestBodyRate(t *testing.T) {
+	begun := int64(0)
 	begin := func() *bodyRate {
 		u := &bodyRate{}
 		u.start()
+		begun = u.window.Load()
 		return u
 	}
-	after := func(d time.Duration) int64 { return now() + int64(d) }
+	after := func(d time.Duration) int64 { return begun + int64(d) }
 	cfg := &config{FrontConfig: &wire.FrontConfig{BodyMinRate: 240}}
 	u := begin()
 	u.bytes.Store(10)

@@ -67,7 +67,7 @@ func TestTakenButNotClaimed(t *testing.T) {
 	dying, live := r.worker(g, 1), r.worker(g, 1)
 	c := r.dial()
 	c.get("/")
-	lost, ok := dying.receive(5 * time.Second)
+	lost, ok := dying.receive(patience)
 	if !ok {
 		t.Fatal("no request")
 	}
@@ -96,13 +96,13 @@ func TestTakenByLateSlot(t *testing.T) {
 	dying, live := r.worker(g, 1), r.worker(g, 1)
 	a := r.dial()
 	a.get("/a")
-	late, ok := live.receive(5 * time.Second)
+	late, ok := live.receive(patience)
 	if !ok {
 		t.Fatal("no request")
 	}
 	dying.kill()
 	var again request
-	if again, ok = live.receive(5 * time.Second); !ok {
+	if again, ok = live.receive(patience); !ok {
 		t.Fatal("it was not given to another slot")
 	}
 	if live.claim(0, late.id) {
