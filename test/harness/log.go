@@ -57,36 +57,32 @@ func (tr *Transcript) Collect(r io.ReadCloser) {
 
 // follow collects lines from a file that others append to, as tail -F does.
 func (tr *Transcript) follow(path string, stop <-chan struct{}) {
-	var f *os.File
+	// A file renamed by a rotation is written to until the last process has the new one.
+	var files []*os.File
 	defer func() {
-		if f != nil {
+		for _, f := range files {
 			f.Close()
 		}
 	}()
 	buf := make([]byte, 64<<10)
 	for {
-		if f == nil {
-			f, _ = os.Open(path)
+		read := false
+		for _, f := range files {
+			for {
+				n, _ := f.Read(buf)
+				if n == 0 {
+					break
+				}
+				tr.Add(buf[:n])
+				read = true
+			}
 		}
-		n := 0
-		if f != nil {
-			n, _ = f.Read(buf)
-		}
-		if n > 0 {
-			tr.Add(buf[:n])
+		if f := newFile(path, files); f != nil {
+			files = append(files, f)
 			continue
 		}
-		if f != nil {
-			// A file renamed by a rotation: what was written to it
-			// after the rename has been read by now, the rest is in
-			// the new one.
-			now, err := os.Stat(path)
-			was, werr := f.Stat()
-			if err == nil && werr == nil && !os.SameFile(now, was) {
-				f.Close()
-				f = nil
-				continue
-			}
+		if read {
+			continue
 		}
 		select {
 		case <-stop:
@@ -94,6 +90,21 @@ func (tr *Transcript) follow(path string, stop <-chan struct{}) {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// newFile opens the file that has a path now, unless it is the last one of files.
+func newFile(path string, files []*os.File) *os.File {
+	now, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	if len(files) > 0 {
+		if last, err := files[len(files)-1].Stat(); err == nil && os.SameFile(now, last) {
+			return nil
+		}
+	}
+	f, _ := os.Open(path)
+	return f
 }
 
 // Add appends what a process has written; lines may come in pieces.

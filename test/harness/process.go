@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,6 +93,7 @@ func processesUnder(dir string, root int) []Proc {
 			}
 		}
 	}
+	slices.Sort(order) // the directory is in the order of the names: 9 comes after 10
 	var found []Proc
 	for _, pid := range order {
 		p := all[pid]
@@ -184,6 +186,18 @@ func Holds(pid int, path string) bool {
 	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && target == path {
+			return true
+		}
+	}
+	return false
+}
+
+// WatchesFiles reports whether a process has asked the kernel to tell of changes to files
+// (inotify(7)).
+func WatchesFiles(pid int) bool {
+	infos, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
+	for _, info := range infos {
+		if text, err := os.ReadFile(info); err == nil && bytes.Contains(text, []byte("inotify wd:")) {
 			return true
 		}
 	}
