@@ -69,11 +69,12 @@ type chaos struct {
 	next  int            // of the ids of requests
 }
 
-// A killing is the SIGKILL of a front or of a worker, by itself or with its master.
+// A killing is the SIGKILL of a front or of a worker, by itself or with its master. The process
+// takes connections and requests until it is gone.
 type killing struct {
-	at   time.Time
-	role string
-	pid  int
+	at, gone time.Time
+	role     string
+	pid      int
 }
 
 // A loss is a request without a complete answer.
@@ -168,12 +169,18 @@ func (c *chaos) killOne(role string) {
 }
 
 func (c *chaos) kill(role string, pid int) {
-	if role != "spawner" {
-		c.mu.Lock()
-		c.kills = append(c.kills, killing{time.Now(), role, pid})
-		c.mu.Unlock()
-	}
+	at := time.Now()
 	_ = syscall.Kill(pid, syscall.SIGKILL) // it may have left by itself
+	harness.WaitGone(c.T, pid)
+	if role != "spawner" {
+		c.killed(killing{at, time.Now(), role, pid})
+	}
+}
+
+func (c *chaos) killed(k killing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kills = append(c.kills, k)
 }
 
 // begin starts a successor, and waits until it serves or has failed.
@@ -242,17 +249,22 @@ func (c *chaos) promoted(old int) {
 
 // killFamily kills a master. Its front and its workers end with it.
 func (c *chaos) killFamily(master int) {
+	at := time.Now()
+	var family []killing
 	for _, role := range []string{"front", "worker"} {
 		for _, p := range c.Role(role) {
 			if masterOf(p) == master {
-				c.mu.Lock()
-				c.kills = append(c.kills, killing{time.Now(), role, p.PID})
-				c.mu.Unlock()
+				family = append(family, killing{at: at, role: role, pid: p.PID})
 			}
 		}
 	}
 	_ = syscall.Kill(master, syscall.SIGKILL)
 	harness.WaitGone(c.T, master)
+	for _, k := range family {
+		harness.WaitGone(c.T, k.pid)
+		k.gone = time.Now()
+		c.killed(k)
+	}
 }
 
 // settle waits until one whole server is left.
@@ -266,7 +278,7 @@ func (c *chaos) settle() {
 	// that was under way may have failed for what was killed.
 	harness.Eventually(c.T, "a reload succeeds", func() bool {
 		c.Signal(syscall.SIGHUP)
-		return harness.Within(5*time.Second, func() bool { return len(c.Role("worker")) == 2 && len(c.Tree()) == 5 })
+		return harness.Within(15*time.Second, func() bool { return len(c.Role("worker")) == 2 && len(c.Tree()) == 5 })
 	})
 	waitWhole(c.Server, 2)
 }
@@ -321,19 +333,19 @@ func (c *chaos) excuse(l loss, pid int) string {
 	}
 	for _, k := range c.kills {
 		switch {
-		case k.role == "front" && l.status == 0 && liesIn(k.at, l.connected, l.ended):
+		case k.role == "front" && l.status == 0 && k.liesIn(l.connected, l.ended):
 			return "front killed"
 		case k.role == "worker" && (l.status == 502 || l.status == 0) && k.pid == pid:
 			return "worker killed"
-		case k.role == "worker" && l.status == 502 && pid == 0 && liesIn(k.at, l.began, l.ended):
+		case k.role == "worker" && l.status == 502 && pid == 0 && k.liesIn(l.began, l.ended):
 			return "worker killed before the app began"
 		}
 	}
 	return ""
 }
 
-// liesIn reports whether at lies in the time from one instant to another.
-func liesIn(at, from, to time.Time) bool { return !at.Before(from) && !at.After(to) }
+// liesIn reports whether a part of the killing lies in the time from one instant to another.
+func (k killing) liesIn(from, to time.Time) bool { return !k.gone.Before(from) && !k.at.After(to) }
 
 func (c *chaos) answered(kind string) {
 	c.mu.Lock()
