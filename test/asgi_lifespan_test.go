@@ -37,8 +37,12 @@ func TestASGILifespan(t *testing.T) {
 		s.Get("/")
 		return s.Log.Count("Worker exiting") >= 4 // the other one may have had its requests too
 	})
-	// One that has not begun its lifespan would not be told of the end.
+	// One that has not begun its lifespan would not be told of the end: each that is to come, in
+	// the place of those of the start, the one killed and those with enough requests, has.
 	s.Workers(2)
+	harness.Eventually(t, "every app has begun", func() bool {
+		return s.Log.Count(`^started in \d+$`) == 2+2+1+s.Log.Count(`Autorestarting worker`)
+	})
 	harness.Eventually(t, "every worker is ready", func() bool { return strings.Contains(s.Get("/-/health/readyz"), `"workers":2}`) })
 	s.Terminate()
 	if booted, gone := s.Log.Count("Booting worker with pid"), s.Log.Count(`^lifespan\.shutdown in \d+$`); booted != gone {
@@ -81,7 +85,8 @@ func TestASGISlowShutdown(t *testing.T) {
 		t.Errorf("%d shutdowns", n)
 	}
 
-	s = harness.Start(t, harness.Options{App: "lifespans:endless_shutdown", Args: []string{"--graceful-timeout", "2"}})
+	// The worker ends a tenth of that, and half a second at most, before the master ends it.
+	s = harness.Start(t, harness.Options{App: "lifespans:endless_shutdown", Args: []string{"--graceful-timeout", "6"}})
 	s.Signal(syscall.SIGTERM)
 	s.ExpectExit(0)
 	s.Log.Expect(t, `ASGI lifespan shutdown takes longer than graceful_timeout allows`)
@@ -105,7 +110,7 @@ func TestASGIShutdownOfLingeringRequests(t *testing.T) {
 	for _, path := range []string{"/stream", "/background"} {
 		t.Run(path[1:], func(t *testing.T) {
 			t.Parallel()
-			s := harness.Start(t, harness.Options{App: "lifespans:lingering", Args: []string{"--graceful-timeout", "4"}})
+			s := harness.Start(t, harness.Options{App: "lifespans:lingering", Args: []string{"--graceful-timeout", "8"}})
 			c := s.Client()
 			c.Send(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
 			c.ExpectHead(t, 200)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"indrik/test/harness"
 )
@@ -209,6 +210,7 @@ func TestASGISlowReader(t *testing.T) {
 	for _, fd := range openTemporaries(front) {
 		t.Errorf("the front keeps %s", fd)
 	}
+	c.SetDeadline(time.Now().Add(2 * harness.Patience))
 	if err := harness.ReadBody(c.Reader, r, "GET"); err != nil || len(r.Body) != 100_000_003 {
 		t.Errorf("%d bytes, %v", len(r.Body), err)
 	}

@@ -278,6 +278,8 @@ async def uploads(scope, receive, send):
             if message["type"] == "http.disconnect":
                 print("the client has gone after %d bytes" % size, flush=True)
                 return
+            if not size:
+                print("%d bytes have come" % len(message["body"]), flush=True)
             size += len(message["body"])
             if not message["more_body"]:
                 break

@@ -33,6 +33,7 @@ def lifespan(startup, shutdown=None):
 async def complete(scope, send):
     scope["state"]["shared"] = "value"
     scope["state"]["list"] = []
+    print("started in %d" % os.getpid(), flush=True)
     await send({"type": "lifespan.startup.complete"})
 
 
