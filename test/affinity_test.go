@@ -3,9 +3,9 @@
 package test
 
 import (
-	"net/http/cookiejar"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -29,14 +29,17 @@ func TestWorkerAffinity(t *testing.T) {
 				o.Python = harness.Venv(t)
 			}
 			s := harness.Start(t, o)
-			w := s.Web(harness.WebH1)
-			w.T = t
-			w.Jar, _ = cookiejar.New(nil)
+			c := s.Client() // one connection, which net/http's client does not promise
+			var fields []string
 			pid := func() string {
-				p := w.Fetch("GET", "/", "")
-				m := regexp.MustCompile(`(?:'pid': |^)(\d+)`).FindStringSubmatch(p.Text)
-				if p.StatusCode != 200 || m == nil {
-					t.Fatalf("no pid: %v", p)
+				r := c.Do(t, "GET", "/", "", fields...)
+				m := regexp.MustCompile(`(?:'pid': |^)(\d+)`).FindStringSubmatch(r.Body)
+				if r.Status != 200 || m == nil {
+					t.Fatalf("no pid: %v", r)
+				}
+				if r.Has("Set-Cookie") {
+					cookie, _, _ := strings.Cut(r.Get("Set-Cookie"), ";")
+					fields = []string{"Cookie: " + cookie}
 				}
 				return m[1]
 			}

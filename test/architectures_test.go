@@ -52,6 +52,7 @@ func TestAllArchitectures(t *testing.T) {
 				}
 			}
 			root := foreignRoot(t, a)
+			a.binary(t) // before two ask for it at once
 			t.Run("wsgi", func(t *testing.T) {
 				t.Parallel()
 				s := a.start(t, root, "machine:app", "--workers", "2")

@@ -16,11 +16,16 @@ import (
 	"indrik/test/pythons"
 )
 
-// wstest runs the test suite from the directory that its first argument names.
+// wstest runs the test suite from the directory that its first argument names. A server that is
+// busy has ten seconds to end a connection that it has to end: the suite gives it one.
 const wstest = `import site, sys
 site.addsitedir(sys.argv[1])
 sys.path.insert(0, sys.argv[1])
 del sys.argv[1]
+from autobahntestsuite.fuzzing import FuzzingProtocol
+
+kill_after = FuzzingProtocol.killAfter
+FuzzingProtocol.killAfter = lambda self, delay: kill_after(self, 10 * delay)
 from autobahntestsuite.wstest import run
 run()
 `
@@ -51,7 +56,10 @@ func TestAllAutobahn(t *testing.T) {
 	s := harness.Start(t, harness.WithHTTP2(t, harness.WebH2C, sockets("--workers", "2", "--websocket-max-message-size", fmt.Sprint(64<<20))))
 	servers := map[string]string{"HTTP/1": s.Address, "HTTP/2": s.Bridge()}
 	results := filepath.Join(harness.TempDir(t), "results")
-	spec := map[string]any{"outdir": results, "cases": autobahnCases, "exclude-cases": []string{}, "exclude-agent-cases": map[string]any{}}
+	spec := map[string]any{
+		"outdir": results, "cases": autobahnCases, "exclude-cases": []string{}, "exclude-agent-cases": map[string]any{},
+		"options": map[string]any{"openHandshakeTimeout": 20, "closeHandshakeTimeout": 20, "serverConnectionDropTimeout": 20},
+	}
 	var list []map[string]string
 	for agent, address := range servers {
 		list = append(list, map[string]string{"agent": agent, "url": "ws://" + address + "/echo"})

@@ -74,6 +74,7 @@ def app(environ, start_response):
 `,
 	}, Args: []string{"--reload", "--reload-extra-file", "rates.txt"}})
 	s.Gates["import"].Entered()
+	harness.Eventually(t, "the master watches files", func() bool { return harness.WatchesFiles(s.PID()) })
 	s.WriteFile("rates.txt", "2")
 	s.Log.ExpectFrom(t, 0, `Worker reloading: .*rates\.txt modified$`)
 	if s.Log.Count(`\[INFO\] Ready: `) > 0 {

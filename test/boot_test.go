@@ -129,7 +129,8 @@ func TestPortInUse(t *testing.T) {
 
 func TestPortBecomesFree(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	// Not one of those that connections of others may have as soon as it is free.
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t)))
 	harness.Must(t, err)
 	s := harness.Launch(t, harness.Options{Bind: []string{l.Addr().String()}})
 	s.Log.Expect(t, `Connection in use`)

@@ -338,32 +338,33 @@ func TestProxyHeaderThatDoesNotEnd(t *testing.T) {
 		began := time.Now()
 		c.Send(t, text)
 		expectEnd(t, c, 408)
-		if took := time.Since(began); took < 1500*time.Millisecond || took > 10*time.Second {
+		if took := time.Since(began); took < 1500*time.Millisecond || took > 25*time.Second {
 			t.Errorf("%q and silence is ended after %v, want 2 s", text, took)
 		}
 	}
 	// One that trickles has no more time than one that is silent.
 	c := s.Client()
-	began := time.Now()
+	ended := false
 	for _, b := range []byte(proxyHeaders()[0].text) {
-		if _, err := c.Write([]byte{b}); err != nil || harness.ClosedByPeer(c) || answered(c) {
+		_, err := c.Write([]byte{b})
+		if ended = err != nil || harness.ClosedByPeer(c) || answered(c); ended {
 			break
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	if took := time.Since(began); took > 7*time.Second {
-		t.Errorf("a trickling header is ended after %v, want 2 s", took)
+	if !ended {
+		t.Error("a trickling header has all the time that it takes, want 2 s")
 	}
 	s.Terminate()
 
 	// One whose client has stopped sending will not get longer.
 	s = harness.Start(t, harness.Options{App: "showenviron:app", Args: []string{"--proxy-protocol=auto", "--handshake-timeout", "60"}})
 	c = s.Client()
-	began = time.Now()
+	began := time.Now()
 	c.Send(t, "PROXY TCP4 192.0.2.1 ")
 	harness.Must(t, c.Conn.(*net.TCPConn).CloseWrite())
 	expectEnd(t, c, 400)
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > 25*time.Second {
 		t.Errorf("half a header and the end of input is ended after %v, want at once", took)
 	}
 	s.Terminate()
