@@ -13,8 +13,26 @@ from urllib.parse import urlsplit
 
 import httpx
 
+# How long anything may take, in seconds: the machine may be busy with other tests.
+PATIENCE = 60.0
+
 # What is the server's own, or the clock's.
 OWN = {"date", "server", "connection", "keep-alive", "transfer-encoding", "last-modified", "etag"}
+
+
+def client(url, **more):
+    return httpx.Client(base_url=url, timeout=PATIENCE, **more)
+
+
+def get(url, **more):
+    return httpx.get(url, timeout=PATIENCE, **more)
+
+
+def until(holds):
+    """Waits until something holds."""
+    end = time.monotonic() + PATIENCE
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def show(name, response, body=True):
@@ -30,7 +48,7 @@ def show(name, response, body=True):
 
 
 def middleware(url):
-    with httpx.Client(base_url=url, follow_redirects=False) as c:
+    with client(url, follow_redirects=False) as c:
         for mount in "cors", "gzip", "brotli", "read", "tag", "plain", "hosts", "https":
             for encoding in "identity", "gzip", "br":
                 for path in "text", "stream", "file", "static/middleware.py", "missing":
@@ -50,7 +68,7 @@ def middleware(url):
             show(mount + " posted", c.post("/%s/posted" % mount, content=b"x" * 100000))
             show(mount + " posted", c.post("/%s/posted" % mount, content=(b"x" * 1000 for _ in range(5))))
             show(mount + " background", c.get("/%s/background?name=%s" % (mount, mount)))
-            show(mount + " error", httpx.get("%s/%s/error" % (url, mount)), body=False)
+            show(mount + " error", get("%s/%s/error" % (url, mount)), body=False)
         show("host", c.get("/hosts/text", headers={"host": "good.example", "accept-encoding": "identity"}))
         show(
             "preflight",
@@ -60,39 +78,36 @@ def middleware(url):
         print(c.get("/plain/done").json())
 
 
-def leaves(url, method, path, after=0.3):
-    """Sends a request, and leaves after so many seconds."""
+def leaves(url, method, path, begun):
+    """Sends a request, and leaves once it has begun, as a function of the connection waits for."""
     to = urlsplit(url)
-    with socket.create_connection((to.hostname, to.port)) as s:
+    with socket.create_connection((to.hostname, to.port), PATIENCE) as s:
         s.sendall(("%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" % (method, path)).encode())
-        time.sleep(after)
+        begun(s)
 
 
 def leaving(url):
-    with httpx.Client(base_url=url) as c:
+    with client(url) as c:
+
+        def log():
+            return c.get("/log").json()
+
         for path in "/order", "/order-in-a-thread":
             c.get("/clear")
-            leaves(url, "POST", path)
-            for _ in range(100):
-                log = c.get("/log").json()
-                if "mail sent" in log and "committed" in log:
-                    break
-                time.sleep(0.05)
-            print(path, sorted(log))
+            leaves(url, "POST", path, lambda s: until(log))
+            until(lambda: {"mail sent", "committed"} <= set(log()))
+            print(path, sorted(log()))
         print(c.get("/events").text)
         c.get("/clear")
-        leaves(url, "GET", "/events?count=100000")
-        for _ in range(100):
-            if c.get("/log").json():
-                break
-            time.sleep(0.05)
-        print(c.get("/log").json())
+        leaves(url, "GET", "/events?count=100000", lambda s: s.recv(1))
+        until(log)
+        print(log())
     # With uvicorn the connection is over then.
-    print(httpx.get(url + "/error").status_code, httpx.get(url + "/sentry").json())
+    print(get(url + "/error").status_code, get(url + "/sentry").json())
 
 
 def proxied(url):
-    with httpx.Client(base_url=url) as c:
+    with client(url) as c:
         for path in (
             "/app",
             "/subapi/sub",
@@ -123,7 +138,7 @@ def proxied(url):
 
 
 def admin(url):
-    with httpx.Client(base_url=url, follow_redirects=True) as c:
+    with client(url, follow_redirects=True) as c:
         show("admin", c.get("/admin/"))
         show("create", c.post("/admin/user/create", data={"name": "Ada", "save": "Save"}), body=False)
         r = c.get("/admin/user/list")
@@ -138,11 +153,11 @@ def talking(url):
     url = url.replace("127.0.0.1", "localhost")  # aiohttp keeps no cookies of addresses
 
     async def talk(transports):
-        client = socketio.AsyncClient(reconnection=False)
-        await client.connect(url, transports=transports)
-        said = [await client.call("say", "hello %d" % n, timeout=10) for n in range(5)]
-        pids = {await client.call("pid", timeout=10) for _ in range(5)}
-        print(transports, said, len(pids), client.transport())
+        talker = socketio.AsyncClient(reconnection=False, request_timeout=PATIENCE)
+        await talker.connect(url, transports=transports, wait_timeout=PATIENCE)
+        said = [await talker.call("say", "hello %d" % n, timeout=PATIENCE) for n in range(5)]
+        pids = {await talker.call("pid", timeout=PATIENCE) for _ in range(5)}
+        print(transports, said, len(pids), talker.transport())
 
     async def all_of_them():
         for _ in range(4):
@@ -159,10 +174,12 @@ def talking(url):
 def subscribing(url):
     import websockets.sync.client
 
-    with httpx.Client(base_url=url) as c:
+    with client(url) as c:
         r = c.post("/graphql", json={"query": '{ hello(name: "Ada") }'})
         print(r.status_code, r.json())
-    ws = websockets.sync.client.connect(url.replace("http", "ws") + "/graphql", subprotocols=["graphql-transport-ws"])
+    ws = websockets.sync.client.connect(
+        url.replace("http", "ws") + "/graphql", subprotocols=["graphql-transport-ws"], open_timeout=PATIENCE
+    )
     print(ws.subprotocol)
     ws.send(json.dumps({"type": "connection_init"}))
     print(ws.recv())
@@ -174,19 +191,19 @@ def subscribing(url):
 
 
 def channelling(url):
-    import websockets.sync.client as client
     from websockets.exceptions import ConnectionClosed, InvalidStatus
+    from websockets.sync.client import connect
 
-    r = httpx.get(url, headers={"host": "example.com"})
+    r = get(url, headers={"host": "example.com"})
     print(r.status_code, r.text)
     base = url.replace("http", "ws")
-    ada, bob = client.connect(base + "/room/"), client.connect(base + "/room/")
+    ada, bob = (connect(base + "/room/", open_timeout=PATIENCE) for _ in range(2))
     ada.send(json.dumps({"n": 1}))
     print(ada.recv(), bob.recv())
     ada.close(3001, "bye")
     print(ada.close_code, ada.close_reason)
     bob.close()
-    with client.connect(base + "/sync/", subprotocols=["chat"]) as ws:
+    with connect(base + "/sync/", subprotocols=["chat"], open_timeout=PATIENCE) as ws:
         ws.send("text " * 1000)
         print(ws.subprotocol, len(ws.recv()))
         ws.send("close")
@@ -195,7 +212,7 @@ def channelling(url):
         except ConnectionClosed as e:
             print(e.rcvd.code, e.rcvd.reason)
     try:
-        client.connect(base + "/nowhere/")
+        connect(base + "/nowhere/", open_timeout=PATIENCE)
     except InvalidStatus as e:
         print(e.response.status_code)
     except Exception as e:
@@ -209,7 +226,7 @@ def toolbox(url):
 
 
 def page(url, wanted):
-    with httpx.Client(base_url=url, follow_redirects=True, timeout=60) as c:
+    with client(url, follow_redirects=True) as c:
         r = c.get("/")
         print(r.status_code, r.headers["content-type"], wanted in r.text)
         for asset in sorted(set(re.findall(r'(?:href|src)="(\.?/[^"]+\.(?:js|css))"', r.text)))[:5]:
@@ -220,8 +237,8 @@ def gradio(url):
     page(url, "gradio")
     from gradio_client import Client
 
-    client = Client(url, verbose=False)
-    print([client.predict(name, api_name="/greet") for name in ("Ada", "Bob")])
+    app = Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE})
+    print([app.predict(name, api_name="/greet") for name in ("Ada", "Bob")])
 
 
 def nicegui(url):
