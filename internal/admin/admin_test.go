@@ -264,6 +264,42 @@ func TestConnectionsStayForAWhile(t *testing.T) {
 	})
 }
 
+// A request that has come keeps its connection's place, however long it takes until it is read.
+func TestUnreadRequestsStay(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	l := newListener(ln, func(netip.Addr) bool { return true })
+	connect := func(head string) *conn {
+		client, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.Close() })
+		io.WriteString(client, head)
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return l.place(c)
+	}
+	asking := connect("GET / HTTP/1.1\r\n")
+	for !asking.hasUnread() {
+		time.Sleep(time.Millisecond)
+	}
+	silent := connect("")
+	for range maxPeerConns - 1 {
+		connect("")
+	}
+	if now := l.places(); len(now) != maxPeerConns || now[0] != asking || slices.Contains(now, silent) {
+		t.Error("one that has sent a request goes, and one that has not stays")
+	}
+}
+
 // Costly pages are made one at a time, and not much of the time. Who waits for too long is
 // told so.
 func TestCostlyPagesTakeTurns(t *testing.T) {

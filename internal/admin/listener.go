@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -15,14 +16,15 @@ const (
 	acceptEvery  = time.Second / 200
 	acceptBurst  = 16
 	// minStay is how long a connection keeps its place in any case: what was on its way when
-	// it was accepted is read and answered by then.
+	// it was accepted has come by then.
 	minStay     = 250 * time.Millisecond
 	acceptPause = 100 * time.Millisecond // after an error such as too many open files
 )
 
 // A listener accepts no more connections than there are places for. The connection that
 // has done nothing for the longest time makes room for a new one: first one without a
-// request, then one whose client reads slowly.
+// request, then one whose client reads slowly, and last one whose request has come and was not
+// read yet, as there was no processor for it.
 type listener struct {
 	net.Listener
 	admits func(netip.Addr) bool
@@ -156,14 +158,36 @@ func (l *listener) tryPlace(c *conn) (gone *conn, wait time.Duration) {
 // that has had its place for the longest time; of those that have one, if there are no others.
 // +checklocks:l.mu
 func (l *listener) oldestLocked(may func(*conn) bool) *conn {
+	var unread *conn
 	for _, active := range []bool{false, true} {
 		for _, c := range l.conns {
-			if c.active == active && may(c) {
+			switch {
+			case c.active != active || !may(c):
+			case active || !c.hasUnread():
 				return c
+			case unread == nil:
+				unread = c
 			}
 		}
 	}
-	return nil
+	return unread
+}
+
+// hasUnread reports whether something has come on the connection that was not read yet.
+func (c *conn) hasUnread() bool {
+	sc, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) {
+		n, _, _ = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	})
+	return err == nil && n > 0
 }
 
 // +checklocks:l.mu
