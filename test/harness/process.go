@@ -5,6 +5,7 @@ package harness
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,6 +174,35 @@ func Kill(t testing.TB, pid int, sig syscall.Signal) {
 	if err := syscall.Kill(pid, sig); err != nil {
 		t.Fatalf("send %v to %d: %v", sig, pid, err)
 	}
+}
+
+// Rests reports whether all threads of a process sleep, and none has run while this looked: what it
+// has read by then it has done something with.
+func Rests(pid int) bool {
+	before, asleep := threadTurns(pid)
+	if !asleep {
+		return false
+	}
+	// All slept at the time between the two looks: who slept in both and had no turn meanwhile did so.
+	after, asleep := threadTurns(pid)
+	return asleep && maps.Equal(before, after)
+}
+
+// threadTurns returns how often each thread of a process has given the processor away, and whether
+// all of them sleep.
+func threadTurns(pid int) (turns map[string]string, asleep bool) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	turns = map[string]string{}
+	for _, task := range tasks {
+		data, _ := os.ReadFile(task)
+		_, state, _ := strings.Cut(string(data), "\nState:\t")
+		if !strings.HasPrefix(state, "S") {
+			return nil, false
+		}
+		_, switches, _ := strings.Cut(state, "\nvoluntary_ctxt_switches:\t")
+		turns[task] = switches
+	}
+	return turns, len(tasks) > 0
 }
 
 // OpenFiles counts the descriptors of a process.
