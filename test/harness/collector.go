@@ -4,11 +4,13 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/hex"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -109,7 +111,7 @@ func (c *Collector) Spans() []*Span {
 	return append([]*Span(nil), c.spans...)
 }
 
-// Metrics returns the metrics that came last, by name, and the resource that they are of.
+// Metrics returns the metrics that were made last, by name, and the resource that they are of.
 func (c *Collector) Metrics() (last map[string]*metrics.Metric, resource map[string]string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,13 +119,26 @@ func (c *Collector) Metrics() (last map[string]*metrics.Metric, resource map[str
 	if len(c.metrics) == 0 {
 		return last, nil
 	}
-	m := c.metrics[len(c.metrics)-1]
+	// Those of a request that its sender has given up for the next one may come behind these.
+	m := slices.MaxFunc(c.metrics, func(a, b *metrics.ResourceMetrics) int { return cmp.Compare(madeAt(a), madeAt(b)) })
 	for _, scope := range m.ScopeMetrics {
 		for _, one := range scope.Metrics {
 			last[one.Name] = one
 		}
 	}
 	return last, Attributes(m.Resource.Attributes)
+}
+
+// madeAt returns when metrics were made, in nanoseconds: that of the gauges in them.
+func madeAt(m *metrics.ResourceMetrics) uint64 {
+	for _, scope := range m.ScopeMetrics {
+		for _, one := range scope.Metrics {
+			if points := one.GetGauge().GetDataPoints(); len(points) > 0 {
+				return points[0].TimeUnixNano
+			}
+		}
+	}
+	return 0
 }
 
 // Requests returns those that the collector has taken.
