@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"indrik/test/harness"
@@ -137,11 +138,16 @@ func TestAllApacheGateways(t *testing.T) {
 	}
 }
 
+// gunicornFetch has one test at a time look for the source of Gunicorn, and fetch it.
+var gunicornFetch sync.Mutex
+
 // gunicornSource returns the source distribution of Gunicorn, and a Python that has what its
 // tests of uwsgi need.
 func gunicornSource(t *testing.T) (dir, python string) {
 	t.Helper()
 	const version = "27.0.1"
+	gunicornFetch.Lock()
+	defer gunicornFetch.Unlock()
 	dir = filepath.Join(harness.Repository, ".cache", "gunicorn-"+version)
 	python = filepath.Join(dir, "venv", "bin", "python")
 	if _, err := os.Stat(filepath.Join(dir, "complete")); err == nil {
