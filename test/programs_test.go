@@ -234,7 +234,7 @@ if __name__ == "__main__":
 			port := harness.FreePort(t)
 			files := map[string]string{"webapp.py": app, "run.py": strings.ReplaceAll(program, "PORT", fmt.Sprint(port))}
 			if name == "enforced" {
-				files["gunicorn.conf.py"] = "timeout = 2\nworkers = 2\ndef when_ready(server):\n    server.log.info('%s is ready', server.cfg.proc_name)\n"
+				files["gunicorn.conf.py"] = "timeout = 6\nworkers = 2\ndef when_ready(server):\n    server.log.info('%s is ready', server.cfg.proc_name)\n"
 			}
 			s := startProgram(t, binary, nil, port, harness.Options{Files: files}, "run.py", "an argument")
 			s.Workers(2)
@@ -243,7 +243,7 @@ if __name__ == "__main__":
 			}
 			if name == "enforced" {
 				s.Log.ExpectFrom(t, 0, `api is ready$`)
-				s.Log.ExpectFrom(t, 0, `api-\d beats every 1\.0 s$`)
+				s.Log.ExpectFrom(t, 0, `api-\d beats every 3\.0 s$`)
 			}
 			s.Reload(2)
 			if got, _ := reply(t, port); got != "served" {

@@ -270,7 +270,7 @@ func TestBehindHAProxyWithProxyProtocol(t *testing.T) {
 		for name, server := range map[string]string{
 			"v1":   "send-proxy",
 			"v2":   "send-proxy-v2",
-			"auto": "send-proxy-v2 proxy-v2-options crc32c,unique-id check inter 100ms check-send-proxy",
+			"auto": "send-proxy-v2 proxy-v2-options crc32c,unique-id check inter 1s fall 100 check-send-proxy",
 		} {
 			t.Run(mode+" "+name, func(t *testing.T) {
 				s := startBehind(t, "--proxy-protocol="+name)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"indrik/test/harness"
 	"indrik/test/pythons"
@@ -86,7 +87,7 @@ func smoke(t *testing.T, path string) {
 	s.Get("/")
 	s.Terminate()
 
-	s = harness.Start(t, harness.Options{App: "stuck:app", Python: path, Args: []string{"--timeout", "1", "--preload"}})
+	s = harness.Start(t, harness.Options{App: "stuck:app", Python: path, Args: []string{"--timeout", "5", "--preload"}})
 	if r, err := s.Request("GET", "/stuck", ""); err != nil || r.Status != 504 {
 		t.Errorf("%v, %v, want 504", r, err)
 	}
@@ -127,6 +128,7 @@ func smokeASGI(t *testing.T, path string) {
 	s.WriteFile("webapp.py", asgiVersioned("1"))
 	s.Signal(syscall.SIGHUP)
 	ws.ExpectClose(1012, "service restart")
+	harness.Must(t, c.SetDeadline(time.Now().Add(harness.Patience)))
 	if r := c.Do(t, "GET", "/version", ""); r.Body != "1" {
 		t.Errorf("after the reload: %v", r)
 	}
@@ -146,7 +148,7 @@ func smokeASGI(t *testing.T, path string) {
 	s.Terminate()
 	s.Log.Expect(t, `^lifespan\.shutdown in \d+$`)
 
-	s = harness.Start(t, harness.Options{App: "asgiapps:loops", Python: path, Args: []string{"--timeout", "1"}})
+	s = harness.Start(t, harness.Options{App: "asgiapps:loops", Python: path, Args: []string{"--timeout", "5"}})
 	s.Begin("/block").Expect(504)
 	s.Log.Expect(t, `WORKER TIMEOUT`)
 	s.Log.Expect(t, `block_here`)
