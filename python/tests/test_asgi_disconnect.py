@@ -60,7 +60,7 @@ class Disconnect(ASGITest):
         self.event(worker, EVENT_GONE, id, None, None)
         self.assertEqual(self.reply(worker), (REPLY_ERROR, id))
         self.assertNotIn("background is done", self.master.read_log())
-        self.ask(worker)
+        self.ask(worker, "/enough")
         self.assertEqual(self.reply(worker)[0], REPLY_RESPONSE)
         self.master.wait_log("background is done")
 

@@ -13,7 +13,7 @@ from indrik.protocol import (
     SCOREBOARD_FRONT,
 )
 
-from .support import MasterTest, receive, send, strict_all
+from .support import LIMIT, MasterTest, receive, send, strict_all
 
 HOOKS = """
 import os
@@ -219,7 +219,7 @@ def app(environ, start_response):
 class Threads(Forks, MasterTest):
     def ask(self, how):
         id = self.master.request("/?" + how)
-        ready, _, _ = select.select(self.worker.slots, [], [], 20)
+        ready, _, _ = select.select(self.worker.slots, [], [], LIMIT)
         message = self.master.response(self.worker, self.worker.slots.index(ready[0]))
         self.assertEqual(message[1], id)
         return message

@@ -3,7 +3,6 @@ import os
 import resource
 import signal
 import textwrap
-import time
 
 from indrik.protocol import (
     REPLY_ERROR,
@@ -279,14 +278,10 @@ class Life(MasterTest):
         self.assertEqual(title(spawner), "indrik: spawner [test.2]\0")
         self.assertEqual(title(late.pid), "indrik: worker [test.2]\0")
         # After the end of the other master.
-        os.kill(late.pid, signal.SIGWINCH)
-        self.master.wait_log("SIGWINCH ignored")
+        self.master.signal_until(late, signal.SIGWINCH, lambda: "SIGWINCH ignored" in self.master.read_log())
+        self.assertEqual(title(late.pid), "indrik: worker [test.2]\0")
         late.scoreboard[SCOREBOARD_PROMOTED] = 1
-        os.kill(late.pid, signal.SIGWINCH)
-        end = time.monotonic() + LIMIT
-        while title(late.pid) != "indrik: worker [test]\0" and time.monotonic() < end:
-            time.sleep(0.01)
-        self.assertEqual(title(late.pid), "indrik: worker [test]\0")
+        self.master.signal_until(late, signal.SIGWINCH, lambda: title(late.pid) == "indrik: worker [test]\0")
 
 
 class Preload(MasterTest):

@@ -4,7 +4,7 @@ import json
 import os
 import unittest
 
-from .support import MasterTest, memory, pair, receive, send
+from .support import LIMIT, MasterTest, memory, pair, receive, send
 
 APP = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n"
 
@@ -85,13 +85,13 @@ class Exit(CallTest):
         self.assertEqual(self.ok("exit", linger=True), {"lingers": True})
         self.ok("ping")
         self.assertEqual(self.ok("exit", linger=False), {})
-        self.assertEqual(self.master.process.wait(20), 0)
+        self.assertEqual(self.master.process.wait(LIMIT), 0)
 
     def test_nothing_is_left(self):
         self.ready()
         self.assertEqual(self.hook("on_starting")["type"], "ok")
         self.assertEqual(self.ok("exit", linger=True), {})
-        self.assertEqual(self.master.process.wait(20), 0)
+        self.assertEqual(self.master.process.wait(LIMIT), 0)
 
 
 class Workers(CallTest):

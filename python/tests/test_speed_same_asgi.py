@@ -11,6 +11,7 @@ from indrik import asgi, protocol, wire
 from indrik.wire import FORMAT
 
 from .support.master import SPEED
+from .support.messages import LIMIT
 from .support.speed import Worker, maybe, strict_all, text, together
 
 if SPEED:
@@ -99,7 +100,7 @@ class ASGI(unittest.TestCase):
                 seen.append(repr(e))
                 raise
             if number % 5 == 1:
-                seen.append(await asyncio.wait_for(receive(), 1) if number % 2 else None)
+                seen.append(await asyncio.wait_for(receive(), LIMIT) if number % 2 else None)
 
         class Memory(Worker):
             def recvmsg_into(self, buffers, size, flags):

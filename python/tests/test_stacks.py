@@ -4,10 +4,13 @@ import asyncio
 import contextvars
 import functools
 import threading
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 from indrik import stacks
+
+from .support import LIMIT
 
 
 class Conversation:
@@ -27,8 +30,9 @@ def section(text, head):
 
 
 class Stacks(unittest.TestCase):
-    def look(self, *functions):
-        """Runs coroutine functions as requests 1, 2 and so on, and returns their stacks."""
+    def look(self, *functions, begun=lambda: True):
+        """Runs coroutine functions as requests 1, 2 and so on, and returns their stacks once begun
+        is true of what they wait for."""
 
         async def run(number, function):
             stacks.REQUEST.set(number)
@@ -37,6 +41,10 @@ class Stacks(unittest.TestCase):
         async def main():
             requests = {n + 1: Conversation(asyncio.ensure_future(run(n + 1, f))) for n, f in enumerate(functions)}
             for _ in range(20):
+                await asyncio.sleep(0.001)
+            end = time.monotonic() + LIMIT
+            while not begun():
+                self.assertLess(time.monotonic(), end)
                 await asyncio.sleep(0.001)
             text = stacks.of_tasks(7, requests, asyncio.all_tasks())
             for conversation in requests.values():
@@ -85,10 +93,11 @@ class Stacks(unittest.TestCase):
         self.assertNotIn("of request 1 ", text)  # it is a part of that stack
 
     def test_thread(self):
-        over = threading.Event()
+        begun, over = threading.Event(), threading.Event()
 
         def blocks():
-            over.wait(9)
+            begun.set()
+            over.wait(LIMIT)
 
         async def outside():
             with ThreadPoolExecutor(1) as pool:
@@ -99,7 +108,7 @@ class Stacks(unittest.TestCase):
                 finally:
                     over.set()
 
-        text = self.look(outside)
+        text = self.look(outside, begun=begun.is_set)
         found = [line for line in text.split("\n") if line.startswith("Thread 0x") and " of request 1 " in line]
         self.assertEqual(len(found), 1, text)
         self.assertIn("blocks", section(text, found[0].replace(" (most recent call first):", "")))

@@ -44,7 +44,12 @@ class TemplateTest(MasterTest):
 
     def promote(self, worker):
         self.tell(worker, "promote", [self.master.generations[1].workers_end.fileno()])
-        os.kill(worker.pid, signal.SIGTERM)
+        answers = "promoted", "refused"
+        self.master.signal_until(
+            worker,
+            signal.SIGTERM,
+            lambda: any(e["type"] in answers and e["age"] == worker.age for e in self.master.events),
+        )
 
     def fork(self, template, slots=1):
         master = self.master
@@ -73,7 +78,7 @@ class TemplateTest(MasterTest):
             answer = self.master.get(worker)[-1].split()
             worker.pid = int(answer[2])
             self.assertEqual(answer[:2], [b"2", b"%d" % template.pid])
-            os.kill(worker.pid, signal.SIGTERM)
+            self.master.begin_end(worker)
             # This process is its parent.
             self.assertEqual(os.waitpid(worker.pid, 0), (worker.pid, 0), self.master.read_log())
         os.kill(template.pid, signal.SIGTERM)
@@ -97,9 +102,7 @@ class TemplateTest(MasterTest):
         return reason
 
     def test_a_thread(self):
-        code = (
-            "import threading, time\nthreading.Thread(target=time.sleep, args=(9,), name='mine', daemon=True).start()\n"
-        )
+        code = "import threading\nthreading.Thread(target=threading.Event().wait, name='mine', daemon=True).start()\n"
         self.assertIn("threads, which a fork would not have: mine", self.refusal(code))
 
     def test_a_connection(self):

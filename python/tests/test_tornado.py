@@ -6,6 +6,8 @@ import importlib.util
 import logging
 import unittest
 
+from .support import LIMIT
+
 found = importlib.util.find_spec("tornado")
 if found:
     from tornado import iostream, web, websocket
@@ -155,7 +157,7 @@ class Tornado(unittest.TestCase):
             server = Server()
             for event in events or [body_event()]:
                 server.events.put_nowait(event)
-            await asyncio.wait_for(self.app(scope, server.events.get, server.send), 20)
+            await asyncio.wait_for(self.app(scope, server.events.get, server.send), LIMIT)
             return server.said
 
         said = asyncio.run(main())
@@ -198,10 +200,10 @@ class Tornado(unittest.TestCase):
             server.events.put_nowait(body_event())
             task = asyncio.ensure_future(self.app(scope(path, query=query), server.events.get, server.send))
             for _ in range(4):
-                await asyncio.wait_for(server.heard.get(), 20)
+                await asyncio.wait_for(server.heard.get(), LIMIT)
             server.leave()
-            await asyncio.wait_for(task, 20)
-            return await asyncio.wait_for(outcome(), 20)
+            await asyncio.wait_for(task, LIMIT)
+            return await asyncio.wait_for(outcome(), LIMIT)
 
         self.assertTrue(asyncio.run(main("/stream", b"hang=1", lambda: Stream.closed)))
         self.assertIsInstance(asyncio.run(main("/flood", b"", lambda: Flood.outcome)), iostream.StreamClosedError)
@@ -211,7 +213,7 @@ class Tornado(unittest.TestCase):
             server = Server()
             server.events.put_nowait(body_event(b"abc", True))
             server.leave()
-            await asyncio.wait_for(self.app(scope("/upload", "PUT"), server.events.get, server.send), 20)
+            await asyncio.wait_for(self.app(scope("/upload", "PUT"), server.events.get, server.send), LIMIT)
 
         asyncio.run(main())
 
@@ -221,7 +223,8 @@ class Tornado(unittest.TestCase):
             for event in ({"type": "websocket.connect"}, *events):
                 server.events.put_nowait(event)
             await asyncio.wait_for(
-                self.app(scope("/chat", kind="websocket", headers=headers, **more), server.events.get, server.send), 20
+                self.app(scope("/chat", kind="websocket", headers=headers, **more), server.events.get, server.send),
+                LIMIT,
             )
             return server.said
 

@@ -20,6 +20,8 @@ from indrik.protocol import (
 from indrik.websocket import MESSAGE_WINDOW
 from indrik.wire import FORMAT, ClientGone
 
+from .support import LIMIT
+
 
 class Server:
     """What a conversation needs of its server: keeps what is said."""
@@ -90,7 +92,7 @@ async def ran(app, before=None, *subprotocols):
 
 def case(test):
     def run(self):
-        asyncio.run(asyncio.wait_for(test(self), 30))
+        asyncio.run(asyncio.wait_for(test(self), LIMIT))
 
     run.__name__ = test.__name__
     return run

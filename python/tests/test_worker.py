@@ -15,7 +15,7 @@ from indrik.protocol import (
     SCOREBOARD_PROMOTED,
 )
 
-from .support import MasterTest, receive, strict
+from .support import LIMIT, MasterTest, receive, strict
 
 
 class WorkerTest(MasterTest):
@@ -157,7 +157,7 @@ class Abort(WorkerTest):
                 "    threading.Thread(target=lambda: open(worker.cfg.env['GATE']).read()).start()\n"
             )
         )
-        os.kill(worker.pid, signal.SIGTERM)
+        self.master.begin_end(worker)
         with open(os.path.join(self.dir, "gate"), "w"):
             self.assertEqual(self.master.terminate(worker, signal.SIGABRT)["code"], 1)
 
@@ -166,7 +166,7 @@ class Abort(WorkerTest):
         _, gate = self.busy(worker)
         with gate:
             # The stacks of one moment need not show what they do the next.
-            end = time.monotonic() + 30
+            end = time.monotonic() + LIMIT
             while "Thread 0x" not in worker.dump() or "worker_control.py" not in worker.dump():
                 self.assertLess(time.monotonic(), end, worker.dump())
                 os.kill(worker.pid, 40)
@@ -202,7 +202,7 @@ def app(environ, start_response):
     ready, go = os.pipe()
     pid = os.fork()
     if not pid:
-        signal.alarm(10)
+        signal.alarm(60)
         os.write(go, b"x")
         while True:
             os.sched_yield()

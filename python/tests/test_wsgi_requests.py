@@ -72,6 +72,7 @@ class Input(WSGITest):
                 self.master.generations[1].put(9, self.master.environ("/digest", "POST"), item, [made.fd])
                 self.assertEqual(self.master.response(self.worker)[4], hashlib.sha256(body).hexdigest().encode())
             made.close()
+        self.all("/one")  # the one before is done with
         before = len(os.listdir("/proc/%d/fd" % self.worker.pid))
         made = BodyArena(1)
         # Its memory is of another request by now.
@@ -106,6 +107,7 @@ class Input(WSGITest):
     def test_both_in_files(self):
         environ = self.master.environ("/size", "POST")
         head, body = memory(0, marshal.dumps((environ, None), 2)), memory(300000)
+        self.all("/one")
         before = len(os.listdir("/proc/%d/fd" % self.worker.pid))
         for _ in range(3):
             self.master.generations[1].put(5, None, None, [head, body])

@@ -16,6 +16,8 @@ from indrik.protocol import REPLY_ACCEPT, REPLY_CLOSE, REPLY_LEAVE, REPLY_RESPON
 from indrik.wire import descriptors
 from indrik.wsgiresponse import WSGIResponse
 
+from .support import LIMIT
+
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n"
 
 
@@ -33,7 +35,7 @@ def frame(first, payload=b"", mask=b"\0\0\0\0"):
 class Sockets(unittest.TestCase):
     def setUp(self):
         ours, self.front = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.front.settimeout(10)
+        self.front.settimeout(LIMIT)
         self.addCleanup(ours.close)
         self.addCleanup(self.front.close)
         self.response = type("Response", (WSGIResponse,), {"sock": ours, "scoreboard": [0]})()
@@ -73,7 +75,7 @@ class Sockets(unittest.TestCase):
         message, fds = self.message()
         self.assertEqual((message[:2], len(fds)), ((REPLY_ACCEPT, 7), 1))
         client = socket.socket(fileno=fds[0])
-        client.settimeout(10)
+        client.settimeout(LIMIT)
         self.addCleanup(client.close)
         return client
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from asgi_base import body, left, serving, start
+from asgi_base import body, hello, left, serving, start
 
 
 async def wait(scope, receive, send):
@@ -76,10 +76,16 @@ async def spinning(scope, receive, send):
 async def background(scope, receive, send):
     print("begun /background", flush=True)
     await left(receive)
+    background.enough = asyncio.Event()
     await start(send)
     await body(send, b"x")
-    await asyncio.sleep(0.3)
+    await background.enough.wait()
     print("background is done", flush=True)
 
 
-app = serving(wait, sleep, ordering, streaming, trailers_late, file_late, spinning, background)
+async def enough(scope, receive, send):
+    background.enough.set()
+    await hello(scope, receive, send)
+
+
+app = serving(wait, sleep, ordering, streaming, trailers_late, file_late, spinning, background, enough)

@@ -59,14 +59,17 @@ async def impatient(scope, receive, send):
         await start(send)
         await body(send, bytes(100000))
 
-    task = asyncio.ensure_future(answer())
-    await asyncio.sleep(0.1)
-    print("has waited for it", flush=True)
-    task.cancel()
+    impatient.task = asyncio.ensure_future(answer())
     try:
-        await task
+        await impatient.task
     except asyncio.CancelledError:
         await body(send, b"gave up")
+
+
+async def impatience(scope, receive, send):
+    """Cancels what /impatient waits for."""
+    impatient.task.cancel()
+    await hello(scope, receive, send)
 
 
 async def together(scope, receive, send):
@@ -94,4 +97,6 @@ async def abandoning(scope, receive, send):
     await asyncio.sleep(0.1)
 
 
-app = serving(changed, path, file, parts, trailers, hints, much, huge, impatient, together, halving, abandoning)
+app = serving(
+    changed, path, file, parts, trailers, hints, much, huge, impatient, impatience, together, halving, abandoning
+)

@@ -33,7 +33,7 @@ def run(how):
         queue = fork.Queue()
         process = fork.Process(target=in_process, args=(queue,))
         process.start()
-        answer = queue.get(timeout=20)
+        answer = queue.get(timeout=60)
         process.join()
         return repr((answer, process.exitcode))
     if how == "subprocess":

@@ -28,6 +28,9 @@ PYTHON_DIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 APPS = os.path.join(PYTHON_DIR, "tests", "apps")
 
 
+# After so many seconds a signal is sent again that shows no effect.
+AGAIN = 0.5
+
 # Where indrik_speed is, if the workers are to use it.
 SPEED = os.environ.get("INDRIK_TEST_SPEED", "")
 
@@ -247,6 +250,27 @@ class Master:
     def exited(self, worker: FakeWorker) -> Event:
         return self.expect(lambda e: e["type"] == "exited" and e["age"] == worker.age)
 
+    def signal_until(self, worker: FakeWorker, sig: int, handled: Callable[[], bool]) -> None:
+        """Sends a signal until it was handled, as the master does: one that comes after the
+        interpreter has looked for signals, and before a system call blocks, waits for the end of
+        that call."""
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
+            try:
+                os.kill(worker.pid, sig)
+            except ProcessLookupError:
+                pass  # it has ended since
+            again = time.monotonic() + AGAIN
+            while time.monotonic() < again:
+                if handled():
+                    return
+                self.hear(0.01)
+        raise AssertionError("signal %d was not handled; log:\n%s" % (sig, self.read_log()))
+
+    def begin_end(self, worker: FakeWorker, sig: int = signal.SIGTERM) -> None:
+        """Has a worker that serves no request any more begin its end."""
+        self.signal_until(worker, sig, lambda: "Worker exiting (pid: %d)" % worker.pid in self.read_log())
+
     def terminate(self, worker: FakeWorker, sig: int = signal.SIGTERM) -> Event:
         """Sends a signal until the worker is gone, as the master does."""
         while True:
@@ -257,10 +281,12 @@ class Master:
                 os.kill(worker.pid, 0 if leaving and sig == signal.SIGTERM else sig)
             except ProcessLookupError:
                 return self.exited(worker)
-            self.hear(0.1)
-            for event in self.events:
-                if event["type"] == "exited" and event["age"] == worker.age:
-                    return self.exited(worker)
+            again = time.monotonic() + AGAIN
+            while time.monotonic() < again:
+                for event in self.events:
+                    if event["type"] == "exited" and event["age"] == worker.age:
+                        return self.exited(worker)
+                self.hear(max(0, again - time.monotonic()))
 
     # requests
 

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 Message = Tuple[Any, ...]
 Environ = Dict[str, Any]
 
-LIMIT = 20  # seconds that a test waits for anything
+LIMIT = 60  # seconds that a test waits for anything
 
 
 def send(sock: socket.socket, data: bytes, fds: Sequence[int] = ()) -> None:
