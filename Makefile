@@ -160,7 +160,7 @@ $(TOOLS)/$(subst /,-,$(H2SPEC)):
 
 # ./python runs the Python tests, with the packages of venv and without.
 unit: venv
-	go test $(RACE) ./internal/... ./python/... ./bench/...
+	go test $(RACE) -timeout 20m ./internal/... ./python/... ./bench/...
 
 python:
 	$(PYTHON) -m unittest discover -s python/tests -t python

@@ -153,7 +153,7 @@ func readTests(t *testing.T) {
 
 func command(t *testing.T, path string, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	t.Cleanup(cancel)
 	return exec.CommandContext(ctx, path, args...)
 }
