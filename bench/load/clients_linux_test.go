@@ -31,7 +31,7 @@ func secureServer(t *testing.T, answer string) netip.AddrPort {
 func runClients(t *testing.T, newClient func(int) (Client, error)) *Tally {
 	t.Helper()
 	r, err := RunClients(t.Context(), ClientPlan{
-		Clients: 4, New: newClient, Warm: 50 * time.Millisecond, Measure: 200 * time.Millisecond, Timeout: 10 * time.Second,
+		Clients: 4, New: newClient, Warm: 50 * time.Millisecond, Measure: measure, Timeout: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestOpenLoop(t *testing.T) {
 		return sayHello(c)
 	})
 	r, err := Run(t.Context(), Plan{
-		Server: server, Measure: 400 * time.Millisecond, Timeout: 5 * time.Second,
+		Server: server, Measure: 400 * time.Millisecond, Timeout: time.Minute,
 		Groups: []Group{{Clients: 1, Request: []byte(get), Want: []byte("hello"), Every: 10 * time.Millisecond}},
 	})
 	if err != nil {
@@ -133,7 +133,7 @@ func TestOpenLoopEnd(t *testing.T) {
 		return sayHello(c)
 	})
 	r, err := Run(t.Context(), Plan{
-		Server: server, Measure: 300 * time.Millisecond, Timeout: 5 * time.Second,
+		Server: server, Measure: 300 * time.Millisecond, Timeout: time.Minute,
 		Groups: []Group{{Clients: 1, Request: []byte(get), Want: []byte("hello"), Every: 10 * time.Millisecond}},
 	})
 	if err != nil {
@@ -162,7 +162,7 @@ func TestTrickle(t *testing.T) {
 // Clients that rest keep their connections to the end.
 func TestHeld(t *testing.T) {
 	r, err := Run(t.Context(), Plan{
-		Server: serveHello(t), Measure: time.Second, Ramp: 100 * time.Millisecond, Timeout: 5 * time.Second,
+		Server: serveHello(t), Measure: time.Second, Ramp: 100 * time.Millisecond, Timeout: time.Minute,
 		Groups: []Group{{Clients: 50, Request: []byte(get), Want: []byte("hello"), Pause: time.Hour}},
 	})
 	if err != nil {

@@ -10,7 +10,13 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// measure is for how long answers count: each client has one by then, also where the machine has
+// more to do.
+const measure = time.Second
 
 const (
 	get     = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
@@ -73,13 +79,13 @@ func sayHello(c net.Conn) bool {
 
 func run(t *testing.T, server netip.AddrPort, groups ...Group) *Result {
 	t.Helper()
-	return runFor(t, 10*time.Second, server, groups...)
+	return runFor(t, measure, time.Minute, server, groups...)
 }
 
-func runFor(t *testing.T, patience time.Duration, server netip.AddrPort, groups ...Group) *Result {
+func runFor(t *testing.T, measure, patience time.Duration, server netip.AddrPort, groups ...Group) *Result {
 	t.Helper()
 	r, err := Run(t.Context(), Plan{
-		Server: server, Groups: groups, Warm: 50 * time.Millisecond, Measure: 200 * time.Millisecond, Timeout: patience,
+		Server: server, Groups: groups, Warm: 50 * time.Millisecond, Measure: measure, Timeout: patience,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +130,7 @@ func TestEcho(t *testing.T) {
 	})
 	request := "POST /echo HTTP/1.1\r\nHost: bench\r\nContent-Length: 4\r\n\r\nbody"
 	tally := run(t, server, Group{Clients: 1, Request: []byte(request), Want: []byte("body"), Pause: 10 * time.Millisecond}).Groups[0]
-	if tally.Failed() > 0 || tally.Answers == 0 || tally.Answers > 20 {
+	if tally.Failed() > 0 || tally.Answers == 0 || tally.Answers > 110 {
 		t.Errorf("%d answers, %v (%s)", tally.Answers, tally.Errors, tally.FirstError)
 	}
 }
@@ -149,7 +155,11 @@ func TestErrors(t *testing.T) {
 			_, _ = io.WriteString(conn, c.answer)
 			return c.stay
 		})
-		tally := runFor(t, 300*time.Millisecond, server, helloGroup(get)).Groups[0]
+		patience := time.Minute
+		if c.kind == TimedOut {
+			patience = 300 * time.Millisecond
+		}
+		tally := runFor(t, 200*time.Millisecond, patience, server, helloGroup(get)).Groups[0]
 		if tally.Answers > 0 || tally.Errors[c.kind] < 4 || tally.Errors[c.kind] != tally.Failed() || tally.Starved != 4 {
 			t.Errorf("%q: %d answers, %v (%s), %d starved; want %s", c.answer, tally.Answers, tally.Errors, tally.FirstError, tally.Starved, c.kind)
 		}
@@ -157,12 +167,21 @@ func TestErrors(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	// A socket that does not listen: so the address is nobody else's meanwhile.
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := netip.MustParseAddrPort(listener.Addr().String())
-	listener.Close()
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	address, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := address.(*unix.SockaddrInet4)
+	server := netip.AddrPortFrom(netip.AddrFrom4(bound.Addr), uint16(bound.Port))
 	tally := run(t, server, helloGroup(get)).Groups[0]
 	if tally.Errors[Refused] == 0 || tally.Errors[Refused] != tally.Failed() {
 		t.Errorf("%v (%s)", tally.Errors, tally.FirstError)
@@ -182,7 +201,7 @@ func TestStarved(t *testing.T) {
 			}
 		}
 	})
-	tally := runFor(t, 300*time.Millisecond, server, helloGroup(get)).Groups[0]
+	tally := run(t, server, helloGroup(get)).Groups[0]
 	if tally.Starved != 3 || tally.Failed() > 0 {
 		t.Errorf("%d starved, %v (%s)", tally.Starved, tally.Errors, tally.FirstError)
 	}
@@ -201,7 +220,7 @@ func TestGroupsAndMarks(t *testing.T) {
 	slow := helloGroup("GET /slow HTTP/1.1\r\nHost: bench\r\n\r\n")
 	var marks []string
 	r, err := Run(t.Context(), Plan{
-		Server: server, Groups: []Group{helloGroup(get), slow}, Measure: 200 * time.Millisecond, Timeout: time.Second,
+		Server: server, Groups: []Group{helloGroup(get), slow}, Measure: 500 * time.Millisecond, Timeout: time.Minute,
 		Started: func() { marks = append(marks, "started") }, Ended: func() { marks = append(marks, "ended") },
 	})
 	if err != nil {
@@ -210,10 +229,10 @@ func TestGroupsAndMarks(t *testing.T) {
 	if len(marks) != 2 || marks[0] != "started" || marks[1] != "ended" {
 		t.Errorf("marks %v", marks)
 	}
-	if fast, slow := r.Groups[0].Answers, r.Groups[1].Answers; fast <= slow || slow == 0 || slow > 16 {
+	if fast, slow := r.Groups[0].Answers, r.Groups[1].Answers; fast <= slow || slow == 0 || slow > 40 {
 		t.Errorf("%d fast and %d slow answers", fast, slow)
 	}
-	if r.Elapsed < 200*time.Millisecond || r.Elapsed > time.Second {
+	if r.Elapsed < 500*time.Millisecond || r.Elapsed > time.Minute {
 		t.Errorf("elapsed %v", r.Elapsed)
 	}
 }
@@ -224,7 +243,7 @@ func TestCancel(t *testing.T) {
 	defer cancel()
 	begin := time.Now()
 	_, err := Run(ctx, Plan{Server: server, Groups: []Group{helloGroup(get)}, Measure: time.Minute, Timeout: time.Minute})
-	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 2*time.Second {
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 30*time.Second {
 		t.Errorf("error %v after %v", err, time.Since(begin))
 	}
 }

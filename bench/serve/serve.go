@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -93,8 +94,17 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-// FreeAddress is one of 127.0.0.1 that nobody listens on.
+// FreeAddress is one of 127.0.0.1 that nobody listens on. It is below the ports that the kernel
+// gives to outgoing connections (ip_local_port_range of ip(7)), so that none of them has it before
+// the server does.
 func FreeAddress() (netip.AddrPort, error) {
+	for range 100 {
+		address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(20000+rand.IntN(12000)))
+		if l, err := net.Listen("tcp4", address.String()); err == nil {
+			l.Close()
+			return address, nil
+		}
+	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("looking for a port: %w", err)
