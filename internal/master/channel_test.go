@@ -48,7 +48,7 @@ func newFakeServer(t testing.TB, args ...settings.Layer) *fakeServer {
 // until runs the loop until something is so.
 func (f *fakeServer) until(what string, is func() bool) {
 	f.t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for !is() {
 		select {
 		case event := <-eventsOf(f.Master):
@@ -176,13 +176,13 @@ func TestFilesWithoutReload(t *testing.T) {
 // sleeping is a child that sleeps.
 func sleeping(t testing.TB) *oslayer.Process {
 	t.Helper()
-	p, err := oslayer.Start(oslayer.Command{Path: "/bin/sleep", Args: []string{"sleep", "60"}})
+	p, err := oslayer.Start(oslayer.Command{Path: "/bin/sleep", Args: []string{"sleep", "600"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		p.Signal(syscall.SIGKILL)
-		for deadline := time.Now().Add(20 * time.Second); !p.Ended() && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(time.Minute); !p.Ended() && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
 		}
 		oslayer.Reap()

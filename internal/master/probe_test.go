@@ -117,15 +117,14 @@ func probed(t *testing.T, m *Master) (p *probe, asked *int) {
 	return p, asked
 }
 
-// killed reports whether the process of p is gone.
-func killed(p *probe) bool {
-	for range 200 {
-		if p.proc.Ended() {
-			return true
+// soon waits until ok holds: nothing tells of it. It reports whether that came.
+func soon(ok func() bool) bool {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return false
 		}
-		time.Sleep(time.Millisecond)
 	}
-	return false
+	return true
 }
 
 func TestProbeOfOneThatLives(t *testing.T) {
@@ -157,7 +156,7 @@ func TestProbeOfOneThatHangs(t *testing.T) {
 	// It writes its stacks; the signal for that would end this one.
 	m.sys.duplicate = func(f *os.File) (*os.File, error) { return nil, syscall.EMFILE }
 	c.advance(time.Millisecond)
-	if !killed(p) || *asked != 1 {
+	if !soon(p.proc.Ended) || *asked != 1 {
 		t.Errorf("it lives, and was asked %d times", *asked)
 	}
 	if text := log.String(); !strings.Contains(text, fmt.Sprintf("Spawner (pid:%d) has not answered for 6 s", p.proc.Pid())) || !strings.Contains(text, "is replaced") {
@@ -193,12 +192,13 @@ func TestProbeShowsStacks(t *testing.T) {
 	}
 	p.proc = proc
 	c.advance(probeEvery + strikesMost*strikeEvery)
-	for range 300 { // dumpOf polls the file
-		time.Sleep(5 * time.Millisecond)
-		c.advance(dumpPoll / 4)
-		if strings.Contains(log.String(), "is replaced") {
-			break
-		}
+	// The clock, by which it has a moment for that, stands still until it has written.
+	if !soon(func() bool { n, _ := p.dump.ReadAt(make([]byte, 1), 0); return n > 0 }) {
+		t.Fatal("it writes no stacks")
+	}
+	c.advance(stackGrace)
+	if !strings.Contains(log.String(), "is replaced") {
+		t.Error("it is not replaced")
 	}
 	if text := log.String(); !strings.Contains(text, "\nthe stacks\n") {
 		t.Errorf("%s", text)
@@ -254,11 +254,8 @@ func TestProbeOfOneThatWasStopped(t *testing.T) {
 		if text := log.String(); !strings.Contains(text, want) {
 			t.Errorf("busy %v: %s", busy, text)
 		}
-		for i := 0; oslayer.Stopped(p.proc.Pid()); i++ {
-			if i == 100 {
-				t.Fatalf("busy %v: it is still stopped", busy)
-			}
-			time.Sleep(time.Millisecond)
+		if !soon(func() bool { return !oslayer.Stopped(p.proc.Pid()) }) {
+			t.Fatalf("busy %v: it is still stopped", busy)
 		}
 	}
 }
