@@ -215,7 +215,7 @@ func TestCallerWithoutPatience(t *testing.T) {
 	th := r.worker(1, 1, "m:A")[0]
 	c := r.client(1)
 	l := c.dial()
-	l.call("m:A", "slow", "", 50*time.Millisecond)
+	l.call("m:A", "slow", "", time.Second)
 	th.read(wire.PoolCall)
 	l.readError("DirtyTimeoutError")
 	th.read(wire.PoolCancel)
@@ -382,7 +382,7 @@ func TestNoWorkers(t *testing.T) {
 // A thread cannot be ended. A call that does not come back has its worker ended, once the others that
 // it runs are over.
 func TestCallThatDoesNotComeBack(t *testing.T) {
-	r := newRig(t, wire.PoolConfig{Name: "dirty", Apps: []string{"m:A"}, Timeout: 1, QueueLimit: 4})
+	r := newRig(t, wire.PoolConfig{Name: "dirty", Apps: []string{"m:A"}, Timeout: 3, QueueLimit: 4})
 	threads := r.worker(1, 2, "m:A")
 	c := r.client(1)
 	hangs, streams := c.dial(), c.dial()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,9 @@ import (
 
 	"indrik/internal/wire"
 )
+
+// limit is how long a test waits for anything.
+const limit = time.Minute
 
 // A rig is a set with callers and workers that the test plays.
 type rig struct {
@@ -41,7 +45,7 @@ func (*fakeHost) Warnf(string, ...any)  {}
 // await returns the first message of a type that the master was sent.
 func (h *fakeHost) await(t *testing.T, messageType string) wire.FromFront {
 	t.Helper()
-	timeUp := time.After(10 * time.Second)
+	timeUp := time.After(limit)
 	for {
 		h.mu.Lock()
 		for _, m := range h.sent {
@@ -132,12 +136,17 @@ func (r *rig) workerOf(pool string, age, slots int, apps ...string) []thread {
 		m, _ := th.read(wire.PoolHello)
 		th.say(wire.PoolReady, m.Payload, nil)
 	}
+	eventually(r.t, "the slots are not taken over", func() bool {
+		r.set.mu.Lock()
+		defer r.set.mu.Unlock()
+		return !slices.ContainsFunc(r.set.workers[age].slots, func(sl *slot) bool { return sl.busy && sl.call == nil })
+	})
 	return threads
 }
 
 func read(t *testing.T, s *socket) (wire.PoolMessage, *os.File, []byte, error) {
 	t.Helper()
-	data, file, err := s.recv(context.Background(), time.Now().Add(10*time.Second))
+	data, file, err := s.recv(context.Background(), time.Now().Add(limit))
 	if isTimeout(err) {
 		t.Fatal("no message has come")
 	}
@@ -164,7 +173,7 @@ func (th thread) read(kind wire.PoolKind) (wire.PoolMessage, *os.File) {
 func (th thread) say(kind wire.PoolKind, payload []byte, file *os.File) {
 	th.t.Helper()
 	m := wire.PoolMessage{Kind: kind, Payload: payload}
-	if err := th.send(m.Append(nil), file, time.Now().Add(10*time.Second)); err != nil {
+	if err := th.send(m.Append(nil), file, time.Now().Add(limit)); err != nil {
 		th.t.Errorf("a thread cannot send kind %d: %v", kind, err)
 	}
 }
@@ -202,7 +211,7 @@ type line struct {
 func (c client) dial() line {
 	c.r.t.Helper()
 	theirs, ours := c.r.pair()
-	if err := c.channel.send([]byte{0}, theirs, time.Now().Add(10*time.Second)); err != nil {
+	if err := c.channel.send([]byte{0}, theirs, time.Now().Add(limit)); err != nil {
 		c.r.t.Fatal(err)
 	}
 	theirs.Close()
@@ -212,7 +221,7 @@ func (c client) dial() line {
 func (l line) call(app, action, payload string, timeout time.Duration) {
 	l.t.Helper()
 	m := wire.PoolMessage{Kind: wire.PoolCall, App: []byte(app), Action: []byte(action), Payload: []byte(payload), Timeout: timeout}
-	if err := l.send(m.Append(nil), nil, time.Now().Add(10*time.Second)); err != nil {
+	if err := l.send(m.Append(nil), nil, time.Now().Add(limit)); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -255,7 +264,7 @@ func excerpt(b []byte) string { return strings.ToValidUTF8(string(b[:min(len(b),
 // eventually waits until ok holds: nothing tells of it.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(limit); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}

@@ -12,7 +12,7 @@ import (
 func (l line) stash(op uint8, table, key, value string) {
 	l.t.Helper()
 	m := wire.PoolMessage{Kind: wire.PoolStash, Op: op, Table: []byte(table), Key: []byte(key), Payload: []byte(value)}
-	if err := l.send(m.Append(nil), nil, time.Now().Add(10*time.Second)); err != nil {
+	if err := l.send(m.Append(nil), nil, time.Now().Add(limit)); err != nil {
 		l.t.Fatal(err)
 	}
 }
