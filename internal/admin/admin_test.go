@@ -177,7 +177,7 @@ func TestNewConnectionsFindRoom(t *testing.T) {
 	if code, _ := ask(t, "tcp", addr.String(), "GET / HTTP/1.1\nHost: ::1"); code != 200 {
 		t.Errorf("a new one gets %d", code)
 	}
-	idle[0].SetReadDeadline(time.Now().Add(10 * time.Second))
+	idle[0].SetReadDeadline(time.Now().Add(time.Minute))
 	if n, err := idle[0].Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the oldest one is open: %v", err)
 	}
@@ -188,7 +188,7 @@ func TestNewConnectionsFindRoom(t *testing.T) {
 	s.mu.Lock()
 	ln := s.serving.ln
 	s.mu.Unlock()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		n := len(ln.places())
 		if n == 0 {
 			break
@@ -393,6 +393,7 @@ func TestLeave(t *testing.T) {
 			<-hold
 			fmt.Fprint(w, "slow")
 		})})
+	s.farewell = time.Minute
 	dial := func() net.Conn {
 		c, err := net.Dial("tcp", addr.String())
 		if err != nil {

@@ -67,6 +67,8 @@ type Server struct {
 	access atomic.Pointer[access]
 	turn   turn
 
+	farewell time.Duration // for how long idle connections are kept when it leaves
+
 	mu sync.Mutex
 	// +checklocks:mu
 	serving *serving
@@ -86,7 +88,7 @@ type servingKey struct{}
 
 // NewServer returns a server that answers nobody yet.
 func NewServer(log Log, pages []Page) *Server {
-	s := &Server{log: log, pages: http.NewServeMux(), turn: newTurn()}
+	s := &Server{log: log, pages: http.NewServeMux(), turn: newTurn(), farewell: farewell}
 	for _, p := range pages {
 		s.paths = append(s.paths, p.Path)
 		pattern := p.Path
@@ -140,15 +142,15 @@ func (s *Server) replace(next *serving) {
 	s.serving = next
 	s.mu.Unlock()
 	if before != nil {
-		before.leave()
+		before.leave(s.farewell)
 	}
 }
 
-// leave ends a serving when its clients have their answers.
-func (v *serving) leave() {
+// leave ends a serving when its clients have their answers; those that are idle have a while to ask.
+func (v *serving) leave(while time.Duration) {
 	v.leaving.Store(true)
 	v.ln.Close()
-	time.AfterFunc(farewell, func() {
+	time.AfterFunc(while, func() {
 		v.end()
 		_ = v.http.Shutdown(context.Background()) // every request has an end
 	})
