@@ -29,7 +29,7 @@ func newFixture(l Limits) *fixture {
 // names are those of what was cut off, once all is within the bounds.
 func (f *fixture) names(t *testing.T) []string {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); f.busy.Load() || f.again.Load(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); f.busy.Load() || f.again.Load(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it does not come to an end")
 		}

@@ -86,7 +86,7 @@ func start(t *testing.T, role string, c Command) (*Process, *os.File) {
 // reap waits for the end of a child.
 func reap(t *testing.T, pid int) syscall.WaitStatus {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		for _, e := range Reap() {
 			if e.Pid == pid {
 				return e.Status
@@ -232,7 +232,7 @@ func TestFindChild(t *testing.T) {
 	if err := found.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !found.Ended(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !found.Ended(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a zombie has not ended")
 		}
@@ -253,7 +253,7 @@ func TestReapMany(t *testing.T) {
 		}
 		pids[p.Pid()] = true
 	}
-	for deadline := time.Now().Add(20 * time.Second); len(pids) > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(pids) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("not all children were reaped")
 		}
@@ -282,7 +282,7 @@ func TestSubreaper(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ended []int
-	for deadline := time.Now().Add(20 * time.Second); len(ended) < 2 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(ended) < 2 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		for _, e := range Reap() {
 			ended = append(ended, e.Pid)
 			if e.Pid == pid && e.Status.ExitStatus() != 9 {
