@@ -393,7 +393,7 @@ func TestLeave(t *testing.T) {
 			<-hold
 			fmt.Fprint(w, "slow")
 		})})
-	s.farewell = time.Minute
+	s.farewell = 3 * time.Second // for whoever asks late; the connection of the slow request ends with it
 	dial := func() net.Conn {
 		c, err := net.Dial("tcp", addr.String())
 		if err != nil {
