@@ -110,7 +110,7 @@ func (c *conn) isFree() bool {
 // decrypted already, so an idle connection waits for a single byte, for which it needs no
 // buffer.
 func (c *conn) readTLS() error {
-	if c.r == c.w && (c.betweenFrames || !c.isBusy()) {
+	if c.r == c.w && (c.betweenFrames || !c.isBusy()) && !c.out.HasFailed() { // see tryRead
 		c.releaseBuffer()
 	}
 	var first [1]byte
@@ -161,6 +161,8 @@ func (c *conn) tryRead(fd uintptr) bool {
 		c.mu.Lock()
 		free := (c.betweenFrames || !c.busy) && c.r == c.w
 		c.mu.Unlock()
+		// Whoever answers may still look at the request of a response that was cut off.
+		free = free && !c.out.HasFailed()
 		if free {
 			c.releaseBuffer()
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"indrik/internal/errlog"
 	"indrik/internal/wire"
 )
 
@@ -232,4 +233,30 @@ func TestEndingAConnectionWaitsForNobody(t *testing.T) {
 	c.closed()
 	w.say(0, echo(q)) // is for nobody
 	r.noConns()
+}
+
+// What a connection has of a request whose response was cut off stays until the connection ends:
+// whoever answers may still look at it.
+func TestCutOffRequestIsNotForgotten(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		_, file := streamPair(t)
+		nc, err := net.FileConn(file)
+		must(t, err)
+		defer nc.Close()
+		s := newServer(errlog.New(io.Discard), 0, func(wire.FromFront) {})
+		c, err := newConn(s, nc, newEndpoint("unix:x", "unix"))
+		must(t, err)
+		c.takeBuffer()
+		c.setBusy(true)
+		c.out.Begin(false)
+		if cut {
+			c.out.Kill()
+		} else {
+			c.out.Finish(true)
+		}
+		c.tryRead(file.Fd()) // c.sock may be closed by now
+		if has := c.buf != nil; has != cut {
+			t.Errorf("cut off %v: it has its buffer: %v", cut, has)
+		}
+	}
 }
