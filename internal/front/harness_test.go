@@ -299,9 +299,14 @@ func (r *rig) waiting() int {
 	return r.s.queue.Load().Waiting
 }
 
+// dup duplicates a file. Fd would make the socket of a listener a blocking one, for all who accept
+// on it.
 func dup(t testing.TB, f *os.File) *os.File {
 	t.Helper()
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	raw, err := f.SyscallConn()
+	must(t, err)
+	fd := -1
+	must(t, raw.Control(func(of uintptr) { fd, err = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 3) }))
 	must(t, err)
 	return os.NewFile(uintptr(fd), f.Name())
 }
