@@ -32,8 +32,8 @@ func TestH2Spec(t *testing.T) {
 }
 
 func runH2Spec(t *testing.T, program string, s *harness.Server, protocols string) {
-	s.Workers(1)
-	args := []string{"--host", "127.0.0.1", "--port", fmt.Sprint(s.Port), "--timeout", "5", "--strict"}
+	harness.Eventually(t, "it listens", func() bool { return harness.Listening(s.Port) })
+	args := []string{"--host", "127.0.0.1", "--port", fmt.Sprint(s.Port), "--timeout", "20", "--strict"}
 	if s.TLS != nil {
 		args = append(args, "--tls", "--insecure")
 	}

@@ -132,9 +132,13 @@ func TestReadyWithEnoughWorkers(t *testing.T) {
 		}
 		return r.Status == 200 && h.Status == 200, r.Body
 	}
-	if ok, why := ready(); !ok {
-		t.Errorf("with all workers: %s", why)
-	}
+	harness.Eventually(t, "all workers are ready", func() bool {
+		ok, why := ready()
+		if !ok {
+			t.Errorf("with those that have started: %s", why)
+		}
+		return strings.Contains(why, `"workers":4`)
+	})
 	s.WriteFile("webapp.py", "import time\ntime.sleep(1000)\n") // no worker gets ready any more
 	workers := s.Workers(4)
 	for _, pid := range workers[:2] {
@@ -170,7 +174,7 @@ func TestReadyWhileItGrows(t *testing.T) {
 		App: "webapp:app", Args: []string{"--control-socket", "srv.ctl"}, Files: map[string]string{"webapp.py": versioned("1")},
 	})
 	s.WriteFile("webapp.py", "import time\ntime.sleep(1000)\n")
-	indrik(t, s, "scale", "8", "--timeout", "500ms")
+	indrik(t, s, "scale", "8", "--timeout", "3s")
 	s.Workers(8)
 	if r, err := admin.Request("GET", "/readyz", ""); err != nil || r.Status != 200 || !strings.Contains(r.Body, `"workers":1`) {
 		t.Errorf("%v, %v", r, err)

@@ -118,7 +118,7 @@ func (in intrusion) commit(t *testing.T, s *harness.Server) {
 		s.Log.ExpectFrom(t, from, in.log)
 	}
 	// Two seconds, and what a loaded machine adds.
-	until := time.Now().Add(10 * time.Second)
+	until := time.Now().Add(harness.Patience)
 	for good := 0; good < 10; {
 		if r, err := s.Request("GET", "/?after", ""); err == nil && r.Status == 200 && strings.TrimSpace(r.Body) == "after" {
 			good++

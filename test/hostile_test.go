@@ -181,8 +181,8 @@ func TestUsersOfAServerOfRoot(t *testing.T) {
 			t.Errorf("process %d: %s is %q, want %q", c.pid, c.field, got, c.want)
 		}
 	}
-	s.Log.Expect(t, `WARNING\] The workers keep the group of root: set group, too`)
-	s.Log.Expect(t, `the front \(user 1\) cannot make files in \S*/private: permission denied`)
+	s.Log.ExpectFrom(t, 0, `WARNING\] The workers keep the group of root: set group, too`)
+	s.Log.ExpectFrom(t, 0, `the front \(user 1\) cannot make files in \S*/private: permission denied`)
 	s.Terminate()
 }
 

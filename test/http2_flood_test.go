@@ -25,7 +25,7 @@ const floodMemory = 100 << 10
 
 // floodPatience is how much longer the slowest hundredth of the requests of other clients may
 // take under a flood than ten times as long as before it: machines that run tests are slow.
-const floodPatience = 3 * time.Second
+const floodPatience = 10 * time.Second
 
 // An h2Flood is what a client sends that costs it little.
 type h2Flood struct {
@@ -239,8 +239,8 @@ func TestHTTP2DeafClients(t *testing.T) {
 		}
 		for left() > 0 {
 			err := f.ReadOne()
-			if errors.Is(err, io.EOF) || err != nil && harness.Reason(err) == "reset" {
-				break
+			if errors.Is(err, io.EOF) || err != nil && slices.Contains([]string{"reset", "broken pipe"}, harness.Reason(err)) {
+				break // it has ended, be it before a frame was answered
 			}
 			if err != nil {
 				t.Fatalf("%d responses wait for ever: %v", left(), err)

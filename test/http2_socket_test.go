@@ -94,9 +94,7 @@ func TestHTTP2SocketsReload(t *testing.T) {
 		ws.SendFrame(harness.Fin|harness.OpText, "hello")
 		ws.ExpectMessage(harness.OpText, "hello")
 		s.Reload(1)
-		ws.Expect(harness.CloseFrame(1012, "service restart"))
-		ws.SendFrame(harness.Fin|harness.OpClose, string(harness.CloseFrame(1012, "").Payload))
-		ws.ExpectEOF(t)
+		ws.ExpectClose(1012, "service restart") // the server does not wait for the answer for ever
 		s.Terminate()
 	})
 }

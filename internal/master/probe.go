@@ -49,6 +49,7 @@ type probe struct {
 	since   time.Time
 	strikes int
 	shown   bool // what it is busy with
+	resumed bool // it was stopped, is continued, and has not answered since
 }
 
 // watch begins to ask.
@@ -101,8 +102,13 @@ func (p *probe) answered() {
 		return
 	}
 	p.asked, p.strikes = false, 0
+	resumed := p.resumed
+	p.resumed = false
 	if p.ended() {
 		return
+	}
+	if resumed {
+		p.tellGoesOn()
 	}
 	if p.timer != nil {
 		p.timer.Stop()
@@ -145,7 +151,9 @@ func (p *probe) lookWhileBusy(d time.Duration) {
 	p.watch()
 }
 
-// end makes the process write its stacks, and ends it unless it answers after all.
+// end makes the process write its stacks, and ends it unless it answers after all. One that was
+// stopped has as much time for that as it had before: it could not do anything, and what it
+// holds, such as all connections, is lost with it.
 func (p *probe) end() {
 	stopped := p.sys.stopped(p.proc.Pid())
 	text := fmt.Sprintf("has not answered for %.0f s", p.now().Sub(p.since).Seconds())
@@ -158,7 +166,11 @@ func (p *probe) end() {
 			p.tell(text)
 		case !p.asked:
 			p.tell(text)
-			p.log.Warnf("%s (pid:%d) answers again, and goes on", p.role, p.proc.Pid())
+			p.tellGoesOn()
+		case stopped:
+			p.tell(text)
+			p.resumed, p.strikes = true, 0
+			p.lookLater()
 		case p.replace != nil:
 			p.replace(text)
 		default:
@@ -170,6 +182,10 @@ func (p *probe) end() {
 }
 
 func (p *probe) tell(text string) { p.log.Errorf("%s", text) }
+
+func (p *probe) tellGoesOn() {
+	p.log.Warnf("%s (pid:%d) answers again, and goes on", p.role, p.proc.Pid())
+}
 
 func (p *probe) tellReplaced() { p.log.Errorf("%s (pid:%d) is replaced", p.role, p.proc.Pid()) }
 

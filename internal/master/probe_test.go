@@ -260,6 +260,38 @@ func TestProbeOfOneThatWasStopped(t *testing.T) {
 	}
 }
 
+// One that was stopped may answer later than it shows its stacks. If it does not even then, it
+// hangs.
+func TestProbeOfOneThatIsSlowToGoOn(t *testing.T) {
+	m, c, log := testMaster(t)
+	p, _ := probed(t, m)
+	stopped := true
+	m.sys.stopped = func(int) bool { return stopped }
+	m.sys.duplicate = func(f *os.File) (*os.File, error) { stopped = false; return nil, syscall.EMFILE }
+	p.proc.Signal(syscall.SIGSTOP)
+	c.advance(probeEvery + strikesMost*strikeEvery)
+	if text := log.String(); !strings.Contains(text, "since it was stopped (SIGSTOP)") || strings.Contains(text, "goes on") || p.proc.Ended() {
+		t.Fatalf("%s", text)
+	}
+	c.advance(strikesMost*strikeEvery - time.Millisecond)
+	p.answered()
+	if text := log.String(); strings.Count(text, "answers again, and goes on") != 1 || strings.Contains(text, "is replaced") || p.proc.Ended() {
+		t.Fatalf("%s", text)
+	}
+
+	p.answered() // nothing was asked
+	stopped = true
+	c.advance(probeEvery + strikesMost*strikeEvery)
+	c.advance(strikesMost*strikeEvery - time.Millisecond)
+	if text := log.String(); strings.Contains(text, "is replaced") || strings.Count(text, "goes on") != 1 {
+		t.Fatalf("too early: %s", text)
+	}
+	c.advance(time.Millisecond)
+	if text := log.String(); !strings.Contains(text, "is replaced") || !killed(p) {
+		t.Errorf("it lives: %s", text)
+	}
+}
+
 // A hook may take any time; the log shows once what it does.
 func TestProbeShowsLongCalls(t *testing.T) {
 	m, c, log := testMaster(t)

@@ -55,6 +55,8 @@ def answer(path, query):
         return status(int(query))["State"] if os.path.exists("/proc/" + query) else "gone"
     if path == "/write":
         return write(query)
+    if path == "/wait":
+        print("waiting for go", flush=True)
     while path == "/wait" and not os.path.exists("go"):
         time.sleep(0.05)
     return "hello " + sys.prefix

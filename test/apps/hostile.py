@@ -66,20 +66,23 @@ def memories():
 def family():
     """The pids of the processes of the server that are no workers, by role."""
     me = os.getpid()
-    spawner = os.getppid()
-    master = parent(spawner)
-    found = {"spawner": spawner, "master": master}
+    master = spawner = os.getppid()
+    # The parent of a worker is the master itself once its spawner or its template has gone.
+    while master > 1 and not is_called("master", master):
+        master = parent(master)
+    found = {"master": master}
+    if spawner != master:
+        found["spawner"] = spawner
     for name in os.listdir("/proc"):
-        # The master also has the workers whose template has gone, until they end.
-        if name.isdigit() and int(name) not in (me, spawner) and parent(int(name)) == master and is_front(name):
+        if name.isdigit() and int(name) not in (me, spawner) and parent(int(name)) == master and is_called("front", name):
             found["front"] = int(name)
     return found
 
 
-def is_front(pid):
+def is_called(role, pid):
     try:
         with open("/proc/%s/cmdline" % pid) as f:
-            return ": front" in f.read()
+            return ": %s [" % role in f.read()
     except OSError:
         return False
 

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"maps"
 	"math/big"
 	"net"
@@ -134,7 +135,7 @@ func (s *Server) Curl(args ...string) string {
 	if err != nil {
 		s.T.Skip("there is no curl")
 	}
-	cmd := exec.Command(path, append([]string{"--silent", "--show-error", "--max-time", "20", "--cacert", s.Path("ca.pem")}, args...)...)
+	cmd := exec.Command(path, append([]string{"--silent", "--show-error", "--max-time", fmt.Sprint(Patience.Seconds()), "--cacert", s.Path("ca.pem")}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		s.T.Fatalf("%q: %v\n%s", cmd.Args, err, out)
