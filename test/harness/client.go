@@ -74,8 +74,12 @@ func Dial(network, addr string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClient(c, Patience), nil
+	return newClient(c, connectionLife), nil
 }
+
+// connectionLife is how long a client may use a connection: for several events, each of which
+// may take its time on a busy machine.
+const connectionLife = 4 * Patience
 
 // newClient is a client on a connection, on which everything has to happen within a limit.
 func newClient(c net.Conn, limit time.Duration) *Client {
@@ -341,7 +345,7 @@ func DialFrom(t testing.TB, addr string, port int) *Client {
 	d := net.Dialer{Timeout: Patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
 	nc, err := d.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	Must(t, err)
-	nc.SetDeadline(time.Now().Add(Patience))
+	nc.SetDeadline(time.Now().Add(connectionLife))
 	t.Cleanup(func() { nc.Close() })
 	return &Client{nc, bufio.NewReader(nc)}
 }
