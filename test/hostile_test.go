@@ -38,7 +38,7 @@ func startHostile(t *testing.T, uid int, app string, args ...string) *hostile {
 	source, err := os.ReadFile("apps/hostile.py")
 	harness.Must(t, err)
 	h := &hostile{stop: make(chan struct{})}
-	h.stranger = exec.Command("/bin/sleep", "300")
+	h.stranger = exec.Command("/bin/sleep", "3000")
 	h.stranger.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	harness.Must(t, h.stranger.Start())
 	t.Cleanup(func() {
@@ -144,9 +144,9 @@ func TestHostileWorker(t *testing.T) {
 					h.attack(t, name)
 				}
 			}
-			if n := h.Log.Count(`Worker \(pid:\d+\) is ended: `); n < 3 {
-				t.Errorf("the log tells of %d workers that broke the protocol", n)
-			}
+			harness.Eventually(t, "the log tells of three workers that broke the protocol", func() bool {
+				return h.Log.Count(`Worker \(pid:\d+\) is ended: `) >= 3
+			})
 			h.Reload(3)
 			h.Terminate()
 		})

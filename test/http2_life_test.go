@@ -149,7 +149,7 @@ func TestHTTP2KillWorker(t *testing.T) {
 
 func TestHTTP2Timeout(t *testing.T) {
 	t.Parallel()
-	harness.OverHTTP2(t, harness.Options{App: "stuck:app", Args: []string{"--timeout", "1"}}, func(t *testing.T, s *harness.Server, w *harness.Web) {
+	harness.OverHTTP2(t, harness.Options{App: "stuck:app", Args: []string{"--timeout", "2"}}, func(t *testing.T, s *harness.Server, w *harness.Web) {
 		f := s.H2Conn()
 		if r := f.Response(f.Open("GET", "/stuck", true)); r.Status() != "504" {
 			t.Errorf("%v", r)

@@ -147,10 +147,10 @@ func TestKindTimeout(t *testing.T) {
 	t.Parallel()
 	harness.ForEachKind(t, func(t *testing.T, k harness.Kind) {
 		t.Parallel()
-		s := harness.Start(t, k.Options(t, "stuck:app", "--timeout", "1", "--graceful-timeout", "20"))
+		s := harness.Start(t, k.Options(t, "stuck:app", "--timeout", "2", "--graceful-timeout", "20"))
 		began := time.Now()
 		s.Begin("/stuck").Expect(504)
-		if took := time.Since(began); took < 900*time.Millisecond || took > 20*time.Second {
+		if took := time.Since(began); took < 1900*time.Millisecond || took > 20*time.Second {
 			t.Errorf("answered after %v", took)
 		}
 		s.Log.ExpectFrom(t, 0, `\[CRITICAL\] WORKER TIMEOUT \(pid:\d+\): GET /stuck after \d+\.\d s`)
