@@ -29,6 +29,7 @@ type Transcript struct {
 	cursor  int
 	changed chan struct{} // closed and replaced with each new line
 	eof     bool
+	looks   int // of follow, at which there was nothing more to read
 }
 
 // NewTranscript is an empty one.
@@ -84,6 +85,9 @@ func (tr *Transcript) follow(path string, stop <-chan struct{}) {
 		if read {
 			continue
 		}
+		tr.mu.Lock()
+		tr.looks++
+		tr.mu.Unlock()
 		select {
 		case <-stop:
 			return
@@ -105,6 +109,18 @@ func newFile(path string, files []*os.File) *os.File {
 	}
 	f, _ := os.Open(path)
 	return f
+}
+
+// caughtUp waits until all that was written to a file that is followed has been read.
+func (tr *Transcript) caughtUp(t testing.TB) {
+	t.Helper()
+	looks := func() int {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		return tr.looks
+	}
+	before := looks() // the next one may have begun already
+	Eventually(t, "the log has been read", func() bool { return looks() >= before+2 })
 }
 
 // Add appends what a process has written; lines may come in pieces.

@@ -246,8 +246,16 @@ func (s *Server) ExpectExit(code int) {
 		s.T.Errorf("exit code %d, want %d", got, code)
 	}
 	Eventually(s.T, "every process has ended", func() bool { return len(s.Tree()) == 0 })
-	if !s.Options.Daemon {
-		s.Log.end(s.T) // what they said last may still be in the pipe
+	s.allLogged()
+}
+
+// allLogged waits until what the processes said, which have ended, is in the log.
+func (s *Server) allLogged() {
+	s.T.Helper()
+	if s.Options.Daemon {
+		s.Log.caughtUp(s.T)
+	} else {
+		s.Log.end(s.T) // it may still be in the pipe
 	}
 }
 
@@ -258,6 +266,7 @@ func (s *Server) Terminate() {
 	if s.Options.Daemon {
 		WaitGone(s.T, s.PID())
 		Eventually(s.T, "every process has ended", func() bool { return len(s.Tree()) == 0 })
+		s.allLogged()
 		return
 	}
 	s.ExpectExit(0)
