@@ -121,6 +121,16 @@ def say(data):
     return ["still here"]
 
 
+def break_sequence():
+    "Sends the middle of a response that has not begun, until the thread of that slot has one to give."
+    w = worker()
+    end = time.time() + 10
+    while time.time() < end:
+        w.slots[0].send(dumps((CHUNK, w.scoreboard[claimed()], b"x"), 2))
+        time.sleep(0.01)
+    return ["still here"]
+
+
 def close_slot():
     w = worker()
     w.slots[0].shutdown(socket.SHUT_RDWR)
@@ -157,7 +167,7 @@ def attack(name):
     if name == "nonsense":
         return say(b"nonsense")
     if name == "sequence":
-        return say(dumps((CHUNK, worker().scoreboard[claimed()], b"x"), 2))
+        return break_sequence()
     if name == "close":
         return close_slot()
     if name == "shutdown":
