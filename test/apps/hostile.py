@@ -65,7 +65,6 @@ def memories():
 
 def family():
     """The pids of the processes of the server that are no workers, by role."""
-    me = os.getpid()
     master = spawner = os.getppid()
     # The parent of a worker is the master itself once its spawner or its template has gone.
     while master > 1 and not is_called("master", master):
@@ -74,7 +73,7 @@ def family():
     if spawner != master:
         found["spawner"] = spawner
     for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) not in (me, spawner) and parent(int(name)) == master and is_called("front", name):
+        if name.isdigit() and parent(int(name)) == master and is_called("front", name):
             found["front"] = int(name)
     return found
 
