@@ -287,7 +287,7 @@ func TestProbeOfOneThatIsSlowToGoOn(t *testing.T) {
 		t.Fatalf("too early: %s", text)
 	}
 	c.advance(time.Millisecond)
-	if text := log.String(); !strings.Contains(text, "is replaced") || !killed(p) {
+	if text := log.String(); !strings.Contains(text, "is replaced") || !soon(p.proc.Ended) {
 		t.Errorf("it lives: %s", text)
 	}
 }
