@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 
 	"golang.org/x/net/http2/hpack"
 )
@@ -22,21 +23,41 @@ func (e *Endpoint) Bridge() string {
 	e.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	Must(e.t, err)
-	e.t.Cleanup(func() { ln.Close() })
-	go func() {
+	var mu sync.Mutex
+	open := map[net.Conn]bool{}
+	ended := false
+	var carried sync.WaitGroup
+	carried.Go(func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				if err := e.carry(c); err != nil {
+			mu.Lock()
+			open[c] = true
+			mu.Unlock()
+			carried.Go(func() {
+				err := e.carry(c)
+				c.Close()
+				mu.Lock()
+				defer mu.Unlock()
+				delete(open, c)
+				if err != nil && !ended {
 					e.t.Errorf("the bridge: %v", err)
 				}
-			}()
+			})
 		}
-	}()
+	})
+	e.t.Cleanup(func() {
+		ln.Close()
+		mu.Lock()
+		ended = true
+		for c := range open {
+			c.Close()
+		}
+		mu.Unlock()
+		carried.Wait() // what they say of the test has to come before its end
+	})
 	return ln.Addr().String()
 }
 

@@ -101,9 +101,9 @@ var nextPort atomic.Int32
 
 func init() { nextPort.Store(int32(20000 + os.Getpid()%1000*12)) }
 
-// FreePort finds a port that nobody uses. It is below the range from which the
-// kernel takes the ports of outgoing connections: otherwise the load of one
-// test could take the port of the next.
+// FreePort finds a port that nobody uses, and that no other test gets before this one ends. It is
+// below the range from which the kernel takes the ports of outgoing connections: otherwise the
+// load of one test could take the port of the next.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 2000 {
@@ -112,11 +112,20 @@ func FreePort(t testing.TB) int {
 			nextPort.Store(20000)
 			continue
 		}
-		l, err := net.Listen("tcp", fmt.Sprintf(":%d", p))
+		// Tests of other processes look for ports too, and find this one free until the server
+		// of this test listens there. So each port is claimed by a name (unix(7)), which goes with
+		// the process whatever ends it.
+		claim, err := net.ListenPacket("unixgram", fmt.Sprintf("@indrik-test-port-%d", p))
 		if err != nil {
 			continue
 		}
+		l, err := net.Listen("tcp", fmt.Sprintf(":%d", p))
+		if err != nil {
+			claim.Close()
+			continue
+		}
 		l.Close()
+		t.Cleanup(func() { claim.Close() })
 		return p
 	}
 	t.Fatal("no free port")

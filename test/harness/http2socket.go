@@ -42,7 +42,7 @@ func (f *H2Conn) WebSocket(target string, fields ...hpack.HeaderField) *WebSocke
 	ws, err := f.TryWebSocket(target, fields...)
 	Must(f.t, err)
 	f.t.Cleanup(func() { ws.Close() })
-	ws.SetDeadline(time.Now().Add(Patience))
+	ws.SetDeadline(time.Now().Add(connectionLife))
 	return ws
 }
 

@@ -66,7 +66,7 @@ func (t Tally) String() string {
 }
 
 // loadLimit ends every load, whatever the test does.
-const loadLimit = 3 * time.Minute
+const loadLimit = 10 * time.Minute
 
 // KeepAliveLoad starts n clients, each of which keeps its connection and
 // makes one request after the other.

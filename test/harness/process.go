@@ -205,6 +205,22 @@ func threadTurns(pid int) (turns map[string]string, asleep bool) {
 	return turns, len(tasks) > 0
 }
 
+// Stop sends SIGSTOP to a process, and waits until none of its threads runs.
+func Stop(t testing.TB, pid int) {
+	t.Helper()
+	Kill(t, pid, syscall.SIGSTOP)
+	Eventually(t, fmt.Sprintf("process %d has stopped", pid), func() bool {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, task := range tasks {
+			stat, _ := os.ReadFile(task)
+			if !strings.HasPrefix(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " T ") {
+				return false
+			}
+		}
+		return len(tasks) > 0
+	})
+}
+
 // OpenFiles counts the descriptors of a process.
 func OpenFiles(pid int) int {
 	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))

@@ -60,7 +60,6 @@ func (e *Endpoint) TryWebSocket(target string, fields ...string) (*WebSocket, er
 	if err != nil {
 		return nil, err
 	}
-	c.SetDeadline(time.Now().Add(Patience))
 	if _, err := io.WriteString(c, UpgradeRequest(target, fields...)); err != nil {
 		c.Close()
 		return nil, err

@@ -22,7 +22,7 @@ import (
 type Terminal struct {
 	t     testing.TB
 	pty   *os.File // the person's end
-	tty   *os.File // the program's end; it stays open, so that its state can be asked for
+	tty   *os.File // the program's end; it stays open until the program has ended
 	shown *vt.Emulator
 
 	mu      sync.Mutex
@@ -31,6 +31,7 @@ type Terminal struct {
 	waits   bool // and has nothing in hand that it would take
 	resume  *sync.Cond
 	exited  chan error
+	read    chan struct{} // closed when nothing more comes
 	process *os.Process
 }
 
@@ -72,9 +73,9 @@ func (term *Terminal) Start(cmd *exec.Cmd) {
 		defer close(answers)
 		_, _ = io.Copy(term.pty, term.shown)
 	}()
-	read := make(chan struct{})
+	term.read = make(chan struct{})
 	go func() {
-		defer close(read)
+		defer close(term.read)
 		buf := make([]byte, 4096)
 		for {
 			n, err := term.pty.Read(buf)
@@ -98,7 +99,7 @@ func (term *Terminal) Start(cmd *exec.Cmd) {
 			<-term.exited
 		}
 		term.tty.Close()
-		<-read
+		<-term.read
 		_ = term.shown.Close()
 		<-answers
 		term.pty.Close()
@@ -115,9 +116,10 @@ func (term *Terminal) Stop() {
 	term.mu.Lock()
 	term.stopped = true
 	term.mu.Unlock()
-	fd := int(term.tty.Fd())
-	Must(term.t, unix.SetNonblock(fd, true))
-	defer func() { Must(term.t, unix.SetNonblock(fd, false)) }()
+	// Opened anew: the program has the other description of the file, and its writes have to wait.
+	fd, err := unix.Open(term.tty.Name(), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	Must(term.t, err)
+	defer unix.Close(fd)
 	Eventually(term.t, "the terminal is full", func() bool {
 		for {
 			if _, err := unix.Write(fd, []byte("x")); err != nil {
@@ -195,7 +197,8 @@ func (term *Terminal) ExpectNot(text string) {
 	Eventually(term.t, fmt.Sprintf("the screen does not show %q", text), func() bool { return !strings.Contains(term.Screen(), text) })
 }
 
-// Exit waits until the program has ended, and returns its state.
+// Exit waits until the program has ended and the terminal has taken what it wrote, unless Stop
+// keeps it from that, and returns the program's state.
 func (term *Terminal) Exit() *exec.ExitError {
 	term.t.Helper()
 	var err error
@@ -204,6 +207,17 @@ func (term *Terminal) Exit() *exec.ExitError {
 		term.exited = nil
 	case <-time.After(Patience):
 		term.t.Fatalf("the program has not ended within %s", Patience)
+	}
+	term.mu.Lock()
+	stopped := term.stopped
+	term.mu.Unlock()
+	if !stopped {
+		term.tty.Close()
+		select {
+		case <-term.read:
+		case <-time.After(Patience):
+			term.t.Fatalf("something still has the terminal after %s", Patience)
+		}
 	}
 	if err == nil {
 		return nil
@@ -219,7 +233,7 @@ func (term *Terminal) Exit() *exec.ExitError {
 // it is as a shell expects it: keys are echoed and come in lines.
 func (term *Terminal) Mode() (state unix.Termios, usual bool) {
 	term.t.Helper()
-	now, err := unix.IoctlGetTermios(int(term.tty.Fd()), unix.TCGETS)
+	now, err := unix.IoctlGetTermios(int(term.pty.Fd()), unix.TCGETS) // of the program's end, tty_ioctl(4)
 	Must(term.t, err)
 	return *now, now.Lflag&(unix.ECHO|unix.ICANON|unix.ISIG) == unix.ECHO|unix.ICANON|unix.ISIG
 }
