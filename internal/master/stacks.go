@@ -14,10 +14,16 @@ const (
 	// dumpGrace how long those of a worker.
 	dumpPoll  = 20 * time.Millisecond
 	dumpGrace = 500 * time.Millisecond
+	// dumpQuiet is how long nothing more has come when stacks are complete: they are
+	// written a word at a time, by a process that may have to wait for a processor.
+	dumpQuiet = 100 * time.Millisecond
 	// mostStacks is how much of them is read, in bytes.
 	mostStacks = 256 << 10
 	// mostDump is how large a dump file may grow.
 	mostDump = 1 << 20
+	// threadGrace is how long a worker has for the stacks of its threads, which need nothing of
+	// its interpreter or its loop: only a processor, of which an overloaded machine has few.
+	threadGrace = 2 * time.Second
 )
 
 // stacks asks processes for their stacks.
@@ -46,16 +52,19 @@ func (s *stacks) of(w *worker, next func(string)) {
 		give("")
 		return
 	}
-	s.dump(w.proc, w.dump, dumpGrace, give)
+	s.dump(w.proc, w.dump, threadGrace, give)
 }
 
 // dump makes a process write its stacks to a file, and calls next with what it wrote
 // within grace, or with "".
 func (s *stacks) dump(proc process, file *os.File, grace time.Duration, next func(string)) {
 	var last int64
+	var grown time.Time
 	s.watch(file, grace, func() bool { return proc.Signal(oslayer.SignalDump) == nil }, func(text func() string, size int64, over bool) (string, bool) {
-		if !over && (size == 0 || size != last) {
-			last = size
+		if size != last {
+			last, grown = size, s.now()
+		}
+		if !over && (size == 0 || s.now().Sub(grown) < dumpQuiet) {
 			return "", false
 		}
 		return stacktext.Clean(text()), true

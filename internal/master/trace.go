@@ -15,7 +15,7 @@ import (
 
 const (
 	// traceWait is how long the front has to say what a worker runs.
-	traceWait = time.Second
+	traceWait = 2 * time.Second
 	// maxTraced is how many workers one command shows the stacks of.
 	maxTraced = 64
 )

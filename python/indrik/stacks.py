@@ -11,15 +11,15 @@ from __future__ import annotations
 import functools
 import gc
 import sys
+import time
 from contextvars import Context, ContextVar
-from time import monotonic
 from types import BuiltinMethodType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Task
     from types import FrameType
-    from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set
 
     from .conversation import Conversation
     from .gevent_worker import GreenResponse
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 # tasks that a request begins inherit it. It is set once stacks may be asked for.
 REQUEST: ContextVar[int] = ContextVar("indrik.request")
 
-# How long the loop may be kept from its tasks, in seconds, and how much may be written.
+# How long the loop may be kept from its tasks, in seconds of processor time, and how much may be
+# written. A loop that other processes keep waiting would show nothing by the time on the wall.
 _PATIENCE = 0.025
 _SIZE = 200 << 10
+_clock: Callable[[], float] = getattr(time, "thread_time", time.monotonic)
 
 # How many calls of one stack are written: the innermost.
 _CALLS = 60
@@ -50,7 +52,7 @@ class _Stacks:
         self.number = number
         self.lines = ["Stacks %d" % number]
         self.size = 0
-        self.until = monotonic() + _PATIENCE
+        self.until = _clock() + _PATIENCE
 
     def add(self, head: str, calls: Iterable[str]) -> None:
         """Adds a stack, the innermost call first."""
@@ -59,7 +61,7 @@ class _Stacks:
         self.lines += lines
 
     def is_full(self) -> bool:
-        return self.size > _SIZE or monotonic() > self.until
+        return self.size > _SIZE or _clock() > self.until
 
     def text(self, left: int) -> str:
         if left:

@@ -113,6 +113,28 @@ class Stacks(unittest.TestCase):
         self.assertEqual(len(found), 1, text)
         self.assertIn("blocks", section(text, found[0].replace(" (most recent call first):", "")))
 
+    def test_time_of_others_does_not_count(self):
+        class Kept(Conversation):
+            @property
+            def task(self):
+                time.sleep(0.05)  # as on a machine that is busy with other processes
+                return None
+
+            @task.setter
+            def task(self, task):
+                pass
+
+        async def main():
+            own = asyncio.ensure_future(asyncio.sleep(900))
+            await asyncio.sleep(0)
+            text = stacks.of_tasks(7, {1: Kept(None), 2: Conversation(own)}, asyncio.all_tasks())
+            own.cancel()
+            return text
+
+        text = asyncio.run(main())
+        self.assertEqual(section(text, "Request 2")[0], "sleep")
+        self.assertNotIn("not shown", text)
+
     def test_bounds(self):
         async def deep(n):
             if n:
