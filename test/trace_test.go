@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -75,7 +74,10 @@ func TestTrace(t *testing.T) {
 		var spins *harness.Pending
 		if k.Name == "gthread" {
 			spins = s.Begin("/spin/b")
-			harness.Eventually(t, "both run", func() bool { return len(traces(t, s, pid)[0].Running) == 2 })
+			harness.Eventually(t, "both run", func() bool {
+				w := traces(t, s, pid)[0]
+				return len(w.Running) == 2 && w.callOf("/spin/b") == "spin_here"
+			})
 		}
 		for _, args := range [][]string{{pid}, {}, {"--slow", "0"}} {
 			w := traces(t, s, args...)[0]
@@ -137,20 +139,24 @@ func testTraceASGI(t *testing.T, python string, args ...string) {
 		s.Gates["in_a_thread"].Entered()
 	}
 	var w workerTrace
-	harness.Eventually(t, "all run", func() bool {
+	lacks := func() (missing []string) {
 		w = traces(t, s, pid)[0]
-		return len(w.Running) == len(ways)
-	})
-	for way, call := range ways {
-		found := false
-		for _, st := range w.Stacks {
-			if st.Running != nil && st.Running.Path == "/"+way+"/"+way && slices.ContainsFunc(st.Calls, func(c string) bool { return strings.HasSuffix(c, " in "+call) }) {
-				found = true
+		for way, call := range ways {
+			found := false
+			for _, st := range w.Stacks {
+				if st.Running != nil && st.Running.Path == "/"+way+"/"+way && slices.ContainsFunc(st.Calls, func(c string) bool { return strings.HasSuffix(c, " in "+call) }) {
+					found = true
+				}
+			}
+			if !found {
+				missing = append(missing, way+" with "+call)
 			}
 		}
-		if !found {
-			t.Errorf("%s: no stack with %s in %+v", way, call, w.Stacks)
-		}
+		return missing
+	}
+	// A request runs for a while before it is where it stays.
+	if !harness.Within(harness.Patience, func() bool { return len(lacks()) == 0 && len(w.Running) == len(ways) }) {
+		t.Errorf("no stack of %q in %+v of %+v", lacks(), w.Stacks, w.Running)
 	}
 	stuck := s.Begin("/spin/stuck")
 	harness.Eventually(t, "the loop is stuck", func() bool {
@@ -217,7 +223,7 @@ func TestTraceUnderLoad(t *testing.T) {
 			s := startTraced(t, app, nil, o, "--workers", "2")
 			old := s.Workers(2)
 			keepAlive, oneShot := s.BothLoads(3)
-			for range 100 {
+			for range 50 {
 				for _, w := range traces(t, s) {
 					if len(w.Stacks) == 0 {
 						t.Fatalf("worker %d shows no stacks", w.PID)
@@ -272,7 +278,7 @@ func TestHostileStacks(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			s := harness.Start(t, harness.Options{
-				App: "dumping:app", Args: []string{"--control-socket", "srv.ctl", "--timeout", "1"},
+				App: "dumping:app", Args: []string{"--control-socket", "srv.ctl", "--timeout", "3"},
 			})
 			pid := s.Workers(1)[0]
 			s.Get("/" + way)
@@ -280,7 +286,7 @@ func TestHostileStacks(t *testing.T) {
 				began := time.Now()
 				text := done(t, s, "trace", strconv.Itoa(pid))
 				harmless(t, text)
-				if took := time.Since(began); took > 10*time.Second || len(text) > 1<<20 {
+				if took := time.Since(began); took > 20*time.Second || len(text) > 1<<20 {
 					t.Errorf("%d bytes after %s", len(text), took)
 				}
 			}
@@ -292,8 +298,7 @@ func TestHostileStacks(t *testing.T) {
 			s.Replaced([]int{pid}, 1)
 			harmless(t, s.Log.String())
 			s.Get("/")
-			s.Signal(syscall.SIGHUP)
-			s.Replaced([]int{pid}, 1)
+			s.Reload(1)
 			s.Terminate()
 		})
 	}
