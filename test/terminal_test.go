@@ -85,6 +85,8 @@ func (sc *screen) enter(text string) { io.WriteString(sc.master, text) }
 func TestBreakpoint(t *testing.T) {
 	t.Parallel()
 	const wsgi = `
+import pdb  # it takes long on a busy machine, and counts if it comes first with the request
+
 def app(environ, start_response):
     x = 41
     breakpoint()
@@ -102,7 +104,7 @@ async def app(scope, receive, send):
 	for name, c := range map[string]struct {
 		app  string
 		args []string
-	}{"sync": {wsgi, []string{"--timeout", "1"}}, "gthread": {wsgi, []string{"--threads", "2", "--timeout", "1"}}, "asgi": {asgi, nil}} {
+	}{"sync": {wsgi, []string{"--timeout", "4"}}, "gthread": {wsgi, []string{"--threads", "2", "--timeout", "4"}}, "asgi": {asgi, nil}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sc, addr := onScreen(t, c.app, c.args...)
@@ -120,7 +122,7 @@ async def app(scope, receive, send):
 			}()
 			sc.expect(t, "(Pdb)")
 			if len(c.args) > 0 {
-				time.Sleep(2500 * time.Millisecond) // the time that a request has does not run meanwhile
+				time.Sleep(6 * time.Second) // the time that a request has does not run meanwhile
 			}
 			sc.enter("x = x + 1\n")
 			sc.enter("continue\n")

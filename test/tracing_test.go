@@ -154,7 +154,7 @@ func TestSampling(t *testing.T) {
 func TestSpansOfFailures(t *testing.T) {
 	t.Parallel()
 	c := harness.NewCollector(t)
-	s := harness.Start(t, harness.Options{App: "dying:app", Args: []string{"-k", "asgi", "--health-path", "/-/health", "--limit-request-body", "5", "--timeout", "2"}, Env: c.Env()})
+	s := harness.Start(t, harness.Options{App: "dying:app", Args: []string{"-k", "asgi", "--health-path", "/-/health", "--limit-request-body", "5", "--timeout", "5"}, Env: c.Env()})
 	failed := func(path, status string) *harness.Span {
 		t.Helper()
 		span := c.Served(path)
@@ -190,7 +190,7 @@ func TestSpansOfFailures(t *testing.T) {
 	blocked := s.Begin("/block")
 	blocked.Expect(504)
 	span = failed("/block", "504")
-	if run := c.Child(span, "app"); run.Millis() < 1900 {
+	if run := c.Child(span, "app"); run.Millis() < 4900 {
 		t.Errorf("it ran for %v ms", run.Millis())
 	}
 	// Its client leaves.
@@ -321,9 +321,12 @@ func TestWithoutTracing(t *testing.T) {
 func TestCollectorThatIsAway(t *testing.T) {
 	t.Parallel()
 	c := harness.NewCollector(t)
-	asked := make(chan struct{}, 100)
+	asked := make(chan struct{}, 1)
 	c.Refuse(func(w http.ResponseWriter, _ *http.Request) bool {
-		asked <- struct{}{}
+		select {
+		case asked <- struct{}{}:
+		default: // nobody counts them
+		}
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return true
 	})
@@ -355,7 +358,7 @@ func TestCollectorThatIsAway(t *testing.T) {
 	s.Get("/")
 	began := time.Now()
 	s.Terminate()
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("the end took %v", took)
 	}
 }
@@ -364,9 +367,12 @@ func TestCollectorThatIsAway(t *testing.T) {
 func TestCollectorThatIsSlow(t *testing.T) {
 	t.Parallel()
 	c := harness.NewCollector(t)
-	asked, release := make(chan struct{}, 100), make(chan struct{})
+	asked, release := make(chan struct{}, 1), make(chan struct{})
 	c.Refuse(func(_ http.ResponseWriter, r *http.Request) bool {
-		asked <- struct{}{}
+		select {
+		case asked <- struct{}{}:
+		default: // as above
+		}
 		select {
 		case <-release:
 		case <-r.Context().Done():

@@ -46,7 +46,7 @@ func TestUpgradeCanary(t *testing.T) {
 				if code != 0 {
 					t.Errorf("exit code %d, %s%s", code, out, errs)
 				}
-				s.Log.Expect(t, `Canary passed after 4\..* New: [1-9]\d* requests`)
+				s.Log.Expect(t, `Canary passed after \d+\.\d.* New: [1-9]\d* requests`)
 				u := successor(s, "", 2)
 				harness.Eventually(t, "the old workers have left", func() bool { return len(s.Role("worker")) == 2 })
 				for range 20 {

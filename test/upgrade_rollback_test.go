@@ -15,18 +15,18 @@ import (
 // an earlier WINCH ends meanwhile.
 func TestPauseAfterARollback(t *testing.T) {
 	t.Parallel()
-	const graceful = 3 * time.Second
-	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--pid", "srv.pid", "--graceful-timeout", "3"}})
+	const graceful = 6 * time.Second
+	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--pid", "srv.pid", "--graceful-timeout", "6"}})
 	u := upgrade(s, 1)
 	began := time.Now()
 	s.Signal(syscall.SIGWINCH)
 	workersOf(s, s.PID(), 0)
 	s.Signal(syscall.SIGHUP)
 	workersOf(s, s.PID(), 1)
-	time.Sleep(time.Until(began.Add(graceful - time.Second)))
+	time.Sleep(time.Until(began.Add(graceful - 2*time.Second)))
 	fronts := s.Role("front")
 	front := fronts[slices.IndexFunc(fronts, func(p harness.Proc) bool { return masterOf(p) == u.successor })].PID
-	harness.Kill(t, front, syscall.SIGSTOP) // so that the old one gets the request
+	harness.Stop(t, front) // so that the old one gets the request
 	m := inFlight(s)
 	harness.Kill(t, front, syscall.SIGCONT)
 	s.Signal(syscall.SIGWINCH)
@@ -65,7 +65,7 @@ func TestUpgradeRightAfterARollback(t *testing.T) {
 	// USR2 reaches the old master before the news that its successor has ended.
 	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true})
 	u := upgrade(s, 1)
-	s.Signal(syscall.SIGSTOP)
+	harness.Stop(t, s.PID())
 	harness.Kill(t, u.successor, syscall.SIGTERM)
 	harness.WaitGone(t, u.successor)
 	before := s.ReadFile("srv.pid.2")

@@ -173,9 +173,7 @@ func TestUpgrade(t *testing.T) {
 			harness.WaitGone(t, old)
 			u.become()
 			s.Log.Expect(t, fmt.Sprintf(`\[%d\] \[INFO\] Master has been promoted\.$`, u.successor))
-			if s.ReadFile("srv.pid.2") != "" {
-				t.Error("srv.pid.2 is still there")
-			}
+			harness.Eventually(t, "srv.pid.2 is gone", func() bool { return s.ReadFile("srv.pid.2") == "" })
 			for role, n := range map[string]int{"master": 1, "front": 1, "spawner": 1, "worker": 2} {
 				harness.Eventually(t, "the "+role+" has lost its .2", func() bool {
 					found := s.Role(role)

@@ -85,7 +85,7 @@ func TestWarmupFails(t *testing.T) {
 		for path, says := range map[string]string{
 			"/cold":  "warmup: GET /cold was answered with 503[^\n]*\nthe cache is cold: localhost",
 			"/raise": "(?s)warmup: GET /raise raised an exception\n.*RuntimeError: raised for a test",
-			"/hang":  "(?s)warmup: GET /hang had no answer within warmup_timeout, 1 s\n.*time.sleep",
+			"/hang":  "(?s)warmup: GET /hang had no answer within warmup_timeout, 4 s\n.*time.sleep",
 		} {
 			t.Run(kind+path, func(t *testing.T) {
 				t.Parallel()
@@ -95,7 +95,7 @@ func TestWarmupFails(t *testing.T) {
 					Files: map[string]string{"webapp.py": warmed(kind)},
 				})
 				before := s.Workers(1)
-				s.WriteFile("gunicorn.conf.py", fmt.Sprintf("warmup = ['/', %q]\nwarmup_timeout = 1\n", path))
+				s.WriteFile("gunicorn.conf.py", fmt.Sprintf("warmup = ['/', %q]\nwarmup_timeout = %d\n", path, map[bool]int{true: 4, false: 60}[path == "/hang"]))
 				out, errs, code := indrik(t, s, "reload")
 				if code != 1 || !regexp.MustCompile(says).MatchString(errs) {
 					t.Errorf("exit code %d, %s%s", code, out, errs)

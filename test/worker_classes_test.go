@@ -141,7 +141,7 @@ class Mine(%[2]s):
         self.log.info("told to quit")
         super().handle_quit(sig, frame)
 
-timeout = 2
+timeout = 3
 worker_class = %[3]s
 
 def post_worker_init(worker):
@@ -214,6 +214,7 @@ func TestOwnWorkerClass(t *testing.T) {
 			harness.Kill(t, pids[0], syscall.SIGQUIT)
 			s.Log.ExpectFrom(t, 0, `told to quit$`)
 			s.Replaced(pids, 1)
+			s.Get("/") // by one that is through with its start
 			s.Terminate()
 			for _, want := range []string{`exit of a Mine$`, `end of a Mine$`} {
 				if n := s.Log.Count(want); n != 3 {

@@ -22,9 +22,9 @@ func growing(t testing.TB, leak int, args ...string) harness.Options {
 }
 
 // mostWorkers returns the greatest number of workers that were there at a time, seen again and
-// again until done.
+// again until done. Replacing several workers, one after the other, takes long on a busy machine.
 func mostWorkers(s *harness.Server, done func() bool) (most int) {
-	for limit := time.Now().Add(harness.Patience); !done() && time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(4 * harness.Patience); !done() && time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
 		most = max(most, len(s.Role("worker")))
 	}
 	return most
@@ -70,13 +70,14 @@ func TestMaxWorkerMemoryHard(t *testing.T) {
 		s.Begin("/hold/200").Expect(502)
 	}
 	harness.ExpectNoneLost(t, k, l)
-	s.Log.Expect(t, `\[ERROR\] Worker \(pid:\d+\) is killed: its RSS was 2\d\d MiB, max_worker_memory_hard is 150 MiB`)
-	s.Log.Expect(t, `\[ERROR\] Worker \(pid:\d+\) was killed, since its RSS was 2\d\d MiB, max_worker_memory_hard is 150 MiB, after \S+ s and \d+ requests?, while it ran GET /hold/200 \(`)
+	s.Log.Expect(t, `\[ERROR\] Worker \(pid:\d+\) is killed: its RSS was (1[5-9]|2\d)\d MiB, max_worker_memory_hard is 150 MiB`)
+	s.Log.Expect(t, `\[ERROR\] Worker \(pid:\d+\) was killed, since its RSS was (1[5-9]|2\d)\d MiB, max_worker_memory_hard is 150 MiB, after \S+ s and \d+ requests?, while it ran GET /hold/200 \(`)
+	s.Workers(3)
+	harness.Eventually(t, "status counts both", func() bool { return statusOf(t, s).DeathsByCause["max_worker_memory_hard"] >= 2 })
 	st := statusOf(t, s)
 	if st.Recycled["max_worker_memory_hard"] != 2 || st.DeathsByCause["max_worker_memory_hard"] != 2 {
 		t.Errorf("recycled %v, deaths %v", st.Recycled, st.DeathsByCause)
 	}
-	s.Workers(3)
 	s.Terminate()
 }
 
@@ -124,7 +125,15 @@ func TestRecycleDryRun(t *testing.T) {
 	s, admin := withAdmin(t, o)
 	before := s.Workers(2)
 	harness.Eventually(t, "both workers have taken memory", func() bool {
-		s.Get("/take/200")
+		for _, pid := range before {
+			if harness.ResidentKiB(pid) < 160<<10 {
+				s.Get("/take/200")
+				return false
+			}
+		}
+		return true
+	})
+	harness.Eventually(t, "the log says what would be done", func() bool {
 		return s.Log.Count(`\[INFO\] Dry run: recycle would kill worker \(pid:\d+\): its RSS was \d+ MiB, max_worker_memory_hard is 150 MiB`) == 2
 	})
 	if after := s.Workers(2); fmt.Sprint(after) != fmt.Sprint(before) {
@@ -200,9 +209,7 @@ func TestAllOOMKill(t *testing.T) {
 	if n := g.kills(t); n != "1" {
 		t.Errorf("the group counts %s kills", n)
 	}
-	if st := statusOf(t, s); st.DeathsByCause["oom"] != 1 {
-		t.Errorf("deaths %v", st.DeathsByCause)
-	}
+	harness.Eventually(t, "status has its death", func() bool { return statusOf(t, s).DeathsByCause["oom"] == 1 })
 	harness.ExpectNoneLost(t, k)
 	s.Workers(2)
 	s.Terminate()
@@ -264,6 +271,7 @@ func TestAllMemoryPressure(t *testing.T) {
 		return s.Log.Count("is replaced") == 1
 	})
 	s.Log.Expect(t, `Worker \(pid:\d+\) is replaced: processes have waited for memory for 45\.2 % of the last 10 s, max_memory_pressure is 20 %; of all workers it takes most, RSS \d+ MiB`)
+	write("memory.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0")
 	harness.Eventually(t, "it has left", func() bool { return s.Log.Count("Worker exiting") == 1 })
 	harness.ExpectNoneLost(t, k)
 	if st := statusOf(t, s); st.Recycled["max_memory_pressure"] != 1 {
