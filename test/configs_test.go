@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -69,12 +70,17 @@ def app(environ, start_response):
     return [str(os.getpid()).encode()]
 `}}))
 	metric := func(name string) string {
-		r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
-		if err != nil {
-			return err.Error()
-		}
-		defer r.Body.Close()
-		text, _ := io.ReadAll(r.Body)
+		var text []byte
+		// A worker that begins makes its files in two steps, and who reads them between these fails.
+		harness.Eventually(t, "there are metrics", func() bool {
+			r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+			if err != nil {
+				return false
+			}
+			defer r.Body.Close()
+			text, err = io.ReadAll(r.Body)
+			return err == nil && r.StatusCode == http.StatusOK
+		})
 		m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(text)
 		if m == nil {
 			return ""
@@ -352,22 +358,35 @@ func TestConfigAccessLogOnStdout(t *testing.T) {
 
 func TestConfigCleanup(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, configured(t, "cleanup.py", harness.Options{}))
-	s.Get("/")
+	o := configured(t, "cleanup.py", harness.Options{})
+	// A worker that is ended before it serves has not heard of that yet, and leaves its file behind.
+	o.Conf += "\n\ndef post_worker_init(worker):\n    worker.log.info(\"worker %s serves\", worker.pid)\n"
+	s := harness.Start(t, o)
+	serving := func() (pids []int) {
+		t.Helper()
+		harness.Eventually(t, "both workers serve", func() bool {
+			pids = s.Workers(2)
+			return !slices.ContainsFunc(pids, func(pid int) bool {
+				return s.Log.Count(fmt.Sprintf(`worker %d serves$`, pid)) == 0 || s.Log.Count(fmt.Sprintf(`worker %d leaves`, pid)) > 0
+			})
+		})
+		return pids
+	}
 	dirs := func() []string {
 		found, _ := filepath.Glob(s.Path("worker-*"))
 		return found
 	}
+	pids := serving()
 	if n := len(dirs()); n != 2 {
 		t.Errorf("%d directories", n)
 	}
-	harness.Kill(t, s.Workers(2)[0], syscall.SIGKILL)
-	s.Log.ExpectFrom(t, 0, `\[WARNING\] .*worker \d+ left pid behind$`)
-	s.Workers(2)
+	harness.Kill(t, pids[0], syscall.SIGKILL)
+	s.Log.ExpectFrom(t, 0, fmt.Sprintf(`\[WARNING\] .*worker %d left pid behind$`, pids[0]))
 	for range 120 {
 		s.Get("/")
 	}
 	s.Log.ExpectFrom(t, 0, `worker \d+ leaves after \d\d+ requests$`)
+	serving()
 	s.Terminate()
 	if left := dirs(); len(left) != 0 {
 		t.Errorf("left behind: %q", left)

@@ -63,6 +63,12 @@ func TestVariables(t *testing.T) {
 		Args: []string{"--name", "option", "--log-level", "debug"},
 	})
 	s.Workers(2)
+	for _, p := range s.Role("master") {
+		if p.Title != "indrik: master [option]" {
+			t.Errorf("title %q", p.Title)
+		}
+	}
+	s.Terminate()
 	for _, want := range []string{
 		`\[WARNING\] unknown variable INDRIK_THREAD in the environment: did you mean INDRIK_THREADS\?`,
 		`\[WARNING\] reuse_port \(INDRIK_REUSE_PORT\) has no effect: `,
@@ -72,12 +78,6 @@ func TestVariables(t *testing.T) {
 			t.Errorf("no line that matches %s", want)
 		}
 	}
-	for _, p := range s.Role("master") {
-		if p.Title != "indrik: master [option]" {
-			t.Errorf("title %q", p.Title)
-		}
-	}
-	s.Terminate()
 }
 
 // --check-config says everything that is wrong: in each source, and the app.
@@ -225,6 +225,7 @@ func TestConfigFileNamedByVariableReload(t *testing.T) {
 			Env:   []string{"INDRIK_CONFIG=" + c.name, "INDRIK_RELOAD=true"},
 		})
 		s.Workers(1)
+		s.Get("/") // answered after a look at the files: they are watched
 		s.WriteFile(c.name, c.head+"workers = 2\n")
 		s.Workers(2)
 		s.Terminate()

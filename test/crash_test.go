@@ -46,7 +46,11 @@ func killUnderLoad(s *harness.Server, kills, each int) {
 	if lost > each*kills {
 		s.T.Errorf("%d requests were lost in %d kills", lost, kills)
 	}
-	if n := s.Log.Count(`\[ERROR\] Worker \(pid:\d+\) was sent SIGKILL! Perhaps out of memory\?$`); n != kills {
+	logged := func() int {
+		return s.Log.Count(`\[ERROR\] Worker \(pid:\d+\) was sent SIGKILL! Perhaps out of memory\?$`)
+	}
+	harness.Eventually(s.T, "the kills are in the log", func() bool { return logged() >= kills })
+	if n := logged(); n != kills {
 		s.T.Errorf("%d kills are in the log", n)
 	}
 }
@@ -121,7 +125,7 @@ if os.path.exists("poison"):
 		mark = next
 	}
 	// 0, 0, 100, 200, 400 ms lie between six deaths: the first was not young.
-	if took := time.Since(began); took < 650*time.Millisecond || took > 15*time.Second {
+	if took := time.Since(began); took < 650*time.Millisecond || took > harness.Patience {
 		t.Errorf("%d workers died within %v", crashes, took)
 	}
 	harness.Must(t, os.Remove(s.Path("poison")))
@@ -210,12 +214,14 @@ func TestKillLoop(t *testing.T) {
 					t.Error("the death of a spawner is no client's business")
 				}
 			}
-			// A second for the service, and what the machine is late by.
-			if slowest > 2*time.Second {
+			// Nothing waits until a time is over, of which the shortest is that between two workers
+			// that cannot be started. The rest is what the machine is late by.
+			if slowest > 10*time.Second {
 				t.Errorf("the service was away for %v", slowest)
 			}
 			waitWhole(s, 2)
-			if now := harness.OpenFiles(s.PID()); files > 0 && now > files+4 {
+			now := 0
+			if files > 0 && !harness.Within(harness.Patience, func() bool { now = harness.OpenFiles(s.PID()); return now <= files+4 }) {
 				t.Errorf("the master has %d open files, had %d after three kills", now, files)
 			}
 			if now := harness.ResidentKiB(s.PID()); memory > 0 && now > memory*3/2+16<<10 {

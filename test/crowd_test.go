@@ -103,14 +103,14 @@ func percentile(sorted []time.Duration, p float64) time.Duration {
 
 func TestSlowLoris(t *testing.T) {
 	t.Parallel()
-	crowd, wait := 1000, 8*time.Second
+	crowd, wait := 1000, 16*time.Second
 	if os.Getenv("INDRIK_TEST_LONG") != "" {
 		crowd, wait = 5000, 20*time.Second
 	}
 	needFiles(t, uint64(crowd+1000))
 	s := harness.Start(t, harness.Options{App: "hello:app", Args: []string{"--workers", "2", "--keep-alive", "75", "--header-timeout", fmt.Sprint(int(wait.Seconds()))}})
 	front := s.Role("front")[0].PID
-	before := latencies(s, 4, wait/8)
+	before := latencies(s, 4, time.Second)
 	memory := harness.ResidentKiB(front)
 
 	began := time.Now()
@@ -144,7 +144,7 @@ func TestSlowLoris(t *testing.T) {
 			}
 		}
 	})
-	during := latencies(s, 4, wait/4)
+	during := latencies(s, 4, 2*time.Second)
 	used := harness.ResidentKiB(front) - memory
 	close(stop)
 	sending.Wait()
@@ -152,13 +152,11 @@ func TestSlowLoris(t *testing.T) {
 	p0, p1 := percentile(before, 0.99), percentile(during, 0.99)
 	t.Logf("p50 %v alone, %v among %d slow connections; p99 %v, %v: %.1f times; %d and %d requests; %d KiB for each slow connection",
 		percentile(before, 0.5), percentile(during, 0.5), crowd, p0, p1, float64(p1)/float64(p0), len(before), len(during), used/crowd)
-	if p1 > time.Second {
+	if p1 > wait/4 { // who waits for slow ones, waits until they are ended
 		t.Errorf("the p99 of normal clients is %v among slow ones, %v without", p1, p0)
 	}
-	if time.Since(began) < wait {
-		if n := harness.OpenFiles(front); n < crowd {
-			t.Errorf("%d descriptors: the slow connections were ended early", n)
-		}
+	if n := harness.OpenFiles(front); n < crowd && time.Since(began) < wait {
+		t.Errorf("%d descriptors: the slow connections were ended early", n)
 	}
 	harness.Eventually(t, "the slow connections are ended", func() bool { return harness.OpenFiles(front) < 200 })
 	if took := time.Since(began); took > wait+harness.Patience {
@@ -270,6 +268,8 @@ func TestTooManyOpenFiles(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, harness.Options{App: "hello:app", Args: []string{"--keep-alive", "60"}})
 	front := s.Role("front")[0].PID
+	// A descriptor that is let go later would end the one series of failures.
+	harness.Eventually(t, "no connection is open", func() bool { return !connected(s.Port) })
 	kept := s.Client()
 	kept.Do(t, "GET", "/", "")
 

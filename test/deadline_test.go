@@ -15,9 +15,9 @@ func TestDeadline(t *testing.T) {
 	t.Parallel()
 	harness.ForEachKind(t, func(t *testing.T, k harness.Kind) {
 		t.Parallel()
-		s := harness.Start(t, k.Options(t, "asking:app", "--timeout", "2"))
+		s := harness.Start(t, k.Options(t, "asking:app", "--timeout", "4"))
 		left, err := strconv.ParseFloat(s.Get("/"), 64)
-		if err != nil || left < 0 || left > 2.01 {
+		if err != nil || left < 0 || left > 4.01 {
 			t.Errorf("%g s are left, %v", left, err)
 		}
 
@@ -25,7 +25,7 @@ func TestDeadline(t *testing.T) {
 		g := s.Gate("long")
 		long := s.Begin("/long")
 		g.Entered()
-		time.Sleep(2600 * time.Millisecond)
+		time.Sleep(4600 * time.Millisecond)
 		g.Release()
 		left, err = strconv.ParseFloat(long.Expect(200).Body, 64)
 		if err != nil || left < 1 || left > 60.01 {
@@ -41,10 +41,10 @@ func TestDeadline(t *testing.T) {
 		c.Close()
 		gone.Entered()
 		gone.Release()
+		s.Get("/")
+		s.Terminate()
 		if n := s.Log.Count("WORKER TIMEOUT"); n > 0 {
 			t.Errorf("%d timeouts", n)
 		}
-		s.Get("/")
-		s.Terminate()
 	})
 }

@@ -79,8 +79,12 @@ func TestContinueIsSentForABodyThatIsWanted(t *testing.T) {
 func TestContinueWhileTheQueueIsFull(t *testing.T) {
 	t.Parallel()
 	// A 503 takes the place of the 100, and the body stays with the client.
-	s, g, busy := occupied(t, harness.Options{App: "gated:app", Args: []string{"--queue-limit", "1"}})
+	s, g, busy := occupied(t, harness.Options{App: "gated:app", Args: []string{"--queue-limit", "1", "--control-socket", "srv.ctl"}})
 	fillQueue(s, 1)
+	harness.Eventually(t, "the queue is full", func() bool {
+		st := statusOf(t, s)
+		return st.Front != nil && st.Front.Queue.Length == 1+waitingInKernel
+	})
 	c := s.Client()
 	c.Send(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
 	if r, err := harness.ReadHead(c.Reader); err != nil || r.Status != 503 || r.Get("Retry-After") == "" {

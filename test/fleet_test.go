@@ -54,7 +54,7 @@ func TestAllRollingUpdate(t *testing.T) {
 	update("one at a time", a, b, c)
 	update("two at a time", f.Hosts[:2], c)
 	for i := 0; answered < fleetRequests; i++ {
-		if time.Since(began) > 50*time.Second {
+		if time.Since(began) > 4*time.Minute {
 			t.Fatalf("after %v there were only %d requests: is the machine busy with something else?", time.Since(began), answered)
 		}
 		update("one more", f.Hosts[i%3:i%3+1])

@@ -17,7 +17,7 @@ func gevent(t *testing.T, args ...string) harness.Options {
 // One request that is over its time costs neither the others nor the worker.
 func TestGeventTimeout(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, gevent(t, "--timeout", "1"))
+	s := harness.Start(t, gevent(t, "--timeout", "4"))
 	pid := s.Get("/")
 	s.Begin("/stuck").Expect(504)
 	s.Log.Expect(t, fmt.Sprintf(`\[%s\] \[CRITICAL\] WORKER TIMEOUT \(pid:%s\): GET /stuck after`, pid, pid))
@@ -32,7 +32,7 @@ func TestGeventTimeout(t *testing.T) {
 // A hub that is blocked is noticed, and its worker replaced.
 func TestGeventBlocked(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, gevent(t, "--timeout", "2"))
+	s := harness.Start(t, gevent(t, "--timeout", "5"))
 	old := s.Workers(1)[0]
 	waits := s.Gate("other")
 	other := s.Begin("/wait/other")

@@ -18,7 +18,7 @@ import (
 
 // Patience is how long a test waits for an event that should come soon. It is
 // long because the machine may be busy with other tests; nothing depends on it.
-const Patience = 30 * time.Second
+const Patience = time.Minute
 
 // A Transcript is what the processes of a server have written, by lines. A
 // cursor moves over it: expect looks only at what follows the last match.

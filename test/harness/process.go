@@ -101,7 +101,7 @@ func processesUnder(dir string, root int) []Proc {
 		if !in[pid] || p.State == 'X' {
 			continue
 		}
-		if p.State == 'Z' && (p.PPID == os.Getpid() || !in[p.PPID]) {
+		if p.State == 'Z' && p.threads <= 1 && (p.PPID == os.Getpid() || !in[p.PPID]) {
 			continue // only its parent, which is none of the server's, can end it
 		}
 		p.readTitle()

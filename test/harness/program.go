@@ -61,7 +61,7 @@ func RunProgram(t *testing.T, dir string, env []string, args ...string) int {
 		go func() { _ = cmd.Wait(); close(done) }()
 		select {
 		case <-done:
-		case <-time.After(5 * time.Second):
+		case <-time.After(Patience / 2): // a supervisor ends others first
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 			<-done
 		}
