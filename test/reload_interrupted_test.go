@@ -23,11 +23,11 @@ func beginReload(s *harness.Server) *harness.Gate {
 // serves goes on for drain_delay.
 func TestEndDuringAReload(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--drain-delay", "2"}, Files: map[string]string{"webapp.py": versioned("old")}})
+	s := harness.Start(t, harness.Options{App: "webapp:app", Args: []string{"--drain-delay", "8"}, Files: map[string]string{"webapp.py": versioned("old")}})
 	old := s.Workers(1)[0]
 	g := beginReload(s)
 	s.Signal(syscall.SIGTERM)
-	s.Log.Expect(t, `Draining in 2s`)
+	s.Log.Expect(t, `Draining in 8s`)
 	if !harness.Alive(old) || s.Get("/version") != "old" {
 		t.Error("the old code does not serve any more")
 	}

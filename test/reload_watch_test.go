@@ -172,8 +172,10 @@ func TestCodeReloadOfInstalledPackages(t *testing.T) {
 	dir := harness.TempDir(t)
 	packages := filepath.Join(dir, "lib", "site-packages")
 	harness.Must(t, os.MkdirAll(packages, 0o755))
-	install := func(text string) {
-		harness.Must(t, os.WriteFile(filepath.Join(packages, "page.py"), []byte(pageWith(text)), 0o644))
+	install := func(text string) { // at once: a file that is written for longer than changes need to settle is told of twice
+		path := filepath.Join(packages, "page.py")
+		harness.Must(t, os.WriteFile(path+".new", []byte(pageWith(text)), 0o644))
+		harness.Must(t, os.Rename(path+".new", path))
 	}
 	install("one")
 	s := harness.Start(t, harness.Options{App: "website:app", Files: map[string]string{"website.py": site}, Args: []string{"--reload", "--pythonpath", packages}})

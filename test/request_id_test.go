@@ -116,7 +116,7 @@ func TestRequestIDsOfWebSockets(t *testing.T) {
 // line of the log that says why.
 func TestRequestIDsOfFailures(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, harness.Options{App: "stuck:app", Conf: withIDs, Args: []string{"--timeout", "1", "--queue-limit", "1"}})
+	s := harness.Start(t, harness.Options{App: "stuck:app", Conf: withIDs, Args: []string{"--timeout", "3", "--queue-limit", "1"}})
 	page := func(r *harness.Response, err error, status int, id string) {
 		t.Helper()
 		if err != nil || r.Status != status || r.Get("X-Request-Id") != id {
@@ -126,7 +126,7 @@ func TestRequestIDsOfFailures(t *testing.T) {
 	// It runs for too long.
 	r, err := s.Request("GET", "/stuck", "", "X-Request-Id: late")
 	page(r, err, 504, "late")
-	s.Log.Expect(t, `WORKER TIMEOUT \(pid:\d+\): GET /stuck after \d\.\d s \(request late\)$`)
+	s.Log.Expect(t, `WORKER TIMEOUT \(pid:\d+\): GET /stuck after \d+\.\d s \(request late\)$`)
 	// What is not HTTP gets an id here.
 	c := s.Client()
 	c.Send(t, "GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: unread\r\nbroken\r\n\r\n")

@@ -19,7 +19,7 @@ import (
 const unhurried = `import time, echo
 
 def app(environ, start_response):
-    time.sleep(0.05)
+    time.sleep(0.1)
     return echo.app(environ, start_response)
 
 async def busy(scope, receive, send):
@@ -139,7 +139,7 @@ func TestScalingWhileReloading(t *testing.T) {
 // The successor of an upgrade begins with as many workers as the load needs, and follows it.
 func TestScalingWhileUpgrading(t *testing.T) {
 	t.Parallel()
-	s := ranged(t, "1..4", "--pid", "srv.pid")
+	s := ranged(t, "1..4", "--pid", "srv.pid", "--scale-down-delay", "3") // the successor is seen with all of them
 	k, o := s.BothLoads(6)
 	expectGrowth(s, 4)
 	u := upgrade(s, 4)

@@ -346,7 +346,7 @@ func TestBinds(t *testing.T) {
 func TestOneQueue(t *testing.T) {
 	t.Parallel()
 	// One of two workers is busy: no request waits for it.
-	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--workers", "2"}})
+	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--workers", "2", "--timeout", "0"}})
 	s.Workers(2)
 	g := s.Gate("busy")
 	busy := s.Begin("/busy")

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"fmt"
 	"slices"
 	"syscall"
 	"testing"
@@ -31,19 +32,24 @@ func TestRollbackAtOnce(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, harness.Options{App: "echo:app", Daemon: true, Args: []string{"--workers", "2"}})
 	k, o := s.BothLoads(4)
-	for range 2 {
-		u := upgrade(s, 2)
-		harness.Eventually(t, "the successor serves", func() bool { return s.Log.Count(`Booting worker`) >= 4 })
+	for round := 1; round <= 2; round++ {
 		mark := s.Log.Mark()
+		u := upgrade(s, 2)
+		s.Log.ExpectFrom(t, mark, fmt.Sprintf(`\[%d\] \[INFO\] Ready: 2 workers`, u.successor))
+		mark = s.Log.Mark()
 		together(s, syscall.SIGWINCH, syscall.SIGHUP)
 		harness.Kill(t, u.successor, syscall.SIGTERM)
 		harness.WaitGone(t, u.successor)
 		k.Progress(50)
 		o.Progress(50)
 		var order []string
-		for _, m := range s.Log.All(`Handling signal: (hup|winch)$`) {
-			order = append(order, m[1])
-		}
+		harness.Eventually(t, "both are handled", func() bool {
+			order = order[:0]
+			for _, m := range s.Log.All(`Handling signal: (hup|winch)$`) {
+				order = append(order, m[1])
+			}
+			return len(order) == 2*round
+		})
 		if last := order[len(order)-2:]; !slices.Equal(last, []string{"winch", "hup"}) {
 			t.Errorf("handled as %q", order)
 		}
@@ -136,8 +142,9 @@ def app(environ, start_response):
 		s.Log.ExpectFrom(t, 0, `\[WARNING\] `+name+` was sent to the spawner \(pid:\d+\), which does not act on it`)
 	}
 	// One that is sent to every process is the master's to answer, without a word.
+	spawner := s.Role("spawner")[0].PID
 	s.Signal(syscall.SIGHUP)
-	harness.Kill(t, s.Role("spawner")[0].PID, syscall.SIGHUP)
+	_ = syscall.Kill(spawner, syscall.SIGHUP) // it may have been replaced by now
 	s.Replaced(old, 1)
 	s.Terminate()
 	if n := s.Log.Count(`was sent to the spawner`); n != len(names) {

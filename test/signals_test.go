@@ -5,6 +5,7 @@ package test
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,7 @@ type moment struct {
 	hold   *harness.Gate
 	flight *harness.Pending
 	run    *harness.Gate // holds flight
+	worker int           // pid of the one that served before a reload
 }
 
 var states = []state{
@@ -53,7 +55,9 @@ var states = []state{
 	}},
 	{"reloading", func(t *testing.T) *moment {
 		s := harness.Start(t, harness.Options{App: "importing:app", Args: []string{"--threads", "2", "--graceful-timeout", "60"}})
+		worker := s.Workers(1)[0]
 		m := inFlight(s)
+		m.worker = worker
 		m.hold = s.Gate("import")
 		s.Signal(syscall.SIGHUP)
 		s.Log.Expect(t, handling(syscall.SIGHUP))
@@ -141,7 +145,7 @@ var answers = map[string]func(*testing.T, *moment, syscall.Signal){
 				return
 			}
 			for _, p := range old {
-				if sig == syscall.SIGHUP || p.PID == oldest(old) {
+				if sig == syscall.SIGHUP || p.PID == m.worker {
 					harness.WaitGone(t, p.PID)
 				}
 			}
@@ -169,15 +173,6 @@ var answers = map[string]func(*testing.T, *moment, syscall.Signal){
 		}
 		m.ExpectExit(0)
 	},
-}
-
-// oldest is the worker that was booted first.
-func oldest(procs []harness.Proc) int {
-	pid := procs[0].PID
-	for _, p := range procs {
-		pid = min(pid, p.PID)
-	}
-	return pid
 }
 
 func runningAnswer(t *testing.T, m *moment, sig syscall.Signal) {
@@ -220,8 +215,8 @@ func runningAnswer(t *testing.T, m *moment, sig syscall.Signal) {
 	if sig == syscall.SIGUSR2 {
 		return
 	}
-	if got := m.Role("worker"); got[0].PID != before[0] {
-		t.Errorf("the worker is %v, was %d", got, before[0])
+	if got := m.Role("worker"); !slices.ContainsFunc(got, func(p harness.Proc) bool { return p.PID == before[0] }) {
+		t.Errorf("the workers are %v, there was %d", got, before[0])
 	}
 	m.Terminate()
 }
@@ -386,7 +381,7 @@ func TestStopUnderLoad(t *testing.T) {
 		t.Logf("load: %v", sum)
 		for reason, n := range sum.Lost {
 			if reason != "connect: refused" && reason != "idle connection closed by the server" && reason != "kept connection: closed without an answer" &&
-				reason != "kept connection: reset" && reason != "kept connection: send: broken pipe" {
+				reason != "kept connection: reset" && reason != "kept connection: broken pipe" {
 				t.Errorf("%d × %s", n, reason)
 			}
 		}
@@ -405,7 +400,7 @@ func TestIdleClientsDoNotHoldTheDrain(t *testing.T) {
 
 func TestGracefulTimeout(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--threads", "2", "--graceful-timeout", "1"}})
+	s := harness.Start(t, harness.Options{App: "gated:app", Args: []string{"--threads", "2", "--graceful-timeout", "5"}})
 	m := inFlight(s)
 	quick := s.Gate("quick")
 	other := s.Begin("/quick")
@@ -417,7 +412,7 @@ func TestGracefulTimeout(t *testing.T) {
 	other.Expect(200)
 	m.flight.Expect(504)
 	s.ExpectExit(0)
-	if took := time.Since(began); took < 900*time.Millisecond || took > 10*time.Second {
-		t.Errorf("the drain took %v, want about 1 s", took)
+	if took := time.Since(began); took < 4500*time.Millisecond || took > 25*time.Second {
+		t.Errorf("the drain took %v, want about 5 s", took)
 	}
 }
