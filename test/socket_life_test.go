@@ -53,7 +53,7 @@ func talk(ws *harness.WebSocket) end {
 // window; those who come back get a new worker, and see nothing else.
 func TestSocketsReload(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, sockets("--workers", "2", "--websocket-drain-window", "3", "--websocket-drain-max", "4"))
+	s := harness.Start(t, sockets("--workers", "2", "--websocket-drain-window", "6", "--websocket-drain-max", "7"))
 	old := s.Workers(2)
 	const n = 30
 	ends := make([]end, n)
@@ -117,9 +117,10 @@ func TestSocketsManyReloads(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, sockets("--workers", "2", "--websocket-drain-window", "1", "--websocket-drain-max", "1"))
 	var wg sync.WaitGroup
-	var rounds, losses atomic.Int32
+	var opened, rounds, losses atomic.Int32
 	stop := make(chan struct{})
-	for range 10 {
+	const clients = 10
+	for range clients {
 		wg.Go(func() {
 			for {
 				select {
@@ -133,6 +134,7 @@ func TestSocketsManyReloads(t *testing.T) {
 					t.Errorf("no connection: %v, %v", ws, err)
 					return
 				}
+				opened.Add(1)
 				e := talk(ws)
 				ws.Close()
 				if e.err != nil || e.frame.String() != harness.CloseFrame(1012, "service restart").String() {
@@ -148,13 +150,19 @@ func TestSocketsManyReloads(t *testing.T) {
 	if os.Getenv("INDRIK_TEST_LONG") == "1" {
 		reloads = 5
 	}
-	for range reloads {
+	all := func(round int) { // all clients are back
+		t.Helper()
+		harness.Eventually(t, "every client has a connection", func() bool { return int(opened.Load()) >= round*clients || losses.Load() > 0 })
+	}
+	all(1)
+	for i := range reloads {
 		s.Reload(2)
+		all(i + 2)
 	}
 	close(stop)
 	s.Signal(syscall.SIGHUP)
 	wg.Wait()
-	if n := rounds.Load(); n < 20 || losses.Load() > 0 {
+	if n := rounds.Load(); int(n) < (reloads+1)*clients || losses.Load() > 0 {
 		t.Errorf("%d connections were closed with 1012, %d otherwise", n, losses.Load())
 	}
 }
@@ -216,10 +224,21 @@ func TestSocketsStop(t *testing.T) {
 	}
 	began := time.Now()
 	s.Signal(syscall.SIGTERM)
+	var closes sync.WaitGroup
+	want := harness.CloseFrame(1012, "service restart")
 	for _, ws := range all {
-		go func() { ws.ExpectClose(1012, "service restart") }()
+		closes.Go(func() {
+			f, err := ws.ReadFrame()
+			if err != nil || f.String() != want.String() {
+				t.Errorf("instead of %v: %v, %v", want, f, err)
+				return
+			}
+			_ = ws.TryFrame(f.First, string(f.Payload))
+			ws.ExpectEOF(t)
+		})
 	}
 	s.ExpectExit(0)
+	closes.Wait()
 	if took := time.Since(began); took > 15*time.Second { // half of graceful_timeout
 		t.Errorf("the server ended after %v", took)
 	}

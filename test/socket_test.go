@@ -91,9 +91,7 @@ func TestSocketHandshake(t *testing.T) {
 		c.ExpectEOF(t)
 	}
 	s.Log.Expect(t, `LINE GET /deny HTTP/1\.1 401`)
-	if s.Log.Count(`LINE GET /echo HTTP/1\.1 426`) != 2 {
-		t.Error("refused handshakes are not in the access log")
-	}
+	harness.Eventually(t, "refused handshakes are in the access log", func() bool { return s.Log.Count(`LINE GET /echo HTTP/1\.1 426`) == 2 })
 	harness.Eventually(t, "the log says what is wrong with the subprotocol", func() bool {
 		return s.Log.Count("subprotocol 'never offered' is not among those") == 1
 	})
@@ -245,7 +243,7 @@ func TestSocketViolations(t *testing.T) {
 // connection of one that is not.
 func TestSocketPings(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, sockets("--websocket-ping-interval", "1", "--websocket-ping-timeout", "2"))
+	s := harness.Start(t, sockets("--websocket-ping-interval", "1", "--websocket-ping-timeout", "8"))
 	ws := s.WebSocket("/echo")
 	for range 2 {
 		ws.Expect(harness.Frame{First: harness.Fin | harness.OpPing, Payload: nil})
@@ -390,7 +388,7 @@ func TestSocketWorkerDies(t *testing.T) {
 // its worker, which is replaced.
 func TestSocketLoopBlocked(t *testing.T) {
 	t.Parallel()
-	s := harness.Start(t, sockets("--timeout", "1", "--graceful-timeout", "1"))
+	s := harness.Start(t, sockets("--timeout", "4", "--graceful-timeout", "1"))
 	old := s.Workers(1)
 	other, blocking := s.WebSocket("/echo"), s.WebSocket("/block")
 	blocking.SendFrame(harness.Fin|harness.OpText, "now")

@@ -92,7 +92,8 @@ func TestStatsdWithRelay(t *testing.T) {
 	s.Get("/")
 	s.Terminate()
 	got.ExpectFrom(t, 0, `^gunicorn\.workers:0\|g$`)
-	if n := strings.Count(s.ReadFile("err.json"), `"level": "ERROR"`); n != got.Count(`^gunicorn\.log\.error`) {
+	n := strings.Count(s.ReadFile("err.json"), `"level": "ERROR"`)
+	if !harness.Within(harness.Patience, func() bool { return got.Count(`^gunicorn\.log\.error`) >= n }) || n != got.Count(`^gunicorn\.log\.error`) {
 		t.Errorf("%d errors in the log, %d counted", n, got.Count(`^gunicorn\.log\.error`))
 	}
 }
