@@ -22,7 +22,7 @@ var signalNames = map[syscall.Signal]string{
 // together is how close signals come that count as sent at the same time. The kernel
 // delivers those that wait together by their numbers, HUP before WINCH, whichever was
 // sent first (signal(7)): so what their order was cannot be known.
-const together = 20 * time.Millisecond
+const together = 50 * time.Millisecond
 
 // signalOrder is how signals that came together are handled, whatever the order in
 // which the kernel delivered them. Of two that contradict each other the one that
