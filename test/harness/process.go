@@ -78,8 +78,8 @@ func processesUnder(dir string, root int) []Proc {
 		all[pid] = p
 		order = append(order, pid)
 		if p.PPID == os.Getpid() {
-			cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-			in[pid] = err == nil && (cwd == dir || strings.HasPrefix(cwd, dir+"/"))
+			cwd := p.directory()
+			in[pid] = cwd == dir || strings.HasPrefix(cwd, dir+"/")
 		}
 		if pid == root {
 			in[pid] = true
@@ -108,6 +108,21 @@ func processesUnder(dir string, root int) []Proc {
 		found = append(found, p)
 	}
 	return found
+}
+
+// directory is where a process runs, empty if that is not known. A zombie that has threads yet,
+// and with them its files, runs where they do.
+func (p Proc) directory() string {
+	paths := []string{fmt.Sprintf("/proc/%d/cwd", p.PID)}
+	if p.State == 'Z' && p.threads > 1 {
+		paths, _ = filepath.Glob(fmt.Sprintf("/proc/%d/task/*/cwd", p.PID))
+	}
+	for _, path := range paths {
+		if cwd, err := os.Readlink(path); err == nil {
+			return cwd
+		}
+	}
+	return ""
 }
 
 // Alive says whether a process exists and is no zombie. One whose first thread is
