@@ -144,7 +144,7 @@ func TestRequestIDsOfFailures(t *testing.T) {
 	s.Terminate()
 
 	// The queue is full.
-	s, g, busy := occupied(t, harness.Options{App: "gated:app", Conf: withIDs, Args: []string{"--queue-limit", "1"}})
+	s, g, busy := occupied(t, harness.Options{App: "gated:app", Conf: withIDs, Args: []string{"--queue-limit", "1", "--control-socket", "srv.ctl"}})
 	var queued []*harness.Client
 	for range 1 + waitingInKernel {
 		c := s.Client()
@@ -152,6 +152,10 @@ func TestRequestIDsOfFailures(t *testing.T) {
 		queued = append(queued, c)
 		settled(s, queued)
 	}
+	harness.Eventually(t, "the queue is full", func() bool {
+		st := statusOf(t, s)
+		return st.Front != nil && st.Front.Queue.Length == 1
+	})
 	r, err = s.Request("GET", "/", "", "X-Request-Id: refused")
 	page(r, err, 503, "refused")
 	s.Log.Expect(t, `^ID refused / 503$`)
