@@ -322,7 +322,7 @@ func TestIdleConnectionsSurviveReloads(t *testing.T) {
 	if testing.Short() {
 		n = 100
 	}
-	s := harness.Start(t, harness.Options{App: "echo:app"})
+	s := harness.Start(t, harness.Options{App: "echo:app", Args: []string{"--keep-alive", "600"}}) // as many reloads take long on a busy machine
 	clients := make([]*harness.Client, n)
 	for i := range clients {
 		clients[i] = s.Client()

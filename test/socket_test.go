@@ -245,6 +245,7 @@ func TestSocketPings(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, sockets("--websocket-ping-interval", "1", "--websocket-ping-timeout", "8"))
 	ws := s.WebSocket("/echo")
+	ws.Pings = true
 	for range 2 {
 		ws.Expect(harness.Frame{First: harness.Fin | harness.OpPing, Payload: nil})
 		ws.SendFrame(harness.Fin|harness.OpPong, "")

@@ -26,8 +26,9 @@ const (
 // A WebSocket is a WebSocket connection on which the test writes and reads frames.
 type WebSocket struct {
 	*Client
-	T    testing.TB
-	Head *Response // of the handshake
+	T     testing.TB
+	Head  *Response // of the handshake
+	Pings bool      // the test reads and answers those of the server itself
 }
 
 // A Frame is one that the server has sent.
@@ -114,8 +115,19 @@ func (ws *WebSocket) TryFrame(first byte, payload string) error {
 	return err
 }
 
-// ReadFrame reads a frame.
+// ReadFrame reads a frame. A client that is asked now and then whether it is there says so,
+// unless the test does.
 func (ws *WebSocket) ReadFrame() (Frame, error) {
+	for {
+		f, err := ws.readFrame()
+		if err != nil || ws.Pings || f.First != Fin|OpPing || len(f.Payload) > 0 {
+			return f, err
+		}
+		_ = ws.TryFrame(Fin|OpPong, "") // where that fails the next read does
+	}
+}
+
+func (ws *WebSocket) readFrame() (Frame, error) {
 	var head [10]byte
 	if _, err := io.ReadFull(ws.Reader, head[:2]); err != nil {
 		return Frame{}, err
