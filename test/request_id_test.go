@@ -154,7 +154,7 @@ func TestRequestIDsOfFailures(t *testing.T) {
 	}
 	harness.Eventually(t, "the queue is full", func() bool {
 		st := statusOf(t, s)
-		return st.Front != nil && st.Front.Queue.Length == 1
+		return st.Front != nil && st.Front.Queue.Length == 1+waitingInKernel
 	})
 	r, err = s.Request("GET", "/", "", "X-Request-Id: refused")
 	page(r, err, 503, "refused")

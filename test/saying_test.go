@@ -311,7 +311,7 @@ func TestWhatAppsSay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := harness.Options{App: c.app, Args: append(c.args, "--timeout", "0")} // one request waits for as long as the others take
+			o := harness.Options{App: c.app, Args: append(c.args, "--timeout", "600")} // one request waits for as long as the others take
 			if name == "gevent" {
 				o.Python = harness.Venv(t)
 			}
