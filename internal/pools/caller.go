@@ -49,14 +49,15 @@ func (s *Set) addCaller(id callerID, number int, channel *os.File) error {
 	return nil
 }
 
-// accept takes the call connections of a caller until its channel ends.
+// accept takes the call connections of a caller until its channel ends. Whoever still sends one
+// then gets an error, and does not wait for an answer.
 func (s *Set) accept(c *caller) {
+	defer c.channel.File.Close()
 	for {
 		data, file, err := c.channel.recv(context.Background(), time.Time{})
-		if err != nil {
-			return
-		}
 		switch {
+		case err != nil && !errors.Is(err, errEmpty):
+			return
 		case file == nil && len(data) == 1:
 			// There was no descriptor left here for it: its other end is closed by that.
 		case file == nil || len(data) != 1 || !isMessageSocket(file):

@@ -36,6 +36,8 @@ func TestHostileCaller(t *testing.T) {
 		"a file that is not":         func(_ client, l line) { l.sendNow(large.Append(nil), nil) },
 		"a file too many":            func(_ client, l line) { l.sendNow(message(wire.PoolResult, ""), growing) },
 		"no call connection":         func(c client, _ line) { c.channel.sendNow([]byte{0}, growing) },
+		"nothing":                    func(c client, _ line) { c.channel.sendNow(nil, nil) },
+		"nothing, and a file":        func(c client, _ line) { c.channel.sendNow([]byte{}, growing) },
 		"a message that is too long": func(c client, _ line) { c.channel.sendNow([]byte("hello"), nil) },
 		"a call on the channel": func(c client, _ line) {
 			m := wire.PoolMessage{Kind: wire.PoolCall, App: []byte("m:A")}
@@ -69,6 +71,15 @@ func TestHostileCaller(t *testing.T) {
 			ok.expect(wire.PoolResult, "")
 		})
 	}
+}
+
+// Calls that a caller makes after it has broken a rule, until the master has ended it, fail at once.
+func TestChannelIsClosedAfterABreach(t *testing.T) {
+	r := newRig(t)
+	c := r.client(1)
+	c.channel.sendNow([]byte("hello"), nil)
+	r.host.await(t, wire.TypeBroken)
+	eventually(t, "the channel stays open", func() bool { return c.channel.sendNow([]byte{0}, nil) != nil })
 }
 
 // A call connection that its sender has made block, and reads itself, holds nothing up.

@@ -34,12 +34,16 @@ func newSocket(f *os.File) (*socket, error) {
 // what it was sent.
 var errReset = errors.New("the message was not read")
 
+// errEmpty says that the other process has sent a message without a byte, which nobody does that
+// means well.
+var errEmpty = errors.New("the message is empty")
+
 // past is a time that makes what waits for a socket stop.
 var past = time.Unix(1, 0)
 
 // recv waits for the next message, until limit unless that is zero, and until ctx ends. The
 // caller owns the file, which may be nil. The error is that of ctx, os.ErrDeadlineExceeded,
-// errReset once, or io.EOF.
+// errReset once, errEmpty, or io.EOF.
 func (s *socket) recv(ctx context.Context, limit time.Time) (data []byte, file *os.File, err error) {
 	stop := context.AfterFunc(ctx, func() { s.File.SetReadDeadline(past) })
 	defer stop()
@@ -86,8 +90,10 @@ func (s *socket) recvNow(fd uintptr) (data []byte, file *os.File, err error) {
 		return nil, nil, unix.EAGAIN
 	case err != nil:
 		return nil, nil, err
+	case n == 0 && hungUp(fd):
+		return nil, nil, io.EOF
 	case n == 0:
-		return nil, nil, io.EOF // or an empty message, which nobody sends
+		return nil, nil, errEmpty
 	}
 	data = make([]byte, min(n, wire.MaxPoolMessage+1)) // one that is longer is no message
 	s.in.Receive(fd, data, unix.MSG_DONTWAIT)
