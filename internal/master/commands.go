@@ -314,7 +314,11 @@ func (m *Master) upgradeAndWait(r *commandRun) {
 	m.upgrader.failure = ""
 	m.handle(syscall.SIGUSR2)
 	begun, deadline := false, m.now().Add(upgradeStart)
+	var tried *link
 	m.await(r, func() (any, error, bool) {
+		if m.upgrader.successor != nil {
+			tried = m.upgrader.successor
+		}
 		switch {
 		case m.upgrader.trial != nil:
 			begun = true
@@ -326,7 +330,7 @@ func (m *Master) upgradeAndWait(r *commandRun) {
 			begun = true
 		case m.upgrader.failure != "":
 			return nil, errors.New("Upgrade failed, nothing was changed: " + m.upgrader.failure), true
-		case begun || m.now().After(deadline):
+		case begun && (tried == nil || tried.isOver) || m.now().After(deadline):
 			return nil, errors.New("Upgrade failed, nothing was changed: the log says why"), true
 		}
 		return nil, nil, false

@@ -194,6 +194,19 @@ func TestUpgradeCommands(t *testing.T) {
 		w.pass(time.Second)
 		w.expectReply(r, "no app")
 
+		// Its end may be known before what it has said last.
+		r = w.command("upgrade and wait")
+		w.exit(w.successor().proc, exited(3))
+		w.pass(time.Second)
+		w.successor().conn.tell(linkMessage{Type: wire.TypeFailed, Error: "no module"})
+		w.successor().conn.Close()
+		w.wait()
+		w.expectReply(r, "no module")
+		r = w.command("upgrade and wait")
+		w.successor().die(exited(3))
+		w.wait()
+		w.expectReply(r, "the log says why")
+
 		r = w.command("upgrade and wait")
 		w.successor().conn.tell(linkMessage{Type: wire.TypeReady})
 		w.wait()

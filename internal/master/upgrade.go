@@ -85,6 +85,7 @@ type link struct {
 	conn    controlConn
 	peer    *os.File     // joins their fronts
 	isReady bool         // the successor's workers are ready
+	isOver  bool         // all that the successor has said was read
 	plan    *canary.Plan // how the successor is to be tried; nil: it is not
 
 	sharesAdmin  bool // the successor has the admin address of this one
@@ -270,7 +271,7 @@ func (m *Master) startSuccessor() error {
 		default:
 			m.log.Debugf("The successor (pid:%d) says %q, which this version does not know", l.pid, msg.Type)
 		}
-	}, nil) // its exit says the rest
+	}, func() { l.isOver = true }) // its exit says the rest
 	return nil
 }
 
