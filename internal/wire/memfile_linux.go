@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"os"
 	"strconv"
 
@@ -54,9 +55,18 @@ func unsealed(name string, size int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// sealed forbids changes of a memory file for good. After an error f is closed.
+// sealTries is how often a file is sealed that is busy, each time for some 160 ms.
+const sealTries = 20
+
+// sealed forbids changes of a memory file for good. After an error f is closed. A file cannot be
+// sealed against writing (F_SEAL_WRITE) while the kernel itself holds one of its pages, as it does
+// now and then on a busy machine: fcntl(2) waits for that, but not for long, and says EBUSY.
 func sealed(f *os.File, seals int) (*os.File, error) {
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+	_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)
+	for n := 1; errors.Is(err, unix.EBUSY) && n < sealTries; n++ {
+		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)
+	}
+	if err != nil {
 		f.Close()
 		return nil, os.NewSyscallError("fcntl", err)
 	}

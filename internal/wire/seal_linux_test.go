@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -94,5 +95,37 @@ func TestConstantFile(t *testing.T) {
 	got := make([]byte, 5)
 	if n, _ := f.ReadAt(got, 0); string(got[:n]) != "text" {
 		t.Errorf("it holds %q", got[:n])
+	}
+}
+
+// A file of which the kernel holds a page cannot be sealed against writing for as long as it does.
+func TestBusyFileIsSealed(t *testing.T) {
+	f, err := unsealed("indrik-test", 8192)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("a page"), 0); err != nil {
+		t.Fatal(err)
+	}
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	if _, err := unix.Splice(int(f.Fd()), new(int64), p[1], nil, 4096, 0); err != nil { // the pipe has the page itself
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE); !errors.Is(err, unix.EBUSY) {
+		t.Fatalf("the file is not busy: %v", err)
+	}
+	let := time.AfterFunc(400*time.Millisecond, func() { unix.Read(p[0], make([]byte, 4096)) })
+	defer let.Stop()
+	if f, err = sealed(f, unix.F_SEAL_WRITE|unix.F_SEAL_SEAL); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("x"), 0); err == nil {
+		t.Error("something was written")
 	}
 }

@@ -52,6 +52,7 @@ _MAX_FREE = 64
 # fcntl(2); the module has these names from Python 3.9 on, and only on Linux.
 _F_ADD_SEALS, _SEALS = 1033, 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, _SHRINK, _GROW, _WRITE
 _MFD_CLOEXEC_ALLOW_SEALING = 0x1 | 0x2
+_SEAL_TRIES = 20
 
 
 class NoPools(RuntimeError):
@@ -254,11 +255,25 @@ def memory_file(payload: Payload) -> int:
         rest = memoryview(payload)
         while rest:
             rest = rest[os.write(fd, rest) :]
-        fcntl.fcntl(fd, _F_ADD_SEALS, _SEALS)
+        _seal(fd)
     except BaseException:
         os.close(fd)
         raise
     return fd
+
+
+def _seal(fd: int) -> None:
+    """Forbids changes. The kernel may hold a page of the file on a busy machine: fcntl(2) waits for
+    that, some 160 ms, and then says EBUSY."""
+    tries = _SEAL_TRIES
+    while True:
+        try:
+            fcntl.fcntl(fd, _F_ADD_SEALS, _SEALS)
+            return
+        except OSError as e:
+            tries -= 1
+            if e.errno != errno.EBUSY or tries == 0:
+                raise
 
 
 def _memfd_create() -> int:

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import copy
 import gc
+import os
 import pickle
 import threading
 import traceback
@@ -96,6 +97,29 @@ class Calls(PoolsTest):
         self.assertTrue(pools.execute("ml:App", "predict", value) == value)
         self.front(front)
         self.assertTrue(asyncio.run(pools.execute_async("ml:App", "predict", value)) == value)
+
+    @unittest.skipUnless(hasattr(os, "splice"), "Python 3.10 has os.splice")
+    def test_a_payload_of_which_the_kernel_holds_a_page(self):
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        self.addCleanup(os.close, write)
+        seal = callconn._seal
+        tries = []
+
+        def busy(fd):
+            os.splice(fd, write, 4096, offset_src=0)  # the pipe has the page itself
+            with self.assertRaises(OSError):
+                callconn.fcntl.fcntl(fd, callconn._F_ADD_SEALS, callconn._SEALS)
+            tries.append(fd)
+            threading.Timer(0.4, os.read, (read, 4096)).start()
+            seal(fd)
+
+        with mock.patch.object(callconn, "_seal", busy):
+            fd = callconn.memory_file(b"x" * 4096)
+        self.addCleanup(os.close, fd)
+        self.assertEqual(tries, [fd])
+        with self.assertRaises(PermissionError):
+            os.pwrite(fd, b"y", 0)
 
     def test_as_context_managers(self):
         with pools.DirtyClient() as client:
