@@ -15,11 +15,7 @@ import (
 // numbers: HUP before WINCH.
 func together(s *harness.Server, sigs ...syscall.Signal) {
 	s.T.Helper()
-	s.Signal(syscall.SIGSTOP)
-	harness.Eventually(s.T, "the master stands still", func() bool {
-		p, _ := harness.ReadProc(s.PID())
-		return p.State == 'T'
-	})
+	harness.Stop(s.T, s.PID())
 	for _, sig := range sigs {
 		s.Signal(sig)
 	}

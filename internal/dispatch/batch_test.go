@@ -81,13 +81,7 @@ func TestRequestsGoTogether(t *testing.T) {
 		r.letGo()
 		qs = append(w.message(3), w.message(2)...)
 		qs = append(qs, w.message(1)...)
-		var replies []byte
-		for _, q := range qs {
-			w.Claim(0, q.id)
-			replies = append(replies, echo(q)...)
-		}
-		w.Say(0, replies)
-		w.deliver(0)
+		w.answer(qs)
 		for i, c := range calls {
 			c.expect(200, fmt.Sprintf("/%d", i))
 		}

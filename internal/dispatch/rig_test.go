@@ -255,6 +255,15 @@ func (w *fakeWorker) take(index int) request {
 	}
 }
 
+// answer runs requests one after the other in slot 0, and answers them in one message.
+func (w *fakeWorker) answer(qs []request) {
+	for _, q := range qs {
+		w.Claim(0, q.id)
+	}
+	w.Say(0, echoes(qs))
+	w.deliver(0)
+}
+
 // message takes the requests of one message, of which there must be count.
 func (w *fakeWorker) message(count int) []request {
 	w.T.Helper()

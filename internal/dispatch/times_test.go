@@ -67,13 +67,7 @@ func TestTimesOfABatch(t *testing.T) {
 	stepped(t, nil, func(r *rig, g *fakeGeneration) {
 		w, calls, qs := r.batch(g, 4)
 		time.Sleep(4 * time.Millisecond)
-		var message []byte
-		for _, q := range qs {
-			w.Claim(0, q.id)
-			message = append(message, echo(q)...)
-		}
-		w.Say(0, message)
-		w.deliver(0)
+		w.answer(qs)
 		for i, c := range calls {
 			c.expectTimes(time.Duration(i)*time.Millisecond, time.Millisecond)
 		}

@@ -90,7 +90,7 @@ func (s *socket) recvNow(fd uintptr) (data []byte, file *os.File, err error) {
 		return nil, nil, unix.EAGAIN
 	case err != nil:
 		return nil, nil, err
-	case n == 0 && hungUp(fd):
+	case n == 0 && wire.HasEnded(fd):
 		return nil, nil, io.EOF
 	case n == 0:
 		return nil, nil, errEmpty

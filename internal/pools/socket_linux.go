@@ -1,7 +1,6 @@
 package pools
 
 import (
-	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -28,15 +27,4 @@ func unreadOf(fd uintptr) int {
 		return 0
 	}
 	return n
-}
-
-// hungUp reports whether the other end of a socket has been closed, or will send no more.
-func hungUp(fd uintptr) bool {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-	for {
-		n, err := unix.Poll(fds, 0)
-		if !errors.Is(err, unix.EINTR) {
-			return n != 0 || err != nil
-		}
-	}
 }

@@ -9,6 +9,3 @@ func isMessageSocket(*os.File) bool { return false }
 
 // unreadOf is not reached: see isMessageSocket.
 func unreadOf(uintptr) int { return 0 }
-
-// hungUp is not reached either.
-func hungUp(uintptr) bool { return true }

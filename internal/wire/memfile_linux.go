@@ -62,9 +62,11 @@ const sealTries = 20
 // sealed against writing (F_SEAL_WRITE) while the kernel itself holds one of its pages, as it does
 // now and then on a busy machine: fcntl(2) waits for that, but not for long, and says EBUSY.
 func sealed(f *os.File, seals int) (*os.File, error) {
-	_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)
-	for n := 1; errors.Is(err, unix.EBUSY) && n < sealTries; n++ {
-		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)
+	var err error
+	for range sealTries {
+		if _, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); !errors.Is(err, unix.EBUSY) {
+			break
+		}
 	}
 	if err != nil {
 		f.Close()
